@@ -121,6 +121,14 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar key remove laptop", "Remove a key"],
     ["deltar key rotate", "Give the repository a new secret key"],
     [
+      "deltar key rekey --dry-run",
+      "Show how much is stored for an older secret key",
+    ],
+    [
+      "deltar key rekey --yes",
+      "Store it again for the new secret key",
+    ],
+    [
       "deltar key add paper --passphrase-file ~/passphrase",
       "Let a passphrase open the repository",
     ],

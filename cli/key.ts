@@ -18,6 +18,7 @@ import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { thisMachine } from "./machine.ts";
 import { ownRecipient, passphraseIn } from "./own_keys.ts";
+import { type RekeyFlags, runRekey } from "./rekey.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
 import { isFolder } from "./location.ts";
 
@@ -27,19 +28,19 @@ const ACTIONS: Record<string, boolean> = {
   "add": true,
   "remove": true,
   "rotate": false,
+  "rekey": false,
   "revoke": true,
   "show-recipient": false,
   "show-machine": false,
   "recovery-sheet": false,
 };
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, RekeyFlags {
   recipient?: string;
   passphraseFile?: string;
   writeOnly?: boolean;
   signer?: string;
   machine?: string;
-  yes?: boolean;
 }
 
 /** Makes `deltar key`. */
@@ -82,7 +83,8 @@ export function keyCommand(context: Context): Command {
       "The id of the machine that signs (default: the name of the key; needed " +
         "with --write-only)",
     )
-    .option("--yes", "Print the recovery sheet without asking")
+    .option("--dry-run", "Show what rekey would store without storing it")
+    .option("--yes", "Print the recovery sheet, or rekey, without asking")
     .addHelpText("after", NOTES)
     .action(
       async (
@@ -111,6 +113,10 @@ export function keyCommand(context: Context): Command {
 const NOTES = `
 show-machine prints what \`key add\` has to know of this machine. rotate gives the
 repository a new secret key, which the owners of removed keys do not get.
+rekey stores the objects from before a rotation again, so that older secret keys
+open nothing in the repository. Contents are not decrypted, but each object is
+read and stored as a whole (on S3: downloaded and uploaded). Copies that somebody
+with an older secret key made before stay readable for them.
 revoke ends the trust in snapshots that a machine signed.`;
 
 async function run(
@@ -140,6 +146,8 @@ async function run(
     case "rotate":
       await keys.rotate();
       break;
+    case "rekey":
+      return await runRekey(context, out, repository, options);
     case "revoke":
       return await revoke(out, keys, name);
     case "show-recipient": {
@@ -166,7 +174,9 @@ async function run(
     out.note(
       "recovery sheets that were printed before open only what was stored " +
         "before. Print a new one with `deltar key recovery-sheet`. Programs " +
-        "that have opened the repository already go on with the old secret key.",
+        "that have opened the repository already go on with the old secret " +
+        "key. With `deltar key rekey`, the old secret key does not open what " +
+        "was stored before, either.",
     );
   }
   return EXIT.done;
@@ -216,7 +226,7 @@ async function revoke(
       { object: name },
     );
   }
-  for (const { publicKey } of signers) await keys.signers.revoke(publicKey);
+  for (const { publicKey } of signers) await keys.revoke(publicKey);
   await report(out, keys);
   if (out.json) return EXIT.done;
   out.line(

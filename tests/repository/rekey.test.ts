@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { codeOf } from "../../lib/bytes/errors.ts";
@@ -28,6 +29,8 @@ const writerKey = await readPrivateKey(await makeKeyPair(""));
 const machine = { id: "m1", host: "one", key };
 const writerMachine = { id: "m2", host: "two", key: writerKey };
 const signers = [key.publicKey, writerKey.publicKey];
+
+const SLOW = process.env.SLOW === "1";
 
 /** The time after which an interrupted change is ignored, in milliseconds. */
 const INTERRUPTED_MS = 11 * 60_000;
@@ -89,11 +92,11 @@ async function make(folder: string): Promise<{
     states.set(record.id, stateOf(root));
     return record;
   };
-  for (let n = 0; n < 4; n++) {
-    for (let file = n; file < 4; file++) {
+  for (let n = 0; n < 5; n++) {
+    for (let file = n; file < 5; file++) {
       fs.writeFileSync(
         join(root, `file ${file}`),
-        noise(40_000, 10 * n + file),
+        noise(400_000, 10 * n + file),
       );
     }
     if (n === 0) fs.writeFileSync(join(root, "large"), noise(1_200_000, 99));
@@ -101,14 +104,14 @@ async function make(folder: string): Promise<{
     await snapshot(await open(storage));
   }
   const repository = await open(storage);
-  const [first, second, third] = await repository.snapshots();
+  const [first, second, third, fourth] = await repository.snapshots();
   await repository.label(third, "a label");
   await repository.drill({ files: 1 });
   await repository.forget(first);
-  await repository.prune({}, { grace: 0, repackBelow: 0.99 });
   await repository.forget(second);
-  states.delete(first.id);
-  states.delete(second.id);
+  await repository.prune({}, { grace: 0, repackBelow: 0.99 });
+  await repository.forget(fourth);
+  for (const { id } of [first, second, fourth]) states.delete(id);
   fs.appendFileSync(join(root, "large"), "by the writer");
   await snapshot(await openWriter(storage));
   await keysOf(repository).rotate();
@@ -214,9 +217,10 @@ test("rekey() leaves nothing for the old identity, and every payload as it was",
       .filter(({ label }) => label === "a label");
     assert.ok(again !== undefined);
     const [removed] = await (await open(storage)).removed();
-    assert.equal(removed.reason, "user");
+    assert.equal(removed.reason, "forgotten");
     for (const { path } of tree.entries.filter(({ kind }) => kind === "file")) {
-      assert.ok((await Array.fromAsync(reader.readFile(record, path))).length);
+      const content = await reader.readFile(record, path);
+      assert.ok((await Array.fromAsync(content)).length > 0);
     }
     // Nothing is left to do, and the manifests name only what is stored.
     assert.equal((await (await open(storage)).planRekey()).objects, 0);
@@ -245,13 +249,15 @@ test(
       };
       fs.writeFileSync(files.newest, `${newest}\n`);
       fs.writeFileSync(files.old, `${old}\n`);
+      const file = join(folder, "file");
       let count = 0;
       for (const [name, bytes] of storage.objects) {
         if (name.startsWith("keys/") || !name.endsWith(".age")) continue;
         count++;
-        run("age", ["-d", "-i", files.newest], { input: bytes });
+        fs.writeFileSync(file, bytes);
+        run("age", ["-d", "-i", files.newest, file]);
         assert.throws(
-          () => run("age", ["-d", "-i", files.old], { input: bytes }),
+          () => run("age", ["-d", "-i", files.old, file]),
           /no identity matched/,
           name,
         );
@@ -260,8 +266,8 @@ test(
       // age takes the newest identity alone from a key file.
       const own = join(folder, "own");
       fs.writeFileSync(own, `${admin}\n`);
-      const file = storage.objects.get("keys/admin.age");
-      const text = Buffer.from(run("age", ["-d", "-i", own], { input: file }))
+      const input = storage.objects.get("keys/admin.age");
+      const text = Buffer.from(run("age", ["-d", "-i", own], { input }))
         .toString();
       assert.deepEqual(
         text.split("\n").filter((line) => /^[^#]/.test(line)),
@@ -306,7 +312,10 @@ test("rekey() that is killed leaves what every key opens, and ends the next time
     while (!isFinished) {
       number++;
       assert.ok(number < 500);
-      for (const fault of ["before", "after"] as const) {
+      const faults = number % 5 === 0 || SLOW
+        ? ["before", "after"] as const
+        : ["before"] as const;
+      for (const fault of faults) {
         const storage = copyOf(before);
         let dying = Infinity;
         const faulty = new FaultyStorage(
@@ -322,15 +331,16 @@ test("rekey() that is killed leaves what every key opens, and ends the next time
           assert.ok(isInjected(error), String(error));
         }
         const what = `killed ${fault} operation ${number}`;
-        await assertWhole(storage, { states, by: [admin, other] }, what);
-        await openWriter(storage);
         const own = number % 2 === 0 ? admin : other;
+        await assertWhole(storage, { states, by: [own] }, what);
+        await openWriter(storage);
         await later(async () => {
           const repository = await open(storage, own);
           const result = await repository.rekey({ patience: 0 });
           assert.deepEqual([result.atWork, result.damage], [[], []], what);
         });
-        await assertWhole(storage, { states, by: [admin, other] }, what);
+        const by = own === admin ? [other] : [admin];
+        await assertWhole(storage, { states, by }, what);
         const rest = await open(storage);
         assert.equal((await rest.planRekey()).objects, 0, what);
         assert.deepEqual(await rest.rekey({ patience: 0 }), {
@@ -347,8 +357,8 @@ test("rekey() that is killed leaves what every key opens, and ends the next time
 /** Schedules of two works, with a few switches from one to the other. */
 function* schedules(): Generator<(enabled: number[], step: number) => number> {
   for (const first of [0, 1]) {
-    for (let one = 0; one < 120; one += 9) {
-      for (const two of [4, 11, 25]) {
+    for (let one = 5; one < 120; one += SLOW ? 3 : 31) {
+      for (const two of SLOW ? [4, 11, 25, 60] : [30]) {
         yield (enabled, step) => {
           const isOther = step >= one && step < one + two;
           const wanted = isOther ? 1 - first : first;
@@ -406,11 +416,9 @@ test("a rekey and another change, snapshot, prune or rekey at the same time", as
         }
         // Both keys open everything, with and without another rekey.
         for (const round of [1, 2]) {
-          for (const own of [admin, other]) {
-            const { damage } = await (await open(storage, own))
-              .verify({ data: true });
-            assert.deepEqual(damage, [], `${name}, round ${round}`);
-          }
+          const own = round === 1 ? other : admin;
+          const found = await (await open(storage, own)).verify({ data: true });
+          assert.deepEqual(found.damage, [], `${name}, round ${round}`);
           const trusted = name === "revoke" && isDone[1]
             ? signers.slice(0, 1)
             : signers;
@@ -516,5 +524,3 @@ function openSheet(
 ): Promise<Repository> {
   return Repository.open(storage, { keys, machine });
 }
-
-void [dirname, withCache, mirror];

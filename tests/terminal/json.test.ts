@@ -21,6 +21,8 @@ const LINES: Record<string, string[]> = {
     "deltar key list --repo ../encrypted",
     "deltar key show-recipient --repo ../encrypted",
     "deltar key recovery-sheet --repo ../encrypted",
+    "deltar key rekey --dry-run --repo ../encrypted",
+    "deltar key rotate -q --repo ../encrypted; deltar key rekey --repo ../encrypted",
   ],
   drill: ["deltar drill"],
   list: ["deltar list"],

@@ -71,6 +71,8 @@ export const SETTINGS = "deltar.json";
 export const KEYS = "keys/";
 /** The folder of the holders of keys, and of the marks of changes of keys. */
 export const HOLDERS = "holders/";
+/** The folder of the marks of changes of keys. */
+export const CHANGES: string = `${HOLDERS}changes/`;
 /** The folder of the machines whose signatures are trusted. */
 export const SIGNERS = "signers/";
 /** The name of the list of recipients, which a rotation stores. */

@@ -36,6 +36,7 @@ import { AGE_SUFFIX, withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import {
+  CHANGES,
   CHECKPOINTS,
   DAMAGED,
   HOLDERS,
@@ -501,7 +502,7 @@ function* batches(
  */
 function isRekeyed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) && !name.startsWith(KEYS) &&
-    name !== RECIPIENTS + AGE_SUFFIX && !name.startsWith(`${HOLDERS}changes/`);
+    name !== RECIPIENTS + AGE_SUFFIX && !name.startsWith(CHANGES);
 }
 
 /** Returns whether only changes of the keys store objects of this name. */

@@ -18,12 +18,11 @@ import { toHex } from "../../bytes/hex.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isRunning, owner, processOf } from "../../storage/temporary.ts";
-import { HOLDERS } from "../format/names.ts";
+import { CHANGES } from "../format/names.ts";
 import { namesUnder, timeOf } from "../format/note.ts";
 import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-key-change";
-const FOLDER = `${HOLDERS}changes/`;
 const MARK =
   /^(add|remove|rotate|rekey|revoke)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
 
@@ -78,7 +77,7 @@ export class KeyChanges {
     const { kind, key } = change;
     const random = toHex(crypto.getRandomValues(new Uint8Array(8)));
     const words = [kind, random, ...key === undefined ? [] : [key], "json"];
-    const own = `${FOLDER}${words.join(".")}`;
+    const own = `${CHANGES}${words.join(".")}`;
     const time = new Date().toISOString();
     const done = [own];
     try {
@@ -109,8 +108,8 @@ export class KeyChanges {
   }
 
   async #marks(): Promise<Mark[]> {
-    return (await namesUnder(this.#storage, FOLDER)).flatMap((object) => {
-      const [, kind, key] = MARK.exec(object.slice(FOLDER.length)) ?? [];
+    return (await namesUnder(this.#storage, CHANGES)).flatMap((object) => {
+      const [, kind, key] = MARK.exec(object.slice(CHANGES.length)) ?? [];
       return kind === undefined
         ? []
         : [{ kind: kind as KeyChange["kind"], key, object }];

@@ -5,7 +5,7 @@ import { checkListing, splitLines } from "../../bytes/listing.ts";
 import { readIfThere } from "../format/note.ts";
 import { signerOf } from "../format/signed_listing.ts";
 import {
-  HOLDERS,
+  CHANGES,
   idOfManifest,
   idOfObject,
   idOfRecord,
@@ -68,15 +68,16 @@ export async function verifyNotes(
       const bytes = await readIfThere(storage, name);
       if (bytes === undefined) continue;
       if (isManifest) await decodeManifest(bytes, name);
-      else {
-        const isMark = name.startsWith(CHANGES);
-        const format = isMark ? "deltar-key-change" : FORMATS[folder];
-        await checkNote(bytes, format, name);
-      }
+      else await checkNote(bytes, formatOf(name, folder), name);
     } catch (error) {
       findings.object(name, "note", error);
     }
   }
+}
+
+/** Returns the format of a note: that of its folder, except for marks. */
+function formatOf(name: string, folder: string): string {
+  return name.startsWith(CHANGES) ? "deltar-key-change" : FORMATS[folder];
 }
 
 /**

@@ -1,0 +1,104 @@
+import { DeltarError, type Repository } from "../mod.ts";
+import type { RekeyPlan, RekeyProgress } from "../lib/repository/mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
+import { ask, canAsk } from "./ask.ts";
+import type { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+
+/** Options of `deltar key rekey`. */
+export interface RekeyFlags {
+  /** Whether nothing is changed. */
+  dryRun?: boolean;
+  /** Whether to begin without a question. */
+  yes?: boolean;
+}
+
+/** Carries out `deltar key rekey`. */
+export async function runRekey(
+  { signal }: Context,
+  out: Console,
+  repository: Repository,
+  { dryRun = false, yes = false }: RekeyFlags,
+): Promise<number> {
+  let allBytes: number | undefined;
+  const onProgress = (progress: RekeyProgress) => tell(out, progress, allBytes);
+  if (dryRun) {
+    const plan = await repository.planRekey({ onProgress, signal });
+    if (out.json) out.object("key", { dryRun, ...plan });
+    else out.line(`${describe("Would store", plan)}.`);
+    warn(out, plan);
+    return codeOf(plan);
+  }
+  const result = await repository.rekey({
+    onProgress,
+    signal,
+    onPlan: async (plan) => {
+      allBytes = plan.bytes;
+      if (plan.objects === 0 || yes || !canAsk()) return true;
+      const question = `${describe("Store", plan)}?`;
+      if (await ask(out, question, signal)) return true;
+      throw new DeltarError("aborted", "interrupted");
+    },
+  });
+  if (out.json) out.object("key", { dryRun, ...result });
+  else out.line(`${describe("Stored", result)}.`);
+  warn(out, result);
+  if (result.retired > 0) {
+    out.note(
+      "recovery sheets that were printed before the last rotation open " +
+        "nothing any more. Print a new one with `deltar key recovery-sheet`. " +
+        "Whoever copied objects and has an older secret key can still read " +
+        "these copies.",
+    );
+  }
+  return codeOf(result);
+}
+
+/** Returns what a rekey does, as the beginning of a sentence. */
+function describe(verb: string, { objects, bytes }: RekeyPlan): string {
+  return objects === 0
+    ? "No objects have to be stored again for the newest secret key"
+    : `${verb} ${plural(objects, "object")} (${
+      formatBytes(bytes)
+    }) again for ` +
+      "the newest secret key";
+}
+
+/** Warns of the objects that older secret keys still open. */
+function warn(out: Console, { atWork, damage }: RekeyPlan): void {
+  if (atWork.length > 0) {
+    out.warn(
+      `${plural(atWork.length, "object")} of running or interrupted work ` +
+        "can still be opened with an older secret key. Run `deltar key rekey` " +
+        "again when the work has ended, or after a prune has deleted what an " +
+        "interruption left",
+    );
+  }
+  for (const { message } of damage) {
+    out.warn(
+      `${message}, so this object was not stored again; \`deltar repair\` ` +
+        "moves damaged objects away",
+    );
+  }
+}
+
+function codeOf({ atWork, damage }: RekeyPlan): number {
+  return atWork.length + damage.length > 0 ? EXIT.partial : EXIT.done;
+}
+
+function tell(
+  out: Console,
+  { phase, done, all, bytes }: RekeyProgress,
+  allBytes: number | undefined,
+): void {
+  if (phase === "reading") {
+    out.progress(() => "reading the headers of objects", `${done}`);
+  } else {
+    out.progress(
+      () => "storing objects for the newest secret key",
+      `${done} of ${all}`,
+      { bytes, allBytes },
+    );
+  }
+}
