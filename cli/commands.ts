@@ -138,7 +138,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   key: {
     summary: "List and change the keys of an encrypted repository",
-    shared: BOTH,
+    shared: LONG,
     load: async (context) => (await import("./key.ts")).keyCommand(context),
   },
   backup: {

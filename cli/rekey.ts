@@ -16,11 +16,12 @@ export interface RekeyFlags {
 
 /** Carries out `deltar key rekey`. */
 export async function runRekey(
-  { signal }: Context,
+  context: Context,
   out: Console,
   repository: Repository,
   { dryRun = false, yes = false }: RekeyFlags,
 ): Promise<number> {
+  const { signal } = context;
   let allBytes: number | undefined;
   const onProgress = (progress: RekeyProgress) => tell(out, progress, allBytes);
   if (dryRun) {
@@ -35,10 +36,15 @@ export async function runRekey(
     signal,
     onPlan: async (plan) => {
       allBytes = plan.bytes;
-      if (plan.objects === 0 || yes || !canAsk()) return true;
-      const question = `${describe("Store", plan)}?`;
-      if (await ask(out, question, signal)) return true;
-      throw new DeltarError("aborted", "interrupted");
+      if (plan.objects > 0 && !yes && canAsk()) {
+        const question = `${describe("Store", plan)}?`;
+        if (!await ask(out, question, signal)) {
+          throw new DeltarError("aborted", "interrupted");
+        }
+      }
+      context.interrupted =
+        "finished work is kept; run the same command again to continue";
+      return true;
     },
   });
   if (out.json) out.object("key", { dryRun, ...result });

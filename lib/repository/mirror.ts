@@ -8,7 +8,8 @@ import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import {
   KEYS,
-  partsOfNoteManifest,
+  MANIFESTS,
+  RECIPIENTS,
   SETTINGS,
   SNAPSHOTS,
 } from "./format/names.ts";
@@ -92,15 +93,18 @@ const SUM_DIGITS = 16;
  * Copies the objects of a repository as they are stored, to a storage that is
  * empty or already a mirror of the repository. No key is needed.
  *
- * - Records are copied last, so the snapshots of a mirror are complete at any
- *   time.
+ * - Records are copied after the objects that they need, so the snapshots of a
+ *   mirror are complete at any time.
  * - If the repository is encrypted, each object that has a manifest is compared
  *   with it while it is copied. Damaged objects are not copied.
- * - An object of the same name and size is not copied again. Key files, holders,
- *   signers and removed records, which may be replaced, are compared.
- * - Before a key file, a holder, a signer or `recipients.json` of the mirror is
- *   replaced, it is kept as `replaced/NAME.SUM`, with the first 16 digits of its
- *   SHA-256. It is not replaced by something other than a whole age file.
+ * - An object of the same name and size is not copied again, unless the manifests
+ *   of the two places list it with different sums, as after a rekey. Key files,
+ *   holders, signers and removed records, which may be replaced, are compared,
+ *   and so are notes after a rotation or rekey.
+ * - Before a key file, a holder, a signer or `recipients.json` without a manifest
+ *   is replaced in the mirror, it is kept as `replaced/NAME.SUM`, with the first
+ *   16 digits of its SHA-256. It is not replaced by something other than a whole
+ *   age file.
  * - Intents, leases, marks, checkpoints and the objects in `damaged/` and
  *   `replaced/` are not copied.
  * - An object that the source no longer has stays in the mirror.
@@ -149,11 +153,32 @@ export async function mirror(
       refusal({ repository: id, signers }),
       (object, message) => result.damage.push({ object, message }),
     );
+  const isRekeyed = encryption !== undefined &&
+    !await isSame(source, target, RECIPIENTS + AGE_SUFFIX);
+  const known = encryption === undefined
+    ? new Map<string, Set<string>>()
+    : await sumsOf(target, id);
   const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
+  /** Returns whether an object of the same size may have other bytes. */
+  const isReplaced = (name: string) =>
+    REPLACED.test(name) ||
+    isRekeyed && name.endsWith(AGE_SUFFIX) && !isSealed(name);
+  /**
+   * Returns whether the mirror may have a listed object as it was before a rekey.
+   * If a mirroring after a rekey was interrupted, the mirror has the manifests of
+   * before and after it, and still the old list of recipients.
+   */
+  const isNew = (name: string) => {
+    if (!isSealed(name)) return false;
+    const sums = listed.get(name)?.map(({ sha256 }) => sha256) ?? [];
+    const there = known.get(name) ?? new Set();
+    return sums.some((sum) => !there.has(sum)) ||
+      isRekeyed && sums.length > 0 && there.size > new Set(sums).size;
+  };
   /** The objects to copy, by `stepOf`. */
-  const steps: string[][] = [[], [], [], []];
+  const steps: string[][] = [[], [], [], [], [], []];
   for await (const { name, size } of source.list()) {
     checkAborted(signal);
     if (COORDINATION.test(name) || refused.has(name)) continue;
@@ -161,8 +186,8 @@ export async function mirror(
       !listed.has(name);
     if (isUnlisted) result.unlisted.push(name);
     else if (
-      there.get(name) === size &&
-      (!REPLACED.test(name) || await isSame(source, target, name))
+      there.get(name) === size && !isNew(name) &&
+      (!isReplaced(name) || await isSame(source, target, name))
     ) result.present++;
     else steps[stepOf(name)].push(name);
   }
@@ -207,13 +232,31 @@ async function readExpected(
   return listed;
 }
 
-/** Returns whether a small object has the same content in two storages. */
+/** Returns the sums with which the manifests of a mirror list each object. */
+async function sumsOf(
+  target: Storage,
+  repository: string,
+): Promise<Map<string, Set<string>>> {
+  const refuse = refusal({ repository, signers: undefined });
+  const { listed } = await readLists(target, refuse, () => {});
+  return new Map(
+    [...listed].map(([name, objects]) => [
+      name,
+      new Set(objects.map(({ sha256 }) => sha256)),
+    ]),
+  );
+}
+
+/**
+ * Returns whether a small object has the same content in two storages, or is in
+ * neither.
+ */
 async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
   const [one, other] = await Promise.all(
     [a, b].map((storage) => readIfThere(storage, name)),
   );
-  return one !== undefined && other !== undefined &&
-    toHex(sha256(one)) === toHex(sha256(other));
+  if (one === undefined || other === undefined) return one === other;
+  return toHex(sha256(one)) === toHex(sha256(other));
 }
 
 /** Returns an age file that is checked while it is read. */
@@ -277,12 +320,16 @@ async function copyOne(
 }
 
 /**
- * Returns the step of an object: 0 for the settings, and for the manifests of
- * keys and notes, which are stored before them; 1 for keys; 3 for records.
+ * Returns the step of an object: 0 for the settings, 1 for manifests, 2 for key
+ * files, 4 for records, and 5 for the list of recipients, which shows that the
+ * rest is there.
  */
 function stepOf(name: string): number {
-  if (name === SETTINGS || partsOfNoteManifest(name) !== undefined) return 0;
-  return name.startsWith(KEYS) ? 1 : name.startsWith(SNAPSHOTS) ? 3 : 2;
+  if (name === SETTINGS) return 0;
+  if (name.startsWith(MANIFESTS)) return 1;
+  if (name.startsWith(KEYS)) return 2;
+  if (name.startsWith(SNAPSHOTS)) return 4;
+  return name === RECIPIENTS + AGE_SUFFIX ? 5 : 3;
 }
 
 /**

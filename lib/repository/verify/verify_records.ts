@@ -6,6 +6,7 @@ import { readIfThere } from "../format/note.ts";
 import { signerOf } from "../format/signed_listing.ts";
 import {
   CHANGES,
+  HOLDERS,
   idOfManifest,
   idOfObject,
   idOfRecord,
@@ -45,9 +46,6 @@ const FORMATS: Record<string, string> = {
   settings: "deltar-settings",
   signers: "deltar-signer",
 };
-
-/** The folder of marks of changes of keys. */
-const CHANGES = `${HOLDERS}changes/`;
 
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
