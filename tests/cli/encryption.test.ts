@@ -679,6 +679,41 @@ test("key rotate shuts out a removed key, and old sheets", async () => {
   });
 });
 
+test("key rekey shuts out a removed key from what was stored before", async () => {
+  await withEncrypted(async (encrypted) => {
+    const { place, folder } = encrypted;
+    encrypted.run(["snapshot"]);
+    const old = encrypted.json(["key", "recovery-sheet"]).identities;
+    const nothing = encrypted.run(["key", "rekey"]).out;
+    assert.match(nothing, /^No objects have to be stored again /);
+    encrypted.run(["key", "rotate"]);
+    const file = join(place.folder, "from paper");
+    const byPaper = { ...encrypted.env, DELTAR_IDENTITY: file };
+    fs.writeFileSync(file, old.join("\n"));
+    encrypted.run(["list"], byPaper);
+    const planned = encrypted.run(["key", "rekey", "--dry-run"]).out;
+    assert.match(
+      planned,
+      /^Would store \d+ objects \(.*\) again for the newest/,
+    );
+    encrypted.run(["list"], byPaper);
+    const { out, err } = encrypted.run(["key", "rekey"]);
+    assert.equal(out, planned.replace("Would store", "Stored"));
+    assert.match(err, /open nothing any more\. Print a new one/);
+    const refused = encrypted.refused(["list"], byPaper);
+    assert.equal(refused.code, "key");
+    assert.match(refused.message, /older than the last rekey/);
+    const { identities } = encrypted.json(["key", "recovery-sheet"]);
+    fs.writeFileSync(file, identities.join("\n"));
+    encrypted.run(["verify", "--data"], byPaper);
+    encrypted.run(["verify", "--data"]);
+    encrypted.run(["verify", "--without-key", "--data"]);
+    const result = encrypted.json(["key", "rekey"]);
+    assert.deepEqual([result.objects, result.retired], [0, 0]);
+    assertHidden(folder, SECRETS);
+  });
+});
+
 test("doctor warns until a drill succeeds with a key of another place", async () => {
   await withEncrypted((encrypted) => {
     const { place } = encrypted;

@@ -214,6 +214,7 @@ class Rekey {
       const plan = { ...planOf(going), atWork, damage: this.#damaged() };
       if (!await onPlan(plan)) throw new DeltarError("aborted", "interrupted");
     }
+    await this.#keys.checkRetirable();
     await using lease = await Lease.take(
       this.#keys.decrypted(),
       newId(Date.now(), Math.random()),

@@ -11,8 +11,12 @@ import {
   readManifests,
 } from "../runs/manifest.ts";
 
-/** The maximum number of lines of a manifest that is written. */
-const MAX_LINES = 50_000;
+/**
+ * The maximum number of lines of a merged manifest. A prune deletes a manifest
+ * when all of its objects are removed, so objects of about the same time share
+ * one.
+ */
+const MAX_LINES = 1000;
 
 /** The repository whose objects are rewritten. */
 export interface RekeyedRepository {
@@ -152,7 +156,8 @@ export class RekeyedManifests {
       }
       for (const name of manifest.removed) removed.add(name);
     }
-    const rest = [...objects.values()];
+    const rest = [...objects.values()]
+      .sort((a, b) => timeText(a.name) < timeText(b.name) ? -1 : 1);
     const names = [...removed];
     while (rest.length + names.length > 0) {
       await this.#writer.put({
@@ -194,6 +199,11 @@ function addTo(lines: Map<string, ObjectRecord[]>, object: ObjectRecord): void {
   const there = lines.get(object.name);
   if (there === undefined) lines.set(object.name, [object]);
   else there.push(object);
+}
+
+/** Returns the part of a name that begins with the time of its run. */
+function timeText(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
 }
 
 function keyOf({ name, size, sha256 }: ObjectRecord): string {

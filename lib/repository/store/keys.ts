@@ -499,8 +499,7 @@ export class RepositoryKeys {
    * of objects; `undefined` if the repository has only one identity.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or does not
-   *   have the newest identity; `conflict` if a rotation was interrupted;
-   *   `unsupported` as for `rotate`.
+   *   have the newest identity; `conflict` if a rotation was interrupted.
    */
   async rewrapKeys(): Promise<RewrapKeys | undefined> {
     this.#needAdmin();
@@ -517,9 +516,20 @@ export class RepositoryKeys {
         )
         : outdatedError(this.#storage);
     }
-    if (older.length === 0) return undefined;
-    if (await this.#needsRetiring()) await this.#targets();
-    return { older, newest, recipient };
+    return older.length === 0 ? undefined : { older, newest, recipient };
+  }
+
+  /**
+   * Checks that `retire` can store all key files again, before long work.
+   *
+   * @throws {DeltarError} As for `rotate`.
+   */
+  async checkRetirable(): Promise<void> {
+    if (!await this.#needsRetiring()) return;
+    const admin = this.#needAdmin();
+    await this.#change(admin, { kind: "rekey" }, async () => {
+      await this.#targets();
+    });
   }
 
   /**
