@@ -680,7 +680,7 @@ test("key rotate shuts out a removed key, and old sheets", async () => {
 });
 
 test("key rekey shuts out a removed key from what was stored before", async () => {
-  await withEncrypted(async (encrypted) => {
+  await withEncrypted((encrypted) => {
     const { place, folder } = encrypted;
     encrypted.run(["snapshot"]);
     const old = encrypted.json(["key", "recovery-sheet"]).identities;

@@ -278,6 +278,31 @@ test(
   },
 );
 
+test("a cache from before a rekey is used after it", async () => {
+  await withTemp(async (folder) => {
+    const { storage } = await make(folder);
+    const cache = new MemoryStorage();
+    const cached = withCache(storage, cache);
+    const names = async () => {
+      const repository = await open(cached);
+      const trees = [];
+      for (const record of await repository.snapshots()) {
+        trees.push((await repository.tree(record)).entries.length);
+      }
+      return trees;
+    };
+    const before = await names();
+    assert.ok(cache.objects.size > 0);
+    await (await open(storage)).rekey();
+    assert.deepEqual(await names(), before);
+    assert.deepEqual((await (await open(cached)).verify()).damage, []);
+    await keysOf(await open(cached)).rotate();
+    await (await open(cached)).rekey();
+    assert.deepEqual(await names(), before);
+    assert.equal((await (await open(storage)).planRekey()).objects, 0);
+  });
+});
+
 test("mirror() copies rekeyed objects again", async () => {
   await withTemp(async (folder) => {
     const { storage, states } = await make(folder);

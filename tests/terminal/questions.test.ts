@@ -140,6 +140,33 @@ for (const what of ["the source", "the single binary"]) {
     }
 
     for (
+      const [name, keys, wanted] of [
+        ["y", "y\r", 0],
+        ["Enter", "\r", 130],
+        ["Ctrl+C", INTERRUPT, 130],
+      ] as const
+    ) {
+      if (what !== "the source") continue;
+      test(`key rekey is answered by ${name}`, async () => {
+        await withDeltar(async (shell) => {
+          const repo = join(shell.home, "encrypted");
+          const env = `DELTAR_REPOSITORY=${repo}; export DELTAR_REPOSITORY`;
+          shell.type(`${env}; deltar init --encrypt; deltar key rotate`);
+          const { shown, code } = await answer(
+            shell,
+            `${env}; deltar key rekey`,
+            /again for the newest secret key\? \[y\/N\] /,
+            keys,
+          );
+          assert.equal(code, wanted, shown);
+          const plan = `${env}; deltar key rekey --dry-run --json`;
+          const { objects } = JSON.parse(shell.type(plan));
+          assert.equal(objects === 0, wanted === 0);
+        });
+      });
+    }
+
+    for (
       const [name, keys, wanted, count] of [
         ["Enter", "\r", 0, 2],
         ["n", "n\r", 0, 1],
