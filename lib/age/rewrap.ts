@@ -7,9 +7,9 @@ import {
   unwrap,
 } from "./header.ts";
 
-/** The identities between which a header changes. */
+/** The identities between which the header of an age file changes. */
 export interface RewrapKeys {
-  /** The identities (`AGE-SECRET-KEY-1…`) that are to open the file no more. */
+  /** The identities (`AGE-SECRET-KEY-1…`) that must no longer open the file. */
   older: readonly string[];
   /** The identity that is to open the file. */
   newest: string;

@@ -46,6 +46,7 @@ export type {
   AgeRecipientObject,
   AgeStanza,
 } from "../age/header.ts";
+export type { RewrapKeys } from "../age/rewrap.ts";
 export { mirror, type MirrorOptions, type MirrorResult } from "./mirror.ts";
 export type {
   ExpectedKeys,
