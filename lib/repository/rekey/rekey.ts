@@ -119,6 +119,8 @@ const HEADER_FETCH_BYTES = 512;
 const MAX_BATCH_BYTES = 16 << 20;
 /** The maximum number of objects that one manifest announces. */
 const MAX_BATCH_OBJECTS = 500;
+/** The counts of a rekey that has nothing to do. */
+const NOTHING = { objects: 0, bytes: 0 };
 
 /** Plans a rekey. See `Repository.planRekey`. */
 export async function planRekey(
@@ -128,7 +130,7 @@ export async function planRekey(
   const keys = keysOf(store);
   const pair = await keys.rewrapKeys();
   return pair === undefined
-    ? planOf(new Map())
+    ? { ...NOTHING, atWork: [], damage: [] }
     : await new Rekey(store, keys, pair, options).plan();
 }
 
@@ -140,7 +142,7 @@ export async function rekey(
   const keys = keysOf(store);
   const pair = await keys.rewrapKeys();
   return pair === undefined
-    ? { ...planOf(new Map()), retired: 0 }
+    ? { ...NOTHING, atWork: [], damage: [], retired: 0 }
     : await new Rekey(store, keys, pair, options).run();
 }
 
@@ -151,11 +153,6 @@ function keysOf({ keys, storage }: Store): RepositoryKeys {
     "the repository is not encrypted, so it has no keys",
     { object: storage.location },
   );
-}
-
-function planOf(objects: ReadonlyMap<string, number>): RekeyPlan {
-  const bytes = [...objects.values()].reduce((sum, size) => sum + size, 0);
-  return { objects: objects.size, bytes, atWork: [], damage: [] };
 }
 
 /** An object with its new header, before it is stored. */
@@ -195,24 +192,14 @@ class Rekey {
   }
 
   async plan(): Promise<RekeyPlan> {
-    const old = await this.#findOld();
-    const running = await this.#running();
-    const atWork = [...old.keys()].filter((name) => isAtWork(name, running));
-    for (const name of atWork) old.delete(name);
-    return { ...planOf(old), atWork, damage: this.#damaged() };
+    return await this.#planOf(await this.#findOld());
   }
 
   async run(): Promise<RekeyResult> {
     const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = this.#options;
     const old = await this.#findOld();
-    if (onPlan !== undefined) {
-      const running = await this.#running();
-      const going = new Map(
-        [...old].filter(([name]) => !isAtWork(name, running)),
-      );
-      const atWork = [...old.keys()].filter((name) => !going.has(name));
-      const plan = { ...planOf(going), atWork, damage: this.#damaged() };
-      if (!await onPlan(plan)) throw new DeltarError("aborted", "interrupted");
+    if (onPlan !== undefined && !await onPlan(await this.#planOf(old))) {
+      throw new DeltarError("aborted", "interrupted");
     }
     await this.#keys.checkRetirable();
     await using lease = await Lease.take(
@@ -241,6 +228,19 @@ class Rekey {
       damage: this.#damaged(),
       retired,
     };
+  }
+
+  async #planOf(old: ReadonlyMap<string, number>): Promise<RekeyPlan> {
+    const running = await this.#running();
+    const plan: RekeyPlan = { ...NOTHING, atWork: [], damage: this.#damaged() };
+    for (const [name, size] of old) {
+      if (isAtWork(name, running)) plan.atWork.push(name);
+      else {
+        plan.objects++;
+        plan.bytes += size;
+      }
+    }
+    return plan;
   }
 
   /**
