@@ -65,6 +65,12 @@ export interface LargeBasis {
    * default, the delta is stored as it is.
    */
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
+  /**
+   * Makes the delta that is stored smaller by reading the basis. Returns
+   * `undefined` if that is not possible or not worth reading the basis. By
+   * default, the delta is stored as it is.
+   */
+  refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
   replacesDeltas?: boolean;
   /** Frees the resources of the basis. */
@@ -346,8 +352,10 @@ export class DataPacker implements FileReader {
         if (translated.size > most) return undefined;
       }
     }
-    const delta = translated ?? spool;
-    if (delta.size > most) return undefined;
+    const whole = translated ?? spool;
+    if (whole.size > most) return undefined;
+    using refined = await basis.refine?.(whole);
+    const delta = refined ?? whole;
     const member = this.#member(entry, "delta", delta.size);
     const { reference } = await this.#writer.addStream(member, delta.read());
     facts.stored = {

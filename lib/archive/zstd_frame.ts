@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { concat } from "../bytes/source.ts";
-import type { ByteReader } from "../bytes/byte_reader.ts";
+import { collect, collectAtMost, concat } from "../bytes/source.ts";
+import { ByteReader } from "../bytes/byte_reader.ts";
 import { CHUNK } from "./engine.ts";
 
 // RFC 8878, 3.1: magic numbers, and the largest block.
@@ -22,6 +22,9 @@ export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
 
 const COMPRESSED_BLOCK = 2;
 const RLE_BLOCK = 1;
+const RAW_BLOCK = 0;
+/** The maximum length of a frame's header in bytes. */
+const MAX_HEADER_BYTES = 18;
 
 /** One frame of a zstd stream. */
 export interface Frame {
@@ -55,6 +58,25 @@ export async function nextFrame(
   if (number !== MAGIC) {
     throw reader.corrupt("not a zstd frame: wrong magic number", start);
   }
+  const { size, bytes, checksum } = await restOfHeader(reader, magic, start);
+  return { size, bytes: blocks(reader, bytes, checksum, size) };
+}
+
+/** The header of a frame. */
+interface FrameHeader {
+  /** The size of the content in bytes, if the header contains it. */
+  size?: number;
+  /** The bytes of the header. */
+  bytes: Uint8Array;
+  /** Whether a checksum of four bytes follows the last block. */
+  checksum: boolean;
+}
+
+async function restOfHeader(
+  reader: ByteReader,
+  magic: Uint8Array,
+  start: number,
+): Promise<FrameHeader> {
   const [descriptor] = await reader.exactly(1, "a zstd frame");
   const single = (descriptor & 0x20) !== 0;
   const sizeFlag = descriptor >> 6;
@@ -78,12 +100,120 @@ export async function nextFrame(
   // in the header of such a frame.
   const window = single ? contentSize(sizeField) : windowOf(fields[0]);
   checkWindow(window, reader, start);
-  const header = new Uint8Array(5 + fields.length);
-  header.set(magic);
-  header[4] = descriptor;
-  header.set(fields, 5);
+  const bytes = new Uint8Array(5 + fields.length);
+  bytes.set(magic);
+  bytes[4] = descriptor;
+  bytes.set(fields, 5);
   const checksum = (descriptor & 0x04) !== 0;
-  return { size, bytes: blocks(reader, header, checksum, size) };
+  return { size, bytes, checksum };
+}
+
+/** The location of a frame, as `measureFrame` finds it. */
+export interface MeasuredFrame {
+  /** The length of the frame in bytes. */
+  length: number;
+  /** The size of the content in bytes, if the frame's header contains it. */
+  size?: number;
+  /** The whole frame, if it has compressed blocks or no size in its header. */
+  bytes?: Uint8Array;
+  /** Reads a part of the content, if all blocks are uncompressed. */
+  readPart?: (offset: number, length: number) => Promise<Uint8Array>;
+}
+
+/**
+ * Finds the end of a frame by the headers of its blocks. A frame with compressed
+ * blocks is read for this. Of a frame whose blocks seem to be uncompressed, only
+ * the headers of the first and last ones are read.
+ *
+ * @param read Reads a range, at an offset from the start of the frame. It may be
+ *   cut at the end of the volume's range.
+ * @param object The name of the volume, for error messages.
+ * @param most The maximum length of a frame that is read, in bytes.
+ * @throws {DeltarError} `limit` if a frame that has to be read is longer than
+ *   `most`, and the errors of `nextFrame` and of `read`.
+ */
+export async function measureFrame(
+  read: (offset: number, length: number) => AsyncIterable<Uint8Array>,
+  object: string,
+  most: number,
+): Promise<MeasuredFrame> {
+  const at = (offset: number) => new ByteReader(read(offset, 3), { object });
+  const head = new ByteReader(read(0, MAX_HEADER_BYTES), { object });
+  const magic = await head.exactly(4, "a zstd frame");
+  if (uint32(magic) !== MAGIC) {
+    throw head.corrupt("not a zstd frame: wrong magic number", 0);
+  }
+  const { size, bytes, checksum } = await restOfHeader(head, magic, 0);
+  await head.cancel();
+  const wholeFrame = async () => {
+    const reader = new ByteReader(read(0, Infinity), { object });
+    const frame = await nextFrame(reader);
+    const whole = await collectAtMost(frame?.bytes ?? [], most, object);
+    await reader.cancel();
+    return { length: whole.length, size, bytes: whole };
+  };
+  if (size === undefined) return await wholeFrame();
+  const first = bytes.length;
+  const tail = checksum ? 4 : 0;
+  const count = Math.max(1, Math.ceil(size / MAX_BLOCK_BYTES));
+  const startOf = (index: number) => first + index * (3 + MAX_BLOCK_BYTES);
+  const sizeOf = (index: number) =>
+    Math.min(MAX_BLOCK_BYTES, size - index * MAX_BLOCK_BYTES);
+  const isStored = async (index: number) => {
+    const { kind, length } = await nextBlock(at(startOf(index)));
+    return kind === RAW_BLOCK && length === sizeOf(index);
+  };
+  if (await isStored(0) && await isStored(count - 1)) {
+    // An encoder may add an empty block.
+    const last = startOf(count - 1) + 3 + sizeOf(count - 1);
+    const { isLast } = await nextBlock(at(startOf(count - 1)));
+    return {
+      length: last + (isLast ? 0 : 3) + tail,
+      size,
+      async readPart(offset, length) {
+        const parts: Uint8Array[] = [];
+        const end = offset + length;
+        for (let from = offset; from < end;) {
+          const index = Math.floor(from / MAX_BLOCK_BYTES);
+          if (!await isStored(index)) {
+            throw head.corrupt("invalid type or size of a zstd block", 0);
+          }
+          const skip = from - index * MAX_BLOCK_BYTES;
+          const part = Math.min(end - from, MAX_BLOCK_BYTES - skip);
+          parts.push(
+            await collect(read(startOf(index) + 3 + skip, part)),
+          );
+          from += part;
+        }
+        return concat(parts);
+      },
+    };
+  }
+  return await wholeFrame();
+}
+
+/** The header of a block. */
+interface BlockHeader {
+  /** The bytes of the header. */
+  bytes: Uint8Array;
+  /** The type of the block. */
+  kind: number;
+  /** The number of bytes after the header. */
+  length: number;
+  /** Whether the block is the last of its frame. */
+  isLast: boolean;
+}
+
+async function nextBlock(reader: ByteReader): Promise<BlockHeader> {
+  const at = reader.offset;
+  const bytes = await reader.exactly(3, "a zstd frame");
+  const bits = bytes[0] | bytes[1] << 8 | bytes[2] << 16;
+  const kind = bits >> 1 & 3;
+  const length = kind === RLE_BLOCK ? 1 : bits >> 3;
+  if (kind > COMPRESSED_BLOCK || length > MAX_BLOCK_BYTES) {
+    throw reader.corrupt("invalid type or size of a zstd block", at);
+  }
+  return { bytes, kind, length, isLast: (bits & 1) === 1 };
 }
 
 // RFC 8878, 3.1.1.1.4: a size field of two bytes holds the size minus 256.
@@ -153,19 +283,12 @@ async function* blocks(
   let parts = [header];
   let length = header.length;
   for (let last = false; !last;) {
-    const at = reader.offset;
-    const block = await reader.exactly(3, "a zstd frame");
-    const bits = block[0] | block[1] << 8 | block[2] << 16;
-    last = (bits & 1) === 1;
-    const kind = bits >> 1 & 3;
-    const size = kind === RLE_BLOCK ? 1 : bits >> 3;
-    if (kind > COMPRESSED_BLOCK || size > MAX_BLOCK_BYTES) {
-      throw reader.corrupt("invalid type or size of a zstd block", at);
-    }
-    parts.push(block);
-    const content = await reader.parts(size, "a zstd block");
+    const block = await nextBlock(reader);
+    last = block.isLast;
+    parts.push(block.bytes);
+    const content = await reader.parts(block.length, "a zstd block");
     for (const part of content) parts.push(part);
-    length += 3 + size;
+    length += 3 + block.length;
     if (length >= most) {
       yield concat(parts);
       parts = [];

@@ -10,7 +10,8 @@
  * by WebAssembly (`kernel.ts`) if the runtime supports its SIMD instructions.
  * `file_scan.ts` makes a signature, a delta and the SHA-256 in one pass over a
  * file. `delta_between.ts` makes the delta of a small file whose two states are
- * in memory, and decides which copies are too short.
+ * in memory, and decides which copies are too short. `refine.ts` makes a delta
+ * smaller by comparing its literals with the old content (`byte_matcher.ts`).
  *
  * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
  * `delta_chain.ts` applies a chain of deltas without making the files in

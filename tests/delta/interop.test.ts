@@ -12,6 +12,9 @@ import {
   signBytes,
 } from "../../lib/delta/mod.ts";
 import { DeltarError } from "../../lib/bytes/errors.ts";
+import { collect } from "../../lib/bytes/source.ts";
+import { bytesAccess } from "../../lib/delta/random_access.ts";
+import { refineDelta } from "../../lib/delta/refine.ts";
 import { mutate, randomBytes, text } from "./helpers.ts";
 
 // The second implementation: librsync's own command.
@@ -62,6 +65,21 @@ test("rdiff patch applies our deltas", { skip }, () =>
       assert.deepEqual(result, file);
     }
   }));
+
+test("rdiff patch applies our refined deltas", { skip }, async () => {
+  for (const [basis, file] of PAIRS) {
+    const coarse = deltaBytes(signBytes(basis, { blockSize: 512 }), file);
+    const access = { ...bytesAccess(basis), [Symbol.dispose]() {} };
+    const parts = refineDelta(bytesAccess(coarse), {
+      size: basis.length,
+      read: () => Promise.resolve(access),
+    });
+    const delta = await collect(parts);
+    withRdiff((rdiff) => {
+      assert.deepEqual(rdiff([basis, delta], ["patch"]), file);
+    });
+  }
+});
 
 test(
   "we apply rdiff's deltas, and ours are not larger",

@@ -7,14 +7,19 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { composeSources } from "../../delta/compose.ts";
 import { chooseBlockSize, chooseStrongLength } from "../../delta/block_size.ts";
+import type { DeltaChain } from "../../delta/delta_chain.ts";
 import { DerivedSignature } from "../../delta/derived_signature.ts";
+import { bytesAccess } from "../../delta/random_access.ts";
+import { type BasisContent, refineDelta } from "../../delta/refine.ts";
 import { signBytes } from "../../delta/sign.ts";
 import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
+import { basisContent } from "../content/basis_content.ts";
 import { ContentReader } from "../content/content.ts";
+import { codecOf } from "../format/names.ts";
 import type { OwnSignatures } from "./own_signatures.ts";
 import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
@@ -35,6 +40,11 @@ const MAX_EXPECTED_FRAMES = 16;
  * usual number for the size of its file.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
+/**
+ * The maximum size of a large file's basis that is read to make a delta smaller,
+ * for each byte of the delta.
+ */
+const MAX_BASIS_PER_DELTA_BYTE = 2 ** 16;
 /** The block size, in bytes, for a file that was small and is now large. */
 const SMALL_BLOCK_BYTES = 256;
 
@@ -47,6 +57,20 @@ function largeBlockSize(size: number): number {
   return Math.max(2048, chooseBlockSize(size) / 2);
 }
 
+/** Options for packing. */
+export interface PackingOptions {
+  /**
+   * The signatures that a write-only machine keeps. If given, no stored content
+   * is read, and changed files of at most 1 MiB are stored whole.
+   */
+  own?: OwnSignatures;
+  /**
+   * Whether the old content of changed large files is read, so that their deltas
+   * have only the bytes that differ. Default: `false`.
+   */
+  readsLarge?: boolean;
+}
+
 /**
  * Returns options for packing files into a repository. Files are stored as
  * deltas against the parent's content, members are named by the paths of their
@@ -54,13 +78,12 @@ function largeBlockSize(size: number): number {
  *
  * @param parent The parent of the snapshot.
  * @param storage The repository's storage.
- * @param own The signatures that a write-only machine keeps. If given, no stored
- * content is read, and changed files of at most 1 MiB are stored whole.
+ * @param options What is read for the deltas.
  */
 export function packingAgainst(
   parent: Parent,
   storage: Storage,
-  own?: OwnSignatures,
+  { own, readsLarge = false }: PackingOptions = {},
 ): Omit<DataPackerOptions, "writer"> {
   const common = {
     previous: parent.index,
@@ -75,7 +98,7 @@ export function packingAgainst(
       largeBasis: (before) => ownBasis(parent, own, before),
     };
   }
-  const bases = new Bases(parent, storage);
+  const bases = new Bases(parent, storage, readsLarge);
   return {
     ...common,
     expect: (before) => bases.expect(before),
@@ -116,10 +139,15 @@ class Bases {
   /** The sum of the numbers in `#expected`. */
   #frames = 0;
 
+  readonly #storage: Storage;
+  readonly #readsLarge: boolean;
+
   /** Makes the bases for the files of a tree. */
-  constructor(parent: Parent, storage: Storage) {
+  constructor(parent: Parent, storage: Storage, readsLarge: boolean) {
     this.#parent = parent;
     this.#reader = new ContentReader(storage);
+    this.#storage = storage;
+    this.#readsLarge = readsLarge;
   }
 
   /** Begins to fetch the frames that `small` will need. */
@@ -162,8 +190,38 @@ class Bases {
       return await unlessDamaged(this.#derive(entry, signature));
     }
     const content = await this.small(before);
-    return content &&
-      { signature: signBytes(content, { blockSize: SMALL_BLOCK_BYTES }) };
+    if (content === undefined) return undefined;
+    const access = { ...bytesAccess(content), [Symbol.dispose]() {} };
+    return {
+      signature: signBytes(content, { blockSize: SMALL_BLOCK_BYTES }),
+      refine: (delta) =>
+        refined(delta, {
+          size: content.length,
+          read: () => Promise.resolve(access),
+        }),
+    };
+  }
+
+  /**
+   * Returns the function that makes deltas smaller by reading their basis;
+   * `undefined` if the basis is not read.
+   *
+   * @param chain The deltas after which the content is the basis. By default,
+   *   it is the whole content at the start of the entry's chain.
+   */
+  #refining(
+    entry: TreeFileEntry,
+    chain?: DeltaChain,
+  ): LargeBasis["refine"] {
+    const [{ size, reference }] = entry.content;
+    const isZstd = codecOf(reference.volume).name === "zstd";
+    if (!this.#readsLarge || !isZstd) return undefined;
+    return (delta) =>
+      delta.size < size / MAX_BASIS_PER_DELTA_BYTE
+        ? Promise.resolve(undefined)
+        : unlessDamaged(
+          refined(delta, basisContent(this.#storage, entry, chain)),
+        );
   }
 
   /**
@@ -211,7 +269,9 @@ class Bases {
     // so it is stored whole.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
-    if (deltas.length === 0) return { signature };
+    if (deltas.length === 0) {
+      return { signature, refine: this.#refining(entry) };
+    }
     const literals = new Spool();
     try {
       const chain = await this.#reader.deltas(entry, literals);
@@ -223,6 +283,7 @@ class Bases {
           const step = derived.translate(next);
           return isBound ? composeSources(chain, step) : step;
         },
+        refine: this.#refining(entry, isBound ? undefined : chain),
         replacesDeltas: isBound,
         dispose: () => literals.dispose(),
       };
@@ -246,4 +307,23 @@ function unlessDamaged<Basis>(
     }
     throw error;
   });
+}
+
+/** Returns a delta refined by its basis; `undefined` if it is not smaller. */
+async function refined(
+  delta: Spool,
+  basis: BasisContent,
+): Promise<Spool | undefined> {
+  const smaller = new Spool();
+  try {
+    for await (const part of refineDelta(delta.access(), basis)) {
+      smaller.write(part);
+    }
+    if (smaller.size < delta.size) return smaller;
+  } catch (error) {
+    smaller.dispose();
+    throw error;
+  }
+  smaller.dispose();
+  return undefined;
 }

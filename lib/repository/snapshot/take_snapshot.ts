@@ -253,7 +253,12 @@ async function takeOnce(
     });
     const packer = new DataPacker({
       writer: writer.volumes,
-      ...packingAgainst(parent, untilAborted(writer.storage, signal), own),
+      ...packingAgainst(parent, untilAborted(writer.storage, signal), {
+        own,
+        // Fetching or decrypting the old content would cost more than it saves.
+        readsLarge: store.storage.localPath !== undefined &&
+          store.keys === undefined,
+      }),
       known: work,
       shared: (sha256) => entries.findStored(sha256),
       elsewhere,

@@ -1,0 +1,294 @@
+import type { DeltaWriter } from "./delta_writer.ts";
+
+/** The number of bytes that are hashed to look for a match. */
+const HASHED_BYTES = 24;
+/**
+ * The distance in bytes between the places of the old content that are hashed.
+ * Each match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
+ */
+const STEP_BYTES = 8;
+/** The same distance for parts that bytes may have moved from. */
+const SPARSE_STEP_BYTES = 32;
+/**
+ * The minimum length in bytes of a copy inside changed bytes. A shorter match
+ * takes less space as a literal, because literals are compressed.
+ */
+const MIN_COPY_BYTES = 32;
+/** The maximum number of places with the same hash that are compared. */
+const MAX_PLACES = 8;
+/** The multiplier of the rolling hash. */
+const MULTIPLIER = 0x01000193;
+/** `MULTIPLIER` to the power of `HASHED_BYTES`, modulo 2^32. */
+const OUTGOING = Array.from({ length: HASHED_BYTES })
+  .reduce<number>((power) => Math.imul(power, MULTIPLIER), 1);
+
+/** A part of the old content that is in memory. */
+export interface OldPart {
+  /** The offset of the part in the old content, in bytes. */
+  offset: number;
+  /** The bytes. */
+  bytes: Uint8Array;
+}
+
+/** The place of changed bytes between copies. */
+export interface ChangedPlace {
+  /**
+   * The parts of the old content in which matches are looked for. They do not
+   * overlap.
+   */
+  parts: readonly OldPart[];
+  /** The offset in the old content at which the last copy before them ends. */
+  start: number;
+  /** The offset in the old content at which the next copy after them starts. */
+  end: number;
+  /** Whether the copy before the bytes is adjacent to them. */
+  joinsStart: boolean;
+  /** Whether the copy after the bytes is adjacent to them. */
+  joinsEnd: boolean;
+}
+
+/**
+ * Writes deltas that copy from old content to the byte. Copies beside changed
+ * bytes are extended, and in what is left, matches at any offset are looked for:
+ * by a hash of 24 bytes, then byte by byte. xdelta and zstd's long-distance
+ * matching find matches in the same way.
+ */
+export class ByteMatcher {
+  readonly #elsewhere: PlaceTable | undefined;
+
+  /**
+   * Makes a matcher.
+   *
+   * @param elsewhere Parts of the old content from which bytes may have moved to
+   *   any place.
+   */
+  constructor(elsewhere: readonly OldPart[]) {
+    if (elsewhere.length > 0) {
+      this.#elsewhere = new PlaceTable(elsewhere, SPARSE_STEP_BYTES);
+    }
+  }
+
+  /**
+   * Writes the commands that make changed bytes.
+   *
+   * @param writer Takes the commands.
+   * @param now The changed bytes.
+   * @param place The neighbouring copies, and the old content near them.
+   * @returns The offset in the old content at which the last copy from `parts`
+   *   ends, or `place.start` if nothing is copied from them.
+   */
+  write(writer: DeltaWriter, now: Uint8Array, place: ChangedPlace): number {
+    const { parts, start, end } = place;
+    const isAscending = start <= end;
+    let from = 0;
+    let cursor = start;
+    const before = parts.find((part) => holds(part, start, start + 1));
+    if (place.joinsStart && before !== undefined) {
+      const { bytes, offset } = before;
+      const most = isAscending ? end - offset : bytes.length;
+      from = sameAfter(now, 0, now.length, bytes, start - offset, most);
+      writer.copy(start, from);
+      cursor += from;
+    }
+    let tail = 0;
+    const after = parts.find((part) => holds(part, end - 1, end));
+    if (place.joinsEnd && after !== undefined) {
+      const { bytes, offset } = after;
+      const least = isAscending ? Math.max(0, cursor - offset) : 0;
+      tail = sameBefore(now, now.length, from, bytes, end - offset, least);
+    }
+    const to = now.length - tail;
+    const last = isAscending ? end - tail : Infinity;
+    const near = to - from >= MIN_COPY_BYTES
+      ? new PlaceTable(parts, STEP_BYTES)
+      : undefined;
+    let hash: number | undefined;
+    for (let at = from; near !== undefined && at + HASHED_BYTES <= to;) {
+      hash = hash === undefined ? hashAt(now, at) : roll(hash, now, at);
+      const least = isAscending ? cursor : 0;
+      let match = near.find(hash, now, at, { from, to, least, most: last });
+      if (match !== undefined) cursor = match.offset + match.length;
+      else match = this.#elsewhere?.find(hash, now, at, { from, to });
+      if (match === undefined) {
+        at++;
+        continue;
+      }
+      writer.literal(now.subarray(from, match.at));
+      writer.copy(match.offset, match.length);
+      at = from = match.at + match.length;
+      hash = undefined;
+    }
+    writer.literal(now.subarray(from, to));
+    writer.copy(end - tail, tail);
+    return tail > 0 ? end : cursor;
+  }
+}
+
+/** Returns whether a part contains a range of the old content. */
+function holds({ offset, bytes }: OldPart, start: number, end: number) {
+  return offset <= start && end <= offset + bytes.length;
+}
+
+/** Returns the number of equal bytes from two offsets on. */
+function sameAfter(
+  one: Uint8Array,
+  at: number,
+  end: number,
+  other: Uint8Array,
+  place: number,
+  last: number,
+): number {
+  const most = Math.min(end - at, last - place);
+  let same = 0;
+  while (same < most && one[at + same] === other[place + same]) same++;
+  return same;
+}
+
+/** Returns the number of equal bytes before two offsets. */
+function sameBefore(
+  one: Uint8Array,
+  at: number,
+  start: number,
+  other: Uint8Array,
+  place: number,
+  first: number,
+): number {
+  const most = Math.min(at - start, place - first);
+  let same = 0;
+  while (same < most && one[at - 1 - same] === other[place - 1 - same]) same++;
+  return same;
+}
+
+/** Returns the hash of the bytes at an offset. */
+function hashAt(bytes: Uint8Array, at: number): number {
+  let hash = 0;
+  for (let index = at; index < at + HASHED_BYTES; index++) {
+    hash = Math.imul(hash, MULTIPLIER) + bytes[index] | 0;
+  }
+  return hash;
+}
+
+/** Returns the hash at an offset from the hash one byte before it. */
+function roll(hash: number, bytes: Uint8Array, at: number): number {
+  return Math.imul(hash, MULTIPLIER) + bytes[at + HASHED_BYTES - 1] -
+      Math.imul(bytes[at - 1], OUTGOING) | 0;
+}
+
+/** A match of new bytes with old ones. */
+interface Match {
+  /** The offset in the new bytes. */
+  at: number;
+  /** The offset in the old content. */
+  offset: number;
+  /** The length in bytes. */
+  length: number;
+}
+
+/** The ranges in which a match has to lie. */
+interface Bounds {
+  /** The offset in the new bytes at which it may begin. */
+  from: number;
+  /** The offset in the new bytes at which it must end. */
+  to: number;
+  /** The offset in the old content at which it may begin. */
+  least?: number;
+  /** The offset in the old content at which it must end. */
+  most?: number;
+}
+
+/** The places of old bytes, by their hash. */
+class PlaceTable {
+  readonly #parts: readonly OldPart[];
+  readonly #step: number;
+  /** The number of places in the parts before each part. */
+  readonly #firsts: number[] = [];
+  /** For each hash, the number of the first place plus one; 0 if none. */
+  readonly #heads: Int32Array;
+  /** For each place, the next one with the same hash. */
+  readonly #next: Int32Array;
+  /** The hash of each place. */
+  readonly #hashes: Int32Array;
+  readonly #shift: number;
+
+  constructor(parts: readonly OldPart[], step: number) {
+    this.#parts = parts;
+    this.#step = step;
+    let count = 0;
+    for (const { bytes } of parts) {
+      this.#firsts.push(count);
+      count += placesIn(bytes, step);
+    }
+    const bits = Math.max(4, Math.ceil(Math.log2(count + 1)) + 1);
+    this.#heads = new Int32Array(2 ** bits);
+    this.#next = new Int32Array(count);
+    this.#hashes = new Int32Array(count);
+    this.#shift = 32 - bits;
+    // The last places are entered first, so that a search finds them in order.
+    for (let part = parts.length - 1; part >= 0; part--) {
+      const { bytes } = parts[part];
+      for (let place = placesIn(bytes, step) - 1; place >= 0; place--) {
+        const hash = hashAt(bytes, place * step);
+        const slot = this.#slotOf(hash);
+        const number = this.#firsts[part] + place;
+        this.#hashes[number] = hash;
+        this.#next[number] = this.#heads[slot];
+        this.#heads[slot] = number + 1;
+      }
+    }
+  }
+
+  /** Returns a match of at least 32 bytes around the bytes at an offset. */
+  find(
+    hash: number,
+    now: Uint8Array,
+    at: number,
+    bounds: Bounds,
+  ): Match | undefined {
+    let number = this.#heads[this.#slotOf(hash)];
+    for (let tries = 0; number > 0 && tries < MAX_PLACES; tries++) {
+      const match = this.#hashes[number - 1] === hash
+        ? this.#around(number - 1, now, at, bounds)
+        : undefined;
+      if (match !== undefined) return match;
+      number = this.#next[number - 1];
+    }
+    return undefined;
+  }
+
+  #around(
+    number: number,
+    now: Uint8Array,
+    at: number,
+    { from, to, least: first = 0, most: end = Infinity }: Bounds,
+  ): Match | undefined {
+    let low = 0;
+    let high = this.#parts.length;
+    while (high - low > 1) {
+      const middle = low + high >>> 1;
+      if (this.#firsts[middle] <= number) low = middle;
+      else high = middle;
+    }
+    const { offset, bytes } = this.#parts[low];
+    const place = (number - this.#firsts[low]) * this.#step;
+    const least = Math.max(0, first - offset);
+    const most = Math.min(bytes.length, end - offset);
+    if (place < least) return undefined;
+    const ahead = sameAfter(now, at, to, bytes, place, most);
+    if (ahead < HASHED_BYTES) return undefined;
+    const back = sameBefore(now, at, from, bytes, place, least);
+    const length = back + ahead;
+    if (length < MIN_COPY_BYTES) return undefined;
+    return { at: at - back, offset: offset + place - back, length };
+  }
+
+  #slotOf(hash: number): number {
+    return Math.imul(hash, 0x9e3779b1) >>> this.#shift;
+  }
+}
+
+/** Returns the number of places of a part that are hashed. */
+function placesIn(bytes: Uint8Array, step: number): number {
+  return bytes.length < HASHED_BYTES
+    ? 0
+    : Math.floor((bytes.length - HASHED_BYTES) / step) + 1;
+}

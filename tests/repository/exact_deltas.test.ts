@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { concat } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { withTemp } from "../support/temp.ts";
+import { everything, noise } from "./helpers.ts";
+
+const MEBIBYTE = 1 << 20;
+
+/** Returns lines of text that differ, and are compressed. */
+function lines(count: number): Uint8Array {
+  const text = Array.from(
+    { length: count },
+    (_, at) => `row ${at}: ${(at * 2654435761 >>> 0).toString(36)}\n`,
+  );
+  return new TextEncoder().encode(text.join(""));
+}
+
+/** Returns bytes with 40 overwritten places of 30 bytes, and a moved part. */
+function edited(bytes: Uint8Array, seed: number): Uint8Array {
+  const now = bytes.slice();
+  for (let edit = 0; edit < 40; edit++) {
+    const at = (seed * 7919 + edit * 104_729) % (now.length - 30);
+    now.set(noise(30, seed * 100 + edit), at);
+  }
+  const from = seed * 31_337 % (now.length - 3000);
+  return concat([
+    now.subarray(0, from),
+    now.subarray(from + 1500),
+    now.subarray(from, from + 1500),
+  ]);
+}
+
+async function inRepository(
+  work: (
+    place: {
+      repository: Repository;
+      root: string;
+      folder: string;
+      snapshot: (content: Uint8Array) => Promise<number>;
+    },
+  ) => Promise<void>,
+) {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const storage = new LocalStorage(join(folder, "repository"));
+    const repository = await Repository.create(storage);
+    const snapshot = async (content: Uint8Array) => {
+      fs.writeFileSync(join(root, "data.bin"), content);
+      const { record } = await repository.snapshot(everything(root));
+      return record.counts.stored;
+    };
+    await work({ repository, root, folder, snapshot });
+  });
+}
+
+for (
+  const [kind, start] of [
+    ["random", noise(3 * MEBIBYTE)],
+    ["text", lines(150_000)],
+  ] as const
+) {
+  test(`deltas of a large file (${kind}) hold little more than what changed, at every link of a chain`, async () => {
+    await inRepository(async ({ repository, folder, snapshot }) => {
+      const contents = [start];
+      await snapshot(start);
+      for (let link = 1; link <= 11; link++) {
+        const now = edited(contents[link - 1], link);
+        contents.push(now);
+        const stored = await snapshot(now);
+        // The ninth delta is composed with all before it.
+        const most = link === 9 ? 60_000 : 12_000;
+        assert.ok(stored < most, `link ${link}: ${stored} bytes`);
+      }
+      const { damage } = await repository.verify({ data: true });
+      assert.deepEqual(damage, []);
+      const records = await repository.snapshots();
+      for (const [at, record] of records.entries()) {
+        const target = join(folder, `restored ${at}`);
+        await repository.restore(record, target);
+        const bytes = fs.readFileSync(join(target, "data.bin"));
+        assert.ok(bytes.equals(contents[at]), `snapshot ${at}`);
+        fs.rmSync(target, { recursive: true });
+      }
+    });
+  });
+}
+
+test("a file that becomes large gets an exact delta", async () => {
+  await inRepository(async ({ repository, folder, snapshot }) => {
+    const small = noise(MEBIBYTE - 10);
+    const large = concat([small.subarray(0, 700_000), noise(100, 1), small]);
+    await snapshot(small);
+    assert.ok(await snapshot(large) < 2000);
+    const record = await repository.find("latest");
+    await repository.restore(record, join(folder, "restored"));
+    const bytes = fs.readFileSync(join(folder, "restored", "data.bin"));
+    assert.ok(bytes.equals(large));
+  });
+});
+
+test("a snapshot whose old content is lost is taken with the signature alone", async () => {
+  await inRepository(async ({ folder, snapshot }) => {
+    const start = noise(3 * MEBIBYTE);
+    await snapshot(start);
+    // The signature is in a volume of its own only if it is written later.
+    const volumes = join(folder, "repository", "volumes");
+    for (const name of fs.readdirSync(volumes)) {
+      const place = join(volumes, name);
+      const bytes = fs.readFileSync(place);
+      fs.chmodSync(place, 0o600);
+      // Damages the content, which is at the beginning, and not the signature.
+      bytes.fill(0xff, 2000, 400_000);
+      fs.writeFileSync(place, bytes);
+    }
+    const stored = await snapshot(edited(start, 1));
+    assert.ok(stored < 200_000, `${stored}`);
+  });
+});
