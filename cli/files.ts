@@ -72,7 +72,15 @@ function withNanoseconds(time: bigint): string {
   return text.includes(".") ? text : `${text}.000000000`;
 }
 
-const LETTERS = { file: "-", directory: "d", symlink: "l", hardlink: "h" };
+const LETTERS = {
+  file: "-",
+  directory: "d",
+  symlink: "l",
+  hardlink: "h",
+  fifo: "p",
+  block: "b",
+  character: "c",
+};
 
 function describe(entry: TreeEntry): string {
   const { kind, mode, size, mtime, path, target } = entry;
@@ -83,7 +91,10 @@ function describe(entry: TreeEntry): string {
   const name = showPath(path) + (kind === "directory" ? "/" : "");
   const link = target === undefined ? "" : ` -> ${showPath(target)}`;
   const date = formatFileTime(mtime).padStart(19);
+  const length = entry.kind === "block" || entry.kind === "character"
+    ? `${entry.device.major}, ${entry.device.minor}`
+    : String(size);
   return `${LETTERS[kind]}${bits} ${
-    String(size).padStart(12)
+    length.padStart(12)
   } ${date} ${name}${link}`;
 }

@@ -1,7 +1,12 @@
 import { existsSync } from "node:fs";
 import type { RestorePlan, RestoreResult } from "../mod.ts";
 import type { RestoreFailure, RestoreProgress } from "../lib/repository/mod.ts";
-import { formatBytes, formatCount, plural } from "../shared/text.ts";
+import {
+  formatBytes,
+  formatCount,
+  pipesAndDevices,
+  plural,
+} from "../shared/text.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { EXIT } from "./exit.ts";
@@ -89,7 +94,9 @@ export function printResult(
     });
   } else {
     const { files, directories, links, bytes, touched, deleted, kept } = result;
+    const { special } = result;
     const more = [
+      ...special > 0 ? [`${pipesAndDevices(special)} created`] : [],
       ...deleted > 0 ? [`${plural(deleted, "path")} deleted`] : [],
       ...touched > 0 ? [`${plural(touched, "path")} touched`] : [],
       ...kept > 0 ? [`${plural(kept, "path")} unchanged`] : [],
@@ -130,7 +137,7 @@ function asFields(
 }
 
 const TRUST_ADVICE = "`--trust-repository` also restores owners, set-user-ID " +
-  "and set-group-ID bits. Use it only if you trust everyone who can write to " +
+  "and set-group-ID bits, and devices. Use it only if you trust everyone who can write to " +
   "this repository.";
 
 function warnOfFailures(

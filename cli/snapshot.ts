@@ -6,7 +6,7 @@ import { Command } from "commander";
 import type { SnapshotResult } from "../mod.ts";
 import type { FitResult } from "../lib/repository/mod.ts";
 import { isFault } from "../lib/tree/mod.ts";
-import { formatBytes, plural } from "../shared/text.ts";
+import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -168,6 +168,7 @@ function print(
     plural(counts.files, "file"),
     plural(counts.directories, "directory", "directories"),
     ...counts.links > 0 ? [plural(counts.links, "link")] : [],
+    ...counts.special ? [pipesAndDevices(counts.special)] : [],
   ].join(", ");
   if (!isNew) {
     out.line(

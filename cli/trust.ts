@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { DeltarError, type RestorePlan } from "../mod.ts";
+import type { RestorePlan } from "../mod.ts";
 import { plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
@@ -8,8 +8,8 @@ import type { Console } from "./console.ts";
 export function trustOption(): Option {
   return new Option(
     "--trust-repository",
-    "Restore owners, set-user-ID and set-group-ID bits from another user's " +
-      "repository too",
+    "Restore owners, set-user-ID and set-group-ID bits, and devices from " +
+      "another user's repository too",
   );
 }
 
@@ -20,8 +20,8 @@ class Doubt extends Error {}
 
 /**
  * Runs a restore, undo or redo. If the repository belongs to another user and
- * has owners, set-user-ID or set-group-ID bits to restore, asks at the terminal
- * whether to restore them.
+ * has owners, set-user-ID or set-group-ID bits or devices to restore, asks at
+ * the terminal whether to restore them.
  *
  * @param out The output. No question is asked if the output is JSON.
  * @param trust Whether `--trust-repository` was given.
@@ -51,16 +51,14 @@ export async function askingForTrust<Result>(
   }
   const question =
     "This repository belongs to another user. Restore its owners, set-user-ID " +
-    `and set-group-ID bits for ${plural(count, "path")}?`;
+    `and set-group-ID bits, and devices for ${plural(count, "path")}?`;
   return await work({ trust: await ask(out, question, signal) });
 }
 
 /**
- * Returns the number of paths whose owner, set-user-ID or set-group-ID bit is
- * not restored because the repository is not trusted.
+ * Returns the number of paths that are not restored, or whose owner,
+ * set-user-ID or set-group-ID bit is not, because the repository is not trusted.
  */
 export function untrustedIn({ failed }: Pick<RestorePlan, "failed">): number {
-  return failed.filter(({ error, restored }) =>
-    restored && error instanceof DeltarError && error.code === "unsafe"
-  ).length;
+  return failed.filter(({ untrusted }) => untrusted).length;
 }

@@ -238,8 +238,8 @@ function faultAt(place: string, isLast: boolean): string | undefined {
       return isLast ? undefined : "a symlink, which is not followed";
     }
     if (stat.isDirectory()) readdirSync(place);
-    else if (!stat.isFile()) return "a socket, pipe or device";
-    else if (isLast) closeSync(openSync(place, READ));
+    else if (stat.isSocket()) return "a socket";
+    else if (isLast && stat.isFile()) closeSync(openSync(place, READ));
     return undefined;
   } catch (error) {
     const code = codeOf(error);

@@ -35,6 +35,11 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
+/** Returns a number of named pipes and devices in words. */
+export function pipesAndDevices(count: number): string {
+  return plural(count, "pipe or device", "pipes and devices");
+}
+
 /**
  * Formats a time in the local time zone, to the second. A time before the year 0
  * or after the year 9999 is shown as `@` and the seconds since 1970, which

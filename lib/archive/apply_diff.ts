@@ -4,7 +4,9 @@ import { DeltarError } from "../bytes/errors.ts";
 import { existing } from "../bytes/existing.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { patchParts } from "../delta/patch.ts";
+import { deviceOf } from "../tree/change_finder.ts";
 import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
+import { isSpecial } from "../tree/entry.ts";
 import type { HashedFileEntry } from "../tree/entry_line.ts";
 import { checkBase } from "../tree/check_base.ts";
 import { fileAccess } from "../tree/file_access.ts";
@@ -191,6 +193,9 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
       else if (change.change === "touched") writer.touch(path, entry);
       else if (kind === "symlink") writer.symlink(path, target, entry);
       else if (kind === "file") writer.adopt(path, staged, path);
+      else if (isSpecial(entry)) {
+        writer.special(path, entry.kind, deviceOf(entry), entry);
+      }
     }
     // Hard links are made last, because the file that a hard link names may
     // come after it in path order.

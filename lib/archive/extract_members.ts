@@ -1,7 +1,13 @@
 import { checkAborted } from "../bytes/abort.ts";
+import { codeOf, errorMessage } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
 import { withTurns } from "../bytes/turns.ts";
-import type { Skipped } from "../tree/entry.ts";
+import type {
+  DeviceNumber,
+  Metadata,
+  Skipped,
+  SpecialKind,
+} from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
 import type { ScannedMember } from "./archive_scan.ts";
 import type { TarLinkMember } from "./tar_member.ts";
@@ -14,7 +20,10 @@ export const SMALL_BYTES = 1024 * 1024;
 
 /** Options for extracting. */
 export interface ExtractOptions {
-  /** Called with each member that a tree cannot hold, such as a device. */
+  /**
+   * Called with each member that cannot be made, such as a device without the
+   * permission for it, or a member of an unknown type.
+   */
   onSkip?: (skipped: Skipped) => void;
   /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -59,13 +68,9 @@ export async function extractMembers(
         ? await collect(body)
         : withTurns(body, signal);
       await sink.file(path, content, member);
-    } else {
-      options.onSkip?.({
-        path,
-        reason: "special",
-        detail: "a device, pipe or unknown type",
-      });
-    }
+    } else if (member.kind === "other") {
+      options.onSkip?.({ path, reason: "special", detail: "an unknown type" });
+    } else await giveSpecial(sink, member, member.kind, options);
   }
   for (const member of linksOut) {
     const content = withTurns(find(member.target), signal);
@@ -73,4 +78,33 @@ export async function extractMembers(
   }
   await sink.finish();
   return count;
+}
+
+/** A member that is a named pipe or a device. */
+interface SpecialMember extends Metadata {
+  path: string;
+  device?: DeviceNumber;
+}
+
+/**
+ * Passes a named pipe or a device to a sink. If the sink cannot make it, the
+ * member is reported as skipped.
+ *
+ * @throws {DeltarError} `unsafe` if the sink refuses the path.
+ */
+export async function giveSpecial(
+  sink: TreeSink,
+  member: SpecialMember,
+  kind: SpecialKind,
+  options: ExtractOptions,
+): Promise<void> {
+  const { path, device } = member;
+  let detail = "the target cannot hold named pipes and devices";
+  try {
+    if (sink.special) return await sink.special(path, kind, device, member);
+  } catch (error) {
+    if (codeOf(error) !== "io") throw error;
+    detail = errorMessage(error);
+  }
+  options.onSkip?.({ path, reason: "special", detail });
 }

@@ -8,7 +8,11 @@ import { isWithin } from "../tree/path.ts";
 import { type Codec, codecFor } from "./codec.ts";
 import { readContent, readRange } from "./content_reader.ts";
 import type { ContentReference } from "./content_reference.ts";
-import { SMALL_BYTES } from "./extract_members.ts";
+import {
+  type ExtractOptions,
+  giveSpecial,
+  SMALL_BYTES,
+} from "./extract_members.ts";
 import type { TreeSink } from "./tree_sink.ts";
 import type {
   IndexedFile,
@@ -92,16 +96,17 @@ export class IndexedReader {
    * @param within The path to extract, with everything below it; `""` is
    *   everything.
    * @param sink The sink that the members are written to.
-   * @param signal Aborts this extraction, in addition to the signal of the
-   *   reader.
-   * @returns The number of members that were extracted.
+   * @param options The signal, which aborts this extraction in addition to the
+   *   signal of the reader, and a callback for skipped members.
+   * @returns The number of members, including skipped ones.
    * @throws {DeltarError} The errors of `content` and of the sink.
    */
   async extract(
     within: string,
     sink: TreeSink,
-    signal?: AbortSignal,
+    options: ExtractOptions,
   ): Promise<number> {
+    const { signal } = options;
     checkAborted(signal);
     const members = this.#index.members.filter(({ path }) =>
       isWithin(path, within)
@@ -131,6 +136,8 @@ export class IndexedReader {
           ? this.content(path, signal)
           : part(member, range);
         await sink.file(path, content, member);
+      } else if (kind !== "hardlink") {
+        await giveSpecial(sink, member, kind, options);
       } else if (isWithin(target, within)) {
         await sink.hardLink(path, target, member);
       } else {

@@ -44,6 +44,7 @@ export type { ExtractOptions } from "./extract_members.ts";
 export type { VolumeRecord } from "./object_writer.ts";
 export type {
   MemberKind,
+  TarDeviceMember,
   TarLinkMember,
   TarMember,
   TarMemberFields,

@@ -10,11 +10,27 @@ const SECOND = 1_000_000_000n;
  */
 export const SPARSE = "GNU.sparse";
 
+/** The keys of libarchive and star for device numbers of more than 21 bits. */
+export const DEVICE = {
+  major: "SCHILY.devmajor",
+  minor: "SCHILY.devminor",
+} as const;
+
 /**
  * The keys of the records that are decoded. Other records are ignored, because
  * an archive may have any number of them.
  */
-const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
+const KNOWN: readonly string[] = [
+  "path",
+  "linkpath",
+  "size",
+  "mtime",
+  "uid",
+  "gid",
+  DEVICE.major,
+  DEVICE.minor,
+  SPARSE,
+];
 
 /**
  * The maximum length in bytes of a key that is decoded, with the space before

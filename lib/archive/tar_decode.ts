@@ -1,9 +1,12 @@
 import type { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import type { DeviceNumber } from "../tree/entry.ts";
 import { BLOCK } from "./tar_member.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
+/** The types of members that are devices. */
+const DEVICES = "34";
 
 /** A decoded header block, before extended headers are applied. */
 export interface TarHeader {
@@ -23,6 +26,8 @@ export interface TarHeader {
   gid: number;
   /** The target of a link. Usually empty for other members. */
   link: string;
+  /** The number of a device. Other members have any number. */
+  device: DeviceNumber;
 }
 
 /**
@@ -70,6 +75,9 @@ export function decodeHeader(
     uid: positive(108, 8, "uid"),
     gid: positive(116, 8, "gid"),
     link: text(block, 157, 100),
+    device: DEVICES.includes(String.fromCharCode(block[156]))
+      ? { major: positive(329, 8, "device"), minor: positive(337, 8, "device") }
+      : { major: 0, minor: 0 },
   };
 }
 

@@ -1,4 +1,4 @@
-import { encodePax, formatTime, type PaxRecords } from "./pax.ts";
+import { DEVICE, encodePax, formatTime, type PaxRecords } from "./pax.ts";
 import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 
 const encoder = new TextEncoder();
@@ -10,7 +10,10 @@ const TYPES = {
   file: "0",
   hardlink: "1",
   symlink: "2",
+  character: "3",
+  block: "4",
   directory: "5",
+  fifo: "6",
   other: "",
 };
 
@@ -32,7 +35,7 @@ export function headerScratch(): Uint8Array {
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
  * ASCII, sizes from 8 GiB, times with a fraction or outside of the years 1970
- * to 2242, large owner or group numbers. The same member always results in the
+ * to 2242, large numbers of owners, groups or devices. The same member always results in the
  * same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
@@ -40,8 +43,7 @@ export function headerScratch(): Uint8Array {
  *   memory.
  * @throws {TypeError} If a name is empty or contains a NUL, a link has no
  *   target, or the kind is `other`.
- * @throws {RangeError} If the size, owner or group is not an integer from 0 to
- *   2^53 - 1, or the size of a member that is not a file is not 0.
+ * @throws {RangeError} If a number is not an integer from 0 to 2^53 - 1, or the size of a member that is not a file is not 0.
  */
 export function encodeHeader(
   member: TarMember,
@@ -85,6 +87,13 @@ export function encodeHeader(
   writeFitting(header, 116, 8, member.gid, MAX_OCTAL_ID, "gid", record);
   writeFitting(header, 124, 12, member.size, MAX_OCTAL_SIZE, "size", record);
   writeOctal(header, 136, 12, seconds);
+  if (member.kind === "block" || member.kind === "character") {
+    const { major, minor } = member.device;
+    checkNumber("device.major", major);
+    checkNumber("device.minor", minor);
+    writeFitting(header, 329, 8, major, MAX_OCTAL_ID, DEVICE.major, record);
+    writeFitting(header, 337, 8, minor, MAX_OCTAL_ID, DEVICE.minor, record);
+  }
   finish(header, type);
 
   if (pax === undefined && nanos === 0) return header;

@@ -1,10 +1,7 @@
-/** The kind of a member; `other` is a device, a pipe or an unknown type. */
-export type MemberKind =
-  | "file"
-  | "directory"
-  | "symlink"
-  | "hardlink"
-  | "other";
+import type { DeviceNumber, EntryKind } from "../tree/entry.ts";
+
+/** The kind of a member; `other` is an unknown type. */
+export type MemberKind = EntryKind | "other";
 
 /** The fields that all tar members have. */
 export interface TarMemberFields {
@@ -22,10 +19,20 @@ export interface TarMemberFields {
   gid: number;
 }
 
-/** A tar member that is not a link. */
+/** A tar member that is neither a link nor a device. */
 export interface TarPlainMember extends TarMemberFields {
   /** The kind of the member. */
-  kind: Exclude<MemberKind, "symlink" | "hardlink">;
+  kind: "file" | "directory" | "fifo" | "other";
+  /** Always absent, as only links have a target. */
+  target?: undefined;
+}
+
+/** A tar member that is a device. */
+export interface TarDeviceMember extends TarMemberFields {
+  /** The kind of the member. */
+  kind: "block" | "character";
+  /** The number of the device. */
+  device: DeviceNumber;
   /** Always absent, as only links have a target. */
   target?: undefined;
 }
@@ -41,7 +48,7 @@ export interface TarLinkMember extends TarMemberFields {
 }
 
 /** A tar member without its content: path, kind and metadata. */
-export type TarMember = TarPlainMember | TarLinkMember;
+export type TarMember = TarPlainMember | TarDeviceMember | TarLinkMember;
 
 /** The size of the blocks of a tar, in bytes. */
 export const BLOCK = 512;

@@ -1,7 +1,13 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { withJson } from "../tree/to_json.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
-import { decodePax, parseTime, type PaxRecords, SPARSE } from "./pax.ts";
+import {
+  decodePax,
+  DEVICE,
+  parseTime,
+  type PaxRecords,
+  SPARSE,
+} from "./pax.ts";
 import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
 import {
   BLOCK,
@@ -20,7 +26,10 @@ const KINDS: Record<string, MemberKind> = {
   "7": "file",
   "1": "hardlink",
   "2": "symlink",
+  "3": "character",
+  "4": "block",
   "5": "directory",
+  "6": "fifo",
 };
 /**
  * The types of members that have no content, whatever their size field
@@ -196,11 +205,11 @@ function applyPax(
     if (key === "path") header.name = value;
     else if (key === "linkpath") header.link = value;
     else if (key === "size" || key === "uid" || key === "gid") {
-      const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
-      if (!Number.isSafeInteger(number)) {
-        throw reader.corrupt(`invalid ${key} in a pax header`);
-      }
-      header[key] = number;
+      header[key] = numberOf(key, value, reader);
+    } else if (key === DEVICE.major) {
+      header.device.major = numberOf(key, value, reader);
+    } else if (key === DEVICE.minor) {
+      header.device.minor = numberOf(key, value, reader);
     } else if (key === "mtime") {
       const time = parseTime(value);
       if (time === undefined) {
@@ -209,6 +218,12 @@ function applyPax(
       header.mtime = time;
     }
   }
+}
+
+function numberOf(key: string, value: string, reader: ByteReader): number {
+  const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
+  if (Number.isSafeInteger(number)) return number;
+  throw reader.corrupt(`invalid ${key} in a pax header`);
 }
 
 function toMember(header: TarHeader, reader: ByteReader): TarMember {
@@ -234,6 +249,8 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
   return withJson<TarMember>(
     kind === "symlink" || kind === "hardlink"
       ? { ...fields, kind, target: header.link }
+      : kind === "block" || kind === "character"
+      ? { ...fields, kind, device: header.device }
       : { ...fields, kind },
   );
 }

@@ -250,8 +250,7 @@ export class TarVolume {
     sink: TreeSink,
     options: ExtractOptions,
   ): Promise<number> {
-    const { signal } = options;
-    if (this.#reader) return await this.#reader.extract(path, sink, signal);
+    if (this.#reader) return await this.#reader.extract(path, sink, options);
     return await extractMembers(
       this.#scan(),
       path,

@@ -16,6 +16,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import {
   type BaseEntry,
+  type DeviceNumber,
   type Entry,
   type EntryKind,
   isFault,
@@ -83,6 +84,8 @@ export interface NewMember extends Partial<BaseEntry> {
    * The target of a symlink, or the path of the file that a hard link names.
    */
   target?: string;
+  /** The number of a device. */
+  device?: DeviceNumber;
 }
 
 /**
@@ -153,7 +156,8 @@ export class TarVolumeWriter {
    *   has no such path, `io` if a part of the tree cannot be read or changes
    *   while it is read. More members may be added after such an error, but not
    *   after an error of the storage.
-   * @throws {TypeError} If a file has no source or a symlink has no target.
+   * @throws {TypeError} If a file has no source, a symlink has no target, or a
+   *   device has no number.
    * @throws {RangeError} If a stream has no `size`, or the length of a
    *   `Uint8Array` differs from `size`.
    */
@@ -178,6 +182,8 @@ export class TarVolumeWriter {
     const entry = withJson<Entry>(
       kind === "symlink" || kind === "hardlink"
         ? { path, kind, ...numbers, target }
+        : kind === "block" || kind === "character"
+        ? { path, kind, ...numbers, device: numberOf(given) }
         : { path, kind, ...numbers },
     );
     if (kind === "hardlink") checkPath(target);
@@ -348,6 +354,11 @@ export class TarVolumeWriter {
       );
     }
   }
+}
+
+function numberOf({ path, device }: NewMember): DeviceNumber {
+  if (device !== undefined) return { ...device };
+  throw new TypeError(`${path}: no device; pass the number of the device`);
 }
 
 /** Throws an error if a file has no source or a stream has no size. */

@@ -1,5 +1,11 @@
 import type { ByteSource } from "../bytes/source.ts";
-import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
+import type {
+  DeviceNumber,
+  Entry,
+  Metadata,
+  Skipped,
+  SpecialKind,
+} from "../tree/entry.ts";
 
 /**
  * A receiver of extracted members, such as a directory. Paths are relative,
@@ -23,6 +29,18 @@ export interface TreeSink {
   symlink(
     path: string,
     target: string,
+    metadata: Metadata,
+  ): void | Promise<void>;
+  /**
+   * Makes a named pipe or a device. A member for which this fails is skipped.
+   * Without this method, all such members are skipped.
+   *
+   * @param device The number of a device; `undefined` for a pipe.
+   */
+  special?(
+    path: string,
+    kind: SpecialKind,
+    device: DeviceNumber | undefined,
     metadata: Metadata,
   ): void | Promise<void>;
   /**

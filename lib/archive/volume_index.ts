@@ -5,6 +5,8 @@ import {
   decodeEntry,
   encodeEntry,
   type HashedFileEntry,
+  SPECIAL_VERSION,
+  versionOf,
 } from "../tree/entry_line.ts";
 import { isCount } from "../bytes/is_count.ts";
 import { decodeLines, type Line, linePieces } from "../bytes/listing.ts";
@@ -15,7 +17,6 @@ import type { ContentReference } from "./content_reference.ts";
 import type { VolumeRecord } from "./object_writer.ts";
 
 const FORMAT = "deltar-volume-index";
-const VERSION = 1;
 const HASH = /^[0-9a-f]{64}$/;
 
 /** A file in an archive, as the index records it. */
@@ -83,7 +84,7 @@ export class VolumeIndex {
   pieces(): Generator<Uint8Array> {
     const { codec, volumes, members } = this;
     const header = { codec, volumes, members: members.length };
-    return linePieces(FORMAT, VERSION, header, this.#lines());
+    return linePieces(FORMAT, versionOf(members), header, this.#lines());
   }
 
   /**
@@ -119,7 +120,12 @@ export function* decodeIndexSteps(
   bytes: Uint8Array,
   object: string,
 ): Generator<void, VolumeIndex> {
-  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const { header, lines } = decodeLines(
+    bytes,
+    FORMAT,
+    SPECIAL_VERSION,
+    object,
+  );
   const { codec, volumes } = header;
   if (codec !== "gzip" && codec !== "zstd") {
     throw new DeltarError("unsupported", "unknown codec of the volumes", {

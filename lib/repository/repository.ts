@@ -18,6 +18,7 @@ import { inTurns } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import { compareSteps, type DiffIndex } from "../tree/diff_index.ts";
+import { nameOfKind } from "../tree/entry.ts";
 import { checkPath } from "../tree/path.ts";
 import { checkWalker, type Walker } from "../tree/walker.ts";
 import {
@@ -501,7 +502,7 @@ export class Repository {
     if (entry?.kind !== "file") {
       const what = entry === undefined
         ? "no such file in this snapshot"
-        : `not a file in this snapshot, but a ${entry.kind}`;
+        : `not a file in this snapshot, but a ${nameOfKind(entry.kind)}`;
       throw new DeltarError("not-found", what, {
         object: record.id,
         path,

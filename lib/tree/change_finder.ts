@@ -4,7 +4,8 @@ import type { Change, ChangeCounts } from "./diff_index.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
 import { comparePaths } from "./path.ts";
-import { makeDirectory, makeFile, makeLink } from "./to_json.ts";
+import type { DeviceNumber, Entry } from "./entry.ts";
+import { makeDirectory, makeFile, makeLink, makeSpecial } from "./to_json.ts";
 
 /**
  * The maximum rounding error, in nanoseconds, of the times that a runtime sets
@@ -241,7 +242,9 @@ export class ChangeFinder {
     const before = this.#old[old];
     if (
       entry.kind !== before.kind || entry.sha256 !== before.sha256 ||
-      entry.target !== before.target || !this.#isLinkedSame(entry)
+      entry.target !== before.target ||
+      !isSameNumber(deviceOf(entry), deviceOf(before)) ||
+      !this.#isLinkedSame(entry)
     ) {
       const isSame = this.#isContentSame(entry, before);
       const row = this.#push(isSame ? RELINKED : UPDATED, number, old);
@@ -308,6 +311,21 @@ export function isSameTime(one: bigint, other: bigint): boolean {
   return late > -TIME_SLACK && late < TIME_SLACK;
 }
 
+/** Returns whether two numbers are of the same device, or both are absent. */
+export function isSameNumber(
+  one: DeviceNumber | undefined,
+  other: DeviceNumber | undefined,
+): boolean {
+  return one?.major === other?.major && one?.minor === other?.minor;
+}
+
+/** Returns the number of the device, if an entry is one. */
+export function deviceOf(entry: Entry): DeviceNumber | undefined {
+  return entry.kind === "block" || entry.kind === "character"
+    ? entry.device
+    : undefined;
+}
+
 /** Returns an entry without its block checksums. */
 export function bare(entry: HashedEntry): HashedEntry {
   const { path, kind } = entry;
@@ -316,7 +334,10 @@ export function bare(entry: HashedEntry): HashedEntry {
       return makeFile(path, entry, entry.size, entry.sha256);
     case "directory":
       return makeDirectory(path, entry);
-    default:
+    case "symlink":
+    case "hardlink":
       return makeLink(path, kind, entry, entry.target);
+    default:
+      return makeSpecial(path, kind, entry, deviceOf(entry));
   }
 }

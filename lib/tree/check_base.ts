@@ -4,6 +4,7 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { type DiffIndex, pathOf } from "./diff_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
+import { nameOfKind } from "./entry.ts";
 import { checkPath, parentPath } from "./path.ts";
 import { readPieces } from "./read_file.ts";
 import { lstat } from "./stat.ts";
@@ -80,13 +81,20 @@ function checkEntry(root: string, before: HashedEntry): void {
       path,
       found === undefined
         ? "the path is missing"
-        : `the path is now of another kind: ${found}`,
+        : `the path is now of another kind: ${nameOfKind(found)}`,
     );
   }
   if (
     kind === "symlink" && fs.readlinkSync(`${root}/${path}`) !== before.target
   ) {
     fail(path, "the symlink has another target");
+  }
+  if (before.kind === "block" || before.kind === "character") {
+    const { major, minor } = before.device;
+    const found = lstat(`${root}/${path}`).rdev;
+    if (found?.major !== major || found.minor !== minor) {
+      fail(path, "the device has another number");
+    }
   }
   if (before.kind === "hardlink") {
     const { target } = before;

@@ -12,6 +12,8 @@ import {
   encodeEntry,
   encodeMetadata,
   type HashedEntry,
+  SPECIAL_VERSION,
+  versionOf,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
 import { decodeLines, type Line, linePieces } from "../bytes/listing.ts";
@@ -106,7 +108,6 @@ export interface ChangeCounts {
 }
 
 const FORMAT = "deltar-diff";
-const VERSION = 1;
 
 /**
  * The changes from one state of a directory to another. With the new content in
@@ -296,7 +297,8 @@ export class DiffIndex {
 
   #pieces(): Generator<Uint8Array> {
     const header = { root: encodeMetadata(this.root) };
-    return linePieces(FORMAT, VERSION, header, encodeChanges(this.#source));
+    const version = versionOf(entriesOf(this.#source));
+    return linePieces(FORMAT, version, header, encodeChanges(this.#source));
   }
 
   #paths(
@@ -349,7 +351,12 @@ function* decodeSteps(
   bytes: Uint8Array,
   object: string,
 ): Generator<void, DiffIndex> {
-  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const { header, lines } = decodeLines(
+    bytes,
+    FORMAT,
+    SPECIAL_VERSION,
+    object,
+  );
   const changes: Change[] = [];
   let last: string | undefined;
   for (const [line, offset] of lines) {
@@ -362,6 +369,14 @@ function* decodeSteps(
   }
   const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
   return new DiffIndex(changes, root);
+}
+
+/** Yields the old and new entries of changes. */
+function* entriesOf(changes: Iterable<Change>): Generator<HashedEntry> {
+  for (const change of changes) {
+    if ("before" in change) yield change.before;
+    if ("entry" in change) yield change.entry;
+  }
 }
 
 function* encodeChanges(changes: Iterable<Change>): Generator<Line> {

@@ -18,6 +18,8 @@ import {
   encodeEntry,
   encodeMetadata,
   type HashedFileEntry,
+  SPECIAL_VERSION,
+  versionOf,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
 import { HashReader } from "./file_reader.ts";
@@ -41,7 +43,6 @@ export interface IndexFileEntry extends HashedFileEntry {
 export type IndexEntry = IndexFileEntry | NonFileEntry;
 
 const FORMAT = "deltar-index";
-const VERSION = 1;
 const EMPTY_ROOT: Metadata = withJson({
   mode: 0o755,
   mtime: 0n,
@@ -241,7 +242,8 @@ export class DirIndex {
       root: encodeMetadata(this.root),
       entries: this.entries.length,
     };
-    return linePieces(FORMAT, VERSION, header, this.#lines());
+    const version = versionOf(this.entries);
+    return linePieces(FORMAT, version, header, this.#lines());
   }
 
   *#lines(): Generator<Line> {
@@ -261,7 +263,12 @@ function* decodeSteps(
   bytes: Uint8Array,
   object: string,
 ): Generator<void, DirIndex> {
-  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const { header, lines } = decodeLines(
+    bytes,
+    FORMAT,
+    SPECIAL_VERSION,
+    object,
+  );
   const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
   const entries: IndexEntry[] = [];
   const skipped: Skipped[] = [];

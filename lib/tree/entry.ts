@@ -1,5 +1,16 @@
-/** The kind of an entry. A hard link is a further name of an earlier file. */
-export type EntryKind = "file" | "directory" | "symlink" | "hardlink";
+/**
+ * The kind of an entry. A hard link is a further name of an earlier file. A
+ * `fifo` is a named pipe, `block` and `character` are devices.
+ */
+export type EntryKind =
+  | "file"
+  | "directory"
+  | "symlink"
+  | "hardlink"
+  | SpecialKind;
+
+/** The kind of an entry that is a named pipe or a device. */
+export type SpecialKind = "fifo" | "block" | "character";
 
 /** The mode, time and owner of an entry. */
 export interface Metadata {
@@ -11,6 +22,14 @@ export interface Metadata {
   uid: number;
   /** The group ID. */
   gid: number;
+}
+
+/** The number of a device, by which the system finds its driver. */
+export interface DeviceNumber {
+  /** The number of the driver. */
+  major: number;
+  /** The number of the device among those of the driver. */
+  minor: number;
 }
 
 /** The fields of entries of every kind. */
@@ -65,11 +84,75 @@ export interface HardLinkEntry extends ContentlessEntry {
   target: string;
 }
 
+/** The entry of a named pipe. */
+export interface FifoEntry extends ContentlessEntry {
+  /** The kind. */
+  kind: "fifo";
+  /** Absent: only links have a target. */
+  target?: undefined;
+}
+
+/** The entry of a device. */
+export interface DeviceEntry extends ContentlessEntry {
+  /** The kind. */
+  kind: "block" | "character";
+  /** The number of the device. */
+  device: DeviceNumber;
+  /** Absent: only links have a target. */
+  target?: undefined;
+}
+
+/** The entry of a named pipe or a device. It is never opened. */
+export type SpecialEntry = FifoEntry | DeviceEntry;
+
 /** An entry of a tree that is not a file. */
-export type NonFileEntry = DirectoryEntry | SymlinkEntry | HardLinkEntry;
+export type NonFileEntry =
+  | DirectoryEntry
+  | SymlinkEntry
+  | HardLinkEntry
+  | SpecialEntry;
 
 /** An entry of a tree. Its fields depend on `kind`. */
 export type Entry = FileEntry | NonFileEntry;
+
+/**
+ * Returns whether an entry is a named pipe or a device.
+ *
+ * @param entry The entry.
+ *
+ * @example
+ * ```ts
+ * import { isSpecial } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const state = { mode: 0o644, mtime: 0n, uid: 0, gid: 0, size: 0 };
+ * assert.equal(isSpecial({ path: "pipe", kind: "fifo", ...state }), true);
+ * assert.equal(isSpecial({ path: "docs", kind: "directory", ...state }), false);
+ * ```
+ */
+export function isSpecial(entry: Entry): entry is SpecialEntry {
+  return isSpecialKind(entry.kind);
+}
+
+/** Returns whether a kind is that of a named pipe or a device. */
+export function isSpecialKind(kind: string): kind is SpecialKind {
+  return kind === "fifo" || kind === "block" || kind === "character";
+}
+
+/**
+ * Returns the name of a kind for messages, such as `named pipe` for `fifo`.
+ */
+export function nameOfKind(kind: string): string {
+  return NAMES[kind] ?? kind;
+}
+
+const NAMES: Record<string, string> = {
+  hardlink: "hard link",
+  fifo: "named pipe",
+  block: "block device",
+  character: "character device",
+  special: "socket",
+};
 
 /** The state by which a later walk recognizes that an entry is unchanged. */
 export interface WalkedState {
@@ -123,7 +206,7 @@ export interface Skipped {
    * - `excluded`: a rule excludes it, deltar writes to it, or it is a temporary
    *   file of deltar; `detail` names the rule, with its file and line if it is
    *   from a file.
-   * - `special`: a socket, pipe or device.
+   * - `special`: a socket or an unknown kind of entry.
    * - `unreadable`: it could not be read; `detail` has the cause, such as the
    *   system's message, a path that is too long, a hard link to a file that
    *   could not be read, or exclusion rules that could not be used.
@@ -160,7 +243,7 @@ const NO_FAULT: ReadonlySet<SkipReason> = new Set([
  * import { isFault } from "@deltar/deltar/tree";
  * import assert from "node:assert/strict";
  *
- * assert.equal(isFault({ path: "pipe", reason: "special" }), false);
+ * assert.equal(isFault({ path: "socket", reason: "special" }), false);
  * assert.equal(isFault({ path: "secret", reason: "unreadable" }), true);
  * ```
  */

@@ -1,13 +1,20 @@
 import { isCount } from "../bytes/is_count.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { Line } from "../bytes/listing.ts";
-import type { FileEntry, Metadata, NonFileEntry } from "./entry.ts";
+import {
+  type DeviceNumber,
+  type FileEntry,
+  isSpecialKind,
+  type Metadata,
+  type NonFileEntry,
+} from "./entry.ts";
 import { checkPath, comparePaths } from "./path.ts";
 import {
   formatTime,
   makeDirectory,
   makeFile,
   makeLink,
+  makeSpecial,
   withJson,
 } from "./to_json.ts";
 
@@ -19,6 +26,26 @@ export interface HashedFileEntry extends FileEntry {
 
 /** An entry. A file's entry has the SHA-256 of its content. */
 export type HashedEntry = HashedFileEntry | NonFileEntry;
+
+/**
+ * The version of listings with entries of named pipes or devices. A reader of
+ * version 1 does not know these kinds.
+ */
+export const SPECIAL_VERSION = 2;
+
+/**
+ * Returns the version of a listing with these entries: `SPECIAL_VERSION` if one
+ * of them is a named pipe or a device, 1 otherwise.
+ */
+export function versionOf(entries: Iterable<{ kind: string }>): number {
+  for (const { kind } of entries) {
+    if (isSpecialKind(kind)) return SPECIAL_VERSION;
+  }
+  return 1;
+}
+
+/** The maximum of both parts of the number of a device. */
+const MAX_DEVICE_NUMBER = 2 ** 32 - 1;
 
 const HASH = /^[0-9a-f]{64}$/;
 const MODE = /^0[0-7]{3,4}$/;
@@ -36,6 +63,10 @@ export function encodeEntry(entry: HashedEntry): Line {
     line.sha256 = entry.sha256;
   }
   if (entry.target !== undefined) line.target = entry.target;
+  if (entry.kind === "block" || entry.kind === "character") {
+    const { major, minor } = entry.device;
+    line.device = { major, minor };
+  }
   return line;
 }
 
@@ -77,10 +108,17 @@ export function decodeEntry(
   if (typeof path !== "string") return fail("missing path");
   checkPath(path, object);
   if (
-    kind !== "file" && kind !== "directory" && kind !== "symlink" &&
-    kind !== "hardlink"
+    typeof kind !== "string" || kind !== "file" && kind !== "directory" &&
+      kind !== "symlink" && kind !== "hardlink" && !isSpecialKind(kind)
   ) return fail("missing or unknown kind");
   const metadata = readMetadata(line, object, offset);
+  if (isSpecialKind(kind)) {
+    const device = kind === "fifo" ? undefined : decodeDevice(line.device);
+    if (kind !== "fifo" && device === undefined) {
+      return fail("missing or invalid device");
+    }
+    return makeSpecial(path, kind, metadata, device);
+  }
   if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
     if (!isCount(size)) return fail("missing or invalid size");
@@ -94,6 +132,13 @@ export function decodeEntry(
   }
   if (kind === "hardlink") checkPath(target, object);
   return makeLink(path, kind, metadata, target);
+}
+
+function decodeDevice(value: unknown): DeviceNumber | undefined {
+  const { major, minor } = (value ?? {}) as Line;
+  const isPart = (part: unknown): part is number =>
+    isCount(part) && part <= MAX_DEVICE_NUMBER;
+  return isPart(major) && isPart(minor) ? { major, minor } : undefined;
 }
 
 /**

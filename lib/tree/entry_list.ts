@@ -90,7 +90,7 @@ export class EntryList {
     const place = this.#rows.get(number, WORDS.state);
     const basics = this.#states.basics(place);
     const path = this.path(number);
-    // Links are always in `#odd`.
+    // Links, named pipes and devices are always in `#odd`.
     return basics.kind === "directory"
       ? makeDirectory(path, basics)
       : makeFile(path, basics, basics.size, this.sha256(number));

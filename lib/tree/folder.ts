@@ -1,3 +1,4 @@
+import type { DeviceNumber, SpecialKind } from "./entry.ts";
 import type { FileStat, Identity } from "./statx.ts";
 
 /**
@@ -93,6 +94,23 @@ export interface Folder {
   makeFolder(name: string, mode: number): void;
   /** Creates a symlink to `target`. */
   makeSymlink(name: string, target: string): void;
+  /**
+   * Creates a named pipe or a device. Neither is opened.
+   *
+   * @param name The name of the entry.
+   * @param kind The kind.
+   * @param mode The permission bits, from which the umask is removed.
+   * @param device The number of a device; not used for a pipe.
+   * @throws `EEXIST` if the name exists, `EPERM` if this process may not create
+   * devices, `EINVAL` if the system has no such device number, `ENOSYS` if the
+   * runtime has no call for it.
+   */
+  makeSpecial(
+    name: string,
+    kind: SpecialKind,
+    mode: number,
+    device: DeviceNumber | undefined,
+  ): void;
   /**
    * Returns the target of a symlink.
    *
@@ -214,7 +232,7 @@ export function codeOfKind(kind: FileStat["kind"]): string | undefined {
       return "ELOOP";
     case "directory":
       return "EISDIR";
-    case "special":
+    default:
       return "ENXIO";
   }
 }

@@ -1,4 +1,5 @@
 import { fs, process } from "../bytes/node.ts";
+import type { DeviceNumber, SpecialKind } from "./entry.ts";
 import {
   codeOfKind,
   type Folder,
@@ -49,6 +50,10 @@ const load = () =>
 
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
+/** GNU's C library has `mknodat` since version 2.33. */
+const loadNodeCalls = () =>
+  loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
+
 // Constants of Linux (`fcntl.h`, `sys/stat.h`, `errno.h`).
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
@@ -79,6 +84,13 @@ const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
+/** The types of `mknod(2)`. */
+const TYPES = { fifo: 0o010000, block: 0o060000, character: 0o020000 };
+
+/** The numbers of bits that Linux has for the parts of a device number. */
+const MAJOR_BITS = 12;
+const MINOR_BITS = 20;
+
 /** The inode number of the root of every btrfs subvolume. */
 const BTRFS_ROOT = 256n;
 
@@ -103,6 +115,8 @@ const timeBytes = new Uint8Array(times.buffer);
 
 let calls: SystemCalls | undefined;
 let isLoaded = false;
+/** The call that makes pipes and devices; `null` until it is loaded. */
+let nodeCalls: ReturnType<typeof loadNodeCalls> | null = null;
 /** The calls that may wait long for a disk; `null` until they are loaded. */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
@@ -147,6 +161,16 @@ export function hasSystemCalls(): boolean {
     isLoaded = true;
   }
   return calls !== undefined;
+}
+
+/**
+ * Returns whether named pipes can be created: in Bun and Deno, where folders
+ * can be opened by system calls and the C library is new enough.
+ */
+export function hasSpecialCall(): boolean {
+  if (!hasSystemCalls()) return false;
+  if (nodeCalls === null) nodeCalls = loadNodeCalls();
+  return nodeCalls !== undefined;
 }
 
 /**
@@ -327,6 +351,27 @@ class CallFolder implements Folder {
     const path = this.#name(name, "symlink");
     const text = put(secondPath, target, "symlink", this.#path(name));
     this.#check(system().symlinkat(text, this.fd, path), "symlink", name);
+  }
+
+  makeSpecial(
+    name: string,
+    kind: SpecialKind,
+    mode: number,
+    device: DeviceNumber | undefined,
+  ): void {
+    const path = this.#name(name, "mknod");
+    const place = this.#path(name);
+    if (!hasSpecialCall() || !nodeCalls) {
+      throw systemError("ENOSYS", "mknod", place);
+    }
+    const number = device === undefined ? 0 : joinDevice(device);
+    if (number === undefined) throw systemError("EINVAL", "mknod", place);
+    const type = TYPES[kind];
+    this.#check(
+      nodeCalls.mknodat(this.fd, path, type | mode, number),
+      "mknod",
+      name,
+    );
   }
 
   readLink(name: string): string {
@@ -564,6 +609,16 @@ class CallFile implements OpenFile {
     if (result >= 0) return;
     throw errorOfNumber(lastErrno(), call, this.place);
   }
+}
+
+/**
+ * Returns the number of a device as `mknod(2)` takes it; `undefined` if Linux
+ * has no such number.
+ */
+function joinDevice({ major, minor }: DeviceNumber): number | undefined {
+  if (major >= 2 ** MAJOR_BITS || minor >= 2 ** MINOR_BITS) return undefined;
+  // `gnu_dev_makedev` of the GNU C library; both parts have few enough bits.
+  return (minor & 0xff | major << 8) + (minor >> 8) * 2 ** 20;
 }
 
 /** Returns whether a name in the listing is `.` or `..`. */

@@ -1,6 +1,7 @@
 import { codeOf } from "../bytes/errors.ts";
 import type * as NodeFs from "node:fs";
 import { fs, process } from "../bytes/node.ts";
+import type { SpecialKind } from "./entry.ts";
 import {
   codeOfKind,
   type Folder,
@@ -175,6 +176,11 @@ abstract class PathFolder implements Folder {
 
   makeSymlink(name: string, target: string): void {
     this.change("symlink", name, (path) => fs.symlinkSync(target, path));
+  }
+
+  makeSpecial(name: string, _kind: SpecialKind): void {
+    const words = "this runtime cannot create named pipes and devices";
+    throw systemError("ENOSYS", "mknod", `${this.place}/${name}`, words);
   }
 
   readLink(name: string): string {

@@ -1,15 +1,17 @@
 import type { IndexEntry, IndexFileEntry } from "./dir_index.ts";
-import type {
-  FileEntry,
-  Metadata,
-  NonFileEntry,
-  WalkedEntry,
-  WalkedFile,
+import { deviceOf } from "./change_finder.ts";
+import {
+  type FileEntry,
+  isSpecial,
+  type Metadata,
+  type NonFileEntry,
+  type WalkedEntry,
+  type WalkedFile,
 } from "./entry.ts";
 import type { FileFacts } from "./file_reader.ts";
 import type { IndexOptions } from "./index_tree.ts";
 import type { OpenFolders } from "./open_folders.ts";
-import { withJson } from "./to_json.ts";
+import { makeSpecial, withJson } from "./to_json.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
@@ -89,9 +91,12 @@ function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
 
 function withoutState(walked: NonFileEntry): NonFileEntry {
   const { path, kind, mode, mtime, uid, gid, size, target } = walked;
+  if (isSpecial(walked)) {
+    return makeSpecial(path, walked.kind, walked, deviceOf(walked));
+  }
   return kind === "directory"
     ? { path, kind, mode, mtime, uid, gid, size }
-    : { path, kind, mode, mtime, uid, gid, size, target };
+    : { path, kind, mode, mtime, uid, gid, size, target } as NonFileEntry;
 }
 
 /**

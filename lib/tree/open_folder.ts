@@ -1,6 +1,13 @@
+import { isSpecialKind } from "./entry.ts";
 import type { Folder } from "./folder.ts";
-import { hasSystemCalls, openByCalls } from "./folder_by_calls.ts";
+import {
+  hasSpecialCall,
+  hasSystemCalls,
+  openByCalls,
+} from "./folder_by_calls.ts";
 import { hasProc, openByPath, openByProc } from "./folder_by_paths.ts";
+import type { FileStat } from "./statx.ts";
+import { isSuperuser } from "./this_system.ts";
 
 /**
  * A way to reach folders: by system calls on descriptors, by paths below
@@ -26,6 +33,25 @@ export function useFolderAccess(access: FolderAccess | undefined): boolean {
   chosen = access;
   if (access === "calls") return hasSystemCalls();
   return access === "proc" ? hasProc() : true;
+}
+
+/**
+ * Returns why this process cannot create entries of a kind; `undefined` if it
+ * can.
+ *
+ * @param kind The kind.
+ */
+export function whyNotMade(kind: FileStat["kind"]): string | undefined {
+  if (kind === "special") {
+    return "a socket or an unknown kind of entry";
+  }
+  if (!isSpecialKind(kind)) return undefined;
+  const what = kind === "fifo" ? "a named pipe" : "a device";
+  if (folderAccess() !== "calls" || !hasSpecialCall()) {
+    return `${what}, which this runtime cannot create; use Deno or Bun on Linux`;
+  }
+  const isAllowed = kind === "fifo" || isSuperuser();
+  return isAllowed ? undefined : `${what}, which only root can create`;
 }
 
 /**

@@ -1,9 +1,14 @@
-import type { WalkedEntry } from "./entry.ts";
+import { isSpecialKind, type WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import type { FileStat } from "./statx.ts";
 import { openTree } from "./walk_tree.ts";
-import { nameOfFile, walkedEntry, walkedLink } from "./walked_entry.ts";
+import {
+  nameOfFile,
+  walkedEntry,
+  walkedLink,
+  walkedSpecial,
+} from "./walked_entry.ts";
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
@@ -52,11 +57,15 @@ export class PickedWalker extends Walker {
         stat = folders.statAt(path) ?? gone();
         const { kind } = stat;
         if (kind === "special") {
-          throw new Error("the path is now a socket, pipe or device");
+          throw new Error(
+            "the path is now a socket or an unknown kind of entry",
+          );
         }
         // A file that cannot be read cannot be stored, so it is reported here.
         if (kind === "file") folders.openFile(path).close();
-        entry = kind === "symlink"
+        entry = isSpecialKind(kind)
+          ? walkedSpecial(path, kind, stat)
+          : kind === "symlink"
           ? walkedLink(path, kind, stat, folders.readLink(path))
           : kind === "file" && stat.links > 1
           ? nameOfFile(path, stat, links)

@@ -1,11 +1,22 @@
+import type { DeviceNumber } from "./entry.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
  * The state of a file, folder or other entry. A symlink has a state of its own.
  */
 export interface FileStat {
-  /** The kind; `special` is a socket, pipe or device. */
-  kind: "file" | "directory" | "symlink" | "special";
+  /**
+   * The kind. `fifo` is a named pipe, `block` and `character` are devices, and
+   * `special` is a socket or an unknown kind.
+   */
+  kind:
+    | "file"
+    | "directory"
+    | "symlink"
+    | "fifo"
+    | "block"
+    | "character"
+    | "special";
   /** Permission bits. */
   mode: number;
   /** Modification time, in nanoseconds since 1970. */
@@ -24,12 +35,16 @@ export interface FileStat {
   device: bigint;
   /** The number of names (hard links) of the file. */
   links: number;
+  /** The number of a device. Other kinds have none. */
+  rdev?: DeviceNumber;
 }
 
 /** The fields of `BigIntStats` of `node:fs` that are used. */
 export interface NodeStat {
   /** The ID of the device. */
   dev: bigint;
+  /** The number of a device, with its two parts in one number. */
+  rdev: bigint;
   /** The number of the inode on its device. */
   ino: bigint;
   /** The kind and the permission bits. */
@@ -77,7 +92,7 @@ const NANO = 1_000_000_000n;
 /** Returns the state in a `struct statx`. */
 export function readStatx(view: DataView): FileStat {
   const mode = view.getUint16(28, true);
-  return {
+  const stat: FileStat = {
     kind: kindOf(mode),
     mode: mode & 0o7777,
     mtime: readTime(view, 112),
@@ -89,6 +104,13 @@ export function readStatx(view: DataView): FileStat {
     device: view.getBigUint64(136, true),
     links: view.getUint32(16, true),
   };
+  if (isDevice(stat.kind)) {
+    stat.rdev = {
+      major: view.getUint32(128, true),
+      minor: view.getUint32(132, true),
+    };
+  }
+  return stat;
 }
 
 /** Returns the identity of the file of a `struct statx`. */
@@ -141,7 +163,7 @@ export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
 /** Returns a state of `node:fs` as a `FileStat`. */
 export function fromNodeStat(stat: NodeStat): FileStat {
   const mode = shownMode(Number(stat.mode), PLATFORM);
-  return {
+  const found: FileStat = {
     kind: kindOf(mode),
     mode: mode & 0o7777,
     mtime: stat.mtimeNs,
@@ -152,6 +174,29 @@ export function fromNodeStat(stat: NodeStat): FileStat {
     inode: stat.ino,
     device: stat.dev,
     links: Number(stat.nlink),
+  };
+  if (isDevice(found.kind)) found.rdev = splitDevice(stat.rdev, PLATFORM);
+  return found;
+}
+
+/**
+ * Splits the number of a device, as the system stores it in `st_rdev`, into its
+ * two parts.
+ *
+ * @param rdev The number.
+ * @param platform The system, as `process.platform` names it.
+ */
+export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
+  if (platform === "darwin") {
+    return {
+      major: Number(rdev >> 24n & 0xffn),
+      minor: Number(rdev & 0xffffffn),
+    };
+  }
+  // `gnu_dev_major` and `gnu_dev_minor` of the GNU C library.
+  return {
+    major: Number(rdev >> 8n & 0xfffn | rdev >> 32n & 0xfffff000n),
+    minor: Number(rdev & 0xffn | rdev >> 12n & 0xffffff00n),
   };
 }
 
@@ -195,7 +240,17 @@ export function kindOf(mode: number): FileStat["kind"] {
       return "directory";
     case 0o120000:
       return "symlink";
+    case 0o010000:
+      return "fifo";
+    case 0o060000:
+      return "block";
+    case 0o020000:
+      return "character";
     default:
       return "special";
   }
+}
+
+function isDevice(kind: FileStat["kind"]): boolean {
+  return kind === "block" || kind === "character";
 }

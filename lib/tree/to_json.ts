@@ -1,8 +1,11 @@
 import type {
+  DeviceNumber,
   DirectoryEntry,
   EntryKind,
   HardLinkEntry,
   Metadata,
+  SpecialEntry,
+  SpecialKind,
   SymlinkEntry,
 } from "./entry.ts";
 import type { HashedFileEntry } from "./entry_line.ts";
@@ -126,6 +129,27 @@ export function makeLink(
   );
 }
 
+/**
+ * Makes the entry of a named pipe or a device; see {@linkcode makeFile}. There
+ * are few of them, so a field is added to the object.
+ *
+ * @param path The path below the root.
+ * @param kind The kind.
+ * @param metadata The mode, time and owner.
+ * @param device The number of a device; not used for a pipe.
+ */
+export function makeSpecial(
+  path: string,
+  kind: SpecialKind,
+  { mode, mtime, uid, gid }: Metadata,
+  device: DeviceNumber | undefined,
+): SpecialEntry {
+  const entry = new EntryFields(path, kind, mode, mtime, uid, gid, 0);
+  if (kind === "fifo" || device === undefined) return entry;
+  const { major, minor } = device;
+  return Object.assign(entry, { device: { major, minor } });
+}
+
 /** The fields of all kinds of entries that the constructor may set. */
 interface AllFields extends Metadata {
   path: string;
@@ -166,6 +190,7 @@ const EntryFields = function (
     ...fields: [string, "file", ...Numbers, sha256: string]
   ): HashedFileEntry;
   new (...fields: [string, "directory", ...Numbers]): DirectoryEntry;
+  new (...fields: [string, SpecialKind, ...Numbers]): SpecialEntry;
   new (
     ...fields: [
       string,

@@ -5,7 +5,12 @@ import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { temporaryName } from "../storage/temporary.ts";
 import { isSameTime } from "./change_finder.ts";
-import type { Metadata } from "./entry.ts";
+import {
+  type DeviceNumber,
+  isSpecialKind,
+  type Metadata,
+  type SpecialKind,
+} from "./entry.ts";
 import { endsAll, fileError, pathError } from "./file.ts";
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import { nameFault } from "./name.ts";
@@ -261,20 +266,38 @@ export class TreeWriter {
    * of `directory` for the path.
    */
   symlink(path: string, target: string, metadata: Metadata): void {
+    this.#makeAside(path, "link", (stage, name) => {
+      stage.makeSymlink(name, target);
+      this.#setState(path, named(stage, name), metadata);
+    });
+  }
+
+  /**
+   * Makes an entry without content under a temporary name, and renames it into
+   * place.
+   *
+   * @param path The path below the root.
+   * @param what The name of the entry's kind, for `onStep`.
+   * @param make Makes the entry in a folder under a name, and sets its state.
+   */
+  #makeAside(
+    path: string,
+    what: string,
+    make: (stage: Folder, name: string) => void,
+  ): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
-      // The link's owner is set by name, so other users must not be able to
-      // replace the link before that.
+      // The owner is set by name, so other users must not be able to replace
+      // the entry before that.
       const stage = this.#owned
         ? this.#private.beside(parentPath(path))
         : folder;
       const temporary = temporaryName();
       try {
-        this.#step("make link");
-        stage.makeSymlink(temporary, target);
-        this.#setState(path, named(stage, temporary), metadata);
+        this.#step(`make ${what}`);
+        make(stage, temporary);
         this.#options.onReplace?.(path);
-        this.#step("rename link");
+        this.#step(`rename ${what}`);
         const now = this.#folders.at(parentPath(path));
         stage.rename(temporary, now, nameOf(path));
       } catch (error) {
@@ -282,6 +305,28 @@ export class TreeWriter {
         quietly(() => stage.unlink(temporary));
         throw error;
       }
+    });
+  }
+
+  /**
+   * Creates a named pipe or a device.
+   *
+   * @param path The path below the root.
+   * @param kind The kind.
+   * @param device The number of a device; not used for a pipe.
+   * @param metadata The mode, time and owner.
+   * @throws {DeltarError} `io` if the system or the runtime cannot create it,
+   * and the errors of `directory` for the path.
+   */
+  special(
+    path: string,
+    kind: SpecialKind,
+    device: DeviceNumber | undefined,
+    metadata: Metadata,
+  ): void {
+    this.#makeAside(path, "special file", (stage, name) => {
+      stage.makeSpecial(name, kind, 0o600, device);
+      this.#setState(path, named(stage, name, true), metadata);
     });
   }
 
@@ -326,13 +371,13 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the mode, time and owner of a file or link. Those of a directory are
-   * set by `finish`.
+   * Sets the mode, time and owner of an entry. Those of a directory are set by
+   * `finish`.
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
-   * @param seen The file that must be at the path. Links, directories and, on
-   * Windows, files are not compared with it. Default: any.
+   * @param seen The file that must be at the path. Other kinds and, on Windows,
+   * files are not compared with it. Default: any.
    * @throws {DeltarError} `changed` if another file is at the path or the
    * number of its names changed; `not-found` if there is no entry; `io` if the
    * system refuses a change; and the errors of `directory` for the path.
@@ -350,6 +395,13 @@ export class TreeWriter {
           return this.symlink(path, folder.readLink(name), metadata);
         }
         return this.#setState(path, named(folder, name), metadata);
+      }
+      if (isSpecialKind(stat.kind)) {
+        // A pipe or device is not opened, so its owner can be set only by name.
+        if (this.#owned) {
+          return this.special(path, stat.kind, stat.rdev, metadata);
+        }
+        return this.#setState(path, named(folder, name, true), metadata);
       }
       if (PLATFORM === "win32") {
         return this.#setState(path, named(folder, name, true), metadata);

@@ -2,18 +2,34 @@ import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { isTemporaryName, STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";
-import type { Skipped, WalkedEntry } from "./entry.ts";
+import {
+  isSpecialKind,
+  type Skipped,
+  type SpecialKind,
+  type WalkedEntry,
+} from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import type { Folder, FolderVisitor } from "./folder.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { readRuleFile } from "./rule_file.ts";
-import { ENTRY_FLAG, type EntryState, FOLDER_FLAG } from "./state_layout.ts";
+import {
+  ENTRY_FLAG,
+  type EntryState,
+  FOLDER_FLAG,
+  TYPE,
+} from "./state_layout.ts";
 import { isTooLong, skippedPath } from "./path.ts";
 import { StateWriter } from "./state_writer.ts";
+import { systemError } from "./system_error.ts";
 import { kindOf } from "./statx.ts";
-import { nameOfFile, walkedEntry, walkedLink } from "./walked_entry.ts";
+import {
+  nameOfFile,
+  walkedEntry,
+  walkedLink,
+  walkedSpecial,
+} from "./walked_entry.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
@@ -238,7 +254,8 @@ export function* walkTree(
         identity !== undefined && walker.isUntouchedFolder(identity)
       ) leaveOut("excluded", "deltar writes here");
       else if (kind === "special") {
-        leaveOut("special", "a socket, pipe or device");
+        const isSocket = (mode & TYPE) === SOCKET;
+        leaveOut("special", isSocket ? "a socket" : "an unknown kind of entry");
       } else {
         const known = isKnown && writer.isSingle(place)
           ? states?.entries?.get(old)
@@ -250,9 +267,11 @@ export function* walkTree(
             writer.mark(place, ENTRY_FLAG.doubtful);
           }
           let entry: WalkedEntry;
-          if (kind === "symlink") {
+          if (kind === "symlink" || isSpecialKind(kind)) {
             try {
-              entry = walkedLink(path, kind, state, folders.readLink(path));
+              entry = kind === "symlink"
+                ? walkedLink(path, kind, state, folders.readLink(path))
+                : specialAt(folders, path, kind, state);
             } catch (error) {
               writer.mark(place, ENTRY_FLAG.doubtful);
               skip(path, ...faultOf(error));
@@ -294,6 +313,28 @@ export function* walkTree(
   } finally {
     if (opened === undefined) folders.close();
   }
+}
+
+/** The bits of `st_mode` that a socket has (`sys/stat.h`). */
+const SOCKET = 0o140000;
+
+/**
+ * Returns the entry of a named pipe or a device. The remembered state of a
+ * device lacks its number, so the system is asked for it.
+ *
+ * @throws The error of the system, or `ENOENT` if the entry is gone or of
+ * another kind.
+ */
+function specialAt(
+  folders: OpenFolders,
+  path: string,
+  kind: SpecialKind,
+  state: EntryState,
+): WalkedEntry {
+  if (kind === "fifo") return walkedSpecial(path, kind, state);
+  const stat = folders.statAt(path);
+  if (stat?.kind === kind) return walkedSpecial(path, kind, stat);
+  throw systemError("ENOENT", "lstat", path);
 }
 
 type SkipHandler = (

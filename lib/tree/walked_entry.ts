@@ -1,4 +1,4 @@
-import type { WalkedEntry } from "./entry.ts";
+import type { SpecialKind, WalkedEntry } from "./entry.ts";
 import type { FileStat } from "./statx.ts";
 
 /** The fields of a state that an entry is made from. */
@@ -45,6 +45,32 @@ export function walkedLink(
     inode: state.inode,
     target,
   };
+}
+
+/**
+ * Makes the entry of a named pipe or a device that a walk found.
+ *
+ * @param path The path below the root.
+ * @param kind The kind.
+ * @param state The state of the entry, with the number of a device.
+ */
+export function walkedSpecial(
+  path: string,
+  kind: SpecialKind,
+  state: State & Pick<FileStat, "rdev">,
+): WalkedEntry {
+  const fields = {
+    path,
+    mode: state.mode & 0o7777,
+    mtime: state.mtime,
+    uid: state.uid,
+    gid: state.gid,
+    size: 0,
+    ctime: state.ctime,
+    inode: state.inode,
+  };
+  if (kind === "fifo") return { ...fields, kind };
+  return { ...fields, kind, device: state.rdev ?? { major: 0, minor: 0 } };
 }
 
 /**

@@ -444,7 +444,7 @@ test("an index of a newer format is unsupported, another file is corrupt", () =>
   );
   for (
     const [bytes, code] of [
-      [text.replace('"version":1', '"version":2'), "unsupported"],
+      [text.replace('"version":1', '"version":3'), "unsupported"],
       [text.replace('"codec":"gzip"', '"codec":"rot13"'), "corrupt"],
       [text.replace("deltar-volume-index", "deltar-index"), "corrupt"],
       ["{}\n", "corrupt"],

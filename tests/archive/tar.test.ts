@@ -226,7 +226,7 @@ test("GNU names and links, global headers and pax are applied", async () => {
       ["old", "directory", 5_500_000_000n],
       ["p/q/n", "file", 5_500_000_000n],
       ["n", "file", 5_500_000_000n],
-      ["fifo", "other", 5_500_000_000n],
+      ["fifo", "fifo", 5_500_000_000n],
       ["hard", "hardlink", 5_500_000_000n],
       ["contiguous", "file", 5_500_000_000n],
     ],

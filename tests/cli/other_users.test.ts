@@ -8,6 +8,8 @@ import {
   OtherUser,
   type Outcome,
 } from "../support/other_user.ts";
+import { whyNotMade } from "../../lib/tree/open_folder.ts";
+import { runText } from "../support/peer.ts";
 import { CLI, type Place, withPlace } from "./helpers.ts";
 
 /** Makes a place, and somebody who runs commands in its root. */
@@ -124,3 +126,39 @@ function repositoryOf(place: Place): string {
     .find((name) => name.endsWith("deltar.json"))!;
   return join(data, settings, "..");
 }
+
+test(
+  "without root, a restore makes named pipes and names devices",
+  needsOtherUser,
+  async () => {
+    await withUserPlace((place, run) => {
+      place.write({ "file": "content" });
+      const mknod = (...words: string[]) =>
+        runText("mknod", [join(place.root, words[0]), ...words.slice(1)]);
+      mknod("pipe", "p");
+      mknod("null", "c", "1", "3");
+      give(place.root);
+      const taken = run("snapshot");
+      assert.equal(taken.code, 0, taken.err);
+      assert.match(taken.out, /found {7}1 file, .*, 2 pipes and devices, /);
+      const done = run("restore", "latest", "--to", "../home/target");
+      assert.equal(done.code, 3, done.out);
+      const target = join(place.folder, "home/target");
+      const canMake = whyNotMade("fifo") === undefined;
+      assert.match(
+        done.err,
+        canMake
+          ? /^deltar: null was not restored: a device, which only root can /m
+          : /^deltar: null was not restored: a device, which this runtime /m,
+      );
+      assert.deepEqual(
+        fs.readdirSync(target),
+        canMake ? ["file", "pipe"] : ["file"],
+      );
+      assert.equal(/1 pipe or device created/.test(done.out), canMake);
+      const { out } = run("files", "latest");
+      assert.match(out, /^crw-r--r-- {9}1, 3 .* null$/m);
+      assert.match(out, /^prw-r--r-- {12}0 .* pipe$/m);
+    });
+  },
+);

@@ -4,6 +4,7 @@
  *
  * Whoever adds something to the format adds a feature here.
  */
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { CodecName } from "../../lib/archive/codec.ts";
@@ -11,6 +12,8 @@ import { Repository } from "../../lib/repository/repository.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
+import { whyNotMade } from "../../lib/tree/open_folder.ts";
+import { setTimes } from "../../lib/tree/stat.ts";
 import { dieAt, FaultyStorage } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";
 import { stateOf } from "../support/trees.ts";
@@ -135,6 +138,24 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     fs.rmSync(join(shop.root, "empty"));
     await shop.take({ label: "ünïcode" });
     fs.chmodSync(join(shop.root, "private"), 0o640);
+    await shop.take();
+  },
+
+  "a named pipe": async (shop) => {
+    fill(shop);
+    await shop.take();
+    // On Node, where a restore cannot make a pipe, nothing is restored from
+    // the snapshots that have one.
+    const canMake = whyNotMade("fifo") === undefined;
+    execFileSync("mkfifo", ["-m", "640", join(shop.root, "pipe")]);
+    setTimes(join(shop.root, "pipe"), 1_500_000_000_000_000_000n);
+    for (const text of ["second\n", "third\n"]) {
+      shop.write("notes.txt", text);
+      const { id } = await shop.take();
+      if (!canMake) shop.states.delete(id);
+    }
+    // The snapshot has no pipe, but one of its layers has.
+    fs.rmSync(join(shop.root, "pipe"));
     await shop.take();
   },
 

@@ -420,6 +420,56 @@ for (const shell of SHELLS) {
 }
 
 test(
+  "the recipe makes named pipes and, as root, devices",
+  needs("mkfifo").skip ? needs("mkfifo") : peers,
+  async () => {
+    await withTemp(async (folder) => {
+      const storage = new LocalStorage(join(folder, "repository"));
+      const repository = await Repository.create(storage);
+      const root = join(folder, "tree");
+      mkdirSync(join(root, "it's"), { recursive: true });
+      writeFileSync(join(root, "file"), "content");
+      runText("mkfifo", ["-m", "620", join(root, "it's/pipe")]);
+      const isRoot = AS_USER.length > 0;
+      if (isRoot) {
+        runText("mknod", [join(root, "-null"), "c", "1", "3"]);
+        runText("mknod", [join(root, "loop"), "b", "7", "300"]);
+        chownSync(join(root, "-null"), 12, 34);
+      }
+      roundTimes(root);
+      const { record } = await repository.snapshot(
+        new Walker(root, { excludes: [] }),
+      );
+      const seen = (root: string) => [
+        stateOf(root),
+        ...["it's/pipe", ...isRoot ? ["-null", "loop"] : []].map((path) => {
+          const { rdev, uid, gid } = lstatSync(join(root, path));
+          return [rdev, uid, gid];
+        }),
+      ];
+      for (const shell of SHELLS) {
+        const target = join(folder, `of ${shell[0]}`);
+        recover(folder, record.id, target, { shell });
+        assert.deepEqual(seen(target), seen(root));
+      }
+      if (!isRoot) return;
+      openTo(folder);
+      const home = join(folder, "home");
+      mkdirSync(home);
+      chownSync(home, 65534, 65534);
+      const target = join(home, "target");
+      const { status, err } = recovered(folder, record.id, target, {
+        as: AS_USER,
+      });
+      assert.equal(status, 1, err);
+      for (const name of ["-null", "loop"]) assert.match(err, RegExp(name));
+      assert.equal(readFileSync(join(target, "file"), "utf8"), "content");
+      assert.equal(lstatSync(join(target, "it's/pipe")).isFIFO(), true);
+    });
+  },
+);
+
+test(
   "the recipe restores one file or folder, wherever its content lies [F9]",
   peers,
   async () => {

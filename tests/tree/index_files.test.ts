@@ -125,8 +125,8 @@ test("a newer version, another format and lines that lie are refused", () => {
     DiffIndex.decode(encodeLines("deltar-diff", version, root, lines));
   const code = (code: string) => ({ name: "DeltarError", code });
   index([FILE, DIR]);
-  assert.throws(() => index([], 2), code("unsupported"));
-  assert.throws(() => diff([], 2), code("unsupported"));
+  assert.throws(() => index([], 3), code("unsupported"));
+  assert.throws(() => diff([], 3), code("unsupported"));
   assert.throws(
     () => DirIndex.decode(new DiffIndex([], examples0()).encode()),
     code("corrupt"),

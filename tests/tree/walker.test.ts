@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -66,13 +67,24 @@ test("every kind of entry, in path order", async () => {
   });
 });
 
-test("pipes and sockets are reported as special", needs("mkfifo"), async () => {
-  await withTemp((root) => {
+test("sockets are reported as special, and pipes are entries", {
+  ...needs("mkfifo"),
+}, async () => {
+  await withTemp(async (root) => {
     run("mkfifo", [join(root, "pipe")]);
-    const { paths, skipped } = walk(root);
-    assert.deepEqual(paths, []);
-    assert.equal(skipped[0].path, "pipe");
-    assert.equal(skipped[0].reason, "special");
+    const server = createServer();
+    try {
+      await new Promise<void>((resolve) =>
+        server.listen(join(root, "socket"), resolve)
+      );
+      const { paths, skipped } = walk(root);
+      assert.deepEqual(paths, ["pipe"]);
+      assert.deepEqual(skipped, [
+        { path: "socket", reason: "special", detail: "a socket" },
+      ]);
+    } finally {
+      server.close();
+    }
   });
 });
 

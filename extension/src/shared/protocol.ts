@@ -132,8 +132,8 @@ export interface DeletedFile {
 
 /** The state of a path in a snapshot. */
 export interface VersionStat {
-  /** The kind. */
-  kind: "file" | "directory" | "symlink";
+  /** The kind; `special` is a named pipe or a device. */
+  kind: "file" | "directory" | "symlink" | "special";
   /** The length in bytes. */
   size: number;
   /** The modification time, in milliseconds since 1970. */

@@ -268,7 +268,8 @@ function skippedPath(skipped: Skipped): SkippedPath {
 }
 
 function kindOf(kind: string): VersionStat["kind"] {
-  return kind === "directory" || kind === "symlink" ? kind : "file";
+  if (kind === "directory" || kind === "symlink") return kind;
+  return kind === "file" || kind === "hardlink" ? "file" : "special";
 }
 
 /**

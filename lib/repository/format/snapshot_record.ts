@@ -60,6 +60,8 @@ export interface LayerRecord extends ObjectRecord {
   frames: LayerFrame[];
   /** A Bloom filter of the paths, in base64. Only small layers have one. */
   filter?: string;
+  /** Whether the layer has entries of named pipes or devices. */
+  special?: true;
 }
 
 /** The counts of a snapshot. */
@@ -70,6 +72,11 @@ export interface SnapshotCounts {
   directories: number;
   /** The number of symlinks and further names of hard links in the tree. */
   links: number;
+  /**
+   * The number of named pipes and devices in the tree. Absent if there are
+   * none.
+   */
+  special?: number;
   /** The total length of all files, in bytes. */
   bytes: number;
   /** The number of new files and links. */
@@ -199,6 +206,11 @@ const FORMAT = "deltar-snapshot";
  */
 const LATER = 2;
 /**
+ * The version of records of trees with named pipes or devices. A reader of
+ * version 2 does not know these kinds of entries.
+ */
+const WITH_SPECIAL = 3;
+/**
  * The smallest difference between the time of a record and the time in its id,
  * in milliseconds, at which they count as different.
  */
@@ -249,7 +261,11 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const isPartial = record.safety?.paths !== undefined;
   // A reader of version 1 would also put the snapshots of all machines into one
   // chain, and its prune would count them together.
-  const version = isUntouched || isPartial || record.machine ? LATER : 1;
+  const version = record.layers.some(({ special }) => special)
+    ? WITH_SPECIAL
+    : isUntouched || isPartial || record.machine
+    ? LATER
+    : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
   throw new DeltarError(
@@ -287,7 +303,7 @@ export function decodeRecord(
   bytes: Uint8Array,
   object: string,
 ): SnapshotRecord {
-  const { header } = decodeLines(bytes, FORMAT, LATER, object);
+  const { header } = decodeLines(bytes, FORMAT, WITH_SPECIAL, object);
   const fail = (what: string) => new DeltarError("corrupt", what, { object });
   const text = (value: unknown, what: string) => {
     if (typeof value !== "string") throw fail(`missing or invalid \`${what}\``);
@@ -313,9 +329,11 @@ export function decodeRecord(
     throw fail("missing or empty `layers`");
   }
   const counts = (header.counts ?? {}) as Line;
-  if (!COUNTS.every((name) => isCount(counts[name]))) {
-    throw fail("missing or invalid `counts`");
-  }
+  const { special } = counts;
+  if (
+    !COUNTS.every((name) => isCount(counts[name])) ||
+    special !== undefined && !isCount(special)
+  ) throw fail("missing or invalid `counts`");
   return {
     id: idIn(header.id, fail),
     time,
@@ -330,9 +348,10 @@ export function decodeRecord(
     ...optional("follows"),
     ...optional("repairs"),
     layers: decodeLayers(layers, object),
-    counts: Object.fromEntries(
-      COUNTS.map((name) => [name, counts[name]]),
-    ) as unknown as SnapshotCounts,
+    counts: Object.fromEntries([
+      ...COUNTS.map((name) => [name, counts[name]]),
+      ...special === undefined ? [] : [["special", special]],
+    ]) as SnapshotCounts,
     ...decodeRules(header.rules as Line | undefined, fail),
     ...decodeSafety(header.safety as Line | undefined, fail),
   };
@@ -379,7 +398,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
         object,
       },
     );
-  const { entries, frames, filter } = line ?? {};
+  const { entries, frames, filter, special } = line ?? {};
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
   const layer = { ...decodeObject("layer", line, object, 0), entries };
@@ -410,6 +429,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
       ...(first !== undefined && { first }),
     })),
     ...(filter !== undefined && { filter }),
+    ...(special === true && { special }),
   };
 }
 

@@ -5,7 +5,7 @@ import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import { concat } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Skipped } from "../../tree/entry.ts";
+import { isSpecialKind, type Skipped } from "../../tree/entry.ts";
 import { closingLine, type Line, openingLine } from "../../bytes/listing.ts";
 import { encodeSkipped } from "../../tree/skipped_line.ts";
 import {
@@ -108,6 +108,8 @@ export class LayerWriter {
   #plain = 0;
   #size = 0;
   #paths: string[] = [];
+  /** Whether an entry is a named pipe or a device. */
+  #hasSpecial = false;
 
   /** Makes a writer for a layer. The layer must not exist yet. */
   constructor(options: LayerWriterOptions) {
@@ -146,6 +148,7 @@ export class LayerWriter {
     this.#last = path;
     this.#entries++;
     if (this.#entries <= MAX_FILTERED_PATHS) this.#paths.push(path);
+    this.#hasSpecial ||= isSpecialKind(line.kind);
     this.#write(encodeLayerLine(line));
   }
 
@@ -188,6 +191,7 @@ export class LayerWriter {
       entries: this.#entries,
       frames: this.#frames,
       ...(hasFilter && { filter: PathFilter.of(this.#paths).encode() }),
+      ...(this.#hasSpecial && { special: true }),
     };
   }
 

@@ -15,6 +15,7 @@ import {
   type SnapshotCounts,
 } from "../format/snapshot_record.ts";
 import type { ReplacedSnapshot } from "./repair.ts";
+import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import { signatureOf, type Store } from "../store/store.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
@@ -186,20 +187,10 @@ function countsOf(
   before: SnapshotCounts,
   lost: number,
 ): SnapshotCounts {
-  const kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
-  let bytes = 0;
-  for (const { kind, size } of entries.values()) {
-    kinds[kind]++;
-    bytes += size;
-  }
-  return {
-    ...before,
-    files: kinds.file,
-    directories: kinds.directory,
-    links: kinds.symlink + kinds.hardlink,
-    bytes,
-    faults: before.faults + lost,
-  };
+  const tally = new EntryTally();
+  for (const entry of entries.values()) tally.add(entry);
+  const { special: _, ...others } = before;
+  return { ...others, ...countTree(tally), faults: before.faults + lost };
 }
 
 /**

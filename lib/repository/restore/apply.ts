@@ -3,6 +3,7 @@ import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
 import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
+import { deviceOf } from "../../tree/change_finder.ts";
 import type { DirectoryEntry } from "../../tree/entry.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
@@ -328,6 +329,9 @@ export class PlanApplier {
     const { path, kind, target } = entry;
     if (kind === "file") return await this.#writeFile(entry);
     if (kind === "symlink") return this.writer.symlink(path, target, entry);
+    if (kind !== "hardlink") {
+      return this.writer.special(path, kind, deviceOf(entry), entry);
+    }
     await this.#writing.get(target);
     const made = this.#heirs.ofLink(entry);
     if (made.kind === "file") return await this.#inherit(made);

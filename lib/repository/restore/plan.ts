@@ -1,7 +1,16 @@
 import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
-import { isSameTime } from "../../tree/change_finder.ts";
-import type { HardLinkEntry, Metadata } from "../../tree/entry.ts";
+import {
+  deviceOf,
+  isSameNumber,
+  isSameTime,
+} from "../../tree/change_finder.ts";
+import {
+  type HardLinkEntry,
+  isSpecial,
+  type Metadata,
+  nameOfKind,
+} from "../../tree/entry.ts";
 import { endsAll } from "../../tree/file.ts";
 import { foldName, nameFault } from "../../tree/name.ts";
 import {
@@ -10,6 +19,7 @@ import {
   isWithin,
   parentPath,
 } from "../../tree/path.ts";
+import { whyNotMade } from "../../tree/open_folder.ts";
 import { Permissions } from "../../tree/permission.ts";
 import { DiskProbe } from "../../tree/probe.ts";
 import { alikePaths, Spelling } from "../../tree/spelling.ts";
@@ -19,7 +29,7 @@ import { PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs } from "./heirs.ts";
-import { notTrusted, withoutPrivileges } from "./privileges.ts";
+import { isPrivileged, notTrusted, withoutPrivileges } from "./privileges.ts";
 import type { RemovalPolicy } from "./removal.ts";
 import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
@@ -102,6 +112,11 @@ export interface RestoreFailure {
    * which `error` names.
    */
   restored?: true;
+  /**
+   * Whether the reason is that the repository belongs to somebody else. The
+   * option `trust` restores it nevertheless.
+   */
+  untrusted?: true;
 }
 
 /** The changes that a restore would make, as data. */
@@ -381,8 +396,8 @@ class Planner {
       found.push({ path, kind });
     }
     const wanted = this.#wantedLike(found);
-    const extra = found.filter(({ path }) =>
-      !this.#isAmong(wanted, path) && this.#mayRemove(path)
+    const extra = found.filter(({ path, kind }) =>
+      !this.#isAmong(wanted, path) && this.#mayRemove(path, kind)
     );
     const going = new Map(extra.map(({ path, kind }) => [path, kind]));
     let alike: Map<string, string[]> | undefined;
@@ -415,7 +430,13 @@ class Planner {
     ) ?? false;
   }
 
-  #mayRemove(path: string): boolean {
+  #mayRemove(path: string, kind: FileStat["kind"]): boolean {
+    // An undo could not bring the entry back.
+    const why = whyNotMade(kind);
+    if (why !== undefined) {
+      this.#left.push({ path, why });
+      return false;
+    }
     const fault = this.#faultOfRemoval(path);
     if (fault !== undefined) this.#failed.set(path, fault);
     return fault === undefined;
@@ -466,7 +487,7 @@ class Planner {
     const { rootFault } = this.#wanted;
     const root = this.#wantedRoot();
     const rootFaults: RestoreFailure[] = rootFault
-      ? [{ path: ".", error: rootFault, restored: true }]
+      ? [{ path: ".", error: rootFault, restored: true, untrusted: true }]
       : [];
     const now = this.#onDisk.at("");
     const order = (a: { path: string }, b: { path: string }) =>
@@ -512,12 +533,15 @@ class Planner {
     const { path, kind, target } = entry;
     if (stat === undefined) return this.#create(entry);
     const found = stat.kind;
-    if (found === "special") {
-      throw new DeltarError(
-        "exists",
-        "a socket, pipe or device is in the way; remove it and restore again",
-        { path },
-      );
+    if (found !== kind) {
+      const why = whyNotMade(found);
+      if (why !== undefined) {
+        throw new DeltarError(
+          "exists",
+          `in the way is ${why}; remove ${path} and restore again`,
+          { path },
+        );
+      }
     }
     if (found !== (kind === "hardlink" ? "file" : kind)) {
       return this.#exchange(entry, stat);
@@ -530,14 +554,16 @@ class Planner {
         ? this.#keep(entry, stat)
         : this.#change("touch", entry, stat);
     }
-    const isSame = kind === "symlink"
+    const isSame = isSpecial(entry)
+      ? isSameNumber(deviceOf(entry), stat.rdev)
+      : kind === "symlink"
       ? this.#onDisk.target(path) === target
       : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
     if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
     // If the file has names outside the snapshot, a change would affect them
     // too, so the file is replaced.
-    const alone = kind === "symlink" || stat.links === 1 ||
+    const alone = kind !== "file" || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
     this.#change(alone ? "touch" : "replace", entry, stat);
   }
@@ -560,7 +586,7 @@ class Planner {
     if (this.#wanted.above.has(path)) {
       throw new DeltarError(
         "unsafe",
-        `a ${stat.kind} is in the way of a folder; move the ${stat.kind} ` +
+        `a ${nameOfKind(stat.kind)} is in the way of a folder; move it ` +
           "elsewhere and restore again",
         { path },
       );
@@ -600,9 +626,8 @@ class Planner {
       );
     }
     for (const { path: at, stat } of inside) {
-      const why = stat.kind === "special"
-        ? "a socket, pipe or device"
-        : this.#removal.whySpared(
+      const why = whyNotMade(stat.kind) ??
+        this.#removal.whySpared(
           at,
           stat.kind,
           (other) => this.#spelling.isOneName(other, at),
@@ -660,6 +685,8 @@ class Planner {
     const why = this.#permissions.faultOfName(path, undefined);
     if (why !== undefined) throw refused(path, why);
     const entry = this.#trusted(wanted, undefined);
+    if (entry === undefined) return;
+    this.#checkMade(entry);
     this.#renew(entry);
     this.#steps.push({ path, action: "create", entry });
   }
@@ -681,6 +708,8 @@ class Planner {
       return;
     }
     const entry = this.#trusted(wanted, stat);
+    if (entry === undefined) return;
+    if (action !== "touch" || ownerMatters()) this.#checkMade(entry);
     const isDone = action === "touch" && from === undefined &&
       entry !== wanted && isSameMetadata(entry, stat);
     if (isDone) {
@@ -697,6 +726,12 @@ class Planner {
     });
   }
 
+  /** Throws if this process cannot create an entry. */
+  #checkMade({ path, kind }: TreeEntry): void {
+    const why = kind === "hardlink" ? undefined : whyNotMade(kind);
+    if (why !== undefined) throw refused(path, why);
+  }
+
   /** Records that an entry gets a new inode. */
   #renew(entry: TreeEntry): void {
     if (entry.kind !== "file") return;
@@ -704,15 +739,26 @@ class Planner {
     this.#bytes += entry.size;
   }
 
-  /** Returns the entry with only the trusted parts of its mode and owner. */
-  #trusted(wanted: TreeEntry, stat: FileStat | undefined): TreeEntry {
+  /**
+   * Returns the entry with only the trusted parts of its mode and owner;
+   * `undefined` if the entry itself is not trusted.
+   */
+  #trusted(
+    wanted: TreeEntry,
+    stat: FileStat | undefined,
+  ): TreeEntry | undefined {
     // The mode, time and owner of a further name are those of the file.
     if (!this.#wanted.isForeign || wanted.kind === "hardlink") return wanted;
+    const { path } = wanted;
+    if (isPrivileged(wanted)) {
+      const error = notTrusted(path, ["the device"]);
+      this.#noted.push({ path, error, untrusted: true });
+      return undefined;
+    }
     const { entry, dropped } = withoutPrivileges(wanted, stat);
     if (dropped.length === 0) return wanted;
-    const { path } = wanted;
     const error = notTrusted(path, dropped);
-    this.#noted.push({ path, error, restored: true });
+    this.#noted.push({ path, error, restored: true, untrusted: true });
     return entry;
   }
 

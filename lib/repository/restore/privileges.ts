@@ -43,6 +43,14 @@ export function withoutPrivileges<Of extends Metadata>(
 }
 
 /**
+ * Returns whether an entry gives rights by its kind: a device gives access to
+ * the disk or terminal that its number stands for.
+ */
+export function isPrivileged({ kind }: { kind: string }): boolean {
+  return kind === "block" || kind === "character";
+}
+
+/**
  * Returns the error that names which privileges of an entry were not restored.
  */
 export function notTrusted(

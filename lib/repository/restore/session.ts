@@ -1,5 +1,5 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
-import type { Skipped } from "../../tree/entry.ts";
+import { isSpecial, type Skipped } from "../../tree/entry.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { removeEmptyFolder } from "../../tree/remove_tree.ts";
 import { rootOf, type TreeWriter } from "../../tree/tree_writer.ts";
@@ -128,6 +128,8 @@ export interface RestoreResult {
    * The number of symlinks and further names of hard links that were created.
    */
   links: number;
+  /** The number of named pipes and devices that were created. */
+  special: number;
   /** The number of bytes of the files that were written. */
   bytes: number;
   /**
@@ -161,6 +163,7 @@ function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
     files: 0,
     directories: 0,
     links: 0,
+    special: 0,
     bytes: 0,
     touched: 0,
     deleted: 0,
@@ -196,6 +199,7 @@ function tally(result: RestoreResult, step: RestoreStep): void {
     const { entry } = step;
     if (entry.kind === "file") result.files++;
     else if (entry.kind === "directory") result.directories++;
+    else if (isSpecial(entry)) result.special++;
     else result.links++;
     result.bytes += entry.size;
   }

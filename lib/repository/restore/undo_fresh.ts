@@ -1,6 +1,8 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { foldName } from "../../tree/name.ts";
+import { deviceOf, isSameNumber } from "../../tree/change_finder.ts";
+import { isSpecial } from "../../tree/entry.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { alikePaths } from "../../tree/spelling.ts";
@@ -110,8 +112,7 @@ class Search {
    * those of earlier folders.
    */
   readonly #aliases = new Set<string>();
-  readonly #going: { path: string; kind: "file" | "symlink" | "directory" }[] =
-    [];
+  readonly #going: { path: string; kind: FileStat["kind"] }[] = [];
 
   constructor(
     onDisk: TargetDirectory,
@@ -144,7 +145,7 @@ class Search {
           if (isAsked) this.#going.push({ path, kind });
         } else if (isAsked) {
           if (!(yield* this.#isUnchanged(entry))) this.#stay(path, "changed");
-          else this.#going.push({ path, kind: kind as "file" | "symlink" });
+          else this.#going.push({ path, kind });
         }
       } catch (error) {
         if (!isOfOnePath(error)) throw error;
@@ -226,6 +227,9 @@ class Search {
     const stat = this.#onDisk.at(path);
     if (kind === "symlink") {
       return stat?.kind === "symlink" && this.#onDisk.target(path) === target;
+    }
+    if (isSpecial(entry)) {
+      return stat?.kind === kind && isSameNumber(deviceOf(entry), stat.rdev);
     }
     const file = kind === "hardlink" ? this.#written.get(target) : entry;
     if (stat?.kind !== "file" || file?.kind === "directory") return false;

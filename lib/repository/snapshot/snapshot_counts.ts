@@ -1,5 +1,10 @@
 import type { ChangeCounts } from "../../tree/diff_index.ts";
-import { type Entry, isFault, type Skipped } from "../../tree/entry.ts";
+import {
+  type Entry,
+  type EntryKind,
+  isFault,
+  type Skipped,
+} from "../../tree/entry.ts";
 import type { SnapshotCounts } from "../format/snapshot_record.ts";
 
 /** Counts the entries of a tree. */
@@ -7,13 +12,38 @@ export class EntryTally {
   /** The total length of all files, in bytes. */
   bytes = 0;
   /** The number of entries of each kind. */
-  readonly kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
+  readonly kinds: Record<EntryKind, number> = {
+    file: 0,
+    directory: 0,
+    symlink: 0,
+    hardlink: 0,
+    fifo: 0,
+    block: 0,
+    character: 0,
+  };
 
   /** Counts an entry. */
   add({ kind, size }: Entry): void {
     this.kinds[kind]++;
     this.bytes += size;
   }
+}
+
+/** Returns the counts of a snapshot that depend only on its tree. */
+export function countTree(
+  { kinds, bytes }: EntryTally,
+): Pick<
+  SnapshotCounts,
+  "files" | "directories" | "links" | "special" | "bytes"
+> {
+  const special = kinds.fifo + kinds.block + kinds.character;
+  return {
+    files: kinds.file,
+    directories: kinds.directory,
+    links: kinds.symlink + kinds.hardlink,
+    ...(special > 0 && { special }),
+    bytes,
+  };
 }
 
 /**
@@ -27,7 +57,7 @@ export class EntryTally {
  * changed.
  */
 export function countSnapshot(
-  { kinds, bytes }: EntryTally,
+  tally: EntryTally,
   changes: ChangeCounts,
   skipped: readonly Skipped[],
   stored: number,
@@ -35,10 +65,7 @@ export function countSnapshot(
 ): SnapshotCounts {
   const { created, updated, deleted, renamed, copied, touched } = changes;
   return {
-    files: kinds.file,
-    directories: kinds.directory,
-    links: kinds.symlink + kinds.hardlink,
-    bytes,
+    ...countTree(tally),
     created,
     updated,
     deleted,

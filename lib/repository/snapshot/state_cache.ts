@@ -23,7 +23,8 @@ import type { SealedFiles } from "../store/sealed_files.ts";
 import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
-const VERSION = 1;
+/** Version 1 marked named pipes and devices as skipped. */
+const VERSION = 2;
 const NEWLINE = 10;
 /** The number of bytes that are written at a time. */
 const PIECE = 1 << 20;

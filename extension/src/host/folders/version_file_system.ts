@@ -79,6 +79,7 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
 
 function typeOf(kind: VersionStat["kind"]): vscode.FileType {
   if (kind === "directory") return vscode.FileType.Directory;
+  if (kind === "special") return vscode.FileType.Unknown;
   return kind === "symlink"
     ? vscode.FileType.SymbolicLink
     : vscode.FileType.File;
