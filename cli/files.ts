@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { TreeEntry } from "../mod.ts";
+import type { SnapshotRecord, TreeEntry } from "../mod.ts";
 import { formatTime, isWithin } from "../lib/tree/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
@@ -55,12 +55,23 @@ async function run(
       snapshot: record.id,
       entries: entries.map(({ content: _, signature: __, ...entry }) => ({
         ...entry,
+        ...ownerNames(record, entry),
         mode: entry.mode.toString(8).padStart(4, "0"),
         mtime: withNanoseconds(entry.mtime),
       })),
     });
   } else for (const entry of entries) out.line(describe(entry));
   return EXIT.done;
+}
+
+/** Returns the names of an entry's owner and group, if they are known. */
+function ownerNames(
+  { owners }: SnapshotRecord,
+  { uid, gid }: { uid: number; gid: number },
+): { uname?: string; gname?: string } {
+  const uname = owners?.users[uid];
+  const gname = owners?.groups[gid];
+  return { ...uname && { uname }, ...gname && { gname } };
 }
 
 /**

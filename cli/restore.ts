@@ -23,6 +23,7 @@ interface Options extends CommonOptions {
   all?: boolean;
   delete?: boolean;
   rootAttributes?: boolean;
+  numericOwner?: boolean;
   trustRepository?: boolean;
   dryRun?: boolean;
 }
@@ -58,6 +59,10 @@ export function restoreCommand(context: Context): Command {
       "--root-attributes",
       "Set the mode, owner and time of the target directory even if it " +
         "already exists",
+    )
+    .option(
+      "--numeric-owner",
+      "Restore owners and groups by number, even if their names exist here",
     )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")
@@ -125,6 +130,7 @@ async function run(
     ...chosen.length > 0 && !chosen.includes("") && { paths: chosen },
     delete: options.delete ?? false,
     rootAttributes: options.rootAttributes ?? false,
+    numericOwner: options.numericOwner ?? false,
     neverTouch: [cacheFolder()],
     signal,
   };

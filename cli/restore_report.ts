@@ -22,7 +22,7 @@ export function printPlan(
   plan: RestorePlan,
   fields: Record<string, unknown>,
 ): number {
-  const { steps, kept, left, failed, bytes, target } = plan;
+  const { steps, kept, ownersUnset, left, failed, bytes, target } = plan;
   const touchesThere = plan.touchesRoot && existsSync(target);
   if (out.json) {
     out.object("restore-plan", {
@@ -38,6 +38,7 @@ export function printPlan(
       })),
       touchesRoot: touchesThere,
       kept,
+      ownersUnset,
       left,
       failed: failed.map(asFields),
       bytes,
@@ -65,6 +66,7 @@ export function printPlan(
       `${formatBytes(bytes)}. ${plural(kept, "path")} already ` +
       `${kept === 1 ? "matches" : "match"}. Nothing was changed.`,
   );
+  if (ownersUnset > 0) out.line(unsetWords(ownersUnset, "would not be"));
   return failed.length > 0 ? EXIT.partial : EXIT.done;
 }
 
@@ -94,7 +96,7 @@ export function printResult(
     });
   } else {
     const { files, directories, links, bytes, touched, deleted, kept } = result;
-    const { special } = result;
+    const { special, ownersUnset } = result;
     const more = [
       ...special > 0 ? [`${pipesAndDevices(special)} created`] : [],
       ...deleted > 0 ? [`${plural(deleted, "path")} deleted`] : [],
@@ -109,6 +111,7 @@ export function printResult(
       ) + ` in ${formatDuration(performance.now() - started)}`,
     );
     if (more.length > 0) out.line(`  ${more.join(", ")}`);
+    if (ownersUnset > 0) out.line(`  ${unsetWords(ownersUnset, "were not")}`);
     if (safety !== undefined) {
       out.line(`  The previous files are in safety snapshot ${safety.id}.`);
     }
@@ -128,6 +131,11 @@ export function tellProgress(
       path,
       { bytes, allBytes },
     );
+}
+
+function unsetWords(count: number, verb: string): string {
+  return `The owners of ${plural(count, "path")} ${verb} restored, because ` +
+    "only root can set them.";
 }
 
 function asFields(

@@ -25,6 +25,12 @@ export interface ExtractOptions {
    * permission for it, or a member of an unknown type.
    */
   onSkip?: (skipped: Skipped) => void;
+  /**
+   * Whether the members in a directory get the owners and groups by number, even
+   * if the archive has names that exist on this system. Only root can set
+   * owners. Default: `false`.
+   */
+  numericOwner?: boolean;
   /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }

@@ -42,6 +42,7 @@ export { readContent, type ReadContentOptions } from "./content_reader.ts";
 export type { ContentReference } from "./content_reference.ts";
 export type { ExtractOptions } from "./extract_members.ts";
 export type { VolumeRecord } from "./object_writer.ts";
+export type { OwnerFields } from "../tree/owner_fields.ts";
 export type {
   MemberKind,
   TarDeviceMember,

@@ -27,6 +27,8 @@ const KNOWN: readonly string[] = [
   "mtime",
   "uid",
   "gid",
+  "uname",
+  "gname",
   DEVICE.major,
   DEVICE.minor,
   SPARSE,

@@ -26,6 +26,10 @@ export interface TarHeader {
   gid: number;
   /** The target of a link. Usually empty for other members. */
   link: string;
+  /** The owner's name; empty if the header has none. */
+  uname: string;
+  /** The group's name; empty if the header has none. */
+  gname: string;
   /** The number of a device. Other members have any number. */
   device: DeviceNumber;
 }
@@ -64,6 +68,7 @@ export function decodeHeader(
     throw reader.corrupt(`negative ${what} in a tar header`, offset + at);
   };
   const posix = text(block, 257, 6) === "ustar" && block[262] === 0;
+  const hasNames = text(block, 257, 5) === "ustar";
   const prefix = posix ? text(block, 345, 155) : "";
   const name = text(block, 0, 100);
   return {
@@ -75,6 +80,8 @@ export function decodeHeader(
     uid: positive(108, 8, "uid"),
     gid: positive(116, 8, "gid"),
     link: text(block, 157, 100),
+    uname: hasNames ? text(block, 265, 32) : "",
+    gname: hasNames ? text(block, 297, 32) : "",
     device: DEVICES.includes(String.fromCharCode(block[156]))
       ? { major: positive(329, 8, "device"), minor: positive(337, 8, "device") }
       : { major: 0, minor: 0 },

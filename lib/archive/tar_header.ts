@@ -35,7 +35,8 @@ export function headerScratch(): Uint8Array {
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
  * ASCII, sizes from 8 GiB, times with a fraction or outside of the years 1970
- * to 2242, large numbers of owners, groups or devices. The same member always results in the
+ * to 2242, large numbers of owners, groups or devices. Names of owners are
+ * written if the member has them. The same member always results in the
  * same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
@@ -94,6 +95,9 @@ export function encodeHeader(
     writeFitting(header, 329, 8, major, MAX_OCTAL_ID, DEVICE.major, record);
     writeFitting(header, 337, 8, minor, MAX_OCTAL_ID, DEVICE.minor, record);
   }
+  const { uname = "", gname = "" } = member;
+  if (!writeOwner(header, 265, uname)) record("uname", uname);
+  if (!writeOwner(header, 297, gname)) record("gname", gname);
   finish(header, type);
 
   if (pax === undefined && nanos === 0) return header;
@@ -254,6 +258,21 @@ function writeUnicode(header: Uint8Array, at: number, name: string): false {
   }
   encoder.encodeInto(name, header.subarray(at, at + 100));
   return false;
+}
+
+/**
+ * Writes the name of an owner or group to a field of 32 bytes, with a NUL at the
+ * end. Returns whether it fits without loss.
+ */
+function writeOwner(header: Uint8Array, at: number, name: string): boolean {
+  if (name.includes("\0")) {
+    throw new TypeError("the name of an owner of a tar member contains a NUL");
+  }
+  if (name.length > 31 || !isAscii(name)) return false;
+  for (let index = 0; index < name.length; index++) {
+    header[at + index] = name.charCodeAt(index);
+  }
+  return true;
 }
 
 function isAscii(text: string): boolean {

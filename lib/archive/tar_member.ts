@@ -17,6 +17,10 @@ export interface TarMemberFields {
   uid: number;
   /** The group's number. */
   gid: number;
+  /** The owner's name, if it is known. */
+  uname?: string;
+  /** The group's name, if it is known. */
+  gname?: string;
 }
 
 /** A tar member that is neither a link nor a device. */

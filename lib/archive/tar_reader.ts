@@ -8,6 +8,7 @@ import {
   type PaxRecords,
   SPARSE,
 } from "./pax.ts";
+import { ownersIn } from "../tree/owner_fields.ts";
 import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
 import {
   BLOCK,
@@ -204,6 +205,7 @@ function applyPax(
     if (key === SPARSE) refuseParts(reader, header.name);
     if (key === "path") header.name = value;
     else if (key === "linkpath") header.link = value;
+    else if (key === "uname" || key === "gname") header[key] = value;
     else if (key === "size" || key === "uid" || key === "gid") {
       header[key] = numberOf(key, value, reader);
     } else if (key === DEVICE.major) {
@@ -245,6 +247,7 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
     mtime: header.mtime,
     uid: header.uid,
     gid: header.gid,
+    ...ownersIn(header),
   };
   return withJson<TarMember>(
     kind === "symlink" || kind === "hardlink"

@@ -15,6 +15,8 @@ import {
   type TarVolumeOptions,
   TarVolumeWriter,
 } from "./tar_volume_writer.ts";
+import type { Metadata } from "../tree/entry.ts";
+import { withOwnersHere } from "../tree/owner_fields.ts";
 import type { TreeSink, TreeSource } from "./tree_sink.ts";
 import { decodeIndexSteps, type VolumeIndex } from "./volume_index.ts";
 
@@ -219,7 +221,11 @@ export class TarVolume {
     options: ExtractOptions = {},
   ): Promise<void> {
     const count = typeof target === "string"
-      ? await intoDirectory(target, (sink) => this.#give(path, sink, options))
+      ? await intoDirectory(
+        target,
+        options,
+        (sink) => this.#give(path, sink, options),
+      )
       : await this.#give(path, target, options);
     if (count === 0 && path !== "") {
       throw new DeltarError("not-found", "no such member in the archive", {
@@ -285,14 +291,29 @@ export class TarVolume {
  */
 async function intoDirectory<Result>(
   path: string,
+  { numericOwner }: ExtractOptions,
   work: (sink: TreeSink) => Promise<Result>,
 ): Promise<Result> {
   // The module is loaded only here, because it needs a file system, which some
   // runtimes do not have.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
+  const { SystemOwners } = await import("../tree/owner_names.ts");
   const writer = new TreeWriter(path);
+  const system = new SystemOwners();
+  const here = (metadata: Metadata) =>
+    numericOwner ? metadata : withOwnersHere(metadata, system);
   try {
-    return await work(writer);
+    return await work({
+      directory: (path, metadata) => writer.directory(path, here(metadata)),
+      file: (path, source, metadata) =>
+        writer.file(path, source, here(metadata)),
+      symlink: (path, target, metadata) =>
+        writer.symlink(path, target, here(metadata)),
+      special: (path, kind, device, metadata) =>
+        writer.special(path, kind, device, here(metadata)),
+      hardLink: (path, existing) => writer.hardLink(path, existing),
+      finish: () => writer.finish(),
+    });
   } finally {
     writer.close();
   }

@@ -29,6 +29,7 @@ import { codecFor, type CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 import type { VolumeRecord } from "./object_writer.ts";
 import { type IndexedMember, VolumeIndex } from "./volume_index.ts";
+import { type OwnerFields, ownersIn } from "../tree/owner_fields.ts";
 import { VolumeWriter } from "./volume_writer.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -75,7 +76,7 @@ export interface TarVolumeOptions {
 /**
  * A member to add. A file needs only `path`, and a directory `path` and `kind`.
  */
-export interface NewMember extends Partial<BaseEntry> {
+export interface NewMember extends Partial<BaseEntry>, OwnerFields {
   /** The path in the archive, `/`-separated. */
   path: string;
   /** The kind. Default: `file`. */
@@ -179,12 +180,13 @@ export class TarVolumeWriter {
       size: given.size ??
         (content instanceof Uint8Array ? content.length : NaN),
     };
-    const entry = withJson<Entry>(
+    const owners = ownersIn(given);
+    const entry = withJson<Entry & OwnerFields>(
       kind === "symlink" || kind === "hardlink"
-        ? { path, kind, ...numbers, target }
+        ? { path, kind, ...numbers, ...owners, target }
         : kind === "block" || kind === "character"
-        ? { path, kind, ...numbers, device: numberOf(given) }
-        : { path, kind, ...numbers },
+        ? { path, kind, ...numbers, ...owners, device: numberOf(given) }
+        : { path, kind, ...numbers, ...owners },
     );
     if (kind === "hardlink") checkPath(target);
     if (this.#members.has(path)) {
@@ -418,7 +420,7 @@ async function addEntry(
     const source: ByteSource | undefined = entry.kind === "file"
       ? guarded()
       : undefined;
-    await writer.add(entry, source);
+    await writer.add({ ...entry, ...tree.ownersOf?.(entry) }, source);
     return undefined;
   } catch (error) {
     if (fault !== undefined) return explain(entry.path, fault.cause);

@@ -6,6 +6,7 @@ import type {
   Skipped,
   SpecialKind,
 } from "../tree/entry.ts";
+import type { OwnerFields } from "../tree/owner_fields.ts";
 
 /**
  * A receiver of extracted members, such as a directory. Paths are relative,
@@ -69,4 +70,6 @@ export interface TreeSource {
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
   /** Returns a file's content. A small file should come in one piece. */
   open(path: string): ByteSource;
+  /** Returns the names of an entry's owner and group, if they are known. */
+  ownersOf?(entry: Entry): OwnerFields;
 }

@@ -14,6 +14,7 @@ import type { NonFileEntry } from "../tree/entry.ts";
 import { toJson } from "../tree/to_json.ts";
 import type { CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
+import { type OwnerFields, ownersIn } from "../tree/owner_fields.ts";
 import type { VolumeRecord } from "./object_writer.ts";
 
 const FORMAT = "deltar-volume-index";
@@ -26,7 +27,7 @@ export interface IndexedFile extends HashedFileEntry {
 }
 
 /** A member of an archive, as the index records it. */
-export type IndexedMember = IndexedFile | NonFileEntry;
+export type IndexedMember = (IndexedFile | NonFileEntry) & OwnerFields;
 
 /**
  * The positions of the files in the volumes of an archive. With the index, one
@@ -103,7 +104,7 @@ export class VolumeIndex {
   *#lines(): Generator<Line> {
     const numbers = new Map(this.volumes.map(({ name }, n) => [name, n]));
     for (const member of this.members) {
-      const line = encodeEntry(member);
+      const line = Object.assign(encodeEntry(member), ownersIn(member));
       if (member.content !== undefined) {
         const { volume, offset, length, skip } = member.content;
         line.content = { volume: numbers.get(volume), offset, length, skip };
@@ -142,10 +143,10 @@ export function* decodeIndexSteps(
     const entry = decodeEntry(line, object, offset);
     members.push(
       entry.kind === "file"
-        ? Object.assign(entry, {
+        ? Object.assign(entry, ownersIn(line), {
           content: decodeContent(line.content, volumes, object, offset),
         })
-        : entry,
+        : Object.assign(entry, ownersIn(line)),
     );
     yield;
   }

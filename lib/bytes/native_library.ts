@@ -13,7 +13,14 @@ export type Calls<Name extends string> = Record<
 export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
 
 /** Calls that return a `u64`, such as a pointer, instead of an `i32`. */
-const WIDE: ReadonlySet<string> = new Set(["__errno_location", "memcpy"]);
+const WIDE: ReadonlySet<string> = new Set([
+  "__errno_location",
+  "memcpy",
+  "getpwuid",
+  "getgrgid",
+  "getpwnam",
+  "getgrnam",
+]);
 
 interface DenoHost {
   permissions: { querySync(of: { name: "ffi" }): { state: string } };

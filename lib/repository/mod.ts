@@ -67,6 +67,7 @@ export type {
 } from "./store/find_snapshot.ts";
 export type { HistoryOptions, PathVersion } from "./layers/history.ts";
 export type { ReadLayerOptions } from "./layers/layer_reader.ts";
+export type { OwnerNames } from "../tree/owner_names.ts";
 export type { ReadRecord } from "./format/snapshot_record.ts";
 export type {
   RepairOptions,

@@ -75,6 +75,7 @@ export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";
 export { type KnownPlace, KnownPlaces } from "./known_places.ts";
+export type { OwnerFields } from "./owner_fields.ts";
 export { comparePaths, isWithin } from "./path.ts";
 export { matcherOf } from "./pattern.ts";
 export {

@@ -13,7 +13,7 @@ import {
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
-import type { Skipped, WalkedEntry } from "./entry.ts";
+import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import {
   DEFAULT_IGNORE_FILE,
@@ -23,6 +23,8 @@ import {
 } from "./ignore_rules.ts";
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
+import { type OwnerFields, ownersIn } from "./owner_fields.ts";
+import { SystemOwners } from "./owner_names.ts";
 import { checkPath, isWithin } from "./path.ts";
 import { pathBelow, truePlace } from "./place.ts";
 import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
@@ -71,6 +73,7 @@ export class Walker {
   /** Paths below the root that are always excluded. */
   readonly neverTouch: ReadonlySet<string>;
   readonly #neverTouchFolders: readonly Identity[];
+  #owners: SystemOwners | undefined;
 
   /**
    * Opens a directory for walking.
@@ -279,6 +282,20 @@ export class Walker {
     } finally {
       folders.close();
     }
+  }
+
+  /**
+   * Returns the names of an entry's owner and group, as far as this system knows
+   * them.
+   *
+   * @param entry The entry.
+   */
+  ownersOf({ uid, gid }: Metadata): OwnerFields {
+    const system = this.#owners ??= new SystemOwners();
+    return ownersIn({
+      uname: system.nameOf("users", uid),
+      gname: system.nameOf("groups", gid),
+    });
   }
 
   /** Returns the path below the root for a path that may be absolute. */

@@ -7,6 +7,7 @@ import {
   needsOtherUser,
   OtherUser,
   type Outcome,
+  USER,
 } from "../support/other_user.ts";
 import { whyNotMade } from "../../lib/tree/open_folder.ts";
 import { runText } from "../support/peer.ts";
@@ -162,3 +163,48 @@ test(
     });
   },
 );
+
+test(
+  "without root, a restore says once that owners were not restored",
+  needsOtherUser,
+  async () => {
+    await withUserPlace((place, run) => {
+      place.write({ "mine": "1", "yours": "2", "theirs": "3" });
+      fs.chownSync(join(place.root, "theirs"), 4_000_001, 4_000_001);
+      give(place.root);
+      fs.chownSync(join(place.root, "yours"), 0, 0);
+      fs.chownSync(join(place.root, "theirs"), 4_000_001, 4_000_001);
+      assert.equal(run("snapshot").code, 0);
+      const words = ["restore", "latest", "--to", "../home/target"];
+      const plan = run(...words, "--dry-run");
+      const done = run(...words);
+      for (const { code, out } of [plan, done]) {
+        assert.equal(code, 0);
+        assert.match(
+          out,
+          /The owners of 2 paths .* restored, because only root can set them/,
+        );
+      }
+      const { uid } = fs.statSync(join(place.folder, "home/target/yours"));
+      assert.equal(uid, USER);
+    });
+  },
+);
+
+test("files shows names of owners, and restore takes --numeric-owner", {
+  ...needsOtherUser,
+}, async () => {
+  await withPlace((place) => {
+    place.write({ "file": "content" });
+    fs.chownSync(join(place.root, "file"), 1, 8);
+    assert.equal(place.run(["snapshot"]).code, 0);
+    const { entries } = place.json(["files", "latest"]);
+    const { uid, gid, uname, gname } = entries[0];
+    assert.deepEqual([uid, gid, uname, gname], [1, 8, "daemon", "mail"]);
+    const restored = place.json(
+      ["restore", "latest", "--to", "../target", "--numeric-owner"],
+    );
+    assert.equal(restored.ownersUnset, 0);
+    assert.equal(fs.statSync(join(place.folder, "target/file")).uid, 1);
+  });
+});

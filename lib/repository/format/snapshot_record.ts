@@ -10,6 +10,11 @@ import {
 } from "../../tree/entry_line.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import type { IgnoreOptions } from "../../tree/ignore_rules.ts";
+import {
+  isOwnerName,
+  MAX_OWNERS,
+  type OwnerNames,
+} from "../../tree/owner_names.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   checkPart,
@@ -155,6 +160,11 @@ export interface SnapshotRecord {
   repository?: string;
   /** The mode, time and owner of the backed-up directory. */
   root: Metadata;
+  /**
+   * The names of the owners and groups of the directory and its entries, by
+   * their numbers, as far as the system that took the snapshot knew them.
+   */
+  owners?: OwnerNames;
   /** The label of the snapshot. */
   label?: string;
   /** The id of the parent. This snapshot stores the changes to its tree. */
@@ -342,6 +352,7 @@ export function decodeRecord(
     ...decodeMachine(header.machine as Line | undefined, fail),
     ...decodeRepository(header.repository, fail),
     root: decodeMetadata((header.root ?? {}) as Line, object, 0),
+    ...decodeOwners(header.owners as Line | undefined, fail),
     ...optional("label"),
     ...optional("parent"),
     ...optional("parentSha256"),
@@ -450,6 +461,22 @@ function decodeRules(
     /[/\\\0]/.test(ignoreFile || "")
   ) throw fail("invalid `rules`");
   return { rules: { excludes, ignoreFile, gitignore } };
+}
+
+function decodeOwners(
+  owners: Line | undefined,
+  fail: Fail,
+): Pick<SnapshotRecord, "owners"> {
+  if (owners === undefined) return {};
+  const table = (value: unknown): Record<string, string> => {
+    const names = Object.entries((value ?? {}) as Line);
+    const isValid = names.length <= MAX_OWNERS &&
+      names.every(([id, name]) => /^\d{1,10}$/.test(id) && isOwnerName(name));
+    if (!isValid) throw fail("invalid `owners`");
+    return Object.fromEntries(names) as Record<string, string>;
+  };
+  const { users, groups } = owners ?? {};
+  return { owners: { users: table(users), groups: table(groups) } };
 }
 
 function decodeMachine(

@@ -25,7 +25,7 @@ import { DiskProbe } from "../../tree/probe.ts";
 import { alikePaths, Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
-import { PLATFORM } from "../../tree/this_system.ts";
+import { ownIds, PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs } from "./heirs.ts";
@@ -127,6 +127,11 @@ export interface RestorePlan {
   steps: RestoreStep[];
   /** The number of entries that need no change. */
   kept: number;
+  /**
+   * The number of entries whose owner or group would not be set, because only
+   * root can set it.
+   */
+  ownersUnset: number;
   /** The paths that `delete`, an undo or a redo keeps, and the reasons. */
   left: RestoreLeft[];
   /**
@@ -309,6 +314,10 @@ class Planner {
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
   #kept = 0;
+  #ownersUnset = 0;
+  readonly #setsOwners = ownerMatters();
+  /** The user and group that own new entries. */
+  readonly #own = ownIds();
   #bytes = 0;
 
   constructor(
@@ -358,7 +367,9 @@ class Planner {
     const entry = this.#heirs.of(wanted);
     try {
       this.#checkName(path);
-      yield* this.#compare(entry, this.#onDisk.at(path));
+      const stat = this.#onDisk.at(path);
+      yield* this.#compare(entry, stat);
+      this.#countOwner(entry, stat);
     } catch (error) {
       if (!isOfOnePath(error)) throw error;
       this.#failed.set(path, error);
@@ -496,6 +507,7 @@ class Planner {
       target: this.#onDisk.root,
       steps: this.#steps.sort(order),
       kept: this.#kept,
+      ownersUnset: this.#ownersUnset,
       left: this.#left.sort(order),
       failed: [
         ...[...this.#failed].map(([path, error]) => ({ path, error })),
@@ -724,6 +736,14 @@ class Planner {
       was: stat.kind,
       ...(from !== undefined && { from }),
     });
+  }
+
+  /** Counts an entry whose owner or group differs and is not set. */
+  #countOwner(entry: TreeEntry, stat: FileStat | undefined): void {
+    if (this.#setsOwners || PLATFORM === "win32") return;
+    const { uid, gid } = stat ?? this.#own;
+    if (entry.kind === "hardlink" || this.#wanted.above.has(entry.path)) return;
+    if (entry.uid !== uid || entry.gid !== gid) this.#ownersUnset++;
   }
 
   /** Throws if this process cannot create an entry. */

@@ -46,6 +46,8 @@ import {
   type TargetState,
   targetStateOf,
 } from "./plan.ts";
+import { ownerMatters } from "../../tree/tree_writer.ts";
+import { useOwnersHere } from "./owners_here.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
 import { removalFor, removalOf } from "./removal.ts";
 import {
@@ -144,6 +146,7 @@ async function prepare(
     paths: briefly(paths),
     delete: options.delete ?? false,
     from: options.from ?? null,
+    ...options.numericOwner && { numericOwner: true },
   };
   const cut = left.at(-1)?.data;
   // An interrupted restore may have created the target directory without
@@ -152,6 +155,9 @@ async function prepare(
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const { root = record.root } = tree;
   const wanted = targetStateOf(tree, { ...record, root }, paths);
+  if (!options.numericOwner && ownerMatters()) {
+    useOwnersHere(wanted, record.owners);
+  }
   if (!getsRoot) wanted.root = undefined;
   checkTrust(wanted, store, onDisk, options);
   refuseOverRepository(storage, onDisk, wanted);

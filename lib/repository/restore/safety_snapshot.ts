@@ -38,7 +38,11 @@ import { machineOf, type Store } from "../store/store.ts";
 import { RepositoryReader } from "../snapshot/repository_reader.ts";
 import type { RestorePlan } from "./plan.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
-import { countSnapshot, EntryTally } from "../snapshot/snapshot_counts.ts";
+import {
+  countSnapshot,
+  EntryTally,
+  ownersOf,
+} from "../snapshot/snapshot_counts.ts";
 import { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry } from "../layers/tree_reader.ts";
@@ -178,6 +182,7 @@ async function save(
       directory: onDisk.root,
       ...machineOf(store),
       root: toMetadata(root),
+      ...ownersOf(tally, root),
       label,
       layers,
       counts: countSnapshot(tally, diff.counts, skipped, writer.stored),

@@ -89,6 +89,12 @@ export interface RestoreOptions extends WorkOptions {
    */
   rootAttributes?: boolean;
   /**
+   * Whether owners and groups are restored by their numbers in the snapshot. If
+   * not, those whose names exist on this system get the numbers that the names
+   * have here. Default: `false`.
+   */
+  numericOwner?: boolean;
+  /**
    * Whether everything that the restore replaces or deletes is saved to a
    * safety snapshot first. If not, the replaced and deleted content is lost,
    * and a restore into a directory that is not empty cannot be undone. Default:
@@ -141,6 +147,11 @@ export interface RestoreResult {
   deleted: number;
   /** The number of entries that needed no change. */
   kept: number;
+  /**
+   * The number of entries whose owner or group was not set, because only root
+   * can set it.
+   */
+  ownersUnset: number;
   /** The paths that `delete`, an undo or a redo kept, and the reasons. */
   left: RestoreLeft[];
   /**
@@ -158,7 +169,9 @@ export interface RestoreResult {
 }
 
 /** Returns the initial result of a restore. */
-function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
+function resultOf(
+  { kept, ownersUnset, left, failed }: RestorePlan,
+): RestoreResult {
   return {
     files: 0,
     directories: 0,
@@ -168,6 +181,7 @@ function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
     touched: 0,
     deleted: 0,
     kept,
+    ownersUnset,
     left,
     failed: [...failed],
   };

@@ -3,12 +3,19 @@ import {
   type Entry,
   type EntryKind,
   isFault,
+  type Metadata,
   type Skipped,
 } from "../../tree/entry.ts";
-import type { SnapshotCounts } from "../format/snapshot_record.ts";
+import { OwnerTally } from "../../tree/owner_names.ts";
+import type {
+  SnapshotCounts,
+  SnapshotRecord,
+} from "../format/snapshot_record.ts";
 
-/** Counts the entries of a tree. */
+/** Counts the entries of a tree, and collects their owners. */
 export class EntryTally {
+  /** The owners of the entries. */
+  readonly owners: OwnerTally = new OwnerTally();
   /** The total length of all files, in bytes. */
   bytes = 0;
   /** The number of entries of each kind. */
@@ -23,9 +30,10 @@ export class EntryTally {
   };
 
   /** Counts an entry. */
-  add({ kind, size }: Entry): void {
-    this.kinds[kind]++;
-    this.bytes += size;
+  add(entry: Entry): void {
+    this.kinds[entry.kind]++;
+    this.bytes += entry.size;
+    this.owners.add(entry);
   }
 }
 
@@ -44,6 +52,22 @@ export function countTree(
     ...(special > 0 && { special }),
     bytes,
   };
+}
+
+/**
+ * Returns the field of a record with the names of the owners of a tree, as far
+ * as this system knows them.
+ *
+ * @param tally The entries of the tree.
+ * @param root The state of the directory itself.
+ */
+export function ownersOf(
+  { owners }: EntryTally,
+  root: Metadata,
+): Pick<SnapshotRecord, "owners"> {
+  owners.add(root);
+  const names = owners.names();
+  return names === undefined ? {} : { owners: names };
 }
 
 /**

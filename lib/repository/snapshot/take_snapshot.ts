@@ -50,7 +50,7 @@ import { OwnSignatures } from "./own_signatures.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent } from "../runs/run.ts";
-import { countSnapshot } from "./snapshot_counts.ts";
+import { countSnapshot, ownersOf } from "./snapshot_counts.ts";
 import { SnapshotEntries } from "./snapshot_entries.ts";
 import { SnapshotWriter } from "./snapshot_writer.ts";
 import { StateCache } from "./state_cache.ts";
@@ -308,6 +308,7 @@ async function takeOnce(
       directory,
       ...machineOf(store),
       root,
+      ...ownersOf(entries.tally, root),
       ...(options.label !== undefined && { label: options.label }),
       ...(last
         ? { parent: last.record.id, parentSha256: last.sha256 }

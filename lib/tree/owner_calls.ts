@@ -1,0 +1,84 @@
+import { loadLibrary } from "../bytes/native_library.ts";
+import type { OwnerKind } from "./owner_names.ts";
+
+/**
+ * Looks up users and groups by the C library, which asks the directory services
+ * that the system is configured for (`nsswitch.conf`).
+ */
+const load = () =>
+  loadLibrary({
+    getpwuid: ["u32"],
+    getgrgid: ["u32"],
+    getpwnam: ["buffer"],
+    getgrnam: ["buffer"],
+    strnlen: ["u64", "u64"],
+    memcpy: ["buffer", "u64", "u64"],
+  });
+
+/**
+ * The offset of `pw_uid` in a `struct passwd`, and of `gr_gid` in a `struct
+ * group`. The name is the first field of both.
+ */
+const NUMBER = 16;
+/** The maximum length of a name that is read, in bytes. */
+const MAX_NAME_BYTES = 1024;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+
+let calls: ReturnType<typeof load> | null = null;
+
+/**
+ * Returns the name of a user or group; `undefined` if there is none, or the
+ * runtime cannot call the C library.
+ *
+ * @param kind Users or groups.
+ * @param id The number.
+ */
+export function nameByCall(kind: OwnerKind, id: number): string | undefined {
+  if (calls === null) calls = load();
+  if (calls === undefined || id > 0xffff_fffe) return undefined;
+  const found = kind === "users" ? calls.getpwuid(id) : calls.getgrgid(id);
+  const [name] = fieldsAt(found) ?? [];
+  if (name === undefined) return undefined;
+  const length = calls.strnlen(name, MAX_NAME_BYTES);
+  const bytes = new Uint8Array(length + 1);
+  calls.memcpy(bytes, name, length);
+  try {
+    return decoder.decode(bytes.subarray(0, length));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Returns the number of a user or group; `undefined` if there is none, or the
+ * runtime cannot call the C library.
+ *
+ * @param kind Users or groups.
+ * @param name The name.
+ */
+export function numberByCall(
+  kind: OwnerKind,
+  name: string,
+): number | undefined {
+  if (calls === null) calls = load();
+  if (calls === undefined) return undefined;
+  const text = encoder.encode(`${name}\0`);
+  const found = kind === "users" ? calls.getpwnam(text) : calls.getgrnam(text);
+  return fieldsAt(found)?.[1];
+}
+
+/**
+ * Returns the pointer to the name and the number in a `struct passwd` or
+ * `struct group`; `undefined` for a null pointer.
+ */
+function fieldsAt(
+  pointer: number | bigint,
+): [name: bigint, id: number] | undefined {
+  if (Number(pointer) === 0) return undefined;
+  const fields = new Uint8Array(NUMBER + 4);
+  calls?.memcpy(fields, pointer, fields.length);
+  const view = new DataView(fields.buffer);
+  return [view.getBigUint64(0, true), view.getUint32(NUMBER, true)];
+}

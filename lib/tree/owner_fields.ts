@@ -1,0 +1,50 @@
+import { isOwnerName, type SystemOwners } from "./owner_names.ts";
+
+/** The names of the owner and the group of a member, if they are known. */
+export interface OwnerFields {
+  /** The owner's name. */
+  uname?: string;
+  /** The group's name. */
+  gname?: string;
+}
+
+/**
+ * Returns the valid ones of the names of an owner and a group.
+ *
+ * @param fields The names, of any type.
+ */
+export function ownersIn(
+  { uname, gname }: { uname?: unknown; gname?: unknown },
+): OwnerFields {
+  return {
+    ...(isOwnerName(uname) && { uname }),
+    ...(isOwnerName(gname) && { gname }),
+  };
+}
+
+/**
+ * Returns the state of a member with the numbers that the names of its owner
+ * and group have on this system. A name that does not exist here is ignored.
+ *
+ * @param member The state, with names if they are known.
+ * @param system The owners of this system.
+ */
+export function withOwnersHere<
+  Of extends OwnerFields & { uid: number; gid: number },
+>(member: Of, system: SystemOwners): Of {
+  const { uname, gname } = member;
+  if (uname === undefined && gname === undefined) return member;
+  const number = (
+    kind: "users" | "groups",
+    name: string | undefined,
+    id: number,
+  ) =>
+    name === undefined || system.nameOf(kind, id) === name
+      ? id
+      : system.numberOf(kind, name) ?? id;
+  const uid = number("users", uname, member.uid);
+  const gid = number("groups", gname, member.gid);
+  return uid === member.uid && gid === member.gid
+    ? member
+    : { ...member, uid, gid };
+}
