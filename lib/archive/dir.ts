@@ -2,6 +2,7 @@ import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { chunks } from "../bytes/source.ts";
+import { deviceOf } from "../tree/change_finder.ts";
 import type { WalkedEntry } from "../tree/entry.ts";
 import { parentPath } from "../tree/path.ts";
 import { matcherOf } from "../tree/pattern.ts";
@@ -17,9 +18,10 @@ export interface FilesOptions {
 }
 
 /**
- * The state of the files that a directory's hash covers, besides names, kinds
- * and link targets: `times` for modification times and sizes, `contents` for
- * the contents, or a function that returns a value for each file.
+ * The state of the files that a directory's hash covers, besides names, kinds,
+ * link targets and numbers of devices: `times` for modification times and
+ * sizes, `contents` for the contents, or a function that returns a value for
+ * each file.
  */
 export type HashBasis =
   | "times"
@@ -124,8 +126,8 @@ export class Dir extends Walker {
   /**
    * Returns one SHA-256, in hexadecimal, for the state of the whole directory.
    *
-   * @param of The state of the files that the hash covers, besides names, kinds
-   *   and link targets. Default: `times`, which is fast.
+   * @param of The state of the files that the hash covers, besides names, kinds,
+   *   link targets and numbers of devices. Default: `times`, which is fast.
    * @param options The signal that aborts the work.
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    * @throws {Error} With `contents`, the system's error for a file that cannot
@@ -167,7 +169,10 @@ export class Dir extends Walker {
         : `${of(entry)}`;
       // JSON separates the fields, whatever characters a name contains.
       const target = "target" in entry ? entry.target : "";
-      const line = JSON.stringify([path, kind, target, state]);
+      const device = deviceOf(entry);
+      const line = JSON.stringify(
+        device ? [path, kind, device, state] : [path, kind, target, state],
+      );
       sum.update(encoder.encode(`${line}\n`));
       if (isFile && of === "contents") {
         const content = createSha256();

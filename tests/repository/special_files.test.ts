@@ -4,6 +4,9 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { applyDiff } from "../../lib/archive/apply_diff.ts";
+import { DiffData } from "../../lib/archive/diff_data.ts";
+import { Dir } from "../../lib/archive/dir.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { Repository } from "../../lib/repository/repository.ts";
@@ -122,6 +125,8 @@ test(
         isRoot ? 2 : 0,
         1,
       ]);
+      const versions = await repository.history(root, NAMES[0]);
+      assert.equal(versions.length, isRoot ? 2 : 1);
       const { changes } = await repository.diff(first, record);
       assert.deepEqual(changes, diff.changes);
       for (const name of NAMES) fs.rmSync(join(root, name));
@@ -131,6 +136,40 @@ test(
     });
   },
 );
+
+test("applyDiff() makes, replaces and removes them; Dir.hash() sees them", {
+  ...making,
+}, async () => {
+  await withPlanted(async ({ root, target }) => {
+    fs.mkdirSync(target);
+    fs.writeFileSync(join(target, "null"), "a file");
+    run("mkfifo", [join(target, "old")]);
+    const index = (root: string) => DirIndex.of(everything(root));
+    const hash = (root: string) =>
+      new Dir(root, { excludes: [] }).hash(({ size }) => size);
+    assert.notEqual(await hash(target), await hash(root));
+    const before = await index(target);
+    const archive = `${target}.tgz`;
+    const diff = DiffIndex.compute(await index(root), before);
+    await new DiffData(diff, everything(root), before).createArchive(archive);
+    await applyDiff(target, diff, archive);
+    assert.deepEqual(seen(target), seen(root));
+    assert.equal(await hash(target), await hash(root));
+    if (!isRoot) return;
+    fs.rmSync(join(target, "disk"));
+    run("mknod", [join(target, "disk"), "b", "7", "301"]);
+    assert.notEqual(await hash(target), await hash(root));
+    // The device is not the one that the difference starts from.
+    fs.rmSync(join(root, "disk"));
+    const gone = DiffIndex.compute(await index(root), await index(target));
+    fs.rmSync(join(target, "disk"));
+    run("mknod", [join(target, "disk"), "b", "7", "302"]);
+    await assert.rejects(applyDiff(target, gone, archive), {
+      code: "mismatch",
+      message: /the device has another number/,
+    });
+  });
+});
 
 test("a restore makes pipes and devices as they were", making, async () => {
   await withPlanted(async ({ repository, root, target }) => {

@@ -1,3 +1,4 @@
+import { deviceOf } from "../../tree/change_finder.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isWithin } from "../../tree/path.ts";
@@ -97,8 +98,10 @@ async function isSkipped(
 
 /**
  * Returns a text that differs between two versions of a path: the kind, the
- * content's SHA-256 and the link target. Times, modes and owners do not count.
+ * content's SHA-256, the link target and the number of a device. Times, modes and owners do not count.
  */
 function identity(entry: TreeEntry | undefined): string | undefined {
-  return entry && `${entry.kind} ${entry.sha256} ${entry.target}`;
+  if (entry === undefined) return undefined;
+  const { major, minor } = deviceOf(entry) ?? {};
+  return `${entry.kind} ${entry.sha256} ${entry.target} ${major} ${minor}`;
 }
