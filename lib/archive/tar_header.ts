@@ -44,7 +44,8 @@ export function headerScratch(): Uint8Array {
  *   memory.
  * @throws {TypeError} If a name is empty or contains a NUL, a link has no
  *   target, or the kind is `other`.
- * @throws {RangeError} If a number is not an integer from 0 to 2^53 - 1, or the size of a member that is not a file is not 0.
+ * @throws {RangeError} If a number is not an integer from 0 to 2^53 - 1, or the
+ *   size of a member that is not a file is not 0.
  */
 export function encodeHeader(
   member: TarMember,
