@@ -99,6 +99,26 @@ export function readRange(
   return collect(plainRange(storage, reference, codec, limit, options));
 }
 
+/**
+ * Reads the whole range of a reference without decompressing it.
+ *
+ * @param storage The storage of the volume.
+ * @param reference The range of the volume.
+ * @param options The signal.
+ * @throws {DeltarError} `corrupt` if the reference is invalid, and the errors
+ *   of the storage.
+ */
+export async function readPackedRange(
+  storage: Storage,
+  reference: ContentReference,
+  { signal }: ReadContentOptions = {},
+): Promise<Uint8Array> {
+  const { volume, offset, length } = reference;
+  checkNumber("offset", offset, reference);
+  checkNumber("length", length, reference);
+  return await collect(storage.get(volume, { offset, length, signal }));
+}
+
 function plainRange(
   storage: Storage,
   reference: ContentReference,

@@ -83,14 +83,15 @@ async function* decodeFrame(
 ): AsyncGenerator<Uint8Array> {
   const explain = (cause: unknown) =>
     reader.corrupt("damaged zstd frame", offset, cause);
+  const head: Uint8Array[] = [];
+  const bytes = joined(head, frame.parts);
   if (engine === undefined) {
-    yield* webUnzstd(frame.bytes, explain);
+    yield* webUnzstd(bytes, explain);
     return;
   }
   const { zlib } = engine;
-  const head: Uint8Array[] = [];
   if (frame.size !== undefined && frame.size < AT_ONCE) {
-    const isWhole = await take(frame.bytes, frame.size + CHUNK, head);
+    const isWhole = await take(frame.parts, frame.size + CHUNK, head);
     if (isWhole) {
       yield await decodeAtOnce(zlib, concat(head), frame.size).catch(
         (cause) => {
@@ -102,10 +103,10 @@ async function* decodeFrame(
   }
   yield* drive(
     zlib.createZstdDecompress({ chunkSize: CHUNK }),
-    async () => head.shift() ?? (await frame.bytes.next()).value,
+    async () => (await bytes.next()).value,
     explain,
   );
-  if (head.length > 0 || !(await frame.bytes.next()).done) {
+  if (!(await bytes.next()).done) {
     throw reader.corrupt(
       "the zstd decoder ended before the last block of the frame",
       offset,
@@ -114,24 +115,35 @@ async function* decodeFrame(
 }
 
 /**
- * Reads the bytes of a frame into `parts`, up to about `most` of them. The
- * limit is needed because even a frame with little content may have any number
- * of bytes.
+ * Reads the parts of a frame into `head`, up to about `most` bytes. The limit
+ * is needed because even a frame with little content may have any number of
+ * bytes.
  *
  * @returns Whether the frame was read to its end.
  */
 async function take(
-  bytes: AsyncGenerator<Uint8Array>,
+  parts: Frame["parts"],
   most: number,
-  parts: Uint8Array[],
+  head: Uint8Array[],
 ): Promise<boolean> {
   for (let length = 0; length <= most;) {
-    const { value, done } = await bytes.next();
+    const { value, done } = await parts.next();
     if (done) return true;
-    parts.push(value);
-    length += value.length;
+    for (const part of value) {
+      head.push(part);
+      length += part.length;
+    }
   }
   return false;
+}
+
+/** Yields the bytes of a frame whose first parts were taken. */
+async function* joined(
+  head: Uint8Array[],
+  rest: Frame["parts"],
+): AsyncGenerator<Uint8Array> {
+  if (head.length > 0) yield concat(head.splice(0));
+  for await (const parts of rest) yield concat(parts);
 }
 
 /** Decompresses one whole frame whose header has the size of the content. */

@@ -1,5 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { collect, collectAtMost, concat } from "../bytes/source.ts";
+import { collect, concat } from "../bytes/source.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
 import { CHUNK } from "./engine.ts";
 
@@ -30,8 +30,11 @@ const MAX_HEADER_BYTES = 18;
 export interface Frame {
   /** The size of the content in bytes, if the frame's header contains it. */
   size?: number;
-  /** The whole compressed frame. It is read from the reader as it is pulled. */
-  bytes: AsyncGenerator<Uint8Array>;
+  /**
+   * The whole compressed frame, several parts at a time. It is read from the
+   * reader as it is pulled.
+   */
+  parts: AsyncGenerator<Uint8Array[]>;
 }
 
 /**
@@ -39,7 +42,7 @@ export interface Frame {
  * it ends.
  *
  * @param reader The reader, at the start of a frame. The reader is at the end
- *   of the frame once `bytes` of the result is exhausted.
+ *   of the frame once `parts` of the result is exhausted.
  * @returns The frame, or `undefined` for a skippable frame, which is skipped.
  * @throws {DeltarError} `corrupt` or `truncated` if the frame is invalid or
  *   incomplete, `unsupported` if the frame needs a dictionary, `limit` if its
@@ -59,7 +62,7 @@ export async function nextFrame(
     throw reader.corrupt("not a zstd frame: wrong magic number", start);
   }
   const { size, bytes, checksum } = await restOfHeader(reader, magic, start);
-  return { size, bytes: blocks(reader, bytes, checksum, size) };
+  return { size, parts: blocks(reader, bytes, checksum, size) };
 }
 
 /** The header of a frame. */
@@ -148,8 +151,21 @@ export async function measureFrame(
   const wholeFrame = async () => {
     const reader = new ByteReader(read(0, Infinity), { object });
     const frame = await nextFrame(reader);
-    const whole = await collectAtMost(frame?.bytes ?? [], most, object);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const next of frame?.parts ?? []) {
+      for (const part of next) length += part.length;
+      if (length > most) {
+        throw new DeltarError(
+          "limit",
+          `zstd frame too large: more than ${most} bytes`,
+          { object },
+        );
+      }
+      parts.push(...next);
+    }
     await reader.cancel();
+    const whole = concat(parts);
     return { length: whole.length, size, bytes: whole };
   };
   if (size === undefined) return await wholeFrame();
@@ -216,6 +232,41 @@ async function nextBlock(reader: ByteReader): Promise<BlockHeader> {
   return { bytes, kind, length, isLast: (bits & 1) === 1 };
 }
 
+/**
+ * Returns the size of the content in bytes, if `bytes` are exactly one zstd
+ * frame with a header that contains a size below `SMALL_FRAME_BYTES`, and
+ * `undefined` for anything else. The content of the blocks is not checked.
+ *
+ * @param bytes The bytes of an object. They may be damaged.
+ */
+export function wholeFrameSize(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 9 || uint32(bytes) !== MAGIC) return undefined;
+  const descriptor = bytes[4];
+  if (descriptor & 0x0b) return undefined;
+  const single = (descriptor & 0x20) !== 0;
+  const sizeFlag = descriptor >> 6;
+  const sizeLength = sizeFlag === 0 && single
+    ? 1
+    : CONTENT_SIZE_LENGTH[sizeFlag];
+  let at = single ? 5 : 6;
+  if (sizeLength === 0 || at + sizeLength > bytes.length) return undefined;
+  const size = contentSize(bytes.subarray(at, at + sizeLength));
+  const window = single ? size : windowOf(bytes[5]);
+  if (size >= SMALL_FRAME_BYTES || window > MAX_WINDOW_BYTES) return undefined;
+  at += sizeLength;
+  for (let last = false; !last;) {
+    if (at + 3 > bytes.length) return undefined;
+    const bits = bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
+    last = (bits & 1) === 1;
+    const kind = bits >> 1 & 3;
+    const length = kind === RLE_BLOCK ? 1 : bits >> 3;
+    if (kind > COMPRESSED_BLOCK || length > MAX_BLOCK_BYTES) return undefined;
+    at += 3 + length;
+  }
+  const checksum = (descriptor & 0x04) !== 0 ? 4 : 0;
+  return at + checksum === bytes.length ? size : undefined;
+}
+
 // RFC 8878, 3.1.1.1.4: a size field of two bytes holds the size minus 256.
 function contentSize(field: Uint8Array): number {
   const value = field.reduceRight((sum, byte) => sum * 256 + byte, 0);
@@ -278,7 +329,7 @@ async function* blocks(
   header: Uint8Array,
   checksum: boolean,
   holds = 0,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array[]> {
   const most = (holds < SMALL_FRAME_BYTES ? holds : 0) + CHUNK;
   let parts = [header];
   let length = header.length;
@@ -290,13 +341,13 @@ async function* blocks(
     for (const part of content) parts.push(part);
     length += 3 + block.length;
     if (length >= most) {
-      yield concat(parts);
+      yield parts;
       parts = [];
       length = 0;
     }
   }
   if (checksum) parts.push(await reader.exactly(4, "a zstd checksum"));
-  if (parts.length > 0) yield concat(parts);
+  if (parts.length > 0) yield parts;
 }
 
 async function skip(reader: ByteReader, length: number): Promise<void> {

@@ -100,6 +100,19 @@ export function loadAside<Name extends string>(
   });
 }
 
+/**
+ * Returns the name of the C library for the threads of Bun on Linux;
+ * `undefined` for other runtimes and systems.
+ */
+export function libraryForThreads(): string | undefined {
+  return ofLibrary((host, library) => {
+    if (!host.Bun) return undefined;
+    // This throws if there is no library of this name.
+    loadInBun(host.process, library, { close: ["i32"] });
+    return library;
+  });
+}
+
 /** Loads calls from the C library, trying each of its possible names. */
 function ofLibrary<Loaded>(
   load: (host: Host, library: string) => Loaded | undefined,

@@ -1,5 +1,5 @@
 import type * as NodeFs from "node:fs";
-import { fs, nodePath } from "../bytes/node.ts";
+import { Buffer, fs, nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
@@ -86,7 +86,7 @@ export class LocalStorage implements Storage {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(options.signal);
-        const buffer = new Uint8Array(Math.min(end - at, READ_SIZE));
+        const buffer = unfilled(Math.min(end - at, READ_SIZE));
         const got = attempt(
           name,
           () => fs.readSync(fd, buffer, 0, buffer.length, at),
@@ -412,6 +412,11 @@ export function syncFolder(folder: string): void {
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** Returns new memory whose content is arbitrary, in a buffer of its own. */
+function unfilled(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 /** The error codes of `Storage` that correspond to one system error each. */

@@ -159,6 +159,14 @@ export interface Folder {
    * thread.
    */
   syncFileSystem(): Promise<boolean>;
+  /**
+   * Returns the folder's descriptor for system calls of another thread, and
+   * keeps it open until `release` is called, even if the folder is closed.
+   * Absent where folders are not reached by system calls.
+   */
+  hold?(): number;
+  /** Ends one call of `hold`. */
+  release?(): void;
   /** Closes the folder. A second call does nothing. */
   close(): void;
 }

@@ -199,6 +199,10 @@ class CallFolder implements Folder {
   readonly place: string;
   readonly #at: number;
   #isOpen = true;
+  /** The identity, which an open folder keeps, once it is known. */
+  #identity: Identity | undefined;
+  /** The number of times that the descriptor is held. */
+  #holds = 0;
   #isListed = false;
   /**
    * The folder's own inode, as its listing has it; 0 before the folder was
@@ -218,12 +222,18 @@ class CallFolder implements Folder {
   }
 
   stat(): FileStat {
-    return statOf(this.fd, this.place);
+    const stat = statOf(this.fd, this.place);
+    const { device, inode } = stat;
+    this.#identity ??= { device, inode };
+    return stat;
   }
 
   identity(): Identity {
-    fillStat(this.fd, this.place);
-    return readStatxIdentity(statView);
+    if (this.#identity === undefined) {
+      fillStat(this.fd, this.place);
+      this.#identity = readStatxIdentity(statView);
+    }
+    return this.#identity;
   }
 
   is(identity: Identity): boolean {
@@ -510,10 +520,20 @@ class CallFolder implements Folder {
     throw errorOfNumber(errno, "syncfs", this.place);
   }
 
+  hold(): number {
+    const { fd } = this;
+    this.#holds++;
+    return fd;
+  }
+
+  release(): void {
+    if (--this.#holds === 0 && !this.#isOpen) system().close(this.#at);
+  }
+
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    system().close(this.#at);
+    if (this.#holds === 0) system().close(this.#at);
   }
 
   #name(name: string, call: string): Uint8Array {

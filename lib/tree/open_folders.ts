@@ -184,8 +184,9 @@ export class OpenFolders {
    * @param path The path below the root.
    */
   forget(path: string): void {
+    const below = `${path}/`;
     for (const [at, folder] of this.#open) {
-      if (at !== path && !at.startsWith(`${path}/`)) continue;
+      if (at !== path && !at.startsWith(below)) continue;
       folder.close();
       this.#open.delete(at);
     }

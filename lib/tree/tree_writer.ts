@@ -12,7 +12,7 @@ import {
   type SpecialKind,
 } from "./entry.ts";
 import { endsAll, fileError, pathError } from "./file.ts";
-import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
+import { type Folder, isOwner, isSameFile, type OpenFile } from "./folder.ts";
 import { nameFault } from "./name.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
@@ -20,7 +20,7 @@ import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
 import type { FileStat } from "./stat.ts";
-import type { Identity } from "./statx.ts";
+import { type Identity, splitTime } from "./statx.ts";
 import { isPassedOver } from "./sync_tree.ts";
 import { PLATFORM } from "./this_system.ts";
 import { withJson } from "./to_json.ts";
@@ -30,6 +30,7 @@ import {
   writePieces,
   writeWhole,
 } from "./write_content.ts";
+import type { ThreadFile } from "./writer_threads.ts";
 
 /** Options for writing a tree. */
 export interface TreeWriterOptions {
@@ -99,10 +100,33 @@ const MIN_IMPLIED = 4096;
 const IMPLIED_EACH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
+let threadFile: typeof fileForThread;
 
 /** Returns the root folder of a writer, which `finish` and `close` close. */
 export function rootOf(writer: TreeWriter): Folder {
   return rootFolder(writer);
+}
+
+/**
+ * Returns what a thread needs to write a file, and holds the file's folder
+ * until the caller releases it. Returns `undefined` if threads cannot write the
+ * file, because folders are not reached by system calls or the owner is
+ * invalid.
+ *
+ * @param writer The writer of the directory.
+ * @param path The path below the root.
+ * @param file The mode, time and owner of the file, and the size and SHA-256
+ * that its content must have.
+ * @param skip The offset of the content in the content of its frame.
+ * @throws {DeltarError} The errors of `TreeWriter.directory` for the path.
+ */
+export function fileForThread(
+  writer: TreeWriter,
+  path: string,
+  file: Metadata & ExpectedContent,
+  skip: number,
+): ThreadFile | undefined {
+  return threadFile(writer, path, file, skip);
 }
 
 /**
@@ -136,6 +160,28 @@ export function rootOf(writer: TreeWriter): Folder {
 export class TreeWriter {
   static {
     rootFolder = (writer) => writer.#folders.root;
+    threadFile = (writer, path, file, skip) => {
+      const { mode, mtime, uid, gid, size, sha256 } = file;
+      if (writer.#owned && !isOwner(uid, gid)) return undefined;
+      const folder = writer.#place(path);
+      const fd = folder.hold?.();
+      if (fd === undefined) return undefined;
+      const { seconds, nanos } = splitTime(mtime);
+      const isGiven = !writer.#owned ||
+        writer.#owns(parentPath(path), uid, gid);
+      return {
+        folder,
+        fd,
+        name: nameOf(path),
+        skip,
+        size,
+        sha256,
+        mode,
+        seconds: Number(seconds),
+        nanos: Number(nanos),
+        owner: isGiven ? undefined : { uid, gid },
+      };
+    };
   }
 
   /** The directory's absolute path, without symlinks. */
@@ -151,6 +197,15 @@ export class TreeWriter {
   #named = 0;
   /** The number of folders that were created only as parents of other paths. */
   #implied = 0;
+  /**
+   * The folders that this writer created, closed to other users, and that the
+   * process's user and group own. New files in them have the same owner and
+   * group: the group can only be that of the process or that of the folder.
+   */
+  readonly #made = new Set<string>();
+  /** The user and the group of the process. */
+  readonly #user: number | undefined = process.geteuid?.();
+  readonly #group: number | undefined = process.getegid?.();
   /** Whether the owner of files is set. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
@@ -234,7 +289,7 @@ export class TreeWriter {
       try {
         const got = source instanceof Uint8Array
           ? writeWhole(file, source, expected)
-          : await writePieces(file, source, flushes);
+          : await writePieces(file, source, flushes, expected);
         checkContent(path, got, expected);
         this.#setState(path, file, metadata);
         if (durable) await this.#flush(file, got.size);
@@ -452,6 +507,7 @@ export class TreeWriter {
     });
     this.#entered.delete(path);
     this.#pending.delete(path);
+    this.#made.delete(path);
   }
 
   /**
@@ -621,7 +677,7 @@ export class TreeWriter {
   #finishFolder(path: string, pending: Pending): void {
     const folder = this.#folders.at(path);
     const entered = this.#entered.get(path);
-    if (entered === undefined || !isSameFile(entered, folder.stat())) {
+    if (entered === undefined || !isSameFile(entered, folder.identity())) {
       throw new DeltarError(
         "changed",
         "the folder was replaced by another one; its mode, time and owner were " +
@@ -631,9 +687,12 @@ export class TreeWriter {
     }
     if (pending.as === "implied") return folder.setOwnMode(pending.mode);
     if (pending.as === "wanted") {
+      const isGiven = this.#owns(path, pending.uid, pending.gid);
       return this.#setState(path, {
         stat: () => folder.stat(),
-        setOwner: (uid, gid) => folder.setOwnOwner(uid, gid),
+        setOwner: (uid, gid) => {
+          if (!isGiven) folder.setOwnOwner(uid, gid);
+        },
         setMode: (mode) => folder.setOwnMode(mode),
         setTimes: (mtime) => folder.setOwnTimes(mtime),
       }, pending);
@@ -719,7 +778,11 @@ export class TreeWriter {
     checkName(path);
     this.#attempt(path, () => {
       const above = this.#folders.at(parentPath(path));
-      this.#folders.forget(path);
+      // In a folder that is closed to other users, no folder was opened at the
+      // path before, unless this writer entered it.
+      const isUnknown = this.#made.has(parentPath(path)) &&
+        !this.#entered.has(path);
+      if (!isUnknown) this.#folders.forget(path);
       this.#make(path, above, true);
     });
   }
@@ -732,9 +795,21 @@ export class TreeWriter {
     const stat = folder.stat();
     if (this.#owned) this.#private.checkOwn(stat, folder.place);
     this.#entered.set(path, identityOf(stat));
-    if (isWanted) return;
+    if (isWanted) {
+      const isOwn = stat.uid === this.#user && stat.gid === this.#group;
+      if (isOwn) this.#made.add(path);
+      return;
+    }
     this.#pending.set(path, { as: "implied", mode: stat.mode });
     folder.setOwnMode(stat.mode & ~0o077);
+  }
+
+  /**
+   * Returns whether a folder that this writer created, and new files in it,
+   * have this owner and group without a call that sets them.
+   */
+  #owns(path: string, uid: number, gid: number): boolean {
+    return uid === this.#user && gid === this.#group && this.#made.has(path);
   }
 
   /**

@@ -50,13 +50,16 @@ export function writeWhole(
  * @param source The content.
  * @param flushes Whether the file is flushed while it is written, except for
  * its end.
+ * @param expected The size and checksum that the content must have, if known.
+ * This function does not compare them.
  */
 export async function writePieces(
   file: OpenFile,
   source: ByteSource,
   flushes: boolean,
+  expected?: ExpectedContent,
 ): Promise<ExpectedContent> {
-  const sum = createSha256();
+  const sum = createSha256(expected?.size);
   let size = 0;
   let waiting = 0;
   let flushing: Promise<void> | undefined;

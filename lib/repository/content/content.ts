@@ -11,7 +11,12 @@
  * @module
  */
 import { ByteReader } from "../../bytes/byte_reader.ts";
-import { readContent, readRange } from "../../archive/content_reader.ts";
+import {
+  readContent,
+  readPackedRange,
+  readRange,
+} from "../../archive/content_reader.ts";
+import { wholeFrameSize } from "../../archive/zstd_frame.ts";
 import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
@@ -20,6 +25,7 @@ import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
 import { patchBytes } from "../../delta/patch.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
+import type { PackedFrame } from "../../tree/writer_threads.ts";
 import { Spool } from "../../tree/spool.ts";
 import { codecOf } from "../format/names.ts";
 import { followMoves } from "./follow_moves.ts";
@@ -65,6 +71,8 @@ const MAX_BASIS_BYTES = 8 << 20;
 export class ContentReader {
   readonly #storage: Storage;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
+  /** Frames that were requested by `prefetchPacked`. */
+  readonly #packed = new Map<string, Promise<PackedFrame | undefined>>();
 
   /** Makes a reader for a repository's storage. */
   constructor(storage: Storage) {
@@ -86,6 +94,48 @@ export class ContentReader {
       this.#frame(piece).catch(() => {});
     }
     return begun;
+  }
+
+  /**
+   * Begins to read the frame of a small file without deltas, for `takePacked`.
+   *
+   * @returns The number of frames that were not requested already.
+   */
+  prefetchPacked({ content: [piece] }: TreeFileEntry): number {
+    const key = keyOf(piece);
+    if (this.#packed.has(key)) return 0;
+    this.#packed.set(key, this.#readPacked(piece));
+    if (this.#packed.size > MAX_KEPT_FRAMES) {
+      const [oldest] = this.#packed.keys();
+      this.#packed.delete(oldest);
+    }
+    return 1;
+  }
+
+  /**
+   * Returns the compressed frame that holds the content of a small file.
+   * Returns `undefined` if the content cannot be read, or is not in a single
+   * zstd frame of less than 4 MiB; `read` then returns it or throws the error.
+   */
+  takePacked(piece: StoredPiece): Promise<PackedFrame | undefined> {
+    const key = keyOf(piece);
+    const packed = this.#packed.get(key) ?? this.#readPacked(piece);
+    this.#packed.delete(key);
+    return packed;
+  }
+
+  async #readPacked(
+    { reference }: StoredPiece,
+  ): Promise<PackedFrame | undefined> {
+    if (codecOf(reference.volume).name !== "zstd") return undefined;
+    try {
+      const bytes = await readPackedRange(this.#storage, reference);
+      const size = wholeFrameSize(bytes);
+      return size === undefined ? undefined : { bytes, size };
+    } catch (error) {
+      if (error instanceof DeltarError) return undefined;
+      throw error;
+    }
   }
 
   /**
@@ -279,7 +329,8 @@ export class ContentReader {
   }
 }
 
-function keyOf({ reference }: StoredPiece): string {
+/** Returns a text that only pieces in the same range of a volume share. */
+export function keyOf({ reference }: StoredPiece): string {
   return `${reference.volume}:${reference.offset}:${reference.length}`;
 }
 
@@ -287,6 +338,16 @@ function keyOf({ reference }: StoredPiece): string {
 function isSmall(piece: StoredPiece): boolean {
   return piece.size <= MAX_WHOLE_BYTES &&
     piece.reference.length <= 2 * MAX_WHOLE_BYTES;
+}
+
+/**
+ * Returns whether a file is the content of a single piece that is small enough
+ * to be read with others in its frame.
+ */
+export function isSmallWhole({ size, content }: TreeFileEntry): boolean {
+  if (content.length !== 1 || size > MAX_WHOLE_BYTES) return false;
+  const [piece] = content;
+  return piece.size === size && isSmall(piece);
 }
 
 /** Returns the bytes of a piece from its decompressed frame. */

@@ -13,7 +13,8 @@ import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
 import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
-import type { ContentReader } from "../content/content.ts";
+import { WriterThreads } from "../../tree/writer_threads.ts";
+import { type ContentReader, isSmallWhole } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
 import {
@@ -26,6 +27,7 @@ import {
   sameName,
 } from "./plan.ts";
 import type { Safety } from "./safety_snapshot.ts";
+import { type SmallFileStep, ThreadedFiles } from "./threaded_files.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** Options for carrying out a plan. */
@@ -65,6 +67,12 @@ const MAX_SINGLE_FLUSHES = 8;
 const MAX_FLUSHES_AT_ONCE = 32;
 /** The maximum number of large files that are written at the same time. */
 const MAX_LARGE_AT_ONCE = 8;
+/**
+ * The minimum number of small files for which threads are used, because
+ * starting threads takes a while.
+ */
+const MIN_THREADED_FILES = 256;
+
 /**
  * Carries out the steps of a plan. Several large files may be written at the
  * same time. An existing file or link is replaced or deleted only if it is
@@ -155,11 +163,17 @@ export class PlanApplier {
    */
   async apply(safety: Safety | undefined): Promise<void> {
     const { steps } = this.#plan;
+    const { reader } = this.#options;
     this.#steps = new Map(steps.map((step) => [step.path, step]));
     this.#safety = safety;
+    const threads = this.#startThreads();
+    const threaded = threads && this.#threadedFiles(threads);
     const ahead = new ReadAhead(
-      this.#options.reader,
-      steps.filter(isWritten).map(({ entry }) => entry),
+      steps.filter(isWritten),
+      (step) =>
+        threaded !== undefined && this.#isForThread(step)
+          ? reader.prefetchPacked(step.entry)
+          : reader.prefetch(step.entry),
     );
     try {
       for (const step of steps) {
@@ -168,14 +182,29 @@ export class PlanApplier {
         checkAborted(this.#options.signal);
         if (step.action === "delete") continue;
         if (isWritten(step)) ahead.next();
+        if (threaded !== undefined) {
+          if (
+            this.#isForThread(step) && this.#new.has(parentPath(step.path))
+          ) {
+            const waiting = this.#begin(threaded, step);
+            if (waiting !== undefined) await waiting;
+            continue;
+          }
+          // The first name of a file must exist before another one is made.
+          const { entry: { kind, target } } = step;
+          if (kind === "hardlink" && threaded.has(target)) {
+            await threaded.finish();
+          }
+        }
         if (step.action === "replace" && step.was === "directory") {
           for (const inside of this.#deletedIn(step.path)) {
             await this.#checkLarge(inside);
           }
         }
-        await this.#checkLarge(step);
+        if (step.was === "file") await this.#checkLarge(step);
         await this.#do(step);
       }
+      await threaded?.finish();
       await Promise.all(this.#writing.values());
       for (const step of steps.toReversed()) {
         const turn = turnIfDue();
@@ -186,7 +215,57 @@ export class PlanApplier {
         await this.#try(step, () => this.#remove(step.path));
       }
     } finally {
+      await threaded?.abandon();
+      threads?.close();
       await Promise.allSettled(this.#writing.values());
+    }
+  }
+
+  /**
+   * Starts threads if there are many small files for them. With `onStep`, there
+   * are no threads, so that tests see every step in order.
+   */
+  #startThreads(): WriterThreads | undefined {
+    if (this.#options.onStep !== undefined) return undefined;
+    let files = 0;
+    for (const step of this.#plan.steps) {
+      if (this.#isForThread(step) && ++files >= MIN_THREADED_FILES) {
+        return WriterThreads.start();
+      }
+    }
+    return undefined;
+  }
+
+  #threadedFiles(threads: WriterThreads): ThreadedFiles {
+    return new ThreadedFiles({
+      threads,
+      writer: this.writer,
+      reader: this.#options.reader,
+      onDone: (step) => this.#options.onDone(step),
+      onFailed: (step) => this.#try(step, () => this.#writeFile(step.entry)),
+    });
+  }
+
+  /**
+   * Returns whether a thread may write the file of a step if this restore
+   * creates the file's folder: a new small file with a name that this disk does
+   * not treat as that of another entry.
+   */
+  #isForThread(step: RestoreStep): step is SmallFileStep {
+    const { path, action, entry } = step;
+    if (action !== "create" || entry.kind !== "file") return false;
+    return isSmallWhole(entry) && !isDurable(step) && !this.#alike.has(path);
+  }
+
+  /** Passes a file to the threads. */
+  #begin(
+    threaded: ThreadedFiles,
+    step: SmallFileStep,
+  ): Promise<void> | undefined {
+    try {
+      return threaded.add(step);
+    } catch (error) {
+      this.#fail(step, error);
     }
   }
 
@@ -369,19 +448,23 @@ export class PlanApplier {
     step: RestoreStep,
     work: () => void | Promise<void>,
   ): Promise<void> {
-    let fault: Error | undefined;
     try {
       await work();
     } catch (error) {
-      if (!isOfOnePath(error)) throw error;
-      fault = error;
-      this.#failed.set(step.path, error);
-      // Damaged content cannot be restored under another name either.
-      if (step.entry !== undefined && !isDamage(error)) {
-        this.#heirs.lose(step.entry);
-      }
+      return this.#fail(step, error);
     }
-    this.#options.onDone(step, fault);
+    this.#options.onDone(step);
+  }
+
+  /** Records an error that affects only the path of a step, or throws it. */
+  #fail(step: RestoreStep, error: unknown): void {
+    if (!isOfOnePath(error)) throw error;
+    this.#failed.set(step.path, error);
+    // Damaged content cannot be restored under another name either.
+    if (step.entry !== undefined && !isDamage(error)) {
+      this.#heirs.lose(step.entry);
+    }
+    this.#options.onDone(step, error);
   }
 
   /**
@@ -556,31 +639,33 @@ function isWritten(
 const FRAMES_AHEAD = 14;
 
 /** Requests frames before their files are restored. */
-class ReadAhead {
-  readonly #reader: ContentReader;
-  readonly #files: readonly TreeFileEntry[];
-  /** The number of frames requested up to and including each file. */
+class ReadAhead<Step> {
+  readonly #steps: readonly Step[];
+  readonly #request: (step: Step) => number;
+  /** The number of frames requested up to and including each step. */
   readonly #asked: number[] = [];
   #turn = 0;
 
   /**
-   * Makes a read-ahead for files.
+   * Makes a read-ahead.
    *
-   * @param reader The reader of the frames.
-   * @param files The files, in the order in which they are restored.
+   * @param steps The steps that write files, in the order in which they are
+   * carried out.
+   * @param request Requests the frames of a step, and returns the number of
+   * those that were not requested already.
    */
-  constructor(reader: ContentReader, files: readonly TreeFileEntry[]) {
-    this.#reader = reader;
-    this.#files = files;
+  constructor(steps: readonly Step[], request: (step: Step) => number) {
+    this.#steps = steps;
+    this.#request = request;
   }
 
   /** Requests frames of later files before the next file is restored. */
   next(): void {
     const done = this.#asked[this.#turn++] ?? 0;
-    for (let at = this.#asked.length; at < this.#files.length; at++) {
+    for (let at = this.#asked.length; at < this.#steps.length; at++) {
       const before = this.#asked[at - 1] ?? 0;
       if (before - done >= FRAMES_AHEAD) return;
-      this.#asked.push(before + this.#reader.prefetch(this.#files[at]));
+      this.#asked.push(before + this.#request(this.#steps[at]));
     }
   }
 }

@@ -1,0 +1,168 @@
+import { fileForThread, type TreeWriter } from "../../tree/tree_writer.ts";
+import { temporaryName } from "../../storage/temporary.ts";
+import type { ThreadFile, WriterThreads } from "../../tree/writer_threads.ts";
+import { type ContentReader, keyOf } from "../content/content.ts";
+import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
+import type { CreateStep } from "./plan.ts";
+
+/** The maximum number of batches to which files are added. */
+const MAX_OPEN = 6;
+/** The maximum number of files of a batch. */
+const MAX_FILES = 1024;
+/** The maximum number of folders, once for each batch, that are kept open. */
+const MAX_FOLDERS = 256;
+
+/** The creation of a small file whose content is a single piece. */
+export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
+
+/** New files whose content is in the same frame. */
+interface Batch {
+  piece: StoredPiece;
+  steps: SmallFileStep[];
+  files: ThreadFile[];
+  /** The number of folders of the files. */
+  folders: number;
+  lastFolder: number;
+}
+
+/** Options for writing files on threads. */
+export interface ThreadedFilesOptions {
+  /** The threads. */
+  threads: WriterThreads;
+  /** The writer of the target. */
+  writer: TreeWriter;
+  /** The reader of the files' content. */
+  reader: ContentReader;
+  /** Called after a file was written. */
+  onDone: (step: SmallFileStep) => void;
+  /** Writes a file that a thread could not write. */
+  onFailed: (step: SmallFileStep) => Promise<void>;
+}
+
+/**
+ * Writes new small files on threads, those with content in the same frame
+ * together. A file that a thread could not write is written by the caller,
+ * which finds the cause.
+ */
+export class ThreadedFiles {
+  readonly #options: ThreadedFilesOptions;
+  /** The batches to which files are added, by frame, the oldest first. */
+  readonly #open = new Map<string, Batch>();
+  readonly #running = new Set<Promise<void>>();
+  /** The paths of files that were added and are not finished. */
+  readonly #unfinished = new Set<string>();
+  #folders = 0;
+
+  /** Prepares to write files. */
+  constructor(options: ThreadedFilesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Adds a file, which may be written later. Its folder must be one that only
+   * this process writes to.
+   *
+   * @returns A promise that resolves when further files can be added;
+   * `undefined` if they can be added now.
+   */
+  add(step: SmallFileStep): Promise<void> | undefined {
+    const { path, entry } = step;
+    const [piece] = entry.content;
+    const { writer, onFailed } = this.#options;
+    const { skip } = piece.reference;
+    const file = fileForThread(writer, path, entry, skip);
+    if (file === undefined) return onFailed(step);
+    this.#unfinished.add(path);
+    const batch = this.#batchOf(piece);
+    batch.steps.push(step);
+    batch.files.push(file);
+    if (file.fd !== batch.lastFolder) {
+      batch.lastFolder = file.fd;
+      batch.folders++;
+      this.#folders++;
+    }
+    const isFull = batch.files.length >= MAX_FILES;
+    if (isFull) return this.#send(batch);
+    return this.#isFull ? this.#makeRoom() : undefined;
+  }
+
+  get #isFull(): boolean {
+    return this.#open.size > MAX_OPEN || this.#folders > MAX_FOLDERS;
+  }
+
+  /** Sends the oldest batches until further files can be added. */
+  async #makeRoom(): Promise<void> {
+    while (this.#isFull) {
+      const [oldest] = this.#open.values();
+      if (oldest === undefined) await Promise.race(this.#running);
+      else await this.#send(oldest);
+    }
+  }
+
+  /** Returns whether a file was added and is not finished. */
+  has(path: string): boolean {
+    return this.#unfinished.has(path);
+  }
+
+  /**
+   * Finishes all files that were added.
+   *
+   * @throws The errors of `onFailed` and of the reader.
+   */
+  async finish(): Promise<void> {
+    for (const batch of [...this.#open.values()]) await this.#send(batch);
+    await Promise.all(this.#running);
+  }
+
+  /** Waits for the threads. Files that were not sent to one are dropped. */
+  async abandon(): Promise<void> {
+    for (const { files } of this.#open.values()) release(files);
+    this.#open.clear();
+    await Promise.allSettled(this.#running);
+  }
+
+  #batchOf(piece: StoredPiece): Batch {
+    const key = keyOf(piece);
+    let batch = this.#open.get(key);
+    if (batch === undefined) {
+      batch = { piece, steps: [], files: [], folders: 0, lastFolder: -1 };
+      this.#open.set(key, batch);
+    }
+    return batch;
+  }
+
+  /** Sends a batch to a thread as soon as one has room for it. */
+  async #send(batch: Batch): Promise<void> {
+    this.#open.delete(keyOf(batch.piece));
+    const { capacity } = this.#options.threads;
+    const running: Promise<void> = this.#write(batch)
+      .finally(() => this.#running.delete(running));
+    // The error is handled where the running batches are awaited.
+    running.catch(() => {});
+    this.#running.add(running);
+    while (this.#running.size >= capacity) await Promise.race(this.#running);
+  }
+
+  async #write({ piece, steps, files, folders }: Batch): Promise<void> {
+    const { threads, reader, onDone, onFailed } = this.#options;
+    let written: readonly boolean[] = [];
+    try {
+      const frame = await reader.takePacked(piece);
+      if (frame !== undefined) {
+        written = await threads.write(frame, files, temporaryName());
+      }
+    } finally {
+      release(files);
+      this.#folders -= folders;
+    }
+    for (const [index, step] of steps.entries()) {
+      if (written[index]) onDone(step);
+      else await onFailed(step);
+      this.#unfinished.delete(step.path);
+    }
+  }
+}
+
+function release(files: readonly ThreadFile[]): void {
+  for (const { folder } of files) folder.release?.();
+}

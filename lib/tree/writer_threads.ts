@@ -1,0 +1,286 @@
+import { builtin } from "../bytes/builtin.ts";
+import { libraryForThreads } from "../bytes/native_library.ts";
+import { nodeOs } from "../bytes/node.ts";
+import type { Folder } from "./folder.ts";
+import { folderAccess } from "./open_folder.ts";
+
+/** The maximum number of threads. */
+const MAX_THREADS = 4;
+
+/** A small file that a thread writes. */
+export interface ThreadFile {
+  /** The folder of the file, which is held. */
+  folder: Folder;
+  /** The descriptor of the folder. */
+  fd: number;
+  /** The name in the folder. An existing file of this name is replaced. */
+  name: string;
+  /** The offset of the content in the content of the frame, in bytes. */
+  skip: number;
+  /** The length of the content in bytes. */
+  size: number;
+  /** The SHA-256 of the content, in hexadecimal. */
+  sha256: string;
+  /** The permission bits. */
+  mode: number;
+  /** The modification time: seconds since 1970, and nanoseconds below 10^9. */
+  seconds: number;
+  /** The nanoseconds of the modification time. */
+  nanos: number;
+  /** The owner; `undefined` if the owner is not set. */
+  owner: { uid: number; gid: number } | undefined;
+}
+
+/** A zstd frame with the content of small files. */
+export interface PackedFrame {
+  /** The compressed frame. */
+  bytes: Uint8Array;
+  /** The size of the content in bytes, from the header of the frame. */
+  size: number;
+}
+
+/** A job as it is sent to a thread. */
+interface Job {
+  /** The compressed frame, whose memory is moved to the thread. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** The size of the content of the frame in bytes. */
+  size: number;
+  /** The beginning of the temporary names of the files. */
+  temporary: string;
+  /** The names of the files, with a `/` between them. */
+  names: string;
+  /** The SHA-256 of the files, 64 digits each. */
+  sums: string;
+  /** The other values of the files, `WORDS` numbers each. */
+  words: Float64Array<ArrayBuffer>;
+}
+
+/** The number of numbers of each file in `Job.words`. */
+const WORDS = 8;
+/** The number in place of an owner that is not set. */
+const NOBODY = -1;
+
+/**
+ * The program of a thread, for Bun on Linux. It is a text, because a thread can
+ * be started from a text also in a single binary, without a separate file.
+ *
+ * A thread decompresses the frame of a job and writes the files like
+ * `TreeWriter.file`: each under a temporary name, which is renamed when the
+ * content was checked and written, and the owner, mode and time are set. If
+ * anything fails, the thread removes the temporary file, and the caller writes
+ * the file itself and finds the cause.
+ */
+const PROGRAM = `
+const { parentPort, workerData } = require("node:worker_threads");
+const { zstdDecompressSync } = require("node:zlib");
+const { dlopen } = process.getBuiltinModule("bun:ffi");
+const calls = dlopen(workerData.library, {
+  openat: { args: ["i32", "ptr", "i32", "u32"], returns: "i32" },
+  pwrite64: { args: ["i32", "ptr", "u64", "i64"], returns: "i64" },
+  fchownat: { args: ["i32", "ptr", "u32", "u32", "i32"], returns: "i32" },
+  fchmod: { args: ["i32", "u32"], returns: "i32" },
+  futimens: { args: ["i32", "ptr"], returns: "i32" },
+  renameat: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
+  unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+}).symbols;
+const AT_EMPTY_PATH = 0x1000;
+// O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC and, last, O_NOFOLLOW.
+const NEW = 2 | 0o100 | 0o200 | 0o2000000 |
+  (process.arch === "arm64" ? 0o100000 : 0o400000);
+const encoder = new TextEncoder();
+const temporary = new Uint8Array(1024);
+const name = new Uint8Array(1024);
+const empty = new Uint8Array(1);
+const times = new BigInt64Array(4);
+const timeBytes = new Uint8Array(times.buffer);
+const put = (target, text) => {
+  const { read, written } = encoder.encodeInto(text, target);
+  if (read < text.length || written === target.length) return false;
+  target[written] = 0;
+  return true;
+};
+const fill = (fd, part, words, at) => {
+  for (let done = 0; done < part.length;) {
+    const rest = done === 0 ? part : part.subarray(done);
+    const put = Number(calls.pwrite64(fd, rest, rest.length, done));
+    if (put <= 0) return false;
+    done += put;
+  }
+  const [uid, gid] = [words[at + 4], words[at + 5]];
+  if (uid !== ${NOBODY} &&
+    calls.fchownat(fd, empty, uid, gid, AT_EMPTY_PATH) !== 0) return false;
+  if (calls.fchmod(fd, words[at + 3]) !== 0) return false;
+  times[0] = times[2] = BigInt(words[at + 6]);
+  times[1] = times[3] = BigInt(words[at + 7]);
+  return calls.futimens(fd, timeBytes) === 0;
+};
+const write = (folder, part, words, at) => {
+  const fd = calls.openat(folder, temporary, NEW, 0o600);
+  if (fd < 0) return false;
+  const isFilled = fill(fd, part, words, at);
+  calls.close(fd);
+  if (isFilled && calls.renameat(folder, temporary, folder, name) === 0) {
+    return true;
+  }
+  calls.unlinkat(folder, temporary, 0);
+  return false;
+};
+parentPort.on("message", (job) => {
+  const { bytes, size, sums, words } = job;
+  const names = job.names.split("/");
+  const done = new Uint8Array(names.length);
+  try {
+    const options = { chunkSize: size + 1024, maxOutputLength: size + 1024 };
+    const plain = zstdDecompressSync(bytes, options);
+    for (let file = 0; file < names.length; file++) {
+      const at = ${WORDS} * file;
+      const end = words[at + 1] + words[at + 2];
+      if (end > plain.length) continue;
+      const part = plain.subarray(words[at + 1], end);
+      const sum = Bun.SHA256.hash(part, "hex");
+      if (sum !== sums.slice(64 * file, 64 * file + 64)) continue;
+      if (!put(name, names[file])) continue;
+      if (!put(temporary, job.temporary + "-" + file)) continue;
+      if (write(words[at], part, words, at)) done[file] = 1;
+    }
+    // Memory is freed now instead of at the next garbage collection. A smaller
+    // buffer may be a part of memory that Bun shares between buffers.
+    if (plain.buffer.byteLength >= 1 << 16) plain.buffer.transfer(0);
+    bytes.buffer.transfer(0);
+  } catch {
+    // The caller reads the frame itself and finds the cause.
+  }
+  parentPort.postMessage(done);
+});
+`;
+
+type Worker = InstanceType<
+  NonNullable<ReturnType<typeof builtin<"node:worker_threads">>>["Worker"]
+>;
+
+/** A thread, and the callers that wait for its results, the oldest first. */
+interface WriterThread {
+  worker: Worker;
+  waiting: ((done: Uint8Array | undefined) => void)[];
+  isDead: boolean;
+}
+
+/**
+ * Threads that write small files, of which many are in one zstd frame. Each
+ * thread decompresses a frame, checks the content of the files, and writes
+ * them.
+ */
+export class WriterThreads {
+  readonly #threads: WriterThread[] = [];
+
+  private constructor(
+    start: (program: string) => Worker,
+    count: number,
+  ) {
+    for (let at = 0; at < count; at++) {
+      const worker = start(PROGRAM);
+      const thread: WriterThread = { worker, waiting: [], isDead: false };
+      const settle = (done: Uint8Array | undefined) => {
+        thread.waiting.shift()?.(done);
+        if (thread.waiting.length === 0) worker.unref();
+      };
+      worker.on("message", settle);
+      const fail = () => {
+        thread.isDead = true;
+        while (thread.waiting.length > 0) settle(undefined);
+      };
+      worker.on("error", fail);
+      worker.on("exit", fail);
+      worker.unref();
+      this.#threads.push(thread);
+    }
+  }
+
+  /**
+   * Starts the threads. Returns `undefined` where files cannot be written on
+   * other threads: on other runtimes than Bun, on other systems than Linux, or
+   * with a single core.
+   */
+  static start(): WriterThreads | undefined {
+    const threads = builtin("node:worker_threads");
+    const library = folderAccess() === "calls"
+      ? libraryForThreads()
+      : undefined;
+    const cores = nodeOs.availableParallelism?.() ?? 1;
+    if (threads === undefined || library === undefined || cores < 2) {
+      return undefined;
+    }
+    const workerData = { library };
+    return new WriterThreads(
+      (program) => new threads.Worker(program, { eval: true, workerData }),
+      Math.min(cores, MAX_THREADS),
+    );
+  }
+
+  /** The number of jobs that keep all threads busy. */
+  get capacity(): number {
+    return 2 * this.#threads.length + 1;
+  }
+
+  /**
+   * Writes files whose content is in one frame. Never rejects.
+   *
+   * @param frame The frame.
+   * @param files The files. Their folders have to be held until the promise
+   * resolves.
+   * @param temporary The beginning of the temporary names, which no other file
+   * has.
+   * @returns For each file, whether it was written. Nothing is left of a file
+   * that was not written, unless the thread has failed.
+   */
+  async write(
+    { bytes, size }: PackedFrame,
+    files: readonly ThreadFile[],
+    temporary: string,
+  ): Promise<readonly boolean[]> {
+    const words = new Float64Array(WORDS * files.length);
+    let at = 0;
+    for (const { fd, skip, size, mode, owner, seconds, nanos } of files) {
+      words[at++] = fd;
+      words[at++] = skip;
+      words[at++] = size;
+      words[at++] = mode;
+      words[at++] = owner?.uid ?? NOBODY;
+      words[at++] = owner?.gid ?? NOBODY;
+      words[at++] = seconds;
+      words[at++] = nanos;
+    }
+    const done = await this.#run({
+      // The storage may still use its memory.
+      bytes: new Uint8Array(bytes),
+      size,
+      temporary,
+      names: files.map(({ name }) => name).join("/"),
+      sums: files.map(({ sha256 }) => sha256).join(""),
+      words,
+    });
+    return files.map((_, index) => done?.[index] === 1);
+  }
+
+  /** Ends the threads. */
+  close(): void {
+    for (const { worker } of this.#threads) worker.terminate();
+  }
+
+  #run(job: Job): Promise<Uint8Array | undefined> {
+    const [first, ...others] = this.#threads.filter(({ isDead }) => !isDead);
+    if (first === undefined) return Promise.resolve(undefined);
+    const thread = others.reduce(
+      (least, other) =>
+        other.waiting.length < least.waiting.length ? other : least,
+      first,
+    );
+    return new Promise((resolve) => {
+      thread.waiting.push(resolve);
+      thread.worker.ref();
+      const moved = [job.bytes.buffer, job.words.buffer];
+      thread.worker.postMessage(job, moved);
+    });
+  }
+}
