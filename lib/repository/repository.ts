@@ -92,7 +92,6 @@ import {
   type SnapshotResult,
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
-import type { Trust } from "./store/signers.ts";
 import { findUntrusted, findUntrustedNotes } from "./verify/untrusted.ts";
 import {
   checkReads,
