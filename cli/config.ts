@@ -36,8 +36,9 @@ export function configFile(): string {
  * Reads the configuration:
  * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
  * The keys of `snapshot` and `prune` are the options of those commands in camel
- * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo` may
- * begin with `~/`; other relative paths are relative to the file's folder.
+ * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo`, and
+ * those of files in options, may begin with `~/`; other relative paths are
+ * relative to the file's folder.
  *
  * @param file The path of the configuration.
  * @param program Makes the commands, whose options are the keys.
@@ -109,7 +110,7 @@ export async function readConfig(
       );
     }
     const options = (command: string) =>
-      optionWords(commands, command, entry[command], at);
+      optionWords(commands, command, entry[command], file, at);
     const root = expand(directory, file);
     const place = `--repo=${locate(repo && expand(repo, file), root)}`;
     const lines = [["snapshot", root, place, ...options("snapshot")]];
@@ -130,11 +131,16 @@ function parse(text: string, fail: (what: string) => never) {
   }
 }
 
-/** Returns the keys and values of a section as options of the command line. */
+/**
+ * Returns the keys and values of a section as options of the command line.
+ *
+ * @param file The path of the configuration.
+ */
 function optionWords(
   commands: readonly Command[],
   name: string,
   section: unknown = {},
+  file: string,
   fail: (what: string) => never,
 ): string[] {
   if (!isRecord(section)) return fail(`${name} is not an object`);
@@ -151,7 +157,7 @@ function optionWords(
       );
     }
     const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
-    const found = words(option, value) ??
+    const found = words(option, value, file) ??
       fail(`${wrong}: the type of the value is wrong`);
     const refusal = refusalOf(option, value);
     return refusal === undefined ? found : fail(`${wrong}: ${refusal}`);
@@ -175,9 +181,14 @@ function refusalOf(option: Option, value: unknown): string | undefined {
 
 /**
  * Returns the words that set an option to a value, such as `--keep-daily=7`, or
- * `undefined` if the value's type is wrong.
+ * `undefined` if the value's type is wrong. A relative path of a file is
+ * relative to the folder of the configuration.
  */
-function words(option: Option, value: unknown): string[] | undefined {
+function words(
+  option: Option,
+  value: unknown,
+  file: string,
+): string[] | undefined {
   const flag = `--${option.name()}`;
   const takesText = option.required || option.optional;
   if (typeof value === "boolean") {
@@ -189,7 +200,10 @@ function words(option: Option, value: unknown): string[] | undefined {
   ) {
     return undefined;
   }
-  return values.map((one) => `${flag}=${one}`);
+  const isFile = option.flags.endsWith("<file>");
+  return values.map((one) =>
+    `${flag}=${isFile ? expand(String(one), file) : one}`
+  );
 }
 
 function expand(path: string, file: string): string {

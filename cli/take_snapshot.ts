@@ -10,17 +10,18 @@ import {
   Walker,
 } from "../mod.ts";
 import type { FoundPlace, SnapshotChanges } from "../lib/repository/mod.ts";
-import {
-  type IndexProgress,
-  isFault,
-  truePlace,
-  VERSION_CONTROL,
-} from "../lib/tree/mod.ts";
+import { type IndexProgress, isFault, truePlace } from "../lib/tree/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
+import {
+  addExcludeOptions,
+  type ExcludeOptions,
+  patternsOf,
+  rulesOf,
+} from "./exclude_options.ts";
 import { movedFrom, rememberDirectory } from "./known_directories.ts";
 import {
   absolute,
@@ -35,17 +36,13 @@ import {
   userFolder,
 } from "./location.ts";
 import { openOrCreate, sharingOf } from "./open_repository.ts";
-import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
 import { formatDate, formatDuration, shellWord, showPath } from "./text.ts";
 
 /** Options of the commands that take snapshots. */
-export interface TakeOptions {
+export interface TakeOptions extends ExcludeOptions {
   repo?: string;
   label?: string;
-  exclude: string[];
-  gitignore?: boolean;
-  excludeVcs?: boolean;
   maxSize?: number | "none";
   force?: boolean;
   init?: boolean;
@@ -55,19 +52,6 @@ export interface TakeOptions {
   shared?: boolean;
   sharedWrite?: boolean;
   onlyIfChanged?: boolean;
-}
-
-/** Adds the options by which commands exclude paths. */
-export function addExcludeOptions(command: Command): Command {
-  return command
-    .option(
-      "--exclude <pattern>",
-      "Exclude paths that match, in gitignore's syntax; may be repeated",
-      (pattern: string, all: string[]) => [...all, pattern],
-      [],
-    )
-    .option("--gitignore", "Exclude paths that .gitignore files match")
-    .option("--exclude-vcs", "Exclude .git/, .hg/ and .svn/");
 }
 
 /** Adds the options by which commands take snapshots. */
@@ -111,20 +95,6 @@ export function sourceOf(directory: string | undefined): Source {
   };
 }
 
-/** Returns the exclude rules that options set for a directory. */
-export function rulesOf(
-  directory: string,
-  { exclude, excludeVcs, gitignore }: Partial<TakeOptions>,
-): { excludes: string[]; gitignore: boolean } {
-  return {
-    excludes: [
-      ...(exclude ?? []).map((pattern) => toPattern(pattern, directory)),
-      ...excludeVcs ? VERSION_CONTROL : [],
-    ],
-    gitignore: gitignore ?? false,
-  };
-}
-
 /**
  * Takes a snapshot of a directory and warns of paths that are skipped. Creates
  * the repository if it does not exist.
@@ -142,6 +112,7 @@ export async function takeSnapshot(
   const start = project ?? place;
   // Throws if there is no such directory, before a repository is created.
   new Walker(start);
+  const patterns = patternsOf(options);
   if (isFolder(location) && truePlace(location) === truePlace(start)) {
     throw new DeltarError(
       "exists",
@@ -168,7 +139,7 @@ export async function takeSnapshot(
     ? await continuedBy(out, repository, directory, options, signal)
     : refuseToContinue(directory, options);
   const dir = new Dir(directory, {
-    ...rulesOf(directory, options),
+    ...rulesOf(directory, options, patterns),
     neverTouch: [
       ...isFolder(location) ? [location] : [],
       cacheFolder(),

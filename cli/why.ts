@@ -27,16 +27,18 @@ import {
   locateFrom,
   userFolder,
 } from "./location.ts";
-import { openRepository } from "./open_repository.ts";
-import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import {
   addExcludeOptions,
+  type ExcludeOptions,
+  optionWords,
+  patternsOf,
   rulesOf,
-  type TakeOptions,
-} from "./take_snapshot.ts";
+} from "./exclude_options.ts";
+import { openRepository } from "./open_repository.ts";
+import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { shellWord, showPath, showText } from "./text.ts";
 
-interface Options extends CommonOptions, Partial<TakeOptions> {}
+interface Options extends CommonOptions, Partial<ExcludeOptions> {}
 
 /** Whether a snapshot includes a path, and the reason if it does not. */
 interface Fate {
@@ -138,25 +140,17 @@ async function next(
     cacheFolder(),
     userFolder("state"),
   ];
-  const rules = rulesOf(root, options);
+  const rules = rulesOf(root, options, patternsOf(options));
   const fate = fateOf(new Walker(root, { ...rules, neverTouch }), path);
   const answer: Answer = {
     path: bare || ".",
     ...fate,
-    options: [
-      ...(options.exclude ?? []).flatMap((one) => ["--exclude", one]),
-      ...options.gitignore ? ["--gitignore"] : [],
-      ...options.excludeVcs ? ["--exclude-vcs"] : [],
-    ],
+    options: typedOptions(options),
   };
   if (last?.rules !== undefined) {
     const other = fateOf(new Walker(root, { ...last.rules, neverTouch }), path);
     if (other.kept !== fate.kept || other.why !== fate.why) {
-      const { excludes = [], gitignore } = last.rules;
-      const used = [
-        ...excludes.flatMap((one) => ["--exclude", shellWord(one)]),
-        ...gitignore ? ["--gitignore"] : [],
-      ];
+      const used = optionWords(last.rules, shellWord);
       answer.last = { snapshot: last.id, options: used, ...other };
     }
   }
@@ -172,6 +166,16 @@ async function next(
     );
   }
   return answer;
+}
+
+/** Returns the exclude options as typed. */
+function typedOptions(options: Options): string[] {
+  const { exclude, iexclude, excludeFile = [], ...more } = options;
+  return [
+    ...optionWords({ ...more, excludes: exclude, iexcludes: iexclude }),
+    ...excludeFile.flatMap((file) => ["--exclude-file", file]),
+    ...options.excludeVcs ? ["--exclude-vcs"] : [],
+  ];
 }
 
 /**

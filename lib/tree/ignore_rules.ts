@@ -3,7 +3,8 @@ import { sha256 } from "../bytes/sha256.ts";
 import ignore, { type Ignore } from "ignore";
 import type { Folder } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
-import { readRuleFile } from "./rule_file.ts";
+import { nameOf } from "./path.ts";
+import { CACHE_TAG, readRuleFile } from "./rule_file.ts";
 
 /** Options for what a walk excludes. */
 export interface IgnoreOptions {
@@ -27,7 +28,48 @@ export interface IgnoreOptions {
    * the root. Default: `false`.
    */
   gitignore?: boolean;
+  /**
+   * Patterns like those of `excludes`, which match in upper and lower case.
+   * They exclude paths that a pattern with `!` in another list includes.
+   * Default: none.
+   */
+  iexcludes?: readonly string[];
+  /** The size in bytes above which files are excluded. Default: no limit. */
+  excludeLargerThan?: number;
+  /**
+   * Whether the content of folders that have a `CACHEDIR.TAG` is excluded,
+   * except for the tag. The tag is a regular file that begins with the
+   * signature of the Cache Directory Tagging Specification. Default: `false`.
+   */
+  excludeCaches?: boolean;
+  /**
+   * Names of files or folders. The content of a folder that has an entry of
+   * such a name is excluded, except for that entry. Default: none.
+   */
+  excludeIfPresent?: readonly string[];
+  /**
+   * Whether the content of folders on which another file system is mounted is
+   * excluded. The folders themselves are included. Default: `false`.
+   */
+  oneFileSystem?: boolean;
 }
+
+/** The files of a folder that decide what a walk excludes in it. */
+export interface RuleSource {
+  /** Returns whether the folder has a file or folder of that name. */
+  has(name: string): boolean;
+  /**
+   * Returns the text of a rule file by its path below the folder, or
+   * `undefined` if it cannot be used.
+   */
+  text(path: string): string | undefined;
+  /** Returns whether the `CACHEDIR.TAG` of the folder is valid. */
+  isCache(): boolean;
+}
+
+/** The rule that excludes the content of a folder on another file system. */
+export const OTHER_FILE_SYSTEM =
+  "one-file-system: another file system is mounted here";
 
 /** The name of the files with deltar's own patterns. */
 export const DEFAULT_IGNORE_FILE = ".deltarignore";
@@ -65,6 +107,8 @@ interface Sources {
   git: readonly Rule[];
   own: readonly Rule[];
   given: readonly Rule[];
+  /** The rules that match lower-case paths. */
+  folded: readonly Rule[];
 }
 
 /**
@@ -80,16 +124,23 @@ export class IgnoreRules {
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
-  /** Whether the folder has rule files of its own. */
+  /** Whether the folder has rule files or tags of its own. */
   readonly isOwn: boolean;
+  /**
+   * The rules that exclude everything else in the folder, by the names of the
+   * tags to which they are due.
+   */
+  readonly #tags: ReadonlyMap<string, string>;
   #compiled: Compiled | undefined;
   #isCompiled: boolean;
+  #folded: Compiled | undefined;
   /**
    * A matcher, which caches the results for the paths of one folder. A cache
    * for the whole tree would grow without limit. Deep in a tree, a few folders
    * share a matcher.
    */
   #matcher: Ignore | undefined;
+  #foldedMatcher: Ignore | undefined;
   readonly #depth: number;
 
   private constructor(
@@ -98,6 +149,7 @@ export class IgnoreRules {
     sources: Sources,
     depth: number = 0,
     above?: IgnoreRules,
+    tags: ReadonlyMap<string, string> = new Map(),
   ) {
     this.#prefix = prefix;
     this.#options = options;
@@ -107,6 +159,8 @@ export class IgnoreRules {
     this.isOwn = above === undefined;
     this.#isCompiled = above !== undefined && above.#isCompiled;
     this.#compiled = above === undefined ? undefined : above.#compiled;
+    this.#folded = above === undefined ? undefined : above.#folded;
+    this.#tags = tags;
     this.#depth = depth;
     // A new matcher would test all folders above again.
     if (
@@ -114,6 +168,7 @@ export class IgnoreRules {
       depth % LEVELS_PER_MATCHER !== 0
     ) {
       this.#matcher = above.#matcher;
+      this.#foldedMatcher = above.#foldedMatcher;
     }
   }
 
@@ -125,7 +180,11 @@ export class IgnoreRules {
       pattern: rebase(pattern, prefix),
       mark: `exclude: ${pattern}`,
     }));
-    const sources: Sources = { git: [], own: [], given };
+    const folded = (options.iexcludes ?? []).map((pattern) => ({
+      pattern: rebase(pattern, prefix).toLowerCase(),
+      mark: `iexclude: ${pattern}`,
+    }));
+    const sources: Sources = { git: [], own: [], given, folded };
     const rules = new IgnoreRules(
       prefix === "" ? "" : `${prefix}/`,
       options,
@@ -133,7 +192,12 @@ export class IgnoreRules {
     );
     if (prefix === "") return rules;
     const git = rulesAbove(top, prefix);
-    const above = new IgnoreRules("", options, { git, own: [], given: [] });
+    const above = new IgnoreRules("", options, {
+      git,
+      own: [],
+      given: [],
+      folded: [],
+    });
     // The user chose this folder as the root. If the rules above exclude it,
     // none of them are applied.
     if (above.match(prefix, true) !== undefined) return rules;
@@ -141,82 +205,149 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns the rules inside a folder, including its own rule files.
+   * Returns the rules inside a folder, including its own rule files and tags.
    *
    * @param path The folder below the root, `""` for the root itself.
-   * @param has Returns whether the folder holds a file or folder of that name.
-   * @param text Returns the text of a file by its path below the folder, or
-   * `undefined` if it cannot be used.
+   * @param source The files of the folder.
    */
-  enter(
-    path: string,
-    has: (name: string) => boolean,
-    text: (name: string) => string | undefined,
-  ): IgnoreRules {
+  enter(path: string, source: RuleSource): IgnoreRules {
     let { git, own } = this.#sources;
     const base = this.#prefix + path;
     const at = base.endsWith("/") ? base.slice(0, -1) : base;
     const read = (name: string) => {
       const file = path ? `${path}/${name}` : name;
-      return parseRules(text(name), at, file);
+      return parseRules(source.text(name), at, file);
     };
     if (this.#options.gitignore) {
-      if (has(".git")) {
+      if (source.has(".git")) {
         // A nested repository has only its own git rules. The exclude file of a
         // work tree above the root was read by `rulesAbove`.
         if (path !== "") git = [];
         git = [...git, ...read(".git/info/exclude")];
       }
-      if (has(".gitignore")) git = [...git, ...read(".gitignore")];
+      if (source.has(".gitignore")) git = [...git, ...read(".gitignore")];
     }
     const file = this.#options.ignoreFile ?? DEFAULT_IGNORE_FILE;
-    if (file !== false && has(file)) own = [...own, ...read(file)];
+    if (file !== false && source.has(file)) own = [...own, ...read(file)];
     const sources = { ...this.#sources, git, own };
-    const same = git === this.#sources.git && own === this.#sources.own;
+    const tags = this.#tagsIn(source);
+    const same = git === this.#sources.git && own === this.#sources.own &&
+      tags.size === 0 && this.#tags.size === 0;
     return new IgnoreRules(
       this.#prefix,
       this.#options,
       sources,
       this.#depth + 1,
       same ? this : undefined,
+      tags,
     );
+  }
+
+  /** Returns the rules of the tags in a folder, by the names of the tags. */
+  #tagsIn(source: RuleSource): ReadonlyMap<string, string> {
+    const { excludeCaches, excludeIfPresent = [] } = this.#options;
+    const tags = new Map<string, string>();
+    if (excludeCaches && source.has(CACHE_TAG) && source.isCache()) {
+      tags.set(CACHE_TAG, `exclude-caches: ${CACHE_TAG}`);
+    }
+    for (const name of excludeIfPresent) {
+      if (source.has(name)) tags.set(name, `exclude-if-present: ${name}`);
+    }
+    return tags;
   }
 
   /** The SHA-256 of all rules and of the options: 32 bytes. */
   get digest(): Uint8Array {
-    const said = JSON.stringify([this.#prefix, this.#options, this.#sources]);
+    const said = JSON.stringify([
+      this.#prefix,
+      this.#options,
+      this.#sources,
+      ...this.#tags,
+    ]);
     return sha256(encoder.encode(said));
   }
 
+  /** Whether the size of a file decides whether it is excluded. */
+  get hasSizeLimit(): boolean {
+    return this.#options.excludeLargerThan !== undefined;
+  }
+
+  /** Returns whether a file of a size in bytes is excluded for its size. */
+  isTooLarge(size: number): boolean {
+    return size > (this.#options.excludeLargerThan ?? Infinity);
+  }
+
   /**
-   * Returns the rule that excludes a path, as `file:line: pattern` or
-   * `exclude: pattern`, or `undefined` if no rule excludes it. The folders
-   * above the path must not be excluded themselves.
+   * Returns the rule that excludes a path, as `file:line: pattern`, or the name
+   * of an option and its value, such as `exclude: pattern`; or `undefined` if no
+   * rule excludes it. The folders above the path must not be excluded
+   * themselves.
    *
-   * @param path The path below the root.
+   * @param path The path below the root, in the folder of these rules.
    * @param isDirectory Whether the path is a directory. A symlink to a
    * directory does not count.
+   * @param size The size of a file in bytes. By default, no file is too large.
    */
-  match(path: string, isDirectory: boolean): string | undefined {
+  match(
+    path: string,
+    isDirectory: boolean,
+    size: number = 0,
+  ): string | undefined {
+    const name = nameOf(path);
+    if (this.#tags.size > 0 && !this.#tags.has(name)) {
+      const [rule] = this.#tags.values();
+      return rule;
+    }
+    const rule = this.#matchFolded(path, isDirectory) ??
+      this.#matchPatterns(path, isDirectory);
+    if (rule !== undefined || !this.isTooLarge(size)) return rule;
+    return `exclude-larger-than: ${this.#options.excludeLargerThan} bytes`;
+  }
+
+  /** Returns the rule of `iexcludes` that excludes a path. */
+  #matchFolded(path: string, isDirectory: boolean): string | undefined {
+    const { folded } = this.#sources;
+    if (folded.length === 0) return undefined;
+    this.#folded ??= compile(folded);
+    if (this.#folded === undefined) return undefined;
+    this.#foldedMatcher ??= newMatcher().add(this.#folded.rules);
+    const full = (this.#prefix + path).toLowerCase();
+    return ruleOf(this.#foldedMatcher, full, isDirectory);
+  }
+
+  #matchPatterns(path: string, isDirectory: boolean): string | undefined {
     if (!this.#isCompiled) {
-      this.#compiled = compile(this.#sources);
+      const { git, own, given } = this.#sources;
+      this.#compiled = compile([...git, ...own, ...given]);
       this.#isCompiled = true;
     }
     if (this.#compiled === undefined) return undefined;
     const { rules, isOfFolders } = this.#compiled;
     if (isOfFolders && !isDirectory) return undefined;
-    this.#matcher ??= ignore({ ignorecase: false }).add(rules);
-    const full = toByteString(this.#prefix + path);
-    const result = this.#matcher.test(isDirectory ? `${full}/` : full);
-    if (!result.ignored) return undefined;
-    return result.rule?.mark ?? "";
+    this.#matcher ??= newMatcher().add(rules);
+    return ruleOf(this.#matcher, this.#prefix + path, isDirectory);
   }
 }
 
-function compile(sources: Sources): Compiled | undefined {
-  const all = [...sources.git, ...sources.own, ...sources.given];
+function newMatcher(): Ignore {
+  return ignore({ ignorecase: false });
+}
+
+/** Returns the rule of a matcher that excludes a path below the top. */
+function ruleOf(
+  matcher: Ignore,
+  path: string,
+  isDirectory: boolean,
+): string | undefined {
+  const full = toByteString(path);
+  const result = matcher.test(isDirectory ? `${full}/` : full);
+  if (!result.ignored) return undefined;
+  return result.rule?.mark ?? "";
+}
+
+function compile(all: readonly Rule[]): Compiled | undefined {
   if (all.length === 0) return undefined;
-  const rules = ignore({ ignorecase: false }).add(
+  const rules = newMatcher().add(
     all.map(({ pattern, mark }) => ({
       pattern: toByteString(pattern),
       mark,

@@ -3,9 +3,9 @@ import { turnIfDue } from "../bytes/turns.ts";
 import { faultOf } from "./file.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import type { OpenFolders } from "./open_folders.ts";
-import { readRuleFile } from "./rule_file.ts";
+import { isCache, readRuleFile } from "./rule_file.ts";
 import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
-import { STATX } from "./statx.ts";
+import { deviceIn, sizeIn, STATX } from "./statx.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import { openTree } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
@@ -56,6 +56,9 @@ async function isSameTree(
 ): Promise<boolean> {
   const top = IgnoreRules.forRoot(walker.path, walker.options);
   const folders: Folder[] = [{ path: "", block: 0, rules: top }];
+  const device = walker.options.oneFileSystem
+    ? opened.root.stat().device
+    : undefined;
   let entries = 0;
   for (let next; (next = folders.pop()) !== undefined;) {
     checkAborted(options.signal);
@@ -63,19 +66,23 @@ async function isSameTree(
     if (turn !== undefined) await turn;
     const known = state.folder(next.block);
     if (known === undefined) return false;
-    if (!isSameFolder(opened, next, known, folders)) return false;
+    if (!isSameFolder(opened, next, known, folders, device)) return false;
     entries += known.count;
     options.onFolder?.(next.path, entries);
   }
   return true;
 }
 
-/** Compares one folder, and adds the folders in it to `folders`. */
+/**
+ * Compares one folder, and adds the folders in it to `folders`, except for those
+ * that are on another device than `device`.
+ */
 function isSameFolder(
   opened: OpenFolders,
   { path, rules: above }: Folder,
   known: FolderState,
   folders: Folder[],
+  device: bigint | undefined,
 ): boolean {
   if (known.flags & FOLDER_FLAG.unreadable) return isUnreadable(opened, path);
   let seen = 0;
@@ -84,11 +91,11 @@ function isSameFolder(
   try {
     const folder = opened.at(path);
     if (known.flags & FOLDER_FLAG.ruled) {
-      rules = above.enter(
-        path,
-        (name) => folder.statAt(name) !== undefined,
-        (name) => readRuleFile(folder, name).text,
-      );
+      rules = above.enter(path, {
+        has: (name) => folder.statAt(name) !== undefined,
+        text: (name) => readRuleFile(folder, name).text,
+        isCache: () => isCache(folder),
+      });
       if (!isEqual(rules.digest, known.rules)) return false;
     }
     const isToTheEnd = folder.visit((bytes, start, end, stat) => {
@@ -98,10 +105,21 @@ function isSameFolder(
       if (flags & ENTRY_FLAG.doubtful) return false;
       seen++;
       // Apart from its name, only the kind of an entry decides whether the
-      // rules exclude it.
-      if (flags & ENTRY_FLAG.skipped) return known.isSameKind(entry, stat);
+      // rules exclude it, and whether the size of a file is within the limit.
+      const isFolder = (stat[STATX.mode] & TYPE) === DIRECTORY;
+      if (flags & ENTRY_FLAG.skipped) {
+        return known.isSameKind(entry, stat) &&
+          (isFolder || !rules.hasSizeLimit ||
+            rules.isTooLarge(known.size(entry)) ===
+              rules.isTooLarge(sizeIn(stat)));
+      }
       if (!known.isSame(entry, stat)) return false;
-      if ((stat[STATX.mode] & TYPE) !== DIRECTORY) return true;
+      if (!isFolder) return true;
+      if (device !== undefined) {
+        const isMounted = deviceIn(stat) !== device;
+        if (isMounted !== ((flags & ENTRY_FLAG.mounted) !== 0)) return false;
+        if (isMounted) return true;
+      }
       const block = known.blockOf(entry);
       const name = decoder.decode(bytes.subarray(start, end));
       below.push({

@@ -39,6 +39,15 @@ export function checkPath(path: string, object?: string): void {
   }
 }
 
+/**
+ * Returns whether a value is the name of one file or folder, not a path with
+ * several segments.
+ */
+export function isName(value: unknown): value is string {
+  return typeof value === "string" && !UNSAFE.test(value) &&
+    !/[\\/]/.test(value);
+}
+
 /** Returns whether a path has too many characters or segments. */
 export function isTooLong(path: string): boolean {
   if (path.length > MAX_LENGTH) return true;

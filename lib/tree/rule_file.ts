@@ -4,6 +4,36 @@ import type { Folder, OpenFile } from "./folder.ts";
 /** The maximum size of a file with exclusion rules, in bytes. */
 export const RULE_FILE_LIMIT = 1 << 20;
 
+/** The name of the file that marks a folder as a cache. */
+export const CACHE_TAG = "CACHEDIR.TAG";
+
+/**
+ * The first bytes of a `CACHEDIR.TAG`, as the Cache Directory Tagging
+ * Specification requires them.
+ */
+const CACHE_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55";
+
+/**
+ * Returns whether a folder has a valid `CACHEDIR.TAG`: a regular file that can
+ * be read and begins with the signature.
+ *
+ * @param folder An open folder.
+ */
+export function isCache(folder: Folder): boolean {
+  let file: OpenFile | undefined;
+  try {
+    file = folder.openFile(CACHE_TAG);
+    const bytes = new Uint8Array(CACHE_SIGNATURE.length);
+    const length = readInto(file, bytes);
+    return new TextDecoder().decode(bytes.subarray(0, length)) ===
+      CACHE_SIGNATURE;
+  } catch {
+    return false;
+  } finally {
+    file?.close();
+  }
+}
+
 /**
  * The text of a file with exclusion rules, or the reason why it cannot be used.
  */
@@ -53,17 +83,26 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
   }
 }
 
-function readText(file: OpenFile): RuleFile {
-  // One byte more than the limit is read, to notice a file that is too large.
-  const bytes = new Uint8Array(
-    Math.min(file.stat().size, RULE_FILE_LIMIT) + 1,
-  );
+/**
+ * Reads the beginning of a file into a buffer. Returns the number of bytes that
+ * were read, which is less than the size of the buffer only at the file's end.
+ */
+function readInto(file: OpenFile, bytes: Uint8Array): number {
   let length = 0;
   while (length < bytes.length) {
     const got = file.read(bytes.subarray(length), length);
     if (got === 0) break;
     length += got;
   }
+  return length;
+}
+
+function readText(file: OpenFile): RuleFile {
+  // One byte more than the limit is read, to notice a file that is too large.
+  const bytes = new Uint8Array(
+    Math.min(file.stat().size, RULE_FILE_LIMIT) + 1,
+  );
+  const length = readInto(file, bytes);
   if (length > RULE_FILE_LIMIT) {
     return unusable("the file is larger than 1 MiB");
   }

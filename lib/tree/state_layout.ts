@@ -12,6 +12,11 @@ export const ENTRY_FLAG = {
    * or may stay the same when the entry changes.
    */
   doubtful: 1 << 17,
+  /**
+   * The entry is a folder whose content was excluded, because another file
+   * system is mounted on it.
+   */
+  mounted: 1 << 18,
 } as const;
 
 /** Flags of a folder. */

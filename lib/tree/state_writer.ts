@@ -9,6 +9,7 @@ import {
   nameWords,
   readBasics,
   readIdentity,
+  readSize,
   readState,
   TYPE,
 } from "./state_layout.ts";
@@ -103,6 +104,11 @@ export class StateWriter {
   /** Returns an entry's state, as the system returned it. */
   state(entry: number): EntryState {
     return readState(this.#memory.words, entry);
+  }
+
+  /** Returns the size of an entry in bytes; see {@linkcode EntryState}. */
+  size(entry: number): number {
+    return readSize(this.#memory.words, entry);
   }
 
   /** Returns the identity of an entry. */

@@ -81,6 +81,16 @@ export const STATX = {
   device: 34,
 } as const;
 
+/** Returns the size in bytes in the words of a `struct statx`. */
+export function sizeIn(words: Uint32Array): number {
+  return words[STATX.size] + words[STATX.size + 1] * 2 ** 32;
+}
+
+/** Returns the ID of the device in the words of a `struct statx`. */
+export function deviceIn(words: Uint32Array): bigint {
+  return BigInt(words[STATX.device + 1]) << 32n | BigInt(words[STATX.device]);
+}
+
 /** The identity of a file or folder, unique on the machine. */
 export type Identity = Pick<FileStat, "device" | "inode">;
 

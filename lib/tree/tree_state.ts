@@ -6,6 +6,7 @@ import {
   latin1,
   nameWords,
   readBasics,
+  readSize,
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
@@ -203,6 +204,11 @@ export class FolderState {
    */
   isSameKind(entry: number, stat: Uint32Array): boolean {
     return (this.#words[entry] & TYPE) === (stat[STATX.mode] & TYPE);
+  }
+
+  /** Returns the size of a file in bytes. */
+  size(entry: number): number {
+    return readSize(this.#words, entry);
   }
 
   /** Returns an entry's flags. See {@linkcode ENTRY_FLAG}. */

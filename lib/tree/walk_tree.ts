@@ -10,10 +10,10 @@ import {
 } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import type { Folder, FolderVisitor } from "./folder.ts";
-import { IgnoreRules } from "./ignore_rules.ts";
+import { IgnoreRules, OTHER_FILE_SYSTEM } from "./ignore_rules.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
-import { readRuleFile } from "./rule_file.ts";
+import { isCache, readRuleFile } from "./rule_file.ts";
 import {
   ENTRY_FLAG,
   type EntryState,
@@ -185,7 +185,9 @@ export function* walkTree(
     };
     const top = IgnoreRules.forRoot(walker.path, walker.options);
     const levels: Level[] = [];
+    let device: bigint | undefined;
     try {
+      if (walker.options.oneFileSystem) device = folders.root.stat().device;
       levels.push(enter(folders.root, "", top, 0));
     } catch (error) {
       throw fileError(error, walker.path);
@@ -244,7 +246,10 @@ export function* walkTree(
         continue;
       }
       const kind = kindOf(mode);
-      const rule = level.rules.match(path, kind === "directory");
+      const size = kind === "file" && level.rules.hasSizeLimit
+        ? writer.size(place)
+        : undefined;
+      const rule = level.rules.match(path, kind === "directory", size);
       const identity = kind === "directory"
         ? writer.identity(place)
         : undefined;
@@ -284,6 +289,11 @@ export function* walkTree(
           yield { entry, place };
         }
         if (identity === undefined) continue;
+        if (device !== undefined && identity.device !== device) {
+          writer.mark(place, ENTRY_FLAG.mounted);
+          skip(path, "excluded", OTHER_FILE_SYSTEM);
+          continue;
+        }
         let folder: Folder;
         try {
           folder = folders.at(path);
@@ -371,14 +381,18 @@ function enterFolder(
   found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   let unruled: Map<string, Unruled> | undefined;
   const has = (name: string) => found.some((entry) => entry.name === name);
-  const rules = above.enter(path, has, (name) => {
-    const { text, fault, isUnreadable = false } = readRuleFile(folder, name);
-    if (fault !== undefined) {
-      const at = path === "" ? name : `${path}/${name}`;
-      unruled ??= new Map();
-      unruled.set(name.split("/")[0], { path: at, fault, isUnreadable });
-    }
-    return text;
+  const rules = above.enter(path, {
+    has,
+    text: (name) => {
+      const { text, fault, isUnreadable = false } = readRuleFile(folder, name);
+      if (fault !== undefined) {
+        const at = path === "" ? name : `${path}/${name}`;
+        unruled ??= new Map();
+        unruled.set(name.split("/")[0], { path: at, fault, isUnreadable });
+      }
+      return text;
+    },
+    isCache: () => isCache(folder),
   });
   if (path === "" || rules.isOwn) {
     writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);

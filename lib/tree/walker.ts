@@ -4,7 +4,9 @@ import { checkAborted } from "../bytes/abort.ts";
 import {
   checkOptions,
   checkValue,
+  countFrom,
   either,
+  type Expected,
   flag,
   oneOf,
   text,
@@ -19,20 +21,27 @@ import {
   DEFAULT_IGNORE_FILE,
   type IgnoreOptions,
   IgnoreRules,
+  OTHER_FILE_SYSTEM,
   VERSION_CONTROL,
 } from "./ignore_rules.ts";
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { type OwnerFields, ownersIn } from "./owner_fields.ts";
 import { SystemOwners } from "./owner_names.ts";
-import { checkPath, isWithin } from "./path.ts";
+import { checkPath, isName, isWithin } from "./path.ts";
 import { pathBelow, truePlace } from "./place.ts";
 import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
-import { readRuleFile } from "./rule_file.ts";
+import { isCache, readRuleFile } from "./rule_file.ts";
 import { lstat } from "./stat.ts";
 import type { FileStat, Identity } from "./statx.ts";
 import { withJson } from "./to_json.ts";
 import { openTree, walkTree } from "./walk_tree.ts";
+
+/** The expectation of a list of names of files or folders. */
+const names: Expected = {
+  words: "a list of names of files",
+  is: (value) => Array.isArray(value) && value.every(isName),
+};
 
 /** Options for walking. */
 export interface WalkOptions {
@@ -95,6 +104,11 @@ export class Walker {
       excludes: texts,
       ignoreFile: either(text, oneOf(false)),
       gitignore: flag,
+      iexcludes: texts,
+      excludeLargerThan: countFrom(0),
+      excludeCaches: flag,
+      excludeIfPresent: names,
+      oneFileSystem: flag,
       neverTouch: texts,
     });
     this.path = nodePath.resolve(path);
@@ -137,13 +151,23 @@ export class Walker {
     );
   }
 
-  /** The exclusion rules, with their defaults. */
-  get rules(): Required<IgnoreOptions> {
-    const { excludes, ignoreFile, gitignore } = this.options;
+  /**
+   * The exclusion rules. The first three have their defaults, and the others
+   * are absent if they exclude nothing.
+   */
+  get rules(): IgnoreOptions {
+    const { excludes, ignoreFile, gitignore, ...more } = this.options;
+    const { iexcludes, excludeLargerThan, excludeIfPresent } = more;
     return {
       excludes: excludes ?? VERSION_CONTROL,
       ignoreFile: ignoreFile ?? DEFAULT_IGNORE_FILE,
       gitignore: gitignore ?? false,
+      ...iexcludes?.length && { iexcludes },
+      ...excludeLargerThan !== undefined && excludeLargerThan !== Infinity &&
+        { excludeLargerThan },
+      ...more.excludeCaches && { excludeCaches: true },
+      ...excludeIfPresent?.length && { excludeIfPresent },
+      ...more.oneFileSystem && { oneFileSystem: true },
     };
   }
 
@@ -249,8 +273,9 @@ export class Walker {
    * @param path The path below the root, or an absolute one of the operating
    * system; a path with a trailing `/` counts as a directory even if it is not
    * one.
-   * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
-   * `undefined` if no rule excludes the path.
+   * @returns The rule, as `file:line: pattern`, or the name of an option and
+   * its value, such as `exclude: pattern`; or `undefined` if no rule excludes
+   * the path.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
    * leads out of the root; `io` if a folder above it cannot be read;
    * `not-found` if the directory is gone.
@@ -262,19 +287,29 @@ export class Walker {
     const folders = openTree(this);
     try {
       let rules = IgnoreRules.forRoot(this.path, this.options);
+      const device = this.options.oneFileSystem
+        ? folders.root.stat().device
+        : undefined;
       for (let depth = 0; depth < segments.length; depth++) {
         const at = segments.slice(0, depth).join("/");
         const folder = openIfThere(folders, at);
-        rules = rules.enter(
-          at,
-          (name) => folder?.statAt(name) !== undefined,
-          (name) => folder && readRuleFile(folder, name).text,
-        );
-        const isDirectory = depth + 1 < segments.length || path.endsWith("/") ||
-          folder?.statAt(segments[depth])?.kind === "directory";
+        rules = rules.enter(at, {
+          has: (name) => folder?.statAt(name) !== undefined,
+          text: (name) => folder && readRuleFile(folder, name).text,
+          isCache: () => folder !== undefined && isCache(folder),
+        });
+        const isAbove = depth + 1 < segments.length;
+        const found = folder?.statAt(segments[depth]);
+        const isDirectory = isAbove || path.endsWith("/") ||
+          found?.kind === "directory";
         const here = segments.slice(0, depth + 1).join("/");
-        const rule = rules.match(here, isDirectory);
+        const size = found?.kind === "file" ? found.size : undefined;
+        const rule = rules.match(here, isDirectory, size);
         if (rule !== undefined) return rule;
+        if (
+          isAbove && device !== undefined && found?.kind === "directory" &&
+          found.device !== device
+        ) return OTHER_FILE_SYSTEM;
       }
       return undefined;
     } catch (error) {

@@ -110,6 +110,29 @@ suite([
       assert.deepEqual(paths.sort(), [...expected].sort());
     }
     await editor.set({ "deltar.exclude.versionControl": null });
+
+    fs.mkdirSync(at("target"));
+    fs.writeFileSync(
+      at("target/CACHEDIR.TAG"),
+      "Signature: 8a477f597d28d172789f06886806bc55\n",
+    );
+    fs.writeFileSync(at("target/out.js"), "made\n");
+    fs.writeFileSync(at("large.md"), new Uint8Array(1_000_001));
+    await editor.set({
+      "deltar.exclude.caches": true,
+      "deltar.exclude.largerThanMB": 1,
+    });
+    await snapshot(/Snapshot taken/);
+    const { repository, records } = await repositoryOf(editor, folder);
+    const { entries } = await repository.tree(records.at(-1)!);
+    assert.deepEqual(
+      entries.map(({ path }) => path),
+      [...usual, "target", "target/CACHEDIR.TAG"],
+    );
+    await editor.set({
+      "deltar.exclude.caches": null,
+      "deltar.exclude.largerThanMB": null,
+    });
   }],
 
   ["every so often one is taken, if anything changed", async (suite) => {

@@ -21,6 +21,10 @@ export interface FolderConfig {
   excludes: string[];
   /** Whether the rules of `.gitignore` files apply. */
   gitignore: boolean;
+  /** Whether the content of folders with a valid `CACHEDIR.TAG` is excluded. */
+  excludeCaches: boolean;
+  /** The size in bytes above which files are excluded. Default: no limit. */
+  excludeLargerThan?: number;
   /**
    * The environment variables for a repository at a URL: the S3 credentials,
    * region and URL that are set.

@@ -223,12 +223,13 @@ export function createMethods(): { [M in Method]: Handler<M> } {
 }
 
 /** Returns the directory of a folder, with its exclusion rules. */
-function dirOf(
-  { directory, excludes, gitignore, repository, cache }: FolderConfig,
-) {
+function dirOf({ directory, repository, cache, ...rules }: FolderConfig) {
+  const { excludes, gitignore, excludeCaches, excludeLargerThan } = rules;
   return new Dir(directory, {
     excludes,
     gitignore,
+    excludeCaches,
+    excludeLargerThan,
     neverTouch: [repository, cache],
   });
 }

@@ -15,6 +15,7 @@ import {
   MAX_OWNERS,
   type OwnerNames,
 } from "../../tree/owner_names.ts";
+import { isName } from "../../tree/path.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   checkPart,
@@ -206,6 +207,23 @@ export interface SafetyRecord {
   paths?: string[];
 }
 
+/**
+ * The rules that older versions of deltar do not know. A record with one of
+ * them has `selection` instead of `rules`. An older version then restores the
+ * snapshot, but refuses to delete paths that these rules may exclude.
+ */
+const LATER_RULES = [
+  "iexcludes",
+  "excludeLargerThan",
+  "excludeCaches",
+  "excludeIfPresent",
+  "oneFileSystem",
+] as const;
+
+function hasLaterRules(rules: IgnoreOptions): boolean {
+  return LATER_RULES.some((name) => rules[name] !== undefined);
+}
+
 const FORMAT = "deltar-snapshot";
 /**
  * The version of records that a reader of version 1 would misunderstand:
@@ -257,9 +275,11 @@ const COUNTS = [
  * @throws {DeltarError} `limit` if the record is larger than a reader accepts.
  */
 export function encodeRecord(record: SnapshotRecord): Uint8Array {
-  const { time, root, signer: _, ...rest } = record;
+  const { time, root, rules, signer: _, ...rest } = record;
   const header = {
     ...rest,
+    ...rules !== undefined &&
+      { [hasLaterRules(rules) ? "selection" : "rules"]: rules },
     time: new Date(time).toISOString(),
     root: encodeMetadata(root),
   };
@@ -363,7 +383,10 @@ export function decodeRecord(
       ...COUNTS.map((name) => [name, counts[name]]),
       ...special === undefined ? [] : [["special", special]],
     ]) as SnapshotCounts,
-    ...decodeRules(header.rules as Line | undefined, fail),
+    ...decodeRules(
+      (header.selection ?? header.rules) as Line | undefined,
+      fail,
+    ),
     ...decodeSafety(header.safety as Line | undefined, fail),
   };
 }
@@ -452,6 +475,18 @@ function decodeRules(
 ): Pick<SnapshotRecord, "rules"> {
   if (rules === undefined) return {};
   const { excludes, ignoreFile, gitignore } = rules ?? {};
+  const isList = (value: unknown) =>
+    value === undefined ||
+    Array.isArray(value) && value.every((one) => typeof one === "string");
+  const isSwitch = (value: unknown) => value === undefined || value === true;
+  const { iexcludes, excludeLargerThan, excludeIfPresent } = rules ?? {};
+  const { excludeCaches, oneFileSystem } = rules ?? {};
+  if (
+    !isList(iexcludes) || !isList(excludeIfPresent) ||
+    !((excludeIfPresent ?? []) as unknown[]).every(isName) ||
+    excludeLargerThan !== undefined && !isCount(excludeLargerThan) ||
+    !isSwitch(excludeCaches) || !isSwitch(oneFileSystem)
+  ) throw fail("invalid `selection`");
   if (
     !Array.isArray(excludes) ||
     !excludes.every((pattern) => typeof pattern === "string") ||
@@ -460,7 +495,11 @@ function decodeRules(
     // The name becomes part of a path.
     /[/\\\0]/.test(ignoreFile || "")
   ) throw fail("invalid `rules`");
-  return { rules: { excludes, ignoreFile, gitignore } };
+  const known = { excludes, ignoreFile, gitignore };
+  const later = LATER_RULES.flatMap((name) =>
+    rules[name] === undefined ? [] : [[name, rules[name]]]
+  );
+  return { rules: { ...known, ...Object.fromEntries(later) } };
 }
 
 function decodeOwners(

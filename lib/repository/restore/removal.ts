@@ -292,11 +292,12 @@ class SnapshotRules {
         ? this.#first
         : this.#rulesIn(parentPath(folder));
       const at = folder === "" ? "" : `${folder}/`;
-      rules = above.enter(
-        folder,
-        (name) => this.#tree.byPath.has(at + name),
-        (name) => this.#texts.get(at + name),
-      );
+      rules = above.enter(folder, {
+        has: (name) => this.#tree.byPath.has(at + name),
+        text: (name) => this.#texts.get(at + name),
+        // The tag is not read. If it is invalid, more is kept.
+        isCache: () => true,
+      });
       this.#inside.set(folder, rules);
     }
     return rules;

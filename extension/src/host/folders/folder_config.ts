@@ -26,6 +26,7 @@ export function folderConfig(
     settings.get<unknown[]>(name, []).filter((item) =>
       typeof item === "string"
     );
+  const largest = settings.get("exclude.largerThanMB", 0);
   const directory = folder.uri.fsPath;
   const location = settings.get("repository.location", "").trim();
   const endpoint = settings.get("repository.endpoint", "").trim();
@@ -50,6 +51,8 @@ export function folderConfig(
       ...list("exclude.patterns"),
     ],
     gitignore: settings.get("exclude.useGitignore", true),
+    excludeCaches: settings.get("exclude.caches", false),
+    ...largest > 0 && { excludeLargerThan: Math.round(largest * 1e6) },
     encrypt: encrypt === "always" || encrypt !== "never" && isRemote,
     ...(isRemote && {
       env: {

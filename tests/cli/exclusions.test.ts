@@ -1,0 +1,161 @@
+/** The options by which the command excludes paths. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type Place, withPlace } from "./helpers.ts";
+
+const TAG = "Signature: 8a477f597d28d172789f06886806bc55\n";
+
+const OPTIONS = [
+  "--exclude-caches",
+  "--exclude-if-present",
+  ".nobackup",
+  "--exclude-larger-than",
+  "1kB",
+  "--iexclude",
+  "*.JPG",
+  "--exclude-file",
+  "../patterns",
+];
+
+/** Writes a tree and a file of patterns, with something for each option. */
+function write(place: Place): void {
+  place.write({
+    "kept.txt": "kept",
+    "large": "x".repeat(1001),
+    "cache/CACHEDIR.TAG": TAG,
+    "cache/a": "a",
+    "marked/.nobackup": "",
+    "marked/a": "a",
+    "photo.jpg": "1",
+    "a.tmp": "tmp",
+    "b.tmp": "b",
+    "#note": "",
+    "deep/here": "",
+  });
+  const patterns = join(place.folder, "patterns");
+  fs.writeFileSync(
+    patterns,
+    `\uFEFF*.tmp\r\n\n# a comment\n!b.tmp\n\\#note\n${place.root}/deep/here\n`,
+  );
+}
+
+const LEFT = [
+  ["#note", "exclude: \\#note"],
+  ["a.tmp", "exclude: *.tmp"],
+  ["cache/a", "exclude-caches: CACHEDIR.TAG"],
+  ["deep/here", "exclude: /deep/here"],
+  ["large", "exclude-larger-than: 1000 bytes"],
+  ["marked/a", "exclude-if-present: .nobackup"],
+  ["photo.jpg", "iexclude: *.JPG"],
+];
+
+const KEPT = [
+  "b.tmp",
+  "cache",
+  "cache/CACHEDIR.TAG",
+  "deep",
+  "kept.txt",
+  "marked",
+  "marked/.nobackup",
+];
+
+/** Checks what the last snapshot of a repository has and has not. */
+function checkLast(place: Place, repo: string): void {
+  const { entries } = place.json(["files", "latest", "--repo", repo]);
+  assert.deepEqual(entries.map(({ path }: { path: string }) => path), KEPT);
+  const { skipped } = place.json([
+    "files",
+    "latest",
+    "--skipped",
+    "--repo",
+    repo,
+  ]);
+  assert.deepEqual(
+    skipped,
+    LEFT.map(([path, detail]) => ({ path, reason: "excluded", detail })),
+  );
+}
+
+test("snapshot excludes by each option, names the rule, and notices changes", async () => {
+  await withPlace((place) => {
+    write(place);
+    const take = (...words: string[]) =>
+      place.json(["snapshot", "--repo", "../repo", ...OPTIONS, ...words]);
+    const first = take();
+    assert.equal(first.code, 0);
+    assert.deepEqual(first.unmatched, []);
+    checkLast(place, "../repo");
+    assert.equal(take().isNew, false);
+    // Only what the options decide changes: the size, and the tag.
+    fs.truncateSync(join(place.root, "large"), 1000);
+    assert.equal(take().counts.created, 1);
+    fs.rmSync(join(place.root, "marked/.nobackup"));
+    assert.equal(take().counts.created, 1);
+    // `--exclude` takes precedence over a file of patterns.
+    assert.equal(take("--exclude", "!a.tmp").counts.created, 1);
+  });
+});
+
+test("why names the rules of options, and the options of the last snapshot", async () => {
+  await withPlace((place) => {
+    write(place);
+    place.json(["snapshot", ...OPTIONS]);
+    for (const [path, rule] of LEFT) {
+      const { kept, why, last } = place.json(["why", path, ...OPTIONS]);
+      assert.deepEqual([kept, why, last], [false, rule, undefined], path);
+    }
+    const { kept, last } = place.json(["why", "large"]);
+    assert.equal(kept, true);
+    assert.equal(last.why, "exclude-larger-than: 1000 bytes");
+    const words: string[] = last.options;
+    assert.equal(words[words.indexOf("--exclude-larger-than") + 1], "1000B");
+    assert.ok(words.includes("--exclude-caches"));
+    assert.equal(words[words.indexOf("--iexclude") + 1], "'*.JPG'");
+  });
+});
+
+test("a configuration has the options that exclude, with paths relative to it", async () => {
+  await withPlace((place) => {
+    write(place);
+    const config = join(place.folder, "config.json");
+    fs.writeFileSync(
+      config,
+      JSON.stringify({
+        backups: {
+          root: {
+            directory: "root",
+            repo: "repo",
+            snapshot: {
+              excludeCaches: true,
+              excludeIfPresent: [".nobackup"],
+              excludeLargerThan: "1kB",
+              iexclude: ["*.JPG"],
+              excludeFile: ["patterns"],
+            },
+          },
+        },
+      }),
+    );
+    const { code, err } = place.run(["backup", "--config", config], {
+      cwd: "/",
+    });
+    assert.equal(code, 0, err);
+    checkLast(place, "../repo");
+  });
+});
+
+test("a file of patterns that cannot be read ends the snapshot before it begins", async () => {
+  await withPlace((place) => {
+    write(place);
+    const none = place.run(["snapshot", "--exclude-file", "none"]);
+    assert.equal(none.code, 1);
+    assert.match(none.err, /none: cannot read the exclude patterns: no such/);
+    assert.equal(place.run(["list"]).code, 1);
+    const size = place.run(["snapshot", "--exclude-larger-than", "12"]);
+    assert.equal(size.code, 2);
+    const name = place.run(["snapshot", "--exclude-if-present", "a/b"]);
+    assert.equal(name.code, 2, name.err);
+  });
+});
