@@ -10,6 +10,7 @@ import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { addFilesFromOptions } from "./files_from.ts";
 import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
 import { parseLabel } from "./label_text.ts";
@@ -34,7 +35,8 @@ interface Options extends TakeOptions {
 
 /** Makes `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
-  return addCreateOptions(addTakeOptions(new Command("snapshot")))
+  const command = addFilesFromOptions(addTakeOptions(new Command("snapshot")));
+  return addCreateOptions(command)
     .argument(
       "[dir]",
       "The directory (default: the directory with snapshots that contains the " +

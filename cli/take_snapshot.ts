@@ -24,6 +24,11 @@ import {
 } from "./exclude_options.ts";
 import { movedFrom, rememberDirectory } from "./known_directories.ts";
 import {
+  type FilesFromOptions,
+  pickPaths,
+  readPathLists,
+} from "./files_from.ts";
+import {
   absolute,
   cacheFolder,
   defaultRepository,
@@ -40,7 +45,7 @@ import { parseBytes } from "./quantity.ts";
 import { formatDate, formatDuration, shellWord, showPath } from "./text.ts";
 
 /** Options of the commands that take snapshots. */
-export interface TakeOptions extends ExcludeOptions {
+export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   repo?: string;
   label?: string;
   maxSize?: number | "none";
@@ -113,6 +118,7 @@ export async function takeSnapshot(
   // Throws if there is no such directory, before a repository is created.
   new Walker(start);
   const patterns = patternsOf(options);
+  const listed = await readPathLists(options);
   if (isFolder(location) && truePlace(location) === truePlace(start)) {
     throw new DeltarError(
       "exists",
@@ -140,6 +146,7 @@ export async function takeSnapshot(
     : refuseToContinue(directory, options);
   const dir = new Dir(directory, {
     ...rulesOf(directory, options, patterns),
+    ...listed && { paths: pickPaths(listed, place, directory) },
     neverTouch: [
       ...isFolder(location) ? [location] : [],
       cacheFolder(),

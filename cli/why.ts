@@ -5,7 +5,7 @@ import {
   openSync,
   readdirSync,
 } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { join } from "node:path";
 import { Command } from "commander";
 import {
   DeltarError,
@@ -14,7 +14,7 @@ import {
   type SnapshotRecord,
   Walker,
 } from "../mod.ts";
-import { isWithin, pathBelow, truePlace } from "../lib/tree/mod.ts";
+import { isWithin } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
@@ -35,6 +35,7 @@ import {
   rulesOf,
 } from "./exclude_options.ts";
 import { openRepository } from "./open_repository.ts";
+import { pathUnder } from "./path_under.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { shellWord, showPath, showText } from "./text.ts";
 
@@ -123,7 +124,7 @@ async function next(
   const { location, project } = locateFrom(options.repo, place);
   const last = await lastOf(context, options, place);
   const root = last?.directory ?? project ?? place;
-  const found = pathOf(root, absolute(word));
+  const found = pathUnder(root, absolute(word));
   if (found === undefined) {
     throw new DeltarError(
       "not-found",
@@ -176,26 +177,6 @@ function typedOptions(options: Options): string[] {
     ...excludeFile.flatMap((file) => ["--exclude-file", file]),
     ...options.excludeVcs ? ["--exclude-vcs"] : [],
   ];
-}
-
-/**
- * Returns the path of a file or folder below the root, or `undefined` if it is
- * not below the root. A symlink at the end of the path is not followed.
- */
-function pathOf(root: string, place: string): string | undefined {
-  // The path is compared as typed first, because a symlink in it is to be
-  // reported and not followed.
-  for (const base of [root, truePlace(root)]) {
-    const way = relative(base, place);
-    if (way === "") return "";
-    if (!/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way)) {
-      return way.split(sep).join("/");
-    }
-  }
-  const parent = pathBelow(root, dirname(place));
-  if (truePlace(place) === truePlace(root)) return "";
-  if (parent === undefined) return undefined;
-  return parent === "" ? basename(place) : `${parent}/${basename(place)}`;
 }
 
 /** Returns whether a snapshot taken now would include a path. */

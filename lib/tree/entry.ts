@@ -179,9 +179,10 @@ export type WalkedFile = FileEntry & WalkedState;
 
 /**
  * The reason why a path is skipped or excluded. If a reason depends on more
- * than the path and the kind of an entry, the walk has to mark the entry as
- * doubtful. Otherwise `is_unchanged.ts` would not notice that the reason no
- * longer applies.
+ * than the path and the kind of an entry, `is_unchanged.ts` has to compare the
+ * rest, as it does with a limit for sizes, or the walk has to mark the entry as
+ * doubtful. Otherwise a snapshot would not notice that the reason no longer
+ * applies.
  */
 export type SkipReason =
   | "excluded"
@@ -211,7 +212,8 @@ export interface Skipped {
    *   system's message, a path that is too long, a hard link to a file that
    *   could not be read, or exclusion rules that could not be used.
    * - `vanished`: it was deleted before or while it was read, or created while
-   *   its folder was listed.
+   *   its folder was listed, or it is one of the `paths` to which the walk is
+   *   limited and does not exist.
    * - `changed`: it changed or was replaced before it was read completely; what
    *   was read is stored.
    * - `lost`: its content in the repository is damaged; only a repair uses

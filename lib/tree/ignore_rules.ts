@@ -4,6 +4,7 @@ import ignore, { type Ignore } from "ignore";
 import type { Folder } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { nameOf } from "./path.ts";
+import { type PickedNames, pickedNames, sumOfPaths } from "./picked_paths.ts";
 import { CACHE_TAG, readRuleFile } from "./rule_file.ts";
 
 /** Options for what a walk excludes. */
@@ -52,6 +53,12 @@ export interface IgnoreOptions {
    * excluded. The folders themselves are included. Default: `false`.
    */
   oneFileSystem?: boolean;
+  /**
+   * The paths below the root to which a walk is limited. Their content is
+   * included, and so are the folders above them. Other paths are not reported
+   * as excluded. Default: no limit.
+   */
+  paths?: readonly string[];
 }
 
 /** The files of a folder that decide what a walk excludes in it. */
@@ -70,6 +77,9 @@ export interface RuleSource {
 /** The rule that excludes the content of a folder on another file system. */
 export const OTHER_FILE_SYSTEM =
   "one-file-system: another file system is mounted here";
+
+/** The rule for a path that is not among `paths`. */
+export const NOT_PICKED = "files-from: the path is not in the list";
 
 /** The name of the files with deltar's own patterns. */
 export const DEFAULT_IGNORE_FILE = ".deltarignore";
@@ -111,6 +121,20 @@ interface Sources {
   folded: readonly Rule[];
 }
 
+/** The rules of one folder besides its sources. */
+interface Inside {
+  /** The number of folders from the root to this one. */
+  depth?: number;
+  /** The rules of the folder above, if this one has no rules of its own. */
+  above?: IgnoreRules;
+  /** The rules of tags; see `IgnoreRules`. */
+  tags?: ReadonlyMap<string, string>;
+  /** The picked names in the folder. */
+  picked?: PickedNames | "all";
+}
+
+const NO_TAGS: ReadonlyMap<string, string> = new Map();
+
 /**
  * The exclusion rules of one folder. The rules of all levels form one list in
  * gitignore's order. Each pattern is rewritten to be relative to the top (the
@@ -131,6 +155,8 @@ export class IgnoreRules {
    * tags to which they are due.
    */
   readonly #tags: ReadonlyMap<string, string>;
+  /** The names in the folder that are among `paths`, or lead to them. */
+  readonly picked: PickedNames | "all";
   #compiled: Compiled | undefined;
   #isCompiled: boolean;
   #folded: Compiled | undefined;
@@ -147,9 +173,7 @@ export class IgnoreRules {
     prefix: string,
     options: IgnoreOptions,
     sources: Sources,
-    depth: number = 0,
-    above?: IgnoreRules,
-    tags: ReadonlyMap<string, string> = new Map(),
+    { depth = 0, above, tags = NO_TAGS, picked = "all" }: Inside = {},
   ) {
     this.#prefix = prefix;
     this.#options = options;
@@ -161,6 +185,7 @@ export class IgnoreRules {
     this.#compiled = above === undefined ? undefined : above.#compiled;
     this.#folded = above === undefined ? undefined : above.#folded;
     this.#tags = tags;
+    this.picked = picked;
     this.#depth = depth;
     // A new matcher would test all folders above again.
     if (
@@ -173,10 +198,16 @@ export class IgnoreRules {
   }
 
   /** Returns the rules of `root`, before its own rule files are read. */
-  static forRoot(root: string, options: IgnoreOptions): IgnoreRules {
+  static forRoot(root: string, given: IgnoreOptions): IgnoreRules {
+    const { paths } = given;
+    const picked = paths === undefined ? "all" : pickedNames(paths);
+    // The list may be long, and the options are part of each folder's digest.
+    const options = paths === undefined
+      ? given
+      : { ...given, paths: [sumOfPaths(paths)] };
     const top = options.gitignore ? repositoryTop(root) : root;
     const prefix = nodePath.relative(top, root).split(nodePath.sep).join("/");
-    const given = (options.excludes ?? VERSION_CONTROL).map((pattern) => ({
+    const excludes = (options.excludes ?? VERSION_CONTROL).map((pattern) => ({
       pattern: rebase(pattern, prefix),
       mark: `exclude: ${pattern}`,
     }));
@@ -184,12 +215,12 @@ export class IgnoreRules {
       pattern: rebase(pattern, prefix).toLowerCase(),
       mark: `iexclude: ${pattern}`,
     }));
-    const sources: Sources = { git: [], own: [], given, folded };
-    const rules = new IgnoreRules(
-      prefix === "" ? "" : `${prefix}/`,
-      options,
-      sources,
-    );
+    const sources: Sources = { git: [], own: [], given: excludes, folded };
+    const make = (sources: Sources) =>
+      new IgnoreRules(prefix === "" ? "" : `${prefix}/`, options, sources, {
+        picked,
+      });
+    const rules = make(sources);
     if (prefix === "") return rules;
     const git = rulesAbove(top, prefix);
     const above = new IgnoreRules("", options, {
@@ -201,7 +232,7 @@ export class IgnoreRules {
     // The user chose this folder as the root. If the rules above exclude it,
     // none of them are applied.
     if (above.match(prefix, true) !== undefined) return rules;
-    return new IgnoreRules(rules.#prefix, options, { ...sources, git });
+    return make({ ...sources, git });
   }
 
   /**
@@ -233,14 +264,14 @@ export class IgnoreRules {
     const tags = this.#tagsIn(source);
     const same = git === this.#sources.git && own === this.#sources.own &&
       tags.size === 0 && this.#tags.size === 0;
-    return new IgnoreRules(
-      this.#prefix,
-      this.#options,
-      sources,
-      this.#depth + 1,
-      same ? this : undefined,
+    return new IgnoreRules(this.#prefix, this.#options, sources, {
+      depth: this.#depth + 1,
+      above: same ? this : undefined,
       tags,
-    );
+      picked: path === "" || this.picked === "all"
+        ? this.picked
+        : this.picked.get(nameOf(path)),
+    });
   }
 
   /** Returns the rules of the tags in a folder, by the names of the tags. */
@@ -293,8 +324,12 @@ export class IgnoreRules {
     isDirectory: boolean,
     size: number = 0,
   ): string | undefined {
-    const name = nameOf(path);
-    if (this.#tags.size > 0 && !this.#tags.has(name)) {
+    if (this.picked !== "all") {
+      const found = this.picked.get(nameOf(path));
+      const isPicked = found === "all" || found !== undefined && isDirectory;
+      if (!isPicked) return NOT_PICKED;
+    }
+    if (this.#tags.size > 0 && !this.#tags.has(nameOf(path))) {
       const [rule] = this.#tags.values();
       return rule;
     }

@@ -25,7 +25,7 @@ const MAX_SEGMENTS = 2048;
  * `..` segment, or a NUL, or has more than 16,383 characters or 2,048 segments.
  */
 export function checkPath(path: string, object?: string): void {
-  if (isTooLong(path) || UNSAFE.test(path)) {
+  if (!isSafePath(path)) {
     const shown = JSON.stringify(path.slice(0, 200));
     throw new DeltarError(
       "unsafe",
@@ -37,6 +37,11 @@ export function checkPath(path: string, object?: string): void {
       },
     );
   }
+}
+
+/** Returns whether `checkPath` accepts a path. */
+export function isSafePath(path: string): boolean {
+  return !isTooLong(path) && !UNSAFE.test(path);
 }
 
 /**

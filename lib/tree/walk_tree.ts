@@ -10,7 +10,8 @@ import {
 } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import type { Folder, FolderVisitor } from "./folder.ts";
-import { IgnoreRules, OTHER_FILE_SYSTEM } from "./ignore_rules.ts";
+import { IgnoreRules, NOT_PICKED, OTHER_FILE_SYSTEM } from "./ignore_rules.ts";
+import { pathsBelow, type PickedNames } from "./picked_paths.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { isCache, readRuleFile } from "./rule_file.ts";
@@ -181,7 +182,16 @@ export function* walkTree(
       const known = before === undefined
         ? undefined
         : states?.known?.folder(before);
-      return enterFolder(folder, path, above, writer, known);
+      const level = enterFolder(folder, path, above, writer, known);
+      const { picked } = level.rules;
+      if (picked !== "all") {
+        const names = new Set(level.found.map(({ name }) => name));
+        for (const [name, below] of picked) {
+          const at = path === "" ? name : `${path}/${name}`;
+          if (!names.has(name)) tellMissing(skip, at, below);
+        }
+      }
+      return level;
     };
     const top = IgnoreRules.forRoot(walker.path, walker.options);
     const levels: Level[] = [];
@@ -206,6 +216,14 @@ export function* walkTree(
       }
       const { name, entry: place, isKnown, old, before } = level.found[at];
       const path = level.folder === "" ? name : `${level.folder}/${name}`;
+      const { picked } = level.rules;
+      // A rule file that is not applied is reported even if it is not picked.
+      if (
+        picked !== "all" && !picked.has(name) && !level.unruled?.has(name)
+      ) {
+        writer.mark(place, ENTRY_FLAG.skipped);
+        continue;
+      }
       const leaveOut = (reason: Skipped["reason"], detail?: string) => {
         writer.mark(place, ENTRY_FLAG.skipped);
         skip(path, reason, detail);
@@ -253,7 +271,11 @@ export function* walkTree(
       const identity = kind === "directory"
         ? writer.identity(place)
         : undefined;
-      if (rule !== undefined) leaveOut("excluded", rule);
+      if (rule === NOT_PICKED) {
+        writer.mark(place, ENTRY_FLAG.skipped);
+        const below = picked === "all" ? undefined : picked.get(name);
+        if (below !== undefined) tellMissing(skip, path, below);
+      } else if (rule !== undefined) leaveOut("excluded", rule);
       else if (
         walker.neverTouch.size > 0 && walker.neverTouch.has(path) ||
         identity !== undefined && walker.isUntouchedFolder(identity)
@@ -352,6 +374,17 @@ type SkipHandler = (
   reason: Skipped["reason"],
   detail?: string,
 ) => void;
+
+/** Reports the picked paths that are or are below a path that is missing. */
+function tellMissing(
+  skip: SkipHandler,
+  path: string,
+  picked: PickedNames | "all",
+): void {
+  for (const missing of pathsBelow(path, picked)) {
+    skip(missing, "vanished", "in the list of paths, but not in the directory");
+  }
+}
 
 function enterFolder(
   folder: Folder,

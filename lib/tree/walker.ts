@@ -93,6 +93,7 @@ export class Walker {
    * inside it.
    * @throws {DeltarError} `not-found` if there is no such directory or the path
    * is not one; `io` if the system refuses access.
+   * @throws {DeltarError} `unsafe` if one of `paths` leads out of the directory.
    * @throws {TypeError} If the path or an option has the wrong type.
    */
   constructor(
@@ -109,8 +110,10 @@ export class Walker {
       excludeCaches: flag,
       excludeIfPresent: names,
       oneFileSystem: flag,
+      paths: texts,
       neverTouch: texts,
     });
+    options.paths?.forEach((path) => checkPath(path));
     this.path = nodePath.resolve(path);
     this.options = options;
     let stat: NodeFs.Stats;
@@ -168,6 +171,7 @@ export class Walker {
       ...more.excludeCaches && { excludeCaches: true },
       ...excludeIfPresent?.length && { excludeIfPresent },
       ...more.oneFileSystem && { oneFileSystem: true },
+      ...more.paths !== undefined && { paths: more.paths },
     };
   }
 

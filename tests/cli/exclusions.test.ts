@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { needs, run, runText } from "../support/peer.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 const TAG = "Signature: 8a477f597d28d172789f06886806bc55\n";
@@ -157,5 +158,98 @@ test("a file of patterns that cannot be read ends the snapshot before it begins"
     assert.equal(size.code, 2);
     const name = place.run(["snapshot", "--exclude-if-present", "a/b"]);
     assert.equal(name.code, 2, name.err);
+  });
+});
+
+test(
+  "snapshot --files-from takes the paths that tar takes",
+  needs("tar"),
+  async () => {
+    await withPlace((place) => {
+      write(place);
+      place.write({ "deep/also/b": "b", "line\nbreak": "n" });
+      const take = (words: string[], input = "", cwd = place.root) =>
+        place.json(["snapshot", "--repo", "../repo", ...words], { input, cwd });
+      const paths = () =>
+        place.json(["files", "latest", "--repo", "../repo"]).entries
+          .map(({ path }: { path: string }) => path);
+      fs.writeFileSync(
+        join(place.folder, "list"),
+        `./kept.txt\n\n${place.root}/deep/also\r\ncache/\n`,
+      );
+      const first = take(["--files-from", "../list"]);
+      assert.deepEqual([first.code, first.skipped], [0, []]);
+      const found = [
+        "cache",
+        "cache/CACHEDIR.TAG",
+        "cache/a",
+        "deep",
+        "deep/also",
+        "deep/also/b",
+        "kept.txt",
+      ];
+      assert.deepEqual(paths(), found);
+      const list = join(place.folder, "list.tar");
+      fs.writeFileSync(list, "./kept.txt\ndeep/also\ncache/\n");
+      const archive = run("tar", [
+        "--create",
+        "--file=-",
+        `--files-from=${list}`,
+      ], {
+        cwd: place.root,
+      });
+      const names = runText("tar", ["--list"], { input: archive });
+      assert.deepEqual(
+        names.trim().split("\n").map((name) => name.replace(/^\.\/|\/$/g, ""))
+          .sort(),
+        found.filter((path) => path !== "deep"),
+      );
+      assert.equal(take(["--files-from", "../list"]).isNew, false);
+      // Exclude options apply, and a missing path is named.
+      const less = take(
+        ["--files-from", "../list", "--files-from0", "-", "--exclude-caches"],
+        "line\nbreak\0none\0",
+      );
+      assert.equal(less.code, 3);
+      assert.deepEqual(
+        less.skipped.map(({ path, reason }: Record<string, string>) =>
+          `${path} ${reason}`
+        ).sort(),
+        ["cache/a excluded", "none vanished"],
+      );
+      assert.ok(paths().includes("line\nbreak"));
+      // With a directory, the paths are relative to it.
+      const named = place.run(
+        ["snapshot", place.root, "--repo", "repo", "--files-from", "-"],
+        { input: "deep\n", cwd: place.folder },
+      );
+      assert.equal(named.code, 0, named.err);
+      assert.deepEqual(paths(), [
+        "deep",
+        "deep/also",
+        "deep/also/b",
+        "deep/here",
+      ]);
+    });
+  },
+);
+
+test("snapshot --files-from refuses an empty list, and paths outside the directory", async () => {
+  await withPlace((place) => {
+    write(place);
+    const run = (input: string) =>
+      place.run(["snapshot", "--files-from", "-"], { input });
+    const empty = run("\n");
+    assert.equal(empty.code, 1);
+    assert.match(empty.err, /-: the list of paths is empty, so no snapshot/);
+    const outside = run("kept.txt\n../patterns\n");
+    assert.equal(outside.code, 1);
+    assert.match(outside.err, /\.\.\/patterns: a path in the list is not in /);
+    const none = place.run(["snapshot", "--files-from", "none"]);
+    assert.match(none.err, /none: cannot read the list of paths: ENOENT/);
+    // The directory itself is the whole directory.
+    assert.equal(run(".\nkept.txt\n").code, 0);
+    const { entries } = place.json(["files", "latest"]);
+    assert.equal(entries.length, 14);
   });
 });

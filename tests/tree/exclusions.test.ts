@@ -370,3 +370,117 @@ test("restore() with `delete` keeps what later rules exclude", async () => {
     assert.ok(fs.existsSync(join(root, "marked/.nobackup")));
   });
 });
+
+test("`paths` limits a walk to listed paths, and names those that are missing", async () => {
+  await byEachAccess(async () => {
+    await withTemp(async (root) => {
+      write(root);
+      fs.symlinkSync("deep", join(root, "link"));
+      const paths = [
+        "deep/marked/also",
+        "kept",
+        "deep/marked",
+        "link/marked",
+        "kept/below",
+        "none/a",
+        "none/b/c",
+        "marked/.nobackup",
+        "limit",
+        "cache",
+      ];
+      const rules: Rules = { excludes: ["limit", "deep/*/a"], paths };
+      const skipped: Skipped[] = [];
+      const walker = new Walker(root, rules);
+      const walked = [
+        ...walker.entries({ onSkip: (one) => skipped.push(one) }),
+      ];
+      assert.deepEqual(walked.map(({ path }) => path), [
+        "cache",
+        "cache/CACHEDIR.TAG",
+        "cache/a",
+        "cache/below",
+        "cache/below/b",
+        "deep",
+        "deep/marked",
+        "deep/marked/also",
+        "deep/marked/also/.nobackup",
+        "deep/marked/also/a",
+        "kept",
+        "marked",
+        "marked/.nobackup",
+      ]);
+      const missing = skipped.filter(({ reason }) => reason === "vanished");
+      assert.deepEqual(missing.map(({ path }) => path).sort(), [
+        "link/marked",
+        "none/a",
+        "none/b/c",
+      ]);
+      const excluded = skipped.filter(({ reason }) => reason === "excluded");
+      assert.deepEqual(excluded.map(({ path }) => path), [
+        "deep/marked/a",
+        "limit",
+      ]);
+      assert.match(walker.whyExcluded("marked/a") ?? "", /^files-from: /);
+      const state = stateOf(root, rules);
+      assert.equal(await isUnchanged(walker, state), true);
+      fs.writeFileSync(join(root, "marked/below/b"), "changed");
+      assert.equal(await isUnchanged(walker, state), true);
+      fs.writeFileSync(join(root, "deep/marked/also/a"), "changed");
+      assert.equal(await isUnchanged(walker, state), false);
+      const other = new Walker(root, { ...rules, paths: ["kept"] });
+      assert.equal(await isUnchanged(other, stateOf(root, rules)), false);
+    });
+  });
+  await withTemp((root) => {
+    assert.throws(() => new Walker(root, { paths: ["../a"] }), {
+      code: "unsafe",
+    });
+  });
+});
+
+test(
+  "a name that cannot be stored is named only if it is listed",
+  needs("touch"),
+  async () => {
+    await byEachAccess(async () => {
+      await withTemp((root) => {
+        fs.writeFileSync(join(root, "kept"), "");
+        fs.writeFileSync(join(root, ".deltar-stage-mine"), "");
+        const skipped: Skipped[] = [];
+        const onSkip = (skip: Skipped) => skipped.push(skip);
+        const walker = new Walker(root, { paths: ["kept"] });
+        assert.equal([...walker.entries({ onSkip })].length, 1);
+        assert.deepEqual(skipped, []);
+        assert.equal([...new Walker(root).entries({ onSkip })].length, 1);
+        assert.equal(skipped[0].reason, "name");
+      });
+    });
+  },
+);
+
+test("restore() with `delete` keeps what a snapshot of listed paths did not look at", async () => {
+  await withTemp(async (root) => {
+    write(root);
+    const repository = await Repository.create(new MemoryStorage());
+    const rules = { excludes: [], paths: ["deep", "marked/a"] };
+    const { record } = await repository.snapshot(new Dir(root, rules));
+    fs.writeFileSync(join(root, "new"), "");
+    fs.writeFileSync(join(root, "deep/new"), "");
+    fs.writeFileSync(join(root, "marked/new"), "");
+    fs.rmSync(join(root, "marked/a"));
+    await repository.restore(record, root, { delete: true });
+    for (const path of ["new", "kept", "marked/new", "marked/a"]) {
+      assert.ok(fs.existsSync(join(root, path)), path);
+    }
+    assert.ok(!fs.existsSync(join(root, "deep/new")));
+    // A long list is not recorded, so nothing may be deleted.
+    const paths = [..."x".repeat(2000)].map((x, at) => x.repeat(40) + at);
+    const long = await repository.snapshot(new Dir(root, { paths }));
+    assert.equal(long.record.rules, undefined);
+    assert.equal(long.skipped.length, 2000);
+    await assert.rejects(
+      repository.restore(long.record, root, { delete: true }),
+      { code: "unsupported" },
+    );
+  });
+});

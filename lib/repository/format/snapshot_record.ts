@@ -15,7 +15,7 @@ import {
   MAX_OWNERS,
   type OwnerNames,
 } from "../../tree/owner_names.ts";
-import { isName } from "../../tree/path.ts";
+import { isName, isSafePath } from "../../tree/path.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   checkPart,
@@ -218,6 +218,7 @@ const LATER_RULES = [
   "excludeCaches",
   "excludeIfPresent",
   "oneFileSystem",
+  "paths",
 ] as const;
 
 function hasLaterRules(rules: IgnoreOptions): boolean {
@@ -480,10 +481,11 @@ function decodeRules(
     Array.isArray(value) && value.every((one) => typeof one === "string");
   const isSwitch = (value: unknown) => value === undefined || value === true;
   const { iexcludes, excludeLargerThan, excludeIfPresent } = rules ?? {};
-  const { excludeCaches, oneFileSystem } = rules ?? {};
+  const { excludeCaches, oneFileSystem, paths } = rules ?? {};
   if (
     !isList(iexcludes) || !isList(excludeIfPresent) ||
     !((excludeIfPresent ?? []) as unknown[]).every(isName) ||
+    !isList(paths) || !((paths ?? []) as string[]).every(isSafePath) ||
     excludeLargerThan !== undefined && !isCount(excludeLargerThan) ||
     !isSwitch(excludeCaches) || !isSwitch(oneFileSystem)
   ) throw fail("invalid `selection`");

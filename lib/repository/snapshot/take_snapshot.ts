@@ -321,7 +321,7 @@ async function takeOnce(
         writer.stored,
         last !== undefined && !isSameRoot(root, last.record.root),
       ),
-      rules: dir.rules,
+      ...rulesIn(dir),
     };
     await writer.commit(record);
     await clear(writer.storage, [...left.names, ...checkpoints.names]);
@@ -339,6 +339,22 @@ async function takeOnce(
     if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
     throw error;
   }
+}
+
+/**
+ * The maximum length, in characters, of the list of paths to which a snapshot
+ * was limited, so that the record contains it. Many operations read the records
+ * of all snapshots.
+ */
+const MAX_RECORDED_PATHS = 1 << 16;
+
+/**
+ * Returns the rules for the record. If they have a long list of paths, the
+ * record has no rules, and a restore cannot delete.
+ */
+function rulesIn({ rules }: Walker): Pick<SnapshotRecord, "rules"> {
+  const length = rules.paths?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+  return length > MAX_RECORDED_PATHS ? {} : { rules };
 }
 
 /**

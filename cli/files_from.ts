@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import process from "node:process";
+import { text } from "node:stream/consumers";
+import type { Command } from "commander";
+import { DeltarError } from "../mod.ts";
+import { pathUnder } from "./path_under.ts";
+
+/** The options that limit a snapshot to lists of paths. */
+export interface FilesFromOptions {
+  filesFrom?: string[];
+  filesFrom0?: string[];
+}
+
+/** Adds the options that limit a snapshot to lists of paths. */
+export function addFilesFromOptions(command: Command): Command {
+  const add = (file: string, all: string[] = []) => [...all, file];
+  return command
+    .option(
+      "--files-from <file>",
+      "Include only the paths in this file, one on each line, or in standard " +
+        "input (-); may be repeated",
+      add,
+    )
+    .option(
+      "--files-from0 <file>",
+      "Like --files-from, with a NUL after each path",
+      add,
+    );
+}
+
+/**
+ * Reads the lists of paths to which options limit a snapshot.
+ *
+ * @returns The paths as listed; `undefined` if no option limits the snapshot.
+ * @throws {DeltarError} `not-found` if the lists have no path, or `io` if one
+ * cannot be read.
+ */
+export async function readPathLists(
+  { filesFrom, filesFrom0 }: FilesFromOptions,
+): Promise<string[] | undefined> {
+  if (filesFrom === undefined && filesFrom0 === undefined) return undefined;
+  const paths: string[] = [];
+  const lists: [string[] | undefined, RegExp][] = [
+    [filesFrom, /\r?\n/],
+    [filesFrom0, /\0/],
+  ];
+  for (const [files = [], end] of lists) {
+    for (const file of files) {
+      for (const path of (await readList(file)).split(end)) {
+        if (path !== "") paths.push(path);
+      }
+    }
+  }
+  if (paths.length > 0) return paths;
+  throw new DeltarError(
+    "not-found",
+    "the list of paths is empty, so no snapshot was made",
+    { object: [...filesFrom ?? [], ...filesFrom0 ?? []].join(", ") },
+  );
+}
+
+async function readList(file: string): Promise<string> {
+  try {
+    return file === "-"
+      ? await text(process.stdin)
+      : readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new DeltarError(
+      "io",
+      "cannot read the list of paths: " +
+        (cause instanceof Error ? cause.message : String(cause)),
+      { object: file, cause },
+    );
+  }
+}
+
+/**
+ * Returns listed paths as paths below a directory.
+ *
+ * @param listed The paths as listed.
+ * @param base The folder that relative paths are relative to.
+ * @param directory The directory of the snapshot.
+ * @returns The paths, or `undefined` if the directory itself is listed.
+ * @throws {DeltarError} `unsafe` if a path is not below the directory.
+ */
+export function pickPaths(
+  listed: readonly string[],
+  base: string,
+  directory: string,
+): string[] | undefined {
+  const paths = listed.map((path) => {
+    const found = pathUnder(directory, resolve(base, path));
+    if (found !== undefined) return found;
+    throw new DeltarError(
+      "unsafe",
+      `a path in the list is not in ${directory}; list only paths in the ` +
+        "directory of the snapshot",
+      { object: path },
+    );
+  });
+  return paths.includes("") ? undefined : [...new Set(paths)];
+}

@@ -1,0 +1,22 @@
+import { basename, dirname, isAbsolute, relative, sep } from "node:path";
+import { pathBelow, truePlace } from "../lib/tree/mod.ts";
+
+/**
+ * Returns the path of a file or folder below the root, or `undefined` if it is
+ * not below the root. A symlink at the end of the path is not followed.
+ */
+export function pathUnder(root: string, place: string): string | undefined {
+  // The path is compared as typed first, because a symlink in it is to be
+  // reported and not followed.
+  for (const base of [() => root, () => truePlace(root)]) {
+    const way = relative(base(), place);
+    if (way === "") return "";
+    if (!/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way)) {
+      return way.split(sep).join("/");
+    }
+  }
+  const parent = pathBelow(root, dirname(place));
+  if (truePlace(place) === truePlace(root)) return "";
+  if (parent === undefined) return undefined;
+  return parent === "" ? basename(place) : `${parent}/${basename(place)}`;
+}

@@ -1,0 +1,60 @@
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+
+/**
+ * The names in a folder to which a walk is limited. `"all"` is a name that was
+ * picked with everything below it. The others are folders that contain picked
+ * paths.
+ */
+export type PickedNames = Map<string, PickedNames | "all">;
+
+/**
+ * Returns the names in the root of a directory to which a list of paths limits a
+ * walk.
+ *
+ * @param paths The paths below the root, in any order.
+ */
+export function pickedNames(paths: Iterable<string>): PickedNames {
+  const root: PickedNames = new Map();
+  for (const path of paths) {
+    let folder = root;
+    const names = path.split("/");
+    const last = names.length - 1;
+    for (let depth = 0; depth <= last; depth++) {
+      const name = names[depth];
+      const found = folder.get(name);
+      if (found === "all") break;
+      if (depth === last) folder.set(name, "all");
+      else if (found !== undefined) folder = found;
+      else {
+        const below: PickedNames = new Map();
+        folder.set(name, below);
+        folder = below;
+      }
+    }
+  }
+  return root;
+}
+
+/**
+ * Yields the picked paths that are or are below a picked name.
+ *
+ * @param path The path of the name below the root.
+ * @param picked The picked names below it, or `"all"`.
+ */
+export function* pathsBelow(
+  path: string,
+  picked: PickedNames | "all",
+): Generator<string> {
+  if (picked === "all") yield path;
+  else {
+    for (const [name, below] of picked) {
+      yield* pathsBelow(`${path}/${name}`, below);
+    }
+  }
+}
+
+/** Returns the SHA-256 of a list of paths, in hexadecimal. */
+export function sumOfPaths(paths: readonly string[]): string {
+  return toHex(sha256(new TextEncoder().encode(JSON.stringify(paths))));
+}
