@@ -13,7 +13,13 @@
 export type { SignalOptions } from "./lib/bytes/abort.ts";
 export { DeltarError, type ErrorCode } from "./lib/bytes/errors.ts";
 export type { ByteSource } from "./lib/bytes/source.ts";
-export { applyDiff, DiffData, Dir, TarVolume } from "./lib/archive/mod.ts";
+export {
+  applyDiff,
+  DiffData,
+  Dir,
+  DirSet,
+  TarVolume,
+} from "./lib/archive/mod.ts";
 export {
   bytesAccess,
   compose,

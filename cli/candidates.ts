@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Repository, type SnapshotRecord } from "../mod.ts";
-import { pathBelow } from "../lib/tree/mod.ts";
+import { belowOf } from "../lib/repository/mod.ts";
 import { nearbyStorage } from "./read_only.ts";
 import { formatDate, treePath } from "./text.ts";
 
@@ -137,7 +137,7 @@ export async function pathsIn(
   const { record, folder } = await repository
     .findFolder(snapshot, { directory: where.place });
   const isRoot = snapshot.endsWith(":");
-  const below = isRoot ? "" : pathBelow(record.directory, where.place) ?? "";
+  const below = isRoot ? "" : belowOf(record, where.place) ?? "";
   // Commands look below the current directory first, then below the root.
   for (const base of new Set([folder || below, folder])) {
     const found = await entriesOf(repository, record, base, typed);

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { DeltarError } from "../mod.ts";
+import { directorySet, nameOfSet } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import type { MakeProgram } from "./context.ts";
 import { locate, userFolder } from "./location.ts";
@@ -101,8 +102,15 @@ export async function readConfig(
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
     if (unknown) at(`unknown key ${unknown}; the keys are ${KEYS.join(", ")}`);
     const { directory, repo } = entry;
-    if (typeof directory !== "string" || directory === "") {
-      return at('"directory" must be a string that is not empty');
+    const directories = [directory].flat();
+    if (
+      directories.length === 0 ||
+      !directories.every((one) => typeof one === "string" && one !== "")
+    ) {
+      return at(
+        '"directory" must be a string that is not empty, or a list of such ' +
+          "strings",
+      );
     }
     if (repo !== undefined && (typeof repo !== "string" || repo === "")) {
       return at(
@@ -111,9 +119,10 @@ export async function readConfig(
     }
     const options = (command: string) =>
       optionWords(commands, command, entry[command], file, at);
-    const root = expand(directory, file);
-    const place = `--repo=${locate(repo && expand(repo, file), root)}`;
-    const lines = [["snapshot", root, place, ...options("snapshot")]];
+    const roots = directories.map((one) => expand(String(one), file));
+    const home = roots.length > 1 ? nameOfSet(directorySet(roots)) : roots[0];
+    const place = `--repo=${locate(repo && expand(repo, file), home)}`;
+    const lines = [["snapshot", ...roots, place, ...options("snapshot")]];
     if (entry.prune !== undefined) {
       lines.push(["prune", place, ...options("prune")]);
     }

@@ -15,6 +15,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "deltar snapshot --exclude '*.iso' --gitignore",
       "Exclude disk images and the files that git ignores",
     ],
+    [
+      "deltar snapshot ~/notes ~/photos --exclude-caches",
+      "Snapshot several directories together, without caches",
+    ],
   ],
   init: [
     ["deltar init", "Create the repository of the current directory"],

@@ -58,7 +58,7 @@ export function hookCommand(context: Context): Command {
         const event = readEvent(await text(process.stdin));
         title = `agent: ${event.title}`;
         const source = directory === undefined
-          ? { ...sourceOf(event.directory), isNamed: false }
+          ? { ...sourceOf(event.directory ?? "."), isNamed: false }
           : sourceOf(directory);
         directory = source.place;
         const { signal } = context;

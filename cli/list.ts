@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import type { SnapshotRecord } from "../mod.ts";
-import type { Proof } from "../lib/repository/mod.ts";
-import { pathBelow } from "../lib/tree/mod.ts";
+import { belowOf, type Proof } from "../lib/repository/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";
@@ -36,7 +35,7 @@ async function run(context: Context, options: Options): Promise<number> {
   });
   const records = options.dir === undefined
     ? all
-    : all.filter(({ directory }) => pathBelow(directory, place) !== undefined);
+    : all.filter((record) => belowOf(record, place) !== undefined);
   const proofs = await repository.proofs();
   if (out.json) {
     out.object("list", {

@@ -5,12 +5,13 @@ import { formatDate } from "./text.ts";
 /** Returns the fields of a snapshot for the JSON of commands. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
   const { id, time, duration, directory, machine, signer, label } = record;
-  const { parent, counts, safety } = record;
+  const { parent, counts, safety, common } = record;
   return {
     id,
     time: new Date(time).toISOString(),
     duration,
     directory,
+    ...common !== undefined && { common },
     ...machine !== undefined && { machine },
     ...signer !== undefined && { signer },
     ...label !== undefined && { label },

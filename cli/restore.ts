@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { Repository } from "../mod.ts";
+import { placeOf } from "../lib/repository/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -121,7 +122,7 @@ async function run(
   const named = await findFolder(begun, snapshot, { asMade: true });
   const { record, folder } = named;
   const target = options.to === undefined
-    ? join(record.directory, folder)
+    ? join(placeOf(record), folder)
     : absolute(options.to);
   const started = performance.now();
   const chosen = await choose(repository, named, paths, options);

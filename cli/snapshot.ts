@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
-import type { SnapshotResult } from "../mod.ts";
-import type { FitResult } from "../lib/repository/mod.ts";
+import type { SnapshotRecord, SnapshotResult } from "../mod.ts";
+import { type FitResult, placeOf } from "../lib/repository/mod.ts";
 import { isFault } from "../lib/tree/mod.ts";
 import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
@@ -38,9 +38,10 @@ export function snapshotCommand(context: Context): Command {
   const command = addFilesFromOptions(addTakeOptions(new Command("snapshot")));
   return addCreateOptions(command)
     .argument(
-      "[dir]",
+      "[dir...]",
       "The directory (default: the directory with snapshots that contains the " +
-        "current directory, or else the current directory)",
+        "current directory, or else the current directory), or several for " +
+        "one snapshot",
     )
     .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)
@@ -54,27 +55,27 @@ export function snapshotCommand(context: Context): Command {
       "Apply --max-size even if a directory has unusually many new snapshots " +
         "or was emptied",
     )
-    .action(async (dir: string | undefined, options: Options) => {
-      context.code = await run(context, dir, options);
+    .action(async (dirs: string[], options: Options) => {
+      context.code = await run(context, dirs, options);
     });
 }
 
 async function run(
   context: Context,
-  directory: string | undefined,
+  directories: string[],
   options: Options,
 ): Promise<number> {
   const { signal } = context;
   const out = new Console(context, options.json ?? false);
   const started = performance.now();
-  const source = sourceOf(directory);
+  const source = sourceOf(...directories);
   const taken = await takeSnapshot(context, out, source, options);
   const elapsed = performance.now() - started;
   const { repository, location, result } = taken;
   const typed = new Map(
     options.exclude?.map((
       text,
-    ) => [toPattern(text, result.record.directory), text]),
+    ) => [toPattern(text, placeOf(result.record)), text]),
   );
   const idle = unmatched([...typed.keys()], result.skipped)
     .map((pattern) => typed.get(pattern) ?? pattern);
@@ -92,7 +93,7 @@ async function run(
     result.record.id,
     ...named ? ["--repo", shellWord(location)] : [],
     "--to",
-    shellWord(targetBeside(result.record.directory, here)),
+    shellWord(targetBeside(firstOf(result.record), here)),
   ].join(" ");
   context.interrupted =
     "the snapshot is complete, but the size limit may not have been applied";
@@ -122,6 +123,13 @@ function targetBeside(directory: string, here: string | undefined): string {
       ? way
       : place;
   }
+}
+
+/** Returns the directory of a snapshot, or the first of several. */
+function firstOf({ directory, common, rules }: SnapshotRecord): string {
+  return common === undefined
+    ? directory
+    : join(common, rules?.paths?.[0] ?? "");
 }
 
 /** The maximum length of the directory's name in the target, in characters. */

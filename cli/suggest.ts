@@ -6,7 +6,7 @@ import {
   type Repository,
   type SnapshotRecord,
 } from "../mod.ts";
-import { pathBelow } from "../lib/tree/mod.ts";
+import { belowOf } from "../lib/repository/mod.ts";
 import type { Begun } from "./begin.ts";
 import { showPath, treePath } from "./text.ts";
 
@@ -66,7 +66,7 @@ export async function findFolder(
   );
   const path = treePath(folder);
   if (path !== "") await checkPath(repository, [record], path);
-  const below = path === "" ? pathBelow(record.directory, place) : "";
+  const below = path === "" ? belowOf(record, place) : "";
   return { record, folder: path, below: below ?? "" };
 }
 

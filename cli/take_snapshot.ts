@@ -1,8 +1,10 @@
 import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import {
   DeltarError,
   Dir,
+  DirSet,
   type Repository,
   type Skipped,
   type SnapshotRecord,
@@ -10,7 +12,14 @@ import {
   Walker,
 } from "../mod.ts";
 import type { FoundPlace, SnapshotChanges } from "../lib/repository/mod.ts";
-import { type IndexProgress, isFault, truePlace } from "../lib/tree/mod.ts";
+import {
+  type DirectorySet,
+  directorySet,
+  type IndexProgress,
+  isFault,
+  nameOfSet,
+  truePlace,
+} from "../lib/tree/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { ask, canAsk } from "./ask.ts";
@@ -81,8 +90,10 @@ export interface Taken {
 
 /** The directory that the user or the agent names, or the current one. */
 export interface Source {
-  /** The absolute path. */
+  /** The absolute path. Of several directories, that of the first one. */
   place: string;
+  /** The absolute paths of several directories that the user names. */
+  places?: string[];
   /**
    * Whether the user named the directory. If not, the snapshot is of the
    * innermost directory that has snapshots and is or contains `place`, or else
@@ -92,10 +103,12 @@ export interface Source {
   isNamed: boolean;
 }
 
-/** Returns the source that a command's argument names, or the default one. */
-export function sourceOf(directory: string | undefined): Source {
+/** Returns the source that a command's arguments name, or the default one. */
+export function sourceOf(...directories: string[]): Source {
+  const [directory] = directories;
   return {
     place: absolute(directory ?? "."),
+    ...directories.length > 1 && { places: directories.map(absolute) },
     isNamed: directory !== undefined,
   };
 }
@@ -107,28 +120,35 @@ export function sourceOf(directory: string | undefined): Source {
 export async function takeSnapshot(
   context: Context,
   out: Console,
-  { place, isNamed }: Source,
+  source: Source,
   options: TakeOptions,
 ): Promise<Taken> {
   const { signal } = context;
+  const { place, isNamed } = source;
+  const set = setOf(source, options);
   const { location, project } = isNamed
-    ? { location: locate(options.repo, place), project: undefined }
+    ? { location: locate(options.repo, set?.name ?? place), project: undefined }
     : locateFrom(options.repo, place);
   const start = project ?? place;
-  // Throws if there is no such directory, before a repository is created.
-  new Walker(start);
   const patterns = patternsOf(options);
   const listed = await readPathLists(options);
-  if (isFolder(location) && truePlace(location) === truePlace(start)) {
-    throw new DeltarError(
-      "exists",
-      "the directory to back up cannot be the repository; choose another " +
-        "repository with `--repo`",
-      { object: location },
-    );
+  for (const one of set === undefined ? [start] : directoriesOf(set)) {
+    // Throws if there is no such directory, before a repository is created.
+    new Walker(one);
+    if (isFolder(location) && truePlace(location) === truePlace(one)) {
+      throw new DeltarError(
+        "exists",
+        "the directory to back up cannot be the repository; choose another " +
+          "repository with `--repo`",
+        { object: location },
+      );
+    }
+    if (!options.force) refuseTooMuch(one);
   }
-  if (!options.force) refuseTooMuch(start);
-  if (isDefaultRepository(location) && !holdsRepository(location)) {
+  if (
+    set === undefined && isDefaultRepository(location) &&
+    !holdsRepository(location)
+  ) {
     await bringRepository(out, start, location, options, signal);
   }
   const repository = await openOrCreate(context, location, {
@@ -136,23 +156,25 @@ export async function takeSnapshot(
     encrypt: options.encrypt,
     shared: sharingOf(options),
   });
-  const { directory, isNew, last } = await directoryIn(
-    repository,
-    start,
-    isNamed,
-  );
+  const { directory, isNew, last, several = set } = set === undefined
+    ? await directoryIn(repository, start, isNamed)
+    : { directory: set.name, isNew: false };
   const continues = isNew
     ? await continuedBy(out, repository, directory, options, signal)
     : refuseToContinue(directory, options);
-  const dir = new Dir(directory, {
-    ...rulesOf(directory, options, patterns),
-    ...listed && { paths: pickPaths(listed, place, directory) },
+  const root = several?.common ?? directory;
+  const rules = {
+    ...rulesOf(root, options, patterns),
     neverTouch: [
       ...isFolder(location) ? [location] : [],
       cacheFolder(),
       userFolder("state"),
     ],
-  });
+  };
+  const paths = listed && pickPaths(listed, place, root);
+  const dir = several === undefined
+    ? new Dir(directory, { ...rules, paths })
+    : new DirSet(directoriesOf(several), rules);
   const result = await repository.snapshot(dir, {
     label: options.label,
     onlyIfChanged: options.onlyIfChanged,
@@ -186,7 +208,9 @@ export async function takeSnapshot(
     onProgress: (progress) => tell(out, progress),
   });
   if (result.ahead !== undefined) out.warn(describeAhead(result.ahead));
-  rememberDirectory(directory, repository.storage.location);
+  if (several === undefined) {
+    rememberDirectory(directory, repository.storage.location);
+  }
   return { repository, location, result };
 }
 
@@ -212,7 +236,12 @@ async function directoryIn(
   repository: Repository,
   start: string,
   isNamed: boolean,
-): Promise<{ directory: string; isNew: boolean; last?: FoundPlace }> {
+): Promise<{
+  directory: string;
+  isNew: boolean;
+  last?: FoundPlace;
+  several?: DirectorySet;
+}> {
   let isDamaged = false;
   const last = await repository.lastAt(start, {
     onDamage: () => {
@@ -224,7 +253,52 @@ async function directoryIn(
     (last.below === "" || !isNamed && !isTooMuch(directory));
   if (!isKnown) return { directory: spelled(start), isNew: true };
   // If records are damaged, the snapshot reads them again and reports them.
-  return { directory, isNew: false, ...!isDamaged && { last } };
+  const { common, rules } = last.record;
+  return {
+    directory,
+    isNew: false,
+    ...!isDamaged && { last },
+    ...common !== undefined &&
+      { several: { common, paths: [...rules?.paths ?? []] } },
+  };
+}
+
+/**
+ * Returns the directories that the user names, if there are several that are not
+ * in each other.
+ */
+function setOf(
+  { places }: Source,
+  options: TakeOptions,
+): (DirectorySet & { name: string }) | undefined {
+  if (places === undefined) return undefined;
+  for (const place of places) new Walker(place);
+  const set = directorySet(places);
+  if (set.paths.length < 2) {
+    throw new DeltarError(
+      "exists",
+      "one of the directories contains the others; name only this one",
+      { object: set.common },
+    );
+  }
+  const wrong = options.continueFrom !== undefined
+    ? "--continue-from"
+    : options.filesFrom !== undefined
+    ? "--files-from"
+    : options.filesFrom0 !== undefined
+    ? "--files-from0"
+    : undefined;
+  if (wrong === undefined) return { ...set, name: nameOfSet(set) };
+  throw new DeltarError(
+    "unsupported",
+    `\`${wrong}\` cannot be used with several directories; name one directory`,
+    { object: set.common },
+  );
+}
+
+/** Returns the absolute paths of several directories. */
+function directoriesOf({ common, paths }: DirectorySet): string[] {
+  return paths.map((path) => join(common, path));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Repository } from "../mod.ts";
+import { placeOf } from "../lib/repository/mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
@@ -59,7 +60,7 @@ async function targetAt(
   const found = await repository.lastAt(place, { onDamage: () => {} });
   if (found === undefined || found.below === "") return itself;
   if (await repository.isRestoreTarget(truePlace(place))) return itself;
-  return { target: found.record.directory, below: found.below };
+  return { target: placeOf(found.record), below: found.below };
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   type SnapshotRecord,
   Walker,
 } from "../mod.ts";
+import { placeOf } from "../lib/repository/mod.ts";
 import { isWithin } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { begin, type CommonOptions } from "./begin.ts";
@@ -123,7 +124,7 @@ async function next(
   const place = absolute(options.dir ?? ".");
   const { location, project } = locateFrom(options.repo, place);
   const last = await lastOf(context, options, place);
-  const root = last?.directory ?? project ?? place;
+  const root = last === undefined ? project ?? place : placeOf(last);
   const found = pathUnder(root, absolute(word));
   if (found === undefined) {
     throw new DeltarError(
@@ -141,7 +142,10 @@ async function next(
     cacheFolder(),
     userFolder("state"),
   ];
-  const rules = rulesOf(root, options, patternsOf(options));
+  const rules = {
+    ...rulesOf(root, options, patternsOf(options)),
+    ...last?.common !== undefined && { paths: last.rules?.paths },
+  };
   const fate = fateOf(new Walker(root, { ...rules, neverTouch }), path);
   const answer: Answer = {
     path: bare || ".",

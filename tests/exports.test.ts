@@ -10,6 +10,7 @@ test("mod.ts exports these values", () => {
     "DiffIndex",
     "Dir",
     "DirIndex",
+    "DirSet",
     "HttpStorage",
     "LocalStorage",
     "MemoryStorage",

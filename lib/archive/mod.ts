@@ -28,6 +28,7 @@ export {
 export { applyDiff, type ApplyOptions } from "./apply_diff.ts";
 export { DiffData, type DiffDataOptions } from "./diff_data.ts";
 export { Dir, type FilesOptions, type HashBasis } from "./dir.ts";
+export { DirSet } from "./dir_set.ts";
 export type { MemberNames } from "./member_name.ts";
 export {
   type ArchiveFormat,

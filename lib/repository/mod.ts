@@ -136,6 +136,7 @@ export type {
   RestorePlan,
   RestoreStep,
 } from "./restore/plan.ts";
+export { belowOf, placeOf } from "./format/place_of.ts";
 export { isMachineId } from "./format/snapshot_record.ts";
 export type {
   LayerFrame,

@@ -268,10 +268,18 @@ export class IgnoreRules {
       depth: this.#depth + 1,
       above: same ? this : undefined,
       tags,
-      picked: path === "" || this.picked === "all"
-        ? this.picked
-        : this.picked.get(nameOf(path)),
+      picked: this.pickedIn(path),
     });
+  }
+
+  /**
+   * Returns the picked names in this folder, for `""`, or in a folder directly
+   * inside it.
+   */
+  pickedIn(path: string): PickedNames | "all" {
+    return path === "" || this.picked === "all"
+      ? this.picked
+      : this.picked.get(nameOf(path)) ?? "all";
   }
 
   /** Returns the rules of the tags in a folder, by the names of the tags. */

@@ -3,6 +3,7 @@ import { turnIfDue } from "../bytes/turns.ts";
 import { faultOf } from "./file.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import type { OpenFolders } from "./open_folders.ts";
+import type { PickedNames } from "./picked_paths.ts";
 import { isCache, readRuleFile } from "./rule_file.ts";
 import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
 import { deviceIn, sizeIn, STATX } from "./statx.ts";
@@ -15,6 +16,8 @@ interface Folder {
   path: string;
   block: number;
   rules: IgnoreRules;
+  /** The names in the folder to which the walk is limited. */
+  picked: PickedNames | "all";
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -55,7 +58,9 @@ async function isSameTree(
   options: Parameters<typeof isUnchanged>[2] & object,
 ): Promise<boolean> {
   const top = IgnoreRules.forRoot(walker.path, walker.options);
-  const folders: Folder[] = [{ path: "", block: 0, rules: top }];
+  const folders: Folder[] = [
+    { path: "", block: 0, rules: top, picked: top.picked },
+  ];
   const device = walker.options.oneFileSystem
     ? opened.root.stat().device
     : undefined;
@@ -79,7 +84,7 @@ async function isSameTree(
  */
 function isSameFolder(
   opened: OpenFolders,
-  { path, rules: above }: Folder,
+  { path, rules: above, picked }: Folder,
   known: FolderState,
   folders: Folder[],
   device: bigint | undefined,
@@ -99,6 +104,8 @@ function isSameFolder(
       if (!isEqual(rules.digest, known.rules)) return false;
     }
     const isToTheEnd = folder.visit((bytes, start, end, stat) => {
+      const nameOf = () => decoder.decode(bytes.subarray(start, end));
+      if (picked !== "all" && !picked.has(nameOf())) return true;
       const entry = known.find(bytes, start, end);
       if (entry < 0 || stat === undefined) return false;
       const flags = known.entryFlags(entry);
@@ -121,11 +128,12 @@ function isSameFolder(
         if (isMounted) return true;
       }
       const block = known.blockOf(entry);
-      const name = decoder.decode(bytes.subarray(start, end));
+      const name = nameOf();
       below.push({
         path: path === "" ? name : `${path}/${name}`,
         block,
         rules,
+        picked: picked === "all" ? "all" : picked.get(name) ?? "all",
       });
       return block > 0;
     });

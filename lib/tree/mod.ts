@@ -72,6 +72,7 @@ export {
 export { type FileAccess, fileAccess } from "./file_access.ts";
 export type { HashedEntry, HashedFileEntry } from "./entry_line.ts";
 export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
+export { type DirectorySet, directorySet, nameOfSet } from "./directory_set.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";
 export { type KnownPlace, KnownPlaces } from "./known_places.ts";

@@ -190,6 +190,9 @@ export function* walkTree(
           const at = path === "" ? name : `${path}/${name}`;
           if (!names.has(name)) tellMissing(skip, at, below);
         }
+        for (const [name, { path, fault }] of level.unruled ?? []) {
+          if (!picked.has(name)) skip(path, "unreadable", fault);
+        }
       }
       return level;
     };
@@ -216,14 +219,6 @@ export function* walkTree(
       }
       const { name, entry: place, isKnown, old, before } = level.found[at];
       const path = level.folder === "" ? name : `${level.folder}/${name}`;
-      const { picked } = level.rules;
-      // A rule file that is not applied is reported even if it is not picked.
-      if (
-        picked !== "all" && !picked.has(name) && !level.unruled?.has(name)
-      ) {
-        writer.mark(place, ENTRY_FLAG.skipped);
-        continue;
-      }
       const leaveOut = (reason: Skipped["reason"], detail?: string) => {
         writer.mark(place, ENTRY_FLAG.skipped);
         skip(path, reason, detail);
@@ -272,7 +267,9 @@ export function* walkTree(
         ? writer.identity(place)
         : undefined;
       if (rule === NOT_PICKED) {
+        // The path was to be a folder that contains picked paths.
         writer.mark(place, ENTRY_FLAG.skipped);
+        const { picked } = level.rules;
         const below = picked === "all" ? undefined : picked.get(name);
         if (below !== undefined) tellMissing(skip, path, below);
       } else if (rule !== undefined) leaveOut("excluded", rule);
@@ -395,14 +392,17 @@ function enterFolder(
 ): Level {
   const found: Found[] = [];
   const block = writer.begin();
+  const picked = above.pickedIn(path);
   const visit: FolderVisitor = (bytes, start, end, stat) => {
+    const name = decoder.decode(bytes.subarray(start, end));
+    if (picked !== "all" && !picked.has(name)) return true;
     const entry = writer.add(bytes, start, end, stat);
     const old = known?.find(bytes, start, end) ?? -1;
     const isKnown = known !== undefined && old >= 0 && stat !== undefined &&
       known.entryFlags(old) === 0 && known.isSame(old, stat);
     const before = known === undefined || old < 0 ? 0 : known.blockOf(old);
     found.push({
-      name: decoder.decode(bytes.subarray(start, end)),
+      name,
       entry,
       isKnown,
       old,
@@ -413,7 +413,9 @@ function enterFolder(
   folder.visit(visit);
   found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   let unruled: Map<string, Unruled> | undefined;
-  const has = (name: string) => found.some((entry) => entry.name === name);
+  const has = (name: string) =>
+    found.some((entry) => entry.name === name) ||
+    picked !== "all" && folder.statAt(name) !== undefined;
   const rules = above.enter(path, {
     has,
     text: (name) => {
@@ -427,7 +429,9 @@ function enterFolder(
     },
     isCache: () => isCache(folder),
   });
-  if (path === "" || rules.isOwn) {
+  // The rule files and tags of a folder that is picked in part are compared
+  // even if they are not picked.
+  if (path === "" || rules.isOwn || picked !== "all") {
     writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
   }
   return { folder: path, block, rules, found, next: 0, unruled };

@@ -142,6 +142,14 @@ export class Walker {
   }
 
   /**
+   * The name of the directory in snapshots: the path or, for several
+   * directories, their common name.
+   */
+  get name(): string {
+    return this.path;
+  }
+
+  /**
    * Returns whether a folder is always excluded. The folder is identified by
    * device and inode, because its path may have another spelling or go through
    * a mount.

@@ -14,6 +14,7 @@ const names = program.commands.map((command) => command.name())
 
 /** The commands to run before an example. */
 const BEFORE: Record<string, string[]> = {
+  snapshot: ["mkdir ~/notes ~/photos"],
   key: [
     "rm -r ~/.local/share/deltar; deltar init --encrypt",
     "echo correct horse battery staple > ~/passphrase",

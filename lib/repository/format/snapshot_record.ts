@@ -10,6 +10,7 @@ import {
 } from "../../tree/entry_line.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import type { IgnoreOptions } from "../../tree/ignore_rules.ts";
+import { nameOfSet } from "../../tree/directory_set.ts";
 import {
   isOwnerName,
   MAX_OWNERS,
@@ -144,8 +145,17 @@ export interface SnapshotRecord {
   time: number;
   /** The time that taking the snapshot took, in milliseconds. */
   duration: number;
-  /** The path of the directory on the machine that took the snapshot. */
+  /**
+   * The path of the directory on the machine that took the snapshot. For
+   * several directories, the folder that contains them and their paths below it
+   * in braces: `/work/{a,b}`.
+   */
   directory: string;
+  /**
+   * The folder that contains the directories, if the snapshot has several. Their
+   * paths below it are `rules.paths`.
+   */
+  common?: string;
   /** The machine that took the snapshot, if it has an id. */
   machine?: MachineRecord;
   /**
@@ -370,6 +380,7 @@ export function decodeRecord(
     time,
     duration: header.duration,
     directory: text(header.directory, "directory"),
+    ...decodeCommon(header, fail),
     ...decodeMachine(header.machine as Line | undefined, fail),
     ...decodeRepository(header.repository, fail),
     root: decodeMetadata((header.root ?? {}) as Line, object, 0),
@@ -518,6 +529,24 @@ function decodeOwners(
   };
   const { users, groups } = owners ?? {};
   return { owners: { users: table(users), groups: table(groups) } };
+}
+
+/**
+ * Reads the common folder of several directories. A restore in place writes into
+ * it, so it must be the one that the name of the directories shows.
+ */
+function decodeCommon(
+  { common, directory, selection }: Line,
+  fail: Fail,
+): Pick<SnapshotRecord, "common"> {
+  if (common === undefined) return {};
+  const { paths } = (selection ?? {}) as Line;
+  if (
+    typeof common !== "string" || !Array.isArray(paths) ||
+    !paths.every((path) => typeof path === "string") ||
+    nameOfSet({ common, paths }) !== directory
+  ) throw fail("invalid `common`");
+  return { common };
 }
 
 function decodeMachine(

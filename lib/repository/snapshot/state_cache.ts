@@ -90,8 +90,8 @@ export class StateCache {
     now: number,
   ): Promise<StateCache> {
     const sealed = await store.sealedFiles();
-    const key = sealed?.nameFor(walker.path) ??
-      toHex(sha256(new TextEncoder().encode(walker.path)));
+    const key = sealed?.nameFor(walker.name) ??
+      toHex(sha256(new TextEncoder().encode(walker.name)));
     const file = folder && `${folder}/${store.id}-${key.slice(0, 16)}.state`;
     const cache = new StateCache(file, sealed, walker, now);
     if (file === undefined || before === undefined) return cache;

@@ -66,7 +66,8 @@ export interface SnapshotOptions {
   /**
    * The name of the directory in the repository, of at most 4,096 characters.
    * Snapshots with the same name follow each other, whatever the path of the
-   * directory is on this machine. Default: the directory's absolute path.
+   * directory is on this machine. Default: the directory's absolute path, or
+   * the name of a `DirSet`.
    */
   source?: string;
   /**
@@ -195,7 +196,7 @@ async function takeOnce(
   dir: Walker,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
-  const { source: directory = dir.path, signal } = options;
+  const { source: directory = dir.name, signal } = options;
   checkAborted(signal);
   const started = Date.now();
   const { found, others } = await findLast(store, directory, options);
@@ -306,6 +307,8 @@ async function takeOnce(
       // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory,
+      ...directory === dir.name && dir.name !== dir.path &&
+        { common: dir.path },
       ...machineOf(store),
       root,
       ...ownersOf(entries.tally, root),

@@ -15,9 +15,10 @@ import {
   isDamage,
 } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { pathBelow } from "../../tree/place.ts";
+import { isWithin } from "../../tree/path.ts";
 import { withLabels } from "./label.ts";
 import { idOfRecord, isSafety, recordName, timeOfId } from "../format/names.ts";
+import { belowOf } from "../format/place_of.ts";
 import { endOfNamedTime } from "./named_time.ts";
 import {
   isOfMachine,
@@ -191,13 +192,16 @@ export class Finder {
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
+    let least = Infinity;
     for await (const read of this.#newestFirst()) {
-      const below = this.#pathBelow(read.record.directory, place);
+      const below = this.#pathBelow(read.record, place);
       if (below === undefined) continue;
       if (!isOfMachine(read.record, this.#options.machine)) continue;
       if (below === "") return { ...read, below };
-      if (best === undefined || below.length < best.below.length) {
+      const length = lengthBelow(read.record, below);
+      if (length < least) {
         best = { ...read, below };
+        least = length;
       }
     }
     return best;
@@ -319,7 +323,7 @@ export class Finder {
       return (other) =>
         isOfMachine(other, machine) &&
         (other.directory === record.directory ||
-          this.#pathBelow(other.directory, directory) === below);
+          this.#pathBelow(other, directory) === below);
     }
     /** The last snapshot of each directory of each machine. */
     const all = new Map<string, SnapshotRecord>();
@@ -341,12 +345,9 @@ export class Finder {
     );
   }
 
-  #pathBelow(directory: string, place: string): string | undefined {
-    const key = `${directory}\0${place}`;
-    if (!this.#below.has(key)) {
-      const path = directory === place ? "" : pathBelow(directory, place);
-      this.#below.set(key, path);
-    }
+  #pathBelow(record: SnapshotRecord, place: string): string | undefined {
+    const key = `${record.common ?? ""}\0${record.directory}\0${place}`;
+    if (!this.#below.has(key)) this.#below.set(key, belowOf(record, place));
     return this.#below.get(key);
   }
 
@@ -423,6 +424,17 @@ export class Finder {
       object: this.#storage.location,
     });
   }
+}
+
+/**
+ * Returns the length of a path in a snapshot, counted from its directory or, if
+ * it has several, from the one that contains the path.
+ */
+function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
+  const directory = common === undefined
+    ? ""
+    : rules?.paths?.find((path) => isWithin(below, path)) ?? "";
+  return below.length - directory.length;
 }
 
 /** Returns ` on HOST` for a snapshot whose machine is known. */

@@ -1,0 +1,58 @@
+import { isWithin } from "../../tree/path.ts";
+import { pathBelow } from "../../tree/place.ts";
+import type { SnapshotRecord } from "./snapshot_record.ts";
+
+/**
+ * Returns the folder that the paths of a snapshot are relative to: its directory
+ * or, if it has several, the folder that contains them.
+ *
+ * @param record The snapshot.
+ *
+ * @example
+ * ```ts
+ * import { placeOf } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(placeOf({ directory: "/work" }), "/work");
+ * const several = { directory: "/work/{a,b}", common: "/work" };
+ * assert.equal(placeOf(several), "/work");
+ * ```
+ */
+export function placeOf(
+  { directory, common }: Pick<SnapshotRecord, "directory" | "common">,
+): string {
+  return common ?? directory;
+}
+
+/**
+ * Returns the path of a place in a snapshot, or `undefined` if the place is not
+ * in the directory or directories of the snapshot.
+ *
+ * @param record The snapshot.
+ * @param place A path of the operating system.
+ *
+ * @example
+ * ```ts
+ * import { belowOf } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(belowOf({ directory: "/work" }, "/work/a/b"), "a/b");
+ * const several = {
+ *   directory: "/work/{a,b}",
+ *   common: "/work",
+ *   rules: { paths: ["a", "b"] },
+ * };
+ * assert.equal(belowOf(several, "/work/a/b"), "a/b");
+ * assert.equal(belowOf(several, "/work/c"), undefined);
+ * ```
+ */
+export function belowOf(
+  record: Pick<SnapshotRecord, "directory" | "common" | "rules">,
+  place: string,
+): string | undefined {
+  const root = placeOf(record);
+  const below = root === place ? "" : pathBelow(root, place);
+  if (below === undefined || record.common === undefined) return below;
+  const isIn = record.rules?.paths?.some((path) => isWithin(below, path));
+  return isIn ? below : undefined;
+}
