@@ -48,7 +48,7 @@ export function addExcludeOptions(command: Command): Command {
       "Exclude the content of folders with a valid CACHEDIR.TAG",
     )
     .option(
-      "--exclude-if-present <name>",
+      "--exclude-if-present <filename>",
       "Exclude the content of folders that have an entry of this name; may be " +
         "repeated",
       (name: string, all: string[]) => [...all, parseName(name)],

@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { DirSet } from "../../lib/archive/dir_set.ts";
 import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
@@ -333,6 +334,47 @@ test(
           );
         }
       }
+    });
+  },
+);
+
+test(
+  "the first version restores snapshots with later rules, but does not delete by them",
+  options,
+  async () => {
+    const old = await loadOld(FIRST);
+    await withTemp(async (folder) => {
+      const place = join(folder, "repository");
+      const [a, b] = [join(folder, "root/a"), join(folder, "root/b")];
+      for (const directory of [a, b]) {
+        fs.mkdirSync(directory, { recursive: true });
+        fs.writeFileSync(join(directory, "kept"), "kept");
+        fs.writeFileSync(join(directory, "large"), "x".repeat(100));
+      }
+      const repository = await Repository.create(new LocalStorage(place));
+      const rules = { excludes: [], excludeLargerThan: 10 };
+      await repository.snapshot(new Walker(a, rules));
+      await repository.snapshot(new DirSet([a, b], rules));
+      const before = await old.Repository.open(new old.LocalStorage(place));
+      const records = await before.snapshots();
+      assert.equal(records.length, 2);
+      for (const [at, record] of records.entries()) {
+        const target = join(folder, `target-${at}`);
+        await before.restore(record, target);
+        const kept = at === 0 ? "kept" : "b/kept";
+        fs.writeFileSync(join(target, `${kept}-later`), "x".repeat(100));
+        await assert.rejects(
+          before.restore(record, target, { delete: true }),
+          { code: "unsupported" },
+        );
+        assert.equal(fs.readFileSync(join(target, kept), "utf8"), "kept");
+        assert.ok(fs.existsSync(join(target, `${kept}-later`)));
+      }
+      // Its next snapshot of one of the directories follows only this one.
+      const walker = new old.Walker(a, { excludes: [] });
+      const next = await before.snapshot(walker);
+      assert.equal(next.record.parent, records[0].id);
+      await repository.verify();
     });
   },
 );
