@@ -162,6 +162,7 @@ export async function takeSnapshot(
   const continues = isNew
     ? await continuedBy(out, repository, directory, options, signal)
     : refuseToContinue(directory, options);
+  if (several !== undefined) checkForSeveral(several, options);
   const root = several?.common ?? directory;
   const rules = {
     ...rulesOf(root, options, patterns),
@@ -281,18 +282,27 @@ function setOf(
       { object: set.common },
     );
   }
-  const wrong = options.continueFrom !== undefined
+  checkForSeveral(set, options);
+  return { ...set, name: nameOfSet(set) };
+}
+
+/** Refuses options that cannot be used with several directories. */
+function checkForSeveral(
+  { common }: DirectorySet,
+  { continueFrom, filesFrom, filesFrom0 }: TakeOptions,
+): void {
+  const name = continueFrom !== undefined
     ? "--continue-from"
-    : options.filesFrom !== undefined
+    : filesFrom !== undefined
     ? "--files-from"
-    : options.filesFrom0 !== undefined
+    : filesFrom0 !== undefined
     ? "--files-from0"
     : undefined;
-  if (wrong === undefined) return { ...set, name: nameOfSet(set) };
+  if (name === undefined) return;
   throw new DeltarError(
     "unsupported",
-    `\`${wrong}\` cannot be used with several directories; name one directory`,
-    { object: set.common },
+    `\`${name}\` cannot be used with several directories; name one directory`,
+    { object: common },
   );
 }
 

@@ -27,6 +27,12 @@ test("snapshot A B C stores several directories, each under its name", async () 
     const second = place.json(["snapshot", ...REPO], at("b"));
     assert.equal(second.directory, first.directory);
     assert.equal(second.parent, first.id);
+    const listed = place.run(["snapshot", "--files-from", "-", ...REPO], {
+      ...at("b"),
+      input: "f\n",
+    });
+    assert.equal(listed.code, 1);
+    assert.match(listed.err, /`--files-from` cannot be used with several/);
     assert.match(first.restore, / restore \S+ --repo \S+ --to \S*a-restored$/);
     const to = join(place.folder, "target");
     assert.equal(
