@@ -51,7 +51,9 @@ export function withNoteManifests(
     try {
       await storage.put(file, bytes, options);
     } catch (error) {
-      if (codeOf(error) === "exists") await storage.delete(name);
+      if (codeOf(error) === "exists") {
+        await storage.delete(name).catch(() => {});
+      }
       throw error;
     }
     if (options?.ifAbsent) return;
