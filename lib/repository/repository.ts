@@ -790,7 +790,7 @@ export class Repository {
    *
    * When no object needs the older identities any more, they are retired: key
    * files name them only in comments, and `recipients.json` is not encrypted for
-   * them. Objects of runs that are at work or were interrupted are left out, and
+   * them. Key files with a passphrase, except the caller's, stay as they are. Objects of runs that are at work or were interrupted are left out, and
    * so are damaged ones. Then nothing is retired, and a later call does the rest.
    *
    * Snapshots may be taken and read at the same time, but no prune can run. A
@@ -798,9 +798,8 @@ export class Repository {
    * that opened the repository before the rotation have to open it again.
    *
    * @param options The callbacks and the signal.
-   * @throws {DeltarError} `unsupported` if the repository is not encrypted, or if
-   *   a key file cannot be encrypted again (see `RepositoryKeys.rotate`); `key` if
-   *   the key is write-only or older than the last rotation; `exists` if a prune
+   * @throws {DeltarError} `unsupported` if the repository is not encrypted; `key`
+   *   if the key is write-only or older than the last rotation; `exists` if a prune
    *   or another rekey is running; `conflict` if another process changes the keys,
    *   took over, or a rotation was interrupted; `aborted` if `onPlan` returned
    *   false or the signal fired; the error of the storage.

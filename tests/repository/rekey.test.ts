@@ -586,6 +586,33 @@ test("rekey() leaves damaged objects and those of running work as they are", asy
   });
 });
 
+test("a passphrase key of somebody else goes on after a rekey", async () => {
+  const storage = await makeKeys();
+  const stale = await open(storage, other);
+  await keysOf(await open(storage)).rotate();
+  const passphrase = "correct horse";
+  await keysOf(await open(storage)).add({ name: "paper", to: { passphrase } });
+  const before = await open(storage, other);
+  assert.equal((await (await open(storage)).rekey()).retired, 1);
+  const paper = await Repository.open(storage, { keys: [{ passphrase }] });
+  assert.deepEqual((await paper.verify()).damage, []);
+  assert.equal((await paper.planRekey()).objects, 0);
+  assert.equal((await paper.rekey()).retired, 0);
+  // One that was opened before the rekey, and the key file with the passphrase,
+  // do not bring the retired identity back.
+  await keysOf(before).add({
+    name: "new",
+    to: await recipientOf(await newIdentity()),
+  });
+  await keysOf(before).remove("new");
+  await assert.rejects(keysOf(stale).rotate(), { code: "corrupt" });
+  await keysOf(before).remove("paper");
+  await keysOf(before).rotate();
+  const old = keysOf(await open(storage)).identities().slice(2);
+  assert.equal(old.length, 1);
+  await assert.rejects(openSheet(storage, old), { code: "key" });
+});
+
 test("rekey() refuses what is not encrypted, write-only or outdated", async () => {
   const plain = await Repository.create(new MemoryStorage());
   await assert.rejects(plain.rekey(), { code: "unsupported" });

@@ -201,7 +201,6 @@ class Rekey {
     if (onPlan !== undefined && !await onPlan(await this.#planOf(old))) {
       throw new DeltarError("aborted", "interrupted");
     }
-    await this.#keys.checkRetirable();
     await using lease = await Lease.take(
       this.#keys.decrypted(),
       newId(Date.now(), Math.random()),

@@ -439,7 +439,8 @@ export class RepositoryKeys {
   async rotate(): Promise<void> {
     const admin = this.#needAdmin();
     await this.#change(admin, { kind: "rotate" }, async () => {
-      const targets = await this.#targets();
+      const { targets, unknown } = await this.#targets();
+      if (unknown.length > 0) throw unknownError(unknown, this.#storage);
       const { id, recipient, identities, retired } = this.#file;
       const [newest] = identities;
       // An interrupted rotation left an identity that is not in use.
@@ -520,34 +521,22 @@ export class RepositoryKeys {
   }
 
   /**
-   * Checks that `retire` can store all key files again, before long work.
-   *
-   * @throws {DeltarError} As for `rotate`.
-   */
-  async checkRetirable(): Promise<void> {
-    if (!await this.#needsRetiring()) return;
-    const admin = this.#needAdmin();
-    await this.#change(admin, { kind: "rekey" }, async () => {
-      await this.#targets();
-    });
-  }
-
-  /**
    * Retires the older identities: they stay in the key files only as comments,
-   * and `recipients.json` is no longer encrypted for them. Does nothing if they
-   * are retired already.
+   * and `recipients.json` is no longer encrypted for them. Key files whose
+   * passphrases or recipients are not known stay as they are. Does nothing if the
+   * older identities are retired already.
    *
    * @param work Called first, while no other process changes the keys. Returns
    *   whether no object needs the older identities.
    * @returns The number of identities that were retired.
-   * @throws {DeltarError} As for `rotate`.
+   * @throws {DeltarError} As for `rotate`, except `unsupported`.
    */
   async retire(work: () => Promise<boolean>): Promise<number> {
     const admin = this.#needAdmin();
     let count = 0;
     await this.#change(admin, { kind: "rekey" }, async () => {
       if (!await work() || !await this.#needsRetiring()) return;
-      const targets = await this.#targets();
+      const { targets } = await this.#targets();
       const { id, recipient, identities: [newest, ...older], retired } =
         this.#file;
       const file = {
@@ -573,7 +562,7 @@ export class RepositoryKeys {
       this.decrypted(),
       this.adminPublicKey,
     );
-    return this.#file.identities.length > 1 || recipients.length > 1;
+    return recipients.length > 1;
   }
 
   async #putRecipients(
@@ -656,24 +645,22 @@ export class RepositoryKeys {
     const view = this.decrypted();
     await new KeyChanges(view, admin).run(change, async (leaving) => {
       const known = await recipientsOf(this.identities());
-      const knownRetired = await recipientsOf(this.#file.retired);
       const stored = await readRecipients(view, admin.publicKey);
-      if (
-        stored.recipients.every((recipient) => known.includes(recipient)) &&
-        stored.retired.every((recipient) => knownRetired.includes(recipient))
-      ) return await work(leaving);
-      // The caller would write key files without the newest identity, or with
-      // an identity that was retired.
+      const all = [...stored.recipients, ...stored.retired];
+      if (all.every((recipient) => known.includes(recipient))) {
+        this.#file = await withRetired(this.#file, stored.retired);
+        return await work(leaving);
+      }
+      // The caller would write key files without the newest identity.
       throw outdatedError(this.#storage);
     });
   }
 
   /**
-   * Returns for whom each key file is encrypted.
-   *
-   * @throws {DeltarError} `unsupported` if that is not known of a key file.
+   * Returns for whom each key file is encrypted, and the names of the keys of
+   * which that is not known.
    */
-  async #targets(): Promise<Target[]> {
+  async #targets(): Promise<{ targets: Target[]; unknown: string[] }> {
     const holders = await this.#holders();
     const targets: Target[] = [];
     const unknown: string[] = [];
@@ -684,14 +671,7 @@ export class RepositoryKeys {
       if (to === undefined) unknown.push(name);
       else targets.push({ name, kind, to, isOwn });
     }
-    if (unknown.length === 0) return targets;
-    throw new DeltarError(
-      "unsupported",
-      "these keys cannot be encrypted again, because their passphrases or " +
-        `recipients are not known: ${unknown.join(", ")}. Remove them first, ` +
-        "and add them again afterwards",
-      { object: this.#storage.location },
-    );
+    return { targets, unknown };
   }
 
   /** Returns for whom the key file of the caller is, if that can be known. */
@@ -749,6 +729,38 @@ async function keyFile(
   return typeof to === "object" && "passphrase" in to
     ? [await encryptWith(bytes, to.passphrase)]
     : encrypt(bytes, [to]);
+}
+
+/**
+ * Returns a key file in which identities are retired that another process has
+ * retired, or that the file has in use because it could not be stored again.
+ */
+async function withRetired(
+  file: KeyFile,
+  recipients: readonly string[],
+): Promise<KeyFile> {
+  const all = [...file.identities, ...file.retired];
+  const identities: string[] = [];
+  const retired: string[] = [];
+  for (const identity of all) {
+    const isRetired = file.retired.includes(identity) ||
+      recipients.includes(await recipientOf(identity));
+    (isRetired ? retired : identities).push(identity);
+  }
+  return { ...file, identities, retired };
+}
+
+function unknownError(
+  unknown: readonly string[],
+  { location }: Storage,
+): DeltarError {
+  return new DeltarError(
+    "unsupported",
+    "these keys cannot be encrypted again, because their passphrases or " +
+      `recipients are not known: ${unknown.join(", ")}. Remove them first, ` +
+      "and add them again afterwards",
+    { object: location },
+  );
 }
 
 function outdatedError({ location }: Storage): DeltarError {
