@@ -269,6 +269,8 @@ async function create(
       hasKeys = true;
       continue;
     }
+    // A creation that was interrupted leaves these, too.
+    if (name.startsWith("manifests/keys/")) continue;
     const created = await open(context, storage);
     if (created !== undefined) return created;
     throw new DeltarError(

@@ -166,9 +166,11 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     assert.ok(next.err.includes(`your key, ${file}, opens`), next.err);
     assert.ok(next.err.includes(`--repo ${shellWord(repo)}`), next.err);
     assert.equal(fs.readFileSync(file, "utf8"), text);
-    // Only a key is left of an interrupted creation.
+    // Only a key and its manifest are left of an interrupted creation.
     fs.rmSync(join(repo, "deltar.json"));
-    fs.rmSync(join(repo, "holders"), { recursive: true });
+    for (const folder of ["holders", "manifests/holders"]) {
+      fs.rmSync(join(repo, folder), { recursive: true });
+    }
     const cut = place.run(["init", "--encrypt", "--repo", repo]);
     assert.equal(cut.code, 1);
     assert.match(cut.err, /interrupted\. If no .*, delete keys\/ and run/);
