@@ -90,6 +90,7 @@ function deltarWay(directory: string): Way {
     repository: store,
     cache: join(folder, "cache"),
     excludes: [".git"],
+    excludeCaches: false,
     gitignore: true,
     encrypt: false,
   };
