@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { collect } from "../../lib/bytes/source.ts";
@@ -89,7 +90,8 @@ test("verifySealed() names each object that was changed, cut, swapped or lost", 
           : found;
       };
       const isManifest = name.startsWith("manifests/");
-      const step = isManifest || name === "deltar.json"
+      const isClear = isManifest || name === "deltar.json";
+      const step = isClear && process.env.SLOW
         ? 29
         : Math.ceil(bytes.length / 5);
       for (let byte = at % step; byte < bytes.length; byte += step) {
