@@ -66,13 +66,26 @@ function edit(root: string): void {
   }
 }
 
+/** Copies a live tree, again from the start if a file vanishes meanwhile. */
+function copyLive(source: string, target: string): void {
+  for (let attempt = 1;; attempt++) {
+    try {
+      runText("cp", ["-a", source, target]);
+      return;
+    } catch (error) {
+      if (attempt === 5) throw error;
+      fs.rmSync(target, { recursive: true, force: true });
+    }
+  }
+}
+
 /** Snapshots a copy of a tree, edits it, snapshots it again, restores both. */
 async function roundTrip(source: string): Promise<void> {
   await withTemp(async (folder) => {
     const root = join(folder, "tree");
     // Copied twice: a live source may change while this runs.
     const untouched = join(folder, "untouched");
-    runText("cp", ["-a", source, root]);
+    copyLive(source, root);
     runText("cp", ["-a", "--reflink=auto", root, untouched]);
     const storage = new LocalStorage(join(folder, "repository"));
     const repository = await Repository.create(storage);
