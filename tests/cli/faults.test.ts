@@ -13,7 +13,7 @@ test("wrong usage exits with 2 and says what is right", async () => {
       [[], /Usage: deltar/],
       [["snapshto"], /Did you mean snapshot\?/],
       [["snapshot", "--lable", "x"], /Did you mean --label\?/],
-      [["snapshot", "a", "b"], /too many arguments/],
+      [["prune", "a", "b"], /too many arguments/],
       [["snapshot", "--exclude"], /argument missing/],
       [["diff", "latest"], /missing required argument 'b'/],
       [["restore", "latest"], /error: missing target: add .--to/],
