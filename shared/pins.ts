@@ -10,7 +10,14 @@
  *
  * @module
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { codeOf } from "./error_code.ts";
 import { userFolder } from "./user_folder.ts";
@@ -53,7 +60,10 @@ export function pinnedAt(key: string): Pin | undefined {
   }
 }
 
-/** Stores the pin of a location. */
+/**
+ * Stores the pin of a location. A reader sees the whole pin or the one before
+ * it.
+ */
 export function pin(
   key: string,
   { recipient, admin, id }: Pin & { admin: string },
@@ -61,7 +71,14 @@ export function pin(
   const file = pinFile(key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const lines = [recipient, admin, ...id === undefined ? [] : [id], ""];
-  writeFileSync(file, lines.join("\n"), { mode: 0o600 });
+  const temporary = `${file}.${randomUUID()}`;
+  try {
+    writeFileSync(temporary, lines.join("\n"), { mode: 0o600, flush: true });
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 /**

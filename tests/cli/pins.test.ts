@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
@@ -68,5 +69,28 @@ test("an encrypted repository is not replaced by another behind the user", async
       assert.match(file, /\.age$|deltar\.json$|\/manifests\//);
     }
     assert.equal(place.run(["list", ...words]).code, 0);
+  });
+});
+
+test("a pin is replaced as a whole, also while it is read", async () => {
+  const { pin, pinFile, pinnedAt } = await import("../../shared/pins.ts");
+  await withPlace(({ folder }) => {
+    const before = process.env.XDG_STATE_HOME;
+    process.env.XDG_STATE_HOME = folder;
+    try {
+      const one = { recipient: "a".repeat(64), admin: "b", id: "c" };
+      const two = { recipient: "d".repeat(64), admin: "e", id: "f" };
+      pin("place", one);
+      const open = fs.openSync(pinFile("place"), "r");
+      pin("place", two);
+      // A process that opened the file before reads the pin of before.
+      assert.match(fs.readFileSync(open, "utf8"), /^a{64}\nb\nc\n$/);
+      fs.closeSync(open);
+      assert.deepEqual(pinnedAt("place"), two);
+      assert.deepEqual(fs.readdirSync(join(pinFile("place"), "..")), ["place"]);
+    } finally {
+      if (before === undefined) delete process.env.XDG_STATE_HOME;
+      else process.env.XDG_STATE_HOME = before;
+    }
   });
 });
