@@ -268,7 +268,7 @@ test(
       fill(shell);
       const out = shell.type(
         "deltar completion fish | source; complete -C 'deltar snap'; " +
-          "complete -C 'deltar snapshot --exclude-'; " +
+          "complete -C 'deltar snapshot --exclude-v'; " +
           "complete -C 'deltar cat latest tw'; complete -C 'deltar cat latest \\$'",
         "fish",
       );
