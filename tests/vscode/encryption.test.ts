@@ -122,7 +122,9 @@ test("a draft is stored whole, also after an interruption", async () => {
   await assert.rejects(draft.store(storage), { code: "io" });
   assert.ok(!storage.objects.has("deltar.json"));
   await draft.store(storage);
-  assert.deepEqual([...storage.objects.keys()], [
+  const stored = [...storage.objects.keys()]
+    .filter((name) => !name.startsWith("manifests/"));
+  assert.deepEqual(stored, [
     "keys/vscode.age",
     "holders/vscode.json.age",
     "keys/second.age",
