@@ -175,23 +175,26 @@ export async function measureFrame(
   const startOf = (index: number) => first + index * (3 + MAX_BLOCK_BYTES);
   const sizeOf = (index: number) =>
     Math.min(MAX_BLOCK_BYTES, size - index * MAX_BLOCK_BYTES);
-  const isStored = async (index: number) => {
-    const { kind, length } = await nextBlock(at(startOf(index)));
-    return kind === RAW_BLOCK && length === sizeOf(index);
+  /** Returns the header of a block, if the block is uncompressed. */
+  const storedBlock = async (index: number) => {
+    const block = await nextBlock(at(startOf(index)));
+    const isStored = block.kind === RAW_BLOCK && block.length === sizeOf(index);
+    return isStored ? block : undefined;
   };
-  if (await isStored(0) && await isStored(count - 1)) {
+  const begins = await storedBlock(0);
+  const last = begins && count > 1 ? await storedBlock(count - 1) : begins;
+  if (last !== undefined) {
     // An encoder may add an empty block.
-    const last = startOf(count - 1) + 3 + sizeOf(count - 1);
-    const { isLast } = await nextBlock(at(startOf(count - 1)));
+    const end = startOf(count - 1) + 3 + last.length + (last.isLast ? 0 : 3);
     return {
-      length: last + (isLast ? 0 : 3) + tail,
+      length: end + tail,
       size,
       async readPart(offset, length) {
         const parts: Uint8Array[] = [];
         const end = offset + length;
         for (let from = offset; from < end;) {
           const index = Math.floor(from / MAX_BLOCK_BYTES);
-          if (!await isStored(index)) {
+          if (await storedBlock(index) === undefined) {
             throw head.corrupt("invalid type or size of a zstd block", 0);
           }
           const skip = from - index * MAX_BLOCK_BYTES;

@@ -87,7 +87,7 @@ export async function* refineDelta(
   const segments = await readSegments(delta, { signal });
   const unused = [...unusedRanges(segments, basis.size)];
   using content = await basis.read(
-    NeededRanges.of([...rangesOf(segments, basis.size), ...unused]),
+    NeededRanges.of(rangesOf(segments, basis.size, unused)),
   );
   const oldParts = async (ranges: readonly Range[]): Promise<OldPart[]> => {
     const parts: OldPart[] = [];
@@ -119,10 +119,15 @@ export async function* refineDelta(
 }
 
 /** Yields the ranges of the old content that refining a delta reads. */
-function* rangesOf(segments: Segments, size: number): Generator<Range> {
+function* rangesOf(
+  segments: Segments,
+  size: number,
+  unused: readonly Range[],
+): Generator<Range> {
   for (const step of steps(segments, size)) {
     if (step.kind === "change") yield* step.ranges;
   }
+  yield* unused;
 }
 
 /** Yields the copies of a delta and the changes between them. */

@@ -5,6 +5,7 @@ import { deltaBytes } from "../../lib/delta/delta.ts";
 import type { NeededRanges } from "../../lib/delta/needed_ranges.ts";
 import { patchBytes } from "../../lib/delta/patch.ts";
 import { bytesAccess } from "../../lib/delta/random_access.ts";
+import { readSegments } from "../../lib/delta/read_segments.ts";
 import { refineDelta } from "../../lib/delta/refine.ts";
 import { signBytes } from "../../lib/delta/sign.ts";
 import { runs } from "../support/runs.ts";
@@ -107,7 +108,6 @@ test("bytes in one place are copied in the order of the old content", async () =
     old,
     deltaBytes(signBytes(old, { blockSize: 2048 }), now),
   );
-  const { readSegments } = await import("../../lib/delta/read_segments.ts");
   const segments = await readSegments(bytesAccess(delta));
   assert.equal(segments.isInOrder, true);
 });

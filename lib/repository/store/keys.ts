@@ -324,14 +324,6 @@ export class RepositoryKeys {
     await this.#storage.put(to + AGE_SUFFIX, file, { ifAbsent: true });
   }
 
-  /**
-   * Returns the objects as they are stored. A manifest is stored before each key
-   * and note.
-   */
-  stored(): Storage {
-    return this.#storage;
-  }
-
   /** Returns the names of the keys, sorted. */
   list(): Promise<string[]> {
     return namesOfKeys(this.#storage);
@@ -490,7 +482,10 @@ export class RepositoryKeys {
     );
   }
 
-  /** The storage of the encrypted objects and of the key files. */
+  /**
+   * The storage of the encrypted objects and of the key files. It stores a
+   * manifest before each key and note.
+   */
   get files(): Storage {
     return this.#storage;
   }

@@ -228,7 +228,7 @@ class Verification {
   async #verifyNoted(): Promise<void> {
     const { keys } = this.#store;
     if (keys === undefined) return;
-    await verifyNoted(keys.stored(), {
+    await verifyNoted(keys.files, {
       refuse: async ({ signer, objects }) => {
         const isOurs = objects.every(({ name }) => isOfAdmin(name))
           ? signer === keys.adminPublicKey
