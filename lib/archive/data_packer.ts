@@ -9,9 +9,11 @@ import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
 import type { DirIndex, IndexFileEntry } from "../tree/dir_index.ts";
 import type { FileEntry } from "../tree/entry.ts";
+import { storedSize } from "../tree/entry_line.ts";
 import {
   type FileFacts,
   type FileReader,
+  type LargeFile,
   SIGNATURE_MINIMUM,
 } from "../tree/file_reader.ts";
 import { MAX_WHOLE_BYTES } from "../tree/read_file.ts";
@@ -267,7 +269,7 @@ export class DataPacker implements FileReader {
 
   /** See {@linkcode FileReader.pieces}. */
   async pieces(
-    entry: FileEntry,
+    entry: LargeFile,
     open: () => Iterable<Uint8Array>,
     before: IndexFileEntry | undefined,
   ): Promise<PackedFacts> {
@@ -374,8 +376,9 @@ export class DataPacker implements FileReader {
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(
       this.#previous.entries
+        .filter((entry) => entry.kind === "file")
         .filter((entry) => entry.size > MAX_WHOLE_BYTES)
-        .map((entry) => entry.size),
+        .map(storedSize),
     );
     return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true ||
       this.#elsewhere?.hasLargeSize(size) === true;
@@ -422,7 +425,7 @@ export class DataPacker implements FileReader {
   }
 
   async #storePieces(
-    entry: FileEntry,
+    entry: LargeFile,
     open: () => Iterable<Uint8Array>,
   ): Promise<PackedFacts> {
     const scan = new FileScan({
@@ -449,14 +452,16 @@ export class DataPacker implements FileReader {
   }
 
   #member(
-    entry: FileEntry,
+    entry: LargeFile,
     form: StoredContent["form"],
     size: number,
   ): TarMember {
+    const { fileSize } = entry;
     return {
       path: memberName(entry.path, form, this.#names),
       kind: "file",
       size,
+      ...form === "whole" && fileSize !== undefined && { fileSize },
       mode: entry.mode & 0o777,
       // A time in whole seconds needs no extended header. The index has the
       // exact time.

@@ -9,6 +9,7 @@ import type {
   SpecialKind,
 } from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
+import { SparseSource } from "../tree/sparse.ts";
 import type { ScannedMember } from "./archive_scan.ts";
 import type { TarLinkMember } from "./tar_member.ts";
 import type { TreeSink } from "./tree_sink.ts";
@@ -72,6 +73,8 @@ export async function extractMembers(
     } else if (member.kind === "file") {
       const content = member.size <= SMALL_BYTES
         ? await collect(body)
+        : body instanceof SparseSource
+        ? new SparseSource(withTurns(body.data, signal), body.size)
         : withTurns(body, signal);
       await sink.file(path, content, member);
     } else if (member.kind === "other") {

@@ -5,10 +5,15 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 
+/** The beginning of the keys of GNU's records for sparse members. */
+export const SPARSE = "GNU.sparse.";
+/** The key of the list of the ranges of a sparse member that have data. */
+const SPARSE_MAP = "GNU.sparse.map";
 /**
- * The key that replaces the keys of all of GNU's records for sparse members.
+ * The keys of the records of the first version, which has two for each range
+ * instead of a list. Their values are collected as a list.
  */
-export const SPARSE = "GNU.sparse";
+const SPARSE_PARTS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 
 /** The keys of libarchive and star for device numbers of more than 21 bits. */
 export const DEVICE = {
@@ -31,7 +36,12 @@ const KNOWN: readonly string[] = [
   "gname",
   DEVICE.major,
   DEVICE.minor,
-  SPARSE,
+  "GNU.sparse.major",
+  "GNU.sparse.minor",
+  "GNU.sparse.name",
+  "GNU.sparse.realsize",
+  "GNU.sparse.size",
+  SPARSE_MAP,
 ];
 
 /**
@@ -97,10 +107,15 @@ export function decodePax(
     if (equals < 0 || equals >= end) throw fault("record without a key");
     at = end;
     if (equals - start > MAX_KEY_BYTES) continue;
-    let key = decoder.decode(body.subarray(start + 1, equals));
-    if (key.startsWith(SPARSE)) key = SPARSE;
-    if (!KNOWN.includes(key)) continue;
+    const key = decoder.decode(body.subarray(start + 1, equals));
+    const isPart = SPARSE_PARTS.includes(key);
+    if (!isPart && !KNOWN.includes(key)) continue;
     const value = decoder.decode(body.subarray(equals + 1, end - 1));
+    if (isPart) {
+      const before = records.get(SPARSE_MAP);
+      records.set(SPARSE_MAP, before ? `${before},${value}` : value);
+      continue;
+    }
     if (value === "") records.delete(key);
     else records.set(key, value);
   }

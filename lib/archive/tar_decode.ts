@@ -89,13 +89,31 @@ export function decodeHeader(
 }
 
 /**
- * Throws the error for a member that does not hold its whole content: a sparse
- * one, or one that is split between GNU volumes.
+ * Decodes a number of a header.
+ *
+ * @param field The bytes of the field.
+ * @param what The name of the field, for the message.
+ * @param reader The reader, positioned after the block, for messages.
+ * @throws {DeltarError} `corrupt` if the number is invalid or negative.
+ */
+export function decodeCount(
+  field: Uint8Array,
+  what: string,
+  reader: ByteReader,
+): number {
+  const value = decodeNumber(field);
+  if (value !== undefined && value >= 0) return value;
+  throw reader.corrupt(`invalid ${what} in a tar header`);
+}
+
+/**
+ * Throws the error for a member that does not hold its whole content, because it
+ * is split between GNU volumes.
  */
 export function refuseParts(reader: ByteReader, path: string): never {
   throw new DeltarError(
     "unsupported",
-    "sparse and split tar members are not supported; extract the archive with GNU tar",
+    "split tar members are not supported; extract the archive with GNU tar",
     {
       object: reader.object,
       path,

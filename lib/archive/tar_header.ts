@@ -35,9 +35,9 @@ export function headerScratch(): Uint8Array {
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
  * ASCII, sizes from 8 GiB, times with a fraction or outside of the years 1970
- * to 2242, large numbers of owners, groups or devices. Names of owners are
- * written if the member has them. The same member always results in the
- * same bytes.
+ * to 2242, large numbers of owners, groups or devices, and a sparse file in
+ * condensed form (GNU tar's PAX format 1.0). Names of owners are written if the
+ * member has them. The same member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new
@@ -68,6 +68,11 @@ export function encodeHeader(
   const record = (key: string, value: string) => {
     (pax ??= new Map()).set(key, value);
   };
+  if (member.fileSize !== undefined) {
+    record("GNU.sparse.major", "1");
+    record("GNU.sparse.minor", "0");
+    record("GNU.sparse.realsize", String(member.fileSize));
+  }
   const header = scratch.subarray(2 * BLOCK).fill(0);
   const path = type === "5" ? member.path + "/" : member.path;
   if (!writePath(header, path)) record("path", path);

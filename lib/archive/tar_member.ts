@@ -9,6 +9,12 @@ export interface TarMemberFields {
   path: string;
   /** The length of the content in bytes; 0 for directories and links. */
   size: number;
+  /**
+   * The size of a sparse file in bytes, if its content is written in condensed
+   * form. `size` is then the length of that form. Absent in members that were
+   * read.
+   */
+  fileSize?: number;
   /** The permission bits, such as `0o644`, up to `0o7777`. */
   mode: number;
   /** The modification time, in nanoseconds since 1970 (UTC). */

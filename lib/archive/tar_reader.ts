@@ -1,4 +1,11 @@
 import { DeltarError } from "../bytes/errors.ts";
+import {
+  checkRanges,
+  dataOf,
+  type PlacedBytes,
+  readMap,
+  SparseSource,
+} from "../tree/sparse.ts";
 import { withJson } from "../tree/to_json.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
 import {
@@ -9,6 +16,12 @@ import {
   SPARSE,
 } from "./pax.ts";
 import { ownersIn } from "../tree/owner_fields.ts";
+import {
+  refuseGlobal,
+  type SparseMember,
+  sparseOfHeader,
+  sparseOfPax,
+} from "./tar_sparse.ts";
 import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
 import {
   BLOCK,
@@ -19,12 +32,16 @@ import {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** The key of the path of a sparse member, which replaces `path`. */
+const SPARSE_NAME = `${SPARSE}name`;
+
 /** The maximum size of an extended header or long name, in bytes. */
 const MAX_EXTENDED_BYTES = 1024 * 1024;
 
 const KINDS: Record<string, MemberKind> = {
   "0": "file",
   "7": "file",
+  "S": "file",
   "1": "hardlink",
   "2": "symlink",
   "3": "character",
@@ -62,7 +79,8 @@ export interface TarEntry {
  * @throws {DeltarError} `truncated` if the source ends before the archive does,
  *   `corrupt` if a header is invalid or bytes follow the end of the archive,
  *   `limit` if a name or extended header is larger than 1 MiB, `unsupported`
- *   for sparse members and parts of GNU multi-volume archives.
+ *   for parts of GNU multi-volume archives and unknown versions of sparse
+ *   members.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
@@ -74,8 +92,13 @@ export async function* readTar(
     while (true) {
       const entry = await nextEntry(reader, globals);
       if (entry === undefined) break;
-      const body = new Body(reader, entry.member.size);
-      yield { ...entry, body };
+      const { member, offset, stored, sparse } = entry;
+      const body = new Body(reader, stored);
+      if (sparse === undefined) yield { member, offset, body };
+      else {
+        const data = { [Symbol.asyncIterator]: () => body.placed(sparse) };
+        yield { member, offset, body: new SparseSource(data, member.size) };
+      }
       await body.skip();
     }
     await checkEnd(reader);
@@ -106,6 +129,16 @@ class Body implements AsyncIterable<Uint8Array> {
     for (let part; (part = await this.#next()) !== undefined;) yield part;
   }
 
+  /** Yields the data of a sparse member. */
+  async *placed(sparse: SparseMember): AsyncGenerator<PlacedBytes> {
+    const { object, offset } = this.#reader;
+    const reader = new ByteReader(this, { object, offset });
+    const ranges = sparse.ranges ?? await readMap(reader);
+    const left = this.#size - (reader.offset - offset);
+    checkRanges(ranges, sparse.fileSize, left, reader);
+    yield* dataOf(reader, ranges);
+  }
+
   /** Skips the rest of the content and the padding. */
   async skip(): Promise<void> {
     this.#over = true;
@@ -123,13 +156,24 @@ class Body implements AsyncIterable<Uint8Array> {
   }
 }
 
+/** A member with what is needed to read its content. */
+interface FoundMember {
+  member: TarMember;
+  /** The offset of the member's first header. */
+  offset: number;
+  /** The length of the member's content in the archive, in bytes. */
+  stored: number;
+  /** The ranges of a sparse member. */
+  sparse?: SparseMember;
+}
+
 /**
  * Returns the next member, with the values of the extended headers before it.
  */
 async function nextEntry(
   reader: ByteReader,
   globals: PaxRecords,
-): Promise<{ member: TarMember; offset: number } | undefined> {
+): Promise<FoundMember | undefined> {
   let records: PaxRecords | undefined;
   let longName: string | undefined;
   let longLink: string | undefined;
@@ -152,6 +196,7 @@ async function nextEntry(
         continue;
       case "g":
         decodePax(await extended(reader, header), globals, reader);
+        refuseGlobal(globals, reader);
         continue;
       case "L":
         longName = longText(await extended(reader, header));
@@ -159,15 +204,26 @@ async function nextEntry(
       case "K":
         longLink = longText(await extended(reader, header));
         continue;
-      case "S":
       case "M":
         return refuseParts(reader, longName ?? header.name);
     }
+    let sparse = header.type === "S"
+      ? await sparseOfHeader(block, reader)
+      : undefined;
     if (longName !== undefined) header.name = longName;
     if (longLink !== undefined) header.link = longLink;
     applyPax(header, globals, reader);
-    if (records !== undefined) applyPax(header, records, reader);
-    return { member: toMember(header, reader), offset };
+    if (records !== undefined) {
+      applyPax(header, records, reader);
+      sparse ??= sparseOfPax(records, reader);
+    }
+    const member = toMember(header, reader);
+    const stored = member.size;
+    if (sparse === undefined || member.kind !== "file") {
+      return { member, offset, stored };
+    }
+    member.size = sparse.fileSize;
+    return { member, offset, stored, sparse };
   }
 }
 
@@ -202,8 +258,8 @@ function applyPax(
   reader: ByteReader,
 ): void {
   for (const [key, value] of records) {
-    if (key === SPARSE) refuseParts(reader, header.name);
-    if (key === "path") header.name = value;
+    if (key === "path" && !records.has(SPARSE_NAME)) header.name = value;
+    else if (key === SPARSE_NAME) header.name = value;
     else if (key === "linkpath") header.link = value;
     else if (key === "uname" || key === "gname") header[key] = value;
     else if (key === "size" || key === "uid" || key === "gid") {

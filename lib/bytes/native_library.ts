@@ -12,10 +12,14 @@ export type Calls<Name extends string> = Record<
  */
 export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
 
-/** Calls that return a `u64`, such as a pointer, instead of an `i32`. */
+/**
+ * Calls that return a `u64`, such as a pointer or an offset, instead of an
+ * `i32`.
+ */
 const WIDE: ReadonlySet<string> = new Set([
   "__errno_location",
   "memcpy",
+  "lseek",
   "getpwuid",
   "getgrgid",
   "getpwnam",

@@ -241,7 +241,7 @@ export class ChangeFinder {
   #compare(entry: HashedEntry, number: number, old: number): void {
     const before = this.#old[old];
     if (
-      entry.kind !== before.kind || entry.sha256 !== before.sha256 ||
+      entry.kind !== before.kind || !isContentEqual(entry, before) ||
       entry.target !== before.target ||
       !isSameNumber(deviceOf(entry), deviceOf(before)) ||
       !this.#isLinkedSame(entry)
@@ -276,7 +276,7 @@ export class ChangeFinder {
       ? this.#previous?.get(before.target)
       : before;
     return now !== undefined && now.kind === old?.kind &&
-      now.sha256 === old.sha256 && now.target === old.target;
+      isContentEqual(now, old) && now.target === old.target;
   }
 
   /**
@@ -298,6 +298,11 @@ export class ChangeFinder {
     const before = this.#previous?.get(target);
     return this.#find(target)?.sha256 === before?.sha256;
   }
+}
+
+/** Returns whether two entries have the same content, or both have none. */
+function isContentEqual(one: HashedEntry, other: HashedEntry): boolean {
+  return one.sha256 === other.sha256 && one.sparse === other.sparse;
 }
 
 /**
@@ -331,7 +336,7 @@ export function bare(entry: HashedEntry): HashedEntry {
   const { path, kind } = entry;
   switch (kind) {
     case "file":
-      return makeFile(path, entry, entry.size, entry.sha256);
+      return makeFile(path, entry, entry.size, entry.sha256, entry.sparse);
     case "directory":
       return makeDirectory(path, entry);
     case "symlink":

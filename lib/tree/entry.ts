@@ -53,6 +53,8 @@ export interface ContentlessEntry extends BaseEntry {
   /** Absent: only files have content. */
   sha256?: undefined;
   /** Absent: only files have content. */
+  sparse?: undefined;
+  /** Absent: only files have content. */
   content?: undefined;
   /** Absent: only files have content. */
   signature?: undefined;

@@ -20,8 +20,24 @@ import {
 
 /** A file with the SHA-256 of its content. */
 export interface HashedFileEntry extends FileEntry {
-  /** The SHA-256 of the content in hexadecimal. */
+  /**
+   * The SHA-256 of the content in hexadecimal; for a sparse file, of its
+   * condensed form.
+   */
   sha256: string;
+  /**
+   * The length of the condensed form of a sparse file in bytes: a list of its
+   * ranges of data, and then their data. Absent for other files.
+   */
+  sparse?: number;
+}
+
+/**
+ * Returns the number of bytes of a file's content as it is stored: the length
+ * of the condensed form of a sparse file, otherwise the file's size.
+ */
+export function storedSize({ size, sparse }: HashedFileEntry): number {
+  return sparse ?? size;
 }
 
 /** An entry. A file's entry has the SHA-256 of its content. */
@@ -59,8 +75,10 @@ export function encodeEntry(entry: HashedEntry): Line {
   const line: Line = { path: entry.path, kind: entry.kind };
   Object.assign(line, encodeMetadata(entry));
   if (entry.kind === "file") {
-    line.size = entry.size;
-    line.sha256 = entry.sha256;
+    const { size, sha256, sparse } = entry;
+    line.size = size;
+    if (sparse === undefined) line.sha256 = sha256;
+    else line.sparse = { size: sparse, sha256 };
   }
   if (entry.target !== undefined) line.target = entry.target;
   if (entry.kind === "block" || entry.kind === "character") {
@@ -104,7 +122,7 @@ export function decodeEntry(
       offset,
     });
   };
-  const { path, kind, size, sha256, target } = line;
+  const { path, kind, size, target } = line;
   if (typeof path !== "string") return fail("missing path");
   checkPath(path, object);
   if (
@@ -122,10 +140,14 @@ export function decodeEntry(
   if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
     if (!isCount(size)) return fail("missing or invalid size");
+    const sparse = line.sparse as Line | null | undefined;
+    const { sha256 } = sparse ?? line;
     if (typeof sha256 !== "string" || !HASH.test(sha256)) {
       return fail("missing or invalid sha256");
     }
-    return makeFile(path, metadata, size, sha256);
+    if (sparse === undefined) return makeFile(path, metadata, size, sha256);
+    if (!isCount(sparse?.size)) return fail("invalid size in `sparse`");
+    return makeFile(path, metadata, size, sha256, sparse.size);
   }
   if (typeof target !== "string" || target === "" || target.includes("\0")) {
     return fail("missing or invalid target");

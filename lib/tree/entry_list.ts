@@ -38,8 +38,8 @@ export class EntryList {
   readonly #states: StateWriter;
   readonly #rows = new WordRows(WORDS.length);
   /**
-   * The entries that their state does not fully describe, by number: links, and
-   * files that changed before they were read.
+   * The entries that their state does not fully describe, by number: links,
+   * sparse files, and files that changed before they were read.
    */
   readonly #odd = new Map<number, HashedEntry>();
   /**
@@ -76,7 +76,7 @@ export class EntryList {
     this.#rows.set(number, WORDS.state, place);
     this.#rows.set(number, WORDS.folder, folder?.number ?? ROOT);
     if (kind === "directory") this.#open.push({ inside: `${path}/`, number });
-    else if (kind !== "file" || isOther) {
+    else if (kind !== "file" || isOther || entry.sparse !== undefined) {
       this.#odd.set(number, bare(entry));
     }
     if (sha256 !== undefined) fillHex(this.sumOf(number), sha256);
@@ -90,7 +90,7 @@ export class EntryList {
     const place = this.#rows.get(number, WORDS.state);
     const basics = this.#states.basics(place);
     const path = this.path(number);
-    // Links, named pipes and devices are always in `#odd`.
+    // Links, named pipes, devices and sparse files are always in `#odd`.
     return basics.kind === "directory"
       ? makeDirectory(path, basics)
       : makeFile(path, basics, basics.size, this.sha256(number));

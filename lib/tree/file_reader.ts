@@ -10,12 +10,26 @@ import type { FileEntry } from "./entry.ts";
 
 /** The facts that one pass over a file collects. */
 export interface FileFacts {
-  /** The number of bytes that were read. */
+  /** The number of bytes that were read. For a sparse file, its size. */
   size: number;
-  /** The SHA-256 of these bytes in hexadecimal. */
+  /** The SHA-256 of the bytes that were read, in hexadecimal. */
   sha256: string;
+  /**
+   * The length of the condensed form of a sparse file in bytes. `sha256` and
+   * `signature` are then those of the condensed form.
+   */
+  sparse?: number;
   /** The block checksums, if the file is large enough. */
   signature?: Signature;
+}
+
+/** A file of more than 1 MiB, as it is passed to a reader. */
+export interface LargeFile extends FileEntry {
+  /**
+   * The size of a sparse file in bytes, which is passed in condensed form.
+   * Absent for other files.
+   */
+  fileSize?: number;
 }
 
 /**
@@ -23,6 +37,12 @@ export interface FileFacts {
  * the file's entry, to the {@linkcode EntrySink}.
  */
 export interface FileReader<Facts extends FileFacts = FileFacts> {
+  /**
+   * Whether sparse files of more than 1 MiB are passed in condensed form.
+   * Default: `false`.
+   */
+  readonly condenses?: boolean;
+
   /**
    * Processes a file of at most 1 MiB, in one piece.
    *
@@ -42,13 +62,15 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * Processes a file of more than 1 MiB, in pieces.
    *
    * @param entry The entry of the file. `size` is its size when it was opened.
+   * For a file in condensed form, `size` is the length of that form, and
+   * `fileSize` the size of the file.
    * @param open Reads the file from the start in pieces. A piece is valid until
    * the next one is pulled. `open` may be called again after the pieces have
    * ended. They end early if the file was truncated or cannot be read further.
    * @param before The file of this path in the previous index.
    */
   pieces(
-    entry: FileEntry,
+    entry: LargeFile,
     open: () => Iterable<Uint8Array>,
     before: IndexFileEntry | undefined,
   ): Promise<Facts>;

@@ -185,6 +185,12 @@ export interface OpenFile {
    * @returns The number of bytes read; 0 at the end of the file.
    */
   read(buffer: Uint8Array, offset: number): number;
+  /**
+   * Returns the next range with data at or after an offset, in bytes;
+   * `undefined` if only a hole follows. Where the system does not tell holes,
+   * everything from the offset on is data, and `end` is `Infinity`.
+   */
+  nextData(offset: number): { start: number; end: number } | undefined;
   /** Writes all of `bytes` at an offset in bytes. */
   write(bytes: Uint8Array, offset: number): void;
   /** Sets the length in bytes. */

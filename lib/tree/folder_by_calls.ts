@@ -68,8 +68,11 @@ const isArm = process?.arch === "arm64";
 const isBun = process?.versions.bun !== undefined;
 const O_DIRECTORY = isArm ? 0o40000 : 0o200000;
 const O_NOFOLLOW = isArm ? 0o100000 : 0o400000;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 const ENOENT = 2;
 const EINTR = 4;
+const ENXIO = 6;
 const EBADF = 9;
 const EACCES = 13;
 const EINVAL = 22;
@@ -577,6 +580,26 @@ class CallFile implements OpenFile {
       const errno = lastErrno();
       if (errno !== EINTR) throw errorOfNumber(errno, "read", this.place);
     }
+  }
+
+  nextData(offset: number): { start: number; end: number } | undefined {
+    const start = this.#seek(offset, SEEK_DATA);
+    if (start < 0) {
+      const errno = lastErrno();
+      if (errno === ENXIO) return undefined;
+      // The file system does not tell holes.
+      if (errno === EINVAL) return { start: offset, end: Infinity };
+      throw errorOfNumber(errno, "lseek", this.place);
+    }
+    const end = this.#seek(start, SEEK_HOLE);
+    if (end > start) return { start, end };
+    // The data was removed in the meantime.
+    return { start, end: start + 1 };
+  }
+
+  #seek(offset: number, whence: number): number {
+    const result = system().lseek(this.#fd, offset, whence);
+    return Number(BigInt.asIntN(64, BigInt(result)));
   }
 
   write(bytes: Uint8Array, offset: number): void {

@@ -469,6 +469,10 @@ class NodeFile implements OpenFile {
     });
   }
 
+  nextData(offset: number): { start: number; end: number } {
+    return { start: offset, end: Infinity };
+  }
+
   write(bytes: Uint8Array, offset: number): void {
     this.#attempt("write", (fd) => {
       for (let at = 0; at < bytes.length;) {

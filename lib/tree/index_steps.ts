@@ -78,8 +78,8 @@ export function* indexSteps(
       yield { entry, place, toRead: walked, before };
       continue;
     }
-    const { sha256, signature } = before;
-    const facts = { sha256, signature };
+    const { sha256, signature, sparse } = before;
+    const facts = { sha256, signature, ...sparse !== undefined && { sparse } };
     const entry = { path, kind, mode, mtime, uid, gid, size, ...facts };
     yield { entry, place };
   }
@@ -104,9 +104,14 @@ function withoutState(walked: NonFileEntry): NonFileEntry {
  */
 export function complete(
   entry: FileEntry,
-  { size, sha256, signature }: FileFacts,
+  { size, sha256, signature, sparse }: FileFacts,
 ): IndexFileEntry {
-  return Object.assign(entry, { size, sha256 }, signature && { signature });
+  return Object.assign(
+    entry,
+    { size, sha256 },
+    signature && { signature },
+    sparse !== undefined && { sparse },
+  );
 }
 
 /** Returns a copy of the mode, time and owner in a state, with a `toJSON`. */

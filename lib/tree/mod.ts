@@ -14,7 +14,8 @@
  * skipping: if one depends on more than the path and the kind of an entry, the
  * entry is marked as doubtful.
  * `index_tree.ts` reads the other files and makes an index (`dir_index.ts`);
- * `read_stable.ts` reads a file again if it changed while it was read.
+ * `read_stable.ts` reads a file again if it changed while it was read, and a
+ * sparse file in condensed form (`sparse.ts`).
  * `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no
@@ -71,7 +72,12 @@ export {
 } from "./entry.ts";
 export { type FileAccess, fileAccess } from "./file_access.ts";
 export type { HashedEntry, HashedFileEntry } from "./entry_line.ts";
-export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
+export {
+  type FileFacts,
+  type FileReader,
+  HashReader,
+  type LargeFile,
+} from "./file_reader.ts";
 export { type DirectorySet, directorySet, nameOfSet } from "./directory_set.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";

@@ -1,12 +1,14 @@
 import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import { inTurns } from "../bytes/turns.ts";
 import type { IndexFileEntry } from "./dir_index.ts";
 import type { FileEntry, Skipped, WalkedFile } from "./entry.ts";
 import { faultOf } from "./file.ts";
-import type { FileFacts, FileReader } from "./file_reader.ts";
+import type { FileFacts, FileReader, LargeFile } from "./file_reader.ts";
 import { codeOfKind, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
+import { CondensedFile, findData, hasHoles, maySparse } from "./sparse.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
@@ -76,13 +78,14 @@ export function readStable<Facts extends FileFacts>(
       let isHandedOn = false;
       try {
         if (attempt > 0 || state.size > MAX_WHOLE_BYTES) {
-          state = statFile(file);
-        }
-        if (state.size > MAX_WHOLE_BYTES) {
-          checkLinks(walked, state, shared);
-          update(entry, state);
-          isHandedOn = true;
-          return readLarge(file, state, entry, before, shared);
+          const stat = statFile(file);
+          state = stat;
+          if (stat.size > MAX_WHOLE_BYTES) {
+            checkLinks(walked, stat, shared);
+            update(entry, stat);
+            isHandedOn = true;
+            return readLarge(file, stat, entry, before, shared);
+          }
         }
         const bytes = readWhole(file, state.size, shared.buffer);
         const after = statFile(file);
@@ -106,17 +109,19 @@ export function readStable<Facts extends FileFacts>(
 
 async function readLarge<Facts extends FileFacts>(
   file: OpenFile,
-  state: State,
+  state: FileStat,
   entry: FileEntry,
   before: IndexFileEntry | undefined,
   { folders, reader, buffer, onSkip, onRead, signal }: Reading<Facts>,
 ): Promise<Facts | undefined> {
   let fault: unknown;
+  let condensed: CondensedFile | undefined;
   // The pieces end and do not throw the error, because the reader may be
   // writing an archive member, which it has to complete.
   const readable = function* () {
     try {
-      yield* readPieces(file, state.size, buffer);
+      if (condensed === undefined) yield* readPieces(file, state.size, buffer);
+      else yield* condensed.pieces(buffer);
     } catch (error) {
       fault = error;
     }
@@ -135,8 +140,23 @@ async function readLarge<Facts extends FileFacts>(
     }
   };
   try {
-    const facts = await reader.pieces(entry, pieces, before);
+    if (reader.condenses && maySparse(state)) {
+      try {
+        condensed = await condense(file, state.size, buffer, signal);
+      } catch (error) {
+        checkAborted(signal);
+        return report(entry.path, error, onSkip);
+      }
+    }
+    const { size } = condensed ?? state;
+    const large: LargeFile = condensed === undefined
+      ? entry
+      : { ...entry, size, fileSize: state.size };
+    const facts = await reader.pieces(large, pieces, before);
     if (fault !== undefined) return report(entry.path, fault, onSkip);
+    if (condensed !== undefined) {
+      Object.assign(facts, { size: state.size, sparse: size });
+    }
     const after = file.stat();
     if (!isSame(state, after)) {
       const isThere = folders.statAt(entry.path) !== undefined;
@@ -147,6 +167,22 @@ async function readLarge<Facts extends FileFacts>(
   } finally {
     file.close();
   }
+}
+
+/**
+ * Returns the condensed form of an open file; `undefined` if the file has no
+ * holes that are long enough.
+ */
+async function condense(
+  file: OpenFile,
+  size: number,
+  buffer: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<CondensedFile | undefined> {
+  const ranges = await inTurns(findData(file, size, buffer), signal);
+  return hasHoles(ranges, size)
+    ? new CondensedFile(file, size, ranges)
+    : undefined;
 }
 
 /**

@@ -25,6 +25,11 @@ export interface FileStat {
   ctime: bigint;
   /** Length in bytes. */
   size: number;
+  /**
+   * The space that the file takes on the disk, in bytes. On Windows, where it is
+   * not known, it is the length.
+   */
+  allocated: number;
   /** The user ID of the owner. */
   uid: number;
   /** The group ID. */
@@ -57,6 +62,8 @@ export interface NodeStat {
   gid: bigint;
   /** The length in bytes. */
   size: bigint;
+  /** The space on the disk, in blocks of 512 bytes. */
+  blocks: bigint;
   /** The modification time, in nanoseconds since 1970. */
   mtimeNs: bigint;
   /** The change time, in nanoseconds since 1970. */
@@ -98,6 +105,8 @@ export type Identity = Pick<FileStat, "device" | "inode">;
 export const STATX_SIZE = 256;
 
 const NANO = 1_000_000_000n;
+/** The unit of the space that a file takes, in bytes. */
+const SECTOR_BYTES = 512;
 
 /** Returns the state in a `struct statx`. */
 export function readStatx(view: DataView): FileStat {
@@ -108,6 +117,7 @@ export function readStatx(view: DataView): FileStat {
     mtime: readTime(view, 112),
     ctime: readTime(view, 96),
     size: Number(view.getBigUint64(40, true)),
+    allocated: Number(view.getBigUint64(48, true)) * SECTOR_BYTES,
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
     inode: view.getBigUint64(32, true),
@@ -149,9 +159,17 @@ export function fillStatx(view: DataView, stat: NodeStat): void {
   view.setUint32(28, shownMode(Number(stat.mode), PLATFORM), true);
   view.setBigUint64(32, stat.ino, true);
   view.setBigUint64(40, stat.size, true);
+  view.setBigUint64(48, BigInt(allocatedBy(stat) / SECTOR_BYTES), true);
   view.setBigUint64(136, stat.dev, true);
   fillTime(view, 96, stat.ctimeNs);
   fillTime(view, 112, stat.mtimeNs);
+}
+
+/** Returns the space that a file takes on the disk, in bytes. */
+function allocatedBy({ size, blocks }: NodeStat): number {
+  return PLATFORM === "win32"
+    ? Math.ceil(Number(size) / SECTOR_BYTES) * SECTOR_BYTES
+    : Number(blocks) * SECTOR_BYTES;
 }
 
 function fillTime(view: DataView, at: number, time: bigint): void {
@@ -179,6 +197,7 @@ export function fromNodeStat(stat: NodeStat): FileStat {
     mtime: stat.mtimeNs,
     ctime: stat.ctimeNs,
     size: Number(stat.size),
+    allocated: allocatedBy(stat),
     uid: Number(stat.uid),
     gid: Number(stat.gid),
     inode: stat.ino,

@@ -1,15 +1,15 @@
 import { fs, nodePath } from "../bytes/node.ts";
 import { codeOf, DeltarError } from "../bytes/errors.ts";
-import { toHex } from "../bytes/hex.ts";
-import { createSha256 } from "../bytes/sha256.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
+import { hasContent } from "./content_sum.ts";
 import { faultOf, fileError, pathError } from "./file.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin, parentPath } from "./path.ts";
 import { truePlace } from "./place.ts";
-import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
+import { MAX_WHOLE_BYTES } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
+import type { ExpectedContent } from "./write_content.ts";
 
 /**
  * The present content of a directory, looked up path by path. No symlink is
@@ -84,35 +84,26 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the SHA-256 of a file's bytes in hexadecimal. If `size` is more
-   * than 1 MiB, the file is read in pieces, with a yield after each.
+   * Returns whether a file has a content. If the content has more than 1 MiB,
+   * the file is read in pieces, with a yield after each.
    *
    * @param path The path below the root.
-   * @param size The expected size in bytes. If the file is larger, at least one
-   * more byte is read, so that the sum differs from the expected one.
+   * @param content The size and the sum of the content.
    * @throws {DeltarError} `not-found` if there is no such file; `io` if the
    * file cannot be read.
    */
-  *sha256(path: string, size: number): Generator<void, string> {
+  *hasContent(
+    path: string,
+    content: ExpectedContent,
+  ): Generator<void, boolean> {
     try {
-      const sum = createSha256();
+      this.#buffer ??= new Uint8Array(MAX_WHOLE_BYTES + 1);
       const file = this.#open().openFile(path);
       try {
-        if (size <= MAX_WHOLE_BYTES) {
-          this.#buffer ??= new Uint8Array(MAX_WHOLE_BYTES + 1);
-          // One byte more than the size is read, to notice a file that has
-          // grown.
-          sum.update(readWhole(file, size + 1, this.#buffer));
-        } else {
-          for (const piece of readPieces(file)) {
-            sum.update(piece);
-            yield;
-          }
-        }
+        return yield* hasContent(file, content, this.#buffer);
       } finally {
         file.close();
       }
-      return toHex(sum.digest());
     } catch (error) {
       throw pathError(error, path);
     }

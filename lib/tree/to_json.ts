@@ -15,9 +15,10 @@ import type { HashedFileEntry } from "./entry_line.ts";
  * `bigint` in a field `mtime` or `ctime` is a time in nanoseconds, and becomes
  * decimal seconds, as in docs/FORMAT.md. Another `bigint` becomes decimal
  * digits, a `Map` an object, a `Set` an array, and an error an object with its
- * name, message and fields. Entries and indexes that the library returns have a
- * `toJSON` that does this. A copy of an entry, such as `{ ...entry }`, has no
- * `toJSON`.
+ * name, message and fields. The `sparse` and `sha256` of a sparse file become
+ * the `size` and `sha256` of an object `sparse`, as in docs/FORMAT.md. Entries
+ * and indexes that the library returns have a `toJSON` that does this. A copy of
+ * an entry, such as `{ ...entry }`, has no `toJSON`.
  *
  * @param value The value to convert. It is not changed.
  *
@@ -53,12 +54,17 @@ function converted(value: unknown, key: string): unknown {
 }
 
 function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
-  return Object.fromEntries(
+  const object = Object.fromEntries(
     Array.from(fields, ([key, value]) => {
       const name = String(key);
       return [name, converted(value, name)];
     }),
   );
+  const { sha256, sparse, ...rest } = object;
+  if (typeof sparse !== "number" || sha256 === undefined) return object;
+  // As in docs/FORMAT.md, so that the sum of a condensed form is not taken for
+  // that of the whole content.
+  return { ...rest, sparse: { size: sparse, sha256 } };
 }
 
 const TIMES: ReadonlySet<string> = new Set(["mtime", "ctime"]);
@@ -91,14 +97,27 @@ export function withJson<Of extends object>(object: Of): Of {
  * @param metadata The mode, time and owner.
  * @param size The size in bytes.
  * @param sha256 The SHA-256 of the content in hexadecimal.
+ * @param sparse The length of the condensed form of a sparse file in bytes.
  */
 export function makeFile(
   path: string,
   { mode, mtime, uid, gid }: Metadata,
   size: number,
   sha256: string,
+  sparse?: number,
 ): HashedFileEntry {
-  return new EntryFields(path, "file", mode, mtime, uid, gid, size, sha256);
+  const file = new EntryFields(
+    path,
+    "file",
+    mode,
+    mtime,
+    uid,
+    gid,
+    size,
+    sha256,
+  );
+  if (sparse !== undefined) file.sparse = sparse;
+  return file;
 }
 
 /** Makes the entry of a directory; see {@linkcode makeFile}. */

@@ -19,6 +19,7 @@ import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
+import { SparseSource } from "./sparse.ts";
 import type { FileStat } from "./stat.ts";
 import { type Identity, splitTime } from "./statx.ts";
 import { isPassedOver } from "./sync_tree.ts";
@@ -27,7 +28,9 @@ import { withJson } from "./to_json.ts";
 import {
   checkContent,
   type ExpectedContent,
+  writeData,
   writePieces,
+  writeSparse,
   writeWhole,
 } from "./write_content.ts";
 import type { ThreadFile } from "./writer_threads.ts";
@@ -267,8 +270,8 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param source The content of the file.
    * @param metadata The mode, time and owner of the file.
-   * @param expected The size and SHA-256 that the content must have. Default:
-   * any.
+   * @param expected The size and SHA-256 that the content must have, and
+   * whether it is in condensed form. Default: any, and not in condensed form.
    * @throws {DeltarError} `mismatch` if the content differs from `expected`,
    * and the errors of the source; the path is then unchanged. Also the errors
    * of `directory` for the path.
@@ -287,9 +290,8 @@ export class TreeWriter {
       this.#step("write");
       const file = folder.createFile(temporary, 0o600);
       try {
-        const got = source instanceof Uint8Array
-          ? writeWhole(file, source, expected)
-          : await writePieces(file, source, flushes, expected);
+        const writing = writeInto(file, path, source, expected, flushes);
+        const got = writing instanceof Promise ? await writing : writing;
         checkContent(path, got, expected);
         this.#setState(path, file, metadata);
         if (durable) await this.#flush(file, got.size);
@@ -942,6 +944,31 @@ export class TreeWriter {
   #errorAt(path: string, error: unknown): DeltarError {
     return path === "" ? fileError(error, this.root) : pathError(error, path);
   }
+}
+
+/**
+ * Writes the content of a new file, and returns its size and sum. A small
+ * content is written before the function returns.
+ */
+function writeInto(
+  file: OpenFile,
+  path: string,
+  source: ByteSource,
+  expected: ExpectedContent | undefined,
+  flushes: boolean,
+): ExpectedContent | Promise<ExpectedContent> {
+  const sparse = expected?.sparse;
+  if (expected !== undefined && sparse !== undefined) {
+    const form = { size: expected.size, sparse, path };
+    return writeSparse(file, source, form, flushes);
+  }
+  if (source instanceof Uint8Array) return writeWhole(file, source, expected);
+  if (source instanceof SparseSource && expected === undefined) {
+    const { data, size } = source;
+    return writeData(file, data, size, flushes)
+      .then(() => ({ size, sha256: "" }));
+  }
+  return writePieces(file, source, flushes, expected);
 }
 
 const SET_ID = 0o6000;

@@ -5,6 +5,7 @@ import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { OpenFile } from "./folder.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
+import { type PlacedBytes, placedData, withoutZeros } from "./sparse.ts";
 
 /**
  * The number of written bytes after which a file is flushed. On Linux, a
@@ -21,6 +22,12 @@ export interface ExpectedContent {
   size: number;
   /** The SHA-256 in hexadecimal. */
   sha256: string;
+  /**
+   * The length of the condensed form in bytes, if the content is passed in this
+   * form. `sha256` is then the sum of the condensed form, and `size` the size
+   * of the file.
+   */
+  sparse?: number;
 }
 
 /**
@@ -86,6 +93,66 @@ export async function writePieces(
   }
   file.truncate(size);
   return { size, sha256: toHex(sum.digest()) };
+}
+
+/**
+ * Writes a new sparse file, with a hole wherever the file has no data or only
+ * zeros. Returns the size and the checksum of its condensed form.
+ *
+ * @param file The open file, which is empty.
+ * @param source The content in condensed form.
+ * @param size The size of the file in bytes.
+ * @param sparse The length of the condensed form in bytes.
+ * @param path The path below the root, for errors.
+ * @param flushes Whether the file is flushed while it is written, except for
+ * its end.
+ * @throws {DeltarError} The errors of `placedData`.
+ */
+export async function writeSparse(
+  file: OpenFile,
+  source: ByteSource,
+  { size, sparse, path }: { size: number; sparse: number; path: string },
+  flushes: boolean,
+): Promise<ExpectedContent> {
+  const sum = createSha256();
+  const summed = async function* () {
+    for await (const piece of chunks(source)) {
+      sum.update(piece);
+      yield piece;
+    }
+  };
+  const data = placedData(summed(), size, sparse, path);
+  await writeData(file, data, size, flushes);
+  return { size, sha256: toHex(sum.digest()), sparse };
+}
+
+/**
+ * Writes a new file from its data, with a hole wherever it has no data or only
+ * zeros.
+ *
+ * @param file The open file, which is empty.
+ * @param data The data in order, with its places.
+ * @param size The size of the file in bytes.
+ * @param flushes Whether the file is flushed while it is written, except for
+ * its end.
+ */
+export async function writeData(
+  file: OpenFile,
+  data: AsyncIterable<PlacedBytes>,
+  size: number,
+  flushes: boolean,
+): Promise<void> {
+  let waiting = 0;
+  for await (const placed of data) {
+    for (const { offset, bytes } of withoutZeros(placed)) {
+      file.write(bytes, offset);
+      waiting += bytes.length;
+    }
+    if (!flushes || waiting < MAX_UNFLUSHED_BYTES) continue;
+    waiting = 0;
+    await file.flush();
+  }
+  file.truncate(size);
 }
 
 /**

@@ -123,33 +123,6 @@ for (
       });
     });
   }
-
-  test(`sparse members of ${command} are refused`, async (context) => {
-    if (!has(context, command)) return;
-    await withFolder(async (folder) => {
-      run("truncate", ["-s", "10M", join(folder, "hole")]);
-      writeFileSync(join(folder, "hole"), "end", { flag: "a" });
-      const format = command === "tar" ? "gnu" : "pax";
-      for (const kind of ["pax", format]) {
-        const archive = join(folder, kind);
-        const args = [
-          `--format=${kind}`,
-          "-Scf",
-          archive,
-          "-C",
-          folder,
-          "hole",
-        ];
-        run(command, args);
-        const storage = new MemoryStorage();
-        await storage.put("archive", new Uint8Array(readFileSync(archive)));
-        const opened = TarVolume.fromVolumes(storage, ["archive"]);
-        await assert.rejects(opened.extractAll(new MemorySink()), {
-          code: "unsupported",
-        });
-      }
-    });
-  });
 }
 
 test("what npm packs is read", async (context) => {

@@ -176,6 +176,22 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     }
   },
 
+  "sparse files": async (shop) => {
+    const place = join(shop.root, "disk");
+    shop.write("ordinary", "a");
+    await shop.take();
+    shop.write("disk", "");
+    fs.truncateSync(place, 4_000_000);
+    for (const offset of [1_500_000, 2_500_000]) {
+      const fd = fs.openSync(place, "r+");
+      fs.writeSync(fd, noise(9000, offset), 0, 9000, offset);
+      fs.closeSync(fd);
+      await shop.take();
+    }
+    fs.rmSync(place);
+    await shop.take();
+  },
+
   "a file that grew and shrank": async (shop) => {
     for (const count of [20_000, 60_000, 100, 30_000]) {
       shop.write("large", rows(count));

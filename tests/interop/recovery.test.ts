@@ -4,20 +4,30 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  closeSync,
   copyFileSync,
+  existsSync,
+  ftruncateSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
+import { existing } from "../../lib/bytes/existing.ts";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
@@ -280,6 +290,137 @@ test(
     }
   },
 );
+
+/** Writes noise at some offsets of a file. */
+function scatter(place: string, size: number, offsets: number[]): void {
+  const fd = openSync(place, existsSync(place) ? "r+" : "w");
+  ftruncateSync(fd, size);
+  for (const offset of offsets) {
+    const bytes = crypto.getRandomValues(new Uint8Array(5000));
+    writeSync(fd, bytes, 0, bytes.length, offset);
+  }
+  closeSync(fd);
+}
+
+test("the recipe and tar restore sparse files", {
+  ...needs("tar", "bsdtar", "zstd", "jq", "rdiff", "sha256sum", "awk", "cmp"),
+}, async () => {
+  for (const codec of ["zstd", "gzip"] as const) {
+    await withTemp(async (folder) => {
+      const storage = new LocalStorage(join(folder, "repository"));
+      const repository = await Repository.create(storage, { codec });
+      const root = join(folder, "tree");
+      const disk = join(root, "it's a/disk");
+      mkdirSync(dirname(disk), { recursive: true });
+      for (const name of ["b", "c", "d"]) {
+        scatter(join(root, name), 5000, [0]);
+        for (let part = 0; part < 20; part++) {
+          const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+          appendFileSync(join(root, name), bytes);
+        }
+      }
+      const size = 2 ** 36 + 1;
+      scatter(disk, size, [8192, 70_000, 2 ** 35, size - 5000]);
+      scatter(join(root, "hole"), 5_000_000, []);
+      copyFileSync(join(root, "hole"), join(root, "same"));
+      truncateSync(join(root, "same"), 0);
+      truncateSync(join(root, "same"), 5_000_000);
+      roundTimes(root);
+      const states = [statesOf(root)];
+      const first = await repository.snapshot(new Walker(root));
+      const ids = [first.record.id];
+      for (const offset of [2 ** 34, 0]) {
+        scatter(disk, size, [offset]);
+        rmSync(join(root, offset === 0 ? "b" : "c"));
+        roundTimes(root);
+        const { record } = await repository.snapshot(new Walker(root));
+        ids.push(record.id);
+        states.push(statesOf(root));
+      }
+      const { content, sparse } = existing(
+        (await repository.tree(await repository.find("latest"))).byPath,
+        "it's a/disk",
+      );
+      assert.equal(content?.length, 3);
+      assert.ok(sparse! < 120_000);
+      // The member of the whole content is the sparse file itself for tar.
+      for (const tar of ["tar", "bsdtar"]) {
+        const into = join(folder, tar);
+        mkdirSync(into);
+        const volume = content![0].reference.volume;
+        const name = "created/it's a/disk";
+        runText(tar, [
+          "-xf",
+          join(folder, "repository", volume),
+          "-C",
+          into,
+          name,
+        ]);
+        assert.deepEqual(
+          statesOf(join(into, "created")),
+          Object.fromEntries(
+            Object.entries(states[0]).filter(([path]) =>
+              path === "it's a/disk"
+            ),
+          ),
+        );
+      }
+      const check = (at: number, shell: string[]) => {
+        const target = join(folder, "target");
+        recover(folder, ids[at], target, { shell });
+        assert.deepEqual(statesOf(target), states[at]);
+        const { blocks } = lstatSync(join(target, "it's a/disk"));
+        assert.ok(blocks < 300, `${blocks}`);
+        rmSync(target, { recursive: true });
+      };
+      for (const shell of SHELLS) for (const at of [0, 1, 2]) check(at, shell);
+      const prune = { grace: 0, repackBelow: 1, patience: 4 };
+      const { repacked } = await repository.prune({ last: 1 }, prune);
+      assert.ok(repacked > 0);
+      for (const shell of SHELLS) check(2, shell);
+      // A list of data that is damaged is named, and all else is restored.
+      const { volume } = content![0].reference;
+      const moves = await Array.fromAsync(storage.list("moves/"));
+      assert.ok(moves.some(({ name }) => name.includes(volume)));
+      const volumes = join(folder, "repository/volumes");
+      for (const name of readdirSync(volumes)) {
+        const bytes = readFileSync(join(volumes, name));
+        bytes[Math.floor(bytes.length / 2)] ^= 1;
+        writeFileSync(join(volumes, name), bytes);
+      }
+      const target = join(folder, "target");
+      const { status, err } = recovered(folder, ids[2], target);
+      assert.equal(status, 1);
+      assert.match(err, /recovered what is not damaged/);
+    });
+  }
+});
+
+/**
+ * Returns the size, the time and the sums of the parts with data of each file,
+ * as reading large holes would take long.
+ */
+function statesOf(root: string): Record<string, unknown> {
+  const states: Record<string, unknown> = {};
+  const names = readdirSync(root, { recursive: true, encoding: "utf8" });
+  for (const path of names.sort()) {
+    const place = join(root, path);
+    const { size, mtimeMs } = lstatSync(place);
+    if (lstatSync(place).isDirectory()) continue;
+    const parts = size < 1e9
+      ? [[0, size]]
+      : [[0, 100_000], [2 ** 34, 9000], [2 ** 35, 9000], [size - 9000, 9000]];
+    const fd = openSync(place, "r");
+    const sums = parts.map(([offset, length]) => {
+      const bytes = new Uint8Array(length);
+      assert.equal(readSync(fd, bytes, 0, length, offset), length);
+      return toHex(sha256(bytes));
+    });
+    closeSync(fd);
+    states[path] = [size, mtimeMs, ...sums];
+  }
+  return states;
+}
 
 test("the recipe follows volumes that were moved", peers, async () => {
   await withTemp(async (folder) => {

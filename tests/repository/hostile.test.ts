@@ -155,6 +155,27 @@ async function forge(
 
 const DIR = { kind: "directory", mode: "0755", mtime: "1", uid: 0, gid: 0 };
 
+/** Makes a sparse file of 1 TB of a file, whose bytes have no list of data. */
+function sparse(more: Line): (lines: Line[]) => Line[] {
+  return (lines) =>
+    lines.map(({ sha256, ...line }) =>
+      line.path === "a"
+        ? { ...line, size: 1e12, sparse: { size: line.size, sha256, ...more } }
+        : { ...line, sha256 }
+    );
+}
+
+test("verify() names a sparse file whose list of data is invalid", async () => {
+  await withTemp(async (folder) => {
+    const { repository, record } = await forge(folder, sparse({}));
+    const { damage } = await repository.verify({ data: true });
+    const named = damage.filter(({ message }) => /sparse/.test(message));
+    assert.ok(named.length > 0, JSON.stringify(damage));
+    const content = await repository.readFile(record, "a");
+    await assert.rejects(collect(content), { code: "corrupt" });
+  });
+});
+
 test("hostile trees write nothing outside of the target", async () => {
   const insert = (...more: Line[]) => (lines: Line[]) => [...lines, ...more];
   const file = (path: string) => (lines: Line[]) => {
@@ -232,6 +253,12 @@ test("hostile trees write nothing outside of the target", async () => {
     "no line": insert({}),
     "bad object": insert({ object: { name: 5 } }),
     "bad gone": insert({ gone: "../x" }),
+    "a sparse file without a list": sparse({}),
+    "a sparse file of another length": sparse({ size: 1 << 20 }),
+    "a sparse file of a huge length": sparse({ size: Number.MAX_SAFE_INTEGER }),
+    "a sparse file without a sum": sparse({ sha256: 5 }),
+    "a sparse file that is null": (lines) =>
+      lines.map((line) => line.path === "a" ? { ...line, sparse: null } : line),
   };
   for (const [what, change] of Object.entries(cases)) {
     await withTemp(async (folder) => {

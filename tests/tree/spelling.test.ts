@@ -14,6 +14,7 @@ function diskOf(
     mtime: 0n,
     ctime: 0n,
     size: 0,
+    allocated: 0,
     uid: 0,
     gid: 0,
     inode,

@@ -8,13 +8,14 @@ import { NeededRanges } from "../../delta/needed_ranges.ts";
 import type { RandomAccess } from "../../delta/random_access.ts";
 import type { BasisContent } from "../../delta/refine.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { Spool } from "../../tree/spool.ts";
 import { codecOf } from "../format/names.ts";
 import type { TreeFileEntry } from "../layers/tree_layer.ts";
 import { followMoves } from "./follow_moves.ts";
 
 /**
- * Returns the content of a file, of which ranges can be read. Of the whole
+ * Returns the content of a file as it is stored, of which ranges can be read. Of the whole
  * content at the start of the file's chain, the frames that hold the ranges are
  * read once, and the ranges are spooled.
  *
@@ -29,7 +30,7 @@ export function basisContent(
   chain?: DeltaChain,
 ): BasisContent {
   const [base] = entry.content;
-  const size = chain === undefined ? base.size : entry.size;
+  const size = chain === undefined ? base.size : storedSize(entry);
   return {
     size,
     async read(ranges) {

@@ -24,7 +24,9 @@ import { chunks, toStream } from "../../bytes/source.ts";
 import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
 import { patchBytes } from "../../delta/patch.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
+import { filled, placedData } from "../../tree/sparse.ts";
 import type { PackedFrame } from "../../tree/writer_threads.ts";
 import { Spool } from "../../tree/spool.ts";
 import { codecOf } from "../format/names.ts";
@@ -139,7 +141,8 @@ export class ContentReader {
   }
 
   /**
-   * Returns a file's content, which is not yet checked against its SHA-256.
+   * Returns a file's content, which is not yet checked against its SHA-256. The
+   * content of a sparse file is in condensed form.
    *
    * @returns The whole content for a small file whose deltas can be applied in
    * memory, otherwise its parts in order.
@@ -154,7 +157,7 @@ export class ContentReader {
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const [base, ...deltas] = entry.content;
     checkSizes(entry);
-    if (entry.size <= MAX_WHOLE_BYTES && isSmall(base)) {
+    if (storedSize(entry) <= MAX_WHOLE_BYTES && isSmall(base)) {
       const bytes = await this.#readSmall(entry, base, deltas, signal);
       if (bytes !== undefined) return bytes;
     }
@@ -167,18 +170,21 @@ export class ContentReader {
    * intermediate version are too large to be patched in memory.
    */
   async #readSmall(
-    { path, size }: TreeFileEntry,
+    entry: TreeFileEntry,
     base: StoredPiece,
     deltas: StoredPiece[],
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
     if (!deltas.every(isSmall)) return undefined;
+    const { path } = entry;
     let bytes = await this.readPiece(base, path, signal);
     for (const delta of deltas) {
       const step = await this.readPiece(delta, path, signal);
       const object = delta.reference.volume;
       const isLast = delta === deltas.at(-1);
-      const maxSize = isLast ? size : delta.result ?? MAX_BASIS_BYTES;
+      const maxSize = isLast
+        ? storedSize(entry)
+        : delta.result ?? MAX_BASIS_BYTES;
       if (maxSize > MAX_BASIS_BYTES) return undefined;
       try {
         bytes = patchBytes(bytes, step, { maxSize, object });
@@ -293,7 +299,8 @@ export class ContentReader {
     signal?: AbortSignal,
   ): Promise<DeltaChain> {
     checkSizes(entry);
-    const { content, path, size } = entry;
+    const { content, path } = entry;
+    const size = storedSize(entry);
     const links = content.slice(1).map((delta): ChainLink => ({
       open: () => this.#stream(delta, path, signal),
       result: delta.result,
@@ -342,9 +349,13 @@ function isSmall(piece: StoredPiece): boolean {
 
 /**
  * Returns whether a file is the content of a single piece that is small enough
- * to be read with others in its frame.
+ * to be read with others in its frame. The piece of a sparse file is not its
+ * content.
  */
-export function isSmallWhole({ size, content }: TreeFileEntry): boolean {
+export function isSmallWhole(
+  { size, sparse, content }: TreeFileEntry,
+): boolean {
+  if (sparse !== undefined) return false;
   if (content.length !== 1 || size > MAX_WHOLE_BYTES) return false;
   const [piece] = content;
   return piece.size === size && isSmall(piece);
@@ -403,7 +414,9 @@ async function* forward(
  * @throws {DeltarError} `corrupt` if sizes contradict each other, `limit` if
  * there are too many deltas or a piece is too large.
  */
-function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
+function checkSizes(entry: TreeFileEntry): void {
+  const { path, content, signature } = entry;
+  const size = storedSize(entry);
   const [base, ...deltas] = content;
   const fail = (code: "corrupt" | "limit", what: string, piece = base) => {
     const { volume, offset } = piece.reference;
@@ -454,8 +467,8 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
 }
 
 /**
- * Returns a file's content as a stream that fails at its end if the content
- * does not match its SHA-256.
+ * Returns a file's whole content as a stream that fails at its end if the
+ * content does not match its SHA-256.
  *
  * @param entry The file.
  * @param read Returns the result of `ContentReader.read`. Called when the first
@@ -474,9 +487,17 @@ async function* checked(
   read: () => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): AsyncGenerator<Uint8Array> {
   const sum = createSha256();
-  for await (const part of chunks(await read())) {
-    sum.update(part);
-    yield part;
+  const summed = async function* () {
+    for await (const part of chunks(await read())) {
+      sum.update(part);
+      yield part;
+    }
+  };
+  const { size, sparse } = entry;
+  if (sparse === undefined) yield* summed();
+  else {
+    const object = entry.content[0].reference.volume;
+    yield* filled(placedData(summed(), size, sparse, object), size);
   }
   if (toHex(sum.digest()) !== entry.sha256) {
     throw new DeltarError(

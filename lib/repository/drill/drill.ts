@@ -10,10 +10,10 @@
  */
 import { checkAborted } from "../../bytes/abort.ts";
 import { type DamageHandler, DeltarError } from "../../bytes/errors.ts";
-import { toHex } from "../../bytes/hex.ts";
-import { createSha256 } from "../../bytes/sha256.ts";
+import { inTurns } from "../../bytes/turns.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { readPieces } from "../../tree/read_file.ts";
+import { hasContent } from "../../tree/content_sum.ts";
+import { openFile } from "../../tree/read_file.ts";
 import { removeScratch, withScratch } from "../../tree/scratch.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
@@ -243,15 +243,21 @@ async function restoreOne(
   writer: TreeWriter,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { path, size, sha256 } = entry;
+  const { path, size, sha256, sparse } = entry;
+  const expected = { size, sha256, sparse };
   const content = await reader.read(entry, signal);
   const metadata = { ...entry, mode: 0o600 };
-  await writer.file(name, content, metadata, { size, sha256: sha256 });
+  await writer.file(name, content, metadata, expected);
   const place = `${folder}/${name}`;
-  const sum = createSha256();
-  for (const part of readPieces(place)) sum.update(part);
+  const file = openFile(place);
+  let isRestored: boolean;
+  try {
+    isRestored = await inTurns(hasContent(file, expected), signal);
+  } finally {
+    file.close();
+  }
   removeScratch(place);
-  if (toHex(sum.digest()) !== sha256) {
+  if (!isRestored) {
     throw new DeltarError(
       "mismatch",
       "the restored file differs from the snapshot",

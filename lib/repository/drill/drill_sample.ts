@@ -1,3 +1,4 @@
+import { storedSize } from "../../tree/entry_line.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { TreeFileEntry } from "../layers/tree_layer.ts";
 
@@ -32,7 +33,7 @@ export class DrillSample {
 
   /** Offers the next file, in path order. */
   offer(entry: TreeFileEntry): void {
-    if (entry.size > this.#most.bytes) {
+    if (storedSize(entry) > this.#most.bytes) {
       this.tooLarge++;
       return;
     }
@@ -65,10 +66,11 @@ class Part {
   #bytes = 0;
 
   add(entry: TreeFileEntry, most: { files: number; bytes: number }): void {
+    const size = storedSize(entry);
     this.isFull ||= this.entries.length === most.files ||
-      this.#bytes + entry.size > most.bytes;
+      this.#bytes + size > most.bytes;
     if (this.isFull) return;
     this.entries.push(entry);
-    this.#bytes += entry.size;
+    this.#bytes += size;
   }
 }

@@ -69,6 +69,8 @@ export interface LayerRecord extends ObjectRecord {
   filter?: string;
   /** Whether the layer has entries of named pipes or devices. */
   special?: true;
+  /** Whether the layer has sparse files, which older readers do not know. */
+  sparse?: true;
 }
 
 /** The counts of a snapshot. */
@@ -245,10 +247,12 @@ const FORMAT = "deltar-snapshot";
  */
 const LATER = 2;
 /**
- * The version of records of trees with named pipes or devices. A reader of
- * version 2 does not know these kinds of entries.
+/**
+ * The version of records of trees with named pipes, devices or sparse files. A
+ * reader of version 2 does not know these kinds of entries, and would restore
+ * the condensed form of a sparse file as its content.
  */
-const WITH_SPECIAL = 3;
+const WITH_LATER_ENTRIES = 3;
 /**
  * The smallest difference between the time of a record and the time in its id,
  * in milliseconds, at which they count as different.
@@ -302,8 +306,8 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const isPartial = record.safety?.paths !== undefined;
   // A reader of version 1 would also put the snapshots of all machines into one
   // chain, and its prune would count them together.
-  const version = record.layers.some(({ special }) => special)
-    ? WITH_SPECIAL
+  const version = record.layers.some(({ special, sparse }) => special || sparse)
+    ? WITH_LATER_ENTRIES
     : isUntouched || isPartial || record.machine
     ? LATER
     : 1;
@@ -344,7 +348,7 @@ export function decodeRecord(
   bytes: Uint8Array,
   object: string,
 ): SnapshotRecord {
-  const { header } = decodeLines(bytes, FORMAT, WITH_SPECIAL, object);
+  const { header } = decodeLines(bytes, FORMAT, WITH_LATER_ENTRIES, object);
   const fail = (what: string) => new DeltarError("corrupt", what, { object });
   const text = (value: unknown, what: string) => {
     if (typeof value !== "string") throw fail(`missing or invalid \`${what}\``);
@@ -439,14 +443,15 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   const fail = () =>
     new DeltarError(
       "corrupt",
-      "invalid `entries`, `frames` or `filter` of a layer",
+      "invalid `entries`, `frames`, `filter` or `sparse` of a layer",
       {
         object,
       },
     );
-  const { entries, frames, filter, special } = line ?? {};
+  const { entries, frames, filter, special, sparse } = line ?? {};
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
+  if (sparse !== undefined && sparse !== true) throw fail();
   const layer = { ...decodeObject("layer", line, object, 0), entries };
   if (frames.length > MIN_FRAMES + layer.size / BYTES_EACH_FRAME) {
     throw new DeltarError(
@@ -476,6 +481,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
     })),
     ...(filter !== undefined && { filter }),
     ...(special === true && { special }),
+    ...(sparse && { sparse }),
   };
 }
 

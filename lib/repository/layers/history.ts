@@ -98,10 +98,12 @@ async function isSkipped(
 
 /**
  * Returns a text that differs between two versions of a path: the kind, the
- * content's SHA-256, the link target and the number of a device. Times, modes and owners do not count.
+ * content's SHA-256, the link target and the number of a device. Times, modes
+ * and owners do not count.
  */
 function identity(entry: TreeEntry | undefined): string | undefined {
   if (entry === undefined) return undefined;
+  const { kind, sha256, sparse, target } = entry;
   const { major, minor } = deviceOf(entry) ?? {};
-  return `${entry.kind} ${entry.sha256} ${entry.target} ${major} ${minor}`;
+  return `${kind} ${sha256} ${sparse} ${target} ${major} ${minor}`;
 }

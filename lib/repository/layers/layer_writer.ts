@@ -110,6 +110,8 @@ export class LayerWriter {
   #paths: string[] = [];
   /** Whether an entry is a named pipe or a device. */
   #hasSpecial = false;
+  /** Whether a file is sparse. */
+  #hasSparse = false;
 
   /** Makes a writer for a layer. The layer must not exist yet. */
   constructor(options: LayerWriterOptions) {
@@ -149,6 +151,9 @@ export class LayerWriter {
     this.#entries++;
     if (this.#entries <= MAX_FILTERED_PATHS) this.#paths.push(path);
     this.#hasSpecial ||= isSpecialKind(line.kind);
+    if (line.kind === "file" && line.sparse !== undefined) {
+      this.#hasSparse = true;
+    }
     this.#write(encodeLayerLine(line));
   }
 
@@ -192,6 +197,7 @@ export class LayerWriter {
       frames: this.#frames,
       ...(hasFilter && { filter: PathFilter.of(this.#paths).encode() }),
       ...(this.#hasSpecial && { special: true }),
+      ...(this.#hasSparse && { sparse: true }),
     };
   }
 

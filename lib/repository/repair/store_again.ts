@@ -7,6 +7,7 @@ import { chunks } from "../../bytes/source.ts";
 import { chooseBlockSize } from "../../delta/block_size.ts";
 import { FileScan } from "../../delta/file_scan.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { ContentReader } from "../content/content.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
@@ -69,11 +70,12 @@ export class StoreAgain {
     const sum = entry.sha256;
     const needsContent = content && !this.#contents.has(sum);
     const isLarge = entry.size > MAX_WHOLE_BYTES;
+    const size = storedSize(entry);
     const needsSignature = isLarge && !this.#signatures.has(sum);
     if (!needsContent && !needsSignature) return;
     const scan = new FileScan({
-      ...isLarge && { blockSize: chooseBlockSize(entry.size) },
-      size: entry.size,
+      ...isLarge && { blockSize: chooseBlockSize(size) },
+      size,
     });
     const source = await this.#reader.read(entry);
     const scanned = async function* () {
@@ -82,9 +84,12 @@ export class StoreAgain {
         yield part;
       }
     };
-    const { path, size } = entry;
+    const { path } = entry;
     if (needsContent) {
-      const member = memberOf(entry, memberName(path, "whole", "path"), size);
+      const member = {
+        ...memberOf(entry, memberName(path, "whole", "path"), size),
+        ...entry.sparse !== undefined && { fileSize: entry.size },
+      };
       const { reference } = await volumes.addStream(member, scanned());
       this.#contents.set(sum, { form: "whole", size, reference, path });
     } else {

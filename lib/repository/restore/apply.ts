@@ -437,10 +437,10 @@ export class PlanApplier {
   }
 
   async #writeFile(entry: TreeFileEntry): Promise<void> {
-    const { path, size, sha256 } = entry;
+    const { path, size, sha256, sparse } = entry;
     const { reader, signal } = this.#options;
     const content = await reader.read(entry, signal);
-    await this.writer.file(path, content, entry, { size, sha256 });
+    await this.writer.file(path, content, entry, { size, sha256, sparse });
   }
 
   /** Runs a step. An error that affects only its path is recorded. */
@@ -551,8 +551,9 @@ export class PlanApplier {
     if (checked && isSameState(checked, now) && checked.ctime === now.ctime) {
       return now;
     }
-    const sum = atOnce(this.#onDisk.sha256(path, now.size));
-    if (sum !== safety.sums.get(current)) throw changed(path);
+    const saved = safety.contents.get(current);
+    if (saved === undefined) throw changed(path);
+    if (!atOnce(this.#onDisk.hasContent(path, saved))) throw changed(path);
     return now;
   }
 
@@ -573,8 +574,10 @@ export class PlanApplier {
       const now = this.#onDisk.at(path);
       if (now === undefined || isKnown(before, now, safety)) return;
       if (!isOld(now, Date.now())) return;
-      const sum = await inTurns(this.#onDisk.sha256(path, now.size), signal);
-      if (sum === safety.sums.get(current)) this.#checked.set(path, now);
+      const saved = safety.contents.get(current);
+      if (saved === undefined) return;
+      const isSaved = this.#onDisk.hasContent(path, saved);
+      if (await inTurns(isSaved, signal)) this.#checked.set(path, now);
     } catch {
       // `#checkSaved` reads the file again and meets the same error.
       checkAborted(signal);

@@ -673,11 +673,11 @@ class Planner {
   }
 
   *#hasContent(
-    { path, size, sha256 }: TreeEntry,
+    { path, size, sha256, sparse }: TreeEntry,
     stat: FileStat,
   ): Generator<void, boolean> {
-    if (stat.size !== size) return false;
-    return (yield* this.#onDisk.sha256(path, size)) === sha256;
+    if (stat.size !== size || sha256 === undefined) return false;
+    return yield* this.#onDisk.hasContent(path, { size, sha256, sparse });
   }
 
   /**

@@ -21,6 +21,7 @@ import { DiskProbe } from "../../tree/probe.ts";
 import { Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
+import type { ExpectedContent } from "../../tree/write_content.ts";
 import { packingAgainst } from "../snapshot/delta_basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
@@ -49,16 +50,15 @@ import { isEntry } from "../layers/tree_reader.ts";
 import { changedLines } from "../layers/write_tree.ts";
 
 /**
- * A safety snapshot, with the states and checksums of the entries that it
- * saved.
+ * A safety snapshot, with the states and contents of the entries that it saved.
  */
 export interface Safety {
   /** The safety snapshot. */
   record: SnapshotRecord;
   /** The state of each path when its bytes were saved. */
   seen: ReadonlyMap<string, FileStat>;
-  /** The SHA-256 of the bytes that were saved, by path. */
-  sums: ReadonlyMap<string, string>;
+  /** The contents that were saved, by path. */
+  contents: ReadonlyMap<string, ExpectedContent>;
   /** The start of the safety snapshot, in milliseconds since 1970. */
   time: number;
 }
@@ -189,12 +189,13 @@ async function save(
       safety: purpose,
     };
     await writer.commit(record);
-    const sums = new Map<string, string>();
-    for (const { path, kind, target, sha256 } of entries) {
-      const sum = kind === "hardlink" ? sums.get(target) : sha256;
-      if (sum !== undefined) sums.set(path, sum);
+    const saves = new Map<string, ExpectedContent>();
+    for (const entry of entries) {
+      const { kind, path, target } = entry;
+      const content = kind === "hardlink" ? saves.get(target) : entry;
+      if (content?.sha256 !== undefined) saves.set(path, content);
     }
-    return { record, seen: walker.seen, sums, time: started };
+    return { record, seen: walker.seen, contents: saves, time: started };
   } catch (error) {
     await writer.abort(error);
     throw error;

@@ -234,8 +234,9 @@ class Search {
     const file = kind === "hardlink" ? this.#written.get(target) : entry;
     if (stat?.kind !== "file" || file?.kind === "directory") return false;
     if (file === undefined || stat.size !== file.size) return false;
-    const sum = yield* this.#onDisk.sha256(path, file.size);
-    return sum === file.sha256;
+    const { size, sha256, sparse } = file;
+    if (sha256 === undefined) return false;
+    return yield* this.#onDisk.hasContent(path, { size, sha256, sparse });
   }
 
   #stay(path: string, how: "changed" | "added"): void {

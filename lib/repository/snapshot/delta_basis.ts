@@ -15,6 +15,7 @@ import { signBytes } from "../../delta/sign.ts";
 import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
 import { basisContent } from "../content/basis_content.ts";
@@ -122,7 +123,7 @@ async function ownBasis(
     return undefined;
   }
   const signature = await own.get(entry.sha256);
-  return signature?.fileSize === entry.size ? { signature } : undefined;
+  return signature?.fileSize === storedSize(entry) ? { signature } : undefined;
 }
 
 /**
@@ -244,7 +245,7 @@ class Bases {
   }
 
   async #readSmall(entry: TreeFileEntry): Promise<Uint8Array | undefined> {
-    if (entry.size > MAX_WHOLE_BYTES) return undefined;
+    if (storedSize(entry) > MAX_WHOLE_BYTES) return undefined;
     const content = await this.#reader.read(entry);
     if (!(content instanceof Uint8Array)) return undefined;
     return toHex(sha256(content)) === entry.sha256 ? content : undefined;
@@ -254,7 +255,8 @@ class Bases {
     entry: TreeFileEntry,
     piece: StoredPiece,
   ): Promise<LargeBasis | undefined> {
-    const { content, path, size } = entry;
+    const { content, path } = entry;
+    const size = storedSize(entry);
     const [base, ...deltas] = content;
     const object = piece.reference.volume;
     const bytes = await this.#reader.readPiece(piece, path);

@@ -2,6 +2,7 @@ import type { ContentElsewhere } from "../../archive/data_packer.ts";
 import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { idBehind } from "../format/names.ts";
@@ -149,10 +150,12 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
     for await (const lines of merged) {
       for (const line of lines) {
         if (!isEntry(line) || line.content === undefined) continue;
-        const { path, size, sha256 } = line;
+        const { kind, path, size, sha256 } = line;
         if (size === 0 || sha256 === undefined) continue;
         if (!this.#contents.add(sha256, number, path)) continue;
-        if (size > MAX_WHOLE_BYTES) this.#largeSizes.add(size);
+        if (kind === "file" && size > MAX_WHOLE_BYTES) {
+          this.#largeSizes.add(storedSize(line));
+        }
       }
     }
   }

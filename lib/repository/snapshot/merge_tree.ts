@@ -1,6 +1,6 @@
 import type { StoredContent } from "../../archive/data_packer.ts";
 import { type Change, pathOf } from "../../tree/diff_index.ts";
-import type { HashedFileEntry } from "../../tree/entry_line.ts";
+import { type HashedFileEntry, storedSize } from "../../tree/entry_line.ts";
 import type { Parent } from "./parent.ts";
 import type {
   LayerLine,
@@ -85,16 +85,18 @@ async function fromBefore(
   if (old?.kind !== "file") {
     throw new TypeError(`${entry.path}: the basis of a delta was not a file`);
   }
-  const { content, signature, size } = old;
+  const { content, signature } = old;
   const before = replacesDeltas
     ? content.slice(0, 1)
     // Older versions of deltar stored deltas without the size of their result.
     : content.map((piece, at) =>
-      at > 0 && at === content.length - 1 ? { ...piece, result: size } : piece
+      at > 0 && at === content.length - 1
+        ? { ...piece, result: storedSize(old) }
+        : piece
     );
   return {
     ...entry,
-    content: [...before, { ...piece, result: entry.size }],
+    content: [...before, { ...piece, result: storedSize(entry) }],
     // The signature is that of the whole content that the deltas apply to.
     ...(signature && { signature }),
   };

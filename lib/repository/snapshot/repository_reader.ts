@@ -3,7 +3,7 @@ import type { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { Signature } from "../../delta/signature.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import type { FileEntry } from "../../tree/entry.ts";
-import type { FileReader } from "../../tree/file_reader.ts";
+import type { FileReader, LargeFile } from "../../tree/file_reader.ts";
 import type { OwnSignatures } from "./own_signatures.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
@@ -12,6 +12,8 @@ import type { StoredPiece } from "../layers/tree_layer.ts";
  * that are kept until the end would take memory in proportion to the data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
+  /** See {@linkcode FileReader.condenses}. */
+  readonly condenses = true;
   /** The stored signatures, by path. */
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
@@ -51,7 +53,7 @@ export class RepositoryReader implements FileReader<PackedFacts> {
 
   /** See {@linkcode FileReader.pieces}. */
   async pieces(
-    entry: FileEntry,
+    entry: LargeFile,
     open: () => Iterable<Uint8Array>,
     before: IndexFileEntry | undefined,
   ): Promise<PackedFacts> {

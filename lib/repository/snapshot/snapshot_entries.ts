@@ -3,6 +3,7 @@ import { ChangeFinder } from "../../tree/change_finder.ts";
 import { type Change, DiffIndex } from "../../tree/diff_index.ts";
 import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { EntryList, type EntrySink } from "../../tree/entry_list.ts";
 import type { StateWriter } from "../../tree/state_writer.ts";
 import type { KeptContent, VolumeContents } from "./checkpoint.ts";
@@ -74,8 +75,10 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
       const number = this.#told++;
       const path = this.list.path(number);
       const sha256 = this.list.sha256(number);
-      const isWhole = piece.form === "whole";
-      const size = isWhole ? piece.size : this.list.at(number).size;
+      const entry = this.list.at(number);
+      const size = piece.form === "whole" || entry.kind !== "file"
+        ? piece.size
+        : storedSize(entry);
       return { path, sha256, size, piece };
     }
     return undefined;

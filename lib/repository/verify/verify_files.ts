@@ -4,6 +4,8 @@ import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
 import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { storedSize } from "../../tree/entry_line.ts";
+import { placedData } from "../../tree/sparse.ts";
 import { ContentReader } from "../content/content.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type {
@@ -136,12 +138,24 @@ export class FileCheck {
     try {
       const sum = createSha256();
       let size = 0;
-      for await (const part of chunks(await this.#reader.read(entry, signal))) {
-        sum.update(part);
-        size += part.length;
-        onRead(part.length);
-      }
-      if (size !== entry.size || toHex(sum.digest()) !== entry.sha256) {
+      const content = await this.#reader.read(entry, signal);
+      const parts = async function* () {
+        for await (const part of chunks(content)) {
+          sum.update(part);
+          size += part.length;
+          onRead(part.length);
+          yield part;
+        }
+      };
+      // The ranges of a sparse file are checked, too.
+      const rebuilt = entry.sparse === undefined ? parts() : placedData(
+        parts(),
+        entry.size,
+        entry.sparse,
+        entry.content[0].reference.volume,
+      );
+      for await (const _ of rebuilt);
+      if (size !== storedSize(entry) || toHex(sum.digest()) !== entry.sha256) {
         throw new DeltarError(
           "corrupt",
           "the content differs from its recorded size or SHA-256",
@@ -170,10 +184,11 @@ function faultOf(error: unknown): DeltarError {
  * ranges of the same volumes.
  */
 function contentKey(entry: TreeFileEntry): string {
+  const { sha256: sum, size, sparse } = entry;
   const places = entry.content.map(({ form, size, reference }) => {
     const { volume, offset, length, skip } = reference;
     return [form, size, volume, offset, length, skip];
   });
-  const text = JSON.stringify([entry.sha256, entry.size, places]);
+  const text = JSON.stringify([sum, size, sparse, places]);
   return toHex(sha256(new TextEncoder().encode(text)).subarray(0, 12));
 }

@@ -1,0 +1,117 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { ByteReader } from "../bytes/byte_reader.ts";
+import { checkCount, type DataRange } from "../tree/sparse.ts";
+import { type PaxRecords, SPARSE } from "./pax.ts";
+import { decodeCount } from "./tar_decode.ts";
+import { BLOCK } from "./tar_member.ts";
+
+/** A sparse member of a tar. */
+export interface SparseMember {
+  /** The size of the file in bytes. */
+  fileSize: number;
+  /**
+   * The ranges of the file that the content of the member consists of. Absent
+   * if the content begins with their list.
+   */
+  ranges?: DataRange[];
+}
+
+/** The length of an offset or length in the header of GNU tar, in bytes. */
+const FIELD = 12;
+
+/**
+ * Reads the ranges of a sparse member in the format of GNU tar before PAX: up to
+ * four in the header of the type `S`, and 21 in each block after it.
+ *
+ * @param block The header block.
+ * @param reader The reader, positioned after the block.
+ * @throws {DeltarError} `corrupt` if a number is invalid, `limit` if there are
+ *   too many ranges, `truncated` if a block is missing.
+ */
+export async function sparseOfHeader(
+  block: Uint8Array,
+  reader: ByteReader,
+): Promise<SparseMember> {
+  const ranges: DataRange[] = [];
+  const number = (from: Uint8Array, at: number) =>
+    decodeCount(from.subarray(at, at + FIELD), "range of a file", reader);
+  const add = (from: Uint8Array, start: number, count: number) => {
+    for (let at = start; at < start + 2 * count * FIELD; at += 2 * FIELD) {
+      if (from[at + FIELD] === 0) return;
+      const length = number(from, at + FIELD);
+      ranges.push({ offset: number(from, at), length });
+    }
+    checkCount(ranges.length, reader);
+  };
+  const fileSize = number(block, 483);
+  let isContinued = block[482] !== 0;
+  add(block, 386, 4);
+  while (isContinued) {
+    const next = await reader.exactly(BLOCK, "the ranges of a sparse file");
+    isContinued = next[504] !== 0;
+    add(next, 0, 21);
+  }
+  return { fileSize, ranges };
+}
+
+/**
+ * Returns what the records of an extended header tell about a sparse member in
+ * GNU's PAX formats 0.0, 0.1 and 1.0; `undefined` if the member is not sparse.
+ *
+ * @param records The records.
+ * @param reader The reader, positioned after the header, for messages.
+ * @throws {DeltarError} `corrupt` if a number is invalid, `unsupported` if the
+ *   version is newer.
+ */
+export function sparseOfPax(
+  records: PaxRecords,
+  reader: ByteReader,
+): SparseMember | undefined {
+  const major = records.get(`${SPARSE}major`) ?? "0";
+  const map = records.get(`${SPARSE}map`);
+  const size = records.get(`${SPARSE}realsize`) ?? records.get(`${SPARSE}size`);
+  if (major === "0" && size === undefined) return undefined;
+  const fileSize = count(size, reader);
+  if (major === "0") {
+    return { fileSize, ranges: rangesIn(map ?? "", reader) };
+  }
+  if (major === "1" && records.get(`${SPARSE}minor`) === "0") {
+    return { fileSize };
+  }
+  throw unsupported("an unknown version of sparse members", reader);
+}
+
+/** Refuses records for sparse members in the header of a whole archive. */
+export function refuseGlobal(globals: PaxRecords, reader: ByteReader): void {
+  if (!globals.keys().some((key) => key.startsWith(SPARSE))) return;
+  throw unsupported("sparse members by a global header", reader);
+}
+
+function rangesIn(map: string, reader: ByteReader): DataRange[] {
+  const numbers = map === "" ? [] : map.split(",");
+  if (numbers.length % 2 !== 0) {
+    throw reader.corrupt("invalid ranges of a sparse file in a pax header");
+  }
+  const ranges: DataRange[] = [];
+  for (let at = 0; at < numbers.length; at += 2) {
+    const offset = count(numbers[at], reader);
+    ranges.push({ offset, length: count(numbers[at + 1], reader) });
+  }
+  return ranges;
+}
+
+function count(text: string | undefined, reader: ByteReader): number {
+  const number = text !== undefined && /^\d{1,16}$/.test(text)
+    ? Number(text)
+    : NaN;
+  if (Number.isSafeInteger(number)) return number;
+  throw reader.corrupt("invalid number of a sparse file in a pax header");
+}
+
+function unsupported(what: string, reader: ByteReader): DeltarError {
+  return new DeltarError(
+    "unsupported",
+    `${what} is not supported; extract the archive with GNU tar`,
+    { object: reader.object, offset: reader.offset - BLOCK },
+  );
+}

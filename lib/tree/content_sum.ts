@@ -1,0 +1,44 @@
+import { toHex } from "../bytes/hex.ts";
+import { createSha256 } from "../bytes/sha256.ts";
+import type { OpenFile } from "./folder.ts";
+import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
+import { CondensedFile, findData } from "./sparse.ts";
+import type { ExpectedContent } from "./write_content.ts";
+
+/**
+ * Returns whether an open file has a content. The sum is computed as that of
+ * the content was: of all bytes, or of the condensed form. If the size is more
+ * than 1 MiB, the function yields after each piece of the file.
+ *
+ * @param file The open file.
+ * @param content The content. If the file is larger, at least one more byte is
+ * read, so that the sums differ.
+ * @param buffer A buffer of more than 1 MiB. Default: a new one.
+ * @throws The error of the system, with its `code`.
+ */
+export function* hasContent(
+  file: OpenFile,
+  { size, sha256, sparse }: ExpectedContent,
+  buffer?: Uint8Array,
+): Generator<void, boolean> {
+  const sum = createSha256();
+  if (sparse !== undefined) {
+    if (file.stat().size !== size) return false;
+    const part = (buffer ?? new Uint8Array(MAX_WHOLE_BYTES))
+      .subarray(0, MAX_WHOLE_BYTES);
+    const ranges = yield* findData(file, size, part);
+    for (const piece of new CondensedFile(file, size, ranges).pieces(part)) {
+      sum.update(piece);
+      yield;
+    }
+  } else if (size <= MAX_WHOLE_BYTES) {
+    // One byte more than the size is read, to notice a file that has grown.
+    sum.update(readWhole(file, size + 1, buffer));
+  } else {
+    for (const piece of readPieces(file)) {
+      sum.update(piece);
+      yield;
+    }
+  }
+  return toHex(sum.digest()) === sha256;
+}
