@@ -5,7 +5,13 @@ import {
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
-import { isFault, isTouched, isWithin, pathOf } from "../lib/tree/mod.ts";
+import {
+  isFault,
+  isSameXattrs,
+  isTouched,
+  isWithin,
+  pathOf,
+} from "../lib/tree/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -78,15 +84,17 @@ async function run(
 }
 
 /**
- * Returns the change of the mode or owner of the snapshots' root directory, or an
- * empty list if there is none. A change of its time is ignored.
+ * Returns the change of the mode, owner or extended attributes of the root
+ * directory of two snapshots, or an empty list if there is none. A change of its
+ * time is ignored.
  */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>
     ({ path: "", kind: "directory", size: 0, ...root }) as const;
   const { mode, uid, gid } = after.root;
   const isSame = mode === before.root.mode && uid === before.root.uid &&
-    gid === before.root.gid;
+    gid === before.root.gid &&
+    isSameXattrs(after.root.xattrs, before.root.xattrs);
   return isSame
     ? []
     : [{ change: "touched", entry: of(after), before: of(before) }];

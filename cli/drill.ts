@@ -66,13 +66,15 @@ async function run(
         path,
       ),
   });
-  const { files, withDeltas, bytes, failed, tooLarge, unnoted } = result;
+  const { files, withDeltas, xattrs, bytes, failed, tooLarge, unnoted } =
+    result;
   const { id } = result.snapshot;
   if (json) {
     out.object("drill", {
       snapshot: id,
       files,
       withDeltas,
+      xattrs,
       bytes,
       failed: failed.map(({ path, error }) => ({ path, error: error.message })),
       tooLarge,

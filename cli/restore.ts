@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { Repository } from "../mod.ts";
-import { placeOf } from "../lib/repository/mod.ts";
+import { placeOf, type XattrOptions } from "../lib/repository/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -26,6 +26,9 @@ interface Options extends CommonOptions {
   rootAttributes?: boolean;
   numericOwner?: boolean;
   trustRepository?: boolean;
+  xattrs?: boolean;
+  includeXattr?: string[];
+  excludeXattr?: string[];
   dryRun?: boolean;
 }
 
@@ -65,6 +68,20 @@ export function restoreCommand(context: Context): Command {
       "--numeric-owner",
       "Restore owners and groups by number, even if their names exist here",
     )
+    .option("--no-xattrs", "Do not restore extended attributes and ACLs")
+    .addOption(
+      new Option(
+        "--include-xattr <pattern>",
+        "Restore only extended attributes whose names match, such as user.*; " +
+          "may be repeated",
+      ).argParser(repeated).conflicts("excludeXattr"),
+    )
+    .addOption(
+      new Option(
+        "--exclude-xattr <pattern>",
+        "Do not restore extended attributes whose names match; may be repeated",
+      ).argParser(repeated),
+    )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")
     .action(async (
@@ -81,6 +98,20 @@ export function restoreCommand(context: Context): Command {
       }
       context.code = await run(context, snapshot, paths, options);
     });
+}
+
+function repeated(value: string, all: string[] = []): string[] {
+  return [...all, value];
+}
+
+/** Returns the option of the library for the extended attributes. */
+function xattrsOf(
+  { xattrs, includeXattr, excludeXattr }: Options,
+): { xattrs?: false | XattrOptions } {
+  if (xattrs === false) return { xattrs: false };
+  if (includeXattr !== undefined) return { xattrs: { include: includeXattr } };
+  if (excludeXattr !== undefined) return { xattrs: { exclude: excludeXattr } };
+  return {};
 }
 
 /**
@@ -132,6 +163,7 @@ async function run(
     delete: options.delete ?? false,
     rootAttributes: options.rootAttributes ?? false,
     numericOwner: options.numericOwner ?? false,
+    ...xattrsOf(options),
     neverTouch: [cacheFolder()],
     signal,
   };

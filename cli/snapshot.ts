@@ -72,6 +72,7 @@ async function run(
   const taken = await takeSnapshot(context, out, source, options);
   const elapsed = performance.now() - started;
   const { repository, location, result } = taken;
+  if (taken.lacksXattrs) out.note(WITHOUT_XATTRS);
   const typed = new Map(
     options.exclude?.map((
       text,
@@ -104,6 +105,12 @@ async function run(
   if (fit !== undefined && isTooLarge(fit)) return EXIT.partial;
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
 }
+
+/** The note for a snapshot whose extended attributes cannot be read. */
+const WITHOUT_XATTRS =
+  "extended attributes and ACLs are not stored, because this runtime cannot " +
+  "read them; files that are unchanged keep those of the last snapshot. Use " +
+  "the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
 
 /**
  * Returns the target of the printed restore command: a new directory next to the
@@ -157,6 +164,7 @@ function report(
     ...recordFields(record),
     repository,
     restore,
+    xattrs: record.root.xattrs !== undefined,
     skipped,
     ...ahead && {
       ahead: { id: ahead.id, time: new Date(ahead.time).toISOString() },

@@ -1,5 +1,6 @@
 import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import type { Command } from "commander";
 import {
   DeltarError,
@@ -66,6 +67,7 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   shared?: boolean;
   sharedWrite?: boolean;
   onlyIfChanged?: boolean;
+  xattrs?: boolean;
 }
 
 /** Adds the options by which commands take snapshots. */
@@ -78,7 +80,8 @@ export function addTakeOptions(command: Command): Command {
       (text: string) => text === "none" ? text : parseBytes(text),
     )
     .option("--force", "Allow your home folder or a whole disk")
-    .option("--allow-empty", "Allow a directory that has lost its files");
+    .option("--allow-empty", "Allow a directory that has lost its files")
+    .option("--no-xattrs", "Do not store extended attributes and ACLs");
 }
 
 /** The result of taking a snapshot, and the repository. */
@@ -86,6 +89,11 @@ export interface Taken {
   repository: Repository;
   location: string;
   result: SnapshotResult;
+  /**
+   * Whether this is the first snapshot of the directory, or the first after one
+   * with extended attributes, for which they could not be read.
+   */
+  lacksXattrs: boolean;
 }
 
 /** The directory that the user or the agent names, or the current one. */
@@ -171,6 +179,7 @@ export async function takeSnapshot(
       cacheFolder(),
       userFolder("state"),
     ],
+    ...options.xattrs === false && { xattrs: false },
   };
   const paths = listed && pickPaths(listed, place, root);
   const dir = several === undefined
@@ -212,7 +221,14 @@ export async function takeSnapshot(
   if (several === undefined) {
     rememberDirectory(directory, repository.storage.location);
   }
-  return { repository, location, result };
+  return {
+    repository,
+    location,
+    result,
+    lacksXattrs: result.isNew && options.xattrs !== false &&
+      process.platform !== "win32" && !dir.readsXattrs &&
+      (last === undefined || last.record.root.xattrs !== undefined),
+  };
 }
 
 /**

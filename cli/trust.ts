@@ -8,8 +8,8 @@ import type { Console } from "./console.ts";
 export function trustOption(): Option {
   return new Option(
     "--trust-repository",
-    "Restore owners, set-user-ID and set-group-ID bits, and devices from " +
-      "another user's repository too",
+    "Restore owners, set-user-ID and set-group-ID bits, devices, and " +
+      "trusted.* and security.* attributes from another user's repository too",
   );
 }
 

@@ -1,7 +1,7 @@
 import { checkValue, texts } from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { directorySet, nameOfSet } from "../tree/directory_set.ts";
-import type { IgnoreOptions } from "../tree/ignore_rules.ts";
+import type { WalkerOptions } from "../tree/walker.ts";
 import { Dir } from "./dir.ts";
 
 /** The maximum length of the name of several directories, in characters. */
@@ -49,8 +49,8 @@ export class DirSet extends Dir {
    *
    * @param directories The paths of the directories, at least two. A directory
    * that is in another one is not counted.
-   * @param options Options for what to exclude. Patterns are relative to the
-   * common folder.
+   * @param options Options for what to exclude and what to read. Patterns are
+   * relative to the common folder.
    * @throws {DeltarError} `not-found` if one of them is not a directory; `limit`
    * if their name has more than 4,096 characters; `unsupported` if they are on
    * different drives of Windows; `io` if the system refuses access.
@@ -60,9 +60,7 @@ export class DirSet extends Dir {
    */
   constructor(
     directories: readonly string[],
-    options: Omit<IgnoreOptions, "paths"> & {
-      neverTouch?: readonly string[];
-    } = {},
+    options: Omit<WalkerOptions, "paths"> = {},
   ) {
     checkValue("the directories", directories, texts);
     for (const directory of directories) new Dir(directory);

@@ -23,7 +23,8 @@ export const SMALL_BYTES = 1024 * 1024;
 export interface ExtractOptions {
   /**
    * Called with each member that cannot be made, such as a device without the
-   * permission for it, or a member of an unknown type.
+   * permission for it, or a member of an unknown type, and each member whose
+   * extended attributes could not be set.
    */
   onSkip?: (skipped: Skipped) => void;
   /**

@@ -1,9 +1,12 @@
 import { formatTime as formatNanoseconds } from "../tree/to_json.ts";
 import type { ByteReader } from "../bytes/byte_reader.ts";
+import { concat } from "../bytes/source.ts";
+import { isXattrKey } from "./pax_xattrs.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
+const NEWLINE = new Uint8Array([0x0a]);
 
 /** The beginning of the keys of GNU's records for sparse members. */
 export const SPARSE = "GNU.sparse.";
@@ -46,12 +49,16 @@ const KNOWN: readonly string[] = [
 
 /**
  * The maximum length in bytes of a key that is decoded, with the space before
- * it. All known keys are shorter.
+ * it. The longest known keys are those of extended attributes, whose names have
+ * at most 255 bytes, each of which may be escaped.
  */
-const MAX_KEY_BYTES = 64;
+const MAX_KEY_BYTES = 1024;
 
-/** PAX records (POSIX.1-2001, "pax Extended Header") by key. */
-export type PaxRecords = Map<string, string>;
+/**
+ * PAX records (POSIX.1-2001, "pax Extended Header") by key. The values of
+ * extended attributes and ACLs are bytes, all others are text.
+ */
+export type PaxRecords = Map<string, string | Uint8Array>;
 
 /**
  * Encodes records, each as `length key=value\n`, where the length is that of
@@ -60,21 +67,22 @@ export type PaxRecords = Map<string, string>;
  * @param records The records, in the order to write.
  */
 export function encodePax(records: PaxRecords): Uint8Array {
-  let text = "";
+  const parts: Uint8Array[] = [];
   for (const [key, value] of records) {
-    const rest = ` ${key}=${value}\n`;
-    const bytes = encoder.encode(rest).length;
+    const head = encoder.encode(` ${key}=`);
+    const body = typeof value === "string" ? encoder.encode(value) : value;
+    const bytes = head.length + body.length + 1;
     let length = bytes + String(bytes).length;
     if (String(length).length > String(bytes).length) length += 1;
-    text += length + rest;
+    parts.push(encoder.encode(String(length)), head, body, NEWLINE);
   }
-  return encoder.encode(text);
+  return concat(parts);
 }
 
 /**
  * Decodes the body of an extended header and adds the known records to
  * `records`. A record with an empty value deletes the earlier record with the
- * same key.
+ * same key, unless it is an extended attribute.
  *
  * @param body The whole body of the extended header.
  * @param records The records of earlier headers, which are changed.
@@ -108,6 +116,11 @@ export function decodePax(
     at = end;
     if (equals - start > MAX_KEY_BYTES) continue;
     const key = decoder.decode(body.subarray(start + 1, equals));
+    if (isXattrKey(key)) {
+      // An attribute with an empty value exists.
+      records.set(key, body.slice(equals + 1, end - 1));
+      continue;
+    }
     const isPart = SPARSE_PARTS.includes(key);
     if (!isPart && !KNOWN.includes(key)) continue;
     const value = decoder.decode(body.subarray(equals + 1, end - 1));

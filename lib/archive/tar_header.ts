@@ -1,4 +1,6 @@
+import { hasXattrs } from "../tree/xattrs.ts";
 import { DEVICE, encodePax, formatTime, type PaxRecords } from "./pax.ts";
+import { addXattrs } from "./pax_xattrs.ts";
 import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 
 const encoder = new TextEncoder();
@@ -35,9 +37,10 @@ export function headerScratch(): Uint8Array {
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
  * ASCII, sizes from 8 GiB, times with a fraction or outside of the years 1970
- * to 2242, large numbers of owners, groups or devices, and a sparse file in
- * condensed form (GNU tar's PAX format 1.0). Names of owners are written if the
- * member has them. The same member always results in the same bytes.
+ * to 2242, large numbers of owners, groups or devices, extended attributes and
+ * ACLs, and a sparse file in condensed form (GNU tar's PAX format 1.0). Names of
+ * owners are written if the member has them. The same member always results in
+ * the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new
@@ -104,6 +107,9 @@ export function encodeHeader(
   const { uname = "", gname = "" } = member;
   if (!writeOwner(header, 265, uname)) record("uname", uname);
   if (!writeOwner(header, 297, gname)) record("gname", gname);
+  if (member.xattrs !== undefined && hasXattrs(member.xattrs)) {
+    addXattrs(member.xattrs, pax ??= new Map());
+  }
   finish(header, type);
 
   if (pax === undefined && nanos === 0) return header;

@@ -1,4 +1,5 @@
 import type { DeviceNumber, EntryKind } from "../tree/entry.ts";
+import type { Xattrs } from "../tree/xattrs.ts";
 
 /** The kind of a member; `other` is an unknown type. */
 export type MemberKind = EntryKind | "other";
@@ -27,6 +28,11 @@ export interface TarMemberFields {
   uname?: string;
   /** The group's name, if it is known. */
   gname?: string;
+  /**
+   * The extended attributes and ACLs. Absent if the archive has none, and for a
+   * hard link.
+   */
+  xattrs?: Xattrs;
 }
 
 /** A tar member that is neither a link nor a device. */

@@ -15,6 +15,7 @@ import {
   type PaxRecords,
   SPARSE,
 } from "./pax.ts";
+import { fromBase64 } from "../bytes/base64.ts";
 import { ownersIn } from "../tree/owner_fields.ts";
 import {
   refuseGlobal,
@@ -22,6 +23,9 @@ import {
   sparseOfHeader,
   sparseOfPax,
 } from "./tar_sparse.ts";
+import { ACCESS_ACL } from "../tree/xattrs.ts";
+import { hasXattrRecords, xattrsIn } from "./pax_xattrs.ts";
+import { modeWithAcl } from "./posix_acl.ts";
 import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
 import {
   BLOCK,
@@ -218,6 +222,17 @@ async function nextEntry(
       sparse ??= sparseOfPax(records, reader);
     }
     const member = toMember(header, reader);
+    const isOwn = member.kind !== "hardlink";
+    const xattrs = isOwn && records !== undefined && hasXattrRecords(records)
+      ? await xattrsIn(records)
+      : undefined;
+    if (xattrs !== undefined) {
+      member.xattrs = xattrs;
+      const acl = xattrs[ACCESS_ACL];
+      if (acl !== undefined) {
+        member.mode = modeWithAcl(member.mode, fromBase64(acl));
+      }
+    }
     const stored = member.size;
     if (sparse === undefined || member.kind !== "file") {
       return { member, offset, stored };
@@ -258,6 +273,8 @@ function applyPax(
   reader: ByteReader,
 ): void {
   for (const [key, value] of records) {
+    // Extended attributes are no fields of the header.
+    if (typeof value !== "string") continue;
     if (key === "path" && !records.has(SPARSE_NAME)) header.name = value;
     else if (key === SPARSE_NAME) header.name = value;
     else if (key === "linkpath") header.link = value;

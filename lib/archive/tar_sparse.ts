@@ -67,15 +67,18 @@ export function sparseOfPax(
   records: PaxRecords,
   reader: ByteReader,
 ): SparseMember | undefined {
-  const major = records.get(`${SPARSE}major`) ?? "0";
-  const map = records.get(`${SPARSE}map`);
-  const size = records.get(`${SPARSE}realsize`) ?? records.get(`${SPARSE}size`);
+  // Only extended attributes have values that are not text.
+  const text = (key: string) =>
+    records.get(`${SPARSE}${key}`) as string | undefined;
+  const major = text("major") ?? "0";
+  const map = text("map");
+  const size = text("realsize") ?? text("size");
   if (major === "0" && size === undefined) return undefined;
   const fileSize = count(size, reader);
   if (major === "0") {
     return { fileSize, ranges: rangesIn(map ?? "", reader) };
   }
-  if (major === "1" && records.get(`${SPARSE}minor`) === "0") {
+  if (major === "1" && text("minor") === "0") {
     return { fileSize };
   }
   throw unsupported("an unknown version of sparse members", reader);

@@ -291,14 +291,17 @@ export class TarVolume {
  */
 async function intoDirectory<Result>(
   path: string,
-  { numericOwner }: ExtractOptions,
+  { numericOwner, onSkip }: ExtractOptions,
   work: (sink: TreeSink) => Promise<Result>,
 ): Promise<Result> {
   // The module is loaded only here, because it needs a file system, which some
   // runtimes do not have.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
   const { SystemOwners } = await import("../tree/owner_names.ts");
-  const writer = new TreeWriter(path);
+  const writer = new TreeWriter(path, {
+    onUnsetXattrs: (path, { message }) =>
+      onSkip?.({ path, reason: "changed", detail: message }),
+  });
   const system = new SystemOwners();
   const here = (metadata: Metadata) =>
     numericOwner ? metadata : withOwnersHere(metadata, system);

@@ -180,13 +180,14 @@ export class TarVolumeWriter {
       size: given.size ??
         (content instanceof Uint8Array ? content.length : NaN),
     };
-    const owners = ownersIn(given);
+    const { xattrs } = given;
+    const common = { ...numbers, ...ownersIn(given), ...xattrs && { xattrs } };
     const entry = withJson<Entry & OwnerFields>(
       kind === "symlink" || kind === "hardlink"
-        ? { path, kind, ...numbers, ...owners, target }
+        ? { path, kind, ...common, target }
         : kind === "block" || kind === "character"
-        ? { path, kind, ...numbers, ...owners, device: numberOf(given) }
-        : { path, kind, ...numbers, ...owners },
+        ? { path, kind, ...common, device: numberOf(given) }
+        : { path, kind, ...common },
     );
     if (kind === "hardlink") checkPath(target);
     if (this.#members.has(path)) {
@@ -224,7 +225,7 @@ export class TarVolumeWriter {
   async addTree(tree: TreeSource, options: AddTreeOptions = {}): Promise<void> {
     const { within = "", onSkip, signal } = options;
     const lost = new Set<string>();
-    for await (const entry of tree.walk({ onSkip, signal })) {
+    for await (const entry of tree.walk({ onSkip, xattrs: true, signal })) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(signal);

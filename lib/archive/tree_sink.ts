@@ -60,6 +60,11 @@ export interface TreeSink {
 export interface TreeWalkOptions {
   /** Called with each path that is skipped, and the reason. */
   onSkip?: (skipped: Skipped) => void;
+  /**
+   * Whether the entries should have their extended attributes and ACLs. Default:
+   * `false`.
+   */
+  xattrs?: boolean;
   /** Aborts the walk. */
   signal?: AbortSignal;
 }

@@ -125,6 +125,7 @@ export type {
   RestoreProgress,
   RevertOptions,
   WorkOptions,
+  XattrOptions,
 } from "./restore/session.ts";
 export type { RestoreResult } from "./restore/session.ts";
 export type {

@@ -6,6 +6,7 @@ import type { HashedEntry } from "./entry_line.ts";
 import { comparePaths } from "./path.ts";
 import type { DeviceNumber, Entry } from "./entry.ts";
 import { makeDirectory, makeFile, makeLink, makeSpecial } from "./to_json.ts";
+import { isSameXattrs } from "./xattrs.ts";
 
 /**
  * The maximum rounding error, in nanoseconds, of the times that a runtime sets
@@ -252,7 +253,8 @@ export class ChangeFinder {
       if (from !== undefined) this.#from.set(row, from);
     } else if (
       !isSameTime(entry.mtime, before.mtime) || entry.mode !== before.mode ||
-      entry.uid !== before.uid || entry.gid !== before.gid
+      entry.uid !== before.uid || entry.gid !== before.gid ||
+      !isSameXattrs(entry.xattrs, before.xattrs)
     ) this.#push(TOUCHED, number, old);
   }
 

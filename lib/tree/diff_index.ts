@@ -66,7 +66,7 @@ export interface MovedChange {
   from: string;
 }
 
-/** A change of only the mode, time or owner of a path. */
+/** A change of only the mode, time, owner or extended attributes of a path. */
 export interface TouchedChange {
   /** The kind of change. */
   change: "touched";
@@ -93,8 +93,8 @@ export interface ChangeCounts {
   /** The number of paths whose content, link target or kind changed. */
   updated: number;
   /**
-   * The number of paths of which only the mode, time, owner or hard links
-   * changed.
+   * The number of paths of which only the mode, time, owner, extended
+   * attributes or hard links changed.
    */
   touched: number;
   /** The number of deleted files and links, except renamed ones. */
@@ -206,7 +206,10 @@ export class DiffIndex {
     ).map(pathOf);
   }
 
-  /** The paths of which only the mode, time, owner or hard links changed. */
+  /**
+   * The paths of which only the mode, time, owner, extended attributes or hard
+   * links changed.
+   */
   get touched(): string[] {
     return this.changes.filter(isTouched).map(pathOf);
   }
@@ -389,8 +392,8 @@ function entryOf(change: Change): HashedEntry {
 }
 
 /**
- * Returns whether a path's content is unchanged and only its mode, time, owner
- * or hard links changed.
+ * Returns whether a path's content is unchanged and only its mode, time, owner,
+ * extended attributes or hard links changed.
  *
  * @param change The change of the path.
  *

@@ -1,3 +1,5 @@
+import type { Xattrs } from "./xattrs.ts";
+
 /**
  * The kind of an entry. A hard link is a further name of an earlier file. A
  * `fifo` is a named pipe, `block` and `character` are devices.
@@ -12,7 +14,7 @@ export type EntryKind =
 /** The kind of an entry that is a named pipe or a device. */
 export type SpecialKind = "fifo" | "block" | "character";
 
-/** The mode, time and owner of an entry. */
+/** The mode, time, owner and extended attributes of an entry. */
 export interface Metadata {
   /** The permission bits, from 0 to 0o7777. */
   mode: number;
@@ -22,6 +24,11 @@ export interface Metadata {
   uid: number;
   /** The group ID. */
   gid: number;
+  /**
+   * The extended attributes and ACLs. Absent if they were not read, and for a
+   * hard link, whose attributes are those of the file.
+   */
+  xattrs?: Xattrs;
 }
 
 /** The number of a device, by which the system finds its driver. */
@@ -216,8 +223,8 @@ export interface Skipped {
    * - `vanished`: it was deleted before or while it was read, or created while
    *   its folder was listed, or it is one of the `paths` to which the walk is
    *   limited and does not exist.
-   * - `changed`: it changed or was replaced before it was read completely; what
-   *   was read is stored.
+   * - `changed`: it changed or was replaced before it was read completely, or
+   *   its extended attributes could not be read; what was read is stored.
    * - `lost`: its content in the repository is damaged; only a repair uses
    *   this.
    * - `name`: its name is not valid Unicode or is reserved for deltar, so an

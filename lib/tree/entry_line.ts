@@ -17,6 +17,7 @@ import {
   makeSpecial,
   withJson,
 } from "./to_json.ts";
+import { decodeXattrs } from "./xattrs.ts";
 
 /** A file with the SHA-256 of its content. */
 export interface HashedFileEntry extends FileEntry {
@@ -90,15 +91,19 @@ export function encodeEntry(entry: HashedEntry): Line {
 
 /**
  * Returns metadata as a line of JSON: the mode in octal, the time in decimal
- * seconds since 1970, the owner and the group.
+ * seconds since 1970, the owner, the group and, if they were read, the extended
+ * attributes.
  */
 export function encodeMetadata(metadata: Metadata): Line {
-  return {
-    mode: "0" + metadata.mode.toString(8).padStart(3, "0"),
-    mtime: formatTime(metadata.mtime),
-    uid: metadata.uid,
-    gid: metadata.gid,
+  const { mode, mtime, uid, gid, xattrs } = metadata;
+  const line: Line = {
+    mode: "0" + mode.toString(8).padStart(3, "0"),
+    mtime: formatTime(mtime),
+    uid,
+    gid,
   };
+  if (xattrs !== undefined) line.xattrs = xattrs;
+  return line;
 }
 
 /**
@@ -198,7 +203,13 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
       },
     );
   }
-  return { mode: parseInt(mode, 8), mtime, uid, gid };
+  const metadata: Metadata = { mode: parseInt(mode, 8), mtime, uid, gid };
+  if (line.xattrs !== undefined) {
+    metadata.xattrs = decodeXattrs(line.xattrs, (what) => {
+      throw new DeltarError("corrupt", what, { object, offset });
+    });
+  }
+  return metadata;
 }
 
 /**

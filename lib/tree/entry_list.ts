@@ -7,7 +7,9 @@ import type { FileFacts } from "./file_reader.ts";
 import { comparePaths } from "./path.ts";
 import { ROOT, type StoredEntries, WORDS } from "./state_entries.ts";
 import type { StateWriter } from "./state_writer.ts";
+import { ENTRY_FLAG } from "./state_layout.ts";
 import { makeDirectory, makeFile } from "./to_json.ts";
+import { hasXattrs } from "./xattrs.ts";
 
 /** A sink for the entries of a directory, in path order. */
 export interface EntrySink<Facts extends FileFacts = FileFacts> {
@@ -31,15 +33,17 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 
 /**
  * The entries of a directory in path order, without their block checksums. The
- * list takes 40 bytes for each entry, and an object for each link or changed
- * file. Names, modes and times stay in the walk's `StateWriter`.
+ * list takes 40 bytes for each entry, and an object for each link, changed file
+ * or entry with extended attributes. Names, modes and times stay in the walk's
+ * `StateWriter`.
  */
 export class EntryList {
   readonly #states: StateWriter;
   readonly #rows = new WordRows(WORDS.length);
   /**
    * The entries that their state does not fully describe, by number: links,
-   * sparse files, and files that changed before they were read.
+   * sparse files, named pipes, devices, files that changed before they were read,
+   * and entries with extended attributes.
    */
   readonly #odd = new Map<number, HashedEntry>();
   /**
@@ -66,7 +70,7 @@ export class EntryList {
    * Adds the next entry and returns its number. See {@linkcode EntrySink.add}.
    */
   add(entry: IndexEntry, place: number, isOther: boolean): number {
-    const { path, kind, sha256 } = entry;
+    const { path, kind, sha256, xattrs } = entry;
     const number = this.#rows.push();
     let folder = this.#open.at(-1);
     while (folder !== undefined && !path.startsWith(folder.inside)) {
@@ -76,8 +80,12 @@ export class EntryList {
     this.#rows.set(number, WORDS.state, place);
     this.#rows.set(number, WORDS.folder, folder?.number ?? ROOT);
     if (kind === "directory") this.#open.push({ inside: `${path}/`, number });
-    else if (kind !== "file" || isOther || entry.sparse !== undefined) {
+    const isPlain = kind === "file" && entry.sparse === undefined ||
+      kind === "directory";
+    if (!isPlain || isOther || hasXattrs(xattrs)) {
       this.#odd.set(number, bare(entry));
+    } else if (xattrs !== undefined) {
+      this.#states.mark(place, ENTRY_FLAG.plain);
     }
     if (sha256 !== undefined) fillHex(this.sumOf(number), sha256);
     return number;

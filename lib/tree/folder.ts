@@ -1,5 +1,6 @@
 import type { DeviceNumber, SpecialKind } from "./entry.ts";
 import type { FileStat, Identity } from "./statx.ts";
+import type { XattrAccess } from "./xattrs.ts";
 
 /**
  * Called with each entry of a folder, in the system's order. The arguments are
@@ -139,6 +140,14 @@ export interface Folder {
    * 1970. A symlink is not followed.
    */
   setTimes(name: string, mtime: bigint): void;
+  /**
+   * Returns access to the extended attributes of an entry. A symlink is not
+   * followed. Absent if the runtime has no calls for them. The access is valid
+   * while the folder is open.
+   */
+  xattrsAt?(name: string): XattrAccess;
+  /** Returns access to the extended attributes of the folder itself. */
+  ownXattrs?(): XattrAccess;
   /** Sets the owner of the folder itself. */
   setOwnOwner(uid: number, gid: number): void;
   /** Sets the permission bits of the folder itself. */
@@ -201,6 +210,11 @@ export interface OpenFile {
   setMode(mode: number): void;
   /** Sets the access and modification time, in nanoseconds since 1970. */
   setTimes(mtime: bigint): void;
+  /**
+   * Returns access to the extended attributes. Absent if the runtime has no
+   * calls for them. The access is valid while the file is open.
+   */
+  xattrs?(): XattrAccess;
   /** Flushes the file to the disk. */
   sync(): void;
   /**

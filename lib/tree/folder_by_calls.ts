@@ -20,6 +20,7 @@ import {
   STATX_SIZE,
 } from "./statx.ts";
 import { errorOfNumber, systemError } from "./system_error.ts";
+import { MAX_XATTR_BYTES, type XattrAccess } from "./xattrs.ts";
 
 const load = () =>
   loadLibrary({
@@ -43,6 +44,14 @@ const load = () =>
     pread64: ["i32", "buffer", "u64", "i64"],
     pwrite64: ["i32", "buffer", "u64", "i64"],
     ftruncate64: ["i32", "i64"],
+    flistxattr: ["i32", "buffer", "u64"],
+    fgetxattr: ["i32", "buffer", "buffer", "u64"],
+    fsetxattr: ["i32", "buffer", "buffer", "u64", "i32"],
+    fremovexattr: ["i32", "buffer"],
+    llistxattr: ["buffer", "buffer", "u64"],
+    lgetxattr: ["buffer", "buffer", "buffer", "u64"],
+    lsetxattr: ["buffer", "buffer", "buffer", "u64", "i32"],
+    lremovexattr: ["buffer", "buffer"],
     fsync: ["i32"],
     syncfs: ["i32"],
     close: ["i32"],
@@ -112,6 +121,8 @@ const statView = new DataView(statBytes.buffer);
 const listing = new Uint8Array(1 << 16);
 const listingView = new DataView(listing.buffer);
 const linkText = new Uint8Array(PATH_MAX);
+const attributeName = new Uint8Array(256);
+const attributes = new Uint8Array(MAX_XATTR_BYTES);
 const errnoBytes = new Uint8Array(4);
 const times = new BigInt64Array(4);
 const timeBytes = new Uint8Array(times.buffer);
@@ -478,6 +489,18 @@ class CallFolder implements Folder {
     );
   }
 
+  xattrsAt(name: string): XattrAccess {
+    if (!isName(name)) {
+      throw systemError("EINVAL", "listxattr", this.#path(name));
+    }
+    return new XattrsByPath(`${procPath(this.fd)}/${name}`, this.#path(name));
+  }
+
+  ownXattrs(): XattrAccess {
+    // A folder that was opened with `O_PATH` can be reached only by a path.
+    return new XattrsByPath(`${procPath(this.fd)}/.`, this.place);
+  }
+
   setOwnOwner(uid: number, gid: number): void {
     setOwner(this.fd, uid, gid, this.place);
   }
@@ -631,6 +654,10 @@ class CallFile implements OpenFile {
     this.#check(system().futimens(this.#fd, timeBytes), "futime");
   }
 
+  xattrs(): XattrAccess {
+    return new XattrsByDescriptor(this.#fd, this.place);
+  }
+
   sync(): void {
     this.#check(system().fsync(this.#fd), "fsync");
   }
@@ -662,6 +689,112 @@ function joinDevice({ major, minor }: DeviceNumber): number | undefined {
   if (major >= 2 ** MAJOR_BITS || minor >= 2 ** MINOR_BITS) return undefined;
   // `gnu_dev_makedev` of the GNU C library; both parts have few enough bits.
   return (minor & 0xff | major << 8) + (minor >> 8) * 2 ** 20;
+}
+
+/** The extended attributes of an open file. */
+class XattrsByDescriptor implements XattrAccess {
+  readonly #fd: number;
+  readonly #place: string;
+
+  constructor(fd: number, place: string) {
+    this.#fd = fd;
+    this.#place = place;
+  }
+
+  list(): string[] {
+    const { length } = attributes;
+    const got = system().flistxattr(this.#fd, attributes, length);
+    if (got === 0) return [];
+    if (got < 0) throw errorOfNumber(lastErrno(), "listxattr", this.#place);
+    return attributeNames(got, this.#place);
+  }
+
+  get(name: string): Uint8Array {
+    const key = putAttribute(name, "getxattr", this.#place);
+    const { length } = attributes;
+    const got = system().fgetxattr(this.#fd, key, attributes, length);
+    if (got >= 0) return attributes.subarray(0, got);
+    throw errorOfNumber(lastErrno(), "getxattr", this.#place);
+  }
+
+  set(name: string, value: Uint8Array): void {
+    const key = putAttribute(name, "setxattr", this.#place);
+    const bytes = value.length === 0 ? empty : value;
+    const { length } = value;
+    if (system().fsetxattr(this.#fd, key, bytes, length, 0) === 0) return;
+    throw errorOfNumber(lastErrno(), "setxattr", this.#place);
+  }
+
+  remove(name: string): void {
+    const key = putAttribute(name, "removexattr", this.#place);
+    if (system().fremovexattr(this.#fd, key) === 0) return;
+    throw errorOfNumber(lastErrno(), "removexattr", this.#place);
+  }
+}
+
+/**
+ * The extended attributes of an entry that is reached by its name in an open
+ * folder, through `/proc`. A symlink is not followed.
+ */
+class XattrsByPath implements XattrAccess {
+  readonly #path: string;
+  readonly #place: string;
+
+  constructor(path: string, place: string) {
+    this.#path = path;
+    this.#place = place;
+  }
+
+  list(): string[] {
+    const path = put(firstPath, this.#path, "listxattr", this.#place);
+    const got = system().llistxattr(path, attributes, attributes.length);
+    if (got === 0) return [];
+    if (got < 0) throw errorOfNumber(lastErrno(), "listxattr", this.#place);
+    return attributeNames(got, this.#place);
+  }
+
+  get(name: string): Uint8Array {
+    const path = put(firstPath, this.#path, "getxattr", this.#place);
+    const key = putAttribute(name, "getxattr", this.#place);
+    const { length } = attributes;
+    const got = system().lgetxattr(path, key, attributes, length);
+    if (got >= 0) return attributes.subarray(0, got);
+    throw errorOfNumber(lastErrno(), "getxattr", this.#place);
+  }
+
+  set(name: string, value: Uint8Array): void {
+    const path = put(firstPath, this.#path, "setxattr", this.#place);
+    const key = putAttribute(name, "setxattr", this.#place);
+    const bytes = value.length === 0 ? empty : value;
+    if (system().lsetxattr(path, key, bytes, value.length, 0) === 0) return;
+    throw errorOfNumber(lastErrno(), "setxattr", this.#place);
+  }
+
+  remove(name: string): void {
+    const path = put(firstPath, this.#path, "removexattr", this.#place);
+    const key = putAttribute(name, "removexattr", this.#place);
+    if (system().lremovexattr(path, key) === 0) return;
+    throw errorOfNumber(lastErrno(), "removexattr", this.#place);
+  }
+}
+
+/** Returns the names in a list of `length` bytes, each of which ends in NUL. */
+function attributeNames(length: number, place: string): string[] {
+  try {
+    const text = strict.decode(attributes.subarray(0, length - 1));
+    return text.split("\0");
+  } catch {
+    throw systemError(
+      "EILSEQ",
+      "listxattr",
+      place,
+      "the name of an extended attribute is not valid UTF-8",
+    );
+  }
+}
+
+function putAttribute(name: string, call: string, place: string): Uint8Array {
+  return put(attributeName, name, call, place);
 }
 
 /** Returns whether a name in the listing is `.` or `..`. */

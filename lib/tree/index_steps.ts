@@ -1,5 +1,5 @@
 import type { IndexEntry, IndexFileEntry } from "./dir_index.ts";
-import { deviceOf } from "./change_finder.ts";
+import { deviceOf, isSameNumber } from "./change_finder.ts";
 import {
   type FileEntry,
   isSpecial,
@@ -11,9 +11,12 @@ import {
 import type { FileFacts } from "./file_reader.ts";
 import type { IndexOptions } from "./index_tree.ts";
 import type { OpenFolders } from "./open_folders.ts";
+import { xattrsOrSkip } from "./read_xattrs.ts";
+import { ENTRY_FLAG } from "./state_layout.ts";
 import { makeSpecial, withJson } from "./to_json.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
+import type { Xattrs } from "./xattrs.ts";
 
 /** An entry of a tree that is being indexed: complete, or a file to read. */
 export type Step = KnownStep | ReadStep;
@@ -61,13 +64,31 @@ export function* indexSteps(
   const walk = states === undefined
     ? unknown(walker.entries(options))
     : walkTree(walker, options, states, folders);
+  // The attributes of a file that has to be read are read with its content.
+  const reads = folders !== undefined && walker.readsXattrs;
+  const read = (path: string, place: number) =>
+    xattrsOrSkip(path, () => folders?.xattrsAt(path), (skipped) => {
+      states?.writer?.mark(place, ENTRY_FLAG.doubtful);
+      options.onSkip?.(skipped);
+    });
   for (const { entry: walked, known, place } of walk) {
     if (known !== undefined) {
-      yield { entry: known, place };
+      const entry = reads && known.xattrs === undefined
+        ? withXattrs(known, read(known.path, place))
+        : known;
+      yield { entry, place };
       continue;
     }
     if (walked.kind !== "file") {
-      yield { entry: withoutState(walked), place };
+      const entry = withoutState(walked);
+      if (entry.kind !== "hardlink") {
+        const old = previous?.get(entry.path);
+        const known = walked.isKnown ? old?.xattrs : undefined;
+        const xattrs = known ??
+          (reads ? read(entry.path, place) : keptXattrs(entry, old));
+        if (xattrs !== undefined) entry.xattrs = xattrs;
+      }
+      yield { entry, place };
       continue;
     }
     const { path, kind, mode, mtime, uid, gid, size } = walked;
@@ -81,8 +102,35 @@ export function* indexSteps(
     const { sha256, signature, sparse } = before;
     const facts = { sha256, signature, ...sparse !== undefined && { sparse } };
     const entry = { path, kind, mode, mtime, uid, gid, size, ...facts };
-    yield { entry, place };
+    const xattrs = before.xattrs ?? (reads ? read(path, place) : undefined);
+    yield { entry: withXattrs(entry, xattrs), place };
   }
+}
+
+function withXattrs<Of extends IndexEntry>(
+  entry: Of,
+  xattrs: Xattrs | undefined,
+): Of {
+  return xattrs === undefined ? entry : { ...entry, xattrs };
+}
+
+/**
+ * Returns the attributes of an entry in the previous index, if nothing else has
+ * changed since then. They stand in for those that the runtime cannot read.
+ *
+ * @param entry The entry. A file's entry has its SHA-256.
+ * @param before The entry of the path in the previous index.
+ */
+export function keptXattrs(
+  entry: IndexEntry,
+  before: IndexEntry | undefined,
+): Xattrs | undefined {
+  const isSame = before !== undefined && entry.kind === before.kind &&
+    entry.sha256 === before.sha256 && entry.target === before.target &&
+    isSameNumber(deviceOf(entry), deviceOf(before)) &&
+    entry.mode === before.mode && entry.mtime === before.mtime &&
+    entry.uid === before.uid && entry.gid === before.gid;
+  return isSame ? before.xattrs : undefined;
 }
 
 function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
@@ -114,7 +162,17 @@ export function complete(
   );
 }
 
-/** Returns a copy of the mode, time and owner in a state, with a `toJSON`. */
-export function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
-  return withJson({ mode, mtime, uid, gid });
+/**
+ * Returns a copy of the mode, time, owner and extended attributes in a state,
+ * with a `toJSON`.
+ *
+ * @param state The state.
+ * @param xattrs The extended attributes. Default: those of the state.
+ */
+export function toMetadata(
+  state: Metadata,
+  xattrs: Xattrs | undefined = state.xattrs,
+): Metadata {
+  const { mode, mtime, uid, gid } = state;
+  return withJson({ mode, mtime, uid, gid, ...xattrs && { xattrs } });
 }

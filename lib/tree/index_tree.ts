@@ -4,12 +4,19 @@ import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { EntrySink } from "./entry_list.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
-import { complete, indexSteps, type Step, toMetadata } from "./index_steps.ts";
+import {
+  complete,
+  indexSteps,
+  keptXattrs,
+  type Step,
+  toMetadata,
+} from "./index_steps.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
+import { rootXattrs } from "./read_xattrs.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
 import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
@@ -160,7 +167,15 @@ async function indexFolders<Facts extends FileFacts>(
       ...measure?.advance(),
     });
   const buffer = new Uint8Array(MAX_WHOLE_BYTES);
-  const shared = { folders, reader, buffer, onSkip, onRead: tell, signal };
+  const shared = {
+    folders,
+    reader,
+    buffer,
+    onSkip,
+    onRead: tell,
+    readsXattrs: walker.readsXattrs,
+    signal,
+  };
   /** The paths of files that could not be stored. */
   const lost = new Set<string>();
   const steps = lookAhead(
@@ -197,6 +212,10 @@ async function indexFolders<Facts extends FileFacts>(
           continue;
         }
         entry = complete(file, facts);
+        if (!walker.readsXattrs) {
+          const kept = keptXattrs(entry, before);
+          if (kept !== undefined) entry.xattrs = kept;
+        }
         isOther = isChanged(entry, toRead);
         const room = reader.ready?.();
         if (room !== undefined) await room;
@@ -222,7 +241,8 @@ async function indexFolders<Facts extends FileFacts>(
   } finally {
     measure?.close();
   }
-  return { root: toMetadata(folders.root.stat()), skipped };
+  const xattrs = walker.readsXattrs ? rootXattrs(folders) : undefined;
+  return { root: toMetadata(folders.root.stat(), xattrs), skipped };
 }
 
 /**

@@ -95,4 +95,5 @@ export type { FileStat } from "./stat.ts";
 export { formatTime, toJson } from "./to_json.ts";
 export { TreeWriter } from "./tree_writer.ts";
 export type { ExpectedContent } from "./write_content.ts";
-export { Walker, type WalkOptions } from "./walker.ts";
+export { Walker, type WalkerOptions, type WalkOptions } from "./walker.ts";
+export { isSameXattrs, type Xattrs } from "./xattrs.ts";

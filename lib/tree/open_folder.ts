@@ -16,11 +16,20 @@ import { isSuperuser } from "./this_system.ts";
 export type FolderAccess = "calls" | "proc" | "paths";
 
 let chosen: FolderAccess | undefined;
+let isMounted: boolean | undefined;
 
 /** Returns the safest way to reach folders that is available. */
 export function folderAccess(): FolderAccess {
   chosen ??= hasSystemCalls() ? "calls" : hasProc() ? "proc" : "paths";
   return chosen;
+}
+
+/**
+ * Returns whether extended attributes can be read and written: by system calls,
+ * of which some need `/proc`.
+ */
+export function canUseXattrs(): boolean {
+  return folderAccess() === "calls" && (isMounted ??= hasProc());
 }
 
 /**

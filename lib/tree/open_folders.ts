@@ -2,6 +2,7 @@ import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import { nameOf, parentPath } from "./path.ts";
 import type { FileStat, Identity } from "./statx.ts";
 import { systemError } from "./system_error.ts";
+import type { XattrAccess } from "./xattrs.ts";
 
 /** Options for keeping folders open. */
 export interface OpenFoldersOptions {
@@ -96,6 +97,15 @@ export class OpenFolders {
     return path === ""
       ? this.root.stat()
       : this.at(parentPath(path)).statAt(nameOf(path));
+  }
+
+  /**
+   * Returns access to the extended attributes of the entry at a path;
+   * `undefined` if the runtime has no calls for them.
+   */
+  xattrsAt(path: string): XattrAccess | undefined {
+    if (path === "") return this.root.ownXattrs?.();
+    return this.at(parentPath(path)).xattrsAt?.(nameOf(path));
   }
 
   /** Returns the target of a symlink. See {@linkcode Folder.readLink}. */

@@ -9,6 +9,7 @@ import { codeOfKind, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
 import { CondensedFile, findData, hasHoles, maySparse } from "./sparse.ts";
+import { xattrsOrSkip } from "./read_xattrs.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
@@ -30,6 +31,8 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
    * far.
    */
   onRead?: (path: string, bytes: number) => void;
+  /** Whether the extended attributes are read. */
+  readsXattrs?: boolean;
   /**
    * A signal that ends the reading of a large file with an error of code
    * `aborted`.
@@ -83,11 +86,13 @@ export function readStable<Facts extends FileFacts>(
           if (stat.size > MAX_WHOLE_BYTES) {
             checkLinks(walked, stat, shared);
             update(entry, stat);
+            addXattrs(entry, file, shared);
             isHandedOn = true;
             return readLarge(file, stat, entry, before, shared);
           }
         }
         const bytes = readWhole(file, state.size, shared.buffer);
+        addXattrs(entry, file, shared);
         const after = statFile(file);
         if (isSame(state, after) && bytes.length === state.size) whole = bytes;
         else if (attempt === MAX_REPEATS) {
@@ -242,6 +247,18 @@ function gone(path: string): Skipped {
 function update(entry: FileEntry, state: State): void {
   const { mode, mtime, uid, gid, size } = state;
   Object.assign(entry, { mode, mtime, uid, gid, size });
+}
+
+/** Reads the extended attributes of an open file and adds them to its entry. */
+function addXattrs(
+  entry: FileEntry,
+  file: OpenFile,
+  { readsXattrs, onSkip }: Reading,
+): void {
+  if (!readsXattrs) return;
+  const xattrs = xattrsOrSkip(entry.path, () => file.xattrs?.(), onSkip);
+  if (xattrs === undefined) delete entry.xattrs;
+  else entry.xattrs = xattrs;
 }
 
 function isSame(before: State, after: State): boolean {

@@ -1,5 +1,6 @@
 import type { Metadata } from "./entry.ts";
 import { type FileStat, type Identity, kindOf } from "./statx.ts";
+import { NO_XATTRS } from "./xattrs.ts";
 
 /** Flags of an entry. */
 export const ENTRY_FLAG = {
@@ -17,6 +18,8 @@ export const ENTRY_FLAG = {
    * system is mounted on it.
    */
   mounted: 1 << 18,
+  /** The extended attributes of the entry were read, and it has none. */
+  plain: 1 << 19,
 } as const;
 
 /** Flags of a folder. */
@@ -143,6 +146,7 @@ export function readBasics(
     mtime: readTime(words, at + ENTRY.mtime),
     uid: words[at + ENTRY.uid],
     gid: words[at + ENTRY.gid],
+    xattrs: mode & ENTRY_FLAG.plain ? NO_XATTRS : undefined,
   };
 }
 

@@ -3,13 +3,15 @@ import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 import { hasContent } from "./content_sum.ts";
 import { faultOf, fileError, pathError } from "./file.ts";
-import { openFolder } from "./open_folder.ts";
+import { canUseXattrs, openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin, parentPath } from "./path.ts";
 import { truePlace } from "./place.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
+import { rootXattrs } from "./read_xattrs.ts";
 import type { FileStat } from "./statx.ts";
 import type { ExpectedContent } from "./write_content.ts";
+import { xattrChanges, type Xattrs, type XattrSelection } from "./xattrs.ts";
 
 /**
  * The present content of a directory, looked up path by path. No symlink is
@@ -76,6 +78,36 @@ export class TargetDirectory {
       this.#absent = folder;
       return undefined;
     }
+  }
+
+  /**
+   * Returns whether the entry at a path has these extended attributes.
+   * Attributes that were not read for the snapshot are not compared.
+   *
+   * @param path The path below the root, `""` for the root.
+   * @param wanted The attributes.
+   * @param selects Returns whether an attribute is compared. Default: all.
+   */
+  hasXattrs(
+    path: string,
+    wanted: Xattrs | undefined,
+    selects?: XattrSelection,
+  ): boolean {
+    if (wanted === undefined || !canUseXattrs()) return true;
+    return this.#attempt(path, () => {
+      const access = this.#open().xattrsAt(path);
+      if (access === undefined) return true;
+      const { set, remove } = xattrChanges(access, wanted, selects);
+      return set.length === 0 && remove.length === 0;
+    });
+  }
+
+  /**
+   * Returns the extended attributes of the directory itself; `undefined` if they
+   * cannot be read.
+   */
+  rootXattrs(): Xattrs | undefined {
+    return canUseXattrs() ? rootXattrs(this.#open()) : undefined;
   }
 
   /** Returns the target of a symlink. */

@@ -101,21 +101,12 @@ export function withJson<Of extends object>(object: Of): Of {
  */
 export function makeFile(
   path: string,
-  { mode, mtime, uid, gid }: Metadata,
+  metadata: Metadata,
   size: number,
   sha256: string,
   sparse?: number,
 ): HashedFileEntry {
-  const file = new EntryFields(
-    path,
-    "file",
-    mode,
-    mtime,
-    uid,
-    gid,
-    size,
-    sha256,
-  );
+  const file = new EntryFields(path, "file", metadata, size, sha256);
   if (sparse !== undefined) file.sparse = sparse;
   return file;
 }
@@ -123,29 +114,19 @@ export function makeFile(
 /** Makes the entry of a directory; see {@linkcode makeFile}. */
 export function makeDirectory(
   path: string,
-  { mode, mtime, uid, gid }: Metadata,
+  metadata: Metadata,
 ): DirectoryEntry {
-  return new EntryFields(path, "directory", mode, mtime, uid, gid, 0);
+  return new EntryFields(path, "directory", metadata, 0);
 }
 
 /** Makes the entry of a link; see {@linkcode makeFile}. */
 export function makeLink(
   path: string,
   kind: "symlink" | "hardlink",
-  { mode, mtime, uid, gid }: Metadata,
+  metadata: Metadata,
   target: string,
 ): SymlinkEntry | HardLinkEntry {
-  return new EntryFields(
-    path,
-    kind,
-    mode,
-    mtime,
-    uid,
-    gid,
-    0,
-    undefined,
-    target,
-  );
+  return new EntryFields(path, kind, metadata, 0, undefined, target);
 }
 
 /**
@@ -154,16 +135,16 @@ export function makeLink(
  *
  * @param path The path below the root.
  * @param kind The kind.
- * @param metadata The mode, time and owner.
+ * @param metadata The mode, time, owner and extended attributes.
  * @param device The number of a device; not used for a pipe.
  */
 export function makeSpecial(
   path: string,
   kind: SpecialKind,
-  { mode, mtime, uid, gid }: Metadata,
+  metadata: Metadata,
   device: DeviceNumber | undefined,
 ): SpecialEntry {
-  const entry = new EntryFields(path, kind, mode, mtime, uid, gid, 0);
+  const entry = new EntryFields(path, kind, metadata, 0);
   if (kind === "fifo" || device === undefined) return entry;
   const { major, minor } = device;
   return Object.assign(entry, { device: { major, minor } });
@@ -186,10 +167,7 @@ const EntryFields = function (
   this: AllFields,
   path: string,
   kind: EntryKind,
-  mode: number,
-  mtime: bigint,
-  uid: number,
-  gid: number,
+  { mode, mtime, uid, gid, xattrs }: Metadata,
   size: number,
   sha256?: string,
   target?: string,
@@ -204,32 +182,29 @@ const EntryFields = function (
   Object.defineProperty(this, "toJSON", TO_JSON);
   if (sha256 !== undefined) this.sha256 = sha256;
   if (target !== undefined) this.target = target;
+  if (xattrs !== undefined) this.xattrs = xattrs;
 } as unknown as {
   new (
-    ...fields: [string, "file", ...Numbers, sha256: string]
+    ...fields: [string, "file", Metadata, size: number, sha256: string]
   ): HashedFileEntry;
-  new (...fields: [string, "directory", ...Numbers]): DirectoryEntry;
-  new (...fields: [string, SpecialKind, ...Numbers]): SpecialEntry;
+  new (
+    ...fields: [string, "directory", Metadata, size: number]
+  ): DirectoryEntry;
+  new (
+    ...fields: [string, SpecialKind, Metadata, size: number]
+  ): SpecialEntry;
   new (
     ...fields: [
       string,
       "symlink" | "hardlink",
-      ...Numbers,
+      Metadata,
+      size: number,
       sha256: undefined,
       target: string,
     ]
   ): SymlinkEntry | HardLinkEntry;
 };
 EntryFields.prototype = Object.prototype;
-
-/** The mode, time, owner, group and size. */
-type Numbers = [
-  mode: number,
-  mtime: bigint,
-  uid: number,
-  gid: number,
-  size: number,
-];
 
 /**
  * Returns nanoseconds since 1970 as decimal seconds.

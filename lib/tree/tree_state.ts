@@ -2,6 +2,7 @@ import type { Metadata } from "./entry.ts";
 import {
   DIRECTORY,
   ENTRY,
+  ENTRY_FLAG,
   HEAD,
   latin1,
   nameWords,
@@ -211,9 +212,11 @@ export class FolderState {
     return readSize(this.#words, entry);
   }
 
-  /** Returns an entry's flags. See {@linkcode ENTRY_FLAG}. */
+  /**
+   * Returns an entry's flags, except `plain`. See {@linkcode ENTRY_FLAG}.
+   */
   entryFlags(entry: number): number {
-    return this.#words[entry] & ~0xffff;
+    return this.#words[entry] & ~(0xffff | ENTRY_FLAG.plain);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { process } from "../bytes/node.ts";
 import { existing } from "../bytes/existing.ts";
-import { codeOf, DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { temporaryName } from "../storage/temporary.ts";
@@ -14,6 +14,7 @@ import {
 import { endsAll, fileError, pathError } from "./file.ts";
 import { type Folder, isOwner, isSameFile, type OpenFile } from "./folder.ts";
 import { nameFault } from "./name.ts";
+import { canUseXattrs } from "./open_folder.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
@@ -23,7 +24,7 @@ import { SparseSource } from "./sparse.ts";
 import type { FileStat } from "./stat.ts";
 import { type Identity, splitTime } from "./statx.ts";
 import { isPassedOver } from "./sync_tree.ts";
-import { PLATFORM } from "./this_system.ts";
+import { ownIds, PLATFORM } from "./this_system.ts";
 import { withJson } from "./to_json.ts";
 import {
   checkContent,
@@ -34,6 +35,17 @@ import {
   writeWhole,
 } from "./write_content.ts";
 import type { ThreadFile } from "./writer_threads.ts";
+import {
+  changeXattrs,
+  hasDefaultAcl,
+  hasXattrs,
+  readXattrs,
+  selectXattrs,
+  type XattrAccess,
+  xattrChanges,
+  type Xattrs,
+  type XattrSelection,
+} from "./xattrs.ts";
 
 /** Options for writing a tree. */
 export interface TreeWriterOptions {
@@ -56,12 +68,23 @@ export interface TreeWriterOptions {
    */
   onReplace?: (path: string) => void;
   /**
-   * Called with an error that names which of the mode, time and owner of a path
-   * could not be set, or says that the folder at the path was replaced. The
-   * entry is created nevertheless. By default the error is thrown, and a file
-   * or link is not created.
+   * Called with an error that names which of the mode, time, owner and extended
+   * attributes of a path could not be set, or says that the folder at the path
+   * was replaced. The entry is created nevertheless. By default the error is
+   * thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
+  /**
+   * Called with a path and an error that names which of its extended attributes
+   * could not be set. The entry is created nevertheless. Default: `onUnset` or,
+   * without that, the error is thrown.
+   */
+  onUnsetXattrs?: (path: string, error: DeltarError) => void;
+  /**
+   * Returns whether an extended attribute is set, replaced or removed. Default:
+   * all are.
+   */
+  selectsXattr?: XattrSelection;
   /**
    * Called before each step of the writing, such as a rename, with a
    * description of the step, so that tests can interrupt the writing there.
@@ -89,6 +112,11 @@ interface StateSetter {
   setOwner(uid: number, gid: number): void;
   setMode?(mode: number): void;
   setTimes(mtime: bigint): void;
+  /**
+   * Returns access to the extended attributes; `undefined` if the runtime has no
+   * calls for them.
+   */
+  xattrs?(): XattrAccess | undefined;
 }
 
 /**
@@ -113,8 +141,8 @@ export function rootOf(writer: TreeWriter): Folder {
 /**
  * Returns what a thread needs to write a file, and holds the file's folder
  * until the caller releases it. Returns `undefined` if threads cannot write the
- * file, because folders are not reached by system calls or the owner is
- * invalid.
+ * file, because folders are not reached by system calls, the owner is invalid,
+ * the file has extended attributes, or it would inherit an ACL.
  *
  * @param writer The writer of the directory.
  * @param path The path below the root.
@@ -167,6 +195,11 @@ export class TreeWriter {
       const { mode, mtime, uid, gid, size, sha256 } = file;
       if (writer.#owned && !isOwner(uid, gid)) return undefined;
       const folder = writer.#place(path);
+      if (hasXattrs(file.xattrs)) return undefined;
+      // New files inherit an ACL there, which only this thread removes.
+      if (file.xattrs !== undefined && writer.#passesAclOn(folder)) {
+        return undefined;
+      }
       const fd = folder.hold?.();
       if (fd === undefined) return undefined;
       const { seconds, nanos } = splitTime(mtime);
@@ -209,6 +242,8 @@ export class TreeWriter {
   /** The user and the group of the process. */
   readonly #user: number | undefined = process.geteuid?.();
   readonly #group: number | undefined = process.getegid?.();
+  /** Whether new files inherit an ACL, by the open folder that they are in. */
+  readonly #aclFolders = new WeakMap<Folder, boolean>();
   /** Whether the owner of files is set. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
@@ -260,8 +295,8 @@ export class TreeWriter {
       if (isNew) this.#makeNew(path);
       else this.#enter(path, true);
     }
-    const { mode, mtime, uid, gid } = metadata;
-    this.#pending.set(path, { as: "wanted", mode, mtime, uid, gid });
+    const { mode, mtime, uid, gid, xattrs } = metadata;
+    this.#pending.set(path, { as: "wanted", mode, mtime, uid, gid, xattrs });
   }
 
   /**
@@ -293,7 +328,7 @@ export class TreeWriter {
         const writing = writeInto(file, path, source, expected, flushes);
         const got = writing instanceof Promise ? await writing : writing;
         checkContent(path, got, expected);
-        this.#setState(path, file, metadata);
+        this.#setState(path, file, this.#withKept(path, metadata));
         if (durable) await this.#flush(file, got.size);
       } catch (error) {
         await shrink(file);
@@ -697,6 +732,7 @@ export class TreeWriter {
         },
         setMode: (mode) => folder.setOwnMode(mode),
         setTimes: (mtime) => folder.setOwnTimes(mtime),
+        xattrs: () => folder.ownXattrs?.(),
       }, pending);
     }
     // No caller requested a state for this folder, and it may belong to another
@@ -814,6 +850,18 @@ export class TreeWriter {
     return uid === this.#user && gid === this.#group && this.#made.has(path);
   }
 
+  /** Returns whether new files in a folder inherit an ACL from it. */
+  #passesAclOn(folder: Folder): boolean {
+    if (!canUseXattrs()) return false;
+    let passesOn = this.#aclFolders.get(folder);
+    if (passesOn === undefined) {
+      const access = folder.ownXattrs?.();
+      passesOn = access !== undefined && hasDefaultAcl(access);
+      this.#aclFolders.set(folder, passesOn);
+    }
+    return passesOn;
+  }
+
   /**
    * Counts a folder without an entry, and refuses too many of them. A few
    * hundred deep paths could create very many such folders, each of which takes
@@ -843,23 +891,101 @@ export class TreeWriter {
     this.#pending.set(path, { as: "kept", opened, mode, mtime, uid, gid });
   }
 
-  /** Sets the owner, mode and time, as far as that is possible. */
-  #setState(path: string, target: StateSetter, metadata: Metadata): void {
+  /**
+   * Returns the metadata that a file gets. If the extended attributes were not
+   * read for the snapshot, the file keeps those of the file that it replaces,
+   * except those that give a program rights. A file of another owner than the
+   * new one passes nothing on, because its ACL may give that owner access.
+   */
+  #withKept(path: string, metadata: Metadata): Metadata {
+    if (metadata.xattrs !== undefined || !canUseXattrs()) return metadata;
+    let file: OpenFile | undefined;
     try {
-      // Changing the owner clears the set-user-ID bit, so the mode is set after
-      // the owner.
-      if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
-      target.setMode?.(metadata.mode);
-      target.setTimes(metadata.mtime);
+      const folder = this.#folders.at(parentPath(path));
+      if (folder.statAt(nameOf(path))?.kind !== "file") return metadata;
+      file = folder.openUnseen(nameOf(path));
+      const { kind, uid } = file.stat();
+      const owner = this.#owned ? metadata.uid : ownIds().uid;
+      const access = kind === "file" && uid === owner
+        ? file.xattrs?.()
+        : undefined;
+      const present = access && readXattrs(access);
+      if (!hasXattrs(present)) return metadata;
+      const xattrs = selectXattrs(present, (one) => !/^security\./.test(one));
+      return { ...metadata, xattrs };
     } catch (error) {
       if (endsAll(error)) throw error;
-      this.#setPossible(path, target, metadata);
+      return metadata;
+    } finally {
+      file?.close();
     }
   }
 
   /**
-   * Sets owner, mode and time one by one, and reports those that could not be
-   * set.
+   * Sets the owner, extended attributes, mode and time, as far as that is
+   * possible.
+   */
+  #setState(path: string, target: StateSetter, metadata: Metadata): void {
+    let lost: Unset | undefined;
+    try {
+      // Changing the owner clears the set-user-ID bit and the capabilities of a
+      // program, so both are set after the owner. An ACL changes the mode.
+      if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
+      lost = this.#setXattrs(target, metadata.xattrs);
+      target.setMode?.(metadata.mode);
+      target.setTimes(metadata.mtime);
+    } catch (error) {
+      if (endsAll(error)) throw error;
+      return this.#setPossible(path, target, metadata);
+    }
+    if (lost !== undefined) this.#reportXattrs(path, lost);
+  }
+
+  /**
+   * Sets extended attributes, and returns those that could not be set. Does
+   * nothing if the runtime has no calls for them.
+   */
+  #setXattrs(
+    target: StateSetter,
+    xattrs: Xattrs | undefined,
+  ): Unset | undefined {
+    if (xattrs === undefined || !canUseXattrs()) return undefined;
+    const access = target.xattrs?.();
+    if (access === undefined) return undefined;
+    try {
+      const changes = xattrChanges(
+        access,
+        xattrs,
+        this.#options.selectsXattr,
+      );
+      const { set, remove } = changes;
+      if (set.length + remove.length === 0) return undefined;
+      if (!this.#owned && target.setMode !== undefined) {
+        // Only a writable entry takes attributes. Its mode is set afterwards.
+        const { mode } = target.stat() ?? { mode: 0o600 };
+        if ((mode & 0o200) === 0) target.setMode(mode | 0o200);
+      }
+      const failed = changeXattrs(access, changes);
+      if (failed.length === 0) return undefined;
+      const names = failed.map(({ name }) => name).join(", ");
+      const what = `extended attribute${failed.length === 1 ? "" : "s"}`;
+      return { what: `${what} ${names}`, cause: failed[0].error };
+    } catch (cause) {
+      if (endsAll(cause)) throw cause;
+      return { what: "extended attributes", cause };
+    }
+  }
+
+  #reportXattrs(path: string, lost: Unset): void {
+    const { onUnset, onUnsetXattrs = onUnset } = this.#options;
+    const error = unsetError(path, [lost.what], lost.cause);
+    if (onUnsetXattrs === undefined) throw error;
+    onUnsetXattrs(path, error);
+  }
+
+  /**
+   * Sets owner, extended attributes, mode and time one by one, and reports those
+   * that could not be set.
    */
   #setPossible(path: string, target: StateSetter, metadata: Metadata): void {
     const { mode, mtime, uid, gid } = metadata;
@@ -892,6 +1018,7 @@ export class TreeWriter {
     // If the owner could not be set, the set-user-ID and set-group-ID bits are
     // not set either. They would give the rights of the file's present owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
+    const lost = this.#setXattrs(target, metadata.xattrs);
     if (target.setMode) {
       set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
     }
@@ -900,15 +1027,13 @@ export class TreeWriter {
       () => target.setTimes(mtime),
       (stat) => isSameTime(stat.mtime, mtime),
     );
-    if (cause === undefined) return;
+    if (cause === undefined) {
+      if (lost !== undefined) this.#reportXattrs(path, lost);
+      return;
+    }
+    if (lost !== undefined) unset.push(lost.what);
     if (given !== mode) unset.push("set-user-ID or set-group-ID bit");
-    const { message } = cause as Error;
-    const words = message.replace(/, [a-z]+ '[^]*$/, "");
-    const error = new DeltarError(
-      "io",
-      `cannot set the ${unset.join(" and ")}: ${words}`,
-      { path, cause },
-    );
+    const error = unsetError(path, unset, cause);
     if (this.#options.onUnset === undefined) throw error;
     this.#options.onUnset(path, error);
   }
@@ -1023,7 +1148,28 @@ function named(folder: Folder, name: string, hasMode = false): StateSetter {
     setOwner: (uid, gid) => folder.setOwner(name, uid, gid),
     ...hasMode && { setMode: (mode: number) => folder.setMode(name, mode) },
     setTimes: (mtime) => folder.setTimes(name, mtime),
+    xattrs: () => folder.xattrsAt?.(name),
   };
+}
+
+/** The state of an entry that could not be set, and the first error. */
+interface Unset {
+  what: string;
+  cause: unknown;
+}
+
+/** Returns the error that names what could not be set. */
+function unsetError(
+  path: string,
+  unset: readonly string[],
+  cause: unknown,
+): DeltarError {
+  const words = errorMessage(cause).replace(/, [a-z]+ '[^]*$/, "");
+  return new DeltarError(
+    "io",
+    `cannot set the ${unset.join(" and ")}: ${words}`,
+    { path, cause },
+  );
 }
 
 function identityOf({ device, inode }: Identity): Identity {

@@ -148,6 +148,8 @@ export function openTree(walker: Walker): OpenFolders {
 export function walkTree(
   walker: Walker,
   options: WalkOptions,
+  states?: undefined,
+  opened?: OpenFolders,
 ): Generator<NewWalked>;
 export function walkTree(
   walker: Walker,

@@ -25,6 +25,7 @@ import {
   VERSION_CONTROL,
 } from "./ignore_rules.ts";
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
+import { canUseXattrs } from "./open_folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { type OwnerFields, ownersIn } from "./owner_fields.ts";
 import { SystemOwners } from "./owner_names.ts";
@@ -36,6 +37,8 @@ import { lstat } from "./stat.ts";
 import type { FileStat, Identity } from "./statx.ts";
 import { withJson } from "./to_json.ts";
 import { openTree, walkTree } from "./walk_tree.ts";
+import { rootXattrs, xattrsOrSkip } from "./read_xattrs.ts";
+import type { Xattrs } from "./xattrs.ts";
 
 /** The expectation of a list of names of files or folders. */
 const names: Expected = {
@@ -47,8 +50,25 @@ const names: Expected = {
 export interface WalkOptions {
   /** Called with each path that is skipped or excluded, and the reason. */
   onSkip?: (skipped: Skipped) => void;
+  /**
+   * Whether entries have their extended attributes, if the runtime and the
+   * options of the walker allow it. Default: `false`.
+   */
+  xattrs?: boolean;
   /** Ends the walk with an error of code `aborted`. */
   signal?: AbortSignal;
+}
+
+/** Options of a walker, besides those for what it excludes. */
+export interface WalkerOptions extends IgnoreOptions {
+  /** Paths of the operating system that are never part of the tree. */
+  neverTouch?: readonly string[];
+  /**
+   * Whether indexes and snapshots of the directory have extended attributes and
+   * ACLs, if the runtime can read them: Deno with the permission for foreign
+   * functions, and Bun, both on Linux. Default: `true`.
+   */
+  xattrs?: boolean;
 }
 
 /**
@@ -78,7 +98,7 @@ export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
   /** The options for what is excluded. */
-  readonly options: IgnoreOptions & { neverTouch?: readonly string[] };
+  readonly options: WalkerOptions;
   /** Paths below the root that are always excluded. */
   readonly neverTouch: ReadonlySet<string>;
   readonly #neverTouchFolders: readonly Identity[];
@@ -88,9 +108,9 @@ export class Walker {
    * Opens a directory for walking.
    *
    * @param path The path of the directory. Default: the current directory.
-   * @param options Options for what to exclude. `neverTouch` has paths of the
-   * operating system that are never part of the tree, such as a repository
-   * inside it.
+   * @param options Options for what to exclude and what to read. `neverTouch`
+   * has paths of the operating system that are never part of the tree, such as
+   * a repository inside it.
    * @throws {DeltarError} `not-found` if there is no such directory or the path
    * is not one; `io` if the system refuses access.
    * @throws {DeltarError} `unsafe` if one of `paths` leads out of the directory.
@@ -98,7 +118,7 @@ export class Walker {
    */
   constructor(
     path: string = ".",
-    options: IgnoreOptions & { neverTouch?: readonly string[] } = {},
+    options: WalkerOptions = {},
   ) {
     checkValue("the path of a directory", path, text);
     checkOptions("the directory's options", options, {
@@ -112,6 +132,7 @@ export class Walker {
       oneFileSystem: flag,
       paths: texts,
       neverTouch: texts,
+      xattrs: flag,
     });
     options.paths?.forEach((path) => checkPath(path));
     this.path = nodePath.resolve(path);
@@ -160,6 +181,11 @@ export class Walker {
     return this.#neverTouchFolders.some((untouched) =>
       isSameFile(untouched, folder)
     );
+  }
+
+  /** Whether indexes and snapshots of the directory have extended attributes. */
+  get readsXattrs(): boolean {
+    return this.options.xattrs !== false && canUseXattrs();
   }
 
   /**
@@ -225,6 +251,20 @@ export class Walker {
   }
 
   /**
+   * Returns the extended attributes of the root directory itself; `undefined`
+   * if they cannot be read.
+   */
+  rootXattrs(): Xattrs | undefined {
+    if (!this.readsXattrs) return undefined;
+    const folders = openTree(this);
+    try {
+      return rootXattrs(folders);
+    } finally {
+      folders.close();
+    }
+  }
+
+  /**
    * Returns a file's content: one array for a file of at most 1 MiB, otherwise
    * pieces. No symlink on the path is followed. The file is closed when the
    * loop over the pieces ends.
@@ -276,7 +316,27 @@ export class Walker {
    * @throws {DeltarError} The errors of `walk`.
    */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
-    for (const { entry } of walkTree(this, options)) yield withJson(entry);
+    if (!options.xattrs || !this.readsXattrs) {
+      for (const { entry } of walkTree(this, options)) yield withJson(entry);
+      return;
+    }
+    const folders = openTree(this);
+    try {
+      const found = walkTree(this, options, undefined, folders);
+      for (const { entry } of found) {
+        const { path, kind } = entry;
+        if (kind !== "hardlink") {
+          entry.xattrs = xattrsOrSkip(
+            path,
+            () => folders.xattrsAt(path),
+            options.onSkip,
+          );
+        }
+        yield withJson(entry);
+      }
+    } finally {
+      folders.close();
+    }
   }
 
   /**

@@ -15,7 +15,10 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     roundTimes(place.root);
     const first = place.run(["snapshot"]);
     assert.equal(first.code, 0, first.err);
-    assert.equal(first.err, "");
+    // Node on Linux says once that it cannot read them.
+    const withoutXattrs =
+      /^(deltar: extended attributes and ACLs are not.*\n)?$/;
+    assert.match(first.err, withoutXattrs);
     assert.match(first.out, /^Snapshot \d{8}T\d{6}Z-[0-9a-f]{6} of /);
     assert.match(first.out, /found {7}3 files, 1 directory, 9 B/);
     assert.match(first.out, /created {5}3 files and 1 directory/);

@@ -41,6 +41,13 @@ import {
   treeAndEdited,
   writeTree,
 } from "../support/trees.ts";
+import {
+  differences,
+  needsXattrs,
+  setXattr,
+  shownXattrs,
+  writeAttributed,
+} from "../support/xattrs.ts";
 
 const guide = join(dirname(import.meta.dirname!), "../docs/RECOVERY.md");
 const script = /```sh\n(set -eu[\s\S]*?)```/
@@ -135,6 +142,48 @@ test("the recipe of docs/RECOVERY.md gets any tree back", peers, async () => {
       }),
   );
   await fc.assert(property, runs(6, 200));
+});
+
+test("the recipe brings extended attributes and ACLs back", {
+  ...peers,
+  ...needsXattrs,
+}, async () => {
+  await withTemp(async (folder) => {
+    const storage = new LocalStorage(join(folder, "repository"));
+    const repository = await Repository.create(storage);
+    const root = join(folder, "tree");
+    mkdirSync(root);
+    writeAttributed(root);
+    const odd = " back\\slash\nline ";
+    writeFileSync(join(root, odd), "odd");
+    setXattr(join(root, odd), "user.odd=%", "1");
+    const { record } = await repository.snapshot(
+      new Walker(root, { excludes: [] }),
+    );
+    for (const shell of SHELLS) {
+      const target = join(folder, `by ${shell.join(" ")}`);
+      recover(folder, record.id, target, { shell });
+      assert.equal(differences(root, target), "");
+    }
+    // The only wanted name of a file is a hard link.
+    const only = join(folder, "only");
+    recover(folder, record.id, only, { path: "hard" });
+    assert.match(shownXattrs(only), /# file: hard\n.*posix_acl_access/);
+    if (AS_USER.length === 0) return;
+    // A user gets all but what only root may set.
+    openTo(join(folder, "repository"));
+    chmodSync(folder, 0o755);
+    const mine = join(folder, "mine");
+    mkdirSync(mine);
+    chownSync(mine, 65534, 65534);
+    recover(folder, record.id, mine, { as: AS_USER });
+    assert.equal(
+      shownXattrs(mine),
+      shownXattrs(root)
+        .replace(/(trusted|security)\..*\n/g, "")
+        .replace(/# file: .*\n\n/g, ""),
+    );
+  });
 });
 
 test("the recipe applies chains of deltas to large files", peers, async () => {

@@ -20,7 +20,11 @@ export function needs(...programs: string[]): { skip?: string } {
 export function run(
   program: string,
   args: string[],
-  options: { cwd?: string; input?: Uint8Array | string } = {},
+  options: {
+    cwd?: string;
+    env?: Record<string, string>;
+    input?: Uint8Array | string;
+  } = {},
 ): Uint8Array {
   return execFileSync(program, args, {
     ...options,

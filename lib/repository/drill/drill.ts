@@ -15,6 +15,7 @@ import { untilAborted } from "../../storage/until_aborted.ts";
 import { hasContent } from "../../tree/content_sum.ts";
 import { openFile } from "../../tree/read_file.ts";
 import { removeScratch, withScratch } from "../../tree/scratch.ts";
+import { hasXattrs } from "../../tree/xattrs.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
 import { DrillSample } from "./drill_sample.ts";
@@ -74,6 +75,8 @@ export interface DrillResult {
   files: number;
   /** The number of restored files that consist of a whole file and deltas. */
   withDeltas: number;
+  /** The number of restored files that have extended attributes or ACLs. */
+  xattrs: number;
   /** The total size of the restored files, in bytes. */
   bytes: number;
   /** The files that could not be restored exactly, with the errors. */
@@ -148,6 +151,7 @@ export async function drill(
     snapshot: record,
     files: 0,
     withDeltas: 0,
+    xattrs: 0,
     bytes: 0,
     failed: [],
     tooLarge: deltas.tooLarge + wholes.tooLarge,
@@ -222,6 +226,7 @@ async function restoreAll(
           result.files++;
           result.bytes += entry.size;
           if (entry.content.length > 1) result.withDeltas++;
+          if (hasXattrs(entry.xattrs)) result.xattrs++;
         } catch (error) {
           if (!isOfStored(error)) throw error;
           result.failed.push({ path, error });
@@ -246,7 +251,8 @@ async function restoreOne(
   const { path, size, sha256, sparse } = entry;
   const expected = { size, sha256, sparse };
   const content = await reader.read(entry, signal);
-  const metadata = { ...entry, mode: 0o600 };
+  // The scratch folder may not take the attributes.
+  const metadata = { ...entry, mode: 0o600, xattrs: undefined };
   await writer.file(name, content, metadata, expected);
   const place = `${folder}/${name}`;
   const file = openFile(place);

@@ -14,6 +14,7 @@ import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
 import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
 import { WriterThreads } from "../../tree/writer_threads.ts";
+import { hasXattrs, type XattrSelection } from "../../tree/xattrs.ts";
 import { type ContentReader, isSmallWhole } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
@@ -41,6 +42,8 @@ export interface ApplyPlanOptions {
    * Default: `false`.
    */
   isUnsaved?: boolean;
+  /** Returns whether an extended attribute is restored. Default: all are. */
+  selectsXattr?: XattrSelection;
   /** Called before each change of the disk; for tests. */
   onStep?: (step: string) => void;
   /** Ends the work with an error of code `aborted`. */
@@ -137,6 +140,7 @@ export class PlanApplier {
       flushes: true,
       onReplace: (path) => this.#makeRoom(path),
       onUnset: (path, error) => this.#unset.set(path, error),
+      selectsXattr: options.selectsXattr,
       onStep: options.onStep,
     });
     const looked = onDisk.at("");
@@ -248,13 +252,14 @@ export class PlanApplier {
 
   /**
    * Returns whether a thread may write the file of a step if this restore
-   * creates the file's folder: a new small file with a name that this disk does
-   * not treat as that of another entry.
+   * creates the file's folder: a new small file without extended attributes,
+   * with a name that this disk does not treat as that of another entry.
    */
   #isForThread(step: RestoreStep): step is SmallFileStep {
     const { path, action, entry } = step;
     if (action !== "create" || entry.kind !== "file") return false;
-    return isSmallWhole(entry) && !isDurable(step) && !this.#alike.has(path);
+    return isSmallWhole(entry) && !isDurable(step) &&
+      !hasXattrs(entry.xattrs) && !this.#alike.has(path);
   }
 
   /** Passes a file to the threads. */

@@ -21,12 +21,14 @@ import {
 } from "../../tree/path.ts";
 import { whyNotMade } from "../../tree/open_folder.ts";
 import { Permissions } from "../../tree/permission.ts";
+import { canUseXattrs } from "../../tree/open_folder.ts";
 import { DiskProbe } from "../../tree/probe.ts";
 import { alikePaths, Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { ownIds, PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
+import { hasXattrs, type XattrSelection } from "../../tree/xattrs.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs } from "./heirs.ts";
 import { isPrivileged, notTrusted, withoutPrivileges } from "./privileges.ts";
@@ -61,7 +63,8 @@ export interface ChangeStep {
    *
    * - `replace`: the existing entry has another content, target or kind, or is
    *   a name of another file with hard links;
-   * - `touch`: only the mode, time, owner, or spelling of the name differs.
+   * - `touch`: only the mode, time, owner, extended attributes, or spelling of
+   *   the name differs.
    */
   action: "replace" | "touch";
   /** The entry afterwards. */
@@ -108,8 +111,8 @@ export interface RestoreFailure {
   /** The error. */
   error: Error;
   /**
-   * Whether the path was restored except for a part of its mode, time or owner,
-   * which `error` names.
+   * Whether the path was restored except for a part of its mode, time, owner or
+   * extended attributes, which `error` names.
    */
   restored?: true;
   /**
@@ -142,7 +145,10 @@ export interface RestorePlan {
   failed: RestoreFailure[];
   /** The number of bytes of the files to write. */
   bytes: number;
-  /** Whether the mode, time or owner of the directory itself changes. */
+  /**
+   * Whether the mode, time, owner or extended attributes of the directory itself
+   * change.
+   */
   touchesRoot: boolean;
 }
 
@@ -161,6 +167,11 @@ export interface TargetState {
   root: Metadata | undefined;
   /** The error that names the part of `root` that is not set. */
   rootFault?: DeltarError;
+  /**
+   * Returns whether an extended attribute is compared and restored. Default: all
+   * are.
+   */
+  selectsXattr?: XattrSelection;
   /**
    * Whether the state comes from a repository that belongs to somebody else,
    * whose owners, set-user-ID bits and set-group-ID bits are not trusted.
@@ -500,6 +511,10 @@ class Planner {
     const rootFaults: RestoreFailure[] = rootFault
       ? [{ path: ".", error: rootFault, restored: true, untrusted: true }]
       : [];
+    const unsettable = this.#xattrFault();
+    if (unsettable !== undefined) {
+      rootFaults.push({ path: ".", error: unsettable, restored: true });
+    }
     const now = this.#onDisk.at("");
     const order = (a: { path: string }, b: { path: string }) =>
       comparePaths(a.path, b.path);
@@ -516,8 +531,28 @@ class Planner {
       ].sort(order),
       bytes: this.#bytes,
       touchesRoot: root !== undefined &&
-        (now === undefined || !isSameMetadata(root, now)),
+        (now === undefined || !this.#isSame({ path: "", ...root }, now)),
     };
+  }
+
+  /**
+   * Returns the error that the runtime cannot set the extended attributes of the
+   * wanted entries, if there are some.
+   */
+  #xattrFault(): DeltarError | undefined {
+    if (canUseXattrs()) return undefined;
+    const { entries, root } = this.#wanted;
+    const count = entries.filter(({ xattrs }) => hasXattrs(xattrs)).length +
+      (hasXattrs(root?.xattrs) ? 1 : 0);
+    if (count === 0) return undefined;
+    return new DeltarError(
+      "unsupported",
+      `the extended attributes and ACLs of ${count} ` +
+        `${count === 1 ? "entry" : "entries"} are not restored, because ` +
+        "this runtime cannot set them; use the binary, Deno or Bun on Linux, " +
+        "or restore without them",
+      { path: "." },
+    );
   }
 
   /**
@@ -532,10 +567,22 @@ class Planner {
     if (why === undefined) return root;
     // If only the time of another user's directory differs, that is not
     // reported.
-    if (!isSameMetadata(root, { ...now, mtime: root.mtime })) {
+    if (!this.#isSame({ path: "", ...root }, { ...now, mtime: root.mtime })) {
       this.#noted.push({ path: ".", error: refused(".", why) });
     }
     return undefined;
+  }
+
+  /**
+   * Returns whether mode, time, owner and extended attributes are as wanted, as
+   * far as they can be set.
+   */
+  #isSame(entry: Metadata & { path: string }, stat: FileStat): boolean {
+    return isSameMetadata(entry, stat) && this.#onDisk.hasXattrs(
+      entry.path,
+      entry.xattrs,
+      this.#wanted.selectsXattr,
+    );
   }
 
   *#compare(
@@ -560,8 +607,7 @@ class Planner {
     }
     if (entry.kind === "hardlink") return this.#compareLink(entry, stat);
     if (kind === "directory") {
-      const isGood = this.#wanted.above.has(path) ||
-        isSameMetadata(entry, stat);
+      const isGood = this.#wanted.above.has(path) || this.#isSame(entry, stat);
       return isGood
         ? this.#keep(entry, stat)
         : this.#change("touch", entry, stat);
@@ -572,7 +618,7 @@ class Planner {
       ? this.#onDisk.target(path) === target
       : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
-    if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
+    if (this.#isSame(entry, stat)) return this.#keep(entry, stat);
     // If the file has names outside the snapshot, a change would affect them
     // too, so the file is replaced.
     const alone = kind !== "file" || stat.links === 1 ||
@@ -723,7 +769,7 @@ class Planner {
     if (entry === undefined) return;
     if (action !== "touch" || ownerMatters()) this.#checkMade(entry);
     const isDone = action === "touch" && from === undefined &&
-      entry !== wanted && isSameMetadata(entry, stat);
+      entry !== wanted && this.#isSame(entry, stat);
     if (isDone) {
       this.#kept++;
       return;

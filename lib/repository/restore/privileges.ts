@@ -4,15 +4,17 @@ import type { FileStat } from "../../tree/stat.ts";
 import { ownIds } from "../../tree/this_system.ts";
 import { withJson } from "../../tree/to_json.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
+import { selectXattrs } from "../../tree/xattrs.ts";
 
 /** The bits by which a program runs as the file's owner or group. */
 const SET_ID = 0o6000;
 
 /**
  * Removes privileges from an entry of a repository that belongs to somebody
- * else: set-user-ID and set-group-ID bits and, if this process may change
- * owners, an owner and group that are neither those of this process nor those
- * of the existing entry.
+ * else: set-user-ID and set-group-ID bits, extended attributes of the
+ * namespaces `security` and `trusted` and, if this process may change owners, an
+ * owner and group that are neither those of this process nor those of the
+ * existing entry.
  *
  * @param entry The entry of the snapshot.
  * @param stat The state of the existing entry.
@@ -28,6 +30,16 @@ export function withoutPrivileges<Of extends Metadata>(
   if ((entry.mode & SET_ID) !== 0) {
     given.mode &= ~SET_ID;
     dropped.push("the set-user-ID or set-group-ID bit");
+  }
+  // Capabilities give a program rights of root.
+  const rights = Object.keys(entry.xattrs ?? {})
+    .filter((name) => /^(?:security|trusted)\./.test(name));
+  if (rights.length > 0) {
+    given.xattrs = selectXattrs(
+      entry.xattrs,
+      (name) => !rights.includes(name),
+    );
+    dropped.push(`the extended attributes ${rights.join(", ")}`);
   }
   if (ownerMatters()) {
     const own = ownIds();

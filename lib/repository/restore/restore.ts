@@ -19,9 +19,12 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
+import type { Metadata } from "../../tree/entry.ts";
+import { matcherOf } from "../../tree/pattern.ts";
 import { realTarget } from "../../tree/real_target.ts";
 import { TargetDirectory } from "../../tree/target_directory.ts";
 import { isSuperuser } from "../../tree/this_system.ts";
+import { withJson } from "../../tree/to_json.ts";
 import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
@@ -159,6 +162,7 @@ async function prepare(
     useOwnersHere(wanted, record.owners);
   }
   if (!getsRoot) wanted.root = undefined;
+  selectWanted(wanted, options.xattrs);
   checkTrust(wanted, store, onDisk, options);
   refuseOverRepository(storage, onDisk, wanted);
   const spared: RestoreLeft[] = [];
@@ -180,13 +184,40 @@ async function prepare(
     of: record.id,
     label: `before restoring ${record.id}`,
     root: plan.touchesRoot ? wanted.root : undefined,
-    rootBefore: onDisk.at("") ?? record.root,
+    rootBefore: rootOf(onDisk) ?? record.root,
+    selectsXattr: wanted.selectsXattr,
     isUnsaved: options.safety === false,
     fresh: { ...from !== "" && { from }, paths },
     request,
     left,
     history: onDisk.isVacant ? [] : await historyOf(store, onDisk.root, signal),
   };
+}
+
+/** Returns the attributes of the target, or `undefined` if it does not exist. */
+function rootOf(onDisk: TargetDirectory): Metadata | undefined {
+  const stat = onDisk.at("");
+  return stat && { ...stat, xattrs: onDisk.rootXattrs() };
+}
+
+/** Limits the extended attributes of a state to those that are restored. */
+function selectWanted(
+  wanted: TargetState,
+  options: RestoreOptions["xattrs"],
+): void {
+  if (options === undefined) return;
+  if (options === false) {
+    const bare = <Of extends Metadata>(entry: Of) =>
+      withJson({ ...entry, xattrs: undefined });
+    wanted.entries = wanted.entries.map(bare);
+    wanted.root = wanted.root && bare(wanted.root);
+    return;
+  }
+  const include = options.include?.map((pattern) => matcherOf(pattern));
+  const exclude = options.exclude?.map((pattern) => matcherOf(pattern));
+  wanted.selectsXattr = (name) =>
+    include?.some((matches) => matches(name, false)) !== false &&
+    exclude?.some((matches) => matches(name, false)) !== true;
 }
 
 /**
@@ -290,7 +321,7 @@ async function prepareRevert(
   const request = { work: way, paths: briefly(paths), delete: true };
   while (group !== undefined && isFresh(group)) {
     const { id, safety } = group;
-    const rootBefore = onDisk.at("");
+    const rootBefore = rootOf(onDisk);
     const undo = rootBefore &&
       await planFreshUndo(store, onDisk, group, options);
     if (
@@ -329,7 +360,7 @@ async function prepareRevert(
       ? `before undoing the restore of ${group[0].safety?.of}`
       : "before redoing a restore",
     root: plan.touchesRoot ? wanted.root : undefined,
-    rootBefore: onDisk.at("") ?? group[0].root,
+    rootBefore: rootOf(onDisk) ?? group[0].root,
     request: { ...request, of },
     history,
   };

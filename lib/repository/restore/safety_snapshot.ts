@@ -154,8 +154,12 @@ async function save(
     for await (const some of lines) {
       for (const line of some) if (isEntry(line)) tree.set(line.path, line);
     }
-    for (const { path } of entries) {
-      if (!tree.has(path)) tree.set(path, existing(basis.byPath, path));
+    for (const { path, xattrs } of entries) {
+      if (tree.has(path)) continue;
+      const before = existing(basis.byPath, path);
+      // The attributes may not have been read for the basis.
+      const isKnown = xattrs === undefined || before.xattrs !== undefined;
+      tree.set(path, isKnown ? before : { ...before, xattrs });
     }
     for (const [path, entry] of tree) {
       if (!contents.has(path)) await readBack(entry, storage, signal);

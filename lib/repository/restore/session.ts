@@ -17,6 +17,7 @@ import type {
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import type { Store } from "../store/store.ts";
+import type { XattrSelection } from "../../tree/xattrs.ts";
 import { PlanApplier } from "./apply.ts";
 import { noteFreshRestore } from "../store/fresh_restore.ts";
 import type {
@@ -36,10 +37,11 @@ export interface WorkOptions {
    */
   onPlan?: (plan: RestorePlan) => void | Promise<void>;
   /**
-   * Whether owners, set-user-ID bits and set-group-ID bits are restored
-   * although the repository belongs to somebody else: to another user of this
-   * machine other than root, or to the operator of an HTTP server. If not, the
-   * entries that have them are listed in `failed`. Default: `false`.
+   * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
+   * extended attributes `trusted.*` and `security.*` are restored although the
+   * repository belongs to somebody else: to another user of this machine other
+   * than root, or to the operator of an HTTP server. If not, the entries that
+   * have them are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
@@ -102,10 +104,27 @@ export interface RestoreOptions extends WorkOptions {
    */
   safety?: boolean;
   /**
+   * The extended attributes and ACLs to restore. Others are neither compared nor
+   * removed. `false` for none. Default: all that the snapshot has.
+   */
+  xattrs?: false | XattrOptions;
+  /**
    * The absolute paths of files and folders that are never deleted. A
    * repository in a local folder is always kept.
    */
   neverTouch?: readonly string[];
+}
+
+/**
+ * The names of the extended attributes to restore, as patterns in gitignore's
+ * syntax, such as `user.*`. An attribute is restored if `include` is absent or
+ * one of its patterns matches, and no pattern of `exclude` matches.
+ */
+export interface XattrOptions {
+  /** The patterns of the attributes to restore. Default: all. */
+  include?: readonly string[];
+  /** The patterns of the attributes not to restore. Default: none. */
+  exclude?: readonly string[];
 }
 
 /** The progress of a restore. */
@@ -139,8 +158,8 @@ export interface RestoreResult {
   /** The number of bytes of the files that were written. */
   bytes: number;
   /**
-   * The number of entries of which only the mode, time, owner or the spelling
-   * of the name was changed.
+   * The number of entries of which only the mode, time, owner, extended
+   * attributes or the spelling of the name was changed.
    */
   touched: number;
   /** The number of deleted paths. */
@@ -156,7 +175,8 @@ export interface RestoreResult {
   left: RestoreLeft[];
   /**
    * The paths that failed, with the errors. If `restored` is `true`, the entry
-   * was restored except for a part of its mode, time or owner.
+   * was restored except for a part of its mode, time, owner or extended
+   * attributes.
    */
   failed: RestoreFailure[];
   /**
@@ -246,6 +266,8 @@ export interface RestoreJob {
    * those in the record of the snapshot.
    */
   rootBefore: SnapshotRecord["root"];
+  /** Returns whether an extended attribute is restored. Default: all are. */
+  selectsXattr?: XattrSelection;
   /** The paths to which an undo or redo is limited. */
   paths?: readonly string[];
   /** Whether no safety snapshot is taken. */
@@ -383,6 +405,7 @@ class RestoreSession {
       reader: new ContentReader(store.storage),
       onDone: progressOf(plan, this.#result, options),
       isUnsaved: job.isUnsaved,
+      selectsXattr: job.selectsXattr,
       onStep: hooks.onStep,
       signal: options.signal,
     });

@@ -2,6 +2,7 @@ import { DiffIndex } from "../../tree/diff_index.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { toMetadata } from "../../tree/index_steps.ts";
 import type { Walker } from "../../tree/walker.ts";
+import { isSameXattrs } from "../../tree/xattrs.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { StateCache } from "./state_cache.ts";
 import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
@@ -26,7 +27,7 @@ export async function findUnchanged(
 ): Promise<SnapshotResult | undefined> {
   const { onProgress, onSkip, signal } = options;
   const { bytes } = last.counts;
-  const root = toMetadata(dir.stat());
+  const root = toMetadata(dir.stat(), dir.rootXattrs());
   if (!isSameRoot(root, last.root)) return undefined;
   const skipped = await cache.skippedIfUnchanged({
     signal,
@@ -39,14 +40,14 @@ export async function findUnchanged(
 }
 
 /**
- * Returns whether the mode and owner of the directory itself are unchanged. Its
- * time is ignored, because creating and then deleting a file also changes the
- * time.
+ * Returns whether the mode, owner and extended attributes of the directory
+ * itself are unchanged. Its time is ignored, because creating and then deleting
+ * a file also changes the time.
  */
 export function isSameRoot(
   now: Metadata,
   before: Metadata | undefined,
 ): boolean {
   return now.mode === before?.mode && now.uid === before.uid &&
-    now.gid === before.gid;
+    now.gid === before.gid && isSameXattrs(now.xattrs, before.xattrs);
 }

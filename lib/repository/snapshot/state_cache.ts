@@ -41,6 +41,8 @@ const MIN_STATE_BYTES = 2 ** 26;
 interface Memory {
   snapshot: string;
   skipped: Skipped[];
+  /** Whether the extended attributes of all entries were read. */
+  hasXattrs: boolean;
   state: TreeState;
   stored: StoredEntries;
 }
@@ -145,6 +147,7 @@ export class StateCache {
   ): Promise<readonly Skipped[] | undefined> {
     const memory = this.#memory;
     if (memory === undefined) return undefined;
+    if (this.#walker.readsXattrs && !memory.hasXattrs) return undefined;
     const isSame = await isUnchanged(this.#walker, memory.state, options);
     return isSame ? memory.skipped : undefined;
   }
@@ -170,7 +173,13 @@ export class StateCache {
     if (this.#file === undefined) return;
     try {
       const blocks = this.#writer.finish();
-      const parts = encodeState(snapshot, entries, skipped, blocks);
+      const parts = encodeState(
+        snapshot,
+        entries,
+        skipped,
+        blocks,
+        this.#walker.readsXattrs,
+      );
       const sealed = this.#sealed?.seal(parts) ?? parts;
       await writeFileAtomic(this.#file, sealed, {
         inNewFolder: true,
@@ -192,6 +201,7 @@ export class StateCache {
  * @param entries The entries of the snapshot.
  * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The blocks of `StateWriter`.
+ * @param hasXattrs Whether the extended attributes of all entries were read.
  * @returns The bytes in pieces.
  */
 export function* encodeState(
@@ -199,6 +209,7 @@ export function* encodeState(
   entries: EntryList,
   skipped: readonly Skipped[],
   blocks: Uint8Array,
+  hasXattrs = false,
 ): Generator<Uint8Array> {
   const { bytes, odd } = entries.encode();
   const json = JSON.stringify({
@@ -207,6 +218,7 @@ export function* encodeState(
     snapshot,
     blocks: blocks.length,
     skipped: skipped.map(encodeSkipped),
+    xattrs: hasXattrs,
     odd,
   });
   const line = new TextEncoder().encode(json);
@@ -234,12 +246,14 @@ function decode(bytes: Uint8Array, object: string): Memory {
   const sum = sha256(bytes.subarray(0, end));
   if (toHex(sum) !== toHex(bytes.subarray(end))) throw fail();
   const text = new TextDecoder().decode(bytes.subarray(0, start));
-  const { format, version, snapshot, blocks, skipped, odd } = JSON.parse(text);
+  const line = JSON.parse(text);
+  const { format, version, snapshot, blocks, skipped, odd } = line;
   if (format !== FORMAT || version !== VERSION) throw fail();
   const middle = start + blocks;
   return {
     snapshot,
     skipped: skipped.map((line: Line) => decodeSkipped(line, object, 0)),
+    hasXattrs: line.xattrs === true,
     state: new TreeState(aligned(bytes.subarray(start, middle))),
     stored: { bytes: aligned(bytes.subarray(middle, end)), odd },
   };

@@ -20,6 +20,7 @@ import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
+import { hasXattrs } from "../../tree/xattrs.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
 import {
@@ -93,6 +94,11 @@ export interface VerifyResult {
    */
   files: number;
   /**
+   * The number of checked entries that have extended attributes or ACLs,
+   * counted as `files` are.
+   */
+  xattrs: number;
+  /**
    * The number of contents that were rebuilt and are sound. A content that is
    * stored in several places counts once for each.
    */
@@ -162,6 +168,7 @@ class Verification {
   readonly #needed = new Set<string>([SETTINGS]);
   #progress: VerifyProgress = { phase: "records", done: 0, bytes: 0, name: "" };
   #entries = 0;
+  #withXattrs = 0;
 
   constructor(store: Store, options: VerifyOptions) {
     this.#store = store;
@@ -209,6 +216,7 @@ class Verification {
         objects.bytes,
       ),
       files: this.#entries,
+      xattrs: this.#withXattrs,
       rebuilt: this.#files.files,
       damage: await this.#stillThere(),
       leftOvers,
@@ -312,6 +320,7 @@ class Verification {
     check: ObjectCheck,
   ): Promise<void> {
     const { entry, layer } = visible;
+    if (hasXattrs(entry.xattrs)) this.#withXattrs++;
     if (entry.kind !== "file") return;
     checkAborted(this.#options.signal);
     this.#entries++;

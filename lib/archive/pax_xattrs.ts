@@ -1,0 +1,141 @@
+import { fromBase64, toBase64 } from "../bytes/base64.ts";
+import {
+  ACCESS_ACL,
+  DEFAULT_ACL,
+  isXattrName,
+  type Xattrs,
+} from "../tree/xattrs.ts";
+import { aclFromText, aclToText, isMinimal } from "./posix_acl.ts";
+import type { PaxRecords } from "./pax.ts";
+
+/** The records of extended attributes: the name, then the bytes of the value. */
+const XATTR = "SCHILY.xattr.";
+/** libarchive's own records: an escaped name, then the value in base64. */
+const LIBARCHIVE = "LIBARCHIVE.xattr.";
+/** The records of ACLs as text, by the names of their attributes. */
+const ACLS = {
+  [ACCESS_ACL]: "SCHILY.acl.access",
+  [DEFAULT_ACL]: "SCHILY.acl.default",
+} as const;
+
+/**
+ * Returns whether a record of this key is an extended attribute or an ACL.
+ */
+export function isXattrKey(key: string): boolean {
+  return key.startsWith(XATTR) || key.startsWith(LIBARCHIVE) || isAclKey(key);
+}
+
+/**
+ * Adds records for extended attributes, as GNU tar and libarchive write and read
+ * them.
+ *
+ * @param xattrs The attributes.
+ * @param records The records, which are changed.
+ */
+export function addXattrs(xattrs: Xattrs, records: PaxRecords): void {
+  for (const [name, base64] of Object.entries(xattrs)) {
+    const value = fromBase64(base64);
+    const acl = name === ACCESS_ACL || name === DEFAULT_ACL
+      ? aclToText(value)
+      : undefined;
+    if (acl !== undefined && (name === ACCESS_ACL || name === DEFAULT_ACL)) {
+      records.set(ACLS[name], acl);
+      continue;
+    }
+    const key = name.replaceAll("%", "%25").replaceAll("=", "%3D");
+    records.set(XATTR + key, value);
+  }
+}
+
+/** Returns whether records have extended attributes or ACLs. */
+export function hasXattrRecords(records: PaxRecords): boolean {
+  for (const value of records.values()) {
+    if (typeof value !== "string") return true;
+  }
+  return false;
+}
+
+/**
+ * Returns the extended attributes in the records of a member. An ACL with the
+ * name of a user or group that this machine does not know is left out.
+ *
+ * @param records The records of the member.
+ * @returns `undefined` if there are none.
+ */
+export async function xattrsIn(
+  records: PaxRecords,
+): Promise<Xattrs | undefined> {
+  const found = new Map<string, string>();
+  for (const [key, value] of records) {
+    if (!(value instanceof Uint8Array)) continue;
+    if (!isAclKey(key)) {
+      // Both forms of one attribute have the same value.
+      const attribute = attributeOf(key, value);
+      if (attribute !== undefined) found.set(...attribute);
+      continue;
+    }
+    const acl = await aclOf(key, value);
+    // The attribute itself has numbers where the text may have names.
+    if (acl !== undefined && !found.has(acl[0])) found.set(...acl);
+  }
+  return found.size === 0 ? undefined : Object.fromEntries(found);
+}
+
+function attributeOf(
+  key: string,
+  value: Uint8Array,
+): [name: string, base64: string] | undefined {
+  if (key.startsWith(XATTR)) {
+    const name = unescaped(key.slice(XATTR.length));
+    return isXattrName(name) ? [name, toBase64(value)] : undefined;
+  }
+  if (key.startsWith(LIBARCHIVE)) {
+    const text = new TextDecoder().decode(value);
+    const name = unescaped(key.slice(LIBARCHIVE.length));
+    const base64 = text.replace(/=+$/, "");
+    if (!isXattrName(name) || !/^[A-Za-z0-9+/]*$/.test(base64)) {
+      return undefined;
+    }
+    if (base64.length % 4 === 1) return undefined;
+    return [name, toBase64(fromBase64(base64))];
+  }
+  return undefined;
+}
+
+/** Returns the attribute of an ACL that is stored as text. */
+async function aclOf(
+  key: string,
+  value: Uint8Array,
+): Promise<[name: string, base64: string] | undefined> {
+  const name = key === ACLS[ACCESS_ACL] ? ACCESS_ACL : DEFAULT_ACL;
+  const text = new TextDecoder().decode(value);
+  let acl = aclFromText(text, () => undefined);
+  if (acl === undefined) {
+    // The module needs a file system. GNU tar stores only names.
+    const { SystemOwners } = await import("../tree/owner_names.ts");
+    const system = new SystemOwners();
+    acl = aclFromText(
+      text,
+      (kind, name) =>
+        system.numberOf(kind === "user" ? "users" : "groups", name),
+    );
+  }
+  // An access ACL without users, groups and a mask is the mode.
+  if (acl === undefined || name === ACCESS_ACL && isMinimal(acl)) {
+    return undefined;
+  }
+  return [name, toBase64(acl)];
+}
+
+function isAclKey(key: string): boolean {
+  return key === ACLS[ACCESS_ACL] || key === ACLS[DEFAULT_ACL];
+}
+
+/** Returns a name whose characters may be escaped with `%` and two digits. */
+function unescaped(name: string): string {
+  try {
+    return decodeURIComponent(name.replace(/%(?![0-9A-Fa-f]{2})/g, "%25"));
+  } catch {
+    return name;
+  }
+}

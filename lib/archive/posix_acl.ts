@@ -1,0 +1,124 @@
+/**
+ * POSIX ACLs in two forms: the value of the attribute in which Linux stores one
+ * (`linux/posix_acl_xattr.h`), and the text in tar archives, which GNU tar,
+ * libarchive and star write and read.
+ */
+
+/** The bytes of the header: version 2, little-endian. */
+const HEADER = 4;
+const VERSION = 2;
+/** The bytes of an entry: tag, permissions and number. */
+const ENTRY = 8;
+/** The number of an entry that has none. */
+const NO_ID = 0xffff_ffff;
+
+/** The tag of the mask. */
+const MASK = 0x10;
+
+/** The tags of entries, with the names of the text form. */
+const TAGS = [
+  { tag: 0x01, name: "user", hasId: false },
+  { tag: 0x02, name: "user", hasId: true },
+  { tag: 0x04, name: "group", hasId: false },
+  { tag: 0x08, name: "group", hasId: true },
+  { tag: MASK, name: "mask", hasId: false },
+  { tag: 0x20, name: "other", hasId: false },
+] as const;
+
+/**
+ * Returns the text of an ACL, such as
+ * `user::rw-,user:1000:r--,group::r--,mask::r--,other::---`. Users and groups
+ * are numbers.
+ *
+ * @param value The value of the attribute.
+ * @returns `undefined` if the value is not an ACL of version 2.
+ */
+export function aclToText(value: Uint8Array): string | undefined {
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  const isAcl = value.length >= HEADER &&
+    (value.length - HEADER) % ENTRY === 0 &&
+    view.getUint32(0, true) === VERSION;
+  if (!isAcl) return undefined;
+  const entries: string[] = [];
+  for (let at = HEADER; at < value.length; at += ENTRY) {
+    const kind = TAGS.find(({ tag }) => tag === view.getUint16(at, true));
+    const rights = view.getUint16(at + 2, true);
+    if (kind === undefined || rights > 7) return undefined;
+    const id = kind.hasId ? view.getUint32(at + 4, true) : "";
+    const letters = ["r", "w", "x"].map((letter, bit) =>
+      rights & 4 >> bit ? letter : "-"
+    );
+    entries.push(`${kind.name}:${id}:${letters.join("")}`);
+  }
+  return entries.join(",");
+}
+
+/**
+ * Returns the value of the attribute for the text of an ACL.
+ *
+ * @param text The entries, separated by commas or line feeds. The number of a
+ * user or group stands in place of the name, or in a fourth field.
+ * @param idOf Returns the number of a user or group by its name.
+ * @returns `undefined` if the text is not an ACL, or has a name of a user or
+ * group whose number is not known.
+ */
+export function aclFromText(
+  text: string,
+  idOf: (kind: "user" | "group", name: string) => number | undefined,
+): Uint8Array | undefined {
+  const entries: { tag: number; rights: number; id: number }[] = [];
+  for (const part of text.split(/[,\n]/)) {
+    const line = part.replace(/#.*/, "").trim();
+    if (line === "") continue;
+    const [name, qualifier = "", letters = "", number] = line.split(":");
+    const hasId = qualifier !== "";
+    const kind = TAGS.find((tag) => tag.name === name && tag.hasId === hasId);
+    if (kind === undefined || !/^[rwx-]{1,3}$/.test(letters)) return undefined;
+    const id = !hasId ? NO_ID : idOfText(number) ?? idOfText(qualifier) ??
+      idOf(name === "user" ? "user" : "group", qualifier);
+    if (id === undefined) return undefined;
+    const rights = (letters.includes("r") ? 4 : 0) +
+      (letters.includes("w") ? 2 : 0) + (letters.includes("x") ? 1 : 0);
+    entries.push({ tag: kind.tag, rights, id });
+  }
+  if (entries.length === 0) return undefined;
+  // The system accepts only entries in this order.
+  entries.sort((a, b) => a.tag - b.tag || a.id - b.id);
+  const value = new Uint8Array(HEADER + ENTRY * entries.length);
+  const view = new DataView(value.buffer);
+  view.setUint32(0, VERSION, true);
+  for (const [number, { tag, rights, id }] of entries.entries()) {
+    const at = HEADER + ENTRY * number;
+    view.setUint16(at, tag, true);
+    view.setUint16(at + 2, rights, true);
+    view.setUint32(at + 4, id, true);
+  }
+  return value;
+}
+
+/** Returns whether an ACL has only the rights of the owner, group and others. */
+export function isMinimal(value: Uint8Array): boolean {
+  return value.length <= HEADER + 3 * ENTRY;
+}
+
+/**
+ * Returns the mode of a member that has an access ACL. Linux shows the rights of
+ * the mask as those of the group. libarchive stores the rights of the group.
+ *
+ * @param mode The mode in the header of the member.
+ * @param value The value of the attribute.
+ */
+export function modeWithAcl(mode: number, value: Uint8Array): number {
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  for (let at = HEADER; at + ENTRY <= value.length; at += ENTRY) {
+    if (view.getUint16(at, true) !== MASK) continue;
+    return mode & ~0o070 | (view.getUint16(at + 2, true) & 7) << 3;
+  }
+  return mode;
+}
+
+function idOfText(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id < NO_ID ? id : undefined;
+}

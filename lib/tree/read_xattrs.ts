@@ -1,0 +1,39 @@
+import { errorMessage } from "../bytes/errors.ts";
+import type { Skipped } from "./entry.ts";
+import type { OpenFolders } from "./open_folders.ts";
+import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
+
+/**
+ * Reads the extended attributes of an entry. If they cannot be read, the path
+ * is reported, because it is stored without them.
+ *
+ * @param path The path below the root.
+ * @param access Returns access to the attributes; `undefined` if the runtime has
+ * no calls for them.
+ * @param onSkip Called with the path if the attributes cannot be read.
+ * @returns The attributes; `undefined` if they cannot be read.
+ */
+export function xattrsOrSkip(
+  path: string,
+  access: () => XattrAccess | undefined,
+  onSkip: ((skipped: Skipped) => void) | undefined,
+): Xattrs | undefined {
+  try {
+    const opened = access();
+    return opened && readXattrs(opened);
+  } catch (error) {
+    const detail = `cannot read the extended attributes: ${
+      errorMessage(error)
+    }`;
+    onSkip?.({ path, reason: "changed", detail });
+    return undefined;
+  }
+}
+
+/**
+ * Returns the extended attributes of the root of a directory; `undefined` if
+ * they cannot be read.
+ */
+export function rootXattrs(folders: OpenFolders): Xattrs | undefined {
+  return xattrsOrSkip("", () => folders.xattrsAt(""), undefined);
+}

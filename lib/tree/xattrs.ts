@@ -1,0 +1,286 @@
+import { fromBase64, toBase64 } from "../bytes/base64.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
+import { endsAll } from "./file.ts";
+
+/**
+ * The extended attributes of a file, directory or symlink: names to values in
+ * base64. POSIX ACLs are the attributes `system.posix_acl_access` and
+ * `system.posix_acl_default`, in the form in which Linux returns them.
+ */
+export type Xattrs = Readonly<Record<string, string>>;
+
+/** Returns whether an attribute of this name is restored. */
+export type XattrSelection = (name: string) => boolean;
+
+/**
+ * The extended attributes of one entry on the disk. Errors have a `code`, as in
+ * `node:fs`.
+ */
+export interface XattrAccess {
+  /**
+   * Returns the names.
+   *
+   * @throws `EILSEQ` if a name is not valid UTF-8.
+   */
+  list(): string[];
+  /** Returns the value of an attribute. It is valid until the next call. */
+  get(name: string): Uint8Array;
+  /** Creates or replaces an attribute. */
+  set(name: string, value: Uint8Array): void;
+  /** Removes an attribute. */
+  remove(name: string): void;
+}
+
+/** The attributes of an entry that has none. */
+export const NO_XATTRS: Xattrs = Object.freeze({});
+
+/** The access ACL, whose mask is also the group's bits of the mode. */
+export const ACCESS_ACL = "system.posix_acl_access";
+/** The ACL that new entries of a directory inherit. */
+export const DEFAULT_ACL = "system.posix_acl_default";
+
+/** The maximum size of the value of an attribute in bytes, as in Linux. */
+export const MAX_XATTR_BYTES: number = 1 << 16;
+/**
+ * The maximum size of all attributes of an entry in bytes: of their names and
+ * values.
+ */
+export const MAX_XATTRS_BYTES: number = 1 << 18;
+/** The maximum length of a name in bytes, as in Linux. */
+const MAX_NAME_BYTES = 255;
+
+/** The namespaces that are kept. Others belong to a file system. */
+const KEPT =
+  /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;
+
+/**
+ * The attributes that the system sets on its own. They are restored, but not
+ * removed from an entry that has no such attribute in the snapshot.
+ */
+const OF_SYSTEM: ReadonlySet<string> = new Set([
+  "security.selinux",
+  "security.SMACK64",
+  "security.ima",
+  "security.evm",
+]);
+
+/** The codes of errors that mean that the file system has no attributes. */
+const WITHOUT: ReadonlySet<unknown> = new Set(["ENOTSUP", "EOPNOTSUPP"]);
+/** The codes of errors that mean that an attribute does not exist. */
+const ABSENT: ReadonlySet<unknown> = new Set(["ENODATA", "ENOATTR", "E61"]);
+
+const encoder = new TextEncoder();
+
+/** Returns the names of the attributes of an entry that are kept, sorted. */
+function namesOf(access: XattrAccess): string[] {
+  try {
+    const names = access.list();
+    if (names.length === 0) return names;
+    return names.filter((name) => KEPT.test(name)).sort();
+  } catch (error) {
+    if (WITHOUT.has(codeOf(error))) return [];
+    throw error;
+  }
+}
+
+/** Returns whether a directory has an ACL that new entries in it inherit. */
+export function hasDefaultAcl(access: XattrAccess): boolean {
+  return namesOf(access).includes(DEFAULT_ACL);
+}
+
+/** Returns the value of an attribute, or `undefined` if it does not exist. */
+function valueOf(access: XattrAccess, name: string): string | undefined {
+  try {
+    return toBase64(access.get(name));
+  } catch (error) {
+    if (ABSENT.has(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Reads the extended attributes of an entry: those of the namespaces `user`,
+ * `trusted` and `security`, and the POSIX ACLs.
+ *
+ * @param access The attributes on the disk.
+ * @returns All attributes, by name. {@linkcode NO_XATTRS} if there are none.
+ * @throws The error of the system, with its `code`; `limit` if they have more
+ * than 256 KiB.
+ */
+export function readXattrs(access: XattrAccess): Xattrs {
+  const names = namesOf(access);
+  if (names.length === 0) return NO_XATTRS;
+  const found: [string, string][] = [];
+  let size = 0;
+  for (const name of names) {
+    const value = valueOf(access, name);
+    if (value === undefined) continue;
+    size += sizeOf(name, value);
+    if (size > MAX_XATTRS_BYTES) {
+      throw new DeltarError(
+        "limit",
+        `extended attributes too large: at most ${MAX_XATTRS_BYTES} bytes`,
+      );
+    }
+    found.push([name, value]);
+  }
+  return found.length === 0 ? NO_XATTRS : Object.fromEntries(found);
+}
+
+/** Returns the size of an attribute, or its upper limit, in bytes. */
+function sizeOf(name: string, base64: string): number {
+  return 3 * name.length + 3 * (base64.length >> 2);
+}
+
+/**
+ * Returns whether attributes are unchanged. Attributes that were not read are
+ * not compared, but attributes that are found where none were read before are a
+ * change.
+ *
+ * @param now The present attributes; `undefined` if they were not read.
+ * @param before The attributes before; `undefined` if they were not read.
+ */
+export function isSameXattrs(
+  now: Xattrs | undefined,
+  before: Xattrs | undefined,
+): boolean {
+  if (now === before || now === undefined) return true;
+  const names = Object.keys(now);
+  if (before === undefined) return names.length === 0;
+  return names.length === Object.keys(before).length &&
+    names.every((name) =>
+      Object.hasOwn(before, name) && before[name] === now[name]
+    );
+}
+
+/** Returns whether attributes were read and there are some. */
+export function hasXattrs(xattrs: Xattrs | undefined): boolean {
+  return xattrs !== undefined && xattrs !== NO_XATTRS &&
+    Object.keys(xattrs).length > 0;
+}
+
+/** Returns the attributes that are selected. */
+export function selectXattrs(
+  xattrs: Xattrs | undefined,
+  selects: XattrSelection | undefined,
+): Xattrs | undefined {
+  if (xattrs === undefined || selects === undefined) return xattrs;
+  const names = Object.keys(xattrs);
+  if (names.every(selects)) return xattrs;
+  return Object.fromEntries(
+    Object.entries(xattrs).filter(([name]) => selects(name)),
+  );
+}
+
+/** The differences between the attributes of an entry and the wanted ones. */
+export interface XattrChanges {
+  /** The attributes to set, with their values. */
+  set: [name: string, value: Uint8Array][];
+  /** The attributes to remove. */
+  remove: string[];
+}
+
+/**
+ * Returns what has to change so that an entry has the wanted attributes.
+ *
+ * @param access The attributes on the disk.
+ * @param wanted The wanted attributes.
+ * @param selects Returns whether an attribute is compared. Default: all.
+ * @throws The error of the system, with its `code`.
+ */
+export function xattrChanges(
+  access: XattrAccess,
+  wanted: Xattrs,
+  selects?: XattrSelection,
+): XattrChanges {
+  const present = new Set(namesOf(access));
+  const changes: XattrChanges = { set: [], remove: [] };
+  for (const name of present) {
+    if (Object.hasOwn(wanted, name) || OF_SYSTEM.has(name)) continue;
+    if (selects?.(name) !== false) changes.remove.push(name);
+  }
+  for (const [name, value] of Object.entries(wanted)) {
+    if (selects?.(name) === false) continue;
+    if (present.has(name) && valueOf(access, name) === value) continue;
+    changes.set.push([name, fromBase64(value)]);
+  }
+  return changes;
+}
+
+/**
+ * Makes the changes that {@linkcode xattrChanges} returned, one by one.
+ *
+ * @param access The attributes on the disk.
+ * @param changes The changes.
+ * @returns The names of the attributes that could not be changed, with the
+ * errors.
+ * @throws The error of the system, if it affects every path.
+ */
+export function changeXattrs(
+  access: XattrAccess,
+  { set, remove }: XattrChanges,
+): { name: string; error: unknown }[] {
+  const failed: { name: string; error: unknown }[] = [];
+  const attempt = (name: string, work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      // A full inode (ext4) affects only this entry.
+      if (endsAll(error) && codeOf(error) !== "ENOSPC") throw error;
+      failed.push({ name, error });
+    }
+  };
+  for (const name of remove) {
+    attempt(name, () => {
+      try {
+        access.remove(name);
+      } catch (error) {
+        if (!ABSENT.has(codeOf(error))) throw error;
+      }
+    });
+  }
+  for (const [name, value] of set) {
+    attempt(name, () => access.set(name, value));
+  }
+  return failed;
+}
+
+/**
+ * Reads the field `xattrs` of a line.
+ *
+ * @param xattrs The value of the field.
+ * @param fail Throws the error for an invalid field.
+ */
+export function decodeXattrs(
+  xattrs: unknown,
+  fail: (what: string) => never,
+): Xattrs {
+  if (typeof xattrs !== "object" || xattrs === null || Array.isArray(xattrs)) {
+    return fail("`xattrs` is not an object");
+  }
+  const all = Object.entries(xattrs);
+  if (all.length === 0) return NO_XATTRS;
+  let size = 0;
+  for (const [name, value] of all) {
+    if (!isXattrName(name)) fail("invalid name of an extended attribute");
+    if (typeof value !== "string" || !BASE64.test(value)) {
+      return fail("an extended attribute is not base64");
+    }
+    size += sizeOf(name, value);
+    if (
+      value.length > MAX_XATTR_BYTES * 4 / 3 + 4 || size > 2 * MAX_XATTRS_BYTES
+    ) {
+      fail("extended attributes too large");
+    }
+  }
+  return Object.fromEntries(all) as Xattrs;
+}
+
+const BASE64 =
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Returns whether a text can be the name of an attribute. */
+export function isXattrName(name: string): boolean {
+  return name !== "" && !name.includes("\0") && name.includes(".") &&
+    encoder.encode(name).length <= MAX_NAME_BYTES;
+}
