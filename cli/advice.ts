@@ -6,8 +6,8 @@ export const DAMAGE_ADVICE =
   "`deltar verify --data` shows which files are affected, and what to do";
 
 /**
- * Returns whether an error is that of a damaged or missing snapshot record,
- * tree, volume or signature of a repository.
+ * Returns whether an error reports a damaged or missing object of a repository:
+ * a record, layer, volume or signature.
  */
 export function isOfObject(error: unknown): boolean {
   return error instanceof DeltarError &&
@@ -39,19 +39,19 @@ function adviceByCause(error: unknown): string | undefined {
   return adviceByCause(error.cause);
 }
 
-/** Returns whether an error is that of damaged or missing settings. */
+/** Returns whether an error reports damaged or missing settings. */
 export function isOfSettings(error: unknown): boolean {
   return error instanceof DeltarError && error.object === "deltar.json" &&
     isHarm(error);
 }
 
-/** Returns whether an error is that of a damaged key file. */
+/** Returns whether an error reports a damaged key file. */
 function isOfKeyFile(error: unknown): boolean {
   return error instanceof DeltarError && error.code !== "not-found" &&
     isHarm(error) && error.object?.startsWith("keys/") === true;
 }
 
-/** Returns whether the code of an error is one of damaged or missing objects. */
+/** Returns whether an error's code means a damaged or missing object. */
 function isHarm({ code }: DeltarError): boolean {
   return ["corrupt", "truncated", "mismatch", "not-found"].includes(code);
 }

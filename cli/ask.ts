@@ -9,8 +9,8 @@ export function canAsk(): boolean {
 }
 
 /**
- * Asks a question on the terminal. The terminal edits the line, not Node's
- * readline, so that Ctrl+C interrupts the command as usual.
+ * Asks a question on the terminal. The terminal, and not Node's readline, edits
+ * the line, so that Ctrl+C interrupts the command as usual.
  *
  * @param out The output, whose line of progress is cleared.
  * @param question The question, which ends in a question mark.

@@ -16,8 +16,8 @@ export async function askSecret(
   signal: AbortSignal,
 ): Promise<string> {
   const { stdin, stderr } = process;
-  // The echo ends before the question is shown, so that a quick answer is not
-  // shown.
+  // Echo is turned off before the question is shown, so that a quick answer is
+  // not displayed.
   stdin.setRawMode(true);
   stdin.resume();
   stderr.write(`${showText(question)}: `);

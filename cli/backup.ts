@@ -15,7 +15,7 @@ interface Options {
 }
 
 const HELP = `
-The configuration (--config, else config.json in your configuration folder):
+The configuration (--config, or else config.json in your configuration folder):
 
   {
     "backups": {
@@ -36,7 +36,8 @@ snapshot.`;
  * Makes `deltar backup`, which runs the snapshots and prunes of a configuration.
  *
  * @param context The context, which gets the exit code.
- * @param program Makes the command that runs a line.
+ * @param program Called for each line with the name of its command. Makes the
+ * command that runs the line.
  */
 export function backupCommand(
   context: Context,

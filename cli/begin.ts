@@ -28,8 +28,8 @@ export interface Begun {
 }
 
 /**
- * Prepares the output, and opens the repository that `--repo` or the environment
- * names, or else that of the directory.
+ * Prepares the output, and opens the repository that `--repo` or the
+ * environment names, or else the repository of the directory.
  */
 export async function begin(
   context: Context,

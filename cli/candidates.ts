@@ -12,7 +12,7 @@ export interface Candidate {
   about?: string;
 }
 
-/** The time after which no further record is read, in milliseconds. */
+/** The maximum time for which records are read, in milliseconds. */
 const READING = 50;
 
 /** The repository and directory for which words are completed. */
@@ -34,7 +34,8 @@ function open({ location }: Where): Promise<Repository> {
 
 /**
  * Returns texts that name snapshots: `latest`, the labels of the newest
- * snapshots, and all ids. After `SNAPSHOT:`, also returns the paths of folders.
+ * snapshots, and all ids. If `SNAPSHOT:` is typed, also returns the paths of
+ * its folders.
  */
 export async function snapshotNames(
   where: Where,
@@ -94,8 +95,8 @@ async function foldersBehind(
 }
 
 /**
- * Reads the records of the first of the given ids, until `READING` milliseconds
- * are over.
+ * Reads the records of the given ids in order, for at most `READING`
+ * milliseconds.
  */
 async function newestRecords(
   repository: Repository,
@@ -108,7 +109,7 @@ async function newestRecords(
     try {
       records.push(await repository.find(word));
     } catch {
-      // A damaged snapshot is offered by its id only.
+      // Of a damaged snapshot, only the id is offered.
     }
   }
   return records;

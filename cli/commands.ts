@@ -7,9 +7,12 @@ export interface Entry {
   summary: string;
   /** The common options that the command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
-  /** The state after an interruption, in words, for commands that run long. */
+  /** The state after an interruption, in words, for long-running commands. */
   interrupted?: string;
-  /** Loads the code of the command and makes it. */
+  /**
+   * Called when the command is needed, with the state of the run and a function
+   * that makes the command line. Loads and makes the command.
+   */
   load: (context: Context, program: MakeProgram) => Promise<Command>;
 }
 
@@ -22,7 +25,7 @@ const READ_ONLY = "nothing was changed";
 
 /**
  * The commands, in the order of the help. The code of a command is loaded only
- * when it is needed, because loading takes most of the time of a start.
+ * when it is needed, because loading takes most of the time of starting.
  */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   snapshot: {

@@ -25,7 +25,7 @@ export interface Completion {
   prefix: string;
 }
 
-/** The kind of value of a placeholder. */
+/** A kind of value that can be completed. */
 type Kind =
   | "snapshots"
   | "removed"
@@ -37,7 +37,7 @@ type Kind =
   | "shells"
   | "commands";
 
-/** The kinds of values of arguments and options, by their placeholders. */
+/** The kind of value of each argument and option, by its placeholder. */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
   snapshots: "snapshots",
@@ -63,7 +63,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
  * @param words The words before the word at the cursor, without the program's
  * name.
  * @param current The word at the cursor, up to the cursor.
- * @param make Makes the commands whose arguments and options are completed.
+ * @param make Called with the names of commands. Makes the commands whose
+ * arguments and options are completed.
  */
 export async function complete(
   words: readonly string[],
@@ -111,7 +112,7 @@ export async function complete(
   return await line.candidates(line.kindOf(argument), current, "", choices);
 }
 
-/** Returns the innermost command that words name. */
+/** Returns the innermost command that the words name. */
 function commandOf(program: Command, words: readonly string[]): Command {
   let command = program;
   for (const word of words) {
@@ -170,7 +171,7 @@ class Line {
     return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
   }
 
-  /** Returns the last snapshot on the line, which the paths belong to. */
+  /** Returns the last snapshot on the line. Paths on the line belong to it. */
   #snapshot(): string | undefined {
     return this.#operands.filter((_, at) =>
       KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"

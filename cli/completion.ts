@@ -19,7 +19,8 @@ export function completionCommand({ terminal }: Context): Command {
  * fails, prints nothing.
  *
  * @param words The name of the shell, then the line as its script passes it.
- * @param make Makes the commands whose arguments and options are completed.
+ * @param make Called with the names of commands. Makes the commands whose
+ * arguments and options are completed.
  * @param terminal The output.
  */
 export async function answerShell(
@@ -30,7 +31,7 @@ export async function answerShell(
   try {
     terminal.write(1, await ANSWERS[shell]?.(words, make) ?? "");
   } catch {
-    // The user sees the error when the command is run.
+    // The user sees the error on running the command.
   }
 }
 

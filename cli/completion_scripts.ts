@@ -6,8 +6,9 @@
  * The first line of the output of `deltar complete` has flags: `files` or
  * `directories` if the shell should complete such paths itself, `quote` if the
  * completions may need quotes, and `open` if no blank should follow the
- * completion. Each other line is a completion, for zsh and fish with a tab and
- * its description. For PowerShell, the output is a JSON array instead.
+ * completion. Each other line is a completion. For zsh and fish, a tab and a
+ * description follow the completion. For PowerShell, the output is a JSON array
+ * instead.
  *
  * @module
  */
@@ -133,7 +134,7 @@ const POWERSHELL = String
 }
 `;
 
-/** The script of each shell. */
+/** The completion scripts, by the names of the shells. */
 export const SCRIPTS: Readonly<Record<string, string>> = {
   bash: BASH,
   zsh: ZSH,
@@ -141,5 +142,5 @@ export const SCRIPTS: Readonly<Record<string, string>> = {
   powershell: POWERSHELL,
 };
 
-/** The shells that have a script. */
+/** The names of the shells that have a completion script. */
 export const SHELLS = Object.keys(SCRIPTS);

@@ -23,8 +23,9 @@ const KEYS = ["directory", "repo", "snapshot", "prune"];
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
- * The options that are meant for one run, so that a configuration may not set
- * them. If `--init` were set on every run, deltar would not notice a missing disk.
+ * The options that are meant for a single run. A configuration may not set
+ * them. If `--init` were set on every run, deltar would not notice a missing
+ * disk.
  */
 const ONCE = ["init", "continueFrom"];
 
@@ -39,10 +40,11 @@ export function configFile(): string {
  * The keys of `snapshot` and `prune` are the options of those commands in camel
  * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo`, and
  * those of files in options, may begin with `~/`; other relative paths are
- * relative to the file's folder.
+ * relative to the folder of the configuration.
  *
  * @param file The path of the configuration.
- * @param program Makes the commands, whose options are the keys.
+ * @param program Called with the names of commands. Makes the commands, whose
+ *   options are the keys.
  * @throws {DeltarError} `not-found` if the file does not exist, `io` if it cannot
  *   be read, `corrupt` if its content is invalid.
  */

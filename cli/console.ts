@@ -95,11 +95,12 @@ export class Console {
    * with `--json --verbose` as an object at most once a second. The path comes
    * last in the line, because the line is cut off at the width of the terminal.
    *
-   * @param text Returns the work done so far, in words.
-   * @param path The path or object that is being processed, or the count of done
-   * steps.
-   * @param meter The bytes done, from which percentage, rate and remaining time
-   * are computed.
+   * @param text Called when the progress is drawn. Returns the work done so
+   * far, in words.
+   * @param path The path or object that is being processed, or the number of
+   * finished steps.
+   * @param meter The number of bytes processed so far, from which the
+   * percentage, the rate and the remaining time are computed.
    */
   progress(text: () => string, path: string, meter?: Meter): void {
     const now = performance.now();

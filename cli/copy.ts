@@ -30,9 +30,9 @@ interface Options extends CommonOptions {
 export function copyCommand(context: Context): Command {
   return addCreateOptions(new Command("copy"))
     .description(
-      "Copy snapshots to another repository. Volumes and layers that the other " +
-        "repository already has are not copied again. Each one that is copied " +
-        "is checked against its SHA-256",
+      "Copy snapshots to another repository. Volumes and layers that the " +
+        "other repository already has are not copied again. Each copied volume " +
+        "and layer is checked against its SHA-256",
     )
     .argument("[snapshot...]", `${SNAPSHOT_HELP} (default: all)`)
     .requiredOption(
@@ -42,15 +42,15 @@ export function copyCommand(context: Context): Command {
     .option("--init", INIT)
     .option(
       "--mirror",
-      "Copy all objects as they are stored, which needs no key, to an empty " +
-        "location or an earlier mirror, to which nothing else may write",
+      "Copy all objects as they are stored, without a key, to an empty " +
+        "location or an earlier mirror. Nothing else may write there",
     )
     .option("--signers <file>", `${SIGNERS}; with --mirror`)
     .action(async (snapshots: string[], options: Options) => {
       if (options.mirror && snapshots.length > 0) {
         throw new DeltarError(
           "unsupported",
-          "--mirror copies all snapshots; name no snapshot",
+          "--mirror copies all snapshots; omit the snapshot",
           { object: snapshots[0] },
         );
       }

@@ -84,8 +84,8 @@ async function run(
 }
 
 /**
- * Returns the change of the mode, owner or extended attributes of the root
- * directory of two snapshots, or an empty list if there is none. A change of its
+ * Returns the change of the root directory's mode, owner or extended attributes
+ * between two snapshots, or an empty list if these are equal. A change of its
  * time is ignored.
  */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {

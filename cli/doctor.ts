@@ -206,8 +206,8 @@ function checkHook(): Finding[] {
 }
 
 /**
- * Checks that a drill has succeeded with another key than the one that this
- * machine uses, which is lost with the machine.
+ * Checks that a drill has succeeded with a key other than the one that this
+ * machine uses. If the machine is lost, its key is lost with it.
  */
 async function checkSecondKey(repository: Repository): Promise<Finding[]> {
   const { keys } = repository;
@@ -227,10 +227,11 @@ async function checkSecondKey(repository: Repository): Promise<Finding[]> {
     return [{ check, state: "ok", detail }];
   }
   const detail =
-    "no drill has succeeded with a key that is not this machine's " +
+    "no drill has succeeded with a key other than this machine's " +
     `(${keys.openedBy}). If this machine is lost, only another key opens the ` +
-    "repository. Write the secret key of a recovery sheet, or of a second key, " +
-    "into a FILE, and run `DELTAR_IDENTITY=FILE deltar drill`.";
+    "repository. Write the secret key of a recovery sheet, or of a second " +
+    "key, into a file, and run `DELTAR_IDENTITY=FILE deltar drill` with its " +
+    "path.";
   return [{ check, state: "warning", detail }];
 }
 

@@ -94,8 +94,8 @@ async function run(
       out.line(
         `Skipped ${
           plural(tooLarge, "file")
-        } too large for the drill; raise the ` +
-          "limit with --bytes.",
+        } that are too large for the drill; raise ` +
+          "the limit with --bytes.",
       );
     }
     if (failed.length > 0) {

@@ -79,7 +79,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar prune --keep-within 2d --keep-within-daily 30d",
-      "Keep all snapshots of the last 2 days, and one for each of the last 30",
+      "Keep all snapshots of the last 2 days, and one a day for 30 days",
     ],
     ["deltar prune", "Free the space of snapshots removed earlier"],
   ],
@@ -120,7 +120,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar key show-machine",
-      "On a machine without a key: print what `key add` has to know",
+      "On a machine without a key: print what `key add` needs to know",
     ],
     ["deltar key remove laptop", "Remove a key"],
     ["deltar key rotate", "Give the repository a new secret key"],
@@ -130,7 +130,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar key rekey --yes",
-      "Store it again for the new secret key",
+      "Store these objects again for the new secret key",
     ],
     [
       "deltar key add paper --passphrase-file ~/passphrase",

@@ -31,7 +31,7 @@ export function addExcludeOptions(command: Command): Command {
     )
     .option(
       "--iexclude <pattern>",
-      "Like --exclude, in upper and lower case; may be repeated",
+      "Like --exclude, but ignore case; may be repeated",
       add,
       [],
     )
@@ -65,7 +65,10 @@ export function addExcludeOptions(command: Command): Command {
     );
 }
 
-/** Refuses what cannot be the name of one file or folder. */
+/**
+ * Returns a text that can be the name of a file or folder, and refuses any
+ * other text.
+ */
 function parseName(text: string): string {
   if (!/[\\/\0]|^\.{0,2}$/.test(text)) return text;
   throw new InvalidArgumentError("Use the name of a file, without a folder.");
@@ -134,7 +137,8 @@ export function rulesOf(
 /**
  * Returns the options that set rules, as words of a command line.
  *
- * @param quote Quotes the value of an option. By default, it is not quoted.
+ * @param quote Called with the value of each option. Returns the quoted value.
+ * By default, values are not quoted.
  */
 export function optionWords(
   { excludes = [], iexcludes = [], excludeIfPresent = [], ...more }:

@@ -4,7 +4,7 @@ export const EXIT = {
   done: 0,
   /**
    * The command failed, or `verify`, `drill` or `doctor` found a fault. The
-   * output says what.
+   * output names the failure or fault.
    */
   failed: 1,
   /** The command line was wrong. */

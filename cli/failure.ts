@@ -8,7 +8,7 @@ import { paint } from "./terminal.ts";
 import { showText, toJson } from "./text.ts";
 
 /**
- * Prints the reason for which a command failed.
+ * Prints why a command failed.
  *
  * @param error The error that the command threw.
  * @param json Whether to print JSON.

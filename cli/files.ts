@@ -58,8 +58,8 @@ async function run(
         ...ownerNames(record, entry),
         mode: entry.mode.toString(8).padStart(4, "0"),
         mtime: withNanoseconds(entry.mtime),
-        // As in docs/FORMAT.md, where the sum of a condensed form is not
-        // confused with that of the whole content.
+        // As in docs/FORMAT.md, the SHA-256 of a condensed form is in `sparse`,
+        // so that it is not mistaken for the SHA-256 of the whole content.
         ...entry.sparse !== undefined && {
           sha256: undefined,
           sparse: { size: entry.sparse, sha256: entry.sha256 },

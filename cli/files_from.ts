@@ -30,11 +30,11 @@ export function addFilesFromOptions(command: Command): Command {
 }
 
 /**
- * Reads the lists of paths to which options limit a snapshot.
+ * Reads the lists of paths that the options name.
  *
  * @returns The paths as listed; `undefined` if no option limits the snapshot.
- * @throws {DeltarError} `not-found` if the lists have no path, or `io` if one
- * cannot be read.
+ * @throws {DeltarError} `not-found` if the lists have no path, or `io` if a
+ * list cannot be read.
  */
 export async function readPathLists(
   { filesFrom, filesFrom0 }: FilesFromOptions,
@@ -76,7 +76,7 @@ async function readList(file: string): Promise<string> {
 }
 
 /**
- * Returns listed paths as paths below a directory.
+ * Returns the listed paths, relative to the directory of a snapshot.
  *
  * @param listed The paths as listed.
  * @param base The folder that relative paths are relative to.

@@ -25,7 +25,7 @@ interface AgentEvent {
   directory?: string;
 }
 
-/** The size in bytes above which the log is started again. */
+/** The maximum size of the log, in bytes. A larger log is started again. */
 const MAX_LOG_BYTES = 1_000_000;
 
 const HELP = `
@@ -85,17 +85,17 @@ export function hookCommand(context: Context): Command {
 /**
  * Reads the event of an agent. The names of the fields differ:
  *
- * - in snake case: Claude Code, some versions of VS Code, and Copilot CLI for
- *   events whose names are in Pascal case
- * - in camel case: other versions of VS Code, and Copilot CLI for other events, of
- *   which it omits the name
+ * - Claude Code, some versions of VS Code, and Copilot CLI for events whose
+ *   names are in Pascal case, use snake case.
+ * - Other versions of VS Code, and Copilot CLI for other events, use camel
+ *   case. Copilot CLI omits the names of these events.
  */
 function readEvent(json: string): AgentEvent {
   let fields: unknown;
   try {
     fields = JSON.parse(json);
   } catch {
-    // Reported below.
+    // The error is thrown below.
   }
   if (typeof fields !== "object" || fields === null) {
     throw new TypeError("the input from the agent is not a JSON object");
@@ -112,7 +112,7 @@ function readEvent(json: string): AgentEvent {
   return { title: title || "a hook", directory: get("cwd") };
 }
 
-/** Returns the path of the log of failures. */
+/** Returns the path of the log file for failures. */
 export function hookLog(): string {
   return join(userFolder("data"), "hook.log");
 }

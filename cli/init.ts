@@ -21,8 +21,8 @@ interface Options extends CommonOptions {
 export function initCommand(context: Context): Command {
   return addCreateOptions(new Command("init"))
     .description(
-      "Create a repository without a snapshot. `deltar snapshot` creates one, " +
-        "too, if there is none",
+      "Create a repository without a snapshot. `deltar snapshot` also " +
+        "creates a repository if there is none",
     )
     .action(async (options: Options) => {
       context.code = await run(context, options);

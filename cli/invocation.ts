@@ -5,8 +5,8 @@ import { existingDirectory } from "./location.ts";
 import { shellWord } from "./text.ts";
 
 /**
- * Returns the name of the runtime that runs this script, and the arguments of the
- * runtime before the script; `undefined` for the single binary. The name may have
+ * Returns the name of the runtime that runs this script, and the arguments that
+ * come before the script; `undefined` for the single binary. The name may have
  * a version: `node24`.
  */
 function runtime(): { name: string; words: string[] } | undefined {

@@ -22,7 +22,7 @@ import { type RekeyFlags, runRekey } from "./rekey.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
 import { isFolder } from "./location.ts";
 
-/** The actions, each with whether it needs a name. */
+/** The actions. The value of each says whether the action needs a name. */
 const ACTIONS: Record<string, boolean> = {
   "list": false,
   "add": true,
@@ -47,11 +47,12 @@ interface Options extends CommonOptions, RekeyFlags {
 export function keyCommand(context: Context): Command {
   return new Command("key")
     .description(
-      "List, add, remove and rotate the keys of an encrypted repository. Your " +
-        "own key is the age identity in the file $DELTAR_IDENTITY, or in the " +
-        "file `identity` of your config folder, or the passphrase in the file " +
-        "$DELTAR_PASSPHRASE_FILE, or that $DELTAR_PASSPHRASE_COMMAND prints. " +
-        "Without any of them, you are asked for a passphrase",
+      "List, add, remove and rotate the keys of an encrypted repository. " +
+        "Your own key is the age identity in the file $DELTAR_IDENTITY or in " +
+        "the file `identity` of your config folder, or the passphrase in the " +
+        "file $DELTAR_PASSPHRASE_FILE or the one that " +
+        "$DELTAR_PASSPHRASE_COMMAND prints. If you have none of these, you are " +
+        "asked for a passphrase",
     )
     .addArgument(
       new Argument("<action>", "What to do").choices(Object.keys(ACTIONS)),
@@ -72,7 +73,7 @@ export function keyCommand(context: Context): Command {
     )
     .option(
       "--write-only",
-      "Add a key that takes snapshots and cannot read the repository",
+      "Add a key that can take snapshots but cannot read the repository",
     )
     .option(
       "--signer <key>",
@@ -111,13 +112,13 @@ export function keyCommand(context: Context): Command {
 }
 
 const NOTES = `
-show-machine prints what \`key add\` has to know of this machine. rotate gives the
-repository a new secret key, which the owners of removed keys do not get.
-rekey stores the objects from before a rotation again, so that older secret keys
-open nothing in the repository. Contents are not decrypted, but each object is
-read and stored as a whole (on S3: downloaded and uploaded). Copies that somebody
-with an older secret key made before stay readable for them.
-revoke ends the trust in snapshots that a machine signed.`;
+show-machine prints what \`key add\` needs to know about this machine. rotate
+gives the repository a new secret key, which the owners of removed keys do not
+get. rekey stores the objects from before a rotation again, so that older secret
+keys open nothing in the repository. Contents are not decrypted, but each object
+is read and stored as a whole (on S3: downloaded and uploaded). Copies that
+somebody with an older secret key made earlier stay readable for them. revoke
+ends the trust in snapshots that a machine signed.`;
 
 async function run(
   context: Context,
@@ -164,19 +165,22 @@ async function run(
   if (out.json) return EXIT.done;
   if (action === "list") await printList(out, keys, all);
   else if (action === "add") {
-    out.line(`Added the key ${name}; ${plural(all.length, "key")} now.`);
+    out.line(
+      `Added the key ${name}. The repository has ${plural(all.length, "key")}.`,
+    );
   } else {
     out.line(
-      `The repository has a new secret key, which ${
+      `The repository has a new secret key. Updated ${
         plural(all.length, "key")
-      } open.`,
+      }.`,
     );
     out.note(
-      "recovery sheets that were printed before open only what was stored " +
-        "before. Print a new one with `deltar key recovery-sheet`. Programs " +
-        "that have opened the repository already go on with the old secret " +
-        "key. With `deltar key rekey`, the old secret key does not open what " +
-        "was stored before, either.",
+      "recovery sheets that were printed before the rotation open only what " +
+        "was stored before it. Print a new one with `deltar key " +
+        "recovery-sheet`. Programs that opened the repository before the " +
+        "rotation continue with the old secret key. After `deltar key rekey`, " +
+        "the old secret key no longer opens what was stored before the " +
+        "rotation, either.",
     );
   }
   return EXIT.done;
@@ -192,14 +196,18 @@ async function remove(
   await withName(() => keys.remove(name));
   const all = await report(out, keys);
   if (out.json) return EXIT.done;
-  out.line(`Removed the key ${name}; ${plural(all.length, "key")} now.`);
+  out.line(
+    `Removed the key ${name}. The repository has ${plural(all.length, "key")}.`,
+  );
   const kind = before.find((key) => key.name === name)?.kind;
   out.note(
     kind === "write-only"
-      ? "the snapshots of this machine are kept, but are not trusted any more. " +
-        "To keep it from storing more, take away its access to the storage."
-      : "the owner of this key may have kept the secret key of the repository. " +
-        "With `deltar key rotate`, they cannot read what is stored from then on.",
+      ? "the snapshots of this machine are kept, but are not trusted any " +
+        "more. To keep the machine from storing more, take away its access " +
+        "to the storage."
+      : "the owner of this key may have kept the secret key of the " +
+        "repository. After `deltar key rotate`, the owner cannot read what " +
+        "is stored from then on.",
   );
   return EXIT.done;
 }
@@ -220,8 +228,8 @@ async function revoke(
       "not-found",
       ids.size === 0
         ? "no signer of the repository has this machine or public key; " +
-          "`deltar key list` shows them"
-        : "several machines have this host name; name one of their ids: " +
+          "`deltar key list` shows the signers"
+        : "several machines have this host name; use one of their ids: " +
           [...ids].join(", "),
       { object: name },
     );
@@ -230,8 +238,9 @@ async function revoke(
   await report(out, keys);
   if (out.json) return EXIT.done;
   out.line(
-    `Revoked ${plural(signers.length, "signing key")} of ${name}. The ` +
-      "snapshots that it signed are kept, but are not trusted any more.",
+    `Revoked ${plural(signers.length, "signing key")} of ${name}. Snapshots ` +
+      "that were signed with revoked keys are kept, but are not trusted any " +
+      "more.",
   );
   return EXIT.done;
 }
@@ -255,7 +264,7 @@ async function report(out: Console, keys: RepositoryKeys): Promise<KeyInfo[]> {
   return all;
 }
 
-/** Returns the signers; none if the key of the user is write-only. */
+/** Returns the signers, or an empty list if the user's key is write-only. */
 async function signersOf(
   out: Console,
   { isWriteOnly, signers }: RepositoryKeys,
@@ -296,7 +305,7 @@ async function printList(
   out.line(`\nAdmin key:\n${keys.adminPublicKey}`);
 }
 
-/** Prints what the owner of a repository has to know to add this machine. */
+/** Prints what the owner of a repository needs to know to add this machine. */
 async function showMachine(
   context: Context,
   { json = false }: Options,
@@ -359,7 +368,7 @@ async function printSheet(
 }
 
 /**
- * Runs work that uses the name of a key.
+ * Calls a function that uses the name of a key.
  *
  * @throws {DeltarError} `unsupported` if a key cannot have the name.
  */
@@ -409,7 +418,7 @@ async function newKey(
   };
 }
 
-/** Returns what opens a new key. */
+/** Returns the recipient or passphrase that opens a new key. */
 async function newOpener(
   { signal }: Context,
   name: string,
@@ -422,18 +431,24 @@ async function newOpener(
   if (!canAsk()) {
     throw new DeltarError(
       "key",
-      "no new key given; add `--recipient` or `--passphrase-file`",
+      "missing recipient or passphrase of the new key; add `--recipient` or " +
+        "`--passphrase-file`",
       { object: name },
     );
   }
   const passphrase = await askSecret("New passphrase", signal);
-  if (passphrase !== await askSecret("The same again", signal)) {
+  if (passphrase !== await askSecret("New passphrase again", signal)) {
     throw new DeltarError("key", "the two passphrases differ; try again", {
       object: name,
     });
   }
   if (passphrase === "") {
-    throw new DeltarError("key", "the passphrase is empty", { object: name });
+    throw new DeltarError(
+      "key",
+      "the passphrase is empty; type at least one " +
+        "character",
+      { object: name },
+    );
   }
   return { passphrase };
 }
@@ -451,7 +466,7 @@ async function confirmSheet(
 ): Promise<void> {
   if (yes || !canAsk()) return;
   const question =
-    "The sheet shows the secret key of the repository. Print it?";
+    "The sheet shows the secret key of the repository. Print the sheet?";
   if (!await ask(out, question, signal)) {
     throw new DeltarError("aborted", "interrupted");
   }

@@ -102,9 +102,9 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
 }
 
 /**
- * Returns whether at least half of the sums, and at least one, are among the
- * others. A file system may give the identity of a deleted directory to a new
- * one, so the identity alone is not enough.
+ * Returns whether at least half of the sums, and at least one, are in `others`.
+ * A file system may give the identity of a deleted directory to a new one, so
+ * the identity alone is not enough.
  */
 function isMostlyIn(
   sums: readonly string[],
@@ -121,8 +121,9 @@ function identityOf(directory: string): string {
 }
 
 /**
- * Returns the sums of the names in a directory. They depend on its identity, so
- * that equal names in two directories have different sums.
+ * Returns the sums of the names in a directory. The sums depend on the
+ * directory's identity, so that equal names in two directories have different
+ * sums.
  */
 function sumsOf(directory: string, identity: string): string[] {
   return readdirSync(directory).sort().slice(0, MAX_NAMES)

@@ -45,8 +45,8 @@ function places(): KnownPlaces {
 }
 
 /**
- * Returns the key of a location. Paths that lead to the same folder through
- * symlinks have the same key.
+ * Returns the name under which a location is recorded. Paths that lead to the
+ * same folder through symlinks have the same name.
  */
 export function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
@@ -66,7 +66,10 @@ export function noteOf(location: string): string {
   return existsSync(old) ? old : places().noteOf(keyOf(location));
 }
 
-/** Records that a repository is at a location, unless it is a default one. */
+/**
+ * Records that a repository is at a location, unless it is a default
+ * repository.
+ */
 export function rememberPlace(location: string): void {
   // The folder of default repositories is not a disk that may be unmounted.
   if (isDefaultRepository(location)) return;
@@ -94,7 +97,10 @@ function lossOf(known: KnownPlace): Loss {
   }
 }
 
-/** The environment variables in which build services name temporary folders. */
+/**
+ * The environment variables in which build services name their temporary
+ * folders.
+ */
 const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
 
 /** Returns the folders whose files the system may delete at any time. */
@@ -130,7 +136,10 @@ export function placeIsLost(location: string, cause?: unknown): DeltarError {
   );
 }
 
-/** Returns the known repositories in folders whose disk may not be mounted. */
+/**
+ * Returns the known repositories that are missing from their folders and whose
+ * disk may not be mounted.
+ */
 export function lostPlaces(): { location: string; note: string }[] {
   return places().all().filter((known) =>
     isFolder(known.location) && !holdsRepository(known.location) &&

@@ -82,7 +82,10 @@ export function isDefaultRepository(location: string): boolean {
   return dirname(location) === repositories();
 }
 
-/** The repository that a command uses, and its directory. */
+/**
+ * The repository that a command uses, and the directory of a default
+ * repository.
+ */
 export interface Standing {
   /** The location of the repository. */
   location: string;
@@ -149,7 +152,10 @@ export function locate(repo: string | undefined, directory: string): string {
   return isFolder(named) ? absolute(named) : named;
 }
 
-/** Returns a name for files about a location, with the S3 endpoints in use. */
+/**
+ * Returns a name for files about a location. The name also depends on the S3
+ * endpoints in use.
+ */
 export function placeSum(location: string): string {
   return locationSum(location, process.env);
 }

@@ -1,21 +1,21 @@
 /**
  * The start of the command.
  *
- * `commands.ts` lists the commands. Each is in the file of its name, which is
- * loaded only when it is needed. `program.ts` builds the command line of all of
- * them. `context.ts` has the state of a run: the terminal, the amount of output,
- * the signal of an interrupt, the opened repositories and the exit code
- * (`exit.ts`). `console.ts` prints results, messages and the line of progress,
- * for which `rate.ts` computes the rate and the time left. `location.ts` finds
- * the repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
- * formats values, `failure.ts`, `refusal.ts` and `advice.ts` put errors into
- * words, and `suggest.ts` finds snapshots and paths, and suggests a similar path
- * for a mistyped one. `take_snapshot.ts` is shared by `snapshot` and `hook`, and
- * `restore_report.ts` by `restore`, `undo` and `redo`. `complete.ts` and
- * `completion.ts` complete words in a shell.
+ * `commands.ts` lists the commands. Each command is in the file with its name,
+ * which is loaded only when it is needed. `program.ts` builds the command line
+ * of all of them. `context.ts` has the state of a run: the terminal, the amount
+ * of output, the signal of an interrupt, the opened repositories and the exit
+ * code (`exit.ts`). `console.ts` prints results, messages and the line of
+ * progress, for which `rate.ts` computes the rate and the time left.
+ * `location.ts` finds the repository, and `begin.ts` and `open_repository.ts`
+ * open it. `text.ts` formats values, `failure.ts`, `refusal.ts` and `advice.ts`
+ * put errors into words, and `suggest.ts` finds snapshots and paths, and
+ * suggests a similar path for a mistyped one. `take_snapshot.ts` is shared by
+ * `snapshot` and `hook`, and `restore_report.ts` by `restore`, `undo` and
+ * `redo`. `complete.ts` and `completion.ts` complete words in a shell.
  *
- * Some functions of the library have no command: the versions of a path
- * (`Repository.history`) are only shown by the VS Code extension.
+ * Some functions of the library have no command: only the VS Code extension
+ * shows the versions of a path (`Repository.history`).
  *
  * @module
  */
@@ -43,8 +43,9 @@ const MAX_CLEANUP_MS = 400;
  */
 export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
-  // The handler is installed when a command first reads the signal. The system
-  // ends commands that never do, because they have nothing to clean up.
+  // The handler is installed when a command first reads the signal. Commands
+  // that never read the signal have nothing to clean up, so an interrupt ends
+  // them at once.
   const context = new Context(() => {
     if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
     process.on("SIGINT", () => {
@@ -85,7 +86,7 @@ export async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // An agent treats the code for wrong usage as a veto.
+      // An agent treats the exit code for wrong usage as a veto.
       return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");

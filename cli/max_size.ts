@@ -12,12 +12,13 @@ import { formatDate } from "./text.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes old snapshots if a repository is larger than the given limit, or else
- * the limit in its settings. With `remember`, first stores the limit in the
- * settings.
+ * Removes old snapshots if a repository is larger than the given limit. If no
+ * limit is given, the limit in the repository's settings applies. With
+ * `remember`, first stores the limit in the settings.
  *
- * A limit that is given, or that was stored on this machine, removes snapshots
- * permanently. Any other limit in the settings removes them with a grace period.
+ * With a limit that is given, or that was stored in the settings from this
+ * machine, snapshots are removed permanently. With any other limit in the
+ * settings, they are removed with a grace period.
  *
  * @returns The removed snapshots and sizes, or `undefined` if there is no limit,
  *   another prune is running, or new snapshots are unusual.
@@ -50,7 +51,7 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError)) throw error;
-    // The snapshot has been made. Unusual snapshots are only reported.
+    // The snapshot has been made, so unusual snapshots are only reported.
     if (error.code === "unsafe") {
       out.warn(`the size limit was not applied: ${error.message}.`);
       return undefined;
@@ -76,7 +77,7 @@ function noteLimit(repository: Repository, limit: number | undefined): void {
       writeFileSync(file, limitText(repository, limit), { mode: 0o600 });
     }
   } catch {
-    // Without the note the limit is applied with a grace period.
+    // Without the note, the limit is applied with a grace period.
   }
 }
 
@@ -139,7 +140,7 @@ export function printFit(out: Console, fit: FitResult): void {
   if (isTooLarge(fit)) {
     out.warn(
       `the repository uses ${formatBytes(after)}, more than the limit of ` +
-        `${formatBytes(maxSize)}, but the last snapshots of directories are ` +
+        `${formatBytes(maxSize)}, but the last snapshot of each directory is ` +
         "never removed; raise the limit with `--max-size`",
     );
   }

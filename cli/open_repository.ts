@@ -37,8 +37,8 @@ import { shellWord } from "./text.ts";
  * Returns the storage at a location, and records that it is opened.
  *
  * @throws {DeltarError} `unsupported` if there is something other than a
- * directory at the location, or if the location is a URL that is not valid;
- * `not-found` if the location is on S3 and the environment has no keys.
+ * directory at the location, or if the location is an invalid URL; `not-found`
+ * if the location is on S3 and the environment has no keys.
  */
 export function storageAt(
   location: string,
@@ -61,8 +61,8 @@ export function storageAt(
 }
 
 /**
- * Returns in words what is at a location. Returns `undefined` for a directory,
- * and if nothing is there.
+ * Returns a description of what is at a location. Returns `undefined` if that
+ * is a directory, or if nothing is there.
  */
 function whatIsThere(location: string): string | undefined {
   try {
@@ -124,7 +124,7 @@ export async function openRepository(
 
 /**
  * Opens a repository with the keys of the user. At the first contact with an
- * encrypted repository, notes for whom it is encrypted.
+ * encrypted repository, records for whom it is encrypted.
  *
  * @throws {DeltarError} `mismatch` if this machine knows another encrypted
  * repository at the location; the errors of `Repository.open` and `ownKeys`.
@@ -156,7 +156,9 @@ async function openPinned(
   return repository;
 }
 
-/** Notes for whom an encrypted repository is encrypted, and who signs. */
+/**
+ * Records the recipient, the admin key and the id of an encrypted repository.
+ */
 function pinKeys(place: string, keys: RepositoryKeys): void {
   const { id, adminPublicKey: admin } = keys;
   pin(place, { recipient: keys.sum(), admin, id });
@@ -177,12 +179,17 @@ export function sharingOf(
   return options.sharedWrite ? "write" : options.shared ? "read" : undefined;
 }
 
-/** The number of times that a repository is looked for that has only keys. */
+/**
+ * The maximum number of attempts to open a repository that has only keys so
+ * far.
+ */
 const MAX_TRIES = 10;
-/** The pause before it is looked for again, in milliseconds. */
+/** The pause between two of these attempts, in milliseconds. */
 const TRY_PAUSE_MS = 500;
 
-/** Adds the options for the encryption and the access of a new repository. */
+/**
+ * Adds the options for the encryption of a new repository and the access to it.
+ */
 export function addCreateOptions(command: Command): Command {
   return command
     .option(
@@ -228,8 +235,9 @@ export async function openOrCreate(
   if (options.encrypt && repository.keys === undefined) {
     throw new DeltarError(
       "exists",
-      "the repository exists and is not encrypted; create another one and " +
-        "copy the snapshots with `deltar copy`",
+      "the repository already exists and is not encrypted; create an " +
+        "encrypted one at another location, and copy the snapshots with " +
+        "`deltar copy`",
       { object: storage.location },
     );
   }
@@ -269,13 +277,14 @@ async function create(
       hasKeys = true;
       continue;
     }
-    // A creation that was interrupted leaves these, too.
+    // An interrupted creation leaves these objects, too.
     if (name.startsWith("manifests/keys/")) continue;
     const created = await open(context, storage);
     if (created !== undefined) return created;
     throw new DeltarError(
       "exists",
-      "not a repository, but not empty; choose a location that is empty or new",
+      "the location is not a repository, but is not empty; choose a location " +
+        "that is empty or new",
       { object: location },
     );
   }
@@ -285,7 +294,7 @@ async function create(
     mkdirSync(truePlace(location), { recursive: true, mode });
   }
   try {
-    // A repository that was encrypted is not replaced by one that is not.
+    // An encrypted repository is not replaced with an unencrypted one.
     const place = keyOf(location);
     const isEncrypted = encrypt || pinnedAt(place) !== undefined;
     const first = isEncrypted ? await firstKey() : undefined;
@@ -330,14 +339,14 @@ async function openBegun(
   throw new DeltarError(
     "exists",
     "an encrypted repository is being created here, or its creation was " +
-      "interrupted. If no other deltar is running, delete keys/ and run " +
-      "the command again.",
+      "interrupted. If no other deltar is running, delete the folder keys/ and " +
+      "run the command again.",
     { object: storage.location, cause },
   );
 }
 
 /**
- * Says which key opens a new encrypted repository, and how to read the
+ * Prints which key opens a new encrypted repository, and how to read the
  * repository without this key.
  */
 function noteKey(

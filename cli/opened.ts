@@ -7,7 +7,7 @@ import { sep } from "node:path";
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 
-/** Returns whether a name is one that `STORED` matches. */
+/** Returns whether `STORED` matches a name. */
 export function isStored(object: string): boolean {
   return STORED.test(object);
 }
@@ -27,16 +27,16 @@ export class OpenedRepositories {
   }
 
   /**
-   * Returns whether the object of an error is the location of one of the
-   * repositories. If there are any, also returns `true` for a name for which
-   * `isStored` does.
+   * Returns whether the object of an error belongs to an opened repository: the
+   * object is the location of one, or a repository is open and `isStored`
+   * returns `true` for the object.
    */
   holds(object: string): boolean {
     return this.#locations.length > 0 &&
       (isStored(object) || this.#locations.includes(object));
   }
 
-  /** Returns the repositories whose folder contains or is a path. */
+  /** Returns the repositories whose folder is or contains a path. */
   around(file: string): readonly string[] {
     return this.#locations.filter((location) =>
       file === location || file.startsWith(location + sep)

@@ -4,9 +4,9 @@
  * Identities are in the file that `DELTAR_IDENTITY` names, or else in the file
  * `identity` of the config folder. A passphrase is in the file that
  * `DELTAR_PASSPHRASE_FILE` names, or else is printed by the command in
- * `DELTAR_PASSPHRASE_COMMAND`. If there is neither, the user is asked for a
- * passphrase on a terminal. Keys are never taken from the command line, where
- * other users can see them.
+ * `DELTAR_PASSPHRASE_COMMAND`. If there is neither an identity nor a
+ * passphrase, the user is asked for a passphrase on a terminal. Keys are never
+ * taken from the command line, where other users can see them.
  *
  * @module
  */
@@ -26,8 +26,8 @@ import { reasonOf } from "./refusal.ts";
  * Returns the keys of the user. Asks for a passphrase on the terminal if there
  * is no other key.
  *
- * @throws {DeltarError} `key` if a file or command that should give a key does
- * not; `aborted` if the user interrupts the question.
+ * @throws {DeltarError} `key` if a file or command that should provide a key
+ * does not provide one; `aborted` if the user interrupts the question.
  */
 export async function ownKeys(context: Context): Promise<AgeKey[]> {
   const keys: AgeKey[] = [...await identities()];
@@ -46,7 +46,7 @@ export interface FirstKey {
   key: KeyFor;
   /** The file or environment variable that it comes from. */
   from: string;
-  /** Whether the file was made now. */
+  /** Whether the file is new. */
   isNew?: boolean;
 }
 
@@ -54,8 +54,8 @@ export interface FirstKey {
  * Returns the first key of a new repository. If the user has no key yet, an
  * identity is made and stored in the config folder.
  *
- * @throws {DeltarError} `key` if a file or command that should give a key does
- * not.
+ * @throws {DeltarError} `key` if a file or command that should provide a key
+ * does not provide one.
  * @throws {Error} The system's error, if the new identity cannot be stored.
  */
 export async function firstKey(): Promise<FirstKey> {
@@ -106,8 +106,8 @@ function age(): Promise<typeof import("../lib/age/mod.ts")> {
 }
 
 /**
- * Returns the identities in the user's file, or none if the default file does
- * not exist.
+ * Returns the identities in the user's file, or an empty list if that is the
+ * default file and does not exist.
  *
  * @throws {DeltarError} `key` if the file cannot be read, has no identity, or
  * has an invalid one.
@@ -119,7 +119,7 @@ async function identities(): Promise<string[]> {
   return await parseIdentities(readText(file, "identity"), file);
 }
 
-/** Returns the passphrase that the environment gives, if any. */
+/** Returns the passphrase that environment variables provide, if any. */
 function givenPassphrase(): string | undefined {
   const { DELTAR_PASSPHRASE_FILE: file, DELTAR_PASSPHRASE_COMMAND: command } =
     process.env;
@@ -148,7 +148,7 @@ export function passphraseIn(file: string): string {
 
 function readText(file: string, what: string): string {
   try {
-    // Some editors of Windows write a byte order mark.
+    // Some editors on Windows write a byte order mark.
     return readFileSync(file, "utf8").replace(/^\uFEFF/, "");
   } catch (cause) {
     throw new DeltarError(
@@ -165,5 +165,7 @@ function readText(file: string, what: string): string {
 function firstLine(text: string, object: string): string {
   const [line] = text.split(/\r?\n/);
   if (line !== "") return line;
-  throw new DeltarError("key", "the first line is empty", { object });
+  throw new DeltarError("key", "missing passphrase: the first line is empty", {
+    object,
+  });
 }

@@ -6,7 +6,7 @@ import { pathBelow, truePlace } from "../lib/tree/mod.ts";
  * not below the root. A symlink at the end of the path is not followed.
  */
 export function pathUnder(root: string, place: string): string | undefined {
-  // The path is compared as typed first, because a symlink in it is to be
+  // The path is compared as typed first, because a symlink in it must be
   // reported and not followed.
   for (const base of [() => root, () => truePlace(root)]) {
     const way = relative(base(), place);

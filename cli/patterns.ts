@@ -34,9 +34,10 @@ function withoutDots(path: string): string {
 }
 
 /**
- * Returns the patterns that exclude nothing. Not returned are patterns that
- * match an excluded path or are a path inside one, even if another rule
- * excluded it, and patterns that begin with `!`.
+ * Returns the patterns that exclude nothing. A pattern that matches an excluded
+ * path, or is a path inside an excluded path, is not returned, even if another
+ * rule excluded that path. Patterns that begin with `!` are not returned,
+ * either.
  *
  * @param patterns Patterns in gitignore's syntax.
  * @param skipped The excluded and skipped paths.

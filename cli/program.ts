@@ -8,7 +8,7 @@ import { EXIT } from "./exit.ts";
 /** Matches the default values that the help does not show. */
 const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 
-/** The command that prints a shell's script. */
+/** The command that prints a shell's completion script. */
 const COMPLETION = "completion";
 
 /**
@@ -108,9 +108,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for what the output
 names, 130 interrupted.`;
 
 /**
- * Refuses empty arguments and values of options, which an unset variable of a
- * shell leaves, because most commands would take them as the current directory
- * or as all paths. Only the text of `deltar label` may be empty: it removes the
+ * Refuses empty arguments and values of options, which an unset shell variable
+ * leaves. Most commands would take an empty value as the current directory or
+ * as all paths. Only the text of `deltar label` may be empty: it removes the
  * label.
  */
 function refuseEmpty(command: Command): void {

@@ -140,8 +140,9 @@ async function run(context: Context, options: Options): Promise<number> {
   if (result.isClockDoubted) {
     out.warn(
       "this machine's clock seems to be far ahead of earlier times in the " +
-        "repository, so nothing was purged. If the clock is right, run " +
-        "`deltar prune` again: the next prune trusts the clock.",
+        "repository, so the space of removed snapshots was not freed. If the " +
+        "clock is right, run `deltar prune` again: the next prune trusts the " +
+        "clock.",
     );
   }
   if (out.json) {
@@ -157,8 +158,8 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns whether to remove snapshots although new ones are unusual: if the
- * option is given, or if the user says so on the terminal.
+ * Returns whether to remove snapshots although new ones are unusual: the option
+ * is given, or the user agrees on the terminal.
  */
 async function isAccepted(
   { signal }: Context,
@@ -197,8 +198,8 @@ function hasRules(
 }
 
 /**
- * Shows the progress of a prune or of a size limit, and warns of other runs whose
- * end is awaited.
+ * Shows the progress of a prune or of a size limit, and warns of other runs
+ * that it waits for.
  */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
@@ -313,10 +314,10 @@ function printExtra(
   for (const [by, { length, [0]: { record: { directory } } }] of late) {
     out.line(
       `${plural(length, "snapshot")} of ${showPath(directory)} ` +
-        `${length === 1 ? "is" : "are"} not counted because ${by} was taken ` +
-        `without ${
-          length === 1 ? "it" : "them"
-        }. \`deltar list\` shows both. ` +
+        `${length === 1 ? "is" : "are"} not counted, because ${
+          length === 1 ? "it was" : "they were"
+        } not in the repository when ${by} was taken. \`deltar list\` shows ` +
+        "all snapshots. " +
         `If ${by} is not yours, \`deltar forget ${by}\` makes the rules count ` +
         `${length === 1 ? "the other one" : "the others"} again.`,
     );

@@ -19,9 +19,9 @@ import type { RandomAccess } from "../lib/delta/mod.ts";
 /** The maximum number of bytes that are read from a file at once. */
 const PIECE = 2 ** 19;
 /**
- * The pieces at which the event loop gets a turn: each of the first `first`
- * pieces, so that worker threads start sooner, and then every `then`-th piece, so
- * that garbage is collected.
+ * The chunks before which the event loop gets a turn: each of the first `first`
+ * chunks, so that worker threads start sooner, and then every `then`-th chunk,
+ * so that memory is reclaimed.
  */
 const TURNS = { first: 64, then: 8 };
 
@@ -36,8 +36,8 @@ export function sizeOf(name: string): number | undefined {
 }
 
 /**
- * Reads a file, or standard input for `-`. The pieces of a file share one buffer,
- * so each is valid until the next one is read.
+ * Reads a file, or standard input for `-`. The chunks of a file share one
+ * buffer, so each chunk is valid only until the next one is read.
  */
 export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   if (name === "-") {
@@ -70,8 +70,8 @@ export async function readWhole(name: string): Promise<Uint8Array> {
 }
 
 /**
- * Opens a file for reading at any offset. The bytes of a read are valid until the
- * next one.
+ * Opens a file for reading at any offset. The bytes that a read returns are
+ * valid only until the next read.
  */
 export function openBasis(name: string): RandomAccess & { close(): void } {
   const file = attempt(name, () => openSync(name, "r"));
@@ -87,10 +87,14 @@ export function openBasis(name: string): RandomAccess & { close(): void } {
           () => readSync(file, buffer, at, length - at, offset + at),
         );
         if (read === 0) {
-          throw new DeltarError("truncated", "the file became shorter", {
-            object: name,
-            offset: offset + at,
-          });
+          throw new DeltarError(
+            "truncated",
+            "the file shrank while it was being read",
+            {
+              object: name,
+              offset: offset + at,
+            },
+          );
         }
         at += read;
       }

@@ -25,7 +25,7 @@ export class Stats {
     }
   }
 
-  /** Counts the commands in the next piece of a delta. */
+  /** Counts the commands in the next chunk of a delta. */
   commands(delta: Uint8Array): void {
     for (const command of this.#reader.read(delta)) {
       if (command.kind === "copy") {

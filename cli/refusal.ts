@@ -20,8 +20,8 @@ export interface Refusal {
 const AGAIN = "then run the same command again.";
 
 /**
- * The whole advice for some errors, by their codes. The advice for all others
- * ends with choosing another repository or directory.
+ * The whole advice for some errors, by their codes. The advice for every other
+ * error ends with the suggestion to choose another repository or directory.
  */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: `${SYSTEM_ERRORS.ENOSPC.remedy}, ${AGAIN}`,
@@ -46,8 +46,8 @@ interface SystemError extends Error {
 
 /**
  * Returns the system error that caused an error, in words. Returns `undefined`
- * if `SYSTEM_ERRORS` does not explain it, or if a `DeltarError` with another
- * code than `io` wraps it.
+ * if `SYSTEM_ERRORS` does not explain it, or if it is wrapped in a
+ * `DeltarError` with a code other than `io`.
  */
 export function refusalOf(
   error: unknown,
@@ -70,7 +70,7 @@ export function refusalOf(
   };
 }
 
-/** Returns the reason for which a file of the user cannot be read. */
+/** Returns the reason why a file of the user cannot be read. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error) ?? "";
   if (code === "ENOENT") return "no such file";
@@ -95,8 +95,8 @@ export function messageOf(
 
 /**
  * Returns the repository that the object of an error is in, unless the message
- * names it. If several repositories are open, returns all of them, joined by
- * `or`.
+ * already names the repository. If several repositories are open, returns all
+ * of them, joined by `or`.
  */
 export function repositoryOf(
   error: unknown,

@@ -8,13 +8,13 @@ import { EXIT } from "./exit.ts";
 
 /** Options of `deltar key rekey`. */
 export interface RekeyFlags {
-  /** Whether nothing is changed. */
+  /** Whether to show what would be stored without storing it. */
   dryRun?: boolean;
-  /** Whether to begin without a question. */
+  /** Whether to begin without asking. */
   yes?: boolean;
 }
 
-/** Carries out `deltar key rekey`. */
+/** Carries out `deltar key rekey`, and returns the exit code. */
 export async function runRekey(
   context: Context,
   out: Console,
@@ -75,10 +75,10 @@ function describe(verb: string, { objects, bytes }: RekeyPlan): string {
 function warn(out: Console, { atWork, damage }: RekeyPlan): void {
   if (atWork.length > 0) {
     out.warn(
-      `${plural(atWork.length, "object")} of running or interrupted work ` +
-        "can still be opened with an older secret key. Run `deltar key rekey` " +
+      `${plural(atWork.length, "object")} of running or interrupted work can ` +
+        "still be opened with an older secret key. Run `deltar key rekey` " +
         "again when the work has ended, or after a prune has deleted what an " +
-        "interruption left",
+        "interrupted run left.",
     );
   }
   for (const { message } of damage) {

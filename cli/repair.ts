@@ -25,11 +25,11 @@ export function repairCommand(context: Context): Command {
 const NOTES = `
 repair first reads every byte. For each snapshot of which a part is damaged, it
 makes a new snapshot that omits the lost files and lists them as lost, and moves
-the old record to damaged/. The next snapshot stores again the files that are
-still in the directory.
+the old record to damaged/. The next snapshot stores the files that are still
+in the directory again.
 
 Exit codes: 0 nothing is lost, 1 the command failed, 3 some files or snapshots
-are lost and named.`;
+are lost; the output names them.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
@@ -88,7 +88,7 @@ function tell(out: Console, result: RepairResult, dryRun: boolean): void {
       "damaged/. " +
       (dryRun
         ? "Nothing was changed."
-        : "Take a snapshot now to store again the files that are still in the " +
-          "directory."),
+        : "Take a snapshot now, so that the files that are still in the " +
+          "directory are stored again."),
   );
 }

@@ -104,7 +104,7 @@ function repeated(value: string, all: string[] = []): string[] {
   return [...all, value];
 }
 
-/** Returns the option of the library for the extended attributes. */
+/** Returns the library's option for extended attributes. */
 function xattrsOf(
   { xattrs, includeXattr, excludeXattr }: Options,
 ): { xattrs?: false | XattrOptions } {

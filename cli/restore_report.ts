@@ -13,7 +13,7 @@ import { EXIT } from "./exit.ts";
 import { formatDuration, showPath } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
-/** The signs of the steps of a plan. */
+/** The sign of each kind of step of a plan. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
 /** Prints a plan, one line for each step, and returns the exit code. */
@@ -73,8 +73,8 @@ export function printPlan(
 /**
  * Prints the result of a restore, and returns the exit code.
  *
- * @param sentence Returns the printed sentence, with the numbers of restored files
- * in words.
+ * @param sentence Called with the numbers of restored files, in words. Returns
+ * the sentence that is printed.
  * @param started The time at which the restore began, as from `performance.now`.
  */
 export function printResult(
@@ -145,8 +145,9 @@ function asFields(
 }
 
 const TRUST_ADVICE = "`--trust-repository` also restores owners, set-user-ID " +
-  "and set-group-ID bits, and devices. Use it only if you trust everyone who can write to " +
-  "this repository.";
+  "and set-group-ID bits, devices, and trusted.* and security.* attributes. " +
+  "Use this option only if you trust everyone who can write to this " +
+  "repository.";
 
 function warnOfFailures(
   out: Console,

@@ -3,15 +3,15 @@ import { DeltarError } from "../mod.ts";
 import { readAllowedSigners } from "../lib/ssh/mod.ts";
 
 /** The help text of the option that names the file of trusted keys. */
-export const SIGNERS =
-  "Trust only the keys in this file, in the form of `ssh-keygen -Y verify -f`";
+export const SIGNERS = "Trust only the keys in this file, in the format of " +
+  "`ssh-keygen -Y verify -f`";
 
 /**
  * Returns the public keys in a file of trusted signers.
  *
  * @throws {DeltarError} `io` if the file cannot be read; `corrupt` if it is not
- *   a list of signers; `unsupported` or `corrupt` if a key is not valid; `key` if
- *   there is no Ed25519 key for deltar in it.
+ *   a list of signers; `unsupported` or `corrupt` if a key is invalid; `key` if
+ *   the file has no Ed25519 key for deltar.
  */
 export function signersIn(file: string): string[] {
   let text: string;

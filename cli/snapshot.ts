@@ -109,8 +109,8 @@ async function run(
 /** The note for a snapshot whose extended attributes cannot be read. */
 const WITHOUT_XATTRS =
   "extended attributes and ACLs are not stored, because this runtime cannot " +
-  "read them; files that are unchanged keep those of the last snapshot. Use " +
-  "the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
+  "read them; unchanged files keep the attributes and ACLs of the last " +
+  "snapshot. Use the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
 
 /**
  * Returns the target of the printed restore command: a new directory next to the

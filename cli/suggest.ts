@@ -73,8 +73,8 @@ export async function findFolder(
 /**
  * Returns the path in a snapshot, from the root, for a path that a user typed.
  * The typed path is relative to the folder of `SNAPSHOT:FOLDER`, or else to the
- * current directory. If it does not exist there but below the root, it is
- * relative to the root.
+ * current directory. If it exists only below the root, it is relative to the
+ * root.
  */
 export async function pathIn(
   repository: Repository,
@@ -96,8 +96,8 @@ export function joinPath(folder: string, word: string): string {
 }
 
 /**
- * Calls a function that finds a snapshot. If it throws `not-found`, adds advice
- * to the error.
+ * Calls a function that finds a snapshot. If the function throws `not-found`,
+ * adds advice to the error.
  */
 async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
@@ -155,7 +155,7 @@ export async function checkPath(
  *
  * @param repository The repository that has the snapshot.
  * @param record The snapshot whose paths are compared.
- * @param work The function.
+ * @param work Called once, without arguments. Uses paths of the snapshot.
  */
 export async function suggesting<Result>(
   repository: Repository,

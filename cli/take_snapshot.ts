@@ -76,11 +76,18 @@ export function addTakeOptions(command: Command): Command {
     .option(
       "--max-size <size>",
       "Limit the repository to this size (500M, 20GiB, or none for no limit) " +
-        "by permanently removing old snapshots, never the last of a directory",
+        "by permanently removing old snapshots, but never the last one of a " +
+        "directory",
       (text: string) => text === "none" ? text : parseBytes(text),
     )
-    .option("--force", "Allow your home folder or a whole disk")
-    .option("--allow-empty", "Allow a directory that has lost its files")
+    .option(
+      "--force",
+      "Allow a snapshot of your home folder or of a whole disk",
+    )
+    .option(
+      "--allow-empty",
+      "Allow a snapshot of a directory that has lost its files",
+    )
     .option("--no-xattrs", "Do not store extended attributes and ACLs");
 }
 
@@ -90,15 +97,17 @@ export interface Taken {
   location: string;
   result: SnapshotResult;
   /**
-   * Whether this is the first snapshot of the directory, or the first after one
-   * with extended attributes, for which they could not be read.
+   * Whether extended attributes could not be read, and the snapshot is the
+   * first of the directory or follows one that has extended attributes.
    */
   lacksXattrs: boolean;
 }
 
 /** The directory that the user or the agent names, or the current one. */
 export interface Source {
-  /** The absolute path. Of several directories, that of the first one. */
+  /**
+   * The absolute path of the directory, or of the first of several directories.
+   */
   place: string;
   /** The absolute paths of several directories that the user names. */
   places?: string[];
@@ -141,7 +150,8 @@ export async function takeSnapshot(
   const patterns = patternsOf(options);
   const listed = await readPathLists(options);
   for (const one of set === undefined ? [start] : directoriesOf(set)) {
-    // Throws if there is no such directory, before a repository is created.
+    // The constructor throws if there is no such directory. This must happen
+    // before a repository is created.
     new Walker(one);
     if (isFolder(location) && truePlace(location) === truePlace(one)) {
       throw new DeltarError(
@@ -240,14 +250,15 @@ function describeAhead({ id, time }: SnapshotRecord): string {
   const days = Math.round(ahead / 86_400_000);
   const span = days > 0 ? plural(days, "day") : formatDuration(ahead);
   return `the newest snapshot ${id} has the time ${formatDate(time)}, which ` +
-    `is ${span} ahead of this machine's clock. Check the clock. If it was ` +
-    "wrong when the snapshot was taken, the snapshot can still be restored; " +
-    "`deltar forget` removes it.";
+    `is ${span} ahead of this machine's clock. Check the clock. If the clock ` +
+    "was wrong when the snapshot was taken, the snapshot can still be " +
+    "restored; `deltar forget` removes the snapshot.";
 }
 
 /**
  * Returns the directory of the snapshot, spelled as in its earlier snapshots,
- * whether the directory has no snapshots yet, and its last snapshot.
+ * and whether the directory has no snapshots yet. Also returns its last
+ * snapshot, and the directories of that snapshot if there are several.
  */
 async function directoryIn(
   repository: Repository,
@@ -281,8 +292,8 @@ async function directoryIn(
 }
 
 /**
- * Returns the directories that the user names, if there are several that are not
- * in each other.
+ * Returns the directories that the user names, or `undefined` if the user does
+ * not name several. Refuses directories of which one contains all others.
  */
 function setOf(
   { places }: Source,
@@ -328,8 +339,8 @@ function directoriesOf({ common, paths }: DirectorySet): string[] {
 }
 
 /**
- * Returns a path in the upper and lower case of the disk. A path through symlinks
- * stays as the user typed it.
+ * Returns a path in the upper and lower case that it has on the disk. A path
+ * through symlinks stays as the user typed it.
  */
 function spelled(path: string): string {
   const place = truePlace(path);
@@ -424,8 +435,8 @@ async function continuedBy(
  * Returns the former path of a moved directory: the one that the user names, or
  * the one that is recorded on this machine if the user confirms it.
  *
- * @param repositoryOf Returns the location of the repository that a directory's
- * snapshots are expected in.
+ * @param repositoryOf Called with the former path. Returns the location of the
+ * repository that should have the snapshots of that path.
  */
 async function formerOf(
   out: Console,
@@ -524,7 +535,9 @@ function tell(out: Console, progress: IndexProgress): void {
   );
 }
 
-/** Refuses the user's home folder or a whole disk, which is rarely meant. */
+/**
+ * Refuses the user's home folder or a whole disk, which the user rarely means.
+ */
 function refuseTooMuch(directory: string): void {
   const what = isTooMuch(directory);
   if (what === undefined) return;

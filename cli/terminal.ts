@@ -82,9 +82,8 @@ export class Terminal {
   /** Clears the line of progress, before other text is written. */
   clear(): void {
     if (this.#drawn === 0) return;
-    // With the cursor in the first row and column, the code would clear the
-    // whole screen, and some terminals do not do that. The blank moves the
-    // cursor on.
+    // If the cursor is in the first row and column, the code clears the whole
+    // screen, which some terminals do not do. The blank moves the cursor on.
     const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
     this.write(2, `\r${blank}\r`);
     this.#drawn = 0;

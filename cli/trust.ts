@@ -13,15 +13,14 @@ export function trustOption(): Option {
   );
 }
 
-/**
- * Thrown to stop the work before it begins, because the user has to be asked.
- */
+/** Thrown to stop the work before it begins, because the user must be asked. */
 class Doubt extends Error {}
 
 /**
  * Runs a restore, undo or redo. If the repository belongs to another user and
- * has owners, set-user-ID or set-group-ID bits or devices to restore, asks at
- * the terminal whether to restore them.
+ * has owners, set-user-ID or set-group-ID bits, devices, or `trusted.*` or
+ * `security.*` attributes to restore, asks on the terminal whether to restore
+ * these.
  *
  * @param out The output. No question is asked if the output is JSON.
  * @param trust Whether `--trust-repository` was given.
@@ -50,14 +49,15 @@ export async function askingForTrust<Result>(
     if (!(error instanceof Doubt)) throw error;
   }
   const question =
-    "This repository belongs to another user. Restore its owners, set-user-ID " +
-    `and set-group-ID bits, and devices for ${plural(count, "path")}?`;
+    "This repository belongs to another user. Restore its owners, " +
+    "set-user-ID and set-group-ID bits, devices, and trusted.* and " +
+    `security.* attributes for ${plural(count, "path")}?`;
   return await work({ trust: await ask(out, question, signal) });
 }
 
 /**
- * Returns the number of paths that are not restored, or whose owner,
- * set-user-ID or set-group-ID bit is not, because the repository is not trusted.
+ * Returns the number of paths that are not completely restored because the
+ * repository is not trusted.
  */
 export function untrustedIn({ failed }: Pick<RestorePlan, "failed">): number {
   return failed.filter(({ untrusted }) => untrusted).length;

@@ -65,9 +65,9 @@ async function targetAt(
 
 /**
  * Opens the repository that a directory was restored from. This is the
- * repository of the current directory if it has such a restore, or if the
- * directory has no repository. In all other cases, it is the repository of the
- * directory.
+ * repository of the current directory if the directory was restored from it, or
+ * if the directory has no repository. In all other cases, it is the repository
+ * of the directory.
  */
 async function beginFor(
   context: Context,

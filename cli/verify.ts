@@ -57,8 +57,8 @@ export function verifyCommand(context: Context): Command {
     )
     .option(
       "--without-key",
-      "Compare the stored objects of an encrypted repository with its signed " +
-        "manifests, which needs no key",
+      "Without a key, compare the stored objects of an encrypted repository " +
+        "with its signed manifests",
     )
     .option("--signers <file>", SIGNERS)
     .addHelpText("after", EXIT_CODES)
@@ -210,7 +210,7 @@ function tellUntrusted(out: Console, snapshot: UntrustedSnapshot): void {
   const { id } = snapshot;
   out.line(`snapshots/${id}.json: ${showText(reason("record", snapshot))}`);
   out.line(
-    "  next: if you do not know who took this snapshot, delete it with " +
+    "  next: if you do not know who took this snapshot, remove it with " +
       `\`deltar forget ${id}\``,
   );
 }

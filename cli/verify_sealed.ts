@@ -8,7 +8,10 @@ import { storageAt } from "./open_repository.ts";
 import { signersIn } from "./signers.ts";
 import { showPath, showText } from "./text.ts";
 
-/** The maximum number of names that are printed. The JSON has all of them. */
+/**
+ * The maximum number of names that are printed. The JSON output has all of
+ * them.
+ */
 const MAX_NAMED = 20;
 
 /** Verifies an encrypted repository without a key. Returns the exit code. */
@@ -48,16 +51,17 @@ export async function verifyWithoutKey(
   if (unlisted.length > 0) {
     out.line(
       `Found ${plural(unlisted.length, "object")} that no trusted manifest ` +
-        "lists, of a running or interrupted snapshot or prune, or forged. " +
-        "`deltar verify` with a key tells which snapshots are trusted:",
+        "lists. Such objects belong to a running or interrupted snapshot or " +
+        "prune, or are forged. `deltar verify` with a key shows which " +
+        "snapshots are trusted:",
     );
     tellNames(out, unlisted);
   }
   if (uncovered.length > 0) {
     out.line(
       `Found ${plural(uncovered.length, "key or note", "keys or notes")} ` +
-        "without a manifest, stored by an earlier version of deltar, or " +
-        "forged. They were not compared:",
+        "without a manifest. Such keys and notes were stored by an earlier " +
+        "version of deltar, or are forged. They were not compared:",
     );
     tellNames(out, uncovered);
   }

@@ -46,7 +46,7 @@ interface Options extends CommonOptions, Partial<ExcludeOptions> {}
 interface Fate {
   /** Whether the path is included. */
   kept: boolean;
-  /** The rule or fault for which the path is not included. */
+  /** The rule or fault because of which the path is not included. */
   why?: string;
 }
 
@@ -106,7 +106,7 @@ async function run(
   return EXIT.done;
 }
 
-/** The first words of the reason for a path that cannot be read. */
+/** The beginning of the reason why a path cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
 function wordsOf({ kept, why = "" }: Fate, by: string): string {

@@ -507,7 +507,10 @@ test("key adds and removes keys, but not the last one", async () => {
     };
     const added = encrypted
       .run(["key", "add", "laptop", "--recipient", recipient]);
-    assert.equal(added.out, "Added the key laptop; 2 keys now.\n");
+    assert.equal(
+      added.out,
+      "Added the key laptop. The repository has 2 keys.\n",
+    );
     encrypted.json(["key", "add", "paper", "--passphrase-file", pass]);
     const { keys } = encrypted.json(["key", "list"]);
     assert.deepEqual(
@@ -658,7 +661,7 @@ test("key rotate shuts out a removed key, and old sheets", async () => {
     const removed = encrypted.run(["key", "remove", "laptop"]);
     assert.match(removed.err, /`deltar key rotate`/);
     const { out, err } = encrypted.run(["key", "rotate"]);
-    assert.match(out, /a new secret key, which 1 key open/);
+    assert.match(out, /a new secret key\. Updated 1 key\./);
     assert.match(err, /Print a new one/);
     place.write({ "new and hidden": "Kekse" });
     const { id } = encrypted.json(["snapshot"]);
