@@ -78,14 +78,14 @@ export function run(): void {
 const INTRODUCTION = `# Benchmarks
 
 This page compares deltar with other programs. It shows all results, including
-those in which deltar is slower or its repository is larger. The times are by
-the clock, of whole processes, except in the workspace, with a warm cache. A
-time for repositories is the median of several runs, and a time for single files
-is the shortest of several runs. The workspace is measured once. deltar is the
-single binary, except where another runtime is named, and in the workspace,
-where it is the worker of the VS Code extension. \`deno task bench\` runs the
-benchmarks with the programs that are installed, and writes this page. With
-\`--quick\`, it runs smaller benchmarks and does not write the page.
+those in which deltar is slower or its repository is larger. The times are
+wall-clock times with a warm cache. They are times of whole processes, except
+for the workspace, where deltar is measured in the worker of the VS Code
+extension. A time for repositories is the median of several runs, and a time for
+single files is the shortest of several runs. The workspace is measured once.
+Unless another runtime is named, deltar is the single binary. \`deno task bench\`
+runs the benchmarks with the programs that are installed, and writes this page.
+With \`--quick\`, it runs smaller benchmarks and does not write the page.
 
 restic, borg, rdiff-backup and deltar flush the files that they write to the
 disk. duplicity, git and tar do not.
@@ -178,9 +178,9 @@ function deltaPart({ date, machine, rows }: Report<DeltaRow>): string[] {
   const lines = [
     "## Single files, against rdiff\n",
     described(date, machine),
-    "The column _rdiff_ has the time of `rdiff`. The other columns show how many " +
-    "times as fast as `rdiff` deltar is on each runtime, with the default block " +
-    "size and with blocks of 2,048 bytes.\n",
+    "The column _rdiff_ has the time of `rdiff`. The other columns show the " +
+    "speed of deltar on each runtime as a multiple of the speed of `rdiff`, " +
+    "with the default block size and with blocks of 2,048 bytes.\n",
     `| | block | ${programs.join(" | ")} |`,
     `| --- | --- |${" --- |".repeat(programs.length)}`,
   ];
@@ -205,7 +205,8 @@ function editorPart({ date, machine, megabytes, files, rows }: EditorReport) {
   return [
     "\n## A workspace, against a shadow repository of git\n",
     described(date, machine),
-    `A file of ${megabytes} MB and ${files} small files. Then one line is added.\n`,
+    `The workspace has a file of ${megabytes} MB and ${files} small files. ` +
+    "Then one line is added to the large file.\n",
     "| | first | after the edit |",
     "| --- | --- | --- |",
     ...rows.map(({ name, ...costs }) => {
@@ -224,16 +225,16 @@ function described(date: string, machine: string[]): string {
 
 const WORKLOADS: Record<string, string> = {
   tree:
-    "Files of a system's `/usr`. Then 200 edits, 50 creations, 50 deletions " +
-    "and 30 renames. Then no change.\n",
-  scatter: "512 MiB of random bytes. Then 500 overwrites of 50 bytes and two " +
-    "insertions.\n",
-  db:
-    "A SQLite database of 200 MB. Then 2,000 updated and 500 new rows. Then " +
-    "VACUUM.\n",
-  manyupdates: "2,000 files of 100 KB. 1 % of them change before each " +
-    "snapshot.\n",
+    "The files are those of a system's `/usr`. Then 200 files are edited, 50 " +
+    "are created, 50 are deleted and 30 are renamed. Then nothing changes.\n",
+  scatter: "The file has 512 MiB of random bytes. Then 500 ranges of 50 " +
+    "bytes are overwritten, and bytes are inserted at two places.\n",
+  db: "The file is a SQLite database of 200 MB. Then 2,000 rows are updated " +
+    "and 500 are added. Then VACUUM runs.\n",
+  manyupdates: "The directory has 2,000 files of 100 KB. 1 % of them change " +
+    "before each snapshot.\n",
   history:
-    "A tree that changes before each snapshot: a snapshot and a restore of the " +
-    "newest snapshot, after a few snapshots (early) and after 1,000 (late).\n",
+    "A directory changes before each snapshot. The table shows a snapshot " +
+    "and a restore of the newest snapshot, after a few snapshots (early) and " +
+    "after 1,000 (late).\n",
 };
