@@ -16,7 +16,7 @@ export function canAsk(): boolean {
  * @param question The question, which ends in a question mark.
  * @param signal The signal that stops the wait for an answer.
  * @param otherwise The result if only Enter is pressed. Default: `false`.
- * @returns Whether the answer is `y` or `yes`. `false` at the end of the input.
+ * @returns Whether the answer is `y` or `yes`; `false` at the end of the input.
  * @throws {DeltarError} `aborted` if `signal` stops the wait.
  */
 export async function ask(

@@ -76,8 +76,8 @@ export function backupCommand(
 /**
  * Runs the command lines of one backup, or prints them for a dry run. The first
  * line that fails ends this backup but not the others. An interrupt, or an
- * error other than a `DeltarError`, ends all backups. Otherwise the exit code of
- * the worst line becomes that of the process.
+ * error other than a `DeltarError`, ends all backups. Otherwise, the exit code
+ * of the worst line becomes the exit code of the process.
  */
 async function runLines(
   context: Context,

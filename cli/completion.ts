@@ -7,7 +7,10 @@ import { parseLine, unquote } from "./shell_line.ts";
 import type { Terminal } from "./terminal.ts";
 import { showText } from "./text.ts";
 
-/** Makes `deltar completion SHELL`, which prints the script of a shell. */
+/**
+ * Makes `deltar completion SHELL`, which prints the completion script of a
+ * shell.
+ */
 export function completionCommand({ terminal }: Context): Command {
   return new Command("completion")
     .addArgument(new Argument("<shell>", "The shell").choices(SHELLS))

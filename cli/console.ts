@@ -5,11 +5,14 @@ import { isDumb, paint, type Terminal } from "./terminal.ts";
 import { showLines, showPath, showText, toJson } from "./text.ts";
 
 /**
- * The minimum interval at which the progress line is drawn, in milliseconds.
+ * The minimum interval between two drawings of the progress line, in
+ * milliseconds.
  */
 const REDRAW_MS = 100;
 
-/** The minimum interval of progress in JSON, in milliseconds. */
+/**
+ * The minimum interval between two progress objects in JSON, in milliseconds.
+ */
 const JSON_PROGRESS_MS = 1000;
 
 /**
@@ -17,7 +20,7 @@ const JSON_PROGRESS_MS = 1000;
  * standard output, and messages and the progress line to standard error.
  */
 export class Console {
-  /** Whether results are JSON. */
+  /** Whether results are printed as JSON. */
   readonly json: boolean;
   /** Whether progress is shown. */
   readonly isLive: boolean;
@@ -31,7 +34,7 @@ export class Console {
    * Prepares the output of a command.
    *
    * @param context The terminal, and the amount of output.
-   * @param json Whether results are JSON.
+   * @param json Whether results are printed as JSON.
    */
   constructor(
     { terminal, verbosity }: Pick<Context, "terminal" | "verbosity">,

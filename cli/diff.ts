@@ -84,9 +84,9 @@ async function run(
 }
 
 /**
- * Returns the change of the root directory's mode, owner or extended attributes
- * between two snapshots, or an empty list if these are equal. A change of its
- * time is ignored.
+ * Returns a list with the change of the root directory's mode, owner or
+ * extended attributes between two snapshots. The list is empty if these are
+ * equal. A change of the time is ignored.
  */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>
@@ -101,9 +101,9 @@ function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
 }
 
 /**
- * Returns the reason for which a path only looks deleted: the new snapshot
- * excluded or skipped the path or a folder above it. Returns `undefined` for
- * other changes.
+ * Returns the reason why a path only looks deleted: the new snapshot excluded
+ * or skipped the path or a folder above it. Returns `undefined` for other
+ * changes.
  */
 function skipOf(
   change: Change,

@@ -186,7 +186,7 @@ async function run(
   return EXIT.done;
 }
 
-/** Removes a key, and says what its owner can still do. */
+/** Removes a key, and prints what its owner can still do. */
 async function remove(
   out: Console,
   keys: RepositoryKeys,

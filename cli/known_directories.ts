@@ -29,7 +29,7 @@ export interface KnownDirectory {
   sums: string[];
 }
 
-/** The maximum number of files and folders that are recorded by their names. */
+/** The maximum number of names in a directory whose sums are recorded. */
 const MAX_NAMES = 50;
 
 /**

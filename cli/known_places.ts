@@ -22,7 +22,7 @@ import {
 /** The help text of `--init`. */
 export const INIT = "Create a new repository where a known one is missing";
 
-/** The reason for which a location has no repository. */
+/** The reason why a location has no repository. */
 export type Loss =
   /**
    * A repository was here. Its disk may not be mounted, or its location is a
@@ -77,7 +77,7 @@ export function rememberPlace(location: string): void {
   rmSync(oldNoteOf(location), { force: true });
 }
 
-/** Returns the reason for which a location has no repository. */
+/** Returns the reason why a location has no repository. */
 export function lossAt(location: string): Loss {
   if (isDefaultRepository(location)) return "new";
   const known = places().recall(keyOf(location)) ??

@@ -45,7 +45,7 @@ export function existingDirectory(): string | undefined {
   }
 }
 
-/** Returns the absolute path of a path that a user typed. */
+/** Returns the absolute form of a path that a user typed. */
 export function absolute(path: string): string {
   return isAbsolute(path) ? resolve(path) : resolve(currentDirectory(), path);
 }
@@ -97,12 +97,12 @@ export interface Standing {
 }
 
 /**
- * Finds the repository for a directory: the one that `--repo` or the environment
- * names, or else the default repository of the innermost directory that has one
- * and is or contains the given directory, as git finds repositories. The home
- * folder or a whole disk is used only if it is the given directory. If no
- * directory has a repository, returns the default location for the given
- * directory.
+ * Finds the repository for a directory. This is the one that `--repo` or the
+ * environment names, or else the default repository of the innermost directory
+ * that has one and is or contains the given directory. git finds repositories
+ * in the same way. The home folder or a whole disk counts only if it is the
+ * given directory. If no directory has a repository, returns the default
+ * location for the given directory.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;

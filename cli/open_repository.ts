@@ -86,7 +86,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens the repository that the user names, or that of a directory.
+ * Opens the repository that the user names, or else the repository of a
+ * directory.
  *
  * @throws {DeltarError} `not-found` if the repository does not exist; the errors
  * of `storageAt` and `openPinned`.

@@ -15,7 +15,7 @@ const WINDOW = 10_000;
 /** The minimum time to measure a rate, in milliseconds. */
 const MIN_ELAPSED_MS = 500;
 
-/** The minimum rate that is shown, in bytes a second. */
+/** The minimum rate that is shown, in bytes per second. */
 const MIN_RATE = 1000;
 
 /** The recent rate of long work. */

@@ -46,8 +46,8 @@ interface SystemError extends Error {
 
 /**
  * Returns the system error that caused an error, in words. Returns `undefined`
- * if `SYSTEM_ERRORS` does not explain it, or if it is wrapped in a
- * `DeltarError` with a code other than `io`.
+ * if `SYSTEM_ERRORS` does not explain the system error, or if it is wrapped in
+ * a `DeltarError` with a code other than `io`.
  */
 export function refusalOf(
   error: unknown,

@@ -41,7 +41,7 @@ export function unquote(word: string): string {
 }
 
 interface Token {
-  /** `end` is the word at the cursor. */
+  /** The kind of the token. `end` is the word at the cursor. */
   kind: "word" | "separator" | "redirection" | "end";
   text: string;
 }

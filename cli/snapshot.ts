@@ -106,7 +106,7 @@ async function run(
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
 }
 
-/** The note for a snapshot whose extended attributes cannot be read. */
+/** The message for a snapshot whose extended attributes cannot be read. */
 const WITHOUT_XATTRS =
   "extended attributes and ACLs are not stored, because this runtime cannot " +
   "read them; unchanged files keep the attributes and ACLs of the last " +

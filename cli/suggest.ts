@@ -48,8 +48,8 @@ export interface Named {
   /** The folder of `SNAPSHOT:FOLDER`, `""` for the root. */
   folder: string;
   /**
-   * The path of the current directory in the snapshot's directory. `""` if
-   * `folder` is not the root, or if the current directory is the root or
+   * The path of the current directory in the snapshot's directory. It is `""`
+   * if `folder` is not the root, or if the current directory is the root or
    * outside of the snapshot's directory.
    */
   below: string;
@@ -130,7 +130,7 @@ async function hasPath(
  * Checks that at least one of several snapshots has a path.
  *
  * @throws {DeltarError} `not-found` if none of them has the path. The message
- * suggests a similar path of the last of them, if there is one.
+ * suggests a similar path in the last of the snapshots, if there is one.
  */
 export async function checkPath(
   repository: Repository,

@@ -109,7 +109,7 @@ export interface Source {
    * The absolute path of the directory, or of the first of several directories.
    */
   place: string;
-  /** The absolute paths of several directories that the user names. */
+  /** The absolute paths of all directories, if the user names several. */
   places?: string[];
   /**
    * Whether the user named the directory. If not, the snapshot is of the
