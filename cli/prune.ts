@@ -314,9 +314,10 @@ function printExtra(
   for (const [by, { length, [0]: { record: { directory } } }] of late) {
     out.line(
       `${plural(length, "snapshot")} of ${showPath(directory)} ` +
-        `${length === 1 ? "is" : "are"} not counted, because ${
-          length === 1 ? "it was" : "they were"
-        } not in the repository when ${by} was taken. \`deltar list\` shows ` +
+        `${length === 1 ? "is" : "are"} not counted, because the ` +
+        `repository did not have ${
+          length === 1 ? "it" : "them"
+        } when ${by} was taken. \`deltar list\` shows ` +
         "all snapshots. " +
         `If ${by} is not yours, \`deltar forget ${by}\` makes the rules count ` +
         `${length === 1 ? "the other one" : "the others"} again.`,
