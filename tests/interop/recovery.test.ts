@@ -440,7 +440,7 @@ test("the recipe and tar restore sparse files", {
       const target = join(folder, "target");
       const { status, err } = recovered(folder, ids[2], target);
       assert.equal(status, 1);
-      assert.match(err, /recovered what is not damaged/);
+      assert.match(err, /recovered the undamaged part/);
     });
   }
 });
