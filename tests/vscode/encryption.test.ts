@@ -346,7 +346,7 @@ suite([
       await window.openFile(at("notes.md"));
       await window.type("third thoughts\n");
       await window.save();
-      const waits = /snapshots wait for a recovery sheet or a passphrase/;
+      const waits = /has no recovery sheet or passphrase yet/;
       await window.isTold(waits);
       await window.hasStatus(/Deltar: off/);
       await window.status().click();

@@ -10,7 +10,10 @@ import type {
 
 /** Options for a request. */
 export interface CallOptions {
-  /** Cancels the request, which then fails with the code `aborted`. */
+  /**
+   * The signal that cancels the request. The request then fails with the code
+   * `aborted`.
+   */
   signal?: AbortSignal;
   /** Called with the progress of the work, at most ten times a second. */
   onProgress?: (progress: Progress) => void;
@@ -19,11 +22,11 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of the `DeltarError`, or another code that is not of the system, if
-   * there was one.
+   * The code of a `DeltarError`, or another code that is not the system's, if
+   * the error had one.
    */
   readonly code: string | undefined;
-  /** The error code of the system, such as `ENOSPC`, if there was one. */
+  /** The error code of the system, such as `ENOSPC`, if the error had one. */
   readonly system: string | undefined;
 
   constructor({ message, code, system }: Fault) {
@@ -34,7 +37,7 @@ export class EngineError extends Error {
   }
 }
 
-/** Calls the methods of a worker. */
+/** An object that calls the methods of a worker. */
 export interface Caller {
   /** Calls a method. */
   call<M extends Method>(
@@ -80,7 +83,12 @@ export class Engine implements Caller {
     const worker = this.#worker ??= this.#start();
     return new Promise<Methods[M][1]>((resolve, reject) => {
       if (signal?.aborted) {
-        reject(new EngineError({ code: "aborted", message: "cancelled" }));
+        reject(
+          new EngineError({
+            code: "aborted",
+            message: "the request was cancelled",
+          }),
+        );
         return;
       }
       const cancel = () => this.#worker?.postMessage({ cancel: id });

@@ -9,7 +9,10 @@ export interface Triggers {
   onSave: boolean;
   /** The delay after the last save, in milliseconds. */
   delay: number;
-  /** The interval in milliseconds; 0 for never. */
+  /**
+   * The interval of snapshots, in milliseconds; 0 if none is taken at an
+   * interval.
+   */
   every: number;
   /** Whether a snapshot is taken before the window closes. */
   onClose: boolean;

@@ -15,9 +15,12 @@ export interface FolderConfig {
   directory: string;
   /** The repository: a folder, or a URL such as `s3://bucket/prefix`. */
   repository: string;
-  /** The folder in which this machine remembers the states of directories. */
+  /** The folder in which this machine caches the states of directories. */
   cache: string;
-  /** Patterns in gitignore's syntax to exclude, or to keep with `!`. */
+  /**
+   * The patterns of paths to exclude or, with `!`, to keep, in the syntax of
+   * `.gitignore`.
+   */
   excludes: string[];
   /** Whether the rules of `.gitignore` files apply. */
   gitignore: boolean;
@@ -30,7 +33,7 @@ export interface FolderConfig {
    * region and URL that are set.
    */
   env?: Record<string, string>;
-  /** Whether the repository is encrypted if it is created now. */
+  /** Whether the repository will be encrypted if it does not exist yet. */
   encrypt: boolean;
   /**
    * The user's key of the repository, if it is encrypted. It is added just
@@ -63,25 +66,30 @@ export interface SnapshotInfo {
   /** The label. */
   label?: string;
   /**
-   * The id of the previous snapshot, which this one is compared with: the parent
-   * or, if the parent is not in the list, the next older snapshot.
+   * The id of the previous snapshot, if there is one. This snapshot is compared
+   * with it. It is the parent or, if the parent is not in the list, the next
+   * older snapshot.
    */
   before?: string;
   /**
-   * The time at which the previous snapshot began, if it is not the parent. In
-   * that case, `counts` has only the changes since the parent.
+   * The time at which the snapshot `before` began, in milliseconds since 1970,
+   * if that snapshot is not the parent. In that case, `counts` has the changes
+   * since the parent, not since `before`.
    */
   since?: number;
   /**
    * The number of files that differ from the snapshot `before`, if `since` is
-   * present and they were counted.
+   * present and the files were counted.
    */
   changed?: number;
   /** The numbers of files, bytes and changes. */
   counts: SnapshotCounts;
 }
 
-/** A path that a snapshot does not have, or not as it was, and the reason. */
+/**
+ * A path that a snapshot did not store, or did not store as it was, and the
+ * reason.
+ */
 export interface SkippedPath {
   /** The path below the folder. */
   path: string;
@@ -160,7 +168,9 @@ export interface SnapshotReport {
   snapshot: SnapshotInfo;
   /** Whether the snapshot is new. */
   isNew: boolean;
-  /** The paths that the snapshot does not have, or not as they were. */
+  /**
+   * The paths that the snapshot did not store, or did not store as they were.
+   */
   skipped: SkippedPath[];
   /** The duration of the work in milliseconds. */
   duration: number;
@@ -168,11 +178,11 @@ export interface SnapshotReport {
 
 /** The changes that a restore would make, as paths. */
 export interface RestorePreview {
-  /** Files that exist and are replaced. */
+  /** The files that exist and would be replaced. */
   overwritten: string[];
-  /** Files that do not exist. */
+  /** The files that do not exist and would be created. */
   created: string[];
-  /** Files that exist, are not in the snapshot, and are deleted. */
+  /** The files that exist, are not in the snapshot, and would be deleted. */
   deleted: string[];
   /** The number of files and links that differ only in mode, time or owner. */
   touched: number;
@@ -180,15 +190,19 @@ export interface RestorePreview {
 
 /** The effect of removing old snapshots. */
 export interface PrunePreview {
-  /** The number of snapshots of the folder that are removed. */
+  /** The number of snapshots of the folder that would be removed. */
   removed: number;
-  /** The number of snapshots of the folder that are kept. */
+  /** The number of snapshots of the folder that would be kept. */
   kept: number;
-  /** The number of bytes that are freed when all grace periods are over. */
+  /**
+   * The number of bytes that would be freed when all grace periods are over.
+   */
   freed: number;
   /** The number of bytes of trees and content that the repository has now. */
   stored: number;
-  /** Texts about unusual new snapshots, because of which it would fail. */
+  /**
+   * The texts about unusual new snapshots, because of which a prune would fail.
+   */
   unusual: string[];
 }
 
@@ -206,7 +220,7 @@ export interface RestoreRequest {
 export interface RestoreReport {
   /** The number of files and links that were written. */
   written: number;
-  /** The number of paths whose mode, time or owner alone was restored. */
+  /** The number of paths of which only the mode, time or owner was restored. */
   touched: number;
   /** The number of paths that were deleted, including folders. */
   deleted: number;
@@ -226,12 +240,18 @@ export interface Methods {
   ];
   /** Returns the snapshots of the folder except safety snapshots, newest first. */
   list: [{ config: FolderConfig }, SnapshotInfo[]];
-  /** Returns the changes from one snapshot, or an empty tree, to another. */
+  /**
+   * Returns the changes between two snapshots. If `before` is `undefined`,
+   * returns all files of `after` as created.
+   */
   compare: [
     { config: FolderConfig; before: string | undefined; after: string },
     FileChange[],
   ];
-  /** Returns the paths that a snapshot does not have, or not as they were. */
+  /**
+   * Returns the paths that a snapshot did not store, or did not store as they
+   * were.
+   */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
   /**
    * Returns the files that were deleted between snapshots, the most recently
@@ -274,7 +294,10 @@ export interface Methods {
     { config: FolderConfig; request: RestoreRequest },
     RestorePreview,
   ];
-  /** Restores in place, after saving the present files to a safety snapshot. */
+  /**
+   * Restores files in place, after saving the current files to a safety
+   * snapshot.
+   */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /** Undoes the last restore. */
   undo: [{ config: FolderConfig }, RestoreReport];
@@ -283,9 +306,10 @@ export interface Methods {
   /** Returns whether and how the repository is encrypted. */
   encryption: [{ config: FolderConfig }, EncryptionState];
   /**
-   * Makes an encrypted repository that is not stored yet. Returns its id and, if
-   * the user had no key, the new identity that opens it. Until the repository is
-   * stored, the same worker always returns the same one.
+   * Makes an encrypted repository that is not stored yet. Returns its id and,
+   * if the user had no key, the new identity that opens it. Until the
+   * repository is stored, each call in the same worker returns the same
+   * repository.
    */
   draft: [{ config: FolderConfig }, { id: string; identity?: string }];
   /** Stores the repository of `draft`, by its id. */

@@ -2,9 +2,12 @@ import type { Method, Methods, Progress } from "../shared/protocol.ts";
 
 /** The context of a request. */
 export interface Work {
-  /** Fires when the request is cancelled. */
+  /** The signal that is aborted when the request is cancelled. */
   signal: AbortSignal;
-  /** Reports the progress. Reports in quick succession are dropped. */
+  /**
+   * Reports the progress. A report that follows another one too soon is
+   * dropped.
+   */
   progress: (progress: Progress) => void;
 }
 

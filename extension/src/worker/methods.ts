@@ -97,10 +97,12 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         signal.throwIfAborted();
-        // Few snapshots delete files, and only their trees are read.
+        // Few snapshots have deleted files. Only the trees of these snapshots
+        // are read.
         const { deleted, faults } = records[at].counts;
-        // A path that could not be read counts as a fault, even if it was
-        // deleted later.
+        // A path that could not be read counts as a fault. If it is deleted
+        // later, it does not count as deleted, because it is already missing
+        // from the tree.
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
         const { changes } = await repository.diff(old, next);
@@ -274,8 +276,8 @@ function kindOf(kind: string): VersionStat["kind"] {
 }
 
 /**
- * Returns the change of a file or link, or nothing for a folder, whose changes
- * follow from those of its files.
+ * Returns a list with the change of a file or link. For a folder, the list is
+ * empty, because the changes of its files show the change of the folder.
  */
 function changeOf(change: Change): FileChange[] {
   const entry = change.change === "deleted" ? change.before : change.entry;

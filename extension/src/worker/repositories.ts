@@ -29,8 +29,8 @@ import { RepositoryDraft } from "./repository_draft.ts";
 export class Repositories {
   /**
    * The identities of the encrypted repositories that were opened, by their
-   * locations and the keys of the user. Opening one by a passphrase takes a
-   * second each time.
+   * locations and the keys of the user. They are kept, because opening a
+   * repository by a passphrase takes a second each time.
    */
   readonly #identities = new Map<string, readonly string[]>();
   /** The encrypted repositories that are not stored yet, by their locations. */
@@ -39,9 +39,9 @@ export class Repositories {
   /**
    * Opens the repository of a folder.
    *
-   * @throws {DeltarError} `not-found` if the repository does not exist; `key` if
-   * it is encrypted and the user has no key of it, or a wrong one; `mismatch` if
-   * it is not the one that this machine has used at its location.
+   * @throws {DeltarError} `not-found` if the repository does not exist; `key`
+   * if it is encrypted and no key of the user opens it; `mismatch` if it is not
+   * the repository that this machine has used at this location.
    */
   async open(config: FolderConfig): Promise<Repository> {
     const repository = await this.tryOpen(config);
@@ -74,8 +74,8 @@ export class Repositories {
    * Opens the repository of a folder, or creates it without encryption.
    *
    * @throws {UncreatedError} If it does not exist and will be encrypted.
-   * @throws {DeltarError} `not-found` if an encrypted repository was here and is
-   * missing.
+   * @throws {DeltarError} `not-found` if this machine has used an encrypted
+   * repository at this location and the repository is missing.
    */
   async openOrCreate(config: FolderConfig): Promise<Repository> {
     const repository = await this.tryOpen(config);
@@ -109,8 +109,8 @@ export class Repositories {
   }
 
   /**
-   * Returns the encrypted repository that `create` stores. Until then, each call
-   * returns the same one.
+   * Returns the new encrypted repository, which `create` will store. Until it
+   * is stored, each call returns the same one.
    */
   async draft(config: FolderConfig): Promise<RepositoryDraft> {
     const place = placeOf(storageOf(config), config);
@@ -201,8 +201,9 @@ export class Repositories {
 }
 
 /**
- * Returns the error of a repository that no key opened without its location,
- * which would hide the reason where there is little space.
+ * Returns the error of a repository that no key opened. The message does not
+ * contain the location, which would hide the reason where there is little
+ * space.
  */
 function keyError(
   cause: unknown,
@@ -213,7 +214,7 @@ function keyError(
     return cause;
   }
   const reason = own.length === 0
-    ? "the repository is encrypted, and this machine has no key of it"
+    ? "the repository is encrypted, and this machine has no key for it"
     : cause.message.slice(`${location}: `.length);
   return new DeltarError("key", reason, { cause });
 }
@@ -225,17 +226,18 @@ export class UncreatedError extends Error {
 
   constructor() {
     super(
-      "snapshots wait for a recovery sheet or a passphrase of the new " +
-        "encrypted repository",
+      "the new encrypted repository has no recovery sheet or passphrase yet, " +
+        "so no snapshots are taken",
     );
   }
 }
 
 /**
- * Checks that no encrypted repository was at a location that has none.
+ * Checks that this machine has not used an encrypted repository at a location
+ * where there is no repository now.
  *
- * @throws {DeltarError} `not-found` if there was one. Its disk may not be
- * mounted, and a new repository would not be opened by the same key.
+ * @throws {DeltarError} `not-found` if this machine has used one. Its disk may
+ * not be mounted, and the same key would not open a new repository.
  */
 function checkNotLost(storage: Storage, config: FolderConfig): void {
   const place = placeOf(storage, config);
@@ -256,7 +258,10 @@ async function ownKeys({ key }: FolderConfig): Promise<AgeKey[]> {
   return typeof key === "string" ? await parseIdentities(key) : [key];
 }
 
-/** Returns the identities of the command's identity file, if it exists. */
+/**
+ * Returns the identities in the command's identity file, or an empty list if
+ * the default file does not exist.
+ */
 async function fileIdentities(): Promise<string[]> {
   const file = identityFile();
   let text: string;
@@ -275,8 +280,8 @@ async function fileIdentities(): Promise<string[]> {
 }
 
 /**
- * Returns the first key of a new repository: the user's own one, or that of a
- * new identity.
+ * Returns the first key of a new repository. It is for the user's own identity
+ * or passphrase or, if the user has neither, for a new identity.
  */
 async function firstKey(
   config: FolderConfig,
@@ -298,7 +303,7 @@ function pinKeys(place: string, keys: RepositoryKeys): void {
   pin(place, { recipient: keys.sum(), admin, id });
 }
 
-/** Returns the sum of a repository's location, for its pin. */
+/** Returns the checksum of a repository's location, which names its pin. */
 function placeOf(
   { location, localPath }: Storage,
   { env = {} }: FolderConfig,

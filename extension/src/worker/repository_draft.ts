@@ -10,14 +10,14 @@ import { codeOf } from "../../../shared/error_code.ts";
 
 /**
  * A new encrypted repository in memory. It exists before anything is stored, so
- * that a recovery sheet of it can be saved first.
+ * that its recovery sheet can be saved first.
  */
 export class RepositoryDraft {
   /** The id of the repository. */
   readonly id: string;
   /** The keys of the repository. */
   readonly keys: RepositoryKeys;
-  /** The identity that was made for the first key, if it was made. */
+  /** The identity that was made for the first key, if one was made. */
   readonly made: string | undefined;
   readonly #memory: MemoryStorage;
 
@@ -37,7 +37,7 @@ export class RepositoryDraft {
    * Makes a repository in memory.
    *
    * @param first The first key.
-   * @param made The identity that was made for it, if it was made.
+   * @param made The identity that was made for the first key, if one was made.
    */
   static async make(first: KeyFor, made?: string): Promise<RepositoryDraft> {
     const memory = new MemoryStorage();
@@ -47,10 +47,11 @@ export class RepositoryDraft {
   }
 
   /**
-   * Stores the repository. If that is interrupted, a second call continues.
+   * Stores the repository. If a call is interrupted, the next call continues
+   * it.
    *
-   * @throws {DeltarError} `exists` if there is another repository, or a part of
-   * one. The objects that this call stored are then deleted.
+   * @throws {DeltarError} `exists` if another repository, or a part of one, is
+   * at this location. The objects that this call stored are then deleted.
    */
   async store(storage: Storage): Promise<void> {
     storage.prepare?.();
@@ -72,7 +73,10 @@ export class RepositoryDraft {
     }
   }
 
-  /** Returns the objects. The settings come last: they make a repository. */
+  /**
+   * Returns the objects. The settings come last, because they make the
+   * repository exist.
+   */
   #inOrder(): [string, Uint8Array][] {
     const isSettings = (name: string) => name === "deltar.json";
     return [...this.#memory.objects].sort(([a], [b]) =>
@@ -82,10 +86,11 @@ export class RepositoryDraft {
 }
 
 /**
- * Stores an object, unless it is stored already. Returns whether it was stored
- * now.
+ * Stores an object, unless it is already stored. Returns whether this call
+ * stored it.
  *
- * @throws {DeltarError} `exists` if there is another object of this name.
+ * @throws {DeltarError} `exists` if an object with this name but other bytes is
+ * stored.
  */
 async function putOnce(
   storage: Storage,

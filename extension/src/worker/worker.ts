@@ -1,5 +1,5 @@
 /**
- * The worker: answers requests by calling the library, and receives
+ * The worker. It answers requests by calling the library, and receives
  * cancellations even while the library is busy.
  *
  * @module

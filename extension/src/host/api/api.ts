@@ -15,7 +15,7 @@ export interface Snapshot {
   readonly folder: vscode.Uri;
   /** The time at which the snapshot began. */
   readonly time: Date;
-  /** The label. */
+  /** The label, if the snapshot has one. */
   readonly label?: string;
 }
 
@@ -68,14 +68,17 @@ export interface DeltarApi {
   /** The version of the API. */
   readonly version: 1;
   /**
-   * Fires after each new snapshot of this window, except for safety snapshots
-   * and those of the command _Compare Snapshot with Workspace_.
+   * Fires after each new snapshot that this window takes, except for safety
+   * snapshots and those of the command _Compare Snapshot with Workspace_.
    */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**
-   * Takes a snapshot of a workspace folder, or of all folders. If nothing
-   * changed and there is no label, no new snapshot is taken and the last one is
-   * returned.
+   * Takes a snapshot of a workspace folder, or of all folders.
+   *
+   * @param options `folder` is the URI of the workspace folder (default: all),
+   * and `label` the label (default: none).
+   * @returns The new snapshot of each folder. If nothing changed in a folder
+   * and there is no label, the last snapshot of the folder.
    *
    * @throws {RangeError} If `folder` is not in this workspace.
    */
@@ -85,6 +88,8 @@ export interface DeltarApi {
   /**
    * Returns the snapshots of a workspace folder, or of all folders, the newest
    * first. Safety snapshots are not returned.
+   *
+   * @param options `folder` is the URI of the workspace folder (default: all).
    *
    * @throws {RangeError} If `folder` is not in this workspace.
    */

@@ -3,7 +3,9 @@ import { plural } from "../../../../shared/text.ts";
 import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
 
-/** The number of lines after which a tool only counts the remaining lines. */
+/**
+ * The maximum number of lines that a tool returns. The others are only counted.
+ */
 const MAX_LINES = 200;
 
 interface RestoreInput {

@@ -14,7 +14,7 @@ const MAX_FILES = 1000;
 const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
 /**
- * Compares a file in a snapshot with the same file in the snapshot before it.
+ * Compares a file in a snapshot with the same file in the previous snapshot.
  * Both sides are read-only.
  */
 export async function openChange(
@@ -83,7 +83,7 @@ export async function openVersion(
   );
 }
 
-/** Opens the changes of all files between a snapshot and the one before it. */
+/** Opens the changes of all files in a snapshot since the previous snapshot. */
 export async function openSnapshotChanges(
   { folder, info: { id } }: { folder: ProtectedFolder; info: { id: string } },
 ): Promise<void> {

@@ -10,7 +10,10 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
 import { formatAgo, formatDay, formatMoment, formatTime } from "../ui/text.ts";
 
-/** Returns the folder for a command: the only one, or the user's choice. */
+/**
+ * Returns the only folder of the workspace. If there are several, asks the user
+ * to choose one, and returns `undefined` if the user cancels.
+ */
 export async function pickFolder(
   folders: ProtectedFolders,
 ): Promise<ProtectedFolder | undefined> {
@@ -113,7 +116,10 @@ export async function pickVersion(
   return chosen?.version;
 }
 
-/** Returns skipped paths as lines, the faults first. */
+/**
+ * Returns skipped and excluded paths as lines to choose from, the skipped ones
+ * first.
+ */
 export function skippedItems(
   skipped: readonly SkippedPath[],
 ): vscode.QuickPickItem[] {

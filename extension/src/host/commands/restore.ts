@@ -18,7 +18,7 @@ import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
 import { remember } from "./unfinished_restores.ts";
 import { unsaved } from "./unsaved.ts";
 
-/** The maximum number of paths in a list of a question, or in a log line. */
+/** The maximum number of paths that a question or a log line lists. */
 const MAX_NAMED_PATHS = 8;
 
 /**
@@ -67,8 +67,9 @@ export async function restoreSnapshot(
 }
 
 /**
- * Restores the files and folders that were chosen in the explorer, or the open
- * file. Of several, restores those in the workspace folder of the first one.
+ * Restores the files and folders that the user chose in the explorer or, if
+ * none was chosen, the file in the active editor. Ignores those that are not in
+ * the workspace folder of the first one.
  */
 export async function restoreUris(
   context: Context,
@@ -110,12 +111,12 @@ export interface RestoreProposal {
 }
 
 /**
- * Restores after the user has confirmed the changes. Unsaved files are saved
- * first, so that the safety snapshot has their content.
+ * Restores files after the user has confirmed the changes. Files with unsaved
+ * changes are saved first, so that the safety snapshot has their content.
  *
  * @returns The result, or `undefined` if the user refused or cancelled the
- * restore, if no file differs, or if the restore failed or is not possible. A
- * failure is shown to the user.
+ * restore, if no file differs, or if the restore failed or is not possible. The
+ * user is told about a failure.
  */
 export async function restore(
   context: Context,
@@ -152,7 +153,8 @@ export async function restore(
     for (const { uri, save } of unsaved(folder, preview)) {
       if (await save()) continue;
       throw new Error(
-        `${uri.fsPath} could not be saved, so nothing was restored`,
+        `${uri.fsPath} could not be saved, so nothing was restored. Save ` +
+          "the file, and restore again.",
       );
     }
     return await carryOut(context, folder, request);
@@ -172,8 +174,8 @@ export async function restore(
 }
 
 /**
- * Restores without asking. The request is remembered until the restore succeeds,
- * so that an interrupted or failed restore can be finished.
+ * Restores files without asking the user. The request is remembered until the
+ * restore succeeds, so that an interrupted or failed restore can be finished.
  */
 export async function carryOut(
   { log, memory }: Context,
@@ -209,7 +211,10 @@ export async function carryOut(
   return report;
 }
 
-/** Undoes the last restore of a folder, or redoes the last undo. */
+/**
+ * Undoes the last restore of a folder or, if `direction` is `redo`, the last
+ * undo.
+ */
 export async function undo(
   { folders, log, memory }: Context,
   direction: "undo" | "redo",
@@ -274,11 +279,11 @@ async function confirm(
       }: only the mode, time or owner will be restored.`,
     list(
       deleteOthers === undefined
-        ? "not in the snapshot, deleted only if you choose to delete"
+        ? 'not in the snapshot, which only "Restore and Delete" deletes'
         : "deleted",
       deleteOthers === false ? [] : deleted,
     ),
-    list("with unsaved changes, saved first", dirty),
+    list("with unsaved changes, which will be saved first", dirty),
     "The current files are first saved to a safety snapshot. Undo Last " +
     "Restore brings them back.",
   ].filter((part) => part !== "").join("\n\n");
@@ -320,7 +325,10 @@ async function chooseFiles(
   return { paths: chosen.map(({ label }) => label), deleteOthers: false };
 }
 
-/** Returns the number of paths and the first few of them, for a question. */
+/**
+ * Returns a title with the number of paths, and the first few of these paths,
+ * for a question.
+ */
 function list(title: string, paths: readonly string[]): string {
   if (paths.length === 0) return "";
   const more = paths.length - MAX_NAMED_PATHS;

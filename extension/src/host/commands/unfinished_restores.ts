@@ -6,8 +6,8 @@ import type { Context } from "./context.ts";
 const keyOf = ({ uri }: ProtectedFolder) => `restoring ${uri}`;
 
 /**
- * Remembers the request of a restore that has begun. Without a request, forgets
- * the remembered one.
+ * Remembers the request of a restore that has begun. If `request` is
+ * `undefined`, forgets the remembered request.
  */
 export async function remember(
   memory: vscode.Memento,

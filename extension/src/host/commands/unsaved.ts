@@ -11,8 +11,7 @@ interface UnsavedFile {
 }
 
 /**
- * Returns the files with unsaved changes whose content a restore would change, or
- * which it would delete.
+ * Returns the files with unsaved changes that a restore would write or delete.
  */
 export function unsaved(
   folder: ProtectedFolder,

@@ -14,17 +14,23 @@ import {
 /**
  * Creates encrypted repositories and asks for their keys.
  *
- * The key of a new repository is in the keychain of one machine, and may be lost
- * with it. So a repository in a remote place is stored only after the user has
- * saved a second key. For a repository in a folder, the user is reminded.
+ * The key of a new repository is in the keychain of one machine, and may be
+ * lost with this machine. So a repository that is not in a folder is created
+ * only after the user has saved a second key. For a repository in a folder, the
+ * user is reminded to save one.
  */
 export class EncryptedRepositories {
   readonly #memory: vscode.Memento;
-  /** The ids of drafts of which a second key was saved. */
+  /** The ids of the drafts for which a second key was saved. */
   readonly #saved = new Set<string>();
-  /** The names of keys that the user was asked for, or that were forgotten. */
+  /**
+   * The names of the keys that the user was already asked for, or has deleted.
+   */
   readonly #asked = new Set<string>();
-  /** The last question for a key, because only one can be shown at a time. */
+  /**
+   * The last question for a key. The next question waits for it, because only
+   * one can be shown at a time.
+   */
   #question: Promise<unknown> = Promise.resolve();
 
   /**
@@ -37,8 +43,8 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Asks for the key of each locked repository, unless the user was asked for it
-   * in this window.
+   * Asks for the key of each locked repository, unless the user was already
+   * asked for this key in this window.
    */
   askForMissing(folders: readonly ProtectedFolder[]): void {
     for (const folder of folders) {
@@ -52,11 +58,11 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Prepares the repository of a folder for something that the user has asked
-   * for: asks for its key if it is locked, and creates it if it does not exist
-   * and will be encrypted.
+   * Prepares the repository of a folder for a command of the user. Asks for the
+   * key if the repository is locked. Creates the repository if it does not
+   * exist and will be encrypted.
    *
-   * @returns The state after that.
+   * @returns The state afterwards.
    */
   async prepare(folder: ProtectedFolder): Promise<EncryptionState> {
     const state = await stateOf(folder);
@@ -72,8 +78,9 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Creates the repository of a folder after a snapshot failed because there was
-   * none, unless the user has to be asked.
+   * Creates the repository of a folder after a snapshot failed because the
+   * repository did not exist. Does nothing if the snapshot failed for another
+   * reason, or if the user has to save a second key first.
    *
    * @returns Whether the snapshot can be tried again.
    */
@@ -90,9 +97,10 @@ export class EncryptedRepositories {
 
   /**
    * Creates the repository of a folder, if it does not exist and will be
-   * encrypted.
+   * encrypted. If the repository is locked, asks for the key. Otherwise shows
+   * its state.
    *
-   * @returns Whether it was created.
+   * @returns Whether the repository was created.
    */
   async create(folder: ProtectedFolder): Promise<boolean> {
     if (await stateOf(folder) === "uncreated") {
@@ -119,12 +127,15 @@ export class EncryptedRepositories {
     else showState(folder, state);
   }
 
-  /** Deletes the key of the repository of a folder after a confirmation. */
+  /**
+   * Deletes the key of the repository of a folder from the keychain, after the
+   * user has confirmed it.
+   */
   async forgetKey(folder: ProtectedFolder): Promise<void> {
     const { config, keys, name } = folder;
     if (await keys.get(config) === undefined) {
       void vscode.window.showInformationMessage(
-        `The keychain has no key of the snapshots of ${name}.`,
+        `The keychain has no key for the snapshots of ${name}.`,
       );
       return;
     }
@@ -146,13 +157,16 @@ export class EncryptedRepositories {
     await keys.forget(config);
   }
 
-  /** Reminds of keys that only this machine has. */
+  /**
+   * Reminds the user to save a second key, if only this machine has the key of
+   * the repository of a folder.
+   */
   async remind(folder: ProtectedFolder): Promise<void> {
     if (!this.#isUnsaved(folder)) return;
     const answer = await vscode.window.showWarningMessage(
       `The snapshots of ${folder.name} are encrypted, and only this machine ` +
-        "has the key. Save a recovery sheet or add a passphrase, or nobody can " +
-        "read them if the key is lost.",
+        "has the key. Save a recovery sheet or add a passphrase. Otherwise " +
+        "nobody can read the snapshots if the key is lost.",
       SAVE_SHEET,
       ADD_PASSPHRASE,
     );
@@ -177,20 +191,20 @@ export class EncryptedRepositories {
   /**
    * Asks the user to save a second key of a repository that is not stored yet.
    *
-   * @returns Whether one is saved.
+   * @returns Whether a second key is saved.
    */
   async #askToSave(folder: ProtectedFolder): Promise<boolean> {
     const { config } = folder;
     const { id } = await folder.writer.call("draft", { config });
     while (!this.#saved.has(id)) {
       const answer = await vscode.window.showInformationMessage(
-        `Save a second key before snapshots of ${folder.name} are sent.`,
+        `Save a second key before snapshots of ${folder.name} are stored.`,
         {
           modal: true,
           detail: `The new repository ${config.repository} is encrypted. Its ` +
             "key is only on this machine. If the key is lost, nobody can read " +
             "the snapshots.\n\nSave and print a recovery sheet, or add a " +
-            "passphrase that you can remember. Nothing is sent before that.",
+            "passphrase that you can remember. Nothing is stored before that.",
         },
         SAVE_SHEET,
         ADD_PASSPHRASE,
@@ -211,12 +225,14 @@ export class EncryptedRepositories {
       const isSaved = this.#saved.has(id);
       if (!isSaved && !isLocal(folder)) {
         throw new EngineError({
-          message: "the thread of the new repository has ended; try again",
+          message: "the new repository was not created, because its worker " +
+            "thread has ended; try again",
         });
       }
       // The key is stored first, so that no crash can lose it. Another window
-      // that creates the same repository may have stored its key. So only the
-      // window that succeeds replaces a key.
+      // that creates the same repository may have stored its own key before. So
+      // a stored key is replaced only after this window has created the
+      // repository.
       const isOurs = identity !== undefined;
       if (isOurs && await keys.get(config) === undefined) {
         await keys.store(config, identity);
@@ -248,14 +264,16 @@ function unsavedKey({ keys, config }: ProtectedFolder): string {
   return `unsaved ${keys.nameOf(config)}`;
 }
 
-/** Tells the user that there is nothing to do. */
+/**
+ * Tells the user the state of the repository, because there is nothing to do.
+ */
 function showState({ name }: ProtectedFolder, state: EncryptionState): void {
   void vscode.window.showInformationMessage(
     state === "plain"
       ? `The snapshots of ${name} are not encrypted. The setting ` +
         "deltar.repository.encrypt applies to new repositories."
       : state === "unlocked"
-      ? `The repository of ${name} is open.`
+      ? `The repository of ${name} is already open.`
       : `There are no snapshots of ${name} yet.`,
   );
 }

@@ -14,7 +14,7 @@ export const ADD_PASSPHRASE = "Add Passphrase\u2026";
  * Saves the recovery sheet of a folder's repository to a file of the user's
  * choice.
  *
- * @returns Whether it was saved.
+ * @returns Whether the sheet was saved.
  */
 export async function saveRecoverySheet(
   folder: ProtectedFolder,
@@ -28,8 +28,8 @@ export async function saveRecoverySheet(
   if (file === undefined) return false;
   if (vscode.workspace.getWorkspaceFolder(file) !== undefined) {
     void vscode.window.showErrorMessage(
-      "The recovery sheet was not saved: whatever destroys the workspace would " +
-        "destroy the sheet, too. Save it outside of the workspace.",
+      "The recovery sheet was not saved, because it would be lost together " +
+        "with the workspace. Save the sheet outside of the workspace.",
     );
     return false;
   }
@@ -37,7 +37,7 @@ export async function saveRecoverySheet(
   const text = await folder.writer.call("recoverySheet", { config });
   if (file.scheme === "file") {
     await writeFile(file.fsPath, text, { mode: 0o600 });
-    // The file may have existed.
+    // If the file already existed, `writeFile` has not changed its mode.
     await chmod(file.fsPath, 0o600);
   } else {
     await vscode.workspace.fs.writeFile(file, new TextEncoder().encode(text));
@@ -51,10 +51,9 @@ export async function saveRecoverySheet(
 }
 
 /**
- * Asks for a new passphrase, and adds a key to a folder's repository that it
- * opens.
+ * Asks for a new passphrase, and adds a key for it to a folder's repository.
  *
- * @returns Whether it was added.
+ * @returns Whether the passphrase was added.
  */
 export async function addPassphrase(folder: ProtectedFolder): Promise<boolean> {
   const title = `Add a Passphrase for the Snapshots of ${folder.name}`;

@@ -8,8 +8,8 @@ import type { FolderConfig, OwnKey } from "../../shared/protocol.ts";
  */
 export class KeyStore implements vscode.Disposable {
   /**
-   * Fires when a key was stored or deleted, also by another window, with the
-   * name of the key.
+   * Fires when a key was stored or deleted, by this window or another one, with
+   * the name of the key.
    */
   readonly onDidChange: vscode.Event<string>;
   readonly #changed = new vscode.EventEmitter<string>();
@@ -74,8 +74,8 @@ export class KeyStore implements vscode.Disposable {
     try {
       return await this.#secrets.get(name);
     } catch {
-      // Without a keychain there are no keys. A repository that needs one
-      // reports that.
+      // Without a keychain there are no keys. Opening a repository that needs a
+      // key then fails with an error that says so.
       return undefined;
     }
   }

@@ -15,7 +15,10 @@ export class KeyedEngine implements Caller {
     this.#keys = keys;
   }
 
-  /** Calls a method of the worker. A key in the configuration is kept. */
+  /**
+   * Calls a method of the worker. If the configuration already has a key, uses
+   * that key.
+   */
   async call<M extends Method>(
     method: M,
     params: Methods[M][0],

@@ -17,8 +17,8 @@ import type { S3Credentials } from "./s3_credentials.ts";
  *
  * - `off`: the folder has no snapshot, or the last attempt to take or list
  *   snapshots failed;
- * - `partial`: the last snapshot lacks paths, or has not stored some as they
- *   were, or has no files;
+ * - `partial`: the last snapshot lacks some paths, did not store some paths as
+ *   they were, or has no files;
  * - `protected`: the last snapshot is complete.
  */
 export type Protection = "protected" | "partial" | "off";
@@ -53,8 +53,8 @@ export class ProtectedFolder implements vscode.Disposable {
   /** The paths that the last snapshot could not store as they were. */
   faults: readonly SkippedPath[] = [];
   /**
-   * The reason for which the last attempt to take or list snapshots failed, if it
-   * did.
+   * The reason why the last attempt to take or list snapshots failed, if it
+   * failed.
    */
   failure: string | undefined;
   /** Whether a snapshot, restore, undo or redo is running. */
@@ -71,7 +71,9 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly #credentials: S3Credentials;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
-  /** The numbers of files that differ between two snapshots, by their ids. */
+  /**
+   * The numbers of files that differ between two snapshots, by the ids of both.
+   */
   readonly #counted = new Map<string, number>();
   #listError: string | undefined;
   #isLocked = false;
@@ -116,7 +118,7 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.#known[0];
   }
 
-  /** The reason for which listing the snapshots failed, if it did. */
+  /** The reason why listing the snapshots failed, if it failed. */
   get listError(): string | undefined {
     return this.#listError;
   }
@@ -144,7 +146,10 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.#snapshots ??= this.#list();
   }
 
-  /** Returns the id of the snapshot before another one in the current list. */
+  /**
+   * Returns the id of the snapshot that precedes a snapshot in the current
+   * list, or `undefined` if no snapshot precedes it.
+   */
   async before({ id }: { id: string }): Promise<string | undefined> {
     const snapshots = await this.snapshots();
     const same = snapshots.find((one) => one.id === id);
@@ -152,8 +157,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Remembers the number of files that differ between a snapshot and the one
-   * before it, if the counts of the snapshot do not include this number.
+   * Remembers the number of files that differ between a snapshot and the
+   * previous one, if the counts of the snapshot do not include this number.
    */
   counted({ id, before, since }: SnapshotInfo, changed: number): void {
     const key = `${id} ${before}`;
@@ -169,8 +174,9 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Drops the list of snapshots and reads that of the current configuration,
-   * after the location, the credentials or the key of the repository changed.
+   * Drops the list of snapshots, and reads the list of the repository in the
+   * current configuration. Called after the location, the credentials or the
+   * key of the repository changed.
    */
   async move(): Promise<void> {
     this.#moves++;
@@ -183,7 +189,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#changed.fire();
   }
 
-  /** Takes a snapshot. See `exclusive` for the order of the work. */
+  /** Takes a snapshot, after all earlier work of `exclusive` has ended. */
   snapshot(
     label: string | undefined,
     { measure = false, ...options }: CallOptions & { measure?: boolean } = {},
@@ -210,8 +216,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Runs work after all work for which `exclusive` was called before. Then reads
-   * the list of snapshots again.
+   * Runs work, after the work of all earlier calls of `exclusive` has ended.
+   * Then reads the list of snapshots again.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const run = async () => {
@@ -253,8 +259,8 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
-      // The failure has the text of the last listing error, and listing works
-      // again. `snapshot` may have set the same text.
+      // Listing works again, so a failure with the text of the last listing
+      // error is over, even if `snapshot` has set it.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
       this.#isLocked = false;

@@ -62,7 +62,10 @@ export class ProtectedFolders implements vscode.Disposable {
     return folder && this.#folders.get(folder.uri.toString());
   }
 
-  /** Returns the folder with a key, which the URIs of versions contain. */
+  /**
+   * Returns the folder with the given key. The URIs of versions contain this
+   * key.
+   */
   byKey(key: string): ProtectedFolder | undefined {
     return this.all.find(({ uri }) => folderKey(uri) === key);
   }

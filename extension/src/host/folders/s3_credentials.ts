@@ -66,8 +66,8 @@ export class S3Credentials implements vscode.Disposable {
     try {
       env = JSON.parse(await this.#secrets.get(SECRET) ?? "{}");
     } catch {
-      // Without a keychain there are no credentials. A storage that needs them
-      // reports that.
+      // Without a keychain there are no credentials. Opening a storage that
+      // needs credentials then fails with an error that says so.
     }
     if (JSON.stringify(env) === JSON.stringify(this.#env)) return;
     this.#env = env;

@@ -7,7 +7,7 @@ export const SCHEME = "deltar";
 /** The query of the URI of an empty file, in place of a snapshot's id. */
 export const EMPTY = "nothing";
 
-/** The fields of a folder that its URIs need. */
+/** The fields of a folder from which the URIs of its files are made. */
 interface Folder {
   /** The URI of the folder. */
   uri: vscode.Uri;
@@ -19,9 +19,9 @@ export function folderKey(uri: vscode.Uri): string {
 }
 
 /**
- * Returns the URI of a file in a snapshot, or, without a snapshot, of an empty
- * file. The path in the URI is that of the file in the workspace, because
- * editors show different paths as a rename.
+ * Returns the URI of a file in the snapshot `id` or, if `id` is `undefined`,
+ * the URI of an empty file. The path in the URI is that of the file in the
+ * workspace, because editors show different paths as a rename.
  */
 export function versionUri(
   { uri }: Folder,

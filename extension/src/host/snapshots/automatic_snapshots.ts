@@ -5,8 +5,8 @@ import { triggers } from "../settings.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The maximum time from the first save of a burst to its snapshot, as a
- * multiple of the delay.
+ * The maximum time from the first save of a series to the snapshot after the
+ * series, as a multiple of the delay.
  */
 const MAX_DELAYS = 6;
 
@@ -59,7 +59,10 @@ export class AutomaticSnapshots implements vscode.Disposable {
     return this.#isPaused || !onSave && every === 0 && !onClose;
   }
 
-  /** Takes the last snapshots before the window closes, if the user wants them. */
+  /**
+   * Takes the last snapshots before the window closes, if the settings ask for
+   * them.
+   */
   async close(): Promise<void> {
     const isWanted = triggers().onClose && this.#mayTake;
     this.dispose();

@@ -6,7 +6,7 @@ import { isRetentionEnabled, retentionPolicy } from "../settings.ts";
 import { explain } from "../ui/explain.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
-/** The interval of automatic removal, in milliseconds. */
+/** The minimum time between two automatic removals, in milliseconds. */
 const INTERVAL_MS = 86_400_000;
 
 /**
@@ -57,12 +57,14 @@ export class Retention implements vscode.Disposable {
     }
   }
 
-  /** Says that no snapshot was removed because new ones are unusual. */
+  /**
+   * Warns the user that no snapshot was removed, because new ones are unusual.
+   */
   #warn({ name }: ProtectedFolder): void {
     const prune = "Remove Old Snapshots\u2026";
     void vscode.window.showWarningMessage(
       `No old snapshot of ${name} was removed, because new ones are unusual: ` +
-        "there are very many, or the newest has few files.",
+        "there are very many of them, or the newest one has very few files.",
       prune,
     ).then((answer) => {
       if (answer === prune) {

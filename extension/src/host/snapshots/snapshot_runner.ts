@@ -9,7 +9,7 @@ import { explain, isCancelled } from "../ui/explain.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
 
-/** The event that a snapshot was taken. */
+/** The event of a new snapshot. */
 export interface SnapshotEvent {
   /** The folder of the snapshot. */
   folder: ProtectedFolder;
@@ -42,8 +42,8 @@ export class SnapshotRunner implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot of each folder because the user asked for it, with
-   * progress that can be cancelled.
+   * Takes a snapshot of each folder at the user's request. A notification shows
+   * the progress and a button that cancels the work.
    */
   async takeManually(label?: string): Promise<void> {
     const folders = this.#folders.all;
@@ -57,7 +57,7 @@ export class SnapshotRunner implements vscode.Disposable {
     const failures: string[] = [];
     for (const folder of folders) {
       await this.#encrypted.prepare(folder).catch((error) => {
-        // The snapshot will fail, too, and show the reason.
+        // The snapshot will fail, too, and its error will show the reason.
         this.#log.error(
           `${folder.name}: cannot prepare the repository: ${explain(error)}`,
         );

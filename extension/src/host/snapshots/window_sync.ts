@@ -5,8 +5,8 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The time in milliseconds without another change of the file, after which the
- * snapshots are listed.
+ * The time without another change of the file after which the snapshots are
+ * listed again, in milliseconds.
  */
 const QUIET_MS = 200;
 

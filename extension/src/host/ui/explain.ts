@@ -19,7 +19,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   uncreated: CREATE_ENCRYPTED,
 };
 
-/** The name of each environment variable in the extension's interface. */
+/** The names that the extension shows in place of environment variables. */
 const NAMES: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: "the access key ID",
   AWS_SECRET_ACCESS_KEY: "the secret access key",

@@ -4,8 +4,9 @@ import { formatSince } from "./text.ts";
 
 /**
  * Returns the number of files that differ between a snapshot and the previous
- * one, in words. Without a previous one, returns the number of files. If the
- * differences are not counted yet, returns the time since which they are.
+ * one, in words. If there is no previous snapshot, returns the number of files.
+ * If the differences are not counted yet, returns a text with the time of the
+ * previous snapshot.
  */
 export function changedFiles(
   { counts, time, before, since, changed: counted }: SnapshotInfo,
@@ -22,8 +23,8 @@ export function changedFiles(
 }
 
 /**
- * Returns a line with the numbers of changes of a snapshot. Returns an empty list
- * if there are none, or no previous snapshot.
+ * Returns a list of one line with the numbers of changes of a snapshot, by
+ * kind. The list is empty if there are no changes or no previous snapshot.
  */
 export function changesByKind({ before, counts }: SnapshotInfo): string[] {
   if (before === undefined) return [];

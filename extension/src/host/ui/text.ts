@@ -1,6 +1,6 @@
 import { formatBytes } from "../../../../shared/text.ts";
 
-/** Returns a difference in bytes, with its sign. */
+/** Returns a difference of two sizes in words, with its sign. */
 export function formatDifference(bytes: number): string {
   return bytes < 0
     ? `\u2212${formatBytes(-bytes)}`
@@ -43,8 +43,8 @@ export function formatMoment(time: number, now: number): string {
 }
 
 /**
- * Returns an earlier time: the time of day if it is on the day of `time`, and
- * otherwise its day.
+ * Returns the earlier time `since` in words: the time of day if it is on the
+ * day of `time`, and otherwise the day.
  */
 export function formatSince(since: number, time: number, now: number): string {
   const day = formatDay(since, now);

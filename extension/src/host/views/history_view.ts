@@ -17,8 +17,8 @@ export interface VersionNode {
 }
 
 /**
- * The time in milliseconds without a change of editors, after which the
- * versions are read.
+ * The time without a change of editors after which the versions are read, in
+ * milliseconds.
  */
 const QUIET_MS = 250;
 

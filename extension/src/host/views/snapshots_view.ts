@@ -30,8 +30,8 @@ export interface FolderNode {
   /** The path of the folder. */
   path: string;
   /**
-   * The displayed text. If all changes in a folder are in one folder below it,
-   * one line shows both.
+   * The displayed text. If all changes in a folder are in one of its folders,
+   * one line shows the names of both.
    */
   title: string;
   changes: FileChange[];
@@ -235,8 +235,8 @@ function childrenOf(
 }
 
 /**
- * Returns a folder's name, joined with the names of the folders below it as long
- * as all changes are in one of them.
+ * Returns a folder's name, joined with the names of the folders below it down
+ * to the last one that contains all changes.
  */
 function compact(changes: FileChange[], start: number, name: string): string {
   const [{ path }] = changes;

@@ -93,8 +93,8 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * Returns the protection of the workspace, and the reasons if it is not
-   * complete.
+   * Returns the protection of the workspace, and the reasons if the level is
+   * not `protected`.
    */
   state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
     const reasons: string[] = [];
@@ -117,7 +117,10 @@ export class StatusBar implements vscode.Disposable {
     if (!vscode.workspace.isTrusted) {
       return {
         level: "off",
-        reasons: ["No automatic snapshots in restricted mode", ...reasons],
+        reasons: [
+          "Restricted mode: no automatic snapshots are taken",
+          ...reasons,
+        ],
       };
     }
     if (this.#automatic.isOff) {
