@@ -8,14 +8,15 @@
  * `folders/` has the workspace's folders with the state of their snapshots,
  * `encryption/` creates encrypted repositories and asks for their keys, and
  * `snapshots/` takes and removes snapshots (`automatic_snapshots.ts` decides
- * when). `views/` shows them, `commands/` carries out what the user chooses,
- * and `api/` answers other extensions and language models. `ui/` has the texts
- * and notifications that these parts show. `settings.ts` reads the settings,
- * which `package.json` declares. `engine.ts` calls a worker.
+ * when). `views/` shows the snapshots, `commands/` carries out what the user
+ * chooses, and `api/` answers other extensions and language models. `ui/` has
+ * the texts and notifications that these parts show. `settings.ts` reads the
+ * settings, which `package.json` declares. `engine.ts` calls a worker.
  *
- * `worker/` is the code of the workers. `worker.ts` receives requests, reports
- * progress and cancels; `methods.ts`, `restore_methods.ts` and
- * `key_methods.ts` carry them out. `repositories.ts` opens repositories.
+ * `worker/` is the code of the workers. `worker.ts` receives requests, cancels
+ * them and reports their progress; `methods.ts`, `restore_methods.ts` and
+ * `key_methods.ts` carry out the requests. `repositories.ts` opens
+ * repositories.
  *
  * `shared/protocol.ts` describes the messages between the threads.
  *

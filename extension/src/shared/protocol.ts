@@ -33,7 +33,7 @@ export interface FolderConfig {
    * region and URL that are set.
    */
   env?: Record<string, string>;
-  /** Whether the repository will be encrypted if it does not exist yet. */
+  /** Whether the repository is encrypted when it is created. */
   encrypt: boolean;
   /**
    * The user's key of the repository, if it is encrypted. It is added just
@@ -66,9 +66,9 @@ export interface SnapshotInfo {
   /** The label. */
   label?: string;
   /**
-   * The id of the previous snapshot, if there is one. This snapshot is compared
-   * with it. It is the parent or, if the parent is not in the list, the next
-   * older snapshot.
+   * The id of the previous snapshot, which this one is compared with: the
+   * parent or, if the parent is not in the list, the next older snapshot.
+   * Absent if there is no previous snapshot.
    */
   before?: string;
   /**
@@ -127,7 +127,10 @@ export interface FileVersion {
   size?: number;
 }
 
-/** A file that was deleted between two snapshots, and is not in the last one. */
+/**
+ * A file that was deleted between two snapshots, and is not in the last
+ * snapshot.
+ */
 export interface DeletedFile {
   /** The path below the folder. */
   path: string;

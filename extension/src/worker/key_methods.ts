@@ -46,7 +46,7 @@ export function keyMethods(
           await keys.add({ name, to: { passphrase } });
           return { name };
         } catch (error) {
-          // The name is taken.
+          // If the name is taken, the next name is tried.
           if (codeOf(error) !== "exists") throw error;
         }
       }

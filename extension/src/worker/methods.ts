@@ -277,7 +277,7 @@ function kindOf(kind: string): VersionStat["kind"] {
 
 /**
  * Returns a list with the change of a file or link. For a folder, the list is
- * empty, because the changes of its files show the change of the folder.
+ * empty, because the changes of its files are listed.
  */
 function changeOf(change: Change): FileChange[] {
   const entry = change.change === "deleted" ? change.before : change.entry;

@@ -145,7 +145,7 @@ export class Repositories {
    *
    * @param id The id of the draft.
    * @throws {DeltarError} `not-found` if there is no such draft, because the
-   * thread was started again; `exists` if another repository was stored first.
+   * thread was restarted; `exists` if another repository was stored first.
    */
   async create(config: FolderConfig, id: string): Promise<void> {
     const storage = storageOf(config);
@@ -202,8 +202,7 @@ export class Repositories {
 
 /**
  * Returns the error of a repository that no key opened. The message does not
- * contain the location, which would hide the reason where there is little
- * space.
+ * contain the location, which would hide the reason in a narrow view.
  */
 function keyError(
   cause: unknown,

@@ -10,7 +10,7 @@ import type { Repositories } from "./repositories.ts";
 
 type Methods = "previewRestore" | "restore" | "undo" | "redo";
 
-/** Returns the methods of the worker that write to the workspace. */
+/** Returns the methods of the worker for restores. */
 export function restoreMethods(
   repositories: Repositories,
 ): { [M in Methods & Method]: Handler<M> } {

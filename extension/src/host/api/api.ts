@@ -51,8 +51,8 @@ export interface RestoreOptions {
 export interface RestoreResult {
   /**
    * Whether the restore was carried out. If not, the user refused or cancelled
-   * it, all files already matched the snapshot, or the user was shown an error or
-   * a warning.
+   * the restore, all files already matched the snapshot, or the restore failed
+   * and the user was told why.
    */
   readonly done: boolean;
   /** The number of files and links that were written. */

@@ -93,7 +93,10 @@ export async function openSnapshotChanges(
   await openChanges(folder, before, info, `Snapshot of ${moment(info)}`);
 }
 
-/** Compares two snapshots of a folder. */
+/**
+ * Compares two snapshots of a folder. Asks the user for those that are not in
+ * `nodes`.
+ */
 export async function compareSnapshots(
   { folders }: Context,
   nodes: readonly SnapshotNode[],

@@ -171,7 +171,7 @@ export class EncryptedRepositories {
       ADD_PASSPHRASE,
     );
     if (answer === undefined) return;
-    // The command shows failures.
+    // The command itself shows its failures.
     const command = answer === SAVE_SHEET
       ? "deltar.saveRecoverySheet"
       : "deltar.addPassphrase";
@@ -216,7 +216,7 @@ export class EncryptedRepositories {
     return true;
   }
 
-  /** Creates the repository of a folder, unless it exists by now. */
+  /** Creates the repository of a folder, unless it already exists. */
   async #create(folder: ProtectedFolder): Promise<void> {
     await folder.exclusive(async () => {
       if (await stateOf(folder) !== "uncreated") return;

@@ -62,10 +62,7 @@ export class ProtectedFolders implements vscode.Disposable {
     return folder && this.#folders.get(folder.uri.toString());
   }
 
-  /**
-   * Returns the folder with the given key. The URIs of versions contain this
-   * key.
-   */
+  /** Returns the folder whose `folderKey` is `key`. */
   byKey(key: string): ProtectedFolder | undefined {
     return this.all.find(({ uri }) => folderKey(uri) === key);
   }

@@ -4,7 +4,7 @@ const SECRET = "deltar.s3";
 
 /** The credentials of repositories on S3, kept in the system's keychain. */
 export class S3Credentials implements vscode.Disposable {
-  /** Resolves when the credentials have been read. */
+  /** The promise that is fulfilled when the credentials have been read. */
   readonly ready: Promise<void>;
   /** Fires when the credentials change. */
   readonly onDidChange: vscode.Event<void>;

@@ -13,7 +13,7 @@ interface Folder {
   uri: vscode.Uri;
 }
 
-/** Returns the key of a folder in the URIs of versions. */
+/** Returns the text that identifies a folder in the URIs of versions. */
 export function folderKey(uri: vscode.Uri): string {
   return nameSum(uri.toString());
 }

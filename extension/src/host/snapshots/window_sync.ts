@@ -5,7 +5,7 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The time without another change of the file after which the snapshots are
+ * The time to wait after the last change of the file before the snapshots are
  * listed again, in milliseconds.
  */
 const QUIET_MS = 200;

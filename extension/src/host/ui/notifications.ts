@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { Progress } from "../../shared/protocol.ts";
 import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
 
-/** The commands that messages advise to run, by their titles. */
+/** The commands that messages advise the user to run, by their titles. */
 const ADVISED: Readonly<Record<string, string>> = {
   [SET_CREDENTIALS]: "deltar.setCredentials",
   [ENTER_KEY]: "deltar.enterKey",
@@ -11,7 +11,7 @@ const ADVISED: Readonly<Record<string, string>> = {
 
 /**
  * Shows a failure, with a button that opens the log, and one for each command
- * that the message advises to run.
+ * that the message advises the user to run.
  */
 export async function showFailure(
   message: string,

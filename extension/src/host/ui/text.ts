@@ -22,7 +22,7 @@ export function formatTime(time: number): string {
   });
 }
 
-/** Returns the day: today, yesterday, or its date. */
+/** Returns the day of a time in words: today, yesterday, or the date. */
 export function formatDay(time: number, now: number): string {
   const day = (of: number) => new Date(of).setHours(0, 0, 0, 0);
   const ago = Math.round((day(now) - day(time)) / 86_400_000);
@@ -36,7 +36,9 @@ export function formatDay(time: number, now: number): string {
   });
 }
 
-/** Returns a time for a sentence or a title. */
+/**
+ * Returns a time in words: the time of day and, if it is not today, the day.
+ */
 export function formatMoment(time: number, now: number): string {
   const day = formatDay(time, now);
   return day === "Today" ? formatTime(time) : `${day}, ${formatTime(time)}`;

@@ -17,8 +17,8 @@ export interface VersionNode {
 }
 
 /**
- * The time without a change of editors after which the versions are read, in
- * milliseconds.
+ * The time to wait after the last change of the editors before the versions are
+ * read, in milliseconds.
  */
 const QUIET_MS = 250;
 
@@ -33,7 +33,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   #view: vscode.TreeView<VersionNode> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: AbortController | undefined;
-  /** The key of the current list. */
+  /** The text that identifies the current list. */
   #shown: string | undefined;
   /** The file that `show` was called for, until a tab changes. */
   #pinned: vscode.Uri | undefined;
@@ -140,7 +140,9 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     return item;
   }
 
-  /** Returns the key of a list: the file, and the last snapshot. */
+  /**
+   * Returns a text that identifies a list by its file and the last snapshot.
+   */
   #key(): string {
     const file = this.#file();
     if (file === undefined) return "";
