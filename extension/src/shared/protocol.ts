@@ -241,7 +241,9 @@ export interface Methods {
     { config: FolderConfig; label?: string; measure?: boolean },
     SnapshotReport,
   ];
-  /** Returns the snapshots of the folder except safety snapshots, newest first. */
+  /**
+   * Returns the snapshots of the folder except safety snapshots, newest first.
+   */
   list: [{ config: FolderConfig }, SnapshotInfo[]];
   /**
    * Returns the changes between two snapshots. If `before` is `undefined`,
@@ -318,8 +320,8 @@ export interface Methods {
   /** Stores the repository of `draft`, by its id. */
   create: [{ config: FolderConfig; id: string }, void];
   /**
-   * Returns the text of the recovery sheet of an encrypted repository, or of its
-   * draft.
+   * Returns the text of the recovery sheet of an encrypted repository, or of
+   * its draft.
    */
   recoverySheet: [{ config: FolderConfig }, string];
   /**

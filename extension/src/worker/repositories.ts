@@ -48,15 +48,15 @@ export class Repositories {
     if (repository !== undefined) return repository;
     throw new DeltarError(
       "not-found",
-      "repository not found; take a snapshot to create it, or check the setting " +
-        "deltar.repository.location",
+      "repository not found; take a snapshot to create it, or check the " +
+        "setting deltar.repository.location",
       { object: config.repository },
     );
   }
 
   /**
-   * Opens the repository of a folder. Returns `undefined` if the repository does
-   * not exist.
+   * Opens the repository of a folder. Returns `undefined` if the repository
+   * does not exist.
    */
   async tryOpen(config: FolderConfig): Promise<Repository | undefined> {
     // This is outside of `try`, because missing credentials do not mean a

@@ -65,9 +65,9 @@ export class RepositoryDraft {
       for (const name of stored) await storage.delete(name);
       throw new DeltarError(
         "exists",
-        "there is another repository at this location, or a part of one whose " +
-          "creation was interrupted. Try again. If this happens again, choose " +
-          "another location",
+        "there is another repository at this location, or a part of one " +
+          "whose creation was interrupted. Try again. If this happens again, " +
+          "choose another location",
         { object: storage.location, cause },
       );
     }

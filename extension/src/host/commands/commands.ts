@@ -68,7 +68,9 @@ const NEED_NODE = new Set([
 
 type Nodes<T> = [node?: T, all?: T[]];
 
-/** Registers all commands. Errors other than cancellations are logged and shown. */
+/**
+ * Registers all commands. Errors other than cancellations are logged and shown.
+ */
 export function registerCommands(
   context: Context,
   { runner, automatic, status, credentials, encrypted }: CommandParts,

@@ -147,8 +147,8 @@ export class EncryptedRepositories {
         detail: this.#isUnsaved(folder)
           ? "No recovery sheet or passphrase was saved from VS Code. Without " +
             "another key, nobody will be able to read the snapshots."
-          : "To see or take snapshots again, you will need a recovery sheet, a " +
-            "passphrase or another key.",
+          : "To see or take snapshots again, you will need a recovery sheet, " +
+            "a passphrase or another key.",
       },
       forget,
     );
@@ -202,8 +202,8 @@ export class EncryptedRepositories {
         {
           modal: true,
           detail: `The new repository ${config.repository} is encrypted. Its ` +
-            "key is only on this machine. If the key is lost, nobody can read " +
-            "the snapshots.\n\nSave and print a recovery sheet, or add a " +
+            "key is only on this machine. If the key is lost, nobody can " +
+            "read the snapshots.\n\nSave and print a recovery sheet, or add a " +
             "passphrase that you can remember. Nothing is stored before that.",
         },
         SAVE_SHEET,

@@ -43,9 +43,9 @@ export async function saveRecoverySheet(
     await vscode.workspace.fs.writeFile(file, new TextEncoder().encode(text));
   }
   void vscode.window.showInformationMessage(
-    `The recovery sheet of ${folder.name} was saved. Print it, keep the paper ` +
-      "in a safe place, and delete the file: whoever has the sheet can read " +
-      "the snapshots.",
+    `The recovery sheet of ${folder.name} was saved. Print it, keep the ` +
+      "paper in a safe place, and delete the file: whoever has the sheet can " +
+      "read the snapshots.",
   );
   return true;
 }
@@ -86,8 +86,8 @@ export async function addPassphrase(folder: ProtectedFolder): Promise<boolean> {
     passphrase,
   });
   void vscode.window.showInformationMessage(
-    `The passphrase opens the snapshots of ${folder.name}. The name of its key ` +
-      `is ${name}.`,
+    `The passphrase opens the snapshots of ${folder.name}. The name of its ` +
+      `key is ${name}.`,
   );
   return true;
 }

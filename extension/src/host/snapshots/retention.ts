@@ -10,7 +10,8 @@ import type { SnapshotRunner } from "./snapshot_runner.ts";
 const INTERVAL_MS = 86_400_000;
 
 /**
- * Removes the old snapshots of a folder after a new snapshot, at most once a day.
+ * Removes the old snapshots of a folder after a new snapshot, at most once a
+ * day.
  */
 export class Retention implements vscode.Disposable {
   readonly #log: vscode.LogOutputChannel;

@@ -54,8 +54,8 @@ export function formatSince(since: number, time: number, now: number): string {
 }
 
 /**
- * Returns the minutes or hours that have passed since a time, in words. After 24
- * hours, returns the day of that time.
+ * Returns the minutes or hours that have passed since a time, in words. After
+ * 24 hours, returns the day of that time.
  */
 export function formatAgo(time: number, now: number): string {
   const minutes = Math.floor((now - time) / 60_000);

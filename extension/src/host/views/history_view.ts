@@ -23,8 +23,8 @@ export interface VersionNode {
 const QUIET_MS = 250;
 
 /**
- * The list of the versions of the file in the active editor, or of the file that
- * the user chose.
+ * The list of the versions of the file in the active editor, or of the file
+ * that the user chose.
  */
 export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   readonly onDidChangeTreeData: vscode.Event<void>;
