@@ -5,13 +5,16 @@ import { builtin } from "../bytes/builtin.ts";
 export const TAG_BYTES = 16;
 
 /**
- * ChaCha20-Poly1305 (RFC 8439) with one key, for chunks of an age file. The
- * caller never uses a nonce for two different chunks.
+ * A ChaCha20-Poly1305 cipher (RFC 8439) with one key, for the chunks of an age
+ * file. The caller must not use one nonce for two different chunks.
  */
 export interface ChunkCipher {
-  /** Encrypts a chunk. The result is `TAG_BYTES` longer. */
+  /** Encrypts a chunk. The result is `TAG_BYTES` longer than the chunk. */
   seal(nonce: Uint8Array, chunk: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /** Decrypts a chunk. Throws if the chunk, nonce or key is another one. */
+  /**
+   * Decrypts a chunk. Throws if the chunk was changed, or was encrypted with a
+   * different nonce or key.
+   */
   open(nonce: Uint8Array, sealed: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -21,16 +24,19 @@ export type MakeCipher = (key: Uint8Array) => Promise<ChunkCipher>;
 let found: Promise<MakeCipher> | undefined;
 
 /**
- * Returns a cipher for a key of 32 bytes: that of `node:crypto` (Node, Deno) or
- * that of Web Crypto (Bun, some browsers) if the runtime has it, or else
- * portable code, which is slower.
+ * Returns a cipher for a key of 32 bytes. The cipher uses `node:crypto` (Node,
+ * Deno) or Web Crypto (Bun, some browsers) where the runtime supports
+ * ChaCha20-Poly1305 there, and otherwise portable code, which is slower.
  */
 export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
   found ??= findCipher();
   return (await found)(key);
 }
 
-/** The ciphers, the preferred first. Not every runtime has all of them. */
+/**
+ * The functions that make ciphers, in order of preference. A runtime may
+ * support only some of them.
+ */
 export const CIPHERS: readonly MakeCipher[] = [
   nodeCipher,
   webCipher,
@@ -42,7 +48,7 @@ async function findCipher(): Promise<MakeCipher> {
   return portableCipher;
 }
 
-/** Returns whether this runtime has a cipher. */
+/** Returns whether a cipher works in this runtime. */
 export async function works(make: MakeCipher): Promise<boolean> {
   try {
     const cipher = await make(new Uint8Array(32));
@@ -56,7 +62,9 @@ export async function works(make: MakeCipher): Promise<boolean> {
 
 function nodeCipher(key: Uint8Array): Promise<ChunkCipher> {
   const crypto = builtin("node:crypto");
-  if (crypto === undefined) return Promise.reject(new TypeError("no crypto"));
+  if (crypto === undefined) {
+    return Promise.reject(new TypeError("this runtime has no node:crypto"));
+  }
   const name = "chacha20-poly1305";
   const options = { authTagLength: TAG_BYTES };
   return Promise.resolve({
@@ -83,7 +91,7 @@ function nodeCipher(key: Uint8Array): Promise<ChunkCipher> {
 async function webCipher(key: Uint8Array): Promise<ChunkCipher> {
   const { subtle } = crypto;
   const name = "ChaCha20-Poly1305";
-  // The types of TypeScript do not have this algorithm yet.
+  // TypeScript's types do not include this algorithm yet.
   const imported = await subtle.importKey(
     "raw-secret" as "raw",
     key as Uint8Array<ArrayBuffer>,

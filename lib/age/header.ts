@@ -8,9 +8,8 @@ import { NONCE_BYTES, plainSize } from "./payload.ts";
 
 /**
  * A key that decrypts: the text of an age identity (`AGE-SECRET-KEY-1…` or
- * `AGE-SECRET-KEY-PQ-1…`), a private X25519 key of Web Crypto, which need not
- * be extractable, an object with the method of an age identity, or a
- * passphrase.
+ * `AGE-SECRET-KEY-PQ-1…`), a private X25519 key of Web Crypto (which need not
+ * be extractable), an `AgeIdentity` object, or a passphrase.
  */
 export type AgeKey =
   | string
@@ -19,19 +18,22 @@ export type AgeKey =
   | { passphrase: string };
 
 /**
- * A key that encrypts: the text of an age recipient (`age1…`), or an object
- * with the method of a recipient.
+ * A key that encrypts: the text of an age recipient (`age1…`), or an
+ * `AgeRecipientObject`.
  */
 export type AgeRecipient = string | AgeRecipientObject;
 
 /**
- * A section of the header of an age file, which holds the key of the file,
- * encrypted for one recipient.
+ * A section of the header of an age file. The section holds the key of the
+ * file, encrypted for one recipient.
  */
 export interface AgeStanza {
-  /** The words of the first line. The first word is the type of recipient. */
+  /**
+   * The words of the section's first line. The first word is the type of the
+   * recipient.
+   */
   readonly args: string[];
-  /** The bytes of the section. */
+  /** The bytes of the section after its first line, decoded from base64. */
   readonly body: Uint8Array;
 }
 
@@ -41,7 +43,8 @@ export interface AgeIdentity {
    * Decrypts the key of a file.
    *
    * @param stanzas All sections of the header of the file.
-   * @returns The key of the file; `null` if it is encrypted for others.
+   * @returns The key of the file, or `null` if the file is not encrypted for
+   *   this identity.
    */
   unwrapFileKey(
     stanzas: AgeStanza[],
@@ -71,23 +74,26 @@ const MAGIC = "age-encryption.org/v1\n";
 /** The first line of an armored age file. */
 const ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----";
 
-/** The text of an X25519 recipient; those of other types are longer. */
+/**
+ * The pattern of an X25519 recipient's text. The texts of other recipients are
+ * longer.
+ */
 const X25519_RECIPIENT = /^age1[0-9a-z]{58}$/;
 
-/** 32 bytes in base64 without padding. */
+/** The base64 text of 32 bytes, without padding. */
 const BASE64_OF_32_BYTES = "A".repeat(43);
 
-/** The section of an X25519 recipient, but for its bytes. */
+/** The section of an X25519 recipient, with placeholders for its bytes. */
 const X25519_STANZA =
   `-> X25519 ${BASE64_OF_32_BYTES}\n${BASE64_OF_32_BYTES}\n`;
 
-/** The last line of a header, but for its bytes. */
+/** The last line of a header, with a placeholder for its MAC. */
 const MAC_LINE = `--- ${BASE64_OF_32_BYTES}\n`;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
 
-/** The bytes before the chunks of an age file, and the cipher for the chunks. */
+/** The bytes before the chunks of an age file, and the cipher of the chunks. */
 export interface Head {
   /** The header and the nonce. */
   bytes: Uint8Array;
@@ -98,7 +104,7 @@ export interface Head {
 /**
  * Makes the head of a new age file, with a new file key.
  *
- * @param recipients The keys to encrypt for, at least one.
+ * @param recipients The recipients to encrypt for, at least one.
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
  */
 export async function makeHead(
@@ -112,13 +118,14 @@ export async function makeHead(
   } catch (cause) {
     throw new DeltarError(
       "unsupported",
-      "a key is not a recipient of age (age1…)",
+      "a key is not an age recipient (age1…)",
       {
         cause,
       },
     );
   }
-  // The file key is only shown to recipients. This one adds no stanza.
+  // The package passes the file key only to recipients. This recipient keeps
+  // the key and adds no section.
   encrypter.addRecipient({
     wrapFileKey(key) {
       fileKey = key;
@@ -127,7 +134,9 @@ export async function makeHead(
   });
   const empty = await encrypter.encrypt(new Uint8Array(0));
   const header = empty.subarray(0, lengthOfHeader(empty));
-  if (fileKey === undefined) throw new TypeError("no file key was made");
+  if (fileKey === undefined) {
+    throw new TypeError("age-encryption made no file key");
+  }
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   return {
     bytes: concat([header, nonce]),
@@ -136,8 +145,8 @@ export async function makeHead(
 }
 
 /**
- * Returns the length of the head of a file for these recipients, in bytes. That
- * of X25519 recipients is known without making one.
+ * Returns the length of a file's head for these recipients, in bytes. If all of
+ * them are X25519 recipients, the length is known without making a head.
  *
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
  */
@@ -156,8 +165,8 @@ export async function headLength(
 /**
  * Reads the head of an age file.
  *
- * @param reader The file, at its beginning. Afterwards it is at the first
- *   chunk.
+ * @param reader The reader, at the beginning of the file. Afterwards, the
+ *   reader is at the first chunk.
  * @param keys The keys to try.
  * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
  *   or `truncated` if the header is damaged, or if the file is not an age file
@@ -178,13 +187,13 @@ export async function readHead(
 }
 
 /**
- * Yields an age file, and checks without a key that it has the form of a whole
- * one: a header, and a payload of a possible size.
+ * Yields the bytes of an age file. Checks, without a key, that the file begins
+ * with a header and that its payload has a possible size.
  *
  * @param file The file.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `corrupt` if it is not an age file, `truncated` if it ends
- *   early, `limit` if its header is too long.
+ * @throws {DeltarError} `corrupt` if the file is not an age file; `truncated`
+ *   if the file ends early; `limit` if its header is too long.
  */
 export async function* wholeFile(
   file: ByteSource,
@@ -204,8 +213,10 @@ export async function* wholeFile(
 /**
  * Reads the header of an age file, up to the end of the line with its MAC.
  *
- * @param reader The file, at its beginning. Afterwards it is at the nonce.
- * @throws {DeltarError} As `readHead`, except `key` and `unsupported`.
+ * @param reader The reader, at the beginning of the file. Afterwards, the
+ *   reader is at the nonce.
+ * @throws {DeltarError} The errors of `readHead`, except `key` and
+ *   `unsupported`.
  */
 export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
   const { object } = reader;
@@ -216,8 +227,8 @@ export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
     const start = decoder.decode(read.subarray(0, ARMOR.length));
     if (!MAGIC.startsWith(start.slice(0, MAGIC.length))) {
       const what = start === ARMOR
-        ? "an armored age file; decode the lines between the first and the last from base64"
-        : "not an age file";
+        ? "the age file is armored; decode the lines between its first and last line from base64"
+        : "the file is not an age file";
       throw new DeltarError("corrupt", what, { object, offset: 0 });
     }
     const length = lengthOfHeader(read);
@@ -238,7 +249,10 @@ export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
   }
 }
 
-/** Returns the length of the header, or 0 if it is not complete. */
+/**
+ * Returns the length of an age file's header in bytes, or 0 if `bytes` does not
+ * contain the whole header.
+ */
 export function lengthOfHeader(bytes: Uint8Array): number {
   const text = decoder.decode(bytes.subarray(0, MAX_HEADER_BYTES));
   const mac = text.indexOf("\n---");
@@ -246,12 +260,13 @@ export function lengthOfHeader(bytes: Uint8Array): number {
 }
 
 /**
- * Returns the key of a file.
+ * Decrypts the key of a file.
  *
  * @param header The header of the file.
  * @param keys The keys to try.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `key`, `corrupt` and `unsupported` as `readHead`.
+ * @throws {DeltarError} The errors `key`, `corrupt` and `unsupported` of
+ *   `readHead`.
  */
 export async function unwrap(
   header: Uint8Array,
@@ -267,10 +282,10 @@ export async function unwrap(
       } else decrypter.addIdentity(key);
     }
   } catch {
-    // The cause may show the key.
+    // The cause is not kept, because its message may contain the key.
     throw new DeltarError(
       "unsupported",
-      "a key is not an identity of age (AGE-SECRET-KEY-1…)",
+      "a key is not an age identity (AGE-SECRET-KEY-1…)",
       { object },
     );
   }

@@ -17,11 +17,11 @@ export async function newIdentity(): Promise<string> {
 }
 
 /**
- * Returns the recipient of an identity (`age1…`).
+ * Returns the recipient (`age1…`) of an identity.
  *
  * @param identity The text of the identity, or its private X25519 key of Web
  *   Crypto.
- * @throws {Error} If the text or the key is not an identity of age.
+ * @throws {Error} If the text or the key is not an age identity.
  *
  * @example
  * ```ts
@@ -39,13 +39,14 @@ export async function recipientOf(
 }
 
 /**
- * Returns the identities in the text of an identity file, such as `age-keygen`
- * writes. All other lines are comments.
+ * Returns the identities in the text of an identity file, which `age-keygen`
+ * writes. Lines that do not begin with `AGE-SECRET-KEY-` are ignored.
  *
  * @param text The text of the file.
  * @param object The name of the file, for errors.
- * @returns At least one identity, each of which is valid.
- * @throws {DeltarError} `key` if an identity is not valid, or there is none.
+ * @returns The identities, at least one. All of them are valid.
+ * @throws {DeltarError} `key` if an identity is not valid, or if the text has
+ *   no identity.
  *
  * @example
  * ```ts
@@ -68,11 +69,11 @@ export async function parseIdentities(
     try {
       await recipientOf(identity);
     } catch {
-      // The cause may show the identity.
+      // The cause is not kept, because its message may contain the identity.
       throw new DeltarError(
         "key",
-        `the age identity in line ${at + 1} is not valid; compare it with a ` +
-          "copy of it",
+        `the age identity in line ${at + 1} is not valid; compare the line ` +
+          "with a copy of the identity",
         { object },
       );
     }

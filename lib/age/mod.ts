@@ -6,7 +6,7 @@
  * the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that
  * are encrypted one by one (`payload.ts`), so that a range can be decrypted
  * without the rest. `chunk_cipher.ts` chooses an implementation of
- * ChaCha20-Poly1305, that of the runtime if there is one.
+ * ChaCha20-Poly1305: the runtime's if it has one, otherwise portable code.
  *
  * @module
  */
@@ -38,11 +38,11 @@ export { newIdentity, parseIdentities, recipientOf } from "./identity.ts";
 /**
  * Encrypts bytes as an age file, in bounded memory.
  *
- * @param source The plain bytes. The memory of a chunk may be used again when
- *   the next chunk is pulled.
- * @param recipients The keys to encrypt for, at least one.
+ * @param source The plain bytes. The source may reuse the memory of a chunk
+ *   when the next chunk is pulled.
+ * @param recipients The recipients to encrypt for, at least one.
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
- * @throws The errors of the source and of recipients that are objects.
+ * @throws The errors of the source and of recipient objects.
  *
  * @example
  * ```ts
@@ -65,8 +65,8 @@ export async function* encrypt(
 }
 
 /**
- * Encrypts a few bytes with a passphrase, by scrypt. That takes long, often
- * about a second, so that passphrases cannot be tried quickly.
+ * Encrypts a few bytes with a passphrase. The key is derived with scrypt, which
+ * often takes about a second, so that passphrases cannot be guessed quickly.
  *
  * @param bytes The plain bytes, which are held in memory.
  * @param passphrase The passphrase.
@@ -93,9 +93,9 @@ export async function encryptWith(
 }
 
 /**
- * Decrypts an age file. Bytes are yielded when they were authenticated. If the
- * file is damaged or cut after its first chunk, bytes before the fault may be
- * yielded before the error.
+ * Decrypts an age file. The bytes of a chunk are yielded only after the chunk
+ * has been authenticated. If the file is damaged or cut off after its first
+ * chunk, earlier chunks may be yielded before the error is thrown.
  *
  * @param source The file.
  * @param keys The keys to try.

@@ -2,11 +2,14 @@ import { type ByteSource, chunks, concat } from "../bytes/source.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ChunkCipher, TAG_BYTES } from "./chunk_cipher.ts";
 
-/** The number of plain bytes in each chunk but the last. */
+/** The number of plain bytes in each chunk except the last. */
 export const CHUNK_BYTES = 1 << 16;
-/** The number of bytes of a chunk in the file. */
+/** The number of encrypted bytes in each chunk except the last. */
 export const SEALED_BYTES: number = CHUNK_BYTES + TAG_BYTES;
-/** The number of random bytes before the chunks, which no two files share. */
+/**
+ * The number of bytes in a payload's nonce. The nonce is random, differs in
+ * each file, and stands before the chunks.
+ */
 export const NONCE_BYTES = 16;
 /** The maximum number of chunks that are encrypted or decrypted at once. */
 const MAX_AT_ONCE = 32;
@@ -18,7 +21,8 @@ const MAX_JOINED = 16;
  * (https://c2sp.org/age#payload).
  *
  * @param cipher The cipher with the payload's key.
- * @param source The plain bytes. Each of its chunks is used before the next.
+ * @param source The plain bytes. Each chunk of the source is read before the
+ *   next one is requested.
  */
 export async function* sealPayload(
   cipher: ChunkCipher,
@@ -28,7 +32,7 @@ export async function* sealPayload(
     inChunks(source, CHUNK_BYTES),
     ({ bytes, index, isEnd }) => cipher.seal(nonceOf(index, isEnd), bytes),
   );
-  // A storage may take much longer for many small parts.
+  // A storage may be much slower with many small parts.
   let parts: Uint8Array[] = [];
   for await (const part of sealed) {
     if (parts.push(part) < MAX_JOINED) continue;
@@ -45,20 +49,21 @@ export interface OpenOptions {
   /** The index of the first chunk of the source. Default: 0. */
   index?: number;
   /**
-   * Whether the source ends with the payload. If it `may`, the last chunk of
-   * the source may be any chunk of the payload. Default: `does`.
+   * Whether the source ends where the payload ends. With `may`, the last chunk
+   * of the source may be any chunk of the payload. Default: `does`.
    */
   endsThere?: "does" | "may";
 }
 
 /**
- * Decrypts the chunks of an age payload. Bytes are yielded after their chunk was
- * authenticated. The last chunk also proves that no chunk is missing.
+ * Decrypts the chunks of an age payload. The bytes of a chunk are yielded only
+ * after the chunk has been authenticated. The last chunk also proves that no
+ * chunk is missing.
  *
  * @param cipher The cipher with the payload's key.
- * @param source The encrypted chunks, from the start of one.
- * @throws {DeltarError} `corrupt` if a chunk is not the one that was encrypted,
- *   `truncated` if chunks are missing at the end.
+ * @param source The encrypted chunks, beginning at the start of a chunk.
+ * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
+ *   another file; `truncated` if chunks are missing at the end.
  */
 export async function* openPayload(
   cipher: ChunkCipher,
@@ -90,7 +95,8 @@ interface ChunkPosition {
 /**
  * Decrypts a chunk.
  *
- * @param sealed The chunk. Its memory may change after this call returned.
+ * @param sealed The chunk. Its memory may be reused as soon as the call has
+ *   returned its promise, unless the chunk is the last one of the source.
  */
 async function openChunk(
   cipher: ChunkCipher,
@@ -104,10 +110,10 @@ async function openChunk(
   try {
     return await cipher.open(nonceOf(index, guess), sealed);
   } catch {
-    // The last chunk, or damaged.
+    // This is the last chunk, or it is damaged.
   }
-  // The chunks before the end of the source are not tried again, because their
-  // memory may be used for others now.
+  // Only the last chunk of the source is tried again, because the memory of an
+  // earlier chunk may already hold another chunk.
   if (guess && await opens(cipher, nonceOf(index, false), sealed)) {
     throw endsEarly(object);
   }
@@ -115,7 +121,7 @@ async function openChunk(
     try {
       return await cipher.open(nonceOf(index, true), sealed);
     } catch {
-      // Damaged.
+      // The chunk is damaged.
     }
   }
   throw new DeltarError(
@@ -145,7 +151,10 @@ function endsEarly(object: string | undefined): DeltarError {
   });
 }
 
-/** Returns the nonce of a chunk: its index and whether it is the last. */
+/**
+ * Returns the nonce of a chunk, which consists of the chunk's index and a flag
+ * for the last chunk.
+ */
 function nonceOf(index: number, isLast: boolean): Uint8Array {
   const nonce = new Uint8Array(12);
   new DataView(nonce.buffer).setBigUint64(3, BigInt(index));
@@ -156,8 +165,8 @@ function nonceOf(index: number, isLast: boolean): Uint8Array {
 /** A chunk of a source. */
 interface Chunk {
   /**
-   * The bytes. Except at the end of the source, the memory is used for other
-   * bytes after the next chunk was requested.
+   * The bytes. Except for the last chunk, their memory may be reused once the
+   * next chunk is requested.
    */
   bytes: Uint8Array;
   /** The number of chunks before this one. */
@@ -167,14 +176,15 @@ interface Chunk {
 }
 
 /**
- * Yields a source in chunks, and at least one chunk, which may be empty. Only
- * the last one may be shorter than `size` bytes.
+ * Yields a source in chunks of `size` bytes. The last chunk may be shorter. An
+ * empty source yields one empty chunk.
  */
 async function* inChunks(
   source: ByteSource,
   size: number,
 ): AsyncGenerator<Chunk> {
-  // The beginning of a chunk, or a whole chunk that may be the last one.
+  // This buffer holds the beginning of a chunk, or a whole chunk that may be
+  // the last one.
   let begun = new Uint8Array(0);
   let used = 0;
   let index = 0;
@@ -209,7 +219,8 @@ async function* inChunks(
  * Yields the results of work on chunks, in the order of the chunks. Further
  * chunks are requested during the work on earlier ones.
  *
- * @param work Reads the bytes of the chunk before it returns.
+ * @param work Called with each chunk. It must read the bytes of the chunk
+ *   before it returns.
  */
 async function* severalAtOnce(
   chunks: AsyncGenerator<Chunk>,
@@ -219,7 +230,7 @@ async function* severalAtOnce(
   try {
     for await (const chunk of chunks) {
       const next = Promise.resolve(work(chunk));
-      // If a chunk before fails, nobody awaits this one.
+      // If an earlier chunk fails, nothing awaits this promise.
       next.catch(() => {});
       coming.push(next);
       const [first] = coming;
@@ -234,15 +245,18 @@ async function* severalAtOnce(
   }
 }
 
-/** Returns the size of the payload, with its nonce, of `size` plain bytes. */
+/**
+ * Returns the size in bytes of the payload, including its nonce, for `size`
+ * plain bytes.
+ */
 export function payloadSize(size: number): number {
   const count = Math.max(1, Math.ceil(size / CHUNK_BYTES));
   return NONCE_BYTES + size + count * TAG_BYTES;
 }
 
 /**
- * Returns the number of plain bytes of a payload of `size` bytes, with its
- * nonce, or `undefined` if no payload has this size.
+ * Returns the number of plain bytes in a payload of `size` bytes, including its
+ * nonce, or `undefined` if no payload can have this size.
  */
 export function plainSize(size: number): number | undefined {
   const sealed = size - NONCE_BYTES;

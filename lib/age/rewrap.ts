@@ -7,7 +7,10 @@ import {
   unwrap,
 } from "./header.ts";
 
-/** The identities between which the header of an age file changes. */
+/**
+ * The older identities and the newest one, for changing the header of an age
+ * file from the former to the latter.
+ */
 export interface RewrapKeys {
   /** The identities (`AGE-SECRET-KEY-1…`) that must no longer open the file. */
   older: readonly string[];
@@ -38,17 +41,18 @@ export async function needsRewrap(
 }
 
 /**
- * Makes a new header for an age file, in which the section for an older identity
- * is replaced by one for the newest. The key of the file and the sections for
- * others stay, so the rest of the file belongs to the new header as well.
+ * Makes a new header for an age file. The section for an older identity is
+ * replaced by a section for the newest identity. The key of the file and all
+ * other sections stay the same, so the rest of the file also fits the new
+ * header.
  *
  * @param header The header of the age file.
  * @param keys The identities.
  * @param object The name of the file, for errors.
  * @returns The new header, which has the same length.
  * @throws {DeltarError} `key` if no older identity opens the file; `corrupt` if
- *   the header is damaged; `unsupported` if the new header has another length,
- *   because the section is not one for an X25519 recipient.
+ *   the header is damaged; `unsupported` if the length of the new header
+ *   differs, because the section is not for an X25519 recipient.
  */
 export async function rewrapHeader(
   header: Uint8Array,
@@ -69,14 +73,17 @@ export async function rewrapHeader(
   if (made.length !== header.length) {
     throw new DeltarError(
       "unsupported",
-      "the file is encrypted for another kind of recipient than X25519",
+      "the file is encrypted for a recipient of a type other than X25519",
       { object },
     );
   }
-  // Nothing may be replaced by a file that does not open.
+  // The new header is checked, because a file that can no longer be decrypted
+  // must never replace the old one.
   const opened = await unwrap(made, [newest], object);
   if (toHex(opened) !== toHex(fileKey)) {
-    throw new TypeError("the new header has another file key");
+    throw new TypeError(
+      "the file key in the new header differs from the old one",
+    );
   }
   return made;
 }
@@ -95,12 +102,13 @@ async function opens(
   }
 }
 
-/** Returns the sections of a header, which was opened before. */
+/** Returns the sections of a header that was decrypted before. */
 async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");
   const decrypter = new Decrypter();
   let found: AgeStanza[] = [];
-  // An identity is passed the sections. This one opens none of them.
+  // The package passes all sections to each identity. This identity keeps them
+  // and decrypts none.
   decrypter.addIdentity({
     unwrapFileKey(stanzas) {
       found = stanzas;
@@ -111,15 +119,16 @@ async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   return found;
 }
 
-/** Returns a header for a file with a given key. */
+/** Returns a header for a file whose key is `fileKey`. */
 async function headerFor(
   fileKey: Uint8Array,
   recipients: readonly AgeRecipient[],
 ): Promise<Uint8Array> {
   const { Encrypter } = await import("age-encryption");
   const encrypter = new Encrypter();
-  // The package makes a key for each file, and passes it to the recipients
-  // before it computes the MAC. This one adds no section and sets the key.
+  // The package makes a key for each file, and passes the key to the recipients
+  // before it computes the MAC. This recipient adds no section, and overwrites
+  // the key with `fileKey`.
   encrypter.addRecipient({
     wrapFileKey(made) {
       made.set(fileKey);

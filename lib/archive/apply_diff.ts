@@ -22,7 +22,7 @@ import { memberName } from "./member_name.ts";
 export interface ApplyOptions {
   /**
    * Aborts the work with an error of code `aborted`, unless the first change to
-   * the directory has been made already.
+   * the directory has already been made.
    */
   signal?: AbortSignal;
 }
@@ -32,11 +32,12 @@ export interface ApplyOptions {
  *
  * Everything is prepared and checked before anything is changed: every path
  * that changes must be in the old state, the archive must contain all needed
- * content, and each result must have the recorded SHA-256. Then the deleted
- * paths are removed, and each new file is renamed into place.
+ * content, and each result must have the recorded SHA-256. Then the paths that
+ * no longer exist in the new state are deleted, and each new file is renamed
+ * into place.
  *
- * @param base The path of the directory, which is in the old state, in the form
- *   of the operating system.
+ * @param base The path of the directory in its old state, in the form of the
+ *   operating system.
  * @param diff The difference to apply.
  * @param archive The path of the archive that `DiffData` wrote, in the form of
  *   the operating system.
@@ -173,7 +174,7 @@ class Staging {
 }
 
 /**
- * Removes the paths that are deleted or whose kind changes, the deepest first.
+ * Deletes the paths that no longer exist or whose kind changes, deepest first.
  * Then makes the new directories and links, and renames the new files into
  * place.
  */

@@ -9,7 +9,9 @@ import { readTar } from "./tar_reader.ts";
 
 /** A member with its content and the archive it was found in. */
 export interface ScannedMember {
-  /** The member, with a normalized path; `""` is the root of the tree. */
+  /**
+   * The member. Its path is normalized; the path `""` is the root of the tree.
+   */
   member: TarMember;
   /** The content, which can be read until the next member is requested. */
   body: AsyncIterable<Uint8Array>;
@@ -49,7 +51,7 @@ export async function* scanArchives(
 
 /**
  * Yields the bytes of an archive's tar, decompressed. The compression is
- * detected by the first bytes of the archive.
+ * detected from the first bytes of the archive.
  */
 async function* plainTar(
   source: AsyncIterable<Uint8Array>,

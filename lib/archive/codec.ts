@@ -12,8 +12,8 @@ export interface DecompressOptions {
   offset?: number;
   /**
    * The maximum number of decompressed bytes. If there are more, decompressing
-   * fails with code `limit`. Default: no limit, because memory is bounded
-   * without one.
+   * fails with code `limit`. Default: no limit. Memory use is bounded with or
+   * without a limit.
    */
   limit?: number;
 }
@@ -33,8 +33,8 @@ export interface Codec {
    * thread where the runtime supports that.
    *
    * @param plain The bytes. They must not change until the promise resolves.
-   * @returns The compressed bytes. From 256 KiB on, nothing else uses their
-   *   `ArrayBuffer`, so that the caller may free it.
+   * @returns The compressed bytes. If their `ArrayBuffer` has 256 KiB or more,
+   *   nothing else uses this `ArrayBuffer`, so the caller may free it.
    * @throws {DeltarError} `unsupported` for zstd if the runtime cannot write it
    *   (Node before 22.15, a browser). Reading zstd works everywhere.
    */
@@ -50,11 +50,11 @@ export interface Codec {
   store(plain: Uint8Array): Promise<Uint8Array>;
 
   /**
-   * Yields gzip members or zstd frames that decompress to nothing, to be
-   * appended to an object so that its size tells little. Absent if objects are
-   * not padded.
+   * Yields gzip members or zstd frames that decompress to nothing. The caller
+   * appends them to an object so that its size reveals little about its
+   * content. Absent if objects are not padded.
    *
-   * @param size The size of the object without them, in bytes.
+   * @param size The size of the object without padding, in bytes.
    */
   padding?(size: number): Generator<Uint8Array>;
 
@@ -112,8 +112,8 @@ export type ArchiveFormat = CodecName | "tar";
  * always enough. gzip needs 2 of them, zstd 4, and a tar that is not empty 262.
  *
  * @param head The first bytes of the archive.
- * @returns The format, or `undefined` for other bytes and for a tar older than
- *   ustar, which has no magic number.
+ * @returns The format, or `undefined` for an unknown format and for a tar older
+ *   than ustar, which has no magic number.
  */
 export function detectFormat(head: Uint8Array): ArchiveFormat | undefined {
   const [a, b, c, d] = head;

@@ -5,8 +5,8 @@ import type { ContentReference } from "./content_reference.ts";
 import { measureFrame } from "./zstd_frame.ts";
 
 /**
- * The maximum size of a frame that is read as a whole, in bytes, compressed and
- * decompressed. The frames of deltar are smaller.
+ * The maximum size in bytes, both compressed and decompressed, of a frame that
+ * is read as a whole. deltar writes smaller frames.
  */
 const MAX_FRAME_BYTES = 4 << 20;
 
@@ -14,22 +14,25 @@ const MAX_FRAME_BYTES = 4 << 20;
 export interface ContentFrame {
   /**
    * The offset in the content at which the frame begins, in bytes. It is
-   * negative if other bytes are before the content.
+   * negative if other bytes precede the content in the frame.
    */
   start: number;
   /** The offset in the content at which the frame ends, in bytes. */
   end: number;
-  /** Reads a part of the content that is in this frame. */
+  /**
+   * Reads `length` bytes from an offset in the content. All of them must be in
+   * this frame.
+   */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
 /**
- * Yields the frames of a content that is compressed with zstd. Of frames
- * without compressed blocks, only the parts that are read are fetched.
+ * Yields the frames of a content that is compressed with zstd. If a frame has
+ * no compressed blocks, only the parts of it that are read are fetched.
  *
  * @param storage The storage of the volume.
  * @param reference The range of the volume.
- * @param codec The compression of the volume, which has to be zstd.
+ * @param codec The compression of the volume, which must be zstd.
  * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid, `limit`
  *   if a frame is too large, and the errors of the storage.
  */

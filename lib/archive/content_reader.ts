@@ -5,8 +5,9 @@ import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 
 /**
- * The maximum number of decompressed bytes before the content in its range, and
- * the maximum number after it. It is also the default limit of `readRange`.
+ * The maximum number of decompressed bytes that a range may have before its
+ * content, and also the maximum number after the content. It is also the
+ * default limit of `readRange`.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
@@ -25,8 +26,8 @@ export interface ReadRangeOptions extends ReadContentOptions {
 }
 
 /**
- * Reads the content that a reference points to with one ranged `get`. The whole
- * range is decompressed, so that the checksums of its frames are checked.
+ * Reads, with one ranged `get`, the content that a reference points to. The
+ * whole range is decompressed, so that the checksums of its frames are checked.
  *
  * @param storage The storage of the volume.
  * @param reference The range of the volume. It may be untrusted.

@@ -33,7 +33,10 @@ export interface StoredContent {
   form: "whole" | "delta";
   /** The length of the stored whole content or delta, in bytes. */
   size: number;
-  /** The location of the content, set when the writer is closed or earlier. */
+  /**
+   * The location of the content. It is set when the writer is closed, or
+   * earlier.
+   */
   reference: ContentReference;
   /**
    * The path under which the content is stored, if it differs from the file's
@@ -51,7 +54,7 @@ export interface StoredContent {
 export interface PackedFacts extends FileFacts {
   /**
    * The stored form of the content. Absent if a file in the old index has the
-   * content, or if it is available outside the archive.
+   * content, or if the content is available outside the archive.
    */
   stored?: StoredContent;
 }
@@ -68,9 +71,9 @@ export interface LargeBasis {
    */
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /**
-   * Makes the delta that is stored smaller by reading the basis. Returns
-   * `undefined` if that is not possible or not worth reading the basis. By
-   * default, the delta is stored as it is.
+   * Returns a smaller delta to store, made by reading the basis, or `undefined`
+   * if that is not possible or not worth the time. By default, the delta is
+   * stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
@@ -85,7 +88,7 @@ export interface DataPackerOptions {
   writer: VolumeWriter;
   /**
    * The old index. Content that a file in the old index has is not stored
-   * again, except that of a new empty file.
+   * again, except the empty content of a new file.
    */
   previous: DirIndex;
   /** The naming of members. Default: `hash`. */
@@ -134,8 +137,9 @@ export interface DataPackerOptions {
   known?: KnownContents;
   /**
    * Returns the stored form of the content with this SHA-256, and its path, if
-   * the content was stored whole after this packer was made. The content is
-   * then not stored again. By default, equal new files are each stored.
+   * the content was stored whole after this packer was made. Such content is
+   * not stored again. By default, the content of each new file is stored, even
+   * if several new files are equal.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**
@@ -146,8 +150,8 @@ export interface DataPackerOptions {
 }
 
 /**
- * Contents that are available outside the archive. A file with one of them is
- * not stored, and no stored form is reported for it.
+ * Contents that are available outside the archive. A file with one of these
+ * contents is not stored, and no stored form is reported for the file.
  */
 export interface ContentElsewhere {
   /** Returns whether one of the contents of more than 1 MiB has this size. */
@@ -180,9 +184,9 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  * Stores the content of files in the same pass in which they are indexed. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta is small enough, otherwise like a new file.
- * Content that a file in the old index has is not stored again, except that of
- * a new empty file. Neither is content that `known`, `shared` or `elsewhere`
- * has.
+ * Content that a file in the old index has is not stored again, except the
+ * empty content of a new file. Content that `known`, `shared` or `elsewhere`
+ * has is not stored again either.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;
@@ -316,9 +320,9 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Stores a delta, unless it is too large or the content is stored already.
-   * The file is read once for the delta, the hash and the new signature.
-   * Returns `undefined` if the delta is too large.
+   * Stores a delta, unless the delta is too large or the content is already
+   * stored. The file is read once for the delta, the hash and the new
+   * signature. Returns `undefined` if the delta is too large.
    */
   async #storeDelta(
     entry: FileEntry,
@@ -370,8 +374,8 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Returns whether the content of a large file of this size may be stored
-   * already, so that it is worth hashing before it is stored.
+   * Returns whether the content of a large file of this size may already be
+   * stored, so that the content is worth hashing before it is stored.
    */
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(
@@ -393,8 +397,8 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Returns the stored form of a file's content if the content is stored
-   * already.
+   * Returns the stored form of a file's content if the content is already
+   * stored.
    */
   #findStored(entry: FileEntry, sha256: string): StoredContent | undefined {
     return this.#known?.find(sha256, entry.path) ?? this.#shared?.(sha256);

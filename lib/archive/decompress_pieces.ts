@@ -8,8 +8,8 @@ import type { DecompressOptions } from "./codec.ts";
  * @param source The compressed bytes.
  * @param options The object and offset of the bytes, for messages, and the
  *   limit.
- * @param next Starts to decompress the member or frame at the reader's
- *   position. Returns `undefined` for a frame without content.
+ * @param next Called at the start of each member or frame, with the reader.
+ *   Returns the decompressed bytes, or `undefined` for a frame without content.
  * @throws {DeltarError} `limit` if there are too many decompressed bytes, and
  *   the errors of `next`.
  */

@@ -22,8 +22,8 @@ export interface DiffDataOptions {
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;
   /**
-   * Aborts the work with an error of code `aborted`. No archive is written
-   * then.
+   * Aborts the work with an error of code `aborted`. In that case, no archive
+   * is written.
    */
   signal?: AbortSignal;
 }
@@ -143,8 +143,9 @@ export class DiffData {
     const old = this.#previous.get(entry.path);
     const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
-    // Only the indexed size is read. A file that has only grown since then
-    // still begins with the indexed content, so this content can be stored.
+    // Only as many bytes as the index records are read. A file that has only
+    // grown since it was indexed still begins with the indexed content, so this
+    // content can be stored.
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
     try {
@@ -157,7 +158,7 @@ export class DiffData {
     if (facts.sha256 !== entry.sha256) {
       throw new DeltarError(
         "changed",
-        "the file changed since it was indexed; index the directory again",
+        "the file has changed since it was indexed; index the directory again",
         {
           path: entry.path,
         },

@@ -13,13 +13,16 @@ import { type CompressOptions, compressTree } from "./compress_tree.ts";
 
 /** Options for listing files. */
 export interface FilesOptions {
-  /** Compares two files, to sort them. Default: path order. */
+  /**
+   * Called with two files to compare them, as by `Array.sort`. Default: path
+   * order.
+   */
   sort?: (one: WalkedEntry, other: WalkedEntry) => number;
 }
 
 /**
- * The state of the files that a directory's hash covers, besides names, kinds,
- * link targets and numbers of devices: `times` for modification times and
+ * The part of each file's state that a directory's hash covers, besides names,
+ * kinds, link targets and device numbers: `times` for modification times and
  * sizes, `contents` for the contents, or a function that returns a value for
  * each file.
  */
@@ -61,7 +64,7 @@ export class Dir extends Walker {
    *
    * @param pattern A pattern in gitignore's syntax that the paths must match.
    *   Default: all files.
-   * @param options The order of the result, if it is not path order.
+   * @param options The order of the result. Default: path order.
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    *
    * @example The largest file first
@@ -126,8 +129,9 @@ export class Dir extends Walker {
   /**
    * Returns one SHA-256, in hexadecimal, for the state of the whole directory.
    *
-   * @param of The state of the files that the hash covers, besides names, kinds,
-   *   link targets and numbers of devices. Default: `times`, which is fast.
+   * @param of The part of each file's state that the hash covers, besides
+   *   names, kinds, link targets and device numbers. Default: `times`, which is
+   *   fast.
    * @param options The signal that aborts the work.
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    * @throws {Error} With `contents`, the system's error for a file that cannot
@@ -217,8 +221,8 @@ export class Dir extends Walker {
   }
 
   /**
-   * Stores the directory as one archive. The file appears only when it is
-   * complete, and replaces an existing file.
+   * Stores the directory as one archive, in a file. The file appears only when
+   * it is complete, and replaces an existing file.
    *
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored

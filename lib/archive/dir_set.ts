@@ -4,14 +4,15 @@ import { directorySet, nameOfSet } from "../tree/directory_set.ts";
 import type { WalkerOptions } from "../tree/walker.ts";
 import { Dir } from "./dir.ts";
 
-/** The maximum length of the name of several directories, in characters. */
+/** The maximum length of the name of a `DirSet`, in characters. */
 const MAX_NAME_LENGTH = 4096;
 
 /**
- * Several directories as one, for a snapshot of all of them. Its root is the
- * deepest folder that contains them, and a walk is limited to them. The paths
- * of entries begin at the root, so that directories with the same name differ:
- * `a/src/…` and `b/src/…` for `/work/a/src` and `/work/b/src`.
+ * Several directories that are treated as one, for a snapshot of all of them.
+ * The root is the deepest folder that contains the directories, and a walk is
+ * limited to the directories. The paths of entries begin at the root, so that
+ * directories with the same name can be told apart: `a/src/…` and `b/src/…` for
+ * `/work/a/src` and `/work/b/src`.
  *
  * @example
  * ```ts
@@ -36,7 +37,7 @@ const MAX_NAME_LENGTH = 4096;
 export class DirSet extends Dir {
   /**
    * The common folder, and the paths of the directories below it in braces:
-   * `/work/{a,b/src}`. Snapshots of the same directories follow each other.
+   * `/work/{a,b/src}`. Sets of the same directories have the same name.
    */
   override get name(): string {
     return this.#name;
@@ -48,14 +49,15 @@ export class DirSet extends Dir {
    * Opens several directories.
    *
    * @param directories The paths of the directories, at least two. A directory
-   * that is in another one is not counted.
+   *   that is inside another directory of the list is ignored.
    * @param options Options for what to exclude and what to read. Patterns are
-   * relative to the common folder.
-   * @throws {DeltarError} `not-found` if one of them is not a directory; `limit`
-   * if their name has more than 4,096 characters; `unsupported` if they are on
-   * different drives of Windows; `io` if the system refuses access.
-   * @throws {RangeError} If there are not at least two directories that are not
-   * in another one.
+   *   relative to the common folder.
+   * @throws {DeltarError} `not-found` if one of the paths is not a directory;
+   *   `limit` if the name of the set has more than 4,096 characters;
+   *   `unsupported` if the directories are on different drives of Windows; `io`
+   *   if the system refuses access.
+   * @throws {RangeError} If fewer than two directories remain after those
+   *   inside others are ignored.
    * @throws {TypeError} If an argument has the wrong type.
    */
   constructor(
@@ -83,6 +85,6 @@ export class DirSet extends Dir {
 
 function fewError(): RangeError {
   return new RangeError(
-    "the directories have to be at least two, and not in each other",
+    "pass at least two directories, none of which is inside another",
   );
 }

@@ -20,7 +20,7 @@ export function chunkFor(length: number): number {
 export interface Engine {
   /** Returns the next chunk of output, or `null` if none is ready. */
   read(): unknown;
-  /** Writes a chunk of input. `done` is called when it is used up. */
+  /** Writes a chunk of input. `done` is called when the chunk is used up. */
   write(chunk: Uint8Array, done: () => void): unknown;
   /** Ends the input. */
   end(): unknown;
@@ -37,9 +37,10 @@ export interface Engine {
  * stream ends, which may be before the input ends.
  *
  * @param engine The stream. It is destroyed at the end.
- * @param pull Returns the next input, or `undefined` at its end. Its errors are
- *   rethrown.
- * @param explain Returns the error to throw for an error of the stream.
+ * @param pull Called for the next input. Returns `undefined` at the end of the
+ *   input. Its errors are rethrown.
+ * @param explain Called with an error of the stream. Returns the error to
+ *   throw.
  */
 export async function* drive(
   engine: Engine,

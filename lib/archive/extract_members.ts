@@ -15,22 +15,22 @@ import type { TarLinkMember } from "./tar_member.ts";
 import type { TreeSink } from "./tree_sink.ts";
 
 /**
- * The maximum size of a file that is passed to a sink in one piece, in bytes.
+ * The maximum size of a file that is passed to a sink as one array, in bytes.
  */
 export const SMALL_BYTES = 1024 * 1024;
 
 /** Options for extracting. */
 export interface ExtractOptions {
   /**
-   * Called with each member that cannot be made, such as a device without the
-   * permission for it, or a member of an unknown type, and each member whose
-   * extended attributes could not be set.
+   * Called with each member that cannot be made, such as a device that the user
+   * may not make, or a member of an unknown type. Also called with each member
+   * whose extended attributes could not be set.
    */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Whether the members in a directory get the owners and groups by number, even
-   * if the archive has names that exist on this system. Only root can set
-   * owners. Default: `false`.
+   * Whether members that are extracted into a directory get their owners and
+   * groups by number, even if the archive has names that exist on this system.
+   * Only root can set owners. Default: `false`.
    */
   numericOwner?: boolean;
   /** Aborts the work with an error of code `aborted`. */
@@ -79,7 +79,11 @@ export async function extractMembers(
         : withTurns(body, signal);
       await sink.file(path, content, member);
     } else if (member.kind === "other") {
-      options.onSkip?.({ path, reason: "special", detail: "an unknown type" });
+      options.onSkip?.({
+        path,
+        reason: "special",
+        detail: "unknown type of member",
+      });
     } else await giveSpecial(sink, member, member.kind, options);
   }
   for (const member of linksOut) {

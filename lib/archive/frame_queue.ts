@@ -2,7 +2,7 @@ import type { Codec } from "./codec.ts";
 
 /**
  * Compresses several frames at the same time, and passes them on in order. The
- * queue holds the plain and compressed bytes of `pending` frames.
+ * queue holds the plain and compressed bytes of the pending frames.
  */
 export class FrameQueue<Item> {
   /** The number of frames that were pushed and not yet passed on. */
@@ -20,7 +20,7 @@ export class FrameQueue<Item> {
    *
    * @param codec The codec that compresses the frames.
    * @param place Called with each compressed frame. The next call is made after
-   *   the promise has resolved.
+   *   the returned promise has resolved.
    * @param most The number of pending frames at which `ready` makes the caller
    *   wait.
    */
@@ -59,7 +59,7 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Returns a promise that resolves when there is room for another frame;
+   * Returns a promise that resolves when there is room for another frame, or
    * `undefined` if there is room now. The promise rejects with the error of the
    * compression or of `place`, or with the reason that was passed to `fail`.
    */
@@ -73,10 +73,7 @@ export class FrameQueue<Item> {
     return this.#room.promise;
   }
 
-  /**
-   * Resolves when no frame is pending any more, because each was passed on or
-   * dropped.
-   */
+  /** Resolves when every frame has been passed on or dropped. */
   settled(): Promise<void> {
     return this.#last;
   }

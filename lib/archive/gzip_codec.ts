@@ -10,19 +10,24 @@ import { webGunzip, webGzip } from "./web_gzip.ts";
 const zlib = builtin("node:zlib");
 type Zlib = NonNullable<typeof zlib>;
 
-// RFC 1952, 2.3.1: the flags of a member's header.
+// These are the flags in a member's header (RFC 1952, section 2.3.1).
 const HAS_CRC = 2;
 const HAS_EXTRA = 4;
 const HAS_NAME = 8;
 const HAS_COMMENT = 16;
 const RESERVED = 0xe0;
 
-/** The maximum length of a name or comment in a header, with its NUL, in bytes. */
+/**
+ * The maximum length in bytes of a name or comment in a header, with its NUL.
+ */
 const MAX_TEXT_BYTES = 65536;
 
 const NOTHING = new Uint8Array(0);
 
-/** gzip (RFC 1952). Each call of `compress` or `store` makes one member. */
+/**
+ * The gzip codec (RFC 1952). Each call of `compress` or `store` makes one
+ * member.
+ */
 export const gzip: Codec = {
   name: "gzip",
   extension: "tgz",
@@ -74,9 +79,9 @@ function decompress(
 }
 
 /**
- * Yields the content of one member. Header and trailer are read here and only
- * the deflate stream is passed to zlib, because zlib's own reader of members
- * ignores trailing garbage.
+ * Yields the content of one member. This function reads the header and the
+ * trailer itself and passes only the deflate stream to zlib, because zlib's own
+ * reader of members ignores invalid bytes after a member.
  */
 async function* inflateMember(
   zlib: Zlib,
@@ -90,8 +95,8 @@ async function* inflateMember(
   let size = 0;
   const surplus = () => reader.offset - start - engine.bytesWritten;
   const pull = async () => {
-    // zlib did not use all of the last input, so the deflate stream has ended.
-    // The remaining bytes belong to the trailer and the next member.
+    // If zlib did not use all of the last input, the deflate stream has ended,
+    // and the remaining bytes belong to the trailer and the next member.
     if (surplus() > 0) return undefined;
     const next = await reader.some(CHUNK);
     last = next ?? NOTHING;

@@ -20,7 +20,7 @@ import type {
   VolumeIndex,
 } from "./volume_index.ts";
 
-/** The number of ranges that are read ahead of the current one. */
+/** The maximum number of ranges that are read ahead of the current one. */
 const AHEAD = 3;
 /**
  * The maximum decompressed size, in bytes, of a range that is held in memory
@@ -30,7 +30,8 @@ const MAX_RANGE_BYTES = 16 << 20;
 
 /**
  * Reads an archive by its index. Names and metadata come from the index alone.
- * Only content is read from the volumes, and it is checked against the index.
+ * Only content is read from the volumes, and this content is checked against
+ * the index.
  */
 export class IndexedReader {
   readonly #storage: Storage;
@@ -46,7 +47,7 @@ export class IndexedReader {
    * @param folder The prefix of the volumes' object names. The names in the
    *   index lack this prefix.
    * @param index The index.
-   * @param signal Aborts the reading.
+   * @param signal Aborts all reads.
    */
   constructor(
     storage: Storage,
@@ -183,7 +184,8 @@ class RangeQueue {
 
   /**
    * Returns the bytes of a range, or `undefined` if it is too large to hold in
-   * memory. The range must be that of the previous call or the one after it.
+   * memory. The range must be the one of the previous call, or the one after
+   * it.
    */
   async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&
@@ -220,7 +222,9 @@ function isSameRange(left: ContentReference, right: ContentReference): boolean {
     left.volume === right.volume;
 }
 
-/** Returns a member's content from its range, after checking it. */
+/**
+ * Returns a member's content, cut from `range` and checked against its SHA-256.
+ */
 function part(member: IndexedFile, range: Uint8Array): Uint8Array {
   const { skip } = member.content;
   const bytes = range.subarray(skip, skip + member.size);
@@ -241,7 +245,7 @@ function checkSum(member: IndexedFile, sum: Uint8Array): void {
   );
 }
 
-/** Returns a signal that fires when one of two fires. */
+/** Returns a signal that fires when either of two signals fires. */
 function eitherOf(
   one: AbortSignal | undefined,
   other: AbortSignal | undefined,

@@ -3,7 +3,7 @@ import { sha256 } from "../bytes/sha256.ts";
 
 /**
  * The keys of the large files that one run has stored whole. A key is made from
- * the size and the first piece of a file.
+ * the size and the first bytes of a file.
  */
 export class LargeStarts {
   readonly #starts = new Set<string>();
@@ -14,11 +14,11 @@ export class LargeStarts {
   }
 
   /**
-   * Returns whether a large file has the same key as a stored one. If so, the
-   * content may be stored already, and is worth hashing before it is stored.
+   * Returns whether a large file has the same key as a stored file. If so, the
+   * content may already be stored, and is worth hashing before it is stored.
    *
    * @param size The size of the file in bytes.
-   * @param open Opens the file at its start.
+   * @param open Called to read the file from its start.
    */
   has(size: number, open: () => Iterable<Uint8Array>): boolean {
     if (this.#starts.size === 0) return false;
@@ -28,8 +28,8 @@ export class LargeStarts {
 }
 
 /**
- * Returns a key from the size and the first piece of a large file. Files of
- * equal content have equal keys.
+ * Returns a key from the size and the first bytes of a large file. Files with
+ * equal contents have equal keys.
  */
 export function startOf(size: number, piece: Uint8Array): string {
   return `${size} ${toHex(sha256(piece))}`;

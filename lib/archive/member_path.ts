@@ -7,14 +7,14 @@ import { checkPath } from "../tree/path.ts";
  *
  * @param name The name, from an archive.
  * @param object The name of the archive, for the message.
- * @returns The path, `""` for the root of the tree.
+ * @returns The path. `""` is the root of the tree.
  * @throws {DeltarError} `unsafe` if the name is absolute, contains `..` or a
  *   NUL, is too long or has too many segments.
  */
 export function memberPath(name: string, object?: string): string {
   if (name.startsWith("/")) {
     const shown = JSON.stringify(name.slice(0, 200));
-    throw new DeltarError("unsafe", `absolute path of a member: ${shown}`, {
+    throw new DeltarError("unsafe", `a member has an absolute path: ${shown}`, {
       object,
     });
   }

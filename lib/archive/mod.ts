@@ -7,16 +7,17 @@
  * compresses several at a time (`frame_queue.ts`) and cuts the stream into
  * volumes (`volume_sequence.ts`). `codec.ts` chooses the compression,
  * `gzip_codec.ts` or `zstd_codec.ts`; `zstd_frame.ts` reads the headers of zstd
- * and limits their window. A reference (`content_reference.ts`) is the range of
- * a volume with the frames that hold a content, so that one file is read
- * without the rest (`content_reader.ts`). `data_packer.ts` decides for each
- * file whether it is stored whole, as a delta against a basis that the caller
- * passes, or not at all.
+ * frames and limits the size of their windows. A content reference
+ * (`content_reference.ts`) names the range of a volume whose frames hold a
+ * file's content, so that one file can be read without the rest
+ * (`content_reader.ts`). `data_packer.ts` decides for each file whether it is
+ * stored whole, as a delta against a basis that the caller passes, or not at
+ * all.
  *
  * `tar_volume_writer.ts` writes an archive of volumes with an index
  * (`volume_index.ts`), such as that of a directory, and `tar_volume.ts` reads
  * it. `diff_data.ts` stores the content of a difference as an archive, and
- * `apply_diff.ts` applies it.
+ * `apply_diff.ts` applies the difference to a directory.
  *
  * @module
  */

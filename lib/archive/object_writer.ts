@@ -16,13 +16,13 @@ export interface VolumeRecord {
 }
 
 /**
- * Stores one object that is written piece by piece, and computes its size and
+ * Stores one object that is written part by part, and computes its size and
  * SHA-256 at the same time.
  */
 export class ObjectWriter {
   /** The object's name. */
   readonly name: string;
-  /** The number of bytes written. */
+  /** The number of bytes written so far. */
   size = 0;
   readonly #pipe = new Pipe();
   readonly #sum = createSha256();
@@ -72,8 +72,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Ends the object, with the padding of a codec that pads objects. Resolves
-   * when it is stored.
+   * Ends the object, after adding padding if `codec` pads objects. Resolves
+   * when the object is stored.
    */
   async finish(codec?: Codec): Promise<VolumeRecord> {
     for (const part of codec?.padding?.(this.size) ?? []) {

@@ -1,13 +1,13 @@
 import { paddedSize } from "../bytes/padded_size.ts";
 import { type Codec, codecFor, type CodecName } from "./codec.ts";
 
-/** Makes bytes that decompress to nothing. */
+/** A maker of gzip members or zstd frames that decompress to nothing. */
 interface Filler {
-  /** The minimum length of a piece, in bytes. */
+  /** The minimum length of a member or frame, in bytes. */
   min: number;
-  /** The maximum length of a piece, in bytes. */
+  /** The maximum length of a member or frame, in bytes. */
   max: number;
-  /** Returns a piece of a length in bytes. */
+  /** Makes a member or frame of a given length in bytes. */
   make: (length: number) => Uint8Array;
 }
 
@@ -26,7 +26,7 @@ const FILLERS: Record<CodecName, Filler> = {
 };
 
 /**
- * Returns a codec that pads objects, too. See {@linkcode Codec.padding}.
+ * Returns a codec that also pads objects. See {@linkcode Codec.padding}.
  *
  * @param name The name of the compression.
  */
@@ -39,14 +39,14 @@ function* padding(name: CodecName, size: number): Generator<Uint8Array> {
   let left = paddedSize(size) - size;
   if (left > 0 && left < min) left = paddedSize(size + min) - size;
   while (left > 0) {
-    // At least `min` bytes are left for the piece after this one.
+    // At least `min` bytes are left for the next member or frame.
     const length = left <= max ? left : Math.min(max, left - min);
     yield make(length);
     left -= length;
   }
 }
 
-/** Makes a skippable frame (RFC 8878, section 3.1.2) of zeros. */
+/** Makes a skippable frame (RFC 8878, section 3.1.2) that holds only zeros. */
 function skippableFrame(length: number): Uint8Array {
   const frame = new Uint8Array(length);
   const view = new DataView(frame.buffer);
@@ -63,14 +63,15 @@ function emptyMember(length: number): Uint8Array {
   const member = new Uint8Array(length);
   const view = new DataView(member.buffer);
   const subfield = length - EMPTY_MEMBER;
-  // The magic number, the method, the flag of the extra field, and an unknown
-  // system.
+  // These bytes are the magic number, the method, and the flag of the extra
+  // field. The value 255 stands for an unknown system.
   member.set([0x1f, 0x8b, 8, 4]);
   member[9] = 255;
   view.setUint16(10, 4 + subfield, true);
   member.set(new TextEncoder().encode("dp"), 12);
   view.setUint16(14, subfield, true);
-  // A last, empty block. The checksum and the length of no content are zero.
+  // The value 3 is an empty block that is also the last. The checksum and the
+  // length after it stay zero, because there is no content.
   member[16 + subfield] = 3;
   return member;
 }

@@ -8,13 +8,14 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 const NEWLINE = new Uint8Array([0x0a]);
 
-/** The beginning of the keys of GNU's records for sparse members. */
+/** The prefix of the keys of GNU tar's records for sparse members. */
 export const SPARSE = "GNU.sparse.";
 /** The key of the list of the ranges of a sparse member that have data. */
 const SPARSE_MAP = "GNU.sparse.map";
 /**
- * The keys of the records of the first version, which has two for each range
- * instead of a list. Their values are collected as a list.
+ * The keys of the records for sparse members in GNU tar's first version. It has
+ * two records for each range instead of a list. The values are collected into a
+ * list.
  */
 const SPARSE_PARTS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 
@@ -117,7 +118,7 @@ export function decodePax(
     if (equals - start > MAX_KEY_BYTES) continue;
     const key = decoder.decode(body.subarray(start + 1, equals));
     if (isXattrKey(key)) {
-      // An attribute with an empty value exists.
+      // An extended attribute may have an empty value.
       records.set(key, body.slice(equals + 1, end - 1));
       continue;
     }

@@ -8,26 +8,36 @@ import {
 import { aclFromText, aclToText, isMinimal } from "./posix_acl.ts";
 import type { PaxRecords } from "./pax.ts";
 
-/** The records of extended attributes: the name, then the bytes of the value. */
+/**
+ * The prefix of the keys for extended attributes. The attribute's escaped name
+ * follows the prefix. The value of such a record is the attribute's value.
+ */
 const XATTR = "SCHILY.xattr.";
-/** libarchive's own records: an escaped name, then the value in base64. */
+/**
+ * The prefix of libarchive's own keys for extended attributes. The attribute's
+ * escaped name follows the prefix. The value of such a record is the
+ * attribute's value in base64.
+ */
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
-/** The records of ACLs as text, by the names of their attributes. */
+/**
+ * The keys of the records that hold ACLs as text, by the names of the ACLs'
+ * attributes.
+ */
 const ACLS = {
   [ACCESS_ACL]: "SCHILY.acl.access",
   [DEFAULT_ACL]: "SCHILY.acl.default",
 } as const;
 
 /**
- * Returns whether a record of this key is an extended attribute or an ACL.
+ * Returns whether a record with this key holds an extended attribute or an ACL.
  */
 export function isXattrKey(key: string): boolean {
   return key.startsWith(XATTR) || key.startsWith(LIBARCHIVE) || isAclKey(key);
 }
 
 /**
- * Adds records for extended attributes, as GNU tar and libarchive write and read
- * them.
+ * Adds records for extended attributes, in the form that GNU tar and libarchive
+ * write and read.
  *
  * @param xattrs The attributes.
  * @param records The records, which are changed.
@@ -47,7 +57,7 @@ export function addXattrs(xattrs: Xattrs, records: PaxRecords): void {
   }
 }
 
-/** Returns whether records have extended attributes or ACLs. */
+/** Returns whether any of the records holds an extended attribute or an ACL. */
 export function hasXattrRecords(records: PaxRecords): boolean {
   for (const value of records.values()) {
     if (typeof value !== "string") return true;
@@ -56,11 +66,11 @@ export function hasXattrRecords(records: PaxRecords): boolean {
 }
 
 /**
- * Returns the extended attributes in the records of a member. An ACL with the
- * name of a user or group that this machine does not know is left out.
+ * Returns the extended attributes in the records of a member. An ACL is ignored
+ * if it has the name of a user or group that does not exist on this machine.
  *
  * @param records The records of the member.
- * @returns `undefined` if there are none.
+ * @returns The attributes, or `undefined` if the records have none.
  */
 export async function xattrsIn(
   records: PaxRecords,
@@ -69,13 +79,14 @@ export async function xattrsIn(
   for (const [key, value] of records) {
     if (!(value instanceof Uint8Array)) continue;
     if (!isAclKey(key)) {
-      // Both forms of one attribute have the same value.
+      // If a member has an attribute in both forms, both have the same value.
       const attribute = attributeOf(key, value);
       if (attribute !== undefined) found.set(...attribute);
       continue;
     }
     const acl = await aclOf(key, value);
-    // The attribute itself has numbers where the text may have names.
+    // If the ACL is also stored as an attribute, the attribute is preferred,
+    // because it has numbers where the text may have names.
     if (acl !== undefined && !found.has(acl[0])) found.set(...acl);
   }
   return found.size === 0 ? undefined : Object.fromEntries(found);
@@ -102,7 +113,7 @@ function attributeOf(
   return undefined;
 }
 
-/** Returns the attribute of an ACL that is stored as text. */
+/** Returns the attribute for an ACL that is stored as text. */
 async function aclOf(
   key: string,
   value: Uint8Array,
@@ -111,7 +122,8 @@ async function aclOf(
   const text = new TextDecoder().decode(value);
   let acl = aclFromText(text, () => undefined);
   if (acl === undefined) {
-    // The module needs a file system. GNU tar stores only names.
+    // GNU tar stores only names. The module that finds their numbers is
+    // imported only here, because it needs a file system.
     const { SystemOwners } = await import("../tree/owner_names.ts");
     const system = new SystemOwners();
     acl = aclFromText(
@@ -120,7 +132,8 @@ async function aclOf(
         system.numberOf(kind === "user" ? "users" : "groups", name),
     );
   }
-  // An access ACL without users, groups and a mask is the mode.
+  // An access ACL without named users, named groups and a mask says no more
+  // than the mode.
   if (acl === undefined || name === ACCESS_ACL && isMinimal(acl)) {
     return undefined;
   }
@@ -131,7 +144,10 @@ function isAclKey(key: string): boolean {
   return key === ACLS[ACCESS_ACL] || key === ACLS[DEFAULT_ACL];
 }
 
-/** Returns a name whose characters may be escaped with `%` and two digits. */
+/**
+ * Decodes a name whose characters may be escaped as `%` and two hexadecimal
+ * digits.
+ */
 function unescaped(name: string): string {
   try {
     return decodeURIComponent(name.replace(/%(?![0-9A-Fa-f]{2})/g, "%25"));

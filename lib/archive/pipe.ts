@@ -1,7 +1,7 @@
 /**
- * A pipe that holds one chunk, from a writer that pushes to a reader that
- * pulls. `push` resolves when the reader has taken the chunk, so the writer is
- * never more than one chunk ahead.
+ * A pipe between a writer that pushes chunks and a reader that pulls them. The
+ * pipe holds one chunk. `push` resolves when the reader has taken the chunk, so
+ * the writer is never more than one chunk ahead.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
   #next: { chunk: Uint8Array; onUsed?: () => void } | undefined;
@@ -64,7 +64,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
       }
     } finally {
       if (!this.#ended) {
-        this.fail(new Error("the reader stopped before the end"));
+        this.fail(new Error("the reader of the pipe stopped before the end"));
       }
     }
   }

@@ -1,21 +1,25 @@
 /**
- * POSIX ACLs in two forms: the value of the attribute in which Linux stores one
- * (`linux/posix_acl_xattr.h`), and the text in tar archives, which GNU tar,
+ * POSIX ACLs in two forms: the value of the attribute in which Linux stores an
+ * ACL (`linux/posix_acl_xattr.h`), and the text in tar archives, which GNU tar,
  * libarchive and star write and read.
  */
 
-/** The bytes of the header: version 2, little-endian. */
+/** The length of the header in bytes. The header is the version. */
 const HEADER = 4;
+/** The version of the format. */
 const VERSION = 2;
-/** The bytes of an entry: tag, permissions and number. */
+/**
+ * The length of an entry in bytes. It consists of a tag, permissions and a
+ * number.
+ */
 const ENTRY = 8;
-/** The number of an entry that has none. */
+/** The value in the number field of an entry that has no number. */
 const NO_ID = 0xffff_ffff;
 
 /** The tag of the mask. */
 const MASK = 0x10;
 
-/** The tags of entries, with the names of the text form. */
+/** The tags of entries, with their names in the text form. */
 const TAGS = [
   { tag: 0x01, name: "user", hasId: false },
   { tag: 0x02, name: "user", hasId: true },
@@ -28,10 +32,10 @@ const TAGS = [
 /**
  * Returns the text of an ACL, such as
  * `user::rw-,user:1000:r--,group::r--,mask::r--,other::---`. Users and groups
- * are numbers.
+ * are given by number.
  *
  * @param value The value of the attribute.
- * @returns `undefined` if the value is not an ACL of version 2.
+ * @returns The text, or `undefined` if the value is not an ACL of version 2.
  */
 export function aclToText(value: Uint8Array): string | undefined {
   const view = new DataView(value.buffer, value.byteOffset, value.length);
@@ -54,13 +58,14 @@ export function aclToText(value: Uint8Array): string | undefined {
 }
 
 /**
- * Returns the value of the attribute for the text of an ACL.
+ * Converts the text of an ACL to the value of the attribute.
  *
- * @param text The entries, separated by commas or line feeds. The number of a
- * user or group stands in place of the name, or in a fourth field.
- * @param idOf Returns the number of a user or group by its name.
- * @returns `undefined` if the text is not an ACL, or has a name of a user or
- * group whose number is not known.
+ * @param text The entries, separated by commas or line feeds. An entry may have
+ *   the number of a user or group in place of the name, or in a fourth field.
+ * @param idOf Called with each name of a user or group for which the text has
+ *   no number. Returns the number, or `undefined` if it is not known.
+ * @returns The value, or `undefined` if the text is not an ACL or if the number
+ *   of a user or group is not known.
  */
 export function aclFromText(
   text: string,
@@ -82,7 +87,7 @@ export function aclFromText(
     entries.push({ tag: kind.tag, rights, id });
   }
   if (entries.length === 0) return undefined;
-  // The system accepts only entries in this order.
+  // The system accepts entries only in this order.
   entries.sort((a, b) => a.tag - b.tag || a.id - b.id);
   const value = new Uint8Array(HEADER + ENTRY * entries.length);
   const view = new DataView(value.buffer);
@@ -102,8 +107,9 @@ export function isMinimal(value: Uint8Array): boolean {
 }
 
 /**
- * Returns the mode of a member that has an access ACL. Linux shows the rights of
- * the mask as those of the group. libarchive stores the rights of the group.
+ * Returns the mode of a member that has an access ACL. In the mode, Linux shows
+ * the rights of the mask in place of those of the group. libarchive writes the
+ * rights of the group, so this function replaces them.
  *
  * @param mode The mode in the header of the member.
  * @param value The value of the attribute.

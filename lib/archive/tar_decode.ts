@@ -5,7 +5,7 @@ import { BLOCK } from "./tar_member.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
-/** The types of members that are devices. */
+/** The type flags of devices. */
 const DEVICES = "34";
 
 /** A decoded header block, before extended headers are applied. */
@@ -30,7 +30,7 @@ export interface TarHeader {
   uname: string;
   /** The group's name; empty if the header has none. */
   gname: string;
-  /** The number of a device. Other members have any number. */
+  /** The number of a device. For other members, both of its parts are 0. */
   device: DeviceNumber;
 }
 

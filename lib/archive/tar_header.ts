@@ -36,11 +36,11 @@ export function headerScratch(): Uint8Array {
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII, sizes from 8 GiB, times with a fraction or outside of the years 1970
- * to 2242, large numbers of owners, groups or devices, extended attributes and
- * ACLs, and a sparse file in condensed form (GNU tar's PAX format 1.0). Names of
- * owners are written if the member has them. The same member always results in
- * the same bytes.
+ * ASCII, sizes from 8 GiB, times with a fraction or outside the years 1970 to
+ * 2242, owner, group or device numbers that are too large, extended attributes
+ * and ACLs, and a sparse file in condensed form (GNU tar's PAX format 1.0).
+ * Names of owners are written if the member has them. The same member always
+ * results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new
@@ -169,9 +169,9 @@ function writeExtended(
 const TIME_KEY = encoder.encode(" mtime=");
 
 /**
- * Writes the record `30 mtime=1700000000.123456789\n` without trailing zeros of
- * the fraction. Most files need only this record, so it is made without
- * strings.
+ * Writes a record such as `30 mtime=1700000000.123456789\n`, without trailing
+ * zeros in the fraction. Most files need only this record, so it is made
+ * without strings.
  *
  * @returns The length of the record in bytes.
  */
@@ -184,8 +184,8 @@ function writeTimeRecord(
   for (let rest = seconds; rest >= 10; rest = Math.floor(rest / 10)) digits++;
   let decimals = 9;
   for (; nanos % 10 === 0; nanos /= 10) decimals--;
-  // The length field has two digits, as the rest of the record has 11 to 28
-  // bytes.
+  // The length field has two digits, because the rest of the record has 11 to
+  // 28 bytes.
   const length = 2 + TIME_KEY.length + digits + 1 + decimals + 1;
   writeDecimal(body, 0, 2, length);
   body.set(TIME_KEY, 2);
@@ -307,7 +307,7 @@ function writeFitting(
   writeOctal(header, at, length, value > largest ? 0 : value);
 }
 
-/** Writes octal digits to a field, and NUL to its last byte. */
+/** Writes octal digits to a field, and a NUL to its last byte. */
 function writeOctal(
   header: Uint8Array,
   at: number,

@@ -36,7 +36,10 @@ import {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The key of the path of a sparse member, which replaces `path`. */
+/**
+ * The key of a sparse member's path, which is used instead of the one in
+ * `path`.
+ */
 const SPARSE_NAME = `${SPARSE}name`;
 
 /** The maximum size of an extended header or long name, in bytes. */
@@ -127,7 +130,7 @@ class Body implements AsyncIterable<Uint8Array> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     if (this.#over) {
       throw new TypeError(
-        "the content of a tar entry cannot be read after the next entry was requested",
+        "the content of a tar entry cannot be read after the next entry has been requested",
       );
     }
     for (let part; (part = await this.#next()) !== undefined;) yield part;
@@ -163,16 +166,17 @@ class Body implements AsyncIterable<Uint8Array> {
 /** A member with what is needed to read its content. */
 interface FoundMember {
   member: TarMember;
-  /** The offset of the member's first header. */
+  /** The offset of the member's first header in the tar, in bytes. */
   offset: number;
   /** The length of the member's content in the archive, in bytes. */
   stored: number;
-  /** The ranges of a sparse member. */
+  /** The size and ranges of a sparse member. Absent for other members. */
   sparse?: SparseMember;
 }
 
 /**
- * Returns the next member, with the values of the extended headers before it.
+ * Returns the next member, with the values of the extended headers before it,
+ * or `undefined` at the end of the tar.
  */
 async function nextEntry(
   reader: ByteReader,
@@ -243,7 +247,8 @@ async function nextEntry(
 }
 
 /**
- * Reads the body of an extended header. Its size is checked before it is read.
+ * Reads the body of an extended header. The size is checked before the body is
+ * read.
  */
 async function extended(
   reader: ByteReader,
@@ -273,7 +278,7 @@ function applyPax(
   reader: ByteReader,
 ): void {
   for (const [key, value] of records) {
-    // Extended attributes are no fields of the header.
+    // Extended attributes are not fields of the header.
     if (typeof value !== "string") continue;
     if (key === "path" && !records.has(SPARSE_NAME)) header.name = value;
     else if (key === SPARSE_NAME) header.name = value;

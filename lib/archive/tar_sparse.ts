@@ -10,13 +10,17 @@ export interface SparseMember {
   /** The size of the file in bytes. */
   fileSize: number;
   /**
-   * The ranges of the file that the content of the member consists of. Absent
-   * if the content begins with their list.
+   * The ranges of the file that have data. The content of the member is the
+   * data of these ranges. Absent if the content begins with a list of the
+   * ranges.
    */
   ranges?: DataRange[];
 }
 
-/** The length of an offset or length in the header of GNU tar, in bytes. */
+/**
+ * The length in bytes of the fields for offsets and lengths in a header of GNU
+ * tar.
+ */
 const FIELD = 12;
 
 /**
@@ -55,8 +59,9 @@ export async function sparseOfHeader(
 }
 
 /**
- * Returns what the records of an extended header tell about a sparse member in
- * GNU's PAX formats 0.0, 0.1 and 1.0; `undefined` if the member is not sparse.
+ * Returns the size and ranges of a sparse member from the records of an
+ * extended header, or `undefined` if the member is not sparse. The formats are
+ * GNU tar's PAX formats 0.0, 0.1 and 1.0.
  *
  * @param records The records.
  * @param reader The reader, positioned after the header, for messages.
@@ -81,13 +86,16 @@ export function sparseOfPax(
   if (major === "1" && text("minor") === "0") {
     return { fileSize };
   }
-  throw unsupported("an unknown version of sparse members", reader);
+  throw unsupported("this version of sparse tar members", reader);
 }
 
-/** Refuses records for sparse members in the header of a whole archive. */
+/**
+ * Throws an error if the extended header of a whole archive has records for
+ * sparse members.
+ */
 export function refuseGlobal(globals: PaxRecords, reader: ByteReader): void {
   if (!globals.keys().some((key) => key.startsWith(SPARSE))) return;
-  throw unsupported("sparse members by a global header", reader);
+  throw unsupported("a global tar header for sparse members", reader);
 }
 
 function rangesIn(map: string, reader: ByteReader): DataRange[] {
@@ -108,7 +116,7 @@ function count(text: string | undefined, reader: ByteReader): number {
     ? Number(text)
     : NaN;
   if (Number.isSafeInteger(number)) return number;
-  throw reader.corrupt("invalid number of a sparse file in a pax header");
+  throw reader.corrupt("invalid number for a sparse file in a pax header");
 }
 
 function unsupported(what: string, reader: ByteReader): DeltarError {

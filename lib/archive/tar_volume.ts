@@ -84,8 +84,9 @@ export class TarVolume {
   }
 
   /**
-   * Starts an archive with the objects `{key}.vol0.tgz` (with zstd
-   * `{key}.vol0.tar.zst`) and so on, and `{key}.index.ndjson`.
+   * Starts an archive. Its volumes are the objects `{key}.vol0.tgz`,
+   * `{key}.vol1.tgz` and so on (with zstd, `{key}.vol0.tar.zst` and so on). Its
+   * index is `{key}.index.ndjson`.
    *
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
@@ -111,7 +112,7 @@ export class TarVolume {
    * @param options Options for writing, and a callback for skipped paths.
    * @returns The stored index.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
-   *   storage, such as `exists` if an object of the archive exists already.
+   *   storage, such as `exists` if an object of the archive already exists.
    */
   static compress(
     tree: TreeSource,
@@ -129,10 +130,10 @@ export class TarVolume {
    * @param key The prefix of the object names of the archive.
    * @param options The index if the caller has it, the names of the volumes,
    *   and the signal.
-   * @throws {DeltarError} `not-found` if there is no such archive or, without
-   *   an index, a volume before another one is missing; `limit` if the index is
-   *   larger than 1 GiB; the errors of `VolumeIndex.decode` if the index is
-   *   damaged; the errors of the storage.
+   * @throws {DeltarError} `not-found` if there is no such archive or if,
+   *   without an index, a volume before the last one is missing; `limit` if the
+   *   index is larger than 1 GiB; the errors of `VolumeIndex.decode` if the
+   *   index is damaged; the errors of the storage.
    */
   static async open(
     storage: Storage,
@@ -156,7 +157,7 @@ export class TarVolume {
    *
    * @param storage The storage of the archives.
    * @param names The object names of the archives, in order.
-   * @param options Options for opening, of which only the signal is used.
+   * @param options The signal that aborts all reads.
    */
   static fromVolumes(
     storage: Storage,
@@ -189,8 +190,8 @@ export class TarVolume {
   /**
    * Reads the content of a file, or of the file that a hard link names. With an
    * index, only the byte range that holds the content is read, and the content
-   * is checked against its SHA-256. Without an index, the first member of that
-   * path is read.
+   * is checked against its SHA-256. Without an index, the first member with
+   * that path is read.
    *
    * @param path The path of the file in the archive.
    * @returns The content. The stream fails with `not-found` if there is no such
@@ -203,17 +204,17 @@ export class TarVolume {
   }
 
   /**
-   * Extracts a file, a link, or a directory with everything in it, to its whole
-   * path in the target.
+   * Extracts a file, a link, or a directory with everything in it, to the same
+   * path below the target.
    *
    * @param path The path in the archive; `""` is everything.
    * @param target The directory to write to, as a path of the operating system,
    *   or a sink.
    * @param options The signal, and a callback for skipped members.
    * @throws {DeltarError} `not-found` if the archive has nothing at that path,
-   *   `unsafe` if a member would be written outside the target, `corrupt` if a
-   *   content does not match the index, and the errors of reading the archive
-   *   and writing to the target.
+   *   `unsafe` if a member would be written outside the target, `corrupt` if
+   *   the content of a file does not match the index, and the errors of reading
+   *   the archive and writing to the target.
    */
   async extract(
     path: string,
@@ -272,7 +273,7 @@ export class TarVolume {
 
   /**
    * Reads the content of a file. A hard link is followed once, and its target
-   * has to be a file.
+   * must be a file.
    */
   async *#find(path: string, isTarget = false): AsyncGenerator<Uint8Array> {
     for await (const { member, body } of this.#scan()) {
@@ -339,7 +340,7 @@ async function loadIndex(
 
 /**
  * Returns the names of an archive's volumes in the order of their numbers,
- * after checking that none before the last one found is missing.
+ * after checking that no volume before the last one is missing.
  */
 async function findVolumes(storage: Storage, key: string): Promise<string[]> {
   const found: string[] = [];

@@ -67,7 +67,7 @@ export interface TarVolumeOptions {
   /** The tree from which `add` reads a path that is passed without content. */
   tree?: TreeSource;
   /**
-   * Aborts the write. Volumes that were stored already are deleted then, if the
+   * Aborts the write. Volumes that were already stored are then deleted, if the
    * storage allows it.
    */
   signal?: AbortSignal;
@@ -90,8 +90,8 @@ export interface NewMember extends Partial<BaseEntry>, OwnerFields {
 }
 
 /**
- * Writes an archive of volumes and, when closed, its index. It is made by
- * `TarVolume.create`.
+ * Writes an archive of volumes and, when closed, its index. `TarVolume.create`
+ * makes a writer.
  */
 export class TarVolumeWriter {
   readonly #storage: Storage;
@@ -140,18 +140,18 @@ export class TarVolumeWriter {
   }
 
   /**
-   * Adds a member. Await the promise before adding the next one.
+   * Adds a member. Await the promise before you add the next member.
    *
-   * @param member The path of the member, or all of its metadata. By default, a
-   *   member is a file with time, owner and group 0, and mode 0644 (0755 for
-   *   all kinds but files). The `size` may be omitted if the source is a
-   *   `Uint8Array`. If there is a `tree` in the options of the archive, a path
-   *   without a source is read from it, and a folder is added with everything
-   *   in it.
+   * @param member The path of the member, or all of its metadata. By default,
+   *   the kind is `file`, the time, owner and group are 0, and the mode is 0644
+   *   for a file and 0755 for other kinds. The `size` may be omitted if the
+   *   source is a `Uint8Array`. If there is a `tree` in the options of the
+   *   archive, a path without a source is read from that tree, and a folder is
+   *   added with everything in it.
    * @param source The content of a file. It may be omitted for other kinds, and
    *   for a file whose `size` is 0.
    * @throws {DeltarError} `unsafe` for an invalid path, such as an absolute one
-   *   or one that contains `..`, `exists` if the path was added already,
+   *   or one that contains `..`, `exists` if the path has already been added,
    *   `changed` if the source has fewer bytes than `size` (the rest is zeros in
    *   the archive) or more (the rest is not stored), `not-found` if the `tree`
    *   has no such path, `io` if a part of the tree cannot be read or changes
@@ -193,7 +193,7 @@ export class TarVolumeWriter {
     if (this.#members.has(path)) {
       throw new DeltarError(
         "exists",
-        "the path was added to the archive already",
+        "the path has already been added to the archive",
         {
           path,
         },
@@ -213,14 +213,14 @@ export class TarVolumeWriter {
    * Adds a tree, or a part of it. A file that cannot be read is reported and
    * skipped. If reading a large file fails in the middle, the volumes contain
    * the file, filled up with zeros, but the index does not. A file whose size
-   * changes while it is read is reported, and its content is cut, or filled
+   * changes while it is read is reported, and its content is cut, or extended
    * with zeros, to the size that the tree reported.
    *
    * @param tree The tree, such as a `Dir`.
    * @param options The part to add, the signal, and a callback for skipped
    *   files.
-   * @throws {DeltarError} `exists` if a path of the tree was added already, and
-   *   the errors of walking the tree and of the storage.
+   * @throws {DeltarError} `exists` if a path of the tree has already been
+   *   added, and the errors of walking the tree and of the storage.
    */
   async addTree(tree: TreeSource, options: AddTreeOptions = {}): Promise<void> {
     const { within = "", onSkip, signal } = options;
@@ -247,7 +247,8 @@ export class TarVolumeWriter {
    * Ends the archive and stores its index.
    *
    * @returns The stored index.
-   * @throws The error of the storage. The incomplete archive is deleted then.
+   * @throws The error of the storage. The incomplete archive is deleted before
+   *   the error is thrown.
    */
   async close(): Promise<VolumeIndex> {
     let volumes: VolumeRecord[] = [];
@@ -280,7 +281,7 @@ export class TarVolumeWriter {
   }
 
   /**
-   * Aborts the write. Volumes that were stored already are deleted if the
+   * Aborts the write. Volumes that were already stored are deleted if the
    * storage allows it. After `close` has resolved, this has no effect.
    *
    * @param reason The error of all later calls. Default: an error of code
@@ -400,7 +401,7 @@ export function indexName(key: string): string {
 }
 
 /**
- * Adds an entry. If its source fails or has another length than `entry.size`,
+ * Adds an entry. If its source fails or its length differs from `entry.size`,
  * returns the reason instead of throwing an error.
  */
 async function addEntry(

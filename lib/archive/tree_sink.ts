@@ -12,7 +12,7 @@ import type { OwnerFields } from "../tree/owner_fields.ts";
  * A receiver of extracted members, such as a directory. Paths are relative,
  * `/`-separated, and have no `.` or `..`. `directory` may be called after the
  * entries in the directory were made, or not at all. An implementation must not
- * write through symlinks that it has made, and has to fail with code `unsafe`
+ * write through symlinks that it has made, and must fail with code `unsafe`
  * instead.
  */
 export interface TreeSink {
@@ -33,10 +33,10 @@ export interface TreeSink {
     metadata: Metadata,
   ): void | Promise<void>;
   /**
-   * Makes a named pipe or a device. A member for which this fails is skipped.
+   * Makes a named pipe or a device. If this fails, the member is skipped.
    * Without this method, all such members are skipped.
    *
-   * @param device The number of a device; `undefined` for a pipe.
+   * @param device The number of the device, or `undefined` for a named pipe.
    */
   special?(
     path: string,
@@ -61,8 +61,7 @@ export interface TreeWalkOptions {
   /** Called with each path that is skipped, and the reason. */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Whether the entries should have their extended attributes and ACLs. Default:
-   * `false`.
+   * Whether the entries contain extended attributes and ACLs. Default: `false`.
    */
   xattrs?: boolean;
   /** Aborts the walk. */
@@ -73,7 +72,9 @@ export interface TreeWalkOptions {
 export interface TreeSource {
   /** Yields the entries, each directory before its content. */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
-  /** Returns a file's content. A small file should come in one piece. */
+  /**
+   * Returns a file's content. The content of a small file should be one chunk.
+   */
   open(path: string): ByteSource;
   /** Returns the names of an entry's owner and group, if they are known. */
   ownersOf?(entry: Entry): OwnerFields;

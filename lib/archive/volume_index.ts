@@ -81,7 +81,7 @@ export class VolumeIndex {
     return concat([...this.pieces()]);
   }
 
-  /** Yields the bytes of `encode` in pieces of about 64 KiB. */
+  /** Yields the bytes of `encode` in chunks of about 64 KiB. */
   pieces(): Generator<Uint8Array> {
     const { codec, volumes, members } = this;
     const header = { codec, volumes, members: members.length };
@@ -94,8 +94,8 @@ export class VolumeIndex {
    * @param bytes The whole file.
    * @param object The name of the file, for messages.
    * @throws {DeltarError} `corrupt`, `truncated` or `unsafe` if the file is
-   *   invalid, `limit` if its first line has too many objects, `unsupported` if
-   *   its version or codec is unknown.
+   *   invalid, `limit` if its first line has too many JSON objects,
+   *   `unsupported` if its version or codec is unknown.
    */
   static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
     return atOnce(decodeIndexSteps(bytes, object));

@@ -22,8 +22,9 @@ export interface VolumeSequenceOptions {
   /** Whether one volume is stored even if it is empty. */
   evenIfEmpty?: boolean;
   /**
-   * Called with each volume when it is stored. From then on, `abort` does not
-   * delete it. The next volume is ended only after the promise has resolved.
+   * Called with each volume after it has been stored. From then on, `abort`
+   * does not delete this volume. The next volume is ended only after the
+   * returned promise has resolved.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
   /** Aborts the write. */
@@ -50,8 +51,8 @@ export class VolumeSequence {
   #volume: ObjectWriter | undefined;
   #count = 0;
   /**
-   * Resolves when the previous volume is stored. The current volume is written
-   * in the meantime.
+   * A promise that resolves when the previous volume is stored. The current
+   * volume is written in the meantime.
    */
   #finishing: Promise<void> = Promise.resolve();
   #end: Promise<Uint8Array> | undefined;
@@ -110,7 +111,8 @@ export class VolumeSequence {
    * `onStored` was called with.
    *
    * @param reason The reason that is passed to the storage.
-   * @param settled Resolves when no frame is being written any more.
+   * @param settled A promise that resolves when no frame is being written any
+   *   more.
    */
   async abort(reason: unknown, settled: Promise<void>): Promise<void> {
     await this.#volume?.abort(reason);
@@ -135,7 +137,10 @@ export class VolumeSequence {
     if (size > this.#options.volumeSize) await this.#finish();
   }
 
-  /** Ends a volume. The next one is ended only after this one is stored. */
+  /**
+   * Ends the current volume. The next volume is ended only after this one is
+   * stored.
+   */
   async #finish(): Promise<void> {
     const volume = this.#volume;
     if (volume === undefined) return;

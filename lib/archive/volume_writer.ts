@@ -14,7 +14,7 @@ const MEBIBYTE = 1024 * 1024;
 /**
  * The default size of a frame in bytes. A frame is small enough to be read for
  * a single small file, and large enough for many similar files. A file of 1 MiB
- * fits in it together with its header.
+ * fits in a frame together with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
 /** The number of pending frames at which `ready` makes the caller wait. */
@@ -40,8 +40,8 @@ export interface VolumeWriterOptions {
    */
   evenIfEmpty?: boolean;
   /**
-   * Called with each volume when it is stored and all references to it are set.
-   * Aborting the write does not delete such a volume.
+   * Called with each volume after the volume is stored and all references to it
+   * are set. Aborting the write does not delete such a volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
   /** Aborts the write. */
@@ -52,7 +52,10 @@ export interface VolumeWriterOptions {
 export interface StreamedContent {
   /** The position of the content, set when `close` has resolved. */
   reference: ContentReference;
-  /** The number of bytes that came from the source. The rest are zeros. */
+  /**
+   * The number of bytes that came from the source. The rest of the content is
+   * zeros.
+   */
   written: number;
 }
 
@@ -94,7 +97,8 @@ export class VolumeWriter {
         `frameSize must be at least 1024 bytes: ${frameSize}`,
       );
     }
-    // A full frame fits in a volume even if it does not compress.
+    // The size of a frame is limited so that a full frame fits in a volume even
+    // if it cannot be compressed.
     const room = Math.floor((volumeSize - 512) / 1.02);
     const most = Math.floor(Math.min(frameSize, room) / BLOCK) * BLOCK;
     this.#volumes = new VolumeSequence(options);
@@ -113,7 +117,7 @@ export class VolumeWriter {
     this.#signal = signal;
     this.#onAbort = () =>
       this.abort(
-        new DeltarError("aborted", "the writer was aborted", {
+        new DeltarError("aborted", "the volume writer was aborted", {
           cause: signal?.reason,
         }),
       );
@@ -122,10 +126,10 @@ export class VolumeWriter {
   }
 
   /**
-   * Adds a member, whose content is copied before the call returns.
+   * Adds a member. Its content is copied before the call returns.
    *
    * @param member The member. For a file, `size` is the length of the content.
-   * @param content The content, empty for all kinds but files.
+   * @param content The content. It is empty for all kinds except files.
    * @returns The position of the content, set when `close` has resolved.
    * @throws The error of an earlier write.
    * @throws {RangeError} If the length of the content is not `member.size`, or
@@ -170,7 +174,7 @@ export class VolumeWriter {
    * @returns The position of the content, and the number of bytes from the
    *   source.
    * @throws The error of the source or of a write. If the source fails, the
-   *   member is omitted or, if a part of it was written already, filled up with
+   *   member is omitted or, if a part of it was already written, filled up with
    *   zeros. The archive stays valid and more members may be added.
    * @throws {RangeError} If a number of the member is out of range.
    * @throws {TypeError} As for `add`.
@@ -222,14 +226,17 @@ export class VolumeWriter {
 
   /**
    * Aborts the write. The current volume does not appear. Volumes that were
-   * stored already are deleted if the storage allows it, unless there is an
-   * `onStored`. After `close` has resolved, this has no effect.
+   * already stored are deleted if the storage allows it, unless the writer has
+   * an `onStored`. After `close` has resolved, this has no effect.
    *
    * @param reason The error of all later calls. Default: an error of code
    *   `aborted`.
    */
   abort(
-    reason: unknown = new DeltarError("aborted", "the writer was aborted"),
+    reason: unknown = new DeltarError(
+      "aborted",
+      "the volume writer was aborted",
+    ),
   ): Promise<void> {
     this.#aborted ??= (async () => {
       this.#signal?.removeEventListener("abort", this.#onAbort);

@@ -39,11 +39,15 @@ export async function* webGunzip(
   } catch (cause) {
     done = true;
     if (cause instanceof DeltarError) throw cause;
-    throw new DeltarError("corrupt", "not exactly one complete gzip member", {
-      object: reader.object,
-      offset: start,
-      cause,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "the bytes are not exactly one complete gzip member",
+      {
+        object: reader.object,
+        offset: start,
+        cause,
+      },
+    );
   } finally {
     if (!done) await plain.cancel();
   }

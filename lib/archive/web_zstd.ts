@@ -6,7 +6,8 @@ import { Decompress } from "fzstd";
  * found only where its SHA-256 is known and checked.
  *
  * @param frame The bytes of exactly one frame, whose window was checked.
- * @param explain Returns the error to throw for an error of the decoder.
+ * @param explain Called with an error of the decoder. Returns the error to
+ *   throw.
  */
 export async function* webUnzstd(
   frame: AsyncIterable<Uint8Array>,

@@ -31,7 +31,10 @@ const AT_ONCE = builtin("node:process")?.versions.deno === undefined
   ? SMALL_FRAME_BYTES
   : 0;
 
-/** Zstandard (RFC 8878). Each call of `compress` or `store` makes one frame. */
+/**
+ * The Zstandard codec (RFC 8878). Each call of `compress` or `store` makes one
+ * frame.
+ */
 export const zstd: Codec = {
   name: "zstd",
   extension: "tar.zst",
@@ -137,7 +140,7 @@ async function take(
   return false;
 }
 
-/** Yields the bytes of a frame whose first parts were taken. */
+/** Yields the bytes of a frame: first those in `head`, then the rest. */
 async function* joined(
   head: Uint8Array[],
   rest: Frame["parts"],
