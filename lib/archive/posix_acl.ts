@@ -101,7 +101,10 @@ export function aclFromText(
   return value;
 }
 
-/** Returns whether an ACL has only the rights of the owner, group and others. */
+/**
+ * Returns whether an ACL has only the rights of the owner, the group and
+ * others.
+ */
 export function isMinimal(value: Uint8Array): boolean {
   return value.length <= HEADER + 3 * ENTRY;
 }

@@ -107,8 +107,8 @@ export function decodeCount(
 }
 
 /**
- * Throws the error for a member that does not hold its whole content, because it
- * is split between GNU volumes.
+ * Throws the error for a member that does not hold its whole content, because
+ * the content is split between GNU volumes.
  */
 export function refuseParts(reader: ByteReader, path: string): never {
   throw new DeltarError(

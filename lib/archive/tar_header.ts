@@ -238,7 +238,8 @@ function writePath(header: Uint8Array, path: string): boolean {
 }
 
 /**
- * Writes a name to a field of 100 bytes. Returns whether it fits without loss.
+ * Writes a name to a field of 100 bytes. Returns whether the name fits without
+ * loss.
  */
 function writeName(header: Uint8Array, at: number, name: string): boolean {
   if (name.length === 0) {
@@ -273,8 +274,8 @@ function writeUnicode(header: Uint8Array, at: number, name: string): false {
 }
 
 /**
- * Writes the name of an owner or group to a field of 32 bytes, with a NUL at the
- * end. Returns whether it fits without loss.
+ * Writes the name of an owner or group to a field of 32 bytes, with a NUL at
+ * the end. Returns whether the name fits without loss.
  */
 function writeOwner(header: Uint8Array, at: number, name: string): boolean {
   if (name.includes("\0")) {

@@ -24,8 +24,9 @@ export interface SparseMember {
 const FIELD = 12;
 
 /**
- * Reads the ranges of a sparse member in the format of GNU tar before PAX: up to
- * four in the header of the type `S`, and 21 in each block after it.
+ * Reads the ranges of a sparse member in the format of GNU tar before PAX: up
+ * to four ranges in the header of type `S`, and up to 21 in each block after
+ * it.
  *
  * @param block The header block.
  * @param reader The reader, positioned after the block.

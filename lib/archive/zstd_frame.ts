@@ -3,19 +3,21 @@ import { collect, concat } from "../bytes/source.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
 import { CHUNK } from "./engine.ts";
 
-// RFC 8878, 3.1: magic numbers, and the largest block.
+// RFC 8878, section 3.1, defines these magic numbers and the maximum size of a
+// block.
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 const MAX_BLOCK_BYTES = 128 * 1024;
 /**
- * The maximum size of a window in bytes. It is the default of the `zstd` command
- * and of the decoders of the runtimes, which `zstd_codec.ts` does not change.
+ * The maximum size of a window in bytes. This is the default of the `zstd`
+ * command and of the decoders of the runtimes, which `zstd_codec.ts` does not
+ * change.
  */
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
 /**
- * The content size in bytes below which a frame is yielded in one piece, unless
+ * The content size in bytes below which a frame is yielded as one part, unless
  * the frame has far more bytes than its content.
  */
 export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
@@ -31,15 +33,15 @@ export interface Frame {
   /** The size of the content in bytes, if the frame's header contains it. */
   size?: number;
   /**
-   * The whole compressed frame, several parts at a time. It is read from the
-   * reader as it is pulled.
+   * The bytes of the whole compressed frame, several arrays at a time. They are
+   * read from the reader as they are pulled.
    */
   parts: AsyncGenerator<Uint8Array[]>;
 }
 
 /**
- * Returns the next frame of a zstd stream. The headers of its blocks show where
- * it ends.
+ * Returns the next frame of a zstd stream. The end of the frame is found from
+ * the headers of its blocks.
  *
  * @param reader The reader, at the start of a frame. The reader is at the end
  *   of the frame once `parts` of the result is exhausted.
@@ -111,7 +113,10 @@ async function restOfHeader(
   return { size, bytes, checksum };
 }
 
-/** The location of a frame, as `measureFrame` finds it. */
+/**
+ * The length of a frame and access to its content, as `measureFrame` returns
+ * them.
+ */
 export interface MeasuredFrame {
   /** The length of the frame in bytes. */
   length: number;
@@ -119,21 +124,25 @@ export interface MeasuredFrame {
   size?: number;
   /** The whole frame, if it has compressed blocks or no size in its header. */
   bytes?: Uint8Array;
-  /** Reads a part of the content, if all blocks are uncompressed. */
+  /**
+   * Reads `length` bytes from an offset in the content. Present if the blocks
+   * seem to be uncompressed.
+   */
   readPart?: (offset: number, length: number) => Promise<Uint8Array>;
 }
 
 /**
- * Finds the end of a frame by the headers of its blocks. A frame with compressed
- * blocks is read for this. Of a frame whose blocks seem to be uncompressed, only
- * the headers of the first and last ones are read.
+ * Finds the end of a frame from the headers of its blocks. A frame with
+ * compressed blocks is read completely. If the blocks seem to be uncompressed,
+ * only the headers of the first and last blocks are read.
  *
- * @param read Reads a range, at an offset from the start of the frame. It may be
- *   cut at the end of the volume's range.
+ * @param read Called with an offset from the start of the frame and a length,
+ *   both in bytes. Yields the bytes of this range. They may end early where the
+ *   range of the volume ends.
  * @param object The name of the volume, for error messages.
  * @param most The maximum length of a frame that is read, in bytes.
- * @throws {DeltarError} `limit` if a frame that has to be read is longer than
- *   `most`, and the errors of `nextFrame` and of `read`.
+ * @throws {DeltarError} `limit` if a frame that must be read completely is
+ *   longer than `most`, and the errors of `nextFrame` and of `read`.
  */
 export async function measureFrame(
   read: (offset: number, length: number) => AsyncIterable<Uint8Array>,
@@ -184,7 +193,7 @@ export async function measureFrame(
   const begins = await storedBlock(0);
   const last = begins && count > 1 ? await storedBlock(count - 1) : begins;
   if (last !== undefined) {
-    // An encoder may add an empty block.
+    // An encoder may add an empty block at the end.
     const end = startOf(count - 1) + 3 + last.length + (last.isLast ? 0 : 3);
     return {
       length: end + tail,
@@ -270,13 +279,14 @@ export function wholeFrameSize(bytes: Uint8Array): number | undefined {
   return at + checksum === bytes.length ? size : undefined;
 }
 
-// RFC 8878, 3.1.1.1.4: a size field of two bytes holds the size minus 256.
+// A size field of two bytes holds the size minus 256 (RFC 8878, section
+// 3.1.1.1.4).
 function contentSize(field: Uint8Array): number {
   const value = field.reduceRight((sum, byte) => sum * 256 + byte, 0);
   return field.length === 2 ? value + 256 : value;
 }
 
-// RFC 8878, 3.1.1.1.2.
+// RFC 8878, section 3.1.1.1.2, defines this encoding of the window size.
 function windowOf(descriptor: number): number {
   const base = 2 ** (10 + (descriptor >> 3));
   return base + (base / 8) * (descriptor & 7);
@@ -310,7 +320,8 @@ export function storedFrame(plain: Uint8Array): Uint8Array {
   const frame = new Uint8Array(9 + 3 * count + plain.length);
   const view = new DataView(frame.buffer);
   view.setUint32(0, MAGIC, true);
-  // A single segment, with a size field of four bytes.
+  // This descriptor stands for a single segment with a size field of four
+  // bytes.
   frame[4] = 0xa0;
   view.setUint32(5, plain.length, true);
   let at = 9;

@@ -1,17 +1,17 @@
 import { DeltarError } from "./errors.ts";
 
-/** Options of calls that can be aborted. */
+/** Options for calls that can be aborted. */
 export interface SignalOptions {
   /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * Waits for work that cannot be aborted, until the signal fires. The work then
- * continues, and its result is ignored.
+ * Waits for work that cannot be aborted, but only until the signal fires. After
+ * that, the work continues and its result is ignored.
  *
  * @param work The work.
- * @param signal The signal. Without one, the work is waited for.
+ * @param signal The signal, if the caller passed one.
  * @throws {DeltarError} `aborted` if the signal fired first; otherwise the
  *   error of the work, if the work fails.
  */
@@ -42,8 +42,12 @@ export async function unlessAborted<Result>(
  */
 export function checkAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) {
-    throw new DeltarError("aborted", "stopped by the caller", {
-      cause: signal.reason,
-    });
+    throw new DeltarError(
+      "aborted",
+      "the operation was stopped by the caller",
+      {
+        cause: signal.reason,
+      },
+    );
   }
 }

@@ -31,9 +31,9 @@ interface Builtins {
 }
 
 /**
- * Returns a built-in module of the runtime, or `undefined` where there is none
- * (a browser). Loading at run time avoids static imports in modules that also
- * run in a browser.
+ * Returns a built-in module of the runtime, or `undefined` in a browser.
+ * Loading at run time avoids static imports in modules that also run in a
+ * browser.
  *
  * @param name The name of the module.
  */

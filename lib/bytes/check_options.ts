@@ -16,7 +16,7 @@ export const text: Expected = {
 };
 
 /**
- * Returns the expectation of a string.
+ * Returns the expectation of a string of a limited length.
  *
  * @param most The maximum number of UTF-16 code units.
  * @param least The minimum number of code units.
@@ -102,9 +102,10 @@ export function either(one: Expected, other: Expected): Expected {
  *   messages.
  * @param options The options to check.
  * @param expected The expectation for each option that may be present.
- * @throws {RangeError} If an option that has to be a number is another number.
- * @throws {TypeError} If another option is not as expected, or the options are
- *   not an object.
+ * @throws {RangeError} If an option must be a number in some range and is a
+ *   number outside it.
+ * @throws {TypeError} If any other option is not as expected, or if `options`
+ *   is not an object.
  */
 export function checkOptions(
   call: string,
@@ -131,7 +132,8 @@ export function checkOptions(
  * @param name The name of the value, for messages.
  * @param value The value to check.
  * @param expected The expectation.
- * @throws {RangeError} If the value has to be a number and is another number.
+ * @throws {RangeError} If the value must be a number in some range and is a
+ *   number outside it.
  * @throws {TypeError} If any other value is not as expected.
  */
 export function checkValue(

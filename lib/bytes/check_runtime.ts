@@ -9,10 +9,10 @@ interface Versions {
 }
 
 /**
- * Throws for a version of Node that is too old for deltar. On such a version,
- * calls could fail with unrelated errors or never return.
+ * Throws an error for a version of Node that is too old for deltar. On such a
+ * version, calls could fail with unrelated errors or never return.
  *
- * @param versions The versions of the runtime, absent in a browser.
+ * @param versions The versions of the runtime, or `undefined` in a browser.
  * @throws {Error} If the version is too old. The message names the version that
  *   is needed.
  */

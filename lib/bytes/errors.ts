@@ -16,7 +16,7 @@
  * - `mismatch`: a basis, a result, an object or a key is not the expected one.
  * - `not-found`: there is no such object, snapshot, path or volume, or no
  *   access key for a storage.
- * - `exists`: something of this name exists already and must not be replaced,
+ * - `exists`: something with this name already exists and must not be replaced,
  *   or another process is changing the directory or pruning the repository.
  * - `changed`: a file or folder changed after it was read or planned for, or
  *   while it was read or restored.
@@ -124,7 +124,10 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Called with the error of an object that cannot be read as it was stored. */
+/**
+ * Called when an object is found to be missing or damaged, with the error that
+ * says so.
+ */
 export type DamageHandler = (error: DeltarError) => void;
 
 /**

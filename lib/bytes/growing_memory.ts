@@ -1,13 +1,14 @@
 /**
- * The size in bytes of the address range that is reserved for a memory. If
- * twice the memory is larger, that size is reserved. Memory is allocated as it
- * is used.
+ * The minimum size in bytes of the address range that is reserved for a memory.
+ * A memory of more than half this size reserves twice its own size. The system
+ * allocates reserved memory only when it is used.
  */
 const MAX_BYTES = 2 ** 30;
 
 /**
  * An array of bytes that grows by at least a quarter. Where the runtime
- * supports that, it grows in place up to 1 GiB, without a second copy.
+ * supports it, the array grows in place, up to at least 1 GiB, and is not
+ * copied.
  */
 export class GrowingMemory {
   /** The memory as bytes. `reserve` replaces this array. */

@@ -14,12 +14,12 @@ const BRACKET = 0x5b;
 const BRACE = 0x7b;
 /**
  * The maximum length, in bytes, of a first line that may have any number of
- * objects.
+ * JSON objects.
  */
 const LONG_LINE_BYTES = 1 << 20;
 /**
- * The minimum average number of bytes for each object or array in a longer
- * line.
+ * The minimum average number of bytes for each JSON object or array in a first
+ * line that is longer than `LONG_LINE_BYTES`.
  */
 const BYTES_EACH = 8;
 const encoder = new TextEncoder();
@@ -45,8 +45,8 @@ export function encodeLines(
 }
 
 /**
- * Yields the bytes that `encodeLines` returns for the same arguments, in pieces
- * of at least 64 KiB, except for the last one.
+ * Yields the bytes that `encodeLines` returns for the same arguments, in chunks
+ * of at least 64 KiB, except for the last chunk.
  */
 export function* linePieces(
   format: string,
@@ -113,7 +113,7 @@ export interface Lines {
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `corrupt` or `truncated` if the first line, the format
  *   or the checksum is invalid; `unsupported` if the version is newer; `limit`
- *   if the first line has too many objects.
+ *   if the first line has too many JSON objects.
  */
 export function decodeLines(
   bytes: Uint8Array,
@@ -145,7 +145,7 @@ function checkDense(line: Uint8Array, object: string): void {
     if (--left < 0) {
       throw new DeltarError(
         "limit",
-        `too many objects in the first line: at most one for each ${BYTES_EACH} bytes`,
+        `too many JSON objects in the first line: at most one for each ${BYTES_EACH} bytes`,
         {
           object,
           offset: at,
@@ -162,7 +162,8 @@ function checkDense(line: Uint8Array, object: string): void {
  * @param bytes The whole listing.
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `truncated` if the last line is missing or incomplete;
- *   `corrupt` if the last line does not have the SHA-256 of the lines before.
+ *   `corrupt` if the last line does not have the SHA-256 of the lines before
+ *   it.
  */
 export function checkListing(bytes: Uint8Array, object: string): number {
   const last = bytes.lastIndexOf(NEWLINE, bytes.length - 2) + 1;
@@ -177,7 +178,7 @@ export function checkListing(bytes: Uint8Array, object: string): number {
   if (toHex(close) !== toHex(encoder.encode(expected))) {
     throw new DeltarError(
       "corrupt",
-      "the last line does not have the SHA-256 of the lines before",
+      "the last line does not have the SHA-256 of the lines before it",
       {
         object,
         offset: last,
@@ -194,8 +195,8 @@ export function checkListing(bytes: Uint8Array, object: string): number {
  * @param format The name of the expected format.
  * @param version The newest known version.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `corrupt` if the format is another one or the version
- *   is invalid; `unsupported` if the version is newer.
+ * @throws {DeltarError} `corrupt` if the format is not the expected one or the
+ *   version is invalid; `unsupported` if the version is newer.
  */
 export function checkOpening(
   header: Line,
@@ -222,8 +223,8 @@ export function checkOpening(
 }
 
 /**
- * Returns the parsed lines of a part of a listing, which consists of whole
- * lines. They are parsed as they are pulled.
+ * Returns the parsed lines of a part of a listing. The part must consist of
+ * whole lines. Each line is parsed when it is pulled.
  *
  * @param bytes The whole lines.
  * @param object The name of the object, for errors.
@@ -263,7 +264,7 @@ function parse(
     const value = JSON.parse(decoder.decode(bytes.subarray(start, end)));
     if (typeof value === "object" && value !== null) return value;
   } catch {
-    // Reported below like every line that is not a JSON object.
+    // The error is thrown below, as for every line that is not a JSON object.
   }
   throw new DeltarError("corrupt", "the line is not a JSON object", {
     object,

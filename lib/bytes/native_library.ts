@@ -56,8 +56,8 @@ interface Host {
 
 /**
  * Loads calls of the C library that `node:fs` lacks or that are slow there.
- * They are available in Deno and Bun on Linux only. Elsewhere, the caller has
- * to use `node:fs`.
+ * They are available in Deno and Bun on Linux only. Elsewhere, the caller must
+ * use `node:fs`.
  *
  * @param signatures The parameters of each call.
  * @returns The calls, or `undefined` if the runtime, the system or the library
@@ -105,7 +105,7 @@ export function loadAside<Name extends string>(
 }
 
 /**
- * Returns the name of the C library for the threads of Bun on Linux;
+ * Returns the name of the C library for the threads of Bun on Linux, or
  * `undefined` for other runtimes and systems.
  */
 export function libraryForThreads(): string | undefined {
@@ -128,7 +128,7 @@ function ofLibrary<Loaded>(
     try {
       return load(host, name);
     } catch {
-      // Not found under this name. The next one is tried.
+      // The library was not found under this name, so the next name is tried.
     }
   }
   return undefined;

@@ -11,7 +11,7 @@ export type CallsAside<Name extends string> = Record<
 
 /**
  * The program of the thread, for Bun. It is a text, because a thread can be
- * started from a text also in a single binary, without a separate file.
+ * started from a text without a separate file, even in a single binary.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -34,7 +34,7 @@ parentPort.on("message", ([name, fd]) => {
  *
  * @param library The name of the library.
  * @param names The names of the calls.
- * @returns The calls, or `undefined` where there are no threads.
+ * @returns The calls, or `undefined` if the runtime has no threads.
  */
 export function callsOnThread<Name extends string>(
   library: string,

@@ -7,8 +7,8 @@ import type * as NodeUtil from "node:util";
 import { builtin } from "./builtin.ts";
 import { permitted } from "./permitted.ts";
 
-// The modules that Node, Deno and Bun have. In a browser all of them are
-// undefined, although their types do not say so.
+// Node, Deno and Bun have the following modules. In a browser, all of them are
+// `undefined`, although their types do not say so.
 
 /** The module for the file system. */
 export const fs = permitted(builtin("node:fs")) as typeof NodeFs;

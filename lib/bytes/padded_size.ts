@@ -1,18 +1,19 @@
 /**
- * The minimum size of padded objects, in bytes. With the header, nonce and tag of
- * age, which have at most 298 bytes, an object of this size fits into a block of
- * 4 KiB, which most file systems use for it anyway.
+ * The minimum size of padded objects, in bytes. Together with the header, nonce
+ * and tag of age, which have at most 298 bytes, an object of this size fits
+ * into 4 KiB. Most file systems use a block of 4 KiB even for a smaller object.
  */
 export const MIN_PADDED_BYTES = 3712;
 
 /**
- * Returns the size to which an object of `size` bytes is padded, so that its
- * size tells little: `MIN_PADDED_BYTES` or, for larger objects, the next size of
- * Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
- * Communication with PURBs", PETS 2019, section 4). Of such a size, only the
- * highest bits can be other than zero. If the highest bit has the number `E`,
- * these are that bit and the ⌊log2 `E`⌋ + 1 bits after it. At most 6.25 % are
- * added, and at most 3.2 % from 64 KiB on.
+ * Returns the size to which an object of `size` bytes is padded, so that the
+ * padded size reveals little. It is `MIN_PADDED_BYTES` or, for larger objects,
+ * the next size of Padmé (Nikitin et al., "Reducing Metadata Leakage from
+ * Encrypted Files and Communication with PURBs", PETS 2019, section 4). Of such
+ * a size, only the highest bits can be other than zero. If the highest bit that
+ * is set has the number `E`, counted from 0, these are that bit and the ⌊log2
+ * `E`⌋ + 1 bits below it. Padding adds at most 6.25 % to an object of more than
+ * `MIN_PADDED_BYTES`, and at most 3.2 % to one of 64 KiB or more.
  *
  * @param size The size in bytes, a safe integer.
  */

@@ -7,7 +7,7 @@ interface Host {
   process?: { permission?: unknown };
 }
 
-/** The permissions of Deno that the modules in `node.ts` need. */
+/** The Deno permissions that the modules in `node.ts` need. */
 const PERMISSIONS = ["read", "write", "sys", "env", "run"];
 
 /**
@@ -15,7 +15,7 @@ const PERMISSIONS = ["read", "write", "sys", "env", "run"];
  * names the missing permission. If the runtime has all permissions that the
  * modules need, returns the module itself.
  *
- * @param module The module; `undefined` in a browser.
+ * @param module The module, or `undefined` in a browser.
  */
 export function permitted<Module extends object>(
   module: Module | undefined,
@@ -24,9 +24,9 @@ export function permitted<Module extends object>(
 }
 
 /**
- * Returns the `DeltarError` that says that the runtime refused a call, and
- * which permission is missing if the runtime says so, if that is the cause of
- * an error. Otherwise returns the error unchanged.
+ * Returns a `DeltarError` if the runtime refused a call for lack of a
+ * permission. The error names the missing permission if the runtime reports it.
+ * Returns any other error unchanged.
  *
  * @param error The error that a function of the runtime threw.
  */
@@ -44,8 +44,8 @@ export function explained(error: unknown): unknown {
     }
     const [, of] = /^Requires (\w+) access/.exec(message) ?? [];
     const [, what] = /access to "(.*)", run again/.exec(message) ?? [];
-    // Deno reports one missing `sys` permission at a time. The advice grants all
-    // of them.
+    // Deno reports only one missing `sys` permission at a time. The advice
+    // grants all of them.
     if (of === "sys") return lacks("--allow-sys", undefined, error);
     return lacks(`--allow-${of ?? "all"}`, what && lasting(what), error);
   }
@@ -53,7 +53,8 @@ export function explained(error: unknown): unknown {
     const flag = /^FileSystem(Read|Write)$/.exec(permission ?? "")?.[1];
     if (flag === undefined) {
       // Node refuses some calls whatever the permissions are.
-      const words = `a call was refused under Node's --permission: ${message}`;
+      const words =
+        `Node refused a call, because --permission is set: ${message}`;
       return new DeltarError("io", words, { cause: error });
     }
     const option = `--allow-fs-${flag.toLowerCase()}`;
@@ -101,7 +102,8 @@ function guarded<Module extends object>(module: Module): Module {
   const set = (name: string, value: unknown) =>
     Object.defineProperty(copy, name, { value });
   for (const [name, value] of Object.entries(module)) {
-    // A name that begins with a capital letter is that of a class.
+    // A name that begins with a capital letter belongs to a class, which is not
+    // wrapped.
     if (typeof value === "function" && /^[a-z]/.test(name)) {
       set(name, guardedCall(value as Call, module));
     } else if (name === "promises") set(name, guarded(value));

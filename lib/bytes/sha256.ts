@@ -2,7 +2,7 @@ import { sha256 as portable } from "@noble/hashes/sha2.js";
 import { builtin } from "./builtin.ts";
 import { createOnThread } from "./sha256_thread.ts";
 
-/** A SHA-256 computation that takes its input in pieces (FIPS 180-4). */
+/** A SHA-256 computation (FIPS 180-4) that takes its input part by part. */
 export interface Sha256 {
   /** Takes the next bytes of the input. */
   update(bytes: Uint8Array): unknown;
@@ -20,17 +20,17 @@ const LARGE_BYTES = 2 ** 24;
 const { Bun } = globalThis as { Bun?: { SHA256: new () => Sha256 } };
 const crypto = Bun === undefined ? builtin("node:crypto") : undefined;
 
-/** Starts a SHA-256 with the runtime's own hash; `undefined` in a browser. */
+/** Starts a SHA-256 with the runtime's own hash. `undefined` in a browser. */
 const startNative: (() => Sha256) | undefined = Bun
   ? () => new Bun.SHA256()
   : crypto && (() => crypto.createHash("sha256"));
 
 /**
- * Starts a SHA-256 of input that arrives in pieces. Web Crypto only digests
+ * Starts a SHA-256 of input that arrives in parts. Web Crypto can only hash
  * whole buffers, so the runtime's own hash is used where there is one (Deno,
  * Bun, Node), and portable code in a browser. Large input is hashed on a
- * separate thread if there are threads. The caller waits if the thread has four
- * pieces left to hash, and gets an error of code `io` if the thread has
+ * separate thread if the runtime has threads. The caller waits while the thread
+ * has four parts left to hash, and gets an error of code `io` if the thread has
  * stopped.
  *
  * @param size The expected number of bytes.

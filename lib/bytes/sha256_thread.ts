@@ -2,9 +2,9 @@ import { builtin } from "./builtin.ts";
 import { DeltarError } from "./errors.ts";
 import type { Sha256 } from "./sha256.ts";
 
-/** The maximum number of pieces that wait for the thread. */
+/** The maximum number of parts that wait for the thread. */
 const SLOTS = 4;
-/** The maximum size of a piece, in bytes. */
+/** The maximum size of a part, in bytes. */
 const PIECE = 2 ** 18;
 /** A value that is passed instead of a length to request the sum. */
 const END = -1;
@@ -14,14 +14,16 @@ const END = -1;
  */
 const MAX_WAIT_MS = 10_000;
 /**
- * The number of such periods in a row after which the thread counts as dead.
- * One is not enough, because the process may have been stopped for a while.
+ * The number of periods of `MAX_WAIT_MS` in a row, without progress, after
+ * which the thread counts as dead. One period is not enough, because the
+ * process may have been stopped for a while.
  */
 const MAX_SILENCES = 6;
 
 /**
- * The indices of the control words: the number of pieces passed to the thread,
- * the number of pieces done, and then two words for each slot.
+ * The indices of the control words: the number of parts passed to the thread,
+ * the number of parts that the thread has hashed, and then two words for each
+ * slot.
  */
 const CAME = 0;
 const DONE = 1;
@@ -38,8 +40,8 @@ const control = new Int32Array(workerData.control);
 const bytes = new Uint8Array(workerData.bytes);
 const sums = new Map();
 for (let piece = 0;; piece++) {
-  // The wake-up may be for an earlier piece, so the control word decides
-  // whether a piece has come.
+  // The wake-up may be for an earlier part, so the control word decides
+  // whether a part has come.
   while (Atomics.load(control, ${CAME}) === piece) {
     Atomics.wait(control, ${CAME}, piece);
   }
@@ -58,7 +60,7 @@ for (let piece = 0;; piece++) {
 `;
 
 /**
- * A thread that hashes the pieces that are passed to it, while the caller
+ * A thread that hashes the parts that are passed to it, while the caller
  * continues.
  */
 class Sha256Thread {
@@ -75,7 +77,8 @@ class Sha256Thread {
       bytes: this.#bytes.buffer,
     };
     const worker = new threads.Worker(PROGRAM, { eval: true, workerData });
-    // A caller that waits for the thread notices that the thread is dead.
+    // The error is ignored, because a caller that waits for the thread notices
+    // that the thread is dead.
     worker.on("error", () => {});
     worker.unref();
   }
@@ -101,7 +104,7 @@ class Sha256Thread {
     };
   }
 
-  /** Passes a piece to the thread, and returns its slot. */
+  /** Passes a part to the thread, and returns its slot. */
   #hand(id: number, length: number, bytes?: Uint8Array): number {
     this.#await(this.#came - SLOTS + 1);
     const slot = this.#came % SLOTS;
@@ -113,7 +116,7 @@ class Sha256Thread {
     return slot;
   }
 
-  /** Waits until this number of pieces is done. */
+  /** Waits until the thread has hashed this number of parts. */
   #await(pieces: number): void {
     for (let silences = 0; silences < MAX_SILENCES;) {
       const done = Atomics.load(this.#control, DONE);

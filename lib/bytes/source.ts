@@ -56,7 +56,7 @@ export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
 
 /**
  * Returns all bytes of a source in one array, for a source that is known to be
- * small. The only chunk of a source is returned as it is, without a copy.
+ * small. If the source has only one chunk, that chunk itself is returned.
  *
  * @param source The source to pull from.
  */
@@ -87,7 +87,7 @@ export async function collectAtMost(
     if (length > most) {
       throw new DeltarError(
         "limit",
-        `larger than ${most} bytes, the maximum for such an object`,
+        `the object is larger than ${most} bytes, the maximum for such objects`,
         { object },
       );
     }
@@ -114,9 +114,10 @@ export function concat(parts: Uint8Array[]): Uint8Array {
 }
 
 /**
- * Returns a Web Stream of an iterable of bytes. The stream pulls one chunk for
- * each read, so that the iterable is read at the reader's pace. An error of the
- * iterable fails the stream. Cancelling the stream ends the iterable.
+ * Returns a `ReadableStream` of the bytes of an iterable. The stream pulls one
+ * chunk for each read, so that the iterable is read at the reader's pace. An
+ * error of the iterable fails the stream. Cancelling the stream ends the
+ * iterable.
  *
  * @param source The iterable to wrap. It is read once.
  *

@@ -10,21 +10,21 @@ const MAX_WAIT_MS = 8;
 const timers = builtin("node:timers");
 
 /**
- * The time at which the last turn ended. All work of a thread shares it,
- * because a thread has one event loop.
+ * The time at which the last turn ended. All work of a thread shares this
+ * variable, because a thread has one event loop.
  */
 let last = performance.now();
 
 /**
- * Lets the event loop run if the last turn that this function made was a while
- * ago. Work that never waits, or that only awaits promises that are already
- * settled, blocks timers, signals, aborts and I/O. A loop that can run for long
- * calls this function, once for each step of at most a few milliseconds:
+ * Lets the event loop run if this function last did so more than 8 ms ago. Work
+ * that never waits, or that only awaits promises that are already settled,
+ * blocks timers, signals, aborts and I/O. A loop that can run for long calls
+ * this function, once for each step of at most a few milliseconds:
  *
  *     const turn = turnIfDue();
  *     if (turn !== undefined) await turn;
  *
- * @returns A promise that resolves after the turn, or `undefined` if none is
+ * @returns A promise that resolves after the turn, or `undefined` if no turn is
  *   due. The call costs about as much as reading the clock.
  */
 export function turnIfDue(): Promise<void> | undefined {

@@ -1,8 +1,8 @@
 import type { Signature } from "./signature.ts";
 
 /**
- * The maximum number of blocks with the same weak sum and different contents
- * that are entered. The limit bounds the time that a crafted signature can
+ * The maximum number of blocks in the table with the same weak sum and
+ * different contents. The limit bounds the time that a crafted signature can
  * take.
  */
 const MAX_EQUAL_SUMS = 8;
@@ -15,12 +15,14 @@ const MAX_EQUAL_SUMS = 8;
  */
 export class BlockTable {
   readonly #signature: Signature;
-  /** Block numbers plus one; 0 is a free slot. */
+  /**
+   * For each slot, the number of its block plus one, or 0 if the slot is free.
+   */
   readonly #slots: Int32Array;
   readonly #shift: number;
   /**
    * An odd number, random for each table, so that nobody can craft a signature
-   * whose sums collide in it.
+   * whose sums collide in the table.
    */
   readonly #multiplier = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
 
@@ -34,11 +36,12 @@ export class BlockTable {
   }
 
   /**
-   * Returns the first block in the table with these sums, or -1.
+   * Returns the number of the first block in the table with these sums, or -1
+   * if there is none.
    *
    * @param sum The weak sum of a window.
-   * @param digest Returns the strong sum of the window. It is called at most
-   *   once.
+   * @param digest Called at most once, if a block has this weak sum. Returns
+   *   the strong sum of the window.
    */
   find(sum: number, digest: () => Uint8Array): number {
     const signature = this.#signature;

@@ -7,7 +7,10 @@ const HASHED_BYTES = 24;
  * Each match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
  */
 const STEP_BYTES = 8;
-/** The same distance for parts that bytes may have moved from. */
+/**
+ * The distance in bytes between the places that are hashed in parts from which
+ * bytes may have moved.
+ */
 const SPARSE_STEP_BYTES = 32;
 /**
  * The minimum length in bytes of a copy inside changed bytes. A shorter match
@@ -37,21 +40,27 @@ export interface ChangedPlace {
    * overlap.
    */
   parts: readonly OldPart[];
-  /** The offset in the old content at which the last copy before them ends. */
+  /**
+   * The offset in the old content at which the last copy before the changed
+   * bytes ends.
+   */
   start: number;
-  /** The offset in the old content at which the next copy after them starts. */
+  /**
+   * The offset in the old content at which the next copy after the changed
+   * bytes starts.
+   */
   end: number;
-  /** Whether the copy before the bytes is adjacent to them. */
+  /** Whether the copy before the changed bytes is adjacent to them. */
   joinsStart: boolean;
-  /** Whether the copy after the bytes is adjacent to them. */
+  /** Whether the copy after the changed bytes is adjacent to them. */
   joinsEnd: boolean;
 }
 
 /**
- * Writes deltas that copy from old content to the byte. Copies beside changed
- * bytes are extended, and in what is left, matches at any offset are looked for:
- * by a hash of 24 bytes, then byte by byte. xdelta and zstd's long-distance
- * matching find matches in the same way.
+ * Writes deltas whose copies may begin and end at any byte of the old content.
+ * Copies next to changed bytes are extended. For the remaining bytes, matches
+ * are searched for at any offset, first by a hash of 24 bytes, and then byte by
+ * byte. xdelta and zstd's long-distance matching find matches in the same way.
  */
 export class ByteMatcher {
   readonly #elsewhere: PlaceTable | undefined;
@@ -59,8 +68,8 @@ export class ByteMatcher {
   /**
    * Makes a matcher.
    *
-   * @param elsewhere Parts of the old content from which bytes may have moved to
-   *   any place.
+   * @param elsewhere Parts of the old content from which bytes may have moved
+   *   to any other place.
    */
   constructor(elsewhere: readonly OldPart[]) {
     if (elsewhere.length > 0) {
@@ -69,11 +78,12 @@ export class ByteMatcher {
   }
 
   /**
-   * Writes the commands that make changed bytes.
+   * Writes the commands that produce changed bytes.
    *
-   * @param writer Takes the commands.
+   * @param writer The writer of the commands.
    * @param now The changed bytes.
-   * @param place The neighbouring copies, and the old content near them.
+   * @param place The copies before and after the changed bytes, and the old
+   *   content near them.
    * @returns The offset in the old content at which the last copy from `parts`
    *   ends, or `place.start` if nothing is copied from them.
    */
@@ -129,7 +139,10 @@ function holds({ offset, bytes }: OldPart, start: number, end: number) {
   return offset <= start && end <= offset + bytes.length;
 }
 
-/** Returns the number of equal bytes from two offsets on. */
+/**
+ * Returns the number of bytes that are equal from `at` in `one` and `place` in
+ * `other` on.
+ */
 function sameAfter(
   one: Uint8Array,
   at: number,
@@ -144,7 +157,10 @@ function sameAfter(
   return same;
 }
 
-/** Returns the number of equal bytes before two offsets. */
+/**
+ * Returns the number of bytes that are equal before `at` in `one` and `place`
+ * in `other`.
+ */
 function sameBefore(
   one: Uint8Array,
   at: number,
@@ -168,7 +184,9 @@ function hashAt(bytes: Uint8Array, at: number): number {
   return hash;
 }
 
-/** Returns the hash at an offset from the hash one byte before it. */
+/**
+ * Returns the hash at an offset, computed from the hash at the offset before.
+ */
 function roll(hash: number, bytes: Uint8Array, at: number): number {
   return Math.imul(hash, MULTIPLIER) + bytes[at + HASHED_BYTES - 1] -
       Math.imul(bytes[at - 1], OUTGOING) | 0;
@@ -184,27 +202,32 @@ interface Match {
   length: number;
 }
 
-/** The ranges in which a match has to lie. */
+/** The ranges in which a match must lie. All offsets are in bytes. */
 interface Bounds {
-  /** The offset in the new bytes at which it may begin. */
+  /** The minimum offset in the new bytes at which the match begins. */
   from: number;
-  /** The offset in the new bytes at which it must end. */
+  /** The maximum offset in the new bytes at which the match ends. */
   to: number;
-  /** The offset in the old content at which it may begin. */
+  /** The minimum offset in the old content at which the match begins. */
   least?: number;
-  /** The offset in the old content at which it must end. */
+  /** The maximum offset in the old content at which the match ends. */
   most?: number;
 }
 
-/** The places of old bytes, by their hash. */
+/** The places of old bytes, by the hash of the bytes. */
 class PlaceTable {
   readonly #parts: readonly OldPart[];
   readonly #step: number;
   /** The number of places in the parts before each part. */
   readonly #firsts: number[] = [];
-  /** For each hash, the number of the first place plus one; 0 if none. */
+  /**
+   * For each slot, the number of its first place plus one, or 0 if the slot is
+   * free.
+   */
   readonly #heads: Int32Array;
-  /** For each place, the next one with the same hash. */
+  /**
+   * For each place, the number of the next place in its slot plus one, or 0.
+   */
   readonly #next: Int32Array;
   /** The hash of each place. */
   readonly #hashes: Int32Array;
@@ -223,7 +246,8 @@ class PlaceTable {
     this.#next = new Int32Array(count);
     this.#hashes = new Int32Array(count);
     this.#shift = 32 - bits;
-    // The last places are entered first, so that a search finds them in order.
+    // The last places are entered first, so that a search finds the places in
+    // ascending order.
     for (let part = parts.length - 1; part >= 0; part--) {
       const { bytes } = parts[part];
       for (let place = placesIn(bytes, step) - 1; place >= 0; place--) {
@@ -237,7 +261,10 @@ class PlaceTable {
     }
   }
 
-  /** Returns a match of at least 32 bytes around the bytes at an offset. */
+  /**
+   * Returns a match of at least 32 bytes around the bytes at an offset, or
+   * `undefined` if none is found.
+   */
   find(
     hash: number,
     now: Uint8Array,

@@ -41,8 +41,8 @@ export interface ComposeOptions {
  * too large or the first delta has too many commands, `aborted` if the signal
  * fired. Errors of `first` and of the source of `second` fail the stream, too.
  *
- * @param first The delta from the basis. All of it is read once, and then its
- *   literals again when they are needed.
+ * @param first The delta from the basis. The whole delta is read once. Its
+ *   literals are read again when they are needed.
  * @param second The delta from the result of `first`. It is read once.
  * @param options The names of the deltas, for messages, the maximum size of the
  *   result, and the signal.

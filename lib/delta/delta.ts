@@ -80,7 +80,7 @@ async function* deltaParts(
     if (part.length > 0) parts.push(part.slice());
   });
   for await (const chunk of chunks(source)) {
-    // Large chunks are processed in pieces, so that the output stays small.
+    // Large chunks are processed in parts, so that the output stays small.
     for (let at = 0; at < chunk.length; at += PIECE) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;

@@ -13,8 +13,8 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 const WINDOW = 2 ** 18;
 
 /**
- * The number of expected blocks, confirmed in a row, after which the next ones
- * are confirmed together.
+ * The number of expected blocks that must be confirmed in a row before the next
+ * ones are confirmed together.
  */
 const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes that are hashed together on two threads. */
@@ -26,17 +26,16 @@ const WORTH_SHARING = 2 ** 16;
 const LARGE_BYTES = 2 ** 22;
 
 /**
- * Called with bytes of the delta. They are valid until the call returns or, if
- * it returns a promise, until that is fulfilled. A sink that keeps them must
- * copy them.
+ * Called with the next bytes of the delta. The bytes are valid until the call
+ * returns or, if it returns a promise, until the promise is fulfilled. A sink
+ * that keeps the bytes must copy them.
  */
 export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
 
 /**
  * Makes the delta of a file against the signature of its basis. The file is
- * pushed piece by piece. The search is that of the rsync algorithm (A.
- * Tridgell, "Efficient Algorithms for Sorting and Synchronization", 1999,
- * chapter 3).
+ * pushed part by part. The search is that of the rsync algorithm (A. Tridgell,
+ * "Efficient Algorithms for Sorting and Synchronization", 1999, chapter 3).
  *
  * The file passes through a window in memory. At the start, and after a block
  * that matched, the next block of the basis is expected and confirmed by its
@@ -69,7 +68,10 @@ export class DeltaBuilder {
   #literal = 0;
   /** Whether the rolling sum is positioned at `#at`. */
   #rolled = false;
-  /** The block expected at `#at`, or -1. */
+  /**
+   * The number of the block that is expected at `#at`, or -1 if none is
+   * expected.
+   */
   #expected: number;
   /** The number of expected blocks that were confirmed in a row. */
   #streak = 0;
@@ -80,7 +82,7 @@ export class DeltaBuilder {
    * Makes a builder.
    *
    * @param basis The signature of the basis.
-   * @param sink Called with the bytes of the delta.
+   * @param sink Called with the next bytes of the delta.
    * @param size The expected size of the file in bytes. A small file needs less
    *   memory.
    */
@@ -103,9 +105,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Takes the next bytes of the file. The next call may begin, and the array
-   * may be reused, when the call has returned or, if it returned a promise
-   * because the sink did, when that is fulfilled.
+   * Takes the next bytes of the file. Returns a promise if the sink does. The
+   * caller may make the next call and reuse the array when the call has
+   * returned or, if it returned a promise, when the promise is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {

@@ -11,11 +11,12 @@ const PIECE = 2 ** 16;
 
 /** A delta in a chain. */
 export interface ChainLink {
-  /** Returns the bytes of the delta. It is called once. */
+  /** Called once. Returns the bytes of the delta. */
   open: () => ByteSource;
   /**
    * The size of the delta's result in bytes, if it is recorded. It is not used
-   * for the last delta, whose size is an option of the chain.
+   * for the last delta, because the size of its result is an option of the
+   * chain.
    */
   result?: number;
   /** The name of the delta, for error messages. */
@@ -24,9 +25,9 @@ export interface ChainLink {
 
 /** A store for the literals of a chain, in memory or in a file. */
 export interface LiteralStore {
-  /** The number of bytes written. */
+  /** The number of bytes written so far. */
   readonly size: number;
-  /** Writes the next bytes, which are copied. */
+  /** Writes the next bytes. The store copies them. */
   write(bytes: Uint8Array): void;
   /** Returns random access to the written bytes. */
   access(): RandomAccess;
@@ -111,8 +112,9 @@ export class DeltaChain implements DeltaSources {
   /**
    * Yields the last result.
    *
-   * @param basis Reads a range of the whole content at the start of the chain,
-   *   in pieces. Each piece is yielded before the next one is read.
+   * @param basis Called with the offset and length, in bytes, of a range of the
+   *   whole content at the start of the chain. Yields the bytes of this range
+   *   in chunks. Each chunk is passed on before the next one is requested.
    * @param signal Aborts the work.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of
    *   `basis` and the literals.

@@ -5,8 +5,8 @@ import { DELTA_MAGIC } from "./delta_writer.ts";
 export type DeltaCommand =
   & {
     /**
-     * The offset of the command in the delta, in bytes: of the last byte of a
-     * copy command, or of the first byte of `bytes`.
+     * The offset in the delta, in bytes, of the last byte of a copy command or
+     * of the first byte of `bytes`.
      */
     at: number;
     /** The number of bytes that the command produces. */
@@ -16,19 +16,19 @@ export type DeltaCommand =
     /** Copies a range of the basis. */
     | { kind: "copy"; offset: number }
     /**
-     * Contains literal bytes. A literal that spans several pieces is returned
+     * Contains literal bytes. A literal that spans several chunks is returned
      * as several commands.
      */
     | { kind: "literal"; bytes: Uint8Array }
   );
 
 /**
- * Parses librsync's delta format from pieces of any size. Memory holds only the
+ * Parses librsync's delta format from chunks of any size. Memory holds only the
  * parameters of one command. Literals are passed on as views of the input.
  */
 export class DeltaReader {
   readonly #object: string | undefined;
-  /** The offset in the delta of the next byte to parse. */
+  /** The offset in the delta of the next byte to parse, in bytes. */
   #offset = 0;
   /**
    * The bytes read so far of the magic number or of a command and its
@@ -52,7 +52,7 @@ export class DeltaReader {
   }
 
   /**
-   * Parses the next piece of the delta.
+   * Parses the next chunk of the delta.
    *
    * @throws {DeltarError} `corrupt` if the delta is invalid.
    */
@@ -115,7 +115,7 @@ export class DeltaReader {
       if (this.#view.getUint32(0) !== DELTA_MAGIC) {
         this.#headerWanted = 4;
         this.#offset = 1;
-        this.#fail("not a delta: bad magic");
+        this.#fail("not a delta: bad magic number");
       }
       this.#state = "command";
       return;
@@ -135,7 +135,7 @@ export class DeltaReader {
       const offsetWidth = command - 0x45 >>> 2;
       const offset = this.#number(1, offsetWidth);
       const length = this.#number(1 + (1 << offsetWidth), command - 0x45 & 3);
-      if (length === 0) this.#fail("a copy of the delta has no bytes");
+      if (length === 0) this.#fail("a copy command of the delta has no bytes");
       return { kind: "copy", offset, length, at: this.#offset - 1 };
     }
   }

@@ -1,4 +1,4 @@
-/** librsync's `RS_DELTA_MAGIC`. */
+/** The magic number of a delta, which librsync calls `RS_DELTA_MAGIC`. */
 export const DELTA_MAGIC = 0x72730236;
 /** The maximum length of a command in bytes, without its literal bytes. */
 const MAX_COMMAND_BYTES = 17;
@@ -51,7 +51,7 @@ export class DeltaWriter {
     this.#copyEnd = offset + length;
   }
 
-  /** Writes literal bytes, which are copied. */
+  /** Writes literal bytes. The writer copies them. */
   literal(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#flushCopy();
@@ -75,7 +75,8 @@ export class DeltaWriter {
   }
 
   /**
-   * Returns the bytes written since the last call; valid until the next write.
+   * Returns the bytes written since the last call. They are valid until the
+   * next write.
    */
   take(): Uint8Array {
     const bytes = this.#bytes.subarray(0, this.#length);
@@ -113,7 +114,9 @@ export class DeltaWriter {
   }
 }
 
-/** Returns log2 of the number of bytes that a parameter takes. */
+/**
+ * Returns the base-2 logarithm of the number of bytes that a parameter takes.
+ */
 function widthOf(value: number): 0 | 1 | 2 | 3 {
   return value < 2 ** 8 ? 0 : value < 2 ** 16 ? 1 : value < 2 ** 32 ? 2 : 3;
 }

@@ -9,7 +9,7 @@ import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
 /**
- * The number of waiting output bytes at which a piece of a delta is yielded.
+ * The number of waiting output bytes at which a chunk of a delta is yielded.
  */
 const PIECE = 2 ** 16;
 
@@ -24,7 +24,7 @@ const PIECE = 2 ** 16;
 export class DerivedSignature {
   /**
    * The known blocks in the order of the file, as if they were adjacent.
-   * `translate` converts a delta against this signature to one against the
+   * `translate` converts a delta against this signature to a delta against the
    * file.
    */
   readonly signature: Signature;
