@@ -49,7 +49,7 @@ export interface OpenOptions {
   /** The index of the first chunk of the source. Default: 0. */
   index?: number;
   /**
-   * Whether the source ends where the payload ends. With `may`, the last chunk
+   * `does` if the source ends where the payload ends; `may` if the last chunk
    * of the source may be any chunk of the payload. Default: `does`.
    */
   endsThere?: "does" | "may";

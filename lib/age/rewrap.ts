@@ -8,8 +8,8 @@ import {
 } from "./header.ts";
 
 /**
- * The older identities and the newest one, for changing the header of an age
- * file from the former to the latter.
+ * The identities for changing the header of an age file. The newest identity
+ * replaces the older ones.
  */
 export interface RewrapKeys {
   /** The identities (`AGE-SECRET-KEY-1…`) that must no longer open the file. */

@@ -199,7 +199,7 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
       }
     }
     // Hard links are made last, because the file that a hard link names may
-    // come after it in path order.
+    // come after the hard link in path order.
     for (const change of diff.changes) {
       if (change.change === "deleted" || change.change === "touched") continue;
       const { entry } = change;

@@ -8,7 +8,10 @@ export type CodecName = "gzip" | "zstd";
 export interface DecompressOptions {
   /** The name of the object that the bytes come from, for messages. */
   object?: string;
-  /** The offset of the first byte in that object, default 0, for messages. */
+  /**
+   * The offset in the object at which the bytes begin, for messages. Default:
+   * 0.
+   */
   offset?: number;
   /**
    * The maximum number of decompressed bytes. If there are more, decompressing

@@ -6,7 +6,7 @@ import type { ContentReference } from "./content_reference.ts";
 
 /**
  * The maximum number of decompressed bytes that a range may have before its
- * content, and also the maximum number after the content. It is also the
+ * content, and the maximum number after its content. The same number is the
  * default limit of `readRange`.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;

@@ -34,8 +34,8 @@ export interface StoredContent {
   /** The length of the stored whole content or delta, in bytes. */
   size: number;
   /**
-   * The location of the content. It is set when the writer is closed, or
-   * earlier.
+   * The location of the content. It is set at the latest when the writer is
+   * closed.
    */
   reference: ContentReference;
   /**
@@ -154,7 +154,10 @@ export interface DataPackerOptions {
  * contents is not stored, and no stored form is reported for the file.
  */
 export interface ContentElsewhere {
-  /** Returns whether one of the contents of more than 1 MiB has this size. */
+  /**
+   * Returns whether one of the contents of more than 1 MiB has this size in
+   * bytes.
+   */
   hasLargeSize(size: number): boolean;
   /** Returns whether one of the contents has this SHA-256. */
   has(sha256: string): boolean;
@@ -162,11 +165,11 @@ export interface ContentElsewhere {
 
 /** Contents that are already stored, though no file of `previous` has them. */
 export interface KnownContents {
-  /** Returns whether one of the contents may have this size. */
+  /** Returns whether one of the contents may have this size in bytes. */
   hasSize(size: number): boolean;
   /**
    * Returns the stored form of the content with this SHA-256, for the file at
-   * this path.
+   * this path, or `undefined` if the content is not stored.
    */
   find(sha256: string, path: string): StoredContent | undefined;
 }

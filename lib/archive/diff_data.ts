@@ -68,7 +68,7 @@ export class DiffData {
    * @param diff The difference.
    * @param dir The directory in its new state.
    * @param previous The old state. Deltas are made against its block checksums.
-   *   Without it, changed files are stored whole.
+   *   Without an old state, changed files are stored whole.
    */
   constructor(diff: DiffIndex, dir: Walker, previous?: DirIndex) {
     this.#diff = diff;
@@ -167,7 +167,10 @@ export class DiffData {
   }
 }
 
-/** Returns the entry whose content has to be stored for a change, if any. */
+/**
+ * Returns the entry whose content must be stored for a change, or `undefined`
+ * if there is none.
+ */
 export function contentOf(change: Change): IndexFileEntry | undefined {
   if (change.change !== "created" && change.change !== "updated") {
     return undefined;

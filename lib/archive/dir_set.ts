@@ -85,6 +85,6 @@ export class DirSet extends Dir {
 
 function fewError(): RangeError {
   return new RangeError(
-    "pass at least two directories, none of which is inside another",
+    "a set needs at least two directories, none of which is inside another",
   );
 }

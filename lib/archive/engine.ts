@@ -2,7 +2,7 @@ import { turnIfDue } from "../bytes/turns.ts";
 
 /**
  * The size of the chunks that an engine takes and returns, in bytes. Each chunk
- * is a round trip to another thread, so with the runtimes' default of 16 KiB
+ * takes a round trip to another thread. With the runtimes' default of 16 KiB,
  * the round trips would take longer than the compression.
  */
 export const CHUNK = 256 * 1024;

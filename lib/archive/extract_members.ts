@@ -82,7 +82,7 @@ export async function extractMembers(
       options.onSkip?.({
         path,
         reason: "special",
-        detail: "unknown type of member",
+        detail: "the member has an unknown type",
       });
     } else await giveSpecial(sink, member, member.kind, options);
   }

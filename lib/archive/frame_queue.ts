@@ -34,7 +34,9 @@ export class FrameQueue<Item> {
     this.#most = most;
   }
 
-  /** Adds a frame, whose bytes must not change until it has been passed on. */
+  /**
+   * Adds a frame. Its bytes must not change until the frame has been passed on.
+   */
   push(item: Item, plain: Uint8Array): void {
     this.pending += 1;
     const before = this.#last;

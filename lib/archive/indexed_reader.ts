@@ -68,8 +68,8 @@ export class IndexedReader {
    * @param path The path of the member.
    * @param signal Aborts this read, in addition to the signal of the reader.
    * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
-   *   the content does not have the SHA-256 of the index, and the errors of
-   *   `readContent`.
+   *   the content does not have the SHA-256 that the index records, and the
+   *   errors of `readContent`.
    */
   async *content(
     path: string,

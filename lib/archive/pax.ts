@@ -13,9 +13,9 @@ export const SPARSE = "GNU.sparse.";
 /** The key of the list of the ranges of a sparse member that have data. */
 const SPARSE_MAP = "GNU.sparse.map";
 /**
- * The keys of the records for sparse members in GNU tar's first version. It has
- * two records for each range instead of a list. The values are collected into a
- * list.
+ * The keys of the records for sparse members in GNU tar's first version. That
+ * version has two records for each range instead of a list. The values are
+ * collected into a list.
  */
 const SPARSE_PARTS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 
@@ -118,7 +118,7 @@ export function decodePax(
     if (equals - start > MAX_KEY_BYTES) continue;
     const key = decoder.decode(body.subarray(start + 1, equals));
     if (isXattrKey(key)) {
-      // An extended attribute may have an empty value.
+      // An extended attribute may have an empty value, so its record is kept.
       records.set(key, body.slice(equals + 1, end - 1));
       continue;
     }

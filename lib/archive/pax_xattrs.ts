@@ -122,8 +122,8 @@ async function aclOf(
   const text = new TextDecoder().decode(value);
   let acl = aclFromText(text, () => undefined);
   if (acl === undefined) {
-    // GNU tar stores only names. The module that finds their numbers is
-    // imported only here, because it needs a file system.
+    // GNU tar stores names instead of numbers. The module that finds their
+    // numbers is imported only here, because it needs a file system.
     const { SystemOwners } = await import("../tree/owner_names.ts");
     const system = new SystemOwners();
     acl = aclFromText(
@@ -133,7 +133,7 @@ async function aclOf(
     );
   }
   // An access ACL without named users, named groups and a mask says no more
-  // than the mode.
+  // than the mode, so it is ignored.
   if (acl === undefined || name === ACCESS_ACL && isMinimal(acl)) {
     return undefined;
   }

@@ -4,7 +4,7 @@
  * libarchive and star write and read.
  */
 
-/** The length of the header in bytes. The header is the version. */
+/** The length of the header in bytes. The header consists of the version. */
 const HEADER = 4;
 /** The version of the format. */
 const VERSION = 2;
@@ -62,8 +62,9 @@ export function aclToText(value: Uint8Array): string | undefined {
  *
  * @param text The entries, separated by commas or line feeds. An entry may have
  *   the number of a user or group in place of the name, or in a fourth field.
- * @param idOf Called with each name of a user or group for which the text has
- *   no number. Returns the number, or `undefined` if it is not known.
+ * @param idOf Called with the kind and the name of each user or group for which
+ *   the text has no number. Returns the number, or `undefined` if it is not
+ *   known.
  * @returns The value, or `undefined` if the text is not an ACL or if the number
  *   of a user or group is not known.
  */

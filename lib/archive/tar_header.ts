@@ -36,11 +36,11 @@ export function headerScratch(): Uint8Array {
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII, sizes from 8 GiB, times with a fraction or outside the years 1970 to
- * 2242, owner, group or device numbers that are too large, extended attributes
- * and ACLs, and a sparse file in condensed form (GNU tar's PAX format 1.0).
- * Names of owners are written if the member has them. The same member always
- * results in the same bytes.
+ * ASCII, sizes of 8 GiB or more, times with a fraction or outside the years
+ * 1970 to 2242, owner, group or device numbers that are too large, extended
+ * attributes and ACLs, and a sparse file in condensed form (GNU tar's PAX
+ * format 1.0). Names of owners are written if the member has them. The same
+ * member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new
@@ -171,7 +171,7 @@ const TIME_KEY = encoder.encode(" mtime=");
 /**
  * Writes a record such as `30 mtime=1700000000.123456789\n`, without trailing
  * zeros in the fraction. Most files need only this record, so it is made
- * without strings.
+ * without strings, which is faster.
  *
  * @returns The length of the record in bytes.
  */

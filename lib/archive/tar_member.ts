@@ -39,7 +39,7 @@ export interface TarMemberFields {
 export interface TarPlainMember extends TarMemberFields {
   /** The kind of the member. */
   kind: "file" | "directory" | "fifo" | "other";
-  /** Always absent, as only links have a target. */
+  /** Always absent, because only links have a target. */
   target?: undefined;
 }
 
@@ -49,7 +49,7 @@ export interface TarDeviceMember extends TarMemberFields {
   kind: "block" | "character";
   /** The number of the device. */
   device: DeviceNumber;
-  /** Always absent, as only links have a target. */
+  /** Always absent, because only links have a target. */
   target?: undefined;
 }
 

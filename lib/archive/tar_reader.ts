@@ -37,8 +37,8 @@ import {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The key of a sparse member's path, which is used instead of the one in
- * `path`.
+ * The key of a sparse member's path. This path is used instead of the one in
+ * the record `path`.
  */
 const SPARSE_NAME = `${SPARSE}name`;
 

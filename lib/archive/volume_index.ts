@@ -30,9 +30,9 @@ export interface IndexedFile extends HashedFileEntry {
 export type IndexedMember = (IndexedFile | NonFileEntry) & OwnerFields;
 
 /**
- * The positions of the files in the volumes of an archive. With the index, one
- * file is read with one byte range, and its content is checked. The archive can
- * also be read without the index.
+ * The positions of the files in the volumes of an archive. With the index, a
+ * file can be read as one byte range and checked against its SHA-256. The
+ * archive can also be read without the index.
  */
 export class VolumeIndex {
   /** The compression of the volumes. */

@@ -1,7 +1,8 @@
 /**
  * The kind of an error, for programs:
  *
- * - `corrupt`: stored bytes are invalid, such as a wrong length or checksum.
+ * - `corrupt`: stored bytes are invalid; for example, a length or checksum is
+ *   wrong.
  * - `truncated`: an input ended before the end that its own format requires, or
  *   a requested range reaches beyond the end of an object.
  * - `unsupported`: an input has a newer or unknown format, a key or recipient

@@ -1,7 +1,7 @@
 /**
- * The minimum size in bytes of the address range that is reserved for a memory.
- * A memory of more than half this size reserves twice its own size. The system
- * allocates reserved memory only when it is used.
+ * The size in bytes of the address range that is reserved for a memory, unless
+ * the memory has more than half this size. In that case, twice the size of the
+ * memory is reserved. Reserved addresses take no memory until they are used.
  */
 const MAX_BYTES = 2 ** 30;
 

@@ -6,7 +6,7 @@ import type { Sha256 } from "./sha256.ts";
 const SLOTS = 4;
 /** The maximum size of a part, in bytes. */
 const PIECE = 2 ** 18;
-/** A value that is passed instead of a length to request the sum. */
+/** The value that is passed instead of a length to request the sum. */
 const END = -1;
 /**
  * The period in milliseconds without progress after which the thread may be

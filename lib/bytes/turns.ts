@@ -16,10 +16,11 @@ const timers = builtin("node:timers");
 let last = performance.now();
 
 /**
- * Lets the event loop run if this function last did so more than 8 ms ago. Work
- * that never waits, or that only awaits promises that are already settled,
- * blocks timers, signals, aborts and I/O. A loop that can run for long calls
- * this function, once for each step of at most a few milliseconds:
+ * Lets the event loop run if the last turn that this function made was more
+ * than 8 ms ago. Work that never waits, or that only awaits promises that are
+ * already settled, blocks timers, signals, aborts and I/O. A loop that can run
+ * for long calls this function, once for each step of at most a few
+ * milliseconds:
  *
  *     const turn = turnIfDue();
  *     if (turn !== undefined) await turn;

@@ -33,7 +33,7 @@ export interface OldPart {
   bytes: Uint8Array;
 }
 
-/** The place of changed bytes between copies. */
+/** The place of changed bytes between copies. All offsets are in bytes. */
 export interface ChangedPlace {
   /**
    * The parts of the old content in which matches are looked for. They do not
@@ -140,8 +140,8 @@ function holds({ offset, bytes }: OldPart, start: number, end: number) {
 }
 
 /**
- * Returns the number of bytes that are equal from `at` in `one` and `place` in
- * `other` on.
+ * Returns the number of equal bytes that begin at `at` in `one` and at `place`
+ * in `other`.
  */
 function sameAfter(
   one: Uint8Array,
@@ -158,8 +158,8 @@ function sameAfter(
 }
 
 /**
- * Returns the number of bytes that are equal before `at` in `one` and `place`
- * in `other`.
+ * Returns the number of equal bytes that end at `at` in `one` and at `place` in
+ * `other`.
  */
 function sameBefore(
   one: Uint8Array,
@@ -192,7 +192,7 @@ function roll(hash: number, bytes: Uint8Array, at: number): number {
       Math.imul(bytes[at - 1], OUTGOING) | 0;
 }
 
-/** A match of new bytes with old ones. */
+/** A match of new bytes with old ones. All offsets are in bytes. */
 interface Match {
   /** The offset in the new bytes. */
   at: number;
@@ -218,7 +218,7 @@ interface Bounds {
 class PlaceTable {
   readonly #parts: readonly OldPart[];
   readonly #step: number;
-  /** The number of places in the parts before each part. */
+  /** For each part, the number of places in all parts before it. */
   readonly #firsts: number[] = [];
   /**
    * For each slot, the number of its first place plus one, or 0 if the slot is
@@ -226,7 +226,8 @@ class PlaceTable {
    */
   readonly #heads: Int32Array;
   /**
-   * For each place, the number of the next place in its slot plus one, or 0.
+   * For each place, the number of the next place in its slot plus one, or 0 if
+   * there is none.
    */
   readonly #next: Int32Array;
   /** The hash of each place. */

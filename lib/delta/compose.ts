@@ -80,8 +80,8 @@ async function* composeDeltas(
 }
 
 /**
- * Composes two deltas like {@linkcode compose}, where the first one is given by
- * the sources of its result.
+ * Composes two deltas like {@linkcode compose}. The first delta is given by the
+ * sources of its result.
  */
 export async function* composeSources(
   { segments, literals }: DeltaSources,
