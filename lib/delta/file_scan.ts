@@ -4,8 +4,8 @@ import { SignatureBuilder } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Options for a {@linkcode FileScan}, which select its results besides size and
- * SHA-256.
+ * Options for a {@linkcode FileScan}. By default, a scan computes only the size
+ * and the SHA-256 of the file.
  */
 export interface FileScanOptions {
   /** The signature of the old file. Default: no delta is made. */
@@ -20,8 +20,8 @@ export interface FileScanOptions {
    */
   size?: number;
   /**
-   * Called with the bytes of the delta as they are made. The bytes are valid
-   * until the call returns or, if it returns a promise, until that is
+   * Called with each part of the delta, in order. The bytes are valid until the
+   * call returns or, if the call returns a promise, until the promise is
    * fulfilled. By default, only the size of the delta is computed.
    */
   onDelta?: DeltaSink;
@@ -41,8 +41,8 @@ export interface FileScanResult {
 
 /**
  * Computes the SHA-256 of a file, its delta against the signature of its old
- * state, and its new signature, in one pass. Memory holds the signatures and
- * small parts of the file.
+ * state, and its new signature, in one pass. Keeps only the signatures and
+ * small parts of the file in memory.
  *
  * @example
  * ```ts
@@ -91,11 +91,12 @@ export class FileScan {
   }
 
   /**
-   * Takes the next bytes of the file. The call is synchronous if `onDelta` is.
-   * The next call may begin, and the array may be reused, when the call has
-   * returned or, if it returned a promise, when that is fulfilled.
+   * Takes the next bytes of the file. The call is synchronous if `onDelta` is
+   * synchronous. Before you call `push` again or reuse the array, wait until
+   * the call has returned and, if it returned a promise, until the promise is
+   * fulfilled.
    *
-   * @param bytes The next bytes, of any number.
+   * @param bytes The next bytes, any number of them.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length;
@@ -105,8 +106,8 @@ export class FileScan {
   }
 
   /**
-   * Ends the file. Resolves after `onDelta` has been called with the last part
-   * of the delta.
+   * Ends the scan. Resolves with the results after `onDelta` has been called
+   * with the last part of the delta.
    */
   async finish(): Promise<FileScanResult> {
     await this.#delta?.finish();

@@ -2,15 +2,15 @@ import type { Signature } from "./signature.ts";
 
 /**
  * The filter in front of the block table is a Bloom filter. It rejects all but
- * about one in 400 of the windows that are not blocks. Each sum has four bits
- * of one word, one in each byte, so that a lookup reads only one word, and SIMD
- * instructions can look up four sums at a time (F. Putze, P. Sanders, J.
- * Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007). The low
- * bits of the sum, without the last two, select the word. The twelve high bits
- * of the sum select the bits in the word.
+ * about one in 400 of the windows that match no block. Each sum sets four bits
+ * of a single 32-bit word, one bit in each byte. A lookup therefore reads only
+ * one word, and SIMD instructions can look up four sums at a time (F. Putze, P.
+ * Sanders, J. Singler, "Cache-, Hash- and Space-Efficient Bloom Filters",
+ * 2007). The low bits of the sum, except the lowest two, select the word. The
+ * twelve high bits of the sum select the bits in the word.
  */
 
-/** The filter bits of a sum, indexed by its twelve high bits. */
+/** The filter bits of each sum, indexed by the twelve high bits of the sum. */
 export const FILTER_BITS: Int32Array = Int32Array.from(
   { length: 2 ** 12 },
   (_, high) => {
@@ -21,8 +21,8 @@ export const FILTER_BITS: Int32Array = Int32Array.from(
 );
 
 /**
- * Returns the number of words of a signature's filter: one for each whole
- * block, rounded up to a power of two, and at least eight.
+ * Returns the number of 32-bit words of a signature's filter: one for each
+ * whole block, rounded up to a power of two, and at least eight.
  */
 export function filterWords({ fileSize, blockSize }: Signature): number {
   const blocks = Math.floor(fileSize / blockSize);
@@ -40,7 +40,7 @@ export function fillFilter(filter: Int32Array, signature: Signature): void {
   }
 }
 
-/** Returns whether a sum may be that of a block. */
+/** Returns whether a sum may be the weak sum of a block. */
 export function passes(filter: Int32Array, sum: number): boolean {
   const bits = FILTER_BITS[sum >>> 20];
   return (filter[sum >>> 2 & filter.length - 1] & bits) === bits;

@@ -14,7 +14,8 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 
 /**
  * The maximum size in bytes of a block that is hashed on two threads. With this
- * limit, a job can hold four blocks to divide between the threads.
+ * limit, a job has room for at least four blocks, which are divided between the
+ * threads.
  */
 const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
 /**
@@ -28,16 +29,20 @@ const GROUP = 2 ** 15;
  */
 const DEFAULT_PATIENCE_MS = 10_000;
 
-/** Called with digests, which are valid until the call returns. */
+/**
+ * Called when a job is finished, with the digests of its blocks. The digests
+ * are valid until the call returns.
+ */
 type Deliver = (digests: Uint8Array) => void;
 
 /**
- * Computes the SHA-256 of many blocks on two threads. Up to four jobs may be
- * open at the same time. A worker hashes their blocks while the caller reads
- * the file and starts further jobs. When the caller needs the digests, or room
- * for another job, it hashes the remaining blocks together with the worker. The
- * caller waits synchronously, for a short time unless the worker is dead, so
- * the code that hashes need not be asynchronous.
+ * Computes the SHA-256 of many blocks on two threads. The blocks are passed in
+ * jobs, of which up to four may be open at the same time. A worker hashes the
+ * blocks while the caller reads the file and starts further jobs. When the
+ * caller needs the digests, or room for another job, it hashes the remaining
+ * blocks together with the worker. The caller then waits synchronously, so the
+ * code that hashes need not be asynchronous. The wait is short unless the
+ * worker is dead.
  */
 export class HashHelper {
   readonly #control = new Int32Array(
@@ -45,20 +50,20 @@ export class HashHelper {
   );
   readonly #input = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
   readonly #output = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
-  /** The receiver of the digests of each slot's job, while it is open. */
+  /** The receiver of the digests, for each slot with an open job. */
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
   #started = 0;
-  /** Whether the worker counts as dead, because a job has made no progress. */
+  /** Whether the worker counts as dead because a job has made no progress. */
   #isDead = false;
   #keep = 32;
   #digest: StrongSum = strongSum("sha256", 32);
 
   /**
-   * Returns the helper of this thread, and starts one if there is none or its
-   * worker is dead. Returns `undefined` if no helper can be started, for
-   * example because the runtime has no `node:worker_threads`, or if the blocks
-   * are larger than 64 KiB or smaller than 64 bytes.
+   * Returns the helper of this thread. Starts a new helper if there is none, or
+   * if the worker of the last one is dead. Returns `undefined` if no helper can
+   * be started, for example because the runtime has no `node:worker_threads`,
+   * or if the blocks are larger than 64 KiB or smaller than 64 bytes.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
@@ -72,7 +77,7 @@ export class HashHelper {
   /**
    * Starts a worker.
    *
-   * @param program The program that the worker runs.
+   * @param program The source text of the program that the worker runs.
    * @param patience The time in milliseconds without progress after which the
    *   worker counts as dead.
    * @throws {TypeError} If the runtime has no `node:worker_threads`.
@@ -96,7 +101,7 @@ export class HashHelper {
     worker.unref();
   }
 
-  /** Returns the number of bytes of whole blocks that fit in a job. */
+  /** Returns the maximum total size of the blocks of a job, in bytes. */
   capacity(blockSize: number): number {
     return CAPACITY - CAPACITY % blockSize;
   }
@@ -105,11 +110,12 @@ export class HashHelper {
    * Opens a job, which the worker starts at once. If four jobs are open
    * already, the oldest one is finished first.
    *
-   * @param bytes Whole blocks, at most `capacity` bytes. They are copied.
+   * @param bytes One or more whole blocks, at most `capacity` bytes in total.
+   *   They are copied.
    * @param blockSize The size of a block in bytes.
    * @param keep The number of bytes to keep of each digest.
    * @param deliver Called with the digests, `keep` bytes each, during this call
-   *   or a later one of `start` or `finish`.
+   *   or a later call of `start` or `finish`.
    */
   start(
     bytes: Uint8Array,
@@ -198,8 +204,8 @@ export class HashHelper {
   }
 
   /**
-   * Takes one group of a slot's job and hashes it. Returns `false` if no group
-   * is left.
+   * Takes the next group of a slot's job and hashes it. Returns `false` if no
+   * group is left.
    */
   #hashOne(slot: number): boolean {
     const control = this.#control;

@@ -1,23 +1,23 @@
 /** The number of slots. Each slot holds one open job. */
 export const SLOTS = 4;
-/** The maximum size of the blocks of a job, in bytes. */
+/** The maximum total size of the blocks of a job, in bytes. */
 export const CAPACITY = 2 ** 18;
 /** The number of control words of each slot. */
 export const SLOT_WORDS = 8;
 /**
- * The number of low bits of a ticket that are the number of the group. The
+ * The number of low bits of a ticket that hold the number of the group. The
  * other bits identify the job.
  */
 export const GROUP_BITS = 12;
 /**
- * The group number in the ticket of a slot without a job, higher than that of
- * any group. It is also the mask for the group number of a ticket.
+ * The group number in the ticket of a slot without a job. It is higher than the
+ * number of any group, and is also the mask for the group number of a ticket.
  */
 export const CLOSED = 2 ** GROUP_BITS - 1;
 
 /**
- * The index of the shared control word that is incremented with each job, and
- * that the worker waits on.
+ * The index of the control word that counts the jobs of all slots. The worker
+ * waits on this word.
  */
 export const STARTED: number = SLOTS * SLOT_WORDS;
 
@@ -28,8 +28,8 @@ export const CONTROL = {
   /** The number of groups of the job. */
   groups: 1,
   /**
-   * The number of groups that are hashed. The thread that started the job waits
-   * on this word.
+   * The number of groups that have been hashed. The thread that started the job
+   * waits on this word.
    */
   done: 2,
   /** The number of blocks of each group except the last one. */
@@ -44,7 +44,7 @@ export const CONTROL = {
 
 /** The data that is passed to the worker. */
 export interface HashWorkerData {
-  /** The control words of all slots, and `STARTED`. */
+  /** The control words of all slots, and then the one at `STARTED`. */
   control: SharedArrayBuffer;
   /** The blocks, `CAPACITY` bytes for each slot. */
   input: SharedArrayBuffer;
@@ -53,14 +53,14 @@ export interface HashWorkerData {
 }
 
 /**
- * The program of the worker. The program is text, because every runtime can
- * start a worker from text, also in a single binary, where there is no separate
- * file.
+ * The source text of the worker's program. Every runtime can start a worker
+ * from text, even in a single binary, which has no separate file for the
+ * worker.
  *
  * A thread takes a group by incrementing the slot's ticket. Groups of the
  * oldest job are taken first. The thread that starts a job sets its parameters
- * while the ticket is closed. Tickets repeat only after 2^19 jobs, so that an
- * old ticket is not mistaken for one of a later job.
+ * while the ticket is closed. Tickets repeat only after 2^19 jobs, so an old
+ * ticket is not mistaken for one of a later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");

@@ -2,15 +2,18 @@ import { KERNEL } from "./kernel_wasm.ts";
 
 /** The exports of `kernel.wat`. */
 export interface Kernel {
-  /** The linear memory of the kernel. Growing it detaches views. */
+  /**
+   * The linear memory of the kernel. When it grows, existing views of it are
+   * detached.
+   */
   readonly memory: WebAssembly.Memory;
   /**
    * Rolls the window whose sum is at `state` from `at` to the first position
-   * that passes the filter, or to `last + 1`. `FILTER_BITS` must be at address
-   * 0.
+   * whose sum passes the filter, or to `last + 1`. Returns the new position.
+   * `FILTER_BITS` must be at address 0.
    *
-   * @param at The address of the window. `last`, `filter` and `state` are
-   *   addresses, too.
+   * @param at The address of the window. `last`, `filter` and `state` are also
+   *   addresses.
    * @param power The result of `powerOf` for the window's width.
    * @param mask The size of the filter in bytes minus 4.
    */
@@ -47,14 +50,14 @@ export interface Kernel {
 export const LIST_SIZE = 8192;
 
 /**
- * The compiled kernel, `undefined` if it cannot be compiled; `null` before the
- * first use.
+ * The compiled kernel: `null` before the first use, and `undefined` if it
+ * cannot be compiled.
  */
 let compiled: WebAssembly.Module | undefined | null = null;
 
 /**
- * Returns a new instance of the kernel, or `undefined` where WebAssembly with
- * SIMD is not available or not allowed, or memory is lacking.
+ * Returns a new instance of the kernel, or `undefined` if WebAssembly with SIMD
+ * is not available or not allowed, or if there is not enough memory.
  */
 export function createKernel(): Kernel | undefined {
   if (compiled === null) compiled = compile();

@@ -4,8 +4,8 @@ import { type DecodeOptions, MAX_BLOCK_BYTES, Signature } from "./signature.ts";
 
 const HEADER_LENGTH = 12;
 /**
- * The kinds of weak sum by librsync's `rs_magic_number`, for strong sums of
- * BLAKE2b.
+ * The kind of weak sum for each `rs_magic_number` of librsync that stands for
+ * BLAKE2b strong sums.
  */
 const MAGIC: Record<number, WeakKind> = {
   0x72730137: "rollsum",
@@ -42,8 +42,8 @@ export function isLibrsyncSignature(bytes: Uint8Array): boolean {
  * @param options The name of the file, for error messages.
  * @throws {DeltarError} `corrupt` if the header is invalid, `truncated` if the
  *   file ends inside the header or the sums of a block, `unsupported` if its
- *   strong sums are MD4, which is broken. Changed sums are not noticed, because
- *   the file has no checksum.
+ *   strong sums are MD4, which is not secure. Changed sums are not detected,
+ *   because the file has no checksum.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export function decodeLibrsyncSignature(
   if (MD4_MAGIC.includes(magic)) {
     throw new DeltarError(
       "unsupported",
-      "the signature has MD4 sums, which are not safe; make one with " +
+      "the signature has MD4 sums, which are not secure; make a new one with " +
         "`rdiff --hash=blake2 signature`",
       at(0),
     );
@@ -130,7 +130,7 @@ export function decodeLibrsyncSignature(
 }
 
 /**
- * Encodes a signature as a file that `rdiff delta` reads.
+ * Encodes a signature as a file that `rdiff delta` can read.
  *
  * @param signature A signature whose strong sums are BLAKE2b.
  * @throws {TypeError} If the strong sums are of another kind.

@@ -4,20 +4,21 @@
  * A signature has two sums of each block of a file (`signature.ts`, made by
  * `sign.ts`): a weak rolling one (`rolling_sum.ts`) and a strong one
  * (`strong_sum.ts`). `delta_builder.ts` rolls a window over the new file and
- * finds windows that are blocks of the old one (`filter.ts`, then
- * `block_table.ts`). It decides which bytes are copied and which are literals;
- * `delta_writer.ts` encodes the commands. In a large file, the search is done
- * by WebAssembly (`kernel.ts`) if the runtime supports its SIMD instructions.
- * `file_scan.ts` makes a signature, a delta and the SHA-256 in one pass over a
- * file. `delta_between.ts` makes the delta of a small file whose two states are
- * in memory, and decides which copies are too short. `refine.ts` makes a delta
- * smaller by comparing its literals with the old content (`byte_matcher.ts`).
+ * finds the positions at which the window equals a block of the old file
+ * (`filter.ts`, then `block_table.ts`). It decides which bytes are copied and
+ * which are literals. `delta_writer.ts` encodes the commands. In a large file,
+ * the search is done by WebAssembly (`kernel.ts`) if the runtime supports its
+ * SIMD instructions. `file_scan.ts` makes a signature, a delta and the SHA-256
+ * in one pass over a file. `delta_between.ts` makes the delta of a small file
+ * whose two states are in memory, and stores short unchanged ranges as
+ * literals. `refine.ts` makes a delta smaller by comparing its literals with
+ * the old content (`byte_matcher.ts`).
  *
  * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
- * `delta_chain.ts` applies a chain of deltas without making the files in
- * between. Deltas are untrusted: `delta_reader.ts` refuses invalid commands,
- * and `delta_validator.ts` those that reach beyond the basis or make the result
- * too large. A chain checks the sizes of its results itself.
+ * `delta_chain.ts` applies a chain of deltas without making the intermediate
+ * files. Deltas are untrusted: `delta_reader.ts` refuses invalid commands, and
+ * `delta_validator.ts` those that reach beyond the basis or make the result too
+ * large. A chain checks the sizes of its results itself.
  *
  * @module
  */

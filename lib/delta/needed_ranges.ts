@@ -1,9 +1,9 @@
 /**
- * The ranges of a file that are needed, in order. They are not empty, not
- * adjacent and do not overlap.
+ * The ranges of a file that are needed, in order. They are not empty, and do
+ * not touch or overlap.
  */
 export class NeededRanges {
-  /** The start and end of each range, alternating. */
+  /** The offset of the start and of the end of each range, in bytes. */
   readonly #bounds: Float64Array;
   /** The total length in bytes of all ranges before each range. */
   #before: Float64Array | undefined;
@@ -13,8 +13,8 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the ranges that cover all of the given ranges, which may overlap
-   * and be in any order.
+   * Returns the union of the given ranges, which may overlap and be in any
+   * order.
    */
   static of(
     ranges: Iterable<{ offset: number; length: number }>,
@@ -65,8 +65,8 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the offset that a byte of the file has if only the needed ranges
-   * are stored, one after the other.
+   * Returns the offset in bytes that a byte of the file has if only the needed
+   * ranges are stored, one after the other.
    *
    * @param offset The offset of the byte in the file, in a needed range.
    */
@@ -102,7 +102,9 @@ export class RangeCursor {
     this.#bounds = bounds;
   }
 
-  /** Whether all ranges end at or before the start of the last request. */
+  /**
+   * Whether all ranges end at or before the `start` of the last call of `next`.
+   */
   get isDone(): boolean {
     return this.#at >= this.#bounds.length;
   }

@@ -5,7 +5,7 @@ import { DeltaReader } from "./delta_reader.ts";
 import { DeltaValidator } from "./delta_validator.ts";
 import type { RandomAccess } from "./random_access.ts";
 
-/** The number of bytes of a copy that are read at a time. */
+/** The maximum number of bytes of a copied range that are read at a time. */
 const PIECE = 2 ** 18;
 
 /** Options for applying a delta in memory. */
@@ -33,10 +33,10 @@ export interface PatchOptions {
  * @param basis The whole basis.
  * @param delta The whole delta.
  * @param options The maximum size of the result, and the name of the delta, for
- *   messages.
+ *   error messages.
  * @throws {DeltarError} `corrupt` if the delta is invalid, `truncated` if it
- *   ends early, `mismatch` if it copies from beyond the basis, `limit` if the
- *   result would be larger than `maxSize`.
+ *   ends early, `mismatch` if it copies from beyond the end of the basis,
+ *   `limit` if the result would be larger than `maxSize`.
  *
  * @example
  * ```ts
@@ -76,21 +76,20 @@ export function patchBytes(
 
 /**
  * Applies a delta, as written by {@linkcode delta} or `rdiff delta`, to its
- * basis, in bounded memory. A delta does not contain a checksum, neither of its
- * basis nor of its own bytes, so check the SHA-256 of the result before it
- * replaces anything.
+ * basis, in bounded memory. A delta contains no checksum of its basis or of its
+ * own bytes, so check the SHA-256 of the result before it replaces anything.
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` if the delta is
  * invalid, `truncated` if it ends early, `mismatch` if it copies from beyond
- * the basis, `limit` if the result would be larger than `maxSize`, `aborted` if
- * the signal fired. Errors of `basis` and of the source of the delta fail the
- * stream, too. The bytes that `basis.read` returns are passed on without a
- * copy.
+ * the end of the basis, `limit` if the result would be larger than `maxSize`,
+ * `aborted` if the signal fired. The stream also fails with the errors of
+ * `basis` and of the source of the delta. The bytes that `basis.read` returns
+ * are passed on without being copied.
  *
  * @param basis The basis of the delta.
  * @param delta The delta, which is read once.
  * @param options The maximum size of the result, the name of the delta, for
- *   messages, and the signal.
+ *   error messages, and the signal.
  *
  * @example
  * ```ts

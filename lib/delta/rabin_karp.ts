@@ -10,16 +10,16 @@ const POWER_3 = Math.imul(POWER_2, MULTIPLIER);
 const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
 
 /**
- * The number of bytes from which the kernel is faster, although they are copied
- * to its memory.
+ * The minimum number of bytes for which the kernel is used. With fewer bytes,
+ * copying them to its memory takes longer than the kernel saves.
  */
 const LONG_BYTES = 256;
 /** The kernel with its memory; `undefined` before the first use. */
 let shared: { kernel: Kernel | undefined; memory: Uint8Array } | undefined;
 
 /**
- * Returns librsync's Rabin-Karp sum (its `rabinkarp.h`): for `n` bytes `c`,
- * `M^n + c[0] M^(n-1) + … + c[n-1]` modulo 2^32.
+ * Returns librsync's Rabin-Karp sum (see its `rabinkarp.h`): for `n` bytes `c`
+ * and the multiplier `M`, `M^n + c[0] M^(n-1) + … + c[n-1]` modulo 2^32.
  */
 export function rabinKarp(
   bytes: Uint8Array,
@@ -63,7 +63,7 @@ export function rabinKarpPortable(
   return sum >>> 0;
 }
 
-/** Returns the multiplier to the power of a window's width, modulo 2^32. */
+/** Returns the multiplier raised to a window's width, modulo 2^32. */
 export function powerOf(width: number): number {
   let power = 1;
   for (let left = width, base = MULTIPLIER; left > 0; left >>>= 1) {

@@ -12,8 +12,8 @@ const FILTER_START = STATE_START + 64;
 const MAX_KEPT_BYTES = 2 ** 23;
 const LIST_WORDS = LIST_SIZE / 4;
 /**
- * The minimum number of windows to scan ahead, if four times the width of the
- * window is less.
+ * The minimum number of windows to scan ahead. For wide windows, it is four
+ * times the width of the window instead.
  */
 const MIN_SCAN_WINDOWS = 2 ** 13;
 /**
@@ -25,7 +25,7 @@ const MAX_SCAN_WINDOWS = 2 ** 18;
 /**
  * The kernels that are kept for the next file. Each reserves gigabytes of
  * address space, so a new kernel for each of many files would exhaust the
- * address space before the old kernels are collected.
+ * address space before the old kernels are garbage-collected.
  */
 const spare: Kernel[] = [];
 
@@ -33,9 +33,9 @@ const spare: Kernel[] = [];
  * The Rabin-Karp sum of a rolling window in WebAssembly.
  *
  * After many positions without a match, four windows scan ahead at the same
- * time, over at most as many positions as were passed. A match makes the rest
- * of a scan useless. Because of the limit, at most half of all positions are
- * scanned for nothing.
+ * time. A match makes the rest of such a scan useless, so a scan covers at most
+ * as many positions as were passed since the last match. At most half of all
+ * positions are therefore scanned in vain.
  */
 export class RabinKarpKernel implements RollingSum {
   readonly buffer: Uint8Array;
@@ -48,11 +48,11 @@ export class RabinKarpKernel implements RollingSum {
   /** The number of positions passed since `start` or since a list was full. */
   #passed = 0;
   /**
-   * The position up to which all windows were scanned. The lists hold those
-   * that passed the filter.
+   * The position up to which all windows were scanned. The lists hold the
+   * windows that passed the filter.
    */
   #scanned = 0;
-  /** The current list, and the next word in it. */
+  /** The index of the current list, and of the next word in it. */
   #list = 0;
   #next = 0;
   /**

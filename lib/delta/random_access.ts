@@ -14,13 +14,13 @@ export interface RandomAccess {
    * @param offset The offset of the first byte.
    * @param length The number of bytes. The result has exactly this length.
    * @throws {DeltarError} If the bytes cannot be read; `truncated` if there are
-   *   fewer bytes.
+   *   fewer bytes than requested.
    */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /**
- * Returns random access to an array.
+ * Returns random access to the bytes of an array.
  *
  * @param bytes The array, which is not copied.
  *

@@ -4,14 +4,15 @@ import { DeltaReader } from "./delta_reader.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { Segments } from "./segments.ts";
 
-/** The number of bytes of the delta that are parsed at a time. */
+/** The maximum number of bytes of the delta that are parsed at a time. */
 const PIECE = 2 ** 16;
 
 /**
- * Reads the sources of the bytes of a delta's result.
+ * Reads a delta, and returns where each byte of its result comes from.
  *
- * @param delta The delta. The segments name the offset of each literal in it.
- * @param options The name of the delta, for messages, and the signal.
+ * @param delta The delta. The segments refer to literals by their offsets in
+ *   the delta.
+ * @param options The name of the delta, for error messages, and the signal.
  * @throws {DeltarError} `corrupt` if the delta is invalid, `truncated` if it
  *   ends early, `limit` if the result has more than 2^22 parts or 2^53 - 1
  *   bytes, `aborted` if the signal fired, and the errors of `delta`.

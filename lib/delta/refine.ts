@@ -8,19 +8,19 @@ import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
 import type { Segments } from "./segments.ts";
 
-/** The number of waiting output bytes at which a piece is yielded. */
+/** The number of output bytes that are collected before they are yielded. */
 const PIECE = 2 ** 16;
 /** The maximum number of changed bytes that are compared at a time. */
 const MAX_CHANGED_BYTES = 2 ** 18;
 /**
- * The number of old bytes that are compared beside a change, in addition to
- * twice its length.
+ * The number of old bytes that a change is compared with, in addition to twice
+ * the length of the change.
  */
 const MARGIN_BYTES = 2 ** 12;
 
 /**
- * The maximum number of old bytes without a copy in which moved bytes are looked
- * for. They are in memory.
+ * The maximum number of uncopied old bytes that are searched for moved bytes.
+ * They are held in memory.
  */
 const MAX_UNUSED_BYTES = 2 ** 26;
 
@@ -29,7 +29,8 @@ export interface BasisContent {
   /** The size in bytes. */
   readonly size: number;
   /**
-   * Reads ranges, and returns access to bytes in them. It is called once.
+   * Reads ranges, and returns access to their bytes. This method is called
+   * once.
    */
   read(ranges: NeededRanges): Promise<RandomAccess & Disposable>;
 }
@@ -53,11 +54,14 @@ type Step = { kind: "copy" } & Range | { kind: "change" } & Change;
 
 /** Changed bytes of the new content. */
 interface Change {
-  /** The places of the bytes in the delta, in order. */
+  /** The ranges of the delta that hold the bytes, in order. */
   literals: Range[];
   /** The ranges of the old content to look for matches in. */
   ranges: Range[];
-  /** The offset in the old content at which the next copy starts. */
+  /**
+   * The offset in the old content at which the next copy starts, in bytes. If
+   * no copy follows, this is the size of the old content.
+   */
   end: number;
   /** Whether a copy is directly before the bytes. */
   joinsStart: boolean;
@@ -66,14 +70,15 @@ interface Change {
 }
 
 /**
- * Makes a delta smaller by the old content: a delta that was made from a
- * signature copies whole blocks, and has as literals what lies between them. The
- * literals are compared with the old content near the copies beside them, so
- * that only the bytes that really differ, and those that come from elsewhere,
- * stay literals. The result is of the same format.
+ * Makes a delta smaller with the help of the old content. A delta that was made
+ * from a signature copies whole blocks, and all bytes between these blocks are
+ * literals. The literals are compared with the old content near the copies
+ * beside them, and with old content that is not copied. Only the bytes that are
+ * not found there stay literals. Yields the smaller delta, in the same format.
  *
  * @param delta The delta, which is read twice.
- * @param basis The old content. Only the ranges beside literals are read.
+ * @param basis The old content. Only the ranges that literals are compared with
+ *   are read.
  * @param options The signal that aborts the work.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is invalid,
  *   `limit` if it has more than 2^22 commands, `aborted` if the signal fired, and
@@ -153,7 +158,9 @@ function* steps(segments: Segments, size: number): Generator<Step> {
   );
 }
 
-/** Yields changed bytes in pieces, with the old ranges to compare each with. */
+/**
+ * Yields changed bytes in parts, each with the old ranges to compare it with.
+ */
 function* changes(
   literals: readonly Range[],
   { start, end, joinsStart, joinsEnd }: Omit<Change, "literals" | "ranges"> & {

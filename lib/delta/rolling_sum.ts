@@ -14,7 +14,7 @@ export interface RollingShape {
   width: number;
   /** The number of bytes of the file that are in memory at a time. */
   capacity: number;
-  /** The number of words of the filter, a power of two. */
+  /** The number of 32-bit words of the filter, a power of two. */
   filterWords: number;
 }
 
@@ -30,7 +30,8 @@ export interface RollingSum {
   readonly buffer: Uint8Array;
 
   /**
-   * The filter of the sums that may be those of blocks. `fillFilter` fills it.
+   * The filter that tells which sums may be those of blocks. `fillFilter` fills
+   * it.
    */
   readonly filter: Int32Array;
 
@@ -59,10 +60,10 @@ export interface RollingSum {
   free(): void;
 }
 
-/** The capacity in bytes from which the kernel is used. */
+/** The minimum capacity in bytes for which the kernel is used. */
 const LARGE_BYTES = 2 ** 17;
 
-/** Returns a new rolling sum of a kind. */
+/** Returns a new rolling sum of the given kind. */
 export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
   if (kind === "rollsum") return new Rollsum(shape);
   const kernel = shape.capacity >= LARGE_BYTES && RabinKarpKernel.create(shape);
@@ -70,8 +71,8 @@ export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
 }
 
 /**
- * Returns the weak sum of `bytes` from `start` up to `end`, not included, from
- * 0 to 2^32 - 1.
+ * Returns the weak sum of `bytes` from `start` up to, but not including, `end`.
+ * The sum is a number from 0 to 2^32 - 1.
  */
 export type WeakSum = (bytes: Uint8Array, start: number, end: number) => number;
 

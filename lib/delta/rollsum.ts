@@ -8,7 +8,8 @@ import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 const CHAR_OFFSET = 31;
 
 /**
- * Returns librsync's older sum (its `rollsum.h`), which is similar to Adler-32.
+ * Returns librsync's older sum (see its `rollsum.h`), which is similar to
+ * Adler-32.
  */
 export function rollsum(
   bytes: Uint8Array,

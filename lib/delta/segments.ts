@@ -11,7 +11,10 @@ const MAX_SEGMENTS = 2 ** 22;
 export interface Origin {
   /** Whether the bytes are copied from the old state, or are literals. */
   kind: "copy" | "literal";
-  /** The offset in the old state or, of a literal, in the stored literals. */
+  /**
+   * The offset of the bytes in the old state or, if they are a literal, in the
+   * stored literals.
+   */
   offset: number;
   /** The length of the range in bytes. */
   length: number;
@@ -28,7 +31,7 @@ export interface DeltaSources {
 /**
  * The sources of the bytes of a delta's result: ranges of the old state, and
  * literals that are stored separately. Ranges of the result that are not needed
- * may be missing.
+ * may have no segment.
  */
 export class Segments {
   /** Whether the copied ranges are in ascending order and do not overlap. */
@@ -37,7 +40,8 @@ export class Segments {
   /** The offset of each segment in the result, in bytes. */
   #starts = new Float64Array(64);
   /**
-   * The offset of a copy in the old state, or -1 minus the offset of a literal.
+   * The origin of each segment: the offset of a copy in the old state, or -1
+   * minus the offset of a literal.
    */
   #origins = new Float64Array(64);
   #count = 0;
@@ -97,8 +101,8 @@ export class Segments {
   }
 
   /**
-   * Yields all segments, in the order of the result. No range between them may
-   * be missing.
+   * Yields all segments, in the order of the result. There must be no gap
+   * between them.
    */
   all(): Generator<Origin> {
     const start = this.#starts[0];
@@ -108,7 +112,8 @@ export class Segments {
   /**
    * Yields the sources of a range of the result, in order.
    *
-   * @param offset The offset of the range. All of the range must have segments.
+   * @param offset The offset of the range in bytes. Every byte of the range
+   *   must be in a segment.
    * @param length The length of the range in bytes.
    */
   *origins(offset: number, length: number): Generator<Origin> {
@@ -130,18 +135,19 @@ export class Segments {
 
   /**
    * Yields the ranges of the old state that are copied, in the order of the
-   * result. No range between the segments may be missing.
+   * result. There must be no gap between the segments.
    */
   *copies(): Generator<{ offset: number; length: number }> {
     for (const origin of this.all()) if (origin.kind === "copy") yield origin;
   }
 
   /**
-   * Returns these segments, none of which may be missing, with the sources of
-   * an older delta instead of the copies from that delta's result.
+   * Returns these segments, with each copy from the result of an older delta
+   * replaced by the sources of that delta. There must be no gap between these
+   * segments.
    *
-   * @param older The segments of the older delta, with all ranges of its result
-   *   that are copied.
+   * @param older The segments of the older delta. They must cover all ranges of
+   *   its result that are copied.
    * @param object The name of the older delta, for error messages.
    * @throws {DeltarError} `limit` if there are more than 2^22 segments.
    */
@@ -164,7 +170,7 @@ export class Segments {
   }
 
   /**
-   * Returns the number of the last segment that starts at or before `offset`.
+   * Returns the index of the last segment that starts at or before `offset`.
    */
   #find(offset: number): number {
     let low = 0;

@@ -27,8 +27,8 @@ export interface SignBytesOptions {
 export interface SignOptions extends SignBytesOptions {
   /**
    * The expected size of the file in bytes, from which the block size and the
-   * length of the strong sums are chosen if they are not set. Default: the size
-   * of an array; for other sources, 512 MiB is assumed.
+   * length of the strong sums are chosen if they are not set. Default: the
+   * length of the source if it is an array, otherwise 512 MiB.
    */
   size?: number;
   /** Aborts the work with an error of code `aborted`. */
@@ -47,11 +47,12 @@ const LARGE_BYTES = 2 ** 22;
  */
 const PIECE = 2 ** 20;
 /**
- * The minimum number of bytes in one piece for which the second thread is used.
+ * The minimum number of bytes pushed at once for which the second thread is
+ * used.
  */
 const WORTH_SHARING = 2 ** 16;
 
-/** Makes the signature of a file that is pushed piece by piece. */
+/** Makes the signature of a file that is pushed part by part. */
 export class SignatureBuilder {
   readonly #blockSize: number;
   readonly #strongLength: number;
@@ -152,7 +153,7 @@ export class SignatureBuilder {
     }
   }
 
-  /** The second thread, once the file is large enough for it. */
+  /** The helper with the second thread; `undefined` while the file is small. */
   get #helper(): HashHelper | undefined {
     const large = this.#blocks * this.#blockSize >= LARGE_BYTES;
     return large && this.#strongKind === "sha256"
@@ -172,7 +173,7 @@ export class SignatureBuilder {
     this.#weak[this.#blocks - 1] = this.#weakSum(block, 0, block.length);
   }
 
-  /** Enlarges the arrays for the blocks counted so far. */
+  /** Enlarges the arrays if the blocks counted so far do not fit. */
   #reserve(): void {
     if (this.#blocks <= this.#weak.length) return;
     const blocks = Math.max(64, this.#blocks * 2);
@@ -219,8 +220,8 @@ export function signBytes(
 }
 
 /**
- * Returns the signature of a stream. Memory holds the signature and small parts
- * of the file.
+ * Returns the signature of a stream. Keeps only the signature and small parts
+ * of the file in memory.
  *
  * @param source The content of the file.
  * @param options The expected size, the block size, the length and kind of
@@ -246,7 +247,7 @@ export async function sign(
     (source instanceof Uint8Array ? source.length : undefined);
   const builder = new SignatureBuilder({ ...options, size });
   for await (const chunk of chunks(source)) {
-    // Large chunks are processed in pieces, so that other tasks can run in
+    // Large chunks are processed in parts, so that other tasks can run in
     // between.
     for (let at = 0; at < chunk.length; at += PIECE) {
       const turn = turnIfDue();

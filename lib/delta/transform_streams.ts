@@ -7,8 +7,8 @@ import { sign, type SignOptions } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Returns a writable stream, and a readable one with the result of `work` for
- * the written bytes. The readable one fails if `work` fails.
+ * Returns a writable stream and a readable stream. The readable stream has the
+ * result of `work` for the bytes that are written, and fails if `work` fails.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,
@@ -19,8 +19,8 @@ function connect(
 
 /**
  * A stream that takes a file and returns its encoded signature. The signature
- * is returned after the file has ended. Memory holds the signature and small
- * parts of the file.
+ * is returned after the file has ended. Only the signature and small parts of
+ * the file are kept in memory.
  *
  * @example Make the signature of a file from a stream
  * ```ts
@@ -91,8 +91,8 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
    * Makes a stream.
    *
    * @param basis The signature of the basis.
-   * @param options Options, as for {@linkcode delta}, with whose errors the
-   *   readable stream fails.
+   * @param options Options, as for {@linkcode delta}. The readable stream fails
+   *   with the errors of `delta`.
    */
   constructor(basis: Signature, options: DeltaOptions = {}) {
     const ends = connect((source) => delta(basis, source, options));

@@ -81,8 +81,8 @@ const COPYING = 3;
  * Copies snapshots from one repository to another, the oldest first. A layer or
  * volume that the target lacks, or has with another size, is copied and checked
  * against its recorded SHA-256. The commit record is copied last, byte for
- * byte. In the target, this machine vouches for it by a note
- * (`store/copied.ts`).
+ * byte. If the source trusts the record and the target does not, this machine
+ * vouches for the record with a note in the target (`store/copied.ts`).
  */
 export async function copySnapshots(
   from: Store,
@@ -185,7 +185,7 @@ async function copySnapshot(
  * Refuses to replace undamaged objects of the target. An object whose size in
  * the target differs from its size in the source may be replaced in two cases:
  *
- * - the target's own records and layers have the size and SHA-256 of the
+ * - the target's own records and layers name the same size and SHA-256 as the
  *   source, so the target's object is damaged;
  * - nothing in the target refers to the object.
  *
@@ -193,7 +193,7 @@ async function copySnapshot(
  * target needs.
  *
  * @param store The target.
- * @param copying The id of the run of this copy.
+ * @param copying The id of the run that makes this copy.
  * @param objects The objects in the source whose size in the target differs.
  * @throws {DeltarError} `mismatch` if an object must not be replaced; the error
  * of a record or layer of the target that cannot be read.
@@ -222,7 +222,7 @@ async function checkReplaced(
   const seen = new Set<string>();
   for (const layer of records.flatMap(({ layers }) => layers)) {
     compare(layer);
-    // A layer that will be replaced is damaged, and is not read.
+    // A layer that will be replaced is damaged, so it is not read.
     if (seen.has(layer.sha256) || wanted.has(layer.name)) continue;
     seen.add(layer.sha256);
     for await (const part of new LayerReader(storage, layer).parts()) {
@@ -341,7 +341,7 @@ async function copyObject(
     if (length !== size || toHex(sum.digest()) !== sha256) {
       throw new DeltarError(
         "corrupt",
-        "the object differs from its recorded size or SHA-256; see `deltar verify`",
+        "the object's size or SHA-256 differs from the recorded one; run `deltar verify`",
         { object: name },
       );
     }
@@ -350,8 +350,8 @@ async function copyObject(
 }
 
 /**
- * Copies the labels that a snapshot got after it was taken, except those that are
- * not trusted. In an encrypted target, they are signed by the one who copies.
+ * Copies the labels that a snapshot got after it was taken, except those that
+ * are not trusted. In an encrypted target, this machine signs the copies.
  *
  * @param key The key that signs the labels in the target.
  */
@@ -380,9 +380,9 @@ async function copyLabels(
 }
 
 /**
- * Vouches for a copied snapshot that the source trusts, if the target does not
- * trust its record anyway. Does nothing if this machine cannot sign, or if its key
- * of the target is write-only.
+ * Vouches for a copied snapshot if the source trusts the record and the target
+ * does not. Does nothing if this machine cannot sign, or if its key for the
+ * target is write-only.
  *
  * @param storage The storage of the target, to which the note is written.
  */

@@ -15,14 +15,14 @@ import type { TreeFileEntry } from "../layers/tree_layer.ts";
 import { followMoves } from "./follow_moves.ts";
 
 /**
- * Returns the content of a file as it is stored, of which ranges can be read. Of the whole
- * content at the start of the file's chain, the frames that hold the ranges are
- * read once, and the ranges are spooled.
+ * Returns the content of a file as it is stored. Ranges of it can be read. They
+ * come from the whole content at the start of the file's chain: the frames that
+ * hold them are read once, and the ranges are spooled.
  *
  * @param storage The repository's storage.
  * @param entry The file.
- * @param chain The deltas of the file. By default, the content is the whole
- *   content at the start of the chain.
+ * @param chain The deltas of the file. By default, the content at the start of
+ *   the chain is returned.
  */
 export function basisContent(
   storage: Storage,
@@ -61,7 +61,10 @@ export function basisContent(
   };
 }
 
-/** Yields the ranges of the whole content that ranges of the result copy. */
+/**
+ * Yields the ranges of the whole content that are copied into the given ranges
+ * of the chain's result.
+ */
 function* copiesOf(chain: DeltaChain, ranges: NeededRanges, size: number) {
   const cursor = ranges.cursor();
   for (
@@ -76,7 +79,7 @@ function* copiesOf(chain: DeltaChain, ranges: NeededRanges, size: number) {
   }
 }
 
-/** Stores the needed ranges of a content, one after the other. */
+/** Writes the needed ranges of a content to a spool, one after the other. */
 async function fill(
   spool: Spool,
   frames: AsyncIterable<ContentFrame>,

@@ -1,12 +1,12 @@
 /**
  * The content of files, put together from stored pieces.
  *
- * An entry names a whole piece and, as deltar writes it, at most eight deltas.
- * `ContentReader` reads the ranges of the volumes that contain these pieces,
- * caches the last small ranges for the next files, and applies the deltas.
- * `checkedStream` or another caller checks the SHA-256. If a prune repacked a
- * volume, its move leads to the new volume (`follow_moves.ts`; `move.ts` has
- * the format).
+ * An entry refers to a whole content and to the deltas that apply to it. deltar
+ * writes at most eight. `ContentReader` reads the ranges of the volumes that
+ * contain these pieces, caches the last small ranges for the next files, and
+ * applies the deltas. `checkedStream` or another caller checks the SHA-256. If
+ * a prune repacked a volume, its move leads to the new volume
+ * (`follow_moves.ts`; `move.ts` has the format).
  *
  * @module
  */
@@ -37,12 +37,12 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 const MAX_KEPT_FRAMES = 24;
 
 /**
- * The maximum size of a range that is cached for the next files, decompressed,
- * in bytes. A file in a larger range is read without the cache.
+ * The maximum decompressed size in bytes of a range that is cached for the next
+ * files. A file in a larger range is read without the cache.
  */
 const MAX_RANGE_BYTES = 4 << 20;
 
-/** The number of bytes of a basis that are read at a time. */
+/** The maximum number of bytes of a basis that are read at a time. */
 const PIECE = 1 << 18;
 
 /**
@@ -61,8 +61,8 @@ const MIN_DELTA_BYTES = 1 << 16;
 const MAX_SIGNATURE_BYTES = 1 << 27;
 
 /**
- * The maximum size of an intermediate version of a file that is made in memory,
- * in bytes.
+ * The maximum size in bytes of an intermediate version of a file that is made
+ * in memory.
  */
 const MAX_BASIS_BYTES = 8 << 20;
 
@@ -73,7 +73,7 @@ const MAX_BASIS_BYTES = 8 << 20;
 export class ContentReader {
   readonly #storage: Storage;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
-  /** Frames that were requested by `prefetchPacked`. */
+  /** The frames that `prefetchPacked` requested, by the result of `keyOf`. */
   readonly #packed = new Map<string, Promise<PackedFrame | undefined>>();
 
   /** Makes a reader for a repository's storage. */
@@ -117,7 +117,8 @@ export class ContentReader {
   /**
    * Returns the compressed frame that holds the content of a small file.
    * Returns `undefined` if the content cannot be read, or is not in a single
-   * zstd frame of less than 4 MiB; `read` then returns it or throws the error.
+   * zstd frame of less than 4 MiB. In these cases, `read` returns the content
+   * or throws the error.
    */
   takePacked(piece: StoredPiece): Promise<PackedFrame | undefined> {
     const key = keyOf(piece);
@@ -259,8 +260,8 @@ export class ContentReader {
         );
         return;
       }
-      // Only the ranges of the basis that the deltas copy are spooled. They are
-      // at most as large as the file.
+      // Only the ranges of the basis that the deltas copy are spooled. In
+      // total, they are at most as large as the file.
       const cursor = needed.cursor();
       let at = 0;
       for await (const part of content) {
@@ -336,7 +337,10 @@ export class ContentReader {
   }
 }
 
-/** Returns a text that only pieces in the same range of a volume share. */
+/**
+ * Returns the cache key of a piece. Only pieces in the same range of a volume
+ * have the same key.
+ */
 export function keyOf({ reference }: StoredPiece): string {
   return `${reference.volume}:${reference.offset}:${reference.length}`;
 }
@@ -348,9 +352,9 @@ function isSmall(piece: StoredPiece): boolean {
 }
 
 /**
- * Returns whether a file is the content of a single piece that is small enough
- * to be read with others in its frame. The piece of a sparse file is not its
- * content.
+ * Returns whether the content of a file is a single piece that is small enough
+ * to be read through the cache. Returns `false` for a sparse file, because its
+ * piece is the condensed form, not the content.
  */
 export function isSmallWhole(
   { size, sparse, content }: TreeFileEntry,
@@ -391,7 +395,7 @@ async function unlessTooLarge(
 
 /**
  * Yields a range of a source that can be read only once. Each call must request
- * a range after that of the previous call.
+ * a range that starts at or after the end of the previous one.
  */
 async function* forward(
   reader: ByteReader,
@@ -471,9 +475,8 @@ function checkSizes(entry: TreeFileEntry): void {
  * content does not match its SHA-256.
  *
  * @param entry The file.
- * @param read Returns the result of `ContentReader.read`. Called when the first
- * bytes are requested, so that its failure is reported to the reader of the
- * stream.
+ * @param read Returns the result of `ContentReader.read`. It is called when the
+ * first bytes are requested, so that the reader of the stream gets its error.
  */
 export function checkedStream(
   entry: TreeFileEntry,

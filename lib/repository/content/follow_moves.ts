@@ -45,8 +45,8 @@ export function followMoves(storage: Storage): Storage {
     const start = findMoved(move, offset, length);
     if (start === undefined || depth === MAX_MOVES) {
       const what = start === undefined
-        ? "the volume was moved, but not this range of it"
-        : `the volume was moved more than ${MAX_MOVES} times`;
+        ? "the volume was repacked without this range"
+        : `the volume was repacked more than ${MAX_MOVES} times`;
       throw new DeltarError("not-found", what, { object: name, offset });
     }
     const rest = { offset: start + given, length: length - given, signal };
@@ -87,7 +87,7 @@ export async function readMove(
   if (move.from.name === volume) return move;
   throw new DeltarError(
     "corrupt",
-    `the move is that of another volume: ${move.from.name}`,
+    `the move belongs to another volume: ${move.from.name}`,
     {
       object,
     },
@@ -96,8 +96,8 @@ export async function readMove(
 
 /**
  * Returns the object that holds the remaining content of a volume: the volume,
- * if it exists, or the volume that replaced it. Also returns the volume if it
- * is missing and its moves lead to no existing volume.
+ * if it exists, or the volume that replaced it. If neither exists, returns the
+ * record of the given volume.
  *
  * @param has Returns whether an object exists.
  */

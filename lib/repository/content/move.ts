@@ -24,7 +24,7 @@ export interface Move {
   to: ObjectRecord;
   /**
    * The ranges of the old volume that the new volume has, in the order of their
-   * offsets in the old one.
+   * offsets in the old volume.
    */
   ranges: MovedRange[];
 }
@@ -73,8 +73,9 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
 }
 
 /**
- * Returns the offset in the new volume of a range of the old one; `undefined`
- * if the range is not within one of the moved ranges.
+ * Returns the offset in bytes that a range of the old volume has in the new
+ * volume. Returns `undefined` if the range is not within one of the moved
+ * ranges.
  */
 export function findMoved(
   { ranges }: Move,

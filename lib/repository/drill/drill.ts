@@ -47,8 +47,8 @@ export interface DrillOptions {
   onProgress?: (progress: DrillProgress) => void;
   /**
    * Called with the error of each record and note that cannot be read. By
-   * default, the error of a record or of a note with a newer version is thrown,
-   * and a damaged note is ignored.
+   * default, a record that cannot be read or a note of a newer version ends the
+   * drill with its error, and a damaged note is ignored.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. No proof is recorded. */
@@ -73,7 +73,7 @@ export interface DrillResult {
   snapshot: SnapshotRecord;
   /** The number of files that were restored exactly. */
   files: number;
-  /** The number of restored files that consist of a whole file and deltas. */
+  /** The number of restored files whose content is stored with deltas. */
   withDeltas: number;
   /** The number of restored files that have extended attributes or ACLs. */
   xattrs: number;
@@ -99,10 +99,11 @@ const BYTES = 256 << 20;
 /**
  * Restores some files of a snapshot into a scratch folder, reads them back and
  * compares them with their SHA-256. Each drill takes the files that follow
- * those of the last drill of the same snapshot. Up to half of them are files
- * with deltas, because restoring them also tests the deltas. If the next file
- * without deltas does not fit beside them, drills take the two kinds in turn. A
- * note records the result, unless the storage refuses the note.
+ * those of the last drill of the same snapshot. Up to half of the files have
+ * deltas, because restoring them also tests the deltas. If the next file
+ * without deltas does not fit beside the files with deltas, drills alternate
+ * between the two kinds. A note records the result, unless the storage refuses
+ * the note.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; the error of a
  * layer that is damaged or missing; `io` if the scratch folder or the storage
@@ -116,7 +117,7 @@ export async function drill(
   const { files = FILES, bytes = BYTES, signal, onDamage } = options;
   if (!(files >= 1) || !(bytes >= 1)) {
     throw new RangeError(
-      `files and bytes must be at least 1: ${files}, ${bytes}`,
+      `files and bytes must be at least 1: ${files} files, ${bytes} bytes`,
     );
   }
   const storage = untilAborted(store.storage, signal);
@@ -140,7 +141,7 @@ export async function drill(
     bytes: bytes - withDeltas.reduce((sum, { size }) => sum + size, 0),
   });
   // If the next file without deltas does not fit beside those with deltas,
-  // drills take the two kinds in turn, so that every file is restored.
+  // drills alternate between the two kinds, so that every file is restored.
   const isInTurn = others.length === 0 && proof?.withoutDeltas !== true &&
     wholes.files().length > 0;
   if (isInTurn) {
@@ -186,7 +187,7 @@ export async function drill(
 
 /**
  * Returns the keys that drills have succeeded with, for the note of a drill:
- * those in the earlier notes, and the one of this drill.
+ * the keys in the earlier notes and the key of this drill.
  */
 function provenKeys(
   { keys }: Store,
@@ -198,7 +199,7 @@ function provenKeys(
   let sheet: string | undefined;
   for (const proof of proofs.values()) {
     for (const name of proof.keys ?? []) names.add(name);
-    // The sheet of before a rotation does not open all objects.
+    // A recovery sheet from before a rotation does not open all objects.
     if (proof.sheet === keys.recipient()) sheet = proof.sheet;
   }
   if (files > 0 && failed.length === 0) {
@@ -251,7 +252,7 @@ async function restoreOne(
   const { path, size, sha256, sparse } = entry;
   const expected = { size, sha256, sparse };
   const content = await reader.read(entry, signal);
-  // The scratch folder may not take the attributes.
+  // The file system of the scratch folder may not support extended attributes.
   const metadata = { ...entry, mode: 0o600, xattrs: undefined };
   await writer.file(name, content, metadata, expected);
   const place = `${folder}/${name}`;

@@ -3,8 +3,8 @@ import { comparePaths } from "../../tree/path.ts";
 import type { TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * Chooses the next files of a round through a tree: those after the end of the
- * last sample, then those from the start of the tree.
+ * Chooses the files of a drill: those after the last file of the previous
+ * sample, then those from the start of the tree.
  */
 export class DrillSample {
   /**
@@ -21,7 +21,8 @@ export class DrillSample {
    * Makes an empty sample, which `offer` fills.
    *
    * @param after The last path of the previous sample, if there was one.
-   * @param most The maximum number of files and bytes in the sample.
+   * @param most The maximum number of files in the sample, and their maximum
+   * total size in bytes.
    */
   constructor(
     after: string | undefined,
@@ -31,7 +32,7 @@ export class DrillSample {
     this.#most = most;
   }
 
-  /** Offers the next file, in path order. */
+  /** Offers the next file. Files must be offered in path order. */
   offer(entry: TreeFileEntry): void {
     if (storedSize(entry) > this.#most.bytes) {
       this.tooLarge++;
@@ -45,8 +46,8 @@ export class DrillSample {
   /**
    * Returns the files of the sample.
    *
-   * @param left The maximum number of files and bytes to return. Default: the
-   * maximum of the sample.
+   * @param left The maximum number of files to return, and their maximum total
+   * size in bytes. Default: the limits of the sample.
    */
   files(left: { files: number; bytes: number } = this.#most): TreeFileEntry[] {
     const all = new Part();
