@@ -81,8 +81,8 @@ interface Change {
  *   are read.
  * @param options The signal that aborts the work.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is invalid,
- *   `limit` if it has more than 2^22 commands, `aborted` if the signal fired, and
- *   the errors of `delta` and `basis`.
+ *   `limit` if it has more than 2^22 commands, `aborted` if the signal fired,
+ *   and the errors of `delta` and `basis`.
  */
 export async function* refineDelta(
   delta: RandomAccess,

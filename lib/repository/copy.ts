@@ -92,8 +92,8 @@ export async function copySnapshots(
 ): Promise<CopyResult> {
   const result: CopyResult = { copied: [], present: [], objects: 0, bytes: 0 };
   const { signal } = options;
-  // Nothing in the source has to be cleaned up after an abort, so the signal may
-  // end all operations on the source.
+  // Nothing in the source has to be cleaned up after an abort, so the signal
+  // may end all operations on the source.
   const source = from.until(signal);
   const [here, there] = await Promise.all([
     sizesIn(source.storage),

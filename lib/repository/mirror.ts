@@ -30,8 +30,8 @@ import {
 export interface MirrorOptions extends SignalOptions {
   /**
    * The public keys (`ssh-ed25519 AAAA…`) whose manifests are trusted. Objects
-   * that no trusted manifest lists are not copied. By default, all manifests are
-   * trusted, and objects that none lists are copied.
+   * that no trusted manifest lists are not copied. By default, all manifests
+   * are trusted, and objects that no manifest lists are also copied.
    */
   signers?: readonly string[];
   /**
@@ -67,19 +67,22 @@ export interface MirrorResult {
 const COPYING = 3;
 
 /**
- * The folders by which running work is coordinated, and those of objects that a
- * repair or mirror has replaced. They are not copied.
+ * Matches the names of objects that coordinate running work, and of objects
+ * that a repair or mirror has replaced. These objects are not copied.
  */
 const COORDINATION =
   /^(?:running|garbage|lease|checkpoints|damaged|replaced)\//;
 
-/** The beginnings of names of objects that may be replaced by others of the same size. */
+/**
+ * Matches the names of objects that may be replaced by objects of the same
+ * size.
+ */
 const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
 
 /**
- * The beginnings of names of objects without which a repository may not open. The
- * mirror keeps each state of them that it replaces, because without a key it
- * cannot tell whether the new one is damaged.
+ * Matches the names of objects without which a repository may not open. Before
+ * the mirror replaces such an object, it keeps the old one, because without a
+ * key it cannot tell whether the new one is damaged.
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 
@@ -97,14 +100,14 @@ const SUM_DIGITS = 16;
  *   mirror are complete at any time.
  * - If the repository is encrypted, each object that has a manifest is compared
  *   with it while it is copied. Damaged objects are not copied.
- * - An object of the same name and size is not copied again, unless the manifests
- *   of the two places list it with different sums, as after a rekey. Key files,
- *   holders, signers and removed records, which may be replaced, are compared,
- *   and so are notes after a rotation or rekey.
- * - Before a key file, a holder, a signer or `recipients.json` without a manifest
- *   is replaced in the mirror, it is kept as `replaced/NAME.SUM`, with the first
- *   16 digits of its SHA-256. It is not replaced by something other than a whole
- *   age file.
+ * - An object of the same name and size is not copied again, unless the
+ *   manifests of the repository and of the mirror list it with different
+ *   SHA-256, for example after a rekey. Key files, holders, signers and removed
+ *   records may be replaced, so they are always compared. Notes are compared
+ *   after a rotation or rekey.
+ * - A key file, a holder, a signer or `recipients.json` without a manifest is
+ *   replaced in the mirror only by a complete age file. The old object is kept
+ *   as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its SHA-256.
  * - Intents, leases, marks, checkpoints and the objects in `damaged/` and
  *   `replaced/` are not copied.
  * - An object that the source no longer has stays in the mirror.
@@ -161,14 +164,15 @@ export async function mirror(
   const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
-  /** Returns whether an object of the same size may have other bytes. */
+  /** Returns whether an object of the same size may have different bytes. */
   const isReplaced = (name: string) =>
     REPLACED.test(name) ||
     isRekeyed && name.endsWith(AGE_SUFFIX) && !isSealed(name);
   /**
-   * Returns whether the mirror may have a listed object as it was before a rekey.
-   * If a mirroring after a rekey was interrupted, the mirror has the manifests of
-   * before and after it, and still the old list of recipients.
+   * Returns whether the mirror may have a listed object as it was before a
+   * rekey. If a mirroring after a rekey was interrupted, the mirror has the
+   * manifests from before and after the rekey, and still the old list of
+   * recipients.
    */
   const isNew = (name: string) => {
     if (!isSealed(name)) return false;
@@ -177,7 +181,7 @@ export async function mirror(
     return sums.some((sum) => !there.has(sum)) ||
       isRekeyed && sums.length > 0 && there.size > new Set(sums).size;
   };
-  /** The objects to copy, by `stepOf`. */
+  /** The names of the objects to copy in each step of `stepOf`. */
   const steps: string[][] = [[], [], [], [], [], []];
   for await (const { name, size } of source.list()) {
     checkAborted(signal);
@@ -216,8 +220,8 @@ export async function mirror(
 }
 
 /**
- * Returns the objects that trusted manifests list, by name. A key or note none of
- * whose manifests is undamaged and trusted has an empty list.
+ * Returns the objects that trusted manifests list, by name. For a key or note
+ * without an undamaged and trusted manifest, the list is empty.
  */
 async function readExpected(
   storage: Storage,
@@ -232,7 +236,10 @@ async function readExpected(
   return listed;
 }
 
-/** Returns the sums with which the manifests of a mirror list each object. */
+/**
+ * Returns the SHA-256 sums that the manifests of a mirror list for each object,
+ * by the object's name.
+ */
 async function sumsOf(
   target: Storage,
   repository: string,
@@ -261,7 +268,7 @@ async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
 
 /** Returns an age file that is checked while it is read. */
 async function whole(file: ByteSource, name: string): Promise<ByteSource> {
-  // Only encrypted repositories load the ciphers.
+  // The ciphers are loaded only for encrypted repositories.
   const { wholeFile } = await import("../age/header.ts");
   return wholeFile(file, name);
 }
@@ -275,9 +282,9 @@ async function keepOld(mirror: Storage, name: string): Promise<void> {
 }
 
 /**
- * Copies an object, if it is still there and is one of those expected.
+ * Copies an object, if it still exists and has an expected size and SHA-256.
  *
- * @returns Its size in bytes; `undefined` if it was not copied.
+ * @returns The size of the object in bytes; `undefined` if it was not copied.
  */
 async function copyOne(
   from: Storage,
@@ -303,7 +310,7 @@ async function copyOne(
     if (isListed) return;
     throw new DeltarError(
       "corrupt",
-      "the size or SHA-256 differs from the one in its manifest",
+      "the object's size or SHA-256 differs from the one in the manifest",
       { object: name },
     );
   };
@@ -320,9 +327,10 @@ async function copyOne(
 }
 
 /**
- * Returns the step of an object: 0 for the settings, 1 for manifests, 2 for key
- * files, 4 for records, and 5 for the list of recipients, which shows that the
- * rest is there.
+ * Returns the step in which an object is copied: 0 for the settings, 1 for
+ * manifests, 2 for key files, 3 for other objects, 4 for records, and 5 for the
+ * list of recipients. This list comes last because it shows that all other
+ * objects were copied.
  */
 function stepOf(name: string): number {
   if (name === SETTINGS) return 0;

@@ -15,7 +15,7 @@
  * - `store/`: the `Store` (`store/store.ts`), and finding snapshots by names,
  *   labels and dates (`store/find_snapshot.ts`);
  * - `snapshot/`: taking snapshots (`snapshot/take_snapshot.ts`);
- * - `prune/`: removing them and freeing space (`prune/prune.ts`);
+ * - `prune/`: removing snapshots and freeing space (`prune/prune.ts`);
  * - `rekey/`: new headers for encrypted objects (`rekey/rekey.ts`);
  * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
  * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);

@@ -18,8 +18,8 @@ export function isPlausibleTime(time: number): boolean {
  * Parses the time of a record or note.
  *
  * @param value The text, in RFC 3339 format.
- * @returns Milliseconds since 1970; `undefined` if the text is not in that
- * format or the time is not plausible.
+ * @returns The time in milliseconds since 1970; `undefined` if the text is not
+ * in that format or the time is not plausible.
  */
 export function parseTime(value: unknown): number | undefined {
   if (typeof value !== "string" || !RFC_3339.test(value)) return undefined;

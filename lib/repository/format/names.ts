@@ -10,9 +10,9 @@
  * The other files of this directory read and write the objects themselves:
  * `snapshot_record.ts` the records of snapshots, `settings.ts` the id,
  * compression and encryption of the repository, `snapshot_note.ts` the notes
- * about snapshots, such as changed labels. `signed_listing.ts` signs objects and
- * checks signatures. `note.ts` reads whole objects and lists names. `moment.ts`
- * parses times. `plausible_times.ts` decides which times of
+ * about snapshots, such as changed labels. `signed_listing.ts` signs objects
+ * and checks signatures. `note.ts` reads whole objects and lists names.
+ * `moment.ts` parses times. `plausible_times.ts` decides which times of
  * snapshots can be right.
  *
  * @module
@@ -31,8 +31,8 @@ const MEBIBYTE = 2 ** 20;
 export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
- * The maximum sizes of objects that are read into memory as a whole, in bytes,
- * by folder, or by name for an object in no folder.
+ * The maximum sizes of objects that are read into memory as a whole, in bytes.
+ * The keys are folders, or the names of objects that are in no folder.
  */
 const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,
@@ -45,7 +45,7 @@ const MAX_BYTES: Record<string, number> = {
   "recipients.json": MEBIBYTE / 16,
   "proofs": MEBIBYTE / 4,
   "snapshots": MAX_RECORD_BYTES,
-  // These objects contain a record, or the layers of one, as text.
+  // These objects contain a record, or the layers of a record, as text.
   "running": 2 * MAX_RECORD_BYTES,
   "removed": 2 * MAX_RECORD_BYTES + MEBIBYTE,
   "moves": 64 * MEBIBYTE,
@@ -56,8 +56,8 @@ const MAX_BYTES: Record<string, number> = {
 };
 
 /**
- * Returns the maximum size of an object that is read as a whole, in bytes. It
- * does not apply to layers and volumes, which are read frame by frame.
+ * Returns the maximum size of an object that is read as a whole, in bytes. This
+ * maximum does not apply to layers and volumes, which are read frame by frame.
  */
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
@@ -69,9 +69,12 @@ export function mostBytesOf(name: string): number {
 export const SETTINGS = "deltar.json";
 /** The folder of the key files of an encrypted repository. */
 export const KEYS = "keys/";
-/** The folder of the holders of keys, and of the marks of changes of keys. */
+/**
+ * The folder of the holders of keys, and of the objects that announce changes
+ * of keys.
+ */
 export const HOLDERS = "holders/";
-/** The folder of the marks of changes of keys. */
+/** The folder of the objects that announce changes of keys. */
 export const CHANGES: string = `${HOLDERS}changes/`;
 /** The folder of the machines whose signatures are trusted. */
 export const SIGNERS = "signers/";
@@ -95,7 +98,10 @@ export function idOfRecord(name: string): string | undefined {
 
 /** The folder of the notes in which machines vouch for copied snapshots. */
 export const COPIED = "copied/";
-/** The folder of the records of removed snapshots, until they are purged. */
+/**
+ * The folder of the records of snapshots that were removed and can be brought
+ * back.
+ */
 export const REMOVED = "removed/";
 /** The folder of the intents of runs. */
 export const RUNNING = "running/";
@@ -103,7 +109,10 @@ export const RUNNING = "running/";
 export const GARBAGE = "garbage/";
 /** The folder of the lists of the snapshots that rules have counted. */
 export const JUDGED = "judged/";
-/** The folder of moves. A move names a rewritten volume and the new one. */
+/**
+ * The folder of moves. A move names a repacked volume and the volume that
+ * replaced it.
+ */
 export const MOVES = "moves/";
 /** The folder of the lease of the running prune. */
 export const LEASES = "lease/";
@@ -177,8 +186,8 @@ export function idOfManifest(name: string): string | undefined {
 }
 
 /**
- * The folders and names in which the objects have manifests of their own: keys,
- * notes, and what else may be replaced or deleted at any time.
+ * The folders and names of the objects that each have their own manifests:
+ * keys, notes, and other objects that may be replaced or deleted at any time.
  */
 export const NOTED = [
   KEYS,
@@ -196,16 +205,16 @@ export const NOTED = [
 ] as const;
 
 /**
- * Returns whether the stored object of this name, with the ending `.age` if it
- * is encrypted, has a manifest of its own.
+ * Returns whether an object has its own manifests. `file` is the name of the
+ * object as it is stored, with the ending `.age` if it is encrypted.
  */
 export function isNoted(file: string): boolean {
   return NOTED_FILE.test(file);
 }
 
 /**
- * Returns whether only the admin key signs the manifests of a stored object: of a
- * key, a holder, a signer, or the list of recipients.
+ * Returns whether only the admin key signs the manifests of a stored object.
+ * These objects are keys, holders, signers and the list of recipients.
  */
 export function isOfAdmin(file: string): boolean {
   return [KEYS, HOLDERS, SIGNERS, RECIPIENTS]
@@ -213,7 +222,7 @@ export function isOfAdmin(file: string): boolean {
 }
 
 /**
- * Returns the name of a manifest of one object.
+ * Returns the name of a manifest that is for a single object.
  *
  * @param file The name of the object, as it is stored.
  * @param id The id of the manifest.
@@ -222,14 +231,18 @@ export function noteManifestName(file: string, id: string): string {
   return `${manifestsOf(file)}${id}.json`;
 }
 
-/** Returns the beginning of the names of the manifests of one object. */
+/**
+ * Returns the beginning of the names of the manifests that are for a single
+ * object.
+ */
 export function manifestsOf(file: string): string {
   return `${MANIFESTS}${file}.`;
 }
 
 /**
- * Returns the object that a manifest of one object is for, as it is stored, and
- * the id of the manifest; `undefined` for other names.
+ * Returns the stored name of the object that a manifest is for, and the id of
+ * the manifest. Returns `undefined` if the name is not that of a manifest for a
+ * single object.
  */
 export function partsOfNoteManifest(
   name: string,
@@ -238,7 +251,7 @@ export function partsOfNoteManifest(
   return file !== undefined && isNoted(file) ? { file, id } : undefined;
 }
 
-/** The folders of the objects that manifests list. */
+/** The folders of the objects that the manifests of runs list. */
 export const LISTED = [
   SNAPSHOTS,
   TREES,
@@ -248,8 +261,8 @@ export const LISTED = [
 ] as const;
 
 /**
- * Returns whether manifests list objects of this name: records, layers, volumes
- * of contents and signatures, and moves.
+ * Returns whether the manifests of runs list objects of this name: records,
+ * layers, volumes of contents and signatures, and moves.
  */
 export function isListed(name: string): boolean {
   return isPart("record", name) || isPart("layer", name) ||
@@ -258,7 +271,7 @@ export function isListed(name: string): boolean {
 
 /**
  * Returns the id at the beginning of an object's file name: for a layer or
- * volume, that of the run that wrote it. Returns `undefined` for other names.
+ * volume, the id of the run that wrote it. Returns `undefined` for other names.
  */
 export function idOfObject(name: string): string | undefined {
   const file = name.slice(name.lastIndexOf("/") + 1);
@@ -350,8 +363,8 @@ export function checkPart(
 
 /**
  * Returns whether a run may store an object of this name through its `storage`:
- * a note about a snapshot or an object of a snapshot, but not settings, a mark, a
- * lease or an intent. A `Run` stores its own intent directly.
+ * a note about a snapshot or an object of a snapshot, but not settings, a mark,
+ * a lease or an intent. A `Run` stores its own intent directly.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));
@@ -389,9 +402,9 @@ export function timeOfId(id: string): number | undefined {
 }
 
 /**
- * Makes an id from the time to the second in readable form, the milliseconds,
- * and a random number. The last two have three hexadecimal digits each. Ids
- * sort by time.
+ * Makes an id. It consists of the time to the second in readable form, the
+ * milliseconds and a random number. The milliseconds and the random number have
+ * three hexadecimal digits each. Ids sort by time.
  *
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
@@ -414,7 +427,7 @@ export function newId(now: number, chance: number): string {
 }
 
 /**
- * Makes an id that sorts after another, even if the clock was set back.
+ * Makes an id that sorts after another id, even if the clock was set back.
  *
  * @param last The other id; `undefined` if there is none.
  * @param now The time, in milliseconds since 1970.

@@ -3,8 +3,9 @@ import { pathBelow } from "../../tree/place.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * Returns the folder that the paths of a snapshot are relative to: its directory
- * or, if it has several, the folder that contains them.
+ * Returns the folder that the paths of a snapshot are relative to: the
+ * snapshot's directory or, if the snapshot has several, the folder that
+ * contains them.
  *
  * @param record The snapshot.
  *
@@ -29,7 +30,7 @@ export function placeOf(
  * in the directory or directories of the snapshot.
  *
  * @param record The snapshot.
- * @param place A path of the operating system.
+ * @param place The path of the place on the machine that took the snapshot.
  *
  * @example
  * ```ts

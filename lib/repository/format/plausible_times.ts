@@ -2,9 +2,10 @@ import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
  * The maximum error of a clock whose times are used, in milliseconds: two
- * hours. It is longer than the hour by which a clock is wrong that misses a
- * change to or from summer time. It is short because a snapshot with a forged
- * time replaces others under a rule such as `hourly`, within this error.
+ * hours. A clock that misses a change to or from summer time is wrong by one
+ * hour. The maximum is not higher because under a rule such as `hourly`, a
+ * snapshot with a forged time can replace snapshots whose times differ by up to
+ * this error.
  */
 const MAX_CLOCK_ERROR_MS = 2 * 60 * 60 * 1000;
 
@@ -16,16 +17,19 @@ export interface TimedSnapshot {
    * The time, in milliseconds since 1970. It differs from the recorded time if
    * the recorded time is after the current time, or not between the times of
    * the snapshots before and after this one. If no recorded time of the
-   * directory can be right, it is the recorded time of the first snapshot.
+   * directory can be right, the recorded time of the first snapshot is used.
    */
   time: number;
-  /** Whether the recorded time can be right, with an error of up to two hours. */
+  /**
+   * Whether the recorded time can be right. An error of up to two hours is
+   * allowed.
+   */
   isPlausible: boolean;
 }
 
 /**
- * Returns whether the time of a snapshot is too far ahead of the current time to
- * be right. Both are in milliseconds since 1970.
+ * Returns whether the time of a snapshot is too far ahead of the current time
+ * to be right. Both times are in milliseconds since 1970.
  */
 export function isAhead(time: number, now: number): boolean {
   return time > now + MAX_CLOCK_ERROR_MS;
@@ -100,8 +104,8 @@ export function timeNotBehind(records: readonly SnapshotRecord[]): number {
 }
 
 /**
- * Groups snapshots by directory and machine. The safety snapshots of a directory
- * are a separate group.
+ * Groups snapshots by directory and machine. The safety snapshots of a
+ * directory are a separate group.
  */
 function groupsOf(
   records: readonly SnapshotRecord[],

@@ -11,7 +11,10 @@ const VERSION = 1;
 /** The version of the settings of an encrypted repository. */
 const ENCRYPTED = 2;
 
-/** The id of a repository whose settings are lost. No repository has it. */
+/**
+ * The value that stands for the id of a repository whose settings are lost. No
+ * real id equals it.
+ */
 export const LOST_ID = "settings-lost";
 
 /** The settings in `deltar.json`, which only a repair replaces. */
@@ -21,8 +24,8 @@ export interface Settings {
   /** The compression of the repository. */
   codec: CodecName;
   /**
-   * Whether the objects are encrypted, and the SHA-256 of the recipient they are
-   * encrypted for, if it is known.
+   * Whether the objects are encrypted, and the SHA-256 of the recipient that
+   * they are encrypted for, if it is known.
    */
   encryption?: { kind: "age"; recipient?: string };
 }
@@ -59,12 +62,12 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   if (encryption === undefined) return { id, codec };
   const { kind, recipient } = (encryption ?? {}) as Record<string, unknown>;
   if (kind !== "age") {
-    throw new DeltarError("unsupported", "an unknown kind of encryption", {
+    throw new DeltarError("unsupported", "unknown kind of encryption", {
       object: SETTINGS,
     });
   }
   if (recipient !== undefined && !isHex(recipient)) {
-    throw new DeltarError("corrupt", "invalid sum of the recipient", {
+    throw new DeltarError("corrupt", "invalid SHA-256 of the recipient", {
       object: SETTINGS,
     });
   }

@@ -5,7 +5,10 @@ import { concat } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
 import { readSignature, sign, verify } from "../../ssh/signature.ts";
 
-/** The purpose of deltar's signatures, for `ssh-keygen -Y verify -n`. */
+/**
+ * The namespace of deltar's SSH signatures, as `ssh-keygen -Y verify -n` takes
+ * it.
+ */
 export const NAMESPACE = "deltar";
 
 const NEWLINE = 10;
@@ -14,8 +17,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Signs a listing. The signature covers all bytes before the last line. It is
- * put into a line of its own, before a new last line with the checksum.
+ * Signs a listing. The SSH signature covers all bytes before the last line. The
+ * signature becomes a separate line before a new last line with the checksum.
  *
  * @param listing A listing, as `encodeLines` returns it.
  * @param key The key that signs.
@@ -36,8 +39,8 @@ export async function signListing(
 
 /**
  * Returns the public key (`ssh-ed25519 AAAA…`) that signed a listing, or
- * `undefined` if the listing has no signature. Whether the key is trusted is for
- * the caller to decide.
+ * `undefined` if the listing has no SSH signature. Whether the key is trusted
+ * is for the caller to decide.
  *
  * @param listing The whole listing.
  * @param object The name of the object, for errors.

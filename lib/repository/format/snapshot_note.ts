@@ -14,8 +14,8 @@ import { signerOf, signListing } from "./signed_listing.ts";
 const VERSION = 1;
 
 /**
- * A kind of note about a snapshot. A note records a later change, such as
- * another label, because records never change.
+ * A kind of note about a snapshot. A note records a later change, such as a new
+ * label, because records never change.
  */
 export interface NoteKind {
   /** The folder of the notes, with its `/`. */
@@ -27,8 +27,8 @@ export interface NoteKind {
 /** The notes of labels that were changed after the snapshot was taken. */
 export const LABELS: NoteKind = { folder: "labels/", format: "deltar-label" };
 /**
- * The notes of drills: the last time that files of a snapshot were restored and
- * compared.
+ * The notes of drills. They record when files of a snapshot were last restored
+ * and compared.
  */
 export const PROOFS: NoteKind = { folder: "proofs/", format: "deltar-proof" };
 /** The notes of restores of a snapshot into new or empty directories. */
@@ -69,13 +69,14 @@ export async function putSnapshotNote(
 }
 
 /**
- * Returns a note about a snapshot as the bytes of its object. A signed note has its
- * own name in it, so that it does not count under another name.
+ * Returns a note about a snapshot as the bytes of its object. A signed note
+ * contains its own name, so that a copy under another name does not count.
  *
  * @param kind The kind of the note.
  * @param name The name of the note.
  * @param header The fields of the note.
- * @param key The key that signs the note; `undefined` to sign nothing.
+ * @param key The key that signs the note; `undefined` if the note is not to be
+ *   signed.
  */
 export async function encodeSnapshotNote(
   { format }: NoteKind,
@@ -101,12 +102,13 @@ export interface SnapshotNote {
 }
 
 /**
- * Reads a note about a snapshot. Its signature, if it has one, is checked. Whether
- * the signer is trusted is for the caller to decide.
+ * Reads a note about a snapshot. If the note has an SSH signature, the
+ * signature is checked. Whether the signer is trusted is for the caller to
+ * decide.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, its
- *   signature is not valid, or it is about another snapshot or has another name;
- *   `unsupported` if its version is newer.
+ *   signature is not valid, or it is about another snapshot or has another
+ *   name; `unsupported` if its version is newer.
  */
 export async function decodeSnapshotNote(
   bytes: Uint8Array,
@@ -120,7 +122,7 @@ export async function decodeSnapshotNote(
   if (id !== undefined && header.snapshot === id && isNamed) {
     return { name, id, header, signer };
   }
-  throw new DeltarError("corrupt", "this is the content of another object", {
+  throw new DeltarError("corrupt", "the object has the content of another object", {
     object: name,
   });
 }
@@ -128,22 +130,24 @@ export async function decodeSnapshotNote(
 /** Options for reading notes about snapshots. */
 export interface ReadNotesOptions {
   /**
-   * Called with the error of each note that cannot be read. By default, the error
-   * of a note of a newer version is thrown, and damaged notes are ignored.
+   * Called with the error of each note that cannot be read. By default, the
+   * error of a note of a newer version is thrown, and damaged notes are
+   * ignored.
    */
   onDamage?: DamageHandler;
   /** The ids of the snapshots whose notes are read. Default: all. */
   snapshots?: { has: (id: string) => boolean };
   /**
-   * Returns whether a note counts, because its signer is trusted. Default: all
-   * count.
+   * Called with each note that was read. Returns whether the note counts
+   * because its signer is trusted. By default, all notes count.
    */
   isTrusted?: (note: SnapshotNote) => Promise<boolean>;
 }
 
 /**
- * Returns the last readable and trusted note of each snapshot that has one, by the
- * snapshot's id. If a note does not count, the one before it is used.
+ * Returns the fields of the last readable and trusted note of each snapshot
+ * that has such a note, by the snapshot's id. If a note cannot be read or is
+ * not trusted, the note before it is used.
  *
  * @throws {DeltarError} `unsupported` if a note has a newer version and there
  * is no `onDamage`.
@@ -165,7 +169,8 @@ export async function readSnapshotNotes(
       if (await isTrusted?.(note) === false) continue;
       notes.set(id, note.header);
     } catch (error) {
-      // A note about another machine's snapshot, if the key is write-only.
+      // With a write-only key, notes about the snapshots of other machines
+      // cannot be read.
       if (codeOf(error) === "key") continue;
       if (isDamage(error)) onDamage?.(error);
       else if (onDamage !== undefined && isOfLater(error)) onDamage(error);

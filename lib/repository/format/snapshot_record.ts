@@ -53,8 +53,8 @@ export interface LayerFrame {
   sha256: string;
   /**
    * A lower bound of the paths of the frame, in path order: it sorts after all
-   * paths of earlier frames, and equal to or before the first path of this one.
-   * Absent if the frame has no paths.
+   * paths of earlier frames, and it equals the first path of this frame or
+   * sorts before it. Absent if the frame has no paths.
    */
   first?: string;
 }
@@ -75,7 +75,10 @@ export interface LayerRecord extends ObjectRecord {
 
 /** The counts of a snapshot. */
 export interface SnapshotCounts {
-  /** The number of files in the tree, hard links counted once. */
+  /**
+   * The number of files in the tree. A file with several hard links counts
+   * once.
+   */
   files: number;
   /** The number of directories in the tree. */
   directories: number;
@@ -90,7 +93,7 @@ export interface SnapshotCounts {
   bytes: number;
   /** The number of new files and links. */
   created: number;
-  /** The number of files and links with another content or target. */
+  /** The number of files and links whose content or target changed. */
   updated: number;
   /** The number of deleted files and links, not counting skipped ones. */
   deleted: number;
@@ -99,8 +102,9 @@ export interface SnapshotCounts {
   /** The number of new files with the content of a file that still exists. */
   copied: number;
   /**
-   * The number of entries, including the backed-up directory, of which only the
-   * mode, time, owner or hard links changed.
+   * The number of entries of which only the mode, time, owner, extended
+   * attributes or hard links changed. The backed-up directory counts as an
+   * entry.
    */
   touched: number;
   /**
@@ -125,9 +129,15 @@ export interface MachineRecord {
   user?: string;
 }
 
-/** The signature of a record, or of a note about a snapshot. */
+/**
+ * The signer of a record or of a note about a snapshot, and the machine of the
+ * snapshot.
+ */
 export interface Signed {
-  /** The public key of the signature, which is valid; absent if there is none. */
+  /**
+   * The public key that made the SSH signature, which is valid. Absent if the
+   * record or note is not signed.
+   */
   signer?: string;
   /** The machine that took the snapshot. */
   machine?: MachineRecord;
@@ -145,30 +155,30 @@ export interface SnapshotRecord {
    * since 1970. If the parent's clock was ahead, the time in the id is later.
    */
   time: number;
-  /** The time that taking the snapshot took, in milliseconds. */
+  /** The time it took to take the snapshot, in milliseconds. */
   duration: number;
   /**
    * The path of the directory on the machine that took the snapshot. For
-   * several directories, the folder that contains them and their paths below it
-   * in braces: `/work/{a,b}`.
+   * several directories, the folder that contains them, with their paths
+   * relative to this folder in braces: `/work/{a,b}`.
    */
   directory: string;
   /**
-   * The folder that contains the directories, if the snapshot has several. Their
-   * paths below it are `rules.paths`.
+   * The folder that contains the directories, if the snapshot has several. The
+   * paths of the directories, relative to this folder, are `rules.paths`.
    */
   common?: string;
   /** The machine that took the snapshot, if it has an id. */
   machine?: MachineRecord;
   /**
-   * The public key that signed the record (`ssh-ed25519 AAAA…`). The signature
-   * is valid, but the key need not be trusted; see `Repository.trustOf`. Absent
-   * if the record is not signed.
+   * The public key that signed the record (`ssh-ed25519 AAAA…`). The SSH
+   * signature is valid, but the key need not be trusted; see
+   * `Repository.trustOf`. Absent if the record is not signed.
    */
   signer?: string;
   /**
-   * The id of the repository for which the record was signed. Absent from records
-   * that are not signed, and from those of earlier versions.
+   * The id of the repository for which the record was signed. Absent from
+   * records that are not signed, and from those of earlier versions.
    */
   repository?: string;
   /** The mode, time and owner of the backed-up directory. */
@@ -180,13 +190,16 @@ export interface SnapshotRecord {
   owners?: OwnerNames;
   /** The label of the snapshot. */
   label?: string;
-  /** The id of the parent. This snapshot stores the changes to its tree. */
+  /**
+   * The id of the parent. This snapshot records the changes to the parent's
+   * tree.
+   */
   parent?: string;
   /** The SHA-256 of the parent's record, in hexadecimal. */
   parentSha256?: string;
   /**
-   * The id of the last snapshot of the directory, if its tree was damaged, so
-   * that it could not be the parent.
+   * The id of the previous snapshot of the directory, if that snapshot could
+   * not be the parent because its tree was damaged.
    */
   follows?: string;
   /** The id of the damaged snapshot that this one replaces. */
@@ -212,10 +225,10 @@ export interface SafetyRecord {
   of: string;
   /**
    * The id of the first safety snapshot of the same restore, undo or redo, if
-   * that was interrupted and started again.
+   * the work was interrupted and started again.
    */
   continues?: string;
-  /** The only folders and files that were undone or redone. Default: all. */
+  /** The folders and files that were undone or redone. Absent if all were. */
   paths?: string[];
 }
 
@@ -241,12 +254,11 @@ const FORMAT = "deltar-snapshot";
 /**
  * The version of records that a reader of version 1 would misunderstand:
  *
- * - records whose id has another time than `time`;
+ * - records whose `time` differs from the time in their id;
  * - records of an undo or redo of only some paths;
  * - records with a machine.
  */
 const LATER = 2;
-/**
 /**
  * The version of records of trees with named pipes, devices or sparse files. A
  * reader of version 2 does not know these kinds of entries, and would restore
@@ -259,8 +271,8 @@ const WITH_LATER_ENTRIES = 3;
  */
 const MOMENT = 1000;
 /**
- * The maximum number of layers of a tree. Writers make about log2 of the number
- * of its entries.
+ * The maximum number of layers of a tree. For a tree of n entries, writers make
+ * at most about log2(n) layers.
  */
 const MAX_LAYERS = 128;
 /**
@@ -538,8 +550,9 @@ function decodeOwners(
 }
 
 /**
- * Reads the common folder of several directories. A restore in place writes into
- * it, so it must be the one that the name of the directories shows.
+ * Reads the common folder of several directories. A restore in place writes
+ * into this folder, so the folder must match the recorded name of the
+ * directories.
  */
 function decodeCommon(
   { common, directory, selection }: Line,
@@ -593,7 +606,7 @@ export function isMachineId(value: unknown): value is string {
 }
 
 /**
- * Returns whether a snapshot is one of a directory of a machine. A snapshot
+ * Returns whether a snapshot is of the given directory and machine. A snapshot
  * without a machine belongs to every machine.
  *
  * @param record The snapshot.
@@ -609,7 +622,7 @@ export function isOf(
 }
 
 /**
- * Returns whether a snapshot may have been taken by a machine.
+ * Returns whether the given machine may have taken a snapshot.
  *
  * @param record The snapshot.
  * @param machine The id of the machine; `undefined` for any.
@@ -693,8 +706,8 @@ export interface ReadRecord {
  * Reads the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `not-found` if there is no such record; `corrupt` if its
- * signature is not valid; or an error of `decodeRecordOf`.
+ * @throws {DeltarError} `not-found` if there is no such record; `corrupt` if
+ * its SSH signature is not valid; or an error of `decodeRecordOf`.
  */
 export async function readRecord(
   storage: Storage,
@@ -704,8 +717,8 @@ export async function readRecord(
 }
 
 /**
- * Decodes the commit record of a snapshot, and checks its signature. Whether the
- * signer is trusted is for the caller to decide.
+ * Decodes the commit record of a snapshot, and checks its SSH signature.
+ * Whether the signer is trusted is for the caller to decide.
  *
  * @param id The snapshot's whole id.
  * @throws {DeltarError} `corrupt` if the signature is not valid; or an error of

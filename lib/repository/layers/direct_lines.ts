@@ -1,10 +1,10 @@
 /**
  * Removes lines of a layer without decoding them.
  *
- * When one folder of a large tree is listed, most lines of a frame may be of
- * entries in its subfolders. These lines are recognized by their first bytes,
- * which deltar's writer always writes in the same form. Lines in another form
- * are kept.
+ * When one folder of a large tree is listed, most lines of a frame may describe
+ * entries in subfolders of that folder. These lines are recognized by their
+ * first bytes, which deltar's writer always writes in the same form. Lines in
+ * another form are kept.
  */
 
 const NEWLINE = 0x0a;
@@ -17,8 +17,8 @@ const encoder = new TextEncoder();
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Returns the lines of a frame without most of those of entries and tombstones
- * in subfolders of a folder.
+ * Returns the lines of a frame, without most of the lines for entries and
+ * tombstones in the subfolders of a folder.
  *
  * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.

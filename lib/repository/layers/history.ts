@@ -97,9 +97,10 @@ async function isSkipped(
 }
 
 /**
- * Returns a text that differs between two versions of a path: the kind, the
- * content's SHA-256, the link target and the number of a device. Times, modes
- * and owners do not count.
+ * Returns a text by which versions of a path are compared. The text has the
+ * kind, the SHA-256 of the content, the holes, the link target and the numbers
+ * of a device. Versions that differ only in times, modes or owners have the
+ * same text.
  */
 function identity(entry: TreeEntry | undefined): string | undefined {
   if (entry === undefined) return undefined;

@@ -122,7 +122,9 @@ export class LayerReader {
     return lines.find((line) => line.path === path);
   }
 
-  /** Returns whether `find` can look up a path without reading another frame. */
+  /**
+   * Returns whether `find` can look up a path without reading another frame.
+   */
   knows(path: string): boolean {
     if (this.#filter?.has(path) === false) return true;
     const at = this.#withPaths[this.#lastUpTo(path)];
@@ -158,9 +160,10 @@ export class LayerReader {
   }
 
   /**
-   * Yields each frame of the layer: its lines in `part`, the lower bound of its
-   * paths in `from`, and that of the next frame with paths in `to`. `part` is
-   * absent if the frame is damaged or missing.
+   * Yields three values for each frame of the layer: `part` has the lines of
+   * the frame, `from` is the lower bound of its paths, and `to` is the lower
+   * bound of the next frame with paths. `part` is absent if the frame is
+   * damaged or missing.
    */
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
@@ -236,8 +239,8 @@ export class LayerReader {
     onlyIn: string | undefined,
   ): Promise<LayerPart> {
     const part = this.#read(at, signal, onlyIn);
-    // The caller may stop before it awaits this promise. Its rejection must not
-    // be reported as unhandled then.
+    // The caller may stop before it awaits this promise. In that case, a
+    // rejection must not be reported as unhandled.
     part.catch(() => {});
     return part;
   }
@@ -363,7 +366,9 @@ function isInside(text: string, folder: string): boolean {
   return text.startsWith(`${folder}/`);
 }
 
-/** Matches the beginning of a line of a path, as deltar writes it. */
+/**
+ * Matches the beginning of a line for a path, in the form that deltar writes.
+ */
 const OURS = /\n{"(?:path|gone)":"/;
 
 /**

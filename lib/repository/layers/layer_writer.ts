@@ -27,13 +27,13 @@ import {
 } from "./tree_layer.ts";
 
 /**
- * The size at which a frame of a small layer ends, before compression, in
- * bytes.
+ * The minimum size at which a frame ends, before compression, in bytes. Small
+ * layers use this size.
  */
 const MIN_FRAME_BYTES = 1 << 18;
 /**
- * The size at which a frame of a large layer ends, before compression, in
- * bytes.
+ * The maximum size at which a frame ends, before compression, in bytes. Large
+ * layers use this size.
  */
 const MAX_FRAME_BYTES = 1 << 22;
 /**
@@ -53,7 +53,7 @@ const MAX_PENDING_FRAMES = 4;
  */
 const BESIDES = 2;
 
-/** The number of collected characters at which they are encoded. */
+/** The number of characters that are collected before they are encoded. */
 const PIECE = 1 << 15;
 
 const encoder = new TextEncoder();
@@ -159,8 +159,8 @@ export class LayerWriter {
 
   /**
    * Returns a promise that resolves when the writer can take more lines;
-   * `undefined` if it can take them now. The promise rejects with the error
-   * with which writing the layer failed.
+   * `undefined` if it can take them now. If writing the layer fails, the
+   * promise rejects with the error.
    */
   ready(): Promise<void> | undefined {
     return this.#queue.ready();
@@ -269,8 +269,8 @@ export class LayerWriter {
 
 /**
  * Returns the shortest prefix of `path` that sorts after `last` and does not
- * end inside a surrogate pair; the whole path if it is not well-formed up to
- * there.
+ * end inside a surrogate pair. Returns the whole path if that prefix is not
+ * well-formed.
  */
 export function separator(last: string | undefined, path: string): string {
   let same = 0;

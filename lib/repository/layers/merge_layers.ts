@@ -6,10 +6,12 @@ import type { LayerLine } from "./tree_layer.ts";
 const LINES_PER_BATCH = 1024;
 
 /**
- * Merges layers as they are read. One batch of each layer is in memory.
+ * Merges layers as they are read. One batch of each layer is in memory at a
+ * time.
  *
  * @param layers The lines of each layer in path order, in batches of any size.
- * If several layers have a line for the same path, the last layer counts.
+ * If several layers have a line for the same path, the line of the last layer
+ * counts.
  * @returns The merged lines in path order, in batches of any size, including
  * tombstones.
  */

@@ -2,8 +2,8 @@ import { fnv1a } from "../../bytes/fnv1a.ts";
 import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 
 /**
- * The number of bits of a filter for each of its paths. About one in a hundred
- * other paths passes the filter.
+ * The number of bits of a filter for each of its paths. With this number, about
+ * one in a hundred other paths passes the filter.
  */
 const BITS_EACH = 10;
 /** The number of bits that each path sets. */
@@ -22,7 +22,7 @@ export class PathFilter {
     this.#bytes = bytes;
   }
 
-  /** Returns a filter for some paths. */
+  /** Returns a filter for the given paths. */
   static of(paths: readonly string[]): PathFilter {
     const bytes = new Uint8Array(Math.ceil(paths.length * BITS_EACH / 8) + 1);
     for (const path of paths) {

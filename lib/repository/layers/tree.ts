@@ -26,7 +26,7 @@ export interface TreeFields {
   root?: Metadata;
 }
 
-/** A snapshot's tree, or some paths of it: its layers laid over each other. */
+/** A snapshot's tree, or some paths of it, merged from its layers. */
 export class Tree {
   /** The entries, in path order. */
   readonly entries: readonly TreeEntry[];

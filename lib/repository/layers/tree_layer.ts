@@ -3,15 +3,15 @@
  *
  * A snapshot's tree is a stack of layers. The lowest is a full layer with every
  * entry that the tree had when the layer was written. The layers above it have
- * the changes since then: entries and tombstones. `tree_layer.ts` has the lines
- * of a layer, `layer_writer.ts` stores them in frames that are compressed
- * separately, and `layer_reader.ts` reads all frames or single ones. To look up
- * a path, it uses the lower bounds of the frames' paths and, for small layers,
- * a filter (`path_filter.ts`).
- * `write_tree.ts` merges layers so that a tree of n entries has at most about
- * log2(n) layers. `merge_layers.ts` merges layers as they are read.
- * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` is a
- * whole tree in memory, and `history.ts` follows a path through many snapshots.
+ * the changes since then: entries and tombstones. `tree_layer.ts` encodes and
+ * decodes the lines of a layer, `layer_writer.ts` stores them in frames that
+ * are compressed separately, and `layer_reader.ts` reads all frames or single
+ * frames. To look up a path, the reader uses the lower bounds of the frames'
+ * paths and, for small layers, a filter (`path_filter.ts`). `write_tree.ts`
+ * merges layers so that a tree of n entries has at most about log2(n) layers.
+ * `merge_layers.ts` merges layers as they are read. `tree_reader.ts` reads
+ * whole trees, parts and single paths, `tree.ts` holds a tree in memory, and
+ * `history.ts` follows a path through many snapshots.
  *
  * @module
  */
@@ -63,11 +63,14 @@ export interface TreeFileEntry extends HashedFileEntry {
 /** An entry of a snapshot's tree. */
 export type TreeEntry = TreeFileEntry | NonFileEntry;
 
-/** A line of a layer that deletes an entry of a layer below. */
+/**
+ * A line of a layer for a path that was deleted. It hides the path's entry in
+ * the layers below.
+ */
 export interface Tombstone {
   /** The deleted path. */
   path: string;
-  /** The kind, which no entry has. */
+  /** The kind of all tombstones. No entry has this kind. */
   kind: "gone";
 }
 
@@ -105,9 +108,10 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param object The layer's name, for errors.
  * @param isFirst Whether the lines are the first ones of the layer.
  * @param mostLines The maximum number of lines in `bytes`.
- * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is,
- * `limit` if there are too many lines, `unsupported` if the version of the
- * layer is newer. An offset in the error counts from the first of these lines.
+ * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
+ * unsafe, `limit` if there are too many lines, `unsupported` if the version of
+ * the layer is newer. An offset in the error counts from the first of these
+ * lines.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,
@@ -156,7 +160,8 @@ export async function decodeLayerPart(
 /**
  * Reads a line that `encodeLayerLine` wrote.
  *
- * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is.
+ * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is
+ * unsafe.
  */
 export function decodeLayerLine(
   line: Line,
@@ -190,7 +195,7 @@ function decodeTreeEntry(
   if (forms[0] !== "whole" || forms.lastIndexOf("whole") !== 0) {
     throw new DeltarError(
       "corrupt",
-      "`content` is not a whole piece followed by deltas",
+      "`content` is not a whole content followed by deltas",
       {
         object,
         offset,

@@ -53,7 +53,8 @@ export class TreeFinder {
 
   /**
    * Returns the entry of a path. The layers are searched from the last to the
-   * first until one has a line for the path. At most one frame of each is read.
+   * first until one has a line for the path. At most one frame of each layer is
+   * read.
    *
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; an
    * error of `LayerReader.find` if a layer is damaged or missing.
@@ -87,8 +88,8 @@ export class TreeFinder {
 }
 
 /**
- * Yields the entries of a snapshot's tree in path order, in batches, using the
- * memory of two frames of each layer.
+ * Yields the entries of a snapshot's tree in path order, in batches. At most
+ * two frames of each layer are in memory at a time.
  *
  * @param storage The repository's storage.
  * @param layers The layers, the full one first.
@@ -149,7 +150,7 @@ export async function readTree(
 /**
  * Reads a part of a snapshot's tree into memory: some paths, everything in
  * them, and the files to which hard links among them refer. A folder above one
- * of the paths is included only if no further frame has to be read for that,
+ * of the paths is included only if no further frame has to be read for it,
  * because the mode and time of a folder are not worth a request. Skipped paths
  * and the volumes that the layers name are not included.
  *
@@ -217,8 +218,8 @@ export interface TreeLayer {
   /** The deleted paths, in path order. */
   gone: string[];
   /**
-   * The volumes that the entries need. Those that an earlier layer names may be
-   * omitted.
+   * The volumes that the entries need. Volumes that an earlier layer names may
+   * be omitted.
    */
   objects: ObjectRecord[];
   /** The paths that this snapshot skipped or excluded, with the reasons. */

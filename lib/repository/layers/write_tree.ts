@@ -11,12 +11,13 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
-/** The lines by which a tree differs from its parent's tree. */
+/** The lines by which a snapshot's tree differs from the parent's tree. */
 export interface ChangedLines {
   /** The number of lines. */
   size: number;
   /**
-   * The lines in path order, in batches of any size. They can be iterated once.
+   * The lines in path order, in batches of any size. They can be iterated only
+   * once.
    */
   lines: AsyncIterable<readonly LayerLine[]>;
 }
@@ -35,8 +36,8 @@ export interface TreeChange {
   /** The number of entries of the new tree. */
   size: number;
   /**
-   * The volumes that the new entries may need and the parent's layers may not
-   * name.
+   * The volumes that the new entries may need. Volumes that the parent's layers
+   * name may be omitted.
    */
   objects: readonly ObjectRecord[];
   /** The paths that the snapshot skipped or excluded. */
@@ -120,8 +121,8 @@ export async function writeTree(
 }
 
 /**
- * Returns which of the parent's layers stay, which are merged into the new one,
- * and the maximum number of lines of the new one for entries and tombstones.
+ * Returns which of the parent's layers stay, which are merged into the new
+ * layer, and the maximum number of entries and tombstones in the new layer.
  */
 function planLayer(
   { layers, changed, size }: TreeChange,
@@ -143,7 +144,7 @@ function planLayer(
 }
 
 /**
- * Returns changes that are in memory as lines.
+ * Returns the lines for changes that are in memory.
  *
  * @param changed The changed entries by path; `undefined` for a deleted path.
  */

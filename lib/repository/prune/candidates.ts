@@ -49,7 +49,7 @@ export interface CandidateOptions {
 
 /**
  * Returns the ids of the runs whose objects are needed: the runs with an
- * intent, and the interrupted runs whose objects they take over.
+ * intent, and the interrupted runs whose objects these runs take over.
  */
 export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
@@ -84,9 +84,9 @@ function sizeAfter(
 }
 
 /**
- * Finds the objects that can be deleted, whose rank is at most 0, and the
- * volumes that can be repacked. Objects of rank 0 are needed only by removed
- * snapshots whose grace period is over.
+ * Finds the objects that can be deleted and the volumes that can be repacked.
+ * An object can be deleted if its rank is at most 0. Objects of rank 0 are
+ * needed only by removed snapshots whose grace period is over.
  */
 export function findCandidates(
   { stored, marks, moves, isPadded }: RepositoryState,

@@ -4,15 +4,15 @@ import type { RepositoryState } from "./repository_state.ts";
 
 /**
  * The maximum leap that is trusted even if the grace period is shorter, in
- * milliseconds: one day. A leap is the time between two successive times that
- * are recorded in a repository, or between the last of them and now. After a
- * longer leap, the clock is trusted if snapshots were taken for at least this
- * time.
+ * milliseconds: one day. A leap is the difference between two successive times
+ * that are recorded in a repository, or between the last of these times and
+ * now. After a longer leap, the clock is trusted once snapshots have been taken
+ * for at least one day.
  */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 
 /**
- * A time that is recorded in a repository: of a snapshot, a removal or a mark.
+ * A time that is recorded in a repository for a snapshot, a removal or a mark.
  */
 interface Moment {
   time: number;
@@ -26,12 +26,13 @@ interface Moment {
 }
 
 /**
- * Decides whether the clock is trusted. It is trusted if the times recorded in
- * the repository lead up to the clock's time without a leap longer than the
- * grace period and a day. After such a leap, the clock is trusted if snapshots
- * were taken for at least a day, or if an earlier prune recorded that it did
- * not trust the clock. A clock that is wrong once, for a snapshot and the prune
- * after it, is therefore not trusted.
+ * Returns the leap because of which the clock is not trusted. The clock is
+ * trusted if no leap between the times recorded in the repository and the
+ * clock's time is longer than both the grace period and a day. After such a
+ * leap, the clock is trusted if snapshots have been taken for at least a day,
+ * or if an earlier prune recorded that it did not trust the clock. A clock that
+ * is wrong only during one snapshot and the next prune is therefore not
+ * trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The time, in milliseconds since 1970.

@@ -40,11 +40,14 @@ import {
 
 /** The result of a collection. */
 export interface Collected {
-  /** The ids of the removed snapshots that were purged. */
+  /**
+   * The ids of the removed snapshots whose records were deleted. They can no
+   * longer be brought back.
+   */
   purged: string[];
   /** The removed snapshots that can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The number of objects that were deleted, without repacked volumes. */
+  /** The number of objects that were deleted, not counting repacked volumes. */
   deleted: number;
   /** The number of volumes that were repacked. */
   repacked: number;
@@ -221,7 +224,7 @@ export function layerOptions(
 
 /**
  * Finds the objects that snapshots and the runs at work need. The rank of
- * expired snapshots is 0, and that of all others `ALWAYS`.
+ * expired snapshots is 0, and the rank of all others is `ALWAYS`.
  */
 export async function readUsage(
   store: Store,
@@ -274,7 +277,7 @@ async function isStored(storage: Storage, name: string): Promise<boolean> {
   return false;
 }
 
-/** Deletes the notes about a purged snapshot. */
+/** Deletes the notes about a snapshot that can no longer be brought back. */
 async function deleteNotes(storage: Storage, id: string): Promise<void> {
   const folders = [LABELS, PROOFS, RESTORES].map(({ folder }) => folder);
   for (const folder of [...folders, COPIED]) {
@@ -285,8 +288,8 @@ async function deleteNotes(storage: Storage, id: string): Promise<void> {
 }
 
 /**
- * Returns the ids of the snapshots that this prune or an earlier one purged and
- * whose trees may still exist.
+ * Returns the ids of the snapshots whose records this prune or an earlier one
+ * deleted, and whose trees may still exist.
  */
 function purgedIds(
   { marks }: RepositoryState,
@@ -304,8 +307,8 @@ function purgedIds(
 }
 
 /**
- * Returns the ids of the purged snapshots of which a layer stays although no
- * snapshot needs it, because a run builds on it.
+ * Returns which of the ids in `purged` belong to snapshots of which a layer
+ * stays, because a run builds on the layer although no snapshot needs it.
  */
 function withTrees(
   purged: readonly string[],

@@ -65,7 +65,7 @@ export class CollectWork {
       } catch (error) {
         const code = codeOf(error);
         // Another prune may have moved the volume already, or the volume is
-        // damaged. The other volumes are repacked all the same.
+        // damaged. The other volumes are repacked anyway.
         if (code !== "exists" && !isDamage(error)) throw error;
         if (code !== "exists") this.damaged.push(candidate.name);
       }
@@ -81,9 +81,9 @@ export class CollectWork {
     const { storage } = this.#store;
     const { signal } = this.#options;
     const from = usage.volumes.get(name)?.record;
-    if (from === undefined) throw new TypeError(`no record of ${name}`);
+    if (from === undefined) throw new TypeError(`no record of the volume: ${name}`);
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
-    // A copied snapshot may have volumes of another compression.
+    // A copied snapshot may have volumes with a different compression.
     const { name: kind } = codecOf(name);
     const codec = this.#found.isPadded ? paddingCodec(kind) : codecFor(kind);
     const to = volumeName(folder, this.#id, at, kind);

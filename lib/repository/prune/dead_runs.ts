@@ -42,11 +42,11 @@ export interface DeadRunOptions {
  * - since then the grace period, or a day if that is longer, has passed;
  * - the count does not change while the run is watched.
  *
- * A run that was only suspended finds that its intent is missing before it
- * commits.
+ * Before a run that was only suspended commits, it finds that its intent is
+ * missing.
  *
  * @returns The live runs with their heartbeat counts, and the ids of the dead
- * ones.
+ * runs.
  */
 export async function buryDeadRuns(
   storage: Storage,

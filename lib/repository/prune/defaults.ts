@@ -1,6 +1,6 @@
 /**
- * The default grace period, in milliseconds: 7 days. During it, a removed
- * snapshot can be brought back.
+ * The default grace period, in milliseconds: 7 days. During this time, a
+ * removed snapshot can be brought back.
  */
 export const DEFAULT_GRACE_MS: number = 7 * 24 * 60 * 60 * 1000;
 
@@ -17,7 +17,7 @@ export const DEFAULT_REPACK_BELOW = 0.5;
 /**
  * The default time for which safety snapshots are kept, in milliseconds: 30
  * days. The note of a restore into a new or empty directory is kept for the
- * same time, unless its snapshot is purged before. The restore can be undone
- * only as long as its note exists.
+ * same time, unless the record of its snapshot is deleted earlier. The restore
+ * can be undone only as long as its note exists.
  */
 export const DEFAULT_SAFETY_MS: number = 30 * 24 * 60 * 60 * 1000;

@@ -26,9 +26,14 @@ export function isFull(error: unknown): boolean {
 
 /** The result of freeing space without writing. */
 export interface FreedSpace {
-  /** The ids of the snapshots that were purged. */
+  /**
+   * The ids of the snapshots whose records were deleted. They cannot be brought
+   * back.
+   */
   purged: string[];
-  /** The number of objects that were deleted, without records and notes. */
+  /**
+   * The number of objects that were deleted, not counting records and notes.
+   */
   deleted: number;
   /** The total size of the deleted objects, in bytes. */
   freed: number;
@@ -36,13 +41,14 @@ export interface FreedSpace {
 
 /**
  * Collects garbage without writing, because the disk is full. Unlike
- * `collectGarbage`, it takes no lease, writes no mark and no notes of removed
- * snapshots, and repacks no volumes. A mark would keep snapshots from taking
- * over objects that are being deleted. Instead, the checkpoints that lead to
- * those objects are deleted first.
+ * `collectGarbage`, this function takes no lease, writes no mark and no notes
+ * of removed snapshots, and repacks no volumes. A mark would keep snapshots
+ * from taking over objects that are being deleted. Instead, the checkpoints
+ * that lead to those objects are deleted first.
  *
  * @param store The repository.
- * @param going The snapshots to purge, with the objects that only they need.
+ * @param going The snapshots to delete permanently, with the objects that only
+ * they need.
  * @param options The options. The grace period applies only to snapshots that
  * were removed before and to garbage.
  * @throws {DeltarError} The error of a read that failed. Nothing is collected
@@ -137,11 +143,13 @@ export async function freeSpace(
  * can free space.
  *
  * @param store The repository.
- * @param going The snapshots to purge, with the objects that only they need.
+ * @param going The snapshots to delete permanently, with the objects that only
+ * they need.
  * @param options The options of `freeSpace`.
  * @param error The error of the operation that failed because the disk is full.
  * @throws {DeltarError} `io` if nothing can be freed and there is a grace
- * period. Without a grace period, `error` is thrown. The errors of `freeSpace`.
+ * period; `error` if nothing can be freed and there is no grace period; the
+ * errors of `freeSpace`.
  */
 export async function makeRoom(
   store: Store,

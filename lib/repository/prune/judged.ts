@@ -13,9 +13,9 @@ export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
   times: Map<string, number>;
   /**
-   * The largest number of snapshots within a day that is usual, because they were
-   * counted and were a day old, or because the user accepted it. 0 for safety
-   * snapshots.
+   * The largest number of snapshots within a day that counts as usual, because
+   * the snapshots were counted when they were a day old, or because the user
+   * accepted the number. 0 for safety snapshots.
    */
   busiest: number;
 }
@@ -46,8 +46,8 @@ const VERSION = 1;
 
 /**
  * Reads the lists that earlier prunes stored. Anyone who can write to the
- * repository can add a list. A caller must therefore use all of them, and only
- * to count fewer snapshots.
+ * repository can add a list. A caller must therefore use all lists, and must
+ * use them only to count fewer snapshots.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a list is damaged, `limit`
  * if it is too large, `unsupported` if its version is newer.
@@ -66,8 +66,8 @@ export async function readJudged(storage: Storage): Promise<StoredJudged> {
 }
 
 /**
- * Returns the times of the snapshots of a directory that are in all lists, with
- * the same time, by id.
+ * Returns the snapshots of a directory that are in all lists with the same
+ * time: their times, in milliseconds since 1970, by their ids.
  */
 export function countedByAll(
   [first, ...others]: readonly JudgedGroup[],

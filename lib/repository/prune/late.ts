@@ -5,12 +5,13 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
 /**
  * The evidence because of which the rules do not count a snapshot:
  *
- * - `skipped`: a later snapshot was taken without it. That one is `by` if it may be
- *   the forged one: if earlier prunes counted the late snapshot and not `by`, or
- *   if there was no earlier prune.
+ * - `skipped`: a later snapshot was taken without this one. `by` is the id of
+ *   the later snapshot, if that snapshot may be forged: if earlier prunes
+ *   counted this snapshot but not the later one, or if there was no earlier
+ *   prune.
  * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
- * - `first`: it claims to be the first snapshot of its directory, but an earlier
- *   prune counted one that sorts before it.
+ * - `first`: this snapshot claims to be the first of its directory, but an
+ *   earlier prune counted a snapshot that sorts before it.
  */
 export type Late =
   | { kind: "skipped"; by?: string }
@@ -18,32 +19,35 @@ export type Late =
   | { kind: "first" };
 
 /**
- * Returns the snapshots that appeared in a repository after snapshots of the
- * same directory that sort after them. A writer never makes such a snapshot: it
- * takes the last snapshot of the directory as the parent, and its id sorts after
- * the parent's. A late snapshot was copied from another repository, was brought
- * back, was taken at the same time as another one, or has a forged id.
+ * Finds late snapshots: they appeared in a repository although snapshots of the
+ * same directory that sort after them already existed. A writer never makes
+ * such a snapshot, because it takes the last snapshot of the directory as the
+ * parent, and makes an id that sorts after the parent's. A late snapshot was
+ * copied from another repository, was brought back, was taken at the same time
+ * as another one, or has a forged id.
  *
  * There are two kinds of evidence:
  *
  * - A later snapshot has a parent that sorts before the late one.
- * - An earlier prune counted a later snapshot, but not the late one, or counted it
- *   with another time.
+ * - An earlier prune counted a later snapshot, but not the late one, or counted
+ *   it with another time.
  *
  * Somebody who can only add objects can forge records and lists of counted
  * snapshots, and so make other snapshots late, but cannot make a late snapshot
  * count.
  *
- * A snapshot without a parent would make all earlier ones of its directory late.
- * If all earlier prunes counted one of those, the snapshot is not the first, so it
- * is no evidence and is not counted itself. Only snapshots that sort before all
- * others could count because of that, and they take the place of no other one.
+ * A snapshot without a parent would make all earlier snapshots of its directory
+ * late. If all earlier prunes counted one of these earlier snapshots, the
+ * snapshot without a parent is not the first of its directory. It then makes no
+ * other snapshot late, and is not counted. Only snapshots that sort before all
+ * others could count because of this rule, and they do not replace any other
+ * snapshot.
  *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.
  * @param judged The snapshots of the directory that earlier prunes counted.
- * @param hasParents Whether a snapshot has the one before it as its parent. False
- * for safety snapshots.
+ * @param hasParents Whether the parent of each snapshot is the snapshot before
+ * it. False for safety snapshots.
  * @returns The evidence against each late snapshot.
  */
 export function findLate(
@@ -52,8 +56,8 @@ export function findLate(
   hasParents: boolean,
 ): Map<SnapshotRecord, Late> {
   const originals = findOriginals(records);
-  // The newest counted snapshot that still exists. The user may have removed
-  // newer ones.
+  // `newest` is the newest counted snapshot that still exists. The user may
+  // have removed newer ones.
   const known = judged.map(({ times }) => ({
     times,
     newest: records.findLast(({ id }) => times.has(id))?.id ?? "",
@@ -62,10 +66,13 @@ export function findLate(
   const counted = countedByAll(judged);
   const firstCounted = records
     .find(({ id, time }) => counted.get(id) === time)?.id;
-  // Without any parent there is no evidence.
+  // If no snapshot has a parent, the parents are no evidence.
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
-  /** The lowest id that a later snapshot has as its parent, and that snapshot. */
+  /**
+   * The lowest id of the parents of later snapshots, and the id of the snapshot
+   * with this parent.
+   */
   let lowest: { parent: string; by: string } | undefined;
   for (const record of records.toReversed()) {
     const id = originals.get(record) ?? record.id;
@@ -94,9 +101,9 @@ export function findLate(
 }
 
 /**
- * Returns, for each snapshot with which a repair replaced another one, the id
- * of the other one. It has the same time in its id, and does not exist any
- * more. A snapshot is replaced only once.
+ * Returns, for each snapshot with which a repair replaced a damaged snapshot,
+ * the id of the damaged one. Both ids contain the same time, and the damaged
+ * snapshot no longer exists. A snapshot is replaced only once.
  */
 function findOriginals(
   records: readonly SnapshotRecord[],

@@ -10,8 +10,8 @@ import { checkAborted } from "../../bytes/abort.ts";
 import type { PruneProgress } from "./prune.ts";
 
 /**
- * The holder of a lease: the id of the prune or, if the lease is damaged, the
- * name of the lease, and the process number if it is known.
+ * The holder of a lease: the id of the prune or rekey or, if the lease is
+ * damaged, the name of the lease, and the process number if it is known.
  */
 type Holder = Omit<Watched, "most">;
 
@@ -33,17 +33,18 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune or rekey, which one holder has at a time. If the holder's process
- * dies, the lease stays. Another process takes the lease over if the holder's
- * heartbeat count does not change for some time by that process's own monotonic
- * clock, or at once if the holder was a process of the same machine that has
- * ended. The name of each lease contains a number. A process takes a lease over
- * by creating one with the next number, which only one process can do. A holder
- * that was only suspended finds a lease with a higher number.
+ * The right to prune or rekey, which one holder has at a time. If the holder's
+ * process dies, the lease stays. Another process takes the lease over if the
+ * holder's heartbeat count does not change for some time, measured by the other
+ * process's monotonic clock. If the holder was a process of the same machine
+ * that has ended, the lease is taken over at once. The name of each lease
+ * contains a number. A process takes a lease over by creating a lease with the
+ * next number, which only one process can do. A holder that was only suspended
+ * then finds a lease with a higher number, and stops.
  *
  * The lease keeps prunes from doing the same work twice, and a rekey from
  * storing objects again that a prune deletes. The safety of the data does not
- * depend on it.
+ * depend on the lease.
  */
 export class Lease {
   readonly #storage: Storage;
@@ -63,8 +64,7 @@ export class Lease {
    * Takes the lease.
    *
    * @param storage The repository's storage.
-   * @param holder The id of this holder, which differs from that of every other
-   * holder.
+   * @param holder The id of this holder. No other holder has the same id.
    * @param options The duration of the watch, the callback and the signal.
    * @throws {DeltarError} `exists` if another holder that is alive has the
    * lease, or another process takes it at the same time; `aborted` if the
@@ -118,7 +118,7 @@ export class Lease {
     throw new DeltarError(
       "conflict",
       "another prune or rekey took over the lease, because this process did " +
-        "not respond; nothing is lost, and the next call does the rest",
+        "not respond; nothing is lost, and the next prune or rekey does the rest",
       { object: this.#name },
     );
   }
@@ -216,7 +216,7 @@ export interface Watched {
   most: number;
 }
 
-/** Returns the progress of a prune that waits for others. */
+/** Returns the progress of a prune that watches other prunes or runs. */
 export function waitsFor(
   watched: Omit<Watched, "most">,
   { patience }: { patience: number },
@@ -231,7 +231,7 @@ const LOOKS = 4;
 /**
  * Watches a value for some time, measured by this machine's monotonic clock.
  *
- * @param look Returns the value.
+ * @param look Called to read the value.
  * @param options The duration in milliseconds, and the signal.
  * @returns Whether the value changed.
  * @throws {DeltarError} `aborted` if the signal ends the work.

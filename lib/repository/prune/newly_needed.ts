@@ -14,8 +14,8 @@ import { readRecords, type RepositoryState } from "./repository_state.ts";
  * record or run refers to them. Intents are read before records, so that a run
  * that ends between the two reads is found by its record.
  *
- * @returns A function that returns whether the object with a name became
- * needed.
+ * @returns A function that takes the name of an object and returns whether the
+ * object became needed.
  */
 export async function findNewlyNeeded(
   store: Store,
@@ -36,7 +36,7 @@ export async function findNewlyNeeded(
   ]);
   const names = new Set<string>();
   const spareVolume = (volume: string) => {
-    // The volumes to which this one was moved are needed too.
+    // The volumes that replaced this volume are needed, too.
     for (let name: string | undefined = volume; name !== undefined;) {
       if (names.has(name)) return;
       const object = moveName(name);

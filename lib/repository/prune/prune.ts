@@ -3,11 +3,11 @@
  * needs.
  *
  * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
- * size, and `clock.ts` decides whether this machine's clock is trusted. Somebody
- * who may only add snapshots must not be able to make a prune remove those of
- * others. `late.ts` finds snapshots with forged ids by their parents and by the
- * lists of earlier prunes (`judged.ts`), and `unusual.ts` finds changes after
- * which a prune asks.
+ * size, and `clock.ts` decides whether this machine's clock is trusted.
+ * Somebody who may only add snapshots must not be able to make a prune remove
+ * the snapshots of others. `late.ts` finds snapshots with forged ids by their
+ * parents and by the lists of earlier prunes (`judged.ts`), and `unusual.ts`
+ * finds changes after which a prune asks the caller before it removes anything.
  * `removed.ts` removes a snapshot so that it can be brought back. `defaults.ts`
  * has the default times and shares.
  *
@@ -15,11 +15,11 @@
  * repository (`repository_state.ts`: first what is stored, then the records,
  * then the intents of runs), declares silent runs dead (`dead_runs.ts`), and
  * finds what every kept snapshot and run needs (`usage.ts`). Every other object
- * becomes a candidate (`candidates.ts`) and is marked. Objects whose mark is older than
- * the grace period are condemned, and so are those that only purged snapshots
- * needed. Those that nothing has come to need in the meantime
- * (`newly_needed.ts`) are deleted, and volumes of which little is needed are
- * repacked (`collect_work.ts`, `repack.ts`).
+ * becomes a candidate (`candidates.ts`) and is marked. An object is condemned
+ * if its mark is older than the grace period, or if only removed snapshots
+ * whose grace period is over needed it. Condemned objects that are still not
+ * needed (`newly_needed.ts`) are deleted, and volumes of which little is needed
+ * are repacked (`collect_work.ts`, `repack.ts`).
  *
  * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
  * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out
@@ -83,8 +83,8 @@ const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
 /** Options for pruning. */
 export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
   /**
-   * The grace period, in milliseconds. During it, `undelete` can bring back
-   * removed snapshots, and later snapshots can take over the objects of
+   * The grace period, in milliseconds. During this time, `undelete` can bring
+   * back removed snapshots, and later snapshots can take over the objects of
    * interrupted snapshots. Default: 7 days.
    */
   grace?: number;
@@ -106,10 +106,10 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
    */
   onProgress?: (progress: PruneProgress) => void;
   /**
-   * Called before anything is removed, if the new snapshots of a directory are
-   * unusual, so that good snapshots could be lost. Returns whether to remove
-   * snapshots nevertheless. By default, nothing is removed, and the error has
-   * the code `unsafe`.
+   * Called with the unusual changes before anything is removed, if the new
+   * snapshots of a directory are unusual and good snapshots could therefore be
+   * lost. Returns whether to remove snapshots nevertheless. By default, nothing
+   * is removed, and an error with the code `unsafe` is thrown.
    */
   onUnusual?: (unusual: readonly Unusual[]) => boolean | Promise<boolean>;
   /**
@@ -128,7 +128,7 @@ export interface PruneProgress {
   phase: "waiting" | "reading" | "deleting" | "repacking";
   /** The number of layers, objects or volumes that are done. */
   done: number;
-  /** The number of all layers, objects or volumes of the phase. */
+  /** The total number of layers, objects or volumes of the phase. */
   all: number;
   /** In the phase `waiting`: the prune or runs that are watched. */
   waitsFor?: Watched;
@@ -145,8 +145,8 @@ export interface PrunePlan {
   unusual: Unusual[];
   /**
    * For each snapshot that would be removed, by its id, the number of bytes
-   * that are freed when its grace period is over, in addition to those that the
-   * snapshots before it free.
+   * that are freed when its grace period is over, in addition to the bytes that
+   * the snapshots before it free.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */
@@ -260,7 +260,7 @@ export async function prune(
     );
     await checkUnusual(unusual, all);
     // With a grace period, a removal stores a note and needs space for it, so
-    // only snapshots that were removed before can be purged.
+    // only snapshots that were removed before can be deleted permanently.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);
@@ -311,7 +311,9 @@ async function pruneOnce(
   return { judgements, ...collected };
 }
 
-/** Judges the snapshots of a repository, of which `records` are all. */
+/**
+ * Judges the snapshots of a repository. `records` has to contain all of them.
+ */
 async function judgeStored(
   store: Store,
   records: readonly SnapshotRecord[],
@@ -356,9 +358,9 @@ export async function checkUnusual(
 
 /**
  * Returns the list for later prunes: the snapshots that the rules count, and
- * those that all earlier lists have, unless they have been purged. The latter may
- * be counted again, if a removed snapshot is brought back or if a forged snapshot
- * that makes them late is removed.
+ * the snapshots that are in all earlier lists, unless they can no longer be
+ * brought back. Snapshots of the earlier lists may be counted again if they are
+ * brought back, or if a forged snapshot that makes them late is removed.
  */
 function nextJudged(
   groups: readonly SnapshotGroup[],

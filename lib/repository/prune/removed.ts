@@ -39,7 +39,8 @@ const VERSION = 1;
 
 /**
  * Removes a snapshot by moving its record into a note, from which `undelete`
- * can bring it back. After an interruption, the removal can be repeated.
+ * can bring the snapshot back. After an interruption, the removal can be
+ * repeated.
  *
  * @param store The repository.
  * @param id The id of the snapshot.
@@ -47,8 +48,8 @@ const VERSION = 1;
  * @param time The time of the removal, in milliseconds since 1970. Default:
  * now, but not before the time of the snapshot, since this machine's clock may
  * be behind.
- * @throws {DeltarError} `not-found` if there is no such snapshot and none with
- * this id is removed already; the errors of the storage.
+ * @throws {DeltarError} `not-found` if there is no such snapshot and no removed
+ * snapshot has this id; the errors of the storage.
  */
 export async function removeSnapshot(
   { storage, manifests }: Store,
@@ -71,8 +72,8 @@ export async function removeSnapshot(
     reason,
     record,
   };
-  // An interrupted undelete may have left a note with an earlier time, which is
-  // replaced.
+  // An interrupted undelete may have left a note with an earlier time. That
+  // note is replaced.
   await storage.put(
     noteName(REMOVED, id),
     encodeLines(FORMAT, VERSION, header, []),
@@ -84,8 +85,8 @@ export async function removeSnapshot(
 /**
  * Brings a removed snapshot back. Does nothing if the snapshot exists already.
  *
- * @throws {DeltarError} `not-found` if the snapshot was purged, or if no
- * snapshot ever had the id.
+ * @throws {DeltarError} `not-found` if the snapshot can no longer be brought
+ * back, or if no snapshot ever had the id.
  */
 export async function restoreRecord(
   store: Store,

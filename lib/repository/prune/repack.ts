@@ -21,8 +21,8 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  * @param codec The compression of both volumes.
  * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged,
- * `not-found` if it is missing. Nothing is stored in these cases. Other errors
- * of the storage.
+ * `not-found` if it is missing, or another error of the storage. If the old
+ * volume is damaged or missing, nothing is stored.
  */
 export async function repackVolume(
   storage: Storage,
@@ -55,7 +55,7 @@ export async function repackVolume(
     if (at !== from.size || toHex(sum.digest()) !== from.sha256) {
       throw new DeltarError(
         "corrupt",
-        "the size or SHA-256 differs from the recorded one",
+        "the volume's size or SHA-256 differs from the recorded one",
         {
           object: from.name,
         },

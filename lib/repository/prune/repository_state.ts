@@ -23,7 +23,7 @@ export interface RepositoryState {
   stored: Map<string, number>;
   /** The snapshots. */
   records: SnapshotRecord[];
-  /** The removed snapshots that are not purged. */
+  /** The removed snapshots that can still be brought back. */
   removed: RemovedSnapshot[];
   /** The intents of the runs at work. */
   intents: RunIntent[];
@@ -69,8 +69,8 @@ export async function readState(
     const { from, to } = move;
     if (!stored.has(from.name)) continue;
     // If a prune was declared dead, its new volume may have been deleted before
-    // the prune stored the move. Such a move is ignored, and so is a forged one,
-    // because of which the old volume would be deleted.
+    // the prune stored the move. Such a move is ignored. A forged move is
+    // ignored, too, because otherwise the old volume would be deleted.
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
     if (isLost || !await isTrueMove(storage, move)) moves.delete(object);
   }
@@ -103,8 +103,9 @@ export async function readRecords(
 
 /**
  * Returns the layers that each run at work builds on, as a root of rank
- * `ALWAYS`. A run whose layers are deleted is ignored: its parent was removed
- * before the run checked for it, so the run fails with `conflict`.
+ * `ALWAYS`. A run whose layers are deleted is ignored: the run's parent was
+ * removed before the run checked for the parent, so the run fails with
+ * `conflict`.
  */
 export function rootsOfRunningWork(
   { stored, records, removed, intents }: RepositoryState,

@@ -9,55 +9,56 @@ import type { Judged, JudgedGroup } from "./judged.ts";
 import { findLate } from "./late.ts";
 
 /**
- * The rules by which the snapshots of each directory of each machine are kept. A
- * snapshot is kept if any rule keeps it. A rule of 0 has no effect. Without any rule, all
- * snapshots are kept.
+ * The rules by which the snapshots of each directory of each machine are kept.
+ * A snapshot is kept if any rule keeps it. A rule of 0 has no effect. If there
+ * is no rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
-  /** Keep this number of the newest snapshots. */
+  /** The number of the newest snapshots to keep. */
   last?: number;
   /**
-   * Keep the newest snapshot of each hour, for this number of hours. Hours
-   * without snapshots do not count.
+   * The number of hours of which to keep the newest snapshot. Hours without
+   * snapshots do not count.
    */
   hourly?: number;
   /**
-   * Keep the newest snapshot of each day, for this number of days. Days without
+   * The number of days of which to keep the newest snapshot. Days without
    * snapshots do not count.
    */
   daily?: number;
   /**
-   * Keep the newest snapshot of each week, for this number of weeks. A week
-   * begins on Monday. Weeks without snapshots do not count.
+   * The number of weeks of which to keep the newest snapshot. A week begins on
+   * Monday. Weeks without snapshots do not count.
    */
   weekly?: number;
   /**
-   * Keep the newest snapshot of each month, for this number of months. Months
-   * without snapshots do not count.
+   * The number of months of which to keep the newest snapshot. Months without
+   * snapshots do not count.
    */
   monthly?: number;
   /**
-   * Keep the newest snapshot of each year, for this number of years. Years
-   * without snapshots do not count.
+   * The number of years of which to keep the newest snapshot. Years without
+   * snapshots do not count.
    */
   yearly?: number;
-  /** Keep snapshots with one of the listed labels; `*` means any label. */
+  /** The labels of snapshots to keep; `*` means any label. */
   labels?: readonly string[];
   /**
-   * Keep every snapshot that is at most this many milliseconds older than the
-   * newest one.
+   * The maximum age of snapshots to keep, in milliseconds. The age is the time
+   * from a snapshot to the newest one.
    */
   within?: number;
-  /** Like `within`, but keep only the newest snapshot of each hour. */
+  /** The same as `within`, but only for the newest snapshot of each hour. */
   withinHourly?: number;
-  /** Like `within`, but keep only the newest snapshot of each day. */
+  /** The same as `within`, but only for the newest snapshot of each day. */
   withinDaily?: number;
-  /** Like `within`, but keep only the newest snapshot of each week. */
+  /** The same as `within`, but only for the newest snapshot of each week. */
   withinWeekly?: number;
   /**
-   * Keep every safety snapshot that is at most this many milliseconds older
-   * than the newest snapshot of its directory. The other rules ignore safety
-   * snapshots. The last safety snapshot is always kept. Default: 30 days.
+   * The maximum age of safety snapshots to keep, in milliseconds. The age is
+   * the time from a safety snapshot to the newest snapshot of its directory.
+   * The other rules ignore safety snapshots. The last safety snapshot is always
+   * kept. Default: 30 days.
    */
   safety?: number;
 }
@@ -71,30 +72,32 @@ export interface Judgement {
   /** The rules that keep the snapshot, as texts. Empty if it is removed. */
   reasons: string[];
   /**
-   * Whether the rules count the snapshot. If not, it is kept in addition to the
-   * snapshots that the rules keep.
+   * Whether the rules count the snapshot. If not, the snapshot is kept in
+   * addition to the snapshots that the rules keep.
    */
   isCounted: boolean;
   /**
-   * The id of a later snapshot that was taken without this one, if the rules do
-   * not count this one because of that, and the later one may be forged. Its
-   * removal makes the rules count this one again.
+   * The id of a later snapshot that was taken without this one and may be
+   * forged, if the rules do not count this snapshot for that reason. If the
+   * later snapshot is removed, the rules count this one again.
    */
   lateBy?: string;
 }
 
 /** Options for judging snapshots. */
 export interface JudgeOptions {
-  /** The time, in milliseconds since 1970. Default: the clock's. */
+  /** The time, in milliseconds since 1970. Default: the current time. */
   now?: number;
   /**
-   * Returns whether it is known that a trusted machine took a snapshot. The
-   * rules count only such snapshots. By default, all snapshots are trusted.
+   * Called with a snapshot. Returns whether it is known that a trusted machine
+   * took the snapshot. The rules count only such snapshots. By default, all
+   * snapshots are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
-   * The lists of snapshots that earlier prunes counted. Rules do not count a
-   * snapshot that is not in a list but sorts before one in it. Default: none.
+   * The lists of snapshots that earlier prunes counted. The rules do not count
+   * a snapshot that is not in a list but sorts before a snapshot in that list.
+   * Default: none.
    */
   judged?: readonly Judged[];
 }
@@ -102,9 +105,9 @@ export interface JudgeOptions {
 /**
  * Judges the snapshots of each directory of each machine by a policy. The last
  * counted snapshot of a directory is always kept, and so is its last counted
- * safety snapshot. An empty policy keeps everything. A snapshot without a machine
- * belongs to every machine that has snapshots of its directory, and is kept if it
- * is kept for one of them.
+ * safety snapshot. An empty policy keeps everything. A snapshot without a
+ * machine belongs to every machine that has snapshots of its directory, and is
+ * kept if it is kept for one of them.
  *
  * Ages are relative to the newest snapshot of the directory. Hours, days and
  * longer periods are those of the local time zone.
@@ -118,8 +121,8 @@ export interface JudgeOptions {
  * - its time is not plausible: it is more than two hours ahead of the clock, or
  *   more than two hours out of the order in which the snapshots were taken.
  *
- * Unless the policy is empty, such a snapshot is kept in addition to the ones
- * that the rules keep.
+ * Unless the policy is empty, such a snapshot is kept in addition to the
+ * snapshots that the rules keep.
  *
  * @example Keep one snapshot of each day
  * ```ts
@@ -137,10 +140,10 @@ export interface JudgeOptions {
  *
  * @param records The snapshots, in any order.
  * @param policy The rules.
- * @param options The time, which snapshots are trusted, and the lists of earlier
- * prunes.
+ * @param options The time, which snapshots are trusted, and the lists of
+ * earlier prunes.
  * @returns The judgement on each snapshot, in the order of `records`.
- * @throws {RangeError} if a number of the policy is negative or not a number,
+ * @throws {RangeError} If a number of the policy is negative or not a number,
  * or if a count is not an integer.
  */
 export function judge(
@@ -227,10 +230,10 @@ export interface DirectorySnapshots {
 
 /**
  * Returns the snapshots of each directory of each machine, with the times that
- * retention rules use. A snapshot without a machine belongs to all machines that
- * have snapshots of its directory. The key of a group is the path of the
- * directory or, if its snapshots name a machine, the JSON text of an array of the
- * path and the id of the machine.
+ * retention rules use. A snapshot without a machine belongs to all machines
+ * that have snapshots of its directory. The key of a group is the path of the
+ * directory or, if its snapshots name a machine, the JSON text of an array of
+ * the path and the id of the machine.
  *
  * @param records The snapshots, in any order.
  * @param now The time, in milliseconds since 1970.
@@ -264,7 +267,10 @@ export function byDirectory(
   return groups;
 }
 
-/** The snapshots of one directory of one machine, and which the rules count. */
+/**
+ * The snapshots of one directory of one machine, and which of them the rules
+ * count.
+ */
 export interface SnapshotGroup {
   /** The key of the directory and machine in `byDirectory`. */
   key: string;
@@ -295,7 +301,8 @@ export interface CountedSnapshots {
  * rules count from the others.
  *
  * @param records The snapshots, in any order.
- * @param options The time, and which snapshots are trusted.
+ * @param options The time, which snapshots are trusted, and the lists of
+ *   earlier prunes.
  */
 export function groupSnapshots(
   records: readonly SnapshotRecord[],
@@ -422,8 +429,9 @@ function judgeSaved(
 }
 
 /**
- * Keeps all safety snapshots of an interrupted restore or undo if one of them is
- * kept: together they have what the restore or undo replaced.
+ * Keeps all safety snapshots of an interrupted restore or undo if one of them
+ * is kept, because only together do they have everything that the restore or
+ * undo replaced.
  */
 function keepParts(
   records: readonly SnapshotRecord[],

@@ -38,7 +38,7 @@ import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 export interface FitResult {
   /** The maximum size, in bytes. */
   maxSize: number;
-  /** The size of the repository before, in bytes. */
+  /** The size of the repository before snapshots were removed, in bytes. */
   before: number;
   /** The size of the repository afterwards, in bytes. */
   after: number;
@@ -91,8 +91,8 @@ function settingsId(name = ""): string | undefined {
 }
 
 /**
- * Writes the maximum size, in bytes, into the settings of a repository. Without
- * a size, removes the maximum.
+ * Writes the maximum size, in bytes, into the settings of a repository. If
+ * `maxSize` is `undefined`, removes the maximum.
  *
  * @throws {RangeError} If the size is not a positive integer.
  */
@@ -164,8 +164,8 @@ async function sizeOf(storage: Storage): Promise<number> {
 }
 
 /**
- * Returns the snapshots to remove so that `excess` bytes are freed, together
- * with the garbage and the snapshots that were removed before.
+ * Returns the snapshots to remove so that, together with the garbage and the
+ * snapshots that were removed before, at least `excess` bytes are freed.
  */
 async function chooseGoing(
   store: Store,
@@ -207,11 +207,12 @@ async function chooseGoing(
 
 /**
  * Returns the position, from 1, of each snapshot that may be removed, in the
- * order of removal when space is short. The first are the snapshots with the shortest
- * time to the next snapshot, relative to their age, so that older snapshots
- * become sparser. Snapshots that a user labelled are removed after all others.
- * The last snapshot and the last safety snapshot of a directory are never
- * removed, and neither are the last ones that rules count.
+ * order of removal when space is short. The snapshots with the shortest time to
+ * the next snapshot, relative to their age, come first, so that the older
+ * snapshots are, the larger the gaps between them become. Snapshots that a user
+ * labelled are removed after all others. The last snapshot and the last safety
+ * snapshot of a directory are never removed, and neither are the last snapshots
+ * that rules count.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],
@@ -219,7 +220,8 @@ export function thinningOrder(
   const order: SnapshotRecord[] = [];
   const lists = groups.flatMap(({ taken, saved }) => [taken, saved])
     .filter(({ all }) => all.length > 0);
-  // A snapshot of no machine may be the last of one group and not of another.
+  // A snapshot without a machine may be the last of one group but not of
+  // another.
   const kept = new Set(lists.map(({ all: [newest] }) => newest.record));
   for (const isLabelled of [false, true]) {
     const queues = lists.map((list) => thinGroup(list, isLabelled));
