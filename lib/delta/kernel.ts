@@ -42,7 +42,10 @@ export interface Kernel {
     mask: number,
     lists: number,
   ): void;
-  /** Continues a Rabin-Karp sum over the bytes between two addresses. */
+  /**
+   * Continues a Rabin-Karp sum over the bytes between two addresses, and
+   * returns the new sum.
+   */
   weak(at: number, end: number, sum: number): number;
 }
 

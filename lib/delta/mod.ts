@@ -14,11 +14,11 @@
  * literals. `refine.ts` makes a delta smaller by comparing its literals with
  * the old content (`byte_matcher.ts`).
  *
- * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
+ * `patch.ts` applies a delta, and `compose.ts` combines two deltas into one.
  * `delta_chain.ts` applies a chain of deltas without making the intermediate
  * files. Deltas are untrusted: `delta_reader.ts` refuses invalid commands, and
- * `delta_validator.ts` those that reach beyond the basis or make the result too
- * large. A chain checks the sizes of its results itself.
+ * `delta_validator.ts` refuses commands that reach beyond the basis or make the
+ * result too large. A chain checks the sizes of its results itself.
  *
  * @module
  */

@@ -110,8 +110,9 @@ export class RangeCursor {
   }
 
   /**
-   * Returns the first part between `start` and `end` that is needed, or
-   * `undefined` if no part is. `start` must not decrease between calls.
+   * Returns the first needed range between `start` and `end`, cut at these
+   * bounds, or `undefined` if there is none. `start` must not decrease between
+   * calls.
    */
   next(start: number, end: number): { start: number; end: number } | undefined {
     if (start >= end) return undefined;

@@ -4,7 +4,10 @@ import { powerOf, rollRabinKarp } from "./rabin_karp.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 const PAGE = 2 ** 16;
-/** The addresses in the kernel's memory. The buffer follows the filter. */
+/**
+ * The addresses of the lists, the state and the filter in the kernel's memory.
+ * The buffer follows the filter.
+ */
 const LISTS_START = FILTER_BITS.byteLength;
 const STATE_START = LISTS_START + 4 * LIST_SIZE;
 const FILTER_START = STATE_START + 64;

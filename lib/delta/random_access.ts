@@ -6,10 +6,10 @@ export interface RandomAccess {
   readonly size: number;
 
   /**
-   * Reads a range of the bytes. Only ranges inside `size` are requested. An
-   * implementation may return the same buffer each time if the reader of the
-   * result, such as the reader of a patched file, uses each part before it
-   * reads the next.
+   * Reads a range of the bytes. Only ranges within the first `size` bytes are
+   * requested. An implementation may return the same buffer each time if the
+   * reader of the result, such as the reader of a patched file, uses each part
+   * before it reads the next.
    *
    * @param offset The offset of the first byte.
    * @param length The number of bytes. The result has exactly this length.

@@ -19,8 +19,8 @@ const MAX_CHANGED_BYTES = 2 ** 18;
 const MARGIN_BYTES = 2 ** 12;
 
 /**
- * The maximum number of uncopied old bytes that are searched for moved bytes.
- * They are held in memory.
+ * The maximum number of old bytes that are searched for moved bytes because
+ * they are not copied. These old bytes are held in memory.
  */
 const MAX_UNUSED_BYTES = 2 ** 26;
 
@@ -41,7 +41,7 @@ export interface RefineOptions {
   signal?: AbortSignal;
 }
 
-/** A range of the old content. */
+/** A range of the old content or of the delta. */
 interface Range {
   /** The offset in bytes. */
   offset: number;
@@ -123,7 +123,10 @@ export async function* refineDelta(
   yield writer.take().slice();
 }
 
-/** Yields the ranges of the old content that refining a delta reads. */
+/**
+ * Yields the ranges of the old content that the changes of a delta are compared
+ * with.
+ */
 function* rangesOf(
   segments: Segments,
   size: number,

@@ -12,7 +12,7 @@ export type WeakKind = "rabin-karp" | "rollsum";
 export interface RollingShape {
   /** The number of bytes in the window. */
   width: number;
-  /** The number of bytes of the file that are in memory at a time. */
+  /** The maximum number of bytes of the file that are in memory at a time. */
   capacity: number;
   /** The number of 32-bit words of the filter, a power of two. */
   filterWords: number;
@@ -50,9 +50,9 @@ export interface RollingSum {
   seek(from: number, last: number): number;
 
   /**
-   * Moves the bytes from `count` up to `end` to the start of the buffer, and
-   * the window with them. The window must be at `count`, after a `seek` that
-   * found nothing; otherwise `start` has to be called next.
+   * Moves the bytes from `count` up to `end` to the start of the buffer. If the
+   * window is at `count` after a `seek` that found nothing, it moves with them.
+   * Otherwise, `start` has to be called next.
    */
   drop(count: number, end: number): void;
 

@@ -63,7 +63,7 @@ export class Segments {
   /**
    * Adds a segment after all others.
    *
-   * @param start The offset of the segment in the result.
+   * @param start The offset of the segment in the result, in bytes.
    * @param origin The offset in the old state, or -1 minus the offset of a
    *   literal.
    * @param length The length of the segment in bytes.
@@ -95,7 +95,7 @@ export class Segments {
     this.#origins[this.#count++] = origin;
   }
 
-  /** The offset in bytes in the result at which the last segment ends. */
+  /** The offset in the result at which the last segment ends, in bytes. */
   get size(): number {
     return this.#end;
   }

@@ -47,8 +47,8 @@ const LARGE_BYTES = 2 ** 22;
  */
 const PIECE = 2 ** 20;
 /**
- * The minimum number of bytes pushed at once for which the second thread is
- * used.
+ * The minimum number of bytes that have to be pushed at once for the second
+ * thread to be used.
  */
 const WORTH_SHARING = 2 ** 16;
 

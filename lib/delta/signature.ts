@@ -75,7 +75,10 @@ export class Signature {
    * false.
    */
   readonly fileSize: number;
-  /** Whether `fileSize` is the file's size, and not only its maximum. */
+  /**
+   * Whether `fileSize` is the file's size, and not only the maximum possible
+   * size.
+   */
   readonly sizeKnown: boolean;
   /** The number of bytes of each strong sum, at most 32. */
   readonly strongLength: number;
@@ -194,9 +197,9 @@ export class Signature {
    * @param bytes The whole container. It must not change while the signature is
    *   in use.
    * @param options The name of the signature's object, for error messages.
-   * @throws {DeltarError} `corrupt` if the container is damaged or has another
-   *   format, `truncated` if it is shorter than its header requires,
-   *   `unsupported` if it is of another version.
+   * @throws {DeltarError} `corrupt` if the container is damaged or is not a
+   *   signature of deltar, `truncated` if it is shorter than its header
+   *   requires, `unsupported` if its version is unknown.
    */
   static decode(bytes: Uint8Array, options: DecodeOptions = {}): Signature {
     const at = (offset: number) => ({ object: options.object, offset });

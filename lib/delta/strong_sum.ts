@@ -9,8 +9,8 @@ import { sha256 } from "../bytes/sha256.ts";
 export type StrongKind = "sha256" | "blake2b";
 
 /**
- * Returns the first bytes of the digest of a block, as many as the function was
- * made for. The bytes are valid until the next call.
+ * Returns the first bytes of the digest of a block. Their number was chosen
+ * when the function was made. The bytes are valid until the next call.
  */
 export type StrongSum = (block: Uint8Array) => Uint8Array;
 
@@ -26,9 +26,9 @@ export function strongSum(kind: StrongKind, length: number): StrongSum {
   }
   const native = builtin("node:crypto");
   if (!native?.hash) return (block) => sha256(block).subarray(0, length);
-  // For small blocks, the one-shot call takes a third of the time of a hash
-  // object. The digest is read as a string, because an array takes longer to
-  // allocate and free.
+  // For small blocks, the one-shot call takes a third of the time that a hash
+  // object takes. The digest is read as a string, because an array takes longer
+  // to allocate and free.
   const digest = new Uint8Array(length);
   return (block) => {
     const text = native.hash("sha256", block, "hex");

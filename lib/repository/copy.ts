@@ -168,7 +168,8 @@ async function copySnapshot(
     onObject(object);
   });
   for (const volume of moved) {
-    // If a volume has a move, the next prune deletes the volume.
+    // If a volume has a move, the next prune deletes the volume. A move is
+    // therefore not copied if the target has the old volume.
     if (there.has(volume)) throw isOther(to.storage, volume);
     await copyMove(from, run.storage, volume);
   }
@@ -194,7 +195,8 @@ async function copySnapshot(
  *
  * @param store The target.
  * @param copying The id of the run that makes this copy.
- * @param objects The objects in the source whose size in the target differs.
+ * @param objects The objects whose size in the target differs from their size
+ *   in the source.
  * @throws {DeltarError} `mismatch` if an object must not be replaced; the error
  * of a record or layer of the target that cannot be read.
  */
@@ -259,8 +261,8 @@ async function sizesIn(storage: Storage): Promise<Map<string, number>> {
 }
 
 /**
- * Returns the objects that a snapshot needs, with moved volumes replaced by the
- * new ones, and the names of the moved volumes.
+ * Returns the objects that a snapshot needs, with repacked volumes replaced by
+ * their new volumes, and the names of the repacked volumes.
  *
  * @param storage The storage of the source.
  * @param record The snapshot.

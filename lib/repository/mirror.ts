@@ -58,12 +58,12 @@ export interface MirrorResult {
   damage: { object: string; message: string }[];
   /**
    * The names of encrypted objects that were not copied because no trusted
-   * manifest lists them. Empty without `signers`.
+   * manifest lists them. Empty if `signers` is not given.
    */
   unlisted: string[];
 }
 
-/** The number of objects that are copied at the same time. */
+/** The maximum number of objects that are copied at the same time. */
 const COPYING = 3;
 
 /**
@@ -86,7 +86,7 @@ const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 
-/** The folder in which a mirror keeps what it has replaced. */
+/** The folder in which a mirror keeps the objects that it has replaced. */
 const KEPT = "replaced/";
 
 /** The number of hexadecimal digits of a sum in the name of a kept object. */
@@ -99,7 +99,8 @@ const SUM_DIGITS = 16;
  * - Records are copied after the objects that they need, so the snapshots of a
  *   mirror are complete at any time.
  * - If the repository is encrypted, each object that has a manifest is compared
- *   with it while it is copied. Damaged objects are not copied.
+ *   with the manifest while the object is copied. Damaged objects are not
+ *   copied.
  * - An object of the same name and size is not copied again, unless the
  *   manifests of the repository and of the mirror list it with different
  *   SHA-256, for example after a rekey. Key files, holders, signers and removed

@@ -15,9 +15,9 @@ import type { TreeFileEntry } from "../layers/tree_layer.ts";
 import { followMoves } from "./follow_moves.ts";
 
 /**
- * Returns the content of a file as it is stored. Ranges of it can be read. They
- * come from the whole content at the start of the file's chain: the frames that
- * hold them are read once, and the ranges are spooled.
+ * Returns access to ranges of a file's content, as it is stored. When ranges
+ * are read, the needed frames of the whole content at the start of the file's
+ * chain are read once, and the needed bytes are spooled.
  *
  * @param storage The repository's storage.
  * @param entry The file.

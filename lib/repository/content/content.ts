@@ -1,12 +1,12 @@
 /**
  * The content of files, put together from stored pieces.
  *
- * An entry refers to a whole content and to the deltas that apply to it. deltar
- * writes at most eight. `ContentReader` reads the ranges of the volumes that
- * contain these pieces, caches the last small ranges for the next files, and
- * applies the deltas. `checkedStream` or another caller checks the SHA-256. If
- * a prune repacked a volume, its move leads to the new volume
- * (`follow_moves.ts`; `move.ts` has the format).
+ * An entry refers to the pieces of a file: a whole content and the deltas that
+ * apply to it. Writers make at most eight deltas. `ContentReader` reads the
+ * ranges of the volumes that contain these pieces, caches the last small ranges
+ * for the next files, and applies the deltas. `checkedStream` or another caller
+ * checks the SHA-256. If a prune repacked a volume, its move leads to the new
+ * volume (`follow_moves.ts`; `move.ts` has the format).
  *
  * @module
  */
@@ -83,7 +83,7 @@ export class ContentReader {
 
   /**
    * Begins to read the frames that a small file needs, so that a later `read`
-   * waits less.
+   * takes less time.
    *
    * @returns The number of frames that were not cached already.
    */
@@ -476,7 +476,8 @@ function checkSizes(entry: TreeFileEntry): void {
  *
  * @param entry The file.
  * @param read Returns the result of `ContentReader.read`. It is called when the
- * first bytes are requested, so that the reader of the stream gets its error.
+ * first bytes are requested, so that the reader of the stream gets the error if
+ * the call fails.
  */
 export function checkedStream(
   entry: TreeFileEntry,

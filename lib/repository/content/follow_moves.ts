@@ -99,7 +99,8 @@ export async function readMove(
  * if it exists, or the volume that replaced it. If neither exists, returns the
  * record of the given volume.
  *
- * @param has Returns whether an object exists.
+ * @param has Called with the name of an object. Returns whether the object
+ * exists.
  */
 export async function whereIs(
   storage: Storage,

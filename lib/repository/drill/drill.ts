@@ -83,7 +83,7 @@ export interface DrillResult {
   failed: { path: string; error: DeltarError }[];
   /**
    * The number of files that were not restored because they are larger than the
-   * option `bytes` or, for files with deltas, than half of it.
+   * option `bytes` or, for files with deltas, than half of this size.
    */
   tooLarge: number;
   /**

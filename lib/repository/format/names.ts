@@ -7,12 +7,12 @@
  * before it stores the object, and a `Run` stores only objects that
  * `isRunObject` allows.
  *
- * The other files of this directory read and write the objects themselves:
- * `snapshot_record.ts` the records of snapshots, `settings.ts` the id,
- * compression and encryption of the repository, `snapshot_note.ts` the notes
- * about snapshots, such as changed labels. `signed_listing.ts` signs objects
- * and checks signatures. `note.ts` reads whole objects and lists names.
- * `moment.ts` parses times. `plausible_times.ts` decides which times of
+ * The other files of this directory read and write the objects themselves.
+ * `snapshot_record.ts` is for the records of snapshots, `settings.ts` for the
+ * id, compression and encryption of the repository, and `snapshot_note.ts` for
+ * notes about snapshots, such as changed labels. `signed_listing.ts` signs
+ * objects and checks SSH signatures. `note.ts` reads whole objects and lists
+ * names. `moment.ts` parses times. `plausible_times.ts` decides which times of
  * snapshots can be right.
  *
  * @module
@@ -76,7 +76,7 @@ export const KEYS = "keys/";
 export const HOLDERS = "holders/";
 /** The folder of the objects that announce changes of keys. */
 export const CHANGES: string = `${HOLDERS}changes/`;
-/** The folder of the machines whose signatures are trusted. */
+/** The folder of the machines whose SSH signatures are trusted. */
 export const SIGNERS = "signers/";
 /** The name of the list of recipients, which a rotation stores. */
 export const RECIPIENTS = "recipients.json";
@@ -125,7 +125,7 @@ export const LATER_SETTINGS = "settings/";
 export const CHECKPOINTS = "checkpoints/";
 /**
  * The folder into which a repair copies the objects that it replaces, under
- * their names.
+ * their own names.
  */
 export const DAMAGED = "damaged/";
 /** The folder of the manifests of an encrypted repository. */
@@ -432,8 +432,8 @@ export function newId(now: number, chance: number): string {
  * @param last The other id; `undefined` if there is none.
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
- * @throws {DeltarError} `corrupt` if no id can sort after the other one; `io`
- * as for `newId`.
+ * @throws {DeltarError} `corrupt` if no id can sort after the other id; `io` as
+ * for `newId`.
  */
 export function idBehind(
   last: string | undefined,

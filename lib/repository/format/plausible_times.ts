@@ -90,7 +90,7 @@ export function judgeTimes(
  * at a time in the past could already be over by the clock of another machine.
  *
  * @param records The snapshots, in any order.
- * @returns Milliseconds since 1970.
+ * @returns The time in milliseconds since 1970.
  */
 export function timeNotBehind(records: readonly SnapshotRecord[]): number {
   const sorted = [...records].sort((a, b) => a.id < b.id ? -1 : 1);

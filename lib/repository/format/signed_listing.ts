@@ -39,12 +39,12 @@ export async function signListing(
 
 /**
  * Returns the public key (`ssh-ed25519 AAAA…`) that signed a listing, or
- * `undefined` if the listing has no SSH signature. Whether the key is trusted
- * is for the caller to decide.
+ * `undefined` if the listing has no SSH signature. The caller has to decide
+ * whether the key is trusted.
  *
  * @param listing The whole listing.
  * @param object The name of the object, for errors.
- * @throws {DeltarError} `corrupt` if the signature is not valid for this
+ * @throws {DeltarError} `corrupt` if the SSH signature is not valid for this
  *   listing; `corrupt` or `truncated` if the listing is damaged.
  */
 export async function signerOf(

@@ -103,11 +103,10 @@ export interface SnapshotNote {
 
 /**
  * Reads a note about a snapshot. If the note has an SSH signature, the
- * signature is checked. Whether the signer is trusted is for the caller to
- * decide.
+ * signature is checked. The caller has to decide whether the signer is trusted.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, its
- *   signature is not valid, or it is about another snapshot or has another
+ *   SSH signature is not valid, or it is about another snapshot or has another
  *   name; `unsupported` if its version is newer.
  */
 export async function decodeSnapshotNote(
@@ -122,9 +121,13 @@ export async function decodeSnapshotNote(
   if (id !== undefined && header.snapshot === id && isNamed) {
     return { name, id, header, signer };
   }
-  throw new DeltarError("corrupt", "the object has the content of another object", {
-    object: name,
-  });
+  throw new DeltarError(
+    "corrupt",
+    "the object has the content of another object",
+    {
+      object: name,
+    },
+  );
 }
 
 /** Options for reading notes about snapshots. */

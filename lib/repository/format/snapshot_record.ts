@@ -46,7 +46,7 @@ export interface ObjectRecord {
 export interface LayerFrame {
   /**
    * The compressed length in bytes. The first frame begins at the start of the
-   * object, and each further frame where the previous one ends.
+   * object, and each further frame begins where the previous one ends.
    */
   length: number;
   /** The SHA-256 of the frame's bytes, in hexadecimal. */
@@ -135,7 +135,7 @@ export interface MachineRecord {
  */
 export interface Signed {
   /**
-   * The public key that made the SSH signature, which is valid. Absent if the
+   * The public key of the signer, whose SSH signature is valid. Absent if the
    * record or note is not signed.
    */
   signer?: string;
@@ -152,7 +152,8 @@ export interface SnapshotRecord {
   id: string;
   /**
    * The start of the snapshot by the clock of its machine, in milliseconds
-   * since 1970. If the parent's clock was ahead, the time in the id is later.
+   * since 1970. If the clock of the parent's machine was ahead, the time in the
+   * id is later.
    */
   time: number;
   /** The time it took to take the snapshot, in milliseconds. */
@@ -178,7 +179,8 @@ export interface SnapshotRecord {
   signer?: string;
   /**
    * The id of the repository for which the record was signed. Absent from
-   * records that are not signed, and from those of earlier versions.
+   * records that are not signed, and from records that earlier versions of
+   * deltar wrote.
    */
   repository?: string;
   /** The mode, time and owner of the backed-up directory. */
@@ -717,8 +719,8 @@ export async function readRecord(
 }
 
 /**
- * Decodes the commit record of a snapshot, and checks its SSH signature.
- * Whether the signer is trusted is for the caller to decide.
+ * Decodes the commit record of a snapshot, and checks its SSH signature. The
+ * caller has to decide whether the signer is trusted.
  *
  * @param id The snapshot's whole id.
  * @throws {DeltarError} `corrupt` if the signature is not valid; or an error of

@@ -4,25 +4,25 @@
  */
 const MAX_FRAME_BYTES = 8 << 20;
 /**
- * The number of decompressed bytes allowed for each compressed byte of a frame,
+ * The maximum number of decompressed bytes for each compressed byte of a frame,
  * in addition to `MIN_BYTES`.
  */
 const MAX_FRAME_RATIO = 2048;
 /**
- * The number of lines allowed for each compressed byte of a frame, in addition
+ * The maximum number of lines for each compressed byte of a frame, in addition
  * to `MIN_LINES`.
  */
 const MAX_LINES_PER_BYTE = 8;
-/** The number of decompressed bytes allowed for a frame of any length. */
+/** The number of decompressed bytes that a frame of any length may have. */
 const MIN_BYTES = 1 << 16;
-/** The number of lines allowed for a frame of any length. */
+/** The number of lines that a frame of any length may have. */
 const MIN_LINES = 1 << 10;
 /**
- * The number of decompressed bytes allowed for each compressed byte of a layer,
+ * The maximum number of decompressed bytes for each compressed byte of a layer,
  * in addition to `MIN_LAYER_BYTES`.
  */
 const MAX_LAYER_RATIO = 128;
-/** The number of decompressed bytes allowed for a layer of any size. */
+/** The number of decompressed bytes that a layer of any size may have. */
 const MIN_LAYER_BYTES = 48 << 20;
 
 /**

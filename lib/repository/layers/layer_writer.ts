@@ -78,12 +78,12 @@ export interface LayerWriterOptions {
 interface FullFrame {
   /** The lower bound of the paths. Absent if the frame has no paths. */
   first?: string;
-  /** The number of lines, without the first and last line of the layer. */
+  /** The number of lines, not counting the first and last line of the layer. */
   lines: number;
   /** The buffer, whose first `used` bytes are the frame. */
   buffer: Uint8Array;
   used: number;
-  /** Whether this is the last frame, which the padding of the layer follows. */
+  /** Whether this is the last frame. The padding of the layer follows it. */
   isLast: boolean;
 }
 
@@ -104,7 +104,7 @@ export class LayerWriter {
   /** The number of lines in the current frame. */
   #lines = 0;
   #entries = 0;
-  /** The size of the stored frames before compression, in bytes. */
+  /** The total size of the stored frames before compression, in bytes. */
   #plain = 0;
   #size = 0;
   #paths: string[] = [];
@@ -167,7 +167,7 @@ export class LayerWriter {
   }
 
   /**
-   * Ends the layer. Resolves when it is stored.
+   * Ends the layer. Resolves when the layer is stored.
    *
    * @param objects The volumes that the layer has to name.
    * @param skipped The paths that the snapshot skipped or excluded.
@@ -201,7 +201,7 @@ export class LayerWriter {
     };
   }
 
-  /** Aborts the write. Resolves when it has stopped. */
+  /** Aborts the write. Resolves when the write has stopped. */
   async abort(reason: unknown): Promise<void> {
     this.#queue.fail(reason);
     await this.#object.abort(reason);
@@ -210,8 +210,8 @@ export class LayerWriter {
 
   /**
    * Returns whether a reader accepts a frame of `packed` compressed bytes. Many
-   * similar lines may compress better than the limits of a reader allow. Such a
-   * frame is stored uncompressed.
+   * similar lines may compress better than the limits of a reader allow. A
+   * frame that a reader would refuse is stored uncompressed.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&

@@ -69,7 +69,7 @@ export class Tree {
   /**
    * Returns the tree of a folder, with paths relative to the folder. A hard
    * link to a file outside of the folder becomes a file, and further hard links
-   * to the same target become hard links to the first one.
+   * to the same target become hard links to this file.
    *
    * @param folder The folder's path, `""` for the root.
    * @throws {DeltarError} `not-found` if there is no such folder.

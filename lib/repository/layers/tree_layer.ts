@@ -1,17 +1,17 @@
 /**
  * Trees as layers.
  *
- * A snapshot's tree is a stack of layers. The lowest is a full layer with every
- * entry that the tree had when the layer was written. The layers above it have
- * the changes since then: entries and tombstones. `tree_layer.ts` encodes and
- * decodes the lines of a layer, `layer_writer.ts` stores them in frames that
- * are compressed separately, and `layer_reader.ts` reads all frames or single
- * frames. To look up a path, the reader uses the lower bounds of the frames'
- * paths and, for small layers, a filter (`path_filter.ts`). `write_tree.ts`
- * merges layers so that a tree of n entries has at most about log2(n) layers.
- * `merge_layers.ts` merges layers as they are read. `tree_reader.ts` reads
- * whole trees, parts and single paths, `tree.ts` holds a tree in memory, and
- * `history.ts` follows a path through many snapshots.
+ * A snapshot's tree is a stack of layers. The lowest layer is a full layer with
+ * every entry that the tree had when the layer was written. The layers above it
+ * have the changes since then: entries and tombstones. `tree_layer.ts` encodes
+ * and decodes the lines of a layer, `layer_writer.ts` stores them in frames
+ * that are compressed separately, and `layer_reader.ts` reads all frames or
+ * single frames. To look up a path, the reader uses the lower bounds of the
+ * frames' paths and, for small layers, a filter (`path_filter.ts`).
+ * `write_tree.ts` merges layers so that a tree of n entries has at most about
+ * log2(n) layers. `merge_layers.ts` merges layers as they are read.
+ * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` holds a
+ * tree in memory, and `history.ts` follows a path through many snapshots.
  *
  * @module
  */
@@ -106,7 +106,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
  *
  * @param bytes The lines.
  * @param object The layer's name, for errors.
- * @param isFirst Whether the lines are the first ones of the layer.
+ * @param isFirst Whether the lines are the first lines of the layer.
  * @param mostLines The maximum number of lines in `bytes`.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
  * unsafe, `limit` if there are too many lines, `unsupported` if the version of
@@ -195,7 +195,7 @@ function decodeTreeEntry(
   if (forms[0] !== "whole" || forms.lastIndexOf("whole") !== 0) {
     throw new DeltarError(
       "corrupt",
-      "`content` is not a whole content followed by deltas",
+      "invalid `content`: expected a whole content, followed by deltas",
       {
         object,
         offset,

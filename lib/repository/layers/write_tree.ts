@@ -49,15 +49,15 @@ export interface TreeChange {
  * nothing changed.
  *
  * The parent's last layers are merged into the new layer if they have at most
- * twice its number of lines. A tree of n entries thus has at most about log2(n)
- * layers. If the new layer would have at least as many lines as the tree has
- * entries, a full layer is written instead. Merging and full layers limit the
- * cost of reading a tree.
+ * twice as many lines as the new layer. A tree of n entries thus has at most
+ * about log2(n) layers. If the new layer would have at least as many lines as
+ * the tree has entries, a full layer is written instead. Merging and full
+ * layers limit the cost of reading a tree.
  *
  * @param storage The storage for the layer.
  * @param name The layer's name.
  * @param codec The compression of the layer.
- * @param change The difference to the parent's tree.
+ * @param change The difference from the parent's tree.
  * @param signal Aborts the work with an error of code `aborted`.
  * @returns The layers of the new tree, and the number of bytes stored.
  */

@@ -34,7 +34,7 @@ export interface CandidateOptions {
   now: number;
   /**
    * The time at which the grace period of new garbage begins, in milliseconds
-   * since 1970. Not earlier than `now`.
+   * since 1970. This time is not earlier than `now`.
    */
   since: number;
   /** The grace period of garbage, in milliseconds. */

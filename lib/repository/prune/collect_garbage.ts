@@ -68,9 +68,9 @@ export interface Collected {
   /** The volumes that were to be repacked but are damaged. They are kept. */
   damaged: string[];
   /**
-   * Whether the clock was not trusted while something waits for the end of a
-   * grace period. The clock is not trusted if its time is far ahead of earlier
-   * times recorded in the repository. In that case, no grace period counted as
+   * Whether the clock was not trusted while something was waiting for the end
+   * of a grace period. The clock is not trusted if its time is far ahead of
+   * earlier times recorded in the repository. No grace period then counts as
    * over. The next prune trusts the clock, unless its time is far ahead again.
    */
   isClockDoubted: boolean;

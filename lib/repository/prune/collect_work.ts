@@ -81,7 +81,9 @@ export class CollectWork {
     const { storage } = this.#store;
     const { signal } = this.#options;
     const from = usage.volumes.get(name)?.record;
-    if (from === undefined) throw new TypeError(`no record of the volume: ${name}`);
+    if (from === undefined) {
+      throw new TypeError(`no record of the volume: ${name}`);
+    }
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
     // A copied snapshot may have volumes with a different compression.
     const { name: kind } = codecOf(name);

@@ -96,7 +96,7 @@ export async function freeSpace(
     garbage.filter(({ condemned }) => condemned).map(({ name }) => name),
   );
   // A later snapshot can take over the objects of an interrupted run whose
-  // checkpoint stays, so these objects stay too.
+  // checkpoint stays, so these objects stay, too.
   const left = new Set(
     [...found.stored.keys()]
       .filter((name) => name.startsWith(CHECKPOINTS) && !names.has(name))

@@ -19,8 +19,8 @@ export type Late =
   | { kind: "first" };
 
 /**
- * Finds late snapshots: they appeared in a repository although snapshots of the
- * same directory that sort after them already existed. A writer never makes
+ * Finds late snapshots, which appeared in a repository although snapshots of
+ * the same directory that sort after them already existed. A writer never makes
  * such a snapshot, because it takes the last snapshot of the directory as the
  * parent, and makes an id that sorts after the parent's. A late snapshot was
  * copied from another repository, was brought back, was taken at the same time

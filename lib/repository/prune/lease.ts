@@ -10,8 +10,9 @@ import { checkAborted } from "../../bytes/abort.ts";
 import type { PruneProgress } from "./prune.ts";
 
 /**
- * The holder of a lease: the id of the prune or rekey or, if the lease is
- * damaged, the name of the lease, and the process number if it is known.
+ * The holder of a lease: the id of the prune or rekey, and the process number
+ * if it is known. If the lease is damaged, the name of the lease takes the
+ * place of the id.
  */
 type Holder = Omit<Watched, "most">;
 

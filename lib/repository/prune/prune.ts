@@ -5,21 +5,21 @@
  * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
  * size, and `clock.ts` decides whether this machine's clock is trusted.
  * Somebody who may only add snapshots must not be able to make a prune remove
- * the snapshots of others. `late.ts` finds snapshots with forged ids by their
- * parents and by the lists of earlier prunes (`judged.ts`), and `unusual.ts`
- * finds changes after which a prune asks the caller before it removes anything.
- * `removed.ts` removes a snapshot so that it can be brought back. `defaults.ts`
- * has the default times and shares.
+ * the snapshots of others. `late.ts` finds snapshots with forged ids, by the
+ * parents of later snapshots and by the lists of earlier prunes (`judged.ts`),
+ * and `unusual.ts` finds changes after which a prune asks the caller before it
+ * removes anything. `removed.ts` removes a snapshot so that it can be brought
+ * back. `defaults.ts` has the default times and shares.
  *
- * `collect_garbage.ts` frees space in two phases. It reads the state of the
- * repository (`repository_state.ts`: first what is stored, then the records,
- * then the intents of runs), declares silent runs dead (`dead_runs.ts`), and
- * finds what every kept snapshot and run needs (`usage.ts`). Every other object
- * becomes a candidate (`candidates.ts`) and is marked. An object is condemned
- * if its mark is older than the grace period, or if only removed snapshots
- * whose grace period is over needed it. Condemned objects that are still not
- * needed (`newly_needed.ts`) are deleted, and volumes of which little is needed
- * are repacked (`collect_work.ts`, `repack.ts`).
+ * `collect_garbage.ts` frees space. It reads the state of the repository
+ * (`repository_state.ts`: first what is stored, then the records, then the
+ * intents of runs), declares silent runs dead (`dead_runs.ts`), and finds what
+ * every kept snapshot and run needs (`usage.ts`). Every other object becomes a
+ * candidate (`candidates.ts`) and is marked. An object is condemned if its mark
+ * is older than the grace period, or if only removed snapshots whose grace
+ * period is over needed it. Condemned objects that are still not needed
+ * (`newly_needed.ts`) are deleted, and volumes of which little is needed are
+ * repacked (`collect_work.ts`, `repack.ts`).
  *
  * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
  * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out
@@ -126,7 +126,7 @@ export interface PruneProgress {
    * that may have died.
    */
   phase: "waiting" | "reading" | "deleting" | "repacking";
-  /** The number of layers, objects or volumes that are done. */
+  /** The number of layers, objects or volumes that were processed so far. */
   done: number;
   /** The total number of layers, objects or volumes of the phase. */
   all: number;
@@ -144,9 +144,9 @@ export interface PrunePlan {
    */
   unusual: Unusual[];
   /**
-   * For each snapshot that would be removed, by its id, the number of bytes
-   * that are freed when its grace period is over, in addition to the bytes that
-   * the snapshots before it free.
+   * The number of bytes that each snapshot to be removed frees when its grace
+   * period is over, by the snapshot's id. Bytes that the snapshots before it
+   * already free do not count.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */

@@ -14,31 +14,31 @@ import { findLate } from "./late.ts";
  * is no rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
-  /** The number of the newest snapshots to keep. */
+  /** The number of newest snapshots to keep. */
   last?: number;
   /**
-   * The number of hours of which to keep the newest snapshot. Hours without
-   * snapshots do not count.
+   * The number of hours for each of which the newest snapshot is kept. Hours
+   * without snapshots do not count.
    */
   hourly?: number;
   /**
-   * The number of days of which to keep the newest snapshot. Days without
-   * snapshots do not count.
+   * The number of days for each of which the newest snapshot is kept. Days
+   * without snapshots do not count.
    */
   daily?: number;
   /**
-   * The number of weeks of which to keep the newest snapshot. A week begins on
-   * Monday. Weeks without snapshots do not count.
+   * The number of weeks for each of which the newest snapshot is kept. A week
+   * begins on Monday. Weeks without snapshots do not count.
    */
   weekly?: number;
   /**
-   * The number of months of which to keep the newest snapshot. Months without
-   * snapshots do not count.
+   * The number of months for each of which the newest snapshot is kept. Months
+   * without snapshots do not count.
    */
   monthly?: number;
   /**
-   * The number of years of which to keep the newest snapshot. Years without
-   * snapshots do not count.
+   * The number of years for each of which the newest snapshot is kept. Years
+   * without snapshots do not count.
    */
   yearly?: number;
   /** The labels of snapshots to keep; `*` means any label. */
@@ -69,7 +69,10 @@ export interface Judgement {
   record: SnapshotRecord;
   /** Whether the snapshot is kept. */
   keep: boolean;
-  /** The rules that keep the snapshot, as texts. Empty if it is removed. */
+  /**
+   * The rules that keep the snapshot, as texts. Empty if the snapshot is
+   * removed.
+   */
   reasons: string[];
   /**
    * Whether the rules count the snapshot. If not, the snapshot is kept in
@@ -113,7 +116,7 @@ export interface JudgeOptions {
  * longer periods are those of the local time zone.
  *
  * The rules count only snapshots that can be trusted. A snapshot is not counted
- * if
+ * if one of these is true:
  *
  * - `isTrusted` returns false for it;
  * - it is late: it appeared after a snapshot of the directory that sorts after
@@ -403,8 +406,8 @@ function judgeTaken(
 }
 
 /**
- * Judges the safety snapshots of a directory. `taken` are its ordinary
- * snapshots.
+ * Judges the safety snapshots of a directory. `taken` has the ordinary
+ * snapshots of the directory.
  */
 function judgeSaved(
   { all, counted, extra }: CountedSnapshots,

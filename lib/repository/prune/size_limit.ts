@@ -50,7 +50,7 @@ export interface FitResult {
    */
   grace: number;
   /**
-   * The result of the last garbage collection. `undefined` if the size was not
+   * The result of the last garbage collection; `undefined` if the size was not
    * above the maximum.
    */
   collected: Collected | undefined;
@@ -208,11 +208,11 @@ async function chooseGoing(
 /**
  * Returns the position, from 1, of each snapshot that may be removed, in the
  * order of removal when space is short. The snapshots with the shortest time to
- * the next snapshot, relative to their age, come first, so that the older
- * snapshots are, the larger the gaps between them become. Snapshots that a user
- * labelled are removed after all others. The last snapshot and the last safety
- * snapshot of a directory are never removed, and neither are the last snapshots
- * that rules count.
+ * the next snapshot, relative to their age, come first, so that the gaps
+ * between older snapshots become larger. Snapshots that a user labelled are
+ * removed after all others. The last snapshot and the last safety snapshot of a
+ * directory are never removed, and neither are the last snapshots that rules
+ * count.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],
