@@ -117,13 +117,11 @@ import {
  */
 const RETRIES = 2;
 
-/**
- * The maximum length of the option `source`, in UTF-16 code units.
- */
+/** The maximum length of the option `source`, in UTF-16 code units. */
 const MAX_SOURCE_LENGTH = 4096;
 
 /**
- * Snapshots of directories over time, on one storage.
+ * A repository: snapshots of one or more directories, in one storage.
  *
  * @example Take a snapshot, change something, get it back
  * ```ts
@@ -260,8 +258,8 @@ export class Repository {
    * like an id or a time.
    * @param options The directory whose snapshots are searched.
    * @throws {DeltarError} `not-found` if the text or label names no snapshot,
-   * or more than one; the error of a record that cannot be read, without
-   * `onDamage`.
+   * or more than one; the error of a record that cannot be read, unless
+   * `onDamage` is given.
    */
   find(
     wanted: string | { label: string },
@@ -287,10 +285,11 @@ export class Repository {
   }
 
   /**
-   * Returns the last trusted snapshot, taken by this machine or without a
-   * machine, of the directory that contains a path. If several directories
-   * contain the path, the innermost one is used. If the repository was opened
-   * without a machine, the snapshots of all machines count.
+   * Returns the last trusted snapshot of the directory that contains a path. If
+   * several directories contain the path, the innermost one is used. Only
+   * snapshots that this machine took, or that record no machine, count. If the
+   * repository was opened without a machine, the snapshots of all machines
+   * count.
    *
    * @param place The path of a directory, or a path in one. It need not exist.
    * @param options With `onDamage`, records that cannot be read are reported
@@ -324,10 +323,10 @@ export class Repository {
    * @param options The label and other options for taking a snapshot.
    * @returns The record of the new snapshot, or of the last one if none was
    * taken, with the changes and the skipped and excluded paths.
-   * @throws {DeltarError} `conflict` if the last snapshot was removed during
-   * the work, or a prune considered the work dead, three times in a row; the
-   * error of an earlier snapshot that cannot be read, without `onDamage`; the
-   * error of the storage; `aborted` if the signal ends the work.
+   * @throws {DeltarError} `conflict` if, three times in a row, the last
+   * snapshot was removed during the work or a prune considered the work dead;
+   * the error of an earlier snapshot that cannot be read, unless `onDamage` is
+   * given; the error of the storage; `aborted` if the signal ends the work.
    */
   async snapshot(
     dir: Walker,
@@ -360,14 +359,15 @@ export class Repository {
   }
 
   /**
-   * Returns whether the signature of a record is trusted: `trusted`, `unsigned`,
-   * `unknown` if another key signed it, `revoked`, or `foreign` if it was signed
-   * for another repository. A snapshot that is not trusted is found by its id
-   * only, and is never a parent.
+   * Returns the trust in the signature of a record: `trusted`, `unsigned`,
+   * `unknown` if an unknown key signed the record, `revoked` if the key was
+   * revoked, or `foreign` if the record was signed for another repository. A
+   * snapshot that is not trusted is found by its id only, and is never a
+   * parent.
    *
    * - In a repository that is not encrypted, every snapshot is trusted.
-   * - With a full key, those that the admin key, a signer of the repository or this
-   *   machine signed are trusted, unless the key was revoked.
+   * - With a full key, those that the admin key, a signer of the repository or
+   *   this machine signed are trusted, unless the key was revoked.
    * - With a write-only key, only those that this machine signed are trusted,
    *   unless it has no signing key. Then all are.
    * - A snapshot that was copied from another repository is trusted if one of
@@ -442,8 +442,8 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param options With `within`, only that file, or that folder and its
-   * content; with `isShallow`, only the folder's direct entries. Parts of the
-   * tree that cannot contain them are not read.
+   * content, is yielded; with `isShallow`, only the folder's direct entries
+   * are. Parts of the tree that cannot contain these entries are not read.
    * @throws {DeltarError} The error of a layer that is damaged or missing, such
    * as `corrupt` or `not-found`.
    */
@@ -522,7 +522,7 @@ export class Repository {
    * @param options The signal, and the callback for snapshots that cannot be
    * read.
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; the
-   * error of a snapshot that cannot be read, without `onDamage`.
+   * error of a snapshot that cannot be read, unless `onDamage` is given.
    */
   async history(
     directory: string,
@@ -549,10 +549,11 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param target The directory. It need not exist.
-   * @param options The paths to restore, and whether to delete others.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path is not
-   * in the snapshot; `unsafe` if the restore would write into the repository;
-   * `unsupported` as for `restore`.
+   * @param options The paths to restore, and whether to delete paths that the
+   * snapshot does not have.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
+   * is not in the snapshot; `unsafe` if the restore would write into the
+   * repository; `unsupported` as for `restore`.
    */
   async planRestore(
     record: SnapshotRecord,
@@ -573,13 +574,13 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.
-   * @param options The paths to restore, whether to delete others, whether to
-   * take a safety snapshot, and callbacks.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path is not
-   * in the snapshot; `exists` if another process restores into the directory;
-   * `unsafe` if the restore would write into the repository; `unsupported` if
-   * `delete` is combined with `from`, or is set for a snapshot that does not
-   * record its exclude rules.
+   * @param options The paths to restore, whether to delete paths that the
+   * snapshot does not have, whether to take a safety snapshot, and callbacks.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
+   * is not in the snapshot; `exists` if another process restores into the
+   * directory; `unsafe` if the restore would write into the repository;
+   * `unsupported` if `delete` is combined with `from`, or is set for a snapshot
+   * that does not record its exclude rules.
    */
   async restore(
     record: SnapshotRecord,
@@ -600,8 +601,8 @@ export class Repository {
    * the signal.
    * @returns The numbers of checked objects and files, and the damage. Damage
    * is not thrown.
-   * @throws {DeltarError} `key` if the key is write-only; `aborted` if the signal
-   * fired; the error of the storage if its objects cannot be listed.
+   * @throws {DeltarError} `key` if the key is write-only; `aborted` if the
+   * signal fired; the error of the storage if its objects cannot be listed.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     checkReads(
@@ -672,9 +673,9 @@ export class Repository {
    *
    * @param record The snapshot, or its id, if its record is damaged.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there is no
-   * such snapshot and none with this id is removed already; `io` if the disk is
-   * full and nothing can be freed.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
+   * is no such snapshot and none with this id is removed already; `io` if the
+   * disk is full and nothing can be freed.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -709,8 +710,8 @@ export class Repository {
    *
    * @param id The id of the snapshot.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if the snapshot
-   * was purged, or if no snapshot ever had the id.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if the
+   * snapshot was purged, or if no snapshot ever had the id.
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
@@ -725,8 +726,8 @@ export class Repository {
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The share of needed bytes below which volumes are repacked,
    * the callback and the signal.
-   * @throws {DeltarError} `key` if the key is write-only; the error of a record or
-   * layer that cannot be read.
+   * @throws {DeltarError} `key` if the key is write-only; the error of a record
+   * or layer that cannot be read.
    */
   async planPrune(
     policy: RetentionPolicy = {},
@@ -744,19 +745,19 @@ export class Repository {
    * which little is needed. Snapshots may be taken at the same time. A prune
    * can be killed at any time.
    *
-   * Whoever may only add snapshots cannot make a prune remove those of others:
-   * the rules do not count snapshots with a wrong time or order (see `judge`),
-   * and nothing is removed if the new snapshots are unusual and `onUnusual` does
-   * not return true.
+   * A user who may only add snapshots cannot make a prune remove the snapshots
+   * of others: the rules do not count snapshots with a wrong time or order (see
+   * `judge`), and nothing is removed if the new snapshots are unusual and
+   * `onUnusual` does not return true.
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The grace period and other options for pruning.
-   * @throws {DeltarError} `key` if the key is write-only; `exists` if another prune
-   * is running; `unsafe` if the new snapshots of a directory are unusual and
-   * `onUnusual` does not return true; `conflict` if another prune took over,
-   * because this one did not respond; the error of a record or layer that
-   * cannot be read, because no object is deleted unless
-   * all needed objects are known.
+   * @throws {DeltarError} `key` if the key is write-only; `exists` if another
+   * prune is running; `unsafe` if the new snapshots of a directory are unusual
+   * and `onUnusual` does not return true; `conflict` if another prune took
+   * over, because this one did not respond; the error of a record or layer that
+   * cannot be read, because no object is deleted unless all needed objects are
+   * known.
    */
   async prune(
     policy: RetentionPolicy = {},
@@ -771,7 +772,8 @@ export class Repository {
    * Returns what `rekey` would do. Only the beginnings of objects are read.
    *
    * @param options The callback and the signal.
-   * @throws {DeltarError} As `rekey`.
+   * @throws {DeltarError} `unsupported` and `key` as for `rekey`; `aborted` if
+   * the signal fired; the error of the storage.
    */
   async planRekey(options: RekeyOptions = {}): Promise<RekeyPlan> {
     checkReads(this.#store, "rekey");
@@ -782,27 +784,31 @@ export class Repository {
   }
 
   /**
-   * Encrypts the keys of objects that were stored before the last rotation
-   * (`RepositoryKeys.rotate`) for the newest identity, and not for older ones.
-   * Contents are not decrypted, but each object is stored again as a whole. Then
-   * whoever has only an older identity opens nothing in the storage. Copies of
-   * objects, or of their keys, that they made before stay readable for them.
+   * Encrypts the file keys of objects that were stored before the last rotation
+   * (`RepositoryKeys.rotate`) for the newest identity only. Contents are not
+   * decrypted, but each object is stored again as a whole. Afterwards, a user
+   * who has only an older identity cannot decrypt any object in the storage,
+   * but can still decrypt copies that they made earlier of objects or file
+   * keys.
    *
    * When no object needs the older identities any more, they are retired: key
-   * files name them only in comments, and `recipients.json` is not encrypted for
-   * them. Key files with a passphrase, except the caller's, stay as they are. Objects of runs that are at work or were interrupted are left out, and
-   * so are damaged ones. Then nothing is retired, and a later call does the rest.
+   * files name them only in comments, and `recipients.json` is not encrypted
+   * for them. Key files with a passphrase, except the caller's, stay as they
+   * are. Damaged objects, and objects of runs that are at work or were
+   * interrupted, are not changed. If there are any, nothing is retired, and a
+   * later call does the rest.
    *
    * Snapshots may be taken and read at the same time, but no prune can run. A
    * rekey can be killed at any time, and the next one does the rest. Programs
    * that opened the repository before the rotation have to open it again.
    *
    * @param options The callbacks and the signal.
-   * @throws {DeltarError} `unsupported` if the repository is not encrypted; `key`
-   *   if the key is write-only or older than the last rotation; `exists` if a prune
-   *   or another rekey is running; `conflict` if another process changes the keys,
-   *   took over, or a rotation was interrupted; `aborted` if `onPlan` returned
-   *   false or the signal fired; the error of the storage.
+   * @throws {DeltarError} `unsupported` if the repository is not encrypted;
+   * `key` if the key is write-only or older than the last rotation; `exists` if
+   * a prune or another rekey is running; `conflict` if another process changes
+   * the keys or took over the rekey, or if a rotation was interrupted;
+   * `aborted` if `onPlan` returned false or the signal fired; the error of the
+   * storage.
    *
    * @example
    * ```ts
@@ -844,10 +850,10 @@ export class Repository {
    * @param maxSize The maximum total size of all objects, in bytes.
    * @param options The grace period, in milliseconds (default: 0), and
    * callbacks.
-   * @throws {DeltarError} `key` if the key is write-only; `exists` if another prune
-   * is running; `unsafe` if the new snapshots of a directory are unusual and
-   * `onUnusual` does not return true; `conflict` if another prune took over,
-   * because this one did not respond; the error of a record or layer that
+   * @throws {DeltarError} `key` if the key is write-only; `exists` if another
+   * prune is running; `unsafe` if the new snapshots of a directory are unusual
+   * and `onUnusual` does not return true; `conflict` if another prune took
+   * over, because this one did not respond; the error of a record or layer that
    * cannot be read.
    * @throws {RangeError} If `maxSize` is not a positive integer.
    */
@@ -908,8 +914,8 @@ export class Repository {
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there is no
-   * snapshot; `io` if the scratch folder or the storage fails.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
+   * is no snapshot; `io` if the scratch folder or the storage fails.
    */
   async drill(options: DrillOptions = {}): Promise<DrillResult> {
     checkReads(this.#store, "test a restore");
@@ -946,9 +952,9 @@ export class Repository {
    * again if the directory still has them.
    *
    * @param options Whether to only report what would be done, and callbacks.
-   * @throws {DeltarError} `key` if the key is write-only; `io` if the verification
-   * that comes first could not read an object for another reason than being
-   * damaged or missing. Nothing is changed in these cases.
+   * @throws {DeltarError} `key` if the key is write-only; `io` if the
+   * verification that comes first could not read an object for a reason other
+   * than that it is damaged or missing. Nothing is changed in these cases.
    */
   async repair(options: RepairOptions = {}): Promise<RepairResult> {
     checkReads(this.#store, "repair");
@@ -964,16 +970,17 @@ export class Repository {
    * Copies snapshots to another repository, on any storage. Objects that the
    * target already has are not copied again, so an interrupted copy continues
    * and a repeated copy transfers only new objects. Each object is checked
-   * against its SHA-256 while it is copied. The signing key
-   * of the target's machine, or else the admin key of an encrypted target, vouches
-   * there for the snapshots that this repository trusts.
+   * against its SHA-256 while it is copied. The snapshots that this repository
+   * trusts are trusted in the target too: a note in the target vouches for each
+   * of them. The note is signed with the signing key of the target's machine or
+   * else, if the target is encrypted, with its admin key.
    *
    * @param target The other repository.
    * @param records The snapshots.
    * @param options Options for copying.
-   * @throws {DeltarError} `key` if the key is write-only; `corrupt` if an object
-   * differs from its record; `mismatch` if the target has a different snapshot with the same id, or a
-   * different object with the same name.
+   * @throws {DeltarError} `key` if the key is write-only; `corrupt` if an
+   * object differs from its record; `mismatch` if the target has a different
+   * snapshot with the same id, or a different object with the same name.
    */
   async copyTo(
     target: Repository,
@@ -995,8 +1002,8 @@ export class Repository {
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
    * directories.
-   * @throws {DeltarError} The error of a record that cannot be read, without
-   * `onDamage`.
+   * @throws {DeltarError} The error of a record that cannot be read, unless
+   * `onDamage` is given.
    */
   async parentFor(
     directory: string,

@@ -12,9 +12,9 @@ interface Range {
 }
 
 /**
- * Returns whether the new volume of a move has the ranges of the old one, which
- * still exists. Both are read. Anyone who can add objects can add a move, and a
- * prune deletes the old volume because of it.
+ * Returns whether the new volume of a move contains the ranges of the old
+ * volume, which still exists. Both volumes are read, because anyone who can add
+ * objects can store a false move, and a prune deletes the old volume of a move.
  *
  * @param storage The repository's storage.
  * @param move The move.
@@ -35,7 +35,7 @@ export async function isTrueMove(
   }
 }
 
-/** Returns the SHA-256 of ranges of a volume, one after the other. */
+/** Returns the SHA-256 of the concatenated ranges of a volume. */
 async function sumOf(
   storage: Storage,
   name: string,
@@ -51,7 +51,7 @@ async function sumOf(
   return toHex(sum.digest());
 }
 
-/** Returns ranges of which adjacent ones are one, for fewer requests. */
+/** Merges adjacent ranges, so that fewer requests are needed. */
 function joined(ranges: readonly Range[]): Range[] {
   const all: Range[] = [];
   for (const { offset, length } of ranges) {

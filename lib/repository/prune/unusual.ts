@@ -19,15 +19,17 @@ export interface Flood {
   kind: "flood";
   /** The path of the directory. */
   directory: string;
-  /** The largest number of snapshots within a day now. */
+  /** The largest number of snapshots within a day, including the new ones. */
   snapshots: number;
-  /** The largest number within a day before. */
+  /** The largest number of snapshots within a day that is usual. */
   usual: number;
   /** The number of older snapshots that would be removed. */
   lost: number;
 }
 
-/** A directory whose newest snapshot has much fewer files than an earlier one. */
+/**
+ * A directory whose newest snapshot has far fewer files than an earlier one.
+ */
 export interface Emptied {
   /** The kind of change. */
   kind: "emptied";
@@ -45,16 +47,17 @@ export interface Emptied {
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * New snapshots are unusually many if there are more than this number of times
- * as many within a day as on the busiest day before. A machine that takes hourly
- * snapshots on eight hours a day, and then around the clock, is not stopped.
+ * The maximum ratio of the number of snapshots within a day to the usual
+ * number. Above it, there are unusually many new snapshots. A machine that
+ * takes hourly snapshots for eight hours a day, and later around the clock,
+ * stays within the limit.
  */
 const MAX_INCREASE = 3;
 
 /**
- * A directory was emptied if its newest snapshot has less than one file for
- * this number of files in an earlier one. Few users delete more of a directory
- * on purpose.
+ * The maximum ratio of the number of files in an earlier snapshot to the number
+ * in the newest one. Above it, the directory counts as emptied. Few users
+ * delete more of a directory on purpose.
  */
 const MAX_DECREASE = 10;
 
@@ -65,8 +68,9 @@ const MAX_DECREASE = 10;
 const MIN_FILES = 10;
 
 /**
- * The smallest number that counts as usual within a day while no snapshot of a
- * directory is a day old, so that it is not known what is usual.
+ * The minimum number of snapshots within a day that counts as usual while no
+ * snapshot of a directory is a day old. Until then, the usual number is not
+ * known.
  */
 const MIN_USUAL_AT_FIRST = 7;
 
@@ -77,16 +81,18 @@ interface Moment {
 }
 
 /**
- * Finds directories with unusual new snapshots. A snapshot is new if a list of
- * counted snapshots lacks it. Without any list, the snapshots of the last 24
- * hours up to the newest snapshot are new. A directory of which no
- * ordinary snapshot would be removed is ignored.
+ * Finds directories with unusual new snapshots. A snapshot is new if one of the
+ * lists of counted snapshots that earlier prunes stored lacks it. If there is
+ * no list, the snapshots of the last 24 hours up to the newest snapshot are
+ * new. A directory is ignored if none of its ordinary snapshots would be
+ * removed.
  *
  * @param groups The snapshots of each directory.
- * @param isGoing Returns whether a snapshot would be removed.
- * @param last The number of the newest snapshots of each directory that are kept,
- * whatever their times are, so that the same number of new snapshots would
- * replace them. `Infinity` for a size limit.
+ * @param isGoing Called with the record of a snapshot. Returns whether the
+ * snapshot would be removed.
+ * @param last The number of newest snapshots of each directory that a rule
+ * keeps regardless of their times. The same number of new snapshots would
+ * replace all of them. `Infinity` for a size limit.
  */
 export function findUnusual(
   groups: readonly SnapshotGroup[],
@@ -161,8 +167,8 @@ function findFlood(
 }
 
 /**
- * Returns how many of the snapshots do not stay, or 0 if more than half of them
- * stay.
+ * Returns the number of snapshots that do not stay, or 0 if more than half of
+ * them stay.
  */
 function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
   const lost = had.filter(({ id }) => !staying.has(id)).length;
@@ -170,8 +176,8 @@ function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
 }
 
 /**
- * Returns the largest number of snapshots within a day that is usual, for the
- * list of a prune.
+ * Returns the usual maximum number of snapshots within a day, which a prune
+ * stores in its list.
  *
  * @param taken The ordinary snapshots of a directory.
  * @param isAccepted Whether the user has confirmed that the new snapshots are
@@ -232,7 +238,7 @@ function busiestDay(snapshots: readonly Moment[]): number {
   return most;
 }
 
-/** Returns a sentence without a full stop about an unusual change. */
+/** Returns a sentence that describes an unusual change, without a full stop. */
 export function describeUnusual(unusual: Unusual): string {
   const { directory } = unusual;
   if (unusual.kind === "emptied") {

@@ -29,12 +29,14 @@ export interface Root {
 export interface VolumeUse {
   /**
    * The size and SHA-256 of the volume, as a layer or a move records them.
-   * `undefined` if none records them.
+   * `undefined` if no layer or move records them.
    */
   record: ObjectRecord | undefined;
-  /** The highest rank of any range. */
+  /** The highest rank of the ranges. */
   rank: Rank;
-  /** The needed ranges, by their offset in bytes. */
+  /**
+   * The needed ranges with their lengths in bytes, by their offsets in bytes.
+   */
   ranges: Map<number, { length: number; rank: Rank }>;
 }
 
@@ -48,7 +50,9 @@ export interface Usage {
 
 /** Options for finding the objects that trees need. */
 export interface UsageOptions {
-  /** Yields the content of a layer, part by part. */
+  /**
+   * Called once for each layer. Yields the content of the layer, part by part.
+   */
   read: (record: LayerRecord) => AsyncIterable<LayerPart>;
   /**
    * Called after each layer, with the number of layers read so far and the
@@ -62,15 +66,18 @@ export interface UsageOptions {
 /** A layer with the layers that are directly above it in some tree. */
 interface Node {
   record: LayerRecord | undefined;
-  /** The highest rank of the trees whose last layer this is, or `NEVER`. */
+  /**
+   * The highest rank of the trees whose last layer this is, or `NEVER` if there
+   * are no such trees.
+   */
   own: Rank;
   above: Map<string, Node>;
 }
 
 /**
  * The visibility of a layer's paths in the trees that have the layer. `paths`
- * are those that layers above hide in some or all of these trees. The rank of
- * such a path is the highest rank of the trees in which it is visible, or
+ * has the paths that layers above hide in some or all of these trees. The rank
+ * of such a path is the highest rank of the trees in which it is visible, or
  * `NEVER`. All other paths have the rank `rank`.
  */
 interface Showing {
@@ -81,8 +88,8 @@ interface Showing {
 /**
  * Finds the objects that trees need: their layers, and the volumes of the
  * entries that are visible in any tree. Trees share their lower layers. Each
- * layer is read once, part by part. The paths of the layers above it are in
- * memory.
+ * layer is read once, part by part, while the paths of the layers above it are
+ * in memory.
  */
 export async function findUsage(
   roots: readonly Root[],
@@ -136,8 +143,8 @@ function plant(roots: readonly Root[]): { top: Node; count: number } {
 }
 
 /**
- * Merges the visibility in trees with the same lower layer. A path is visible
- * if it is visible in any of them.
+ * Merges the visibility of paths in trees that share a lower layer. A path is
+ * visible if it is visible in any of these trees.
  */
 function merge(into: Showing, other: Showing): void {
   const rank = Math.max(into.rank, other.rank);
@@ -208,12 +215,12 @@ function addRange(
 }
 
 /**
- * Replaces each moved volume in a usage by the volume that it was moved to.
+ * Replaces each moved volume in a usage by the volume that has its frames now.
  *
  * @param usage The usage, which is changed.
- * @param moves The moves, by the name of their object. If a move lacks a needed
- * range and the old volume still exists, the move is ignored and removed from
- * the map.
+ * @param moves The moves, by the names of their objects. If a move lacks a
+ * needed range and the old volume still exists, the move is ignored and removed
+ * from the map.
  * @param stored The stored objects.
  * @throws {DeltarError} `corrupt` if a move lacks a needed range and the old
  * volume is missing.
@@ -268,8 +275,8 @@ export function applyMoves(
 }
 
 /**
- * Returns the ranges of a volume whose rank is at least `atLeast`, sorted by
- * offset. Adjacent ranges are merged.
+ * Returns the ranges of a volume, in bytes, whose rank is at least `atLeast`,
+ * sorted by offset. Adjacent ranges are merged.
  */
 export function neededRanges(
   use: VolumeUse,

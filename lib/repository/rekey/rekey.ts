@@ -1,21 +1,22 @@
 /**
  * Rekeying: after a rotation, the objects that are encrypted for an older
- * identity get new headers for the newest one. Nothing is decrypted: an age file
- * is a header with the key of the file, and a payload that is encrypted with this
- * key. `../../age/rewrap.ts` makes the new header, which has the length of the
- * old one, and the payload is copied.
+ * identity get new headers for the newest one. Nothing is decrypted: an age
+ * file is a header with the key of the file, and a payload that is encrypted
+ * with this key. `../../age/rewrap.ts` makes the new header, which has the
+ * length of the old one, and the payload is copied.
  *
  * Each object is replaced in one step, and the key files have the old and the
  * new identity, so at any moment every full key opens every object. Before an
- * object is replaced, a manifest lists its new sum (`rekeyed_manifests.ts`).
- * When no object needs the older identities any more, they are retired
- * (`../store/keys.ts`).
+ * object is replaced, a manifest lists its new SHA-256
+ * (`rekeyed_manifests.ts`). When no object needs the older identities any more,
+ * they are retired (`../store/keys.ts`).
  *
- * Replacing an object could bring back one that somebody else has just deleted.
- * So a rekey holds the lease of prunes while it replaces objects, and the mark
- * of a change of the keys while it replaces holders and signers. It leaves out
- * the objects of runs that are at work or were interrupted, because these runs
- * list the sums of what they stored in their own manifests.
+ * Replacing an object could bring back an object that another process has just
+ * deleted. So a rekey holds the lease of prunes while it replaces objects, and
+ * announces a change of the keys (`../store/key_changes.ts`) while it replaces
+ * holders and signers. It does not replace the objects of runs that are at work
+ * or were interrupted, because these runs list the SHA-256 of their objects in
+ * their own manifests.
  *
  * @module
  */
@@ -60,15 +61,19 @@ import { RekeyedManifests } from "./rekeyed_manifests.ts";
 /** Options for rekeying. */
 export interface RekeyOptions extends SignalOptions {
   /**
-   * Called before anything is changed. Returns whether to go on. By default, the
-   * work goes on.
+   * Called with the plan before anything is changed. Returns whether to
+   * continue. By default, the rekey continues.
    */
   onPlan?: (plan: RekeyPlan) => boolean | Promise<boolean>;
-  /** Called after each object that was examined or replaced. */
+  /**
+   * Called after each object that was examined or replaced, with the progress
+   * so far.
+   */
   onProgress?: (progress: RekeyProgress) => void;
   /**
-   * The time for which a prune or rekey without a sign of life is watched before
-   * it counts as dead, in milliseconds. Default: 45 seconds, three heartbeats.
+   * The time for which a prune or rekey without a sign of life is watched
+   * before it counts as dead, in milliseconds. Default: 45 seconds, three
+   * heartbeats.
    */
   patience?: number;
 }
@@ -87,31 +92,39 @@ export interface RekeyProgress {
 
 /** The changes that a rekey would make. */
 export interface RekeyPlan {
-  /** The number of objects that are encrypted for an older identity. */
+  /**
+   * The number of objects to replace, because they are encrypted for an older
+   * identity.
+   */
   objects: number;
-  /** The total size of these objects, in bytes. They are stored again whole. */
+  /**
+   * The total size of these objects, in bytes. Each is stored again as a whole.
+   */
   bytes: number;
   /**
    * The names of the objects that are encrypted for an older identity and stay
    * so, because they belong to a run that is at work or was interrupted.
    */
   atWork: string[];
-  /** The objects that cannot be rekeyed because they are damaged, and why. */
+  /**
+   * The objects that cannot be rekeyed because they are damaged, with a
+   * description of the damage.
+   */
   damage: { object: string; message: string }[];
 }
 
 /** The result of a rekey. */
 export interface RekeyResult extends RekeyPlan {
   /**
-   * The number of identities that were retired, because no object needs them any
-   * more. 0 if there are objects in `atWork` or `damage`.
+   * The number of identities that were retired because no object needs them any
+   * more. It is 0 if there are objects in `atWork` or `damage`.
    */
   retired: number;
 }
 
-/** The number of headers that are requested at the same time. */
+/** The maximum number of headers that are requested at the same time. */
 const READING = 8;
-/** The number of objects that are stored at the same time. */
+/** The maximum number of objects that are stored at the same time. */
 const WRITING = 3;
 /** The number of bytes that are fetched to read a header. */
 const HEADER_FETCH_BYTES = 512;
@@ -163,7 +176,7 @@ interface Rewrapped {
   store: () => Promise<void>;
 }
 
-/** The work on one repository. */
+/** A rekey of one repository. */
 class Rekey {
   readonly #store: Store;
   readonly #keys: RepositoryKeys;
@@ -199,7 +212,10 @@ class Rekey {
     const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = this.#options;
     const old = await this.#findOld();
     if (onPlan !== undefined && !await onPlan(await this.#planOf(old))) {
-      throw new DeltarError("aborted", "interrupted");
+      throw new DeltarError(
+        "aborted",
+        "the rekey was stopped, because `onPlan` returned false",
+      );
     }
     await using lease = await Lease.take(
       this.#keys.decrypted(),
@@ -211,8 +227,9 @@ class Rekey {
     await this.#replaceOld(old, manifests, check, isAdministered);
     let left: string[] = [];
     const retired = await this.#keys.retire(async () => {
-      // No other process changes holders or signers now. What programs have
-      // stored for an older identity in the meantime is replaced, too.
+      // No other process changes holders or signers now. Objects that other
+      // processes stored for an older identity in the meantime are replaced,
+      // too.
       const rest = await this.#findOld(this.#current);
       await this.#replaceOld(rest, manifests, check, () => false);
       left = [...rest.keys()].filter((name) =>
@@ -243,8 +260,9 @@ class Rekey {
   }
 
   /**
-   * Returns the sizes of the objects that are encrypted for an older identity,
-   * by name. Remembers those that are not, and those that are damaged.
+   * Returns the sizes, in bytes, of the objects that are encrypted for an older
+   * identity, by name. Adds the damaged objects to `#damage`, and the names of
+   * all others to `#current`.
    *
    * @param known The names of objects that are not examined.
    */
@@ -287,9 +305,11 @@ class Rekey {
   }
 
   /**
-   * Replaces the objects that were found, except those of running work.
+   * Replaces the objects that `#findOld` found, except those of runs that are
+   * at work or were interrupted.
    *
-   * @param isSpared Returns whether an object is left as it is for now.
+   * @param isSpared Called with the name of each object. Returns whether the
+   * object is not replaced yet.
    */
   async #replaceOld(
     old: ReadonlyMap<string, number>,
@@ -298,7 +318,8 @@ class Rekey {
     isSpared: (name: string) => boolean,
   ): Promise<void> {
     // The objects were listed before the intents, and the manifests are read
-    // afterwards. So a run that has no intent any more has stored its manifests.
+    // after them. So a run that has no intent any more has stored its
+    // manifests.
     const running = await this.#running();
     await manifests.load();
     const going = [...old].filter(([name]) =>
@@ -309,7 +330,10 @@ class Rekey {
     await manifests.settle((name) => isAtWork(name, running));
   }
 
-  /** Replaces objects, after manifests that list them with their new sums. */
+  /**
+   * Stores manifests that list objects with their new SHA-256, then replaces
+   * the objects.
+   */
   async #replace(
     objects: readonly (readonly [string, number])[],
     manifests: RekeyedManifests,
@@ -350,7 +374,7 @@ class Rekey {
     }
   }
 
-  /** Reads an object into memory, and changes its header. */
+  /** Reads an object into memory and replaces its header. */
   async #rewrapSmall(
     name: string,
     manifests: RekeyedManifests,
@@ -369,7 +393,7 @@ class Rekey {
     };
   }
 
-  /** Reads an object once to find out its new sum, and again to store it. */
+  /** Reads an object once to compute its new SHA-256, and again to store it. */
   async #rewrapLarge(
     name: string,
     manifests: RekeyedManifests,
@@ -416,8 +440,9 @@ class Rekey {
   }
 
   /**
-   * Remembers that an object is damaged. An object that was deleted in the
-   * meantime needs no identity, nor does a damaged one that a repair has kept.
+   * Records that an object is damaged. An object that was deleted in the
+   * meantime, or that a repair moved to `damaged/`, counts as current, because
+   * it needs no identity. Other errors are thrown again.
    */
   #failed(name: string, error: unknown): void {
     const isUnreadable = isDamage(error) || codeOf(error) === "key" ||
@@ -450,7 +475,7 @@ class Rekey {
       await signers.trust(own.publicKey) === "trusted";
     const signer = isOwnTrusted ? own : admin;
     if (signer === undefined) {
-      throw new TypeError("a full key has an admin key");
+      throw new TypeError("the full key has no admin key");
     }
     return new RekeyedManifests({
       files: this.#files,
@@ -461,12 +486,14 @@ class Rekey {
   }
 }
 
-/** Refuses an object that is not as its manifests list it. */
+/**
+ * Throws if an object does not have a size and SHA-256 that the manifests list.
+ */
 function checkIntact(object: ObjectRecord, manifests: RekeyedManifests): void {
   if (manifests.isIntact(object)) return;
   throw new DeltarError(
     "corrupt",
-    "the size or SHA-256 differs from the one in its manifest",
+    "the object's size or SHA-256 differs from the one in the manifest",
     { object: object.name },
   );
 }
@@ -475,7 +502,10 @@ function recordOf(name: string, bytes: Uint8Array): ObjectRecord {
   return { name, size: bytes.length, sha256: toHex(sha256(bytes)) };
 }
 
-/** Yields objects in groups that fit into memory, and larger ones alone. */
+/**
+ * Yields objects in batches that fit into memory. An object that is larger than
+ * a batch is yielded alone.
+ */
 function* batches(
   objects: readonly (readonly [string, number])[],
 ): Generator<(readonly [string, number])[]> {
@@ -496,16 +526,19 @@ function* batches(
 }
 
 /**
- * Returns whether an object is one that a rekey examines: an encrypted object
- * except `recipients.json`, which `RepositoryKeys.retire` replaces, and marks of
- * changes of the keys.
+ * Returns whether a rekey examines an object. It examines all encrypted objects
+ * except keys, `recipients.json`, which `RepositoryKeys.retire` replaces, and
+ * notes that announce changes of the keys.
  */
 function isRekeyed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) && !name.startsWith(KEYS) &&
     name !== RECIPIENTS + AGE_SUFFIX && !name.startsWith(CHANGES);
 }
 
-/** Returns whether only changes of the keys store objects of this name. */
+/**
+ * Returns whether objects with this name are stored only by changes of the
+ * keys.
+ */
 function isAdministered(name: string): boolean {
   return name.startsWith(HOLDERS) || name.startsWith(SIGNERS);
 }
@@ -523,7 +556,9 @@ function isAtWork(name: string, running: ReadonlySet<string>): boolean {
     (isOfRun(name) || name.startsWith(CHECKPOINTS));
 }
 
-/** Returns whether the id in a name is that of the run that stored the object. */
+/**
+ * Returns whether the id in a name is that of the run that stored the object.
+ */
 function isOfRun(name: string): boolean {
   return /^(?:snapshots|trees|volumes|signatures)\//.test(name);
 }

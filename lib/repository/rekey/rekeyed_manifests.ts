@@ -13,8 +13,8 @@ import {
 
 /**
  * The maximum number of lines of a merged manifest. A prune deletes a manifest
- * when all of its objects are removed, so objects of about the same time share
- * one.
+ * when all of its objects are deleted, so objects of about the same age share a
+ * manifest.
  */
 const MAX_LINES = 1000;
 
@@ -26,15 +26,16 @@ export interface RekeyedRepository {
   id: string;
   /** The trusted key that signs manifests. */
   signer: SigningKey;
-  /** Returns whether the signer of a manifest is trusted. */
+  /** Called with the signer of each manifest. Returns whether it is trusted. */
   isTrusted: (signer: string | undefined) => Promise<boolean>;
 }
 
 /**
  * The manifests of a repository while its objects get new headers, which change
- * their sums. Before an object is replaced, a manifest lists it with its new
- * sum, so it has one of its listed sums at any time. When all is done, `settle`
- * drops the sums that objects no longer have.
+ * their SHA-256. Before an object is replaced, a manifest lists it with its new
+ * SHA-256, so at any time a manifest lists the SHA-256 that the object has.
+ * After all objects are replaced, `settle` drops those that the objects no
+ * longer have.
  */
 export class RekeyedManifests {
   readonly #repository: RekeyedRepository;
@@ -42,16 +43,16 @@ export class RekeyedManifests {
   readonly #unsigned: ManifestWriter;
   /** The lines of trusted manifests, by the names of the objects. */
   readonly #trusted = new Map<string, ObjectRecord[]>();
-  /** The lines of the other manifests, likewise. */
+  /** The lines of the other manifests, by the names of the objects. */
   readonly #others = new Map<string, ObjectRecord[]>();
   /** The names of the signed manifests that `list` stored. */
   readonly #stored = new Set<string>();
 
-  /** The objects that were replaced, as `keyOf` names them, by name. */
+  /** The results of `keyOf` for the objects that were replaced, by name. */
   readonly #replaced = new Map<string, string>();
   #isSettled = false;
 
-  /** Makes an object for the manifests. Nothing is read yet. */
+  /** Prepares the work with the manifests. Reads nothing yet. */
   constructor(repository: RekeyedRepository) {
     const { files, id, signer } = repository;
     this.#repository = repository;
@@ -73,15 +74,15 @@ export class RekeyedManifests {
     }
   }
 
-  /** Remembers that an object was replaced. */
+  /** Records that an object was replaced. */
   replaced(object: ObjectRecord): void {
     this.#replaced.set(object.name, keyOf(object));
   }
 
   /**
-   * Returns whether an object has a size and sum that a manifest lists, or is
-   * not listed at all. If a trusted manifest lists the object, the others do not
-   * count.
+   * Returns whether an object has a size and SHA-256 that a manifest lists, or
+   * is not listed at all. If a trusted manifest lists the object, untrusted
+   * manifests do not count.
    */
   isIntact({ name, size, sha256 }: ObjectRecord): boolean {
     const lines = this.#trusted.get(name) ?? this.#others.get(name);
@@ -90,10 +91,10 @@ export class RekeyedManifests {
   }
 
   /**
-   * Stores manifests that list objects with the sums that they are about to get.
-   * An object that only manifests without trust list is listed in one without a
-   * signature, because nobody trusted vouches for the object. An object that no
-   * manifest lists stays so.
+   * Stores manifests that list objects with the SHA-256 that they are about to
+   * get. An object that only untrusted manifests list is listed in an unsigned
+   * manifest, because no trusted signer vouches for it. An object that no
+   * manifest lists is not listed here either.
    */
   async list(objects: readonly ObjectRecord[]): Promise<void> {
     const sealed = objects.filter(({ name }) => isSealed(name));
@@ -114,13 +115,16 @@ export class RekeyedManifests {
   }
 
   /**
-   * Replaces the trusted manifests that list an object with a sum that it does
-   * not have, and those that `list` stored, by as few as possible. What else they
-   * list is taken over, and signed again. An object whose bytes fit none of its
-   * sums keeps all of them, so that a verification reports it. Does nothing if no
-   * manifest was stored since the last call.
+   * Replaces two kinds of trusted manifests by as few new ones as possible:
+   * those that list an object with an SHA-256 that the object does not have,
+   * and those that `list` stored. The new manifests also list everything else
+   * that the old ones list, and are signed. If the bytes of an object match
+   * none of its listed SHA-256, all of these stay listed, so that a
+   * verification reports the object. Does nothing if `list` stored no manifest
+   * since the last call.
    *
-   * @param isAtWork Returns whether an object may be one of a running run.
+   * @param isAtWork Called with the name of an object. Returns whether the
+   * object may belong to a run that is still at work.
    * @throws {DeltarError} The error of the storage.
    */
   async settle(isAtWork: (name: string) => boolean): Promise<void> {
@@ -168,7 +172,7 @@ export class RekeyedManifests {
     for (const { name } of going) await this.#repository.files.delete(name);
   }
 
-  /** Yields the undamaged manifests, each with whether it is trusted. */
+  /** Yields each undamaged manifest, and whether it is trusted. */
   async *#manifests(): AsyncGenerator<[Manifest, boolean]> {
     const { files, id, isTrusted } = this.#repository;
     for await (const manifest of readManifests(files, () => {})) {
@@ -177,7 +181,10 @@ export class RekeyedManifests {
     }
   }
 
-  /** Returns the key of an object as it is stored, if it exists. */
+  /**
+   * Reads a stored object and returns the result of `keyOf` for it, or
+   * `undefined` if the object is missing.
+   */
   async #actual(name: string): Promise<string | undefined> {
     const sum = createSha256();
     let size = 0;
@@ -201,7 +208,10 @@ function addTo(lines: Map<string, ObjectRecord[]>, object: ObjectRecord): void {
   else there.push(object);
 }
 
-/** Returns the part of a name that begins with the time of its run. */
+/**
+ * Returns an object's name without its folder. It begins with the time of the
+ * run that stored the object.
+ */
 function timeText(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }

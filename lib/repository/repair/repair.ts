@@ -37,7 +37,7 @@ import { type VerifyProgress, verifyRepository } from "../verify/verify.ts";
 export interface RepairOptions {
   /** Whether to only report what would be done. Default: `false`. */
   dryRun?: boolean;
-  /** Called with the progress of the verification that comes first. */
+  /** Called during the verification that comes first, with its progress. */
   onProgress?: (progress: VerifyProgress) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -89,9 +89,9 @@ export interface RepairResult {
  * time and run again.
  *
  * @throws {DeltarError} `io` if the verification that comes first could not
- * read an object for another reason than being damaged or missing. Nothing is
- * changed in that case. `aborted` if the signal ends the work. The error of the
- * storage.
+ * read an object for a reason other than that it is damaged or missing. Nothing
+ * is changed in that case. `aborted` if the signal ends the work. The error of
+ * the storage.
  */
 export async function repairRepository(
   store: Store,
@@ -195,8 +195,8 @@ async function repairListing(
 }
 
 /**
- * Returns the id of a repository whose settings are lost: the one in the key file
- * or in the newest record that names one, or else a new one.
+ * Returns the id of a repository whose settings are lost: the id in the key
+ * file, the id in the newest record that has one, or a new id.
  */
 async function idOf(store: Store): Promise<string> {
   if (store.id !== LOST_ID) return store.id;
@@ -255,8 +255,8 @@ async function isWhole(storage: Storage, id: string): Promise<boolean> {
 }
 
 /**
- * Returns the bytes of a damaged object, without those that cannot be decrypted;
- * `undefined` if the object does not exist.
+ * Returns the bytes of a damaged object. They are empty if the object cannot be
+ * decrypted, and `undefined` if it does not exist.
  */
 async function readDamaged(
   { storage, keys }: Store,

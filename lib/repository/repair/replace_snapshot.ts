@@ -28,21 +28,22 @@ import { changedLines } from "../layers/write_tree.ts";
 interface Plan {
   /** The entries that stay as they are. */
   kept: TreeEntry[];
-  /** The files whose content or signature is stored again. */
+  /** The files of which the content, or only the signature, is stored again. */
   again: { entry: TreeFileEntry; content: boolean }[];
   /** The files and hard links that are lost. */
   lost: Skipped[];
 }
 
 /**
- * Makes the replacement for a snapshot that cannot be read completely. It is
- * the same snapshot without the lost files, which it lists as skipped. Its id
- * contains the same time as the id of the original.
+ * Makes the replacement for a snapshot that cannot be read completely. The
+ * replacement is the same snapshot without the lost files, which it lists as
+ * skipped. Its id contains the same time as the id of the original.
  *
  * @param store The repository.
  * @param read The record of the snapshot.
  * @param damage The damage that `verify` found in the repository.
- * @param again Stores the readable content of damaged volumes again.
+ * @param again The writer that stores the readable content of damaged volumes
+ * again.
  * @param options Whether only the plan is made, and the signal.
  * @returns The snapshot and its replacement; `undefined` if nothing of the
  * snapshot can be read.
@@ -158,9 +159,8 @@ async function write(
 }
 
 /**
- * Adds the objects that entries refer to and whose records were lost with a
- * damaged frame of a layer. They are recorded with their present size and
- * checksum.
+ * Adds the objects that entries refer to but that no readable frame of a layer
+ * records. They are recorded with their present sizes and SHA-256.
  */
 async function nameUnnamed(
   storage: Storage,

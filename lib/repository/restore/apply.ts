@@ -42,7 +42,10 @@ export interface ApplyPlanOptions {
    * Default: `false`.
    */
   isUnsaved?: boolean;
-  /** Returns whether an extended attribute is restored. Default: all are. */
+  /**
+   * Called with the name of each extended attribute. Returns whether it is
+   * restored. Default: all are restored.
+   */
   selectsXattr?: XattrSelection;
   /** Called before each change of the disk; for tests. */
   onStep?: (step: string) => void;
@@ -51,15 +54,15 @@ export interface ApplyPlanOptions {
 }
 
 /**
- * The length of paths, in UTF-16 code units, from which files and folders are
- * flushed through the folders above them. An operating system may refuse longer
- * paths.
+ * The minimum length, in UTF-16 code units, of a path that an operating system
+ * may refuse. Files and folders with such paths are flushed through the folders
+ * above them.
  */
 const MAX_PATH_LENGTH = 1000;
 /**
  * The maximum number of steps of a plan whose files and folders are flushed
- * individually. After more steps, the whole file system is flushed if the
- * system allows it, which also waits for the data of other programs.
+ * individually. If a plan has more steps, the whole file system is flushed if
+ * the system allows it, which also waits for the data of other programs.
  */
 const MAX_SINGLE_FLUSHES = 8;
 
@@ -104,8 +107,8 @@ export class PlanApplier {
   /** Returns the path that an entry has before the plan is carried out. */
   readonly #current: (path: string) => string;
   /**
-   * A key for each new path that this disk may treat as the same as another
-   * one. The keys of such paths are equal.
+   * The keys of the new paths that this disk may treat as the same path as
+   * another one, by path. Paths that are the same have the same key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
@@ -162,8 +165,8 @@ export class PlanApplier {
    * Carries out all steps. Deletions come last, except for those of the content
    * of a folder that is replaced.
    *
-   * @param safety The safety snapshot. Without it, existing files are changed
-   * only if `isUnsaved` is `true`.
+   * @param safety The safety snapshot. If it is `undefined`, existing files are
+   * changed only if `isUnsaved` is `true`.
    */
   async apply(safety: Safety | undefined): Promise<void> {
     const { steps } = this.#plan;
@@ -448,7 +451,7 @@ export class PlanApplier {
     await this.writer.file(path, content, entry, { size, sha256, sparse });
   }
 
-  /** Runs a step. An error that affects only its path is recorded. */
+  /** Runs a step. An error that affects only the step's path is recorded. */
   async #try(
     step: RestoreStep,
     work: () => void | Promise<void>,
@@ -600,7 +603,9 @@ function isSameState(before: FileStat, now: FileStat): boolean {
     before.mtime === now.mtime;
 }
 
-/** Returns whether it is certain that a file was not changed after the saving. */
+/**
+ * Returns whether it is certain that a file has not changed since it was saved.
+ */
 function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
   // Removing one name of a file changes the `ctime` of all its names.
   return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
@@ -624,10 +629,10 @@ function changed(path: string): DeltarError {
 }
 
 /**
- * Returns whether a file is flushed before it gets its name: a file that
- * replaces an existing entry, and a file that its owner may not read, which
- * cannot be flushed later. All other files are flushed at the end of the
- * restore, because an interrupted restore writes them again.
+ * Returns whether a file is flushed before it gets its name. This is done for
+ * files that replace an existing entry, and for files that their owner may not
+ * read, because these cannot be flushed later. All other files are flushed at
+ * the end of the restore, because an interrupted restore writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
@@ -640,9 +645,9 @@ function isWritten(
 }
 
 /**
- * The number of frames read ahead at which no further files are requested. The
- * next frames then arrive while a file is written. The number is less than that
- * of the frames that the reader caches.
+ * The number of frames to read ahead, so that frames arrive while other files
+ * are written. Once this number is reached, no more frames are requested. It is
+ * less than the number of frames that the reader caches.
  */
 const FRAMES_AHEAD = 14;
 
@@ -659,8 +664,8 @@ class ReadAhead<Step> {
    *
    * @param steps The steps that write files, in the order in which they are
    * carried out.
-   * @param request Requests the frames of a step, and returns the number of
-   * those that were not requested already.
+   * @param request Called with each step. Requests its frames, and returns the
+   * number of frames that were not requested already.
    */
   constructor(steps: readonly Step[], request: (step: Step) => number) {
     this.#steps = steps;

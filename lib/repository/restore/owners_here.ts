@@ -9,8 +9,8 @@ import type { TargetState } from "./plan.ts";
 
 /**
  * Replaces the numbers of owners by those that the same names have on this
- * system. An owner without a name, or whose name does not exist here, keeps its
- * number.
+ * system. The number of an owner without a name, or with a name that does not
+ * exist here, stays.
  *
  * @param wanted The state of the target, which is changed.
  * @param names The names of the owners, from the record of the snapshot.

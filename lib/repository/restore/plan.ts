@@ -46,11 +46,11 @@ export interface CreateStep {
   path: string;
   /** The kind of change. */
   action: "create";
-  /** The entry afterwards. */
+  /** The entry after the restore. */
   entry: TreeEntry;
-  /** Absent: the path does not exist. */
+  /** Absent, because the path does not exist. */
   was?: undefined;
-  /** Absent: the path does not exist. */
+  /** Absent, because the path does not exist. */
   from?: undefined;
 }
 
@@ -67,7 +67,7 @@ export interface ChangeStep {
    *   the name differs.
    */
   action: "replace" | "touch";
-  /** The entry afterwards. */
+  /** The entry after the restore. */
   entry: TreeEntry;
   /** The kind of the existing entry. */
   was: FileStat["kind"];
@@ -85,11 +85,11 @@ export interface DeleteStep {
   path: string;
   /** The kind of change. */
   action: "delete";
-  /** Absent: the path does not exist afterwards. */
+  /** Absent, because the path does not exist after the restore. */
   entry?: undefined;
   /** The kind of the existing entry. */
   was: FileStat["kind"];
-  /** Absent: only entries that stay can be respelled. */
+  /** Absent, because only names of entries that stay can be respelled. */
   from?: undefined;
 }
 
@@ -132,7 +132,7 @@ export interface RestorePlan {
   kept: number;
   /**
    * The number of entries whose owner or group would not be set, because only
-   * root can set it.
+   * root can set owners and groups.
    */
   ownersUnset: number;
   /** The paths that `delete`, an undo or a redo keeps, and the reasons. */
@@ -146,8 +146,8 @@ export interface RestorePlan {
   /** The number of bytes of the files to write. */
   bytes: number;
   /**
-   * Whether the mode, time, owner or extended attributes of the directory itself
-   * change.
+   * Whether the mode, time, owner or extended attributes of the directory
+   * itself change.
    */
   touchesRoot: boolean;
 }
@@ -168,8 +168,8 @@ export interface TargetState {
   /** The error that names the part of `root` that is not set. */
   rootFault?: DeltarError;
   /**
-   * Returns whether an extended attribute is compared and restored. Default: all
-   * are.
+   * Called with the name of each extended attribute. Returns whether it is
+   * compared and restored. Default: all are.
    */
   selectsXattr?: XattrSelection;
   /**
@@ -185,8 +185,8 @@ export interface TargetState {
  * @param tree The snapshot's tree.
  * @param record The snapshot.
  * @param paths The files and folders to restore, with all their content.
- * Default: all. If the first name of a file with hard links is not among them,
- * the first of its names among them becomes the file.
+ * Default: all. If the first name of a file with hard links is not in these
+ * paths, the first name that is in them becomes the file.
  * @throws {DeltarError} `not-found` if a path is not in the snapshot, `unsafe`
  * if a path is not a path inside a tree.
  */
@@ -301,8 +301,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The path of the first file of the snapshot that is found with an existing
-   * inode with several names, by the inode.
+   * The path of the first file of the snapshot that was found with an inode, by
+   * the inode. Only existing inodes with several names are recorded.
    */
   readonly #claimed = new Map<string, string>();
   /** The further names of each file with hard links, by its first name. */
@@ -356,7 +356,7 @@ class Planner {
   }
 
   /**
-   * Plans all steps. Yields before each entry, and after each piece of a large
+   * Plans all steps. Yields before each entry, and after each part of a large
    * file.
    */
   *run(): Generator<void, void> {
@@ -536,8 +536,8 @@ class Planner {
   }
 
   /**
-   * Returns the error that the runtime cannot set the extended attributes of the
-   * wanted entries, if there are some.
+   * Returns an error if wanted entries have extended attributes and this
+   * runtime cannot set them.
    */
   #xattrFault(): DeltarError | undefined {
     if (canUseXattrs()) return undefined;
@@ -597,7 +597,8 @@ class Planner {
       if (why !== undefined) {
         throw new DeltarError(
           "exists",
-          `in the way is ${why}; remove ${path} and restore again`,
+          `an undo could not bring back the existing entry, which is ${why}. ` +
+            `To restore the path, remove ${path} and restore again.`,
           { path },
         );
       }
@@ -636,15 +637,15 @@ class Planner {
   }
 
   /**
-   * Plans the replacement of an entry of another kind, which has to be removed
-   * first.
+   * Plans the replacement of an existing entry of another kind, which has to be
+   * deleted first.
    */
   #exchange(entry: TreeEntry, stat: FileStat): void {
     const { path } = entry;
     if (this.#wanted.above.has(path)) {
       throw new DeltarError(
         "unsafe",
-        `a ${nameOfKind(stat.kind)} is in the way of a folder; move it ` +
+        `a ${nameOfKind(stat.kind)} is in the way of a folder; move ${path} ` +
           "elsewhere and restore again",
         { path },
       );
@@ -857,7 +858,10 @@ function refused(path: string, why: string): DeltarError {
   return new DeltarError("io", why, { path });
 }
 
-/** Returns the error for a name that an earlier entry has on this disk. */
+/**
+ * Returns the error for a path that this disk treats as that of an earlier
+ * entry.
+ */
 export function sameName(path: string, first: string): DeltarError {
   return new DeltarError(
     "exists",

@@ -12,14 +12,14 @@ const SET_ID = 0o6000;
 /**
  * Removes privileges from an entry of a repository that belongs to somebody
  * else: set-user-ID and set-group-ID bits, extended attributes of the
- * namespaces `security` and `trusted` and, if this process may change owners, an
- * owner and group that are neither those of this process nor those of the
+ * namespaces `security` and `trusted` and, if this process may change owners,
+ * an owner and group that are neither those of this process nor those of the
  * existing entry.
  *
  * @param entry The entry of the snapshot.
  * @param stat The state of the existing entry.
  * @returns The entry without these privileges, and the names of the privileges.
- * The same entry if it has none.
+ * If it has none, the same entry is returned.
  */
 export function withoutPrivileges<Of extends Metadata>(
   entry: Of,
@@ -31,7 +31,8 @@ export function withoutPrivileges<Of extends Metadata>(
     given.mode &= ~SET_ID;
     dropped.push("the set-user-ID or set-group-ID bit");
   }
-  // Capabilities give a program rights of root.
+  // These attributes may hold capabilities, which give a program rights of
+  // root.
   const rights = Object.keys(entry.xattrs ?? {})
     .filter((name) => /^(?:security|trusted)\./.test(name));
   if (rights.length > 0) {
@@ -63,7 +64,8 @@ export function isPrivileged({ kind }: { kind: string }): boolean {
 }
 
 /**
- * Returns the error that names which privileges of an entry were not restored.
+ * Returns the error that names the privileges of an entry that were not
+ * restored.
  */
 export function notTrusted(
   path: string,
@@ -71,10 +73,8 @@ export function notTrusted(
 ): DeltarError {
   return new DeltarError(
     "unsafe",
-    `${
-      dropped.join(" and ")
-    } not restored, because the repository belongs to ` +
-      "somebody else",
+    "the repository belongs to somebody else, so this is not restored: " +
+      dropped.join(" and "),
     { path },
   );
 }

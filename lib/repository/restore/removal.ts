@@ -32,7 +32,8 @@ export interface RemovalPolicy {
    *
    * @param path The path below the target.
    * @param kind The kind of the entry.
-   * @param isOneName Returns whether the disk treats another path as this path.
+   * @param isOneName Called with other paths. Returns whether the disk treats
+   * such a path as `path`.
    */
   whySpared(
     path: string,
@@ -59,7 +60,7 @@ export interface RemovalOptions {
  * Returns the policy of a restore: a path may be deleted only if the snapshot
  * would contain it, had it existed at the time of the snapshot. Paths that the
  * present rules or the snapshot's rules exclude are kept, and so are paths that
- * were found for the snapshot and could not be stored.
+ * existed at that time and could not be stored.
  *
  * @throws {DeltarError} `unsupported` if `delete` is `true` and the snapshot
  * does not record its exclude rules; the error of reading an ignore file of the
@@ -295,7 +296,8 @@ class SnapshotRules {
       rules = above.enter(folder, {
         has: (name) => this.#tree.byPath.has(at + name),
         text: (name) => this.#texts.get(at + name),
-        // The tag is not read. If it is invalid, more is kept.
+        // The cache tag in a folder is not read. If it is invalid, more paths
+        // are kept.
         isCache: () => true,
       });
       this.#inside.set(folder, rules);

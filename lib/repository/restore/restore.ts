@@ -194,7 +194,9 @@ async function prepare(
   };
 }
 
-/** Returns the attributes of the target, or `undefined` if it does not exist. */
+/**
+ * Returns the attributes of the target, or `undefined` if it does not exist.
+ */
 function rootOf(onDisk: TargetDirectory): Metadata | undefined {
   const stat = onDisk.at("");
   return stat && { ...stat, xattrs: onDisk.rootXattrs() };
@@ -233,7 +235,8 @@ async function withTarget<Result>(
     if (isSuperuser() && onDisk.root !== place) {
       throw new DeltarError(
         "unsafe",
-        "replaced by a symlink just before the target was opened",
+        "the target was replaced by a symlink while it was being opened; " +
+          "check who can write to the folder above it, and restore again",
         {
           object: place,
         },
@@ -258,8 +261,8 @@ function briefly(
 }
 
 /**
- * Marks a state from a repository that belongs to somebody else as not trusted,
- * unless the caller trusts it.
+ * Sets `isForeign` of a state from a repository that belongs to somebody else,
+ * unless the caller trusts the repository.
  */
 function checkTrust(
   wanted: TargetState,

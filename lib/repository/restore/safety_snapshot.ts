@@ -59,7 +59,10 @@ export interface Safety {
   seen: ReadonlyMap<string, FileStat>;
   /** The contents that were saved, by path. */
   contents: ReadonlyMap<string, ExpectedContent>;
-  /** The start of the safety snapshot, in milliseconds since 1970. */
+  /**
+   * The time at which the safety snapshot was begun, in milliseconds since
+   * 1970.
+   */
   time: number;
 }
 
@@ -157,7 +160,7 @@ async function save(
     for (const { path, xattrs } of entries) {
       if (tree.has(path)) continue;
       const before = existing(basis.byPath, path);
-      // The attributes may not have been read for the basis.
+      // The extended attributes may not have been read for the basis.
       const isKnown = xattrs === undefined || before.xattrs !== undefined;
       tree.set(path, isKnown ? before : { ...before, xattrs });
     }
@@ -223,8 +226,8 @@ class SavedEntries implements EntrySink<PackedFacts> {
 }
 
 /**
- * Returns the paths that a plan changes, the folders above, whose times change,
- * and the other names of changed files with hard links.
+ * Returns the paths that a plan changes, the folders above them, whose times
+ * change, and the other names of changed files with hard links.
  */
 function pathsToSave(
   onDisk: TargetDirectory,
@@ -320,7 +323,7 @@ async function readBack(
  *
  * @param plan The plan, which is changed.
  * @param path The path that could not be saved.
- * @param error The error of saving it.
+ * @param error The error of saving the path.
  */
 export function withhold(
   plan: RestorePlan,

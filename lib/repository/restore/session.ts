@@ -39,9 +39,9 @@ export interface WorkOptions {
   /**
    * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
    * extended attributes `trusted.*` and `security.*` are restored although the
-   * repository belongs to somebody else: to another user of this machine other
-   * than root, or to the operator of an HTTP server. If not, the entries that
-   * have them are listed in `failed`. Default: `false`.
+   * repository belongs to somebody else: to another user of this machine who is
+   * not root, or to the operator of an HTTP server. If not, entries with such
+   * attributes, and devices, are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
@@ -78,22 +78,22 @@ export interface RestoreOptions extends WorkOptions {
   /** The files and folders to restore, with all their content. Default: all. */
   paths?: readonly string[];
   /**
-   * Whether to delete paths that the snapshot does not have, only in `paths` if
-   * that is set. Paths that the present rules or the snapshot's rules exclude
-   * are kept, and so are paths that could not be read for the snapshot.
-   * Default: `false`.
+   * Whether to delete paths that the snapshot does not have. If `paths` is set,
+   * only paths within it are deleted. Paths that the present rules or the
+   * snapshot's rules exclude are kept, and so are paths that could not be read
+   * for the snapshot. Default: `false`.
    */
   delete?: boolean;
   /**
    * Whether an existing directory gets the mode, owner and time of the
-   * snapshot's root, as a new directory does. If `paths` is set, neither gets
-   * them. Default: `false`.
+   * snapshot's root. A new directory always gets them. If `paths` is set, no
+   * directory gets them. Default: `false`.
    */
   rootAttributes?: boolean;
   /**
    * Whether owners and groups are restored by their numbers in the snapshot. If
-   * not, those whose names exist on this system get the numbers that the names
-   * have here. Default: `false`.
+   * not, owners and groups whose names exist on this system get the numbers
+   * that the names have here. Default: `false`.
    */
   numericOwner?: boolean;
   /**
@@ -104,8 +104,9 @@ export interface RestoreOptions extends WorkOptions {
    */
   safety?: boolean;
   /**
-   * The extended attributes and ACLs to restore. Others are neither compared nor
-   * removed. `false` for none. Default: all that the snapshot has.
+   * The extended attributes and ACLs to restore. Other attributes are neither
+   * compared nor removed. `false` stands for none. Default: all that the
+   * snapshot has.
    */
   xattrs?: false | XattrOptions;
   /**
@@ -168,7 +169,7 @@ export interface RestoreResult {
   kept: number;
   /**
    * The number of entries whose owner or group was not set, because only root
-   * can set it.
+   * can set owners and groups.
    */
   ownersUnset: number;
   /** The paths that `delete`, an undo or a redo kept, and the reasons. */
@@ -262,11 +263,14 @@ export interface RestoreJob {
    */
   root: SnapshotRecord["root"] | undefined;
   /**
-   * The present attributes of the directory. If the directory does not exist,
-   * those in the record of the snapshot.
+   * The present attributes of the directory or, if the directory does not
+   * exist, the attributes in the record of the snapshot.
    */
   rootBefore: SnapshotRecord["root"];
-  /** Returns whether an extended attribute is restored. Default: all are. */
+  /**
+   * Called with the name of each extended attribute. Returns whether it is
+   * restored. Default: all are restored.
+   */
   selectsXattr?: XattrSelection;
   /** The paths to which an undo or redo is limited. */
   paths?: readonly string[];
@@ -336,8 +340,8 @@ function hasNothingToDo(
 /** The unfinished call of an earlier process: a restore, undo or redo. */
 interface Resumption {
   /**
-   * Whether this job continues the unfinished call, because their requests are
-   * equal.
+   * Whether this job continues the unfinished call, because both have the same
+   * parameters.
    */
   isSame: boolean;
   /**
@@ -413,8 +417,8 @@ class RestoreSession {
 
   /**
    * Takes the safety snapshot, if one is needed and wanted. For a restore into
-   * a new or empty directory, notes the restore instead. Then writes the
-   * journal.
+   * a new or empty directory, stores a note about the restore instead. Then
+   * writes the journal.
    */
   async begin(): Promise<void> {
     const { onDisk, plan, work, request, root, isUnsaved } = this.#job;

@@ -5,11 +5,14 @@ import { type ContentReader, keyOf } from "../content/content.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { CreateStep } from "./plan.ts";
 
-/** The maximum number of batches to which files are added. */
+/** The maximum number of batches that more files can be added to. */
 const MAX_OPEN = 6;
-/** The maximum number of files of a batch. */
+/** The maximum number of files in a batch. */
 const MAX_FILES = 1024;
-/** The maximum number of folders, once for each batch, that are kept open. */
+/**
+ * The maximum number of folders that are kept open. A folder counts once for
+ * each batch.
+ */
 const MAX_FOLDERS = 256;
 
 /** The creation of a small file whose content is a single piece. */
@@ -33,16 +36,19 @@ export interface ThreadedFilesOptions {
   writer: TreeWriter;
   /** The reader of the files' content. */
   reader: ContentReader;
-  /** Called after a file was written. */
+  /** Called with the step of each file after the file was written. */
   onDone: (step: SmallFileStep) => void;
-  /** Writes a file that a thread could not write. */
+  /**
+   * Called with the step of each file that a thread could not write. Writes the
+   * file.
+   */
   onFailed: (step: SmallFileStep) => Promise<void>;
 }
 
 /**
- * Writes new small files on threads, those with content in the same frame
- * together. A file that a thread could not write is written by the caller,
- * which finds the cause.
+ * Writes new small files on threads. Files with content in the same frame are
+ * written together. If a thread cannot write a file, the calling thread writes
+ * it and so gets the error.
  */
 export class ThreadedFiles {
   readonly #options: ThreadedFilesOptions;
@@ -114,7 +120,10 @@ export class ThreadedFiles {
     await Promise.all(this.#running);
   }
 
-  /** Waits for the threads. Files that were not sent to one are dropped. */
+  /**
+   * Waits for the threads. Files that were not sent to a thread are not
+   * written.
+   */
   async abandon(): Promise<void> {
     for (const { files } of this.#open.values()) release(files);
     this.#open.clear();
@@ -131,7 +140,9 @@ export class ThreadedFiles {
     return batch;
   }
 
-  /** Sends a batch to a thread as soon as one has room for it. */
+  /**
+   * Sends a batch to the threads. Resolves when they can take another batch.
+   */
   async #send(batch: Batch): Promise<void> {
     this.#open.delete(keyOf(batch.piece));
     const { capacity } = this.#options.threads;

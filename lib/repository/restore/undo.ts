@@ -27,9 +27,10 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
 }
 
 /**
- * Returns the safety snapshots of what is to be reverted: for `undo`, the last
- * restore or redo that was not undone; for `redo`, the last undo that was not
- * redone. An undo that is older than a restore cannot be redone.
+ * Returns the safety snapshots of the restore, undo or redo to revert: for
+ * `undo`, the last restore or redo that was not undone; for `redo`, the last
+ * undo that was not redone. An undo that is older than a restore cannot be
+ * redone.
  *
  * @param records The safety snapshots of one directory, and the notes of
  * restores into it when it was new or empty, the newest first.
@@ -87,8 +88,8 @@ function covers(others: Paths, paths: Paths): boolean {
  * Returns the safety snapshots of a restore, undo or redo, or the note of a
  * restore into a new or empty directory.
  *
- * @param records The safety snapshots of one directory and the restores into it
- * when it was new or empty, the newest first.
+ * @param records The safety snapshots of one directory, and the notes of
+ * restores into it when it was new or empty, the newest first.
  * @param id The id of the first safety snapshot, or of the note.
  */
 export function groupOf(

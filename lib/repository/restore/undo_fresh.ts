@@ -86,9 +86,9 @@ async function writtenBy(
     throw new DeltarError(
       "not-found",
       "cannot undo the last restore: the restored snapshot was removed, or " +
-        "part of it is missing, and only it lists the files that were " +
-        "written. Bring a removed snapshot back with `deltar undelete`, or " +
-        "delete the files yourself.",
+        "part of it is missing, and only this snapshot lists the files that " +
+        "were written. Bring a removed snapshot back with `deltar undelete`, " +
+        "or delete the files yourself.",
       { object: of, cause: error },
     );
   }
@@ -127,7 +127,7 @@ class Search {
 
   /**
    * Compares each entry with the directory. Yields before each entry, and after
-   * each piece of a large file.
+   * each part of a large file.
    */
   *run(): Generator<void, void> {
     const names = this.#namesByFolder();

@@ -48,11 +48,11 @@ export interface Mark {
   objects: GarbageLine[];
   /** The runs that the prune found. */
   runs: SeenRun[];
-  /** The ids of purged snapshots of which layers may still exist. */
+  /** The ids of purged snapshots whose layers may still exist. */
   purged: string[];
   /**
-   * The length of the gap between the times in the repository and the clock's
-   * time, in milliseconds, if the prune did not trust its clock because of it.
+   * The leap (see `../prune/clock.ts`) because of which the prune did not trust
+   * its clock, in milliseconds. Absent if the clock was trusted.
    */
   leap?: number;
 }

@@ -59,8 +59,8 @@ export class Heartbeat {
 }
 
 /**
- * Returns the current heartbeat count of the intent or lease `name`, 0 before
- * the first heartbeat.
+ * Returns the current heartbeat count of the intent or lease `name`, or 0
+ * before the first heartbeat.
  */
 export async function countHeartbeats(
   storage: Storage,

@@ -1,18 +1,20 @@
 /**
- * Manifests: lists of the stored objects of an encrypted repository, which are
- * not encrypted and which the machine signs if it has a signing key. With them,
- * somebody without a key can verify and mirror the repository. They tell a
- * storage only what it sees anyway, and which objects the same machine stored.
+ * Manifests list the stored objects of an encrypted repository. They are not
+ * encrypted. The machine signs them if it has a signing key. With manifests, a
+ * user without a key can verify and mirror the repository. From manifests, a
+ * storage learns only which objects the same machine stored, and what it sees
+ * anyway.
  *
- * Each run stores manifests of the objects that it stored. Before an object that
- * a manifest may list is removed, another manifest says so.
+ * Each run stores manifests of the objects that it stored. Before an object
+ * that a manifest may list is deleted, another manifest lists the object as
+ * removed.
  *
  * Keys and notes are stored outside of runs, and may be replaced or deleted at
- * any time. Each has a manifest of its own, which is stored before it
- * (`../store/noted_storage.ts`).
+ * any time. Each has a manifest of its own, which is stored before the key or
+ * note (`../store/noted_storage.ts`).
  *
  * `../verify/verify_sealed.ts` compares the objects with the manifests, and
- * `ManifestWriter.tidy` deletes and merges those that are obsolete.
+ * `ManifestWriter.tidy` deletes or merges obsolete manifests.
  *
  * @module
  */
@@ -46,7 +48,7 @@ export interface Manifest {
   repository: string;
   /** The stored objects, with the size and SHA-256 of their encrypted bytes. */
   objects: ObjectRecord[];
-  /** The names of objects that were to be removed. */
+  /** The names of objects that were about to be deleted. */
   removed: string[];
   /** The public key that signed the manifest, if it is signed. */
   signer?: string;
@@ -56,8 +58,8 @@ const FORMAT = "deltar-manifest";
 const VERSION = 1;
 
 /**
- * The age in milliseconds from which a manifest of a key or note that does not
- * exist counts as left behind by a writer that was interrupted.
+ * The minimum age, in milliseconds, at which the manifest of a key or note that
+ * does not exist counts as left behind by an interrupted writer.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
@@ -149,14 +151,14 @@ export async function manifestsOfNote(
   storage: Storage,
   file: string,
 ): Promise<string[]> {
-  // The name of another object may begin with this one's.
+  // The name of another key or note may begin with the name of this one.
   return (await namesUnder(storage, manifestsOf(file)))
     .filter((name) => partsOfNoteManifest(name)?.file === file);
 }
 
 /**
- * Returns the names of the manifests of all keys and notes, by the names of these
- * as they are stored.
+ * Returns the names of the manifests of all keys and notes, by the names of
+ * these as they are stored.
  *
  * @param storage The storage of the encrypted objects.
  */
@@ -179,9 +181,10 @@ export async function allNoteManifests(
  *
  * @param storage The storage of the encrypted objects.
  * @param names The names of the manifests.
- * @param refuse Returns why a manifest does not count; `undefined` if it does.
+ * @param refuse Called with each manifest. Returns why it does not count, or
+ * `undefined` if it counts.
  * @param fail Called with the name of each manifest that is damaged or does not
- * count, and why.
+ * count, and the reason as text.
  * @returns The manifests that count.
  */
 export async function readNoteManifests(
@@ -210,8 +213,8 @@ export async function readNoteManifests(
 /**
  * Returns a function that returns why a manifest does not count.
  *
- * @param expected The id of the repository, `undefined` for any; and the public
- * keys that are trusted, `undefined` for all manifests.
+ * @param expected The id of the repository, or `undefined` if any repository
+ * counts, and the trusted public keys, or `undefined` if all manifests count.
  */
 export function refusal(
   { repository, signers }: {
@@ -221,7 +224,7 @@ export function refusal(
 ): (manifest: Manifest) => string | undefined {
   return ({ repository: other, signer = "" }) => {
     if (repository !== undefined && other !== repository) {
-      return "the manifest is of another repository";
+      return "the manifest belongs to another repository";
     }
     if (signers === undefined || signers.includes(signer)) return undefined;
     return signer === ""
@@ -252,7 +255,10 @@ export async function* readManifests(
   }
 }
 
-/** Returns why a manifest does not count, as text; `undefined` if it does. */
+/**
+ * A function that is called with a manifest, and returns why it does not count,
+ * as text, or `undefined` if it counts.
+ */
 export type Refuse = (
   manifest: Manifest,
 ) => Promise<string | undefined> | string | undefined;
@@ -264,11 +270,13 @@ export interface Lists {
    * entries. It must have the size and SHA-256 of one of them.
    */
   listed: Map<string, ObjectRecord[]>;
-  /** The names of the objects that may be missing, because they were removed. */
+  /**
+   * The names of the objects that may be missing, because they were removed.
+   */
   removed: Set<string>;
   /**
-   * The number of manifests of each signer, trusted or not, by public key. The
-   * key of those without a signature is `""`.
+   * The number of manifests of each signer, trusted or not, by public key.
+   * Manifests without a signature are counted under `""`.
    */
   manifests: Record<string, number>;
 }
@@ -277,9 +285,10 @@ export interface Lists {
  * Reads the trusted manifests of the runs of a repository.
  *
  * @param storage The storage of the encrypted objects.
- * @param refuse Returns why a manifest does not count.
+ * @param refuse Called with each manifest. Returns why it does not count, or
+ * `undefined` if it counts.
  * @param fail Called with the name of each manifest that is damaged or not
- * trusted, and why.
+ * trusted, and the reason as text.
  */
 export async function readLists(
   storage: Storage,
@@ -338,7 +347,7 @@ export class ManifestWriter {
     this.#key = key;
   }
 
-  /** Remembers an encrypted object that was stored. */
+  /** Records that an encrypted object was stored. */
   stored(object: ObjectRecord): void {
     if (isSealed(object.name)) this.#stored.set(object.name, object);
   }
@@ -353,7 +362,7 @@ export class ManifestWriter {
    *
    * @param id The id of the run.
    * @param number The number of manifests that the run has stored.
-   * @param names The names of the objects, as those who have a key see them.
+   * @param names The names of the objects, without `.age`.
    * @returns Whether a manifest was stored.
    */
   async list(
@@ -373,9 +382,9 @@ export class ManifestWriter {
   }
 
   /**
-   * Stores a manifest that says that objects are to be removed.
+   * Stores a manifest that lists objects as removed, before they are deleted.
    *
-   * @param names The names of the objects, as those who have a key see them.
+   * @param names The names of the objects, without `.age`.
    */
   async removing(names: Iterable<string>): Promise<void> {
     const removed = [...names].filter(isListed).map((name) =>
@@ -386,17 +395,17 @@ export class ManifestWriter {
   }
 
   /**
-   * Deletes and merges manifests after objects were removed:
+   * Deletes and merges manifests after objects were deleted:
    *
    * - Manifests that list only removed objects are deleted.
-   * - Manifests that say that objects are removed become one, with the names that
-   *   the remaining manifests still list.
-   * - Manifests of keys and notes that do not exist are deleted a day after they
-   *   were stored.
+   * - Manifests that only list objects as removed are merged into one manifest,
+   *   with the names that the remaining manifests still list.
+   * - Manifests of keys and notes that do not exist are deleted a day after
+   *   they were stored.
    *
-   * @param isTrusted Returns whether the signer of a manifest is trusted. A
-   * manifest that is not trusted, damaged or of another repository stays, so
-   * that a verification reports it.
+   * @param isTrusted Called with the signer of each manifest. Returns whether
+   * it is trusted. A manifest that is not trusted, is damaged or belongs to
+   * another repository stays, so that a verification reports it.
    */
   async tidy(
     isTrusted: (signer: string | undefined) => Promise<boolean>,
@@ -423,8 +432,9 @@ export class ManifestWriter {
     if (still.length > 0) {
       await this.put({ objects: [], removed: still });
     }
-    // If this is interrupted, no object may be listed that is missing and of
-    // which no manifest says that it was removed.
+    // The manifests that list objects as removed are deleted last. If the
+    // deletion is interrupted, every missing object that a manifest lists is
+    // still listed as removed.
     const ordered = [
       ...going.filter((one) => !markers.includes(one)),
       ...markers,
@@ -457,9 +467,9 @@ export class ManifestWriter {
   /**
    * Stores a manifest.
    *
-   * @param lists The objects that it lists.
-   * @param name The name of the manifest. Default: a new one that does not belong
-   * to a run.
+   * @param lists The stored and the removed objects that the manifest lists.
+   * @param name The name of the manifest. Default: a new one that does not
+   * belong to a run.
    * @returns The name of the manifest.
    */
   async put(

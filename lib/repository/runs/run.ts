@@ -23,8 +23,9 @@
  * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has
  * the whole argument.
  *
- * In an encrypted repository, a run also stores manifests (`manifest.ts`) of the
- * objects that it stored, with which the repository is verified without a key.
+ * In an encrypted repository, a run also stores manifests (`manifest.ts`) of
+ * the objects that it stored. With manifests, the repository can be verified
+ * without a key.
  *
  * @module
  */
@@ -109,7 +110,9 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   };
 }
 
-/** Reads all intents. An intent that is deleted before it is read is ignored. */
+/**
+ * Reads all intents. An intent that is deleted before it is read is ignored.
+ */
 export async function readIntents(storage: Storage): Promise<RunIntent[]> {
   const intents: RunIntent[] = [];
   for (const name of await namesUnder(storage, RUNNING)) {
@@ -122,14 +125,14 @@ export async function readIntents(storage: Storage): Promise<RunIntent[]> {
 
 /** Options for a run. */
 export interface RunOptions {
-  /** The id for the names of the run's objects. */
+  /** The id in the names of the run's objects. */
   id: string;
   /** The parent snapshot, with the SHA-256 of its record. */
   parent?: { record: SnapshotRecord; sha256: string };
   /**
-   * For a run without a parent: the layers that it needs, and a function that
-   * throws if a prune may have deleted them. It is called after the intent is
-   * stored.
+   * The layers that a run without a parent needs, and a function that is called
+   * after the intent is stored and throws if a prune may have deleted the
+   * layers.
    */
   ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
   /** The ids of interrupted runs whose finished objects are taken over. */
@@ -164,8 +167,8 @@ export class Run {
   /**
    * Makes a run. It stores nothing yet.
    *
-   * @param store The repository's storage and, if it is encrypted, the writer of
-   * its manifests.
+   * @param store The repository's storage and, if it is encrypted, the writer
+   * of its manifests.
    * @param options The id of the run, and what it builds on.
    */
   constructor(
@@ -235,8 +238,8 @@ export class Run {
 
   /**
    * Stores a manifest of the objects that the run has stored and that no
-   * manifest lists yet. Does nothing if the repository is not encrypted or there
-   * are no such objects.
+   * manifest lists yet. Does nothing if the repository is not encrypted or
+   * there are no such objects.
    */
   async list(): Promise<void> {
     const names = [...this.#unlisted];

@@ -68,8 +68,8 @@ function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
  * Reads a checkpoint.
  *
  * @throws {DeltarError} `not-found` if the checkpoint is missing; `corrupt` or
- * `truncated` if it is damaged or its signature is not valid; `limit` if it is too large; `unsupported` if
- * its version is newer.
+ * `truncated` if it is damaged or its signature is not valid; `limit` if it is
+ * too large; `unsupported` if its version is newer.
  */
 export async function readCheckpoint(
   storage: Storage,
@@ -123,8 +123,8 @@ export class CheckpointWriter {
    * Makes a writer. It stores nothing before the first volume.
    *
    * @param storage The storage of the checkpoints.
-   * @param repository The compression of the checkpoints, and the key that signs
-   * them.
+   * @param repository The compression of the checkpoints, and the key that
+   * signs them.
    * @param run The run's id, its directory and the id of its parent.
    * @param contents The contents of the run's volumes.
    */

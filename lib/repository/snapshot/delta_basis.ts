@@ -31,19 +31,19 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
  */
 const MAX_DELTAS = 8;
 /**
- * The number of frames fetched in advance at which no more are fetched until
- * some of them are read. It is smaller than the number of frames that a
- * `ContentReader` caches.
+ * The number of frames to fetch in advance. Once this number is reached, no
+ * more frames are fetched until some of them are read. It is less than the
+ * number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The number of blocks that a signature may have in addition to four times the
- * usual number for the size of its file.
+ * The maximum number of blocks that a signature may have in addition to four
+ * times the usual number for the size of its file.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /**
- * The maximum size of a large file's basis that is read to make a delta smaller,
- * for each byte of the delta.
+ * The maximum number of bytes of a large file's basis for each byte of the
+ * delta. A larger basis is not read to make the delta smaller.
  */
 const MAX_BASIS_PER_DELTA_BYTE = 2 ** 16;
 /** The block size, in bytes, for a file that was small and is now large. */
@@ -66,8 +66,8 @@ export interface PackingOptions {
    */
   own?: OwnSignatures;
   /**
-   * Whether the old content of changed large files is read, so that their deltas
-   * have only the bytes that differ. Default: `false`.
+   * Whether the old content of changed large files is read, so that their
+   * deltas have only the bytes that differ. Default: `false`.
    */
   readsLarge?: boolean;
 }
@@ -79,7 +79,7 @@ export interface PackingOptions {
  *
  * @param parent The parent of the snapshot.
  * @param storage The repository's storage.
- * @param options What is read for the deltas.
+ * @param options Options for packing.
  */
 export function packingAgainst(
   parent: Parent,
@@ -110,8 +110,8 @@ export function packingAgainst(
 }
 
 /**
- * Returns the basis for a large file of a write-only machine; `undefined` if the
- * file has to be stored whole.
+ * Returns the basis for a large file of a write-only machine; `undefined` if
+ * the file has to be stored whole.
  */
 async function ownBasis(
   parent: Parent,
@@ -128,9 +128,9 @@ async function ownBasis(
 
 /**
  * The bases for the deltas of changed files. For a large file, the basis is its
- * stored signature, updated by the deltas that were made since. For a small
- * file, the basis is the old content itself, which is as fast to read as a
- * signature and allows small blocks.
+ * stored signature, updated by the deltas that were made since then. For a
+ * small file, the basis is the old content itself, which is as fast to read as
+ * a signature and allows small blocks.
  */
 class Bases {
   readonly #parent: Parent;
@@ -207,8 +207,8 @@ class Bases {
    * Returns the function that makes deltas smaller by reading their basis;
    * `undefined` if the basis is not read.
    *
-   * @param chain The deltas after which the content is the basis. By default,
-   *   it is the whole content at the start of the entry's chain.
+   * @param chain The deltas whose result is the basis. By default, the basis is
+   * the whole content at the start of the entry's chain.
    */
   #refining(
     entry: TreeFileEntry,
@@ -311,7 +311,10 @@ function unlessDamaged<Basis>(
   });
 }
 
-/** Returns a delta refined by its basis; `undefined` if it is not smaller. */
+/**
+ * Returns a delta that was made smaller by reading its basis; `undefined` if
+ * that does not make it smaller.
+ */
 async function refined(
   delta: Spool,
   basis: BasisContent,

@@ -14,8 +14,8 @@ import type { ObjectRecord, ReadRecord } from "../format/snapshot_record.ts";
 import { Run } from "../runs/run.ts";
 
 /**
- * The number of contents at which the table is full. The newest snapshots are
- * read first.
+ * The maximum number of contents in the table. The newest snapshots are read
+ * first.
  */
 const MAX_CONTENTS = 4_000_000;
 /** The total size of the paths at which the table is full, in bytes. */
@@ -106,13 +106,13 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 
   /**
-   * Protects the found contents from a prune until this object is disposed of.
-   * It stores an intent for each snapshot that has some of them, like a run
-   * that builds on the snapshot.
+   * Protects the found contents from a prune until this instance is disposed
+   * of. Stores an intent for each snapshot that has some of the contents, like
+   * a run that builds on the snapshot.
    *
    * @param id The id of the run that takes the contents over.
-   * @throws {DeltarError} `conflict` if one of the snapshots was removed
-   * since it was read.
+   * @throws {DeltarError} `conflict` if one of the snapshots was removed since
+   * it was read.
    */
   async hold(id: string): Promise<void> {
     for (const { read } of this.#used()) {

@@ -13,13 +13,13 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 export interface LeftRuns {
   /** The ids of the runs. */
   ids: string[];
-  /** The names of their checkpoints. */
+  /** The names of the runs' checkpoints. */
   names: string[];
 }
 
 /**
  * Returns the runs of a directory that have checkpoints. Runs whose objects a
- * prune is deleting or rewriting, or has rewritten, are left out.
+ * prune is deleting or rewriting, or has rewritten, are omitted.
  *
  * @param storage The repository's storage.
  * @param directory The name of the directory in the repository.
@@ -58,17 +58,17 @@ export class LeftWork {
   readonly #sizes = new Set<number>();
 
   /**
-   * Reads the checkpoints of interrupted runs. Call it after storing the intent
-   * of the run that takes them over, because a prune may delete their objects
-   * until then.
+   * Reads the checkpoints of interrupted runs. Call this method after storing
+   * the intent of the run that takes the contents over. Before that, a prune
+   * may delete the objects of the interrupted runs.
    *
    * @param storage The repository's storage.
    * @param left The runs.
    * @param expected The id of the parent of the next snapshot, and the public
-   * key that must have signed the checkpoints, as for `findLeftRuns`. Deltas that
-   * were made against another parent are ignored. If `isLocal`, the storage is a
-   * folder of this machine, and volumes are compared with their SHA-256, and
-   * otherwise only with their sizes.
+   * key that must have signed the checkpoints, as for `findLeftRuns`. Deltas
+   * that were made against another parent are ignored. If `isLocal` is `true`,
+   * the storage is a folder of this machine, and volumes are compared with
+   * their SHA-256. Otherwise only the sizes of volumes are compared.
    */
   static async read(
     storage: Storage,
@@ -141,9 +141,9 @@ export class LeftWork {
 }
 
 /**
- * Returns whether a stored object has its recorded SHA-256. This is checked only
- * on a local disk, which may have lost the content of a file in a crash. To read
- * an object from another storage may cost as much as to store it again.
+ * Returns whether a stored object has its recorded SHA-256. This is checked
+ * only on a local disk, which may have lost the content of a file in a crash.
+ * Reading an object from another storage may cost as much as storing it again.
  */
 async function isWhole(
   storage: Storage,
@@ -179,7 +179,8 @@ async function tryRead(
     // This includes `not-found`: the checkpoint may have been deleted since it
     // was listed.
     if (isDamage(error)) return undefined;
-    // The checkpoint of another machine, if this machine's key is write-only.
+    // With a write-only key, this machine cannot read the checkpoints of
+    // others.
     if (codeOf(error) === "key") return undefined;
     throw error;
   }

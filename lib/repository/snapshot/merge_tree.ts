@@ -56,9 +56,9 @@ function lineOf(
 }
 
 /**
- * Returns the entry of a file that is not stored whole: with the content of a
- * file that is stored already or, if there is a delta, with that delta added to
- * the file's old content.
+ * Returns the entry of a file that was not stored whole. If there is a delta,
+ * the entry has the file's old content and this delta. Otherwise the entry has
+ * a content that is already stored.
  */
 async function fromBefore(
   entry: HashedFileEntry,

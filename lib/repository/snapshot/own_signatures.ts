@@ -24,14 +24,14 @@ const SUFFIX = ".signature.age";
 export class OwnSignatures {
   readonly #folder: string;
   readonly #files: SealedFiles;
-  /** The beginning of the names of the files of the directory. */
+  /** The beginning of the names of the directory's signature files. */
   readonly #prefix: string;
 
   /**
-   * Makes the signatures of a directory. Nothing is read yet.
+   * Prepares the use of a directory's signatures. Reads nothing yet.
    *
    * @param folder The folder of the caches.
-   * @param files Encrypts the files for this machine.
+   * @param files The encryption of files for this machine.
    * @param directory The path of the directory.
    */
   constructor(folder: string, files: SealedFiles, directory: string) {
@@ -41,8 +41,8 @@ export class OwnSignatures {
   }
 
   /**
-   * Returns the signature of a content, or `undefined` if the file with it is
-   * missing or damaged.
+   * Returns the signature of a content, or `undefined` if the signature's file
+   * is missing or damaged.
    *
    * @param sum The SHA-256 of the content, in hexadecimal.
    */

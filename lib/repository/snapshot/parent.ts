@@ -26,7 +26,8 @@ export interface Parent {
   /** Returns an entry of another directory by the SHA-256 of its content. */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
-   * Whether the parent was remembered and `find` found damage in its tree.
+   * Whether this machine remembered the parent's entries, and `find` found
+   * damage in the parent's tree.
    */
   isBroken: boolean;
 }

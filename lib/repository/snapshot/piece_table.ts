@@ -12,16 +12,19 @@ import type { EntryList } from "../../tree/entry_list.ts";
  * describe where an entry's content is stored.
  */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
-/** No content was stored, or a row cannot describe how it was stored. */
+/**
+ * The kind of a row for which no content was stored, or whose content a row
+ * cannot describe.
+ */
 const NONE = 0;
 const WHOLE = 1;
 const DELTA = 2;
 /**
- * The content is stored under the path of another entry, whose number is in the
- * first word of the row.
+ * The kind of a row whose content is stored under the path of another entry.
+ * The number of that entry is in the first word of the row.
  */
 const SHARED = 3;
-/** The smallest size of a content that does not fit into a row, in bytes. */
+/** The minimum size of a content that a row cannot describe, in bytes. */
 const MAX_SIZE = 2 ** 30;
 
 /**
@@ -123,7 +126,7 @@ export class PieceTable {
     return number < 0 ? undefined : this.#under(number);
   }
 
-  /** Frees the hash table. `find` must not be called any more. */
+  /** Frees the hash table. After that, `find` must not be called. */
   close(): void {
     this.#slots = new Uint32Array(0);
   }

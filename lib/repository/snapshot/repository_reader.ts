@@ -23,9 +23,11 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   /**
    * Makes a reader.
    *
-   * @param packer Stores the content of files.
-   * @param writer Stores the signatures of large files that are stored whole.
-   * @param own Keeps the signatures of all large files, on a write-only machine.
+   * @param packer The packer, which stores the content of files.
+   * @param writer The writer of the signatures of large files that are stored
+   * whole.
+   * @param own On a write-only machine, the store of the signatures of all
+   * large files.
    */
   constructor(
     packer: DataPacker,

@@ -75,10 +75,11 @@ export function ownersOf(
  *
  * @param tally The counted entries of the tree.
  * @param changes The numbers of changes since the parent.
- * @param skipped The skipped and excluded paths, of which the faults count.
+ * @param skipped The skipped and excluded paths. Only the faults among them are
+ * counted.
  * @param stored The total size of the objects that were stored, in bytes.
- * @param isRootTouched Whether the mode or owner of the directory itself
- * changed.
+ * @param isRootTouched Whether the mode, owner or extended attributes of the
+ * directory itself changed.
  */
 export function countSnapshot(
   tally: EntryTally,

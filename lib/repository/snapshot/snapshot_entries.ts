@@ -12,7 +12,8 @@ import { EntryTally } from "./snapshot_counts.ts";
 
 /**
  * The entries that a snapshot finds and the stored forms of their content. Each
- * takes about 150 bytes of memory. JavaScript objects are made only on request.
+ * entry takes about 150 bytes of memory. JavaScript objects are made only on
+ * request.
  */
 export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries. */

@@ -131,9 +131,9 @@ export class SnapshotWriter implements AsyncDisposable {
 
   /**
    * Aborts the current volumes and deletes the stored ones, except for those
-   * that `onStored` was called with. After `closeVolumes`, this has no effect.
+   * that `onStored` was called with. Has no effect after `closeVolumes`.
    *
-   * @param error The error because of which the snapshot failed.
+   * @param error The error that made the snapshot fail.
    */
   async abort(error?: unknown): Promise<void> {
     await Promise.all([

@@ -23,7 +23,10 @@ import type { SealedFiles } from "../store/sealed_files.ts";
 import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
-/** Version 1 marked named pipes and devices as skipped. */
+/**
+ * The version of the format. Version 1 listed named pipes and devices as
+ * skipped.
+ */
 const VERSION = 2;
 const NEWLINE = 10;
 /** The number of bytes that are written at a time. */
@@ -110,7 +113,10 @@ export class StateCache {
     return cache;
   }
 
-  /** The states that a walk compares with and writes. */
+  /**
+   * The states with which a walk compares the directory, and the writer of new
+   * ones.
+   */
   get states(): WalkStates & { writer: StateWriter } {
     return {
       known: this.#memory?.state,
@@ -202,7 +208,7 @@ export class StateCache {
  * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The blocks of `StateWriter`.
  * @param hasXattrs Whether the extended attributes of all entries were read.
- * @returns The bytes in pieces.
+ * @returns The bytes, part by part.
  */
 export function* encodeState(
   snapshot: string,

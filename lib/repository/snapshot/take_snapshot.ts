@@ -85,9 +85,9 @@ export interface SnapshotOptions {
   /** Called with each path that is skipped or excluded. */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Called after each entry, and repeatedly during a large file. While the
-   * directory is only compared with its remembered state, called after each
-   * folder.
+   * Called with the progress after each entry, and repeatedly during a large
+   * file. While the directory is only compared with its remembered state, it is
+   * called after each folder.
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
@@ -109,14 +109,15 @@ export interface SnapshotOptions {
    */
   last?: FoundPlace;
   /**
-   * The directory from which this one was moved. Its last snapshot becomes the
-   * parent if this directory has no snapshot yet. Default: none.
+   * The path from which this directory was moved. If this directory has no
+   * snapshot yet, the last snapshot of that path becomes the parent. Default:
+   * none.
    */
   continues?: string;
   /**
    * Called with the changes before the snapshot is recorded, but not if no
-   * snapshot is taken because nothing changed. An error that it throws ends the
-   * work without a snapshot.
+   * snapshot is taken because nothing changed. An error that the callback
+   * throws ends the work without a snapshot.
    *
    * @param changes The changes, and the paths that were skipped or excluded.
    */
@@ -131,7 +132,7 @@ export interface SnapshotOptions {
   signal?: AbortSignal;
 }
 
-/** The changes between a directory's last snapshot and the next. */
+/** The changes between a directory's last snapshot and the next one. */
 export interface SnapshotChanges {
   /**
    * The last snapshot. `undefined` for a first snapshot, and if the tree of the
@@ -230,7 +231,8 @@ async function takeOnce(
     volumeSize: options.volumeSize,
     async onStored(volume) {
       await checkpoints.stored(volume);
-      // The only volume is listed at the end, together with all else.
+      // If there is only one volume, it is listed at the end, together with the
+      // other objects.
       if (checkpoints.kept.length > 1) await writer.list();
     },
     signal,
@@ -345,24 +347,22 @@ async function takeOnce(
 }
 
 /**
- * The maximum length, in characters, of the list of paths to which a snapshot
- * was limited, so that the record contains it. Many operations read the records
- * of all snapshots.
+ * The maximum total length, in UTF-16 code units, of the paths to which a
+ * snapshot was limited. A longer list is not recorded, because many operations
+ * read the records of all snapshots.
  */
 const MAX_RECORDED_PATHS = 1 << 16;
 
 /**
  * Returns the rules for the record. If they have a long list of paths, the
- * record has no rules, and a restore cannot delete.
+ * record has no rules, and a restore cannot delete files.
  */
 function rulesIn({ rules }: Walker): Pick<SnapshotRecord, "rules"> {
   const length = rules.paths?.reduce((sum, { length }) => sum + length, 0) ?? 0;
   return length > MAX_RECORDED_PATHS ? {} : { rules };
 }
 
-/**
- * Returns the signatures that this machine keeps, if its key is write-only.
- */
+/** Returns the signatures that this machine keeps, if its key is write-only. */
 async function signaturesOf(
   store: Store,
   { path }: Walker,
@@ -408,9 +408,7 @@ async function findLast(
   return { found, others: taken };
 }
 
-/**
- * Returns the option `last`, if it is a snapshot of the directory.
- */
+/** Returns the option `last`, if it is a snapshot of the directory. */
 function knownLast(
   directory: string,
   { machine }: Store,
@@ -429,8 +427,9 @@ async function continued(
 }
 
 /**
- * Returns the key that must have signed a checkpoint that is taken over: the one
- * that this machine signs with, if the repository is encrypted.
+ * Returns the public key that must have signed the checkpoints that are taken
+ * over: the key with which this machine signs, if the repository is encrypted.
+ * Returns `undefined` if any checkpoint can be taken over.
  */
 function signerOf({ keys, signingKey }: Store): string | undefined {
   return keys && signingKey?.publicKey;

@@ -10,8 +10,8 @@ export interface PathUsage {
   /** The total length of the files, in bytes. */
   bytes: number;
   /**
-   * The space used in the repository, in bytes. Of a frame that several folders
-   * share, each folder has a part in proportion to the length of its pieces.
+   * The space used in the repository, in bytes. A frame that several folders
+   * share is divided among them in proportion to the lengths of their pieces.
    * For a single file, each piece counts with its length or the size of its
    * frames, whichever is smaller.
    */

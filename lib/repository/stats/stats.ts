@@ -20,8 +20,8 @@ import { allPieces } from "../verify/verify_files.ts";
 /** Options for statistics. */
 export interface StatsOptions {
   /**
-   * The snapshot whose folders are reported. Default: the last, which may be a
-   * safety snapshot.
+   * The snapshot whose folders are reported. Default: the last snapshot, which
+   * may be a safety snapshot.
    */
   snapshot?: SnapshotRecord;
   /** The folder whose subfolders are reported. Default: the root. */
@@ -146,8 +146,8 @@ export async function repositoryStats(
 }
 
 /**
- * Finds, for each range of a volume and each layer, the snapshot that needs it
- * if no other snapshot does.
+ * Records the only snapshot that needs a range of a volume or a layer, or
+ * `SHARED` if several snapshots need it.
  */
 class Owners {
   /** The number of bytes of volumes that any snapshot needs. */

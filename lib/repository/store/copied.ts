@@ -18,10 +18,10 @@ const VERSION = 1;
 
 /**
  * The notes in which a machine that copied snapshots into a repository vouches
- * for them. The record of a copied snapshot stays as it is, byte for byte, so its
- * signature is for the repository that it came from, and often by a machine that
- * the target does not know. The note has the SHA-256 of the record and the id of
- * the target, and the machine that copied signs it.
+ * for them. The record of a copied snapshot stays as it is, byte for byte, so
+ * its signature is for the repository that it came from, and often by a machine
+ * that the target does not know. The note has the SHA-256 of the record and the
+ * id of the target, and the machine that copied signs it.
  */
 export class CopiedNotes {
   readonly #storage: Storage;
@@ -41,7 +41,8 @@ export class CopiedNotes {
   }
 
   /**
-   * Stores the note about a snapshot. Does nothing if it is stored already.
+   * Stores the note about a snapshot. Does nothing if the note is already
+   * stored.
    *
    * @param to The storage to write to, such as that of a run.
    * @param read The record, and its SHA-256.
@@ -75,10 +76,12 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a machine vouches for a record.
+   * Returns whether a key that may vouch for records signed a note about a
+   * record.
    *
    * @param record The record as it was read, possibly with another label.
-   * @param mayVouch Returns whether a public key may vouch for records.
+   * @param mayVouch Called with the public key that signed a note. Returns
+   * whether the key may vouch for records.
    * @throws {DeltarError} The error of the storage.
    */
   async isVouched(
@@ -88,8 +91,8 @@ export class CopiedNotes {
     const names = (await this.#all()).get(record.id) ?? [];
     if (names.length === 0) return false;
     try {
-      // The record is read again for its sum. A hostile storage may return
-      // another one this time.
+      // The record is read again, because its SHA-256 is needed. A hostile
+      // storage may return another record this time.
       const again = await readRecord(this.#storage, record.id);
       if (!isSame(again.record, record)) return false;
       for (const name of names) {
@@ -103,7 +106,10 @@ export class CopiedNotes {
     return false;
   }
 
-  /** Returns whether a note is about a record, and by a key that may vouch. */
+  /**
+   * Returns whether a note is about a record and signed by a key that may
+   * vouch.
+   */
   async #vouches(
     name: string,
     id: string,

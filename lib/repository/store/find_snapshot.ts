@@ -31,8 +31,9 @@ import {
 /** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {
   /**
-   * Whether the found record has the label with which the snapshot was taken,
-   * without later changes, which saves a request. Default: `false`.
+   * Whether the found record keeps the label with which the snapshot was taken.
+   * Later changes of the label are then not read, which saves a request.
+   * Default: `false`.
    */
   asMade?: boolean;
   /**
@@ -43,9 +44,9 @@ export interface FindOptions extends SignalOptions {
    */
   directory?: string;
   /**
-   * The id of the machine to whose snapshots `latest`, labels and dates refer,
-   * together with those without a machine. Without a `directory`, this has no
-   * effect. If the machine has no snapshots of the `directory`, and the
+   * The id of the machine to whose snapshots `latest`, labels and dates refer.
+   * Snapshots that record no machine are included. Without a `directory`, this
+   * has no effect. If the machine has no snapshots of the `directory`, and the
    * repository has snapshots of only one directory of one machine, `latest`,
    * labels and dates refer to those. Default: the machine with which the
    * repository was opened, or else all machines.
@@ -62,13 +63,14 @@ export interface FindOptions extends SignalOptions {
    */
   onDamage?: DamageHandler;
   /**
-   * Returns whether a record is trusted. A snapshot that is not trusted is found
-   * only by its id. Default: all are trusted.
+   * Called with the record of each snapshot that is considered. Returns whether
+   * the record is trusted. A snapshot that is not trusted is found only by its
+   * id. Default: all are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
   /**
-   * Returns whether the signature of a label is trusted. Default: all are
-   * trusted.
+   * Called with each changed label. Returns whether its signature is trusted.
+   * Default: all are trusted.
    */
   isTrustedLabel?: (label: Signed) => Promise<boolean>;
 }
@@ -103,16 +105,17 @@ export class Finder {
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
   #scope: ((record: SnapshotRecord) => boolean) | undefined;
-  /** The number of snapshots that were left out because they are not trusted. */
+  /** The number of snapshots that were ignored because they are not trusted. */
   #untrusted = 0;
 
   /**
    * Makes a finder. It reads nothing yet.
    *
    * @param storage The repository's storage.
-   * @param list Returns the ids of all snapshots in order.
+   * @param list Called when the ids are needed. Returns the ids of all
+   * snapshots, in order.
    * @param options The directory and machine whose snapshots are searched, the
-   * current time, which records are trusted, and a callback for damaged records.
+   * current time, and callbacks for trust and for damaged records.
    */
   constructor(
     storage: Storage,
@@ -187,8 +190,9 @@ export class Finder {
   }
 
   /**
-   * Returns the last trusted snapshot of the innermost directory that contains a
-   * path, of the machine in the options.
+   * Returns the last trusted snapshot of the innermost directory that contains
+   * a path. Only snapshots of the machine in the options, and those that record
+   * no machine, count.
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
@@ -214,7 +218,7 @@ export class Finder {
     if (whole !== undefined) return whole;
     const ids = await this.#all();
     if (ids.length === 0) throw this.#fail("no snapshots yet");
-    // A text that begins with a time as ids do is not looked up as a label,
+    // A text that begins with a time, like an id, is not looked up as a label,
     // because that would read all records.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
@@ -339,8 +343,9 @@ export class Finder {
       `there are no snapshots of ${directory} ` +
         `${
           machine === undefined ? "" : "on this machine "
-        }in this repository, ` +
-        `but of ${all.size} others, whose last ones are ` + lasts.join(", ") +
+        }in this repository. ` +
+        `Name one of the snapshots of ${all.size} other directories or ` +
+        "machines by its id. The last ones are " + lasts.join(", ") +
         (all.size > MAX_NAMED ? ", …" : ""),
     );
   }
@@ -373,9 +378,10 @@ export class Finder {
     const none = count === 1
       ? "the only snapshot is not"
       : `none of the ${count} snapshots is`;
-    return `${none} signed by a trusted machine. \`deltar verify\` says why, ` +
-      "and each is still found by its id. If signers/ was deleted, a machine " +
-      "with a full key adds itself again with its next snapshot";
+    return `${none} signed by a trusted machine. \`deltar verify\` says why. ` +
+      "You can still name such a snapshot by its id. If signers/ was " +
+      "deleted, a machine with a full key adds itself again with its next " +
+      "snapshot";
   }
 
   async *#newestFirst(): AsyncGenerator<ReadRecord> {
@@ -398,8 +404,8 @@ export class Finder {
 
   /**
    * Reads a record. Returns `undefined` if the snapshot was removed after it
-   * was listed, if the key of this machine does not open it, or if the record is
-   * damaged and `onDamage` was called.
+   * was listed, if the key of this machine does not open it, or if the record
+   * is damaged and `onDamage` was called.
    */
   async #read(id: string): Promise<ReadRecord | undefined> {
     if (!this.#records.has(id)) {
@@ -427,8 +433,9 @@ export class Finder {
 }
 
 /**
- * Returns the length of a path in a snapshot, counted from its directory or, if
- * it has several, from the one that contains the path.
+ * Returns the length of a path in a snapshot, counted from the snapshot's
+ * directory or, if the snapshot has several directories, from the one that
+ * contains the path.
  */
 function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
   const directory = common === undefined

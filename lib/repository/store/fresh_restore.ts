@@ -1,7 +1,7 @@
 /**
  * Notes about restores into new or empty directories. Such a restore overwrites
- * nothing and so needs no safety snapshot. The note is enough to undo it,
- * because the restore wrote only what is in the snapshot.
+ * nothing, so it needs no safety snapshot. The note is enough to undo the
+ * restore, because the restore wrote only what is in the snapshot.
  */
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -27,7 +27,10 @@ export interface FreshRestore {
   id: string;
   /** The directory's absolute path, without symlinks. */
   directory: string;
-  /** The restore, in the form of the `safety` of a safety snapshot. */
+  /**
+   * The restore, in the form of the field `safety` of a safety snapshot's
+   * record.
+   */
   safety: SafetyRecord;
   /** Whether the restore created the directory. */
   made: boolean;

@@ -11,7 +11,7 @@ const FORMAT = "deltar-holder";
 
 /**
  * The pattern of the names of keys: 1 to 64 ASCII letters, digits, `.`, `_` and
- * `-`, the first a letter or digit.
+ * `-`. The first is a letter or digit.
  */
 export const KEY_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 
@@ -32,7 +32,8 @@ export interface Holder {
   kind: "full" | "write-only";
   /**
    * The recipient (`age1…`) that the key file is encrypted for. Absent if the
-   * file is encrypted with a passphrase, or for a recipient that is an object.
+   * file is encrypted with a passphrase, or for a recipient that the caller
+   * implements.
    */
   recipient?: string;
   /** The public key with which the machine signs, if it was given. */
@@ -66,12 +67,11 @@ export async function deleteHolder(
 }
 
 /**
- * Returns the holders of keys, by the names of the keys. A holder that is
- * damaged, is not signed by the admin key, or is not encrypted for the caller, is
- * omitted.
+ * Returns the holders of keys, by the names of the keys. A holder is omitted if
+ * it is damaged, not signed by the admin key, or not encrypted for the caller.
  *
  * @param storage The objects of the repository, decrypted.
- * @param adminPublicKey The public key that signs holders.
+ * @param adminPublicKey The public key of the admin key, which signs holders.
  */
 export async function readHolders(
   storage: Storage,

@@ -2,14 +2,15 @@
  * Changes of the keys of a repository that run at the same time.
  *
  * A storage cannot change several objects in one step. So each change first
- * stores a mark, and then lists the marks of others. Of two changes that must
- * not run at the same time, at least one finds the mark of the other, deletes
- * its own, and fails with `conflict`.
+ * stores a note that announces it, and then lists the notes of other changes.
+ * Of two changes that must not run at the same time, at least one finds the
+ * note of the other, deletes its own note, and fails with `conflict`.
  *
- * A process that is killed leaves its mark. A mark is ignored after
- * `MAX_CHANGE_MS`, and at once on the machine of the process, if that has ended.
- * There is one exception: a removal leaves at least one full key that no mark,
- * however old, is about to remove (`keys.ts`).
+ * A process that is killed leaves its note. A note is ignored `MAX_CHANGE_MS`
+ * after it was stored. On the machine of the process, it is ignored as soon as
+ * the process has ended. There is one exception: a removal must leave at least
+ * one full key whose removal no note announces, however old the notes are
+ * (`keys.ts`).
  *
  * @module
  */
@@ -30,7 +31,7 @@ const MARK =
 const MAX_CHANGE_MS = 10 * 60_000;
 
 /**
- * A change of the keys. A rotation and the end of a rekey change all of them, and
+ * A change of the keys. A rotation and the end of a rekey change all keys, and
  * `revoke` changes a signer.
  */
 export interface KeyChange {
@@ -40,9 +41,9 @@ export interface KeyChange {
   key?: string;
 }
 
-/** A change that another process has begun. */
+/** A change that a process has announced in a note. */
 interface Mark extends KeyChange {
-  /** The name of the object. */
+  /** The name of the note. */
   object: string;
 }
 
@@ -52,10 +53,10 @@ export class KeyChanges {
   readonly #admin: SigningKey;
 
   /**
-   * Makes an object for changes. Nothing is read yet.
+   * Prepares changes. Reads nothing yet.
    *
    * @param storage The objects of the repository, decrypted.
-   * @param admin The admin key, which signs marks.
+   * @param admin The admin key, which signs the notes.
    */
   constructor(storage: Storage, admin: SigningKey) {
     this.#storage = storage;
@@ -63,11 +64,11 @@ export class KeyChanges {
   }
 
   /**
-   * Makes a change while a mark shows it to others.
+   * Makes a change while a note announces it to other processes.
    *
    * @param change The change.
-   * @param work Makes the change. It is passed the names of the keys that other
-   *   changes, running or interrupted, are about to remove.
+   * @param work Called to make the change, with the names of the keys that
+   * other changes, running or interrupted, are about to remove.
    * @throws {DeltarError} `conflict` if another change is running.
    */
   async run(
@@ -91,7 +92,8 @@ export class KeyChanges {
         if (!isExcluded && other.key !== key) continue;
         const end = await this.#endOf(other.object);
         if (end === undefined) {
-          // The mark of another key's removal stays until that removal is repeated.
+          // The note of another key's removal stays until that removal is
+          // repeated.
           const isFinished = other.kind !== "remove" || other.key === key;
           if (isFinished) over.push(other.object);
         } else if (isExcluded) throw busyError(end);
@@ -117,10 +119,10 @@ export class KeyChanges {
   }
 
   /**
-   * Returns the time after which a change counts as interrupted, in milliseconds
-   * since 1970. Returns `undefined` if the change counts as interrupted already,
-   * because of its time or because its process, of this machine, has ended, or if
-   * its mark is damaged or missing.
+   * Returns the time after which a change counts as interrupted, in
+   * milliseconds since 1970. Returns `undefined` if the change already counts
+   * as interrupted: it is too old, it was made on this machine by a process
+   * that has ended, or its note is damaged or missing.
    */
   async #endOf(object: string): Promise<number | undefined> {
     const { publicKey } = this.#admin;
