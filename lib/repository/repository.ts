@@ -359,8 +359,8 @@ export class Repository {
   }
 
   /**
-   * Returns the trust in the signature of a record: `trusted`, `unsigned`,
-   * `unknown` if an unknown key signed the record, `revoked` if the key was
+   * Returns the trust in a record, by the key that signed it: `trusted`,
+   * `unsigned`, `unknown` if the key is unknown, `revoked` if the key was
    * revoked, or `foreign` if the record was signed for another repository. A
    * snapshot that is not trusted is found by its id only, and is never a
    * parent.
@@ -441,9 +441,9 @@ export class Repository {
    * amount of memory.
    *
    * @param record The snapshot.
-   * @param options With `within`, only that file, or that folder and its
-   * content, is yielded; with `isShallow`, only the folder's direct entries
-   * are. Parts of the tree that cannot contain these entries are not read.
+   * @param options With `within`, yields only that file, or that folder and its
+   * content. With `isShallow`, yields only the folder's direct entries. Parts
+   * of the tree that cannot contain these entries are not read.
    * @throws {DeltarError} The error of a layer that is damaged or missing, such
    * as `corrupt` or `not-found`.
    */

@@ -51,7 +51,7 @@ async function sumOf(
   return toHex(sum.digest());
 }
 
-/** Merges adjacent ranges, so that fewer requests are needed. */
+/** Returns the ranges with adjacent ones merged, which takes fewer requests. */
 function joined(ranges: readonly Range[]): Range[] {
   const all: Range[] = [];
   for (const { offset, length } of ranges) {

@@ -309,7 +309,7 @@ class Rekey {
    * at work or were interrupted.
    *
    * @param isSpared Called with the name of each object. Returns whether the
-   * object is not replaced yet.
+   * object must not be replaced yet.
    */
   async #replaceOld(
     old: ReadonlyMap<string, number>,

@@ -26,7 +26,10 @@ export interface RekeyedRepository {
   id: string;
   /** The trusted key that signs manifests. */
   signer: SigningKey;
-  /** Called with the signer of each manifest. Returns whether it is trusted. */
+  /**
+   * Called with the signer of each manifest. Returns whether the signer is
+   * trusted.
+   */
   isTrusted: (signer: string | undefined) => Promise<boolean>;
 }
 
@@ -34,8 +37,7 @@ export interface RekeyedRepository {
  * The manifests of a repository while its objects get new headers, which change
  * their SHA-256. Before an object is replaced, a manifest lists it with its new
  * SHA-256, so at any time a manifest lists the SHA-256 that the object has.
- * After all objects are replaced, `settle` drops those that the objects no
- * longer have.
+ * After all objects are replaced, `settle` drops the outdated SHA-256.
  */
 export class RekeyedManifests {
   readonly #repository: RekeyedRepository;
@@ -116,12 +118,11 @@ export class RekeyedManifests {
 
   /**
    * Replaces two kinds of trusted manifests by as few new ones as possible:
-   * those that list an object with an SHA-256 that the object does not have,
-   * and those that `list` stored. The new manifests also list everything else
-   * that the old ones list, and are signed. If the bytes of an object match
-   * none of its listed SHA-256, all of these stay listed, so that a
-   * verification reports the object. Does nothing if `list` stored no manifest
-   * since the last call.
+   * those that list an object with a SHA-256 that the object does not have, and
+   * those that `list` stored. The new manifests list everything else that the
+   * old ones list, and are signed. An object that matches none of the lines
+   * that list it keeps all of these lines, so that a verification reports the
+   * object. Does nothing if `list` stored no manifest since the last call.
    *
    * @param isAtWork Called with the name of an object. Returns whether the
    * object may belong to a run that is still at work.

@@ -43,8 +43,8 @@ export interface ApplyPlanOptions {
    */
   isUnsaved?: boolean;
   /**
-   * Called with the name of each extended attribute. Returns whether it is
-   * restored. Default: all are restored.
+   * Called with the name of each extended attribute. Returns whether the
+   * attribute is restored. Default: all are restored.
    */
   selectsXattr?: XattrSelection;
   /** Called before each change of the disk; for tests. */
@@ -108,7 +108,8 @@ export class PlanApplier {
   readonly #current: (path: string) => string;
   /**
    * The keys of the new paths that this disk may treat as the same path as
-   * another one, by path. Paths that are the same have the same key.
+   * another new path, by path. Paths that it may treat as one have the same
+   * key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**

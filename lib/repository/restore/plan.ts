@@ -116,8 +116,8 @@ export interface RestoreFailure {
    */
   restored?: true;
   /**
-   * Whether the reason is that the repository belongs to somebody else. The
-   * option `trust` restores it nevertheless.
+   * Whether the reason is that the repository belongs to somebody else. With
+   * the option `trust`, the path is restored nevertheless.
    */
   untrusted?: true;
 }
@@ -139,7 +139,7 @@ export interface RestorePlan {
   left: RestoreLeft[];
   /**
    * The paths that cannot be restored, or not completely, as far as is known in
-   * advance, for example because an entry that must not be removed is in the
+   * advance, for example because an entry that must not be deleted is in the
    * way, the system does not allow the name, or the folder is not writable.
    */
   failed: RestoreFailure[];
@@ -168,8 +168,8 @@ export interface TargetState {
   /** The error that names the part of `root` that is not set. */
   rootFault?: DeltarError;
   /**
-   * Called with the name of each extended attribute. Returns whether it is
-   * compared and restored. Default: all are.
+   * Called with the name of each extended attribute. Returns whether the
+   * attribute is compared and restored. Default: all are.
    */
   selectsXattr?: XattrSelection;
   /**
@@ -597,8 +597,8 @@ class Planner {
       if (why !== undefined) {
         throw new DeltarError(
           "exists",
-          `an undo could not bring back the existing entry, which is ${why}. ` +
-            `To restore the path, remove ${path} and restore again.`,
+          `not replaced, because an undo could not bring back ${why}. ` +
+            `Move ${path} elsewhere and restore again.`,
           { path },
         );
       }
@@ -695,7 +695,7 @@ class Planner {
         this.#left.push({ path: at, why });
         throw new DeltarError(
           "exists",
-          `a folder is in the way, and ${at} in it cannot be removed (${why}); ` +
+          `a folder is in the way, and ${at} in it cannot be deleted (${why}); ` +
             "move the folder elsewhere and restore again",
           { path },
         );
@@ -859,7 +859,7 @@ function refused(path: string, why: string): DeltarError {
 }
 
 /**
- * Returns the error for a path that this disk treats as that of an earlier
+ * Returns the error for a path that this disk treats as the path of an earlier
  * entry.
  */
 export function sameName(path: string, first: string): DeltarError {

@@ -40,8 +40,8 @@ export interface WorkOptions {
    * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
    * extended attributes `trusted.*` and `security.*` are restored although the
    * repository belongs to somebody else: to another user of this machine who is
-   * not root, or to the operator of an HTTP server. If not, entries with such
-   * attributes, and devices, are listed in `failed`. Default: `false`.
+   * not root, or to the operator of an HTTP server. If not, the paths that have
+   * any of these are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
@@ -268,8 +268,8 @@ export interface RestoreJob {
    */
   rootBefore: SnapshotRecord["root"];
   /**
-   * Called with the name of each extended attribute. Returns whether it is
-   * restored. Default: all are restored.
+   * Called with the name of each extended attribute. Returns whether the
+   * attribute is restored. Default: all are restored.
    */
   selectsXattr?: XattrSelection;
   /** The paths to which an undo or redo is limited. */

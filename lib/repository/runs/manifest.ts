@@ -1,9 +1,9 @@
 /**
  * Manifests list the stored objects of an encrypted repository. They are not
  * encrypted. The machine signs them if it has a signing key. With manifests, a
- * user without a key can verify and mirror the repository. From manifests, a
- * storage learns only which objects the same machine stored, and what it sees
- * anyway.
+ * user without a key can verify and mirror the repository. They tell a storage
+ * nothing that it does not see anyway, except which objects the same machine
+ * stored.
  *
  * Each run stores manifests of the objects that it stored. Before an object
  * that a manifest may list is deleted, another manifest lists the object as
@@ -64,11 +64,11 @@ const VERSION = 1;
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
 /**
- * Reads a manifest. Every field is validated, and the signature is checked.
- * Whether the signer is trusted is for the caller to decide.
+ * Reads a manifest. Every field is validated. A manifest that was changed after
+ * it was signed is refused. The caller decides whether the signer is trusted.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the manifest is damaged or
- *   its signature is not valid; `unsupported` if its version is newer.
+ * was changed after it was signed; `unsupported` if its version is newer.
  */
 export async function decodeManifest(
   bytes: Uint8Array,
@@ -276,7 +276,7 @@ export interface Lists {
   removed: Set<string>;
   /**
    * The number of manifests of each signer, trusted or not, by public key.
-   * Manifests without a signature are counted under `""`.
+   * Unsigned manifests are counted under `""`.
    */
   manifests: Record<string, number>;
 }
@@ -404,8 +404,8 @@ export class ManifestWriter {
    *   they were stored.
    *
    * @param isTrusted Called with the signer of each manifest. Returns whether
-   * it is trusted. A manifest that is not trusted, is damaged or belongs to
-   * another repository stays, so that a verification reports it.
+   * the signer is trusted. A manifest that is not trusted, is damaged or
+   * belongs to another repository stays, so that a verification reports it.
    */
   async tidy(
     isTrusted: (signer: string | undefined) => Promise<boolean>,

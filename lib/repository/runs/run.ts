@@ -1,7 +1,7 @@
 /**
- * Runs: work that writes objects that no record names yet, while prunes may be
- * deleting objects that nothing needs. A run and a prune do not wait for each
- * other, and there is no lock.
+ * A run writes objects that no record names yet, while prunes may be deleting
+ * objects that nothing needs. A run and a prune do not wait for each other, and
+ * there is no lock.
  *
  * A run (`Run`) stores an intent before its first object. The intent names the
  * layers that the run builds on. Only then does the run check that its parent

@@ -68,8 +68,8 @@ function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
  * Reads a checkpoint.
  *
  * @throws {DeltarError} `not-found` if the checkpoint is missing; `corrupt` or
- * `truncated` if it is damaged or its signature is not valid; `limit` if it is
- * too large; `unsupported` if its version is newer.
+ * `truncated` if it is damaged or was changed after it was signed; `limit` if
+ * it is too large; `unsupported` if its version is newer.
  */
 export async function readCheckpoint(
   storage: Storage,

@@ -61,8 +61,9 @@ function largeBlockSize(size: number): number {
 /** Options for packing. */
 export interface PackingOptions {
   /**
-   * The signatures that a write-only machine keeps. If given, no stored content
-   * is read, and changed files of at most 1 MiB are stored whole.
+   * The signatures that a write-only machine keeps. If they are given, no
+   * stored content is read, and changed files of at most 1 MiB are stored
+   * whole.
    */
   own?: OwnSignatures;
   /**
@@ -267,8 +268,8 @@ class Bases {
     if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) {
       return undefined;
     }
-    // A file that has grown much needs longer checksums than the signature has,
-    // so it is stored whole.
+    // A file that has grown a lot needs longer checksums than the signature
+    // has, so it is stored whole.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
     if (deltas.length === 0) {

@@ -51,8 +51,8 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * Reads the trees of snapshots of other directories.
    *
    * @param storage The repository's storage.
-   * @param others The snapshots. If several of them have the same content, that
-   * of the first is used.
+   * @param others The snapshots. If several of them have the same content, the
+   * first of them is used.
    * @param onDamage Called with the error of each tree that cannot be read
    * completely. Only contents that were read before the error are taken over
    * from such a tree.

@@ -24,7 +24,7 @@ export interface LeftRuns {
  * @param storage The repository's storage.
  * @param directory The name of the directory in the repository.
  * @param signer The public key that must have signed the checkpoints. If
- * `undefined`, all checkpoints are used, even those without a signature.
+ * `undefined`, all checkpoints are used, even unsigned ones.
  */
 export async function findLeftRuns(
   storage: Storage,
@@ -179,8 +179,7 @@ async function tryRead(
     // This includes `not-found`: the checkpoint may have been deleted since it
     // was listed.
     if (isDamage(error)) return undefined;
-    // With a write-only key, this machine cannot read the checkpoints of
-    // others.
+    // A write-only key does not open the checkpoints of other machines.
     if (codeOf(error) === "key") return undefined;
     throw error;
   }

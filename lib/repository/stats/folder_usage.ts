@@ -114,7 +114,7 @@ export class FolderUsage {
   }
 }
 
-/** Returns all pieces of a file in volumes. */
+/** Returns all pieces of a file, including its signature. */
 function piecesOf({ content = [], signature }: TreeEntry): StoredPiece[] {
   return signature === undefined ? content : [...content, signature];
 }

@@ -146,8 +146,8 @@ export async function repositoryStats(
 }
 
 /**
- * Records the only snapshot that needs a range of a volume or a layer, or
- * `SHARED` if several snapshots need it.
+ * Records the owner of each range of a volume and each layer: the only snapshot
+ * that needs it, or `SHARED` if several snapshots do.
  */
 class Owners {
   /** The number of bytes of volumes that any snapshot needs. */

@@ -19,7 +19,7 @@ const VERSION = 1;
 /**
  * The notes in which a machine that copied snapshots into a repository vouches
  * for them. The record of a copied snapshot stays as it is, byte for byte, so
- * its signature is for the repository that it came from, and often by a machine
+ * it is signed for the repository that it came from, and often by a machine
  * that the target does not know. The note has the SHA-256 of the record and the
  * id of the target, and the machine that copied signs it.
  */

@@ -69,8 +69,8 @@ export interface FindOptions extends SignalOptions {
    */
   isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
   /**
-   * Called with each changed label. Returns whether its signature is trusted.
-   * Default: all are trusted.
+   * Called with each changed label. Returns whether the key that signed the
+   * label is trusted. Default: all are trusted.
    */
   isTrustedLabel?: (label: Signed) => Promise<boolean>;
 }
