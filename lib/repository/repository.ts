@@ -227,10 +227,10 @@ export class Repository {
 
   /**
    * Returns the records of all snapshots, the oldest first. The records of one
-   * directory are in the order of their ids. Those of several directories are
-   * ordered by time. For a snapshot whose time cannot be right, the time of the
-   * next snapshot of the directory is used or, if there is none, that of the
-   * previous one. Safety snapshots are included.
+   * directory are in the order of their ids. The records of several directories
+   * are ordered by time. For a snapshot whose time cannot be right, the time of
+   * the next snapshot of the directory is used or, if there is none, that of
+   * the previous one. Safety snapshots are included.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -366,10 +366,11 @@ export class Repository {
    * parent.
    *
    * - In a repository that is not encrypted, every snapshot is trusted.
-   * - With a full key, those that the admin key, a signer of the repository or
-   *   this machine signed are trusted, unless the key was revoked.
-   * - With a write-only key, only those that this machine signed are trusted,
-   *   unless it has no signing key. Then all are.
+   * - With a full key, the snapshots that the admin key, a signer of the
+   *   repository or this machine signed are trusted, unless the key was
+   *   revoked.
+   * - With a write-only key, only the snapshots that this machine signed are
+   *   trusted. If this machine has no signing key, all snapshots are trusted.
    * - A snapshot that was copied from another repository is trusted if one of
    *   these keys signed the note about the copy.
    *
@@ -673,9 +674,9 @@ export class Repository {
    *
    * @param record The snapshot, or its id, if its record is damaged.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
-   * is no such snapshot and none with this id is removed already; `io` if the
-   * disk is full and nothing can be freed.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if the
+   * snapshot neither exists nor was removed already; `io` if the disk is full
+   * and nothing can be freed.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -740,10 +741,10 @@ export class Repository {
 
   /**
    * Removes the snapshots that a policy does not keep. Then purges the removed
-   * snapshots whose grace period is over, deletes the objects that only they
-   * needed and other garbage whose grace period is over, and repacks volumes of
-   * which little is needed. Snapshots may be taken at the same time. A prune
-   * can be killed at any time.
+   * snapshots whose grace period is over, deletes the objects that only these
+   * snapshots needed and other garbage whose grace period is over, and repacks
+   * volumes of which little is needed. Snapshots may be taken at the same time.
+   * A prune can be killed at any time.
    *
    * A user who may only add snapshots cannot make a prune remove the snapshots
    * of others: the rules do not count snapshots with a wrong time or order (see
@@ -834,9 +835,9 @@ export class Repository {
   }
 
   /**
-   * Reduces the repository to a maximum size, if it is larger. Snapshots that
-   * are removed already are purged. If that does not suffice, snapshots and
-   * safety snapshots are removed. Those that are closest together in time,
+   * Reduces the repository to a maximum size, if it is larger. First, removed
+   * snapshots are purged. If that does not suffice, snapshots and safety
+   * snapshots are removed. Snapshots that are closest together in time,
    * relative to their age, are removed first, and labelled snapshots last. The
    * last snapshot and the last safety snapshot of each directory are kept, even
    * if the repository stays too large.
@@ -909,8 +910,8 @@ export class Repository {
 
   /**
    * Restores some files of a snapshot into a scratch folder, compares them with
-   * their SHA-256, and stores the result in a note. Each drill takes the files
-   * after those of the previous drill of the snapshot.
+   * their SHA-256, and stores the result in a note. Each drill of a snapshot
+   * takes the files that follow those of the previous drill.
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.

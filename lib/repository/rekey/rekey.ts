@@ -527,8 +527,8 @@ function* batches(
 
 /**
  * Returns whether a rekey examines an object. It examines all encrypted objects
- * except keys, `recipients.json`, which `RepositoryKeys.retire` replaces, and
- * notes that announce changes of the keys.
+ * except keys, notes that announce changes of the keys, and `recipients.json`,
+ * which `RepositoryKeys.retire` replaces.
  */
 function isRekeyed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) && !name.startsWith(KEYS) &&

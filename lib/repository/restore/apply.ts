@@ -256,8 +256,9 @@ export class PlanApplier {
 
   /**
    * Returns whether a thread may write the file of a step if this restore
-   * creates the file's folder: a new small file without extended attributes,
-   * with a name that this disk does not treat as that of another entry.
+   * creates the file's folder. The file must be new, small and without extended
+   * attributes, and this disk must not treat its name as the name of another
+   * entry.
    */
   #isForThread(step: RestoreStep): step is SmallFileStep {
     const { path, action, entry } = step;

@@ -565,7 +565,7 @@ class Planner {
     if (root === undefined || now === undefined) return root;
     const why = this.#permissions.faultOfState(now);
     if (why === undefined) return root;
-    // If only the time of another user's directory differs, that is not
+    // A difference in only the time of another user's directory is not
     // reported.
     if (!this.#isSame({ path: "", ...root }, { ...now, mtime: root.mtime })) {
       this.#noted.push({ path: ".", error: refused(".", why) });

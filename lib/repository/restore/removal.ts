@@ -46,7 +46,10 @@ export interface RemovalPolicy {
 export interface RemovalOptions {
   /** Whether to delete paths that the snapshot does not have. */
   delete: boolean;
-  /** The paths below which to delete. Default: everywhere. */
+  /**
+   * The files and folders within which paths may be deleted. Default: the whole
+   * target.
+   */
   paths?: readonly string[];
   /** The absolute paths of files and folders that are never deleted. */
   neverTouch: readonly string[];

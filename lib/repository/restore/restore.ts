@@ -5,8 +5,8 @@
  * the target: the snapshot's tree for a restore, the state before the last
  * restore for an undo, and the state before the last undo for a redo
  * (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
- * directory). `plan.ts` compares that with the present state and lists the
- * steps. `removal.ts` decides what may be deleted.
+ * directory). `plan.ts` compares the wanted state with the present one and
+ * lists the steps. `removal.ts` decides what may be deleted.
  *
  * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
  * plan would overwrite or delete. Then the session writes a journal into the

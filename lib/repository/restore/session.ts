@@ -564,8 +564,9 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 
 /**
  * Returns the snapshot that probably contains most of the content that has to
- * be saved: the last one of the directory or, if there is none, the one with
- * the id `of`. Returns `undefined` if that snapshot is missing or damaged.
+ * be saved: the last snapshot of the directory or, if there is none, the
+ * snapshot with the id `of`. Returns `undefined` if that snapshot is missing or
+ * damaged.
  */
 async function basisOf(
   store: Store,

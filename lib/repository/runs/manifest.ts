@@ -157,8 +157,8 @@ export async function manifestsOfNote(
 }
 
 /**
- * Returns the names of the manifests of all keys and notes, by the names of
- * these as they are stored.
+ * Returns the names of the manifests of all keys and notes, by the names under
+ * which the keys and notes are stored.
  *
  * @param storage The storage of the encrypted objects.
  */

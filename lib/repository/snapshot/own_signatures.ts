@@ -9,10 +9,10 @@ import {
 } from "../../tree/file.ts";
 import type { SealedFiles } from "../store/sealed_files.ts";
 
-/** The maximum size of a file with a signature, in bytes. */
+/** The maximum size of a signature file, in bytes. */
 const MAX_SIGNATURE_BYTES = 2 ** 30;
 
-/** The end of the names of files with signatures. */
+/** The end of the names of signature files. */
 const SUFFIX = ".signature.age";
 
 /**

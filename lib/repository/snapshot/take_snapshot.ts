@@ -79,7 +79,7 @@ export interface SnapshotOptions {
   volumeSize?: number;
   /**
    * The path of a folder in which this machine remembers the state of
-   * directories. Without it, each snapshot reads every file.
+   * directories. Without this folder, each snapshot reads every file.
    */
   cache?: string;
   /** Called with each path that is skipped or excluded. */
@@ -105,7 +105,7 @@ export interface SnapshotOptions {
   onDamage?: DamageHandler;
   /**
    * The last snapshot of this directory, if `Repository.lastAt` has just
-   * returned it. By default, it is looked up.
+   * returned it. By default, the last snapshot is looked up.
    */
   last?: FoundPlace;
   /**

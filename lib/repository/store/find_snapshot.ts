@@ -40,7 +40,7 @@ export interface FindOptions extends SignalOptions {
    * The directory to whose snapshots `latest`, labels and dates refer, or a
    * path in it. If the directory has no snapshots, and the repository has
    * snapshots of only one other directory, `latest`, labels and dates refer to
-   * the snapshots of that one. Default: all directories.
+   * the snapshots of that other directory. Default: all directories.
    */
   directory?: string;
   /**
@@ -48,8 +48,8 @@ export interface FindOptions extends SignalOptions {
    * Snapshots that record no machine are included. Without a `directory`, this
    * has no effect. If the machine has no snapshots of the `directory`, and the
    * repository has snapshots of only one directory of one machine, `latest`,
-   * labels and dates refer to those. Default: the machine with which the
-   * repository was opened, or else all machines.
+   * labels and dates refer to these snapshots. Default: the machine with which
+   * the repository was opened, or else all machines.
    */
   machine?: string;
   /**
