@@ -344,8 +344,8 @@ export class Finder {
         `${
           machine === undefined ? "" : "on this machine "
         }in this repository. ` +
-        `Name one of the snapshots of ${all.size} other directories or ` +
-        "machines by its id. The last ones are " + lasts.join(", ") +
+        `The last snapshots of ${all.size} other directories or machines are ` +
+        lasts.join(", ") +
         (all.size > MAX_NAMED ? ", …" : ""),
     );
   }
