@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { publicText, wireOf } from "./ed25519.ts";
 
-/** A key of a list of trusted signers. */
+/** A key in a list of trusted signers. */
 export interface AllowedSigner {
   /** The name of the signer. */
   name: string;
@@ -16,11 +16,11 @@ export interface AllowedSigner {
  *
  * @param text The content of the file.
  * @param namespace The purpose of the signatures.
- * @returns The signers, in the order of the lines. These lines are left out:
+ * @returns The signers, in the order of the lines. These lines are ignored:
  *
  *   - empty lines and comments;
- *   - lines whose option `namespaces` does not have `namespace`;
- *   - keys of other kinds than Ed25519.
+ *   - lines whose option `namespaces` does not include `namespace`;
+ *   - lines with keys of kinds other than Ed25519.
  * @throws {DeltarError} `corrupt`, with the number of the line, if a line is
  *   invalid or has an option that is not supported; `unsupported` or `corrupt`
  *   if an Ed25519 key is not valid.
@@ -57,7 +57,7 @@ export function readAllowedSigners(
     if (option !== undefined) {
       const names = /^namespaces="([^"]*)"$/.exec(option)?.[1].split(",");
       if (names === undefined) {
-        throw fail(`has an option that deltar does not know: ${option}`);
+        throw fail(`has an option that deltar does not support: ${option}`);
       }
       if (!names.includes(namespace)) continue;
     }

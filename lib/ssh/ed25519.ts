@@ -8,14 +8,16 @@ const BEGIN = "-----BEGIN OPENSSH PRIVATE KEY-----";
 const END = "-----END OPENSSH PRIVATE KEY-----";
 /** The start of a private key file, before its fields. */
 const MAGIC = new TextEncoder().encode("openssh-key-v1\0");
-/** The bytes before the seed in the PKCS #8 form of a private key (RFC 8410). */
+/**
+ * The bytes before the seed in the PKCS #8 form of a private key (RFC 8410).
+ */
 const PKCS8 = Uint8Array.of(
   ...[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20],
 );
 /** The number of characters of each line of base64, as OpenSSH writes it. */
 const LINE_LENGTH = 70;
 
-/** An Ed25519 key that signs. */
+/** An Ed25519 key pair for signing. */
 export interface SigningKey {
   /** The public key in the form of OpenSSH: `ssh-ed25519 AAAA…`. */
   publicKey: string;
@@ -24,11 +26,11 @@ export interface SigningKey {
 }
 
 /**
- * Makes a new Ed25519 key.
+ * Makes a new Ed25519 key pair.
  *
- * @param comment A text that the file keeps, such as a name.
- * @returns The text of a private key file without a passphrase, in the form that
- *   `ssh-keygen -t ed25519 -N ""` writes.
+ * @param comment A text that is stored in the file, such as a name.
+ * @returns The text of a private key file without a passphrase, in the form
+ *   that `ssh-keygen -t ed25519 -N ""` writes.
  *
  * @example
  * ```ts
@@ -99,7 +101,7 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
   }
   file.string();
   file.string();
-  if (file.uint32() !== 1) throw file.invalid("file has several keys");
+  if (file.uint32() !== 1) throw file.invalid("is in a file with several keys");
   const wire = file.string();
   const secret = new WireReader(file.string(), "the private key");
   const check = secret.uint32();
@@ -128,8 +130,8 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
 }
 
 /**
- * Returns the Ed25519 key of a seed, which is the private key as RFC 8032
- * defines it. The same seed always results in the same key.
+ * Returns the Ed25519 key pair of a seed. RFC 8032 calls the seed the private
+ * key. The same seed always results in the same key pair.
  *
  * @param seed The seed: 32 random bytes.
  * @returns The key. Its private half is not extractable.
@@ -163,11 +165,11 @@ export function publicText(wire: Uint8Array): string {
 }
 
 /**
- * Returns the binary form of a public key `ssh-ed25519 AAAA…`, which may have a
- * comment after it.
+ * Returns the binary form of a public key `ssh-ed25519 AAAA…`. A comment may
+ * follow the key.
  *
- * @throws {DeltarError} `unsupported` if it does not have the form of an Ed25519
- *   key; `corrupt` if its binary form is invalid.
+ * @throws {DeltarError} `unsupported` if the text does not have the form of an
+ *   Ed25519 key; `corrupt` if the binary form of the key is invalid.
  */
 export function wireOf(publicKey: string): Uint8Array {
   const [kind, base64 = ""] = publicKey.trim().split(/\s+/);
@@ -213,10 +215,10 @@ export function armor(begin: string, bytes: Uint8Array, end: string): string {
 }
 
 /**
- * Returns the bytes between two lines.
+ * Returns the bytes that are encoded as base64 between two lines.
  *
- * @throws {DeltarError} `corrupt` if a line is missing or the text between them
- *   is not base64.
+ * @throws {DeltarError} `corrupt` if a line is missing or the text between the
+ *   lines is not base64.
  */
 export function dearmor(text: string, begin: string, end: string): Uint8Array {
   const [first, ...lines] = text.trim().split(/\r?\n/);
@@ -225,7 +227,7 @@ export function dearmor(text: string, begin: string, end: string): Uint8Array {
     try {
       return fromBase64(lines.join(""));
     } catch {
-      // Not base64.
+      // The text is not base64. The error is thrown below.
     }
   }
   throw new DeltarError(

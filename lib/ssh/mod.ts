@@ -2,9 +2,9 @@
  * Ed25519 keys and signatures in the forms of OpenSSH, so that `ssh-keygen -Y
  * verify` checks what deltar signs.
  *
- * `ed25519.ts` makes and reads keys, `signature.ts` signs and checks,
- * `allowed_signers.ts` reads lists of the keys that are trusted, and `wire.ts`
- * has the binary encoding that all of them use. Web Crypto does the
+ * `ed25519.ts` makes and reads keys, `signature.ts` makes and checks
+ * signatures, `allowed_signers.ts` reads lists of trusted keys, and `wire.ts`
+ * contains the binary encoding of keys and signatures. Web Crypto does the
  * cryptography.
  *
  * @module

@@ -22,7 +22,9 @@ export interface SshSignature {
   publicKey: string;
   /** The purpose of the signature. */
   namespace: string;
-  /** The signature of the namespace and the SHA-512 of the message: 64 bytes. */
+  /**
+   * The signature of the namespace and the SHA-512 of the message: 64 bytes.
+   */
   bytes: Uint8Array;
 }
 
@@ -97,7 +99,7 @@ export function armorSignature(
  * `verify` does that.
  *
  * @param text The text, as `ssh-keygen -Y sign` writes it.
- * @throws {DeltarError} `corrupt` if the text is not a signature of an Ed25519
+ * @throws {DeltarError} `corrupt` if the text is not a signature by an Ed25519
  *   key with SHA-512.
  *
  * @example
@@ -130,13 +132,14 @@ export function readSignature(text: string): SshSignature {
   if (
     hash !== HASH || kind !== KIND || bytes.length !== 64 ||
     !inner.isAtEnd || !reader.isAtEnd
-  ) throw reader.invalid("is not one of an Ed25519 key with SHA-512");
+  ) throw reader.invalid("is not an Ed25519 signature with SHA-512");
   return { publicKey: publicText(wire), namespace, bytes };
 }
 
 /**
- * Returns whether a signature is a valid one of a message, by the key that it
- * names. The caller has to decide whether this key is trusted.
+ * Returns whether a signature is valid for a message. The signature is checked
+ * with the public key that it contains. The caller has to decide whether this
+ * key is trusted.
  *
  * @param message The signed bytes.
  * @param signature The signature.
@@ -178,7 +181,7 @@ export async function verify(
       await signedBytes(message, namespace),
     );
   } catch (error) {
-    // The bytes of the key are not a point of the curve.
+    // The bytes of the key are not a point on the curve.
     if (error instanceof DOMException) return false;
     throw error;
   }

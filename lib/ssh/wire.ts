@@ -12,7 +12,8 @@ export function uint32(value: number): Uint8Array {
 }
 
 /**
- * Returns a text or bytes with their length before them (RFC 4251, section 5).
+ * Returns a text or bytes, preceded by the length in bytes (RFC 4251, section
+ * 5).
  */
 export function string(value: string | Uint8Array): Uint8Array {
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
@@ -44,7 +45,7 @@ export class WireReader {
   /**
    * Returns the next `length` bytes.
    *
-   * @throws {DeltarError} `corrupt` if there are fewer.
+   * @throws {DeltarError} `corrupt` if fewer bytes are left.
    */
   bytes(length: number): Uint8Array {
     const end = this.#at + length;
@@ -60,12 +61,12 @@ export class WireReader {
     return new DataView(buffer, byteOffset).getUint32(0);
   }
 
-  /** Reads bytes with their length before them. */
+  /** Reads bytes that are preceded by their length. */
   string(): Uint8Array {
     return this.bytes(this.uint32());
   }
 
-  /** Reads a text with its length before it. */
+  /** Reads a text that is preceded by its length in bytes. */
   text(): string {
     return decoder.decode(this.string());
   }

@@ -14,8 +14,8 @@ import type {
 /** Options for a cache. */
 export interface CachedStorageOptions {
   /**
-   * Returns whether an object of this name is cached. Such an object must never
-   * be replaced by one with other bytes.
+   * Called with the name of an object. Returns whether the object is cached. A
+   * cached object must never be replaced by one with different bytes.
    */
   keeps: (name: string) => boolean;
   /**
@@ -157,7 +157,10 @@ export class CachedStorage implements Storage {
     await this.#inner.tidy?.(before);
   }
 
-  /** See {@linkcode Storage.belongsToOthers}. */
+  /**
+   * Returns whether the objects may be those of a stranger; see
+   * {@linkcode Storage.belongsToOthers}.
+   */
   belongsToOthers(): boolean {
     return this.#inner.belongsToOthers?.() ?? false;
   }

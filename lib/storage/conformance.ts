@@ -42,8 +42,8 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
 }
 
 /**
- * Checks of the contract of {@linkcode Storage}, as far as a caller can check
- * it. Each is meant to be one test.
+ * The checks of the contract of {@linkcode Storage}, as far as a caller can
+ * check this contract. Each check is meant to be one test.
  *
  * @example
  * ```ts

@@ -38,8 +38,9 @@ export interface EncryptedOptions {
   /** The keys to decrypt with, which are tried in order. */
   keys: readonly AgeKey[];
   /**
-   * Returns the keys that an object is encrypted for. All keys have to take the
-   * same space in a head, so that the size of a head follows from their number.
+   * Called with the name of an object. Returns the recipients that the object
+   * is encrypted for. All recipients have to take the same space in a head, so
+   * that the size of a head depends only on their number.
    */
   recipientsOf: (name: string) => readonly AgeRecipient[];
   /**
@@ -49,16 +50,17 @@ export interface EncryptedOptions {
    */
   isPartial?: boolean;
   /**
-   * Returns how an object of the other storage is handled, by its name there:
-   * as an encrypted object, as one that is stored as it is, or as one that does
-   * not belong to this storage. Default: all are encrypted.
+   * Called with the name of an object, with or without `.age`. Returns how the
+   * object is handled: `encrypted`, `clear` if it is stored as it is, or
+   * `foreign` if it does not belong to this storage. Default: all objects are
+   * encrypted.
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
   /**
-   * Returns whether an object of this name is a text of lines, which is padded
-   * with spaces at the end of its last line. They are removed when the whole
-   * object is read. Its size in lists, and ranges of it, include them. Default: no
-   * object is padded.
+   * Called with the name of an object. Returns whether the object is a text of
+   * lines and is padded with spaces at the end of its last line. The spaces are
+   * removed when the whole object is read. Ranges of the object, and its size
+   * in lists, include them. Default: no object is padded.
    */
   isPadded?: (name: string) => boolean;
   /**
@@ -68,22 +70,22 @@ export interface EncryptedOptions {
   onStored?: (object: StoredFile) => void;
 }
 
-/** An encrypted object, as the other storage has it. */
+/** An encrypted object as it is stored in the other storage. */
 export interface StoredFile extends StoredObject {
   /** The SHA-256 of the encrypted bytes, in hexadecimal. */
   sha256: string;
 }
 
 /**
- * A storage whose objects are stored in another one as age files
+ * A storage whose objects are stored in another storage as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
- * decrypts. Objects that `kindOf` calls clear are stored as they are. All other
- * objects of the other storage are not listed.
+ * decrypts. Objects for which `kindOf` returns `clear` are stored as they are.
+ * No other objects of the other storage are listed.
  *
  * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
  * an encrypted object is authenticated before it is yielded. The other storage
- * sees the names and number of objects and, except for padding and the bytes that
- * encryption adds, their sizes.
+ * sees the names and number of objects and, except for padding and the bytes
+ * that encryption adds, their sizes.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the other storage. */
@@ -97,7 +99,7 @@ export class EncryptedStorage implements Storage {
   readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
   readonly #onStored: EncryptedOptions["onStored"];
   readonly #isPadded: NonNullable<EncryptedOptions["isPadded"]>;
-  /** The heads of the objects of which ranges were read last. */
+  /** The heads of the objects whose ranges were read most recently. */
   readonly #heads = new Map<string, Promise<Head>>();
   /** The lengths of heads in bytes, by the number of their recipients. */
   readonly #headLengths = new Map<number, Promise<number>>();
@@ -188,7 +190,8 @@ export class EncryptedStorage implements Storage {
       const plain = name.slice(0, -AGE_SUFFIX.length);
       if (prefix !== undefined && !plain.startsWith(prefix)) continue;
       const head = await this.#headLengthOf(plain) - NONCE_BYTES;
-      // An object of an impossible size is listed, so that it is found damaged.
+      // An object whose size is impossible is listed too, so that its damage is
+      // found.
       yield { name: plain, size: plainSize(size - head) ?? 0 };
     }
   }
@@ -202,32 +205,42 @@ export class EncryptedStorage implements Storage {
     await this.#inner.delete(stored);
   }
 
-  /** See {@linkcode Storage.tidy}. */
+  /**
+   * Deletes unfinished writes of the other storage; see
+   * {@linkcode Storage.tidy}.
+   */
   async tidy(before: number): Promise<void> {
     await this.#inner.tidy?.(before);
   }
 
-  /** See {@linkcode Storage.prepare}. */
+  /** Prepares the other storage; see {@linkcode Storage.prepare}. */
   prepare(shared?: Sharing): void {
     this.#inner.prepare?.(shared);
   }
 
-  /** See {@linkcode Storage.clearAbandoned}. */
+  /**
+   * Deletes the unfinished writes of killed processes; see
+   * {@linkcode Storage.clearAbandoned}.
+   */
   clearAbandoned(): void {
     this.#inner.clearAbandoned?.();
   }
 
-  /** See {@linkcode Storage.belongsToOthers}. */
+  /**
+   * Returns whether the objects may be those of a stranger; see
+   * {@linkcode Storage.belongsToOthers}.
+   */
   belongsToOthers(): boolean {
     return this.#inner.belongsToOthers?.() ?? false;
   }
 
-  /** Reads a range by the chunks that it touches. */
+  /** Reads a range by decrypting the chunks that it touches. */
   async *#range(
     name: string,
     { offset = 0, length, clamp, fresh, signal }: GetOptions,
   ): AsyncGenerator<Uint8Array> {
-    // A range that may be empty is checked against the chunk before it.
+    // If the range may be empty, the byte before it is read as well, which
+    // shows whether the object reaches up to the range.
     const from = length ? offset : Math.max(0, offset - 1);
     const first = Math.floor(from / CHUNK_BYTES);
     const end = length === undefined ? undefined : offset + length;
@@ -264,8 +277,8 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Requests chunks of an object and, if it is not known, its head. The first
-   * chunks are requested together with the head.
+   * Requests chunks of an object and, if the object's head is not known, the
+   * head. The first chunks are requested together with the head.
    *
    * @param first The index of the first chunk.
    * @param count The number of chunks; `undefined` for all from there on.
@@ -293,7 +306,8 @@ export class EncryptedStorage implements Storage {
       if (head.bytes.length === expected || length === undefined) {
         return { cipher: head.cipher, sealed: reader.rest() };
       }
-      // The object has another number of recipients.
+      // The object has a different number of recipients than expected, so the
+      // requested length was wrong.
       await reader.cancel();
     }
     const { bytes, cipher } = await this.#head(name, options);
@@ -301,7 +315,10 @@ export class EncryptedStorage implements Storage {
     return { cipher, sealed: get(start, length) };
   }
 
-  /** Returns the head of an object, of which several ranges may be read. */
+  /**
+   * Returns the head of an object, and keeps the head for reading further
+   * ranges.
+   */
   #head(name: string, options: GetOptions): Promise<Head> {
     let head = options.fresh ? undefined : this.#heads.get(name);
     if (head === undefined) {
@@ -370,7 +387,7 @@ export class EncryptedStorage implements Storage {
   }
 }
 
-/** Yields the chunks of a source until the signal fires. */
+/** Yields the chunks of a source. Throws if the signal has fired. */
 async function* whileWanted(
   source: ByteSource,
   signal: AbortSignal | undefined,
@@ -382,7 +399,10 @@ async function* whileWanted(
   }
 }
 
-/** Yields the parts of a source, and adds them to its size and SHA-256. */
+/**
+ * Yields the parts of a source, and adds each part to the size and SHA-256 in
+ * `tally`.
+ */
 async function* tallied(
   source: AsyncIterable<Uint8Array>,
   tally: { sum: ReturnType<typeof createSha256>; size: number },

@@ -32,7 +32,8 @@ export interface Request {
 const DEFAULT_PATIENCE_MS = 60_000;
 /**
  * The assumed minimum rate at which a request body is sent, in bytes per
- * millisecond. The time for the whole body is added to `patience`.
+ * millisecond. The time that the whole body takes at this rate is added to
+ * `patience`.
  */
 const SLOWEST = 32;
 /**
@@ -147,7 +148,10 @@ export class Exchange {
   }
 }
 
-/** Aborts the steps of an exchange that take too long, and makes their errors. */
+/**
+ * Aborts an exchange if one of its steps takes too long, and makes the errors
+ * of steps that fail.
+ */
 class Watch {
   readonly #stop = new AbortController();
   /** The maximum time without any progress, in milliseconds. */

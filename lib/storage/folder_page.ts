@@ -27,7 +27,7 @@ export interface FolderPage {
 /**
  * Reads a web server's page that lists a folder, in one pass.
  *
- * @param page The HTML.
+ * @param page The HTML of the page.
  * @param place The URL of the folder, which ends in `/`.
  * @param folder The name of the folder, empty or ending in `/`.
  */

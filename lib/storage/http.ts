@@ -10,7 +10,9 @@ import { PassingFault, retried } from "./retry.ts";
 import type { GetOptions, Storage, StoredObject } from "./storage.ts";
 import { readWindows } from "./read_ahead.ts";
 
-/** The maximum number of lengths that a listing requests at once. */
+/**
+ * The maximum number of object sizes that a listing requests at the same time.
+ */
 const CONCURRENT_LENGTH_REQUESTS = 8;
 /** The maximum number of folders that a listing reads. */
 const MAX_FOLDERS = 4096;
@@ -24,9 +26,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The number of listed objects that may always be missing, because they may
- * have been deleted after the page was read. If more are missing, at least as
- * many must exist.
+ * The number of listed objects that may be missing in any case, because they
+ * may have been deleted after the page was read. If more objects are missing,
+ * at least as many must exist.
  */
 const MAX_ABSENT = 1000;
 
@@ -163,7 +165,7 @@ export class HttpStorage implements Storage {
       } catch (error) {
         if (!isAbsence(error)) throw error;
         // Some objects may have been deleted since the page was read. If most
-        // of them are missing, the listing is wrong.
+        // of the listed objects are missing, the listing is wrong.
         if (++absent <= Math.max(MAX_ABSENT, found.length)) return;
         throw new DeltarError(
           "io",
@@ -324,7 +326,7 @@ export class HttpStorage implements Storage {
     if (status === 412) {
       return new DeltarError(
         "io",
-        "the object was replaced while it was read; try again",
+        "the object was replaced while it was being read; try again",
         {
           object,
         },
@@ -366,7 +368,9 @@ function isAbsence(error: unknown): boolean {
   return error instanceof DeltarError && error.code === "not-found";
 }
 
-/** Decodes the user or the password of an address, which is not shown. */
+/**
+ * Decodes the user or the password of an address. Errors do not show the text.
+ */
 function decodePart(text: string, what: string): string {
   try {
     return decodeURIComponent(text);

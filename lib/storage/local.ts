@@ -26,8 +26,8 @@ import { isAbandoned, STAGE_PREFIX, temporaryName } from "./temporary.ts";
 const READ_SIZE = 1 << 20;
 
 /**
- * A folder on a local or mounted disk. Each object is a file under its name.
- * The folder is made by `prepare`, or when the first object is stored.
+ * A folder on a local or mounted disk. Each object is a file with the object's
+ * name. The folder is made by `prepare`, or when the first object is stored.
  *
  * Files and folders get the permissions of the storage's folder, without those
  * that the process's umask forbids. If the folder has the set-group-ID bit, the
@@ -94,7 +94,7 @@ export class LocalStorage implements Storage {
         if (got === 0) {
           throw new DeltarError(
             "truncated",
-            "the object became shorter while it was read",
+            "the object shrank while it was being read",
             {
               object: name,
               offset: at,
@@ -319,9 +319,9 @@ function nameIfAbsent(temporary: string, target: string): void {
 }
 
 /**
- * Makes a folder and its parents, and flushes their names to the disk. They are
- * made one by one, because Node's recursive call reports `ENOENT` where a
- * folder is read-only.
+ * Makes a folder and its parents, and flushes their names to the disk. The
+ * folders are made one by one, because Node's recursive call reports `ENOENT`
+ * if a folder is read-only.
  *
  * @param folder The path of the folder.
  * @param modes The mode of the folder and its parents up to `root`. Folders
@@ -364,7 +364,7 @@ function removeIfEmpty(folder: string): void {
   try {
     fs.rmdirSync(folder);
   } catch {
-    // The folder is not empty, and is kept.
+    // The folder is not empty, so it is kept.
   }
 }
 
@@ -419,7 +419,7 @@ function unfilled(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
-/** The error codes of `Storage` that correspond to one system error each. */
+/** The error codes of `Storage` that each correspond to one system error. */
 const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Storage of objects: the interface that drivers implement, and the drivers.
  *
- * `storage.ts` is the contract. `local.ts` keeps objects as files of a folder:
+ * `storage.ts` is the contract. `local.ts` keeps objects as files in a folder:
  * each is written under a temporary name (`temporary.ts`), flushed, and
  * renamed. `s3.ts` keeps them in a bucket, through one client that signs
  * requests (`s3_client.ts`). An object that does not fit into one part is cut
@@ -10,13 +10,13 @@
  * holds them in memory, `cached.ts` keeps copies of small objects nearby, and
  * `encrypted.ts` stores them encrypted in another storage.
  *
- * S3 and HTTP share four files. `exchange.ts` is one request and its response,
- * with its time limits. `ranged_read.ts` makes the requests for a range of an
- * object, and continues a read that broke off. `read_ahead.ts` reads a large
- * object by several such ranges at a time. `retry.ts` repeats requests that
- * fail temporarily, and sets how often by default. `s3_fault.ts` decides by
- * status and code which errors of S3 are temporary. A fault may allow fewer
- * attempts, as one of a slow response does.
+ * S3 and HTTP share four files. `exchange.ts` sends one request and reads its
+ * response, with time limits. `ranged_read.ts` makes the requests for a range
+ * of an object, and continues a read that broke off. `read_ahead.ts` reads
+ * several such ranges of a large object at the same time. `retry.ts` repeats
+ * requests that fail temporarily, and sets the default number of attempts.
+ * `s3_fault.ts` decides by status and code which errors of S3 are temporary. A
+ * fault may allow fewer attempts, as the fault of a slow response does.
  *
  * `conformance.ts` tests any storage against the contract.
  *

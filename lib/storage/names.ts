@@ -3,7 +3,7 @@ const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 /** The end of the names of encrypted objects. */
 export const AGE_SUFFIX = ".age";
 
-/** Returns the name of an object as it is if the object is not encrypted. */
+/** Returns the name of an object without the `.age` of encrypted objects. */
 export function withoutAge(name: string): string {
   return name.endsWith(AGE_SUFFIX) ? name.slice(0, -AGE_SUFFIX.length) : name;
 }

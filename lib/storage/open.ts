@@ -10,7 +10,8 @@ import type { Storage } from "./storage.ts";
  * @param location The location of the objects.
  * @param env The environment variables with the keys; see {@linkcode
  *   S3Storage.fromLocation}.
- * @throws {TypeError} If the location is invalid or begins with another scheme.
+ * @throws {TypeError} If the location is invalid or begins with a different
+ *   scheme.
  * @throws {DeltarError} `not-found` if the location is on S3 and `env` has no
  *   keys.
  *

@@ -8,8 +8,9 @@ const SPACE = 32;
 const MAX_PIECE_BYTES = 1 << 16;
 
 /**
- * Pads a text to a size of `paddedSize`, so that its size tells little. The
- * padding is spaces at the end of the last line, before its newline.
+ * Pads a text to the size that `paddedSize` returns, so that the size of the
+ * stored text reveals little. The padding consists of spaces at the end of the
+ * last line, before the newline.
  */
 export async function* padText(
   source: ByteSource,
@@ -31,8 +32,8 @@ export async function* padText(
 export async function* unpadText(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  // The number of spaces, and whether there is a newline after them, that may be
-  // the end of the text.
+  // The number of spaces that may be the end of the text, and whether a newline
+  // follows them.
   let held = 0;
   let isLine = false;
   for await (const part of source) {

@@ -2,13 +2,13 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { GetOptions } from "./storage.ts";
 
 /**
- * Returns the range of an object that a `get` reads: the offsets of its first
- * byte and of the byte after its last one.
+ * Returns the range of an object that a `get` reads, as the offsets in bytes of
+ * the range's first byte and of the byte after its last byte.
  *
  * @param name The name of the object, for errors.
  * @param size The length of the object in bytes.
- * @throws {DeltarError} `truncated` if the range begins beyond the end, or
- *   reaches beyond the end and may not be shortened.
+ * @throws {DeltarError} `truncated` if the range begins beyond the end of the
+ *   object, or reaches beyond the end and may not be shortened.
  */
 export function rangeIn(
   name: string,

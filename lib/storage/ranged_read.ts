@@ -8,11 +8,12 @@ export interface RangeSource {
   /** The name of the object, for errors. */
   name: string;
   /**
-   * Sends one request and returns its response, whose status is one of success
-   * or 416. Throws for any other status.
+   * Called with the header fields of a request. Sends the request and returns
+   * the response if its status is 416 or one of success. Throws for any other
+   * status.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
-  /** Returns the length of the object in bytes. */
+  /** Called to request the length of the object. Returns it in bytes. */
   sizeOf: () => Promise<number>;
   /** Aborts the read. */
   signal: AbortSignal | undefined;
@@ -74,14 +75,15 @@ export async function readWindow(
       await exchange.drop();
       throw new DeltarError(
         "io",
-        "the object was replaced while it was read; try again",
+        "the object was replaced while it was being read; try again",
         {
           object: name,
         },
       );
     }
     for await (const chunk of exchange.body()) {
-      // A server that ignores the end of a range sends the bytes after it, too.
+      // A server that ignores the end of a range also sends the bytes after the
+      // range.
       const part = chunk.subarray(0, length - got);
       bytes.set(part, got);
       got += part.length;

@@ -21,8 +21,8 @@ export interface Window {
 
 /**
  * Reads the bytes of an object from offset `from` up to, but not including,
- * `to`. `tag` is the entity tag of the window that was read first, if it had
- * one, and `undefined` for that window.
+ * `to`. `tag` is the entity tag of the first window of the read, if the window
+ * had one. For the first window itself, `tag` is `undefined`.
  */
 export type ReadWindow = (
   from: number,
@@ -35,10 +35,10 @@ export type ReadWindow = (
  * Reads a range in windows, of which several are requested ahead. So a
  * connection with a high latency is fully used. Each window is a separate
  * request, so a connection that breaks affects only that window. The memory
- * does not depend on how much the runtime's streams buffer.
+ * that is used does not depend on how much the runtime's streams buffer.
  *
  * @param name The name of the object, for errors.
- * @param read Reads a window.
+ * @param read Called to read each window.
  * @param options The range to read, in bytes, and the signal.
  * @throws {DeltarError} `truncated` if the range reaches beyond the end and may
  *   not be shortened; `aborted` if the signal fired; and the errors of `read`.

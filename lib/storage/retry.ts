@@ -5,8 +5,8 @@ import type { DeltarError } from "../bytes/errors.ts";
 /** The default maximum number of attempts at a request. */
 export const ATTEMPTS = 8;
 /**
- * The maximum of the first pause in milliseconds. The maximum doubles with each
- * attempt.
+ * The maximum length of the first pause, in milliseconds. The maximum doubles
+ * with each attempt.
  */
 const MIN_PAUSE_MS = 100;
 /** The maximum pause in milliseconds. */
@@ -18,7 +18,7 @@ export class PassingFault extends Error {
   readonly fault: DeltarError;
   /**
    * The delay before the next attempt that the server asks for, in
-   * milliseconds. At most `MAX_PAUSE_MS` of it are waited for.
+   * milliseconds. The actual delay is at most `MAX_PAUSE_MS`.
    */
   readonly wait: number;
   /** The maximum number of attempts at a request that fails with this fault. */
@@ -29,7 +29,7 @@ export class PassingFault extends Error {
    *
    * @param fault The error that the caller gets if no attempt succeeds.
    * @param limits The delay before the next attempt, in milliseconds, and the
-   *   maximum number of attempts. Default: 0, and no maximum of its own.
+   *   maximum number of attempts. Default: 0, and no maximum.
    */
   constructor(
     fault: DeltarError,

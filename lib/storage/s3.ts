@@ -38,10 +38,10 @@ const MAX_EMPTY_PAGES = 1000;
  * windows of that size, also at most three at once.
  *
  * `ifAbsent` relies on the service: objects of up to 5 MiB are stored with
- * `If-None-Match: *`, and the uploads of larger ones are completed with it.
- * Some services (Ceph before 20) support this condition only for objects of up
- * to 5 MiB. If two writers finish a larger object there at the same moment, the
- * later one wins.
+ * `If-None-Match: *`, and the uploads of larger objects are completed with the
+ * same condition. Some services (Ceph before 20) support this condition only
+ * for objects of up to 5 MiB. If two writers finish a larger object there at
+ * the same moment, the later one wins.
  *
  * @example Open a bucket, as `--repo s3://bucket/prefix` does
  * ```ts
@@ -330,7 +330,7 @@ class Pages {
  * Returns the token of the next page, or `undefined` if the page is the last.
  *
  * @throws {DeltarError} `io` if the list is incomplete and has no token.
- *   Without this error, the list would be taken for complete.
+ *   Without this error, the incomplete list would be taken for a complete one.
  */
 function nextOf(
   page: XmlElement,

@@ -24,12 +24,12 @@ export interface S3Options {
    * accept.
    */
   region?: string;
-  /** The URL of the service. Default: Amazon's for the region. */
+  /** The URL of the service. Default: the URL of Amazon S3 in the region. */
   endpoint?: string;
   /**
-   * Whether the bucket is in the path of URLs or the first part of the host
-   * name. Default: `path` if `endpoint` is set or the name has dots, which
-   * Amazon's certificates do not cover; otherwise `virtual`.
+   * The place of the bucket's name in URLs: in the path, or as the first part
+   * of the host name. Default: `path` if `endpoint` is set or the bucket's name
+   * has dots, which Amazon's certificates do not cover; otherwise `virtual`.
    */
   addressing?: "path" | "virtual";
   /** The function that sends requests, in place of the runtime's `fetch`. */
@@ -45,7 +45,7 @@ export interface S3Options {
 export interface S3Request {
   /** The HTTP method. */
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
-  /** The name of the object without the prefix, or `undefined` for the bucket. */
+  /** The name of the object without the prefix; absent for the bucket. */
   object?: string;
   /** The parameters of the query. */
   query?: Record<string, string>;
@@ -110,7 +110,8 @@ export class S3Client {
    * Sends a request once.
    *
    * @param request The request.
-   * @param accept Statuses that are accepted in addition to those of success.
+   * @param accept The statuses that are accepted in addition to those of
+   *   success.
    * @throws {DeltarError | PassingFault} If the request is refused, the
    *   connection breaks or the signal fires.
    */
@@ -181,7 +182,8 @@ export class S3Client {
       } catch {
         // Invalid XML is reported below.
       }
-      // The response to a slow POST begins before its outcome is known.
+      // The service begins its response to a slow POST before the outcome is
+      // known, so the body can have an error although the status is 200.
       if (root?.name === "Error") {
         throw this.#fault(request, exchange.response, text, 500);
       }

@@ -47,8 +47,8 @@ const CURES: Record<string, string> = {
     "the service does not support a request that deltar needs, such as a " +
     "conditional write (If-None-Match); use a service that does",
   PermanentRedirect:
-    "the bucket has another region or endpoint; set AWS_REGION or " +
-    "AWS_ENDPOINT_URL to the bucket's",
+    "the bucket is in a different region or has a different endpoint; set " +
+    "AWS_REGION or AWS_ENDPOINT_URL to that of the bucket",
   QuotaExceeded:
     "the quota is exceeded; raise the quota, or delete objects outside the " +
     "repository",
@@ -86,11 +86,12 @@ export function faultOf(refusal: Refusal): Error {
     }
   }
   if (status === 412) {
-    // A read continues only the object that it began.
+    // A read is continued only if the object is still the one that it began
+    // with.
     return method === "GET"
       ? new DeltarError(
         "io",
-        "the object was replaced while it was read; try again",
+        "the object was replaced while it was being read; try again",
         { object },
       )
       : new DeltarError("exists", "the object exists already", { object });

@@ -2,17 +2,17 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { S3Client } from "./s3_client.ts";
 
 /**
- * The header field that marks an object with the `put` that stored it, so that
- * a repeated attempt recognizes its own object.
+ * The header field with the random id of the `put` that stored an object. A
+ * repeated attempt recognizes its own object by this id.
  */
 export const MARK = "x-amz-meta-deltar-put";
 
 /**
- * Returns whether an object has this mark.
+ * Returns whether a certain `put` stored an object.
  *
  * @param client The client of the bucket.
  * @param name The name of the object.
- * @param mark The mark, as `put` chose it.
+ * @param mark The id of the `put`.
  * @param signal Ends the request with an error of code `aborted`.
  */
 export async function isMarked(
@@ -25,12 +25,12 @@ export async function isMarked(
 }
 
 /**
- * Returns the mark of an object.
+ * Returns the id of the `put` that stored an object.
  *
  * @param client The client of the bucket.
  * @param name The name of the object.
  * @param signal Ends the request with an error of code `aborted`.
- * @returns The mark, `""` if the object has none, or `undefined` if the object
+ * @returns The id, `""` if the object has none, or `undefined` if the object
  *   does not exist.
  */
 export async function markOf(
@@ -87,7 +87,8 @@ async function head(
 }
 
 /**
- * Returns `undefined` for an error of code `not-found`, and throws all others.
+ * Returns `undefined` for an error of code `not-found`, and throws any other
+ * error.
  */
 export function unlessAbsent(error: unknown): undefined {
   if (error instanceof DeltarError && error.code === "not-found") return;

@@ -121,7 +121,8 @@ async function complete(
   mark: string,
   { ifAbsent, signal }: PutOptions,
 ): Promise<void> {
-  // Some services ignore the condition of the request below.
+  // Some services ignore the condition of the request below, so the object is
+  // looked up here.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
     throw new DeltarError("exists", "the object exists already", {
       object: name,

@@ -2,7 +2,9 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 
-/** The size of the first parts of an object in bytes, the minimum of S3. */
+/**
+ * The size in bytes of the first parts of an object. It is the minimum of S3.
+ */
 export const PART = 5 << 20;
 /**
  * The maximum number of bytes of parts that are sent at once. A single part may
@@ -13,9 +15,9 @@ export const MAX_SENDING_BYTES = 3 * PART;
 /**
  * Returns the size in bytes of part `n`, counted from 1. The parts grow, so
  * that an object of unknown size needs little memory while it is small, and can
- * have 1.2 TiB in the 10,000 parts that S3 allows. The first 2,000 parts have
- * equal sizes. After that, the size doubles every 1,000 parts, six times at
- * most.
+ * have up to 1.2 TiB in the 10,000 parts that S3 allows. The first 2,000 parts
+ * have equal sizes. After that, the size doubles every 1,000 parts, at most six
+ * times.
  */
 export function partSize(n: number): number {
   return n <= 2000
@@ -32,7 +34,7 @@ export function partSize(n: number): number {
  * @param source The bytes of the object.
  * @param spare The buffers of sent parts. They are reused because runtimes are
  *   slow to free buffers of this size.
- * @param signal Ends the cutting with an error of code `aborted`.
+ * @param signal Aborts the operation with an error of code `aborted`.
  * @throws {DeltarError} `aborted` if the signal fired, `limit` if the source is
  *   larger than about 1.2 TiB, and the errors of the source.
  */

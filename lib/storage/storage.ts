@@ -97,8 +97,8 @@ export interface Storage {
    * @param name The name of the object.
    * @param options The range to read, in bytes, and the signal.
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
-   *   if the range reaches beyond its end and `clamp` does not allow that; `io`
-   *   if the storage fails; `aborted` if the signal fired.
+   *   if the range reaches beyond the end of the object and `clamp` does not
+   *   allow that; `io` if the storage fails; `aborted` if the signal fired.
    * @throws {TypeError} If the name is invalid.
    */
   get(name: string, options?: GetOptions): AsyncIterable<Uint8Array>;
@@ -121,7 +121,8 @@ export interface Storage {
    * @param options Whether an existing object is kept, and the signal.
    * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
    *   `unsupported` if the storage is read-only; `limit` if the object is too
-   *   large for it; `io` if the storage fails; `aborted` if the signal fired.
+   *   large for the storage; `io` if the storage fails; `aborted` if the signal
+   *   fired.
    * @throws {TypeError} If the name is invalid.
    */
   put(name: string, source: ByteSource, options?: PutOptions): Promise<void>;
@@ -164,7 +165,7 @@ export interface Storage {
 
   /**
    * Prepares the storage for a new repository. Only a storage whose access is
-   * set by the modes of files has to implement this.
+   * controlled by file modes has to implement this.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the storage cannot hold a

@@ -32,7 +32,9 @@ const TOUCHED = 3;
 const DELETED = 4;
 /** Only the grouping of hard links changed, not the content. */
 const RELINKED = 5;
-/** Added to the code of a change if the path is a directory. */
+/**
+ * The number that is added to the code of a change if the path is a directory.
+ */
 const DIRECTORY = 8;
 
 /**
@@ -65,7 +67,8 @@ export class ChangeFinder {
    * Makes a finder.
    *
    * @param previous The old state. Absent for a full backup.
-   * @param find Returns the entry that was added for a path of the new state.
+   * @param find Called with a path of the new state. Returns the entry that was
+   * added for this path.
    */
   constructor(
     previous: DirIndex | undefined,
@@ -103,12 +106,12 @@ export class ChangeFinder {
   }
 
   /**
-   * Ends the new state. A path of the old state that was not added is deleted
-   * in the new state.
+   * Ends the comparison, after the last entry of the new state was added. The
+   * paths of the old state that were not added are recorded as deletions.
    *
    * @param skipped The paths that the new state skipped. `counts` does not
-   * count them and the paths below them as deleted, because they may still
-   * exist.
+   * count these paths and the paths below them as deleted, because they may
+   * still exist.
    */
   finish(skipped: Iterable<string> = []): void {
     this.#skipped = new Set(skipped);
@@ -165,8 +168,8 @@ export class ChangeFinder {
    * -1 if there is none. Skipped paths are yielded as deleted, because the new
    * state does not contain them. Call it after `finish`.
    *
-   * @param at Returns an entry of the new state by its number, without its
-   * block checksums.
+   * @param at Called with the number of an entry of the new state. Returns the
+   * entry, without its block checksums.
    */
   *changes(
     at: (number: number) => HashedEntry,
@@ -318,7 +321,7 @@ export function isSameTime(one: bigint, other: bigint): boolean {
   return late > -TIME_SLACK && late < TIME_SLACK;
 }
 
-/** Returns whether two numbers are of the same device, or both are absent. */
+/** Returns whether two device numbers are equal, or both are absent. */
 export function isSameNumber(
   one: DeviceNumber | undefined,
   other: DeviceNumber | undefined,
@@ -326,7 +329,10 @@ export function isSameNumber(
   return one?.major === other?.major && one?.minor === other?.minor;
 }
 
-/** Returns the number of the device, if an entry is one. */
+/**
+ * Returns the device number of an entry; `undefined` if the entry is not a
+ * device.
+ */
 export function deviceOf(entry: Entry): DeviceNumber | undefined {
   return entry.kind === "block" || entry.kind === "character"
     ? entry.device

@@ -19,9 +19,9 @@ import { lstat } from "./stat.ts";
  *
  * @param root The path of the directory.
  * @param diff The difference that is to be applied.
- * @throws {DeltarError} `mismatch` if the directory is in another state, with
- * the first path that differs; `unsafe` if a folder of a path is a symlink or a
- * path leads out of the directory.
+ * @throws {DeltarError} `mismatch`, with the first path that differs, if the
+ * directory is in a different state; `unsafe` if a folder above a path is a
+ * symlink or a path leads out of the directory.
  * @throws {Error} The system's error, with its `code`, if a path cannot be
  * read.
  */
@@ -29,8 +29,8 @@ export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();
   const gone = new Set<string>();
   /**
-   * Paths at which the difference creates a folder. Nothing exists below them
-   * yet.
+   * The paths at which the difference creates a folder. Nothing exists below
+   * these paths yet.
    */
   const opened = new Set<string>();
   const expectSum = (path: string, sha256: string) => {
@@ -81,19 +81,19 @@ function checkEntry(root: string, before: HashedEntry): void {
       path,
       found === undefined
         ? "the path is missing"
-        : `the path is now of another kind: ${nameOfKind(found)}`,
+        : `the path now has a different kind: ${nameOfKind(found)}`,
     );
   }
   if (
     kind === "symlink" && fs.readlinkSync(`${root}/${path}`) !== before.target
   ) {
-    fail(path, "the symlink has another target");
+    fail(path, "the target of the symlink has changed");
   }
   if (before.kind === "block" || before.kind === "character") {
     const { major, minor } = before.device;
     const found = lstat(`${root}/${path}`).rdev;
     if (found?.major !== major || found.minor !== minor) {
-      fail(path, "the device has another number");
+      fail(path, "the device number has changed");
     }
   }
   if (before.kind === "hardlink") {

@@ -6,13 +6,14 @@ import { CondensedFile, findData } from "./sparse.ts";
 import type { ExpectedContent } from "./write_content.ts";
 
 /**
- * Returns whether an open file has a content. The sum is computed as that of
- * the content was: of all bytes, or of the condensed form. If the size is more
- * than 1 MiB, the function yields after each piece of the file.
+ * Returns whether an open file has the given content. The checksum is computed
+ * over all bytes of the file or, if the content is that of a sparse file, over
+ * the condensed form. If the content has more than 1 MiB, the function yields
+ * after each part of the file that it reads.
  *
  * @param file The open file.
- * @param content The content. If the file is larger, at least one more byte is
- * read, so that the sums differ.
+ * @param content The content. If the file is larger than the content, at least
+ * one more byte is read, so that the checksums differ.
  * @param buffer A buffer of more than 1 MiB. Default: a new one.
  * @throws The error of the system, with its `code`.
  */

@@ -143,7 +143,7 @@ export class DiffIndex {
    * Makes a difference from changes that are in path order.
    *
    * @param changes The changes. An iterable that is not an array is collected
-   * into an array only when `changes` is read, since a million changes take
+   * into an array only when `changes` is read, because a million changes take
    * much memory.
    * @param root The new state of the directory itself.
    * @param counts The number of changes of each kind, if known.
@@ -488,7 +488,7 @@ function decodeChange(line: Line, object: string, offset: number): Change {
   }
   throw new DeltarError(
     "corrupt",
-    "invalid change: unknown kind, or no `from`",
+    "invalid change: unknown kind, or missing `from`",
     {
       object,
       offset,

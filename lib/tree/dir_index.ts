@@ -144,7 +144,8 @@ export class DirIndex {
    */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
-      // Only many look-ups justify the memory of a map of all entries.
+      // A map of all entries takes much memory, so it is made only after many
+      // look-ups.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }

@@ -5,12 +5,12 @@ import { truePlace } from "./place.ts";
 
 /** Several directories, as paths below a folder that contains them. */
 export interface DirectorySet {
-  /** The deepest folder that contains all directories: an absolute path. */
+  /** The absolute path of the deepest folder that contains all directories. */
   common: string;
   /**
-   * The paths of the directories below `common`, in path order. A directory in
-   * another one of the set is omitted. There is one path, `""`, if only one
-   * directory remains.
+   * The paths of the directories below `common`, in path order. A directory
+   * inside another directory of the set is omitted. There is one path, `""`, if
+   * only one directory remains.
    */
   paths: string[];
 }
@@ -20,9 +20,9 @@ export interface DirectorySet {
  * all of them. Symlinks in the paths of the directories are resolved.
  *
  * @param directories The paths of the directories, in the form of the operating
- * system. At least one.
+ * system. There must be at least one.
  * @throws {DeltarError} `unsupported` if no folder contains all directories,
- * because they are on different drives of Windows.
+ * because they are on different Windows drives.
  */
 export function directorySet(directories: readonly string[]): DirectorySet {
   const places = directories.map((directory) => truePlace(directory));
@@ -49,7 +49,10 @@ export function directorySet(directories: readonly string[]): DirectorySet {
   return { common, paths };
 }
 
-/** Returns the path from a folder to a place in it, `/`-separated. */
+/**
+ * Returns the path from a folder to a place in it, `/`-separated; `undefined`
+ * if the place is not in the folder.
+ */
 function wayTo(folder: string, place: string): string | undefined {
   const way = nodePath.relative(folder, place);
   if (nodePath.isAbsolute(way) || /^\.\.(?:[\\/]|$)/.test(way)) {
@@ -60,8 +63,8 @@ function wayTo(folder: string, place: string): string | undefined {
 
 /**
  * Returns the name of several directories: the common folder, and the paths
- * below it in braces, such as `/home/me/{notes,work/src}`. In a path, the
- * characters `\`, `,`, `{` and `}` follow a `\`.
+ * below it in braces, such as `/home/me/{notes,work/src}`. In these paths, a
+ * `\` is put before each `\`, `,`, `{` and `}`.
  */
 export function nameOfSet({ common, paths }: DirectorySet): string {
   const separator = /^[a-z]:|^\\\\/i.test(common) ? "\\" : "/";

@@ -51,19 +51,19 @@ export interface BaseEntry extends Metadata {
 export interface FileEntry extends BaseEntry {
   /** The kind. */
   kind: "file";
-  /** Absent: only links have a target. */
+  /** Always absent, because only links have a target. */
   target?: undefined;
 }
 
 /** An entry without content, such as a directory or a link. */
 export interface ContentlessEntry extends BaseEntry {
-  /** Absent: only files have content. */
+  /** Always absent, because only files have content. */
   sha256?: undefined;
-  /** Absent: only files have content. */
+  /** Always absent, because only files have content. */
   sparse?: undefined;
-  /** Absent: only files have content. */
+  /** Always absent, because only files have content. */
   content?: undefined;
-  /** Absent: only files have content. */
+  /** Always absent, because only files have content. */
   signature?: undefined;
 }
 
@@ -71,7 +71,7 @@ export interface ContentlessEntry extends BaseEntry {
 export interface DirectoryEntry extends ContentlessEntry {
   /** The kind. */
   kind: "directory";
-  /** Absent: only links have a target. */
+  /** Always absent, because only links have a target. */
   target?: undefined;
 }
 
@@ -97,7 +97,7 @@ export interface HardLinkEntry extends ContentlessEntry {
 export interface FifoEntry extends ContentlessEntry {
   /** The kind. */
   kind: "fifo";
-  /** Absent: only links have a target. */
+  /** Always absent, because only links have a target. */
   target?: undefined;
 }
 
@@ -107,11 +107,13 @@ export interface DeviceEntry extends ContentlessEntry {
   kind: "block" | "character";
   /** The number of the device. */
   device: DeviceNumber;
-  /** Absent: only links have a target. */
+  /** Always absent, because only links have a target. */
   target?: undefined;
 }
 
-/** The entry of a named pipe or a device. It is never opened. */
+/**
+ * The entry of a named pipe or a device. The pipe or device is never opened.
+ */
 export type SpecialEntry = FifoEntry | DeviceEntry;
 
 /** An entry of a tree that is not a file. */
@@ -172,9 +174,7 @@ export interface WalkedState {
   ctime: bigint;
   /** The inode number. */
   inode: bigint;
-  /**
-   * Whether every field of the entry's state is unchanged since the last walk.
-   */
+  /** Whether no field of the entry's state has changed since the last walk. */
   isKnown?: true;
   /** Whether the entry is a file with more than one name. */
   isLinked?: true;
@@ -189,9 +189,9 @@ export type WalkedFile = FileEntry & WalkedState;
 /**
  * The reason why a path is skipped or excluded. If a reason depends on more
  * than the path and the kind of an entry, `is_unchanged.ts` has to compare the
- * rest, as it does with a limit for sizes, or the walk has to mark the entry as
- * doubtful. Otherwise a snapshot would not notice that the reason no longer
- * applies.
+ * other facts too, as it does for a size limit, or the walk has to flag the
+ * entry as doubtful. Otherwise a snapshot would not notice that the reason no
+ * longer applies.
  */
 export type SkipReason =
   | "excluded"
@@ -206,8 +206,8 @@ export type SkipReason =
 /** A path that is not stored, or not stored as it was, with the reason. */
 export interface Skipped {
   /**
-   * The path below the root, `/`-separated. A longer path is cut after 16,383
-   * characters.
+   * The path below the root, `/`-separated. A path of more than 16,383
+   * characters is cut to this length.
    */
   path: string;
   /**

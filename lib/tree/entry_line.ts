@@ -27,8 +27,8 @@ export interface HashedFileEntry extends FileEntry {
    */
   sha256: string;
   /**
-   * The length of the condensed form of a sparse file in bytes: a list of its
-   * ranges of data, and then their data. Absent for other files.
+   * The length in bytes of the condensed form of a sparse file, which is a list
+   * of the ranges that have data, and then this data. Absent for other files.
    */
   sparse?: number;
 }
@@ -61,7 +61,7 @@ export function versionOf(entries: Iterable<{ kind: string }>): number {
   return 1;
 }
 
-/** The maximum of both parts of the number of a device. */
+/** The maximum of the major and of the minor number of a device. */
 const MAX_DEVICE_NUMBER = 2 ** 32 - 1;
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -113,7 +113,7 @@ export function encodeMetadata(metadata: Metadata): Line {
  * @param object The name of the file, for errors.
  * @param offset The offset of the line in the file, in bytes.
  * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
- * missing or invalid; `unsafe` if a path is not one inside a tree; see
+ * missing or invalid; `unsafe` if a path is not valid in a tree; see
  * `checkPath`.
  */
 export function decodeEntry(

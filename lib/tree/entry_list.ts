@@ -17,8 +17,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
    * Adds the next entry.
    *
    * @param entry The entry. A file's entry has its SHA-256.
-   * @param place The word at which the entry's state begins in the walk's
-   * `StateWriter`.
+   * @param place The number of the word at which the entry's state begins in
+   * the walk's `StateWriter`.
    * @param isOther Whether the entry differs from that state, because the file
    * changed before it was read.
    * @param facts The facts that the file's reader collected, if it was read.
@@ -41,9 +41,9 @@ export class EntryList {
   readonly #states: StateWriter;
   readonly #rows = new WordRows(WORDS.length);
   /**
-   * The entries that their state does not fully describe, by number: links,
-   * sparse files, named pipes, devices, files that changed before they were read,
-   * and entries with extended attributes.
+   * The entries that are not fully described by their state, by number: links,
+   * sparse files, named pipes, devices, files that changed before they were
+   * read, and entries with extended attributes.
    */
   readonly #odd = new Map<number, HashedEntry>();
   /**
@@ -150,7 +150,8 @@ export class EntryList {
   }
 
   /**
-   * Returns the list as it is stored beside the states. See `decodeEntries`.
+   * Returns the list in the form in which it is stored together with the
+   * states. See `decodeEntries`.
    */
   encode(): StoredEntries {
     const odd = [...this.#odd].map(([number, entry]) =>

@@ -47,7 +47,7 @@ test("an encrypted repository is not replaced by another behind the user", async
     refused(/was encrypted before, and is not encrypted now.*delete \S+pins/s);
     back();
     changeSettings(repo, (header) => ({ ...header, id: "another" }));
-    refused(/names another repository than deltar\.json: \S+, not another/);
+    refused(/key file is \S+, but the id in deltar\.json is another/);
     back();
     // An operator of the storage who knows the user's recipient.
     const other = join(place.folder, "other");

@@ -166,7 +166,7 @@ test("applyDiff() makes, replaces and removes them; Dir.hash() sees them", {
     run("mknod", [join(target, "disk"), "b", "7", "302"]);
     await assert.rejects(applyDiff(target, gone, archive), {
       code: "mismatch",
-      message: /the device has another number/,
+      message: /the device number has changed/,
     });
   });
 });

@@ -322,7 +322,7 @@ test("a key file of another repository, or changed settings, are refused", async
   );
   await assert.rejects(open(), {
     code: "mismatch",
-    message: new RegExp(`${id}, not ${other}`),
+    message: new RegExp(`${id}, but the id in deltar.json is ${other}`),
   });
   await assert.rejects(writer(), { code: "mismatch" });
   // A recovery sheet opens without a key file: there the id has to be known.
@@ -330,6 +330,6 @@ test("a key file of another repository, or changed settings, are refused", async
   assert.equal((await Repository.open(storage, { keys: sheet })).id, other);
   await assert.rejects(Repository.open(storage, { keys: sheet, id }), {
     code: "mismatch",
-    message: /has another id than before/,
+    message: /was \S+ before, and is now /,
   });
 });

@@ -10,7 +10,9 @@ export interface KeyFile {
   id: string;
   /** The recipient (`age1…`) that new objects are encrypted for. */
   recipient: string;
-  /** The public admin key; absent from files of older versions. */
+  /**
+   * The public admin key. Absent in files that older versions of deltar wrote.
+   */
   admin?: string;
   /**
    * The identities of the repository (`AGE-SECRET-KEY-1…`) that open its
@@ -19,8 +21,9 @@ export interface KeyFile {
   identities: readonly string[];
   /**
    * The identities that a rekey has retired, the newest first. No object needs
-   * them. The first identity is kept because the admin key depends on it, and
-   * the others for copies of objects that were made before.
+   * them. The first identity is kept because the admin key is derived from it.
+   * The others are kept because copies of objects that were made before the
+   * rekey may need them.
    */
   retired: readonly string[];
 }
@@ -34,8 +37,9 @@ const IDENTITY = "AGE-SECRET-KEY-";
 const RETIRED = "# retired: ";
 
 /**
- * Returns the text of a key file. If it has no identity, the admin key signs it:
- * the last line has the base64 of an SSH signature of all lines before.
+ * Returns the bytes of a key file. If the file has no identity, the admin key
+ * signs it: the last line contains an SSH signature of all lines before it, in
+ * base64.
  */
 export async function encodeKeyFile(
   { id, recipient, identities, retired }: KeyFile,
@@ -64,8 +68,8 @@ export async function encodeKeyFile(
  * @param bytes The decrypted file.
  * @param object The name of the object, for errors.
  * @throws {DeltarError} `corrupt` if the file has neither an identity nor a
- *   recipient with a valid signature of its admin key, or if its recipient is
- *   not that of one of its identities.
+ *   recipient with a valid signature by the admin key, if an identity is
+ *   invalid, or if the recipient belongs to none of the identities.
  */
 export async function decodeKeyFile(
   bytes: Uint8Array,
@@ -95,7 +99,7 @@ export async function decodeKeyFile(
     const recipient = named ?? recipients[0];
     if (!recipients.includes(recipient)) {
       throw fail(
-        "the recipient in the key file is not that of one of its identities",
+        "the recipient in the key file belongs to none of its identities",
       );
     }
     const file = { id, recipient, identities, retired };

@@ -1,25 +1,27 @@
 /**
  * The keys of an encrypted repository.
  *
- * An age identity, the identity of the repository, decrypts its objects.
- * `keys/NAME.age` holds it once for each person or machine, encrypted for their
- * recipient or with their passphrase. So a key is added or removed by one small
- * object, and `age -d -i KEY keys/NAME.age` gives an identity file that opens
- * everything else. A rotation adds a newer identity to these files. The settings
- * name the first identity by a sum of its recipient, so that a key file of
- * another repository is not used.
+ * The objects of the repository are decrypted with an age identity, the
+ * identity of the repository. Each key file `keys/NAME.age` contains this
+ * identity, encrypted for the recipient or with the passphrase of one person or
+ * machine. So only small objects change when a key is added or removed, and
+ * `age -d -i KEY keys/NAME.age` prints an identity file that decrypts
+ * everything else. A rotation adds a newer identity to the key files. The
+ * settings contain the SHA-256 of the first identity's recipient, so that a key
+ * file of another repository is not used.
  *
- * The file of a write-only key has no identity. It has only the recipient for
- * which its machine encrypts, and a signature of the admin key (`admin_key.ts`).
+ * The file of a write-only key has no identity. Instead, it has the recipient
+ * that its machine encrypts for, and a signature by the admin key
+ * (`admin_key.ts`).
  *
  * `open_keys.ts` finds the key file that the caller can open, and `key_file.ts`
- * encodes and decodes it. `holders.ts` stores for whom each key is, `signers.ts`
- * the machines whose signatures are trusted, and `recipients.ts` the recipients
- * after a rotation; the admin key signs all of these (`signed_object.ts`).
- * `key_changes.ts` coordinates changes of keys that run at the same time.
- * `noted_storage.ts` stores a manifest before each key and note.
- * `sealed_files.ts` encrypts the files that a machine keeps outside of the
- * repository.
+ * encodes and decodes it. `holders.ts` stores the person or machine that each
+ * key is for, `signers.ts` the machines whose signatures are trusted, and
+ * `recipients.ts` the recipients after a rotation. The admin key signs all of
+ * these (`signed_object.ts`). `key_changes.ts` coordinates changes of keys that
+ * run at the same time. `noted_storage.ts` stores a manifest before each key
+ * and note. `sealed_files.ts` encrypts the files that a machine keeps outside
+ * of the repository.
  *
  * @module
  */
@@ -61,41 +63,48 @@ import { type Signer, Signers } from "./signers.ts";
 /** The person or machine that a key is for. */
 export interface KeyFor {
   /**
-   * The name of the key: 1 to 64 ASCII letters, digits, `.`, `_` and `-`, the
-   * first a letter or digit. It is not encrypted.
+   * The name of the key: 1 to 64 ASCII letters, digits, `.`, `_` and `-`. The
+   * first is a letter or a digit. The name is not encrypted.
    */
   name: string;
-  /** The recipient (`age1…`) or passphrase that the key file is encrypted for. */
+  /**
+   * The recipient (`age1…`) or passphrase that the key file is encrypted for.
+   */
   to: AgeRecipient | { passphrase: string };
   /**
-   * The kind of the key. A full key reads, writes and changes the keys. A
-   * write-only key only takes snapshots, and needs a recipient. Default: `full`.
+   * The kind of the key. With a full key, all objects can be read and written,
+   * and the keys can be changed. With a write-only key, only snapshots can be
+   * taken. A write-only key is encrypted for a recipient, not with a
+   * passphrase. Default: `full`.
    */
   kind?: "full" | "write-only";
-  /** The key with which the machine signs its records, if it is known. */
+  /**
+   * The public key that the machine signs its records with, and the machine, if
+   * they are known.
+   */
   signer?: Pick<Signer, "publicKey" | "machine">;
 }
 
 /**
- * A key of a repository, for lists. Its kind is `unknown` if the holder of the
- * key is not stored or cannot be read.
+ * A key in the list of a repository's keys. Its kind is `unknown` if the holder
+ * of the key is not stored or cannot be read.
  */
 export type KeyInfo = Holder | { name: string; kind: "unknown" };
 
-/** The keys that the caller knows a repository to have. */
+/** The keys that the caller expects a repository to have. */
 export interface ExpectedKeys {
   /**
-   * The sum of the recipient of the first identity. Without it, if the settings
-   * are lost, any identity is used.
+   * The sum of the recipient of the first identity. Absent if the settings are
+   * lost. Then any identity is accepted.
    */
   sum?: string;
-  /** The public admin key. By default, any is accepted. */
+  /** The public admin key. By default, any admin key is accepted. */
   admin?: string;
 }
 
 /** A key whose file a rotation replaces. */
 interface Target extends Required<Pick<KeyFor, "name" | "kind" | "to">> {
-  /** Whether it is the key of the caller. */
+  /** Whether this is the caller's key. */
   isOwn: boolean;
 }
 
@@ -104,8 +113,8 @@ export class RepositoryKeys {
   /** The public admin key: `ssh-ed25519 AAAA…`. */
   readonly adminPublicKey: string;
   /**
-   * The admin key, which signs holders, signers, recipients and write-only keys;
-   * `undefined` if the caller's key is write-only.
+   * The admin key, which signs holders, signers, recipients and write-only
+   * keys; `undefined` if the caller's key is write-only.
    */
   readonly admin: SigningKey | undefined;
   /**
@@ -116,21 +125,28 @@ export class RepositoryKeys {
   /** The machines whose signatures on records are trusted. */
   readonly signers: Signers;
   /**
-   * The key that signs notes: the admin key or, if the caller's key is write-only,
-   * the signing key of this machine, if it has one.
+   * The key that signs notes: the admin key or, if the caller's key is
+   * write-only, the signing key of this machine. `undefined` if the caller's
+   * key is write-only and this machine has no signing key.
    */
   readonly noteKey: SigningKey | undefined;
   /**
-   * The objects as they are stored. A manifest is stored before each key and note.
+   * The storage of the encrypted objects. It stores a manifest before each key
+   * and note.
    */
   readonly #storage: Storage;
   readonly #id: string;
   readonly #opened: OpenedKey;
-  /** The second recipient of objects that are not content. */
+  /** The second recipient of all encrypted objects that are not volumes. */
   readonly #second: string;
-  /** The keys that open the repository's objects, which a rotation changes. */
+  /**
+   * The keys that decrypt the repository's objects. A rotation changes the
+   * list.
+   */
   readonly #openers: AgeKey[];
-  /** The content of the caller's key file, which a rotation changes. */
+  /**
+   * The content of the caller's key file. A rotation replaces this content.
+   */
   #file: KeyFile;
 
   private constructor(
@@ -159,15 +175,15 @@ export class RepositoryKeys {
   }
 
   /**
-   * Makes the identity of a new repository, and stores the file of its first key.
-   * After the settings are stored, `begin` has to be called.
+   * Makes the identity of a new repository, and stores the file of its first
+   * key. The caller has to call `begin` after storing the settings.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
    * @param first The first key, which is a full key.
    * @param machineKey The signing key of this machine, if it has one.
-   * @throws {DeltarError} `exists` if there is a key of this name; `unsupported`
-   *   if the recipient is not valid.
+   * @throws {DeltarError} `exists` if there is a key of this name;
+   *   `unsupported` if the recipient is not valid.
    * @throws {TypeError} If the name is not valid, or the key is write-only.
    */
   static async create(
@@ -177,7 +193,7 @@ export class RepositoryKeys {
     machineKey?: SigningKey,
   ): Promise<RepositoryKeys> {
     if (first.kind === "write-only") {
-      throw new TypeError("the first key of a repository is a full key");
+      throw new TypeError("the first key of a repository must be a full key");
     }
     const identity = await newIdentity();
     const recipient = await recipientOf(identity);
@@ -196,17 +212,18 @@ export class RepositoryKeys {
   }
 
   /**
-   * Opens the identity of a repository.
+   * Opens the keys of a repository.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
    * @param own The keys of the caller.
-   * @param expected What the caller knows of the repository.
+   * @param expected The keys that the caller expects the repository to have.
    * @param machineKey The signing key of this machine, if it has one.
-   * @throws {DeltarError} If no key file can be used: `key` if no key was given,
-   *   or none of them opens a key file; `mismatch` if one is of another
-   *   repository; `corrupt`, `truncated` or `limit` if one is damaged. Also
-   *   `mismatch` if the admin key is not the expected one.
+   * @throws {DeltarError} If no key file can be used: `key` if no key was
+   *   given, or none of the given keys opens a key file; `mismatch` if a key
+   *   file belongs to another repository; `corrupt`, `truncated` or `limit` if
+   *   a key file is damaged. Also `mismatch` if the admin key is not the
+   *   expected one.
    */
   static async open(
     storage: Storage,
@@ -221,15 +238,15 @@ export class RepositoryKeys {
     if (admin === undefined || admin === keys.adminPublicKey) return keys;
     throw new DeltarError(
       "mismatch",
-      "the repository has another admin key than before",
+      "the admin key of the repository is not the one that it had before",
       { object: storage.location },
     );
   }
 
   /**
-   * The id of the repository: that in the key file, which a storage cannot
-   * change, or that in the settings if there is no key file or it has none.
-   * Absent if the settings are lost, too.
+   * The id of the repository. It is taken from the key file, which a storage
+   * cannot change, or from the settings if no key file was opened or the key
+   * file has no id. Absent if the settings are lost, too.
    */
   get id(): string | undefined {
     const { id } = this.#opened.file;
@@ -243,8 +260,8 @@ export class RepositoryKeys {
 
   /**
    * Returns the identities of the repository, the newest first, for a recovery
-   * sheet. Those that a rekey has retired come last. Returns an empty list if the
-   * caller's key is write-only.
+   * sheet. Identities that a rekey has retired come last. Returns an empty list
+   * if the caller's key is write-only.
    */
   identities(): readonly string[] {
     return [...this.#file.identities, ...this.#file.retired];
@@ -258,37 +275,39 @@ export class RepositoryKeys {
   /**
    * Returns the sum of the recipient of the first identity, for the settings.
    *
-   * @throws {DeltarError} `key` if the settings are lost and the caller's key is
-   *   write-only.
+   * @throws {DeltarError} `key` if the settings are lost and the caller's key
+   *   is write-only.
    */
   sum(): string {
     const { sum } = this.#opened;
     if (sum !== undefined) return sum;
     throw new DeltarError(
       "key",
-      "the settings of the repository are lost; a full key restores them",
+      "the settings of the repository are lost; use a full key to restore them",
       { object: this.#storage.location },
     );
   }
 
   /**
-   * Returns the repository's objects, decrypted. If this object rotates the
-   * identity, the view goes on with the new one.
+   * Returns a storage that decrypts the repository's objects, and encrypts
+   * those that are stored. After `rotate`, it uses the new identity.
    *
    * @param onStored Called with each encrypted object that is stored.
    */
   decrypted(onStored?: (object: ObjectRecord) => void): Storage {
     return new EncryptedStorage(this.#storage, {
       keys: this.#openers,
-      // Content is for those who have a full key. A write-only machine reads
-      // its own trees, signatures and records. Objects of others have a second
-      // recipient too, so that a storage cannot tell them apart.
+      // Only full keys decrypt volumes. A machine with a write-only key also
+      // decrypts its own trees, signatures and records, because it is their
+      // second recipient. Objects of other machines have a random second
+      // recipient, so that a storage cannot tell which machines have write-only
+      // keys.
       recipientsOf: (name) =>
         name.startsWith("volumes/")
           ? [this.recipient()]
           : [this.recipient(), this.#second],
-      // The writers of all other objects pad them, because their sums are
-      // recorded.
+      // The writers of all other objects pad these themselves, because they
+      // record the checksums of the padded bytes.
       isPadded: (name) => name.endsWith(".json"),
       isPartial: this.isWriteOnly,
       kindOf,
@@ -299,8 +318,8 @@ export class RepositoryKeys {
   /**
    * Returns the key with which this machine encrypts the files that it keeps
    * about the repository: the newest identity or, if the caller's key is
-   * write-only, the caller's own. `secret` is a text that only those know who have
-   * the key.
+   * write-only, the caller's own. `secret` is a text that is known only to
+   * those who have the key.
    */
   cacheKey(): { key: AgeKey; recipient: string; secret: string } {
     const { identities: [identity], recipient } = this.#file;
@@ -317,7 +336,7 @@ export class RepositoryKeys {
    *
    * @param from The name of the object, without the ending `.age`.
    * @param to The name of the copy, without the ending.
-   * @throws {DeltarError} `exists` if there is an object of the new name.
+   * @throws {DeltarError} `exists` if an object named `to` exists.
    */
   async copyFile(from: string, to: string): Promise<void> {
     const file = this.#storage.get(from + AGE_SUFFIX, { fresh: true });
@@ -343,9 +362,9 @@ export class RepositoryKeys {
    * Adds a key.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
-   *   there is a key of this name, or the signing key was revoked; `unsupported`
-   *   if the recipient or the signing key is not valid; `conflict` if another
-   *   process changes the keys.
+   *   there is a key of this name, or the signing key was revoked;
+   *   `unsupported` if the recipient or the signing key is not valid;
+   *   `conflict` if another process is changing the keys.
    * @throws {TypeError} If the name is not valid, or a write-only key has no
    *   recipient.
    */
@@ -368,9 +387,9 @@ export class RepositoryKeys {
    * repository; see `rotate`. If the key is write-only, the signing key of its
    * machine is revoked.
    *
-   * @throws {DeltarError} `key` if the caller's key is write-only; `not-found` if
-   *   there is no such key; `unsafe` if no other full key would be left;
-   *   `conflict` if another process changes the keys.
+   * @throws {DeltarError} `key` if the caller's key is write-only; `not-found`
+   *   if there is no such key; `unsafe` if no other full key would be left;
+   *   `conflict` if another process is changing the keys.
    */
   async remove(name: string): Promise<void> {
     checkKeyName(name);
@@ -399,7 +418,7 @@ export class RepositoryKeys {
           throw new DeltarError(
             "unsafe",
             "the last full key cannot be removed, because nobody could read " +
-              "the repository any more; add another key first",
+              "the repository any more; add another full key first",
             { object },
           );
         }
@@ -413,20 +432,20 @@ export class RepositoryKeys {
   }
 
   /**
-   * Adds a new identity to all keys, for which all objects are encrypted from
-   * then on. Whoever has only the older identities, such as the owner of a key
-   * that was removed before, cannot read those objects. Older objects are not
-   * changed.
+   * Makes a new identity and updates all key files. From then on, all objects
+   * are encrypted for the new identity. A person who has only the older
+   * identities, such as the owner of a key that was removed earlier, cannot
+   * read the new objects. Older objects are not changed.
    *
-   * A rotation that was interrupted is continued by the next one. This object
-   * and its `Repository` go on with the new identity. Other programs that have the
-   * repository open encrypt for the older identity until they open it again.
-   * `Repository.rekey` encrypts older objects for the new identity, too.
+   * If a rotation is interrupted, the next one continues it. After a rotation,
+   * this object and its `Repository` use the new identity. Other programs that
+   * have the repository open encrypt for the older identity until they open it
+   * again. `Repository.rekey` encrypts older objects for the new identity, too.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or older than
    *   the last rotation; `unsupported` if a key file cannot be encrypted again,
    *   because its recipient is not known or it has a passphrase other than the
-   *   caller's; `conflict` if another process changes the keys.
+   *   caller's; `conflict` if another process is changing the keys.
    */
   async rotate(): Promise<void> {
     const admin = this.#needAdmin();
@@ -435,13 +454,15 @@ export class RepositoryKeys {
       if (unknown.length > 0) throw unknownError(unknown, this.#storage);
       const { id, recipient, identities, retired } = this.#file;
       const [newest] = identities;
-      // An interrupted rotation left an identity that is not in use.
+      // If these differ, an interrupted rotation left an identity that is not
+      // in use yet.
       const isBegun = await recipientOf(newest) !== recipient;
       const all = isBegun ? identities : [await newIdentity(), ...identities];
       const begun = { id, recipient, identities: all, retired };
       const ended = { ...begun, recipient: await recipientOf(all[0]) };
-      // The caller's own file is the first with the new identity, and the last
-      // that is finished, so that the next rotation can continue this one.
+      // The caller's own key file gets the new identity first and is finished
+      // last, so that the next rotation can continue this one if it is
+      // interrupted.
       const [own, others] = [true, false]
         .map((isOwn) => targets.filter((target) => target.isOwn === isOwn));
       for (const target of [...own, ...others]) {
@@ -458,9 +479,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Stores the holder of the first key, after the settings were stored.
+   * Stores the holder of the first key, and deletes manifests that were stored
+   * for other repositories. The settings must have been stored before.
    *
-   * @throws {DeltarError} As for `add`.
+   * @throws {DeltarError} The errors of `add`.
    */
   async begin(first: KeyFor): Promise<void> {
     await deleteOtherManifests(this.#storage, this.#id);
@@ -468,10 +490,11 @@ export class RepositoryKeys {
   }
 
   /**
-   * Ends the trust in the signatures of a key, for good. See `Signers.revoke`.
+   * Revokes a signing key permanently, so that its signatures are not trusted
+   * any more. See `Signers.revoke`.
    *
-   * @throws {DeltarError} As `Signers.revoke`; `conflict` if another process
-   *   changes the keys.
+   * @throws {DeltarError} The errors of `Signers.revoke`; `conflict` if another
+   *   process is changing the keys.
    */
   async revoke(publicKey: string): Promise<void> {
     const admin = this.#needAdmin();
@@ -491,8 +514,9 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the identities between which `Repository.rekey` changes the headers
-   * of objects; `undefined` if the repository has only one identity.
+   * Returns the identities for `Repository.rekey`: the older ones, with which
+   * it decrypts file keys, and the newest one, for which it encrypts them.
+   * Returns `undefined` if the repository has only one identity.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or does not
    *   have the newest identity; `conflict` if a rotation was interrupted.
@@ -518,13 +542,14 @@ export class RepositoryKeys {
   /**
    * Retires the older identities: they stay in the key files only as comments,
    * and `recipients.json` is no longer encrypted for them. Key files whose
-   * passphrases or recipients are not known stay as they are. Does nothing if the
-   * older identities are retired already.
+   * passphrases or recipients are not known stay as they are. Does nothing if
+   * the older identities are retired already.
    *
-   * @param work Called first, while no other process changes the keys. Returns
-   *   whether no object needs the older identities.
+   * @param work Called first, while no other process can change the keys.
+   *   Returns whether no object needs the older identities any more. If it
+   *   returns `false`, nothing is retired.
    * @returns The number of identities that were retired.
-   * @throws {DeltarError} As for `rotate`, except `unsupported`.
+   * @throws {DeltarError} The errors of `rotate`, except `unsupported`.
    */
   async retire(work: () => Promise<boolean>): Promise<number> {
     const admin = this.#needAdmin();
@@ -540,7 +565,8 @@ export class RepositoryKeys {
         identities: [newest],
         retired: [...older, ...retired],
       };
-      // The list of recipients comes last, so that an interruption is noticed.
+      // The list of recipients is stored last, so that the next call notices an
+      // interruption and continues.
       for (const target of targets) {
         if (target.kind === "full") await this.#replace(target, file, admin);
       }
@@ -551,7 +577,7 @@ export class RepositoryKeys {
     return count;
   }
 
-  /** Returns whether objects may be encrypted for several identities. */
+  /** Returns whether the stored list has more than one recipient in use. */
   async #needsRetiring(): Promise<boolean> {
     const { recipients } = await readRecipients(
       this.decrypted(),
@@ -570,15 +596,19 @@ export class RepositoryKeys {
     }, admin);
   }
 
-  /** Deletes the key of a repository that another process created first. */
+  /**
+   * Deletes the key file that this process stored. Used if another process
+   * created the repository first.
+   */
   async discard(name: string): Promise<void> {
     await this.#storage.delete(keyFileName(name));
   }
 
   /**
-   * Stores the holder of a key, and adds its signer to the trusted ones.
+   * Stores the holder of a key, and adds the key's signer to the trusted
+   * signers.
    *
-   * @throws {DeltarError} As for `add`.
+   * @throws {DeltarError} The errors of `add`.
    */
   async note({ name, to, kind = "full", signer }: KeyFor): Promise<void> {
     const admin = this.#needAdmin();
@@ -629,7 +659,7 @@ export class RepositoryKeys {
   }
 
   /**
-   * Makes a change of the keys. Throws if another process makes one, or if the
+   * Changes the keys. Throws if another process is changing them, or if the
    * caller does not know all identities of the repository.
    */
   async #change(
@@ -652,8 +682,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns for whom each key file is encrypted, and the names of the keys of
-   * which that is not known.
+   * Returns the keys with the recipient or passphrase that each key file is
+   * encrypted for, and the names of the keys for which this is not known.
    */
   async #targets(): Promise<{ targets: Target[]; unknown: string[] }> {
     const holders = await this.#holders();
@@ -669,7 +699,10 @@ export class RepositoryKeys {
     return { targets, unknown };
   }
 
-  /** Returns for whom the key file of the caller is, if that can be known. */
+  /**
+   * Returns the recipient or passphrase that the caller's key file is encrypted
+   * for; `undefined` if this cannot be determined.
+   */
   async #toSelf(): Promise<KeyFor["to"] | undefined> {
     const { own } = this.#opened;
     if (typeof own === "string") return await recipientOf(own);
@@ -688,8 +721,9 @@ export class RepositoryKeys {
 }
 
 /**
- * Returns how an object is stored. Objects that are not encrypted tell a storage
- * only what it sees anyway, and which snapshots are of the same machine.
+ * Returns how an object is stored. Objects that are not encrypted tell the
+ * operator of the storage only what the operator sees anyway, and which
+ * snapshots are from the same machine.
  */
 function kindOf(name: string): "clear" | "foreign" | "encrypted" {
   const isClear = name === SETTINGS || name.startsWith(MANIFESTS) ||
@@ -698,8 +732,9 @@ function kindOf(name: string): "clear" | "foreign" | "encrypted" {
 }
 
 /**
- * Returns the second recipient of objects that are not content: this machine, if
- * its key is write-only, or nobody.
+ * Returns the second recipient of all encrypted objects that are not volumes:
+ * that of this machine if its key is write-only, otherwise one whose identity
+ * nobody has.
  */
 async function secondOf({ file, own }: OpenedKey): Promise<string> {
   const isWriteOnly = file.identities.length === 0;
@@ -707,10 +742,13 @@ async function secondOf({ file, own }: OpenedKey): Promise<string> {
   if (typeof own === "string" || own instanceof CryptoKey) {
     return await recipientOf(own);
   }
-  throw new DeltarError("key", "a write-only key is opened by an age identity");
+  throw new DeltarError(
+    "key",
+    "a write-only key can only be opened with an age identity",
+  );
 }
 
-/** Returns a key file of a kind, encrypted. */
+/** Returns an encrypted key file of the given kind. */
 async function keyFile(
   file: KeyFile,
   kind: "full" | "write-only",
@@ -727,8 +765,9 @@ async function keyFile(
 }
 
 /**
- * Returns a key file in which identities are retired that another process has
- * retired, or that the file has in use because it could not be stored again.
+ * Returns a key file in which the identities of the given recipients are
+ * retired. The file may still list them as in use, because another process
+ * retired them, or because the file could not be encrypted again.
  */
 async function withRetired(
   file: KeyFile,
@@ -752,8 +791,8 @@ function unknownError(
   return new DeltarError(
     "unsupported",
     "these keys cannot be encrypted again, because their passphrases or " +
-      `recipients are not known: ${unknown.join(", ")}. Remove them first, ` +
-      "and add them again afterwards",
+      `recipients are not known: ${unknown.join(", ")}. Remove these keys ` +
+      "first, and add them again afterwards",
     { object: location },
   );
 }
@@ -776,7 +815,7 @@ function checkKeyName(name: string): void {
   if (KEY_NAME.test(name)) return;
   throw new TypeError(
     "invalid name of a key; a name has 1 to 64 letters, digits, `.`, `_` and " +
-      `\`-\`, the first a letter or digit: ${JSON.stringify(name)}`,
+      `\`-\`, and begins with a letter or digit: ${JSON.stringify(name)}`,
   );
 }
 

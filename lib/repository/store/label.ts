@@ -9,14 +9,14 @@ import {
 } from "../format/snapshot_note.ts";
 
 /**
- * The maximum length of a label, in UTF-16 code units. The note with the label
- * is thus much smaller than the maximum size of notes.
+ * The maximum length of a label, in UTF-16 code units. The limit keeps the note
+ * with the label much smaller than the maximum size of a note.
  */
 export const MAX_LABEL_LENGTH = 1000;
 
 /**
- * Changes the label of a snapshot. The label is stored in a note. The record
- * does not change.
+ * Changes the label of a snapshot. The label is stored in a note. The stored
+ * record does not change.
  *
  * @param label The label; `undefined` removes it.
  * @param key The key that signs the note, in an encrypted repository.
@@ -37,7 +37,10 @@ export async function labelSnapshot(
 export interface LabelOptions {
   /** Called with the error of each note that cannot be read. */
   onDamage?: DamageHandler;
-  /** Returns whether a signature is trusted. Default: all labels count. */
+  /**
+   * Called for each label, with the key that signed it and the machine of the
+   * snapshot. Returns whether the label counts. By default, all labels count.
+   */
   isTrusted?: (signed: Signed) => Promise<boolean>;
 }
 

@@ -101,7 +101,10 @@ function endOfDay(year: number, month: number, date: number): number {
   return new Date(year, month, date + 1).getTime();
 }
 
-/** Returns a day of a month, or its last day if the month is shorter. */
+/**
+ * Returns the given day of the month, or the last day of the month if the month
+ * is shorter.
+ */
 function ofMonth(year: number, month: number, date: number): number {
   return Math.min(date, new Date(year, month + 1, 0).getDate());
 }

@@ -17,10 +17,10 @@ import {
  * Returns a storage of encrypted objects that stores a manifest before each key
  * and note, so that these can be verified without a key.
  *
- * A writer that is killed leaves a manifest without an object, or with an older
- * object and its older manifest. So an object is undamaged if any of its manifests
- * names its sum. The manifests of a replaced or deleted object are deleted
- * afterwards.
+ * A writer that is killed may leave a manifest whose object was not stored or
+ * not replaced. So an object counts as undamaged if any of its manifests
+ * contains its SHA-256. After an object is replaced or deleted, its older
+ * manifests are deleted.
  *
  * @param storage The storage of the encrypted objects.
  * @param repository The id of the repository.
@@ -58,8 +58,9 @@ export function withNoteManifests(
     }
     if (options?.ifAbsent) return;
     const all = await manifestsOfNote(storage, file);
-    // Another writer that replaced the object at the same time may have taken
-    // this manifest for an older one. It is not known who was last.
+    // Another writer that replaced the object at the same time may have deleted
+    // this manifest as an older one. Which writer stored its object last is not
+    // known, so this manifest is stored again.
     if (!all.includes(name)) return await putManifest();
     for (const other of all) {
       if (other !== name) await storage.delete(other);
@@ -89,8 +90,9 @@ export function withNoteManifests(
 }
 
 /**
- * Deletes the manifests of keys that were stored for another repository, whose
- * creation was interrupted or was later than that of this one.
+ * Deletes the manifests that were stored for another repository in the same
+ * storage. The creation of that repository was interrupted, or failed because
+ * this one was created first.
  *
  * @param storage The storage of the encrypted objects of a new repository.
  * @param repository The id of the new repository.
@@ -105,7 +107,10 @@ export async function deleteOtherManifests(
   }
 }
 
-/** Returns the repository of a manifest; `undefined` if it cannot be read. */
+/**
+ * Returns the id of the repository in a manifest; `undefined` if the manifest
+ * cannot be read.
+ */
 async function repositoryOf(
   storage: Storage,
   name: string,

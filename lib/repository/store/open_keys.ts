@@ -41,11 +41,12 @@ export interface OpenedKey {
  * @param storage The storage of the key files.
  * @param id The id of the repository.
  * @param own The keys of the caller.
- * @param sum The sum of the recipient of the first identity. Without it, if the
- *   settings are lost, any identity is used.
- * @throws {DeltarError} If no key file can be used: `key` if no key was given, or
- *   none of them opens a key file; `mismatch` if one is of another repository;
- *   `corrupt`, `truncated` or `limit` if one is damaged.
+ * @param sum The sum of the recipient of the first identity. `undefined` if the
+ *   settings are lost. Then any identity is accepted.
+ * @throws {DeltarError} If no key file can be used: `key` if no key was given,
+ *   or none of the given keys opens a key file; `mismatch` if a key file
+ *   belongs to another repository; `corrupt`, `truncated` or `limit` if a key
+ *   file is damaged.
  */
 export async function openKeys(
   storage: Storage,
@@ -65,8 +66,9 @@ export async function openKeys(
 }
 
 /**
- * Opens a repository with its own identities, from a recovery sheet, for which
- * no key file is needed. Returns `undefined` if its first identity is not given.
+ * Opens a repository with its own identities, which a recovery sheet contains.
+ * No key file is needed for this. Returns `undefined` if the repository's first
+ * identity is not among the given keys.
  */
 async function openSheet(
   storage: Storage,
@@ -146,10 +148,10 @@ async function openKeyFiles(
       damage ??= new DeltarError(
         "mismatch",
         first === undefined
-          ? "the key file is of another repository"
-          : "the key file names another repository than deltar.json: " +
-            `${named}, not ${id}. Somebody may have changed deltar.json; ` +
-            "bring its id back",
+          ? "the key file belongs to another repository"
+          : `the repository id in the key file is ${named}, but the id in ` +
+            `deltar.json is ${id}. Somebody may have changed deltar.json; ` +
+            "put the id from the key file back into deltar.json",
         { object },
       );
     } catch (error) {
@@ -171,14 +173,17 @@ async function openKeyFiles(
 }
 
 /**
- * Returns whether an id does not identify a repository: key files of the first
- * versions may have none, and lost settings have `LOST_ID`.
+ * Returns whether an id does not identify a repository. The id is empty in key
+ * files of the first versions of deltar, and `LOST_ID` if the settings are
+ * lost.
  */
 function isUnknown(id: string): boolean {
   return id === "" || id === LOST_ID;
 }
 
-/** Returns the first identity of a repository among all, the newest first. */
+/**
+ * Finds the first identity of a repository in a list that has the newest first.
+ */
 async function firstOf(
   identities: readonly string[],
   sum: string | undefined,
@@ -190,7 +195,10 @@ async function firstOf(
   return undefined;
 }
 
-/** Decrypts a key file. Returns its text, and the key that decrypted it. */
+/**
+ * Decrypts a key file. Returns the decrypted bytes, and the key that decrypted
+ * them.
+ */
 async function decryptWith(
   storage: Storage,
   object: string,
@@ -220,7 +228,7 @@ export async function namesOfKeys(storage: Storage): Promise<string[]> {
   return names.sort();
 }
 
-/** Returns the name of the object of a key file. */
+/** Returns the name of the object that is the file of a key. */
 export function keyFileName(name: string): string {
   return `${KEYS}${name}${AGE_SUFFIX}`;
 }

@@ -4,9 +4,9 @@ import type { DamageHandler } from "../../bytes/errors.ts";
 import { PROOFS, readSnapshotNotes } from "../format/snapshot_note.ts";
 import type { Store } from "./store.ts";
 
-/** The last time that files of a snapshot were restored and compared. */
+/** The result of the last drill of a snapshot. */
 export interface Proof {
-  /** The time, in milliseconds since 1970. */
+  /** The time of the drill, in milliseconds since 1970. */
   time: number;
   /** The number of files that were restored exactly. */
   files: number;
@@ -15,18 +15,19 @@ export interface Proof {
   /** The number of files that could not be restored exactly. */
   failed: number;
   /**
-   * The path of the last file without deltas that a drill took. The next drill
-   * of the snapshot begins after it.
+   * The path of the last file without deltas that a drill restored. The next
+   * drill of the snapshot begins after this file.
    */
   after?: string;
   /**
-   * The path of the last file with deltas that a drill took. The next drill of
-   * the snapshot begins after it.
+   * The path of the last file with deltas that a drill restored. The next drill
+   * of the snapshot begins after this file.
    */
   afterDelta?: string;
   /**
-   * Whether the drill took no files with deltas, because the next file without
-   * deltas did not fit beside them. The next drill takes files with deltas.
+   * Whether the drill restored no files with deltas, because the next file
+   * without deltas left no space for them. The next drill restores files with
+   * deltas.
    */
   withoutDeltas?: boolean;
   /**
@@ -42,8 +43,8 @@ export interface Proof {
 }
 
 /**
- * Returns the last trusted proof of each snapshot that has one, by the snapshot's
- * id.
+ * Returns the last trusted proof of each snapshot that has one, by the id of
+ * the snapshot.
  *
  * @param onDamage Called with the error of each proof that cannot be read.
  */

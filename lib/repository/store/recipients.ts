@@ -19,11 +19,12 @@ export interface Recipients {
 /**
  * Stores the recipients of a repository. The object is encrypted for all
  * recipients that are not retired, so that the owner of a recovery sheet, even
- * one of before a rotation, can find out for which recipient to encrypt.
+ * of one that was printed before a rotation, can find out which recipient to
+ * encrypt for.
  *
  * @param storage The storage of the age files.
  * @param list The recipients.
- * @param admin The admin key, which signs them.
+ * @param admin The admin key, which signs the object.
  */
 export async function putRecipients(
   storage: Storage,
@@ -41,10 +42,11 @@ export async function putRecipients(
  * rotation.
  *
  * @param storage The objects of the repository, decrypted.
- * @param adminPublicKey The public key that signs them.
+ * @param adminPublicKey The public admin key, which must have signed the
+ *   object.
  * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the object is
  *   damaged or not signed by the admin key; `key` if the storage is partial and
- *   the object is not encrypted for its keys.
+ *   the object is not encrypted for the storage's keys.
  */
 export async function readRecipients(
   storage: Storage,

@@ -15,10 +15,10 @@ export class SealedFiles {
   readonly #secret: string;
 
   /**
-   * Makes the cipher of files.
+   * Makes a cipher for files.
    *
    * @param of The key that decrypts the files, its recipient, and a text that
-   * only those know who have the key.
+   *   is known only to those who have the key.
    */
   constructor(of: { key: AgeKey; recipient: string; secret: string }) {
     this.#key = of.key;
@@ -27,8 +27,8 @@ export class SealedFiles {
   }
 
   /**
-   * Returns a name for a file about something: 64 hexadecimal digits. Without
-   * the key, nobody can find out whether a guess of `what` is right.
+   * Returns the name of the file about a subject: 64 hexadecimal digits.
+   * Without the key, nobody can check a guess of the subject.
    *
    * @param what The subject of the file, such as the path of a directory.
    */

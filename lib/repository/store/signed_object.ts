@@ -7,7 +7,7 @@ import { signerOf, signListing } from "../format/signed_listing.ts";
 
 const VERSION = 1;
 
-/** Returns the bytes of an object of one line that a key signs. */
+/** Returns the bytes of an object with one line, signed with a key. */
 export function encodeSigned(
   format: string,
   fields: Line,
@@ -17,13 +17,13 @@ export function encodeSigned(
 }
 
 /**
- * Stores an object of one line that a key signs.
+ * Stores an object with one line, signed with a key.
  *
  * @param storage The objects of the repository, decrypted.
  * @param name The name of the object.
  * @param format The name of the format.
  * @param fields The fields of the line.
- * @param key The key that signs.
+ * @param key The key that signs the object.
  * @throws {DeltarError} `exists` if the name is taken and `ifAbsent` is set.
  */
 export async function putSigned(
@@ -42,8 +42,9 @@ export async function putSigned(
  *
  * @param signer The public key that must have signed the object.
  * @throws {DeltarError} `corrupt` if the object is not signed, or signed by
- *   another key; `corrupt`, `truncated` or `limit` if it is damaged; `not-found`
- *   if there is no such object; `key` if it is not encrypted for the caller.
+ *   another key; `corrupt`, `truncated` or `limit` if it is damaged;
+ *   `not-found` if there is no such object; `key` if it is not encrypted for
+ *   the caller.
  */
 export async function readSigned(
   storage: Storage,

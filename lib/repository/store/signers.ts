@@ -16,40 +16,46 @@ import { namesUnder } from "../format/note.ts";
 import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-signer";
-/** The number of hexadecimal digits of the sum of a key in a name. */
+/**
+ * The number of hexadecimal digits of a key's SHA-256 in the name of an object.
+ */
 const NAME_DIGITS = 16;
 
-/** A machine whose signatures on records are trusted, or were. */
+/**
+ * A machine whose signatures on records are trusted, or were trusted before.
+ */
 export interface Signer {
   /** The public key: `ssh-ed25519 AAAA…`. */
   publicKey: string;
   /** The machine that signs with the key: its id, and its host name. */
   machine: { id: string; host?: string };
   /**
-   * Whether the machine's key is write-only. It is then trusted only with
-   * snapshots of its own, so that a thief cannot forge those of others.
+   * Whether the machine's key of the repository is write-only. If so, the
+   * signatures of the machine are trusted only for its own snapshots, so that a
+   * thief of its keys cannot forge snapshots of other machines.
    */
   writeOnly?: boolean;
   /** The time at which the key was added, in milliseconds since 1970. */
   added: number;
   /**
-   * The time at which the key was revoked, in milliseconds since 1970; absent if
-   * it was not. None of the signatures of a revoked key is trusted, whatever the
-   * time in the record is, because a thief can sign records with earlier times.
+   * The time at which the key was revoked, in milliseconds since 1970; absent
+   * if it was not revoked. No signature of a revoked key is trusted, whatever
+   * time the record states, because a thief can sign records with earlier
+   * times.
    */
   revoked?: number;
 }
 
 /**
- * The trust in the signatures of a key: `unknown` is that in a key that is
- * neither the admin key nor one of a signer.
+ * The trust in the signatures of a key. `unknown` means that the key is neither
+ * the admin key nor the key of a signer.
  */
 export type Trust = "trusted" | "unknown" | "revoked";
 
 /**
- * The machines whose signatures on records are trusted. Each is an object of
- * its own, which the admin key signs, so that changes by two machines at the same
- * time are both kept.
+ * The machines whose signatures on records are trusted. Each signer is stored
+ * in an object of its own, which the admin key signs. So if two machines make
+ * changes at the same time, both changes are kept.
  */
 export class Signers {
   readonly #storage: Storage;
@@ -62,7 +68,8 @@ export class Signers {
    * Makes a view of the signers of a repository. Nothing is read yet.
    *
    * @param storage The objects of the repository, decrypted.
-   * @param adminPublicKey The public key that signs the list.
+   * @param adminPublicKey The public admin key, which must have signed each
+   *   signer.
    * @param admin The admin key, for changes.
    */
   constructor(
@@ -76,12 +83,13 @@ export class Signers {
   }
 
   /**
-   * Returns all signers, those that were revoked included, the oldest first.
+   * Returns all signers, including revoked ones, the oldest first.
    *
    * @param onDamage Called with the error of each object that cannot be read or
-   *   is not signed by the admin key. By default, it is thrown.
-   * @throws {DeltarError} `key` if an object is not encrypted for the caller, as
-   *   all are if the caller's key is write-only; the errors of `onDamage`.
+   *   is not signed by the admin key. By default, the error is thrown.
+   * @throws {DeltarError} `key` if an object is not encrypted for the caller,
+   *   which is always so if the caller's key is write-only; any error that
+   *   `onDamage` throws.
    */
   async list(onDamage?: DamageHandler): Promise<Signer[]> {
     const signers: Signer[] = [];
@@ -99,11 +107,11 @@ export class Signers {
 
   /**
    * Returns whether the signatures of a key are trusted. Those of the admin key
-   * are always trusted. A signer is read once, and again after this object has
-   * changed it. A damaged signer counts as missing.
+   * are always trusted. Each signer is read only once, unless this object
+   * changes it. A damaged signer counts as missing.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
-   * @throws {DeltarError} `key` as for `list`.
+   * @throws {DeltarError} `key` if the signer is not encrypted for the caller.
    */
   async trust(publicKey: string): Promise<Trust> {
     if (publicKey === this.#adminPublicKey) return "trusted";
@@ -113,12 +121,12 @@ export class Signers {
   }
 
   /**
-   * Returns whether a trusted key may sign the snapshots of a machine. That of a
-   * write-only machine signs only its own.
+   * Returns whether a trusted key may sign the snapshots of a machine. A
+   * machine with a write-only key may sign only its own snapshots.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @param machine The id of the machine that a record names.
-   * @throws {DeltarError} `key` as for `list`.
+   * @throws {DeltarError} `key` if the signer is not encrypted for the caller.
    */
   async maySignFor(
     publicKey: string,
@@ -131,8 +139,8 @@ export class Signers {
   }
 
   /**
-   * Adds a signer. If the key is trusted already, it is changed only if
-   * `writeOnly` differs.
+   * Adds a signer. If the key is already trusted, the stored signer is changed
+   * only if its `writeOnly` differs.
    *
    * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the
    *   key was revoked; `unsupported` if it is not an Ed25519 key.
@@ -176,7 +184,7 @@ export class Signers {
   }
 
   /**
-   * Revokes the key of a signer, for good.
+   * Revokes the key of a signer permanently.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @param time The time of the revocation, in milliseconds since 1970.
@@ -216,7 +224,8 @@ export class Signers {
   async #lookUp(publicKey: string): Promise<Signer | undefined> {
     try {
       const signer = await this.#read(nameOf(publicKey));
-      // The name has only a part of the key's sum.
+      // The name contains only a part of the key's sum, so the signer found may
+      // be that of another key.
       return signer.publicKey === publicKey ? signer : undefined;
     } catch (error) {
       if (codeOf(error) === "not-found" || isDamage(error)) return undefined;

@@ -5,10 +5,10 @@
  *
  * Of the other files in this directory, `find_snapshot.ts` finds the snapshot
  * that a user names, and `named_time.ts` reads times such as `yesterday`.
- * `keys.ts` explains the keys and their files.
- * `label.ts` changes labels and limits their length. `proof.ts` has the results
- * of drills, `fresh_restore.ts` the notes of restores into new or empty
- * directories, and `copied.ts` those about snapshots that were copied.
+ * `keys.ts` explains the keys and their files. `label.ts` changes labels and
+ * limits their length. `proof.ts` handles the results of drills,
+ * `fresh_restore.ts` the notes about restores into new or empty directories,
+ * and `copied.ts` the notes about copied snapshots.
  *
  * @module
  */
@@ -59,16 +59,17 @@ export interface CreateOptions extends SignalOptions {
   /** The compression. Default: `zstd`. */
   codec?: CodecName;
   /**
-   * The access of the group of the repository's folder: `read`, or `write` for
-   * reading and writing. By default, only the owner of the folder has access.
+   * The access that the group of the repository's folder gets: `read`, or
+   * `write` for reading and writing. By default, only the owner of the folder
+   * has access.
    */
   shared?: Sharing;
   /**
-   * The first key of the repository, whose objects are then encrypted with age.
-   * Default: they are not encrypted.
+   * The first key of the repository. If it is given, the repository's objects
+   * are encrypted with age. By default, they are not encrypted.
    */
   encrypt?: KeyFor;
-  /** This machine, as for `OpenOptions`. */
+  /** This machine. See `OpenOptions.machine`. */
   machine?: Machine;
 }
 
@@ -84,32 +85,36 @@ export interface Machine extends MachineRecord {
 /** Options for opening a repository. */
 export interface OpenOptions extends ReadOptions {
   /**
-   * This machine. Its snapshots continue only its own snapshots, and those
-   * without a machine. By default, a snapshot continues the last one of any
-   * machine, and only the admin key of an encrypted repository signs.
+   * This machine. The parent of each of its snapshots is one of its own
+   * snapshots, or one that names no machine. By default, the parent may be from
+   * any machine, and records are signed only in an encrypted repository, by the
+   * admin key.
    */
   machine?: Machine;
   /**
-   * The keys of this user, age identities or passphrases; or a function that
-   * returns them, which is called only if the repository is encrypted.
+   * The caller's keys, which are age identities or passphrases, or a function
+   * that returns them. The function is called only if the repository is
+   * encrypted.
    */
   keys?: readonly AgeKey[] | (() => Promise<readonly AgeKey[]>);
   /**
    * The sum of the recipient of the repository's first identity, as
-   * `RepositoryKeys.sum` returned it at the first contact. A repository with
-   * another sum, or without encryption, is refused. By default, any repository is
-   * opened.
+   * `RepositoryKeys.sum` returned it when the repository was first opened. A
+   * repository with a different sum, or without encryption, is refused. By
+   * default, any repository is opened.
    */
   recipient?: string;
   /**
-   * The public admin key that an encrypted repository must have, as
-   * `RepositoryKeys.adminPublicKey` was at the first contact. By default, any is
-   * accepted. A write-only machine needs it to notice a replaced key file.
+   * The public admin key that an encrypted repository must have, the value of
+   * `RepositoryKeys.adminPublicKey` when the repository was first opened. By
+   * default, any admin key is accepted. A machine with a write-only key needs
+   * this option to notice a replaced key file.
    */
   admin?: string;
   /**
-   * The id that an encrypted repository must have, as `Repository.id` was at the
-   * first contact. Signed records are for this id. By default, any is accepted.
+   * The id that an encrypted repository must have, the value of `Repository.id`
+   * when the repository was first opened. Signed records name this id. By
+   * default, any id is accepted.
    */
   id?: string;
 }
@@ -118,7 +123,7 @@ export interface OpenOptions extends ReadOptions {
 export interface ReadOptions extends SignalOptions {
   /**
    * Called with the error of each object that cannot be read. By default, the
-   * error is thrown, except that of a damaged note, which is ignored.
+   * error is thrown, but damaged notes are ignored.
    */
   onDamage?: DamageHandler;
 }
@@ -134,8 +139,9 @@ export interface ParentOptions extends ReadOptions {
 }
 
 /**
- * The trust in a record: that in its signature. `foreign` is that in a record
- * that a trusted key signed for another repository.
+ * The trust in the signature of a record. `unsigned` means that the record has
+ * no signature, `foreign` that a trusted key signed the record for another
+ * repository.
  */
 export type RecordTrust = Trust | "unsigned" | "foreign";
 
@@ -145,7 +151,10 @@ export class Store {
   readonly storage: Storage;
   /** The repository's own id. */
   readonly id: string;
-  /** The compression of the repository. It pads objects if they are encrypted. */
+  /**
+   * The codec of the repository. In an encrypted repository, it also pads
+   * objects.
+   */
   readonly codec: Codec;
   /** The keys, if the repository is encrypted. */
   readonly keys: RepositoryKeys | undefined;
@@ -193,8 +202,8 @@ export class Store {
     // is stored.
     await codec.compress(new Uint8Array(0));
     if (storage.prepare !== undefined) {
-      // The modes of an existing repository are not changed. Storing the
-      // settings, below, throws `exists` for it.
+      // The modes of an existing repository are not changed. If there is one,
+      // storing the settings, below, throws `exists`.
       const isThere = await readIfThere(storage, SETTINGS) !== undefined;
       if (!isThere) storage.prepare(shared);
     } else if (shared !== undefined) {
@@ -207,8 +216,9 @@ export class Store {
     }
     const id = crypto.randomUUID();
     const settings: Settings = { id, codec: codec.name };
-    // The settings come last. If another process created the repository first,
-    // its settings name its own identity.
+    // The settings are stored last. If another process stores its settings
+    // first, the repository has the identity of that process, and the key that
+    // was stored here is deleted.
     const keys = options.encrypt &&
       await createKeys(storage, id, options.encrypt, options.machine?.key);
     if (keys !== undefined) {
@@ -238,10 +248,11 @@ export class Store {
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
-   * format is newer; `key` if it is encrypted and no key, or only a wrong one,
-   * is given; `mismatch` if it is not the repository of the options `recipient`,
-   * `admin` and `id`, or has only a key file of another repository; the error of a
-   * damaged key file if no other one opens.
+   * format is newer; `key` if it is encrypted and no key is given, or none of
+   * the given keys opens it; `mismatch` if it is not the repository of the
+   * options `recipient`, `admin` and `id`, or has only a key file of another
+   * repository; the error of a damaged key file if no other key file can be
+   * opened.
    */
   static async open(
     storage: Storage,
@@ -311,7 +322,7 @@ export class Store {
     }
     throw new DeltarError(
       "mismatch",
-      `the repository has another id than before: ${known}, not ${pinned}`,
+      `the id of the repository was ${pinned} before, and is now ${known}`,
       { object: storage.location },
     );
   }
@@ -337,28 +348,30 @@ export class Store {
   }
 
   /**
-   * The key that signs what this machine stores: the machine's own or, without
-   * one, the admin key. Absent if there is neither: then nothing is signed.
+   * The key that signs the objects that this machine stores: the machine's own
+   * key or, if it has none, the admin key. Absent if both are missing. Then
+   * nothing is signed.
    */
   get signingKey(): SigningKey | undefined {
     return this.machine?.key ?? this.keys?.admin;
   }
 
   /**
-   * Returns whether the signature of a record, or of a note about a snapshot, is
-   * trusted.
+   * Returns whether the signature of a record, or of a note about a snapshot,
+   * is trusted.
    *
    * - In a repository that is not encrypted, every record is trusted.
-   * - With a full key, the signatures of the admin key, of signers that were not
-   *   revoked, and of this machine if it was not revoked are trusted. Without
-   *   signers, only those of the admin key and of this machine are: a storage
-   *   that deletes the signers gains nothing.
-   * - With a write-only key, which cannot read the signers, only the signatures
-   *   of this machine are trusted or, if it has no signing key, every record.
+   * - With a full key, the signatures of the admin key, of signers that were
+   *   not revoked, and of this machine if it was not revoked are trusted. If
+   *   there are no signers, only the signatures of the admin key and of this
+   *   machine are trusted. So nothing is gained by deleting the signers.
+   * - With a write-only key, the signers cannot be read. Only the signatures of
+   *   this machine are trusted or, if it has no signing key, every record.
    *
    * A record that was signed for another repository is not trusted, unless the
-   * machine that copied it vouches for it ({@linkcode CopiedNotes}). It may also
-   * vouch for records that are not signed, or signed by an unknown key.
+   * machine that copied it vouches for it ({@linkcode CopiedNotes}). A machine
+   * may also vouch for copied records that are not signed, or that an unknown
+   * key signed.
    *
    * @throws {DeltarError} The error of the storage.
    */
@@ -372,10 +385,10 @@ export class Store {
   }
 
   /**
-   * Returns whether `latest`, labels and dates may find a record: if it is
-   * trusted. Of a record that this machine signed itself, this does not look up
-   * whether its key was revoked, so that a reader needs no further request. A
-   * machine with a revoked key fails to take its next snapshot.
+   * Returns whether a record is trusted, so that `latest`, a label or a date
+   * may find it. If this machine signed the record, this function does not look
+   * up whether the machine's key was revoked, which saves a request. A machine
+   * with a revoked key fails to take its next snapshot anyway.
    */
   async mayFind(record: SnapshotRecord): Promise<boolean> {
     const own = this.machine?.key?.publicKey;
@@ -420,10 +433,10 @@ export class Store {
   }
 
   /**
-   * Returns whether the signatures of a key are trusted, whatever is signed. See
+   * Returns whether the signatures of a key are trusted, on any object. See
    * `trustOf`.
    *
-   * @param signer The public key; `undefined` for what is not signed.
+   * @param signer The public key; `undefined` for an object that is not signed.
    */
   async trustOfSigner(
     signer: string | undefined,
@@ -443,8 +456,9 @@ export class Store {
 
   /**
    * Returns whether snapshots of this machine may refer to the contents of a
-   * trusted snapshot. Those of another machine whose key is write-only are left
-   * out: nobody has compared them with their sums.
+   * trusted snapshot. They may not if another machine, with a write-only key,
+   * took that snapshot, because its contents were not checked against their
+   * SHA-256.
    *
    * @throws {DeltarError} The error of the storage.
    */
@@ -458,8 +472,8 @@ export class Store {
   }
 
   /**
-   * Returns a function that returns whether the signatures of some records are
-   * trusted. See `trustOf`.
+   * Checks the signatures of records. Returns a function that returns whether
+   * the signature of one of these records is trusted. See `trustOf`.
    */
   async trusted(
     records: readonly SnapshotRecord[],
@@ -472,9 +486,9 @@ export class Store {
   }
 
   /**
-   * Adds this machine to the signers of an encrypted repository. Does nothing if
-   * it is one of them, has no signing key, or its key of the repository is
-   * write-only.
+   * Adds this machine to the signers of an encrypted repository. Does nothing
+   * if this machine is already a signer, has no signing key, or has a
+   * write-only key of the repository.
    *
    * @throws {DeltarError} `exists` if the key of this machine was revoked.
    */
@@ -488,8 +502,8 @@ export class Store {
   }
 
   /**
-   * Returns what encrypts this machine's files about the repository, if the
-   * repository is encrypted.
+   * Returns the cipher for this machine's files about the repository;
+   * `undefined` if the repository is not encrypted.
    */
   async sealedFiles(): Promise<SealedFiles | undefined> {
     if (this.keys === undefined) return undefined;
@@ -520,8 +534,8 @@ export class Store {
    * Returns the records of all snapshots, the oldest first. The records of one
    * directory are in the order of their ids. Those of several directories are
    * ordered by time. For a snapshot whose time cannot be right, the time of the
-   * next snapshot of the directory is used or, if there is none, of the
-   * previous one.
+   * next snapshot of the directory is used or, if there is no next one, the
+   * time of the previous snapshot.
    *
    * @param options With `onDamage`, records that cannot be read are reported
    * and omitted.
@@ -631,17 +645,17 @@ async function createKeys(
     throw new DeltarError(
       "exists",
       "another process is creating an encrypted repository here, or was " +
-        "interrupted while it did. If none is running, delete keys/ and try " +
-        "again",
+        "interrupted while it did so. If no such process is running, delete " +
+        "keys/ and try again",
       { object: storage.location, cause },
     );
   }
 }
 
 /**
- * Reads a record. Returns `undefined` if the snapshot was removed, if the key of
- * this machine does not open it, or if the record is damaged and `onDamage` was
- * called.
+ * Reads a record. Returns `undefined` if the snapshot was removed, if the key
+ * of this machine cannot decrypt it, or if the record is damaged and `onDamage`
+ * was called.
  */
 async function tryRead(
   storage: Storage,
@@ -685,9 +699,9 @@ export function signatureOf(
 }
 
 /**
- * Refuses work for which a write-only key is not enough.
+ * Throws if an operation needs a full key and the caller's key is write-only.
  *
- * @param what The work, as an infinitive without `to`.
+ * @param what The operation, as an infinitive without `to`.
  * @throws {DeltarError} `key` if the key is write-only.
  */
 export function checkReads({ keys, storage }: Store, what: string): void {
@@ -699,7 +713,7 @@ export function checkReads({ keys, storage }: Store, what: string): void {
   );
 }
 
-/** Refuses a machine whose id cannot be in a record. */
+/** Throws a `TypeError` if the id of a machine is not valid in a record. */
 function checkMachine(machine: Machine | undefined): void {
   if (machine === undefined || isMachineId(machine.id)) return;
   throw new TypeError(

@@ -60,7 +60,7 @@ export class Family {
   /** The paths that each layer hides in the layers below it. */
   readonly #covers = new Map<LayerKey, Set<string>>();
   /**
-   * The layers in use, each with those of its paths that layers above hide in
+   * For each layer in use, those of its paths that layers above it hide in
    * every snapshot.
    */
   readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
@@ -182,8 +182,8 @@ export class Family {
   }
 
   /**
-   * Finds the paths of each layer that layers above hide in every snapshot.
-   * Yields at each path.
+   * Finds the paths of each layer that layers above it hide in every snapshot.
+   * Yields at each path, so that other work can run.
    */
   *#hide(): Generator<void, void> {
     for (const { layers } of this.snapshots) {

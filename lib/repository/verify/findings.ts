@@ -32,8 +32,7 @@ export interface Damage {
   /** The fault, as text. */
   message: string;
   /**
-   * The ids of the snapshots of which nothing can be read because of the
-   * damage.
+   * The ids of the snapshots that cannot be read at all because of the damage.
    */
   lost: string[];
   /** The ids of the snapshots that are known to need the object. */
@@ -63,7 +62,7 @@ export class Findings {
    * @param kind The kind of the object.
    * @param fault The fault as text, or the error of reading the object. An
    * error that is not about a stored object is thrown again.
-   * @returns The damage of the object, which can be extended.
+   * @returns The damage, to which snapshots and files can be added.
    */
   object(
     object: string,
@@ -89,7 +88,7 @@ export class Findings {
   }
 
   /**
-   * Records that nothing of some snapshots can be read because of the damage.
+   * Records that some snapshots cannot be read at all because of the damage.
    */
   lose(damage: Damage, ids: readonly string[]): void {
     damage.lost = [...new Set([...damage.lost, ...ids])].sort();

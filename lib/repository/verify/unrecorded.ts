@@ -21,17 +21,17 @@ export interface UnrecordedSnapshot {
   /** The objects that the snapshot stored and that no other snapshot needs. */
   objects: StoredObject[];
   /**
-   * Whether there is evidence that the record existed: a snapshot with this
-   * parent, a label or a proof. If not, the snapshot may also have been
-   * interrupted just before its record was stored.
+   * Whether there is evidence that the record existed: a snapshot of which it
+   * is the parent, a label, or the result of a drill. If there is none, the
+   * snapshot may also have been interrupted just before its record was stored.
    */
   wasThere: boolean;
 }
 
 /**
  * Finds snapshots whose tree is stored but whose record is missing. Snapshots
- * that were removed or purged, are being taken, or were replaced by a repair
- * are not included. If a mark of a prune is damaged, none are found.
+ * that were removed, are being taken, or were replaced by a repair are not
+ * included. If the mark of a prune is damaged, nothing is found.
  *
  * @param storage The repository's storage.
  * @param sizes The sizes of the stored objects, by name.
@@ -60,7 +60,8 @@ export async function findUnrecorded(
   try {
     ({ marks } = await readMarks(storage));
   } catch (error) {
-    // It is not known which snapshots were purged.
+    // Without the marks, it is not known for which snapshots a prune has freed
+    // the space.
     if (isDamage(error)) return [];
     throw error;
   }

@@ -9,7 +9,7 @@ import type {
 
 /**
  * Returns the snapshots whose signature is missing or not trusted, in the order
- * of `Store.records`. Records that cannot be read are left out.
+ * of `Store.records`. Records that cannot be read are omitted.
  */
 export async function findUntrusted(
   store: Store,
@@ -43,8 +43,8 @@ async function trustIn(
 
 /**
  * Returns the labels and results of drills that would count if their signature
- * were trusted, in the order of their names. Those that cannot be read are left
- * out.
+ * were trusted, in the order of their names. Those that cannot be read are
+ * omitted.
  */
 export async function findUntrustedNotes(
   store: Store,

@@ -1,15 +1,15 @@
 /**
  * Verifying: finding damage in a repository and its effects.
  *
- * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares the
- * keys and notes of an encrypted repository with their manifests. `family.ts` reads the trees
- * of all snapshots that are based on one full layer, each layer once.
- * `verify_objects.ts` checks that every needed volume exists, and hashes it on
- * request. `verify_files.ts` rebuilds each content, on request or if one of its
- * volumes is damaged. `unrecorded.ts` finds snapshots whose records are
- * missing. `findings.ts` collects the damage by
- * object, with the affected files and snapshots. Other findings are fields of
- * `VerifyResult`. The command prints both.
+ * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares
+ * the keys and notes of an encrypted repository with their manifests.
+ * `family.ts` reads the trees of all snapshots that are based on one full
+ * layer, each layer once. `verify_objects.ts` checks that every needed volume
+ * exists, and hashes it on request. `verify_files.ts` rebuilds each content, on
+ * request or if one of its volumes is damaged. `unrecorded.ts` finds snapshots
+ * whose records are missing. `findings.ts` collects the damage by object, with
+ * the affected files and snapshots. All other results are fields of
+ * `VerifyResult`.
  *
  * @module
  */
@@ -56,8 +56,10 @@ export interface VerifyOptions {
   data?: boolean;
   /**
    * The public keys (`ssh-ed25519 AAAA…`) whose signatures on records are
-   * trusted. Default: those of the signers of an encrypted repository; without
-   * signers, every record is trusted.
+   * trusted. By default, those that `Store.trustOf` trusts: in an encrypted
+   * repository, the admin key, the key of this machine and those of the
+   * signers. If the repository is not encrypted, every record is trusted by
+   * default.
    */
   signers?: readonly string[];
   /**
@@ -106,10 +108,10 @@ export interface VerifyResult {
   /** The damage, by object. */
   damage: Damage[];
   /**
-   * The objects that no snapshot needs, which interrupted or removed snapshots
-   * or other programs left, not counting notes, marks, moves and the like. They
-   * are not damage. Empty if a record or layer cannot be read, because then it
-   * is not known which objects are needed.
+   * The objects that no snapshot needs. Interrupted or removed snapshots, or
+   * other programs, left them. They are not damage. Notes, marks, moves and
+   * similar objects are not included. Empty if a record or layer cannot be
+   * read, because then it is not known which objects are needed.
    */
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
@@ -117,8 +119,8 @@ export interface VerifyResult {
   /** The snapshots whose signature is missing or not trusted. */
   untrusted: UntrustedSnapshot[];
   /**
-   * The labels and results of drills that are ignored, because their signature is
-   * missing or not trusted.
+   * The labels and results of drills that are ignored, because their signature
+   * is missing or not trusted.
    */
   untrustedNotes: UntrustedNote[];
 }
@@ -129,7 +131,9 @@ export interface UntrustedNote {
   object: string;
   /** The id of the snapshot that the note is about. */
   id: string;
-  /** The reason: there is no signature, or one by an unknown or revoked key. */
+  /**
+   * The reason: the note is not signed, or an unknown or revoked key signed it.
+   */
   trust: "unsigned" | "unknown" | "revoked";
   /** The public key that signed the note, if it is signed. */
   signer?: string;
@@ -140,8 +144,8 @@ export interface UntrustedSnapshot {
   /** The id of the snapshot. */
   id: string;
   /**
-   * The reason: there is no signature, or one by an unknown or revoked key, or one
-   * for another repository.
+   * The reason: the record is not signed, an unknown or revoked key signed it,
+   * or it was signed for another repository.
    */
   trust: "unsigned" | "unknown" | "revoked" | "foreign";
   /** The public key that signed the record, if it is signed. */
@@ -230,8 +234,9 @@ class Verification {
   }
 
   /**
-   * Compares the keys and notes of an encrypted repository with their manifests.
-   * Whoever has only the storage cannot sign these.
+   * Compares the keys and notes of an encrypted repository with their
+   * manifests. A person who can only write to the storage cannot sign
+   * manifests.
    */
   async #verifyNoted(): Promise<void> {
     const { keys } = this.#store;
@@ -430,7 +435,7 @@ class Verification {
   }
 
   /**
-   * Returns the damage, without what affects only snapshots that another
+   * Returns the damage, except damage that affects only snapshots that another
    * process removed during the verification.
    */
   async #stillThere(): Promise<Damage[]> {

@@ -38,7 +38,7 @@ export function referenceFault(
     const what = object === undefined
       ? "needed by a file, but not named by the tree"
       : offset + length > object.size
-      ? `the content of a file ends beyond the ${object.size} bytes of the object`
+      ? `a file's content reaches beyond the object's end: ${object.size} bytes`
       : undefined;
     if (what !== undefined) {
       return new DeltarError("corrupt", what, {
@@ -76,8 +76,8 @@ export class FileCheck {
    *
    * @param entry The file.
    * @param signal Ends the work with an error of code `aborted`.
-   * @param onRead Called after each part of the file, with the number of its
-   * bytes.
+   * @param onRead Called after each part of the file is read, with the size of
+   * the part in bytes.
    * @returns The fault of the file; `undefined` if it is sound.
    * @throws {DeltarError} `aborted` if the signal ends the work.
    */
@@ -101,8 +101,8 @@ export class FileCheck {
 
   /**
    * Returns the fault of the stored signature of a large file's first piece;
-   * `undefined` if the signature can be read and is of a file of the same size,
-   * or if the file has none.
+   * `undefined` if the signature can be read and is that of a file of the same
+   * size, or if there is no signature.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,
@@ -118,7 +118,7 @@ export class FileCheck {
       }
       return new DeltarError(
         "corrupt",
-        "the signature is that of a file of another size",
+        "the signature belongs to a file of a different size",
         {
           object,
           path,
@@ -173,7 +173,10 @@ export class FileCheck {
   }
 }
 
-/** Returns a `DeltarError` other than `aborted`. Throws other errors again. */
+/**
+ * Returns the error if it is a `DeltarError` with a code other than `aborted`.
+ * Throws any other error.
+ */
 function faultOf(error: unknown): DeltarError {
   if (error instanceof DeltarError && error.code !== "aborted") return error;
   throw error;

@@ -14,16 +14,19 @@ import {
 
 /** Options for comparing keys and notes with their manifests. */
 export interface NotedOptions {
-  /** Returns why a manifest does not count; `undefined` if it does. */
+  /**
+   * Called with each manifest. Returns the reason why the manifest does not
+   * count; `undefined` if it counts.
+   */
   refuse: Refuse;
   /** Whether to compare the SHA-256 too, instead of only the size. */
   data: boolean;
   /**
-   * Called with each damaged key or note, and each manifest that is damaged or
-   * does not count, and why.
+   * Called with the name of each damaged key or note, and of each manifest that
+   * is damaged or does not count, and with the reason.
    */
   fail: (object: string, message: string) => void;
-  /** Called with the size in bytes of each key or note that was compared. */
+  /** Called after each key or note is compared, with its size in bytes. */
   onCompared?: (size: number) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -32,11 +35,11 @@ export interface NotedOptions {
 /**
  * Compares the keys and notes of an encrypted repository with their manifests.
  *
- * @param storage The objects, as they are stored.
+ * @param storage The storage of the encrypted objects.
  * @param options Which manifests count, whether to compare the SHA-256, and the
  * callbacks.
  * @returns The names of the keys and notes that have no manifest, because an
- * earlier version of deltar stored them.
+ * earlier version of deltar stored them or somebody deleted the manifest.
  */
 export async function verifyNoted(
   storage: Storage,
@@ -49,8 +52,8 @@ export async function verifyNoted(
       if (isNoted(name)) sizes.set(name, size);
     }
   }
-  // A manifest is stored before its object, so those of all these objects are
-  // listed.
+  // A manifest is stored before its object, so this list includes the manifests
+  // of all objects that were listed above.
   const manifests = await allNoteManifests(storage);
   for (const file of new Set([...sizes.keys(), ...manifests.keys()])) {
     checkAborted(signal);
@@ -103,7 +106,7 @@ async function compare(
   if (objects.length > 0) {
     faults.push([
       file,
-      "the size or SHA-256 differs from the one in its manifest",
+      "the object's size or SHA-256 differs from the one in the manifest",
     ]);
   } else if (isRefused) {
     // If all manifests are damaged, nothing is known about the object.

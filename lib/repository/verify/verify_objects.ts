@@ -21,7 +21,7 @@ export class ObjectCheck {
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
-  /** The present records of volumes that were moved, by their old names. */
+  /** The current records of volumes that were moved, by the old names. */
   readonly #places = new Map<string, ObjectRecord>();
 
   /**
@@ -30,7 +30,7 @@ export class ObjectCheck {
    * @param storage The repository's storage.
    * @param sizes The sizes of the stored objects, by name.
    * @param findings The collection to which damage is added.
-   * @param data Whether all bytes are read.
+   * @param data Whether to read all bytes and compare the SHA-256.
    */
   constructor(
     storage: Storage,
@@ -44,7 +44,10 @@ export class ObjectCheck {
     this.#data = data;
   }
 
-  /** Returns whether neither a volume nor the one it was moved to exists. */
+  /**
+   * Returns whether a volume is missing and was not moved to an existing
+   * volume.
+   */
   isMissing(name: string): boolean {
     return !this.#sizes.has(this.placeOf(name));
   }
@@ -58,7 +61,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Checks only the size of a layer. Its content is checked when it is read.
+   * Checks only the size of a layer. The content is checked when the layer is
+   * read.
    */
   checkSize(object: ObjectRecord, kind: DamageKind): void {
     const fault = this.#sizeFault(object);
@@ -70,9 +74,9 @@ export class ObjectCheck {
    *
    * @param objects The records of the objects.
    * @param signal Ends the work with an error of code `aborted`.
-   * @param onRead Called with the name of an object: after each part that is
-   * read, with the number of its bytes, and after the check of the object, with
-   * 0.
+   * @param onRead Called after each part of an object is read, with the name of
+   * the object and the size of the part in bytes. Called again after the object
+   * is checked, with the name and 0.
    */
   async check(
     objects: Iterable<ObjectRecord>,
@@ -144,7 +148,7 @@ export class ObjectCheck {
     const found = this.#sizes.get(name);
     if (found === undefined) return "the object is missing";
     if (found === size) return undefined;
-    return `the size in bytes is ${found}, but the recorded size is ${size}`;
+    return `the object has ${found} bytes, but ${size} bytes are recorded`;
   }
 
   async #dataFault(

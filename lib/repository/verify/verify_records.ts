@@ -49,8 +49,8 @@ const FORMATS: Record<string, string> = {
 
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
- * counted snapshots, and settings that can change. If one of them is damaged, no file is affected, but the
- * content of the object is lost.
+ * counted snapshots, and settings that can change. If one of these objects is
+ * damaged, its content is lost, but no file is affected.
  */
 export async function verifyNotes(
   storage: Storage,
@@ -73,14 +73,18 @@ export async function verifyNotes(
   }
 }
 
-/** Returns the format of a note: that of its folder, except for marks. */
+/**
+ * Returns the format of a note: the one of its folder, unless the note is about
+ * a change of keys.
+ */
 function formatOf(name: string, folder: string): string {
   return name.startsWith(CHANGES) ? "deltar-key-change" : FORMATS[folder];
 }
 
 /**
  * Checks the sum, format and signature of a note, and that it is about the
- * snapshot in its name. Notes that were swapped have right sums, but wrong names.
+ * snapshot in its name. If two notes were swapped, their sums are right, but
+ * their names are wrong.
  */
 async function checkNote(
   bytes: Uint8Array,
@@ -98,9 +102,13 @@ async function checkNote(
   if (
     header.format === format && about === idOfObject(name) && own === name
   ) return;
-  throw new DeltarError("corrupt", "this is the content of another object", {
-    object: name,
-  });
+  throw new DeltarError(
+    "corrupt",
+    "the content of this object is that of another object",
+    {
+      object: name,
+    },
+  );
 }
 
 /**

@@ -38,23 +38,23 @@ export interface VerifySealedResult {
   bytes: number;
   /**
    * The objects that are missing or damaged, and the manifests that are damaged
-   * or not trusted, and why.
+   * or not trusted, each with the reason.
    */
   damage: { object: string; message: string }[];
   /**
-   * The names of encrypted objects that no trusted manifest lists: those of a
-   * run that is at work or was interrupted, or forged ones.
+   * The names of encrypted objects that no trusted manifest lists. A run that
+   * is still at work or was interrupted stored them, or they are forged.
    */
   unlisted: string[];
   /**
-   * The names of keys and notes without a manifest, because an earlier version of
-   * deltar stored them, or because somebody deleted the manifest. They were not
-   * compared.
+   * The names of the keys and notes that have no manifest, because an earlier
+   * version of deltar stored them or somebody deleted the manifest. These keys
+   * and notes were not compared.
    */
   uncovered: string[];
   /**
-   * The number of manifests of each signer, by public key. The key of those
-   * without a signature is `""`.
+   * The number of manifests of each signer, by public key. Manifests without a
+   * signature are counted under `""`.
    */
   manifests: Record<string, number>;
 }
@@ -64,19 +64,23 @@ export interface VerifySealedResult {
  *
  * - Each record, layer, volume and move that a manifest lists has to exist with
  *   its size and, with `data`, its SHA-256.
- * - Each key, label and other note has to have the size and SHA-256 in a manifest
- *   of its own. It may be missing, because notes may be deleted at any time.
+ * - Each key, label and other note has to have the size and, with `data`, the
+ *   SHA-256 in one of its own manifests. It may be missing, because notes may
+ *   be deleted at any time.
  * - The settings and all manifests have to be undamaged.
  *
  * These changes are not detected:
  *
- * - a key or note that the storage deletes, with or without its manifests, or
- *   that it changes after it has deleted them (see `uncovered`);
+ * - a key or note that the storage deletes, with or without its manifests;
+ * - a key or note that the storage changes after deleting its manifests (see
+ *   `uncovered`);
  * - an older state of an object and its manifests that the storage puts back.
  *
  * @param storage The storage of the repository.
- * @param options Whether to read all data, the trusted signers, the callback and
- * the signal.
+ * @param options Whether to read all data, the trusted signers, the callback
+ *   and the signal.
+ * @returns The damage, and the numbers of objects and manifests that were
+ *   checked.
  * @throws {DeltarError} `unsupported` if the repository is not encrypted;
  *   `not-found` if the storage is not a repository; `aborted` if the signal
  *   fired; the error of the storage.
@@ -128,9 +132,13 @@ export async function verifySealed(
       const sums = expected.filter((one) => one.size === size)
         .map(({ sha256 }) => sha256);
       if (sums.length === 0) {
-        fail(name, `${size} bytes, but ${expected[0].size} in its manifest`);
+        fail(
+          name,
+          `the object has ${size} bytes, but ${expected[0].size} bytes are ` +
+            "recorded in the manifest",
+        );
       } else if (data && !sums.includes(await sumOf(reading, name))) {
-        fail(name, "the SHA-256 differs from the one in its manifest");
+        fail(name, "the object's SHA-256 differs from the one in the manifest");
       }
       result.objects++;
       result.bytes += size;
@@ -138,7 +146,7 @@ export async function verifySealed(
     }
   }
   for (const name of listed.keys()) {
-    if (!removed.has(name)) fail(name, "missing");
+    if (!removed.has(name)) fail(name, "the object is missing");
   }
   const signed = new Map<string, string>();
   result.uncovered = await verifyNoted(reading, {
@@ -162,8 +170,8 @@ export async function verifySealed(
 }
 
 /**
- * Returns the id of the repository. If its settings are damaged, calls `fail` and
- * returns `undefined`.
+ * Returns the id of the repository. If the settings are damaged, calls `fail`
+ * and returns `undefined`.
  *
  * @throws {DeltarError} `unsupported` if the repository is not encrypted;
  * `not-found` if there are no settings.
@@ -184,8 +192,8 @@ async function repositoryId(
   }
   throw new DeltarError(
     "unsupported",
-    "the repository is not encrypted and has no manifests; verify it without " +
-      "`--without-key`",
+    "the repository is not encrypted and has no manifests; verify the " +
+      "repository without `--without-key`",
     { object: storage.location },
   );
 }
