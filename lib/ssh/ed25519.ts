@@ -14,7 +14,7 @@ const MAGIC = new TextEncoder().encode("openssh-key-v1\0");
 const PKCS8 = Uint8Array.of(
   ...[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20],
 );
-/** The number of characters of each line of base64, as OpenSSH writes it. */
+/** The number of characters in each line of base64 that OpenSSH writes. */
 const LINE_LENGTH = 70;
 
 /** An Ed25519 key pair for signing. */

@@ -32,12 +32,12 @@ const MAX_OBJECT_BYTES = 16 << 20;
 const SUM = 32;
 
 /**
- * A storage that caches objects, or the ranges of them that were read, in a
- * second storage that is faster. Cached bytes are checked whenever they are
- * used, so a lost or damaged cache causes requests, but not wrong bytes. When
- * the cache is full, objects are deleted until a fifth of it is free, in the
- * order of their names without the first segment. If the rest of each name
- * begins with a time, the oldest objects are deleted first.
+ * A storage that caches objects, or the ranges of objects that were read, in a
+ * second, faster storage. Cached bytes are checked whenever they are used, so a
+ * lost or damaged cache causes requests, but not wrong bytes. When the cache is
+ * full, objects are deleted until a fifth of it is free, in the order of their
+ * names without the first segment. If the rest of each name begins with a time,
+ * the oldest objects are deleted first.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the
@@ -65,7 +65,10 @@ export class CachedStorage implements Storage {
   readonly #cache: Storage;
   readonly #keeps: (name: string) => boolean;
   readonly #maxBytes: number;
-  /** The total size of the cached objects in bytes; absent until counted. */
+  /**
+   * The total size of the cached objects in bytes; absent until they are
+   * counted.
+   */
   #kept: Promise<number> | undefined;
 
   /**
@@ -158,7 +161,7 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Returns whether the objects may be those of a stranger; see
+   * Returns whether the inner storage belongs to somebody else; see
    * {@linkcode Storage.belongsToOthers}.
    */
   belongsToOthers(): boolean {

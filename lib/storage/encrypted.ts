@@ -179,8 +179,8 @@ export class EncryptedStorage implements Storage {
 
   /**
    * Lists the objects under a prefix; see {@linkcode Storage.list}. The size of
-   * an object is right if it was stored for the number of recipients that
-   * `recipientsOf` returns for its name.
+   * an object is right if the object was stored for the number of recipients
+   * that `recipientsOf` returns for its name.
    */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
     for await (const { name, size } of this.#inner.list(prefix)) {
@@ -227,7 +227,7 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Returns whether the objects may be those of a stranger; see
+   * Returns whether the other storage belongs to somebody else; see
    * {@linkcode Storage.belongsToOthers}.
    */
   belongsToOthers(): boolean {

@@ -48,7 +48,7 @@ const MAX_TEXT_BYTES = 4 << 20;
 
 /**
  * A request and its response. A connection that breaks, that delivers nothing
- * for the time `patience`, or that delivers fewer than 1,024 bytes a second
+ * for `patience` milliseconds, or that delivers fewer than 1,024 bytes a second
  * over that time, fails with a `PassingFault`. Time in which the caller does
  * not read the body does not count.
  */
@@ -150,7 +150,7 @@ export class Exchange {
 
 /**
  * Aborts an exchange if one of its steps takes too long, and makes the errors
- * of steps that fail.
+ * for failed steps.
  */
 class Watch {
   readonly #stop = new AbortController();
@@ -257,11 +257,14 @@ class Watch {
 }
 
 /**
- * Matches the messages of Deno, Bun and Node for a host that cannot be reached.
+ * The pattern of the messages of Deno, Bun and Node for a host that cannot be
+ * reached.
  */
 const NOBODY =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
-/** Matches the messages of Deno, Bun and Node for too many redirects. */
+/**
+ * The pattern of the messages of Deno, Bun and Node for too many redirects.
+ */
 const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 

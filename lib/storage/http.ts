@@ -26,9 +26,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The number of listed objects that may be missing in any case, because they
- * may have been deleted after the page was read. If more objects are missing,
- * at least as many must exist.
+ * The maximum number of listed objects that may be missing however few exist.
+ * They may have been deleted after the page was read. If more objects are
+ * missing, at least as many must exist.
  */
 const MAX_ABSENT = 1000;
 
@@ -369,7 +369,8 @@ function isAbsence(error: unknown): boolean {
 }
 
 /**
- * Decodes the user or the password of an address. Errors do not show the text.
+ * Decodes the user or the password of an address. Error messages do not contain
+ * the text.
  */
 function decodePart(text: string, what: string): string {
   try {

@@ -113,7 +113,8 @@ export class LocalStorage implements Storage {
    * Prepares the folder for a new repository: makes it if necessary, and closes
    * it to other users. Without `shared`, an existing folder is closed only if
    * it is empty except for hidden files and `lost+found`, has no set-group-ID
-   * bit, gives access to users outside its group, and may be changed.
+   * bit, gives access to users outside its group, and this user may change its
+   * mode.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such

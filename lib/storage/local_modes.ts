@@ -52,7 +52,7 @@ export function modeOf(shared: Sharing | undefined): number {
 /**
  * Returns whether an existing folder should be closed to other users when a
  * storage is made in it. This is true for a folder that users outside its group
- * can access, as systems make folders by default. A folder with the
+ * can access, which is the default of most systems. A folder with the
  * set-group-ID bit was shared with a group on purpose, and keeps its mode.
  *
  * @param mode The folder's mode.

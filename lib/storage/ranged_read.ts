@@ -28,7 +28,8 @@ export interface RangeSource {
  * @param from The offset of the first byte.
  * @param to The offset after the last byte; it may be beyond the end of the
  *   object.
- * @param tag The entity tag that the object must have; `undefined` for any.
+ * @param tag The entity tag that the object must have; `undefined` if any tag
+ *   is accepted.
  * @throws {DeltarError} `io` if the object was replaced, or the server does not
  *   support byte ranges or does not answer; and the errors of `send` and
  *   `sizeOf`, such as `not-found` and `aborted`.

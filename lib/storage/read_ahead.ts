@@ -9,9 +9,7 @@ const AHEAD = 3;
 
 /** A part of an object that was read completely. */
 export interface Window {
-  /**
-   * The bytes: all that were requested, or those up to the end of the object.
-   */
+  /** The requested bytes, as far as the object has them. */
   bytes: Uint8Array;
   /** The length of the whole object, in bytes. */
   size: number;

@@ -83,8 +83,8 @@ export class S3Storage implements Storage {
    * @param location The location: `s3://bucket` or `s3://bucket/prefix`.
    * @param env The environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
    *   `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
-   *   `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and `DELTAR_S3_ADDRESSING`,
-   *   `path` or `virtual`.
+   *   `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and `DELTAR_S3_ADDRESSING`
+   *   (`path` or `virtual`).
    * @throws {DeltarError} `not-found` if there are no keys.
    * @throws {TypeError} If the location is invalid.
    */

@@ -57,7 +57,7 @@ const CURES: Record<string, string> = {
     "to the access key; check AWS_SECRET_ACCESS_KEY",
 };
 
-/** The error codes of services for temporary faults. */
+/** The error codes that services use for temporary faults. */
 const PASSING = new Set([
   "ConditionalRequestConflict",
   "ConcurrentModification",
@@ -69,8 +69,8 @@ const PASSING = new Set([
 ]);
 
 /**
- * Returns the error for a refusal: a `DeltarError`, or a `PassingFault` with
- * one if the refusal is temporary.
+ * Returns the error for a refusal: a `DeltarError` or, if the refusal is
+ * temporary, a `PassingFault` that contains a `DeltarError`.
  *
  * @param refusal The request and the response.
  */

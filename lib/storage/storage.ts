@@ -17,13 +17,13 @@ export interface GetOptions {
   length?: number;
   /**
    * Whether a range that reaches beyond the end of the object is shortened to
-   * the end. If not, it is an error. The offset may not be beyond the end.
-   * Default: `false`.
+   * the end. If not, such a range is an error. In both cases, the offset must
+   * not be beyond the end. Default: `false`.
    */
   clamp?: boolean;
   /**
    * Whether the object is read from the storage itself rather than from a
-   * cache. Default: false.
+   * cache. Default: `false`.
    */
   fresh?: boolean;
   /** Aborts the read with an error of code `aborted`. */
@@ -135,8 +135,8 @@ export interface Storage {
    * throws; it never ends early.
    *
    * @param prefix The beginning of the names. Default: all names.
-   * @throws {DeltarError} `io` if the storage fails; `limit` if it lists too
-   *   many objects.
+   * @throws {DeltarError} `io` if the storage fails; `limit` if the storage
+   *   lists too many objects.
    */
   list(prefix?: string): AsyncIterable<StoredObject>;
 
@@ -158,7 +158,7 @@ export interface Storage {
    *
    * @param before The time in milliseconds since 1970. All unfinished writes
    *   that were begun earlier are deleted, so the time has to be earlier than
-   *   that of any write that is still in progress.
+   *   the start of any write that is still in progress.
    * @throws {DeltarError} `io` if the storage fails.
    */
   tidy?(before: number): Promise<void>;

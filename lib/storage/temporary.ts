@@ -11,7 +11,7 @@ export const STAGE_PREFIX = ".deltar-stage-";
 
 /**
  * The age in milliseconds above which a file counts as abandoned if its process
- * is unknown, of another machine, or cannot be checked.
+ * is unknown, ran on another machine, or cannot be checked.
  */
 const MAX_AGE_MS = 24 * 3_600_000;
 
@@ -56,8 +56,8 @@ export function processOf(owner: string): number | undefined {
 /**
  * Returns whether a file with a temporary name is abandoned by its writer: the
  * process has ended, or the file is more than a day old and its process is
- * unknown, of another machine, or cannot be checked. Returns `false` for any
- * other name.
+ * unknown, ran on another machine, or cannot be checked. Returns `false` for
+ * any other name.
  *
  * @param name The last segment of the path.
  * @param modified The modification time in milliseconds since 1970.

@@ -103,7 +103,7 @@ export interface ChangeCounts {
   deletedDirs: number;
   /** The number of renamed files. */
   renamed: number;
-  /** The number of new files with the old content of a path that is kept. */
+  /** The number of files that were copied from a path that still exists. */
   copied: number;
 }
 
@@ -112,7 +112,7 @@ const FORMAT = "deltar-diff";
 /**
  * The changes from one state of a directory to another. With the new content in
  * an archive of `DiffData`, they suffice to make the second state from the
- * first. A full backup is the difference to `DirIndex.empty()`.
+ * first. A full backup is the difference from `DirIndex.empty()`.
  *
  * @example A new file
  * ```ts
@@ -231,7 +231,7 @@ export class DiffIndex {
     return this.#moved("renamed");
   }
 
-  /** The new files with the old content of a path that is kept. */
+  /** The files that were copied from a path that still exists. */
   get copied(): { from: string; to: string }[] {
     return this.#moved("copied");
   }

@@ -103,7 +103,9 @@ export class DirIndex {
     this.skipped = skipped;
   }
 
-  /** Returns an empty index. A first, full backup is compared with it. */
+  /**
+   * Returns an empty index. A full backup is the difference from this index.
+   */
   static empty(): DirIndex {
     return new DirIndex([]);
   }

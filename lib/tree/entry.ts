@@ -2,7 +2,7 @@ import type { Xattrs } from "./xattrs.ts";
 
 /**
  * The kind of an entry. A hard link is a further name of an earlier file. A
- * `fifo` is a named pipe, `block` and `character` are devices.
+ * `fifo` is a named pipe. `block` and `character` are devices.
  */
 export type EntryKind =
   | "file"
@@ -88,7 +88,8 @@ export interface HardLinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "hardlink";
   /**
-   * The path of the file below the root. It sorts before the path of the link.
+   * The path of the file below the root. This path sorts before that of the
+   * link.
    */
   target: string;
 }

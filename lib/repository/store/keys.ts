@@ -94,8 +94,8 @@ export type KeyInfo = Holder | { name: string; kind: "unknown" };
 /** The keys that the caller expects a repository to have. */
 export interface ExpectedKeys {
   /**
-   * The sum of the recipient of the first identity. Absent if the settings are
-   * lost. Then any identity is accepted.
+   * The sum of the first identity's recipient (SHA-256, hexadecimal). Absent if
+   * the settings are lost. Then any identity is accepted.
    */
   sum?: string;
   /** The public admin key. By default, any admin key is accepted. */
@@ -118,8 +118,8 @@ export class RepositoryKeys {
    */
   readonly admin: SigningKey | undefined;
   /**
-   * The name of the key that opened the repository, or `recovery sheet` if it
-   * was the identity of the repository itself.
+   * The name of the key that opened the repository, or `recovery sheet` if an
+   * identity from a recovery sheet opened it.
    */
   readonly openedBy: string;
   /** The machines whose signatures on records are trusted. */
@@ -273,7 +273,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the sum of the recipient of the first identity, for the settings.
+   * Returns the sum of the first identity's recipient (SHA-256, hexadecimal),
+   * for the settings.
    *
    * @throws {DeltarError} `key` if the settings are lost and the caller's key
    *   is write-only.

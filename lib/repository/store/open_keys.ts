@@ -25,9 +25,12 @@ const MAX_FILE_BYTES = 1 << 18;
 export interface OpenedKey {
   /** The content. */
   file: KeyFile;
-  /** The admin key, or only its public half. */
+  /** The admin key, or only its public half if the key is write-only. */
   admin: SigningKey | string;
-  /** The sum of the recipient of the first identity, if it is known. */
+  /**
+   * The sum of the first identity's recipient (SHA-256, hexadecimal), if it is
+   * known.
+   */
   sum: string | undefined;
   /** The name of the key, or `recovery sheet`. */
   name: string;
@@ -41,8 +44,8 @@ export interface OpenedKey {
  * @param storage The storage of the key files.
  * @param id The id of the repository.
  * @param own The keys of the caller.
- * @param sum The sum of the recipient of the first identity. `undefined` if the
- *   settings are lost. Then any identity is accepted.
+ * @param sum The sum of the first identity's recipient (SHA-256, hexadecimal).
+ *   `undefined` if the settings are lost. Then any identity is accepted.
  * @throws {DeltarError} If no key file can be used: `key` if no key was given,
  *   or none of the given keys opens a key file; `mismatch` if a key file
  *   belongs to another repository; `corrupt`, `truncated` or `limit` if a key

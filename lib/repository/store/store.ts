@@ -140,8 +140,8 @@ export interface ParentOptions extends ReadOptions {
 
 /**
  * The trust in the signature of a record. `unsigned` means that the record has
- * no signature, `foreign` that a trusted key signed the record for another
- * repository.
+ * no signature. `foreign` means that a trusted key signed the record for
+ * another repository.
  */
 export type RecordTrust = Trust | "unsigned" | "foreign";
 
@@ -186,9 +186,9 @@ export class Store {
    * @param storage An empty storage.
    * @param options The compression, the first key of an encrypted repository,
    * and who may access a repository in a folder.
-   * @throws {DeltarError} `exists` if the storage is a repository already;
-   * `unsupported` if this runtime cannot write that compression, or if this
-   * storage cannot be shared.
+   * @throws {DeltarError} `exists` if there already is a repository in the
+   * storage; `unsupported` if this runtime cannot compress in this way, or if
+   * this storage cannot be shared.
    */
   static async create(
     storage: Storage,

@@ -121,7 +121,7 @@ export class Family {
     return family;
   }
 
-  /** Returns the volumes that the family's layers name, by name. */
+  /** Returns the volumes that the family's layers refer to, by their names. */
   objects(): Map<string, ObjectRecord> {
     const objects = new Map<string, ObjectRecord>();
     for (const { layer } of this.#layers.values()) {

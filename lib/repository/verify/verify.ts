@@ -97,7 +97,7 @@ export interface VerifyResult {
   files: number;
   /**
    * The number of checked entries that have extended attributes or ACLs,
-   * counted as `files` are.
+   * counted in the same way as `files`.
    */
   xattrs: number;
   /**
