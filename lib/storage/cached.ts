@@ -35,9 +35,9 @@ const SUM = 32;
  * A storage that caches objects, or the ranges of objects that were read, in a
  * second, faster storage. Cached bytes are checked whenever they are used, so a
  * lost or damaged cache causes requests, but not wrong bytes. When the cache is
- * full, objects are deleted until a fifth of it is free, in the order of their
- * names without the first segment. If the rest of each name begins with a time,
- * the oldest objects are deleted first.
+ * full, objects are deleted until a fifth of the cache is free, in the order of
+ * their names without the first segment. If the rest of each name begins with a
+ * time, the oldest objects are deleted first.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the

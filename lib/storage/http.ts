@@ -26,9 +26,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The maximum number of listed objects that may be missing however few exist.
- * They may have been deleted after the page was read. If more objects are
- * missing, at least as many must exist.
+ * The number of listed objects that may be missing in every listing, because
+ * they may have been deleted after the page was read. A listing with more
+ * missing objects is refused, unless at least as many of its objects exist.
  */
 const MAX_ABSENT = 1000;
 

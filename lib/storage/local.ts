@@ -425,7 +425,8 @@ const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
 
 /**
  * Runs a system call. If the call fails with the system error for `told`,
- * throws an error of code `told`; for other failures, an error of code `io`.
+ * throws an error of code `told`. If the call fails in another way, throws an
+ * error of code `io`.
  */
 function attempt<Result>(
   name: string,

@@ -7,8 +7,8 @@
  * requests (`s3_client.ts`). An object that does not fit into one part is cut
  * into parts, whose sizes `s3_parts.ts` sets, and uploaded by
  * `s3_multipart.ts`. `http.ts` reads objects from a web server, `memory.ts`
- * holds them in memory, `cached.ts` keeps copies of small objects nearby, and
- * `encrypted.ts` stores them encrypted in another storage.
+ * holds them in memory, `cached.ts` keeps copies of small objects in a faster
+ * storage, and `encrypted.ts` stores them encrypted in another storage.
  *
  * S3 and HTTP share four files. `exchange.ts` sends one request and reads its
  * response, with time limits. `ranged_read.ts` makes the requests for a range

@@ -598,7 +598,7 @@ export class RepositoryKeys {
   }
 
   /**
-   * Deletes the key file that this process stored. Used if another process
+   * Deletes the key file that this process stored, after another process
    * created the repository first.
    */
   async discard(name: string): Promise<void> {

@@ -288,8 +288,8 @@ export class Store {
     { id: named, codec, encryption }: Settings,
     { keys: own, recipient: expected, admin, id: pinned, machine }: OpenOptions,
   ): Promise<Store> {
-    // Settings that were lost do not name a recipient. Then the key has to be
-    // the expected one.
+    // Lost settings do not name a recipient. Then the expected recipient is
+    // used, if the caller names one.
     const recipient = encryption && (encryption.recipient ?? expected);
     if (expected !== undefined && recipient !== expected) {
       throw new DeltarError(
@@ -362,9 +362,10 @@ export class Store {
    *
    * - In a repository that is not encrypted, every record is trusted.
    * - With a full key, the signatures of the admin key, of signers that were
-   *   not revoked, and of this machine if it was not revoked are trusted. If
-   *   there are no signers, only the signatures of the admin key and of this
-   *   machine are trusted. So nothing is gained by deleting the signers.
+   *   not revoked, and of this machine, unless its key was revoked, are
+   *   trusted. If there are no signers, only the signatures of the admin key
+   *   and of this machine are trusted. So nothing is gained by deleting the
+   *   signers.
    * - With a write-only key, the signers cannot be read. Only the signatures of
    *   this machine are trusted or, if it has no signing key, every record.
    *
