@@ -8,7 +8,7 @@ export function isFolder(location: string): boolean {
 /**
  * Returns a name for files about a location. For a URL, the name also depends
  * on the S3 endpoints in the environment, because two services may have buckets
- * of the same name.
+ * with the same name.
  */
 export function locationSum(
   location: string,

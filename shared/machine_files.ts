@@ -2,8 +2,8 @@
  * This machine: the id that its snapshots name, and the key that signs them.
  *
  * Both are made on first use, in the files `machine` and `signing_key` of the
- * config folder. If `DELTAR_MACHINE` is set, the id is its value instead, because
- * a container may keep neither the host name nor the config folder.
+ * config folder. If `DELTAR_MACHINE` is set, its value is the id instead,
+ * because a container may lose both its host name and its config folder.
  *
  * @module
  */
@@ -30,17 +30,22 @@ export interface MachineFiles {
   host: string;
   /** The name of the user, if the system knows it. */
   user?: string;
-  /** The private key that signs, as text, and its file. */
+  /**
+   * The text of the private key that signs snapshots, and the path of its file.
+   * Absent if the file cannot be made.
+   */
   key?: { text: string; file: string };
 }
 
 /**
- * Returns the id, names and key of this machine. The id is that of
- * `DELTAR_MACHINE`, or else of its file, which is made if it is missing. If the
- * file cannot be made, the id follows from the host name. If the key file cannot
- * be made, the machine has no key.
+ * Returns the id, names and key of this machine. The id is the value of
+ * `DELTAR_MACHINE` or, if that is not set, the content of the file `machine`,
+ * which is made if it is missing. If this file cannot be made, the id is
+ * derived from the host name. If the key file cannot be made, the machine has
+ * no key.
  *
- * @param makeKey Returns the text of a new private key with a comment.
+ * @param makeKey Called with a comment if there is no key yet. Returns the text
+ * of a new private key with this comment.
  * @throws {Error} The system's error, if a file exists and cannot be read.
  */
 export async function machineFiles(
@@ -78,7 +83,8 @@ async function kept(
     writeFileSync(temporary, text, { mode: 0o600, flag: "wx", flush: true });
     makeIfAbsent(temporary, file);
   } catch {
-    // Without the file, this machine is known by its host name.
+    // Without the file, the id is derived from the host name, or the machine
+    // has no key.
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -86,8 +92,8 @@ async function kept(
 }
 
 /**
- * Gives a complete file its name, unless another process has made a file of this
- * name first. Without hard links, the last process wins.
+ * Gives a complete file its name, unless another process has made a file with
+ * this name first. On a file system without hard links, the last process wins.
  */
 function makeIfAbsent(temporary: string, file: string): void {
   try {

@@ -1,12 +1,12 @@
 /**
  * The pins of encrypted repositories.
  *
- * At its first contact with an encrypted repository, this machine records the sum
- * of the recipient of the repository, its public admin key, and its id. Later the
- * machine refuses a repository at the same location that has another recipient,
- * admin key or id, or is not encrypted. Otherwise whoever controls the storage could replace
- * the repository by one that they can read, and the next snapshot would be
- * stored for them.
+ * At its first contact with an encrypted repository, this machine records the
+ * checksum of the repository's recipient, the repository's public admin key,
+ * and its id. Later the machine refuses a repository at the same location that
+ * has another recipient, admin key or id, or is not encrypted. Otherwise
+ * whoever controls the storage could replace the repository with one that they
+ * can read, and the next snapshot would be stored for them.
  *
  * @module
  */
@@ -23,17 +23,18 @@ import { codeOf } from "./error_code.ts";
 import { userFolder } from "./user_folder.ts";
 
 /**
- * Returns the file with the pin of a location.
+ * Returns the path of the file with the pin of a location.
  *
- * @param key The sum of the location, without symlinks if it is a folder.
+ * @param key The checksum of the location. If the location is a folder, it is
+ * the checksum of the path without symlinks.
  */
 export function pinFile(key: string): string {
   return join(userFolder("state"), "pins", key);
 }
 
-/** The keys that an encrypted repository at a location must have. */
+/** The keys and the id that an encrypted repository at a location must have. */
 export interface Pin {
-  /** The SHA-256 of the recipient of the first identity, hexadecimal. */
+  /** The SHA-256 of the recipient of the first identity, in hexadecimal. */
   recipient: string;
   /** The public admin key: `ssh-ed25519 AAAA…`; absent from older pins. */
   admin?: string;
@@ -84,7 +85,7 @@ export function pin(
 /**
  * Returns the message about a repository that differs from its pin.
  *
- * @param key The sum of the location.
+ * @param key The checksum of the location.
  * @param what The difference, a clause with `the repository` as its subject.
  */
 export function replacedText(key: string, what: string): string {

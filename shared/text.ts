@@ -41,11 +41,11 @@ export function pipesAndDevices(count: number): string {
 }
 
 /**
- * Formats a time in the local time zone, to the second. A time before the year 0
- * or after the year 9999 is shown as `@` and the seconds since 1970, which
+ * Formats a time in the local time zone, to the second. A time before the year
+ * 0 or after the year 9999 is shown as `@` and the seconds since 1970, which
  * `touch -d` accepts.
  *
- * @param time Milliseconds since 1970.
+ * @param time The time in milliseconds since 1970.
  */
 export function formatDate(time: number): string {
   const date = new Date(time);

@@ -6,8 +6,8 @@ import process from "node:process";
 export type FolderKind = "data" | "cache" | "config" | "state";
 
 /**
- * Returns the folder of a kind in which deltar keeps its files for this user, by
- * the conventions of the system.
+ * Returns the folder of a kind in which deltar keeps its files for this user,
+ * according to the conventions of the system.
  */
 export function userFolder(kind: FolderKind): string {
   const { env, platform } = process;
@@ -33,8 +33,8 @@ export function userFolder(kind: FolderKind): string {
 }
 
 /**
- * Returns the path of the file with the age identities of this user. The file may
- * not exist.
+ * Returns the path of the file with the age identities of this user. The file
+ * need not exist.
  */
 export function identityFile(): string {
   return process.env.DELTAR_IDENTITY ||

@@ -12,7 +12,7 @@ export interface WriteFileOptions extends SignalOptions {
   inNewFolder?: boolean;
   /**
    * Whether a crash may lose or damage the file, because it can be rebuilt. If
-   * so, it is not flushed.
+   * so, the file is not flushed to the disk.
    */
   mayBeLost?: boolean;
   /**
@@ -28,7 +28,7 @@ export interface WriteFileOptions extends SignalOptions {
  * the disk. The temporary file is then renamed.
  *
  * @param file A path of the operating system.
- * @param bytes The content, in one piece or several.
+ * @param bytes The content, in one or more parts.
  * @param options Options for writing.
  * @throws {DeltarError} `not-found` if the file's folder does not exist, `io`
  * if the file cannot be written, `aborted` if the signal fired.
@@ -69,10 +69,10 @@ export async function writeFileAtomic(
  * Returns all bytes of a file.
  *
  * @param file A path of the operating system.
- * @param signal If the signal has fired already, nothing is read.
+ * @param signal A signal. If it has fired, nothing is read.
  * @param most The maximum size in bytes. Default: 1 GiB.
  * @throws {DeltarError} `not-found` if the file is absent, `limit` if it is
- * larger than `most`, `aborted` if the signal had fired, `io` if the file
+ * larger than `most`, `aborted` if the signal has fired, `io` if the file
  * cannot be read.
  */
 export async function readFileBytes(
@@ -94,7 +94,8 @@ export async function readFileBytes(
         { object: file },
       );
     }
-    // The size of a pipe or device is not known before its end.
+    // The size of a pipe or device is not known until it has been read to its
+    // end.
     return await collectAtMost(fs.createReadStream(file), most, file);
   } catch (cause) {
     throw fileError(cause, file);
@@ -102,11 +103,12 @@ export async function readFileBytes(
 }
 
 /**
- * Reads and decodes a file, and yields to the event loop between the steps.
+ * Reads and decodes a file. The decoding yields to the event loop between its
+ * steps.
  *
  * @param file A path of the operating system.
- * @param decode Decodes the bytes step by step. The second argument is the name
- * of the file, for errors.
+ * @param decode Called with the bytes and, for its errors, the path of the
+ * file. Decodes the bytes step by step.
  * @param options A signal that ends the decoding.
  * @throws {DeltarError} `aborted` if the signal fired, and the errors of
  * `readFileBytes` and `decode`.
@@ -184,7 +186,8 @@ export function pathError(cause: unknown, path: string): DeltarError {
 }
 
 /**
- * Returns the system's reason without the path, which may be a temporary one.
+ * Returns the reason that the system gives for an error, without the path,
+ * which may be that of a temporary file.
  */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
@@ -221,8 +224,8 @@ export function endsAll(error: unknown): boolean {
 }
 
 /**
- * Returns the reason for skipping a path whose system call failed, `vanished`
- * or `unreadable`, and the message of the error.
+ * Returns the reason for skipping a path whose system call failed (`vanished`
+ * or `unreadable`), and the message of the error.
  */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);

@@ -28,7 +28,8 @@ export class FileAccess implements RandomAccess {
   /**
    * See {@linkcode RandomAccess.read}.
    *
-   * @throws {DeltarError} `truncated` if the file became shorter.
+   * @throws {DeltarError} `truncated` if the file has become shorter since it
+   * was opened.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
    * read.
    */
@@ -39,7 +40,7 @@ export class FileAccess implements RandomAccess {
       if (got === 0) {
         throw new DeltarError(
           "truncated",
-          "the file became shorter while it was read",
+          "the file shrank while it was being read",
           {
             object: this.#file.place,
             offset: offset + at,
@@ -64,7 +65,7 @@ export class FileAccess implements RandomAccess {
 
 /**
  * Opens a file for reading at any offset, such as the basis that `patch` needs.
- * `using` closes it.
+ * Close the file with `using` or `close`.
  *
  * @param path A path of the operating system. A symlink is refused.
  * @throws {Error} The system's error, with its `code`, such as `ENOENT`, if the

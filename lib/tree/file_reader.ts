@@ -10,13 +10,16 @@ import type { FileEntry } from "./entry.ts";
 
 /** The facts that one pass over a file collects. */
 export interface FileFacts {
-  /** The number of bytes that were read. For a sparse file, its size. */
+  /**
+   * The number of bytes that were read. For a sparse file, the size of the file
+   * in bytes.
+   */
   size: number;
   /** The SHA-256 of the bytes that were read, in hexadecimal. */
   sha256: string;
   /**
-   * The length of the condensed form of a sparse file in bytes. `sha256` and
-   * `signature` are then those of the condensed form.
+   * The length in bytes of the condensed form of a sparse file. If it is
+   * present, `sha256` and `signature` are those of the condensed form.
    */
   sparse?: number;
   /** The block checksums, if the file is large enough. */
@@ -26,8 +29,8 @@ export interface FileFacts {
 /** A file of more than 1 MiB, as it is passed to a reader. */
 export interface LargeFile extends FileEntry {
   /**
-   * The size of a sparse file in bytes, which is passed in condensed form.
-   * Absent for other files.
+   * The size of the file in bytes, if the file is sparse and is passed in
+   * condensed form. Absent for other files.
    */
   fileSize?: number;
 }
@@ -44,13 +47,13 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   readonly condenses?: boolean;
 
   /**
-   * Processes a file of at most 1 MiB, in one piece.
+   * Processes a file of at most 1 MiB, whose content is passed whole.
    *
    * @param entry The entry of the file. `size` is the length of `bytes`, unless
    * the file changed while it was read.
-   * @param bytes The content, valid until this method returns or the promise
-   * that it returned is settled.
-   * @param before The file of this path in the previous index.
+   * @param bytes The content, valid until this method returns or, if it returns
+   * a promise, until the promise is settled.
+   * @param before The file at this path in the previous index.
    */
   whole(
     entry: FileEntry,
@@ -59,15 +62,15 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Facts | Promise<Facts>;
 
   /**
-   * Processes a file of more than 1 MiB, in pieces.
+   * Processes a file of more than 1 MiB, whose content is read in parts.
    *
    * @param entry The entry of the file. `size` is its size when it was opened.
    * For a file in condensed form, `size` is the length of that form, and
-   * `fileSize` the size of the file.
-   * @param open Reads the file from the start in pieces. A piece is valid until
-   * the next one is pulled. `open` may be called again after the pieces have
-   * ended. They end early if the file was truncated or cannot be read further.
-   * @param before The file of this path in the previous index.
+   * `fileSize` is the size of the file.
+   * @param open Reads the file from the start, in parts. Each part is valid
+   * until the next one is read. `open` may be called again after the last part.
+   * The parts end early if the file was truncated or cannot be read further.
+   * @param before The file at this path in the previous index.
    */
   pieces(
     entry: LargeFile,
@@ -79,14 +82,14 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * Called when a file will be read soon, so that the previous content can be
    * fetched in advance.
    *
-   * @param before The file of this path in the previous index.
+   * @param before The file at this path in the previous index.
    */
   expect?(before: IndexFileEntry): void;
 
   /**
    * Returns a promise that resolves when the reader can process the next file,
-   * or `undefined` if it can do so now. A reader without this method always
-   * can.
+   * or `undefined` if it can do so now. A reader without this method is always
+   * ready.
    */
   ready?(): Promise<void> | undefined;
 }

@@ -23,9 +23,9 @@ export type FolderVisitor = (
 
 /**
  * An open folder. Entries are reached by their names relative to this folder,
- * and no symlink is followed. If the folder is moved or replaced later, the
- * entries of the open folder are still reached or, where folders are reached
- * only by paths, changes fail with `ENOENT`.
+ * and no symlink is followed. If the folder is moved or replaced later, its
+ * entries can still be reached. Where folders can be reached only by paths,
+ * changes fail with `ENOENT` instead.
  *
  * A name is one segment. The empty name, `.`, `..`, and names with a `/` or a
  * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, a
@@ -36,12 +36,12 @@ export interface Folder {
   readonly place: string;
   /** Returns the state of the folder itself. */
   stat(): FileStat;
-  /** Returns the identity of the folder, which no other folder has. */
+  /** Returns the folder's device and inode, which together identify it. */
   identity(): Identity;
   /**
-   * Returns whether the folder has this identity. If folders are reached by
-   * system calls and this one was listed, the check usually needs no further
-   * call.
+   * Returns whether the folder has this device and inode. If folders are
+   * reached by system calls and this one was listed, the check usually needs no
+   * further call.
    */
   is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
@@ -49,8 +49,8 @@ export interface Folder {
   /**
    * Lists the folder with the state of each entry.
    *
-   * @param visit Called with each entry. It must not call a method of a folder,
-   * since folders share their buffers.
+   * @param visit Called with each entry. The visitor must not call a method of
+   * a folder, since folders share their buffers.
    * @returns Whether all entries were visited.
    */
   visit(visit: FolderVisitor): boolean;
@@ -58,10 +58,10 @@ export interface Folder {
   names(): string[];
   /**
    * Opens a folder inside this one. A folder that may be entered but not listed
-   * can be opened. Listing it then fails.
+   * can be opened, but listing it fails.
    *
-   * @throws `ENOTDIR` if the entry is anything else, including a symlink to a
-   * folder.
+   * @throws `ENOTDIR` if the entry is not a folder, even if it is a symlink to
+   * one.
    */
   openFolder(name: string): Folder;
   /**
@@ -89,19 +89,18 @@ export interface Folder {
    */
   createFile(name: string, mode: number): OpenFile;
   /**
-   * Creates a folder with these permission bits, from which the umask is
-   * removed.
+   * Creates a folder. The umask is applied to the permission bits in `mode`.
    */
   makeFolder(name: string, mode: number): void;
   /** Creates a symlink to `target`. */
   makeSymlink(name: string, target: string): void;
   /**
-   * Creates a named pipe or a device. Neither is opened.
+   * Creates a named pipe or a device, without opening it.
    *
    * @param name The name of the entry.
-   * @param kind The kind.
+   * @param kind The kind of pipe or device.
    * @param mode The permission bits, from which the umask is removed.
-   * @param device The number of a device; not used for a pipe.
+   * @param device The number of a device. It is not used for a pipe.
    * @throws `EEXIST` if the name exists, `EPERM` if this process may not create
    * devices, `EINVAL` if the system has no such device number, `ENOSYS` if the
    * runtime has no call for it.
@@ -119,13 +118,15 @@ export interface Folder {
    * not a symlink.
    */
   readLink(name: string): string;
-  /** Creates another name for a file or symlink, in this folder or another. */
+  /**
+   * Creates a hard link to a file or symlink, in this folder or another one.
+   */
   link(name: string, to: Folder, newName: string): void;
   /** Renames an entry, and replaces an existing entry with the new name. */
   rename(name: string, to: Folder, newName: string): void;
-  /** Removes the name of an entry that is not a folder. */
+  /** Deletes the name of an entry that is not a folder. */
   unlink(name: string): void;
-  /** Removes an empty folder. */
+  /** Deletes an empty folder. */
   removeFolder(name: string): void;
   /** Sets the owner of an entry. A symlink is not followed. */
   setOwner(name: string, uid: number, gid: number): void;
@@ -142,8 +143,8 @@ export interface Folder {
   setTimes(name: string, mtime: bigint): void;
   /**
    * Returns access to the extended attributes of an entry. A symlink is not
-   * followed. Absent if the runtime has no calls for them. The access is valid
-   * while the folder is open.
+   * followed. The access is valid while the folder is open. The method is
+   * absent if the runtime has no calls for extended attributes.
    */
   xattrsAt?(name: string): XattrAccess;
   /** Returns access to the extended attributes of the folder itself. */
@@ -158,20 +159,21 @@ export interface Folder {
    */
   setOwnTimes(mtime: bigint): void;
   /**
-   * Flushes the names in the folder to the disk, if the system can. Does not
-   * block the event loop if the runtime can make the call on another thread.
+   * Flushes the names in the folder to the disk, if the system can. The method
+   * does not block the event loop if the runtime can make the call on another
+   * thread.
    */
   sync(): Promise<void>;
   /**
-   * Flushes the whole file system. Returns `false` if the system cannot. Does
-   * not block the event loop if the runtime can make the call on another
-   * thread.
+   * Flushes the whole file system. Returns `false` if the system cannot do
+   * that. The method does not block the event loop if the runtime can make the
+   * call on another thread.
    */
   syncFileSystem(): Promise<boolean>;
   /**
    * Returns the folder's descriptor for system calls of another thread, and
-   * keeps it open until `release` is called, even if the folder is closed.
-   * Absent where folders are not reached by system calls.
+   * keeps the descriptor open until `release` is called, even if the folder is
+   * closed. The method is absent where folders are not reached by system calls.
    */
   hold?(): number;
   /** Ends one call of `hold`. */
@@ -187,7 +189,7 @@ export interface OpenFile {
   /** Returns the state of the file. */
   stat(): FileStat;
   /**
-   * Reads into `buffer`. It may read fewer bytes than fit into `buffer`.
+   * Reads into `buffer`. Fewer bytes than fit into `buffer` may be read.
    *
    * @param buffer The buffer to fill.
    * @param offset The offset in the file, in bytes.
@@ -195,9 +197,9 @@ export interface OpenFile {
    */
   read(buffer: Uint8Array, offset: number): number;
   /**
-   * Returns the next range with data at or after an offset, in bytes;
-   * `undefined` if only a hole follows. Where the system does not tell holes,
-   * everything from the offset on is data, and `end` is `Infinity`.
+   * Returns the next range with data at or after an offset; `undefined` if only
+   * a hole follows. The offsets are in bytes. Where the system does not report
+   * holes, the rest of the file counts as data, and `end` is `Infinity`.
    */
   nextData(offset: number): { start: number; end: number } | undefined;
   /** Writes all of `bytes` at an offset in bytes. */
@@ -211,22 +213,24 @@ export interface OpenFile {
   /** Sets the access and modification time, in nanoseconds since 1970. */
   setTimes(mtime: bigint): void;
   /**
-   * Returns access to the extended attributes. Absent if the runtime has no
-   * calls for them. The access is valid while the file is open.
+   * Returns access to the extended attributes, which is valid while the file is
+   * open. The method is absent if the runtime has no calls for them.
    */
   xattrs?(): XattrAccess;
   /** Flushes the file to the disk. */
   sync(): void;
   /**
-   * Flushes the file to the disk. Does not block the event loop if the runtime
-   * can make the call on another thread.
+   * Flushes the file to the disk. The method does not block the event loop if
+   * the runtime can make the call on another thread.
    */
   flush(): Promise<void>;
   /** Closes the file. A second call does nothing. */
   close(): void;
 }
 
-/** Returns whether two identities are of the same file or folder. */
+/**
+ * Returns whether two devices and inodes are those of the same file or folder.
+ */
 export function isSameFile(left: Identity, right: Identity): boolean {
   return left.inode === right.inode && left.device === right.device;
 }

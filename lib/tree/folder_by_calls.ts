@@ -59,7 +59,7 @@ const load = () =>
 
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
-/** GNU's C library has `mknodat` since version 2.33. */
+/** Loads `mknodat`, which the GNU C library has had since version 2.33. */
 const loadNodeCalls = () =>
   loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
 
@@ -89,24 +89,26 @@ const ENOSYS = 38;
 const ENOTSUP = 95;
 
 /**
- * The offsets of the record's length and of the name in a record of
- * `getdents64(2)`.
+ * The offsets of the length and of the name in a record of `getdents64(2)`, in
+ * bytes.
  */
 const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
-/** The types of `mknod(2)`. */
+/** The bits in the mode of `mknod(2)` that give the kind. */
 const TYPES = { fifo: 0o010000, block: 0o060000, character: 0o020000 };
 
-/** The numbers of bits that Linux has for the parts of a device number. */
+/** The number of bits of each part of a device number in Linux. */
 const MAJOR_BITS = 12;
 const MINOR_BITS = 20;
 
 /** The inode number of the root of every btrfs subvolume. */
 const BTRFS_ROOT = 256n;
 
-/** The maximum length of a path in one system call, in bytes with its NUL. */
+/**
+ * The maximum length of a path in one system call, in bytes, including its NUL.
+ */
 const PATH_MAX = 4096;
 
 const encoder = new TextEncoder();
@@ -131,7 +133,9 @@ let calls: SystemCalls | undefined;
 let isLoaded = false;
 /** The call that makes pipes and devices; `null` until it is loaded. */
 let nodeCalls: ReturnType<typeof loadNodeCalls> | null = null;
-/** The calls that may wait long for a disk; `null` until they are loaded. */
+/**
+ * The calls that may wait a long time for a disk; `null` until they are loaded.
+ */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
 const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
@@ -178,8 +182,8 @@ export function hasSystemCalls(): boolean {
 }
 
 /**
- * Returns whether named pipes can be created: in Bun and Deno, where folders
- * can be opened by system calls and the C library is new enough.
+ * Returns whether named pipes and devices can be created. They can if folders
+ * can be opened by system calls and the C library has `mknodat`.
  */
 export function hasSpecialCall(): boolean {
   if (!hasSystemCalls()) return false;
@@ -213,14 +217,13 @@ class CallFolder implements Folder {
   readonly place: string;
   readonly #at: number;
   #isOpen = true;
-  /** The identity, which an open folder keeps, once it is known. */
+  /** The device and inode of the folder; `undefined` until they are read. */
   #identity: Identity | undefined;
   /** The number of times that the descriptor is held. */
   #holds = 0;
   #isListed = false;
   /**
-   * The folder's own inode, as its listing has it; 0 before the folder was
-   * listed.
+   * The folder's inode number, taken from its listing; 0 until it is listed.
    */
   #inode = 0n;
 
@@ -252,8 +255,8 @@ class CallFolder implements Folder {
 
   is(identity: Identity): boolean {
     // The inode is enough: a folder that replaced this one by a rename is on
-    // the same device. Roots of btrfs subvolumes are the exception: all have
-    // the same inode, each on a device of its own.
+    // the same device. The roots of btrfs subvolumes are an exception: they all
+    // have the same inode, but different devices.
     return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
       isSameFile(this.identity(), identity);
   }
@@ -312,9 +315,8 @@ class CallFolder implements Folder {
   }
 
   /**
-   * Returns the error of a failed listing. For a folder that may only be
-   * entered, which was opened with `O_PATH`, the error is `EACCES` in place of
-   * `EBADF`.
+   * Returns the error of a failed listing. A folder that may be entered but not
+   * listed was opened with `O_PATH`. Its error is `EACCES` instead of `EBADF`.
    */
   #unlistable(): Error {
     const errno = lastErrno();
@@ -610,13 +612,13 @@ class CallFile implements OpenFile {
     if (start < 0) {
       const errno = lastErrno();
       if (errno === ENXIO) return undefined;
-      // The file system does not tell holes.
+      // The file system does not report holes.
       if (errno === EINVAL) return { start: offset, end: Infinity };
       throw errorOfNumber(errno, "lseek", this.place);
     }
     const end = this.#seek(start, SEEK_HOLE);
     if (end > start) return { start, end };
-    // The data was removed in the meantime.
+    // A hole has replaced the data in the meantime.
     return { start, end: start + 1 };
   }
 
@@ -687,7 +689,8 @@ class CallFile implements OpenFile {
  */
 function joinDevice({ major, minor }: DeviceNumber): number | undefined {
   if (major >= 2 ** MAJOR_BITS || minor >= 2 ** MINOR_BITS) return undefined;
-  // `gnu_dev_makedev` of the GNU C library; both parts have few enough bits.
+  // The result is that of `gnu_dev_makedev` in the GNU C library. After the
+  // check above, it has at most 32 bits.
   return (minor & 0xff | major << 8) + (minor >> 8) * 2 ** 20;
 }
 
@@ -778,7 +781,10 @@ class XattrsByPath implements XattrAccess {
   }
 }
 
-/** Returns the names in a list of `length` bytes, each of which ends in NUL. */
+/**
+ * Returns the names in the first `length` bytes of `attributes`. A NUL ends
+ * each name.
+ */
 function attributeNames(length: number, place: string): string[] {
   try {
     const text = strict.decode(attributes.subarray(0, length - 1));

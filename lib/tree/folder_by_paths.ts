@@ -82,7 +82,7 @@ export function openByPath(place: string): Folder {
   return new PlainFolder(place, fs.realpathSync(place), stat);
 }
 
-/** A folder whose entries `node:fs` reaches by a path. */
+/** A folder whose entries `node:fs` reaches by paths. */
 abstract class PathFolder implements Folder {
   readonly place: string;
   /** The path that leads to the folder. */
@@ -95,7 +95,7 @@ abstract class PathFolder implements Folder {
   /** Whether `base` is a symlink to the folder, which has to be followed. */
   protected abstract readonly isLink: boolean;
 
-  /** Fails if `base` no longer leads to the folder. */
+  /** Throws an error if `base` no longer leads to the folder. */
   protected abstract check(call: string): void;
   abstract stat(): FileStat;
 
@@ -364,9 +364,10 @@ class ProcFolder extends PathFolder {
 }
 
 /**
- * A folder that is reached by its path, for systems on which `node:fs` has no
- * other way. Before each change, the path is checked to lead to the folder that
- * was opened. A replacement between the check and the change is not noticed.
+ * A folder that is reached by its path, for systems on which `node:fs` cannot
+ * reach it in another way. Before each change, a check makes sure that the path
+ * still leads to the folder that was opened. A replacement between the check
+ * and the change is not noticed.
  */
 class PlainFolder extends PathFolder {
   protected override readonly base: string;

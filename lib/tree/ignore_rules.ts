@@ -30,9 +30,9 @@ export interface IgnoreOptions {
    */
   gitignore?: boolean;
   /**
-   * Patterns like those of `excludes`, which match in upper and lower case.
-   * They exclude paths that a pattern with `!` in another list includes.
-   * Default: none.
+   * Patterns like those of `excludes`, but matched without regard to case. They
+   * exclude paths that a pattern with `!` in another list includes. Default:
+   * none.
    */
   iexcludes?: readonly string[];
   /** The size in bytes above which files are excluded. Default: no limit. */
@@ -44,7 +44,7 @@ export interface IgnoreOptions {
    */
   excludeCaches?: boolean;
   /**
-   * Names of files or folders. The content of a folder that has an entry of
+   * Names of files or folders. The content of a folder that has an entry with
    * such a name is excluded, except for that entry. Default: none.
    */
   excludeIfPresent?: readonly string[];
@@ -63,7 +63,7 @@ export interface IgnoreOptions {
 
 /** The files of a folder that decide what a walk excludes in it. */
 export interface RuleSource {
-  /** Returns whether the folder has a file or folder of that name. */
+  /** Returns whether the folder has a file or folder with that name. */
   has(name: string): boolean;
   /**
    * Returns the text of a rule file by its path below the folder, or
@@ -121,13 +121,13 @@ interface Sources {
   folded: readonly Rule[];
 }
 
-/** The rules of one folder besides its sources. */
+/** The properties of a folder's rules, besides their sources. */
 interface Inside {
   /** The number of folders from the root to this one. */
   depth?: number;
   /** The rules of the folder above, if this one has no rules of its own. */
   above?: IgnoreRules;
-  /** The rules of tags; see `IgnoreRules`. */
+  /** The rules of the tags in the folder, by the names of the tags. */
   tags?: ReadonlyMap<string, string>;
   /** The picked names in the folder. */
   picked?: PickedNames | "all";
@@ -138,21 +138,23 @@ const NO_TAGS: ReadonlyMap<string, string> = new Map();
 /**
  * The exclusion rules of one folder. The rules of all levels form one list in
  * gitignore's order. Each pattern is rewritten to be relative to the top (the
- * root of the walk, or of the git work tree around it), so the last match wins
- * across files as in git. The `ignore` package does the matching.
+ * root of the walk, or of the git work tree around it), so that the last match
+ * wins across all files, as in git. The `ignore` package does the matching.
  *
  * See `gitignore(5)`.
  */
 export class IgnoreRules {
-  /** The path from the top to the root of the walk: `""` or ending in `/`. */
+  /**
+   * The path from the top to the root of the walk. It is `""` or ends in `/`.
+   */
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
   /** Whether the folder has rule files or tags of its own. */
   readonly isOwn: boolean;
   /**
-   * The rules that exclude everything else in the folder, by the names of the
-   * tags to which they are due.
+   * The rules that exclude everything but the tags in the folder, by the names
+   * of the tags.
    */
   readonly #tags: ReadonlyMap<string, string>;
   /** The names in the folder that are among `paths`, or lead to them. */
@@ -236,7 +238,8 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns the rules inside a folder, including its own rule files and tags.
+   * Returns the rules inside a folder, including those of its own rule files
+   * and tags.
    *
    * @param path The folder below the root, `""` for the root itself.
    * @param source The files of the folder.
@@ -273,8 +276,8 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns the picked names in this folder, for `""`, or in a folder directly
-   * inside it.
+   * Returns the picked names in this folder if `path` is `""`, and otherwise
+   * those in a folder directly inside it.
    */
   pickedIn(path: string): PickedNames | "all" {
     return path === "" || this.picked === "all"
@@ -311,16 +314,18 @@ export class IgnoreRules {
     return this.#options.excludeLargerThan !== undefined;
   }
 
-  /** Returns whether a file of a size in bytes is excluded for its size. */
+  /**
+   * Returns whether a file with this size in bytes is too large to be included.
+   */
   isTooLarge(size: number): boolean {
     return size > (this.#options.excludeLargerThan ?? Infinity);
   }
 
   /**
-   * Returns the rule that excludes a path, as `file:line: pattern`, or the name
-   * of an option and its value, such as `exclude: pattern`; or `undefined` if no
-   * rule excludes it. The folders above the path must not be excluded
-   * themselves.
+   * Returns the rule that excludes a path, or `undefined` if no rule does. A
+   * rule of a file has the form `file:line: pattern`. A rule of an option is
+   * the name of the option and its value, such as `exclude: pattern`. The
+   * folders above the path must not be excluded themselves.
    *
    * @param path The path below the root, in the folder of these rules.
    * @param isDirectory Whether the path is a directory. A symlink to a
@@ -426,8 +431,9 @@ function repositoryTop(root: string): string {
 }
 
 /**
- * Returns whether a folder is the top of a git work tree. Like git's
- * `safe.directory`, it ignores another user's `.git` in a shared folder above.
+ * Returns whether a folder is the top of a git work tree. As git does unless
+ * `safe.directory` is set, it ignores another user's `.git` in a shared folder
+ * above.
  */
 function isTop(
   place: string,
@@ -442,8 +448,8 @@ function isTop(
 }
 
 /**
- * Returns the user IDs of the superuser, of this process, and of the root's
- * owner.
+ * Returns the user IDs of the superuser, of this process, and of the owner of
+ * the folder `root`.
  */
 function trustedOwners(root: string): ReadonlySet<number> {
   const owners = new Set([0]);

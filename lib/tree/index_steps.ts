@@ -18,18 +18,21 @@ import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 import type { Xattrs } from "./xattrs.ts";
 
-/** An entry of a tree that is being indexed: complete, or a file to read. */
+/**
+ * An entry of a tree that is being indexed. It is either complete or a file
+ * that has to be read.
+ */
 export type Step = KnownStep | ReadStep;
 
 /** A complete entry. No file has to be read for it. */
 export interface KnownStep {
   /** The entry. */
   entry: IndexEntry;
-  /** The word at which the entry's state begins in the `StateWriter`. */
+  /** The 32-bit word at which the entry's state begins in the `StateWriter`. */
   place: number;
-  /** Absent: only a `ReadStep` has it. */
+  /** Always absent, since only a `ReadStep` has this property. */
   toRead?: undefined;
-  /** Absent: only a `ReadStep` has it. */
+  /** Always absent, since only a `ReadStep` has this property. */
   before?: undefined;
 }
 
@@ -37,16 +40,17 @@ export interface KnownStep {
 export interface ReadStep {
   /** The entry, without its SHA-256 and signature, which are not known yet. */
   entry: FileEntry;
-  /** The word at which the entry's state begins in the `StateWriter`. */
+  /** The 32-bit word at which the entry's state begins in the `StateWriter`. */
   place: number;
-  /** The file as the walk found it. */
+  /** The entry of the file, as the walk found it. */
   toRead: WalkedFile;
-  /** The file of this path in the previous index. */
+  /** The file at this path in the previous index. */
   before: IndexFileEntry | undefined;
 }
 
 /**
- * Walks a directory and takes over unchanged files from the previous index.
+ * Walks a directory and yields its entries. Unchanged files are taken from the
+ * previous index.
  *
  * @param walker The directory to walk.
  * @param index The options for making an index.
@@ -115,10 +119,11 @@ function withXattrs<Of extends IndexEntry>(
 }
 
 /**
- * Returns the attributes of an entry in the previous index, if nothing else has
- * changed since then. They stand in for those that the runtime cannot read.
+ * Returns the extended attributes of an entry in the previous index, if nothing
+ * else about the entry has changed since then. They are used if the runtime
+ * cannot read extended attributes.
  *
- * @param entry The entry. A file's entry has its SHA-256.
+ * @param entry The entry. If it is a file, it has its SHA-256.
  * @param before The entry of the path in the previous index.
  */
 export function keptXattrs(
@@ -148,7 +153,8 @@ function withoutState(walked: NonFileEntry): NonFileEntry {
 }
 
 /**
- * Adds the facts of a file's content to its entry, and returns the same entry.
+ * Adds the facts about a file's content to its entry, and returns the same
+ * entry.
  */
 export function complete(
   entry: FileEntry,
@@ -164,7 +170,7 @@ export function complete(
 
 /**
  * Returns a copy of the mode, time, owner and extended attributes in a state,
- * with a `toJSON`.
+ * with a `toJSON` method.
  *
  * @param state The state.
  * @param xattrs The extended attributes. Default: those of the state.

@@ -34,21 +34,24 @@ export interface IndexOptions {
   /**
    * Called with each file. Returns whether the file is unchanged since
    * `previous`. An unchanged file that is in `previous` is not read. By default
-   * every file is read, because a file may change without a change of its size
-   * and time.
+   * every file is read, because the content of a file may change while its size
+   * and time stay the same.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
   /**
-   * The reader of the files. By default a reader that computes their SHA-256
-   * and block checksums.
+   * The reader of the files. The default reader computes their SHA-256 and
+   * block checksums.
    */
   reader?: FileReader;
   /**
-   * Called during the walk with each path that is skipped or excluded, and each
-   * file that changed while it was read.
+   * Called during the walk with each path that is skipped or excluded, and with
+   * each file that changed while it was read.
    */
   onSkip?: (skipped: Skipped) => void;
-  /** Called after each entry, and repeatedly during a large file. */
+  /**
+   * Called with the progress after each entry, and repeatedly while a large
+   * file is read.
+   */
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether `onProgress` is passed the totals: `allEntries`, `allBytes` and
@@ -56,7 +59,7 @@ export interface IndexOptions {
    * more while the files are read. Default: `false`.
    */
   measure?: boolean;
-  /** Ends the indexing with an error of code `aborted`. */
+  /** A signal that ends the indexing with the error code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -157,7 +160,10 @@ async function indexFolders<Facts extends FileFacts>(
       ),
     )
     : undefined;
-  /** Reports the progress, also within the file that is being read. */
+  /**
+   * Reports the progress. `inFile` is the number of bytes that have been read
+   * from the current file.
+   */
   const tell = (path: string, inFile = 0) =>
     options.onProgress?.({
       entries,

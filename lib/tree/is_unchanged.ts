@@ -25,13 +25,13 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * Returns whether everything in a directory that its rules do not exclude is
  * unchanged. Each folder is listed and the state of each entry is compared.
- * Files with exclusion rules are read, and no others. The comparison stops at
- * the first entry that differs or is marked as doubtful.
+ * Only files with exclusion rules are read. The comparison stops at the first
+ * entry that differs or is marked as doubtful.
  *
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.
- * @param options `onFolder`, called with the path of each folder and the number
- * of entries so far, and a signal that ends the comparison.
+ * @param options `onFolder` is called with the path of each folder and the
+ * number of entries so far. `signal` ends the comparison.
  * @throws {DeltarError} `aborted` if the signal fired; `not-found` or `io` if
  * the directory cannot be opened.
  */
@@ -79,8 +79,8 @@ async function isSameTree(
 }
 
 /**
- * Compares one folder, and adds the folders in it to `folders`, except for those
- * that are on another device than `device`.
+ * Returns whether one folder is unchanged. Adds the folders in it to `folders`,
+ * except for those that are on a device other than `device`.
  */
 function isSameFolder(
   opened: OpenFolders,
@@ -111,8 +111,8 @@ function isSameFolder(
       const flags = known.entryFlags(entry);
       if (flags & ENTRY_FLAG.doubtful) return false;
       seen++;
-      // Apart from its name, only the kind of an entry decides whether the
-      // rules exclude it, and whether the size of a file is within the limit.
+      // Whether the rules exclude an entry depends only on its name, its kind
+      // and, for a file, on whether its size is within the limit.
       const isFolder = (stat[STATX.mode] & TYPE) === DIRECTORY;
       if (flags & ENTRY_FLAG.skipped) {
         return known.isSameKind(entry, stat) &&

@@ -11,8 +11,8 @@ export interface KnownPlace {
 
 /**
  * The locations of the repositories that a machine has used, with one note for
- * each in a folder. By its note, a repository whose disk is not mounted can be
- * distinguished from one that never existed and from one that was deleted.
+ * each in a folder. The note distinguishes a repository whose disk is not
+ * mounted from a repository that never existed or was deleted.
  *
  * @example Distinguish a deleted repository from a disk that is not mounted
  * ```ts
@@ -47,12 +47,12 @@ export class KnownPlaces {
   }
 
   /**
-   * Returns whether the file system of a place is mounted at the same mount
-   * point. Returns `false` if the place has no `fileSystem`.
+   * Returns whether the file system of a place is mounted where it was when the
+   * place was remembered. Returns `false` if the place has no `fileSystem`.
    *
    * @param place The place, as `recall` or `all` returned it.
-   * @throws {Error} The system's error, if the present file system cannot be
-   * identified.
+   * @throws {Error} The system's error, if the file system that is now at the
+   * location cannot be identified.
    */
   static isMounted({ location, fileSystem }: KnownPlace): boolean {
     if (fileSystem === undefined) return false;
@@ -75,8 +75,8 @@ export class KnownPlaces {
    *
    * @param key The key of the place, which becomes the name of the note.
    * @param location The location of the repository: a folder, or an address.
-   * @param isFolder Whether the location is a folder, whose file system is
-   * noted too.
+   * @param isFolder Whether the location is a folder. If so, its file system is
+   * remembered too.
    */
   remember(key: string, location: string, isFolder: boolean): void {
     try {

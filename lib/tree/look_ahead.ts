@@ -4,8 +4,8 @@ const MAX_CHOSEN = 8;
 const MAX_WAITING = 4096;
 
 /**
- * Yields all items of a source in order. It reads the source in advance, so
- * that the data of chosen items can be fetched before they are yielded.
+ * Yields all items of a source in order. The source is read in advance, so that
+ * the data of chosen items can be fetched before they are yielded.
  *
  * @param source The source of the items.
  * @param choose Called once with each item, some time before it is yielded.

@@ -2,30 +2,30 @@
  * Directories: walking, excluding, indexing, comparing and writing them.
  *
  * Walks and writes reach the content of a directory through open folders. Each
- * is opened from the one above (`folder.ts` is the interface;
- * `folder_by_calls.ts` uses system calls, `folder_by_paths.ts` paths).
- * `walker.ts` has the public class and its options. `walk_tree.ts` walks a
- * directory and decides which entries it skips: by exclusion rules
+ * folder is opened from the one above it. `folder.ts` has the interface, which
+ * `folder_by_calls.ts` implements with system calls and `folder_by_paths.ts`
+ * with paths. `walker.ts` has the public class and its options. `walk_tree.ts`
+ * walks a directory and decides which entries it skips: by exclusion rules
  * (`rule_file.ts` reads their files, `ignore_rules.ts` parses and matches
  * them), by name and by kind. It writes the state of every entry
  * (`state_writer.ts`), by which the next walk finds unchanged files.
- * `is_unchanged.ts` compares the states with those on the disk, to find out
- * without making an index that nothing changed. It relies on the reasons for
- * skipping: if one depends on more than the path and the kind of an entry, the
- * entry is marked as doubtful.
- * `index_tree.ts` reads the other files and makes an index (`dir_index.ts`);
- * `read_stable.ts` reads a file again if it changed while it was read, and a
- * sparse file in condensed form (`sparse.ts`).
+ * `is_unchanged.ts` compares these states with the disk, to find out without an
+ * index whether anything has changed. It does not check again why an entry was
+ * skipped. If the reason depends on more than the path and the kind of the
+ * entry, the entry is therefore flagged as doubtful. `index_tree.ts` reads the
+ * files that are not known to be unchanged, and makes an index
+ * (`dir_index.ts`). `read_stable.ts` reads a file again if it changed while it
+ * was read. It reads a sparse file in condensed form (`sparse.ts`).
  * `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no
  * symlink, and renames a file into place only after its content was checked.
  * `probe.ts` and `spelling.ts` find out how the disk treats names (case,
- * normalization). `work_journal.ts` records the work that is going on in a
- * directory, so that a later process can finish or undo it if it is
- * interrupted; its caller decides what the record says. `entry.ts` has the
- * kinds of entries, and lists the reasons for which a path is skipped;
- * `walk_tree.ts` and `read_stable.ts` give most of them.
+ * normalization). `work_journal.ts` records the work in progress in a
+ * directory, so that a later process can finish or undo work that was
+ * interrupted. Its caller decides what the record contains. `entry.ts` has the
+ * kinds of entries, and lists the reasons for which a path is skipped. Most of
+ * these reasons are given by `walk_tree.ts` and `read_stable.ts`.
  *
  * @module
  */

@@ -1,27 +1,28 @@
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 
 /**
- * The characters that have a special meaning in a path on Windows, and those
- * that Windows refuses.
+ * Matches the characters that have a special meaning in a path on Windows, and
+ * those that Windows refuses in a name.
  */
 // deno-lint-ignore no-control-regex
 const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 
 /**
- * Names that Windows opens as devices in every folder, in any case, with any
- * extension, and with blanks before the extension.
+ * Matches names that Windows opens as devices in every folder: in upper or
+ * lower case, with any extension, and with blanks before the extension.
  */
 const WINDOWS_DEVICES =
   /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i;
 
 /**
- * The maximum length of a name, in bytes (POSIX) or UTF-16 code units (others).
+ * The maximum length of a name: on Windows and macOS in UTF-16 code units, and
+ * on other systems in bytes.
  */
 const MAX_NAME = 255;
 
 /**
- * Characters that HFS+ ignores when it compares names (Apple's Technical Note
- * 1150).
+ * Matches the characters that HFS+ ignores when it compares names (Apple's
+ * Technical Note 1150).
  */
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
@@ -84,7 +85,8 @@ const OWN = "the name is reserved for deltar's temporary files";
  */
 export function foldName(name: string): string {
   if (FOLDED.test(name)) return name;
-  // Some letters are equal in only one of the cases (ẞ, ß and ss; K and k).
+  // Some letters are equal only in upper case or only in lower case (ẞ, ß and
+  // ss; K and k).
   return name.normalize("NFKD").replace(IGNORED, "").toLowerCase()
     .toUpperCase().toLowerCase().normalize("NFKD");
 }

@@ -1,9 +1,9 @@
 import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
- * System calls for times in nanoseconds. Deno's `lstat` returns milliseconds,
- * and the `utimes` of every runtime takes a double (a precision of about 240
- * ns).
+ * System calls that read and set times in nanoseconds. Deno's `lstat` returns
+ * milliseconds, and the `utimes` of every runtime takes a double, whose
+ * precision is about 240 ns.
  */
 export interface Native {
   /**
@@ -16,7 +16,7 @@ export interface Native {
 }
 
 /**
- * The value that a call takes for the current folder in place of a descriptor
+ * The value that stands for the current folder where a call takes a descriptor
  * (`fcntl.h`).
  */
 export const AT_FDCWD = -100;

@@ -25,8 +25,8 @@ export function folderAccess(): FolderAccess {
 }
 
 /**
- * Returns whether extended attributes can be read and written: by system calls,
- * of which some need `/proc`.
+ * Returns whether extended attributes can be read and written. This is done by
+ * system calls, some of which need `/proc`.
  */
 export function canUseXattrs(): boolean {
   return folderAccess() === "calls" && (isMounted ??= hasProc());
@@ -45,10 +45,10 @@ export function useFolderAccess(access: FolderAccess | undefined): boolean {
 }
 
 /**
- * Returns why this process cannot create entries of a kind; `undefined` if it
- * can.
+ * Returns a description of an entry that this process cannot create, with the
+ * reason if there is one; `undefined` if this process can create it.
  *
- * @param kind The kind.
+ * @param kind The kind of the entry.
  */
 export function whyNotMade(kind: FileStat["kind"]): string | undefined {
   if (kind === "special") {

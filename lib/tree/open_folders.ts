@@ -7,8 +7,8 @@ import type { XattrAccess } from "./xattrs.ts";
 /** Options for keeping folders open. */
 export interface OpenFoldersOptions {
   /**
-   * The maximum number of open folders, not counting the root, at least 4.
-   * Default: 64.
+   * The maximum number of open folders, not counting the root. It must be at
+   * least 4. Default: 64.
    */
   most?: number;
   /**
@@ -22,7 +22,7 @@ export interface OpenFoldersOptions {
 const MAX_OPEN = 64;
 /** The length, in characters, above which a path counts as long. */
 const LONG_PATH_LENGTH = 512;
-/** The maximum number of closed folders whose identities are kept. */
+/** The maximum number of closed folders whose device and inode are kept. */
 const MAX_REMEMBERED = 1 << 16;
 
 /**
@@ -36,7 +36,7 @@ export class OpenFolders {
   readonly root: Folder;
   /** The open folders by their paths. The most recently used is at the end. */
   readonly #open = new Map<string, Folder>();
-  /** The identities of closed folders. */
+  /** The devices and inodes of closed folders, by the folders' paths. */
   readonly #closed = new Map<string, Identity>();
   readonly #most: number;
   readonly #remembers: boolean;
@@ -113,7 +113,7 @@ export class OpenFolders {
     return this.at(parentPath(path)).readLink(nameOf(path));
   }
 
-  /** Marks an open folder as the most recently used. */
+  /** Makes an open folder the most recently used one. */
   #touch(path: string, folder: Folder): Folder {
     this.#open.delete(path);
     this.#open.set(path, folder);
@@ -137,7 +137,7 @@ export class OpenFolders {
     return folder;
   }
 
-  /** Opens a folder from the nearest open one above it. */
+  /** Opens a folder from the nearest open folder above it. */
   #descend(path: string): Folder {
     const { ends, ...nearest } = this.#nearestOpen(path);
     let { at, folder } = nearest;
@@ -167,8 +167,8 @@ export class OpenFolders {
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
-    // Looking up a long path is slow, so only paths of a length that occurs are
-    // looked up.
+    // Looking up a long path is slow, so only paths that are as long as the
+    // path of an open folder are looked up.
     const lengths = path.length > LONG_PATH_LENGTH
       ? new Set(Array.from(this.#open.keys(), (at) => at.length))
       : undefined;
@@ -186,7 +186,7 @@ export class OpenFolders {
   }
 
   /**
-   * Closes a folder that is about to be removed or renamed, and all open
+   * Closes a folder that is about to be deleted or renamed, and all open
    * folders below it. Afterwards, another folder may be opened at the path. At
    * the path of a folder below it, another folder may be opened only if this
    * method was called for that path.

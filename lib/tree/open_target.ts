@@ -89,7 +89,7 @@ export function openNew(
   }
 }
 
-/** Creates a folder. Returns whether it did not exist yet. */
+/** Creates a folder if it does not exist. Returns whether it was created. */
 function makeFolder(above: Folder, name: string): boolean {
   try {
     above.makeFolder(name, 0o777);

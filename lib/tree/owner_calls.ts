@@ -2,8 +2,8 @@ import { loadLibrary } from "../bytes/native_library.ts";
 import type { OwnerKind } from "./owner_names.ts";
 
 /**
- * Looks up users and groups by the C library, which asks the directory services
- * that the system is configured for (`nsswitch.conf`).
+ * Loads the functions of the C library that look up users and groups. They ask
+ * the directory services that the system is configured for (`nsswitch.conf`).
  */
 const load = () =>
   loadLibrary({
@@ -16,8 +16,8 @@ const load = () =>
   });
 
 /**
- * The offset of `pw_uid` in a `struct passwd`, and of `gr_gid` in a `struct
- * group`. The name is the first field of both.
+ * The offset in bytes of `pw_uid` in a `struct passwd`, and of `gr_gid` in a
+ * `struct group`. The name is the first field of both.
  */
 const NUMBER = 16;
 /** The maximum length of a name that is read, in bytes. */
@@ -29,8 +29,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 let calls: ReturnType<typeof load> | null = null;
 
 /**
- * Returns the name of a user or group; `undefined` if there is none, or the
- * runtime cannot call the C library.
+ * Returns the name of a user or group; `undefined` if the number has no name,
+ * or if the runtime cannot call the C library.
  *
  * @param kind Users or groups.
  * @param id The number.
@@ -52,8 +52,8 @@ export function nameByCall(kind: OwnerKind, id: number): string | undefined {
 }
 
 /**
- * Returns the number of a user or group; `undefined` if there is none, or the
- * runtime cannot call the C library.
+ * Returns the number of a user or group; `undefined` if the name does not
+ * exist, or if the runtime cannot call the C library.
  *
  * @param kind Users or groups.
  * @param name The name.

@@ -1,6 +1,9 @@
 import { isOwnerName, type SystemOwners } from "./owner_names.ts";
 
-/** The names of the owner and the group of a member, if they are known. */
+/**
+ * The names of the owner and the group of an archive's member, if they are
+ * known.
+ */
 export interface OwnerFields {
   /** The owner's name. */
   uname?: string;
@@ -9,7 +12,7 @@ export interface OwnerFields {
 }
 
 /**
- * Returns the valid ones of the names of an owner and a group.
+ * Returns the names of an owner and a group, without those that are not valid.
  *
  * @param fields The names, of any type.
  */

@@ -32,9 +32,9 @@ export function isOwnerName(value: unknown): value is string {
 
 /**
  * The users and groups of this system. They are read from `/etc/passwd` and
- * `/etc/group`. For a number or name that is not there, the C library is asked,
- * if the runtime can, because a server may have the users of a directory
- * service.
+ * `/etc/group`. A number or name that is not there is looked up with the C
+ * library, if the runtime can call it, because the system may have users from a
+ * directory service.
  */
 export class SystemOwners {
   readonly #tables = new Map<OwnerKind, Table>();
@@ -73,7 +73,7 @@ class Table {
   readonly #kind: OwnerKind;
   readonly #names = new Map<number, string | undefined>();
   readonly #numbers = new Map<string, number | undefined>();
-  /** The number of calls of the C library so far. */
+  /** The number of calls to the C library so far. */
   #calls = 0;
 
   constructor(kind: OwnerKind, text: string) {
@@ -151,9 +151,9 @@ function namesOf(
 }
 
 /**
- * Returns the numbers by which this system knows the owners of another system:
- * those of the owners whose names have another number here. All other owners
- * keep their numbers.
+ * Returns a map from the numbers of owners on another system to their numbers
+ * on this system. It contains only the owners whose names have a different
+ * number here. All other owners keep their numbers.
  *
  * @param kind Users or groups.
  * @param names The names of the other system, by number.
@@ -167,7 +167,7 @@ export function numbersHere(
   const here = new Map<number, number>();
   for (const [text, name] of Object.entries(names)) {
     const id = Number(text);
-    // Several names may have the same number here.
+    // A name may have several numbers here.
     if (system.nameOf(kind, id) === name) continue;
     const number = system.numberOf(kind, name);
     if (number !== undefined && number !== id) here.set(id, number);

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** Matches an empty segment, `.` or `..`, and a NUL. */
+/** Matches a path that has an empty, `.` or `..` segment, or a NUL. */
 const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
 /**
@@ -65,8 +65,8 @@ export function isTooLong(path: string): boolean {
 }
 
 /**
- * Returns a skipped path as a listing contains it. A path that is too long is
- * cut at the maximum length.
+ * Returns a skipped path in the form in which a listing contains it. A path
+ * that is too long is cut at the maximum length.
  */
 export function skippedPath(path: string): string {
   return path.length <= MAX_LENGTH
@@ -141,14 +141,16 @@ export function isWithin(path: string, folder: string): boolean {
  * root. If a folder is not wanted, neither it nor a folder below it is yielded.
  *
  * @param paths The paths, in path order.
- * @param isWanted Returns whether a folder is wanted.
+ * @param isWanted Called with each folder that may be yielded. Returns whether
+ * the folder is wanted.
  */
 export function* foldersAbove(
   paths: Iterable<string>,
   isWanted: (folder: string) => boolean,
 ): Generator<string> {
   let last = "";
-  // The length of the highest folder above `last` that is not wanted.
+  // The length of the path of the highest folder above `last` that is not
+  // wanted.
   let unwanted = Infinity;
   for (const path of paths) {
     const shared = sharedLength(last, path);

@@ -12,8 +12,8 @@ export class Permissions {
   readonly #onDisk: TargetDirectory;
   readonly #user = process.geteuid?.() ?? 0;
   /**
-   * The reason why names in a folder cannot be changed, and whether the folder
-   * is sticky (`S_ISVTX`), by path.
+   * For each folder, by its path: the reason why names in it cannot be changed,
+   * and whether it is sticky (`S_ISVTX`).
    */
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 
@@ -27,7 +27,7 @@ export class Permissions {
   }
 
   /**
-   * Returns why a name cannot be created, replaced or removed, or `undefined`
+   * Returns why a name cannot be created, replaced or deleted, or `undefined`
    * if no reason is known.
    *
    * @param path The path below the root.

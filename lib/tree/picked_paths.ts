@@ -2,9 +2,9 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The names in a folder to which a walk is limited. `"all"` is a name that was
- * picked with everything below it. The others are folders that contain picked
- * paths.
+ * The names in a folder to which a walk is limited. A name with the value
+ * `"all"` was picked with everything below it. All other names are folders that
+ * contain picked paths.
  */
 export type PickedNames = Map<string, PickedNames | "all">;
 
@@ -37,7 +37,7 @@ export function pickedNames(paths: Iterable<string>): PickedNames {
 }
 
 /**
- * Yields the picked paths that are or are below a picked name.
+ * Yields the picked paths at or below the path of a picked name.
  *
  * @param path The path of the name below the root.
  * @param picked The picked names below it, or `"all"`.

@@ -12,8 +12,8 @@ import {
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
- * A directory of which only given paths are walked, even if rules exclude them:
- * the paths that a restore is about to change.
+ * A directory of which only the given paths are walked, even if rules exclude
+ * them. They are the paths that a restore is about to change.
  */
 export class PickedWalker extends Walker {
   /** The state of each path that was yielded. */

@@ -92,7 +92,7 @@ export function pathBelow(
   return isElsewhere ? undefined : path;
 }
 
-/** The identity of a file system. */
+/** The values that identify a file system. */
 export interface FileSystemIdentity {
   /** The mount point; on Windows, the drive. */
   mount: string;
@@ -105,11 +105,11 @@ export interface FileSystemIdentity {
  * were created.
  *
  * The mount point is the highest folder above the path with the same device.
- * The mark is the kind of the file system and the birth time of the mount
- * point's folder, which is usually the time at which the file system was
- * created. Unlike the device number, this time does not change when the disk is
- * plugged in again. If the file system has no birth times, the mark is its kind
- * and size. On Windows, the mark is the volume's serial number.
+ * `mark` is the kind of the file system and the birth time of the mount point's
+ * folder, which is usually the time at which the file system was created.
+ * Unlike the device number, this time does not change when the disk is plugged
+ * in again. If the file system has no birth times, `mark` is its kind and size.
+ * On Windows, `mark` is the serial number of the disk.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

@@ -23,7 +23,7 @@ interface PrivateFolder {
 export class PrivateFolders {
   readonly #tree: OpenFolders;
   readonly #folders = new Map<bigint, PrivateFolder>();
-  /** The user that owns new files. */
+  /** The ID of the user that owns new files; `undefined` until it is needed. */
   #owner: number | undefined;
 
   /**
@@ -70,22 +70,22 @@ export class PrivateFolders {
     throw systemError("ENOENT", "open", place, words);
   }
 
-  /** Closes and removes the folders. */
+  /** Closes and deletes the folders. */
   close(): void {
     for (const { folder, above, name } of this.#folders.values()) {
       folder.close();
       try {
         this.#tree.at(above).removeFolder(name);
       } catch {
-        // The next restore removes the folder.
+        // The next restore deletes the folder.
       }
     }
     this.#folders.clear();
   }
 
   /**
-   * Returns the owner that new files get. On some file systems, it is not the
-   * user that creates them.
+   * Returns the owner that new files get. On some file systems, this is not the
+   * user who creates them.
    */
   #askOwner(): number {
     const { root } = this.#tree;

@@ -27,8 +27,8 @@ export class DiskProbe implements NameProbe {
   /**
    * Makes a probe.
    *
-   * @param place Returns the path of the operating system for the path of a
-   * folder below the root.
+   * @param place Called with the path of a folder below the root. Returns the
+   * folder's path in the operating system.
    */
   constructor(place: (path: string) => string) {
     this.#place = place;
@@ -83,7 +83,7 @@ function openNearest(place: string): Folder {
   }
 }
 
-/** Runs a function with a new folder, which is removed afterwards. */
+/** Runs a function with a new folder, which is deleted afterwards. */
 function withFolder<Result>(
   above: Folder,
   work: (folder: Folder) => Result,

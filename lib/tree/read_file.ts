@@ -2,7 +2,7 @@ import { nodePath } from "../bytes/node.ts";
 import type { OpenFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 
-/** The size in bytes up to which a file is read in one piece. */
+/** The maximum size of a file that is read whole, in bytes. */
 export const MAX_WHOLE_BYTES = 1 << 20;
 
 /**
@@ -50,13 +50,13 @@ export function readWhole(
 
 /**
  * Yields the first `size` bytes of a file, or all of it if it is shorter, in
- * pieces of at most 1 MiB or, with `buffer`, of at most its length.
+ * parts of at most 1 MiB or, if `buffer` is given, of at most its length.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * A file that is given by its path is closed when the loop ends.
  * @param size The maximum number of bytes to read.
- * @param buffer The buffer to read into. A piece is then valid until the next
- * is pulled. Default: each piece has its own memory.
+ * @param buffer The buffer to read into. Each part is then valid until the next
+ * one is read. By default, each part has its own memory.
  */
 export function* readPieces(
   file: OpenFile | string,

@@ -19,7 +19,7 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
   folders: OpenFolders;
   /** The reader of the content. */
   reader: FileReader<Facts>;
-  /** A buffer of 1 MiB, for a whole file or a piece of one. */
+  /** A buffer of 1 MiB, for a whole file or a part of one. */
   buffer: Uint8Array;
   /**
    * Called with each file that cannot be read, or that changed while being
@@ -27,14 +27,14 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
    */
   onSkip: (skipped: Skipped) => void;
   /**
-   * Called with the path of a large file and the number of its bytes read so
-   * far.
+   * Called while a large file is read, with its path and the number of its
+   * bytes that have been read.
    */
   onRead?: (path: string, bytes: number) => void;
   /** Whether the extended attributes are read. */
   readsXattrs?: boolean;
   /**
-   * A signal that ends the reading of a large file with an error of code
+   * A signal that ends the reading of a large file with the error code
    * `aborted`.
    */
   signal?: AbortSignal;
@@ -54,16 +54,16 @@ type State = Pick<
  * the reader once. A larger file is read once. A file that changed during the
  * last attempt is reported.
  *
- * The bytes and the state come from the same open file, which was reached from
- * its folder, even if another file gets the name during the reading.
+ * The bytes and the state come from the same open file, even if its name is
+ * given to another file during the reading. The file is opened from its folder.
  *
- * @param walked The file as the walk found it.
+ * @param walked The entry of the file, as the walk found it.
  * @param entry The file's entry, which is updated to the state in which the
  * content was read.
- * @param before The file of this path in the previous index.
+ * @param before The file at this path in the previous index.
  * @param shared The values that all files of the index share.
- * @returns The result of the reader, a promise only if the reader returned one;
- * `undefined` if the file could not be stored.
+ * @returns The result of the reader, which is a promise only if the reader
+ * returned one; `undefined` if the file could not be stored.
  */
 export function readStable<Facts extends FileFacts>(
   walked: WalkedFile,
@@ -121,8 +121,8 @@ async function readLarge<Facts extends FileFacts>(
 ): Promise<Facts | undefined> {
   let fault: unknown;
   let condensed: CondensedFile | undefined;
-  // The pieces end and do not throw the error, because the reader may be
-  // writing an archive member, which it has to complete.
+  // If reading fails, the parts end and the error is not thrown, because the
+  // reader may be writing an archive member, which it has to complete.
   const readable = function* () {
     try {
       if (condensed === undefined) yield* readPieces(file, state.size, buffer);
@@ -138,7 +138,7 @@ async function readLarge<Facts extends FileFacts>(
       checkAborted(signal);
       yield piece;
       read += piece.length;
-      // Some readers read the pieces twice.
+      // Some readers read the parts twice.
       if (read <= farthest) continue;
       farthest = read;
       onRead?.(entry.path, read);
@@ -227,7 +227,10 @@ function report(
   onSkip({ path, reason, detail });
 }
 
-/** The error codes of opening something other than a file. */
+/**
+ * The codes of the errors that occur if something other than a file is opened
+ * or read.
+ */
 const OTHER_KIND: ReadonlySet<string> = new Set([
   "ELOOP",
   "EISDIR",

@@ -8,8 +8,8 @@ import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
  * is reported, because it is stored without them.
  *
  * @param path The path below the root.
- * @param access Returns access to the attributes; `undefined` if the runtime has
- * no calls for them.
+ * @param access Called once. Returns access to the attributes; `undefined` if
+ * the runtime has no calls for them.
  * @param onSkip Called with the path if the attributes cannot be read.
  * @returns The attributes; `undefined` if they cannot be read.
  */

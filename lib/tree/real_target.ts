@@ -8,13 +8,14 @@ import { isSuperuser } from "./this_system.ts";
 const MAX_LINKS = 40;
 
 /**
- * Returns a directory's absolute path. If this process is the superuser's,
- * symlinks in the path are resolved, and a symlink of another user is refused,
- * because its owner could redirect it before the directory is written to.
+ * Returns a directory's absolute path. If this process runs as root, symlinks
+ * in the path are resolved. A symlink that belongs to another user is refused,
+ * because that user could change it before the directory is written to.
  *
  * @param target A path of the operating system; it need not exist.
- * @throws {DeltarError} `unsafe` for a symlink of another user; `io` if the
- * path has more than 40 symlinks or a part of it cannot be looked up.
+ * @throws {DeltarError} `unsafe` for a symlink that belongs to another user;
+ * `io` if the path has more than 40 symlinks or a part of it cannot be looked
+ * up.
  */
 export function realTarget(target: string): string {
   const place = nodePath.resolve(target);

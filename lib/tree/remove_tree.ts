@@ -27,7 +27,7 @@ export function removeTree(folder: Folder, name: string): void {
 }
 
 /**
- * Removes a folder if it is empty and can be removed.
+ * Deletes a folder if it is empty and this process may delete it.
  *
  * @param place The folder's path, without symlinks.
  * @throws The error of the system, if it affects every path; see `endsAll`.

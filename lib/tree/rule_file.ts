@@ -49,7 +49,7 @@ export interface RuleFile {
 }
 
 /**
- * Reads a file with exclusion rules. It must be a regular file of at most 1
+ * Reads a file with exclusion rules, which must be a regular file of at most 1
  * MiB. No symlink is followed below the folder.
  *
  * @param folder An open folder.
@@ -98,7 +98,8 @@ function readInto(file: OpenFile, bytes: Uint8Array): number {
 }
 
 function readText(file: OpenFile): RuleFile {
-  // One byte more than the limit is read, to notice a file that is too large.
+  // Up to one byte more than the limit is read, to notice a file that is too
+  // large.
   const bytes = new Uint8Array(
     Math.min(file.stat().size, RULE_FILE_LIMIT) + 1,
   );

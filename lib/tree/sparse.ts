@@ -4,9 +4,10 @@
  * The condensed form of a file is a list of the ranges that have data, and then
  * the data of these ranges. It is the form in which GNU tar stores a sparse
  * file in PAX format, version 1.0. The list depends only on the content of the
- * file, not on the file system: a hole is a range of zeros that is long enough,
- * and the system's own holes only save reading it. So the SHA-256 of the
- * condensed form identifies the content, like that of an ordinary file.
+ * file, not on the file system: every range of zeros that is long enough is a
+ * hole. Holes that the system reports are not read, but the result is the same
+ * as if they were. The SHA-256 of the condensed form therefore identifies the
+ * content, as the SHA-256 of an ordinary file does.
  *
  * @module
  */
@@ -25,24 +26,26 @@ export interface DataRange {
   length: number;
 }
 
-/** Bytes of a file, and their place in it. */
+/** Bytes of a file, and their offset in it. */
 export interface PlacedBytes {
-  /** The offset of the bytes in the file. */
+  /** The offset in the file, in bytes. */
   offset: number;
   /** The bytes. */
   bytes: Uint8Array;
 }
 
-/** The size of the aligned blocks of zeros that a hole consists of, in bytes. */
+/** The size in bytes of the aligned blocks of zeros that a hole consists of. */
 const BLOCK_BYTES = 4096;
 /** The minimum length of a hole, in bytes. */
 const MIN_HOLE_BYTES = 1 << 16;
 /**
  * The maximum number of ranges of a file. In a large file, holes have to be
- * longer, so that there are never more.
+ * longer, so that this number is never exceeded.
  */
 const MAX_RANGES = 1 << 20;
-/** The list of ranges is padded to a multiple of this number of bytes. */
+/**
+ * The list of ranges is padded with NULs to a multiple of this number of bytes.
+ */
 const MAP_BLOCK_BYTES = 512;
 /** The maximum number of bytes of zeros that are yielded at a time. */
 const ZEROS_BYTES = 1 << 20;
@@ -51,8 +54,8 @@ const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /**
- * Returns whether a file may have holes, as far as its state tells: it takes
- * less space than its size by the length of a hole.
+ * Returns whether a file may have holes. It may if the space that it takes is
+ * smaller than its size by at least the minimum length of a hole.
  */
 export function maySparse({ size, allocated }: FileStat): boolean {
   return allocated + MIN_HOLE_BYTES <= size;
@@ -66,14 +69,15 @@ function minHole(size: number): number {
 }
 
 /**
- * Finds the ranges of a file that have data. Yields after each piece that it
+ * Finds the ranges of a file that have data. Yields after each part that it
  * reads.
  *
  * @param file The open file.
  * @param size The size of the file, in bytes.
- * @param buffer A buffer to read into, of a multiple of 4,096 bytes and at most
- * 1 MiB.
- * @returns The ranges in order; a file without holes has one for all of it.
+ * @param buffer A buffer to read into. Its size is a multiple of 4,096 bytes
+ * and at most 1 MiB.
+ * @returns The ranges in order. A file without holes has one range, which
+ * covers all of it.
  * @throws The error of the system, with its `code`.
  */
 export function* findData(
@@ -83,7 +87,7 @@ export function* findData(
 ): Generator<void, DataRange[]> {
   const hole = minHole(size);
   const ranges: DataRange[] = [];
-  /** The end of the last block that is not zero. */
+  /** The offset of the end of the last block that is not all zeros. */
   let end = 0;
   const add = (from: number, to: number) => {
     const last = ranges.at(-1);
@@ -114,12 +118,13 @@ export function* findData(
   return ranges;
 }
 
-/** Returns the condensed form's list of ranges. */
+/** Returns the list of ranges that a condensed form begins with. */
 export function encodeMap(
   ranges: readonly DataRange[],
   size: number,
 ): Uint8Array {
-  // The last range is empty and ends the file, so that the list has its size.
+  // The last range is empty. Its offset is the size of the file, so the list
+  // includes the size.
   const lines = [`${ranges.length + 1}\n`];
   for (const { offset, length } of ranges) lines.push(`${offset}\n${length}\n`);
   lines.push(`${size}\n0\n`);
@@ -143,7 +148,7 @@ export class CondensedFile {
    *
    * @param file The open file.
    * @param size The size of the file, in bytes.
-   * @param ranges Its ranges, as `findData` returned them.
+   * @param ranges The file's ranges, as `findData` returned them.
    */
   constructor(file: OpenFile, size: number, ranges: readonly DataRange[]) {
     this.#file = file;
@@ -154,11 +159,11 @@ export class CondensedFile {
   }
 
   /**
-   * Yields the condensed form in pieces. If the file has become shorter, the
+   * Yields the condensed form in parts. If the file has become shorter, the
    * missing bytes are zeros.
    *
-   * @param buffer The buffer to read into. A piece is valid until the next is
-   * pulled.
+   * @param buffer The buffer to read into. Each part is valid until the next
+   * one is read.
    */
   *pieces(buffer: Uint8Array): Generator<Uint8Array> {
     yield this.#map;
@@ -175,8 +180,8 @@ export class CondensedFile {
 }
 
 /**
- * Returns whether ranges leave a hole, so that the file is stored in condensed
- * form.
+ * Returns whether a file with these ranges has a hole. If so, it is stored in
+ * condensed form.
  */
 export function hasHoles(ranges: readonly DataRange[], size: number): boolean {
   return size > 0 && ranges[0]?.length !== size;
@@ -184,7 +189,7 @@ export function hasHoles(ranges: readonly DataRange[], size: number): boolean {
 
 /**
  * Reads the list of ranges at the start of a condensed form, and leaves the
- * reader at the data.
+ * reader at the start of the data.
  *
  * @param reader The reader, at the start of the condensed form.
  * @throws {DeltarError} `corrupt` if the list is invalid, `limit` if it has
@@ -192,13 +197,19 @@ export function hasHoles(ranges: readonly DataRange[], size: number): boolean {
  */
 export async function readMap(reader: ByteReader): Promise<DataRange[]> {
   const ranges: DataRange[] = [];
-  /** The number of numbers left; `undefined` before the first. */
+  /**
+   * The number of values left to read; `undefined` until the number of ranges
+   * is read.
+   */
   let left: number | undefined;
   let value = 0;
   let digits = 0;
   let offset = 0;
   while (left !== 0) {
-    const block = await reader.exactly(MAP_BLOCK_BYTES, "a list of data");
+    const block = await reader.exactly(
+      MAP_BLOCK_BYTES,
+      "the list of the data of a sparse file",
+    );
     for (let at = 0; at < block.length && left !== 0; at++) {
       const digit = block[at] - 0x30;
       if (digit >= 0 && digit <= 9 && digits < 16) {
@@ -207,7 +218,9 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
         continue;
       }
       if (block[at] !== NEWLINE || digits === 0) {
-        throw reader.corrupt("invalid list of the data of a sparse file");
+        throw reader.corrupt(
+          "the list of the data of a sparse file is invalid",
+        );
       }
       if (left === undefined) {
         checkCount(value, reader);
@@ -225,12 +238,13 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
 }
 
 /**
- * Refuses a list of too many ranges.
+ * Refuses a list with too many ranges.
  *
  * @throws {DeltarError} `limit` if there are more than a writer makes.
  */
 export function checkCount(count: number, place: ErrorContext): void {
-  // A range at each end more than there are holes, and an empty one.
+  // There may be one more range than there are holes, and the empty range at
+  // the end.
   const most = MAX_RANGES + 2;
   if (count <= most) return;
   const { object, offset } = place;
@@ -242,8 +256,8 @@ export function checkCount(count: number, place: ErrorContext): void {
 }
 
 /**
- * Refuses ranges that overlap, are not in order or end after the file, and data
- * of another length.
+ * Refuses ranges that overlap, are not in order, end after the file, or have a
+ * total length other than `length`.
  *
  * @param ranges The ranges.
  * @param size The size of the file in bytes.
@@ -266,7 +280,9 @@ export function checkRanges(
     end = range.offset + range.length;
     sum += range.length;
   }
-  if (sum !== length) throw invalid("have another length", place);
+  if (sum !== length) {
+    throw invalid("do not have the length of the data", place);
+  }
 }
 
 function invalid(what: string, { object, offset }: ErrorContext): DeltarError {
@@ -277,14 +293,14 @@ function invalid(what: string, { object, offset }: ErrorContext): DeltarError {
 }
 
 /**
- * Yields the data of a condensed form with its places in the file.
+ * Yields the data of a condensed form with its offsets in the file.
  *
  * @param source The condensed form.
  * @param size The size of the file, in bytes.
  * @param condensed The length of the condensed form, in bytes.
  * @param object The name of the file or object, for errors.
  * @throws {DeltarError} `corrupt`, `limit` or `truncated` if the condensed form
- * is invalid or is that of a file of another size.
+ * is invalid or belongs to a file with a size other than `size`.
  */
 export async function* placedData(
   source: ByteSource,
@@ -298,16 +314,21 @@ export async function* placedData(
     checkRanges(ranges, size, condensed - reader.offset, reader);
     const last = ranges.at(-1);
     if (last === undefined || last.offset + last.length !== size) {
-      throw invalid("are those of a file of another size", reader);
+      throw invalid("do not match the size of the file", reader);
     }
     yield* dataOf(reader, ranges);
-    if (!await reader.atEnd()) throw reader.corrupt("bytes after the data");
+    if (!await reader.atEnd()) {
+      throw reader.corrupt("a sparse file has bytes after its data");
+    }
   } finally {
     await reader.cancel();
   }
 }
 
-/** Yields the data of ranges, which a reader has one after the other. */
+/**
+ * Yields the data of the ranges with its offsets in the file. The reader must
+ * be at the start of the data.
+ */
 export async function* dataOf(
   reader: ByteReader,
   ranges: readonly DataRange[],
@@ -350,9 +371,9 @@ export async function* filled(
 }
 
 /**
- * A source of a sparse file. To most readers it is a source of the whole
- * content, with zeros for the holes. A reader that knows this class can take the
- * data alone.
+ * The content of a sparse file as a source. The source yields the whole
+ * content, with zeros for the holes. Code that knows this class can read `data`
+ * instead, which has no holes.
  */
 export class SparseSource implements AsyncIterable<Uint8Array> {
   /** The size of the file, in bytes. */
@@ -378,9 +399,9 @@ export class SparseSource implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * Yields the parts of bytes that are not zeros, by blocks of the file.
+ * Yields the given bytes without those blocks of the file that are all zeros.
  *
- * @param placed The bytes and their place in the file.
+ * @param placed The bytes and their offset in the file.
  */
 export function* withoutZeros(
   { offset, bytes }: PlacedBytes,
@@ -404,13 +425,16 @@ export function* withoutZeros(
 
 const ZEROS = new Uint8Array(ZEROS_BYTES);
 
-/** Returns whether at most 1 MiB of bytes is all zero. */
+/** Returns whether all bytes are zero. There may be at most 1 MiB of them. */
 function isZero(bytes: Uint8Array): boolean {
   if (bytes[0] !== 0) return false;
   return Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0;
 }
 
-/** Fills a buffer, or as much of it as the file has. */
+/**
+ * Fills a buffer with the bytes at an offset in a file, as far as the file
+ * reaches. Returns the number of bytes read.
+ */
 function readFully(file: OpenFile, buffer: Uint8Array, offset: number): number {
   let got = 0;
   while (got < buffer.length) {

@@ -6,7 +6,8 @@ import type { FileStat } from "./stat.ts";
 /** A directory that returns the state of a path and the names in a folder. */
 export interface Disk {
   /**
-   * Returns the state of the entry at a path, or `undefined` if there is none.
+   * Returns the state of the entry at a path, or `undefined` if the path does
+   * not exist.
    */
   at(path: string): FileStat | undefined;
   /** Returns the names in a folder, as the folder spells them. */
@@ -71,7 +72,7 @@ export class Spelling {
 
   /**
    * Returns whether the file system itself changes a name to the spelling that
-   * the folder lists, so that the name cannot be respelled. Returns `true` also
+   * the folder lists, so that the name cannot be respelled. Also returns `true`
    * if the two spellings differ by normalization and the test fails.
    *
    * @param listed The path as the folder lists it.
@@ -166,7 +167,7 @@ export class Spelling {
  * normalization or ignored characters, each with the text that `foldName`
  * returns for both.
  *
- * @param paths Paths, each once.
+ * @param paths The paths, without duplicates.
  */
 export function alikePaths(paths: Iterable<string>): Map<string, string> {
   const counts = new Map<string, number>();

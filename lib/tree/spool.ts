@@ -16,7 +16,7 @@ export class Spool {
   /** The number of bytes written. */
   size = 0;
   #parts: Uint8Array[] = [];
-  /** A buffer that collects small pieces. */
+  /** A buffer that collects small writes. */
   #buffer: Uint8Array | undefined;
   #used = 0;
   /** The number of bytes written before those in the buffer. */
@@ -130,7 +130,7 @@ function remove(folder: string): void {
   fs.rmSync(folder, { recursive: true, force: true });
 }
 
-/** The size in bytes of the buffer that collects smaller pieces. */
+/** The size in bytes of the buffer that collects smaller writes. */
 const BUFFER = 1 << 16;
 
 /** The number of bytes read at a time. */

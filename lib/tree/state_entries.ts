@@ -9,16 +9,16 @@ import { makeDirectory, makeFile } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
 /**
- * The words of an entry: the word at which its state begins, the number of its
- * folder, and the SHA-256.
+ * The offsets of an entry's values in 32-bit words: of the word at which its
+ * state begins, of the number of its folder, and of its SHA-256.
  */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
-/** The folder number that means the root. */
+/** The folder number that stands for the root. */
 export const ROOT = 2 ** 32 - 1;
 
 /** The entries of an index, as they are stored beside their states. */
 export interface StoredEntries {
-  /** Ten words for each entry, in path order. */
+  /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
   /**
    * The number and the line of each entry that its state does not fully
@@ -41,7 +41,7 @@ export interface KnownEntries {
  * @param stored The stored entries.
  * @param state The state of the directory.
  * @throws {DeltarError | RangeError | TypeError} If the entries are invalid or
- * do not belong to the states.
+ * do not belong to the state.
  */
 export function decodeEntries(
   { bytes, odd }: StoredEntries,

@@ -33,7 +33,10 @@ export const FOLDER_FLAG = {
   unreadable: 2,
 } as const;
 
-/** The words of a block before its entries. */
+/**
+ * The offsets of the values at the start of a block, in 32-bit words. The
+ * entries follow after `length` words.
+ */
 export const HEAD = {
   count: 0,
   words: 1,
@@ -42,7 +45,10 @@ export const HEAD = {
   length: 11,
 } as const;
 
-/** The words of an entry before its name. */
+/**
+ * The offsets of the values of an entry, in 32-bit words. `name` is the length
+ * of the name in bytes. The name follows after `length` words.
+ */
 export const ENTRY = {
   mode: 0,
   uid: 1,
@@ -62,7 +68,7 @@ export const TYPE = 0o170000;
 /** The type of a directory. */
 export const DIRECTORY = 0o040000;
 
-/** Returns the number of words for a name of `length` bytes. */
+/** Returns the number of 32-bit words for a name of `length` bytes. */
 export function nameWords(length: number): number {
   return length + 3 >> 2;
 }
@@ -98,9 +104,9 @@ export interface EntryState {
   gid: number;
   /** The length in bytes; it has no meaning for a directory. */
   size: number;
-  /** Modification time, in nanoseconds since 1970. */
+  /** The modification time, in nanoseconds since 1970. */
   mtime: bigint;
-  /** Change time, in nanoseconds since 1970. */
+  /** The change time, in nanoseconds since 1970. */
   ctime: bigint;
   /** The number of the inode on its device. */
   inode: bigint;
@@ -125,7 +131,7 @@ export function readState(words: Uint32Array, at: number): EntryState {
   };
 }
 
-/** Returns the identity of the entry at word `at`. */
+/** Returns the device and inode of the entry at word `at`. */
 export function readIdentity(words: Uint32Array, at: number): Identity {
   return {
     inode: readLong(words, at + ENTRY.inode),
@@ -153,7 +159,7 @@ export function readBasics(
 const TWO_32 = 2 ** 32;
 const NANO = 1_000_000_000n;
 
-/** Returns the size of the entry at word `at`. */
+/** Returns the size of the entry at word `at`, in bytes. */
 export function readSize(words: Uint32Array, at: number): number {
   return words[at + ENTRY.size] + words[at + ENTRY.size + 1] * TWO_32;
 }

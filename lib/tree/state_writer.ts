@@ -52,8 +52,8 @@ export class StateWriter {
    * @param bytes The buffer that holds the name.
    * @param start The offset of the name's first byte.
    * @param end The offset after the name's last byte.
-   * @param stat The entry's `struct statx`. Without it, the entry is marked as
-   * doubtful.
+   * @param stat The entry's `struct statx`. If it is `undefined`, the entry is
+   * flagged as doubtful.
    * @returns The word at which the entry's state begins.
    */
   add(
@@ -111,7 +111,7 @@ export class StateWriter {
     return readSize(this.#memory.words, entry);
   }
 
-  /** Returns the identity of an entry. */
+  /** Returns the device and inode of an entry. */
   identity(entry: number): Identity {
     return readIdentity(this.#memory.words, entry);
   }
@@ -161,17 +161,19 @@ export class StateWriter {
     this.#memory.words[entry] |= flag;
   }
 
-  /** Records where the block of a directory begins. */
+  /** Records in a directory's entry the word at which its block begins. */
   link(entry: number, block: number): void {
     this.#memory.words[entry + ENTRY.size] = block;
   }
 
-  /** Removes the block at `block` and all blocks after it. */
+  /** Discards the block at the word `block` and all blocks after it. */
   forget(block: number): void {
     this.#used = block;
   }
 
-  /** Returns all blocks. The bytes are valid until more is added. */
+  /**
+   * Returns all blocks. The bytes are valid until an entry or a block is added.
+   */
   finish(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#used);
   }

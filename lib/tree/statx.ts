@@ -2,7 +2,8 @@ import type { DeviceNumber } from "./entry.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
- * The state of a file, folder or other entry. A symlink has a state of its own.
+ * The state of a file, folder or other entry. For a symlink, it is the state of
+ * the symlink itself.
  */
 export interface FileStat {
   /**
@@ -17,17 +18,17 @@ export interface FileStat {
     | "block"
     | "character"
     | "special";
-  /** Permission bits. */
+  /** The permission bits. */
   mode: number;
-  /** Modification time, in nanoseconds since 1970. */
+  /** The modification time, in nanoseconds since 1970. */
   mtime: bigint;
-  /** Change time, in nanoseconds since 1970. */
+  /** The change time, in nanoseconds since 1970. */
   ctime: bigint;
-  /** Length in bytes. */
+  /** The length in bytes. */
   size: number;
   /**
-   * The space that the file takes on the disk, in bytes. On Windows, where it is
-   * not known, it is the length.
+   * The space that the file takes on the disk, in bytes. On Windows, where this
+   * space is not known, the value is the length, rounded up to 512 bytes.
    */
   allocated: number;
   /** The user ID of the owner. */
@@ -40,7 +41,7 @@ export interface FileStat {
   device: bigint;
   /** The number of names (hard links) of the file. */
   links: number;
-  /** The number of a device. Other kinds have none. */
+  /** The number of a device. Absent for other kinds. */
   rdev?: DeviceNumber;
 }
 
@@ -98,7 +99,9 @@ export function deviceIn(words: Uint32Array): bigint {
   return BigInt(words[STATX.device + 1]) << 32n | BigInt(words[STATX.device]);
 }
 
-/** The identity of a file or folder, unique on the machine. */
+/**
+ * The device and inode of a file or folder, which identify it on the machine.
+ */
 export type Identity = Pick<FileStat, "device" | "inode">;
 
 /** The length of a `struct statx` in bytes. */
@@ -133,7 +136,7 @@ export function readStatx(view: DataView): FileStat {
   return stat;
 }
 
-/** Returns the identity of the file of a `struct statx`. */
+/** Returns the device and inode in a `struct statx`. */
 export function readStatxIdentity(view: DataView): Identity {
   return {
     inode: view.getBigUint64(32, true),
@@ -179,8 +182,8 @@ function fillTime(view: DataView, at: number, time: bigint): void {
 }
 
 /**
- * Splits a time into the two fields of a `struct timespec`. The nanoseconds are
- * never negative.
+ * Splits a time in nanoseconds into the two fields of a `struct timespec`. The
+ * nanoseconds are never negative.
  */
 export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
   const rest = time % NANO;
@@ -222,7 +225,8 @@ export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
       minor: Number(rdev & 0xffffffn),
     };
   }
-  // `gnu_dev_major` and `gnu_dev_minor` of the GNU C library.
+  // The results are those of `gnu_dev_major` and `gnu_dev_minor` in the GNU C
+  // library.
   return {
     major: Number(rdev >> 8n & 0xfffn | rdev >> 32n & 0xfffff000n),
     minor: Number(rdev & 0xffn | rdev >> 12n & 0xffffff00n),
@@ -230,10 +234,10 @@ export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
 }
 
 /**
- * Returns the `st_mode` to use for the one that a runtime returns. Windows
- * stores only whether a file is read-only. The rest of the mode is invented by
- * the runtime: 0666 even for folders, which could not be entered on other
- * systems.
+ * Returns the `st_mode` that is used in place of the one that a runtime
+ * returns. Windows stores only whether a file is read-only. The runtime makes
+ * up the rest of the mode. It returns 0666 even for folders, but a folder with
+ * this mode could not be entered on other systems.
  *
  * @param mode The mode that the runtime returns.
  * @param platform The system, as `process.platform` names it.

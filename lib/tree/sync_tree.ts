@@ -8,7 +8,7 @@ import { fileError } from "./file.ts";
 import { openFolder } from "./open_folder.ts";
 import { lstat } from "./stat.ts";
 
-/** The number of files or folders that are flushed at the same time. */
+/** The maximum number of files or folders that are flushed at the same time. */
 const AT_ONCE = 64;
 
 /**
@@ -21,7 +21,7 @@ const AT_ONCE = 64;
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
  * @param files The files that were written. Missing files are ignored.
- * @param signal Ends the flushing.
+ * @param signal A signal that ends the flushing.
  * @throws {DeltarError} `io` if the disk did not accept the data; `aborted` if
  * the signal fired.
  */

@@ -14,7 +14,7 @@ import type { ExpectedContent } from "./write_content.ts";
 import { xattrChanges, type Xattrs, type XattrSelection } from "./xattrs.ts";
 
 /**
- * The present content of a directory, looked up path by path. No symlink is
+ * The current content of a directory, looked up path by path. No symlink is
  * followed. Paths behind a symlink count as absent.
  */
 export class TargetDirectory {
@@ -62,8 +62,8 @@ export class TargetDirectory {
    * Returns the state of the entry at a path, or `undefined` if it is absent.
    *
    * @param path The path below the root, `""` for the root.
-   * @throws {DeltarError} `unsafe` if the path is not one inside a tree; `io`
-   * if the system refuses access.
+   * @throws {DeltarError} `unsafe` if it is not a path inside a tree; `io` if
+   * the system refuses access.
    */
   at(path: string): FileStat | undefined {
     if (path !== "") checkPath(path);
@@ -86,7 +86,8 @@ export class TargetDirectory {
    *
    * @param path The path below the root, `""` for the root.
    * @param wanted The attributes.
-   * @param selects Returns whether an attribute is compared. Default: all.
+   * @param selects Called with the name of each attribute. Returns whether the
+   * attribute is compared. By default, all attributes are compared.
    */
   hasXattrs(
     path: string,
@@ -116,11 +117,11 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns whether a file has a content. If the content has more than 1 MiB,
-   * the file is read in pieces, with a yield after each.
+   * Returns whether a file has the given content. If the content is larger than
+   * 1 MiB, the file is read in parts, with a yield after each.
    *
    * @param path The path below the root.
-   * @param content The size and the sum of the content.
+   * @param content The size and the checksum of the content.
    * @throws {DeltarError} `not-found` if there is no such file; `io` if the
    * file cannot be read.
    */
@@ -154,10 +155,10 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns a name in a folder that no plan may remove, if there is one: the
-   * name of one of deltar's temporary files, or a name with U+FFFD, which may
-   * stand for invalid bytes, so that the file cannot be stored in a safety
-   * snapshot.
+   * Returns a name in a folder that no plan may delete, if the folder has one.
+   * It is the name of one of deltar's temporary files, or it contains U+FFFD.
+   * That character may stand for invalid bytes, in which case the file cannot
+   * be stored in a safety snapshot.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(

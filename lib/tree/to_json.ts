@@ -13,12 +13,12 @@ import type { HashedFileEntry } from "./entry_line.ts";
 /**
  * Converts a value, at any depth, to a form that `JSON.stringify` accepts. A
  * `bigint` in a field `mtime` or `ctime` is a time in nanoseconds, and becomes
- * decimal seconds, as in docs/FORMAT.md. Another `bigint` becomes decimal
+ * decimal seconds, as in docs/FORMAT.md. Any other `bigint` becomes decimal
  * digits, a `Map` an object, a `Set` an array, and an error an object with its
  * name, message and fields. The `sparse` and `sha256` of a sparse file become
  * the `size` and `sha256` of an object `sparse`, as in docs/FORMAT.md. Entries
- * and indexes that the library returns have a `toJSON` that does this. A copy of
- * an entry, such as `{ ...entry }`, has no `toJSON`.
+ * and indexes that the library returns have a `toJSON` method that does this. A
+ * copy of an entry, such as `{ ...entry }`, has no `toJSON`.
  *
  * @param value The value to convert. It is not changed.
  *
@@ -62,8 +62,8 @@ function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
   );
   const { sha256, sparse, ...rest } = object;
   if (typeof sparse !== "number" || sha256 === undefined) return object;
-  // As in docs/FORMAT.md, so that the sum of a condensed form is not taken for
-  // that of the whole content.
+  // This is the form in docs/FORMAT.md. In this form, the checksum of a
+  // condensed form is not taken for that of the whole content.
   return { ...rest, sparse: { size: sparse, sha256 } };
 }
 
@@ -89,7 +89,7 @@ export function withJson<Of extends object>(object: Of): Of {
 }
 
 /**
- * Makes the entry of a file, with its `toJSON`. There may be millions of
+ * Makes the entry of a file, with its `toJSON` method. There may be millions of
  * entries. An entry that a constructor makes takes less memory than an object
  * literal to which properties are added.
  *
@@ -134,9 +134,9 @@ export function makeLink(
  * are few of them, so a field is added to the object.
  *
  * @param path The path below the root.
- * @param kind The kind.
+ * @param kind The kind of the entry.
  * @param metadata The mode, time, owner and extended attributes.
- * @param device The number of a device; not used for a pipe.
+ * @param device The number of a device. It is not used for a pipe.
  */
 export function makeSpecial(
   path: string,
@@ -207,7 +207,7 @@ const EntryFields = function (
 EntryFields.prototype = Object.prototype;
 
 /**
- * Returns nanoseconds since 1970 as decimal seconds.
+ * Returns a time as decimal seconds since 1970.
  *
  * @param time The time in nanoseconds since 1970.
  *

@@ -15,8 +15,8 @@ import { type FileStat, STATX } from "./statx.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
- * An upper limit for the length of a name in bytes, above the limits of all
- * systems.
+ * The maximum length of a name, in bytes. It is larger than the limit of any
+ * system.
  */
 const MAX_NAME_BYTES = 1 << 16;
 
@@ -75,7 +75,7 @@ export class TreeState {
    */
   name(entry: number): string {
     if (endOfEntry(this.#words, entry, this.#words.length) < 0) {
-      throw new RangeError(`no entry at word ${entry}`);
+      throw new RangeError(`no complete entry begins at word ${entry}`);
     }
     const start = 4 * (entry + ENTRY.length);
     return decoder.decode(
@@ -155,7 +155,7 @@ export class FolderState {
   }
 
   /**
-   * Returns the entry of a name. Names are found without a search if they are
+   * Returns the entry with a name. Names are found without a search if they are
    * looked up in the system's order.
    *
    * @returns The word at which the entry begins, or -1 if there is none.

@@ -50,9 +50,10 @@ import {
 /** Options for writing a tree. */
 export interface TreeWriterOptions {
   /**
-   * Whether a file is flushed to the disk before it is renamed into place. Use
-   * it for files that replace others. A function returns this for the path of
-   * each file. Default: `false`.
+   * Whether a file is flushed to the disk before it is renamed into place. A
+   * function is called with the path of each file and returns whether this file
+   * is flushed. Use this option for files that replace existing ones. Default:
+   * `false`.
    */
   durable?: boolean | ((path: string) => boolean);
   /**
@@ -62,9 +63,9 @@ export interface TreeWriterOptions {
   flushes?: boolean;
   /**
    * Called with a path directly before a new file or link is renamed to it, or
-   * the entry at the path is removed. The callback may remove what exists at
-   * the path, or throw an error to keep it. Not called by `adopt` and
-   * `respell`.
+   * before the entry at the path is deleted. The callback may delete what
+   * exists at the path, or throw an error to keep it. `adopt` and `respell` do
+   * not call it.
    */
   onReplace?: (path: string) => void;
   /**
@@ -76,13 +77,14 @@ export interface TreeWriterOptions {
   onUnset?: (path: string, error: DeltarError) => void;
   /**
    * Called with a path and an error that names which of its extended attributes
-   * could not be set. The entry is created nevertheless. Default: `onUnset` or,
-   * without that, the error is thrown.
+   * could not be set. The entry is created nevertheless. If this callback is
+   * absent, `onUnset` is called. If both are absent, the error is thrown.
    */
   onUnsetXattrs?: (path: string, error: DeltarError) => void;
   /**
-   * Returns whether an extended attribute is set, replaced or removed. Default:
-   * all are.
+   * Called with the name of each extended attribute. Returns whether the
+   * attribute may be set, replaced or removed. By default, all attributes may
+   * be.
    */
   selectsXattr?: XattrSelection;
   /**
@@ -125,8 +127,8 @@ interface StateSetter {
  */
 const MIN_IMPLIED = 4096;
 /**
- * The number of further such folders that each path that is passed to the
- * writer allows.
+ * The number of further such folders that may be created for each path that is
+ * passed to the writer.
  */
 const IMPLIED_EACH = 16;
 
@@ -148,7 +150,8 @@ export function rootOf(writer: TreeWriter): Folder {
  * @param path The path below the root.
  * @param file The mode, time and owner of the file, and the size and SHA-256
  * that its content must have.
- * @param skip The offset of the content in the content of its frame.
+ * @param skip The offset of the file's content in the decompressed frame, in
+ * bytes.
  * @throws {DeltarError} The errors of `TreeWriter.directory` for the path.
  */
 export function fileForThread(
@@ -196,7 +199,8 @@ export class TreeWriter {
       if (writer.#owned && !isOwner(uid, gid)) return undefined;
       const folder = writer.#place(path);
       if (hasXattrs(file.xattrs)) return undefined;
-      // New files inherit an ACL there, which only this thread removes.
+      // New files in this folder inherit an ACL. Only this thread can remove
+      // it.
       if (file.xattrs !== undefined && writer.#passesAclOn(folder)) {
         return undefined;
       }
@@ -223,7 +227,9 @@ export class TreeWriter {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   readonly #folders: OpenFolders;
-  /** Folders that were entered, with their identities at that time. */
+  /**
+   * The folders that were entered, with their devices and inodes at that time.
+   */
   readonly #entered = new Map<string, Identity>();
   /**
    * The states that folders get, or get back, after their content was written.
@@ -234,9 +240,10 @@ export class TreeWriter {
   /** The number of folders that were created only as parents of other paths. */
   #implied = 0;
   /**
-   * The folders that this writer created, closed to other users, and that the
-   * process's user and group own. New files in them have the same owner and
-   * group: the group can only be that of the process or that of the folder.
+   * The folders that this writer created, that are closed to other users, and
+   * that belong to the user and the group of the process. New files in them
+   * have the same owner and group, because the group of a new file is either
+   * that of the process or that of the folder.
    */
   readonly #made = new Set<string>();
   /** The user and the group of the process. */
@@ -283,9 +290,9 @@ export class TreeWriter {
    * @param isNew Whether the directory must not exist yet. Default: `false`.
    * @throws {DeltarError} `io` if something exists at the path and `isNew` is
    * set, or the system refuses the directory; `unsafe` if the path is invalid,
-   * such as one that leads out of the root, has a name that this system cannot
-   * use, or a file or link is in the place of a folder; `limit` if too many
-   * folders have no entry of their own.
+   * for example because it leads out of the root, if it has a name that this
+   * system cannot use, or if a file or link is in the place of a folder;
+   * `limit` if too many folders have no entry of their own.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -306,10 +313,11 @@ export class TreeWriter {
    * @param source The content of the file.
    * @param metadata The mode, time and owner of the file.
    * @param expected The size and SHA-256 that the content must have, and
-   * whether it is in condensed form. Default: any, and not in condensed form.
-   * @throws {DeltarError} `mismatch` if the content differs from `expected`,
-   * and the errors of the source; the path is then unchanged. Also the errors
-   * of `directory` for the path.
+   * whether it is in condensed form. By default, any content that is not in
+   * condensed form is accepted.
+   * @throws {DeltarError} `mismatch` if the content differs from `expected`;
+   * the errors of the source; and the errors of `directory` for the path. If
+   * the content or the source fails, the path is unchanged.
    */
   async file(
     path: string,
@@ -370,7 +378,8 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param what The name of the entry's kind, for `onStep`.
-   * @param make Makes the entry in a folder under a name, and sets its state.
+   * @param make Called with a folder and a temporary name. Makes the entry
+   * there and sets its state.
    */
   #makeAside(
     path: string,
@@ -404,11 +413,11 @@ export class TreeWriter {
    * Creates a named pipe or a device.
    *
    * @param path The path below the root.
-   * @param kind The kind.
-   * @param device The number of a device; not used for a pipe.
+   * @param kind The kind of the entry.
+   * @param device The number of a device. It is not used for a pipe.
    * @param metadata The mode, time and owner.
-   * @throws {DeltarError} `io` if the system or the runtime cannot create it,
-   * and the errors of `directory` for the path.
+   * @throws {DeltarError} `io` if the system or the runtime cannot create the
+   * pipe or device, and the errors of `directory` for the path.
    */
   special(
     path: string,
@@ -423,9 +432,9 @@ export class TreeWriter {
   }
 
   /**
-   * Creates another name for an existing file.
+   * Creates a hard link to an existing file.
    *
-   * @param path The new name, below the root.
+   * @param path The path of the new hard link, below the root.
    * @param existing The path of the existing file, below the root.
    * @throws {DeltarError} `unsafe` if `existing` is not a file; `io` if the
    * system refuses the link; and the errors of `directory` for both paths.
@@ -468,8 +477,9 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
-   * @param seen The file that must be at the path. Other kinds and, on Windows,
-   * files are not compared with it. Default: any.
+   * @param seen The state of the file that must be at the path. Entries of
+   * other kinds are not compared with it, and on Windows files are not either.
+   * By default, any file may be at the path.
    * @throws {DeltarError} `changed` if another file is at the path or the
    * number of its names changed; `not-found` if there is no entry; `io` if the
    * system refuses a change; and the errors of `directory` for the path.
@@ -522,11 +532,11 @@ export class TreeWriter {
   }
 
   /**
-   * Removes a file or link, or an empty directory.
+   * Deletes a file or link, or an empty directory.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
-   * system refuses the removal; and the errors of `onReplace`.
+   * system refuses the deletion; and the errors of `onReplace`.
    */
   remove(path: string): void {
     this.#place(path);
@@ -569,7 +579,7 @@ export class TreeWriter {
    * Changes the spelling of a name on a disk that treats both spellings as one
    * name.
    *
-   * @param from The path in its present spelling.
+   * @param from The path in its current spelling.
    * @param path The path in its new spelling, in the same folder.
    * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
    * system refuses the new name.
@@ -584,8 +594,8 @@ export class TreeWriter {
   }
 
   /**
-   * Returns the state of the entry at a path now, or `undefined` if there is
-   * none or a part of the path is not a folder.
+   * Returns the current state of the entry at a path, or `undefined` if the
+   * path does not exist or a part of it is not a folder.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
@@ -608,11 +618,11 @@ export class TreeWriter {
    * closes the writer.
    *
    * @param beforeRoot Called when everything except the root has its final
-   * state. It may still change the root's content, such as by deleting a
-   * journal.
+   * state. The callback may still change the root's content, such as by
+   * deleting a journal.
    * @throws {DeltarError} `changed` if a directory was replaced, or `io` if the
-   * system refuses a change. With `onUnset`, only a replaced root and errors
-   * that affect every path are thrown.
+   * system refuses a change. If `onUnset` is given, an error is thrown only if
+   * the root was replaced or if the error affects every path.
    */
   finish(beforeRoot?: () => void): void {
     let fault: DeltarError | undefined;
@@ -651,8 +661,8 @@ export class TreeWriter {
   }
 
   /**
-   * Removes the folders that the writer created for its own use. Call it before
-   * the tree is flushed, so that their removal is flushed too.
+   * Deletes the folders that the writer created for its own use. Call it before
+   * the tree is flushed, so that the deletion is flushed too.
    */
   removePrivateFolders(): void {
     this.#private.close();
@@ -717,8 +727,8 @@ export class TreeWriter {
     if (entered === undefined || !isSameFile(entered, folder.identity())) {
       throw new DeltarError(
         "changed",
-        "the folder was replaced by another one; its mode, time and owner were " +
-          "not set",
+        "the folder was replaced by another one, whose mode, time and owner " +
+          "were not set",
         { path },
       );
     }
@@ -742,8 +752,8 @@ export class TreeWriter {
   }
 
   /**
-   * Returns the folder that contains a path. It is created if it does not
-   * exist.
+   * Returns the folder that contains a path, and creates the folder if it does
+   * not exist.
    */
   #place(path: string): Folder {
     this.#named++;
@@ -894,8 +904,8 @@ export class TreeWriter {
   /**
    * Returns the metadata that a file gets. If the extended attributes were not
    * read for the snapshot, the file keeps those of the file that it replaces,
-   * except those that give a program rights. A file of another owner than the
-   * new one passes nothing on, because its ACL may give that owner access.
+   * except those that give rights to a program. It keeps none if the replaced
+   * file has a different owner, because an ACL may give that owner access.
    */
   #withKept(path: string, metadata: Metadata): Metadata {
     if (metadata.xattrs !== undefined || !canUseXattrs()) return metadata;
@@ -929,7 +939,8 @@ export class TreeWriter {
     let lost: Unset | undefined;
     try {
       // Changing the owner clears the set-user-ID bit and the capabilities of a
-      // program, so both are set after the owner. An ACL changes the mode.
+      // program, so both are set after the owner. An ACL changes the mode, so
+      // the mode is set after the ACL.
       if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
       lost = this.#setXattrs(target, metadata.xattrs);
       target.setMode?.(metadata.mode);
@@ -1016,7 +1027,7 @@ export class TreeWriter {
       );
     }
     // If the owner could not be set, the set-user-ID and set-group-ID bits are
-    // not set either. They would give the rights of the file's present owner.
+    // not set either. They would give the rights of the file's current owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     const lost = this.#setXattrs(target, metadata.xattrs);
     if (target.setMode) {
@@ -1039,9 +1050,9 @@ export class TreeWriter {
   }
 
   /**
-   * Flushes a file. If flushing takes no time, as on a disk in memory, small
-   * files are flushed synchronously, because waiting for another thread would
-   * take longer.
+   * Flushes a file. If flushing takes almost no time, as on a disk in memory,
+   * small files are flushed synchronously, because waiting for another thread
+   * would take longer.
    */
   async #flush(file: OpenFile, size: number): Promise<void> {
     if (size > MAX_WHOLE_BYTES || this.#waitsForDisk) return await file.flush();
@@ -1072,8 +1083,8 @@ export class TreeWriter {
 }
 
 /**
- * Writes the content of a new file, and returns its size and sum. A small
- * content is written before the function returns.
+ * Writes the content of a new file, and returns its size and checksum. Content
+ * that is a single array is written before the function returns.
  */
 function writeInto(
   file: OpenFile,
@@ -1117,7 +1128,8 @@ export function ownerMatters(): boolean {
 
 /**
  * Truncates a file step by step and yields to the event loop in between,
- * because the system takes long to delete a large file that was just written.
+ * because the system takes a long time to delete a large file that was just
+ * written.
  */
 async function shrink(file: OpenFile): Promise<void> {
   try {
@@ -1152,7 +1164,7 @@ function named(folder: Folder, name: string, hasMode = false): StateSetter {
   };
 }
 
-/** The state of an entry that could not be set, and the first error. */
+/** The parts of an entry's state that could not be set, and the first error. */
 interface Unset {
   what: string;
   cause: unknown;

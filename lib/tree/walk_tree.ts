@@ -54,13 +54,13 @@ export interface WalkStates {
   writer?: StateWriter;
   /**
    * A time in nanoseconds since 1970. A file that changed at this time or later
-   * is marked as doubtful.
+   * is flagged as doubtful.
    */
   newest: bigint;
 }
 
 /**
- * An entry that a walk yields: a new one, or the known one of an unchanged
+ * An entry that a walk yields: a new entry, or the known entry of an unchanged
  * path. `place` is the word at which the entry's state begins in the
  * `StateWriter`.
  */
@@ -132,9 +132,9 @@ export function openTree(walker: Walker): OpenFolders {
 }
 
 /**
- * Walks a directory through its exclusion rules, one folder at a time. Each
- * folder is opened from the one above it, so the walk never leaves the
- * directory.
+ * Walks a directory one folder at a time, without what its exclusion rules
+ * exclude. Each folder is opened from the one above it, so the walk never
+ * leaves the directory.
  *
  * @param walker The directory to walk.
  * @param options The callback for skipped paths, and the signal.
@@ -269,7 +269,7 @@ export function* walkTree(
         ? writer.identity(place)
         : undefined;
       if (rule === NOT_PICKED) {
-        // The path was to be a folder that contains picked paths.
+        // The list of paths has paths below this one, which is not a folder.
         writer.mark(place, ENTRY_FLAG.skipped);
         const { picked } = level.rules;
         const below = picked === "all" ? undefined : picked.get(name);
@@ -351,7 +351,7 @@ const SOCKET = 0o140000;
 
 /**
  * Returns the entry of a named pipe or a device. The remembered state of a
- * device lacks its number, so the system is asked for it.
+ * device does not contain the device's number, so the number is read again.
  *
  * @throws The error of the system, or `ENOENT` if the entry is gone or of
  * another kind.
@@ -374,7 +374,7 @@ type SkipHandler = (
   detail?: string,
 ) => void;
 
-/** Reports the picked paths that are or are below a path that is missing. */
+/** Reports the picked paths at or below a path that is missing. */
 function tellMissing(
   skip: SkipHandler,
   path: string,
@@ -463,7 +463,7 @@ function whyUnknown(
 }
 
 /**
- * Returns whether a file may change without a change of its state. A time far
+ * Returns whether a file may change while its state stays the same. A time far
  * in the future was set explicitly. Every later change of the file replaces
  * such a time.
  */

@@ -79,8 +79,8 @@ export function walkedSpecial(
  *
  * @param path The path below the root.
  * @param state The state of the file.
- * @param links The first names that were found, by device and inode. This
- * function adds to it.
+ * @param links The first names that were found, by device and inode. The
+ * function adds to this map.
  */
 export function nameOfFile(
   path: string,

@@ -40,7 +40,7 @@ import { openTree, walkTree } from "./walk_tree.ts";
 import { rootXattrs, xattrsOrSkip } from "./read_xattrs.ts";
 import type { Xattrs } from "./xattrs.ts";
 
-/** The expectation of a list of names of files or folders. */
+/** The check of an option that must be a list of names of files or folders. */
 const names: Expected = {
   words: "a list of names of files",
   is: (value) => Array.isArray(value) && value.every(isName),
@@ -51,30 +51,30 @@ export interface WalkOptions {
   /** Called with each path that is skipped or excluded, and the reason. */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Whether entries have their extended attributes, if the runtime and the
-   * options of the walker allow it. Default: `false`.
+   * Whether the entries include their extended attributes, if the runtime and
+   * the options of the walker allow it. Default: `false`.
    */
   xattrs?: boolean;
-  /** Ends the walk with an error of code `aborted`. */
+  /** A signal that ends the walk with the error code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** Options of a walker, besides those for what it excludes. */
+/** Options for a walker, in addition to those for what it excludes. */
 export interface WalkerOptions extends IgnoreOptions {
   /** Paths of the operating system that are never part of the tree. */
   neverTouch?: readonly string[];
   /**
-   * Whether indexes and snapshots of the directory have extended attributes and
-   * ACLs, if the runtime can read them: Deno with the permission for foreign
-   * functions, and Bun, both on Linux. Default: `true`.
+   * Whether indexes and snapshots of the directory include extended attributes
+   * and ACLs, if the runtime can read them: Deno with the permission for
+   * foreign functions, and Bun, both on Linux. Default: `true`.
    */
   xattrs?: boolean;
 }
 
 /**
- * A directory seen through its exclusion rules. Indexes and snapshots contain
- * the entries that its walk yields. An excluded folder is not entered, and a
- * symlink is not followed.
+ * A directory to which exclusion rules are applied. Indexes and snapshots
+ * contain the entries that its walk yields. An excluded folder is not entered,
+ * and a symlink is not followed.
  *
  * @example
  * ```ts
@@ -111,9 +111,10 @@ export class Walker {
    * @param options Options for what to exclude and what to read. `neverTouch`
    * has paths of the operating system that are never part of the tree, such as
    * a repository inside it.
-   * @throws {DeltarError} `not-found` if there is no such directory or the path
-   * is not one; `io` if the system refuses access.
-   * @throws {DeltarError} `unsafe` if one of `paths` leads out of the directory.
+   * @throws {DeltarError} `not-found` if the path does not exist or is not a
+   * directory; `io` if the system refuses access.
+   * @throws {DeltarError} `unsafe` if one of `paths` leads out of the
+   * directory.
    * @throws {TypeError} If the path or an option has the wrong type.
    */
   constructor(
@@ -183,14 +184,16 @@ export class Walker {
     );
   }
 
-  /** Whether indexes and snapshots of the directory have extended attributes. */
+  /**
+   * Whether indexes and snapshots of the directory include extended attributes.
+   */
   get readsXattrs(): boolean {
     return this.options.xattrs !== false && canUseXattrs();
   }
 
   /**
-   * The exclusion rules. The first three have their defaults, and the others
-   * are absent if they exclude nothing.
+   * The exclusion rules. `excludes`, `ignoreFile` and `gitignore` are always
+   * present. The other options are absent if they exclude nothing.
    */
   get rules(): IgnoreOptions {
     const { excludes, ignoreFile, gitignore, ...more } = this.options;
@@ -222,11 +225,10 @@ export class Walker {
   }
 
   /**
-   * Returns a walker of the same directory that never yields a file or folder,
-   * such as one that is being written.
+   * Returns a walker of the same directory that never yields the given file or
+   * folder, such as one that is being written.
    *
-   * @param place The path of the file or folder, a path of the operating
-   * system.
+   * @param place The path of the file or folder in the operating system.
    */
   without(place: string): Walker {
     const neverTouch = [...this.options.neverTouch ?? [], place];
@@ -266,8 +268,8 @@ export class Walker {
 
   /**
    * Returns a file's content: one array for a file of at most 1 MiB, otherwise
-   * pieces. No symlink on the path is followed. The file is closed when the
-   * loop over the pieces ends.
+   * parts. No symlink on the path is followed. The file is closed when the loop
+   * over the parts ends.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
@@ -342,12 +344,12 @@ export class Walker {
   /**
    * Returns the rule that excludes a path or a folder above it.
    *
-   * @param path The path below the root, or an absolute one of the operating
-   * system; a path with a trailing `/` counts as a directory even if it is not
+   * @param path The path below the root, or an absolute path of the operating
+   * system. A path with a trailing `/` counts as a directory even if it is not
    * one.
-   * @returns The rule, as `file:line: pattern`, or the name of an option and
-   * its value, such as `exclude: pattern`; or `undefined` if no rule excludes
-   * the path.
+   * @returns The rule, or `undefined` if no rule excludes the path. A rule of a
+   * file has the form `file:line: pattern`. A rule of an option is the name of
+   * the option and its value, such as `exclude: pattern`.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
    * leads out of the root; `io` if a folder above it cannot be read;
    * `not-found` if the directory is gone.
@@ -426,7 +428,7 @@ export class Walker {
   }
 }
 
-/** Yields a file's bytes in pieces, and closes the file after the last. */
+/** Yields a file's bytes in parts, and closes the file after the last part. */
 function* piecesOf(file: OpenFile): Generator<Uint8Array> {
   try {
     yield* readPieces(file);
@@ -445,7 +447,10 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   }
 }
 
-/** Returns the identity of a folder, if it exists and the system returns it. */
+/**
+ * Returns the device and inode of a folder; an empty array if the folder does
+ * not exist or the system does not return them.
+ */
 function identityOf(place: string): Identity[] {
   try {
     // The state is read as in the walk, because `statx` and `node:fs` number
@@ -466,7 +471,7 @@ export function checkWalker(dir: unknown): void {
   if (dir instanceof Walker) return;
   const given = typeof dir === "string" ? JSON.stringify(dir) : typeof dir;
   throw new TypeError(
-    `the directory must be a Dir or a Walker, not ${given}; make it by ` +
+    `the directory must be a Dir or a Walker, not ${given}; make one with ` +
       `new Dir(${typeof dir === "string" ? given : "path"})`,
   );
 }

@@ -55,8 +55,8 @@ export class WorkJournal {
 
   /**
    * Returns the journals that interrupted processes have left in a directory,
-   * sorted by name. Files of users other than this user and root, larger than
-   * 64 KiB, or with a second name are ignored.
+   * sorted by name. A file is ignored if it belongs to a user other than this
+   * user or root, is larger than 64 KiB, or has a second name.
    *
    * @param root The directory, a path of the operating system.
    * @throws {DeltarError} `exists` if another process is changing the
@@ -80,8 +80,8 @@ export class WorkJournal {
   }
 
   /**
-   * Writes the journal for work on a directory that is about to begin. The
-   * journal is on the disk when the promise resolves.
+   * Writes a journal before work on a directory begins. The journal is on the
+   * disk when the promise resolves.
    *
    * @param folder The directory, which is open until the work ends.
    * @param data The data to store in the journal.
@@ -178,7 +178,7 @@ export class WorkJournal {
  * change. Files that cannot be deleted stay.
  *
  * @param root The open directory.
- * @param signal Ends the deletion with an error of code `aborted`.
+ * @param signal A signal that ends the deletion with the error code `aborted`.
  */
 export async function clearAbandoned(
   root: Folder,
@@ -278,8 +278,8 @@ function isBelieved({ uid, size, links }: FileStat): boolean {
 }
 
 /**
- * Parses a journal. An incomplete journal is read as an empty object: its
- * process ended before it began the work.
+ * Parses a journal. An incomplete journal is read as an empty object, because
+ * the process that wrote it ended before it began the work.
  */
 function parse(text: string): JournalData {
   try {

@@ -9,8 +9,8 @@ import { type PlacedBytes, placedData, withoutZeros } from "./sparse.ts";
 
 /**
  * The number of written bytes after which a file is flushed. On Linux, a
- * process cannot end before a flush that it has begun, so no flush may take
- * long.
+ * process cannot end before a flush that it began has ended, so each flush must
+ * be short.
  */
 const MAX_UNFLUSHED_BYTES = 1 << 24;
 
@@ -24,15 +24,16 @@ export interface ExpectedContent {
   sha256: string;
   /**
    * The length of the condensed form in bytes, if the content is passed in this
-   * form. `sha256` is then the sum of the condensed form, and `size` the size
-   * of the file.
+   * form. `sha256` is then the checksum of the condensed form, and `size` is
+   * the size of the file.
    */
   sparse?: number;
 }
 
 /**
- * Writes a new file in one piece. Returns the size and checksum of its content.
- * Without `expected`, the checksum is not computed and is empty.
+ * Writes a new file from a single array. Returns the size and checksum of its
+ * content. If `expected` is `undefined`, the checksum is not computed and is
+ * empty.
  *
  * @param file The open file, which is empty.
  * @param bytes The content.
@@ -50,7 +51,7 @@ export function writeWhole(
 }
 
 /**
- * Writes a new file piece by piece, with a hole for each piece that consists of
+ * Writes a new file part by part, with a hole for each part that consists of
  * zeros. Returns the size and checksum of its content.
  *
  * @param file The open file, which is empty.
@@ -73,7 +74,7 @@ export async function writePieces(
   try {
     for await (const piece of chunks(source)) {
       sum.update(piece);
-      // Skipped zeros become a hole on disks that support holes.
+      // Zeros that are not written become a hole on disks that support holes.
       const isHole = isZero(piece);
       if (!isHole) file.write(piece, size);
       size += piece.length;
@@ -131,7 +132,7 @@ export async function writeSparse(
  * zeros.
  *
  * @param file The open file, which is empty.
- * @param data The data in order, with its places.
+ * @param data The data in order, with its offsets.
  * @param size The size of the file in bytes.
  * @param flushes Whether the file is flushed while it is written, except for
  * its end.

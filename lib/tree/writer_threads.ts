@@ -9,13 +9,13 @@ const MAX_THREADS = 4;
 
 /** A small file that a thread writes. */
 export interface ThreadFile {
-  /** The folder of the file, which is held. */
+  /** The folder of the file. It is held until the file is written. */
   folder: Folder;
   /** The descriptor of the folder. */
   fd: number;
-  /** The name in the folder. An existing file of this name is replaced. */
+  /** The name in the folder. An existing file with this name is replaced. */
   name: string;
-  /** The offset of the content in the content of the frame, in bytes. */
+  /** The offset of the file's content in the decompressed frame, in bytes. */
   skip: number;
   /** The length of the content in bytes. */
   size: number;
@@ -23,9 +23,9 @@ export interface ThreadFile {
   sha256: string;
   /** The permission bits. */
   mode: number;
-  /** The modification time: seconds since 1970, and nanoseconds below 10^9. */
+  /** The whole seconds of the modification time, since 1970. */
   seconds: number;
-  /** The nanoseconds of the modification time. */
+  /** The nanoseconds of the modification time, from 0 to 999,999,999. */
   nanos: number;
   /** The owner; `undefined` if the owner is not set. */
   owner: { uid: number; gid: number } | undefined;
@@ -35,7 +35,7 @@ export interface ThreadFile {
 export interface PackedFrame {
   /** The compressed frame. */
   bytes: Uint8Array;
-  /** The size of the content in bytes, from the header of the frame. */
+  /** The size of the decompressed frame in bytes, from the frame's header. */
   size: number;
 }
 
@@ -43,32 +43,32 @@ export interface PackedFrame {
 interface Job {
   /** The compressed frame, whose memory is moved to the thread. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** The size of the content of the frame in bytes. */
+  /** The size of the decompressed frame in bytes. */
   size: number;
   /** The beginning of the temporary names of the files. */
   temporary: string;
   /** The names of the files, with a `/` between them. */
   names: string;
-  /** The SHA-256 of the files, 64 digits each. */
+  /** The SHA-256 of each file as 64 hexadecimal digits, one after the other. */
   sums: string;
   /** The other values of the files, `WORDS` numbers each. */
   words: Float64Array<ArrayBuffer>;
 }
 
-/** The number of numbers of each file in `Job.words`. */
+/** The number of values of each file in `Job.words`. */
 const WORDS = 8;
-/** The number in place of an owner that is not set. */
+/** The value that stands for an owner that is not set. */
 const NOBODY = -1;
 
 /**
- * The program of a thread, for Bun on Linux. It is a text, because a thread can
- * be started from a text also in a single binary, without a separate file.
+ * The program of a thread, for Bun on Linux. It is a text, so that a thread can
+ * be started without a separate file, even in a single binary.
  *
- * A thread decompresses the frame of a job and writes the files like
- * `TreeWriter.file`: each under a temporary name, which is renamed when the
- * content was checked and written, and the owner, mode and time are set. If
- * anything fails, the thread removes the temporary file, and the caller writes
- * the file itself and finds the cause.
+ * A thread decompresses the frame of a job and writes the files as
+ * `TreeWriter.file` does. It checks the content of a file, writes it under a
+ * temporary name, sets the owner, mode and time, and renames the file into
+ * place. If anything fails, the thread deletes the temporary file, and the
+ * caller writes the file itself and finds the cause.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -199,8 +199,8 @@ export class WriterThreads {
 
   /**
    * Starts the threads. Returns `undefined` where files cannot be written on
-   * other threads: on other runtimes than Bun, on other systems than Linux, or
-   * with a single core.
+   * other threads: on a runtime other than Bun, on a system other than Linux,
+   * or on a machine with a single core.
    */
   static start(): WriterThreads | undefined {
     const threads = builtin("node:worker_threads");
@@ -224,13 +224,13 @@ export class WriterThreads {
   }
 
   /**
-   * Writes files whose content is in one frame. Never rejects.
+   * Writes files whose content is in one frame. The promise never rejects.
    *
    * @param frame The frame.
    * @param files The files. Their folders have to be held until the promise
    * resolves.
-   * @param temporary The beginning of the temporary names, which no other file
-   * has.
+   * @param temporary The beginning of the temporary names. The name of no other
+   * file begins with it.
    * @returns For each file, whether it was written. Nothing is left of a file
    * that was not written, unless the thread has failed.
    */
@@ -252,7 +252,8 @@ export class WriterThreads {
       words[at++] = nanos;
     }
     const done = await this.#run({
-      // The storage may still use its memory.
+      // The storage may still use the memory of the frame, so a copy is moved
+      // to the thread.
       bytes: new Uint8Array(bytes),
       size,
       temporary,

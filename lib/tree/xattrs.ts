@@ -3,13 +3,17 @@ import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { endsAll } from "./file.ts";
 
 /**
- * The extended attributes of a file, directory or symlink: names to values in
- * base64. POSIX ACLs are the attributes `system.posix_acl_access` and
- * `system.posix_acl_default`, in the form in which Linux returns them.
+ * The extended attributes of a file, directory or symlink: a map from their
+ * names to their values in base64. POSIX ACLs are the attributes
+ * `system.posix_acl_access` and `system.posix_acl_default`, in the form in
+ * which Linux returns them.
  */
 export type Xattrs = Readonly<Record<string, string>>;
 
-/** Returns whether an attribute of this name is restored. */
+/**
+ * Called with the name of an attribute. Returns whether the attribute is
+ * compared, set or removed.
+ */
 export type XattrSelection = (name: string) => boolean;
 
 /**
@@ -31,25 +35,31 @@ export interface XattrAccess {
   remove(name: string): void;
 }
 
-/** The attributes of an entry that has none. */
+/** The empty map of attributes, for an entry without attributes. */
 export const NO_XATTRS: Xattrs = Object.freeze({});
 
-/** The access ACL, whose mask is also the group's bits of the mode. */
+/**
+ * The name of the access ACL. The group bits of the mode are the mask of this
+ * ACL.
+ */
 export const ACCESS_ACL = "system.posix_acl_access";
-/** The ACL that new entries of a directory inherit. */
+/** The name of the ACL that new entries of a directory inherit. */
 export const DEFAULT_ACL = "system.posix_acl_default";
 
 /** The maximum size of the value of an attribute in bytes, as in Linux. */
 export const MAX_XATTR_BYTES: number = 1 << 16;
 /**
- * The maximum size of all attributes of an entry in bytes: of their names and
- * values.
+ * The maximum total size of the names and values of an entry's attributes, in
+ * bytes.
  */
 export const MAX_XATTRS_BYTES: number = 1 << 18;
 /** The maximum length of a name in bytes, as in Linux. */
 const MAX_NAME_BYTES = 255;
 
-/** The namespaces that are kept. Others belong to a file system. */
+/**
+ * Matches the names of the attributes that are kept. Other namespaces belong to
+ * file systems.
+ */
 const KEPT =
   /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;
 
@@ -71,7 +81,7 @@ const ABSENT: ReadonlySet<unknown> = new Set(["ENODATA", "ENOATTR", "E61"]);
 
 const encoder = new TextEncoder();
 
-/** Returns the names of the attributes of an entry that are kept, sorted. */
+/** Returns the sorted names of those attributes of an entry that are kept. */
 function namesOf(access: XattrAccess): string[] {
   try {
     const names = access.list();
@@ -104,8 +114,8 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
  *
  * @param access The attributes on the disk.
  * @returns All attributes, by name. {@linkcode NO_XATTRS} if there are none.
- * @throws The error of the system, with its `code`; `limit` if they have more
- * than 256 KiB.
+ * @throws The error of the system, with its `code`; `limit` if the attributes
+ * take more than 256 KiB.
  */
 export function readXattrs(access: XattrAccess): Xattrs {
   const names = namesOf(access);
@@ -127,18 +137,18 @@ export function readXattrs(access: XattrAccess): Xattrs {
   return found.length === 0 ? NO_XATTRS : Object.fromEntries(found);
 }
 
-/** Returns the size of an attribute, or its upper limit, in bytes. */
+/** Returns an upper limit of the size of an attribute, in bytes. */
 function sizeOf(name: string, base64: string): number {
   return 3 * name.length + 3 * (base64.length >> 2);
 }
 
 /**
- * Returns whether attributes are unchanged. Attributes that were not read are
- * not compared, but attributes that are found where none were read before are a
- * change.
+ * Returns whether attributes are unchanged. If the current attributes were not
+ * read, they count as unchanged. If the previous attributes were not read, any
+ * current attribute counts as a change.
  *
- * @param now The present attributes; `undefined` if they were not read.
- * @param before The attributes before; `undefined` if they were not read.
+ * @param now The current attributes; `undefined` if they were not read.
+ * @param before The previous attributes; `undefined` if they were not read.
  */
 export function isSameXattrs(
   now: Xattrs | undefined,
@@ -153,7 +163,7 @@ export function isSameXattrs(
     );
 }
 
-/** Returns whether attributes were read and there are some. */
+/** Returns whether attributes were read and at least one exists. */
 export function hasXattrs(xattrs: Xattrs | undefined): boolean {
   return xattrs !== undefined && xattrs !== NO_XATTRS &&
     Object.keys(xattrs).length > 0;
@@ -185,7 +195,8 @@ export interface XattrChanges {
  *
  * @param access The attributes on the disk.
  * @param wanted The wanted attributes.
- * @param selects Returns whether an attribute is compared. Default: all.
+ * @param selects Called with the name of each attribute. Returns whether the
+ * attribute is compared. By default, all attributes are compared.
  * @throws The error of the system, with its `code`.
  */
 export function xattrChanges(
@@ -249,7 +260,7 @@ export function changeXattrs(
  * Reads the field `xattrs` of a line.
  *
  * @param xattrs The value of the field.
- * @param fail Throws the error for an invalid field.
+ * @param fail Called with the fault if the field is invalid. Throws the error.
  */
 export function decodeXattrs(
   xattrs: unknown,
@@ -262,7 +273,9 @@ export function decodeXattrs(
   if (all.length === 0) return NO_XATTRS;
   let size = 0;
   for (const [name, value] of all) {
-    if (!isXattrName(name)) fail("invalid name of an extended attribute");
+    if (!isXattrName(name)) {
+      fail("the name of an extended attribute is invalid");
+    }
     if (typeof value !== "string" || !BASE64.test(value)) {
       return fail("an extended attribute is not base64");
     }

@@ -47,7 +47,7 @@ const WRONG: [
   [
     (repository) => repository.snapshot("folder" as Wrong),
     "TypeError",
-    /not "folder"; make it by new Dir\("folder"\)/,
+    /not "folder"; make one with new Dir\("folder"\)/,
   ],
   [
     (repository, dir) => repository.snapshot(dir, "label" as Wrong),
