@@ -10,14 +10,16 @@ export interface RecoverySheet {
   id: string;
   /** The recipient that new objects are encrypted for (`age1…`). */
   recipient: string;
-  /** The identities of the repository (`AGE-SECRET-KEY-1…`), the newest first. */
+  /**
+   * The identities of the repository (`AGE-SECRET-KEY-1…`), the newest first.
+   */
   identities: readonly string[];
   /** The time of printing, in milliseconds since 1970. */
   printed: number;
 }
 
 /**
- * Returns the text of a recovery sheet, a page with which an encrypted repository
+ * Returns the text of a recovery sheet. With this page, an encrypted repository
  * can be read anywhere. The text ends with a newline.
  */
 export function recoverySheet(

@@ -169,7 +169,8 @@ export function fileError(cause: unknown, object: string): DeltarError {
 /**
  * Returns an error of the file system as a `DeltarError` that names a path
  * below the root of a tree. A `DeltarError` is returned unchanged, unless it
- * reports a missing permission of the runtime and has no path.
+ * has no path and reports a missing permission of the runtime. In that case,
+ * the path is added.
  *
  * @param cause The error.
  * @param path The path below the root.
@@ -214,8 +215,8 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Returns whether an error of the file system affects every path: the disk or
- * the quota is full, the disk is read-only, failing or gone, or the process has
+ * Returns whether an error of the file system affects every path: the disk is
+ * full, read-only, failing or gone, the quota is exceeded, or the process has
  * no more descriptors or memory.
  */
 export function endsAll(error: unknown): boolean {
@@ -234,7 +235,7 @@ export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
 }
 
 /**
- * Returns the names in a folder, or none if it does not exist.
+ * Returns the names in a folder; an empty array if the folder does not exist.
  *
  * @param folder A path of the operating system.
  * @throws {DeltarError} `io` if the folder cannot be read.

@@ -8,7 +8,7 @@ import type { Signature } from "../delta/signature.ts";
 import type { IndexFileEntry } from "./dir_index.ts";
 import type { FileEntry } from "./entry.ts";
 
-/** The facts that one pass over a file collects. */
+/** The facts about a file that a reader collects. */
 export interface FileFacts {
   /**
    * The number of bytes that were read. For a sparse file, the size of the file
@@ -79,7 +79,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Promise<Facts>;
 
   /**
-   * Called when a file will be read soon, so that the previous content can be
+   * Called some time before a file is read, so that its previous content can be
    * fetched in advance.
    *
    * @param before The file at this path in the previous index.

@@ -10,8 +10,8 @@ import type { XattrAccess } from "./xattrs.ts";
  * invalid UTF-8.
  * @param start The offset of the name's first byte.
  * @param end The offset after the name's last byte.
- * @param stat The entry's `struct statx`. `undefined` if the entry vanished or
- * the system refuses to return it.
+ * @param stat The entry's `struct statx`; `undefined` if the entry has vanished
+ * or the system refuses to return its state.
  * @returns Whether to continue.
  */
 export type FolderVisitor = (
@@ -58,7 +58,7 @@ export interface Folder {
   names(): string[];
   /**
    * Opens a folder inside this one. A folder that may be entered but not listed
-   * can be opened, but listing it fails.
+   * can be opened. An attempt to list it then fails.
    *
    * @throws `ENOTDIR` if the entry is not a folder, even if it is a symlink to
    * one.
@@ -84,12 +84,13 @@ export interface Folder {
    * Creates a file and opens it for writing and reading.
    *
    * @param name The name of the file.
-   * @param mode The permission bits, from which the umask is removed.
+   * @param mode The permission bits before the umask is applied.
    * @throws `EEXIST` if the name exists.
    */
   createFile(name: string, mode: number): OpenFile;
   /**
-   * Creates a folder. The umask is applied to the permission bits in `mode`.
+   * Creates a folder. `mode` is the permission bits before the umask is
+   * applied.
    */
   makeFolder(name: string, mode: number): void;
   /** Creates a symlink to `target`. */
@@ -99,7 +100,7 @@ export interface Folder {
    *
    * @param name The name of the entry.
    * @param kind The kind of pipe or device.
-   * @param mode The permission bits, from which the umask is removed.
+   * @param mode The permission bits before the umask is applied.
    * @param device The number of a device. It is not used for a pipe.
    * @throws `EEXIST` if the name exists, `EPERM` if this process may not create
    * devices, `EINVAL` if the system has no such device number, `ENOSYS` if the
@@ -176,7 +177,7 @@ export interface Folder {
    * closed. The method is absent where folders are not reached by system calls.
    */
   hold?(): number;
-  /** Ends one call of `hold`. */
+  /** Releases the descriptor after one call of `hold`. */
   release?(): void;
   /** Closes the folder. A second call does nothing. */
   close(): void;
@@ -254,7 +255,7 @@ export function isOwner(uid: number, gid: number): boolean {
 
 /**
  * Returns the error code for opening an entry of this kind as a file;
- * `undefined` if it is a file.
+ * `undefined` for a file.
  */
 export function codeOfKind(kind: FileStat["kind"]): string | undefined {
   switch (kind) {

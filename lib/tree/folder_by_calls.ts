@@ -63,7 +63,8 @@ type SystemCalls = NonNullable<ReturnType<typeof load>>;
 const loadNodeCalls = () =>
   loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
 
-// Constants of Linux (`fcntl.h`, `sys/stat.h`, `errno.h`).
+// These are constants of Linux (`fcntl.h`, `sys/stat.h`, `unistd.h`,
+// `errno.h`).
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
 const O_RDONLY = 0;
@@ -223,7 +224,7 @@ class CallFolder implements Folder {
   #holds = 0;
   #isListed = false;
   /**
-   * The folder's inode number, taken from its listing; 0 until it is listed.
+   * The folder's inode number from its listing; 0 until the folder is listed.
    */
   #inode = 0n;
 

@@ -443,7 +443,7 @@ class PlainFolder extends PathFolder {
   }
 
   override close(): void {
-    // No descriptor is open.
+    // There is no descriptor to close.
   }
 }
 

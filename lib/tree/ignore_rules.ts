@@ -16,8 +16,8 @@ export interface IgnoreOptions {
   excludes?: readonly string[];
   /**
    * The name of rule files. The patterns of such a file apply to its folder and
-   * everything below, and take precedence over `.gitignore`. Default:
-   * `.deltarignore`; `false` for no rule files.
+   * everything below it, and take precedence over `.gitignore`. With `false`,
+   * there are no rule files. Default: `.deltarignore`.
    */
   ignoreFile?: string | false;
   /**
@@ -85,13 +85,14 @@ export const NOT_PICKED = "files-from: the path is not in the list";
 export const DEFAULT_IGNORE_FILE = ".deltarignore";
 
 /**
- * Patterns of the folders of version control, which a walk excludes by default.
+ * Patterns that match the folders of version control systems. A walk excludes
+ * these folders by default.
  */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
 /**
- * The number of nested folders that share a matcher. The folders of the first
- * levels, up to this number, each have their own.
+ * The number of nested folders that share a matcher. Up to this depth, each
+ * folder has its own matcher.
  */
 const LEVELS_PER_MATCHER = 32;
 

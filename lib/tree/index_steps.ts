@@ -120,8 +120,8 @@ function withXattrs<Of extends IndexEntry>(
 
 /**
  * Returns the extended attributes of an entry in the previous index, if nothing
- * else about the entry has changed since then. They are used if the runtime
- * cannot read extended attributes.
+ * else about the entry has changed since then. The result is used if the
+ * runtime cannot read extended attributes.
  *
  * @param entry The entry. If it is a file, it has its SHA-256.
  * @param before The entry of the path in the previous index.

@@ -63,7 +63,7 @@ export interface IndexOptions {
   signal?: AbortSignal;
 }
 
-/** The progress of an index. */
+/** The progress of making an index. */
 export interface IndexProgress {
   /** The number of entries so far. */
   entries: number;

@@ -26,7 +26,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * Returns whether everything in a directory that its rules do not exclude is
  * unchanged. Each folder is listed and the state of each entry is compared.
  * Only files with exclusion rules are read. The comparison stops at the first
- * entry that differs or is marked as doubtful.
+ * entry that differs or is flagged as doubtful.
  *
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.

@@ -1,17 +1,19 @@
 import { fs, nodePath } from "../bytes/node.ts";
 import { type FileSystemIdentity, fileSystemOf } from "./place.ts";
 
-/** The location of a repository that this machine has used. */
+/**
+ * The location of a repository that this machine has used, and its file system.
+ */
 export interface KnownPlace {
-  /** The location of the repository: a folder, or an address. */
+  /** The location of the repository: a folder or a URL. */
   location: string;
   /** The file system that contained the folder. */
   fileSystem?: FileSystemIdentity;
 }
 
 /**
- * The locations of the repositories that a machine has used, with one note for
- * each in a folder. The note distinguishes a repository whose disk is not
+ * The locations of the repositories that a machine has used. A folder holds one
+ * note for each location. The note distinguishes a repository whose disk is not
  * mounted from a repository that never existed or was deleted.
  *
  * @example Distinguish a deleted repository from a disk that is not mounted
@@ -74,7 +76,7 @@ export class KnownPlaces {
    * place then counts as new each time.
    *
    * @param key The key of the place, which becomes the name of the note.
-   * @param location The location of the repository: a folder, or an address.
+   * @param location The location of the repository: a folder or a URL.
    * @param isFolder Whether the location is a folder. If so, its file system is
    * remembered too.
    */

@@ -5,18 +5,18 @@
  * folder is opened from the one above it. `folder.ts` has the interface, which
  * `folder_by_calls.ts` implements with system calls and `folder_by_paths.ts`
  * with paths. `walker.ts` has the public class and its options. `walk_tree.ts`
- * walks a directory and decides which entries it skips: by exclusion rules
- * (`rule_file.ts` reads their files, `ignore_rules.ts` parses and matches
- * them), by name and by kind. It writes the state of every entry
- * (`state_writer.ts`), by which the next walk finds unchanged files.
- * `is_unchanged.ts` compares these states with the disk, to find out without an
- * index whether anything has changed. It does not check again why an entry was
- * skipped. If the reason depends on more than the path and the kind of the
- * entry, the entry is therefore flagged as doubtful. `index_tree.ts` reads the
- * files that are not known to be unchanged, and makes an index
- * (`dir_index.ts`). `read_stable.ts` reads a file again if it changed while it
- * was read. It reads a sparse file in condensed form (`sparse.ts`).
- * `diff_index.ts` compares two indexes.
+ * walks a directory and decides which entries are excluded or skipped. This
+ * depends on their names, their kinds and the exclusion rules (`rule_file.ts`
+ * reads the files with rules, `ignore_rules.ts` parses and matches the rules).
+ * The walk also writes the state of every entry (`state_writer.ts`), by which
+ * the next walk finds unchanged files. `is_unchanged.ts` compares these states
+ * with the disk, to find out without an index whether anything has changed. It
+ * does not check again why an entry was excluded or skipped. If the reason
+ * depends on more than the path and the kind of the entry, the entry is
+ * therefore flagged as doubtful. `index_tree.ts` reads the files that are not
+ * known to be unchanged, and makes an index (`dir_index.ts`). `read_stable.ts`
+ * reads a file again if it changed while it was read. It reads a sparse file in
+ * condensed form (`sparse.ts`). `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no
  * symlink, and renames a file into place only after its content was checked.

@@ -77,16 +77,16 @@ export function nameFault(name: string, platform: string): string | undefined {
 const OWN = "the name is reserved for deltar's temporary files";
 
 /**
- * Returns a text that is equal for all names that a common file system may
- * treat as one. Such names differ only by case, Unicode normalization or
- * ignored characters.
+ * Returns the same text for all names that a common file system may treat as
+ * one name. Such names differ only by case, Unicode normalization or ignored
+ * characters.
  *
  * @param name A name, or a path.
  */
 export function foldName(name: string): string {
   if (FOLDED.test(name)) return name;
   // Some letters are equal only in upper case or only in lower case (ẞ, ß and
-  // ss; K and k).
+  // ss; the Kelvin sign and k).
   return name.normalize("NFKD").replace(IGNORED, "").toLowerCase()
     .toUpperCase().toLowerCase().normalize("NFKD");
 }

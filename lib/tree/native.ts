@@ -11,7 +11,7 @@ export interface Native {
    * succeeded.
    */
   statx: (path: Uint8Array, stat: Uint8Array) => boolean;
-  /** Sets access and modification time. Returns whether the call succeeded. */
+  /** Sets the access and modification time. Returns whether that succeeded. */
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 

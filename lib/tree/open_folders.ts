@@ -20,7 +20,7 @@ export interface OpenFoldersOptions {
 
 /** The default maximum number of open folders, not counting the root. */
 const MAX_OPEN = 64;
-/** The length, in characters, above which a path counts as long. */
+/** The length, in UTF-16 code units, above which a path counts as long. */
 const LONG_PATH_LENGTH = 512;
 /** The maximum number of closed folders whose device and inode are kept. */
 const MAX_REMEMBERED = 1 << 16;
@@ -160,9 +160,9 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the nearest open folder above a path and the index at which its
-   * path ends, 0 for the root. Also returns the ends of the paths of the
-   * folders that have to be opened below it, the deepest first.
+   * Returns the nearest open folder above a path, and the offset in `path` at
+   * which the folder's path ends (0 for the root). Also returns these offsets
+   * for the folders that have to be opened below it, the deepest first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];

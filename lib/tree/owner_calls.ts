@@ -32,7 +32,7 @@ let calls: ReturnType<typeof load> | null = null;
  * Returns the name of a user or group; `undefined` if the number has no name,
  * or if the runtime cannot call the C library.
  *
- * @param kind Users or groups.
+ * @param kind Whether to look up a user or a group.
  * @param id The number.
  */
 export function nameByCall(kind: OwnerKind, id: number): string | undefined {
@@ -55,7 +55,7 @@ export function nameByCall(kind: OwnerKind, id: number): string | undefined {
  * Returns the number of a user or group; `undefined` if the name does not
  * exist, or if the runtime cannot call the C library.
  *
- * @param kind Users or groups.
+ * @param kind Whether to look up a user or a group.
  * @param name The name.
  */
 export function numberByCall(

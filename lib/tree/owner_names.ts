@@ -10,7 +10,7 @@ export interface OwnerNames {
   groups: Record<string, string>;
 }
 
-/** Users or groups. */
+/** The kind of an owner: a user or a group. */
 export type OwnerKind = keyof OwnerNames;
 
 /**
@@ -42,7 +42,7 @@ export class SystemOwners {
   /**
    * Returns the name of a user or group, if it is known.
    *
-   * @param kind Users or groups.
+   * @param kind Whether to look up a user or a group.
    * @param id The number.
    */
   nameOf(kind: OwnerKind, id: number): string | undefined {
@@ -52,7 +52,7 @@ export class SystemOwners {
   /**
    * Returns the number of a user or group, if it is known.
    *
-   * @param kind Users or groups.
+   * @param kind Whether to look up a user or a group.
    * @param name The name.
    */
   numberOf(kind: OwnerKind, name: string): number | undefined {
@@ -155,7 +155,7 @@ function namesOf(
  * on this system. It contains only the owners whose names have a different
  * number here. All other owners keep their numbers.
  *
- * @param kind Users or groups.
+ * @param kind Whether the owners are users or groups.
  * @param names The names of the other system, by number.
  * @param system The owners of this system.
  */

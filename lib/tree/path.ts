@@ -21,8 +21,9 @@ const MAX_SEGMENTS = 2048;
  *
  * @param path The path, from an index, an archive or a caller.
  * @param object The archive or file that the path was read from.
- * @throws {DeltarError} `unsafe` if it is absolute, empty, has an empty, `.` or
- * `..` segment, or a NUL, or has more than 16,383 characters or 2,048 segments.
+ * @throws {DeltarError} `unsafe` if the path is empty or absolute, has an
+ * empty, `.` or `..` segment, contains a NUL, or has more than 16,383
+ * characters or 2,048 segments.
  */
 export function checkPath(path: string, object?: string): void {
   if (!isSafePath(path)) {

@@ -4,8 +4,8 @@ import type { FileStat } from "./stat.ts";
 import type { TargetDirectory } from "./target_directory.ts";
 
 /**
- * Predicts which changes in a directory this process is not permitted to make,
- * by owners and modes. The superuser is permitted everything. On Windows
+ * Predicts from owners and modes which changes in a directory this process is
+ * not permitted to make. The superuser is permitted everything. On Windows
  * nothing is predicted.
  */
 export class Permissions {
@@ -18,7 +18,7 @@ export class Permissions {
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 
   /**
-   * Makes the predictions for a directory.
+   * Prepares the predictions for a directory.
    *
    * @param onDisk The directory that is to be changed.
    */
@@ -37,8 +37,8 @@ export class Permissions {
     if (this.#user === 0) return undefined;
     const { why, sticky } = this.#folder(parentPath(path));
     if (why !== undefined) return why;
-    // In another user's sticky folder, only the owner of an entry may change its
-    // name.
+    // In a sticky folder of another user, only the owner of an entry may change
+    // its name.
     return sticky && found && found.uid !== this.#user
       ? notOwned(found)
       : undefined;

@@ -9,8 +9,8 @@ import { sha256 } from "../bytes/sha256.ts";
 export type PickedNames = Map<string, PickedNames | "all">;
 
 /**
- * Returns the names in the root of a directory to which a list of paths limits a
- * walk.
+ * Returns the names in the root of a directory to which a list of paths limits
+ * a walk.
  *
  * @param paths The paths below the root, in any order.
  */

@@ -1,7 +1,7 @@
 import { codeOf } from "../bytes/errors.ts";
 import { fs, nodePath } from "../bytes/node.ts";
 
-/** The default maximum number of symlinks to absent places on one path. */
+/** The default maximum number of symlinks with absent targets on one path. */
 const LINKS = 40;
 
 /**
@@ -109,7 +109,7 @@ export interface FileSystemIdentity {
  * folder, which is usually the time at which the file system was created.
  * Unlike the device number, this time does not change when the disk is plugged
  * in again. If the file system has no birth times, `mark` is its kind and size.
- * On Windows, `mark` is the serial number of the disk.
+ * On Windows, `mark` is the serial number that Windows gives the file system.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

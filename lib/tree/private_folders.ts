@@ -16,9 +16,9 @@ interface PrivateFolder {
 
 /**
  * Folders that other users cannot enter, one for each file system of a tree.
- * Symlinks, named pipes and devices are created in them, because their owner is
- * set by name. In a folder that other users can write to, they could replace
- * the entry before its owner is set.
+ * Symlinks, named pipes and devices are created in these folders, because the
+ * owner of such an entry is set by name. In a folder that other users can write
+ * to, those users could replace the entry before its owner is set.
  */
 export class PrivateFolders {
   readonly #tree: OpenFolders;

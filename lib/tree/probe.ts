@@ -10,7 +10,7 @@ export interface NameProbe {
   isOne(folder: string, name: string, other: string): boolean;
   /**
    * Returns the name under which a folder lists a file that is created as
-   * `name`.
+   * `name`; `undefined` if this cannot be tested.
    */
   listed(folder: string, name: string): string | undefined;
 }
@@ -18,8 +18,8 @@ export interface NameProbe {
 /**
  * Tests names by creating empty files in a temporary folder on the disk.
  * Afterwards the modification time of the folder above is restored. If a test
- * fails, for example because this user may not write into the folder, different
- * names count as two, and `listed` returns `undefined`.
+ * fails, for example because this user may not write into the folder, the names
+ * count as different, and `listed` returns `undefined`.
  */
 export class DiskProbe implements NameProbe {
   readonly #place: (path: string) => string;

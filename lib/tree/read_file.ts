@@ -9,7 +9,7 @@ export const MAX_WHOLE_BYTES = 1 << 20;
  * Opens a file by its path.
  *
  * @param place A path of the operating system; symlinks are followed on the
- * path to the file, but the file itself must not be one.
+ * path to the file, but the file itself must not be a symlink.
  * @throws The system's error, with its `code`.
  */
 export function openFile(place: string): OpenFile {
@@ -26,8 +26,8 @@ export function openFile(place: string): OpenFile {
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * @param size The maximum number of bytes to read.
- * @param buffer The buffer to read into, of at least `size` bytes. Allocating a
- * new one takes longer than reading a small file. Default: a new one.
+ * @param buffer The buffer to read into, of at least `size` bytes. Default: a
+ * new buffer, whose allocation takes longer than reading a small file.
  */
 export function readWhole(
   file: OpenFile | string,

@@ -27,7 +27,8 @@ export function removeScratch(file: string): void {
 }
 
 /**
- * Returns a path in a new temporary folder. The file does not exist yet.
+ * Returns the path of a file in a new temporary folder. The file does not exist
+ * yet.
  *
  * @param extension The end of the name, such as `.tar`.
  */

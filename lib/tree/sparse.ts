@@ -346,7 +346,7 @@ export async function* dataOf(
 /**
  * Yields the whole content of a sparse file, with zeros for its holes.
  *
- * @param data The data in order, with its places.
+ * @param data The data in order, with its offsets.
  * @param size The size of the file, in bytes.
  */
 export async function* filled(
@@ -378,13 +378,13 @@ export async function* filled(
 export class SparseSource implements AsyncIterable<Uint8Array> {
   /** The size of the file, in bytes. */
   readonly size: number;
-  /** The data in order, with its places. */
+  /** The data in order, with its offsets. */
   readonly data: AsyncIterable<PlacedBytes>;
 
   /**
    * Makes a source.
    *
-   * @param data The data in order, with its places.
+   * @param data The data in order, with its offsets.
    * @param size The size of the file, in bytes.
    */
   constructor(data: AsyncIterable<PlacedBytes>, size: number) {

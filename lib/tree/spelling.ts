@@ -3,7 +3,7 @@ import { nameOf, parentPath } from "./path.ts";
 import type { NameProbe } from "./probe.ts";
 import type { FileStat } from "./stat.ts";
 
-/** A directory that returns the state of a path and the names in a folder. */
+/** The access to a directory that `Spelling` needs. */
 export interface Disk {
   /**
    * Returns the state of the entry at a path, or `undefined` if the path does
@@ -47,8 +47,8 @@ export class Spelling {
   }
 
   /**
-   * Returns the path under which the folder lists the entry at `path`. It
-   * differs from `path` only if the file system treats both as one name.
+   * Returns the path under which the folder lists the entry at `path`. The
+   * result differs from `path` only if the file system treats both as one name.
    *
    * @param path The path of an existing entry.
    * @param stat The state of that entry.
@@ -163,7 +163,7 @@ export class Spelling {
 }
 
 /**
- * Returns the paths that differ from another one of `paths` only by case,
+ * Returns the paths that differ from another path in `paths` only by case,
  * normalization or ignored characters, each with the text that `foldName`
  * returns for both.
  *

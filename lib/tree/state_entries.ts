@@ -21,8 +21,8 @@ export interface StoredEntries {
   /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
   /**
-   * The number and the line of each entry that its state does not fully
-   * describe.
+   * The position in the list and the line of each entry that is not fully
+   * described by its state.
    */
   odd: [number, Line][];
 }

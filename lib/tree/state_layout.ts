@@ -74,8 +74,8 @@ export function nameWords(length: number): number {
 }
 
 /**
- * Returns bytes as 32-bit words. Their offset in the buffer must be a multiple
- * of four.
+ * Returns bytes as 32-bit words. The offset of the bytes in their buffer must
+ * be a multiple of four.
  */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);

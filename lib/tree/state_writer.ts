@@ -121,7 +121,7 @@ export class StateWriter {
     return readBasics(this.#memory.words, entry);
   }
 
-  /** Returns whether an entry has only one name. Directories always do. */
+  /** Returns whether an entry has only one name, as every directory does. */
   isSingle(entry: number): boolean {
     return this.#memory.words[entry + ENTRY.links] === 1 ||
       (this.#memory.words[entry] & TYPE) === DIRECTORY;

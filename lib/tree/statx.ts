@@ -37,7 +37,7 @@ export interface FileStat {
   gid: number;
   /** The number of the inode on its device. */
   inode: bigint;
-  /** The device that contains the file. */
+  /** The ID of the device that contains the file. */
   device: bigint;
   /** The number of names (hard links) of the file. */
   links: number;

@@ -104,8 +104,8 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the extended attributes of the directory itself; `undefined` if they
-   * cannot be read.
+   * Returns the extended attributes of the directory itself; `undefined` if
+   * they cannot be read.
    */
   rootXattrs(): Xattrs | undefined {
     return canUseXattrs() ? rootXattrs(this.#open()) : undefined;

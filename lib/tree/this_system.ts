@@ -9,8 +9,8 @@ export function isSuperuser(): boolean {
 }
 
 /**
- * Returns the user and group of this process, which usually own new files; 0 on
- * Windows.
+ * Returns the IDs of the user and group of this process, which usually own new
+ * files. Both IDs are 0 on Windows.
  */
 export function ownIds(): { uid: number; gid: number } {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };

@@ -14,11 +14,12 @@ import type { HashedFileEntry } from "./entry_line.ts";
  * Converts a value, at any depth, to a form that `JSON.stringify` accepts. A
  * `bigint` in a field `mtime` or `ctime` is a time in nanoseconds, and becomes
  * decimal seconds, as in docs/FORMAT.md. Any other `bigint` becomes decimal
- * digits, a `Map` an object, a `Set` an array, and an error an object with its
- * name, message and fields. The `sparse` and `sha256` of a sparse file become
- * the `size` and `sha256` of an object `sparse`, as in docs/FORMAT.md. Entries
- * and indexes that the library returns have a `toJSON` method that does this. A
- * copy of an entry, such as `{ ...entry }`, has no `toJSON`.
+ * digits. A `Map` becomes an object, a `Set` becomes an array, and an error
+ * becomes an object with its name, message and fields. The `sparse` and
+ * `sha256` of a sparse file become the `size` and `sha256` of an object
+ * `sparse`, as in docs/FORMAT.md. Entries and indexes that the library returns
+ * have a `toJSON` method that does this. A copy of an entry, such as `{
+ * ...entry }`, has no `toJSON`.
  *
  * @param value The value to convert. It is not changed.
  *
@@ -62,8 +63,8 @@ function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
   );
   const { sha256, sparse, ...rest } = object;
   if (typeof sparse !== "number" || sha256 === undefined) return object;
-  // This is the form in docs/FORMAT.md. In this form, the checksum of a
-  // condensed form is not taken for that of the whole content.
+  // This is the form in docs/FORMAT.md. It keeps the checksum of a condensed
+  // form from being mistaken for that of the whole content.
   return { ...rest, sparse: { size: sparse, sha256 } };
 }
 

@@ -54,7 +54,8 @@ export class TreeState {
   /**
    * Returns the folder of a block.
    *
-   * @param at The word at which the block begins. The root's begins at 0.
+   * @param at The word at which the block begins. The block of the root begins
+   * at 0.
    * @returns `undefined` if no complete block begins there.
    */
   folder(at: number): FolderState | undefined {
@@ -155,8 +156,8 @@ export class FolderState {
   }
 
   /**
-   * Returns the entry with a name. Names are found without a search if they are
-   * looked up in the system's order.
+   * Finds the entry with the given name. Names are found without a search if
+   * they are looked up in the system's order.
    *
    * @returns The word at which the entry begins, or -1 if there is none.
    */

@@ -69,10 +69,10 @@ export interface TreeWriterOptions {
    */
   onReplace?: (path: string) => void;
   /**
-   * Called with an error that names which of the mode, time, owner and extended
-   * attributes of a path could not be set, or says that the folder at the path
-   * was replaced. The entry is created nevertheless. By default the error is
-   * thrown, and a file or link is not created.
+   * Called with a path and an error. The error names which of the mode, time,
+   * owner and extended attributes of the path could not be set, or says that
+   * the folder at the path was replaced. The entry is created nevertheless. By
+   * default the error is thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
@@ -115,8 +115,8 @@ interface StateSetter {
   setMode?(mode: number): void;
   setTimes(mtime: bigint): void;
   /**
-   * Returns access to the extended attributes; `undefined` if the runtime has no
-   * calls for them.
+   * Returns access to the extended attributes; `undefined` if the runtime has
+   * no calls for them.
    */
   xattrs?(): XattrAccess | undefined;
 }
@@ -168,7 +168,7 @@ export function fileForThread(
  * and each folder is opened from the one above it without following a symlink.
  * A file gets its name only after its content was checked, so it appears whole
  * or not at all. Existing files and links are replaced. Existing directories
- * are kept. A new directory is closed to other users until `finish`.
+ * are kept. A new directory is closed to other users until `finish` is called.
  *
  * @example
  * ```ts
@@ -283,7 +283,8 @@ export class TreeWriter {
 
   /**
    * Creates a directory and the folders above it. `finish` sets its mode, time
-   * and owner, since writing into it changes its time and needs permission.
+   * and owner, since writing into the directory changes its time and requires
+   * permission.
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner of the directory.
@@ -874,8 +875,8 @@ export class TreeWriter {
 
   /**
    * Counts a folder without an entry, and refuses too many of them. A few
-   * hundred deep paths could create very many such folders, each of which takes
-   * time and a block of the disk.
+   * hundred deep paths could create a very large number of such folders, each
+   * of which takes time and a block of the disk.
    */
   #imply(path: string): void {
     const most = MIN_IMPLIED + IMPLIED_EACH * this.#named;
@@ -995,8 +996,8 @@ export class TreeWriter {
   }
 
   /**
-   * Sets owner, extended attributes, mode and time one by one, and reports those
-   * that could not be set.
+   * Sets the owner, extended attributes, mode and time one by one, and reports
+   * those that could not be set.
    */
   #setPossible(path: string, target: StateSetter, metadata: Metadata): void {
     const { mode, mtime, uid, gid } = metadata;

@@ -439,7 +439,10 @@ function enterFolder(
   return { folder: path, block, rules, found, next: 0, unruled };
 }
 
-/** Returns why a folder cannot be walked. An abort is thrown again. */
+/**
+ * Returns why a folder cannot be walked. An error with the code `aborted` is
+ * thrown again.
+ */
 function asFault(error: unknown): ["vanished" | "unreadable", string] {
   if (codeOf(error) === "aborted") throw error;
   return faultOf(error);

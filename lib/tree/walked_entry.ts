@@ -51,7 +51,7 @@ export function walkedLink(
  * Makes the entry of a named pipe or a device that a walk found.
  *
  * @param path The path below the root.
- * @param kind The kind.
+ * @param kind The kind of the entry.
  * @param state The state of the entry, with the number of a device.
  */
 export function walkedSpecial(

@@ -291,8 +291,8 @@ export class Walker {
 
   /**
    * Yields every entry that is neither excluded nor skipped, in path order. The
-   * first name of a file is a `file`. Further names are `hardlink` entries that
-   * name the first.
+   * first name of a file is yielded as a `file` entry. Further names of it are
+   * `hardlink` entries, whose target is the first name.
    *
    * @param options The callback for skipped paths, and the signal.
    * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
@@ -394,8 +394,8 @@ export class Walker {
   }
 
   /**
-   * Returns the names of an entry's owner and group, as far as this system knows
-   * them.
+   * Returns the names of an entry's owner and group, as far as this system
+   * knows them.
    *
    * @param entry The entry.
    */

@@ -113,7 +113,7 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
  * `trusted` and `security`, and the POSIX ACLs.
  *
  * @param access The attributes on the disk.
- * @returns All attributes, by name. {@linkcode NO_XATTRS} if there are none.
+ * @returns All attributes, by name; {@linkcode NO_XATTRS} if there are none.
  * @throws The error of the system, with its `code`; `limit` if the attributes
  * take more than 256 KiB.
  */
