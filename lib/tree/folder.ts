@@ -89,7 +89,7 @@ export interface Folder {
    */
   createFile(name: string, mode: number): OpenFile;
   /**
-   * Creates a folder. `mode` is the permission bits before the umask is
+   * Creates a folder. `mode` has the permission bits before the umask is
    * applied.
    */
   makeFolder(name: string, mode: number): void;

@@ -309,8 +309,8 @@ function busy(folder: Folder, name: string): DeltarError {
   return new DeltarError(
     "exists",
     `${owner === undefined ? "another machine" : `process ${owner}`} is ` +
-      "restoring into this directory. Wait until it has finished. If no " +
-      "restore is running, delete this file",
+      "restoring into this directory. Wait until the restore has finished. " +
+      "If no restore is running, delete this file",
     { object: `${folder.place}/${name}` },
   );
 }

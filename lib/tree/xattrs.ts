@@ -129,7 +129,7 @@ export function readXattrs(access: XattrAccess): Xattrs {
     if (size > MAX_XATTRS_BYTES) {
       throw new DeltarError(
         "limit",
-        `extended attributes too large: at most ${MAX_XATTRS_BYTES} bytes`,
+        `the extended attributes are too large: at most ${MAX_XATTRS_BYTES} bytes`,
       );
     }
     found.push([name, value]);
@@ -277,13 +277,13 @@ export function decodeXattrs(
       fail("the name of an extended attribute is invalid");
     }
     if (typeof value !== "string" || !BASE64.test(value)) {
-      return fail("an extended attribute is not base64");
+      return fail("the value of an extended attribute is not base64");
     }
     size += sizeOf(name, value);
     if (
       value.length > MAX_XATTR_BYTES * 4 / 3 + 4 || size > 2 * MAX_XATTRS_BYTES
     ) {
-      fail("extended attributes too large");
+      fail("the extended attributes are too large");
     }
   }
   return Object.fromEntries(all) as Xattrs;
