@@ -124,8 +124,8 @@ export async function* refineDelta(
 }
 
 /**
- * Yields the ranges of the old content that the changes of a delta are compared
- * with.
+ * Yields the ranges of the old content that a refinement reads: those that the
+ * changes are compared with, and those that the delta does not use.
  */
 function* rangesOf(
   segments: Segments,
