@@ -1,5 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { collect } from "../bytes/source.ts";
+import { chunks, collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
@@ -101,23 +101,39 @@ export function readRange(
 }
 
 /**
- * Reads the whole range of a reference without decompressing it.
+ * Reads the whole range of a reference into memory without decompressing it.
  *
  * @param storage The storage of the volume.
- * @param reference The range of the volume.
+ * @param reference The range of the volume. The caller has to limit its length.
  * @param options The signal.
- * @throws {DeltarError} `corrupt` if the reference is invalid, and the errors
- *   of the storage.
+ * @returns The bytes, in a buffer that nothing else uses.
+ * @throws {DeltarError} `corrupt` if the reference is invalid or the storage
+ *   returns more bytes than requested, and the errors of the storage.
  */
 export async function readPackedRange(
   storage: Storage,
   reference: ContentReference,
   { signal }: ReadContentOptions = {},
-): Promise<Uint8Array> {
+): Promise<Uint8Array<ArrayBuffer>> {
   const { volume, offset, length } = reference;
   checkNumber("offset", offset, reference);
   checkNumber("length", length, reference);
-  return await collect(storage.get(volume, { offset, length, signal }));
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for await (
+    const part of chunks(storage.get(volume, { offset, length, signal }))
+  ) {
+    if (part.length > length - at) {
+      throw new DeltarError(
+        "corrupt",
+        `the storage returned more than the ${length} bytes that were requested`,
+        { object: volume, offset },
+      );
+    }
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes.subarray(0, at);
 }
 
 function plainRange(

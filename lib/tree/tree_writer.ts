@@ -201,7 +201,10 @@ export class TreeWriter {
       if (hasXattrs(file.xattrs)) return undefined;
       // New files in this folder inherit an ACL. Only this thread can remove
       // it.
-      if (file.xattrs !== undefined && writer.#passesAclOn(folder)) {
+      if (
+        file.xattrs !== undefined &&
+        writer.#passesAclOn(parentPath(path), folder)
+      ) {
         return undefined;
       }
       const fd = folder.hold?.();
@@ -249,6 +252,11 @@ export class TreeWriter {
   /** The user and the group of the process. */
   readonly #user: number | undefined = process.geteuid?.();
   readonly #group: number | undefined = process.getegid?.();
+  /**
+   * The folders that this writer created and that inherited no ACL. They have
+   * no extended attributes until `finish` sets them.
+   */
+  readonly #bare = new Set<string>();
   /** Whether new files inherit an ACL, by the open folder that they are in. */
   readonly #aclFolders = new WeakMap<Folder, boolean>();
   /** Whether the owner of files is set. */
@@ -556,6 +564,7 @@ export class TreeWriter {
     this.#entered.delete(path);
     this.#pending.delete(path);
     this.#made.delete(path);
+    this.#bare.delete(path);
   }
 
   /**
@@ -743,7 +752,10 @@ export class TreeWriter {
         },
         setMode: (mode) => folder.setOwnMode(mode),
         setTimes: (mtime) => folder.setOwnTimes(mtime),
-        xattrs: () => folder.ownXattrs?.(),
+        xattrs: () => {
+          const isDone = this.#bare.has(path) && !hasXattrs(pending.xattrs);
+          return isDone ? undefined : folder.ownXattrs?.();
+        },
       }, pending);
     }
     // No caller requested a state for this folder, and it may belong to another
@@ -843,6 +855,7 @@ export class TreeWriter {
     const folder = this.#folders.at(path);
     const stat = folder.stat();
     if (this.#owned) this.#private.checkOwn(stat, folder.place);
+    if (!this.#passesAclOn(parentPath(path), above)) this.#bare.add(path);
     this.#entered.set(path, identityOf(stat));
     if (isWanted) {
       const isOwn = stat.uid === this.#user && stat.gid === this.#group;
@@ -861,9 +874,9 @@ export class TreeWriter {
     return uid === this.#user && gid === this.#group && this.#made.has(path);
   }
 
-  /** Returns whether new files in a folder inherit an ACL from it. */
-  #passesAclOn(folder: Folder): boolean {
-    if (!canUseXattrs()) return false;
+  /** Returns whether new entries in a folder inherit an ACL from it. */
+  #passesAclOn(path: string, folder: Folder): boolean {
+    if (this.#bare.has(path) || !canUseXattrs()) return false;
     let passesOn = this.#aclFolders.get(folder);
     if (passesOn === undefined) {
       const access = folder.ownXattrs?.();

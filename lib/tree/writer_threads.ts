@@ -33,8 +33,8 @@ export interface ThreadFile {
 
 /** A zstd frame with the content of small files. */
 export interface PackedFrame {
-  /** The compressed frame. */
-  bytes: Uint8Array;
+  /** The compressed frame, in a buffer that nothing else uses. */
+  bytes: Uint8Array<ArrayBuffer>;
   /** The size of the decompressed frame in bytes, from the frame's header. */
   size: number;
 }
@@ -226,7 +226,7 @@ export class WriterThreads {
   /**
    * Writes files whose content is in one frame. The promise never rejects.
    *
-   * @param frame The frame.
+   * @param frame The frame. Its memory is moved to a thread.
    * @param files The files. Their folders have to be held until the promise
    * resolves.
    * @param temporary The beginning of the temporary names. The name of no other
@@ -252,9 +252,7 @@ export class WriterThreads {
       words[at++] = nanos;
     }
     const done = await this.#run({
-      // The storage may still use the memory of the frame, so a copy is moved
-      // to the thread.
-      bytes: new Uint8Array(bytes),
+      bytes,
       size,
       temporary,
       names: files.map(({ name }) => name).join("/"),

@@ -119,11 +119,16 @@ test(
           { ...file("e".repeat(300), 0, 1) },
           file("é", 99_990, 10),
         ];
-        const frame = { bytes: zstdCompressSync(plain), size: plain.length };
+        const packed = zstdCompressSync(plain);
+        // The memory of a frame is moved to a thread.
+        const frame = () => ({
+          bytes: new Uint8Array(packed),
+          size: plain.length,
+        });
         const temporary = ".deltar-stage-test";
         const expected = [true, false, false, false, false, true];
         assert.deepEqual(
-          await threads.write(frame, files, temporary),
+          await threads.write(frame(), files, temporary),
           expected,
         );
         assert.deepEqual(fs.readdirSync(folder).sort(), ["a", "é"]);
@@ -135,14 +140,14 @@ test(
         assert.equal(mode & 0o7777, 0o640);
         assert.equal(mtimeMs, -4750);
         // Damaged, shorter than its header says, and closed by the folder's end.
-        const damaged = { bytes: noise(1000), size: 500 };
+        const damaged = { bytes: new Uint8Array(noise(1000)), size: 500 };
         const none = [false, false, false, false, false, false];
         assert.deepEqual(await threads.write(damaged, files, temporary), none);
-        const short = { ...frame, size: 50_000 };
+        const short = { ...frame(), size: 50_000 };
         assert.deepEqual(await threads.write(short, files, temporary), none);
         root.close();
         assert.deepEqual(
-          await threads.write(frame, files, temporary),
+          await threads.write(frame(), files, temporary),
           expected,
         );
       } finally {

@@ -73,8 +73,6 @@ const MAX_BASIS_BYTES = 8 << 20;
 export class ContentReader {
   readonly #storage: Storage;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
-  /** The frames that `prefetchPacked` requested, by the result of `keyOf`. */
-  readonly #packed = new Map<string, Promise<PackedFrame | undefined>>();
 
   /** Makes a reader for a repository's storage. */
   constructor(storage: Storage) {
@@ -99,35 +97,12 @@ export class ContentReader {
   }
 
   /**
-   * Begins to read the frame of a small file without deltas, for `takePacked`.
-   *
-   * @returns The number of frames that were not requested already.
-   */
-  prefetchPacked({ content: [piece] }: TreeFileEntry): number {
-    const key = keyOf(piece);
-    if (this.#packed.has(key)) return 0;
-    this.#packed.set(key, this.#readPacked(piece));
-    if (this.#packed.size > MAX_KEPT_FRAMES) {
-      const [oldest] = this.#packed.keys();
-      this.#packed.delete(oldest);
-    }
-    return 1;
-  }
-
-  /**
    * Returns the compressed frame that holds the content of a small file.
    * Returns `undefined` if the content cannot be read, or is not in a single
    * zstd frame of less than 4 MiB. In these cases, `read` returns the content
    * or throws the error.
    */
-  takePacked(piece: StoredPiece): Promise<PackedFrame | undefined> {
-    const key = keyOf(piece);
-    const packed = this.#packed.get(key) ?? this.#readPacked(piece);
-    this.#packed.delete(key);
-    return packed;
-  }
-
-  async #readPacked(
+  async readPacked(
     { reference }: StoredPiece,
   ): Promise<PackedFrame | undefined> {
     if (codecOf(reference.volume).name !== "zstd") return undefined;

@@ -179,8 +179,9 @@ export class PlanApplier {
     const ahead = new ReadAhead(
       steps.filter(isWritten),
       (step) =>
-        threaded !== undefined && this.#isForThread(step)
-          ? reader.prefetchPacked(step.entry)
+        threaded !== undefined && this.#isForThread(step) &&
+          this.#becomesNew(parentPath(step.path))
+          ? 0
           : reader.prefetch(step.entry),
     );
     try {
@@ -265,6 +266,13 @@ export class PlanApplier {
     if (action !== "create" || entry.kind !== "file") return false;
     return isSmallWhole(entry) && !isDurable(step) &&
       !hasXattrs(entry.xattrs) && !this.#alike.has(path);
+  }
+
+  /** Returns whether this restore creates a folder, or has created it. */
+  #becomesNew(path: string): boolean {
+    if (this.#new.has(path)) return true;
+    const step = this.#steps.get(path);
+    return step?.action === "create" && step.entry.kind === "directory";
   }
 
   /** Passes a file to the threads. */

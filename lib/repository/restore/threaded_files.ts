@@ -1,19 +1,25 @@
 import { fileForThread, type TreeWriter } from "../../tree/tree_writer.ts";
 import { temporaryName } from "../../storage/temporary.ts";
-import type { ThreadFile, WriterThreads } from "../../tree/writer_threads.ts";
+import type {
+  PackedFrame,
+  ThreadFile,
+  WriterThreads,
+} from "../../tree/writer_threads.ts";
 import { type ContentReader, keyOf } from "../content/content.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { CreateStep } from "./plan.ts";
 
 /** The maximum number of batches that more files can be added to. */
-const MAX_OPEN = 6;
+const MAX_OPEN = 64;
+/**
+ * The maximum total size in bytes of the compressed frames of all batches. A
+ * single frame may be larger.
+ */
+const MAX_PACKED_BYTES = 32 << 20;
 /** The maximum number of files in a batch. */
 const MAX_FILES = 1024;
-/**
- * The maximum number of folders that are kept open. A folder counts once for
- * each batch.
- */
-const MAX_FOLDERS = 256;
+/** The maximum number of folders that are kept open for files. */
+const MAX_FOLDERS = 512;
 
 /** The creation of a small file whose content is a single piece. */
 export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
@@ -21,11 +27,10 @@ export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
 /** New files whose content is in the same frame. */
 interface Batch {
   piece: StoredPiece;
+  /** The frame, which is read from the time the batch is made. */
+  frame: Promise<PackedFrame | undefined>;
   steps: SmallFileStep[];
   files: ThreadFile[];
-  /** The number of folders of the files. */
-  folders: number;
-  lastFolder: number;
 }
 
 /** Options for writing files on threads. */
@@ -52,12 +57,18 @@ export interface ThreadedFilesOptions {
  */
 export class ThreadedFiles {
   readonly #options: ThreadedFilesOptions;
-  /** The batches to which files are added, by frame, the oldest first. */
+  /**
+   * The batches to which files are added, by frame. The one that was added to
+   * last is at the end.
+   */
   readonly #open = new Map<string, Batch>();
+  /** The total size of the compressed frames of all batches, in bytes. */
+  #packed = 0;
   readonly #running = new Set<Promise<void>>();
   /** The paths of files that were added and are not finished. */
   readonly #unfinished = new Set<string>();
-  #folders = 0;
+  /** The number of unfinished files in each folder, by its descriptor. */
+  readonly #folders = new Map<number, number>();
 
   /** Prepares to write files. */
   constructor(options: ThreadedFilesOptions) {
@@ -82,18 +93,15 @@ export class ThreadedFiles {
     const batch = this.#batchOf(piece);
     batch.steps.push(step);
     batch.files.push(file);
-    if (file.fd !== batch.lastFolder) {
-      batch.lastFolder = file.fd;
-      batch.folders++;
-      this.#folders++;
-    }
+    this.#folders.set(file.fd, (this.#folders.get(file.fd) ?? 0) + 1);
     const isFull = batch.files.length >= MAX_FILES;
     if (isFull) return this.#send(batch);
     return this.#isFull ? this.#makeRoom() : undefined;
   }
 
   get #isFull(): boolean {
-    return this.#open.size > MAX_OPEN || this.#folders > MAX_FOLDERS;
+    return this.#open.size > MAX_OPEN ||
+      this.#folders.size > MAX_FOLDERS || this.#packed > MAX_PACKED_BYTES;
   }
 
   /** Sends the oldest batches until further files can be added. */
@@ -125,7 +133,7 @@ export class ThreadedFiles {
    * written.
    */
   async abandon(): Promise<void> {
-    for (const { files } of this.#open.values()) release(files);
+    for (const { files } of this.#open.values()) this.#release(files);
     this.#open.clear();
     await Promise.allSettled(this.#running);
   }
@@ -134,9 +142,13 @@ export class ThreadedFiles {
     const key = keyOf(piece);
     let batch = this.#open.get(key);
     if (batch === undefined) {
-      batch = { piece, steps: [], files: [], folders: 0, lastFolder: -1 };
-      this.#open.set(key, batch);
-    }
+      const frame = this.#options.reader.readPacked(piece);
+      // The error is handled where the frame is awaited.
+      frame.catch(() => {});
+      batch = { piece, frame, steps: [], files: [] };
+      this.#packed += piece.reference.length;
+    } else this.#open.delete(key);
+    this.#open.set(key, batch);
     return batch;
   }
 
@@ -154,17 +166,17 @@ export class ThreadedFiles {
     while (this.#running.size >= capacity) await Promise.race(this.#running);
   }
 
-  async #write({ piece, steps, files, folders }: Batch): Promise<void> {
-    const { threads, reader, onDone, onFailed } = this.#options;
+  async #write({ piece, frame, steps, files }: Batch): Promise<void> {
+    const { threads, onDone, onFailed } = this.#options;
     let written: readonly boolean[] = [];
     try {
-      const frame = await reader.takePacked(piece);
-      if (frame !== undefined) {
-        written = await threads.write(frame, files, temporaryName());
+      const packed = await frame;
+      if (packed !== undefined) {
+        written = await threads.write(packed, files, temporaryName());
       }
     } finally {
-      release(files);
-      this.#folders -= folders;
+      this.#packed -= piece.reference.length;
+      this.#release(files);
     }
     for (const [index, step] of steps.entries()) {
       if (written[index]) onDone(step);
@@ -172,8 +184,13 @@ export class ThreadedFiles {
       this.#unfinished.delete(step.path);
     }
   }
-}
 
-function release(files: readonly ThreadFile[]): void {
-  for (const { folder } of files) folder.release?.();
+  #release(files: readonly ThreadFile[]): void {
+    for (const { folder, fd } of files) {
+      const others = (this.#folders.get(fd) ?? 0) - 1;
+      if (others > 0) this.#folders.set(fd, others);
+      else this.#folders.delete(fd);
+      folder.release?.();
+    }
+  }
 }
