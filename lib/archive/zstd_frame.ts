@@ -37,6 +37,12 @@ export interface Frame {
    * read from the reader as they are pulled.
    */
   parts: AsyncGenerator<Uint8Array[]>;
+  /**
+   * Returns the content in parts, if the frame has less than
+   * `SMALL_FRAME_BYTES` of it and all blocks are uncompressed. The result is
+   * right once `parts` is exhausted. The checksum of the frame is not compared.
+   */
+  stored: () => Uint8Array[] | undefined;
 }
 
 /**
@@ -64,7 +70,19 @@ export async function nextFrame(
     throw reader.corrupt("not a zstd frame: wrong magic number", start);
   }
   const { size, bytes, checksum } = await restOfHeader(reader, magic, start);
-  return { size, parts: blocks(reader, bytes, checksum, size) };
+  let stored: Uint8Array[] | undefined = [];
+  let length = 0;
+  const onBlock = ({ kind }: BlockHeader, content: Uint8Array[]) => {
+    for (const part of content) length += part.length;
+    const isStored = kind === RAW_BLOCK && length < SMALL_FRAME_BYTES;
+    if (isStored) stored?.push(...content);
+    else stored = undefined;
+  };
+  return {
+    size,
+    parts: blocks(reader, bytes, checksum, size, onBlock),
+    stored: () => length === size ? stored : undefined,
+  };
 }
 
 /** The header of a frame. */
@@ -343,6 +361,7 @@ async function* blocks(
   header: Uint8Array,
   checksum: boolean,
   holds = 0,
+  onBlock: (header: BlockHeader, content: Uint8Array[]) => void,
 ): AsyncGenerator<Uint8Array[]> {
   const most = (holds < SMALL_FRAME_BYTES ? holds : 0) + CHUNK;
   let parts = [header];
@@ -352,6 +371,7 @@ async function* blocks(
     last = block.isLast;
     parts.push(block.bytes);
     const content = await reader.parts(block.length, "a zstd block");
+    onBlock(block, content);
     for (const part of content) parts.push(part);
     length += 3 + block.length;
     if (length >= most) {
