@@ -3,7 +3,7 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { chunks } from "../bytes/source.ts";
 import { deviceOf } from "../tree/change_finder.ts";
-import type { WalkedEntry } from "../tree/entry.ts";
+import { isSpecial, type WalkedEntry } from "../tree/entry.ts";
 import { parentPath } from "../tree/path.ts";
 import { matcherOf } from "../tree/pattern.ts";
 import { temporaryFile } from "../tree/scratch.ts";
@@ -85,10 +85,12 @@ export class Dir extends Walker {
    * ```
    */
   files(pattern?: string, { sort }: FilesOptions = {}): string[] {
-    const found = this.#find(
-      (entry) => entry.kind === "file" || entry.kind === "hardlink",
-      pattern,
-    );
+    const special = new Set<string>();
+    const found = this.#find((entry) => {
+      if (isSpecial(entry)) special.add(entry.path);
+      return entry.kind === "file" ||
+        entry.kind === "hardlink" && !special.has(entry.target);
+    }, pattern);
     return (sort ? found.sort(sort) : found).map(({ path }) => path);
   }
 

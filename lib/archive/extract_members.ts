@@ -2,11 +2,12 @@ import { checkAborted } from "../bytes/abort.ts";
 import { codeOf, errorMessage } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
 import { withTurns } from "../bytes/turns.ts";
-import type {
-  DeviceNumber,
-  Metadata,
-  Skipped,
-  SpecialKind,
+import {
+  type DeviceNumber,
+  isSpecialKind,
+  type Metadata,
+  type Skipped,
+  type SpecialKind,
 } from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
 import { SparseSource } from "../tree/sparse.ts";
@@ -57,12 +58,18 @@ export async function extractMembers(
   options: ExtractOptions,
 ): Promise<number> {
   const linksOut: TarLinkMember[] = [];
+  /** The named pipes and devices that are not extracted, by path. */
+  const specialsOut = new Map<string, SpecialMember & { kind: SpecialKind }>();
   let count = 0;
   const { signal } = options;
   checkAborted(signal);
   for await (const { member, body } of withTurns(members, signal)) {
     const { path } = member;
-    if (!isWithin(path, within)) continue;
+    if (!isWithin(path, within)) {
+      const { kind } = member;
+      if (isSpecialKind(kind)) specialsOut.set(path, { ...member, kind });
+      continue;
+    }
     count += 1;
     if (member.kind === "directory") await sink.directory(path, member);
     else if (member.kind === "symlink") {
@@ -87,6 +94,12 @@ export async function extractMembers(
     } else await giveSpecial(sink, member, member.kind, options);
   }
   for (const member of linksOut) {
+    const special = specialsOut.get(member.target);
+    if (special !== undefined) {
+      const named = { ...special, path: member.path };
+      await giveSpecial(sink, named, special.kind, options);
+      continue;
+    }
     const content = withTurns(find(member.target), signal);
     await sink.file(member.path, content, member);
   }

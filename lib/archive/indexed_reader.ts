@@ -4,6 +4,7 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { turnIfDue, withTurns } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
+import { isSpecial } from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
 import { type Codec, codecFor } from "./codec.ts";
 import { readContent, readRange } from "./content_reader.ts";
@@ -142,7 +143,10 @@ export class IndexedReader {
       } else if (isWithin(target, within)) {
         await sink.hardLink(path, target, member);
       } else {
-        await sink.file(path, this.content(path, signal), member);
+        const linked = this.#index.get(target);
+        if (linked !== undefined && isSpecial(linked)) {
+          await giveSpecial(sink, { ...linked, path }, linked.kind, options);
+        } else await sink.file(path, this.content(path, signal), member);
       }
     }
     await sink.finish();

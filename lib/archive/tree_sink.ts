@@ -45,7 +45,8 @@ export interface TreeSink {
     metadata: Metadata,
   ): void | Promise<void>;
   /**
-   * Makes `path` another name of the file `existing`, which was made before.
+   * Makes `path` another name of the file, named pipe or device `existing`,
+   * which was made before.
    */
   hardLink(
     path: string,

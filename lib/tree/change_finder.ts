@@ -280,8 +280,8 @@ export class ChangeFinder {
     const old = before.kind === "hardlink"
       ? this.#previous?.get(before.target)
       : before;
-    return now !== undefined && now.kind === old?.kind &&
-      isContentEqual(now, old) && now.target === old.target;
+    return now !== undefined && isSameNode(now, old) &&
+      now.target === old?.target;
   }
 
   /**
@@ -294,20 +294,32 @@ export class ChangeFinder {
   }
 
   /**
-   * Returns whether the file that a hard link names still has its old content.
-   * If that file is replaced, its other names have to be linked again. Also
+   * Returns whether the file, pipe or device that a hard link names is still
+   * the same. If it is replaced, its other names have to be linked again. Also
    * returns `true` for an entry that is not a hard link.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;
-    const before = this.#previous?.get(target);
-    return this.#find(target)?.sha256 === before?.sha256;
+    return isSameNode(this.#find(target), this.#previous?.get(target));
   }
 }
 
 /** Returns whether two entries have the same content, or both have none. */
 function isContentEqual(one: HashedEntry, other: HashedEntry): boolean {
   return one.sha256 === other.sha256 && one.sparse === other.sparse;
+}
+
+/**
+ * Returns whether two entries have the same kind and content and, if they are
+ * devices, the same number. Also returns `true` if both are absent.
+ */
+function isSameNode(
+  one: HashedEntry | undefined,
+  other: HashedEntry | undefined,
+): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return one.kind === other.kind && isContentEqual(one, other) &&
+    isSameNumber(deviceOf(one), deviceOf(other));
 }
 
 /**

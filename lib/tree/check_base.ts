@@ -4,7 +4,7 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { type DiffIndex, pathOf } from "./diff_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
-import { nameOfKind } from "./entry.ts";
+import { canHaveLinks, nameOfKind } from "./entry.ts";
 import { checkPath, parentPath } from "./path.ts";
 import { readPieces } from "./read_file.ts";
 import { lstat } from "./stat.ts";
@@ -74,9 +74,11 @@ export function checkBase(root: string, diff: DiffIndex): void {
 
 function checkEntry(root: string, before: HashedEntry): void {
   const { path, kind } = before;
-  const wanted = kind === "hardlink" ? "file" : kind;
   const found = kindAt(root, path);
-  if (found !== wanted) {
+  const isAsBefore = kind === "hardlink" && found !== undefined
+    ? canHaveLinks(found)
+    : found === kind;
+  if (!isAsBefore) {
     fail(
       path,
       found === undefined
@@ -99,7 +101,7 @@ function checkEntry(root: string, before: HashedEntry): void {
   if (before.kind === "hardlink") {
     const { target } = before;
     const [one, other] = [path, target].map((path) => `${root}/${path}`);
-    if (kindAt(root, target) !== "file" || !isSameFile(one, other)) {
+    if (kindAt(root, target) !== found || !isSameFile(one, other)) {
       fail(path, `the path is no longer a hard link to ${target}`);
     }
   }

@@ -1,8 +1,9 @@
 import type { Xattrs } from "./xattrs.ts";
 
 /**
- * The kind of an entry. A hard link is a further name of an earlier file. A
- * `fifo` is a named pipe. `block` and `character` are devices.
+ * The kind of an entry. A hard link is a further name of an earlier file, named
+ * pipe or device. A `fifo` is a named pipe. `block` and `character` are
+ * devices.
  */
 export type EntryKind =
   | "file"
@@ -83,13 +84,13 @@ export interface SymlinkEntry extends ContentlessEntry {
   target: string;
 }
 
-/** The entry of a hard link: another name of a file. */
+/** The entry of a hard link: another name of a file, named pipe or device. */
 export interface HardLinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "hardlink";
   /**
-   * The path of the file below the root. This path sorts before that of the
-   * link.
+   * The path of the first name below the root. This path sorts before that of
+   * the link.
    */
   target: string;
 }
@@ -149,6 +150,14 @@ export function isSpecial(entry: Entry): entry is SpecialEntry {
 /** Returns whether a kind is that of a named pipe or a device. */
 export function isSpecialKind(kind: string): kind is SpecialKind {
   return kind === "fifo" || kind === "block" || kind === "character";
+}
+
+/**
+ * Returns whether deltar stores further names of an entry of this kind as hard
+ * links: those of files, named pipes and devices.
+ */
+export function canHaveLinks(kind: string): kind is "file" | SpecialKind {
+  return kind === "file" || isSpecialKind(kind);
 }
 
 /**

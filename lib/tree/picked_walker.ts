@@ -1,10 +1,10 @@
-import { isSpecialKind, type WalkedEntry } from "./entry.ts";
+import { canHaveLinks, isSpecialKind, type WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import type { FileStat } from "./statx.ts";
 import { openTree } from "./walk_tree.ts";
 import {
-  nameOfFile,
+  nameOfLinked,
   walkedEntry,
   walkedLink,
   walkedSpecial,
@@ -63,13 +63,16 @@ export class PickedWalker extends Walker {
         }
         // A file that cannot be read cannot be stored, so it is reported here.
         if (kind === "file") folders.openFile(path).close();
-        entry = isSpecialKind(kind)
-          ? walkedSpecial(path, kind, stat)
-          : kind === "symlink"
-          ? walkedLink(path, kind, stat, folders.readLink(path))
-          : kind === "file" && stat.links > 1
-          ? nameOfFile(path, stat, links)
-          : walkedEntry(path, kind, stat);
+        const found = stat;
+        const make = () =>
+          isSpecialKind(kind)
+            ? walkedSpecial(path, kind, found)
+            : kind === "symlink"
+            ? walkedLink(path, kind, found, folders.readLink(path))
+            : walkedEntry(path, kind, found);
+        entry = canHaveLinks(kind) && stat.links > 1
+          ? nameOfLinked(path, stat, links, make)
+          : make();
       } catch (error) {
         const [reason, detail] = faultOf(error);
         options.onSkip?.({ path, reason, detail });

@@ -6,6 +6,7 @@ import { turnIfDue } from "../bytes/turns.ts";
 import { temporaryName } from "../storage/temporary.ts";
 import { isSameTime } from "./change_finder.ts";
 import {
+  canHaveLinks,
   type DeviceNumber,
   isSpecialKind,
   type Metadata,
@@ -441,12 +442,13 @@ export class TreeWriter {
   }
 
   /**
-   * Creates a hard link to an existing file.
+   * Creates a hard link to an existing file, named pipe or device.
    *
    * @param path The path of the new hard link, below the root.
-   * @param existing The path of the existing file, below the root.
-   * @throws {DeltarError} `unsafe` if `existing` is not a file; `io` if the
-   * system refuses the link; and the errors of `directory` for both paths.
+   * @param existing The path of the existing entry, below the root.
+   * @throws {DeltarError} `unsafe` if `existing` is not a file, named pipe or
+   * device; `io` if the system refuses the link; and the errors of `directory`
+   * for both paths.
    */
   hardLink(path: string, existing: string): void {
     this.#place(existing);
@@ -456,7 +458,8 @@ export class TreeWriter {
       const from = this.#folders.at(parentPath(existing));
       const folder = this.#folders.at(parentPath(path));
       this.#step("make link");
-      if (from.statAt(nameOf(existing))?.kind !== "file") {
+      const there = from.statAt(nameOf(existing));
+      if (there === undefined || !canHaveLinks(there.kind)) {
         throw new DeltarError(
           "unsafe",
           `cannot make a hard link to ${existing}: not a file`,
@@ -486,10 +489,10 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
-   * @param seen The state of the file that must be at the path. Entries of
-   * other kinds are not compared with it, and on Windows files are not either.
-   * By default, any file may be at the path.
-   * @throws {DeltarError} `changed` if another file is at the path or the
+   * @param seen The state that the file, named pipe or device at the path must
+   * have. Symlinks are not compared with it, and on Windows files are not
+   * either. By default, any entry may be at the path.
+   * @throws {DeltarError} `changed` if another entry is at the path or the
    * number of its names changed; `not-found` if there is no entry; `io` if the
    * system refuses a change; and the errors of `directory` for the path.
    */
@@ -508,9 +511,8 @@ export class TreeWriter {
         return this.#setState(path, named(folder, name), metadata);
       }
       if (isSpecialKind(stat.kind)) {
-        // A pipe or device is not opened, so its owner can be set only by name.
         if (this.#owned) {
-          return this.special(path, stat.kind, stat.rdev, metadata);
+          return this.#touchSpecial(path, metadata, seen ?? stat);
         }
         return this.#setState(path, named(folder, name, true), metadata);
       }
@@ -523,21 +525,31 @@ export class TreeWriter {
       const file = folder.openFile(name);
       try {
         const now = file.stat();
-        const { links } = seen ?? stat;
-        if (!isSameFile(now, seen ?? stat) || now.links !== links) {
-          throw new DeltarError(
-            "changed",
-            "the entry was replaced by another process; try again",
-            {
-              path,
-            },
-          );
-        }
+        checkSeen(path, now, seen ?? stat);
         this.#setState(path, file, metadata);
       } finally {
         file.close();
       }
     });
+  }
+
+  /**
+   * Sets the state of a named pipe or a device, which is not opened, so that
+   * its owner can be set only by name. The name is a hard link in a folder that
+   * other users cannot enter, so they cannot replace the entry.
+   */
+  #touchSpecial(path: string, metadata: Metadata, seen: FileStat): void {
+    const stage = this.#private.beside(parentPath(path));
+    const temporary = temporaryName();
+    this.#folders.at(parentPath(path)).link(nameOf(path), stage, temporary);
+    try {
+      const now = stage.statAt(temporary) ?? seen;
+      checkSeen(path, { ...now, links: now.links - 1 }, seen);
+      this.#setState(path, named(stage, temporary, true), metadata);
+    } finally {
+      this.#step("remove temporary");
+      quietly(() => stage.unlink(temporary));
+    }
   }
 
   /**
@@ -1159,6 +1171,19 @@ async function shrink(file: OpenFile): Promise<void> {
   } catch {
     // The file is deleted in any case.
   }
+}
+
+/**
+ * Refuses an entry that is another one than was seen at the path, or whose
+ * number of names changed.
+ */
+function checkSeen(path: string, now: FileStat, seen: FileStat): void {
+  if (isSameFile(now, seen) && now.links === seen.links) return;
+  throw new DeltarError(
+    "changed",
+    "the entry was replaced by another process; try again",
+    { path },
+  );
 }
 
 /** Refuses a path whose name this system would change or misread. */

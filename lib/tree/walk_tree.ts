@@ -3,6 +3,7 @@ import { checkAborted } from "../bytes/abort.ts";
 import { isTemporaryName, STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import {
+  canHaveLinks,
   isSpecialKind,
   type Skipped,
   type SpecialKind,
@@ -26,7 +27,7 @@ import { StateWriter } from "./state_writer.ts";
 import { systemError } from "./system_error.ts";
 import { kindOf } from "./statx.ts";
 import {
-  nameOfFile,
+  nameOfLinked,
   walkedEntry,
   walkedLink,
   walkedSpecial,
@@ -292,20 +293,22 @@ export function* walkTree(
           if (states && kind !== "directory" && isRacy(state, states.newest)) {
             writer.mark(place, ENTRY_FLAG.doubtful);
           }
+          const make = () =>
+            kind === "symlink"
+              ? walkedLink(path, kind, state, folders.readLink(path))
+              : isSpecialKind(kind)
+              ? specialAt(folders, path, kind, state)
+              : walkedEntry(path, kind, state);
           let entry: WalkedEntry;
-          if (kind === "symlink" || isSpecialKind(kind)) {
-            try {
-              entry = kind === "symlink"
-                ? walkedLink(path, kind, state, folders.readLink(path))
-                : specialAt(folders, path, kind, state);
-            } catch (error) {
-              writer.mark(place, ENTRY_FLAG.doubtful);
-              skip(path, ...faultOf(error));
-              continue;
-            }
-          } else if (kind === "file" && state.links > 1) {
-            entry = nameOfFile(path, state, links);
-          } else entry = walkedEntry(path, kind, state);
+          try {
+            entry = canHaveLinks(kind) && state.links > 1
+              ? nameOfLinked(path, state, links, make)
+              : make();
+          } catch (error) {
+            writer.mark(place, ENTRY_FLAG.doubtful);
+            skip(path, ...faultOf(error));
+            continue;
+          }
           if (isKnown) entry.isKnown = true;
           yield { entry, place };
         }

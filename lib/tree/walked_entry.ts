@@ -74,25 +74,28 @@ export function walkedSpecial(
 }
 
 /**
- * Makes the entry of a file with several names: a file for the first name that
- * is found, and hard links to it for the others.
+ * Makes the entry of a file, named pipe or device with several names: a hard
+ * link to the first name that was found, or the entry of this first name.
  *
  * @param path The path below the root.
- * @param state The state of the file.
+ * @param state The state of the file, pipe or device.
  * @param links The first names that were found, by device and inode. The
  * function adds to this map.
+ * @param makeFirst Makes the entry of the first name.
+ * @throws The error of `makeFirst`. The map is not changed in this case.
  */
-export function nameOfFile(
+export function nameOfLinked(
   path: string,
   state: State & Pick<FileStat, "device">,
   links: Map<string, string>,
+  makeFirst: () => WalkedEntry,
 ): WalkedEntry {
   const key = `${state.device}:${state.inode}`;
   const first = links.get(key);
-  if (first === undefined) links.set(key, path);
   const entry = first === undefined
-    ? walkedEntry(path, "file", state)
+    ? makeFirst()
     : walkedLink(path, "hardlink", state, first);
+  if (first === undefined) links.set(key, path);
   entry.isLinked = true;
   return entry;
 }

@@ -292,7 +292,8 @@ export class Walker {
   /**
    * Yields every entry that is neither excluded nor skipped, in path order. The
    * first name of a file is yielded as a `file` entry. Further names of it are
-   * `hardlink` entries, whose target is the first name.
+   * `hardlink` entries, whose target is the first name. This also applies to
+   * the names of a named pipe or a device.
    *
    * @param options The callback for skipped paths, and the signal.
    * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be

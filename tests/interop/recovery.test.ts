@@ -620,6 +620,8 @@ test(
       mkdirSync(join(root, "it's"), { recursive: true });
       writeFileSync(join(root, "file"), "content");
       runText("mkfifo", ["-m", "620", join(root, "it's/pipe")]);
+      linkSync(join(root, "it's/pipe"), join(root, "pipe"));
+      linkSync(join(root, "it's/pipe"), join(root, "zone"));
       const isRoot = AS_USER.length > 0;
       if (isRoot) {
         runText("mknod", [join(root, "-null"), "c", "1", "3"]);
@@ -641,6 +643,11 @@ test(
         const target = join(folder, `of ${shell[0]}`);
         recover(folder, record.id, target, { shell });
         assert.deepEqual(seen(target), seen(root));
+        assert.equal(lstatSync(join(target, "zone")).nlink, 3);
+        const only = `${target} zone`;
+        recover(folder, record.id, only, { shell, path: "zone" });
+        const zone = lstatSync(join(only, "zone"));
+        assert.deepEqual([zone.isFIFO(), zone.nlink], [true, 1]);
       }
       if (!isRoot) return;
       openTo(folder);

@@ -4,7 +4,7 @@ import { createSha256 } from "../../bytes/sha256.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import type { Skipped } from "../../tree/entry.ts";
+import { canHaveLinks, type Skipped } from "../../tree/entry.ts";
 import type { Damage } from "../verify/findings.ts";
 import { idOfRecord, SNAPSHOTS } from "../format/names.ts";
 import { namesUnder } from "../format/note.ts";
@@ -91,7 +91,7 @@ async function makePlan(
       gone.add(path);
       plan.lost.push({ path, reason: "lost", detail });
     };
-    if (entry.kind === "hardlink" && !isFile(tree, entry.target, gone)) {
+    if (entry.kind === "hardlink" && !isLinked(tree, entry.target, gone)) {
       lose(`hard link to ${entry.target}, which is lost`);
     } else if (entry.kind !== "file") plan.kept.push(entry);
     else {
@@ -115,8 +115,14 @@ async function makePlan(
   return plan;
 }
 
-function isFile(tree: SalvagedTree, path: string, gone: Set<string>): boolean {
-  return tree.entries.get(path)?.kind === "file" && !gone.has(path);
+/** Returns whether the target of a hard link exists and can be restored. */
+function isLinked(
+  tree: SalvagedTree,
+  path: string,
+  gone: Set<string>,
+): boolean {
+  const linked = tree.entries.get(path);
+  return linked !== undefined && canHaveLinks(linked.kind) && !gone.has(path);
 }
 
 async function write(

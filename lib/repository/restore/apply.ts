@@ -4,7 +4,7 @@ import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
 import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
 import { deviceOf } from "../../tree/change_finder.ts";
-import type { DirectoryEntry } from "../../tree/entry.ts";
+import { canHaveLinks, type DirectoryEntry } from "../../tree/entry.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
@@ -17,7 +17,7 @@ import { WriterThreads } from "../../tree/writer_threads.ts";
 import { hasXattrs, type XattrSelection } from "../../tree/xattrs.ts";
 import { type ContentReader, isSmallWhole } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
-import { Heirs } from "./heirs.ts";
+import { Heirs, type LinkableEntry } from "./heirs.ts";
 import {
   type ChangeStep,
   type CreateStep,
@@ -360,7 +360,7 @@ export class PlanApplier {
     if (action === "touch") {
       return await this.#try(step, () => {
         const { kind } = entry;
-        const seen = kind === "file" ? this.#checkSaved(step) : undefined;
+        const seen = canHaveLinks(kind) ? this.#checkSaved(step) : undefined;
         this.#respell(step);
         this.writer.touch(path, entry, seen);
       });
@@ -424,14 +424,11 @@ export class PlanApplier {
     entry: Exclude<TreeEntry, DirectoryEntry>,
   ): Promise<void> {
     const { path, kind, target } = entry;
-    if (kind === "file") return await this.#writeFile(entry);
     if (kind === "symlink") return this.writer.symlink(path, target, entry);
-    if (kind !== "hardlink") {
-      return this.writer.special(path, kind, deviceOf(entry), entry);
-    }
+    if (kind !== "hardlink") return await this.#write(entry);
     await this.#writing.get(target);
     const made = this.#heirs.ofLink(entry);
-    if (made.kind === "file") return await this.#inherit(made);
+    if (made.kind !== "hardlink") return await this.#inherit(made);
     const fault = this.#failed.get(made.target);
     if (fault !== undefined) {
       const words = `hard link to ${made.target}, which could not be restored`;
@@ -441,13 +438,20 @@ export class PlanApplier {
     this.writer.hardLink(path, made.target);
   }
 
+  /** Writes a file, named pipe or device. */
+  async #write(entry: LinkableEntry): Promise<void> {
+    const { path, kind } = entry;
+    if (kind === "file") return await this.#writeFile(entry);
+    this.writer.special(path, kind, deviceOf(entry), entry);
+  }
+
   /**
-   * Writes a file in place of a hard link, because the first name of the file
-   * could not be restored.
+   * Writes a file, named pipe or device in place of a hard link, because its
+   * first name could not be restored.
    */
-  async #inherit(entry: TreeFileEntry): Promise<void> {
+  async #inherit(entry: LinkableEntry): Promise<void> {
     try {
-      await this.#writeFile(entry);
+      await this.#write(entry);
     } catch (error) {
       if (!isDamage(error)) this.#heirs.lose(entry);
       throw error;

@@ -1,29 +1,41 @@
 import { withJson } from "../../tree/to_json.ts";
-import type { HardLinkEntry } from "../../tree/entry.ts";
+import {
+  canHaveLinks,
+  type HardLinkEntry,
+  type SpecialEntry,
+} from "../../tree/entry.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
+/** An entry that may have further names. */
+export type LinkableEntry = TreeFileEntry | SpecialEntry;
+
+/** Returns whether an entry may have further names. */
+export function isLinkable(entry: TreeEntry): entry is LinkableEntry {
+  return canHaveLinks(entry.kind);
+}
+
 /**
- * Decides what becomes of hard links if the first name of their file cannot be
- * restored. The next name becomes the file itself, and the names after it
- * become links to that name.
+ * Decides what becomes of hard links if the first name of their file, named
+ * pipe or device cannot be restored. The next name becomes the entry itself,
+ * and the names after it become links to that name.
  */
 export class Heirs {
-  /** The files that cannot be restored under their own paths. */
-  readonly #lost = new Map<string, TreeFileEntry>();
+  /** The entries that cannot be restored under their own paths. */
+  readonly #lost = new Map<string, LinkableEntry>();
   /**
-   * The paths of the hard links that become the lost files, by the paths of the
-   * lost files.
+   * The paths of the hard links that become the lost entries, by the paths of
+   * the lost entries.
    */
   readonly #heirs = new Map<string, string>();
 
   /** Records that an entry cannot be restored under its path. */
   lose(entry: TreeEntry): void {
-    if (entry.kind === "file") this.#lost.set(entry.path, entry);
+    if (isLinkable(entry)) this.#lost.set(entry.path, entry);
   }
 
   /**
    * Returns what to restore for an entry: the entry itself or, for a hard link,
-   * the file or link that it becomes.
+   * the entry that it becomes.
    *
    * @param entry The entry. Entries are passed after those that they link to.
    */
@@ -31,8 +43,8 @@ export class Heirs {
     return entry.kind === "hardlink" ? this.ofLink(entry) : entry;
   }
 
-  /** Returns the file or link that a hard link becomes. See {@linkcode of}. */
-  ofLink(entry: HardLinkEntry): TreeFileEntry | HardLinkEntry {
+  /** Returns the entry that a hard link becomes. See {@linkcode of}. */
+  ofLink(entry: HardLinkEntry): LinkableEntry | HardLinkEntry {
     const { path } = entry;
     let { target } = entry;
     for (;;) {

@@ -6,12 +6,14 @@ import {
   isSameTime,
 } from "../../tree/change_finder.ts";
 import {
+  canHaveLinks,
   type HardLinkEntry,
   isSpecial,
   type Metadata,
   nameOfKind,
 } from "../../tree/entry.ts";
 import { endsAll } from "../../tree/file.ts";
+import { isSameFile } from "../../tree/folder.ts";
 import { foldName, nameFault } from "../../tree/name.ts";
 import {
   checkPath,
@@ -30,7 +32,7 @@ import { ownIds, PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import { hasXattrs, type XattrSelection } from "../../tree/xattrs.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import { Heirs } from "./heirs.ts";
+import { Heirs, isLinkable } from "./heirs.ts";
 import { isPrivileged, notTrusted, withoutPrivileges } from "./privileges.ts";
 import type { RemovalPolicy } from "./removal.ts";
 import { withJson } from "../../tree/to_json.ts";
@@ -185,8 +187,8 @@ export interface TargetState {
  * @param tree The snapshot's tree.
  * @param record The snapshot.
  * @param paths The files and folders to restore, with all their content.
- * Default: all. If the first name of a file with hard links is not in these
- * paths, the first name that is in them becomes the file.
+ * Default: all. If the first name of a file, named pipe or device with hard
+ * links is not in these paths, the first name that is in them takes its place.
  * @throws {DeltarError} `not-found` if a path is not in the snapshot, `unsafe`
  * if a path is not a path inside a tree.
  */
@@ -250,11 +252,11 @@ function withoutAbsentLink(
   const { target } = entry;
   const first = instead.get(target);
   if (first !== undefined) return withJson({ ...entry, target: first });
-  const file = tree.byPath.get(target);
+  const linked = tree.byPath.get(target);
   // The tree is invalid. The link will fail and be reported.
-  if (file?.kind !== "file") return entry;
+  if (linked === undefined || !isLinkable(linked)) return entry;
   instead.set(target, entry.path);
-  return withJson({ ...file, path: entry.path });
+  return withJson({ ...linked, path: entry.path });
 }
 
 /** Returns whether a directory's path is a path of Windows. */
@@ -301,15 +303,15 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The path of the first file of the snapshot that was found with an inode, by
-   * the inode. Only existing inodes with several names are recorded.
+   * The path of the first entry of the snapshot that was found with an inode,
+   * by the inode. Only existing inodes with several names are recorded.
    */
   readonly #claimed = new Map<string, string>();
-  /** The further names of each file with hard links, by its first name. */
+  /** The further names of each entry with hard links, by its first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /**
-   * The files that get a new inode, so that their other names have to be linked
-   * again.
+   * The files, named pipes and devices that get a new inode, so that their
+   * other names have to be linked again.
    */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
@@ -591,6 +593,9 @@ class Planner {
   ): Generator<void, void> {
     const { path, kind, target } = entry;
     if (stat === undefined) return this.#create(entry);
+    if (entry.kind === "hardlink" && this.#isLinked(entry, stat)) {
+      return this.#keep(entry, stat);
+    }
     const found = stat.kind;
     if (found !== kind) {
       const why = whyNotMade(found);
@@ -602,38 +607,33 @@ class Planner {
           { path },
         );
       }
-    }
-    if (found !== (kind === "hardlink" ? "file" : kind)) {
       return this.#exchange(entry, stat);
     }
-    if (entry.kind === "hardlink") return this.#compareLink(entry, stat);
     if (kind === "directory") {
       const isGood = this.#wanted.above.has(path) || this.#isSame(entry, stat);
       return isGood
         ? this.#keep(entry, stat)
         : this.#change("touch", entry, stat);
     }
-    const isSame = isSpecial(entry)
-      ? isSameNumber(deviceOf(entry), stat.rdev)
-      : kind === "symlink"
+    const isSame = kind === "symlink"
       ? this.#onDisk.target(path) === target
-      : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
+      : !this.#isClaimed(entry, stat) && (isSpecial(entry)
+        ? isSameNumber(deviceOf(entry), stat.rdev)
+        : yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
     if (this.#isSame(entry, stat)) return this.#keep(entry, stat);
-    // If the file has names outside the snapshot, a change would affect them
-    // too, so the file is replaced.
-    const alone = kind !== "file" || stat.links === 1 ||
+    // If the entry has names outside the snapshot, a change would affect them
+    // too, so the entry is replaced.
+    const alone = !isLinkable(entry) || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
     this.#change(alone ? "touch" : "replace", entry, stat);
   }
 
-  #compareLink(entry: HardLinkEntry, stat: FileStat): void {
-    const { target } = entry;
+  /** Returns whether a path is a hard link to the target of an entry. */
+  #isLinked({ target }: HardLinkEntry, stat: FileStat): boolean {
+    if (this.#renewed.has(target) || !canHaveLinks(stat.kind)) return false;
     const first = this.#onDisk.at(target);
-    const isSame = !this.#renewed.has(target) && first?.kind === "file" &&
-      first.inode === stat.inode && first.device === stat.device;
-    if (isSame) this.#keep(entry, stat);
-    else this.#change("replace", entry, stat);
+    return first !== undefined && isSameFile(first, stat);
   }
 
   /**
@@ -707,7 +707,7 @@ class Planner {
   }
 
   /**
-   * Returns whether an earlier file of the snapshot was found with the same
+   * Returns whether an earlier entry of the snapshot was found with the same
    * inode. Records the inode otherwise, if it has several names.
    */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
@@ -728,8 +728,8 @@ class Planner {
   }
 
   /**
-   * Returns the number of names of the existing file that are also names of the
-   * entry's file in the snapshot.
+   * Returns the number of names of the existing file, named pipe or device that
+   * are also names of the entry in the snapshot.
    */
   #namesFound({ path }: TreeEntry, stat: FileStat): number {
     const others = this.#groups.get(path) ?? [];
@@ -768,7 +768,7 @@ class Planner {
     }
     const entry = this.#trusted(wanted, stat);
     if (entry === undefined) return;
-    if (action !== "touch" || ownerMatters()) this.#checkMade(entry);
+    if (action !== "touch") this.#checkMade(entry);
     const isDone = action === "touch" && from === undefined &&
       entry !== wanted && this.#isSame(entry, stat);
     if (isDone) {
@@ -801,7 +801,7 @@ class Planner {
 
   /** Records that an entry gets a new inode. */
   #renew(entry: TreeEntry): void {
-    if (entry.kind !== "file") return;
+    if (!isLinkable(entry)) return;
     this.#renewed.add(entry.path);
     this.#bytes += entry.size;
   }
@@ -820,6 +820,7 @@ class Planner {
     if (isPrivileged(wanted)) {
       const error = notTrusted(path, ["the device"]);
       this.#noted.push({ path, error, untrusted: true });
+      this.#heirs.lose(wanted);
       return undefined;
     }
     const { entry, dropped } = withoutPrivileges(wanted, stat);

@@ -141,7 +141,10 @@ class RemovalByRules implements RemovalPolicy {
     };
     for (const { path, kind } of this.#present().entries({ onSkip })) {
       if (!this.#isNew(path)) continue;
-      const found = kind === "hardlink" ? "file" : kind;
+      // A hard link is a name of a file, a named pipe or a device.
+      const found = kind === "hardlink"
+        ? this.#onDisk.at(path)?.kind ?? "file"
+        : kind;
       const why = this.#whyLeftOut(path, found) ?? unruledAt(path, unruled);
       if (why === undefined) yield { path, kind: found };
       else this.#leave(path, why);

@@ -10,7 +10,7 @@ import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
 import { DiffIndex, pathOf } from "../../tree/diff_index.ts";
 import { DirIndex, type IndexEntry } from "../../tree/dir_index.ts";
-import type { Metadata, Skipped } from "../../tree/entry.ts";
+import { canHaveLinks, type Metadata, type Skipped } from "../../tree/entry.ts";
 import type { EntrySink } from "../../tree/entry_list.ts";
 import { indexTree } from "../../tree/index_tree.ts";
 import { toMetadata } from "../../tree/index_steps.ts";
@@ -227,7 +227,7 @@ class SavedEntries implements EntrySink<PackedFacts> {
 
 /**
  * Returns the paths that a plan changes, the folders above them, whose times
- * change, and the other names of changed files with hard links.
+ * change, and the other names of changed entries with hard links.
  */
 function pathsToSave(
   onDisk: TargetDirectory,
@@ -276,8 +276,8 @@ function addListed(
 }
 
 /**
- * Returns all names, within the directory, of those files among `paths` that
- * have several names.
+ * Returns all names, within the directory, of those files, named pipes and
+ * devices among `paths` that have several names.
  */
 function otherNames(
   onDisk: TargetDirectory,
@@ -286,7 +286,7 @@ function otherNames(
   const inodes = new Set<string>();
   for (const path of paths) {
     const stat = onDisk.at(path);
-    if (stat?.kind === "file" && stat.links > 1) {
+    if (stat !== undefined && canHaveLinks(stat.kind) && stat.links > 1) {
       inodes.add(`${stat.device}:${stat.inode}`);
     }
   }

@@ -228,12 +228,10 @@ class Search {
     if (kind === "symlink") {
       return stat?.kind === "symlink" && this.#onDisk.target(path) === target;
     }
-    if (isSpecial(entry)) {
-      return stat?.kind === kind && isSameNumber(deviceOf(entry), stat.rdev);
-    }
     const file = kind === "hardlink" ? this.#written.get(target) : entry;
-    if (stat?.kind !== "file" || file?.kind === "directory") return false;
-    if (file === undefined || stat.size !== file.size) return false;
+    if (file === undefined || file.kind !== stat?.kind) return false;
+    if (isSpecial(file)) return isSameNumber(deviceOf(file), stat.rdev);
+    if (file.kind !== "file" || stat.size !== file.size) return false;
     const { size, sha256, sparse } = file;
     if (sha256 === undefined) return false;
     return yield* this.#onDisk.hasContent(path, { size, sha256, sparse });
