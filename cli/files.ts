@@ -58,6 +58,9 @@ async function run(
         ...ownerNames(record, entry),
         mode: entry.mode.toString(8).padStart(4, "0"),
         mtime: withNanoseconds(entry.mtime),
+        ...entry.btime !== undefined && {
+          btime: withNanoseconds(entry.btime),
+        },
         // As in docs/FORMAT.md, the SHA-256 of a condensed form is in `sparse`,
         // so that it is not mistaken for the SHA-256 of the whole content.
         ...entry.sparse !== undefined && {

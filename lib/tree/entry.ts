@@ -26,6 +26,11 @@ export interface Metadata {
   /** The group ID. */
   gid: number;
   /**
+   * The creation time, in nanoseconds since 1970. Absent if it was not read or
+   * the file system does not know it. It is never compared.
+   */
+  btime?: bigint;
+  /**
    * The extended attributes and ACLs. Absent if they were not read, and for a
    * hard link, whose attributes are those of the file.
    */

@@ -91,17 +91,18 @@ export function encodeEntry(entry: HashedEntry): Line {
 
 /**
  * Returns metadata as a line of JSON: the mode in octal, the time in decimal
- * seconds since 1970, the owner, the group and, if they were read, the extended
- * attributes.
+ * seconds since 1970, the owner, the group and, if they were read, the creation
+ * time and the extended attributes.
  */
 export function encodeMetadata(metadata: Metadata): Line {
-  const { mode, mtime, uid, gid, xattrs } = metadata;
+  const { mode, mtime, uid, gid, btime, xattrs } = metadata;
   const line: Line = {
     mode: "0" + mode.toString(8).padStart(3, "0"),
     mtime: formatTime(mtime),
     uid,
     gid,
   };
+  if (btime !== undefined) line.btime = formatTime(btime);
   if (xattrs !== undefined) line.xattrs = xattrs;
   return line;
 }
@@ -204,6 +205,15 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
     );
   }
   const metadata: Metadata = { mode: parseInt(mode, 8), mtime, uid, gid };
+  if (line.btime !== undefined) {
+    const btime = typeof line.btime === "string"
+      ? parseTime(line.btime)
+      : undefined;
+    if (btime === undefined) {
+      throw new DeltarError("corrupt", "invalid btime", { object, offset });
+    }
+    metadata.btime = btime;
+  }
   if (line.xattrs !== undefined) {
     metadata.xattrs = decodeXattrs(line.xattrs, (what) => {
       throw new DeltarError("corrupt", what, { object, offset });

@@ -10,7 +10,7 @@ import {
   type OpenFile,
 } from "./folder.ts";
 import { loadAside, loadLibrary } from "../bytes/native_library.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS } from "./native.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_MASK } from "./native.ts";
 import {
   type FileStat,
   type Identity,
@@ -268,7 +268,7 @@ class CallFolder implements Folder {
       this.fd,
       path,
       AT_SYMLINK_NOFOLLOW,
-      STATX_BASIC_STATS,
+      STATX_MASK,
       statBytes,
     );
     if (result === 0) return readStatx(statView);
@@ -304,7 +304,7 @@ class CallFolder implements Folder {
         fd,
         listing.subarray(start, at),
         AT_SYMLINK_NOFOLLOW,
-        STATX_BASIC_STATS,
+        STATX_MASK,
         statBytes,
       ) === 0;
       const end = listing.indexOf(0, start);
@@ -852,7 +852,7 @@ function statOf(fd: number, place: string): FileStat {
 
 /** Fills `statBytes` with the `struct statx` of an open file. */
 function fillStat(fd: number, place: string): void {
-  const wanted = STATX_BASIC_STATS;
+  const wanted = STATX_MASK;
   if (system().statx(fd, empty, AT_EMPTY_PATH, wanted, statBytes) === 0) return;
   throw errorOfNumber(lastErrno(), "fstat", place);
 }

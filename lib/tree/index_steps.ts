@@ -15,6 +15,7 @@ import { xattrsOrSkip } from "./read_xattrs.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
 import { makeSpecial, withJson } from "./to_json.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
+import { withBtime } from "./walked_entry.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 import type { Xattrs } from "./xattrs.ts";
 
@@ -100,14 +101,14 @@ export function* indexSteps(
     const before = old?.kind === "file" ? old : undefined;
     if (!unchanged?.(walked) || before === undefined) {
       const entry = { path, kind, mode, mtime, uid, gid, size };
-      yield { entry, place, toRead: walked, before };
+      yield { entry: withBtime(entry, walked), place, toRead: walked, before };
       continue;
     }
     const { sha256, signature, sparse } = before;
     const facts = { sha256, signature, ...sparse !== undefined && { sparse } };
     const entry = { path, kind, mode, mtime, uid, gid, size, ...facts };
     const xattrs = before.xattrs ?? (reads ? read(path, place) : undefined);
-    yield { entry: withXattrs(entry, xattrs), place };
+    yield { entry: withXattrs(withBtime(entry, walked), xattrs), place };
   }
 }
 
@@ -147,9 +148,10 @@ function withoutState(walked: NonFileEntry): NonFileEntry {
   if (isSpecial(walked)) {
     return makeSpecial(path, walked.kind, walked, deviceOf(walked));
   }
-  return kind === "directory"
+  const entry = kind === "directory"
     ? { path, kind, mode, mtime, uid, gid, size }
     : { path, kind, mode, mtime, uid, gid, size, target } as NonFileEntry;
+  return withBtime(entry, walked);
 }
 
 /**
@@ -180,5 +182,6 @@ export function toMetadata(
   xattrs: Xattrs | undefined = state.xattrs,
 ): Metadata {
   const { mode, mtime, uid, gid } = state;
-  return withJson({ mode, mtime, uid, gid, ...xattrs && { xattrs } });
+  const metadata = { mode, mtime, uid, gid, ...xattrs && { xattrs } };
+  return withJson(withBtime<Metadata>(metadata, state));
 }

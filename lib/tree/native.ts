@@ -22,8 +22,8 @@ export interface Native {
 export const AT_FDCWD = -100;
 /** The flag with which a call does not follow a symlink (`fcntl.h`). */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
-/** The mask for all fields of `stat(2)` (`sys/stat.h`). */
-export const STATX_BASIC_STATS = 0x7ff;
+/** The mask for all fields of `stat(2)` and the creation time (`sys/stat.h`). */
+export const STATX_MASK = 0xfff;
 
 /**
  * Returns the system calls, or `undefined` if the runtime or the system lacks
@@ -40,7 +40,7 @@ export function loadNative(): Native | undefined {
         AT_FDCWD,
         path,
         AT_SYMLINK_NOFOLLOW,
-        STATX_BASIC_STATS,
+        STATX_MASK,
         stat,
       ) === 0,
     utimensat: (path, times) =>

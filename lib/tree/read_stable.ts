@@ -12,6 +12,7 @@ import { CondensedFile, findData, hasHoles, maySparse } from "./sparse.ts";
 import { xattrsOrSkip } from "./read_xattrs.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
+import { withBtime } from "./walked_entry.ts";
 
 /** The values that all files of one index share. */
 export interface Reading<Facts extends FileFacts = FileFacts> {
@@ -45,7 +46,7 @@ const MAX_REPEATS = 3;
 
 type State = Pick<
   FileStat,
-  "mode" | "mtime" | "ctime" | "size" | "uid" | "gid" | "inode"
+  "mode" | "mtime" | "btime" | "ctime" | "size" | "uid" | "gid" | "inode"
 >;
 
 /**
@@ -249,7 +250,8 @@ function gone(path: string): Skipped {
 /** Updates an entry to the state in which its content was read. */
 function update(entry: FileEntry, state: State): void {
   const { mode, mtime, uid, gid, size } = state;
-  Object.assign(entry, { mode, mtime, uid, gid, size });
+  delete entry.btime;
+  Object.assign(entry, withBtime({ mode, mtime, uid, gid, size }, state));
 }
 
 /** Reads the extended attributes of an open file and adds them to its entry. */

@@ -1,5 +1,5 @@
 import type { Metadata } from "./entry.ts";
-import { type FileStat, type Identity, kindOf } from "./statx.ts";
+import { type FileStat, type Identity, kindOf, knownTime } from "./statx.ts";
 import { NO_XATTRS } from "./xattrs.ts";
 
 /** Flags of an entry. */
@@ -59,8 +59,9 @@ export const ENTRY = {
   inode: 11,
   links: 13,
   device: 14,
-  name: 16,
-  length: 17,
+  btime: 16,
+  name: 19,
+  length: 20,
 } as const;
 
 /** The bits of `st_mode` that hold the type. */
@@ -108,6 +109,8 @@ export interface EntryState {
   mtime: bigint;
   /** The change time, in nanoseconds since 1970. */
   ctime: bigint;
+  /** The creation time, in nanoseconds since 1970, if it is known. */
+  btime: bigint | undefined;
   /** The number of the inode on its device. */
   inode: bigint;
   /** The ID of the device. */
@@ -125,6 +128,7 @@ export function readState(words: Uint32Array, at: number): EntryState {
     size: readSize(words, at),
     mtime: readTime(words, at + ENTRY.mtime),
     ctime: readTime(words, at + ENTRY.ctime),
+    btime: knownTime(readTime(words, at + ENTRY.btime)),
     inode: readLong(words, at + ENTRY.inode),
     device: readLong(words, at + ENTRY.device),
     links: words[at + ENTRY.links],
@@ -152,6 +156,7 @@ export function readBasics(
     mtime: readTime(words, at + ENTRY.mtime),
     uid: words[at + ENTRY.uid],
     gid: words[at + ENTRY.gid],
+    btime: knownTime(readTime(words, at + ENTRY.btime)),
     xattrs: mode & ENTRY_FLAG.plain ? NO_XATTRS : undefined,
   };
 }

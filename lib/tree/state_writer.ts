@@ -79,6 +79,7 @@ export class StateWriter {
       for (let word = 0; word < 3; word++) {
         words[at + ENTRY.mtime + word] = stat[STATX.mtime + word];
         words[at + ENTRY.ctime + word] = stat[STATX.ctime + word];
+        words[at + ENTRY.btime + word] = stat[STATX.btime + word];
       }
       words[at + ENTRY.inode] = stat[STATX.inode];
       words[at + ENTRY.inode + 1] = stat[STATX.inode + 1];

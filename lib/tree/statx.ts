@@ -24,6 +24,11 @@ export interface FileStat {
   mtime: bigint;
   /** The change time, in nanoseconds since 1970. */
   ctime: bigint;
+  /**
+   * The creation time, in nanoseconds since 1970. Absent if the system or the
+   * file system does not know it.
+   */
+  btime?: bigint;
   /** The length in bytes. */
   size: number;
   /**
@@ -69,6 +74,8 @@ export interface NodeStat {
   mtimeNs: bigint;
   /** The change time, in nanoseconds since 1970. */
   ctimeNs: bigint;
+  /** The creation time, in nanoseconds since 1970, if it is known. */
+  birthtimeNs?: bigint;
 }
 
 /**
@@ -84,6 +91,7 @@ export const STATX = {
   mode: 7,
   inode: 8,
   size: 10,
+  btime: 20,
   ctime: 24,
   mtime: 28,
   device: 34,
@@ -127,6 +135,8 @@ export function readStatx(view: DataView): FileStat {
     device: view.getBigUint64(136, true),
     links: view.getUint32(16, true),
   };
+  const btime = knownTime(readTime(view, 80));
+  if (btime !== undefined) stat.btime = btime;
   if (isDevice(stat.kind)) {
     stat.rdev = {
       major: view.getUint32(128, true),
@@ -164,8 +174,18 @@ export function fillStatx(view: DataView, stat: NodeStat): void {
   view.setBigUint64(40, stat.size, true);
   view.setBigUint64(48, BigInt(allocatedBy(stat) / SECTOR_BYTES), true);
   view.setBigUint64(136, stat.dev, true);
+  fillTime(view, 80, knownTime(stat.birthtimeNs) ?? 0n);
   fillTime(view, 96, stat.ctimeNs);
   fillTime(view, 112, stat.mtimeNs);
+}
+
+/**
+ * Returns a creation time, or `undefined` if it is one of the values that stand
+ * for an unknown time: 0 on Linux and Windows, and one second before 1970 on
+ * BSD systems.
+ */
+export function knownTime(btime: bigint | undefined): bigint | undefined {
+  return btime === 0n || btime === -NANO ? undefined : btime;
 }
 
 /** Returns the space that a file takes on the disk, in bytes. */
@@ -207,6 +227,8 @@ export function fromNodeStat(stat: NodeStat): FileStat {
     device: stat.dev,
     links: Number(stat.nlink),
   };
+  const btime = knownTime(stat.birthtimeNs);
+  if (btime !== undefined) found.btime = btime;
   if (isDevice(found.kind)) found.rdev = splitDevice(stat.rdev, PLATFORM);
   return found;
 }

@@ -68,7 +68,7 @@ function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
   return { ...rest, sparse: { size: sparse, sha256 } };
 }
 
-const TIMES: ReadonlySet<string> = new Set(["mtime", "ctime"]);
+const TIMES: ReadonlySet<string> = new Set(["mtime", "btime", "ctime"]);
 
 /** Returns the fields of an object or map for `JSON.stringify`. */
 function ofFields(this: object): unknown {
@@ -168,7 +168,7 @@ const EntryFields = function (
   this: AllFields,
   path: string,
   kind: EntryKind,
-  { mode, mtime, uid, gid, xattrs }: Metadata,
+  { mode, mtime, uid, gid, btime, xattrs }: Metadata,
   size: number,
   sha256?: string,
   target?: string,
@@ -183,6 +183,7 @@ const EntryFields = function (
   Object.defineProperty(this, "toJSON", TO_JSON);
   if (sha256 !== undefined) this.sha256 = sha256;
   if (target !== undefined) this.target = target;
+  if (btime !== undefined) this.btime = btime;
   if (xattrs !== undefined) this.xattrs = xattrs;
 } as unknown as {
   new (

@@ -1,11 +1,23 @@
-import type { SpecialKind, WalkedEntry } from "./entry.ts";
+import type { Metadata, SpecialKind, WalkedEntry } from "./entry.ts";
 import type { FileStat } from "./statx.ts";
 
 /** The fields of a state that an entry is made from. */
 type State = Pick<
   FileStat,
-  "mode" | "mtime" | "uid" | "gid" | "size" | "ctime" | "inode"
+  "mode" | "mtime" | "btime" | "uid" | "gid" | "size" | "ctime" | "inode"
 >;
+
+/**
+ * Adds the creation time of a state to an entry, if it is known, and returns
+ * the same entry.
+ */
+export function withBtime<Of extends object>(
+  entry: Of,
+  { btime }: Pick<Metadata, "btime">,
+): Of {
+  if (btime !== undefined) (entry as Pick<Metadata, "btime">).btime = btime;
+  return entry;
+}
 
 /** Makes the entry of a file or directory that a walk found. */
 export function walkedEntry(
@@ -13,7 +25,7 @@ export function walkedEntry(
   kind: "file" | "directory",
   state: State,
 ): WalkedEntry {
-  return {
+  return withBtime({
     path,
     kind,
     mode: state.mode & 0o7777,
@@ -23,7 +35,7 @@ export function walkedEntry(
     size: kind === "file" ? state.size : 0,
     ctime: state.ctime,
     inode: state.inode,
-  };
+  }, state);
 }
 
 /** Makes the entry of a link that a walk found. */
@@ -33,7 +45,7 @@ export function walkedLink(
   state: State,
   target: string,
 ): WalkedEntry {
-  return {
+  return withBtime({
     path,
     kind,
     mode: state.mode & 0o7777,
@@ -44,7 +56,7 @@ export function walkedLink(
     ctime: state.ctime,
     inode: state.inode,
     target,
-  };
+  }, state);
 }
 
 /**
@@ -59,7 +71,7 @@ export function walkedSpecial(
   kind: SpecialKind,
   state: State & Pick<FileStat, "rdev">,
 ): WalkedEntry {
-  const fields = {
+  const fields = withBtime({
     path,
     mode: state.mode & 0o7777,
     mtime: state.mtime,
@@ -68,7 +80,7 @@ export function walkedSpecial(
     size: 0,
     ctime: state.ctime,
     inode: state.inode,
-  };
+  }, state);
   if (kind === "fifo") return { ...fields, kind };
   return { ...fields, kind, device: state.rdev ?? { major: 0, minor: 0 } };
 }

@@ -24,10 +24,10 @@ import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
 /**
- * The version of the format. Version 1 listed named pipes and devices as
- * skipped.
+ * The version of the format. Version 2 had no creation times, and version 1
+ * also listed named pipes and devices as skipped.
  */
-const VERSION = 2;
+const VERSION = 3;
 const NEWLINE = 10;
 /** The number of bytes that are written at a time. */
 const PIECE = 1 << 20;

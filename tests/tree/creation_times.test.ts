@@ -1,0 +1,168 @@
+/** Creation times: read where the system tells them, kept, never compared. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { DiffIndex } from "../../lib/tree/diff_index.ts";
+import { DirIndex } from "../../lib/tree/dir_index.ts";
+import { decodeEntry, encodeEntry } from "../../lib/tree/entry_line.ts";
+import { useFolderAccess } from "../../lib/tree/open_folder.ts";
+import { lstat, setTimes } from "../../lib/tree/stat.ts";
+import {
+  fillStatx,
+  fromNodeStat,
+  readStatx,
+  STATX_SIZE,
+} from "../../lib/tree/statx.ts";
+import { needs, run, runText } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+import { everything } from "../repository/helpers.ts";
+
+const linux = process.platform === "linux"
+  ? needs("stat", "cp")
+  : { skip: "compares with GNU stat" };
+
+/** Makes a tree with an entry of each kind that every system has. */
+function plant(root: string): string[] {
+  fs.mkdirSync(join(root, "sub"), { recursive: true });
+  fs.writeFileSync(join(root, "file"), "content");
+  fs.linkSync(join(root, "file"), join(root, "sub/hard"));
+  fs.symlinkSync("file", join(root, "link"));
+  for (const name of ["file", "link", "sub"]) {
+    setTimes(join(root, name), 1_234_567_890_000_000_000n);
+  }
+  return ["file", "link", "sub", "sub/hard"];
+}
+
+/** The creation time by GNU stat; 0 if the file system does not know it. */
+function createdBy(path: string): bigint {
+  const [seconds, nanos] = runText("stat", ["-c", "%.9W", path]).trim()
+    .split(/[.,]/);
+  return BigInt(seconds) * 1_000_000_000n + BigInt(nanos ?? "0");
+}
+
+test("indexes have the creation times of GNU stat", linux, async () => {
+  await withTemp(async (root) => {
+    const paths = plant(root);
+    const wanted = paths.map((path) => createdBy(join(root, path)));
+    for (const access of ["calls", "proc", "paths"] as const) {
+      if (!useFolderAccess(access)) continue;
+      try {
+        const index = await DirIndex.of(everything(root));
+        const found = paths.map((path) => index.get(path)!.btime ?? 0n);
+        for (const [at, path] of paths.entries()) {
+          // Deno's `lstat` has milliseconds.
+          const isClose = access === "calls"
+            ? found[at] === wanted[at]
+            : found[at] / 1_000_000n === wanted[at] / 1_000_000n;
+          assert.ok(isClose, `${access} ${path}: ${found[at]} ${wanted[at]}`);
+        }
+        const decoded = DirIndex.decode(index.encode());
+        assert.deepEqual(decoded.entries, index.entries);
+        assert.deepEqual(decoded.root, index.root);
+        const { btime } = JSON.parse(JSON.stringify(index.get("file")));
+        if (wanted[0] !== 0n) assert.match(btime, /^\d+(\.\d{9})?$/);
+      } finally {
+        useFolderAccess(undefined);
+      }
+    }
+  });
+});
+
+test("an unknown creation time is absent, and one before 1970 is not", () => {
+  const node = {
+    dev: 1n,
+    rdev: 0n,
+    ino: 2n,
+    mode: 0o100644n,
+    nlink: 1n,
+    uid: 0n,
+    gid: 0n,
+    size: 0n,
+    blocks: 0n,
+    mtimeNs: 5n,
+    ctimeNs: 5n,
+  };
+  for (
+    const [birthtimeNs, wanted] of [
+      [undefined, undefined],
+      [0n, undefined],
+      [-1_000_000_000n, undefined],
+      [-1_500_000_000n, -1_500_000_000n],
+      [1_234_567_890_123_456_789n, 1_234_567_890_123_456_789n],
+    ] as const
+  ) {
+    const stat = birthtimeNs === undefined ? node : { ...node, birthtimeNs };
+    assert.equal(fromNodeStat(stat).btime, wanted);
+    const view = new DataView(new ArrayBuffer(STATX_SIZE));
+    fillStatx(view, stat);
+    assert.equal(readStatx(view).btime, wanted);
+  }
+});
+
+test("an entry with an invalid creation time is refused", () => {
+  const metadata = { mode: 0o644, mtime: 0n, btime: -5n, uid: 0, gid: 0 };
+  const line = encodeEntry({
+    path: "a",
+    kind: "directory",
+    size: 0,
+    ...metadata,
+  });
+  assert.equal(line.btime, "-0.000000005");
+  assert.equal(decodeEntry(line, "index", 0).btime, -5n);
+  for (const btime of [5, null, "yesterday", ""]) {
+    assert.throws(() => decodeEntry({ ...line, btime }, "index", 0), {
+      code: "corrupt",
+      message: /invalid btime/,
+    });
+  }
+});
+
+test("snapshots keep creation times, which alone are no change", {
+  ...linux,
+}, async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    const paths = plant(root);
+    fs.writeFileSync(join(root, "large"), "x".repeat(100_000));
+    const cache = join(folder, "cache");
+    const repository = await Repository.create(new MemoryStorage());
+    const take = () => repository.snapshot(everything(root), { cache });
+    const created = () =>
+      paths.map((path) => lstat(join(root, path)).btime) as unknown[];
+    const stored = async (record: Parameters<typeof repository.tree>[0]) => {
+      const { byPath } = await repository.tree(record);
+      return paths.map((path) => byPath.get(path)?.btime);
+    };
+    const { record: first } = await take();
+    assert.deepEqual(await stored(first), created());
+    assert.equal(first.root.btime, lstat(root).btime);
+    // The new copy has another creation time, and everything else is the same.
+    run("cp", ["-a", root, `${root}.new`]);
+    fs.renameSync(root, `${root}.old`);
+    fs.renameSync(`${root}.new`, root);
+    if (lstat(root).btime !== undefined) {
+      assert.notDeepEqual(created(), await stored(first));
+    }
+    const one = await DirIndex.of(everything(`${root}.old`));
+    const other = await DirIndex.of(everything(root));
+    assert.deepEqual(DiffIndex.compute(other, one).changes, []);
+    const { diff } = await take();
+    assert.deepEqual(diff.changes, []);
+    // Entries that change get the new creation time, the others keep the old.
+    fs.chmodSync(join(root, "sub"), 0o700);
+    fs.rmSync(join(root, "link"));
+    fs.symlinkSync("large", join(root, "link"));
+    const { record: last } = await take();
+    const [file, link, sub] = await stored(last);
+    const [, linkNow, subNow] = created();
+    assert.deepEqual([link, sub], [linkNow, subNow]);
+    assert.equal(file, (await stored(first))[0]);
+    // A restore compares creation times as little as a snapshot does.
+    const { touched, kept } = await repository.restore(last, root);
+    assert.deepEqual([touched, kept], [0, paths.length + 1]);
+  });
+});
