@@ -17,6 +17,7 @@ export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
  * `i32`.
  */
 const WIDE: ReadonlySet<string> = new Set([
+  "CreateFileW",
   "__errno_location",
   "memcpy",
   "lseek",
@@ -70,6 +71,31 @@ export function loadLibrary<Name extends string>(
     if (Deno) return loadInDeno(Deno, name, signatures);
     return Bun ? loadInBun(process, name, signatures) : undefined;
   });
+}
+
+/**
+ * Loads calls of a library of Windows or macOS. They are available in Deno and
+ * Bun only.
+ *
+ * @param platform The system, as `process.platform` names it.
+ * @param library The name of the library.
+ * @param signatures The parameters of each call.
+ * @returns The calls, or `undefined` if this is another system, if the runtime
+ *   or the library does not have them, or if Deno does not permit native calls.
+ */
+export function loadSystemCalls<Name extends string>(
+  platform: "win32" | "darwin",
+  library: string,
+  signatures: Record<Name, Signature>,
+): Calls<Name> | undefined {
+  const { Deno, Bun, process } = globalThis as unknown as Host;
+  if (process?.platform !== platform) return undefined;
+  try {
+    if (Deno) return loadInDeno(Deno, library, signatures);
+    return Bun ? loadInBun(process, library, signatures) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -143,6 +143,14 @@ export interface Folder {
    */
   setTimes(name: string, mtime: bigint): void;
   /**
+   * Sets the creation time of an entry, in nanoseconds since 1970, if the
+   * system and the runtime can. A symlink is not followed. The method is absent
+   * where folders are reached by system calls of Linux.
+   */
+  setBtime?(name: string, btime: bigint): void;
+  /** Sets the creation time of the folder itself. See `setBtime`. */
+  setOwnBtime?(btime: bigint): void;
+  /**
    * Returns access to the extended attributes of an entry. A symlink is not
    * followed. The access is valid while the folder is open. The method is
    * absent if the runtime has no calls for extended attributes.

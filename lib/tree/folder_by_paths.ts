@@ -1,6 +1,7 @@
 import { codeOf } from "../bytes/errors.ts";
 import type * as NodeFs from "node:fs";
 import { fs, process } from "../bytes/node.ts";
+import { creationTimeSetter } from "./creation_time.ts";
 import type { SpecialKind } from "./entry.ts";
 import {
   codeOfKind,
@@ -255,6 +256,17 @@ abstract class PathFolder implements Folder {
     const time = toNodeTime(mtime);
     const utimes = this.isLink ? fs.utimesSync : fs.lutimesSync;
     this.own("utime", () => utimes(this.base, time, time));
+  }
+
+  setBtime(name: string, btime: bigint): void {
+    const set = creationTimeSetter();
+    if (set === undefined) return;
+    this.change("utime", name, (path) => set(path, btime));
+  }
+
+  setOwnBtime(btime: bigint): void {
+    const set = creationTimeSetter();
+    if (set !== undefined) this.own("utime", () => set(this.base, btime));
   }
 
   syncFileSystem(): Promise<boolean> {

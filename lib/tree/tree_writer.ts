@@ -27,6 +27,7 @@ import { type Identity, splitTime } from "./statx.ts";
 import { isPassedOver } from "./sync_tree.ts";
 import { ownIds, PLATFORM } from "./this_system.ts";
 import { withJson } from "./to_json.ts";
+import { withBtime } from "./walked_entry.ts";
 import {
   checkContent,
   type ExpectedContent,
@@ -313,7 +314,10 @@ export class TreeWriter {
       else this.#enter(path, true);
     }
     const { mode, mtime, uid, gid, xattrs } = metadata;
-    this.#pending.set(path, { as: "wanted", mode, mtime, uid, gid, xattrs });
+    this.#pending.set(
+      path,
+      withBtime({ as: "wanted", mode, mtime, uid, gid, xattrs }, metadata),
+    );
   }
 
   /**
@@ -359,6 +363,7 @@ export class TreeWriter {
       // The folder may have been closed while the file was written.
       const now = this.#folders.at(parentPath(path));
       now.rename(temporary, now, nameOf(path));
+      setBtime(now, path, metadata);
     } catch (error) {
       this.#step("remove temporary");
       this.#discard(parentPath(path), temporary);
@@ -376,7 +381,7 @@ export class TreeWriter {
    * of `directory` for the path.
    */
   symlink(path: string, target: string, metadata: Metadata): void {
-    this.#makeAside(path, "link", (stage, name) => {
+    this.#makeAside(path, "link", metadata, (stage, name) => {
       stage.makeSymlink(name, target);
       this.#setState(path, named(stage, name), metadata);
     });
@@ -388,12 +393,14 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param what The name of the entry's kind, for `onStep`.
+   * @param metadata The metadata with the creation time of the entry.
    * @param make Called with a folder and a temporary name. Makes the entry
    * there and sets its state.
    */
   #makeAside(
     path: string,
     what: string,
+    metadata: Metadata,
     make: (stage: Folder, name: string) => void,
   ): void {
     const folder = this.#place(path);
@@ -411,6 +418,7 @@ export class TreeWriter {
         this.#step(`rename ${what}`);
         const now = this.#folders.at(parentPath(path));
         stage.rename(temporary, now, nameOf(path));
+        setBtime(now, path, metadata);
       } catch (error) {
         this.#step("remove temporary");
         quietly(() => stage.unlink(temporary));
@@ -435,7 +443,7 @@ export class TreeWriter {
     device: DeviceNumber | undefined,
     metadata: Metadata,
   ): void {
-    this.#makeAside(path, "special file", (stage, name) => {
+    this.#makeAside(path, "special file", metadata, (stage, name) => {
       stage.makeSpecial(name, kind, 0o600, device);
       this.#setState(path, named(stage, name, true), metadata);
     });
@@ -484,14 +492,15 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the mode, time and owner of an entry. Those of a directory are set by
+   * Sets the mode, times and owner of an entry. Those of a directory are set by
    * `finish`.
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
-   * @param seen The state that the file, named pipe or device at the path must
-   * have. Symlinks are not compared with it, and on Windows files are not
-   * either. By default, any entry may be at the path.
+   * @param seen The state of the file that must be at the path or, if this
+   * process is root, of the named pipe or device. Other entries are not compared
+   * with it, and on Windows files are not either. By default, any entry may be
+   * at the path.
    * @throws {DeltarError} `changed` if another entry is at the path or the
    * number of its names changed; `not-found` if there is no entry; `io` if the
    * system refuses a change; and the errors of `directory` for the path.
@@ -499,38 +508,47 @@ export class TreeWriter {
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
-      const name = nameOf(path);
-      const stat = folder.statAt(name);
+      const stat = folder.statAt(nameOf(path));
       if (stat === undefined) throw gone(path);
       if (stat.kind === "directory") return this.directory(path, metadata);
       this.#step("touch");
-      if (stat.kind === "symlink") {
-        if (this.#owned) {
-          return this.symlink(path, folder.readLink(name), metadata);
-        }
-        return this.#setState(path, named(folder, name), metadata);
-      }
-      if (isSpecialKind(stat.kind)) {
-        if (this.#owned) {
-          return this.#touchSpecial(path, metadata, seen ?? stat);
-        }
-        return this.#setState(path, named(folder, name, true), metadata);
-      }
-      if (PLATFORM === "win32") {
-        return this.#setState(path, named(folder, name, true), metadata);
-      }
-      if (!this.#owned && (stat.mode & 0o400) === 0) {
-        folder.setMode(name, stat.mode | 0o400);
-      }
-      const file = folder.openFile(name);
-      try {
-        const now = file.stat();
-        checkSeen(path, now, seen ?? stat);
-        this.#setState(path, file, metadata);
-      } finally {
-        file.close();
-      }
+      this.#touch(path, folder, stat, metadata, seen ?? stat);
+      setBtime(folder, path, metadata);
     });
+  }
+
+  /** Sets the state of an entry that is not a directory. */
+  #touch(
+    path: string,
+    folder: Folder,
+    stat: FileStat,
+    metadata: Metadata,
+    seen: FileStat,
+  ): void {
+    const name = nameOf(path);
+    if (stat.kind === "symlink") {
+      if (this.#owned) {
+        return this.symlink(path, folder.readLink(name), metadata);
+      }
+      return this.#setState(path, named(folder, name), metadata);
+    }
+    if (isSpecialKind(stat.kind)) {
+      if (this.#owned) return this.#touchSpecial(path, metadata, seen);
+      return this.#setState(path, named(folder, name, true), metadata);
+    }
+    if (PLATFORM === "win32") {
+      return this.#setState(path, named(folder, name, true), metadata);
+    }
+    if (!this.#owned && (stat.mode & 0o400) === 0) {
+      folder.setMode(name, stat.mode | 0o400);
+    }
+    const file = folder.openFile(name);
+    try {
+      checkSeen(path, file.stat(), seen);
+      this.#setState(path, file, metadata);
+    } finally {
+      file.close();
+    }
   }
 
   /**
@@ -757,7 +775,7 @@ export class TreeWriter {
     if (pending.as === "implied") return folder.setOwnMode(pending.mode);
     if (pending.as === "wanted") {
       const isGiven = this.#owns(path, pending.uid, pending.gid);
-      return this.#setState(path, {
+      this.#setState(path, {
         stat: () => folder.stat(),
         setOwner: (uid, gid) => {
           if (!isGiven) folder.setOwnOwner(uid, gid);
@@ -769,6 +787,9 @@ export class TreeWriter {
           return isDone ? undefined : folder.ownXattrs?.();
         },
       }, pending);
+      const { btime } = pending;
+      if (btime !== undefined) quietly(() => folder.setOwnBtime?.(btime));
+      return;
     }
     // No caller requested a state for this folder, and it may belong to another
     // user. Errors are therefore ignored.
@@ -1171,6 +1192,16 @@ async function shrink(file: OpenFile): Promise<void> {
   } catch {
     // The file is deleted in any case.
   }
+}
+
+/**
+ * Sets the creation time of an entry, if it is known and the system can set it.
+ * This is done after the entry got its name, because Windows gives a new file
+ * the creation time of the file that it replaces.
+ */
+function setBtime(folder: Folder, path: string, { btime }: Metadata): void {
+  if (btime === undefined) return;
+  quietly(() => folder.setBtime?.(nameOf(path), btime));
 }
 
 /**

@@ -6,6 +6,11 @@ import process from "node:process";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import {
+  asAttributes,
+  asFileTime,
+  creationTimeSetter,
+} from "../../lib/tree/creation_time.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { decodeEntry, encodeEntry } from "../../lib/tree/entry_line.ts";
@@ -17,6 +22,7 @@ import {
   readStatx,
   STATX_SIZE,
 } from "../../lib/tree/statx.ts";
+import { rootOf, TreeWriter } from "../../lib/tree/tree_writer.ts";
 import { needs, run, runText } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything } from "../repository/helpers.ts";
@@ -165,4 +171,76 @@ test("snapshots keep creation times, which alone are no change", {
     const { touched, kept } = await repository.restore(last, root);
     assert.deepEqual([touched, kept], [0, paths.length + 1]);
   });
+});
+
+test("creation times have the forms of Windows and macOS", () => {
+  const ticks = (time: bigint) => {
+    const bytes = asFileTime(time);
+    return bytes && new DataView(bytes.buffer).getBigUint64(0, true);
+  };
+  // Microsoft's documentation gives this number for the beginning of 1970.
+  assert.equal(ticks(0n), 116_444_736_000_000_000n);
+  assert.equal(ticks(1_234_567_890_123_456_789n), 128_790_414_901_234_567n);
+  assert.equal(ticks(-1n), 116_444_735_999_999_999n);
+  assert.equal(ticks(-11_644_473_600_000_000_000n), undefined);
+  assert.equal(ticks(2n ** 80n), undefined);
+  const { attributes, time } = asAttributes(-1_500_000_000n);
+  assert.equal(attributes.length, 24);
+  assert.deepEqual([...attributes.subarray(0, 8)], [5, 0, 0, 0, 0, 2, 0, 0]);
+  const view = new DataView(time.buffer);
+  assert.equal(view.getBigInt64(0, true), -2n);
+  assert.equal(view.getBigInt64(8, true), 500_000_000n);
+});
+
+test("Linux has no call for creation times", linux, () => {
+  assert.equal(creationTimeSetter(), undefined);
+});
+
+test("TreeWriter sets creation times after the names", {
+  skip: process.platform === "win32",
+}, async () => {
+  useFolderAccess("paths");
+  const calls: string[] = [];
+  await withTemp(async (root) => {
+    const writer = new TreeWriter(root);
+    const prototype = Object.getPrototypeOf(rootOf(writer));
+    Object.assign(prototype, {
+      setBtime(this: { place: string }, name: string, btime: bigint) {
+        const { kind, mtime } = lstat(join(this.place, name));
+        calls.push(`${kind} ${name} ${mtime} ${btime}`);
+      },
+      setOwnBtime(this: { place: string }, btime: bigint) {
+        const { kind, mtime } = lstat(this.place);
+        const name = this.place.slice(writer.root.length + 1);
+        calls.push(`${kind} ${name} ${mtime} ${btime}`);
+      },
+    });
+    try {
+      const second = 1_000_000_000n;
+      const metadata = (seconds: bigint) => ({
+        mode: 0o755,
+        mtime: seconds * second,
+        btime: seconds,
+        uid: process.getuid?.() ?? 0,
+        gid: process.getgid?.() ?? 0,
+      });
+      writer.directory("folder", metadata(1n));
+      await writer.file("folder/file", new Uint8Array(3), metadata(2n));
+      writer.symlink("folder/link", "file", metadata(3n));
+      writer.touch("folder/file", metadata(4n));
+      const { btime: _, ...unknown } = metadata(5n);
+      await writer.file("folder/other", new Uint8Array(3), unknown);
+      writer.finish();
+    } finally {
+      delete prototype.setBtime;
+      delete prototype.setOwnBtime;
+      useFolderAccess(undefined);
+    }
+  });
+  assert.deepEqual(calls, [
+    "file file 2000000000 2",
+    "symlink link 3000000000 3",
+    "file file 4000000000 4",
+    "directory folder 1000000000 1",
+  ]);
 });

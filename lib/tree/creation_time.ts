@@ -1,0 +1,148 @@
+import { loadSystemCalls } from "../bytes/native_library.ts";
+import { nodePath } from "../bytes/node.ts";
+import { splitTime } from "./statx.ts";
+import { PLATFORM } from "./this_system.ts";
+
+/**
+ * Sets the creation time of the entry at a path. A symlink is not followed.
+ * Returns whether the system did so.
+ *
+ * @param path A path of the operating system.
+ * @param btime The time, in nanoseconds since 1970.
+ */
+export type CreationTimeSetter = (path: string, btime: bigint) => boolean;
+
+/**
+ * Returns the function that sets creation times. Deno and Bun have it on
+ * Windows and macOS; Linux has no call for it.
+ *
+ * @returns The function, or `undefined` if the system or the runtime cannot set
+ * creation times.
+ */
+export function creationTimeSetter(): CreationTimeSetter | undefined {
+  if (!isLoaded) {
+    setter = PLATFORM === "win32"
+      ? loadForWindows()
+      : PLATFORM === "darwin"
+      ? loadForMac()
+      : undefined;
+    isLoaded = true;
+  }
+  return setter;
+}
+
+let setter: CreationTimeSetter | undefined;
+let isLoaded = false;
+
+/** The right to change the times of a file (`winnt.h`). */
+const FILE_WRITE_ATTRIBUTES = 0x100;
+/** Lets other programs read, write and delete the file (`winnt.h`). */
+const FILE_SHARE_ALL = 7;
+/** Opens only a file that exists (`fileapi.h`). */
+const OPEN_EXISTING = 3;
+/** Opens folders too, and a symlink itself (`winbase.h`). */
+const OPEN_ANY_KIND = 0x0200_0000 | 0x0020_0000;
+/** The handle of a file that could not be opened. */
+const INVALID_HANDLE = 2n ** 64n - 1n;
+
+/** Windows: `SetFileTime` of `kernel32.dll`. */
+function loadForWindows(): CreationTimeSetter | undefined {
+  const calls = loadSystemCalls("win32", "kernel32.dll", {
+    CreateFileW: ["buffer", "u32", "u32", "u64", "u32", "u32", "u64"],
+    SetFileTime: ["u64", "buffer", "u64", "u64"],
+    CloseHandle: ["u64"],
+  });
+  return calls && ((path, btime) => {
+    const time = asFileTime(btime);
+    if (time === undefined) return false;
+    const handle = BigInt(calls.CreateFileW(
+      asWideText(nodePath.toNamespacedPath(path)),
+      FILE_WRITE_ATTRIBUTES,
+      FILE_SHARE_ALL,
+      0n,
+      OPEN_EXISTING,
+      OPEN_ANY_KIND,
+      0n,
+    ));
+    if (handle === INVALID_HANDLE) return false;
+    try {
+      return calls.SetFileTime(handle, time, 0n, 0n) !== 0;
+    } finally {
+      calls.CloseHandle(handle);
+    }
+  });
+}
+
+/** macOS: `setattrlist` of the system library. */
+function loadForMac(): CreationTimeSetter | undefined {
+  const calls = loadSystemCalls("darwin", "/usr/lib/libSystem.B.dylib", {
+    setattrlist: ["buffer", "buffer", "buffer", "u64", "u32"],
+  });
+  return calls && ((path, btime) => {
+    const text = new TextEncoder().encode(`${path}\0`);
+    const { attributes, time } = asAttributes(btime);
+    const { setattrlist } = calls;
+    const size = BigInt(time.length);
+    return setattrlist(text, attributes, time, size, FSOPT_NOFOLLOW) === 0;
+  });
+}
+
+/** The flag with which `setattrlist` does not follow a symlink. */
+const FSOPT_NOFOLLOW = 1;
+/** The number of bit maps in a `struct attrlist` (`sys/attr.h`). */
+const ATTR_BIT_MAP_COUNT = 5;
+/** The bit of the creation time in `commonattr` (`sys/attr.h`). */
+const ATTR_CMN_CRTIME = 0x200;
+
+/**
+ * Returns a creation time as `setattrlist` takes it.
+ *
+ * @param btime The time, in nanoseconds since 1970.
+ * @returns A `struct attrlist` that names the creation time, and a
+ * `struct timespec` with the time.
+ */
+export function asAttributes(
+  btime: bigint,
+): { attributes: Uint8Array; time: Uint8Array } {
+  const attributes = new DataView(new ArrayBuffer(24));
+  attributes.setUint16(0, ATTR_BIT_MAP_COUNT, true);
+  attributes.setUint32(4, ATTR_CMN_CRTIME, true);
+  const { seconds, nanos } = splitTime(btime);
+  const time = new DataView(new ArrayBuffer(16));
+  time.setBigInt64(0, seconds, true);
+  time.setBigInt64(8, nanos, true);
+  return {
+    attributes: new Uint8Array(attributes.buffer),
+    time: new Uint8Array(time.buffer),
+  };
+}
+
+/** The number of 100 ns from 1601 to 1970. */
+const TICKS_TO_1970 = 116_444_736_000_000_000n;
+
+/**
+ * Returns a time as a `FILETIME` of Windows, which counts units of 100 ns since
+ * 1601.
+ *
+ * @param time The time, in nanoseconds since 1970.
+ * @returns The eight bytes, or `undefined` if the time is not after the
+ * beginning of 1601 or is too late.
+ */
+export function asFileTime(time: bigint): Uint8Array | undefined {
+  const rest = time % 100n;
+  const ticks = (time - (rest < 0n ? rest + 100n : rest)) / 100n +
+    TICKS_TO_1970;
+  if (ticks <= 0n || ticks >= 2n ** 63n) return undefined;
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigInt64(0, ticks, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** Returns a text in UTF-16 with a NUL at its end. */
+function asWideText(text: string): Uint8Array {
+  const words = Uint16Array.from(
+    `${text}\0`,
+    (_, at) => text.charCodeAt(at) || 0,
+  );
+  return new Uint8Array(words.buffer);
+}
