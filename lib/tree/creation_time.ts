@@ -1,6 +1,7 @@
 import { loadSystemCalls } from "../bytes/native_library.ts";
 import { nodePath } from "../bytes/node.ts";
 import { splitTime } from "./statx.ts";
+import { asWideText, attributeList, FSOPT_NOFOLLOW } from "./system_forms.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
@@ -73,48 +74,35 @@ function loadForWindows(): CreationTimeSetter | undefined {
   });
 }
 
+/** The bit of the creation time in `commonattr` (`sys/attr.h`). */
+const ATTR_CMN_CRTIME = 0x200;
+
 /** macOS: `setattrlist` of the system library. */
 function loadForMac(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("darwin", "/usr/lib/libSystem.B.dylib", {
     setattrlist: ["buffer", "buffer", "buffer", "u64", "u32"],
   });
+  const attributes = attributeList(ATTR_CMN_CRTIME);
   return calls && ((path, btime) => {
     const text = new TextEncoder().encode(`${path}\0`);
-    const { attributes, time } = asAttributes(btime);
+    const time = asTimespec(btime);
     const { setattrlist } = calls;
     const size = BigInt(time.length);
     return setattrlist(text, attributes, time, size, FSOPT_NOFOLLOW) === 0;
   });
 }
 
-/** The flag with which `setattrlist` does not follow a symlink. */
-const FSOPT_NOFOLLOW = 1;
-/** The number of bit maps in a `struct attrlist` (`sys/attr.h`). */
-const ATTR_BIT_MAP_COUNT = 5;
-/** The bit of the creation time in `commonattr` (`sys/attr.h`). */
-const ATTR_CMN_CRTIME = 0x200;
-
 /**
- * Returns a creation time as `setattrlist` takes it.
+ * Returns a time as a `struct timespec`.
  *
- * @param btime The time, in nanoseconds since 1970.
- * @returns A `struct attrlist` that names the creation time, and a
- * `struct timespec` with the time.
+ * @param time The time, in nanoseconds since 1970.
  */
-export function asAttributes(
-  btime: bigint,
-): { attributes: Uint8Array; time: Uint8Array } {
-  const attributes = new DataView(new ArrayBuffer(24));
-  attributes.setUint16(0, ATTR_BIT_MAP_COUNT, true);
-  attributes.setUint32(4, ATTR_CMN_CRTIME, true);
-  const { seconds, nanos } = splitTime(btime);
-  const time = new DataView(new ArrayBuffer(16));
-  time.setBigInt64(0, seconds, true);
-  time.setBigInt64(8, nanos, true);
-  return {
-    attributes: new Uint8Array(attributes.buffer),
-    time: new Uint8Array(time.buffer),
-  };
+export function asTimespec(time: bigint): Uint8Array {
+  const { seconds, nanos } = splitTime(time);
+  const view = new DataView(new ArrayBuffer(16));
+  view.setBigInt64(0, seconds, true);
+  view.setBigInt64(8, nanos, true);
+  return new Uint8Array(view.buffer);
 }
 
 /** The number of 100 ns from 1601 to 1970. */
@@ -136,13 +124,4 @@ export function asFileTime(time: bigint): Uint8Array | undefined {
   const view = new DataView(new ArrayBuffer(8));
   view.setBigInt64(0, ticks, true);
   return new Uint8Array(view.buffer);
-}
-
-/** Returns a text in UTF-16 with a NUL at its end. */
-function asWideText(text: string): Uint8Array {
-  const words = Uint16Array.from(
-    `${text}\0`,
-    (_, at) => text.charCodeAt(at) || 0,
-  );
-  return new Uint8Array(words.buffer);
 }

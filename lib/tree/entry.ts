@@ -212,6 +212,7 @@ export type SkipReason =
   | "excluded"
   | "special"
   | "unreadable"
+  | "placeholder"
   | "vanished"
   | "changed"
   | "name"
@@ -235,6 +236,8 @@ export interface Skipped {
    * - `unreadable`: it could not be read; `detail` has the cause, such as the
    *   system's message, a path that is too long, a hard link to a file that
    *   could not be read, or exclusion rules that could not be used.
+   * - `placeholder`: it is a file whose content is only in the cloud. Reading
+   *   it would download the content.
    * - `vanished`: it was deleted before or while it was read, or created while
    *   its folder was listed, or it is one of the `paths` to which the walk is
    *   limited and does not exist.

@@ -143,6 +143,12 @@ export interface Folder {
    */
   setTimes(name: string, mtime: bigint): void;
   /**
+   * Returns whether a file is a placeholder, whose content is only in the cloud.
+   * The file is not opened. The method is absent where folders are reached by
+   * system calls of Linux.
+   */
+  isPlaceholder?(name: string): boolean;
+  /**
    * Sets the creation time of an entry, in nanoseconds since 1970, if the
    * system and the runtime can. A symlink is not followed. The method is absent
    * where folders are reached by system calls of Linux.

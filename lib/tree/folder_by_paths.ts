@@ -12,6 +12,7 @@ import {
   isSameFile,
   type OpenFile,
 } from "./folder.ts";
+import { placeholderTest } from "./placeholder.ts";
 import {
   type FileStat,
   fillStatx,
@@ -256,6 +257,12 @@ abstract class PathFolder implements Folder {
     const time = toNodeTime(mtime);
     const utimes = this.isLink ? fs.utimesSync : fs.lutimesSync;
     this.own("utime", () => utimes(this.base, time, time));
+  }
+
+  isPlaceholder(name: string): boolean {
+    const test = placeholderTest();
+    return test !== undefined &&
+      this.attempt("lstat", name, (path) => test(path));
   }
 
   setBtime(name: string, btime: bigint): void {

@@ -1,5 +1,6 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { turnIfDue } from "../bytes/turns.ts";
+import { isSameTime } from "./change_finder.ts";
 import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { EntrySink } from "./entry_list.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
@@ -8,6 +9,7 @@ import {
   complete,
   indexSteps,
   keptXattrs,
+  type ReadStep,
   type Step,
   toMetadata,
 } from "./index_steps.ts";
@@ -205,7 +207,17 @@ async function indexFolders<Facts extends FileFacts>(
         await turn;
         checkAborted(signal);
       }
-      if (step.toRead !== undefined) {
+      const isPlaceholder = step.toRead !== undefined &&
+        isPlaceholderAt(folders, step.entry.path);
+      const kept = isPlaceholder ? keptContent(step) : undefined;
+      if (kept !== undefined) entry = kept;
+      else if (isPlaceholder) {
+        const { path } = step.entry;
+        lost.add(path);
+        states?.writer?.mark(place, ENTRY_FLAG.doubtful);
+        onSkip({ path, reason: "placeholder", detail: PLACEHOLDER });
+        continue;
+      } else if (step.toRead !== undefined) {
         checkAborted(signal);
         reading = step;
         const { toRead, entry: file, before } = step;
@@ -249,6 +261,32 @@ async function indexFolders<Facts extends FileFacts>(
   }
   const xattrs = walker.readsXattrs ? rootXattrs(folders) : undefined;
   return { root: toMetadata(folders.root.stat(), xattrs), skipped };
+}
+
+const PLACEHOLDER = "the content is only in the cloud; download the file to " +
+  "include it, or exclude it";
+
+/** Returns whether the file at a path is known to be a placeholder. */
+function isPlaceholderAt(folders: OpenFolders, path: string): boolean {
+  try {
+    return folders.isPlaceholder(path);
+  } catch {
+    // Reading the file meets the same error, and reports it.
+    return false;
+  }
+}
+
+/**
+ * Returns the entry of a placeholder, with the content of its
+ * entry in the previous index. Returns `undefined` if the size or the time of
+ * the file has changed since then.
+ */
+function keptContent({ entry, before }: ReadStep): IndexEntry | undefined {
+  const isSame = before !== undefined && before.size === entry.size &&
+    isSameTime(before.mtime, entry.mtime);
+  if (!isSame) return undefined;
+  const { xattrs } = before;
+  return { ...complete(entry, before), ...xattrs && { xattrs } };
 }
 
 /**

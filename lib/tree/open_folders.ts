@@ -108,6 +108,14 @@ export class OpenFolders {
     return this.at(parentPath(path)).xattrsAt?.(nameOf(path));
   }
 
+  /**
+   * Returns whether the file at a path is a placeholder. See
+   * {@linkcode Folder.isPlaceholder}.
+   */
+  isPlaceholder(path: string): boolean {
+    return this.at(parentPath(path)).isPlaceholder?.(nameOf(path)) ?? false;
+  }
+
   /** Returns the target of a symlink. See {@linkcode Folder.readLink}. */
   readLink(path: string): string {
     return this.at(parentPath(path)).readLink(nameOf(path));

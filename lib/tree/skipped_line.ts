@@ -8,6 +8,7 @@ const ALL_REASONS: Record<SkipReason, true> = {
   excluded: true,
   special: true,
   unreadable: true,
+  placeholder: true,
   vanished: true,
   changed: true,
   name: true,
@@ -16,9 +17,15 @@ const ALL_REASONS: Record<SkipReason, true> = {
 };
 const REASONS: ReadonlySet<unknown> = new Set(Object.keys(ALL_REASONS));
 
-/** Returns a skipped or excluded path as a line of JSON. */
+/**
+ * Returns a skipped or excluded path as a line of JSON. Earlier versions of
+ * deltar refuse reasons that they do not know, so a placeholder is written as an
+ * unreadable path with a flag.
+ */
 export function encodeSkipped({ path, reason, detail }: Skipped): Line {
-  return { skipped: reason, path, detail };
+  return reason === "placeholder"
+    ? { skipped: "unreadable", path, detail, placeholder: true }
+    : { skipped: reason, path, detail };
 }
 
 /**
@@ -52,7 +59,9 @@ export function decodeSkipped(
   }
   return {
     path,
-    reason: skipped as SkipReason,
+    reason: skipped === "unreadable" && line.placeholder === true
+      ? "placeholder"
+      : skipped as SkipReason,
     ...(typeof detail === "string" && { detail }),
   };
 }

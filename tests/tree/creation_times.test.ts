@@ -7,8 +7,8 @@ import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import {
-  asAttributes,
   asFileTime,
+  asTimespec,
   creationTimeSetter,
 } from "../../lib/tree/creation_time.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
@@ -22,6 +22,7 @@ import {
   readStatx,
   STATX_SIZE,
 } from "../../lib/tree/statx.ts";
+import { asWideText, attributeList } from "../../lib/tree/system_forms.ts";
 import { rootOf, TreeWriter } from "../../lib/tree/tree_writer.ts";
 import { needs, run, runText } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
@@ -184,12 +185,18 @@ test("creation times have the forms of Windows and macOS", () => {
   assert.equal(ticks(-1n), 116_444_735_999_999_999n);
   assert.equal(ticks(-11_644_473_600_000_000_000n), undefined);
   assert.equal(ticks(2n ** 80n), undefined);
-  const { attributes, time } = asAttributes(-1_500_000_000n);
+  const attributes = attributeList(0x200);
   assert.equal(attributes.length, 24);
   assert.deepEqual([...attributes.subarray(0, 8)], [5, 0, 0, 0, 0, 2, 0, 0]);
-  const view = new DataView(time.buffer);
+  const view = new DataView(asTimespec(-1_500_000_000n).buffer);
   assert.equal(view.getBigInt64(0, true), -2n);
   assert.equal(view.getBigInt64(8, true), 500_000_000n);
+});
+
+test("paths have the form of Windows", () => {
+  const bytes = asWideText("C:\\é\u{1f600}");
+  const text = new TextDecoder("utf-16le").decode(bytes);
+  assert.equal(text, "C:\\é\u{1f600}\0");
 });
 
 test("Linux has no call for creation times", linux, () => {
