@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { COMMANDS } from "../../cli/commands.ts";
+import { lstat } from "../../lib/tree/stat.ts";
 import { LocalStorage, Repository } from "../../mod.ts";
 import { runText } from "../support/peer.ts";
 import { type Place, withPlace } from "./helpers.ts";
@@ -166,6 +167,11 @@ test(
           ["whole", "1700000000.000000000"],
         ],
       );
+      for (const { path, btime } of entries) {
+        const created = lstat(join(place.root, path)).btime;
+        if (created === undefined) assert.equal(btime, undefined);
+        else assert.match(btime, /^\d+\.\d{9}$/);
+      }
       const { out } = place.run(["files", "latest"], { env: { TZ: "UTC" } });
       assert.match(out, /1969-12-31 23:59:58 early\n/);
     });
