@@ -263,6 +263,7 @@ async function indexFolders<Facts extends FileFacts>(
   return { root: toMetadata(folders.root.stat(), xattrs), skipped };
 }
 
+/** The explanation of the reason `placeholder`. */
 const PLACEHOLDER = "the content is only in the cloud; download the file to " +
   "include it, or exclude it";
 
@@ -277,9 +278,9 @@ function isPlaceholderAt(folders: OpenFolders, path: string): boolean {
 }
 
 /**
- * Returns the entry of a placeholder, with the content of its
- * entry in the previous index. Returns `undefined` if the size or the time of
- * the file has changed since then.
+ * Returns the entry of a placeholder, with the content of its entry in the
+ * previous index. Returns `undefined` if the size or the time of the file has
+ * changed since then.
  */
 function keptContent({ entry, before }: ReadStep): IndexEntry | undefined {
   const isSame = before !== undefined && before.size === entry.size &&
