@@ -13,6 +13,7 @@ import {
   pathOf,
 } from "../lib/tree/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
+import { type ChangeOfBoth, changeWords, fieldsOf } from "./change_words.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
@@ -78,7 +79,9 @@ async function run(
     return EXIT.done;
   }
   for (const change of changes) {
-    out.line(describe(change, skipOf(change, skips)));
+    const skip = skipOf(change, skips);
+    const words = isOfBoth(change) ? changeWords(before, after, change) : [];
+    out.line(describe(change, skip, words));
   }
   return EXIT.done;
 }
@@ -127,8 +130,21 @@ const SIGNS = {
   copied: ["=", "cyan"],
 } as const;
 
-/** Returns a line with a sign and a path. The path of a directory ends in `/`. */
-function describe(change: Change, skip: Skipped | undefined): string {
+/** Returns whether a path exists in both snapshots, and is not moved. */
+function isOfBoth(change: Change): change is ChangeOfBoth {
+  return change.change === "updated" || change.change === "touched";
+}
+
+/**
+ * Returns a line with a sign and a path. The path of a directory ends in `/`.
+ *
+ * @param words What changed besides the content.
+ */
+function describe(
+  change: Change,
+  skip: Skipped | undefined,
+  words: readonly string[],
+): string {
   const entry = change.change === "deleted" ? change.before : change.entry;
   const path = showPath(entry.path || ".") +
     (entry.kind === "directory" ? "/" : "");
@@ -140,7 +156,8 @@ function describe(change: Change, skip: Skipped | undefined): string {
     return paint("yellow", `? ${path} was ${verb}: ${why}`);
   }
   const [sign, color] = SIGNS[signOf(change)];
-  return paint(color, `${sign} ${from}${path}`);
+  const what = words.length > 0 ? `: ${words.join(", ")}` : "";
+  return paint(color, `${sign} ${from}${path}${what}`);
 }
 
 /** Returns the kind of a change; a change of hard links only is `touched`. */
@@ -157,6 +174,7 @@ function fields(change: Change): Record<string, unknown> {
     path,
     kind,
     size,
+    ...isOfBoth(change) && { fields: fieldsOf(change) },
     ...signOf(change) !== change.change && { links: true },
     ...moved && { from: change.from },
   };

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { formatBytes, plural } from "../shared/text.ts";
+import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -66,15 +66,18 @@ async function run(
         path,
       ),
   });
-  const { files, withDeltas, xattrs, bytes, failed, tooLarge, unnoted } =
-    result;
+  const { files, withDeltas, sparse, xattrs, xattrsCompared, special } = result;
+  const { bytes, failed, tooLarge, unnoted } = result;
   const { id } = result.snapshot;
   if (json) {
     out.object("drill", {
       snapshot: id,
       files,
       withDeltas,
+      sparse,
       xattrs,
+      xattrsCompared,
+      special,
       bytes,
       failed: failed.map(({ path, error }) => ({ path, error: error.message })),
       tooLarge,
@@ -89,6 +92,15 @@ async function run(
         `Restored ${plural(files, "file")} of ${id} (${formatBytes(bytes)}, ` +
           `${withDeltas} with deltas). Each matches its SHA-256.`,
       );
+    }
+    if (xattrsCompared > 0) {
+      out.line(
+        `The extended attributes user.* of ${plural(xattrsCompared, "file")} ` +
+          "match, too.",
+      );
+    }
+    if (special > 0) {
+      out.line(`Read, but not created: ${pipesAndDevices(special)}.`);
     }
     if (tooLarge > 0) {
       out.line(

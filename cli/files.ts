@@ -1,11 +1,18 @@
 import { Command } from "commander";
 import type { SnapshotRecord, TreeEntry } from "../mod.ts";
 import { formatTime, isWithin } from "../lib/tree/mod.ts";
+import { formatBytes } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
-import { formatFileTime, showPath, showText } from "./text.ts";
+import {
+  columnsOf,
+  deviceText,
+  formatFileTime,
+  showPath,
+  showText,
+} from "./text.ts";
 
 interface Options extends CommonOptions {
   skipped?: boolean;
@@ -69,7 +76,7 @@ async function run(
         },
       })),
     });
-  } else for (const entry of entries) out.line(describe(entry));
+  } else for (const line of describe(record, entries)) out.line(line);
   return EXIT.done;
 }
 
@@ -102,19 +109,71 @@ const LETTERS = {
   character: "c",
 };
 
-function describe(entry: TreeEntry): string {
-  const { kind, mode, size, mtime, path, target } = entry;
-  const bits = Array.from(
+/** The extended attribute that SELinux gives to every file. */
+const SELINUX = "security.selinux";
+
+/** Returns entries as lines, whose columns are aligned as those of `ls -l`. */
+function* describe(
+  record: SnapshotRecord,
+  entries: readonly TreeEntry[],
+): Generator<string> {
+  const widths = [0, 0, 0, 0];
+  for (const entry of entries) {
+    for (const [at, cell] of columns(record, entry).entries()) {
+      widths[at] = Math.max(widths[at], columnsOf(cell));
+    }
+  }
+  for (const entry of entries) {
+    const cells = columns(record, entry).map((cell, at) => {
+      const space = " ".repeat(widths[at] - columnsOf(cell));
+      return at === SIZE_COLUMN ? space + cell : cell + space;
+    });
+    const date = formatFileTime(entry.mtime).padStart(19);
+    yield `${cells.join(" ")} ${date} ${nameWords(entry)}`;
+  }
+}
+
+/** The column of `columns` that is aligned to the right. */
+const SIZE_COLUMN = 3;
+
+/** Returns the kind and mode, the owner, the group, and the size or device. */
+function columns(record: SnapshotRecord, entry: TreeEntry): string[] {
+  const { kind, mode, uid, gid, size, xattrs = {} } = entry;
+  const { uname, gname } = ownerNames(record, entry);
+  const hasMore = Object.keys(xattrs).some((name) => name !== SELINUX);
+  return [
+    LETTERS[kind] + modeLetters(mode) + (hasMore ? "+" : ""),
+    showText(uname ?? String(uid)),
+    showText(gname ?? String(gid)),
+    deviceText(entry) || String(size),
+  ];
+}
+
+/** Returns a path, with the target of a link and the space of a sparse file. */
+function nameWords({ path, kind, target, sparse }: TreeEntry): string {
+  const name = showPath(path) + (kind === "directory" ? "/" : "");
+  if (target !== undefined) return `${name} -> ${showPath(target)}`;
+  if (sparse === undefined) return name;
+  return `${name} (sparse, ${formatBytes(sparse)} without holes)`;
+}
+
+/** Returns the nine letters of a mode, as `ls` shows them. */
+function modeLetters(mode: number): string {
+  const letters = Array.from(
     "rwxrwxrwx",
     (letter, at) => mode & (0o400 >> at) ? letter : "-",
-  ).join("");
-  const name = showPath(path) + (kind === "directory" ? "/" : "");
-  const link = target === undefined ? "" : ` -> ${showPath(target)}`;
-  const date = formatFileTime(mtime).padStart(19);
-  const length = entry.kind === "block" || entry.kind === "character"
-    ? `${entry.device.major}, ${entry.device.minor}`
-    : String(size);
-  return `${LETTERS[kind]}${bits} ${
-    length.padStart(12)
-  } ${date} ${name}${link}`;
+  );
+  for (const [bit, at, letter] of SPECIAL_BITS) {
+    if (mode & bit) {
+      letters[at] = letters[at] === "x" ? letter : letter.toUpperCase();
+    }
+  }
+  return letters.join("");
 }
+
+/** The set-user-ID, set-group-ID and sticky bits, with their places. */
+const SPECIAL_BITS = [
+  [0o4000, 2, "s"],
+  [0o2000, 5, "s"],
+  [0o1000, 8, "t"],
+] as const;

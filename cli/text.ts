@@ -1,4 +1,5 @@
 import { eastAsianWidth } from "get-east-asian-width";
+import type { Entry } from "../lib/tree/mod.ts";
 import { formatDate } from "../shared/text.ts";
 
 export { formatDate };
@@ -19,6 +20,12 @@ export function formatFileTime(time: bigint): string {
   const seconds = (time - part) / 1_000_000_000n - (part < 0n ? 1n : 0n);
   const isDate = seconds >= -MAX_SECONDS && seconds <= MAX_SECONDS;
   return isDate ? formatDate(Number(seconds) * 1000) : `@${seconds}`;
+}
+
+/** Formats the numbers of a device, such as `8, 1`. Other entries have none. */
+export function deviceText(entry: Entry): string {
+  if (entry.kind !== "block" && entry.kind !== "character") return "";
+  return `${entry.device.major}, ${entry.device.minor}`;
 }
 
 /** The range of a `Date` on either side of 1970, in seconds. */

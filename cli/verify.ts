@@ -7,7 +7,12 @@ import type {
   UntrustedNote,
   UntrustedSnapshot,
 } from "../lib/repository/mod.ts";
-import { formatBytes, plural } from "../shared/text.ts";
+import {
+  formatBytes,
+  formatCount,
+  pipesAndDevices,
+  plural,
+} from "../shared/text.ts";
 import type { CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -93,6 +98,7 @@ async function run(context: Context, options: Options): Promise<number> {
       out.progress(() => `${phase}: ${done}, ${formatBytes(bytes)} read`, name),
   });
   const { snapshots, objects, bytes, files, rebuilt, damage } = result;
+  const { sparse, special, xattrs } = result;
   const { leftOvers, unrecorded, untrusted, untrustedNotes } = result;
   const isLossy = damage.length > 0 ||
     unrecorded.some(({ wasThere }) => wasThere);
@@ -115,11 +121,16 @@ async function run(context: Context, options: Options): Promise<number> {
     ? `read every byte, rebuilt ${plural(rebuilt, "distinct content")}`
     : "compared names and sizes";
   out.line(
-    `Verified ${plural(snapshots, "snapshot")} with ${
-      plural(files, "file")
+    `Verified ${plural(snapshots, "snapshot")} with ${plural(files, "file")}${
+      sparse > 0 ? ` (${formatCount(sparse)} sparse)` : ""
     } in ` +
       `${plural(objects, "object")}, ${formatBytes(bytes)}: ${how}`,
   );
+  const others = [
+    ...special > 0 ? [pipesAndDevices(special)] : [],
+    ...xattrs > 0 ? [`extended attributes of ${plural(xattrs, "path")}`] : [],
+  ];
+  if (others.length > 0) out.line(`Also verified: ${others.join(", ")}`);
   out.line(conclusion(damage.length, isLossy, data));
   return code;
 }

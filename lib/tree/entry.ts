@@ -167,6 +167,16 @@ export function canHaveLinks(kind: string): kind is "file" | SpecialKind {
 
 /**
  * Returns the name of a kind for messages, such as `named pipe` for `fifo`.
+ *
+ * @param kind The kind of an entry.
+ *
+ * @example
+ * ```ts
+ * import { nameOfKind } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(nameOfKind("block"), "block device");
+ * ```
  */
 export function nameOfKind(kind: string): string {
   return NAMES[kind] ?? kind;

@@ -46,6 +46,7 @@ export {
   type TouchedChange,
   type UpdatedChange,
 } from "./diff_index.ts";
+export { changedFields, type EntryField } from "./changed_fields.ts";
 export { DirIndex, type IndexEntry, type IndexFileEntry } from "./dir_index.ts";
 export {
   type BaseEntry,
@@ -61,6 +62,7 @@ export {
   isFault,
   isSpecial,
   type Metadata,
+  nameOfKind,
   type NonFileEntry,
   type Skipped,
   type SkipReason,

@@ -61,7 +61,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     const diff = place.run(["diff", "latest~1", "latest"]);
     assert.equal(
       diff.out,
-      "~ a.txt\n+ new\nt sub/\n- sub/gone\n> sub/b -> sub/moved\n",
+      "~ a.txt\n+ new\nt sub/: time\n- sub/gone\n> sub/b -> sub/moved\n",
     );
     const part = place.json(["diff", id, second.id, "./sub/"]);
     assert.deepEqual(
@@ -298,7 +298,7 @@ test("what a snapshot had to leave out is not shown as deleted", {
         "? dir/in was excluded: .deltarignore:2: dir/\n" +
         "- gone\n" +
         "? kept out was excluded: .deltarignore:1: kept*\n" +
-        "t sub/\n" +
+        "t sub/: time\n" +
         "? sub/socket was excluded: a socket\n",
     );
     const { changes } = place.json(words);

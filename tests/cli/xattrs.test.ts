@@ -21,7 +21,11 @@ test(
       setXattr(join(place.root, "a.txt"), "user.note", "second");
       const second = place.run(["snapshot"]);
       assert.deepEqual([second.code, second.err], [0, ""]);
-      assert.equal(place.run(["diff", "latest~1", "latest"]).out, "t a.txt\n");
+      assert.equal(
+        place.run(["diff", "latest~1", "latest"]).out,
+        "t a.txt: attributes ~user.note\n",
+      );
+      assert.match(place.run(["files", first.id]).out, /^-rw\S+\+ .* a\.txt$/m);
       const { entries } = place.json(["files", first.id]);
       assert.deepEqual(
         entries.map(({ xattrs }: { xattrs: unknown }) => xattrs),
@@ -136,7 +140,10 @@ test(
       setXattr(join(place.root, "sub/9"), "user.a", "1");
       const changed = callsOf(place);
       assert.ok(changed.length <= 8, changed.join("\n"));
-      assert.equal(place.run(["diff", "latest~1", "latest"]).out, "t sub/9\n");
+      assert.equal(
+        place.run(["diff", "latest~1", "latest"]).out,
+        "t sub/9: attributes +user.a\n",
+      );
     });
   },
 );

@@ -7,6 +7,7 @@ import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { useFolderAccess } from "../../lib/tree/open_folder.ts";
 import { Walker } from "../../lib/tree/walker.ts";
+import { needsOtherDisk, withOtherDisk } from "../support/other_disk.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes } from "../support/trees.ts";
 import {
@@ -66,8 +67,41 @@ test(
       assert.equal(xattrs, isRoot ? 7 : 5);
       const drilled = await repository.drill();
       assert.equal(drilled.xattrs, isRoot ? 5 : 4);
+      assert.equal(drilled.xattrsCompared, 3);
+      await withoutCalls(async () => {
+        const { xattrs, xattrsCompared, failed } = await repository.drill();
+        assert.equal(xattrs, drilled.xattrs);
+        assert.deepEqual([xattrsCompared, failed], [0, []]);
+      });
     });
   },
+);
+
+test(
+  "drill() finds an extended attribute that the disk did not store",
+  { ...needsXattrs, ...needsOtherDisk() },
+  () =>
+    withOtherDisk("lossy", async (scratch, folder) => {
+      const source = join(folder, "source");
+      fs.mkdirSync(source);
+      for (const name of ["kept", "lost"]) {
+        fs.writeFileSync(join(source, name), name);
+        setXattr(join(source, name), `user.${name}`, "1");
+      }
+      const repository = await Repository.create(new MemoryStorage());
+      await repository.snapshot(everything(source));
+      const drilled = await repository.drill({ scratch });
+      assert.deepEqual(
+        drilled.failed.map(({ path, error }) => [path, error.message]),
+        [[
+          "lost",
+          "lost: extended attributes of the restored file differ from the " +
+          "snapshot: user.lost",
+        ]],
+      );
+      assert.deepEqual([drilled.files, drilled.xattrsCompared], [1, 1]);
+      assert.deepEqual(fs.readdirSync(scratch), []);
+    }),
 );
 
 test(

@@ -8,6 +8,7 @@ KIND is one of
   hfs    the same, and names are stored decomposed (NFD)
   exfat  case is ignored; no symlinks, hard links, modes or owners; names with
          characters that Windows does not allow are refused
+  lossy  the extended attribute `user.lost` can be set, but is not stored
 
 It needs the package mfusepy and libfuse.
 """
@@ -25,6 +26,8 @@ NOT_ALLOWED = set('"*:<>?\\|') | {chr(code) for code in range(32)}
 
 def key(name):
     """Returns what all spellings of one name have in common."""
+    if KIND == "lossy":
+        return name
     if KIND == "exfat":
         return name.upper()
     decomposed = unicodedata.normalize("NFD", name)
@@ -143,6 +146,23 @@ class OtherDisk(Operations):
 
     def truncate(self, path, length, fh=None):
         return os.truncate(self.find(path), length)
+
+    def setxattr(self, path, name, value, options, position=0):
+        if KIND != "lossy":
+            raise FuseOSError(errno.ENOTSUP)
+        if name != "user.lost":
+            os.setxattr(self.find(path), name, value, follow_symlinks=False)
+        return 0
+
+    def getxattr(self, path, name, position=0):
+        if KIND != "lossy":
+            raise FuseOSError(errno.ENOTSUP)
+        return os.getxattr(self.find(path), name, follow_symlinks=False)
+
+    def listxattr(self, path):
+        if KIND != "lossy":
+            return []
+        return os.listxattr(self.find(path), follow_symlinks=False)
 
     def flush(self, path, fh):
         return 0

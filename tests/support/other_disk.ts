@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 import { withTemp } from "./temp.ts";
 
 /**
- * A file system that behaves as one of another system does; other_disk.py says
- * how.
+ * A file system that behaves as one of another system does, or loses what is
+ * stored; other_disk.py says how.
  */
-export type DiskKind = "apfs" | "hfs" | "exfat";
+export type DiskKind = "apfs" | "hfs" | "exfat" | "lossy";
 
 const SCRIPT = fileURLToPath(new URL("other_disk.py", import.meta.url));
 /** The Python in which mfusepy is installed; it is kept for the next run. */

@@ -2,9 +2,10 @@
  * Drills: proof that a snapshot can be restored.
  *
  * `drill_sample.ts` chooses the next files. `drill` restores them into a
- * scratch folder and compares them with their SHA-256. A note
- * (`../store/proof.ts`) records the time and the point at which the next drill
- * continues.
+ * scratch folder and compares them with their SHA-256. Of their extended
+ * attributes, it sets and compares `user.*`. The others and ACLs give rights, or
+ * only root can set them, so they are not set in the scratch folder. A note (`../store/proof.ts`) records the time and the
+ * point at which the next drill continues.
  *
  * @module
  */
@@ -13,9 +14,16 @@ import { type DamageHandler, DeltarError } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { hasContent } from "../../tree/content_sum.ts";
+import { isSpecial } from "../../tree/entry.ts";
+import { fileError } from "../../tree/file.ts";
 import { openFile } from "../../tree/read_file.ts";
 import { removeScratch, withScratch } from "../../tree/scratch.ts";
-import { hasXattrs } from "../../tree/xattrs.ts";
+import {
+  hasXattrs,
+  NO_XATTRS,
+  selectXattrs,
+  xattrChanges,
+} from "../../tree/xattrs.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
 import { DrillSample } from "./drill_sample.ts";
@@ -75,8 +83,18 @@ export interface DrillResult {
   files: number;
   /** The number of restored files whose content is stored with deltas. */
   withDeltas: number;
+  /** The number of restored files that are sparse. */
+  sparse: number;
   /** The number of restored files that have extended attributes or ACLs. */
   xattrs: number;
+  /**
+   * The number of these files whose attributes `user.*` were set in the scratch
+   * folder, read back and compared. Files are missing from this number if the
+   * folder or the runtime does not support this.
+   */
+  xattrsCompared: number;
+  /** The number of named pipes and devices of the snapshot. None is created. */
+  special: number;
   /** The total size of the restored files, in bytes. */
   bytes: number;
   /** The files that could not be restored exactly, with the errors. */
@@ -129,8 +147,10 @@ export async function drill(
     bytes: Math.ceil(bytes / 2),
   });
   const wholes = new DrillSample(proof?.after, { files, bytes });
+  let special = 0;
   for await (const batch of streamEntries(storage, record.layers, { signal })) {
     for (const entry of batch) {
+      if (isSpecial(entry)) special++;
       if (entry.kind !== "file") continue;
       (entry.content.length > 1 ? deltas : wholes).offer(entry);
     }
@@ -152,7 +172,10 @@ export async function drill(
     snapshot: record,
     files: 0,
     withDeltas: 0,
+    sparse: 0,
     xattrs: 0,
+    xattrsCompared: 0,
+    special,
     bytes: 0,
     failed: [],
     tooLarge: deltas.tooLarge + wholes.tooLarge,
@@ -217,21 +240,31 @@ async function restoreAll(
 ): Promise<void> {
   await withScratch(scratch, async (folder) => {
     const reader = new ContentReader(storage);
-    const writer = new TreeWriter(folder);
+    const unset = new Set<string>();
+    const writer = new TreeWriter(folder, {
+      selectsXattr: isUserXattr,
+      onUnsetXattrs: (name) => unset.add(name),
+    });
     try {
       for (const [at, entry] of entries.entries()) {
         checkAborted(signal);
         const { path } = entry;
+        const name = String(at);
         try {
-          await restoreOne(entry, String(at), folder, reader, writer, signal);
+          await restoreOne(entry, name, folder, reader, writer, signal);
+          const isCompared = !unset.has(name) &&
+            compareXattrs(entry, `${folder}/${name}`);
           result.files++;
           result.bytes += entry.size;
           if (entry.content.length > 1) result.withDeltas++;
+          if (entry.sparse !== undefined) result.sparse++;
           if (hasXattrs(entry.xattrs)) result.xattrs++;
+          if (isCompared) result.xattrsCompared++;
         } catch (error) {
           if (!isOfStored(error)) throw error;
           result.failed.push({ path, error });
         }
+        removeScratch(`${folder}/${name}`);
         const { bytes } = result;
         onProgress?.({ files: at + 1, allFiles: entries.length, bytes, path });
       }
@@ -252,18 +285,15 @@ async function restoreOne(
   const { path, size, sha256, sparse } = entry;
   const expected = { size, sha256, sparse };
   const content = await reader.read(entry, signal);
-  // The file system of the scratch folder may not support extended attributes.
-  const metadata = { ...entry, mode: 0o600, xattrs: undefined };
+  const metadata = { ...entry, mode: 0o600 };
   await writer.file(name, content, metadata, expected);
-  const place = `${folder}/${name}`;
-  const file = openFile(place);
+  const file = openFile(`${folder}/${name}`);
   let isRestored: boolean;
   try {
     isRestored = await inTurns(hasContent(file, expected), signal);
   } finally {
     file.close();
   }
-  removeScratch(place);
   if (!isRestored) {
     throw new DeltarError(
       "mismatch",
@@ -273,6 +303,45 @@ async function restoreOne(
       },
     );
   }
+}
+
+/** Returns whether a drill sets an attribute: any user may set it. */
+function isUserXattr(name: string): boolean {
+  return name.startsWith("user.");
+}
+
+/**
+ * Compares the attributes `user.*` of a restored file with the snapshot.
+ *
+ * @returns Whether there are any, and the runtime can read them.
+ * @throws {DeltarError} `mismatch` if one is missing or has another value; `io`
+ * if they cannot be read.
+ */
+function compareXattrs(
+  { path, xattrs }: TreeFileEntry,
+  place: string,
+): boolean {
+  const wanted = selectXattrs(xattrs, isUserXattr) ?? NO_XATTRS;
+  if (!hasXattrs(wanted)) return false;
+  const file = openFile(place);
+  let wrong: string[];
+  try {
+    const access = file.xattrs?.();
+    if (access === undefined) return false;
+    const { set } = xattrChanges(access, wanted, isUserXattr);
+    wrong = set.map(([name]) => name);
+  } catch (error) {
+    throw fileError(error, place);
+  } finally {
+    file.close();
+  }
+  if (wrong.length === 0) return true;
+  throw new DeltarError(
+    "mismatch",
+    "extended attributes of the restored file differ from the snapshot: " +
+      wrong.join(", "),
+    { path },
+  );
 }
 
 /**

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import type { HardLinkEntry } from "../../tree/entry.ts";
+import { type HardLinkEntry, isSpecial } from "../../tree/entry.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
@@ -95,6 +95,12 @@ export interface VerifyResult {
    * once, even if several snapshots share the layer.
    */
   files: number;
+  /** The number of these files that are sparse. */
+  sparse: number;
+  /**
+   * The number of named pipes and devices, counted in the same way as `files`.
+   */
+  special: number;
   /**
    * The number of checked entries that have extended attributes or ACLs,
    * counted in the same way as `files`.
@@ -172,6 +178,8 @@ class Verification {
   readonly #needed = new Set<string>([SETTINGS]);
   #progress: VerifyProgress = { phase: "records", done: 0, bytes: 0, name: "" };
   #entries = 0;
+  #sparse = 0;
+  #special = 0;
   #withXattrs = 0;
 
   constructor(store: Store, options: VerifyOptions) {
@@ -220,6 +228,8 @@ class Verification {
         objects.bytes,
       ),
       files: this.#entries,
+      sparse: this.#sparse,
+      special: this.#special,
       xattrs: this.#withXattrs,
       rebuilt: this.#files.files,
       damage: await this.#stillThere(),
@@ -326,9 +336,11 @@ class Verification {
   ): Promise<void> {
     const { entry, layer } = visible;
     if (hasXattrs(entry.xattrs)) this.#withXattrs++;
+    if (isSpecial(entry)) this.#special++;
     if (entry.kind !== "file") return;
     checkAborted(this.#options.signal);
     this.#entries++;
+    if (entry.sparse !== undefined) this.#sparse++;
     this.#tell("files", entry.path, 0, 1);
     const impossible = referenceFault(entry, known);
     if (impossible !== undefined) {

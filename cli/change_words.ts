@@ -1,0 +1,133 @@
+import type { SnapshotRecord } from "../mod.ts";
+import {
+  changedFields,
+  type EntryField,
+  isTouched,
+  nameOfKind,
+  type TouchedChange,
+  type UpdatedChange,
+  type Xattrs,
+} from "../lib/tree/mod.ts";
+import { plural } from "../shared/text.ts";
+import { deviceText, showPath, showText } from "./text.ts";
+
+/** A change of a path that exists in both snapshots. */
+export type ChangeOfBoth = UpdatedChange | TouchedChange;
+
+/** The maximum number of extended attributes that are named. */
+const MAX_NAMED = 4;
+
+/** The fields that an entry has whether or not it is a hard link. */
+const OF_EVERY_NAME: ReadonlySet<EntryField> = new Set([
+  "mode",
+  "uid",
+  "gid",
+  "mtime",
+]);
+
+/**
+ * Returns the fields of an entry that changed. If only hard links changed, the
+ * kind and what the file of the link has do not count. The time of the
+ * directory itself never counts.
+ */
+export function fieldsOf(change: ChangeOfBoth): EntryField[] {
+  const { entry, before } = change;
+  return changedFields(entry, before).filter((field) =>
+    isLinkOnly(change)
+      ? OF_EVERY_NAME.has(field)
+      : field !== "mtime" || entry.path !== ""
+  );
+}
+
+/**
+ * Returns what changed of an entry besides its content, such as
+ * `mode 0644 -> 0600`. If the kind changed, only the kinds are returned. The
+ * time is mentioned only if the content is unchanged.
+ *
+ * @param old The record of the old snapshot, which has the names of owners.
+ * @param now The record of the new snapshot.
+ * @param change The change.
+ */
+export function changeWords(
+  old: SnapshotRecord,
+  now: SnapshotRecord,
+  change: ChangeOfBoth,
+): string[] {
+  const { entry, before } = change;
+  const fields = fieldsOf(change);
+  if (fields.includes("kind")) {
+    return [arrow(nameOfKind(before.kind), nameOfKind(entry.kind))];
+  }
+  const words = fields.flatMap((field): string | string[] => {
+    switch (field) {
+      case "kind":
+      case "content":
+        return [];
+      case "target":
+        return `target ${
+          arrow(showPath(before.target ?? ""), showPath(entry.target ?? ""))
+        }`;
+      case "device":
+        return `device ${arrow(deviceText(before), deviceText(entry))}`;
+      case "mode":
+        return `mode ${arrow(octal(before.mode), octal(entry.mode))}`;
+      case "uid": {
+        const [users, next] = [old.owners?.users, now.owners?.users];
+        return `owner ${owners(users, before.uid, next, entry.uid)}`;
+      }
+      case "gid": {
+        const [groups, next] = [old.owners?.groups, now.owners?.groups];
+        return `group ${owners(groups, before.gid, next, entry.gid)}`;
+      }
+      case "xattrs":
+        return `attributes ${xattrWords(before.xattrs, entry.xattrs)}`;
+      case "mtime":
+        return isTouched(change) ? "time" : [];
+    }
+  });
+  return isLinkOnly(change) ? ["hard links", ...words] : words;
+}
+
+function isLinkOnly(change: ChangeOfBoth): boolean {
+  return change.change === "updated" && change.isLinkOnly === true;
+}
+
+function arrow(before: string, now: string): string {
+  return `${before} -> ${now}`;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
+}
+
+/** Returns two owners or groups: their names or, if these are equal, numbers. */
+function owners(
+  names: Readonly<Record<number, string>> = {},
+  before: number,
+  next: Readonly<Record<number, string>> = {},
+  now: number,
+): string {
+  const [one, other] = [names[before] ?? before, next[now] ?? now];
+  return one === other
+    ? arrow(String(before), String(now))
+    : arrow(showText(String(one)), showText(String(other)));
+}
+
+/**
+ * Returns the names of the attributes that were added (`+`), changed (`~`) and
+ * removed (`-`).
+ */
+function xattrWords(before: Xattrs = {}, now: Xattrs = {}): string {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  const changed = names.filter((name) => before[name] !== now[name]).sort();
+  const shown = changed.slice(0, MAX_NAMED).map((name) => {
+    const sign = !Object.hasOwn(before, name)
+      ? "+"
+      : Object.hasOwn(now, name)
+      ? "~"
+      : "-";
+    return sign + showText(name);
+  });
+  const more = changed.length - shown.length;
+  return shown.join(" ") + (more > 0 ? ` and ${plural(more, "other")}` : "");
+}
