@@ -25,9 +25,19 @@ async function show(
   return {
     signer: record.signer,
     paths: entries.map(({ path }) => path),
+    kinds: entries.map(({ kind }) => kind),
+    holes: entries.filter(({ sparse }) => sparse !== undefined)
+      .map(({ path, sparse }) => `${path}: ${sparse}`),
+    xattrs: entries.map(({ xattrs }) => Object.keys(xattrs ?? {}))
+      .filter((names) => names.length > 0),
+    verified: await repository.verify({ data: true }).then((
+      { files, sparse, special, damage },
+    ) => [files, sparse, special, damage.length]),
+    refused: await read("pipe").catch((error) => error.message),
     changes: diff.changes.map((change) => change.change),
     small: await read("folder/small.txt"),
     large: await read("large.bin"),
+    sparse: await read("sparse"),
     patched: new TextDecoder().decode(
       patchBytes(new TextEncoder().encode("an old text"), delta),
     ),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -12,7 +13,9 @@ import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { deltaBytes, signBytes } from "../../lib/delta/mod.ts";
 import { noise } from "../support/noise.ts";
 import { needs } from "../support/peer.ts";
+import { canUseXattrs } from "../../lib/tree/open_folder.ts";
 import { withTemp } from "../support/temp.ts";
+import { setXattr } from "../support/xattrs.ts";
 import { withWebServer } from "../support/web_server.ts";
 
 const PAGE = fileURLToPath(new URL("page.ts", import.meta.url));
@@ -34,7 +37,7 @@ for (const isEncrypted of [false, true]) {
   const kind = isEncrypted ? "an encrypted" : "a";
   test(
     `a page reads ${kind} repository over HTTP`,
-    needs("chromium"),
+    needs("chromium", "mkfifo"),
     () => withTemp((folder) => readInPage(folder, isEncrypted)),
   );
 }
@@ -50,6 +53,10 @@ async function readInPage(
   const large = noise(5_000_000);
   write("folder/small.txt", "first\n");
   write("large.bin", large);
+  write("sparse", "");
+  fs.truncateSync(join(root, "sparse"), 3_000_000);
+  execFileSync("mkfifo", [join(root, "pipe")]);
+  if (canUseXattrs()) setXattr(join(root, "sparse"), "user.note", "1");
   const storage = new LocalStorage(join(folder, "repository"));
   const identity = await newIdentity();
   const key = await readPrivateKey(await makeKeyPair("test"));
@@ -65,7 +72,7 @@ async function readInPage(
   write("folder/small.txt", "first\nsecond\n");
   large.fill(7, 2_000_000, 2_000_100);
   write("large.bin", large);
-  await repository.snapshot(dir);
+  const { record } = await repository.snapshot(dir);
 
   const script = await bundle();
   const delta = deltaBytes(
@@ -102,7 +109,14 @@ async function readInPage(
           .digest("hex");
       assert.deepEqual(seen, {
         signer: key.publicKey,
-        paths: ["folder", "folder/small.txt", "large.bin"],
+        paths: ["folder", "folder/small.txt", "large.bin", "pipe", "sparse"],
+        kinds: ["directory", "file", "file", "fifo", "file"],
+        holes: ["sparse: 512"],
+        xattrs: canUseXattrs() ? [["user.note"]] : [],
+        verified: [5, 1, 1, 0],
+        refused: `${record.id}: pipe: not a file in this snapshot, but a ` +
+          "named pipe",
+        sparse: sum("sparse"),
         changes: ["updated", "updated"],
         small: sum("folder/small.txt"),
         large: sum("large.bin"),

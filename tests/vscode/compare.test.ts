@@ -3,6 +3,7 @@
  * and how all of it looks in VS Code's own themes.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Editor } from "./editor.ts";
@@ -194,4 +195,35 @@ suite([
       await window.page.keyboard.press("Escape");
     }
   }],
+
+  [
+    "a pipe and a sparse file are named, and the pipe is not opened",
+    async () => {
+      await window.command("View: Close All Editors");
+      execFileSync("mkfifo", [at("queue")]);
+      fs.rmSync(at("source/new.txt"));
+      execFileSync("mkfifo", [at("source/new.txt")]);
+      fs.writeFileSync(at("disk.img"), "");
+      fs.truncateSync(at("disk.img"), 5_000_000);
+      await snapshot("with a pipe", /with a pipe \u00b7 3 files changed/);
+      await window.row(/with a pipe/).click();
+      await window.row(/^queue.*named pipe/).waitFor();
+      await window.row(/^disk\.img.*5\.00 MB, sparse/).waitFor();
+      await window.row(/^disk\.img/).hover();
+      await window.page.locator(".monaco-hover")
+        .filter({ hasText: /512 B without holes/ }).waitFor();
+      await window.picture("pipe-in-list");
+      await window.row(/^queue/).click();
+      await window.page.locator(".view-line")
+        .filter({ hasText: /^named.pipe$/ }).waitFor();
+      await window.picture("pipe");
+      await window.command("View: Close All Editors");
+      // What is on the disk now is not opened either.
+      await window.row(/before lunch/).click({ button: "right" });
+      await window.chooseFromMenu("Compare Snapshot with Workspace");
+      const pipe = entries().filter({ hasText: "new.txt" }).first();
+      await pipe.getByText("named pipe").first().waitFor();
+      await window.picture("pipe-compared");
+    },
+  ],
 ]);

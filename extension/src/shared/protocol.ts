@@ -6,8 +6,9 @@
  */
 import type { RetentionPolicy } from "../../../mod.ts";
 import type { SnapshotCounts } from "../../../lib/repository/mod.ts";
+import type { EntryField } from "../../../lib/tree/mod.ts";
 
-export type { RetentionPolicy };
+export type { EntryField, RetentionPolicy };
 
 /** The configuration of a workspace folder. */
 export interface FolderConfig {
@@ -101,8 +102,24 @@ export interface SkippedPath {
   isFault: boolean;
 }
 
+/** Properties of an entry that its name and size do not show. */
+export interface EntryDetails {
+  /**
+   * The name of the kind, such as `named pipe`, if the entry is a named pipe or
+   * a device.
+   */
+  special?: string;
+  /**
+   * The size of a sparse file without its holes, in bytes. Absent for other
+   * files.
+   */
+  sparse?: number;
+  /** The names of the extended attributes and ACLs, if there are any. */
+  xattrs?: string[];
+}
+
 /** A change of a path from one state to another. */
-export interface FileChange {
+export interface FileChange extends EntryDetails {
   /** The path below the folder. */
   path: string;
   /** The kind of change. */
@@ -113,10 +130,12 @@ export interface FileChange {
   size: number;
   /** The path that the file was moved or copied from. */
   from?: string;
+  /** The fields that changed, if the path has an old and a new state. */
+  fields?: EntryField[];
 }
 
 /** A version of a file. */
-export interface FileVersion {
+export interface FileVersion extends EntryDetails {
   /** The id of the first snapshot with this version. */
   id: string;
   /** The time at which that snapshot began, in milliseconds since 1970. */
@@ -187,7 +206,10 @@ export interface RestorePreview {
   created: string[];
   /** The files that exist, are not in the snapshot, and would be deleted. */
   deleted: string[];
-  /** The number of files and links that differ only in mode, time or owner. */
+  /**
+   * The number of files and links that differ only in mode, time, owner or
+   * extended attributes.
+   */
   touched: number;
 }
 
@@ -223,7 +245,10 @@ export interface RestoreRequest {
 export interface RestoreReport {
   /** The number of files and links that were written. */
   written: number;
-  /** The number of paths of which only the mode, time or owner was restored. */
+  /**
+   * The number of paths of which only the mode, time, owner or extended
+   * attributes were restored.
+   */
   touched: number;
   /** The number of paths that were deleted, including folders. */
   deleted: number;
@@ -292,7 +317,10 @@ export interface Methods {
     { config: FolderConfig; id: string; path: string },
     [string, VersionStat["kind"]][],
   ];
-  /** Returns the content of a file. */
+  /**
+   * Returns the content of a file, the target of a symlink, or the name of the
+   * kind of a named pipe or a device.
+   */
   read: [{ config: FolderConfig; id: string; path: string }, Uint8Array];
   /** Returns the changes that a restore would make. */
   previewRestore: [

@@ -9,7 +9,12 @@ import {
   Tree,
 } from "../../../mod.ts";
 import { describeUnusual } from "../../../lib/repository/mod.ts";
-import { isFault, isTouched, pathOf } from "../../../lib/tree/mod.ts";
+import {
+  changedFields,
+  isFault,
+  isTouched,
+  pathOf,
+} from "../../../lib/tree/mod.ts";
 import type {
   DeletedFile,
   FileChange,
@@ -19,6 +24,7 @@ import type {
   SnapshotInfo,
   VersionStat,
 } from "../shared/protocol.ts";
+import { detailsOf, textOf } from "./entry_details.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { Repositories } from "./repositories.ts";
@@ -167,7 +173,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       if (entry === undefined) return undefined;
       return {
         kind: kindOf(entry.kind),
-        size: entry.size,
+        size: textOf(entry)?.length ?? entry.size,
         mtime: Number(entry.mtime / 1_000_000n),
       };
     },
@@ -193,8 +199,10 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     async read({ config, id, path }, { signal }) {
       const repository = await repositories.open(config);
       const record = await repository.find(id);
-      const { size = 0 } = await repository.lookup(record, path, { signal }) ??
-        {};
+      const entry = await repository.lookup(record, path, { signal });
+      const text = entry && textOf(entry);
+      if (text !== undefined) return text;
+      const { size = 0 } = entry ?? {};
       if (size > MAX_VERSION_BYTES) {
         throw new DeltarError(
           "limit",
@@ -218,7 +226,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         id,
         time,
         ...(label !== undefined && { label }),
-        ...(entry !== undefined && { size: entry.size }),
+        ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
       }));
     },
   };
@@ -286,6 +294,18 @@ function changeOf(change: Change): FileChange[] {
     path: pathOf(change),
     change: isTouched(change) ? "touched" : change.change,
     size: entry.size,
+    ...detailsOf(entry),
     ...("from" in change && change.from !== undefined && { from: change.from }),
+    ...fieldsOf(change),
   }];
+}
+
+/**
+ * Returns what changed of a path that has an old and a new state. If only hard
+ * links changed, nothing is returned, because the file is the same.
+ */
+function fieldsOf(change: Change): Pick<FileChange, "fields"> {
+  const isOfBoth = change.change === "touched" ||
+    change.change === "updated" && change.isLinkOnly !== true;
+  return isOfBoth ? { fields: changedFields(change.entry, change.before) } : {};
 }

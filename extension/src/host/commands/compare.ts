@@ -43,9 +43,16 @@ export async function compareWithFile(
   path: string,
   version: { id: string; time: number },
 ): Promise<void> {
+  const file = fileUri(folder, path);
+  if (await lacksContent(file)) {
+    void vscode.window.showInformationMessage(
+      `${path} is not a file now, so there is no content to compare.`,
+    );
+    return;
+  }
   await openDiff(
     versionUri(folder, version.id, path),
-    fileUri(folder, path),
+    file,
     `${nameOf(path)} (${moment(version)} \u2194 Now)`,
   );
 }
@@ -142,9 +149,11 @@ export async function compareWithWorkspace(
   const title = `${moment(info)} \u2194 Now`;
   await openList(folder, changes, title, (change) => {
     const [left] = sides(folder, info.id, snapshot.id, change);
-    const right = change.change === "deleted"
-      ? undefined
-      : fileUri(folder, change.path);
+    if (change.change === "deleted") return [left, undefined];
+    // VS Code would wait for data if it opened a pipe or a device.
+    const right = change.special === undefined
+      ? fileUri(folder, change.path)
+      : versionUri(folder, snapshot.id, change.path);
     return [left, right];
   });
 }
@@ -186,8 +195,8 @@ async function openList(
     void vscode.window.showInformationMessage(
       all.length === 0
         ? "There are no differences."
-        : "Only modes, times, owners or hard links differ. The contents are " +
-          "the same.",
+        : "Only modes, times, owners, attributes or hard links differ. The " +
+          "contents are the same.",
     );
     return;
   }
@@ -196,10 +205,14 @@ async function openList(
     changes.length > MAX_FILES
       ? `${title} (the first ${MAX_FILES} of ${changes.length} files)`
       : title,
-    changes.slice(0, MAX_FILES).map((change) => [
-      fileUri(folder, change.path),
-      ...sidesOf(change),
-    ]),
+    changes.slice(0, MAX_FILES).map((change) => {
+      const [left, right] = sidesOf(change);
+      // The first URI is opened as the current file, which a pipe is not.
+      const file = change.special === undefined
+        ? fileUri(folder, change.path)
+        : right ?? left;
+      return [file, left, right];
+    }),
   );
 }
 
@@ -226,6 +239,19 @@ async function openDiff(
   if (left !== undefined && right !== undefined) {
     await vscode.commands.executeCommand("vscode.diff", left, right, title);
   } else await vscode.commands.executeCommand("vscode.open", left ?? right);
+}
+
+/**
+ * Returns whether a URI is that of a pipe, a device or a broken symlink. VS
+ * Code must not open a pipe or a device, because it would wait for data.
+ */
+async function lacksContent(uri: vscode.Uri): Promise<boolean> {
+  try {
+    const { type } = await vscode.workspace.fs.stat(uri);
+    return (type & ~vscode.FileType.SymbolicLink) === vscode.FileType.Unknown;
+  } catch {
+    return false;
+  }
 }
 
 function nameOf(path: string): string {

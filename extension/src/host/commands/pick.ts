@@ -1,5 +1,4 @@
 import * as vscode from "vscode";
-import { formatBytes } from "../../../../shared/text.ts";
 import type {
   FileVersion,
   SkippedPath,
@@ -8,7 +7,13 @@ import type {
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
-import { formatAgo, formatDay, formatMoment, formatTime } from "../ui/text.ts";
+import {
+  formatAgo,
+  formatDay,
+  formatMoment,
+  formatSize,
+  formatTime,
+} from "../ui/text.ts";
 
 /**
  * Returns the only folder of the workspace. If there are several, asks the user
@@ -107,7 +112,7 @@ export async function pickVersion(
   const chosen = await vscode.window.showQuickPick(
     there.map((version) => ({
       label: formatMoment(version.time, now),
-      description: [version.label, formatBytes(version.size)]
+      description: [version.label, formatSize(version)]
         .filter((part) => part !== undefined).join(" \u00b7 "),
       version,
     })),

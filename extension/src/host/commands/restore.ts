@@ -276,7 +276,7 @@ async function confirm(
       ? ""
       : `${
         plural(touched, "file")
-      }: only the mode, time or owner will be restored.`,
+      }: only mode, time, owner or attributes will be restored.`,
     list(
       deleteOthers === undefined
         ? 'not in the snapshot, which only "Restore and Delete" deletes'

@@ -79,8 +79,8 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
 
 function typeOf(kind: VersionStat["kind"]): vscode.FileType {
   if (kind === "directory") return vscode.FileType.Directory;
-  if (kind === "special") return vscode.FileType.Unknown;
+  // An editor shows a text in place of a link, a named pipe or a device.
   return kind === "symlink"
-    ? vscode.FileType.SymbolicLink
+    ? vscode.FileType.SymbolicLink | vscode.FileType.File
     : vscode.FileType.File;
 }

@@ -1,4 +1,55 @@
-import { formatBytes } from "../../../../shared/text.ts";
+import { formatBytes, plural } from "../../../../shared/text.ts";
+import type { EntryDetails, EntryField } from "../../shared/protocol.ts";
+
+/** The maximum number of extended attributes that a tooltip names. */
+const MAX_NAMED = 8;
+
+/** Returns the size of a file, or the kind of a named pipe or a device. */
+export function formatSize(
+  { size, special, sparse }: EntryDetails & { size: number },
+): string {
+  if (special !== undefined) return special;
+  return formatBytes(size) + (sparse === undefined ? "" : ", sparse");
+}
+
+/**
+ * Returns the lines of a tooltip about the space of a sparse file and the names
+ * of extended attributes and ACLs.
+ */
+export function detailLines({ sparse, xattrs = [] }: EntryDetails): string[] {
+  const lines: string[] = [];
+  if (sparse !== undefined) {
+    lines.push(`${formatBytes(sparse)} without holes`);
+  }
+  if (xattrs.length > 0) {
+    const more = xattrs.length - MAX_NAMED;
+    const rest = more > 0 ? ` and ${plural(more, "other")}` : "";
+    lines.push(`Attributes: ${xattrs.slice(0, MAX_NAMED).join(", ")}${rest}`);
+  }
+  return lines;
+}
+
+const FIELDS: Readonly<Record<EntryField, string>> = {
+  kind: "kind",
+  content: "content",
+  target: "target",
+  device: "device",
+  mode: "mode",
+  uid: "owner",
+  gid: "group",
+  xattrs: "attributes",
+  mtime: "time",
+};
+
+/**
+ * Returns a list of one line that says what changed, such as "Changed: mode,
+ * time". The list is empty if nothing is known to have changed.
+ */
+export function fieldLines(fields: readonly EntryField[] = []): string[] {
+  return fields.length === 0
+    ? []
+    : [`Changed: ${fields.map((field) => FIELDS[field]).join(", ")}`];
+}
 
 /** Returns a difference of two sizes in words, with its sign. */
 export function formatDifference(bytes: number): string {

@@ -14,7 +14,7 @@ const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
     deleted: ["D", "Deleted", "gitDecoration.deletedResourceForeground"],
     renamed: ["R", "Renamed", "gitDecoration.renamedResourceForeground"],
     copied: ["C", "Copied", "gitDecoration.addedResourceForeground"],
-    touched: ["T", "Mode or time changed", "descriptionForeground"],
+    touched: ["T", "Only metadata changed", "descriptionForeground"],
   };
 
 /** Returns the name of a change. */

@@ -1,11 +1,15 @@
 import * as vscode from "vscode";
-import { formatBytes } from "../../../../shared/text.ts";
 import type { FileVersion } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
-import { formatDifference, formatMoment } from "../ui/text.ts";
+import {
+  detailLines,
+  formatDifference,
+  formatMoment,
+  formatSize,
+} from "../ui/text.ts";
 
 /** A version of the file whose versions are shown. */
 export interface VersionNode {
@@ -118,7 +122,9 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     const change = size === undefined
       ? "deleted"
       : before?.size === undefined
-      ? `created, ${formatBytes(size)}`
+      ? `created, ${formatSize({ ...version, size })}`
+      : version.special !== undefined || before.special !== undefined
+      ? formatSize({ ...version, size })
       : formatDifference(size - before.size);
     item.description = [label, change]
       .filter((part) => part !== undefined).join(" \u00b7 ");
@@ -130,8 +136,12 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
         : "diff-modified",
     );
     item.contextValue = size === undefined ? "version.gone" : "version";
-    item.tooltip = `${path}\n${new Date(time).toLocaleString()}` +
-      (size === undefined ? "\nDeleted" : `\n${formatBytes(size)}`);
+    item.tooltip = [
+      path,
+      new Date(time).toLocaleString(),
+      size === undefined ? "Deleted" : formatSize({ ...version, size }),
+      ...detailLines(version),
+    ].join("\n");
     item.command = {
       command: "deltar.openVersionChange",
       title: "Open Changes",

@@ -5,7 +5,13 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { explain } from "../ui/explain.ts";
 import { changedFiles, changesByKind } from "../ui/snapshot_text.ts";
-import { formatDay, formatTime } from "../ui/text.ts";
+import {
+  detailLines,
+  fieldLines,
+  formatDay,
+  formatSize,
+  formatTime,
+} from "../ui/text.ts";
 import { changeUri, nameOfChange } from "./change_decorations.ts";
 
 /** The snapshots of one day. */
@@ -272,10 +278,14 @@ function changeItem(node: ChangeNode): vscode.TreeItem {
   item.iconPath = vscode.ThemeIcon.File;
   item.contextValue = `change.${change.change}`;
   item.description = change.from === undefined
-    ? formatBytes(change.size)
+    ? formatSize(change)
     : `from ${change.from}`;
-  item.tooltip = `${change.path}\n${nameOfChange(change.change)}, ` +
-    formatBytes(change.size);
+  item.tooltip = [
+    change.path,
+    `${nameOfChange(change.change)}, ${formatSize(change)}`,
+    ...fieldLines(change.fields),
+    ...detailLines(change),
+  ].join("\n");
   item.command = {
     command: "deltar.openChange",
     title: "Open Changes",
