@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Repository, type SnapshotRecord } from "../mod.ts";
 import { belowOf } from "../lib/repository/mod.ts";
 import { nearbyStorage } from "./read_only.ts";
+import { spellPath } from "../lib/tree/mod.ts";
 import { formatDate, treePath } from "./text.ts";
 
 /** A word that may complete the line at the cursor. */
@@ -159,7 +160,7 @@ async function entriesOf(
   const parts = repository.entries(record, { within, isShallow: true });
   for await (const entries of parts) {
     for (const { path, kind } of entries) {
-      const name = path.slice(path.lastIndexOf("/") + 1);
+      const name = spellPath(path.slice(path.lastIndexOf("/") + 1));
       const word = start + name + (kind === "directory" ? "/" : "");
       if (word.startsWith(typed)) found.push({ word });
     }

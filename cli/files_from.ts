@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
-import { text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
 import { DeltarError } from "../mod.ts";
+import { decodeName, parsePath, spellPath } from "../lib/tree/mod.ts";
 import { pathUnder } from "./path_under.ts";
 
 /** The options that limit a snapshot to lists of paths. */
@@ -62,9 +63,9 @@ export async function readPathLists(
 
 async function readList(file: string): Promise<string> {
   try {
-    return file === "-"
-      ? await text(process.stdin)
-      : readFileSync(file, "utf8");
+    return decodeName(
+      file === "-" ? await buffer(process.stdin) : readFileSync(file),
+    );
   } catch (cause) {
     throw new DeltarError(
       "io",
@@ -90,8 +91,11 @@ export function pickPaths(
   directory: string,
 ): string[] | undefined {
   const paths = listed.map((path) => {
-    const found = pathUnder(directory, resolve(base, path));
-    if (found !== undefined) return found;
+    // In Bun, `resolve` replaces bytes that are not valid UTF-8.
+    const isText = path.isWellFormed();
+    const place = resolve(base, isText ? path : spellPath(path));
+    const found = pathUnder(directory, place);
+    if (found !== undefined) return isText ? found : parsePath(found);
     throw new DeltarError(
       "unsafe",
       `a path in the list is not in ${directory}; list only paths in the ` +

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import type { Repository } from "../mod.ts";
+import { DeltarError, type Repository } from "../mod.ts";
 import { placeOf, type XattrOptions } from "../lib/repository/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
@@ -152,6 +152,14 @@ async function run(
   const { out, repository } = begun;
   const named = await findFolder(begun, snapshot, { asMade: true });
   const { record, folder } = named;
+  if (options.to === undefined && !folder.isWellFormed()) {
+    throw new DeltarError(
+      "unsupported",
+      "cannot restore into a folder whose path is not valid UTF-8. Name " +
+        "another folder with --to.",
+      { path: folder },
+    );
+  }
   const target = options.to === undefined
     ? join(placeOf(record), folder)
     : absolute(options.to);

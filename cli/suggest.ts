@@ -7,8 +7,9 @@ import {
   type SnapshotRecord,
 } from "../mod.ts";
 import { belowOf } from "../lib/repository/mod.ts";
+import { parsePath, spellPath } from "../lib/tree/mod.ts";
 import type { Begun } from "./begin.ts";
-import { showPath, treePath } from "./text.ts";
+import { showPath, treePath, trimPath } from "./text.ts";
 
 /**
  * The maximum edit distance of a similar path. For a typed path of fewer than
@@ -92,7 +93,9 @@ export async function pathIn(
 
 /** Joins a folder of a snapshot and a path that a user typed. */
 export function joinPath(folder: string, word: string): string {
-  return treePath(posix.join(folder, treePath(word)));
+  // In Bun, `join` replaces bytes that are not valid UTF-8.
+  const path = posix.join(spellPath(folder), spellPath(treePath(word)));
+  return trimPath(parsePath(path));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { eastAsianWidth } from "get-east-asian-width";
-import type { Entry } from "../lib/tree/mod.ts";
+import process from "node:process";
+import { type Entry, parsePath, spellPath } from "../lib/tree/mod.ts";
 import { formatDate } from "../shared/text.ts";
 
 export { formatDate };
@@ -32,12 +33,14 @@ export function deviceText(entry: Entry): string {
 const MAX_SECONDS = 8_640_000_000_000n;
 
 /**
- * Formats a path for a terminal. A path with control characters or invisible
+ * Formats a path for a terminal. Bytes that are not valid UTF-8 are shown as
+ * `\xff`; see `spellPath`. A path with control characters or invisible
  * characters becomes a JSON string.
  */
 export function showPath(path: string): string {
-  const shown = showText(path);
-  return shown === path ? path : showText(JSON.stringify(path));
+  const spelled = spellPath(path);
+  const shown = showText(spelled);
+  return shown === spelled ? spelled : showText(JSON.stringify(spelled));
 }
 
 /** Matches a text of printable ASCII, which needs no escapes. */
@@ -71,9 +74,13 @@ function escapeUnshown(text: string): string {
   );
 }
 
-/** Returns the JSON escape of a character. */
+/**
+ * Returns the JSON escape of a character, or the spelling of a byte of a path
+ * that is not valid UTF-8.
+ */
 function escaped(char: string): string {
-  return Array.from(
+  const byte = spellPath(char);
+  return byte !== char ? byte : Array.from(
     { length: char.length },
     (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, "0")}`,
   ).join("");
@@ -113,22 +120,28 @@ export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
 }
 
+/** The fields of JSON that hold paths. */
+const PATHS = new Set(["path", "target", "from"]);
 /** The fields of JSON that hold the user's own text and are not redacted. */
-const OWN = new Set(["path", "target", "from", "label"]);
+const OWN = new Set([...PATHS, "label"]);
+
+/** Matches JSON of paths that `spellPath` changes. */
+const SPELLED = /\\udc[89a-f][0-9a-f]|\\\\x(?:5c|[89a-f][0-9a-f])/;
 
 /**
  * Formats a value as JSON that is safe to print on a terminal. Escapes the
  * characters that `showText` escapes, also in emoji, and removes secrets like
- * `redact` from the texts in all fields that are not in `OWN`.
+ * `redact` from the texts in all fields that are not in `OWN`. Paths that are
+ * not valid UTF-8 are spelled like those of `showPath`.
  */
 export function toJson(value: unknown): string {
   let json = JSON.stringify(value);
-  if (redact(json) !== json) {
-    json = JSON.stringify(
-      value,
-      (key, one) =>
-        typeof one === "string" && !OWN.has(key) ? redact(one) : one,
-    );
+  if (redact(json) !== json || SPELLED.test(json)) {
+    json = JSON.stringify(value, (key, one) => {
+      if (typeof one !== "string") return one;
+      const text = OWN.has(key) ? one : redact(one);
+      return PATHS.has(key) || !text.isWellFormed() ? spellPath(text) : text;
+    });
   }
   return json.replaceAll(
     /[^\x20-\x7e]+/g,
@@ -175,10 +188,21 @@ function widthOf(char: string): number {
 
 /**
  * Returns the path in a snapshot for a path that the user typed: without `./` at
- * the beginning and `/` at the end, and `""` for `.`.
+ * the beginning and `/` at the end, `""` for `.`, and with the bytes that
+ * `showPath` shows as `\xff`.
  */
 export function treePath(word: string): string {
-  return word.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "").replace(
+  // On Windows, where names are always Unicode, a backslash separates folders.
+  const path = process.platform === "win32" ? word : parsePath(word);
+  return trimPath(path);
+}
+
+/**
+ * Returns a path without `./` at the beginning and `/` at the end, and `""` for
+ * `.`.
+ */
+export function trimPath(path: string): string {
+  return path.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "").replace(
     /^\.$/,
     "",
   );

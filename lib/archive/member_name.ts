@@ -1,5 +1,6 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
+import { encodeName } from "../tree/raw_name.ts";
 
 /**
  * The naming of the members of a data archive below `created/` and `updated/`:
@@ -23,8 +24,6 @@ export function memberName(
   form: keyof typeof FOLDERS,
   names: MemberNames,
 ): string {
-  const name = names === "path"
-    ? path
-    : toHex(sha256(new TextEncoder().encode(path)));
+  const name = names === "path" ? path : toHex(sha256(encodeName(path)));
   return `${FOLDERS[form]}/${name}`;
 }

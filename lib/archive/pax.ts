@@ -1,6 +1,7 @@
 import { formatTime as formatNanoseconds } from "../tree/to_json.ts";
 import type { ByteReader } from "../bytes/byte_reader.ts";
 import { concat } from "../bytes/source.ts";
+import { decodeName, encodeName } from "../tree/raw_name.ts";
 import { isXattrKey } from "./pax_xattrs.ts";
 
 const encoder = new TextEncoder();
@@ -57,7 +58,8 @@ const MAX_KEY_BYTES = 1024;
 
 /**
  * PAX records (POSIX.1-2001, "pax Extended Header") by key. The values of
- * extended attributes and ACLs are bytes, all others are text.
+ * extended attributes and ACLs are bytes, all others are text, which
+ * `decodeName` has decoded.
  */
 export type PaxRecords = Map<string, string | Uint8Array>;
 
@@ -71,7 +73,7 @@ export function encodePax(records: PaxRecords): Uint8Array {
   const parts: Uint8Array[] = [];
   for (const [key, value] of records) {
     const head = encoder.encode(` ${key}=`);
-    const body = typeof value === "string" ? encoder.encode(value) : value;
+    const body = typeof value === "string" ? encodeName(value) : value;
     const bytes = head.length + body.length + 1;
     let length = bytes + String(bytes).length;
     if (String(length).length > String(bytes).length) length += 1;
@@ -124,7 +126,7 @@ export function decodePax(
     }
     const isPart = SPARSE_PARTS.includes(key);
     if (!isPart && !KNOWN.includes(key)) continue;
-    const value = decoder.decode(body.subarray(equals + 1, end - 1));
+    const value = decodeName(body.subarray(equals + 1, end - 1));
     if (isPart) {
       const before = records.get(SPARSE_MAP);
       records.set(SPARSE_MAP, before ? `${before},${value}` : value);

@@ -1,9 +1,9 @@
 import type { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { DeviceNumber } from "../tree/entry.ts";
+import { decodeName } from "../tree/raw_name.ts";
 import { BLOCK } from "./tar_member.ts";
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 /** The type flags of devices. */
 const DEVICES = "34";
@@ -140,7 +140,7 @@ function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
 function text(block: Uint8Array, at: number, length: number): string {
   let end = at;
   while (end < at + length && block[end] !== 0) end++;
-  return decoder.decode(block.subarray(at, end));
+  return decodeName(block.subarray(at, end));
 }
 
 /** Decodes octal text, or GNU's base-256 if the first bit is set. */

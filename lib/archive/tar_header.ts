@@ -1,3 +1,4 @@
+import { encodeName } from "../tree/raw_name.ts";
 import { hasXattrs } from "../tree/xattrs.ts";
 import { DEVICE, encodePax, formatTime, type PaxRecords } from "./pax.ts";
 import { addXattrs } from "./pax_xattrs.ts";
@@ -36,7 +37,7 @@ export function headerScratch(): Uint8Array {
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII, sizes of 8 GiB or more, times with a fraction or outside the years
+ * ASCII (as bytes, with `hdrcharset=BINARY`, if they are not valid UTF-8), sizes of 8 GiB or more, times with a fraction or outside the years
  * 1970 to 2242, owner, group or device numbers that are too large, extended
  * attributes and ACLs, and a sparse file in condensed form (GNU tar's PAX
  * format 1.0). Names of owners are written if the member has them. The same
@@ -78,10 +79,15 @@ export function encodeHeader(
   }
   const header = scratch.subarray(2 * BLOCK).fill(0);
   const path = type === "5" ? member.path + "/" : member.path;
-  if (!writePath(header, path)) record("path", path);
+  const recordName = (key: string, name: string) => {
+    // Without this record, bsdtar reads the names as UTF-8.
+    if (!name.isWellFormed()) record("hdrcharset", "BINARY");
+    record(key, name);
+  };
+  if (!writePath(header, path)) recordName("path", path);
   if (type === "1" || type === "2") {
     const target = member.target ?? "";
-    if (!writeName(header, 157, target)) record("linkpath", target);
+    if (!writeName(header, 157, target)) recordName("linkpath", target);
   }
   // Seconds and nanoseconds are plain numbers, because a bigint is slow and
   // this function runs for every file.
@@ -269,7 +275,9 @@ function writeUnicode(header: Uint8Array, at: number, name: string): false {
       "the name or link target of a tar member contains a NUL",
     );
   }
-  encoder.encodeInto(name, header.subarray(at, at + 100));
+  const field = header.subarray(at, at + 100);
+  if (name.isWellFormed()) encoder.encodeInto(name, field);
+  else field.set(encodeName(name).subarray(0, field.length));
   return false;
 }
 

@@ -17,6 +17,7 @@ import {
 } from "./pax.ts";
 import { fromBase64 } from "../bytes/base64.ts";
 import { ownersIn } from "../tree/owner_fields.ts";
+import { decodeName } from "../tree/raw_name.ts";
 import {
   refuseGlobal,
   type SparseMember,
@@ -33,8 +34,6 @@ import {
   padding,
   type TarMember,
 } from "./tar_member.ts";
-
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The key of a sparse member's path. This path is used instead of the one in
@@ -268,7 +267,7 @@ async function extended(
 
 function longText(body: Uint8Array): string {
   const end = body.indexOf(0);
-  return decoder.decode(end < 0 ? body : body.subarray(0, end));
+  return decodeName(end < 0 ? body : body.subarray(0, end));
 }
 
 /** Replaces the fields of a header with the values of an extended header. */

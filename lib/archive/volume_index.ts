@@ -5,7 +5,7 @@ import {
   decodeEntry,
   encodeEntry,
   type HashedFileEntry,
-  SPECIAL_VERSION,
+  LATER_VERSION,
   versionOf,
 } from "../tree/entry_line.ts";
 import { isCount } from "../bytes/is_count.ts";
@@ -124,7 +124,7 @@ export function* decodeIndexSteps(
   const { header, lines } = decodeLines(
     bytes,
     FORMAT,
-    SPECIAL_VERSION,
+    LATER_VERSION,
     object,
   );
   const { codec, volumes } = header;

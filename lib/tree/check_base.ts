@@ -1,11 +1,12 @@
-import { fs } from "../bytes/node.ts";
 import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { type DiffIndex, pathOf } from "./diff_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
 import { canHaveLinks, nameOfKind } from "./entry.ts";
-import { checkPath, parentPath } from "./path.ts";
+import type { Folder } from "./folder.ts";
+import { openFolder } from "./open_folder.ts";
+import { checkPath, nameOf, parentPath } from "./path.ts";
 import { readPieces } from "./read_file.ts";
 import { lstat } from "./stat.ts";
 
@@ -87,7 +88,11 @@ function checkEntry(root: string, before: HashedEntry): void {
     );
   }
   if (
-    kind === "symlink" && fs.readlinkSync(`${root}/${path}`) !== before.target
+    kind === "symlink" &&
+    inFolder(
+        `${root}/${parentPath(path)}`,
+        (folder) => folder.readLink(nameOf(path)),
+      ) !== before.target
   ) {
     fail(path, "the target of the symlink has changed");
   }
@@ -122,8 +127,12 @@ function isFolder(root: string, path: string): boolean {
  */
 function kindAt(root: string, path: string): string | undefined {
   checkFolders(root, path);
+  return kindOf(`${root}/${path}`);
+}
+
+function kindOf(place: string): string | undefined {
   try {
-    return lstat(`${root}/${path}`).kind;
+    return lstat(place).kind;
   } catch (error) {
     const code = codeOf(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
@@ -135,8 +144,7 @@ function kindAt(root: string, path: string): string | undefined {
 function checkFolders(root: string, path: string): void {
   checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
-    const stat = fs.lstatSync(`${root}/${at}`, { throwIfNoEntry: false });
-    if (stat?.isSymbolicLink()) {
+    if (kindOf(`${root}/${at}`) === "symlink") {
       throw new DeltarError("unsafe", `the folder ${at} is a symlink`, {
         path,
       });
@@ -149,13 +157,25 @@ function checkFolders(root: string, path: string): void {
  */
 function checkEmptied(root: string, path: string, gone: Set<string>): void {
   if (kindAt(root, path) !== "directory") return;
-  for (const name of fs.readdirSync(`${root}/${path}`)) {
+  for (const name of inFolder(`${root}/${path}`, (one) => one.names())) {
     if (!gone.has(`${path}/${name}`)) {
       fail(
         `${path}/${name}`,
         "the difference deletes the folder of this path, but not the path",
       );
     }
+  }
+}
+
+function inFolder<Result>(
+  place: string,
+  work: (folder: Folder) => Result,
+): Result {
+  const folder = openFolder(place);
+  try {
+    return work(folder);
+  } finally {
+    folder.close();
   }
 }
 

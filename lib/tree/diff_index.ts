@@ -6,13 +6,14 @@ import { bare, ChangeFinder } from "./change_finder.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { EntryKind, Metadata } from "./entry.ts";
 import {
+  addRaw,
   checkOrder,
   decodeEntry,
   decodeMetadata,
   encodeEntry,
   encodeMetadata,
   type HashedEntry,
-  SPECIAL_VERSION,
+  LATER_VERSION,
   versionOf,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
@@ -357,7 +358,7 @@ function* decodeSteps(
   const { header, lines } = decodeLines(
     bytes,
     FORMAT,
-    SPECIAL_VERSION,
+    LATER_VERSION,
     object,
   );
   const changes: Change[] = [];
@@ -456,7 +457,7 @@ function encodeChange(change: Change): Line {
     line.before = before;
   }
   if (change.change === "updated" && change.isLinkOnly) line.links = true;
-  return line;
+  return addRaw(line, "path", "target", "from");
 }
 
 function decodeChange(line: Line, object: string, offset: number): Change {

@@ -18,7 +18,7 @@ import {
   encodeEntry,
   encodeMetadata,
   type HashedFileEntry,
-  SPECIAL_VERSION,
+  LATER_VERSION,
   versionOf,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
@@ -269,7 +269,7 @@ function* decodeSteps(
   const { header, lines } = decodeLines(
     bytes,
     FORMAT,
-    SPECIAL_VERSION,
+    LATER_VERSION,
     object,
   );
   const root = decodeMetadata((header.root ?? {}) as Line, object, 0);

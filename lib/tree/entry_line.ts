@@ -9,6 +9,7 @@ import {
   type NonFileEntry,
 } from "./entry.ts";
 import { checkPath, comparePaths } from "./path.ts";
+import { octalName } from "./raw_name.ts";
 import {
   formatTime,
   makeDirectory,
@@ -45,20 +46,47 @@ export function storedSize({ size, sparse }: HashedFileEntry): number {
 export type HashedEntry = HashedFileEntry | NonFileEntry;
 
 /**
- * The version of listings with entries of named pipes or devices. A reader of
- * version 1 does not know these kinds.
+ * The version of listings with entries that a reader of version 1 does not
+ * know: named pipes, devices, and names that are not valid UTF-8.
  */
-export const SPECIAL_VERSION = 2;
+export const LATER_VERSION = 2;
 
 /**
- * Returns the version of a listing with these entries: `SPECIAL_VERSION` if one
- * of them is a named pipe or a device, 1 otherwise.
+ * Returns the version of a listing with these entries: `LATER_VERSION` if one
+ * of them is a named pipe or a device or has a name that is not valid UTF-8, 1
+ * otherwise.
  */
-export function versionOf(entries: Iterable<{ kind: string }>): number {
-  for (const { kind } of entries) {
-    if (isSpecialKind(kind)) return SPECIAL_VERSION;
+export function versionOf(
+  entries: Iterable<{ kind: string; path: string; target?: string }>,
+): number {
+  for (const entry of entries) {
+    if (isSpecialKind(entry.kind) || hasRawName(entry)) return LATER_VERSION;
   }
   return 1;
+}
+
+/**
+ * Returns whether the path or the target of an entry is not valid UTF-8; see
+ * `decodeName`.
+ */
+export function hasRawName(
+  { path, target }: { path: string; target?: string },
+): boolean {
+  return !path.isWellFormed() || target?.isWellFormed() === false;
+}
+
+/**
+ * Adds the field `raw` to a line, with the bytes of each field that holds a
+ * path that is not valid UTF-8. `jq` does not read these bytes from the path.
+ */
+export function addRaw(line: Line, ...fields: string[]): Line {
+  const raw = fields.flatMap((field) => {
+    const path = line[field];
+    return typeof path !== "string" || path.isWellFormed()
+      ? []
+      : [[field, octalName(path)]];
+  });
+  return raw.length === 0 ? line : { ...line, raw: Object.fromEntries(raw) };
 }
 
 /** The maximum of the major and of the minor number of a device. */
@@ -86,7 +114,7 @@ export function encodeEntry(entry: HashedEntry): Line {
     const { major, minor } = entry.device;
     line.device = { major, minor };
   }
-  return line;
+  return addRaw(line, "path", "target");
 }
 
 /**

@@ -27,7 +27,9 @@ export type FolderVisitor = (
  * entries can still be reached. Where folders can be reached only by paths,
  * changes fail with `ENOENT` instead.
  *
- * A name is one segment. The empty name, `.`, `..`, and names with a `/` or a
+ * A name is one segment; see `decodeName` for names that are not valid UTF-8.
+ * Where the runtime has no calls for them, they are refused with `EILSEQ`, and
+ * listed with U+FFFD in place of the invalid bytes. The empty name, `.`, `..`, and names with a `/` or a
  * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, a
  * `code` as in `node:fs`, such as `ENOENT`.
  */
@@ -115,8 +117,8 @@ export interface Folder {
   /**
    * Returns the target of a symlink.
    *
-   * @throws `EILSEQ` if the target is not valid UTF-8, `EINVAL` if the entry is
-   * not a symlink.
+   * @throws `EINVAL` if the entry is not a symlink, `EILSEQ` if the target is
+   * not valid UTF-8 and the runtime has no call that returns its bytes.
    */
   readLink(name: string): string;
   /**

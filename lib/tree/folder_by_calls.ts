@@ -10,6 +10,7 @@ import {
   type OpenFile,
 } from "./folder.ts";
 import { loadAside, loadLibrary } from "../bytes/native_library.ts";
+import { decodeName, encodeNameInto } from "./raw_name.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_MASK } from "./native.ts";
 import {
   type FileStat,
@@ -112,8 +113,6 @@ const BTRFS_ROOT = 256n;
  */
 const PATH_MAX = 4096;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 const firstPath = new Uint8Array(PATH_MAX);
 const secondPath = new Uint8Array(PATH_MAX);
@@ -328,7 +327,7 @@ class CallFolder implements Folder {
   names(): string[] {
     const names: string[] = [];
     this.visit((bytes, start, end) => {
-      names.push(decoder.decode(bytes.subarray(start, end)));
+      names.push(decodeName(bytes.subarray(start, end)));
       return true;
     });
     return names;
@@ -410,11 +409,7 @@ class CallFolder implements Folder {
       linkText.length,
     );
     this.#check(length, "readlink", name);
-    try {
-      return strict.decode(linkText.subarray(0, length));
-    } catch {
-      throw notText(this.#path(name));
-    }
+    return decodeName(linkText.subarray(0, length));
   }
 
   link(name: string, to: Folder, newName: string): void {
@@ -885,13 +880,8 @@ function putName(
   call: string,
   folder: string,
 ): Uint8Array {
-  const { read, written } = encoder.encodeInto(name, target);
-  if (!isName(name) || read < name.length || written === target.length) {
-    const code = isName(name) ? "ENAMETOOLONG" : "EINVAL";
-    throw systemError(code, call, `${folder}/${name}`);
-  }
-  target[written] = 0;
-  return target;
+  if (!isName(name)) throw systemError("EINVAL", call, `${folder}/${name}`);
+  return put(target, name, call, `${folder}/${name}`);
 }
 
 /**
@@ -903,22 +893,13 @@ function put(
   call: string,
   place: string,
 ): Uint8Array {
-  const { read, written } = encoder.encodeInto(path, target);
-  if (read < path.length || written === target.length) {
+  const length = encodeNameInto(path, target);
+  if (length === undefined || length === target.length) {
     throw systemError("ENAMETOOLONG", call, place);
   }
   if (path.includes("\0")) throw systemError("EINVAL", call, place);
-  target[written] = 0;
+  target[length] = 0;
   return target;
-}
-
-function notText(place: string): Error {
-  return systemError(
-    "EILSEQ",
-    "readlink",
-    place,
-    "the target is not valid UTF-8",
-  );
 }
 
 function asCallFolder(folder: Folder): CallFolder {

@@ -13,6 +13,7 @@ import {
   type OpenFile,
 } from "./folder.ts";
 import { placeholderTest } from "./placeholder.ts";
+import { decodeName, encodeNameInto, toNodePath } from "./raw_name.ts";
 import {
   type FileStat,
   fillStatx,
@@ -57,6 +58,15 @@ export function hasProc(): boolean {
 }
 
 /**
+ * Returns whether `node:fs` takes paths as bytes. Deno takes only texts, and Bun
+ * reaches folders by system calls.
+ */
+export function takesBytes(): boolean {
+  const { deno, bun } = process.versions;
+  return deno === undefined && bun === undefined;
+}
+
+/**
  * Opens a folder by its path and follows symlinks. Its entries are reached
  * through `/proc`.
  *
@@ -96,6 +106,8 @@ abstract class PathFolder implements Folder {
 
   /** Whether `base` is a symlink to the folder, which has to be followed. */
   protected abstract readonly isLink: boolean;
+  /** Whether names and the targets of symlinks need not be valid UTF-8. */
+  protected abstract readonly takesBytes: boolean;
 
   /** Throws an error if `base` no longer leads to the folder. */
   protected abstract check(call: string): void;
@@ -124,7 +136,7 @@ abstract class PathFolder implements Folder {
 
   visit(visit: FolderVisitor): boolean {
     for (const name of this.names()) {
-      const { written: end } = encoder.encodeInto(name, nameBytes);
+      const end = encodeNameInto(name, nameBytes) ?? 0;
       if (!visit(nameBytes, 0, end, this.#fill(name))) return false;
     }
     return true;
@@ -133,7 +145,7 @@ abstract class PathFolder implements Folder {
   #fill(name: string): Uint32Array | undefined {
     let stat: NodeFs.BigIntStats;
     try {
-      stat = fs.lstatSync(`${this.base}/${name}`, { bigint: true });
+      stat = fs.lstatSync(this.#pathTo(name), { bigint: true });
     } catch {
       return undefined;
     }
@@ -144,7 +156,9 @@ abstract class PathFolder implements Folder {
   names(): string[] {
     return attempt("scandir", this.place, () => {
       this.check("scandir");
-      return fs.readdirSync(this.base);
+      return this.takesBytes
+        ? fs.readdirSync(this.base, "buffer").map(decodeName)
+        : fs.readdirSync(this.base);
     });
   }
 
@@ -177,7 +191,12 @@ abstract class PathFolder implements Folder {
   }
 
   makeSymlink(name: string, target: string): void {
-    this.change("symlink", name, (path) => fs.symlinkSync(target, path));
+    this.change("symlink", name, (path, place) => {
+      if (!this.isPossible(target)) {
+        throw notText("symlink", place, "the target");
+      }
+      fs.symlinkSync(toNodePath(target), path);
+    });
   }
 
   makeSpecial(name: string, _kind: SpecialKind): void {
@@ -187,10 +206,10 @@ abstract class PathFolder implements Folder {
 
   readLink(name: string): string {
     return this.attempt("readlink", name, (path, place) => {
+      if (this.takesBytes) return decodeName(fs.readlinkSync(path, "buffer"));
       const text = readText(path);
       if (text !== undefined) return text;
-      const words = "the target is not valid UTF-8";
-      throw systemError("EILSEQ", "readlink", place, words);
+      throw notText("readlink", place, "the target");
     });
   }
 
@@ -207,12 +226,26 @@ abstract class PathFolder implements Folder {
   }
 
   /** Returns the path of an entry, for calls that take two paths. */
-  pathOf(name: string, call: string): string {
-    if (!isSafe(name)) {
-      throw systemError("EINVAL", call, `${this.place}/${name}`);
-    }
+  pathOf(name: string, call: string): NodeFs.PathLike {
+    const path = this.#pathTo(name, call);
     this.check(call);
-    return `${this.base}/${name}`;
+    return path;
+  }
+
+  /**
+   * Returns whether the runtime can pass a name, or the target of a symlink, to
+   * the system.
+   */
+  protected isPossible(name: string): boolean {
+    return this.takesBytes || name.isWellFormed();
+  }
+
+  /** Returns the path of an entry. Refuses a name that cannot be used. */
+  #pathTo(name: string, call = "lstat"): NodeFs.PathLike {
+    const place = `${this.place}/${name}`;
+    if (!isSafe(name)) throw systemError("EINVAL", call, place);
+    if (!this.isPossible(name)) throw notText(call, place, "the name");
+    return toNodePath(`${this.base}/${name}`);
   }
 
   unlink(name: string): void {
@@ -262,13 +295,13 @@ abstract class PathFolder implements Folder {
   isPlaceholder(name: string): boolean {
     const test = placeholderTest();
     return test !== undefined &&
-      this.attempt("lstat", name, (path) => test(path));
+      this.attempt("lstat", name, (path) => test(String(path)));
   }
 
   setBtime(name: string, btime: bigint): void {
     const set = creationTimeSetter();
     if (set === undefined) return;
-    this.change("utime", name, (path) => set(path, btime));
+    this.change("utime", name, (path) => set(String(path), btime));
   }
 
   setOwnBtime(btime: bigint): void {
@@ -295,7 +328,7 @@ abstract class PathFolder implements Folder {
   protected change(
     call: string,
     name: string,
-    work: (path: string, place: string) => void,
+    work: (path: NodeFs.PathLike, place: string) => void,
   ): void {
     this.attempt(call, name, (path, place) => {
       this.check(call);
@@ -306,11 +339,11 @@ abstract class PathFolder implements Folder {
   protected attempt<Result>(
     call: string,
     name: string,
-    work: (path: string, place: string) => Result,
+    work: (path: NodeFs.PathLike, place: string) => Result,
   ): Result {
     const place = `${this.place}/${name}`;
-    if (!isSafe(name)) throw systemError("EINVAL", call, place);
-    return attempt(call, place, () => work(`${this.base}/${name}`, place));
+    const path = this.#pathTo(name, call);
+    return attempt(call, place, () => work(path, place));
   }
 }
 
@@ -322,6 +355,7 @@ class ProcFolder extends PathFolder {
    * may be entered but not listed.
    */
   protected override readonly isLink = true;
+  protected override readonly takesBytes = takesBytes();
   readonly #fd: number;
   #isOpen = true;
 
@@ -339,7 +373,7 @@ class ProcFolder extends PathFolder {
   protected override attempt<Result>(
     call: string,
     name: string,
-    work: (path: string, place: string) => Result,
+    work: (path: NodeFs.PathLike, place: string) => Result,
   ): Result {
     this.check(call);
     return super.attempt(call, name, work);
@@ -391,6 +425,7 @@ class ProcFolder extends PathFolder {
 class PlainFolder extends PathFolder {
   protected override readonly base: string;
   protected override readonly isLink = false;
+  protected override readonly takesBytes = false;
   readonly #identity: Identity;
 
   constructor(place: string, base: string, { device, inode }: Identity) {
@@ -425,7 +460,7 @@ class PlainFolder extends PathFolder {
       if (stat.kind !== "directory") {
         throw systemError("ENOTDIR", "open", place);
       }
-      return new PlainFolder(place, path, stat);
+      return new PlainFolder(place, `${this.base}/${name}`, stat);
     });
   }
 
@@ -557,7 +592,7 @@ const NO_FOLLOW = fs?.constants.O_NOFOLLOW ?? 0;
 const READ = (fs?.constants.O_RDONLY ?? 0) | NO_FOLLOW |
   (fs?.constants.O_NONBLOCK ?? 0);
 
-function openFolderFd(path: string, flag: number): number {
+function openFolderFd(path: NodeFs.PathLike, flag: number): number {
   const flags = fs.constants.O_DIRECTORY | flag;
   try {
     return fs.openSync(path, flags);
@@ -567,8 +602,12 @@ function openFolderFd(path: string, flag: number): number {
   }
 }
 
+function notText(call: string, place: string, what: string): Error {
+  return systemError("EILSEQ", call, place, `${what} is not valid UTF-8`);
+}
+
 /** Returns the target of a symlink, or `undefined` if it is not valid UTF-8. */
-function readText(path: string): string | undefined {
+function readText(path: NodeFs.PathLike): string | undefined {
   let text: string;
   try {
     text = fs.readlinkSync(path);

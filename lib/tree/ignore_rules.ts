@@ -5,6 +5,7 @@ import type { Folder } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { nameOf } from "./path.ts";
 import { type PickedNames, pickedNames, sumOfPaths } from "./picked_paths.ts";
+import { encodeName } from "./raw_name.ts";
 import { CACHE_TAG, readRuleFile } from "./rule_file.ts";
 
 /** Options for what a walk excludes. */
@@ -407,13 +408,13 @@ function compile(all: readonly Rule[]): Compiled | undefined {
 }
 
 /**
- * Returns the UTF-8 bytes of a text, each as one character. Git matches bytes,
+ * Returns the bytes of a text, each as one character. Git matches bytes,
  * so its `?` and `[...]` match one byte.
  */
 function toByteString(text: string): string {
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(text)) return text;
-  return Array.from(encoder.encode(text), (byte) => String.fromCharCode(byte))
+  return Array.from(encodeName(text), (byte) => String.fromCharCode(byte))
     .join("");
 }
 

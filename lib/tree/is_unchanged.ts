@@ -4,6 +4,7 @@ import { faultOf } from "./file.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import type { PickedNames } from "./picked_paths.ts";
+import { decodeName } from "./raw_name.ts";
 import { isCache, readRuleFile } from "./rule_file.ts";
 import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
 import { deviceIn, sizeIn, STATX } from "./statx.ts";
@@ -19,8 +20,6 @@ interface Folder {
   /** The names in the folder to which the walk is limited. */
   picked: PickedNames | "all";
 }
-
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Returns whether everything in a directory that its rules do not exclude is
@@ -104,7 +103,7 @@ function isSameFolder(
       if (!isEqual(rules.digest, known.rules)) return false;
     }
     const isToTheEnd = folder.visit((bytes, start, end, stat) => {
-      const nameOf = () => decoder.decode(bytes.subarray(start, end));
+      const nameOf = () => decodeName(bytes.subarray(start, end));
       if (picked !== "all" && !picked.has(nameOf())) return true;
       const entry = known.find(bytes, start, end);
       if (entry < 0 || stat === undefined) return false;

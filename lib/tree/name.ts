@@ -1,4 +1,5 @@
 import { STAGE_PREFIX } from "../storage/temporary.ts";
+import { encodeName, isDecodedName } from "./raw_name.ts";
 
 /**
  * Matches the characters that have a special meaning in a path on Windows, and
@@ -38,23 +39,35 @@ const FOLDED = /^[\x00-@[-\x7f]*$/;
  *
  * @param name One segment of a path.
  * @param platform The system, as `process.platform` names it.
+ * @param takesBytes Whether the system and the runtime accept a name that is not
+ * valid UTF-8; see `decodeName`. Default: `false`.
  * @returns The reason in words, or `undefined` if the name can be used.
  */
-export function nameFault(name: string, platform: string): string | undefined {
+export function nameFault(
+  name: string,
+  platform: string,
+  takesBytes = false,
+): string | undefined {
   if (name === "" || name === "." || name === "..") {
     return "the name is empty, `.` or `..`";
   }
   if (name.includes("/") || name.includes("\0")) {
     return "the name contains a slash or a NUL";
   }
-  if (!name.isWellFormed()) return "the name is not valid Unicode";
+  if (!name.isWellFormed()) {
+    if (!isDecodedName(name)) return "the name is not valid Unicode";
+    if (!takesBytes) {
+      return "the name is not valid UTF-8, so this system or runtime cannot " +
+        "create it; use Linux with Node, Bun or Deno";
+    }
+  }
   if (name.startsWith(STAGE_PREFIX)) return OWN;
   const isWindows = platform === "win32";
   if ((isWindows || platform === "darwin") && isOwnName(name)) return OWN;
   if (name.length * 3 > MAX_NAME) {
     const length = isWindows || platform === "darwin"
       ? name.length
-      : new TextEncoder().encode(name).length;
+      : encodeName(name).length;
     if (length > MAX_NAME) {
       const unit = isWindows || platform === "darwin" ? "characters" : "bytes";
       return `the name is too long: ${length} ${unit}, at most ${MAX_NAME}`;

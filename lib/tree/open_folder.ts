@@ -5,7 +5,12 @@ import {
   hasSystemCalls,
   openByCalls,
 } from "./folder_by_calls.ts";
-import { hasProc, openByPath, openByProc } from "./folder_by_paths.ts";
+import {
+  hasProc,
+  openByPath,
+  openByProc,
+  takesBytes,
+} from "./folder_by_paths.ts";
 import type { FileStat } from "./statx.ts";
 import { isSuperuser } from "./this_system.ts";
 
@@ -30,6 +35,16 @@ export function folderAccess(): FolderAccess {
  */
 export function canUseXattrs(): boolean {
   return folderAccess() === "calls" && (isMounted ??= hasProc());
+}
+
+/**
+ * Returns whether entries can have names, and symlinks targets, that are not
+ * valid UTF-8: on Linux with Node or Bun, or with Deno if it may use system
+ * calls.
+ */
+export function canUseRawNames(): boolean {
+  const access = folderAccess();
+  return access === "calls" || access === "proc" && takesBytes();
 }
 
 /**

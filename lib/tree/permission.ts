@@ -68,6 +68,9 @@ export class Permissions {
     // is changed temporarily.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#onDisk.place(path);
+    // Deno cannot ask the system about a path that is not valid UTF-8. A change
+    // that the system refuses is reported when it is made.
+    if (!place.isWellFormed()) return {};
     try {
       fs.accessSync(place, fs.constants.W_OK | fs.constants.X_OK);
     } catch {

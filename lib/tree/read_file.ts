@@ -13,9 +13,14 @@ export const MAX_WHOLE_BYTES = 1 << 20;
  * @throws The system's error, with its `code`.
  */
 export function openFile(place: string): OpenFile {
-  const folder = openFolder(nodePath.dirname(place));
+  // In Bun, the functions of `node:path` replace bytes that are not valid UTF-8.
+  const slash = place.isWellFormed() ? -1 : place.lastIndexOf("/");
+  const [above, name] = slash < 0
+    ? [nodePath.dirname(place), nodePath.basename(place)]
+    : [place.slice(0, slash) || "/", place.slice(slash + 1)];
+  const folder = openFolder(above);
   try {
-    return folder.openFile(nodePath.basename(place));
+    return folder.openFile(name);
   } finally {
     folder.close();
   }

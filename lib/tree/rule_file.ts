@@ -1,5 +1,6 @@
 import { codeOf, errorMessage } from "../bytes/errors.ts";
 import type { Folder, OpenFile } from "./folder.ts";
+import { decodeName } from "./raw_name.ts";
 
 /** The maximum size of a file with exclusion rules, in bytes. */
 export const RULE_FILE_LIMIT = 1 << 20;
@@ -108,7 +109,7 @@ function readText(file: OpenFile): RuleFile {
     return unusable("the file is larger than 1 MiB");
   }
   return {
-    text: new TextDecoder().decode(bytes.subarray(0, length)),
+    text: decodeName(bytes.subarray(0, length)),
     uid: file.stat().uid,
   };
 }

@@ -1,5 +1,6 @@
 import { fs } from "../bytes/node.ts";
 import { loadNative, type Native } from "./native.ts";
+import { encodeNameInto, toNodePath } from "./raw_name.ts";
 import {
   type FileStat,
   fromNodeStat,
@@ -13,7 +14,6 @@ export { type FileStat, kindOf } from "./statx.ts";
 
 let native: Native | undefined;
 let isLoaded = false;
-const encoder = new TextEncoder();
 const pathBuffer = new Uint8Array(4097);
 const statBuffer = new Uint8Array(STATX_SIZE);
 const view = new DataView(statBuffer.buffer);
@@ -29,7 +29,7 @@ export function lstat(path: string): FileStat {
   if (calls && encodePath(path) && calls.statx(pathBuffer, statBuffer)) {
     return readStatx(view);
   }
-  return fromNodeStat(fs.lstatSync(path, { bigint: true }));
+  return fromNodeStat(fs.lstatSync(toNodePath(path), { bigint: true }));
 }
 
 /**
@@ -49,7 +49,7 @@ export function setTimes(path: string, mtime: bigint): void {
     if (calls.utimensat(pathBuffer, times)) return;
   }
   const time = toNodeTime(mtime);
-  fs.lutimesSync(path, time, time);
+  fs.lutimesSync(toNodePath(path), time, time);
 }
 
 /**
@@ -69,8 +69,8 @@ function nativeCalls(): Native | undefined {
  * the path itself contains no NUL.
  */
 function encodePath(path: string): boolean {
-  const { read, written } = encoder.encodeInto(path, pathBuffer);
-  if (read < path.length || written === pathBuffer.length) return false;
-  pathBuffer[written] = 0;
+  const length = encodeNameInto(path, pathBuffer);
+  if (length === undefined || length === pathBuffer.length) return false;
+  pathBuffer[length] = 0;
   return !path.includes("\0");
 }

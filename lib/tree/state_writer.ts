@@ -1,4 +1,5 @@
 import { GrowingMemory } from "../bytes/growing_memory.ts";
+import { decodeName } from "./raw_name.ts";
 import { type Identity, STATX } from "./statx.ts";
 import {
   DIRECTORY,
@@ -13,9 +14,6 @@ import {
   readState,
   TYPE,
 } from "./state_layout.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Writes the blocks that `TreeState` reads, folder by folder. */
 export class StateWriter {
@@ -133,17 +131,11 @@ export class StateWriter {
     return this.#memory.words[entry] & 0xffff;
   }
 
-  /** Returns an entry's name. Bytes that are not valid UTF-8 become U+FFFD. */
+  /** Returns an entry's name; see {@linkcode decodeName}. */
   name(entry: number): string {
-    return decoder.decode(this.#name(entry));
-  }
-
-  /** Returns whether an entry's name is exactly this text. */
-  isText(entry: number, name: string): boolean {
-    const bytes = encoder.encode(name);
-    const found = this.#name(entry);
-    return found.length === bytes.length &&
-      found.every((byte, at) => byte === bytes[at]);
+    const start = 4 * (entry + ENTRY.length);
+    const end = start + this.#memory.words[entry + ENTRY.name];
+    return decodeName(this.#memory.bytes.subarray(start, end));
   }
 
   /** The word at which the current block begins. */
@@ -177,14 +169,6 @@ export class StateWriter {
    */
   finish(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#used);
-  }
-
-  #name(entry: number): Uint8Array {
-    const start = 4 * (entry + ENTRY.length);
-    return this.#memory.bytes.subarray(
-      start,
-      start + this.#memory.words[entry + ENTRY.name],
-    );
   }
 
   #reserve(words: number): void {

@@ -1,4 +1,5 @@
 import type { Metadata } from "./entry.ts";
+import { decodeName } from "./raw_name.ts";
 import {
   DIRECTORY,
   ENTRY,
@@ -13,7 +14,6 @@ import {
 } from "./state_layout.ts";
 import { type FileStat, STATX } from "./statx.ts";
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * The maximum length of a name, in bytes. It is larger than the limit of any
  * system.
@@ -79,7 +79,7 @@ export class TreeState {
       throw new RangeError(`no complete entry begins at word ${entry}`);
     }
     const start = 4 * (entry + ENTRY.length);
-    return decoder.decode(
+    return decodeName(
       this.bytes.subarray(start, start + this.#words[entry + ENTRY.name]),
     );
   }

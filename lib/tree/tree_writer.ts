@@ -15,7 +15,7 @@ import {
 import { endsAll, fileError, pathError } from "./file.ts";
 import { type Folder, isOwner, isSameFile, type OpenFile } from "./folder.ts";
 import { nameFault } from "./name.ts";
-import { canUseXattrs } from "./open_folder.ts";
+import { canUseRawNames, canUseXattrs } from "./open_folder.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
@@ -836,6 +836,7 @@ export class TreeWriter {
       const fault = nameFault(
         path.slice(at === 0 ? 0 : ends[at - 1] + 1, ends[at]),
         PLATFORM,
+        canUseRawNames(),
       );
       if (fault === undefined) continue;
       const folder = path.slice(0, ends[at]);
@@ -1219,7 +1220,7 @@ function checkSeen(path: string, now: FileStat, seen: FileStat): void {
 
 /** Refuses a path whose name this system would change or misread. */
 function checkName(path: string): void {
-  const fault = nameFault(nameOf(path), PLATFORM);
+  const fault = nameFault(nameOf(path), PLATFORM, canUseRawNames());
   if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
 }
 

@@ -23,6 +23,7 @@ import {
   TYPE,
 } from "./state_layout.ts";
 import { isTooLong, skippedPath } from "./path.ts";
+import { decodeName } from "./raw_name.ts";
 import { StateWriter } from "./state_writer.ts";
 import { systemError } from "./system_error.ts";
 import { kindOf } from "./statx.ts";
@@ -34,8 +35,6 @@ import {
 } from "./walked_entry.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
-
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The state of the last walk, and the writer of the state for the next walk.
@@ -104,8 +103,8 @@ interface Level {
   found: Found[];
   next: number;
   /**
-   * The last name that contains U+FFFD and is valid UTF-8. Names with invalid
-   * bytes may decode to the same text.
+   * The last name that contains U+FFFD. Where names are not returned as bytes,
+   * several names may be listed as the same text.
    */
   text?: string;
 }
@@ -236,9 +235,9 @@ export function* walkTree(
         continue;
       }
       if (name.includes("\uFFFD")) {
-        // Two names may decode to the same text, and only one of them is
-        // exactly this text.
-        if (name === level.text || !writer.isText(place, name)) {
+        // Where names are not returned as bytes, several names may be listed as
+        // the same text, and only one of them is exactly this text.
+        if (name === level.text) {
           leaveOut("name", "the name is not valid UTF-8");
           continue;
         }
@@ -399,7 +398,7 @@ function enterFolder(
   const block = writer.begin();
   const picked = above.pickedIn(path);
   const visit: FolderVisitor = (bytes, start, end, stat) => {
-    const name = decoder.decode(bytes.subarray(start, end));
+    const name = decodeName(bytes.subarray(start, end));
     if (picked !== "all" && !picked.has(name)) return true;
     const entry = writer.add(bytes, start, end, stat);
     const old = known?.find(bytes, start, end) ?? -1;

@@ -95,6 +95,7 @@ const empty = new Uint8Array(1);
 const times = new BigInt64Array(4);
 const timeBytes = new Uint8Array(times.buffer);
 const put = (target, text) => {
+  if (!text.isWellFormed()) return false;
   const { read, written } = encoder.encodeInto(text, target);
   if (read < text.length || written === target.length) return false;
   target[written] = 0;

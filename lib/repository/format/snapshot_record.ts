@@ -71,6 +71,11 @@ export interface LayerRecord extends ObjectRecord {
   special?: true;
   /** Whether the layer has sparse files, which older readers do not know. */
   sparse?: true;
+  /**
+   * Whether the layer has paths or targets that are not valid UTF-8, which
+   * older readers refuse.
+   */
+  raw?: true;
 }
 
 /** The counts of a snapshot. */
@@ -262,9 +267,10 @@ const FORMAT = "deltar-snapshot";
  */
 const LATER = 2;
 /**
- * The version of records of trees with named pipes, devices or sparse files. A
- * reader of version 2 does not know these kinds of entries, and would restore
- * the condensed form of a sparse file as its content.
+ * The version of records of trees with named pipes, devices, sparse files, or
+ * names that are not valid UTF-8. A reader of version 2 does not know these
+ * kinds of entries, would restore the condensed form of a sparse file as its
+ * content, and would write U+FFFD in place of the bytes of a name.
  */
 const WITH_LATER_ENTRIES = 3;
 /**
@@ -320,7 +326,7 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const isPartial = record.safety?.paths !== undefined;
   // A reader of version 1 would also put the snapshots of all machines into one
   // chain, and its prune would count them together.
-  const version = record.layers.some(({ special, sparse }) => special || sparse)
+  const version = record.layers.some(needsLater)
     ? WITH_LATER_ENTRIES
     : isUntouched || isPartial || record.machine
     ? LATER
@@ -333,6 +339,11 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
       "use fewer or shorter exclude patterns",
     { object: record.id },
   );
+}
+
+/** Returns whether a layer has entries that older readers do not know. */
+function needsLater({ special, sparse, raw }: LayerRecord): boolean {
+  return special === true || sparse === true || raw === true;
 }
 
 /**
@@ -457,15 +468,16 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   const fail = () =>
     new DeltarError(
       "corrupt",
-      "invalid `entries`, `frames`, `filter` or `sparse` of a layer",
+      "invalid `entries`, `frames`, `filter`, `sparse` or `raw` of a layer",
       {
         object,
       },
     );
-  const { entries, frames, filter, special, sparse } = line ?? {};
+  const { entries, frames, filter, special, sparse, raw } = line ?? {};
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
   if (sparse !== undefined && sparse !== true) throw fail();
+  if (raw !== undefined && raw !== true) throw fail();
   const layer = { ...decodeObject("layer", line, object, 0), entries };
   if (frames.length > MIN_FRAMES + layer.size / BYTES_EACH_FRAME) {
     throw new DeltarError(
@@ -496,6 +508,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
     ...(filter !== undefined && { filter }),
     ...(special === true && { special }),
     ...(sparse && { sparse }),
+    ...(raw && { raw }),
   };
 }
 

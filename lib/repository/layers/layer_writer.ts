@@ -6,6 +6,7 @@ import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import { concat } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isSpecialKind, type Skipped } from "../../tree/entry.ts";
+import { hasRawName } from "../../tree/entry_line.ts";
 import { closingLine, type Line, openingLine } from "../../bytes/listing.ts";
 import { encodeSkipped } from "../../tree/skipped_line.ts";
 import {
@@ -112,6 +113,8 @@ export class LayerWriter {
   #hasSpecial = false;
   /** Whether a file is sparse. */
   #hasSparse = false;
+  /** Whether a path, or the target of a link, is not valid UTF-8. */
+  #hasRaw = false;
 
   /** Makes a writer for a layer. The layer must not exist yet. */
   constructor(options: LayerWriterOptions) {
@@ -154,6 +157,7 @@ export class LayerWriter {
     if (line.kind === "file" && line.sparse !== undefined) {
       this.#hasSparse = true;
     }
+    this.#hasRaw ||= hasRawName(line);
     this.#write(encodeLayerLine(line));
   }
 
@@ -198,6 +202,7 @@ export class LayerWriter {
       ...(hasFilter && { filter: PathFilter.of(this.#paths).encode() }),
       ...(this.#hasSpecial && { special: true }),
       ...(this.#hasSparse && { sparse: true }),
+      ...(this.#hasRaw && { raw: true }),
     };
   }
 
@@ -283,7 +288,7 @@ export function separator(last: string | undefined, path: string): string {
   const first = path.slice(0, same + 1);
   if (first.isWellFormed()) return first;
   // The shortest prefix ends inside a surrogate pair, so one more code unit is
-  // added.
+  // added. A path that is not valid UTF-8 is not cut.
   const longer = path.slice(0, same + 2);
   return longer.isWellFormed() ? longer : path;
 }

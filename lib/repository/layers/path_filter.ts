@@ -1,5 +1,6 @@
 import { fnv1a } from "../../bytes/fnv1a.ts";
 import { fromBase64, toBase64 } from "../../bytes/base64.ts";
+import { encodeName } from "../../tree/raw_name.ts";
 
 /**
  * The number of bits of a filter for each of its paths. With this number, about
@@ -8,8 +9,6 @@ import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 const BITS_EACH = 10;
 /** The number of bits that each path sets. */
 const HASHES = 7;
-
-const encoder = new TextEncoder();
 
 /**
  * A Bloom filter that recognizes most paths that a layer does not have. It is
@@ -61,11 +60,11 @@ export class PathFilter {
 }
 
 /**
- * Yields the positions of the bits of a path, by double hashing of its UTF-8
- * bytes with FNV-1a (32 bits).
+ * Yields the positions of the bits of a path, by double hashing of its bytes
+ * with FNV-1a (32 bits).
  */
 function* bitsOf(path: string, bits: number): Generator<number> {
-  const hash = fnv1a(encoder.encode(path));
+  const hash = fnv1a(encodeName(path));
   const step = (hash >>> 15 | hash << 17 | 1) >>> 0;
   for (let at = 0; at < HASHES; at++) yield (hash + at * step) % bits;
 }

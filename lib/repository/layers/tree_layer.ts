@@ -20,6 +20,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import type { NonFileEntry, Skipped } from "../../tree/entry.ts";
 import {
+  addRaw,
   checkOrder,
   decodeEntry,
   encodeEntry,
@@ -94,7 +95,7 @@ export const LAYER_VERSION = 1;
 
 /** Returns an entry or tombstone as a line of JSON. */
 export function encodeLayerLine(entry: LayerLine): Line {
-  if (entry.kind === "gone") return { gone: entry.path };
+  if (entry.kind === "gone") return addRaw({ gone: entry.path }, "gone");
   const line = encodeEntry(entry);
   if (entry.content) line.content = entry.content.map(encodePiece);
   if (entry.signature) line.signature = encodePiece(entry.signature);
@@ -214,7 +215,10 @@ export function encodePiece(
   { form, size, result, reference, path }: StoredPiece,
 ): Line {
   const { volume, offset, length, skip } = reference;
-  return { form, size, result, volume, offset, length, skip, path };
+  return addRaw(
+    { form, size, result, volume, offset, length, skip, path },
+    "path",
+  );
 }
 
 /**

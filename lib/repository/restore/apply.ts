@@ -55,8 +55,8 @@ export interface ApplyPlanOptions {
 
 /**
  * The minimum length, in UTF-16 code units, of a path that an operating system
- * may refuse. Files and folders with such paths are flushed through the folders
- * above them.
+ * may refuse. Files and folders with such paths, or with paths that are not
+ * valid UTF-8, are flushed through the folders above them.
  */
 const MAX_PATH_LENGTH = 1000;
 /**
@@ -332,16 +332,17 @@ export class PlanApplier {
       if (stat.kind === "file") files.add(path);
     }
     const place = (path: string) => this.#onDisk.place(path);
-    const isShort = (path: string) => place(path).length < MAX_PATH_LENGTH;
+    const isPlain = (path: string) =>
+      place(path).length < MAX_PATH_LENGTH && path.isWellFormed();
     if (!isFew) {
       await syncTree(
-        [...folders].filter(isShort).map(place),
-        [...files].filter(isShort).map(place),
+        [...folders].filter(isPlain).map(place),
+        [...files].filter(isPlain).map(place),
         this.#options.signal,
       );
     }
     const single = [...files, ...folders]
-      .filter((path) => isFew || !isShort(path));
+      .filter((path) => isFew || !isPlain(path));
     // A folder stays open while it is flushed, so a large number of folders is
     // flushed one at a time.
     const atOnce = single.length <= MAX_FLUSHES_AT_ONCE ? single.length : 1;

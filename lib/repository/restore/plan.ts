@@ -21,9 +21,12 @@ import {
   isWithin,
   parentPath,
 } from "../../tree/path.ts";
-import { whyNotMade } from "../../tree/open_folder.ts";
+import {
+  canUseRawNames,
+  canUseXattrs,
+  whyNotMade,
+} from "../../tree/open_folder.ts";
 import { Permissions } from "../../tree/permission.ts";
-import { canUseXattrs } from "../../tree/open_folder.ts";
 import { DiskProbe } from "../../tree/probe.ts";
 import { alikePaths, Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
@@ -397,7 +400,7 @@ class Planner {
    */
   #checkName(path: string): void {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    const fault = nameFault(name, PLATFORM);
+    const fault = nameFault(name, PLATFORM, canUseRawNames());
     if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
     const key = this.#alike.get(path);
     if (key === undefined) return;

@@ -3,6 +3,7 @@ import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { storedSize } from "../../tree/entry_line.ts";
+import { decodeName, encodeNameInto } from "../../tree/raw_name.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { idBehind } from "../format/names.ts";
@@ -199,8 +200,7 @@ class ContentTable {
       longer.set(this.#paths.subarray(0, this.#end));
       this.#paths = longer;
     }
-    const { written } = new TextEncoder()
-      .encodeInto(path, this.#paths.subarray(this.#end));
+    const written = encodeNameInto(path, this.#paths.subarray(this.#end)) ?? 0;
     fillHex(this.#sum, sha256);
     const slot = this.#slot();
     const row = this.#rows.push();
@@ -221,7 +221,7 @@ class ContentTable {
     if (row < 0) return undefined;
     const get = (word: number) => this.#rows.get(row, word);
     const path = this.#paths.subarray(get(WORD.start), get(WORD.end));
-    return { tree: get(WORD.tree), path: new TextDecoder().decode(path) };
+    return { tree: get(WORD.tree), path: decodeName(path) };
   }
 
   #grow(): void {
