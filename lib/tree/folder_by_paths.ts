@@ -74,7 +74,8 @@ export function takesBytes(): boolean {
  * @throws The error of the system, with its `code`.
  */
 export function openByProc(place: string): Folder {
-  const fd = attempt("open", place, () => openFolderFd(place, 0));
+  const path = toNodePath(place);
+  const fd = attempt("open", place, () => openFolderFd(path, 0));
   return new ProcFolder(fd, place);
 }
 
