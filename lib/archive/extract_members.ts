@@ -24,8 +24,9 @@ export const SMALL_BYTES = 1024 * 1024;
 export interface ExtractOptions {
   /**
    * Called with each member that cannot be made, such as a device that the user
-   * may not make, or a member of an unknown type. Also called with each member
-   * whose extended attributes could not be set.
+   * may not make, a member of an unknown type, or one whose name is not valid
+   * UTF-8, if the runtime or the system has no such names. Also called with
+   * each member whose extended attributes could not be set.
    */
   onSkip?: (skipped: Skipped) => void;
   /**

@@ -298,6 +298,7 @@ async function intoDirectory<Result>(
   // The module is loaded only here, because it needs a file system, which some
   // runtimes do not have.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
+  const { canUseRawNames } = await import("../tree/open_folder.ts");
   const { SystemOwners } = await import("../tree/owner_names.ts");
   const writer = new TreeWriter(path, {
     onUnsetXattrs: (path, { message }) =>
@@ -306,16 +307,29 @@ async function intoDirectory<Result>(
   const system = new SystemOwners();
   const here = (metadata: Metadata) =>
     numericOwner ? metadata : withOwnersHere(metadata, system);
+  const isSkipped = (path: string, target = "") => {
+    const isText = path.isWellFormed() && target.isWellFormed();
+    if (isText || canUseRawNames()) return false;
+    const detail = "the name or target is not valid UTF-8";
+    onSkip?.({ path, reason: "name", detail });
+    return true;
+  };
   try {
     return await work({
-      directory: (path, metadata) => writer.directory(path, here(metadata)),
+      directory: (path, metadata) =>
+        isSkipped(path) ? undefined : writer.directory(path, here(metadata)),
       file: (path, source, metadata) =>
-        writer.file(path, source, here(metadata)),
+        isSkipped(path) ? undefined : writer.file(path, source, here(metadata)),
       symlink: (path, target, metadata) =>
-        writer.symlink(path, target, here(metadata)),
+        isSkipped(path, target)
+          ? undefined
+          : writer.symlink(path, target, here(metadata)),
       special: (path, kind, device, metadata) =>
-        writer.special(path, kind, device, here(metadata)),
-      hardLink: (path, existing) => writer.hardLink(path, existing),
+        isSkipped(path)
+          ? undefined
+          : writer.special(path, kind, device, here(metadata)),
+      hardLink: (path, existing) =>
+        isSkipped(path, existing) ? undefined : writer.hardLink(path, existing),
       finish: () => writer.finish(),
     });
   } finally {

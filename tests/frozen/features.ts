@@ -4,6 +4,7 @@
  *
  * Whoever adds something to the format adds a feature here.
  */
+import process from "node:process";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
@@ -156,6 +157,23 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     }
     // The snapshot has no pipe, but one of its layers has.
     fs.rmSync(join(shop.root, "pipe"));
+    await shop.take();
+  },
+
+  "names that are not valid UTF-8": async (shop) => {
+    fill(shop);
+    await shop.take();
+    // macOS does not allow such names.
+    if (process.platform !== "linux") return;
+    // Not every runtime can read such names, so only the record is compared.
+    const repository = await shop.repository();
+    const raw = "\"$(printf 'caf\\351')\"";
+    execFileSync("sh", ["-c", `echo 1 > ${raw}`], { cwd: shop.root });
+    await repository.snapshot(everything(shop.root));
+    execFileSync("sh", ["-c", `echo 2 >> ${raw}`], { cwd: shop.root });
+    await repository.snapshot(everything(shop.root));
+    // The snapshot has only valid names, but one of its layers has the other.
+    execFileSync("sh", ["-c", `rm ${raw}`], { cwd: shop.root });
     await shop.take();
   },
 

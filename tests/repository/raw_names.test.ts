@@ -56,7 +56,6 @@ const STORED: Record<string, () => Promise<Repository>> = {
     const to = await recipientOf(identity);
     return await Repository.create(new MemoryStorage(), {
       encrypt: { name: "main", to },
-      identity,
     });
   },
 };

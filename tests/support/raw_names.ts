@@ -17,8 +17,12 @@ export const SINGLE: readonly string[] = Array.from(
  * runtime sets exactly. Only another program makes such names whatever the
  * runtime is.
  */
-export function bash(folder: string, commands: readonly string[]): void {
-  const touch = "find . -exec touch -h -d @1500000000.5 {} +";
+export function bash(
+  folder: string,
+  commands: readonly string[],
+  time = 1_500_000_000.5,
+): void {
+  const touch = `find . -exec touch -h -d @${time} {} +`;
   const input = ["set -e", ...commands, touch, ""].join("\n");
   run("bash", ["-s"], { cwd: folder, input });
 }
