@@ -453,8 +453,8 @@ function encodeChange(change: Change): Line {
   const line: Line = { change: change.change, path: pathOf(change), ...entry };
   if ("from" in change) line.from = change.from;
   if (change.change === "updated" || change.change === "touched") {
-    const { path: _, ...before } = encodeEntry(change.before);
-    line.before = before;
+    const { path: _, raw: __, ...before } = encodeEntry(change.before);
+    line.before = addRaw(before, "target");
   }
   if (change.change === "updated" && change.isLinkOnly) line.links = true;
   return addRaw(line, "path", "target", "from");

@@ -33,6 +33,7 @@ import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { needs, runText } from "../support/peer.ts";
+import { change, needsRawNames, plant, remove } from "../support/raw_names.ts";
 import { runs } from "../support/runs.ts";
 import { withTemp } from "../support/temp.ts";
 import {
@@ -470,6 +471,42 @@ function statesOf(root: string): Record<string, unknown> {
   }
   return states;
 }
+
+test("the recipe restores names that are not valid UTF-8", {
+  ...(needsRawNames.skip ? needsRawNames : peers),
+}, async () => {
+  await withTemp(async (temp) => {
+    const folder = join(temp, "work");
+    mkdirSync(folder);
+    try {
+      const storage = new LocalStorage(join(folder, "repository"));
+      const repository = await Repository.create(storage);
+      const root = join(folder, "tree");
+      plant(root);
+      const walker = new Walker(root, { excludes: [] });
+      const first = (await repository.snapshot(walker)).record;
+      const before = join(folder, "before");
+      runText("cp", ["-a", root, before]);
+      change(root);
+      const second = (await repository.snapshot(walker)).record;
+      const part = join(folder, "part");
+      recover(folder, first.id, part, { path: "zhard" });
+      // The file is below a folder that is not restored.
+      assert.deepEqual(readdirSync(part), ["zhard"]);
+      const [shell] = SHELLS;
+      recover(folder, first.id, join(folder, "first"), { shell });
+      assert.equal(differences(before, join(folder, "first")), "");
+      for (const [at, shell] of SHELLS.entries()) {
+        const target = join(folder, `second${at}`);
+        const env = { LC_ALL: at % 2 === 0 ? "C" : "C.UTF-8" };
+        recover(folder, second.id, target, { shell, env });
+        assert.equal(differences(root, target), "");
+      }
+    } finally {
+      remove(folder);
+    }
+  });
+});
 
 test("the recipe follows volumes that were moved", peers, async () => {
   await withTemp(async (folder) => {

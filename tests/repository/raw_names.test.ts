@@ -73,7 +73,7 @@ for (const [kind, create] of Object.entries(STORED)) {
         const first = await repository.snapshot(everything(root));
         assert.deepEqual(first.skipped, []);
         assert.equal(first.record.counts.directories, 3);
-        assert.equal(first.record.counts.links, 4);
+        assert.equal(first.record.counts.links, 5);
         assert.equal(
           (await repository.snapshot(everything(root))).isNew,
           false,

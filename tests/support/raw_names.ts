@@ -76,6 +76,7 @@ export function plant(folder: string): void {
     `ln -s ${word("to\xc3 \xe4")} plainlink`,
     `ln ${word("caf\xe9.txt")} ${word("hard\xe8")}`,
     `ln ${word("caf\xe9.txt")} aplainhard`,
+    `ln ${word("d\xf0r/plain")} zhard`,
     `head -c 300000 /dev/zero | tr '\\0' a > ${word("lar\xe7e")}`,
     `truncate -s 4000000 ${word("spar\xdfe")}`,
     `printf data | dd of=${word("spar\xdfe")} bs=1 seek=2000000 conv=notrunc ` +
