@@ -37,11 +37,12 @@ export function headerScratch(): Uint8Array {
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII (as bytes, with `hdrcharset=BINARY`, if they are not valid UTF-8), sizes of 8 GiB or more, times with a fraction or outside the years
+ * ASCII, sizes of 8 GiB or more, times with a fraction or outside the years
  * 1970 to 2242, owner, group or device numbers that are too large, extended
  * attributes and ACLs, and a sparse file in condensed form (GNU tar's PAX
- * format 1.0). Names of owners are written if the member has them. The same
- * member always results in the same bytes.
+ * format 1.0). Names of owners are written if the member has them. Names of
+ * members that are not valid UTF-8 are written as bytes, with
+ * `hdrcharset=BINARY`. The same member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new

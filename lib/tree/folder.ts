@@ -29,9 +29,9 @@ export type FolderVisitor = (
  *
  * A name is one segment; see `decodeName` for names that are not valid UTF-8.
  * Where the runtime has no calls for them, they are refused with `EILSEQ`, and
- * listed with U+FFFD in place of the invalid bytes. The empty name, `.`, `..`, and names with a `/` or a
- * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, a
- * `code` as in `node:fs`, such as `ENOENT`.
+ * listed with U+FFFD in place of the invalid bytes. The empty name, `.`, `..`,
+ * and names with a `/` or a NUL are refused with `EINVAL`. Errors have a `path`
+ * and, on every system, a `code` as in `node:fs`, such as `ENOENT`.
  */
 export interface Folder {
   /** The path by which the folder was opened, for messages. */

@@ -3,7 +3,7 @@ import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 import { hasContent } from "./content_sum.ts";
 import { faultOf, fileError, pathError } from "./file.ts";
-import { canUseXattrs, openFolder } from "./open_folder.ts";
+import { canUseRawNames, canUseXattrs, openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin, parentPath } from "./path.ts";
 import { truePlace } from "./place.ts";
@@ -157,15 +157,16 @@ export class TargetDirectory {
   /**
    * Returns a name in a folder that no plan may delete, if the folder has one.
    * It is the name of one of deltar's temporary files, or it contains U+FFFD.
-   * That character may stand for invalid bytes, in which case the file cannot
-   * be stored in a safety snapshot.
+   * Where names are not read as bytes, that character may stand for invalid
+   * bytes, in which case the file cannot be stored in a safety snapshot.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(
       path,
       () =>
         this.#open().at(path).names().find((name) =>
-          name.startsWith(STAGE_PREFIX) || name.includes("\uFFFD")
+          name.startsWith(STAGE_PREFIX) ||
+          !canUseRawNames() && name.includes("\uFFFD")
         ),
     );
   }

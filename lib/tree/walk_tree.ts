@@ -13,7 +13,7 @@ import { faultOf, fileError } from "./file.ts";
 import type { Folder, FolderVisitor } from "./folder.ts";
 import { IgnoreRules, NOT_PICKED, OTHER_FILE_SYSTEM } from "./ignore_rules.ts";
 import { pathsBelow, type PickedNames } from "./picked_paths.ts";
-import { openFolder } from "./open_folder.ts";
+import { canUseRawNames, openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { isCache, readRuleFile } from "./rule_file.ts";
 import {
@@ -455,8 +455,10 @@ function whyUnknown(
   folders: OpenFolders,
   path: string,
 ): [Skipped["reason"], string] {
-  // A name with bytes that are not UTF-8 decodes to another name.
-  if (path.includes("\uFFFD")) return ["name", "the name is not valid UTF-8"];
+  // Where names are not read as bytes, invalid bytes become U+FFFD.
+  if (!canUseRawNames() && path.includes("\uFFFD")) {
+    return ["name", "the name is not valid UTF-8"];
+  }
   try {
     if (folders.statAt(path) === undefined) {
       return ["vanished", "deleted after it was listed"];

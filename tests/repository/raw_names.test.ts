@@ -252,6 +252,34 @@ function listed(folder: string): string[] {
 }
 
 test(
+  "a folder with such names is replaced, and an undo brings it back",
+  needsRawNames,
+  async () => {
+    await withFolder(async (folder) => {
+      const [root, target] = [join(folder, "root"), join(folder, "target")];
+      run("mkdir", [root]);
+      bash(root, ["echo > d"]);
+      const repository = await Repository.create(new MemoryStorage());
+      const { record } = await repository.snapshot(everything(root));
+      run("mkdir", [target]);
+      bash(target, [
+        `mkdir -p ${word("d/\xf0")}`,
+        file("d/\xf0/f\xff"),
+        file("d/\xef\xbf\xbd"),
+      ]);
+      const before = join(folder, "before");
+      copyFolder(target, before);
+      const options = { delete: true, rootAttributes: true };
+      const { failed } = await repository.restore(record, target, options);
+      assert.deepEqual(failed, []);
+      assert.equal(differences(root, target), "");
+      await repository.revert(target);
+      assert.equal(differences(before, target), "");
+    });
+  },
+);
+
+test(
   "exclusion rules match bytes, and lists of paths have them",
   needsRawNames,
   async () => {

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import type { Skipped } from "../../lib/tree/entry.ts";
 import { comparePaths } from "../../lib/tree/path.ts";
 import { lstat } from "../../lib/tree/stat.ts";
+import { useFolderAccess } from "../../lib/tree/open_folder.ts";
 import { Walker, type WalkOptions } from "../../lib/tree/walker.ts";
 import { needs, run } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
@@ -88,30 +89,41 @@ test("sockets are reported as special, and pipes are entries", {
   });
 });
 
-test("what is not UTF-8 is reported and never taken for another", {
-  skip: process.platform !== "linux",
-}, async () => {
-  await withTemp((root) => {
-    const script = `
+test(
+  "what is not UTF-8 and cannot be read is reported, not taken for another",
+  {
+    skip: process.platform !== "linux",
+  },
+  async () => {
+    await withTemp((root) => {
+      const script = `
       printf a > "$(printf 'bad\\377')"
       printf b > "$(printf 'twin\\377')"; printf c > "$(printf 'twin\\357\\277\\275')"
       mkdir "$(printf 'dir\\200')"; printf d > "$(printf 'dir\\200/x')"
       ln -s "$(printf 'to\\377')" link; ln -s "$(printf '\\357\\277\\275')" right`;
-    run("sh", ["-c", script], { cwd: root });
-    const { entries, paths, skipped } = walk(root);
-    assert.deepEqual(paths, ["right", "twin\uFFFD"]);
-    assert.equal(entries[0].target, "\uFFFD");
-    assert.deepEqual(
-      skipped.map(({ path, reason }) => `${path} ${reason}`),
-      [
-        "bad\uFFFD name",
-        "dir\uFFFD name",
-        "link unreadable",
-        "twin\uFFFD name",
-      ],
-    );
-  });
-});
+      run("sh", ["-c", script], { cwd: root });
+      useFolderAccess("paths");
+      const { entries, paths, skipped } = (() => {
+        try {
+          return walk(root);
+        } finally {
+          useFolderAccess(undefined);
+        }
+      })();
+      assert.deepEqual(paths, ["right", "twin\uFFFD"]);
+      assert.equal(entries[0].target, "\uFFFD");
+      assert.deepEqual(
+        skipped.map(({ path, reason }) => `${path} ${reason}`),
+        [
+          "bad\uFFFD name",
+          "dir\uFFFD name",
+          "link unreadable",
+          "twin\uFFFD name",
+        ],
+      );
+    });
+  },
+);
 
 test("a folder that vanishes or cannot be read is reported, the rest goes on", async () => {
   await withTemp((root) => {
