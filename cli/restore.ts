@@ -1,7 +1,12 @@
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
 import { Command, Option } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
-import { placeOf, type XattrOptions } from "../lib/repository/mod.ts";
+import {
+  placeOf,
+  type SnapshotRecord,
+  type XattrOptions,
+} from "../lib/repository/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -141,6 +146,26 @@ async function choose(
   );
 }
 
+/**
+ * Returns the path of a snapshot's own directory.
+ *
+ * @throws {DeltarError} `unsafe` if it is not an absolute path on this system.
+ * On Windows, `/work` is on the current drive. On other systems, `C:\\work` is
+ * below the current directory.
+ */
+function placeHere(record: SnapshotRecord): string {
+  const place = placeOf(record);
+  const isHere = process.platform === "win32"
+    ? /^(?:[a-z]:[\\/]|[\\/]{2})/i.test(place)
+    : isAbsolute(place);
+  if (isHere) return place;
+  throw new DeltarError(
+    "unsafe",
+    `the snapshot's directory is not an absolute path on this system: ${place}. ` +
+      "Choose the directory to restore into with --to.",
+  );
+}
+
 async function run(
   context: Context,
   snapshot: string,
@@ -162,7 +187,7 @@ async function run(
     );
   }
   const target = options.to === undefined
-    ? join(placeOf(record), folder)
+    ? join(placeHere(record), folder)
     : absolute(options.to);
   const started = performance.now();
   const chosen = await choose(repository, named, paths, options);

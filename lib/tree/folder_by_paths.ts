@@ -222,7 +222,7 @@ abstract class PathFolder implements Folder {
 
   rename(name: string, to: Folder, newName: string): void {
     this.change("rename", name, (path) => {
-      fs.renameSync(path, asPathFolder(to).pathOf(newName, "rename"));
+      renameOver(path, asPathFolder(to).pathOf(newName, "rename"));
     });
   }
 
@@ -500,6 +500,27 @@ class PlainFolder extends PathFolder {
   override close(): void {
     // There is no descriptor to close.
   }
+}
+
+/** Renames a file. Windows does not replace a file that is read-only. */
+function renameOver(from: string, to: string): void {
+  try {
+    fs.renameSync(from, to);
+  } catch (error) {
+    if (process.platform !== "win32" || !isReadOnly(to)) throw error;
+    fs.chmodSync(to, 0o666);
+    try {
+      fs.renameSync(from, to);
+    } catch (error) {
+      fs.chmodSync(to, 0o444);
+      throw error;
+    }
+  }
+}
+
+function isReadOnly(path: string): boolean {
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true && (stat.mode & 0o200) === 0;
 }
 
 /** An open file of `node:fs`. */

@@ -1,5 +1,5 @@
 import type { IndexEntry, IndexFileEntry } from "./dir_index.ts";
-import { deviceOf, isSameNumber } from "./change_finder.ts";
+import { deviceOf, isSameNumber, isSameTime } from "./change_finder.ts";
 import {
   type FileEntry,
   isSpecial,
@@ -134,7 +134,7 @@ export function keptXattrs(
   const isSame = before !== undefined && entry.kind === before.kind &&
     entry.sha256 === before.sha256 && entry.target === before.target &&
     isSameNumber(deviceOf(entry), deviceOf(before)) &&
-    entry.mode === before.mode && entry.mtime === before.mtime &&
+    entry.mode === before.mode && isSameTime(entry.mtime, before.mtime) &&
     entry.uid === before.uid && entry.gid === before.gid;
   return isSame ? before.xattrs : undefined;
 }

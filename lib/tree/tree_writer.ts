@@ -988,11 +988,12 @@ export class TreeWriter {
     try {
       // Changing the owner clears the set-user-ID bit and the capabilities of a
       // program, so both are set after the owner. An ACL changes the mode, so
-      // the mode is set after the ACL.
+      // the mode is set after the ACL. Wine makes a file writable when its time
+      // is set, so the mode is set last.
       if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
       lost = this.#setXattrs(target, metadata.xattrs);
-      target.setMode?.(metadata.mode);
       target.setTimes(metadata.mtime);
+      target.setMode?.(metadata.mode);
     } catch (error) {
       if (endsAll(error)) throw error;
       return this.#setPossible(path, target, metadata);

@@ -3,6 +3,9 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { LocalStorage } from "../../lib/storage/local.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
+import { setTimes } from "../../lib/tree/stat.ts";
+import { stateOf } from "../support/trees.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { noise } from "../support/noise.ts";
 import { needsWine, Windows } from "../support/windows.ts";
@@ -230,3 +233,101 @@ test(
     assert.equal(fs.readdirSync(data).length, 1);
   },
 );
+
+test(
+  "a snapshot of Linux comes back from Windows with its modes and owners",
+  options,
+  async () => {
+    const home = windows.folder();
+    const source = join(windows.drive, "..", "..", "tmp", home);
+    const modes = { "run.sh": 0o755, secret: 0o600, "sub/fixed": 0o444 };
+    const storage = new LocalStorage(join(windows.drive, home, "repo"));
+    const repository = await Repository.create(storage);
+    /** Takes a snapshot on Windows and returns what differs from the first. */
+    const changes = async (folder: string) => {
+      const { id } = JSON.parse(
+        type(0, home, "snapshot", folder, "--repo", "repo", "--json"),
+      );
+      const diff = await repository.diff(first, await repository.find(id));
+      return [
+        id,
+        diff.changes.map((change) =>
+          `${change.change} ${
+            change.change === "deleted" ? change.before.path : change.entry.path
+          }`
+        ),
+      ];
+    };
+    let first: SnapshotRecord;
+    try {
+      fs.mkdirSync(join(source, "sub"), { recursive: true });
+      for (const [path, mode] of Object.entries(modes)) {
+        fs.writeFileSync(join(source, path), `${path}\n`);
+        fs.chmodSync(join(source, path), mode);
+        fs.lchownSync(join(source, path), 1234, 5678);
+        setTimes(join(source, path), 1_234_567_890_123_456_789n);
+      }
+      fs.chmodSync(join(source, "sub"), 0o2750);
+      fs.chmodSync(source, 0o711);
+      ({ record: first } = await repository.snapshot(everything(source)));
+      const before = stateOf(source);
+
+      // Into a new folder; then again, when the folder has a snapshot.
+      type(0, home, "restore", first.id, "--to", "new", "--repo", "repo");
+      const [id, changed] = await changes("new");
+      assert.deepEqual(changed, []);
+      const { record } = await repository.snapshot(everything(source));
+      assert.deepEqual(
+        (await repository.diff(await repository.find(id), record)).changes,
+        [],
+      );
+      const back = join(source, "..", `${home}-back`);
+      try {
+        await repository.restore(await repository.find(id), back);
+        const now = stateOf(back);
+        assert.deepEqual(withoutTimes(now), withoutTimes(before));
+        assert.equal(fs.statSync(back).mode & 0o7777, 0o711);
+        const { uid, gid } = fs.statSync(join(back, "secret"));
+        assert.deepEqual([uid, gid], [1234, 5678]);
+      } finally {
+        fs.rmSync(back, { recursive: true, force: true });
+      }
+
+      // What is changed on Windows is seen, and nothing else.
+      write(`${home}/new`, { "run.sh": "changed\n", "own.txt": "new\n" });
+      fs.chmodSync(join(windows.drive, home, "new/secret"), 0o444);
+      const [next, edited] = await changes("new");
+      assert.deepEqual(edited, [
+        "created own.txt",
+        "updated run.sh",
+        "touched secret",
+      ]);
+      const { byPath } = await repository.tree(await repository.find(next));
+      assert.deepEqual(
+        ["run.sh", "secret", "sub", "sub/fixed"]
+          .map((path) => byPath.get(path)?.mode.toString(8)),
+        ["755", "400", "2750", "444"],
+      );
+
+      // In place, over files of Windows that have a snapshot of their own.
+      write(`${home}/old`, { "run.sh": "other\n", secret: "other\n" });
+      type(0, home, "snapshot", "old", "--repo", "repo");
+      const words = ["restore", first.id, "--repo", "repo", "--delete"];
+      assert.match(type(1, home, ...words, "--in-place"), /not an absolute/);
+      type(0, home, ...words, "--to", "old");
+      assert.deepEqual((await changes("old"))[1], []);
+      assert.match(
+        type(0, home, "snapshot", "old", "--repo", "repo"),
+        /[Nn]othing|unchanged|no changes/i,
+      );
+    } finally {
+      fs.rmSync(source, { recursive: true, force: true });
+    }
+  },
+);
+
+function withoutTimes(state: Record<string, unknown>): unknown {
+  return JSON.parse(
+    JSON.stringify(state, (key, value) => key === "mtime" ? undefined : value),
+  );
+}

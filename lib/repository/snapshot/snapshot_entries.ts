@@ -5,8 +5,10 @@ import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
 import { storedSize } from "../../tree/entry_line.ts";
 import { EntryList, type EntrySink } from "../../tree/entry_list.ts";
+import { isMadeUp } from "../../tree/kept_metadata.ts";
 import type { StateWriter } from "../../tree/state_writer.ts";
 import type { KeptContent, VolumeContents } from "./checkpoint.ts";
+import type { KeptState } from "./kept_state.ts";
 import { PieceTable } from "./piece_table.ts";
 import { EntryTally } from "./snapshot_counts.ts";
 
@@ -22,6 +24,7 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   readonly tally: EntryTally = new EntryTally();
   readonly #pieces: PieceTable;
   readonly #changes: ChangeFinder;
+  readonly #kept: KeptState | undefined;
   /** The number of entries that `next` has looked at. */
   #told = 0;
 
@@ -30,8 +33,11 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
    *
    * @param states The writer of the states that the walk finds.
    * @param previous The index of the parent.
+   * @param kept The modes and owners that the entries had before, on a system
+   * that does not store them.
    */
-  constructor(states: StateWriter, previous: DirIndex) {
+  constructor(states: StateWriter, previous: DirIndex, kept?: KeptState) {
+    this.#kept = kept;
     this.list = new EntryList(states);
     this.#pieces = new PieceTable(this.list);
     this.#changes = new ChangeFinder(previous, (path) => this.list.find(path));
@@ -44,11 +50,14 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
 
   /** See {@linkcode EntrySink.add}. */
   add(
-    entry: IndexEntry,
+    found: IndexEntry,
     place: number,
-    isOther: boolean,
+    isChanged: boolean,
     facts: PackedFacts | undefined,
   ): void {
+    const entry = this.#kept?.entry(found) ?? found;
+    // The state has the mode and owner that the system made up.
+    const isOther = isChanged || this.#kept !== undefined && !isMadeUp(entry);
     this.list.add(entry, place, isOther);
     this.tally.add(entry);
     this.#changes.add(entry);

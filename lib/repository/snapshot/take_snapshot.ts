@@ -34,6 +34,7 @@ import { packingAgainst } from "./delta_basis.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
 import { Elsewhere } from "./elsewhere.ts";
+import { KeptState } from "./kept_state.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { idBehind } from "../format/names.ts";
@@ -223,7 +224,12 @@ async function takeOnce(
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, started, Math.random());
   const left = await findLeftRuns(reading, directory, signerOf(store));
-  const entries = new SnapshotEntries(cache.states.writer, parent.index);
+  const kept = await KeptState.read(store, dir.path, parent, signal);
+  const entries = new SnapshotEntries(
+    cache.states.writer,
+    parent.index,
+    kept,
+  );
   await using writer = new SnapshotWriter(store, {
     id,
     parent: last,
@@ -267,7 +273,7 @@ async function takeOnce(
       elsewhere,
     });
     const reader = new RepositoryReader(packer, writer.signatures, own);
-    const { root, skipped } = await indexTree(dir, entries, reader, {
+    const { root: walked, skipped } = await indexTree(dir, entries, reader, {
       previous: parent.index,
       unchanged: (entry) => entry.isKnown === true,
       onSkip: options.onSkip,
@@ -275,6 +281,7 @@ async function takeOnce(
       measure: options.measure,
       signal,
     }, cache.states);
+    const root = kept?.root(walked) ?? walked;
     const diff = entries.finish(root, skipped);
     const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
     if (last !== undefined && isSame && mayBeNone) {
@@ -313,7 +320,7 @@ async function takeOnce(
         { common: dir.path },
       ...machineOf(store),
       root,
-      ...ownersOf(entries.tally, root),
+      ...kept?.owners ?? ownersOf(entries.tally, root),
       ...(options.label !== undefined && { label: options.label }),
       ...(last
         ? { parent: last.record.id, parentSha256: last.sha256 }

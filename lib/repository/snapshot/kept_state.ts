@@ -1,0 +1,132 @@
+import { isDamage } from "../../bytes/errors.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
+import type { Metadata } from "../../tree/entry.ts";
+import {
+  makesUpModes,
+  withKeptMetadata,
+  withKeptMode,
+} from "../../tree/kept_metadata.ts";
+import { isWithin } from "../../tree/path.ts";
+import { freshRestoresInto } from "../store/fresh_restore.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import type { Parent } from "./parent.ts";
+
+/** A snapshot that was restored into a directory. */
+interface Restored {
+  index: DirIndex;
+  record: SnapshotRecord;
+  /** The folder of the snapshot that was restored; empty for its root. */
+  from: string;
+  /** The paths that were restored; `undefined` for all. */
+  paths: readonly string[] | undefined;
+}
+
+/**
+ * The modes, owners and extended attributes that a directory had before, for a
+ * system that does not store them. They come from the snapshot that was last
+ * restored into the directory, if that was after its last snapshot, and
+ * otherwise from its last snapshot. A tree that a snapshot of Linux was restored
+ * to on Windows thus comes back to Linux as it was.
+ */
+export class KeptState {
+  readonly #parent: Parent;
+  readonly #restored: Restored | undefined;
+
+  private constructor(parent: Parent, restored: Restored | undefined) {
+    this.#parent = parent;
+    this.#restored = restored;
+  }
+
+  /**
+   * Reads what a directory had before. Returns `undefined` on systems that store
+   * modes and owners.
+   *
+   * @param store The repository.
+   * @param place The directory's absolute path, without symlinks.
+   * @param parent The parent of the next snapshot.
+   * @param signal Aborts the reading.
+   */
+  static async read(
+    store: Store,
+    place: string,
+    parent: Parent,
+    signal: AbortSignal | undefined,
+  ): Promise<KeptState | undefined> {
+    if (!makesUpModes()) return undefined;
+    return new KeptState(
+      parent,
+      await lastRestored(store, place, parent, signal),
+    );
+  }
+
+  /** Returns an entry with the mode, owner and attributes that it had before. */
+  entry(entry: IndexEntry): IndexEntry {
+    return withKeptMetadata(
+      entry,
+      this.#restoredAt(entry.path) ?? this.#parent.index.get(entry.path),
+    );
+  }
+
+  /** Returns the state of the directory itself with its mode of before. */
+  root(found: Metadata): Metadata {
+    const { root } = this.#isWhole()
+      ? this.#restored?.record ?? {}
+      : this.#parent.index;
+    return root === undefined ? found : withKeptMode(found, root, "directory");
+  }
+
+  /** The names of owners, for the record of the next snapshot. */
+  get owners(): Pick<SnapshotRecord, "owners"> {
+    const { owners } = this.#restored?.record ??
+      this.#parent.last?.record ?? {};
+    return owners === undefined ? {} : { owners };
+  }
+
+  #restoredAt(path: string): IndexEntry | undefined {
+    if (this.#restored === undefined) return undefined;
+    const { index, from, paths } = this.#restored;
+    const there = from === "" ? path : `${from}/${path}`;
+    if (paths?.some((one) => isWithin(there, one)) === false) return undefined;
+    return index.get(there);
+  }
+
+  /** Returns whether a whole snapshot was restored. */
+  #isWhole(): boolean {
+    return this.#restored?.from === "" && this.#restored.paths === undefined;
+  }
+}
+
+/**
+ * Returns the snapshot that was last restored into a directory, if that was
+ * after the parent; `undefined` if its tree is damaged or was removed.
+ */
+async function lastRestored(
+  store: Store,
+  place: string,
+  { last }: Parent,
+  signal: AbortSignal | undefined,
+): Promise<Restored | undefined> {
+  const after = last?.record.id ?? "";
+  const safety = await store.safetySnapshots(place, { signal });
+  const fresh = await freshRestoresInto(
+    untilAborted(store.storage, signal),
+    place,
+  );
+  const [latest] = [...safety, ...fresh]
+    .filter(({ id }) => id > after)
+    .sort((a, b) => a.id < b.id ? 1 : -1);
+  if (latest?.safety?.before !== "restore") return undefined;
+  const { from = "", paths } = "made" in latest
+    ? latest
+    : { paths: latest.safety.paths };
+  try {
+    const { record } = await store.record(latest.safety.of, { signal });
+    const { index } = await store.tree(record, { signal });
+    return { index, record, from, paths };
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}

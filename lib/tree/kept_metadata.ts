@@ -1,0 +1,71 @@
+import type { IndexEntry } from "./dir_index.ts";
+import type { Metadata } from "./entry.ts";
+import { keptXattrs } from "./index_steps.ts";
+import { shownMode } from "./statx.ts";
+import { PLATFORM } from "./this_system.ts";
+
+const WRITABLE = 0o200;
+const WRITABLE_BY_ANY = 0o222;
+
+/**
+ * Returns whether a system makes up the modes and owners of files. Windows
+ * stores only whether a file is read-only.
+ *
+ * @param platform The system, as `process.platform` names it.
+ */
+export function makesUpModes(platform: string = PLATFORM): boolean {
+  return platform === "win32";
+}
+
+/**
+ * Returns the mode, time and owner of an entry that was found on a system that
+ * makes up modes and owners. The mode and owner are those of an earlier state of
+ * the entry. If the entry was made read-only or writable since then, the mode
+ * has changed in the same way.
+ *
+ * @param found The state that was found.
+ * @param before The earlier state of the entry.
+ * @param kind The kind of the entry.
+ */
+export function withKeptMode<Of extends Metadata>(
+  found: Of,
+  before: Metadata,
+  kind: string,
+): Of {
+  const { uid, gid } = before;
+  let { mode } = before;
+  if (kind === "file" && ((mode ^ found.mode) & WRITABLE) !== 0) {
+    mode = (found.mode & WRITABLE) !== 0
+      ? mode | WRITABLE
+      : mode & ~WRITABLE_BY_ANY;
+  }
+  return { ...found, mode, uid, gid };
+}
+
+/**
+ * Returns an entry with the mode, owner and extended attributes that it had
+ * before, for a system that makes up modes and owners and has no extended
+ * attributes. An entry that was of another kind is returned unchanged. See
+ * {@linkcode withKeptMode}.
+ *
+ * @param entry The entry that was found. If it is a file, it has its SHA-256.
+ * @param before The entry of the path in an earlier snapshot.
+ */
+export function withKeptMetadata(
+  entry: IndexEntry,
+  before: IndexEntry | undefined,
+): IndexEntry {
+  // The mode and owner of a further name are those of the file.
+  if (before?.kind !== entry.kind || entry.kind === "hardlink") return entry;
+  const kept = withKeptMode(entry, before, entry.kind);
+  const xattrs = keptXattrs(kept, before);
+  if (xattrs !== undefined) kept.xattrs = xattrs;
+  return kept;
+}
+
+/** Returns whether a mode and owner are those that Windows makes up. */
+export function isMadeUp({ kind, mode, uid, gid }: IndexEntry): boolean {
+  const type = kind === "directory" ? 0o040000 : 0o100000;
+  return uid === 0 && gid === 0 &&
+    (shownMode(type | mode, "win32") & 0o7777) === mode;
+}
