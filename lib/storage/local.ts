@@ -1,5 +1,5 @@
 import type * as NodeFs from "node:fs";
-import { Buffer, fs, nodePath } from "../bytes/node.ts";
+import { Buffer, fs, nodePath, process } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
@@ -78,9 +78,9 @@ export class LocalStorage implements Storage {
     await Promise.resolve();
     const file = this.#file(name);
     checkAborted(options.signal);
-    const fd = attempt(name, () => fs.openSync(file, "r"), "not-found");
+    const fd = attempt(name, () => openExisting(file), "not-found");
     try {
-      const { size } = attempt(name, () => fs.fstatSync(fd));
+      const size = attempt(name, () => sizeOf(fd));
       const { start, end } = rangeIn(name, size, options);
       for (let at = start; at < end;) {
         const turn = turnIfDue();
@@ -413,6 +413,36 @@ export function syncFolder(folder: string): void {
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/**
+ * Opens a file for reading. A file in the place of a folder above it is
+ * reported as `ENOTDIR`, for which Windows has `ENOENT`.
+ */
+function openExisting(file: string): number {
+  try {
+    return fs.openSync(file, "r");
+  } catch (error) {
+    if (process.platform === "win32" && isCode(error, "ENOENT")) {
+      checkFolderAbove(file);
+    }
+    throw error;
+  }
+}
+
+/** Returns the size of an open file. Windows opens folders as empty files. */
+function sizeOf(fd: number): number {
+  const stat = fs.fstatSync(fd);
+  if (!stat.isDirectory()) return stat.size;
+  throw Object.assign(new Error("the path is a folder"), { code: "EISDIR" });
+}
+
+/** Throws if the nearest path above that exists is not a folder. */
+function checkFolderAbove(file: string): void {
+  const above = nodePath.dirname(file);
+  const stat = fs.statSync(above, { throwIfNoEntry: false });
+  if (stat === undefined && above !== file) checkFolderAbove(above);
+  else if (stat?.isDirectory() === false) fs.readdirSync(above);
 }
 
 /** Returns new memory whose content is arbitrary, in a buffer of its own. */

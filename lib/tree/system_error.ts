@@ -1,5 +1,5 @@
 import { codeOf } from "../bytes/errors.ts";
-import { nodeOs, nodeUtil } from "../bytes/node.ts";
+import { nodeUtil } from "../bytes/node.ts";
 
 /**
  * Returns an error like those that `node:fs` throws.
@@ -55,10 +55,10 @@ export function errorAt(error: unknown, call: string, place: string): Error {
 }
 
 function wordsOf(code: string): string {
-  const numbers = nodeOs.constants.errno as unknown as Record<string, number>;
-  const number = numbers[code];
-  const known = number === undefined
-    ? undefined
-    : nodeUtil.getSystemErrorMap().get(-number);
-  return known?.[1] ?? "the system refused the call";
+  // The names are looked up, because Windows has no numbers that
+  // `os.constants` shares with this map.
+  for (const [name, words] of nodeUtil.getSystemErrorMap().values()) {
+    if (name === code) return words;
+  }
+  return "the system refused the call";
 }
