@@ -21,6 +21,7 @@ import { MemorySink } from "./fakes.ts";
 import { file, gather, noise, pieces, utf8 } from "./helpers.ts";
 import { withFolder } from "./peers.ts";
 import { padded, rawHeader, rawPax, rawTar, record } from "./raw_tar.ts";
+import { needsSymlinks } from "../support/system.ts";
 
 /** An archive of one plain tar. */
 async function open(tar: Uint8Array): Promise<TarVolume> {
@@ -100,7 +101,8 @@ const UNSAFE: Record<string, Uint8Array> = {
 };
 
 for (const [name, members] of Object.entries(UNSAFE)) {
-  test(`nothing is written outside: ${name}`, async () => {
+  const options = name.startsWith("symlink,") ? needsSymlinks : {};
+  test(`nothing is written outside: ${name}`, options, async () => {
     const archive = await open(rawTar(members));
     await assert.rejects(archive.extractAll(new MemorySink()), {
       code: "unsafe",
@@ -120,16 +122,20 @@ for (const [name, members] of Object.entries(UNSAFE)) {
   });
 }
 
-test("a symlink that was there before is not followed either", async () => {
-  const archive = await open(rawTar(evilFile("door/evil")));
-  await withFolder(async (folder) => {
-    const target = join(folder, "target");
-    mkdirSync(target);
-    symlinkSync(folder, join(target, "door"));
-    await assert.rejects(archive.extractAll(target), { code: "unsafe" });
-    assert.deepEqual(readdirSync(folder), ["target"]);
-  });
-});
+test(
+  "a symlink that was there before is not followed either",
+  needsSymlinks,
+  async () => {
+    const archive = await open(rawTar(evilFile("door/evil")));
+    await withFolder(async (folder) => {
+      const target = join(folder, "target");
+      mkdirSync(target);
+      symlinkSync(folder, join(target, "door"));
+      await assert.rejects(archive.extractAll(target), { code: "unsafe" });
+      assert.deepEqual(readdirSync(folder), ["target"]);
+    });
+  },
+);
 
 test("dots that lead nowhere are taken out", async () => {
   const archive = await open(rawTar(

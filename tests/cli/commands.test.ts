@@ -37,7 +37,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     assert.deepEqual(second.skipped, []);
     const { created, updated, deleted, renamed } = second.counts;
     assert.deepEqual([created, updated, deleted, renamed], [1, 1, 1, 1]);
-    assert.ok(second.repository.startsWith(place.env.XDG_DATA_HOME));
+    assert.ok(second.repository.startsWith(place.data));
     const same = place.run(["snapshot"]);
     assert.equal(same.code, 0);
     assert.match(same.out, /^Nothing changed since snapshot /);
@@ -219,7 +219,7 @@ test("the repository is where it is said, or one for each directory", async () =
     fs.symlinkSync(place.root, join(place.folder, "link"));
     const linked = place.json(["snapshot", "../link"]);
     assert.equal(linked.repository, own.repository);
-    assert.ok(fs.existsSync(join(place.env.XDG_CACHE_HOME, "deltar")));
+    assert.ok(fs.existsSync(place.cache));
     // A path that is relative would be another one in each folder.
     const relative = { XDG_DATA_HOME: "data", XDG_CACHE_HOME: "cache" };
     const { repository } = place.json(["snapshot"], { env: relative });

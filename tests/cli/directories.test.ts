@@ -192,7 +192,7 @@ test("the project and its repository are found from a subfolder [T7]", async () 
     assert.equal(second.directory, place.root);
     assert.equal(second.repository, first.repository);
     assert.equal(second.counts.updated, 3);
-    const repositories = join(place.env.XDG_DATA_HOME, "deltar/repositories");
+    const repositories = join(place.data, "repositories");
     assert.equal(fs.readdirSync(repositories).length, 1);
     assert.equal(place.json(["list"], sub).snapshots.length, 2);
     assert.equal(

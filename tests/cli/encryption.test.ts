@@ -906,7 +906,7 @@ test("a passphrase is in no command line", {
 
 /** Asserts that the caches of a place hide everything of a repository. */
 function assertCacheHidden(place: Place): void {
-  const cache = join(place.env.XDG_CACHE_HOME, "deltar");
+  const { cache } = place;
   const objects = join(cache, "objects");
   const secrets = [...SECRETS, place.folder, "lines"];
   const files = assertHidden(objects, secrets);
@@ -921,7 +921,7 @@ test(
     await withEncrypted(async ({ place, folder, env }) => {
       place.write({ "hidden name.txt": "second" });
       assert.equal(place.json(["snapshot"], { env }).code, 0);
-      fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
+      fs.rmSync(place.cache, { recursive: true });
       await withWebServer(new LocalStorage(folder), async (address) => {
         const far = { ...env, DELTAR_REPOSITORY: address };
         for (

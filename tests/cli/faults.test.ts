@@ -64,7 +64,7 @@ test("an error of an object names the repository that has it", async () => {
 
     // Of several backups, each names its own.
     fs.appendFileSync(join(two, "deltar.json"), "x");
-    fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
+    fs.rmSync(place.cache, { recursive: true });
     const backup = (repo: string) => ({ directory: place.root, repo });
     const config = join(place.folder, "config.json");
     const backups = { one: backup(one), two: backup(two) };

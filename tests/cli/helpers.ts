@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { isWindows } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
 /** The command's source. */
@@ -37,16 +38,25 @@ export class Place {
   /** The directory that snapshots are taken of. */
   readonly root: string;
   readonly env: Record<string, string>;
+  /** The folder in which the command keeps repositories. */
+  readonly data: string;
+  /** The folder in which the command remembers the state of directories. */
+  readonly cache: string;
 
   constructor(folder: string) {
     this.folder = folder;
     this.root = join(folder, "root");
     fs.mkdirSync(this.root);
+    const home = join(folder, "home");
+    [this.data, this.cache] = ["data", "cache"].map((kind) =>
+      isWindows ? join(home, "deltar", kind) : join(home, kind, "deltar")
+    );
     this.env = {
       PATH: process.env.PATH ?? "",
-      HOME: join(folder, "home"),
-      XDG_DATA_HOME: join(folder, "home/data"),
-      XDG_CACHE_HOME: join(folder, "home/cache"),
+      HOME: home,
+      XDG_DATA_HOME: join(home, "data"),
+      XDG_CACHE_HOME: join(home, "cache"),
+      ...isWindows && { LOCALAPPDATA: home },
       DENO_DIR: process.env.DENO_DIR ??
         join(process.env.HOME ?? folder, ".cache/deno"),
       NO_COLOR: "1",

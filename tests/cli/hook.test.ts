@@ -82,7 +82,7 @@ test("a hook that fails says so, and holds no agent up", async () => {
       assert.equal(out, "");
       assert.match(err, said);
     }
-    const log = join(place.env.XDG_DATA_HOME, "deltar/hook.log");
+    const log = join(place.data, "hook.log");
     const lines = fs.readFileSync(log, "utf8").trimEnd().split("\n");
     assert.equal(lines.length, failing.length);
     for (const [at, [, said]] of failing.entries()) {

@@ -96,7 +96,7 @@ test("a repository that was deleted is begun anew, and that is said [S5]", async
     assert.match(again.err, /was deleted or moved; created a new one\n$/);
     assert.equal(snapshot().err, "");
     // The memory is in the state folder: a cache may be cleared at any time.
-    fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
+    fs.rmSync(place.cache, { recursive: true });
     fs.rmSync(repo, { recursive: true });
     swapFileSystem(place);
     assert.equal(snapshot().code, 1);
@@ -108,7 +108,7 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
     place.write({ a: "a" });
     assert.equal(place.run(["snapshot"]).code, 0);
     assert.ok(!fs.existsSync(notesOf(place)));
-    fs.rmSync(join(place.env.XDG_DATA_HOME, "deltar"), { recursive: true });
+    fs.rmSync(place.data, { recursive: true });
     const own = place.run(["snapshot"]);
     assert.deepEqual([own.code, own.err], [0, ""]);
 
@@ -149,7 +149,7 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
 test("what an older version noted in the cache still protects [S5]", async () => {
   await withLastingPlace((place) => {
     const { repo } = unmount(place);
-    const old = join(place.env.XDG_CACHE_HOME, "deltar/places");
+    const old = join(place.cache, "places");
     fs.mkdirSync(old, { recursive: true });
     const [name] = fs.readdirSync(notesOf(place));
     fs.rmSync(join(notesOf(place), name));

@@ -136,11 +136,11 @@ test("no command prints the password of an address [A11]", async () => {
       const { out, err } = place.run(words);
       assert.doesNotMatch(out + err, /secret/, words.join(" "));
     }
-    mkdirSync(join(place.folder, "home/data/deltar"), { recursive: true });
+    mkdirSync(place.data, { recursive: true });
     const event = JSON.stringify({ hook_event_name: "x", cwd: place.root });
     const { err } = place.run(["hook", "--repo", repo], { input: event });
     assert.doesNotMatch(err, /secret/);
-    const log = join(place.folder, "home/data/deltar/hook.log");
+    const log = join(place.data, "hook.log");
     assert.doesNotMatch(readFileSync(log, "utf8"), /secret/);
   });
 });

@@ -195,6 +195,6 @@ test("undo DIR takes a restore into an empty or new directory back [T7]", async 
 });
 
 function repositoryOf(place: Place): string {
-  const folder = join(place.folder, "home/data/deltar/repositories");
+  const folder = join(place.data, "repositories");
   return join(folder, fs.readdirSync(folder)[0]);
 }

@@ -1,10 +1,13 @@
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import fc from "fast-check";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
-import { noise } from "./noise.ts";
+import { nameFault } from "../../lib/tree/name.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
+import { noise } from "./noise.ts";
+import { isWindows, needsSymlinks } from "./system.ts";
 
 /** A file, directory or link of a model tree. */
 export type Node =
@@ -16,10 +19,10 @@ export type Node =
 /** A tree by path; every parent is a directory in it. */
 export type Tree = Map<string, Node>;
 
-/** Names that programs trip over. */
+/** Names that programs trip over, as far as this system can have them. */
 const name = fc.oneof(
   fc.constantFrom("a", "b", "c", "d.txt", "sub", "sub2"),
-  fc.constantFrom(
+  fc.constantFrom(...[
     "-rf",
     "--",
     "two words",
@@ -37,7 +40,7 @@ const name = fc.oneof(
     "* ?",
     "created",
     "updated",
-  ),
+  ].filter((name) => nameFault(name, process.platform) === undefined)),
 );
 const path = fc.array(name, { minLength: 1, maxLength: 3 })
   .map((names) => names.join("/"));
@@ -54,13 +57,19 @@ function expand(seed: Uint8Array, length: number): Uint8Array {
   return noise(length, seed.reduce((sum, byte) => sum * 31 + byte >>> 0, 7));
 }
 
+/** Modes that this system can give to a file, and to a folder. */
+const FILE_MODES = isWindows
+  ? [0o644, 0o444]
+  : [0o644, 0o600, 0o755, 0o444, 0o4755];
+const FOLDER_MODES = isWindows ? [0o755] : [0o755, 0o700, 0o555, 0o1777];
+
 const node: fc.Arbitrary<Node> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant("file" as const),
       content,
-      mode: fc.constantFrom(0o644, 0o600, 0o755, 0o444, 0o4755),
+      mode: fc.constantFrom(...FILE_MODES),
       mtime,
     }),
   },
@@ -68,12 +77,12 @@ const node: fc.Arbitrary<Node> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("directory" as const),
-      mode: fc.constantFrom(0o755, 0o700, 0o555, 0o1777),
+      mode: fc.constantFrom(...FOLDER_MODES),
       mtime,
     }),
   },
   {
-    weight: 1,
+    weight: needsSymlinks.skip === undefined ? 1 : 0,
     arbitrary: fc.record({
       kind: fc.constant("symlink" as const),
       target: fc.constantFrom("a", "../outside", "/etc/passwd", "sub/b", "é\n"),

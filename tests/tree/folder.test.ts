@@ -18,6 +18,7 @@ import {
   byEachOpenAccess,
 } from "../support/folder_access.ts";
 import { needs, run } from "../support/peer.ts";
+import { needsPosix, needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
 const CONTENT = new TextEncoder().encode("content");
@@ -49,7 +50,7 @@ test("openFolder() reaches folders by descriptors on Linux", onLinux, () => {
   assert.equal(ACCESSES[0], host.Deno || host.Bun ? "calls" : "proc");
 });
 
-test("Folder does all that a tree needs", async () => {
+test("Folder does all that a tree needs", needsPosix("modes"), async () => {
   await inFolder(async (folder, place, access) => {
     assert.deepEqual(folder.names(), []);
     const file = folder.createFile("file", 0o600);
@@ -147,46 +148,54 @@ test(
   },
 );
 
-test("Folder follows no symlink, whatever is asked [A2][A4]", async () => {
-  await inFolder((root, place) => {
-    fs.mkdirSync(join(place, "in"));
-    fs.mkdirSync(join(place, "out"), 0o755);
-    fs.writeFileSync(join(place, "out/file"), "outside", { mode: 0o600 });
-    fs.symlinkSync("../out", join(place, "in/folder"));
-    fs.symlinkSync("../out/file", join(place, "in/file"));
-    fs.symlinkSync("../out/new", join(place, "in/new"));
-    const before = lstat(join(place, "out/file"));
-    const folder = root.openFolder("in");
-    assert.equal(codeOf(() => folder.openFolder("folder")), "ENOTDIR");
-    assert.equal(codeOf(() => folder.openFile("file")), "ELOOP");
-    assert.equal(codeOf(() => folder.createFile("new", 0o600)), "EEXIST");
-    assert.equal(codeOf(() => folder.setMode("file", 0o777)), "ENOTSUP");
-    folder.setTimes("file", TIME);
-    if (process.getuid?.() === 0) folder.setOwner("file", 1234, 1234);
-    folder.close();
-    assert.deepEqual(lstat(join(place, "out/file")), before);
-    assert.deepEqual(fs.readdirSync(join(place, "out")), ["file"]);
-  });
-});
+test(
+  "Folder follows no symlink, whatever is asked [A2][A4]",
+  needsSymlinks,
+  async () => {
+    await inFolder((root, place) => {
+      fs.mkdirSync(join(place, "in"));
+      fs.mkdirSync(join(place, "out"), 0o755);
+      fs.writeFileSync(join(place, "out/file"), "outside", { mode: 0o600 });
+      fs.symlinkSync("../out", join(place, "in/folder"));
+      fs.symlinkSync("../out/file", join(place, "in/file"));
+      fs.symlinkSync("../out/new", join(place, "in/new"));
+      const before = lstat(join(place, "out/file"));
+      const folder = root.openFolder("in");
+      assert.equal(codeOf(() => folder.openFolder("folder")), "ENOTDIR");
+      assert.equal(codeOf(() => folder.openFile("file")), "ELOOP");
+      assert.equal(codeOf(() => folder.createFile("new", 0o600)), "EEXIST");
+      assert.equal(codeOf(() => folder.setMode("file", 0o777)), "ENOTSUP");
+      folder.setTimes("file", TIME);
+      if (process.getuid?.() === 0) folder.setOwner("file", 1234, 1234);
+      folder.close();
+      assert.deepEqual(lstat(join(place, "out/file")), before);
+      assert.deepEqual(fs.readdirSync(join(place, "out")), ["file"]);
+    });
+  },
+);
 
-test("Folder takes one name, and never a path [A2]", async () => {
-  await inFolder((root, place) => {
-    fs.mkdirSync(join(place, "in"));
-    fs.writeFileSync(join(place, "file"), "");
-    const folder = root.openFolder("in");
-    const long = "n".repeat(256);
-    for (const name of ["", ".", "..", "../file", "/tmp", "a\0b"]) {
-      for (const use of uses(folder, name)) {
-        assert.equal(codeOf(use), "EINVAL", JSON.stringify(name));
+test(
+  "Folder takes one name, and never a path [A2]",
+  needsPosix("NAME_MAX"),
+  async () => {
+    await inFolder((root, place) => {
+      fs.mkdirSync(join(place, "in"));
+      fs.writeFileSync(join(place, "file"), "");
+      const folder = root.openFolder("in");
+      const long = "n".repeat(256);
+      for (const name of ["", ".", "..", "../file", "/tmp", "a\0b"]) {
+        for (const use of uses(folder, name)) {
+          assert.equal(codeOf(use), "EINVAL", JSON.stringify(name));
+        }
       }
-    }
-    for (const use of uses(folder, long)) {
-      assert.equal(codeOf(use), "ENAMETOOLONG");
-    }
-    folder.close();
-    assert.deepEqual(fs.readdirSync(place).sort(), ["file", "in"]);
-  });
-});
+      for (const use of uses(folder, long)) {
+        assert.equal(codeOf(use), "ENAMETOOLONG");
+      }
+      folder.close();
+      assert.deepEqual(fs.readdirSync(place).sort(), ["file", "in"]);
+    });
+  },
+);
 
 /** All that can be asked of a name. */
 function uses(folder: Folder, name: string): (() => unknown)[] {

@@ -10,6 +10,7 @@ import type { Skipped } from "../../lib/tree/entry.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { byEachAccess } from "../support/folder_access.ts";
 import { needs, run } from "../support/peer.ts";
+import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
 /** The kinds of unusable files with rules, and the messages. */
@@ -107,42 +108,50 @@ test("a file with rules that may not be read is named once [A5]", {
   );
 });
 
-test("Repository.snapshot() names an unusable file with rules each time [A5]", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(root);
-    fs.writeFileSync(join(root, "file"), "");
-    fs.symlinkSync("file", join(root, ".deltarignore"));
-    const repository = await Repository.create(new MemoryStorage());
-    for (let round = 0; round < 2; round++) {
-      const { record, skipped } = await repository.snapshot(new Dir(root), {
-        cache: join(folder, "cache"),
-      });
-      assert.deepEqual(skipped.map(({ path }) => path), [".deltarignore"]);
-      const { byPath } = await repository.tree(record);
-      assert.deepEqual([...byPath.keys()], [".deltarignore", "file"]);
-    }
-  });
-});
+test(
+  "Repository.snapshot() names an unusable file with rules each time [A5]",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      fs.writeFileSync(join(root, "file"), "");
+      fs.symlinkSync("file", join(root, ".deltarignore"));
+      const repository = await Repository.create(new MemoryStorage());
+      for (let round = 0; round < 2; round++) {
+        const { record, skipped } = await repository.snapshot(new Dir(root), {
+          cache: join(folder, "cache"),
+        });
+        assert.deepEqual(skipped.map(({ path }) => path), [".deltarignore"]);
+        const { byPath } = await repository.tree(record);
+        assert.deepEqual([...byPath.keys()], [".deltarignore", "file"]);
+      }
+    });
+  },
+);
 
-test("Repository.restore() deletes nothing where the rules cannot be read [A5]", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(join(root, "below"), { recursive: true });
-    fs.writeFileSync(join(root, "below/file"), "");
-    const repository = await Repository.create(new MemoryStorage());
-    const { record } = await repository.snapshot(new Dir(root));
-    fs.symlinkSync("file", join(root, "below/.deltarignore"));
-    fs.writeFileSync(join(root, "below/precious"), "");
-    fs.writeFileSync(join(root, "extra"), "");
-    const plan = await repository.planRestore(record, root, { delete: true });
-    const left = new Map(plan.left.map(({ path, why }) => [path, why]));
-    assert.match(left.get("below/precious")!, /rules are not applied/);
-    await repository.restore(record, root, { delete: true });
-    assert.ok(fs.existsSync(join(root, "below/precious")));
-    assert.ok(!fs.existsSync(join(root, "extra")));
-  });
-});
+test(
+  "Repository.restore() deletes nothing where the rules cannot be read [A5]",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(join(root, "below"), { recursive: true });
+      fs.writeFileSync(join(root, "below/file"), "");
+      const repository = await Repository.create(new MemoryStorage());
+      const { record } = await repository.snapshot(new Dir(root));
+      fs.symlinkSync("file", join(root, "below/.deltarignore"));
+      fs.writeFileSync(join(root, "below/precious"), "");
+      fs.writeFileSync(join(root, "extra"), "");
+      const plan = await repository.planRestore(record, root, { delete: true });
+      const left = new Map(plan.left.map(({ path, why }) => [path, why]));
+      assert.match(left.get("below/precious")!, /rules are not applied/);
+      await repository.restore(record, root, { delete: true });
+      assert.ok(fs.existsSync(join(root, "below/precious")));
+      assert.ok(!fs.existsSync(join(root, "extra")));
+    });
+  },
+);
 
 test("a work tree above counts only if it is one's own [A11]", {
   skip: process.getuid?.() !== 0,

@@ -13,6 +13,7 @@ import { lstat } from "../../lib/tree/stat.ts";
 import { TreeWriter } from "../../lib/tree/tree_writer.ts";
 import { byEachAccess } from "../support/folder_access.ts";
 import { give, needsOtherUser, OtherUser } from "../support/other_user.ts";
+import { needsPosix, needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
 
@@ -30,110 +31,128 @@ async function* pieces(): AsyncGenerator<Uint8Array> {
   yield CONTENT.subarray(3);
 }
 
-test("a tree of every kind is written, and written again over itself", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "new/root");
-    let first: unknown;
-    for (let round = 0; round < 2; round++) {
-      const writer = new TreeWriter(root);
-      writer.directory("dir", { ...META, mode: 0o555 });
-      await writer.file("dir/file", CONTENT, META, EXPECTED);
-      await writer.file("dir/pieces", pieces(), { ...META, mode: 0o4755 });
-      await writer.file("implied/x", CONTENT, { ...META, mtime: -1n });
-      await writer.file("empty", new Uint8Array(), META);
-      writer.symlink("dir/link", "../nowhere", META);
-      writer.hardLink("other", "dir/file");
-      writer.directory("", { ...META, mode: 0o700 });
-      writer.finish();
-      const stat = lstat(root);
-      assert.equal(stat.mode, 0o700);
-      assert.equal(stat.mtime, META.mtime);
-      const { implied: _, ...state } = stateOf(root);
-      assert.deepEqual(state, first ??= state);
-      assert.equal(lstat(join(root, "dir")).mode, 0o555);
-      assert.equal(lstat(join(root, "dir")).mtime, META.mtime);
-      assert.equal(lstat(join(root, "dir/pieces")).mode, 0o4755);
-      assert.equal(lstat(join(root, "dir/link")).mtime, META.mtime);
-      assert.equal(fs.statSync(join(root, "other")).nlink, 2);
-      assert.deepEqual(
-        fs.readdirSync(join(root, "dir")).sort(),
-        ["file", "link", "pieces"],
-      );
-    }
-  });
-});
-
-test("what is hostile or in the way is refused, and stays", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    const outside = join(folder, "outside");
-    for (const place of [root, outside]) fs.mkdirSync(place);
-    fs.writeFileSync(join(outside, "file"), "mine");
-    fs.symlinkSync("../outside", join(root, "link"));
-    fs.symlinkSync("../outside/new", join(root, "dangling"));
-    fs.symlinkSync("../outside/file", join(root, "to-file"));
-    fs.writeFileSync(join(root, "file"), "file");
-    fs.mkdirSync(join(root, "dir/in"), { recursive: true });
-    const before = stateOf(folder);
-    const unsafe = { name: "DeltarError", code: "unsafe" };
-    const bad = [
-      "",
-      ".",
-      "..",
-      "../x",
-      "/x",
-      "a/../../x",
-      "a/./b",
-      "a//b",
-      "a\0",
-    ];
-    const through = ["link/x", "dangling/x", "to-file/x", "file/x", "file/x/y"];
-    for (const path of [...bad, ...through]) {
-      const writer = new TreeWriter(root);
-      const ways = [
-        () => writer.file(path, CONTENT, META),
-        () => writer.file(path, pieces(), META),
-        () => path !== "" && writer.directory(path, META),
-        () => writer.symlink(path, "x", META),
-        () => writer.hardLink(path, "file"),
-        () => writer.hardLink("new", path),
-        () => writer.touch(path, META),
-        () => writer.remove(path),
-        () => writer.adopt(path, writer, "file"),
-      ];
-      for (const [at, way] of ways.entries()) {
-        if (path === "" && at === 2) continue;
-        await assert.rejects(async () => await way(), unsafe, `${at}: ${path}`);
+test(
+  "a tree of every kind is written, and written again over itself",
+  needsPosix("modes and symlinks"),
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "new/root");
+      let first: unknown;
+      for (let round = 0; round < 2; round++) {
+        const writer = new TreeWriter(root);
+        writer.directory("dir", { ...META, mode: 0o555 });
+        await writer.file("dir/file", CONTENT, META, EXPECTED);
+        await writer.file("dir/pieces", pieces(), { ...META, mode: 0o4755 });
+        await writer.file("implied/x", CONTENT, { ...META, mtime: -1n });
+        await writer.file("empty", new Uint8Array(), META);
+        writer.symlink("dir/link", "../nowhere", META);
+        writer.hardLink("other", "dir/file");
+        writer.directory("", { ...META, mode: 0o700 });
+        writer.finish();
+        const stat = lstat(root);
+        assert.equal(stat.mode, 0o700);
+        assert.equal(stat.mtime, META.mtime);
+        const { implied: _, ...state } = stateOf(root);
+        assert.deepEqual(state, first ??= state);
+        assert.equal(lstat(join(root, "dir")).mode, 0o555);
+        assert.equal(lstat(join(root, "dir")).mtime, META.mtime);
+        assert.equal(lstat(join(root, "dir/pieces")).mode, 0o4755);
+        assert.equal(lstat(join(root, "dir/link")).mtime, META.mtime);
+        assert.equal(fs.statSync(join(root, "other")).nlink, 2);
+        assert.deepEqual(
+          fs.readdirSync(join(root, "dir")).sort(),
+          ["file", "link", "pieces"],
+        );
       }
-    }
-    const writer = new TreeWriter(root);
-    for (const path of ["link", "dangling", "to-file", "file"]) {
-      assert.throws(() => writer.directory(path, META), unsafe, path);
-    }
-    for (const path of ["link", "dangling", "to-file", "dir"]) {
-      assert.throws(() => writer.hardLink("new", path), unsafe, path);
-    }
-    const io = { name: "DeltarError", code: "io" };
-    await assert.rejects(writer.file("dir", CONTENT, META), io);
-    await assert.rejects(writer.file("dir", pieces(), META), io);
-    assert.throws(() => writer.symlink("dir", "x", META), io);
-    assert.throws(() => writer.hardLink("dir", "file"), io);
-    assert.throws(() => writer.remove("dir"), io);
-    writer.close();
-    assert.deepEqual(
-      Object.keys(stateOf(folder)).sort(),
-      Object.keys(before).sort(),
-    );
-    // A link is replaced by a file, what it points to is not.
-    const other = new TreeWriter(root);
-    for (const path of ["link", "dangling", "to-file"]) {
-      await other.file(path, CONTENT, META, EXPECTED);
-      assert.ok(fs.lstatSync(join(root, path)).isFile());
-    }
-    assert.deepEqual(fs.readdirSync(outside), ["file"]);
-    assert.equal(fs.readFileSync(join(outside, "file"), "utf8"), "mine");
-  });
-});
+    });
+  },
+);
+
+test(
+  "what is hostile or in the way is refused, and stays",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      const outside = join(folder, "outside");
+      for (const place of [root, outside]) fs.mkdirSync(place);
+      fs.writeFileSync(join(outside, "file"), "mine");
+      fs.symlinkSync("../outside", join(root, "link"));
+      fs.symlinkSync("../outside/new", join(root, "dangling"));
+      fs.symlinkSync("../outside/file", join(root, "to-file"));
+      fs.writeFileSync(join(root, "file"), "file");
+      fs.mkdirSync(join(root, "dir/in"), { recursive: true });
+      const before = stateOf(folder);
+      const unsafe = { name: "DeltarError", code: "unsafe" };
+      const bad = [
+        "",
+        ".",
+        "..",
+        "../x",
+        "/x",
+        "a/../../x",
+        "a/./b",
+        "a//b",
+        "a\0",
+      ];
+      const through = [
+        "link/x",
+        "dangling/x",
+        "to-file/x",
+        "file/x",
+        "file/x/y",
+      ];
+      for (const path of [...bad, ...through]) {
+        const writer = new TreeWriter(root);
+        const ways = [
+          () => writer.file(path, CONTENT, META),
+          () => writer.file(path, pieces(), META),
+          () => path !== "" && writer.directory(path, META),
+          () => writer.symlink(path, "x", META),
+          () => writer.hardLink(path, "file"),
+          () => writer.hardLink("new", path),
+          () => writer.touch(path, META),
+          () => writer.remove(path),
+          () => writer.adopt(path, writer, "file"),
+        ];
+        for (const [at, way] of ways.entries()) {
+          if (path === "" && at === 2) continue;
+          await assert.rejects(
+            async () => await way(),
+            unsafe,
+            `${at}: ${path}`,
+          );
+        }
+      }
+      const writer = new TreeWriter(root);
+      for (const path of ["link", "dangling", "to-file", "file"]) {
+        assert.throws(() => writer.directory(path, META), unsafe, path);
+      }
+      for (const path of ["link", "dangling", "to-file", "dir"]) {
+        assert.throws(() => writer.hardLink("new", path), unsafe, path);
+      }
+      const io = { name: "DeltarError", code: "io" };
+      await assert.rejects(writer.file("dir", CONTENT, META), io);
+      await assert.rejects(writer.file("dir", pieces(), META), io);
+      assert.throws(() => writer.symlink("dir", "x", META), io);
+      assert.throws(() => writer.hardLink("dir", "file"), io);
+      assert.throws(() => writer.remove("dir"), io);
+      writer.close();
+      assert.deepEqual(
+        Object.keys(stateOf(folder)).sort(),
+        Object.keys(before).sort(),
+      );
+      // A link is replaced by a file, what it points to is not.
+      const other = new TreeWriter(root);
+      for (const path of ["link", "dangling", "to-file"]) {
+        await other.file(path, CONTENT, META, EXPECTED);
+        assert.ok(fs.lstatSync(join(root, path)).isFile());
+      }
+      assert.deepEqual(fs.readdirSync(outside), ["file"]);
+      assert.equal(fs.readFileSync(join(outside, "file"), "utf8"), "mine");
+    });
+  },
+);
 
 test("content that is not what was expected leaves what was there", async () => {
   await withTemp(async (root) => {
