@@ -503,7 +503,7 @@ class PlainFolder extends PathFolder {
 }
 
 /** Renames a file. Windows does not replace a file that is read-only. */
-function renameOver(from: string, to: string): void {
+function renameOver(from: NodeFs.PathLike, to: NodeFs.PathLike): void {
   try {
     fs.renameSync(from, to);
   } catch (error) {
@@ -518,7 +518,7 @@ function renameOver(from: string, to: string): void {
   }
 }
 
-function isReadOnly(path: string): boolean {
+function isReadOnly(path: NodeFs.PathLike): boolean {
   const stat = fs.lstatSync(path, { throwIfNoEntry: false });
   return stat?.isFile() === true && (stat.mode & 0o200) === 0;
 }

@@ -84,7 +84,7 @@ async function written(storage: MemoryStorage): Promise<void> {
 }
 
 test("GNU tar and bsdtar list and extract named pipes and devices", {
-  skip: process.platform !== "linux",
+  skip: process.platform !== "linux" && "needs Linux",
 }, async (context) => {
   for (const program of ["tar", "bsdtar"]) {
     if (!has(context, program)) continue;
@@ -119,7 +119,7 @@ test("GNU tar and bsdtar list and extract named pipes and devices", {
 });
 
 test("archives of GNU tar and bsdtar give named pipes and devices", {
-  skip: process.platform !== "linux",
+  skip: process.platform !== "linux" && "needs Linux",
 }, async (context) => {
   const formats = [
     ["tar", "--format=gnu"],
@@ -187,7 +187,7 @@ test("a device needs a number, and an index with pipes a newer deltar", async ()
 
 for (const way of ["with the index", "without the index"]) {
   test(`what cannot be made is named, ${way}`, {
-    skip: process.platform === "win32",
+    skip: process.platform === "win32" && "needs POSIX",
   }, async () => {
     await withFolder(async (folder) => {
       const storage = new MemoryStorage();

@@ -34,7 +34,11 @@ test("the doctor finds all well, or says what is not", async () => {
     // A home that cannot hold anything.
     const home = join(place.folder, "file");
     fs.writeFileSync(home, "");
-    const env = { XDG_DATA_HOME: home, XDG_CACHE_HOME: home };
+    const env = {
+      LOCALAPPDATA: home,
+      XDG_DATA_HOME: home,
+      XDG_CACHE_HOME: home,
+    };
     const { code, out } = place.run(["doctor"], { env });
     assert.equal(code, 1);
     assert.match(out, /^failed +data folder +cannot write to \S+:/m);

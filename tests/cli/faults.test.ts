@@ -168,7 +168,7 @@ test("what fails exits with 1 and says what to do", async () => {
 });
 
 test("files that cannot be kept or restored are named, with exit code 3", {
-  skip: process.platform !== "linux",
+  skip: process.platform !== "linux" && "needs Linux",
 }, async () => {
   await withPlace((place) => {
     place.write({ good: "good", bad: "bad bad" });
@@ -260,7 +260,7 @@ test("a reader that goes early is no fault", needs("sh", "head"), async () => {
 });
 
 test("a terminal or disk that takes no more is named", {
-  skip: process.platform !== "linux",
+  skip: process.platform !== "linux" && "needs Linux",
 }, async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
@@ -320,7 +320,7 @@ test("work goes on, and ends as it would, when its reader has gone", {
 });
 
 test("a temporary folder that is not there is said in one line", {
-  skip: process.platform === "win32",
+  skip: process.platform === "win32" && "needs POSIX",
 }, async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
@@ -390,7 +390,7 @@ test("a file that changes while it is read is kept, and said to be so", async ()
 });
 
 test("an interrupt ends a snapshot with 130, and there is none", {
-  skip: process.platform === "win32",
+  skip: process.platform === "win32" && "needs POSIX",
 }, async () => {
   await withPlace(async (place) => {
     for (let at = 0; at < 6; at++) {

@@ -56,7 +56,7 @@ export class Place {
       HOME: home,
       XDG_DATA_HOME: join(home, "data"),
       XDG_CACHE_HOME: join(home, "cache"),
-      ...isWindows && { LOCALAPPDATA: home },
+      ...isWindows && { LOCALAPPDATA: home, USERPROFILE: home },
       DENO_DIR: process.env.DENO_DIR ??
         join(process.env.HOME ?? folder, ".cache/deno"),
       NO_COLOR: "1",

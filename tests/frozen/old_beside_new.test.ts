@@ -22,7 +22,7 @@ import { FIRST } from "./frozen.ts";
 import { edit, FEATURES, rows, type State, Workshop } from "./features.ts";
 import { loadOld, needsCommit, type OldApi } from "./old_code.ts";
 
-const posix = process.platform === "win32" ? { skip: true } : {};
+const posix = process.platform === "win32" ? { skip: "needs POSIX" } : {};
 const options = { ...needsCommit(FIRST), ...posix };
 
 /** A storage that notes what is written and deleted. */

@@ -22,6 +22,7 @@ import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { encodeLines, type Line } from "../../lib/bytes/listing.ts";
 import { COMMAND } from "../cli/helpers.ts";
+import { needsPosix } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
 const MIB = 2 ** 20;
@@ -189,91 +190,103 @@ async function staysInBounds(
   }
 }
 
-test("a delta or content that claims 64 GB takes neither memory nor disk [A8]", async () => {
-  const size = 4096 * 16 * MIB;
-  const bomb = await zeros(size);
-  const base = await zstd.compress(new Uint8Array(3000));
-  const volume = concat([bomb, base]);
-  const at = (offset: number, length: number) => ({
-    volume: VOLUME,
-    offset,
-    length,
-    skip: 0,
-  });
-  const huge = { ...at(0, bomb.length), size };
-  const small = { ...at(bomb.length, base.length), size: 3000 };
-  const cases: Record<string, Line> = {
-    "delta": fileOf(3000, [
-      { form: "whole", ...small },
-      { form: "delta", ...huge },
-    ]),
-    "delta of a large file": fileOf(3 * MIB, [
-      { form: "whole", ...small },
-      { form: "delta", ...huge, result: 3 * MIB },
-    ]),
-    "delta between": fileOf(3 * MIB, [
-      { form: "whole", ...small },
-      { form: "delta", ...huge, result: 3000 },
-      { form: "delta", ...small },
-    ]),
-    "content": fileOf(3000, [{ form: "whole", ...huge }]),
-    "signature": fileOf(3 * MIB, [{ form: "whole", ...huge, size: 3 * MIB }], {
-      signature: { form: "whole", ...huge },
-    }),
-    "skip": fileOf(3000, [
-      { form: "whole", ...huge, size: 3000, skip: size - 3000 },
-    ]),
-  };
-  for (const [what, line] of Object.entries(cases)) {
-    await withTemp(async (folder) => {
-      await plant(join(folder, "repo"), [line], volume);
-      await staysInBounds(folder, { disk: 9 * MIB });
-    }).catch((error) => {
-      throw new Error(what, { cause: error });
-    });
-  }
-});
-
-test("deltas that double end at the size of the file [A8]", async () => {
-  const base = await zstd.compress(new Uint8Array(4096));
-  for (const count of [9, 18]) {
-    const parts = [base];
-    const content: Line[] = [{
-      form: "whole",
-      size: 4096,
+test(
+  "a delta or content that claims 64 GB takes neither memory nor disk [A8]",
+  needsPosix("/proc"),
+  async () => {
+    const size = 4096 * 16 * MIB;
+    const bomb = await zeros(size);
+    const base = await zstd.compress(new Uint8Array(3000));
+    const volume = concat([bomb, base]);
+    const at = (offset: number, length: number) => ({
       volume: VOLUME,
-      offset: 0,
-      length: base.length,
+      offset,
+      length,
       skip: 0,
-    }];
-    let size = 4096;
-    for (let n = 0; n < count; n++) {
-      const writer = new DeltaWriter();
-      // Backwards, so that nothing of it can be read in order.
-      for (let at = 1; at >= 0; at--) writer.copy(at * size / 2, size / 2);
-      writer.copy(0, size);
-      writer.end();
-      const delta = writer.take().slice();
-      const packed = await zstd.compress(delta);
-      const offset = parts.reduce((sum, part) => sum + part.length, 0);
-      parts.push(packed);
-      content.push({
-        form: "delta",
-        size: delta.length,
-        volume: VOLUME,
-        offset,
-        length: packed.length,
-        skip: 0,
-      });
-      size *= 2;
-    }
-    await withTemp(async (folder) => {
-      const line = fileOf(2 * MIB, content);
-      await plant(join(folder, "repo"), [line], concat(parts));
-      await staysInBounds(folder, { disk: 6 * MIB });
     });
-  }
-});
+    const huge = { ...at(0, bomb.length), size };
+    const small = { ...at(bomb.length, base.length), size: 3000 };
+    const cases: Record<string, Line> = {
+      "delta": fileOf(3000, [
+        { form: "whole", ...small },
+        { form: "delta", ...huge },
+      ]),
+      "delta of a large file": fileOf(3 * MIB, [
+        { form: "whole", ...small },
+        { form: "delta", ...huge, result: 3 * MIB },
+      ]),
+      "delta between": fileOf(3 * MIB, [
+        { form: "whole", ...small },
+        { form: "delta", ...huge, result: 3000 },
+        { form: "delta", ...small },
+      ]),
+      "content": fileOf(3000, [{ form: "whole", ...huge }]),
+      "signature": fileOf(
+        3 * MIB,
+        [{ form: "whole", ...huge, size: 3 * MIB }],
+        {
+          signature: { form: "whole", ...huge },
+        },
+      ),
+      "skip": fileOf(3000, [
+        { form: "whole", ...huge, size: 3000, skip: size - 3000 },
+      ]),
+    };
+    for (const [what, line] of Object.entries(cases)) {
+      await withTemp(async (folder) => {
+        await plant(join(folder, "repo"), [line], volume);
+        await staysInBounds(folder, { disk: 9 * MIB });
+      }).catch((error) => {
+        throw new Error(what, { cause: error });
+      });
+    }
+  },
+);
+
+test(
+  "deltas that double end at the size of the file [A8]",
+  needsPosix("/proc"),
+  async () => {
+    const base = await zstd.compress(new Uint8Array(4096));
+    for (const count of [9, 18]) {
+      const parts = [base];
+      const content: Line[] = [{
+        form: "whole",
+        size: 4096,
+        volume: VOLUME,
+        offset: 0,
+        length: base.length,
+        skip: 0,
+      }];
+      let size = 4096;
+      for (let n = 0; n < count; n++) {
+        const writer = new DeltaWriter();
+        // Backwards, so that nothing of it can be read in order.
+        for (let at = 1; at >= 0; at--) writer.copy(at * size / 2, size / 2);
+        writer.copy(0, size);
+        writer.end();
+        const delta = writer.take().slice();
+        const packed = await zstd.compress(delta);
+        const offset = parts.reduce((sum, part) => sum + part.length, 0);
+        parts.push(packed);
+        content.push({
+          form: "delta",
+          size: delta.length,
+          volume: VOLUME,
+          offset,
+          length: packed.length,
+          skip: 0,
+        });
+        size *= 2;
+      }
+      await withTemp(async (folder) => {
+        const line = fileOf(2 * MIB, content);
+        await plant(join(folder, "repo"), [line], concat(parts));
+        await staysInBounds(folder, { disk: 6 * MIB });
+      });
+    }
+  },
+);
 
 test("a tree of 400 KB that unpacks to gigabytes is refused [A8]", async () => {
   const opening = `{"format":"deltar-tree","version":1}\n`;
@@ -402,84 +415,96 @@ test("restore() makes a bounded number of folders that have no entry [A8, A11]",
   });
 });
 
-test("records, settings and notes without end are refused by size [A8]", async () => {
-  for (
-    const name of [
-      "deltar.json",
-      `snapshots/${ID}.json`,
-      `labels/${ID}.${ID}.json`,
-      `removed/${ID}.json`,
-      `checkpoints/${ID}.0.ndjson.zst`,
-    ]
-  ) {
+test(
+  "records, settings and notes without end are refused by size [A8]",
+  needsPosix("/proc"),
+  async () => {
+    for (
+      const name of [
+        "deltar.json",
+        `snapshots/${ID}.json`,
+        `labels/${ID}.${ID}.json`,
+        `removed/${ID}.json`,
+        `checkpoints/${ID}.0.ndjson.zst`,
+      ]
+    ) {
+      await withTemp(async (folder) => {
+        const repo = join(folder, "repo");
+        await plant(repo, [], await zstd.compress(new Uint8Array(1)));
+        fs.mkdirSync(join(repo, name, ".."), { recursive: true });
+        fs.writeFileSync(join(repo, name), "{");
+        fs.truncateSync(join(repo, name), 2 ** 30);
+        fs.mkdirSync(join(folder, "root"));
+        for (
+          const words of [["verify"], ["snapshot", `${folder}/root`]]
+        ) {
+          const { memory, err } = await watched(
+            [...words, "--repo", repo],
+            folder,
+          );
+          assert.doesNotMatch(err, /\n\s+at /, name);
+          assert.ok(memory < MOST_MEMORY, `${words[0]} ${name}: ${memory}`);
+          if (words[0] === "verify" && !name.startsWith("checkpoints")) {
+            assert.ok(err.includes(name), err);
+          }
+        }
+      });
+    }
+  },
+);
+
+test(
+  "a record of many small objects is refused before they are made [A8]",
+  needsPosix("/proc"),
+  async () => {
     await withTemp(async (folder) => {
       const repo = join(folder, "repo");
       await plant(repo, [], await zstd.compress(new Uint8Array(1)));
-      fs.mkdirSync(join(repo, name, ".."), { recursive: true });
-      fs.writeFileSync(join(repo, name), "{");
-      fs.truncateSync(join(repo, name), 2 ** 30);
-      fs.mkdirSync(join(folder, "root"));
-      for (
-        const words of [["verify"], ["snapshot", `${folder}/root`]]
-      ) {
-        const { memory, err } = await watched(
-          [...words, "--repo", repo],
-          folder,
-        );
-        assert.doesNotMatch(err, /\n\s+at /, name);
-        assert.ok(memory < MOST_MEMORY, `${words[0]} ${name}: ${memory}`);
-        if (words[0] === "verify" && !name.startsWith("checkpoints")) {
-          assert.ok(err.includes(name), err);
-        }
-      }
+      const many = Array.from({ length: 2_500_000 }, () => 0);
+      const text = JSON.stringify({ many }).replaceAll("0", "{}");
+      assert.ok(text.length < 8 * MIB);
+      const line = `{"format":"deltar-snapshot","version":1,${text.slice(1)}\n`;
+      const sum = toHex(sha256(new TextEncoder().encode(line)));
+      fs.writeFileSync(
+        join(repo, `snapshots/${ID}.json`),
+        `${line}{"sha256":"${sum}"}\n`,
+      );
+      const { memory, err } = await watched(["verify", "--repo", repo], folder);
+      assert.match(err, /too many JSON objects/);
+      assert.ok(memory < MOST_MEMORY, `${memory}`);
     });
-  }
-});
+  },
+);
 
-test("a record of many small objects is refused before they are made [A8]", async () => {
-  await withTemp(async (folder) => {
-    const repo = join(folder, "repo");
-    await plant(repo, [], await zstd.compress(new Uint8Array(1)));
-    const many = Array.from({ length: 2_500_000 }, () => 0);
-    const text = JSON.stringify({ many }).replaceAll("0", "{}");
-    assert.ok(text.length < 8 * MIB);
-    const line = `{"format":"deltar-snapshot","version":1,${text.slice(1)}\n`;
-    const sum = toHex(sha256(new TextEncoder().encode(line)));
-    fs.writeFileSync(
-      join(repo, `snapshots/${ID}.json`),
-      `${line}{"sha256":"${sum}"}\n`,
-    );
-    const { memory, err } = await watched(["verify", "--repo", repo], folder);
-    assert.match(err, /too many JSON objects/);
-    assert.ok(memory < MOST_MEMORY, `${memory}`);
-  });
-});
+test(
+  "a remembered state, index or archive's index without end is not read [A8]",
+  needsPosix("/proc"),
+  async () => {
+    await withTemp(async (folder) => {
+      const repo = join(folder, "repo");
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      fs.writeFileSync(join(root, "a"), "content");
+      const words = ["snapshot", root, "--repo", repo, "--label", "x"];
+      assert.equal((await watched(words, folder)).code, 0);
+      const cache = join(folder, "cache");
+      const [state] = (fs.readdirSync(cache, { recursive: true }) as string[])
+        .filter((name) => name.endsWith(".state"));
+      fs.truncateSync(join(cache, state), 2 ** 30);
+      const { code, memory, err } = await watched(words, folder);
+      assert.equal(code, 0, err);
+      assert.ok(memory < MOST_MEMORY, `${memory}`);
 
-test("a remembered state, index or archive's index without end is not read [A8]", async () => {
-  await withTemp(async (folder) => {
-    const repo = join(folder, "repo");
-    const root = join(folder, "root");
-    fs.mkdirSync(root);
-    fs.writeFileSync(join(root, "a"), "content");
-    const words = ["snapshot", root, "--repo", repo, "--label", "x"];
-    assert.equal((await watched(words, folder)).code, 0);
-    const cache = join(folder, "cache");
-    const [state] = (fs.readdirSync(cache, { recursive: true }) as string[])
-      .filter((name) => name.endsWith(".state"));
-    fs.truncateSync(join(cache, state), 2 ** 30);
-    const { code, memory, err } = await watched(words, folder);
-    assert.equal(code, 0, err);
-    assert.ok(memory < MOST_MEMORY, `${memory}`);
-
-    const large = join(folder, "x.index.ndjson");
-    fs.writeFileSync(large, "{");
-    fs.truncateSync(large, 2 ** 31);
-    const limit = { name: "DeltarError", code: "limit" };
-    await assert.rejects(DirIndex.fromFile(large), limit);
-    await assert.rejects(DiffIndex.fromFile(large), limit);
-    await assert.rejects(
-      TarVolume.open(new LocalStorage(folder), "x"),
-      { ...limit, object: "x.index.ndjson" },
-    );
-  });
-});
+      const large = join(folder, "x.index.ndjson");
+      fs.writeFileSync(large, "{");
+      fs.truncateSync(large, 2 ** 31);
+      const limit = { name: "DeltarError", code: "limit" };
+      await assert.rejects(DirIndex.fromFile(large), limit);
+      await assert.rejects(DiffIndex.fromFile(large), limit);
+      await assert.rejects(
+        TarVolume.open(new LocalStorage(folder), "x"),
+        { ...limit, object: "x.index.ndjson" },
+      );
+    });
+  },
+);

@@ -1,7 +1,7 @@
 /** Snapshots of several directories. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { test } from "node:test";
 import { Dir } from "../../lib/archive/dir.ts";
 import { DirSet } from "../../lib/archive/dir_set.ts";
@@ -13,6 +13,7 @@ import {
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { directorySet, nameOfSet } from "../../lib/tree/directory_set.ts";
+import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { later } from "./helpers.ts";
 
@@ -49,9 +50,12 @@ test("directorySet() finds the common folder, and drops directories in others", 
       common: join(root, "a"),
       paths: [""],
     });
-    fs.symlinkSync("b", join(root, "link"));
-    assert.deepEqual(at("link", "a").paths, ["a", "b"]);
-    assert.equal(nameOfSet(at("a,{b}", "b")), `${root}/{a\\,\\{b\\},b}`);
+    if (needsSymlinks.skip === undefined) {
+      fs.symlinkSync("b", join(root, "link"));
+      assert.deepEqual(at("link", "a").paths, ["a", "b"]);
+    }
+    const name = `${root}${sep}{a\\,\\{b\\},b}`;
+    assert.equal(nameOfSet(at("a,{b}", "b")), name);
     assert.equal(nameOfSet({ common: "/", paths: ["a", "b"] }), "/{a,b}");
     const windows = { common: "C:\\Users", paths: ["a", "b"] };
     assert.equal(nameOfSet(windows), "C:\\Users\\{a,b}");
@@ -82,7 +86,7 @@ test("snapshots of several directories follow each other, apart from those of on
     const take = (dir: Dir) =>
       later(10, () => repository.snapshot(dir, { cache }));
     const first = (await take(set())).record;
-    assert.equal(first.directory, `${dirs}/{a,b}`);
+    assert.equal(first.directory, join(dirs, "{a,b}"));
     assert.equal(first.common, dirs);
     const single = (await take(new Dir(dirs))).record;
     assert.equal(single.parent, undefined);

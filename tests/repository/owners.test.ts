@@ -19,7 +19,7 @@ import { everything } from "./helpers.ts";
 const asRoot = process.getuid?.() === 0
   ? {}
   : { skip: "needs to be root, to set owners" };
-const posix = { skip: process.platform === "win32" };
+const posix = { skip: process.platform === "win32" && "needs POSIX" };
 
 /** The numbers of two users and groups that are not root. */
 const system = new SystemOwners();

@@ -187,7 +187,7 @@ test("restore() empties no folder for a file unless it may delete, and counts wh
 
 test(
   "restore() does not half empty a folder with a name that is not UTF-8 in it [R8]",
-  { skip: process.platform !== "linux" },
+  { skip: process.platform !== "linux" && "needs Linux" },
   async () => {
     await withTemp(async (folder) => {
       const root = join(folder, "root");
@@ -438,7 +438,7 @@ test("restore() keeps a new target closed until all is in it [A3]", async () => 
 
 test(
   "restore() restores, undoes and redoes paths beyond PATH_MAX [R6]",
-  { skip: process.platform !== "linux" },
+  { skip: process.platform !== "linux" && "needs Linux" },
   async () => {
     await byEachOpenAccess(async (access) => {
       await withTemp(async (folder) => {

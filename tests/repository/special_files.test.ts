@@ -20,7 +20,9 @@ import { everything } from "./helpers.ts";
 
 const isRoot = process.getuid?.() === 0;
 const canMake = whyNotMade("fifo") === undefined;
-const posix = process.platform === "win32" ? { skip: true } : needs("mkfifo");
+const posix = process.platform === "win32"
+  ? { skip: "needs POSIX" }
+  : needs("mkfifo");
 /** Options for a test that lets deltar make pipes and, as root, devices. */
 const making = canMake ? posix : { skip: "this runtime cannot make pipes" };
 

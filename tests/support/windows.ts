@@ -10,6 +10,11 @@ const SCRIPT = fileURLToPath(new URL("wine.sh", import.meta.url));
 /** The Debian in which wine runs; it is kept for the next run. */
 const ROOT = process.env.DELTAR_TEST_WINE ??
   join(homedir(), ".cache/deltar-tests/wine");
+/**
+ * Variables of the tests that Windows programs do not get. There, no other
+ * programs are promised, and all takes long enough.
+ */
+const UNSET = { CI: undefined, SLOW: undefined, NODE_TEST_CONTEXT: undefined };
 const DRIVE = "/root/wine/drive_c";
 
 /** The result of a Windows program. */
@@ -27,15 +32,20 @@ export function needsWine(): { skip?: string } {
   return { skip: "needs wine; tests/support/wine.sh sets it up" };
 }
 
-/** Drive C: of a Windows, with `deltar.exe` on it. */
+/** Drive C: of a Windows, with Node on it and, if asked for, `deltar.exe`. */
 export class Windows {
   /** The drive, as a path of this system. */
   readonly drive: string = join(ROOT, DRIVE);
   readonly #folders: string[] = [];
 
-  /** Builds `deltar.exe` and puts it on the drive. */
-  constructor() {
+  /**
+   * Sets Windows up.
+   *
+   * @param needs `deltar.exe` to build the command and put it on the drive.
+   */
+  constructor(needs?: "deltar.exe") {
     execFileSync("sh", [SCRIPT, ROOT, "setup"], { stdio: "inherit" });
+    if (needs === undefined) return;
     const task = join(REPOSITORY, "tasks/compile_bun.ts");
     execFileSync(process.execPath, [task, "windows-x64"], {
       cwd: REPOSITORY,
@@ -61,6 +71,25 @@ export class Windows {
    * @param words The arguments.
    */
   run(directory: string, ...words: string[]): WindowsOutcome {
+    return this.#run(directory, "C:\\deltar.exe", words, 120_000);
+  }
+
+  /**
+   * Runs Node.
+   *
+   * @param directory The working directory, below `C:\`, with slashes.
+   * @param words The arguments.
+   */
+  node(directory: string, ...words: string[]): WindowsOutcome {
+    return this.#run(directory, "C:\\node.exe", words);
+  }
+
+  #run(
+    directory: string,
+    program: string,
+    words: string[],
+    timeout?: number,
+  ): WindowsOutcome {
     // Wine draws on a terminal or a pipe, so the output goes to files.
     const [out, err] = ["out", "err"].map((name) => join(ROOT, `tmp/${name}`));
     const files = [out, err].map((file) => fs.openSync(file, "w"));
@@ -69,9 +98,13 @@ export class Windows {
       ROOT,
       "run",
       `${DRIVE}/${directory}`,
-      "C:\\deltar.exe",
+      program,
       ...words,
-    ], { stdio: ["ignore", ...files], timeout: 120_000 });
+    ], {
+      stdio: ["ignore", ...files],
+      timeout,
+      env: { ...process.env, ...UNSET },
+    });
     files.forEach((file) => fs.closeSync(file));
     return {
       code: status,

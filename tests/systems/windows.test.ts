@@ -14,7 +14,7 @@ import { everything } from "../repository/helpers.ts";
 const options = needsWine();
 let windows: Windows;
 before(() => {
-  if (options.skip === undefined) windows = new Windows();
+  if (options.skip === undefined) windows = new Windows("deltar.exe");
 });
 after(() => windows?.end());
 

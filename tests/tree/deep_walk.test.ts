@@ -21,7 +21,7 @@ import { run } from "../support/peer.ts";
 import { runs } from "../support/runs.ts";
 import { withTemp } from "../support/temp.ts";
 
-const onLinux = { skip: process.platform !== "linux" };
+const onLinux = { skip: process.platform !== "linux" && "needs Linux" };
 
 /** Makes a folder below folders, and returns its path below the root. */
 function makeDeep(root: string, names: readonly string[]): string {

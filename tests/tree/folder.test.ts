@@ -23,7 +23,7 @@ import { withTemp } from "../support/temp.ts";
 
 const CONTENT = new TextEncoder().encode("content");
 const TIME = 1_500_000_000_250_000_000n;
-const onLinux = { skip: process.platform !== "linux" };
+const onLinux = { skip: process.platform !== "linux" && "needs Linux" };
 const host = globalThis as { Deno?: unknown; Bun?: unknown };
 
 /** Runs `work` in an empty open folder, by each way. */
@@ -218,7 +218,7 @@ function uses(folder: Folder, name: string): (() => unknown)[] {
 }
 
 test("Folder.setOwner() takes no number for another [A11]", {
-  skip: process.getuid?.() !== 0,
+  skip: process.getuid?.() !== 0 && "needs root",
 }, async () => {
   await inFolder((folder) => {
     const file = folder.createFile("file", 0o600);
@@ -418,7 +418,8 @@ test("OpenFolders notices that a folder was replaced [A4]", async () => {
 });
 
 test("Folder of which nothing may be listed can be entered", {
-  skip: process.platform !== "linux" || process.getuid?.() !== 0,
+  skip: (process.platform !== "linux" || process.getuid?.() !== 0) &&
+    "needs root on Linux",
 }, async () => {
   await inFolder(async (folder, place) => {
     fs.mkdirSync(join(place, "shut/in"), { recursive: true });

@@ -185,7 +185,9 @@ test("content that is not what was expected leaves what was there", async () => 
   });
 });
 
-test("zeros become holes", { skip: process.platform !== "linux" }, async () => {
+test("zeros become holes", {
+  skip: process.platform !== "linux" && "needs Linux",
+}, async () => {
   await withTemp(async (root) => {
     const writer = new TreeWriter(root);
     // More than are looked at in one go.
@@ -242,7 +244,7 @@ test(
 
 test(
   "TreeWriter writes names of 255 bytes and paths beyond PATH_MAX [R6]",
-  { skip: process.platform !== "linux" },
+  { skip: process.platform !== "linux" && "needs Linux" },
   async () => {
     await byEachAccess(async (access) => {
       // A path has to be short enough where there are only paths.
