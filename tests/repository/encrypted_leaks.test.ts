@@ -19,6 +19,7 @@ import type { PutOptions, Storage } from "../../lib/storage/storage.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { FaultyStorage, isInjected } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";
+import { namesBelow } from "../support/names_below.ts";
 import { withTemp } from "../support/temp.ts";
 import { later } from "./helpers.ts";
 
@@ -269,8 +270,7 @@ class Needles {
 /** Returns all objects that ever were, and the cached files. */
 function filesOf({ storage, cache }: Life): [string, Uint8Array][] {
   const files = [...storage.ever];
-  const names = fs.readdirSync(cache, { recursive: true, encoding: "utf8" });
-  for (const name of names) {
+  for (const name of namesBelow(cache)) {
     const place = join(cache, name);
     const isFile = fs.statSync(place).isFile();
     if (isFile) files.push([`cache/${name}`, fs.readFileSync(place)]);

@@ -7,6 +7,7 @@ import { collect } from "../../lib/bytes/source.ts";
 import type { Damage } from "../../lib/repository/verify/findings.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { namesBelow } from "../support/names_below.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
 
@@ -63,8 +64,7 @@ export async function makeSample(): Promise<Sample> {
 
 function sumsOf(root: string): Map<string, string> {
   const sums = new Map<string, string>();
-  const names = fs.readdirSync(root, { recursive: true }) as string[];
-  for (const name of names) {
+  for (const name of namesBelow(root)) {
     const place = join(root, name);
     if (!fs.lstatSync(place).isFile()) continue;
     sums.set(name, toHex(sha256(fs.readFileSync(place))));

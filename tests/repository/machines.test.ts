@@ -8,6 +8,7 @@ import { judge } from "../../lib/repository/prune/retention.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { needs } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything } from "./helpers.ts";
 
@@ -126,62 +127,66 @@ test("each machine's snapshots are kept by themselves", async () => {
   });
 });
 
-test("ssh-keygen checks who signed a record, and every change is found", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(root);
-    const key = await readPrivateKey(await makeKeyPair(""));
-    const storage = new MemoryStorage();
-    await Repository.create(storage);
-    const machine = { ...one, key };
-    const repository = await Repository.open(storage, { machine });
-    const id = await take(repository, root, "a");
-    assert.equal(
-      (await repository.readRecord(id)).record.signer,
-      key.publicKey,
-    );
-    const name = `snapshots/${id}.json`;
-    const bytes = storage.objects.get(name)!;
-    const [header, signature] = new TextDecoder().decode(bytes).split("\n");
-    fs.writeFileSync(
-      join(folder, "signature"),
-      JSON.parse(signature).signature,
-    );
-    fs.writeFileSync(join(folder, "signers"), `m1 ${key.publicKey}\n`);
-    const check = (text: string) =>
-      spawnSync("ssh-keygen", [
-        ...["-Y", "verify", "-f", "signers", "-I", "m1", "-n", "deltar"],
-        ...["-s", "signature"],
-      ], { cwd: folder, input: text }).status;
-    assert.equal(check(`${header}\n`), 0);
-    assert.notEqual(check(`${header.replace('"a"', '"b"')} \n`), 0);
-    assert.equal(
-      execFileSync("jq", ["-r", ".id // empty"], {
-        input: bytes,
-        encoding: "utf8",
-      }).trim(),
-      id,
-    );
-    for (let at = 0; at < bytes.length; at += 3) {
-      const changed = bytes.slice();
-      changed[at] ^= 1;
-      storage.objects.set(name, changed);
-      await assert.rejects(repository.readRecord(id), `byte ${at}`);
-    }
-    // A new checksum does not help.
-    const forged = await forge(
-      header.replace('"host":"one"', '"host":"two"'),
-      signature,
-    );
-    storage.objects.set(name, forged);
-    await assert.rejects(repository.readRecord(id), {
-      code: "corrupt",
-      message: /signature is not valid/,
+test(
+  "ssh-keygen checks who signed a record, and every change is found",
+  needs("ssh-keygen"),
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      const key = await readPrivateKey(await makeKeyPair(""));
+      const storage = new MemoryStorage();
+      await Repository.create(storage);
+      const machine = { ...one, key };
+      const repository = await Repository.open(storage, { machine });
+      const id = await take(repository, root, "a");
+      assert.equal(
+        (await repository.readRecord(id)).record.signer,
+        key.publicKey,
+      );
+      const name = `snapshots/${id}.json`;
+      const bytes = storage.objects.get(name)!;
+      const [header, signature] = new TextDecoder().decode(bytes).split("\n");
+      fs.writeFileSync(
+        join(folder, "signature"),
+        JSON.parse(signature).signature,
+      );
+      fs.writeFileSync(join(folder, "signers"), `m1 ${key.publicKey}\n`);
+      const check = (text: string) =>
+        spawnSync("ssh-keygen", [
+          ...["-Y", "verify", "-f", "signers", "-I", "m1", "-n", "deltar"],
+          ...["-s", "signature"],
+        ], { cwd: folder, input: text }).status;
+      assert.equal(check(`${header}\n`), 0);
+      assert.notEqual(check(`${header.replace('"a"', '"b"')} \n`), 0);
+      assert.equal(
+        execFileSync("jq", ["-r", ".id // empty"], {
+          input: bytes,
+          encoding: "utf8",
+        }).trim(),
+        id,
+      );
+      for (let at = 0; at < bytes.length; at += 3) {
+        const changed = bytes.slice();
+        changed[at] ^= 1;
+        storage.objects.set(name, changed);
+        await assert.rejects(repository.readRecord(id), `byte ${at}`);
+      }
+      // A new checksum does not help.
+      const forged = await forge(
+        header.replace('"host":"one"', '"host":"two"'),
+        signature,
+      );
+      storage.objects.set(name, forged);
+      await assert.rejects(repository.readRecord(id), {
+        code: "corrupt",
+        message: /signature is not valid/,
+      });
+      const { damage } = await repository.verify();
+      assert.deepEqual(damage.map(({ object }) => object), [name]);
     });
-    const { damage } = await repository.verify();
-    assert.deepEqual(damage.map(({ object }) => object), [name]);
-  });
-});
+  },
+);
 
 /** Returns a listing of these lines with the right checksum. */
 async function forge(...lines: string[]): Promise<Uint8Array> {

@@ -28,6 +28,7 @@ import { shownMode } from "../../lib/tree/statx.ts";
 import { ownIds } from "../../lib/tree/this_system.ts";
 import { TreeWriter } from "../../lib/tree/tree_writer.ts";
 import { byEachOpenAccess } from "../support/folder_access.ts";
+import { needsPosix, needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
 import { everything } from "./helpers.ts";
@@ -105,85 +106,93 @@ test("isOfOnePath() ends a restore only for what no path can be written after [R
   assert.ok(!isOfOnePath(new TypeError("a bug")));
 });
 
-test("restore() leaves an existing target its own mode, owner and time [R7]", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    const target = join(folder, "target");
-    for (const place of [root, target]) fs.mkdirSync(place);
-    fs.writeFileSync(join(root, "a"), "a");
-    fs.chmodSync(root, 0o750);
-    fs.chmodSync(target, 0o711);
-    setTimes(target, 1_234_567_890_000_000_000n);
-    const repository = await Repository.create(new MemoryStorage());
-    const { record } = await repository.snapshot(everything(root));
-    const before = lstat(target);
-    const plan = await repository.planRestore(record, target);
-    assert.equal(plan.touchesRoot, false);
-    await repository.restore(record, target);
-    const { mode, mtime, uid } = lstat(target);
-    assert.deepEqual(
-      { mode, mtime, uid },
-      { mode: before.mode, mtime: before.mtime, uid: before.uid },
-    );
-    const asked = { rootAttributes: true };
-    const other = await repository.planRestore(record, target, asked);
-    assert.equal(other.touchesRoot, true);
-    await repository.restore(record, target, asked);
-    assert.equal(lstat(target).mode, 0o750);
-    await repository.revert(target);
-    assert.equal(lstat(target).mode, 0o711);
-    // A new one is the snapshot's.
-    await repository.restore(record, join(folder, "new"));
-    assert.equal(lstat(join(folder, "new")).mode, 0o750);
-  });
-});
-
-test("restore() empties no folder for a file unless it may delete, and counts what goes [R8]", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    const target = join(folder, "target");
-    fs.mkdirSync(root);
-    for (const name of ["file", "other"]) {
-      fs.writeFileSync(join(root, name), name);
-    }
-    fs.symlinkSync("file", join(root, "link"));
-    for (const name of ["file", "link"]) {
-      fs.mkdirSync(join(target, name, "sub"), { recursive: true });
-      fs.writeFileSync(join(target, name, "sub/mine"), "mine");
-    }
-    const repository = await Repository.create(new MemoryStorage());
-    const { record } = await repository.snapshot(everything(root));
-    const before = stateOf(target) as Record<string, unknown>;
-    const plan = await repository.planRestore(record, target);
-    const kept = await repository.restore(record, target);
-    for (const { failed } of [plan, kept]) {
-      assert.deepEqual(failed.map(({ path }) => path), ["file", "link"]);
-    }
-    assert.equal(kept.deleted, 0);
-    const { other: _, ...after } = stateOf(target) as Record<string, unknown>;
-    assert.deepEqual(after, before);
-    const options = { delete: true };
-    const all = await repository.planRestore(record, target, options);
-    const going = all.steps.filter(({ action }) => action === "delete");
-    assert.deepEqual(going.map(({ path }) => path), [
-      "file/sub",
-      "file/sub/mine",
-      "link/sub",
-      "link/sub/mine",
-    ]);
-    let last = 0;
-    const done = await repository.restore(record, target, {
-      ...options,
-      onProgress: ({ entries, allEntries }) => {
-        assert.ok(entries <= allEntries);
-        last = allEntries - entries;
-      },
+test(
+  "restore() leaves an existing target its own mode, owner and time [R7]",
+  needsPosix("modes"),
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      const target = join(folder, "target");
+      for (const place of [root, target]) fs.mkdirSync(place);
+      fs.writeFileSync(join(root, "a"), "a");
+      fs.chmodSync(root, 0o750);
+      fs.chmodSync(target, 0o711);
+      setTimes(target, 1_234_567_890_000_000_000n);
+      const repository = await Repository.create(new MemoryStorage());
+      const { record } = await repository.snapshot(everything(root));
+      const before = lstat(target);
+      const plan = await repository.planRestore(record, target);
+      assert.equal(plan.touchesRoot, false);
+      await repository.restore(record, target);
+      const { mode, mtime, uid } = lstat(target);
+      assert.deepEqual(
+        { mode, mtime, uid },
+        { mode: before.mode, mtime: before.mtime, uid: before.uid },
+      );
+      const asked = { rootAttributes: true };
+      const other = await repository.planRestore(record, target, asked);
+      assert.equal(other.touchesRoot, true);
+      await repository.restore(record, target, asked);
+      assert.equal(lstat(target).mode, 0o750);
+      await repository.revert(target);
+      assert.equal(lstat(target).mode, 0o711);
+      // A new one is the snapshot's.
+      await repository.restore(record, join(folder, "new"));
+      assert.equal(lstat(join(folder, "new")).mode, 0o750);
     });
-    assert.deepEqual([done.deleted, done.failed, last], [4, [], 0]);
-    assert.equal(fs.readFileSync(join(target, "file"), "utf8"), "file");
-    assert.equal(fs.readlinkSync(join(target, "link")), "file");
-  });
-});
+  },
+);
+
+test(
+  "restore() empties no folder for a file unless it may delete, and counts what goes [R8]",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      const target = join(folder, "target");
+      fs.mkdirSync(root);
+      for (const name of ["file", "other"]) {
+        fs.writeFileSync(join(root, name), name);
+      }
+      fs.symlinkSync("file", join(root, "link"));
+      for (const name of ["file", "link"]) {
+        fs.mkdirSync(join(target, name, "sub"), { recursive: true });
+        fs.writeFileSync(join(target, name, "sub/mine"), "mine");
+      }
+      const repository = await Repository.create(new MemoryStorage());
+      const { record } = await repository.snapshot(everything(root));
+      const before = stateOf(target) as Record<string, unknown>;
+      const plan = await repository.planRestore(record, target);
+      const kept = await repository.restore(record, target);
+      for (const { failed } of [plan, kept]) {
+        assert.deepEqual(failed.map(({ path }) => path), ["file", "link"]);
+      }
+      assert.equal(kept.deleted, 0);
+      const { other: _, ...after } = stateOf(target) as Record<string, unknown>;
+      assert.deepEqual(after, before);
+      const options = { delete: true };
+      const all = await repository.planRestore(record, target, options);
+      const going = all.steps.filter(({ action }) => action === "delete");
+      assert.deepEqual(going.map(({ path }) => path), [
+        "file/sub",
+        "file/sub/mine",
+        "link/sub",
+        "link/sub/mine",
+      ]);
+      let last = 0;
+      const done = await repository.restore(record, target, {
+        ...options,
+        onProgress: ({ entries, allEntries }) => {
+          assert.ok(entries <= allEntries);
+          last = allEntries - entries;
+        },
+      });
+      assert.deepEqual([done.deleted, done.failed, last], [4, [], 0]);
+      assert.equal(fs.readFileSync(join(target, "file"), "utf8"), "file");
+      assert.equal(fs.readlinkSync(join(target, "link")), "file");
+    });
+  },
+);
 
 test(
   "restore() does not half empty a folder with a name that is not UTF-8 in it [R8]",
@@ -271,32 +280,36 @@ test("snapshot() names a file that is named like deltar's own, and leaves out it
   });
 });
 
-test("restore() believes no journal that is a link, large, under another name or of another user [A9]", async () => {
-  await withTemp(async (folder) => {
-    const { repository, record } = await forge(folder, { a: "a" }, (x) => x);
-    const target = join(folder, "target");
-    fs.mkdirSync(target);
-    const name = (pid: number) =>
-      join(target, `.deltar-stage-p${pid}-00000000-89abcdef-journal`);
-    fs.writeFileSync(join(folder, "data"), "{}");
-    fs.symlinkSync(join(folder, "data"), name(1));
-    fs.symlinkSync("/dev/zero", name(2));
-    fs.writeFileSync(name(3), "x".repeat(1 << 17));
-    fs.mkdirSync(name(4));
-    fs.writeFileSync(join(target, ".deltar-stage-journal"), "{}");
-    if (isRoot) {
-      fs.writeFileSync(name(5), "{}");
-      fs.chownSync(name(5), 65534, 65534);
-    }
-    const { failed, files } = await repository.restore(record, target);
-    assert.deepEqual([failed, files], [[], 1]);
-    // One that could be of another machine is believed.
-    fs.writeFileSync(name(6), "{}");
-    await assert.rejects(repository.restore(record, target), {
-      code: "exists",
+test(
+  "restore() believes no journal that is a link, large, under another name or of another user [A9]",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const { repository, record } = await forge(folder, { a: "a" }, (x) => x);
+      const target = join(folder, "target");
+      fs.mkdirSync(target);
+      const name = (pid: number) =>
+        join(target, `.deltar-stage-p${pid}-00000000-89abcdef-journal`);
+      fs.writeFileSync(join(folder, "data"), "{}");
+      fs.symlinkSync(join(folder, "data"), name(1));
+      fs.symlinkSync("/dev/zero", name(2));
+      fs.writeFileSync(name(3), "x".repeat(1 << 17));
+      fs.mkdirSync(name(4));
+      fs.writeFileSync(join(target, ".deltar-stage-journal"), "{}");
+      if (isRoot) {
+        fs.writeFileSync(name(5), "{}");
+        fs.chownSync(name(5), 65534, 65534);
+      }
+      const { failed, files } = await repository.restore(record, target);
+      assert.deepEqual([failed, files], [[], 1]);
+      // One that could be of another machine is believed.
+      fs.writeFileSync(name(6), "{}");
+      await assert.rejects(repository.restore(record, target), {
+        code: "exists",
+      });
     });
-  });
-});
+  },
+);
 
 test(
   "restore() restores a file whose owner no system has, and names that [A11]",
@@ -406,35 +419,39 @@ test("shownMode() shows no modes of Windows that the runtime made up [R11]", () 
   assert.equal(shownMode(0o100666, "linux"), 0o100666);
 });
 
-test("restore() keeps a new target closed until all is in it [A3]", async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(join(root, "sub"), { recursive: true });
-    for (const name of ["a", "sub/b", "z"]) {
-      fs.writeFileSync(join(root, name), name);
-    }
-    for (const name of ["", "sub"]) fs.chmodSync(join(root, name), 0o755);
-    const repository = await Repository.create(new MemoryStorage());
-    const { record } = await repository.snapshot(everything(root));
-    for (const paths of [undefined, ["a", "sub/b", "z"]]) {
-      const target = join(folder, `above/target-${paths?.length}`);
-      const modes = new Set<number>();
-      await repository.restore(record, target, {
-        ...paths && { paths },
-        onProgress: ({ path }) => {
-          if (process.platform === "win32") return;
-          modes.add(lstat(target).mode);
-          if (path === "sub/b") modes.add(lstat(join(target, "sub")).mode);
-        },
-      });
-      assert.deepEqual([...modes], [0o700]);
-      assert.equal(lstat(join(target, "sub")).mode, 0o755);
-      const umask = process.umask();
-      const wanted = paths === undefined ? 0o755 : 0o777 & ~umask;
-      assert.equal(lstat(target).mode, wanted);
-    }
-  });
-});
+test(
+  "restore() keeps a new target closed until all is in it [A3]",
+  needsPosix("modes"),
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(join(root, "sub"), { recursive: true });
+      for (const name of ["a", "sub/b", "z"]) {
+        fs.writeFileSync(join(root, name), name);
+      }
+      for (const name of ["", "sub"]) fs.chmodSync(join(root, name), 0o755);
+      const repository = await Repository.create(new MemoryStorage());
+      const { record } = await repository.snapshot(everything(root));
+      for (const paths of [undefined, ["a", "sub/b", "z"]]) {
+        const target = join(folder, `above/target-${paths?.length}`);
+        const modes = new Set<number>();
+        await repository.restore(record, target, {
+          ...paths && { paths },
+          onProgress: ({ path }) => {
+            if (process.platform === "win32") return;
+            modes.add(lstat(target).mode);
+            if (path === "sub/b") modes.add(lstat(join(target, "sub")).mode);
+          },
+        });
+        assert.deepEqual([...modes], [0o700]);
+        assert.equal(lstat(join(target, "sub")).mode, 0o755);
+        const umask = process.umask();
+        const wanted = paths === undefined ? 0o755 : 0o777 & ~umask;
+        assert.equal(lstat(target).mode, wanted);
+      }
+    });
+  },
+);
 
 test(
   "restore() restores, undoes and redoes paths beyond PATH_MAX [R6]",

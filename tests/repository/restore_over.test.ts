@@ -9,6 +9,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { isWithin } from "../../lib/tree/path.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
 import { runs } from "../support/runs.ts";
+import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import {
   anyTree,
@@ -100,47 +101,54 @@ test("any tree over any other: restore, undo, redo give each state exactly", asy
   );
 });
 
-test("nothing is restored into the repository itself", async () => {
-  await withTemp(async (folder) => {
-    const home = join(folder, "home");
-    const place = join(home, "repository");
-    const source = join(folder, "source");
-    fs.mkdirSync(join(source, "repository/snapshots"), { recursive: true });
-    fs.writeFileSync(join(source, "repository/deltar.json"), "not settings");
-    fs.writeFileSync(join(source, "other"), "other");
-    const repository = await Repository.create(new LocalStorage(place));
-    const { record } = await repository.snapshot(everything(source));
-    const before = stateOf(home);
-    fs.symlinkSync(home, join(folder, "link"), "junction");
-    for (
-      const target of [
-        home,
-        place,
-        join(place, "snapshots"),
-        join(place, "new/new"),
-        join(folder, "link/repository"),
-      ]
-    ) {
-      for (const removes of [false, true]) {
-        const options = { delete: removes };
-        for (
-          const work of [
-            () => repository.planRestore(record, target, options),
-            () => repository.restore(record, target, options),
-          ]
-        ) {
-          await assert.rejects(work, { name: "DeltarError", code: "unsafe" });
+test(
+  "nothing is restored into the repository itself",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const home = join(folder, "home");
+      const place = join(home, "repository");
+      const source = join(folder, "source");
+      fs.mkdirSync(join(source, "repository/snapshots"), { recursive: true });
+      fs.writeFileSync(join(source, "repository/deltar.json"), "not settings");
+      fs.writeFileSync(join(source, "other"), "other");
+      const repository = await Repository.create(new LocalStorage(place));
+      const { record } = await repository.snapshot(everything(source));
+      const before = stateOf(home);
+      fs.symlinkSync(home, join(folder, "link"), "junction");
+      for (
+        const target of [
+          home,
+          place,
+          join(place, "snapshots"),
+          join(place, "new/new"),
+          join(folder, "link/repository"),
+        ]
+      ) {
+        for (const removes of [false, true]) {
+          const options = { delete: removes };
+          for (
+            const work of [
+              () => repository.planRestore(record, target, options),
+              () => repository.restore(record, target, options),
+            ]
+          ) {
+            await assert.rejects(work, { name: "DeltarError", code: "unsafe" });
+          }
         }
       }
-    }
-    assert.deepEqual(stateOf(home), before);
-    // Beside it, and what does not lie in it, is restored.
-    await repository.restore(record, `${place}-2`);
-    await repository.restore(record, home, { paths: ["other"], delete: true });
-    assert.equal(fs.readFileSync(join(home, "other"), "utf8"), "other");
-    assert.deepEqual((await repository.verify({ data: true })).damage, []);
-  });
-});
+      assert.deepEqual(stateOf(home), before);
+      // Beside it, and what does not lie in it, is restored.
+      await repository.restore(record, `${place}-2`);
+      await repository.restore(record, home, {
+        paths: ["other"],
+        delete: true,
+      });
+      assert.equal(fs.readFileSync(join(home, "other"), "utf8"), "other");
+      assert.deepEqual((await repository.verify({ data: true })).damage, []);
+    });
+  },
+);
 
 test("restore() without a safety snapshot replaces, deletes, and stores nothing", async () => {
   await fc.assert(

@@ -14,6 +14,7 @@ import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
 import { setTimes } from "../../lib/tree/stat.ts";
+import { needsPosix, needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later } from "./helpers.ts";
@@ -32,33 +33,37 @@ function withRepository(
 const names = (repository: Repository) =>
   [...(repository.storage as MemoryStorage).objects.keys()].sort();
 
-test("nothing changed makes no snapshot, a label or another mode does", async () => {
-  await withRepository(async (repository, root) => {
-    fs.writeFileSync(join(root, "a"), "a");
-    const first = await repository.snapshot(everything(root));
-    assert.equal(first.isNew, true);
-    const objects = names(repository);
-    const same = await repository.snapshot(everything(root));
-    assert.equal(same.isNew, false);
-    assert.equal(same.record.id, first.record.id);
-    assert.deepEqual(names(repository), objects);
-    const labelled = await repository.snapshot(everything(root), {
-      label: "before the move",
+test(
+  "nothing changed makes no snapshot, a label or another mode does",
+  needsPosix("modes"),
+  async () => {
+    await withRepository(async (repository, root) => {
+      fs.writeFileSync(join(root, "a"), "a");
+      const first = await repository.snapshot(everything(root));
+      assert.equal(first.isNew, true);
+      const objects = names(repository);
+      const same = await repository.snapshot(everything(root));
+      assert.equal(same.isNew, false);
+      assert.equal(same.record.id, first.record.id);
+      assert.deepEqual(names(repository), objects);
+      const labelled = await repository.snapshot(everything(root), {
+        label: "before the move",
+      });
+      assert.equal(labelled.isNew, true);
+      assert.equal(labelled.record.label, "before the move");
+      assert.equal(labelled.record.parent, first.record.id);
+      fs.chmodSync(root, 0o700);
+      const touched = await repository.snapshot(everything(root));
+      assert.equal(touched.isNew, true);
+      assert.equal(touched.record.root.mode, 0o700);
+      const records = await repository.snapshots();
+      assert.deepEqual(
+        records.map(({ id }) => id),
+        [first, labelled, touched].map(({ record }) => record.id),
+      );
     });
-    assert.equal(labelled.isNew, true);
-    assert.equal(labelled.record.label, "before the move");
-    assert.equal(labelled.record.parent, first.record.id);
-    fs.chmodSync(root, 0o700);
-    const touched = await repository.snapshot(everything(root));
-    assert.equal(touched.isNew, true);
-    assert.equal(touched.record.root.mode, 0o700);
-    const records = await repository.snapshots();
-    assert.deepEqual(
-      records.map(({ id }) => id),
-      [first, labelled, touched].map(({ record }) => record.id),
-    );
-  });
-});
+  },
+);
 
 test("an empty directory, and one that becomes empty", async () => {
   await withRepository(async (repository, root, folder) => {
@@ -300,34 +305,40 @@ test("parts of a snapshot restore, with hard links whose first name is not chose
   });
 });
 
-test("a restore goes into a folder that holds other things, or through a link to it", async () => {
-  await withRepository(async (repository, root, folder) => {
-    fs.writeFileSync(join(root, "a"), "a");
-    const { record } = await repository.snapshot(everything(root));
-    const target = join(folder, "target");
-    fs.mkdirSync(target);
-    fs.writeFileSync(join(target, "mine"), "mine");
-    await assert.rejects(repository.restore(record, join(target, "mine")), {
-      name: "DeltarError",
-      code: "exists",
+test(
+  "a restore goes into a folder that holds other things, or through a link to it",
+  needsSymlinks,
+  async () => {
+    await withRepository(async (repository, root, folder) => {
+      fs.writeFileSync(join(root, "a"), "a");
+      const { record } = await repository.snapshot(everything(root));
+      const target = join(folder, "target");
+      fs.mkdirSync(target);
+      fs.writeFileSync(join(target, "mine"), "mine");
+      await assert.rejects(repository.restore(record, join(target, "mine")), {
+        name: "DeltarError",
+        code: "exists",
+      });
+      assert.deepEqual(fs.readdirSync(target), ["mine"]);
+      await repository.restore(record, target);
+      assert.deepEqual(fs.readdirSync(target).sort(), ["a", "mine"]);
+      await repository.revert(target);
+      assert.deepEqual(fs.readdirSync(target), ["mine"]);
+      fs.rmSync(join(target, "mine"));
+      fs.chmodSync(target, 0o700);
+      fs.symlinkSync(target, join(folder, "link"));
+      setTimes(root, 1_600_000_000_000_000_000n);
+      const second = await repository.snapshot(everything(root), {
+        label: "x",
+      });
+      const options = { rootAttributes: true };
+      await repository.restore(second.record, join(folder, "link"), options);
+      assert.equal(fs.readFileSync(join(target, "a"), "utf8"), "a");
+      assert.equal(fs.statSync(target).mtimeMs, 1_600_000_000_000);
+      assert.equal(fs.statSync(target).mode, fs.statSync(root).mode);
     });
-    assert.deepEqual(fs.readdirSync(target), ["mine"]);
-    await repository.restore(record, target);
-    assert.deepEqual(fs.readdirSync(target).sort(), ["a", "mine"]);
-    await repository.revert(target);
-    assert.deepEqual(fs.readdirSync(target), ["mine"]);
-    fs.rmSync(join(target, "mine"));
-    fs.chmodSync(target, 0o700);
-    fs.symlinkSync(target, join(folder, "link"));
-    setTimes(root, 1_600_000_000_000_000_000n);
-    const second = await repository.snapshot(everything(root), { label: "x" });
-    const options = { rootAttributes: true };
-    await repository.restore(second.record, join(folder, "link"), options);
-    assert.equal(fs.readFileSync(join(target, "a"), "utf8"), "a");
-    assert.equal(fs.statSync(target).mtimeMs, 1_600_000_000_000);
-    assert.equal(fs.statSync(target).mode, fs.statSync(root).mode);
-  });
-});
+  },
+);
 
 test("a newer format is refused, with what to do", async () => {
   const storage = new MemoryStorage();

@@ -100,7 +100,8 @@ export class KeptState {
 
 /**
  * Returns the snapshot that was last restored into a directory, if that was
- * after the parent; `undefined` if its tree is damaged or was removed.
+ * after the parent. Returns `undefined` if its tree is damaged or was removed,
+ * and if this machine's key only writes.
  */
 async function lastRestored(
   store: Store,
@@ -108,12 +109,11 @@ async function lastRestored(
   { last }: Parent,
   signal: AbortSignal | undefined,
 ): Promise<Restored | undefined> {
+  if (store.keys?.isWriteOnly) return undefined;
   const after = last?.record.id ?? "";
+  const storage = untilAborted(store.storage, signal);
   const safety = await store.safetySnapshots(place, { signal });
-  const fresh = await freshRestoresInto(
-    untilAborted(store.storage, signal),
-    place,
-  );
+  const fresh = await freshRestoresInto(storage, place);
   const [latest] = [...safety, ...fresh]
     .filter(({ id }) => id > after)
     .sort((a, b) => a.id < b.id ? 1 : -1);
