@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
+import { Dir } from "../../lib/archive/dir.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Two directories with snapshots in one repository, the photos last. */
@@ -252,5 +256,24 @@ test("a project in a repository that is named is found, too [T7]", async () => {
     const { snapshots } = place.json(["list"]);
     assert.equal(snapshots.at(-1).directory, place.root);
     assert.equal(snapshots.length, 3);
+  });
+});
+
+test("restore --in-place refuses a directory of another system [R13]", async () => {
+  await withPlace(async (place) => {
+    place.write({ "a": "a" });
+    const repo = join(place.folder, "repo");
+    const repository = await Repository.create(new LocalStorage(repo));
+    const source = process.platform === "win32" ? "/work" : "C:\\work";
+    const { record } = await repository.snapshot(new Dir(place.root), {
+      source,
+    });
+    const words = ["restore", record.id, "--in-place", "--repo", repo];
+    const { code, err } = place.run(words);
+    assert.equal(code, 1);
+    assert.ok(
+      err.includes(`is not an absolute path on this system: ${source}`),
+    );
+    assert.deepEqual(fs.readdirSync(place.root), ["a"]);
   });
 });
