@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-/** What the tests of the library and the command read. */
+/** The parts of the repository that the tests read. */
 const PARTS = [
   "CHANGELOG.md",
   "README.md",

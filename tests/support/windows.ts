@@ -1,12 +1,15 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("wine.sh", import.meta.url));
+const HOLDER = fileURLToPath(new URL("hold.cjs", import.meta.url));
 /** The Debian in which wine runs; it is kept for the next run. */
 const ROOT = process.env.DELTAR_TEST_WINE ??
   join(homedir(), ".cache/deltar-tests/wine");
@@ -82,6 +85,38 @@ export class Windows {
    */
   node(directory: string, ...words: string[]): WindowsOutcome {
     return this.#run(directory, "C:\\node.exe", words);
+  }
+
+  /**
+   * Runs `work` while a program has a file open that it shares with no other.
+   *
+   * @param file The path of the file below `C:\\`, with slashes.
+   */
+  async withHeld(file: string, work: () => void): Promise<void> {
+    const folder = this.folder();
+    fs.copyFileSync(HOLDER, join(this.drive, folder, "hold.cjs"));
+    const sign = join(this.drive, folder, "sign");
+    const name = (path: string) => `C:\\${path.replaceAll("/", "\\")}`;
+    const words = ["hold.cjs", name(file), name(`${folder}/sign`)];
+    const holder = spawn("sh", [
+      SCRIPT,
+      ROOT,
+      "run",
+      `${DRIVE}/${folder}`,
+      "C:\\deltar.exe",
+      ...words,
+    ], { stdio: "ignore", env: { ...process.env, BUN_BE_BUN: "1" } });
+    const end = once(holder, "exit");
+    while (!fs.existsSync(sign)) {
+      if (holder.exitCode !== null) throw new Error(`cannot hold ${file}`);
+      await setTimeout(100);
+    }
+    try {
+      work();
+    } finally {
+      fs.rmSync(sign);
+      await end;
+    }
   }
 
   #run(

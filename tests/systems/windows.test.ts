@@ -235,6 +235,38 @@ test(
 );
 
 test(
+  "a file that another program has open on Windows is named, and the rest goes on",
+  options,
+  async () => {
+    const home = windows.folder();
+    const project = `${home}/proj`;
+    const repo = ["--repo", "..\\repo"];
+    write(project, { "a.txt": "1\n", "held.txt": "1\n", "z.txt": "1\n" });
+    type(0, project, "snapshot", ...repo);
+    write(project, { "a.txt": "2\n", "held.txt": "22\n", "z.txt": "2\n" });
+    await windows.withHeld(`${project}/held.txt`, () => {
+      const taken = type(3, project, "snapshot", ...repo);
+      assert.match(taken, /held\.txt: unreadable: EBUSY/);
+      // The last state of the file stays in the tree.
+      const diff = type(0, project, "diff", "latest~1", "latest", ...repo);
+      assert.match(diff, /a\.txt/);
+      assert.doesNotMatch(diff, /deleted.*held|D +held/);
+      const words = ["restore", "latest~1", "--in-place", ...repo];
+      assert.match(type(3, project, ...words), /held\.txt/);
+    });
+    const text = (name: string) =>
+      fs.readFileSync(join(windows.drive, project, name), "utf8");
+    assert.deepEqual(["a.txt", "held.txt", "z.txt"].map(text), [
+      "1\n",
+      "22\n",
+      "1\n",
+    ]);
+    type(0, project, "restore", "latest~1", "--in-place", ...repo);
+    assert.equal(text("held.txt"), "1\n");
+  },
+);
+
+test(
   "a snapshot of Linux comes back from Windows with its modes and owners",
   options,
   async () => {
