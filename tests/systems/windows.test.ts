@@ -235,6 +235,44 @@ test(
 );
 
 test(
+  "paths of more than 260 characters and read-only files are kept on Windows",
+  options,
+  () => {
+    const home = windows.folder();
+    const project = `${home}/proj`;
+    const repo = ["--repo", "..\\repo"];
+    const deep = `${"a folder with a long name/".repeat(16)}file.txt`;
+    assert.ok(deep.length > 400);
+    write(project, { [deep]: "1\n", "fixed.txt": "1\n", "small.txt": "1\n" });
+    const fixed = join(windows.drive, project, "fixed.txt");
+    fs.chmodSync(fixed, 0o444);
+    const first = contents(project);
+    type(0, project, "snapshot", ...repo);
+    type(0, project, "restore", "latest", "--to", "..\\new", ...repo);
+    assert.deepEqual(contents(`${home}/new`), first);
+    const isReadOnly = (file: string) => (fs.statSync(file).mode & 0o200) === 0;
+    assert.ok(isReadOnly(join(windows.drive, home, "new/fixed.txt")));
+
+    // A read-only file is replaced, and deleted.
+    fs.chmodSync(fixed, 0o644);
+    write(project, { [deep]: "22\n", "fixed.txt": "22\n", "more.txt": "2\n" });
+    fs.chmodSync(fixed, 0o444);
+    fs.chmodSync(join(windows.drive, project, "more.txt"), 0o444);
+    type(0, project, "snapshot", ...repo);
+    const words = ["restore", "latest~1", "--in-place", "--delete", ...repo];
+    type(0, project, ...words);
+    assert.deepEqual(contents(project), first);
+    assert.ok(isReadOnly(fixed));
+    type(0, project, "undo", ...repo);
+    assert.deepEqual(
+      Object.keys(contents(project)).sort(),
+      [deep, "fixed.txt", "more.txt", "small.txt"].sort(),
+    );
+    assert.ok(isReadOnly(join(windows.drive, project, "more.txt")));
+  },
+);
+
+test(
   "a file that another program has open on Windows is named, and the rest goes on",
   options,
   async () => {
