@@ -1,4 +1,4 @@
-import { isDamage } from "../../bytes/errors.ts";
+import { codeOf, isDamage } from "../../bytes/errors.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
 import type { Metadata } from "../../tree/entry.ts";
@@ -100,8 +100,9 @@ export class KeptState {
 
 /**
  * Returns the snapshot that was last restored into a directory, if that was
- * after the parent. Returns `undefined` if its tree is damaged or was removed,
- * and if this machine's key only writes.
+ * after the parent. Returns `undefined` if the snapshot or the note of the
+ * restore is damaged or was removed, or if this machine's keys do not decrypt
+ * it. The next snapshot is taken all the same.
  */
 async function lastRestored(
   store: Store,
@@ -109,24 +110,22 @@ async function lastRestored(
   { last }: Parent,
   signal: AbortSignal | undefined,
 ): Promise<Restored | undefined> {
-  if (store.keys?.isWriteOnly) return undefined;
   const after = last?.record.id ?? "";
   const storage = untilAborted(store.storage, signal);
-  const safety = await store.safetySnapshots(place, { signal });
-  const fresh = await freshRestoresInto(storage, place);
-  const [latest] = [...safety, ...fresh]
-    .filter(({ id }) => id > after)
-    .sort((a, b) => a.id < b.id ? 1 : -1);
-  if (latest?.safety?.before !== "restore") return undefined;
-  const { from = "", paths } = "made" in latest
-    ? latest
-    : { paths: latest.safety.paths };
   try {
+    const [latest] = [
+      ...await store.safetySnapshots(place, { signal }),
+      ...await freshRestoresInto(storage, place),
+    ].filter(({ id }) => id > after).sort((a, b) => a.id < b.id ? 1 : -1);
+    if (latest?.safety?.before !== "restore") return undefined;
     const { record } = await store.record(latest.safety.of, { signal });
     const { index } = await store.tree(record, { signal });
+    const { from = "", paths } = "made" in latest
+      ? latest
+      : { paths: latest.safety.paths };
     return { index, record, from, paths };
   } catch (error) {
-    if (isDamage(error)) return undefined;
+    if (isDamage(error) || codeOf(error) === "key") return undefined;
     throw error;
   }
 }
