@@ -17,6 +17,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -32,6 +33,15 @@ import { Repository } from "../../lib/repository/repository.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { Walker } from "../../lib/tree/walker.ts";
+import {
+  assertSameTree,
+  differencesOf,
+  everything,
+  keepTree,
+  needsEverything,
+  withoutFaultsOf,
+  withoutLongPaths,
+} from "../support/everything.ts";
 import { needs, runText } from "../support/peer.ts";
 import { change, needsRawNames, plant, remove } from "../support/raw_names.ts";
 import { runs } from "../support/runs.ts";
@@ -45,6 +55,7 @@ import {
 import {
   differences,
   needsXattrs,
+  needsXattrsOfRoot,
   setXattr,
   shownXattrs,
   writeAttributed,
@@ -777,6 +788,74 @@ test(
         const again = recovered(odd, record.id, target, { shell });
         assert.equal(again.status, 2);
         assert.match(again.err, /is not empty: name a new directory\n$/);
+      }
+    });
+  },
+);
+
+for (const program of ["tar", "bsdtar"] as const) {
+  test(
+    `the recipe restores everything with ${program}`,
+    [needsXattrsOfRoot, needsEverything, peers, needs(program)]
+      .find(({ skip }) => skip !== undefined) ?? {},
+    async () => {
+      await withTemp(async (folder) => {
+        const storage = new LocalStorage(join(folder, "repository"));
+        const repository = await Repository.create(storage);
+        const root = join(folder, "tree");
+        // The programs that the recipe calls as they are found by their names.
+        const programs = join(folder, "programs");
+        mkdirSync(programs);
+        const path = runText("which", [program]).trim();
+        symlinkSync(path, join(programs, "tar"));
+        const env = {
+          PATH: `${programs}:${process.env.PATH}`,
+          // In other locales, libarchive does not make names beyond ASCII.
+          LC_ALL: "C.UTF-8",
+        };
+        everything("make", root);
+        withoutFaultsOf(program, root);
+        withoutLongPaths(root);
+        for (const version of ["first", "spoilt"]) {
+          if (version === "spoilt") everything("spoil", root);
+          const kept = keepTree(root, join(folder, version));
+          const { record } = await repository.snapshot(
+            new Walker(root, { excludes: [] }),
+          );
+          const target = join(folder, `target of ${version}`);
+          recover(folder, record.id, target, { env });
+          assertSameTree(target, kept);
+        }
+      });
+    },
+  );
+}
+
+test(
+  "the recipe names paths that are too long, and restores the rest",
+  [needsXattrsOfRoot, needsEverything, peers]
+    .find(({ skip }) => skip !== undefined) ?? {},
+  async () => {
+    await withTemp(async (folder) => {
+      const storage = new LocalStorage(join(folder, "repository"));
+      const repository = await Repository.create(storage);
+      const root = join(folder, "tree");
+      everything("make", root);
+      const { record } = await repository.snapshot(
+        new Walker(root, { excludes: [] }),
+      );
+      for (const shell of SHELLS) {
+        const target = join(folder, `of ${shell[0]}`);
+        const { status, out, err } = recovered(folder, record.id, target, {
+          shell,
+        });
+        assert.deepEqual([status, out], [1, ""]);
+        assert.match(err, /long\/d.*File name too long/);
+        const others = err.split("\n").filter((line) =>
+          !/long\/d|^(tar|sha256sum): |^recovered /.test(line)
+        );
+        assert.deepEqual(others, [""]);
+        assert.equal(differencesOf(root, target), "");
       }
     });
   },
