@@ -81,13 +81,35 @@ export function openNew(
   if (!isNew) return { folder, newMode: undefined };
   try {
     const { mode } = folder.stat();
-    folder.setOwnMode(mode & ~0o077);
+    closeToOthers(folder, mode);
     return { folder, newMode: mode };
   } catch (error) {
     folder.close();
     throw error;
   }
 }
+
+/**
+ * Closes a new folder to other users until its own mode is set. On a file system
+ * that refuses to change modes, such as exFAT, the folder stays as it is.
+ *
+ * @param folder The folder.
+ * @param mode The mode that the umask gave it.
+ */
+export function closeToOthers(folder: Folder, mode: number): void {
+  try {
+    folder.setOwnMode(mode & ~0o077);
+  } catch (error) {
+    if (!HAS_NO_MODES.has(codeOf(error) ?? "")) throw error;
+  }
+}
+
+/** The errors of file systems that refuse to change modes. */
+const HAS_NO_MODES: ReadonlySet<string> = new Set([
+  "EPERM",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+]);
 
 /** Creates a folder if it does not exist. Returns whether it was created. */
 function makeFolder(above: Folder, name: string): boolean {

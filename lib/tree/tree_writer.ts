@@ -16,7 +16,7 @@ import { endsAll, fileError, pathError } from "./file.ts";
 import { type Folder, isOwner, isSameFile, type OpenFile } from "./folder.ts";
 import { nameFault } from "./name.ts";
 import { canUseRawNames, canUseXattrs } from "./open_folder.ts";
-import { openTarget } from "./open_target.ts";
+import { closeToOthers, openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
@@ -170,7 +170,8 @@ export function fileForThread(
  * and each folder is opened from the one above it without following a symlink.
  * A file gets its name only after its content was checked, so it appears whole
  * or not at all. Existing files and links are replaced. Existing directories
- * are kept. A new directory is closed to other users until `finish` is called.
+ * are kept. A new directory is closed to other users until `finish` is called, if
+ * the file system can change modes.
  *
  * @example
  * ```ts
@@ -772,7 +773,11 @@ export class TreeWriter {
         { path },
       );
     }
-    if (pending.as === "implied") return folder.setOwnMode(pending.mode);
+    if (pending.as === "implied") {
+      // Some file systems refuse every mode, even the one that they report.
+      if (folder.stat().mode !== pending.mode) folder.setOwnMode(pending.mode);
+      return;
+    }
     if (pending.as === "wanted") {
       const isGiven = this.#owns(path, pending.uid, pending.gid);
       this.#setState(path, {
@@ -897,7 +902,7 @@ export class TreeWriter {
       return;
     }
     this.#pending.set(path, { as: "implied", mode: stat.mode });
-    folder.setOwnMode(stat.mode & ~0o077);
+    closeToOthers(folder, stat.mode);
   }
 
   /**

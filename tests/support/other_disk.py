@@ -68,7 +68,10 @@ class OtherDisk(Operations):
 
     def getattr(self, path, fh=None):
         stat = os.lstat(self.find(path))
-        fields = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino")
+        fields = (
+            "st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino",
+            "st_rdev",
+        )
         found = {field: getattr(stat, field) for field in fields}
         if KIND == "exfat":
             found["st_mode"] = found["st_mode"] & ~0o7777 | 0o755
