@@ -178,6 +178,7 @@ test("what an ordinary user cannot restore of root's tree is named", {
       "--init",
     );
     fs.rmSync(join(folder, "home"), { recursive: true });
+    fs.chmodSync(folder, 0o755);
     give(repository);
     const run = commandIn(folder, true);
     const own = join(folder, "own");
