@@ -178,7 +178,7 @@ test("files that cannot be kept or restored are named, with exit code 3", {
     assert.equal(taken.code, 3);
     assert.match(
       taken.err,
-      /^deltar: \.deltar-stage-name: name: the name is reserved for .*\n$/,
+      /^deltar: \.deltar-stage-name: name: the name is reserved for .*$/m,
     );
     assert.match(taken.out, /skipped {5}1 path/);
     const { code, skipped, repository, id } = place.json(["snapshot"]);
