@@ -4,7 +4,6 @@ import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { temporaryName } from "../storage/temporary.ts";
-import { isSameTime } from "./change_finder.ts";
 import {
   canHaveLinks,
   type DeviceNumber,
@@ -110,6 +109,25 @@ type Pending =
    */
   | { as: "implied"; mode: number };
 
+/** The mode with which a file is created, until it gets its own. */
+const NEW_FILE_MODE = 0o600;
+/**
+ * The coarsest unit of the times of a file system, in nanoseconds: FAT stores
+ * even seconds.
+ */
+const ROUGH_TIME = 2_000_000_000n;
+/**
+ * The maximum difference, in nanoseconds, between a time that was set and the
+ * time that is read again. Deno without system calls reads milliseconds.
+ */
+const MAX_TIME_LOSS = 1_000_000n;
+
+/** Returns whether a time was kept when it was set. */
+function isKeptTime(one: bigint, other: bigint): boolean {
+  const late = one - other;
+  return late > -MAX_TIME_LOSS && late < MAX_TIME_LOSS;
+}
+
 /** An entry whose mode, time and owner can be set. */
 interface StateSetter {
   stat(): FileStat | undefined;
@@ -199,6 +217,8 @@ export class TreeWriter {
     rootFolder = (writer) => writer.#folders.root;
     threadFile = (writer, path, file, skip) => {
       const { mode, mtime, uid, gid, size, sha256 } = file;
+      // A thread does not check what the file system keeps.
+      if (!writer.#keepsState) return undefined;
       if (writer.#owned && !isOwner(uid, gid)) return undefined;
       const folder = writer.#place(path);
       if (hasXattrs(file.xattrs)) return undefined;
@@ -266,6 +286,12 @@ export class TreeWriter {
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
+  /**
+   * Whether an entry has shown that the file system keeps modes and times. Some
+   * file systems, such as NTFS with `ntfs-3g`, accept them and do not keep them.
+   * Windows makes up modes, so they are not checked there.
+   */
+  #keepsState = PLATFORM === "win32";
   /** Whether the last synchronous flush took longer than `MAX_FLUSH_MS`. */
   #waitsForDisk = false;
 
@@ -346,7 +372,7 @@ export class TreeWriter {
     const durable = typeof told === "function" ? told(path) : told;
     try {
       this.#step("write");
-      const file = folder.createFile(temporary, 0o600);
+      const file = folder.createFile(temporary, NEW_FILE_MODE);
       try {
         const writing = writeInto(file, path, source, expected, flushes);
         const got = writing instanceof Promise ? await writing : writing;
@@ -989,6 +1015,7 @@ export class TreeWriter {
    * possible.
    */
   #setState(path: string, target: StateSetter, metadata: Metadata): void {
+    if (!this.#keepsState) return this.#setAndCheck(path, target, metadata);
     let lost: Unset | undefined;
     try {
       // Changing the owner clears the set-user-ID bit and the capabilities of a
@@ -1004,6 +1031,23 @@ export class TreeWriter {
       return this.#setPossible(path, target, metadata);
     }
     if (lost !== undefined) this.#reportXattrs(path, lost);
+  }
+
+  /**
+   * Sets the state and checks it, until an entry shows that the file system
+   * keeps modes and times.
+   */
+  #setAndCheck(path: string, target: StateSetter, metadata: Metadata): void {
+    const { mode, mtime } = metadata;
+    const before = target.stat();
+    this.#setPossible(path, target, metadata);
+    const after = target.stat();
+    // A file system that makes up modes shows neither a new mode nor, usually,
+    // the mode of a new file. One with rough times does not keep a fraction.
+    this.#keepsState = before !== undefined && after !== undefined &&
+      target.setMode !== undefined && after.mode === mode &&
+      (before.mode !== mode || mode === NEW_FILE_MODE) &&
+      mtime % ROUGH_TIME > MAX_TIME_LOSS && isKeptTime(after.mtime, mtime);
   }
 
   /**
@@ -1061,17 +1105,21 @@ export class TreeWriter {
       work: () => void,
       isSo: (stat: FileStat) => boolean,
     ) => {
+      let why: unknown;
       try {
         work();
+        if (this.#keepsState) return;
+        why = new Error("the file system does not keep what is set");
       } catch (error) {
         if (endsAll(error)) throw error;
-        // A file system that cannot store owners or modes reports fixed ones.
-        // If these are the requested values, nothing is missing.
-        const stat = target.stat();
-        if (stat !== undefined && isSo(stat)) return;
-        unset.push(what);
-        cause ??= error;
+        why = error;
       }
+      // A file system that cannot store owners or modes reports fixed ones. If
+      // these are the requested values, nothing is missing.
+      const stat = target.stat();
+      if (stat !== undefined && isSo(stat)) return;
+      unset.push(what);
+      cause ??= why;
     };
     if (this.#owned) {
       set(
@@ -1090,7 +1138,7 @@ export class TreeWriter {
     set(
       "time",
       () => target.setTimes(mtime),
-      (stat) => isSameTime(stat.mtime, mtime),
+      (stat) => isKeptTime(stat.mtime, mtime),
     );
     if (cause === undefined) {
       if (lost !== undefined) this.#reportXattrs(path, lost);

@@ -8,9 +8,10 @@ import { withTemp } from "./temp.ts";
 
 /**
  * A file system that behaves as one of another system does, or loses what is
- * stored; other_disk.py says how.
+ * stored; other_disk.py says how. `ntfs` is NTFS as `ntfs-3g` mounts it: it
+ * accepts modes and owners, and does not keep them.
  */
-export type DiskKind = "apfs" | "hfs" | "exfat" | "lossy";
+export type DiskKind = "apfs" | "hfs" | "exfat" | "ntfs" | "lossy";
 
 const SCRIPT = fileURLToPath(new URL("other_disk.py", import.meta.url));
 /** The Python in which mfusepy is installed; it is kept for the next run. */
@@ -23,6 +24,15 @@ export function needsOtherDisk(): { skip?: string } {
     fs.existsSync("/dev/fuse");
   if (works || process.env.CI) return {};
   return { skip: "needs FUSE and mfusepy; .ci/run sets them up" };
+}
+
+/** Makes an image of an empty NTFS disk in a folder, and returns its path. */
+function makeNtfs(folder: string): string {
+  const image = join(folder, "image");
+  fs.writeFileSync(image, "");
+  fs.truncateSync(image, 64 << 20);
+  execFileSync("mkfs.ntfs", ["-F", "-f", "-q", image], { stdio: "ignore" });
+  return image;
 }
 
 /**
@@ -42,8 +52,12 @@ export function withOtherDisk<Result>(
       return path;
     });
     const { dev } = fs.statSync(disk);
-    const server = spawn(PYTHON, [SCRIPT, kind, real, disk], {
-      stdio: ["ignore", "inherit", "inherit"],
+    const [program, ...words] = kind === "ntfs"
+      ? ["ntfs-3g", "-o", "no_detach", makeNtfs(real), disk]
+      : [PYTHON, SCRIPT, kind, real, disk];
+    const server = spawn(program, words, {
+      // ntfs-3g reports every mount.
+      stdio: kind === "ntfs" ? "ignore" : ["ignore", "inherit", "inherit"],
     });
     let hasEnded = false;
     const ended = new Promise<void>((resolve) =>

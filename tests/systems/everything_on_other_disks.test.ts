@@ -24,7 +24,7 @@ import { runs } from "../support/runs.ts";
 import { roundTimes } from "../support/trees.ts";
 import { isRoot, setXattr, shownXattrs } from "../support/xattrs.ts";
 
-const KINDS: DiskKind[] = ["apfs", "hfs", "exfat"];
+const KINDS: DiskKind[] = ["apfs", "hfs", "exfat", "ntfs"];
 
 /** The kinds of items that this runtime and this user can make. */
 const ITEM_KINDS = [
@@ -191,8 +191,11 @@ function listed(kind: DiskKind, path: string): string {
 for (const kind of KINDS) {
   test(
     `a tree of everything comes back from ${kind}, or is named [R2] [R3] [R4] [T7]`,
-    [needsOtherDisk(), needs("mkfifo", "mknod", "setfattr", "getfattr")]
-      .find(({ skip }) => skip !== undefined) ?? {},
+    [
+      needsOtherDisk(),
+      needs("mkfifo", "mknod", "setfattr", "getfattr"),
+      kind === "ntfs" ? needs("ntfs-3g", "mkfs.ntfs") : {},
+    ].find(({ skip }) => skip !== undefined) ?? {},
     async () => {
       await withOtherDisk(kind, async (disk, folder) => {
         let round = 0;
