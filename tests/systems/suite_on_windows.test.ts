@@ -15,11 +15,32 @@ const FOLDERS = [
   "bytes",
   "delta",
   "frozen",
-  "repository",
   "ssh",
   "storage",
   "tree",
 ];
+/** The tests of `tests/repository` that run with `SLOW=1`. */
+const REPOSITORY = [
+  "aborted",
+  "attacked_restore",
+  "attacked_snapshot",
+  "clocks",
+  "copy",
+  "crash_prune",
+  "damage",
+  "directory_sets",
+  "drill",
+  "elsewhere",
+  "encrypted",
+  "encrypted_damage",
+  "faults",
+  "fresh_restore",
+  "restore_over",
+  "snapshots",
+  "verify",
+  "xattrs",
+  "xattrs_kinds",
+].map((name) => `tests/repository/${name}.test.ts`);
 /** The tests that run otherwise, which take less than a minute. */
 const SAMPLE = [
   "tests/archive/apply_hostile.test.ts",
@@ -50,7 +71,9 @@ test("the suite passes on Windows", needsWine(), (context) => {
     copySuite(join(windows.drive, home));
     let passed = 0;
     const skipped = new Map<string, number>();
-    const parts = process.env.SLOW ? FOLDERS.map(filesIn) : [SAMPLE];
+    const parts = process.env.SLOW
+      ? [...FOLDERS.map(filesIn), REPOSITORY]
+      : [SAMPLE];
     for (const files of parts) {
       const { code, out, err } = windows.node(
         home,
