@@ -98,6 +98,8 @@ async function live(
   };
   for (const word of words) secrets.addText("names", word);
   secrets.addText("directories", root);
+  // As JSON has a path of Windows.
+  secrets.addText("directories", JSON.stringify(root).slice(1, -1));
   const { username } = os.userInfo();
   secrets.addText("users", `"host":${JSON.stringify(os.hostname())}`);
   secrets.addText("users", `"user":${JSON.stringify(username)}`);

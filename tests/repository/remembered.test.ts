@@ -7,6 +7,7 @@ import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapsho
 import type { IndexProgress } from "../../lib/tree/index_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
+import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later } from "./helpers.ts";
@@ -80,50 +81,54 @@ test("an unchanged snapshot asks three things at most and stores nothing", async
   });
 });
 
-test("how much there is to read is measured, if that is asked for", async () => {
-  await remembered(async ({ root, snapshot }) => {
-    fs.writeFileSync(join(root, "sub/7"), noise(3000, 1));
-    fs.writeFileSync(join(root, "sub/large"), noise(3 << 20, 2));
-    const run = async (measure: boolean) => {
-      const told: IndexProgress[] = [];
-      await snapshot({
-        label: "again",
-        measure,
-        onProgress: (progress) => {
-          told.push(progress);
-          // Only what takes long is measured.
-          for (const end = performance.now() + 20; performance.now() < end;);
-        },
+test(
+  "how much there is to read is measured, if that is asked for",
+  needsSymlinks,
+  async () => {
+    await remembered(async ({ root, snapshot }) => {
+      fs.writeFileSync(join(root, "sub/7"), noise(3000, 1));
+      fs.writeFileSync(join(root, "sub/large"), noise(3 << 20, 2));
+      const run = async (measure: boolean) => {
+        const told: IndexProgress[] = [];
+        await snapshot({
+          label: "again",
+          measure,
+          onProgress: (progress) => {
+            told.push(progress);
+            // Only what takes long is measured.
+            for (const end = performance.now() + 20; performance.now() < end;);
+          },
+        });
+        return told;
+      };
+      const told = await run(true);
+      const last = told.at(-1)!;
+      const { entries, bytes, read } = last;
+      assert.equal(read, 3000 + (3 << 20));
+      assert.deepEqual(last, {
+        entries: 54,
+        bytes: 49 * 2000 + read,
+        read,
+        path: "sub/large",
+        allEntries: entries,
+        allBytes: bytes,
+        allRead: read,
       });
-      return told;
-    };
-    const told = await run(true);
-    const last = told.at(-1)!;
-    const { entries, bytes, read } = last;
-    assert.equal(read, 3000 + (3 << 20));
-    assert.deepEqual(last, {
-      entries: 54,
-      bytes: 49 * 2000 + read,
-      read,
-      path: "sub/large",
-      allEntries: entries,
-      allBytes: bytes,
-      allRead: read,
-    });
-    assert.equal(told[0].allEntries, undefined);
-    // Also inside a large file it is told how far it is.
-    const inFile = told.filter(({ path }) => path === "sub/large");
-    assert.deepEqual(
-      inFile.map(({ entries, read }) => [entries, read - 3000]),
-      [[53, 1 << 20], [53, 2 << 20], [54, 3 << 20]],
-    );
+      assert.equal(told[0].allEntries, undefined);
+      // Also inside a large file it is told how far it is.
+      const inFile = told.filter(({ path }) => path === "sub/large");
+      assert.deepEqual(
+        inFile.map(({ entries, read }) => [entries, read - 3000]),
+        [[53, 1 << 20], [53, 2 << 20], [54, 3 << 20]],
+      );
 
-    fs.writeFileSync(join(root, "sub/8"), noise(3000, 3));
-    for (const progress of await run(false)) {
-      assert.equal(progress.allEntries, undefined);
-    }
-  });
-});
+      fs.writeFileSync(join(root, "sub/8"), noise(3000, 3));
+      for (const progress of await run(false)) {
+        assert.equal(progress.allEntries, undefined);
+      }
+    });
+  },
+);
 
 test("what is left out is told again though nothing is looked at", async () => {
   await remembered(async ({ root, snapshot }) => {
