@@ -143,6 +143,15 @@ const NAMED: readonly (readonly [keyof State, RegExp])[] = [
   ["links", /hard link/],
 ];
 
+/** Returns the paths of a tree. Bun lists no long names recursively. */
+function pathsIn(root: string, below = ""): string[] {
+  return fs.readdirSync(join(root, below)).flatMap((name) => {
+    const path = below === "" ? name : `${below}/${name}`;
+    const isFolder = fs.lstatSync(join(root, path)).isDirectory();
+    return [path, ...isFolder ? pathsIn(root, path) : []];
+  });
+}
+
 /** Returns the state of a tree by path. */
 function read(root: string): Map<string, State> {
   const states = new Map<string, State>();
@@ -158,8 +167,7 @@ function read(root: string): Map<string, State> {
       xattrs.set(path, lines.join("\n"));
     }
   }
-  const paths = fs.readdirSync(root, { recursive: true, encoding: "utf8" });
-  for (const path of paths.sort()) {
+  for (const path of pathsIn(root).sort()) {
     const place = join(root, path);
     const { kind, mode, mtime, uid, gid, rdev, device, inode } = lstat(place);
     const id = `${device}:${inode}`;
