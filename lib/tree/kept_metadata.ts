@@ -1,6 +1,6 @@
 import type { IndexEntry } from "./dir_index.ts";
 import type { Metadata } from "./entry.ts";
-import { keptXattrs } from "./index_steps.ts";
+import { keptXattrs, toMetadata } from "./index_steps.ts";
 import { shownMode } from "./statx.ts";
 import { PLATFORM } from "./this_system.ts";
 
@@ -27,7 +27,7 @@ export function makesUpModes(platform: string = PLATFORM): boolean {
  * @param before The earlier state of the entry.
  * @param kind The kind of the entry.
  */
-export function withKeptMode<Of extends Metadata>(
+function withKeptMode<Of extends Metadata>(
   found: Of,
   before: Metadata,
   kind: string,
@@ -40,6 +40,17 @@ export function withKeptMode<Of extends Metadata>(
       : mode & ~WRITABLE_BY_ANY;
   }
   return { ...found, mode, uid, gid };
+}
+
+/**
+ * Returns the state of a directory with the mode and owner that it had before.
+ * See {@linkcode withKeptMode}.
+ *
+ * @param found The state that was found.
+ * @param before The earlier state.
+ */
+export function keptRoot(found: Metadata, before: Metadata): Metadata {
+  return toMetadata(withKeptMode(found, before, "directory"));
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   encodeLines,
   type Line,
 } from "../../lib/bytes/listing.ts";
+import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise } from "./helpers.ts";
@@ -42,55 +43,59 @@ async function makeRepository(folder: string) {
   return { storage, first: first.record, second: second.record, root };
 }
 
-test("a byte changed in any object is never restored as if it were good", async () => {
-  await withTemp(async (folder) => {
-    const { storage, second, root } = await makeRepository(folder);
-    const good = stateOf(root) as Record<string, { content?: string }>;
-    let whole = 0;
-    let parts = 0;
-    for (const [name, bytes] of storage.objects) {
-      const step = Math.max(1, Math.floor(bytes.length / 60));
-      for (let at = 0; at < bytes.length; at += step) {
-        const copy = await copyOf(storage);
-        copy.storage.objects.get(name)![at] ^= 1 << at % 8;
-        const target = join(folder, "restored");
-        const what = `${name} at ${at}`;
-        try {
-          const repository = await copy.open();
-          const record = await repository.find("latest");
-          const result = await repository.restore(record, target);
-          if (record.id !== second.id) continue;
-          const found = stateOf(target) as typeof good;
-          const failed = new Set(result.failed.map(({ path }) => path));
-          for (const path of Object.keys(good)) {
-            const isThere = found[path] !== undefined;
-            assert.equal(isThere, !failed.has(path), `${what}: ${path}`);
-            if (isThere) {
-              assert.equal(found[path].content, good[path].content, what);
+test(
+  "a byte changed in any object is never restored as if it were good",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (folder) => {
+      const { storage, second, root } = await makeRepository(folder);
+      const good = stateOf(root) as Record<string, { content?: string }>;
+      let whole = 0;
+      let parts = 0;
+      for (const [name, bytes] of storage.objects) {
+        const step = Math.max(1, Math.floor(bytes.length / 60));
+        for (let at = 0; at < bytes.length; at += step) {
+          const copy = await copyOf(storage);
+          copy.storage.objects.get(name)![at] ^= 1 << at % 8;
+          const target = join(folder, "restored");
+          const what = `${name} at ${at}`;
+          try {
+            const repository = await copy.open();
+            const record = await repository.find("latest");
+            const result = await repository.restore(record, target);
+            if (record.id !== second.id) continue;
+            const found = stateOf(target) as typeof good;
+            const failed = new Set(result.failed.map(({ path }) => path));
+            for (const path of Object.keys(good)) {
+              const isThere = found[path] !== undefined;
+              assert.equal(isThere, !failed.has(path), `${what}: ${path}`);
+              if (isThere) {
+                assert.equal(found[path].content, good[path].content, what);
+              }
             }
+            assert.equal(Object.keys(found).length + failed.size, 6, what);
+            if (failed.size > 0) {
+              parts++;
+              assert.ok(failed.size < 4, `${what}: ${[...failed]}`);
+            } else {
+              whole++;
+              assert.deepEqual(found, good, what);
+            }
+          } catch (error) {
+            assert.equal(
+              (error as Error).name,
+              "DeltarError",
+              `${what}: ${error}`,
+            );
+          } finally {
+            fs.rmSync(target, { recursive: true, force: true });
           }
-          assert.equal(Object.keys(found).length + failed.size, 6, what);
-          if (failed.size > 0) {
-            parts++;
-            assert.ok(failed.size < 4, `${what}: ${[...failed]}`);
-          } else {
-            whole++;
-            assert.deepEqual(found, good, what);
-          }
-        } catch (error) {
-          assert.equal(
-            (error as Error).name,
-            "DeltarError",
-            `${what}: ${error}`,
-          );
-        } finally {
-          fs.rmSync(target, { recursive: true, force: true });
         }
       }
-    }
-    assert.ok(whole > 0 && parts > 0);
-  });
-});
+      assert.ok(whole > 0 && parts > 0);
+    });
+  },
+);
 
 test("a lost object is named, and what does not need it restores", async () => {
   await withTemp(async (folder) => {
@@ -176,124 +181,136 @@ test("verify() names a sparse file whose list of data is invalid", async () => {
   });
 });
 
-test("hostile trees write nothing outside of the target", async () => {
-  const insert = (...more: Line[]) => (lines: Line[]) => [...lines, ...more];
-  const file = (path: string) => (lines: Line[]) => {
-    const line = lines.find((line) => line.path === "a")!;
-    return [...lines, { ...line, path }];
-  };
-  const reference = (more: Line) => (lines: Line[]) =>
-    lines.map((line) =>
-      line.path === "a"
-        ? { ...line, content: [{ ...(line.content as Line[])[0], ...more }] }
-        : line
-    );
-  const cases: Record<string, (lines: Line[]) => Line[]> = {
-    "parent": file("../evil"),
-    "parent inside": file("x/../../evil"),
-    "absolute": file("/tmp/deltar-evil"),
-    "dot": file("./x"),
-    "empty segment": file("x//y"),
-    "NUL": file("x\0y"),
-    "through a link": (lines) =>
-      file("z/evil")([...lines, {
+test(
+  "hostile trees write nothing outside of the target",
+  needsSymlinks,
+  async () => {
+    const insert = (...more: Line[]) => (lines: Line[]) => [...lines, ...more];
+    const file = (path: string) => (lines: Line[]) => {
+      const line = lines.find((line) => line.path === "a")!;
+      return [...lines, { ...line, path }];
+    };
+    const reference = (more: Line) => (lines: Line[]) =>
+      lines.map((line) =>
+        line.path === "a"
+          ? { ...line, content: [{ ...(line.content as Line[])[0], ...more }] }
+          : line
+      );
+    const cases: Record<string, (lines: Line[]) => Line[]> = {
+      "parent": file("../evil"),
+      "parent inside": file("x/../../evil"),
+      "absolute": file("/tmp/deltar-evil"),
+      "dot": file("./x"),
+      "empty segment": file("x//y"),
+      "NUL": file("x\0y"),
+      "through a link": (lines) =>
+        file("z/evil")([...lines, {
+          ...DIR,
+          path: "z",
+          kind: "symlink",
+          target: "..",
+        }]),
+      "folder through a link": insert(
+        { ...DIR, path: "z", kind: "symlink", target: ".." },
+        { ...DIR, path: "z/evil" },
+      ),
+      "link over a folder": insert(
+        { ...DIR, path: "z" },
+        { ...DIR, path: "z/in" },
+        { ...DIR, path: "z", kind: "symlink", target: ".." },
+      ),
+      "hard link to outside": insert({
         ...DIR,
         path: "z",
-        kind: "symlink",
-        target: "..",
-      }]),
-    "folder through a link": insert(
-      { ...DIR, path: "z", kind: "symlink", target: ".." },
-      { ...DIR, path: "z/evil" },
-    ),
-    "link over a folder": insert(
-      { ...DIR, path: "z" },
-      { ...DIR, path: "z/in" },
-      { ...DIR, path: "z", kind: "symlink", target: ".." },
-    ),
-    "hard link to outside": insert({
-      ...DIR,
-      path: "z",
-      kind: "hardlink",
-      target: "../root/a",
-    }),
-    "hard link through a link": insert(
-      { ...DIR, path: "y", kind: "symlink", target: "../root" },
-      { ...DIR, path: "z", kind: "hardlink", target: "y/a" },
-    ),
-    "hard link to a link": insert(
-      { ...DIR, path: "y", kind: "symlink", target: "../root/a" },
-      { ...DIR, path: "z", kind: "hardlink", target: "y" },
-    ),
-    "hard link to nothing": insert(
-      { ...DIR, path: "z", kind: "hardlink", target: "y" },
-    ),
-    "out of order": (lines) => [...lines].reverse(),
-    "twice": file("a"),
-    "below a link": file("sub/to-a/x"),
-    "below a file": (lines) => file("y/x")(file("y")(lines)),
-    "no content": (lines) =>
-      lines.map((line) => ({ ...line, content: undefined })),
-    "beyond the volume": reference({ offset: 1 << 20 }),
-    "length beyond": reference({ length: 1 << 20 }),
-    "skip beyond": reference({ skip: 1 << 20 }),
-    "huge skip": reference({ skip: Number.MAX_SAFE_INTEGER }),
-    "huge size": reference({ size: Number.MAX_SAFE_INTEGER }),
-    "no number": reference({ offset: "0" }),
-    "negative": reference({ offset: -1 }),
-    "fraction": reference({ length: 1.5 }),
-    "no such volume": reference({ volume: "volumes/none.tgz" }),
-    "no name": reference({ volume: "../../root/a" }),
-    "no name, absolute": reference({ volume: "/etc/passwd" }),
-    "other form": reference({ form: "delta" }),
-    "other codec": reference({ volume: "deltar.json" }),
-    "bad mode": insert({ ...DIR, path: "z", mode: "99" }),
-    "bad time": insert({ ...DIR, path: "z", mtime: "now" }),
-    "no kind": insert({ ...DIR, path: "z", kind: "pipe" }),
-    "no line": insert({}),
-    "bad object": insert({ object: { name: 5 } }),
-    "bad gone": insert({ gone: "../x" }),
-    "a sparse file without a list": sparse({}),
-    "a sparse file of another length": sparse({ size: 1 << 20 }),
-    "a sparse file of a huge length": sparse({ size: Number.MAX_SAFE_INTEGER }),
-    "a sparse file without a sum": sparse({ sha256: 5 }),
-    "a sparse file that is null": (lines) =>
-      lines.map((line) => line.path === "a" ? { ...line, sparse: null } : line),
-  };
-  for (const [what, change] of Object.entries(cases)) {
-    await withTemp(async (folder) => {
-      const { repository, record } = await forge(folder, change);
-      const target = join(folder, "target");
-      const outside = stateOf(join(folder, "root"));
-      for (const paths of [undefined, ["z"], ["sub"]]) {
-        try {
-          const { failed } = await repository.restore(record, target, {
-            ...paths && { paths },
-          });
-          if (paths === undefined) assert.ok(failed.length > 0, what);
-          for (const { error } of failed) {
-            assert.equal(error.name, "DeltarError", `${what}: ${error.stack}`);
+        kind: "hardlink",
+        target: "../root/a",
+      }),
+      "hard link through a link": insert(
+        { ...DIR, path: "y", kind: "symlink", target: "../root" },
+        { ...DIR, path: "z", kind: "hardlink", target: "y/a" },
+      ),
+      "hard link to a link": insert(
+        { ...DIR, path: "y", kind: "symlink", target: "../root/a" },
+        { ...DIR, path: "z", kind: "hardlink", target: "y" },
+      ),
+      "hard link to nothing": insert(
+        { ...DIR, path: "z", kind: "hardlink", target: "y" },
+      ),
+      "out of order": (lines) => [...lines].reverse(),
+      "twice": file("a"),
+      "below a link": file("sub/to-a/x"),
+      "below a file": (lines) => file("y/x")(file("y")(lines)),
+      "no content": (lines) =>
+        lines.map((line) => ({ ...line, content: undefined })),
+      "beyond the volume": reference({ offset: 1 << 20 }),
+      "length beyond": reference({ length: 1 << 20 }),
+      "skip beyond": reference({ skip: 1 << 20 }),
+      "huge skip": reference({ skip: Number.MAX_SAFE_INTEGER }),
+      "huge size": reference({ size: Number.MAX_SAFE_INTEGER }),
+      "no number": reference({ offset: "0" }),
+      "negative": reference({ offset: -1 }),
+      "fraction": reference({ length: 1.5 }),
+      "no such volume": reference({ volume: "volumes/none.tgz" }),
+      "no name": reference({ volume: "../../root/a" }),
+      "no name, absolute": reference({ volume: "/etc/passwd" }),
+      "other form": reference({ form: "delta" }),
+      "other codec": reference({ volume: "deltar.json" }),
+      "bad mode": insert({ ...DIR, path: "z", mode: "99" }),
+      "bad time": insert({ ...DIR, path: "z", mtime: "now" }),
+      "no kind": insert({ ...DIR, path: "z", kind: "pipe" }),
+      "no line": insert({}),
+      "bad object": insert({ object: { name: 5 } }),
+      "bad gone": insert({ gone: "../x" }),
+      "a sparse file without a list": sparse({}),
+      "a sparse file of another length": sparse({ size: 1 << 20 }),
+      "a sparse file of a huge length": sparse({
+        size: Number.MAX_SAFE_INTEGER,
+      }),
+      "a sparse file without a sum": sparse({ sha256: 5 }),
+      "a sparse file that is null": (lines) =>
+        lines.map((line) =>
+          line.path === "a" ? { ...line, sparse: null } : line
+        ),
+    };
+    for (const [what, change] of Object.entries(cases)) {
+      await withTemp(async (folder) => {
+        const { repository, record } = await forge(folder, change);
+        const target = join(folder, "target");
+        const outside = stateOf(join(folder, "root"));
+        for (const paths of [undefined, ["z"], ["sub"]]) {
+          try {
+            const { failed } = await repository.restore(record, target, {
+              ...paths && { paths },
+            });
+            if (paths === undefined) assert.ok(failed.length > 0, what);
+            for (const { error } of failed) {
+              assert.equal(
+                error.name,
+                "DeltarError",
+                `${what}: ${error.stack}`,
+              );
+            }
+          } catch (error) {
+            const { name, stack } = error as Error;
+            assert.equal(name, "DeltarError", `${what}: ${stack}`);
           }
-        } catch (error) {
-          const { name, stack } = error as Error;
-          assert.equal(name, "DeltarError", `${what}: ${stack}`);
+          assert.deepEqual(stateOf(join(folder, "root")), outside, what);
+          const beside = fs.readdirSync(folder).filter((name) =>
+            name !== "root" && name !== "target"
+          );
+          assert.deepEqual(beside, [], what);
+          fs.rmSync(target, { recursive: true, force: true });
         }
-        assert.deepEqual(stateOf(join(folder, "root")), outside, what);
-        const beside = fs.readdirSync(folder).filter((name) =>
-          name !== "root" && name !== "target"
+        await assert.rejects(
+          (async () => await collect(await repository.readFile(record, "z")))(),
+          { name: "DeltarError" },
+          what,
         );
-        assert.deepEqual(beside, [], what);
-        fs.rmSync(target, { recursive: true, force: true });
-      }
-      await assert.rejects(
-        (async () => await collect(await repository.readFile(record, "z")))(),
-        { name: "DeltarError" },
-        what,
-      );
-    });
-  }
-  assert.equal(fs.existsSync("/tmp/deltar-evil"), false);
-});
+      });
+    }
+    assert.equal(fs.existsSync("/tmp/deltar-evil"), false);
+  },
+);
 
 test("hostile records are refused", async () => {
   await withTemp(async (folder) => {

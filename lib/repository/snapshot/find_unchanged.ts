@@ -1,7 +1,7 @@
 import { DiffIndex } from "../../tree/diff_index.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { toMetadata } from "../../tree/index_steps.ts";
-import { makesUpModes, withKeptMode } from "../../tree/kept_metadata.ts";
+import { keptRoot, makesUpModes } from "../../tree/kept_metadata.ts";
 import type { Walker } from "../../tree/walker.ts";
 import { isSameXattrs } from "../../tree/xattrs.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
@@ -29,9 +29,7 @@ export async function findUnchanged(
   const { onProgress, onSkip, signal } = options;
   const { bytes } = last.counts;
   const found = toMetadata(dir.stat(), dir.rootXattrs());
-  const root = makesUpModes()
-    ? withKeptMode(found, last.root, "directory")
-    : found;
+  const root = makesUpModes() ? keptRoot(found, last.root) : found;
   if (!isSameRoot(root, last.root)) return undefined;
   const skipped = await cache.skippedIfUnchanged({
     signal,

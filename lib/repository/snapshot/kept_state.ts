@@ -3,9 +3,9 @@ import { untilAborted } from "../../storage/until_aborted.ts";
 import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import {
+  keptRoot,
   makesUpModes,
   withKeptMetadata,
-  withKeptMode,
 } from "../../tree/kept_metadata.ts";
 import { isWithin } from "../../tree/path.ts";
 import { freshRestoresInto } from "../store/fresh_restore.ts";
@@ -74,7 +74,7 @@ export class KeptState {
     const { root } = this.#isWhole()
       ? this.#restored?.record ?? {}
       : this.#parent.index;
-    return root === undefined ? found : withKeptMode(found, root, "directory");
+    return root === undefined ? found : keptRoot(found, root);
   }
 
   /** The names of owners, for the record of the next snapshot. */
