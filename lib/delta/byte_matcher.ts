@@ -109,14 +109,52 @@ export class ByteMatcher {
     }
     const to = now.length - tail;
     const last = isAscending ? end - tail : Infinity;
-    const near = to - from >= MIN_COPY_BYTES
-      ? new PlaceTable(parts, STEP_BYTES)
+    const gap: Gap = { from, to, least: cursor, most: last, isAscending };
+    const isInPlace = isAscending && to - from === last - cursor;
+    const whole = isInPlace
+      ? parts.find((part) => holds(part, cursor, last))
       : undefined;
+    if (whole === undefined) {
+      cursor = this.#search(writer, now, parts, gap);
+    } else {
+      const shift = cursor - from;
+      const place = shift - whole.offset;
+      for (const run of equalRuns(now, from, to, whole.bytes, place)) {
+        const before = { ...gap, from, to: run.from, least: shift + from };
+        this.#search(writer, now, parts, { ...before, most: shift + run.from });
+        writer.copy(shift + run.from, run.to - run.from);
+        from = run.to;
+      }
+      const rest = { ...gap, from, least: shift + from };
+      cursor = this.#search(writer, now, parts, rest);
+    }
+    writer.copy(end - tail, tail);
+    return tail > 0 ? end : cursor;
+  }
+
+  /**
+   * Writes the commands that produce the bytes of a gap between copies, by a
+   * search for matches at any offset.
+   *
+   * @returns The offset in the old content at which the last copy from `parts`
+   *   ends, or `gap.least` if nothing is copied from them.
+   */
+  #search(
+    writer: DeltaWriter,
+    now: Uint8Array,
+    parts: readonly OldPart[],
+    { from, to, least, most, isAscending }: Gap,
+  ): number {
+    let cursor = least;
+    const near = to - from < MIN_COPY_BYTES ? undefined : new PlaceTable(
+      isAscending ? clipped(parts, least, most) : parts,
+      STEP_BYTES,
+    );
     let hash: number | undefined;
     for (let at = from; near !== undefined && at + HASHED_BYTES <= to;) {
       hash = hash === undefined ? hashAt(now, at) : roll(hash, now, at);
-      const least = isAscending ? cursor : 0;
-      let match = near.find(hash, now, at, { from, to, least, most: last });
+      const first = isAscending ? cursor : 0;
+      let match = near.find(hash, now, at, { from, to, least: first, most });
       if (match !== undefined) cursor = match.offset + match.length;
       else match = this.#elsewhere?.find(hash, now, at, { from, to });
       if (match === undefined) {
@@ -129,9 +167,67 @@ export class ByteMatcher {
       hash = undefined;
     }
     writer.literal(now.subarray(from, to));
-    writer.copy(end - tail, tail);
-    return tail > 0 ? end : cursor;
+    return cursor;
   }
+}
+
+/** Changed bytes between copies, after these copies were extended. */
+interface Gap {
+  /** The offset of the first changed byte. */
+  from: number;
+  /** The offset after the last changed byte. */
+  to: number;
+  /** The minimum offset in the old content at which a near match begins. */
+  least: number;
+  /** The maximum offset in the old content at which a near match ends. */
+  most: number;
+  /** Whether near matches must be in the order of the old content. */
+  isAscending: boolean;
+}
+
+/**
+ * Yields the runs of at least 32 bytes that are equal in `now` and, `shift`
+ * bytes further on, in `old`.
+ */
+function* equalRuns(
+  now: Uint8Array,
+  from: number,
+  to: number,
+  old: Uint8Array,
+  shift: number,
+): Generator<{ from: number; to: number }> {
+  for (let at = from; at < to; at++) {
+    // Of each run that is long enough, one byte in 32 is looked at.
+    const probe = at + MIN_COPY_BYTES - 1;
+    if (probe >= to) return;
+    let start = probe;
+    while (start >= at && now[start] === old[start + shift]) start--;
+    if (start >= at) {
+      at = start;
+      continue;
+    }
+    let end = probe + 1;
+    while (end < to && now[end] === old[end + shift]) end++;
+    yield { from: at, to: end };
+    at = end;
+  }
+}
+
+/** Returns the parts of old content that lie in a range. */
+function clipped(
+  parts: readonly OldPart[],
+  start: number,
+  end: number,
+): OldPart[] {
+  const result: OldPart[] = [];
+  for (const { offset, bytes } of parts) {
+    const from = Math.max(0, start - offset);
+    const to = Math.min(bytes.length, end - offset);
+    if (from < to) {
+      result.push({ offset: offset + from, bytes: bytes.subarray(from, to) });
+    }
+  }
+  return result;
 }
 
 /** Returns whether a part contains a range of the old content. */
