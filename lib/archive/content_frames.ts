@@ -1,77 +1,216 @@
-import { chunks, collect } from "../bytes/source.ts";
+import { DeltarError } from "../bytes/errors.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
-import { measureFrame } from "./zstd_frame.ts";
+import { decompressFrame } from "./zstd_codec.ts";
+import { type MeasuredFrame, measureFrame } from "./zstd_frame.ts";
 
 /**
  * The maximum size in bytes, both compressed and decompressed, of a frame that
  * is read as a whole. deltar writes smaller frames.
  */
 const MAX_FRAME_BYTES = 4 << 20;
+/**
+ * The maximum number of bytes of a frame without compressed blocks that are
+ * loaded at a time.
+ */
+const MAX_STORED_PART_BYTES = 2 ** 16;
+/** The number of bytes before a requested byte that are loaded with it. */
+const BEFORE_BYTES = 2 ** 12;
+/** The maximum number of parts in memory. */
+const MAX_PARTS = 2;
+/** The expected length of a frame, relative to that of the last one. */
+const EXPECTED_GROWTH = 1.125;
+/** The minimum size in bytes of a buffer that is freed at once. */
+const MIN_FREED_BYTES = 2 ** 18;
 
-/** A frame that holds a part of a content. */
-export interface ContentFrame {
-  /**
-   * The offset in the content at which the frame begins, in bytes. It is
-   * negative if other bytes precede the content in the frame.
-   */
-  start: number;
-  /** The offset in the content at which the frame ends, in bytes. */
-  end: number;
-  /**
-   * Reads `length` bytes from an offset in the content. All of them must be in
-   * this frame.
-   */
-  read(offset: number, length: number): Promise<Uint8Array>;
+/** A part of a content that is in memory. */
+export interface ContentPart {
+  /** The offset of the part in the content, in bytes. */
+  offset: number;
+  /** The bytes of the part. */
+  bytes: Uint8Array;
 }
 
 /**
- * Yields the frames of a content that is compressed with zstd. If a frame has
- * no compressed blocks, only the parts of it that are read are fetched.
- *
- * @param storage The storage of the volume.
- * @param reference The range of the volume.
- * @param codec The compression of the volume, which must be zstd.
- * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid, `limit`
- *   if a frame is too large, and the errors of the storage.
+ * Access to a content that is compressed with zstd. The part of the content
+ * around a byte is loaded on request: the whole frame that holds the byte or,
+ * if the frame has no compressed blocks, at most 64 KiB of it. The last two
+ * parts stay in memory.
  */
-export async function* contentFrames(
-  storage: Storage,
-  { volume, offset, length, skip }: ContentReference,
-  codec: Codec,
-): AsyncGenerator<ContentFrame> {
-  let start = -skip;
-  for (let at = offset; at < offset + length;) {
-    const place = at;
+export class ContentFrames implements Disposable {
+  readonly #storage: Storage;
+  readonly #reference: ContentReference;
+  /** The offset of each known frame in the content, in bytes. */
+  readonly #starts: number[] = [];
+  /** The offset of each known frame in the volume, in bytes. */
+  readonly #places: number[] = [];
+  /** The size of the content in bytes. */
+  readonly #size: number;
+  /** The offset in the content at which the known frames end. */
+  #end: number;
+  /** The offset in the volume at which the known frames end. */
+  #next: number;
+  /** The frame without compressed blocks that was read last. */
+  #stored: PlacedFrame | undefined;
+  /** The expected length in bytes of the next frame that is read. */
+  #expected: number | undefined;
+  /** The parts in memory, the newest last. */
+  readonly #parts: ContentPart[] = [];
+
+  /**
+   * Makes an access to a content. Nothing is read yet.
+   *
+   * @param storage The storage of the volume.
+   * @param reference The range of the volume.
+   * @param size The size of the content in bytes.
+   */
+  constructor(storage: Storage, reference: ContentReference, size: number) {
+    this.#storage = storage;
+    this.#size = size;
+    this.#reference = reference;
+    this.#end = -reference.skip;
+    this.#next = reference.offset;
+  }
+
+  /** The parts in memory. The next call of `load` may free them. */
+  get parts(): readonly ContentPart[] {
+    return this.#parts;
+  }
+
+  /**
+   * Loads the part that holds a byte, and returns it.
+   *
+   * @param offset The offset of the byte in the content.
+   * @returns The part, which is valid until the second next call.
+   * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid or the
+   *   content ends earlier, `limit` if a frame is too large, and the errors of
+   *   the storage.
+   */
+  async load(offset: number): Promise<ContentPart> {
+    const loaded = this.#parts.findIndex((part) =>
+      part.offset <= offset && offset < part.offset + part.bytes.length
+    );
+    if (loaded >= 0) {
+      const [part] = this.#parts.splice(loaded, 1);
+      this.#parts.push(part);
+      return part;
+    }
+    const frame = await this.#frameAt(offset);
+    while (this.#parts.length >= MAX_PARTS) free(this.#parts.shift());
+    const part = await this.#read(frame, offset);
+    this.#parts.push(part);
+    return part;
+  }
+
+  /** Frees the parts in memory at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    while (this.#parts.length > 0) free(this.#parts.pop());
+  }
+
+  /** Finds the frame that holds a byte of the content. */
+  async #frameAt(offset: number): Promise<PlacedFrame> {
+    const stored = this.#stored;
+    if (stored && stored.start <= offset && offset < stored.end) return stored;
+    if (offset < this.#end) {
+      let low = 0;
+      let high = this.#starts.length;
+      while (high - low > 1) {
+        const middle = low + high >>> 1;
+        if (this.#starts[middle] <= offset) low = middle;
+        else high = middle;
+      }
+      const end = this.#starts[low + 1] ?? this.#end;
+      return await this.#measure(this.#places[low], this.#starts[low], end);
+    }
+    const { volume, ...range } = this.#reference;
+    for (;;) {
+      if (this.#next >= range.offset + range.length) {
+        throw new DeltarError(
+          "corrupt",
+          "the content is shorter than recorded",
+          { object: volume, offset: range.offset },
+        );
+      }
+      const frame = await this.#measure(this.#next, this.#end);
+      this.#places.push(this.#next);
+      this.#starts.push(this.#end);
+      this.#next += frame.length;
+      this.#end = frame.end;
+      if (offset < this.#end) return frame;
+    }
+  }
+
+  /** Measures the frame at an offset in the volume. */
+  async #measure(
+    place: number,
+    start: number,
+    end?: number,
+  ): Promise<PlacedFrame> {
+    const { volume, offset, length } = this.#reference;
     const left = offset + length - place;
     const get = (from: number, size: number) =>
-      storage.get(volume, {
+      this.#storage.get(volume, {
         offset: place + from,
         length: Math.min(size, left - from),
       });
-    const frame = await measureFrame(get, volume, MAX_FRAME_BYTES);
-    const { readPart, bytes = new Uint8Array(0) } = frame;
-    let content: Promise<Uint8Array> | undefined;
-    const decoded = () =>
-      content ??= collect(
-        codec.decompress(chunks(bytes), {
-          object: volume,
-          offset: place,
-          limit: Math.min(frame.size ?? MAX_FRAME_BYTES, MAX_FRAME_BYTES),
-        }),
-      );
-    const size = frame.size ?? (await decoded()).length;
-    const first = start;
-    yield {
-      start: first,
-      end: first + size,
-      async read(from, part) {
-        if (readPart !== undefined) return await readPart(from - first, part);
-        return (await decoded()).subarray(from - first, from - first + part);
-      },
-    };
-    start += size;
-    at += frame.length;
+    const frame = await measureFrame(get, volume, {
+      most: MAX_FRAME_BYTES,
+      expected: this.#expected,
+    });
+    if (frame.bytes !== undefined) {
+      this.#expected = Math.ceil(frame.length * EXPECTED_GROWTH);
+    }
+    const measured = { ...frame, place, start };
+    if (end !== undefined) return { ...measured, end };
+    const size = frame.size ?? (await this.#decompress(measured)).length;
+    return { ...measured, end: start + size };
+  }
+
+  async #decompress(
+    { bytes = new Uint8Array(0), size, place }: MeasuredFrame & {
+      place: number;
+    },
+  ): Promise<Uint8Array> {
+    const limit = Math.min(size ?? MAX_FRAME_BYTES, MAX_FRAME_BYTES);
+    const object = this.#reference.volume;
+    return await decompressFrame(bytes, limit, { object, offset: place });
+  }
+
+  /** Reads the part of the content around a byte. */
+  async #read(frame: PlacedFrame, offset: number): Promise<ContentPart> {
+    const { start } = frame;
+    const end = Math.min(frame.end, this.#size);
+    const { readPart } = frame;
+    if (readPart === undefined) {
+      const bytes = await this.#decompress(frame);
+      const skip = Math.max(0, -start);
+      return { offset: start + skip, bytes: bytes.subarray(skip, end - start) };
+    }
+    this.#stored = frame;
+    const first = Math.max(0, start, offset - BEFORE_BYTES);
+    const length = Math.min(MAX_STORED_PART_BYTES, end - first);
+    return { offset: first, bytes: await readPart(first - start, length) };
+  }
+}
+
+/** A frame and its place. All offsets are in bytes. */
+interface PlacedFrame extends MeasuredFrame {
+  /** The offset of the frame in the volume. */
+  place: number;
+  /**
+   * The offset in the content at which the frame begins. It is negative if
+   * other bytes precede the content in the frame.
+   */
+  start: number;
+  /** The offset in the content at which the frame ends. */
+  end: number;
+}
+
+/** Frees the memory of a part at once instead of at the next collection. */
+function free(part: ContentPart | undefined): void {
+  const buffer = part?.bytes.buffer;
+  // A smaller buffer may be a part of memory that the runtime shares.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= MIN_FREED_BYTES) {
+    buffer.transfer?.(0);
   }
 }

@@ -5,6 +5,7 @@ import { chooseBlockSize } from "../delta/block_size.ts";
 import { deltaBytes } from "../delta/delta.ts";
 import { deltaBetween } from "../delta/delta_between.ts";
 import { FileScan } from "../delta/file_scan.ts";
+import type { OldParts } from "../delta/old_parts.ts";
 import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
 import type { DirIndex, IndexFileEntry } from "../tree/dir_index.ts";
@@ -65,6 +66,11 @@ export interface LargeBasis {
    * The signature of the basis, whose blocks are looked for in the new content.
    */
   signature: Signature;
+  /**
+   * The content of which `signature` is the signature. It is read in the parts
+   * that have changed. By default, it is not read.
+   */
+  old?: OldParts;
   /**
    * Converts a delta against the signature to the delta that is stored. By
    * default, the delta is stored as it is.
@@ -338,6 +344,7 @@ export class DataPacker implements FileReader {
     using translated = translate && new Spool();
     const scan = new FileScan({
       basis: basis.signature,
+      old: basis.old,
       ...this.#signUpdates && { blockSize: this.#blockSize(entry.size) },
       size: entry.size,
       onDelta: (bytes) => spool.write(bytes),

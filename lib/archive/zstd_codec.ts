@@ -11,6 +11,7 @@ import {
   nextFrame,
   SMALL_FRAME_BYTES,
   storedFrame,
+  wholeFrameSize,
 } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
@@ -154,6 +155,44 @@ async function* joined(
 ): AsyncGenerator<Uint8Array> {
   if (head.length > 0) yield concat(head.splice(0));
   for await (const parts of rest) yield concat(parts);
+}
+
+/**
+ * Decompresses one whole frame in memory. If possible, this is done at once on
+ * this thread, with fewer copies than `zstd.decompress` makes.
+ *
+ * @param frame The frame.
+ * @param limit The maximum number of decompressed bytes.
+ * @param options The object and offset, for messages.
+ * @returns The content. If its `ArrayBuffer` has 256 KiB or more, nothing else
+ *   uses this `ArrayBuffer`, so the caller may free it.
+ * @throws {DeltarError} The same errors as `decompress`.
+ */
+export async function decompressFrame(
+  frame: Uint8Array,
+  limit: number,
+  options: DecompressOptions = {},
+): Promise<Uint8Array> {
+  const size = engine && AT_ONCE > 0 ? wholeFrameSize(frame) : undefined;
+  if (engine === undefined || size === undefined || size > limit) {
+    // The copy makes the memory that of the caller.
+    return (await zstd.decompressBlock(frame, limit, options)).slice();
+  }
+  try {
+    return plainBytes(
+      engine.zlib.zstdDecompressSync(frame, {
+        chunkSize: size + 1024,
+        maxOutputLength: size + 1024,
+      }),
+    );
+  } catch (cause) {
+    const { object, offset } = options;
+    throw new DeltarError("corrupt", "damaged zstd frame", {
+      object,
+      offset,
+      cause,
+    });
+  }
 }
 
 /** Decompresses one whole frame whose header has the size of the content. */

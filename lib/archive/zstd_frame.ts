@@ -158,14 +158,16 @@ export interface MeasuredFrame {
  *   both in bytes. Yields the bytes of this range. They may end early where the
  *   range of the volume ends.
  * @param object The name of the volume, for error messages.
- * @param most The maximum length of a frame that is read, in bytes.
+ * @param options The maximum length of a frame that is read, and its expected
+ *   length, in bytes. A frame that is not longer than expected is read without
+ *   copies.
  * @throws {DeltarError} `limit` if a frame that must be read completely is
  *   longer than `most`, and the errors of `nextFrame` and of `read`.
  */
 export async function measureFrame(
   read: (offset: number, length: number) => AsyncIterable<Uint8Array>,
   object: string,
-  most: number,
+  { most, expected = most }: { most: number; expected?: number },
 ): Promise<MeasuredFrame> {
   const at = (offset: number) => new ByteReader(read(offset, 3), { object });
   const head = new ByteReader(read(0, MAX_HEADER_BYTES), { object });
@@ -176,6 +178,13 @@ export async function measureFrame(
   const { size, bytes, checksum } = await restOfHeader(head, magic, 0);
   await head.cancel();
   const wholeFrame = async () => {
+    const chunks = read(0, expected)[Symbol.asyncIterator]();
+    const { value = new Uint8Array(0) } = await chunks.next();
+    await chunks.return?.();
+    const known = frameIn(value);
+    if (known !== undefined && known.length <= most) {
+      return { ...known, bytes: value.subarray(0, known.length) };
+    }
     const reader = new ByteReader(read(0, Infinity), { object });
     const frame = await nextFrame(reader);
     const parts: Uint8Array[] = [];
@@ -252,13 +261,19 @@ interface BlockHeader {
 
 async function nextBlock(reader: ByteReader): Promise<BlockHeader> {
   const at = reader.offset;
-  const bytes = await reader.exactly(3, "a zstd frame");
+  const header = blockHeader(await reader.exactly(3, "a zstd frame"));
+  if (header.kind > COMPRESSED_BLOCK || header.length > MAX_BLOCK_BYTES) {
+    throw reader.corrupt("invalid type or size of a zstd block", at);
+  }
+  return header;
+}
+
+/** Returns the header of a block that begins with three bytes. */
+function blockHeader(start: Uint8Array): BlockHeader {
+  const bytes = start.subarray(0, 3);
   const bits = bytes[0] | bytes[1] << 8 | bytes[2] << 16;
   const kind = bits >> 1 & 3;
   const length = kind === RLE_BLOCK ? 1 : bits >> 3;
-  if (kind > COMPRESSED_BLOCK || length > MAX_BLOCK_BYTES) {
-    throw reader.corrupt("invalid type or size of a zstd block", at);
-  }
   return { bytes, kind, length, isLast: (bits & 1) === 1 };
 }
 
@@ -270,6 +285,22 @@ async function nextBlock(reader: ByteReader): Promise<BlockHeader> {
  * @param bytes The bytes of an object. They may be damaged.
  */
 export function wholeFrameSize(bytes: Uint8Array): number | undefined {
+  const frame = frameIn(bytes);
+  if (frame?.size === undefined || frame.size >= SMALL_FRAME_BYTES) {
+    return undefined;
+  }
+  return frame.length === bytes.length ? frame.size : undefined;
+}
+
+/**
+ * Returns the length and the content size, both in bytes, of the frame at the
+ * start of `bytes`; `undefined` if the frame is invalid, needs a dictionary or
+ * a window of more than 128 MiB, or is not complete. The content of the blocks
+ * is not checked.
+ */
+function frameIn(
+  bytes: Uint8Array,
+): { length: number; size?: number } | undefined {
   if (bytes.length < 9 || uint32(bytes) !== MAGIC) return undefined;
   const descriptor = bytes[4];
   if (descriptor & 0x0b) return undefined;
@@ -279,22 +310,22 @@ export function wholeFrameSize(bytes: Uint8Array): number | undefined {
     ? 1
     : CONTENT_SIZE_LENGTH[sizeFlag];
   let at = single ? 5 : 6;
-  if (sizeLength === 0 || at + sizeLength > bytes.length) return undefined;
-  const size = contentSize(bytes.subarray(at, at + sizeLength));
+  if (at + sizeLength > bytes.length) return undefined;
+  const size = sizeLength === 0
+    ? undefined
+    : contentSize(bytes.subarray(at, at + sizeLength));
   const window = single ? size : windowOf(bytes[5]);
-  if (size >= SMALL_FRAME_BYTES || window > MAX_WINDOW_BYTES) return undefined;
+  if (window === undefined || window > MAX_WINDOW_BYTES) return undefined;
   at += sizeLength;
   for (let last = false; !last;) {
     if (at + 3 > bytes.length) return undefined;
-    const bits = bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
-    last = (bits & 1) === 1;
-    const kind = bits >> 1 & 3;
-    const length = kind === RLE_BLOCK ? 1 : bits >> 3;
+    const { kind, length, isLast } = blockHeader(bytes.subarray(at));
     if (kind > COMPRESSED_BLOCK || length > MAX_BLOCK_BYTES) return undefined;
     at += 3 + length;
+    last = isLast;
   }
-  const checksum = (descriptor & 0x04) !== 0 ? 4 : 0;
-  return at + checksum === bytes.length ? size : undefined;
+  if ((descriptor & 0x04) !== 0) at += 4;
+  return at <= bytes.length ? { length: at, size } : undefined;
 }
 
 // A size field of two bytes holds the size minus 256 (RFC 8878, section

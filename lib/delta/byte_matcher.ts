@@ -1,4 +1,5 @@
 import type { DeltaWriter } from "./delta_writer.ts";
+import type { OldPart } from "./old_parts.ts";
 
 /** The number of bytes that are hashed to look for a match. */
 const HASHED_BYTES = 24;
@@ -8,10 +9,15 @@ const HASHED_BYTES = 24;
  */
 const STEP_BYTES = 8;
 /**
- * The distance in bytes between the places that are hashed in parts from which
- * bytes may have moved.
+ * The minimum distance in bytes between the places that are hashed in parts
+ * from which bytes may have moved.
  */
-const SPARSE_STEP_BYTES = 32;
+const MIN_SPARSE_STEP_BYTES = 32;
+/**
+ * The approximate maximum number of places that are hashed in parts from which
+ * bytes may have moved. If the parts are large, the distance is larger.
+ */
+const MAX_SPARSE_PLACES = 2 ** 18;
 /**
  * The minimum length in bytes of a copy inside changed bytes. A shorter match
  * takes less space as a literal, because literals are compressed.
@@ -24,14 +30,6 @@ const MULTIPLIER = 0x01000193;
 /** `MULTIPLIER` to the power of `HASHED_BYTES`, modulo 2^32. */
 const OUTGOING = Array.from({ length: HASHED_BYTES })
   .reduce<number>((power) => Math.imul(power, MULTIPLIER), 1);
-
-/** A part of the old content that is in memory. */
-export interface OldPart {
-  /** The offset of the part in the old content, in bytes. */
-  offset: number;
-  /** The bytes. */
-  bytes: Uint8Array;
-}
 
 /** The place of changed bytes between copies. All offsets are in bytes. */
 export interface ChangedPlace {
@@ -73,7 +71,10 @@ export class ByteMatcher {
    */
   constructor(elsewhere: readonly OldPart[]) {
     if (elsewhere.length > 0) {
-      this.#elsewhere = new PlaceTable(elsewhere, SPARSE_STEP_BYTES);
+      let step = MIN_SPARSE_STEP_BYTES;
+      const size = elsewhere.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      while (size / step > MAX_SPARSE_PLACES) step *= 2;
+      this.#elsewhere = new PlaceTable(elsewhere, step);
     }
   }
 
@@ -150,13 +151,19 @@ export class ByteMatcher {
       isAscending ? clipped(parts, least, most) : parts,
       STEP_BYTES,
     );
+    const elsewhere = this.#elsewhere;
     let hash: number | undefined;
     for (let at = from; near !== undefined && at + HASHED_BYTES <= to;) {
       hash = hash === undefined ? hashAt(now, at) : roll(hash, now, at);
-      const first = isAscending ? cursor : 0;
-      let match = near.find(hash, now, at, { from, to, least: first, most });
-      if (match !== undefined) cursor = match.offset + match.length;
-      else match = this.#elsewhere?.find(hash, now, at, { from, to });
+      let match: Match | undefined;
+      if (near.mayHold(hash)) {
+        const first = isAscending ? cursor : 0;
+        match = near.find(hash, now, at, { from, to, least: first, most });
+        if (match !== undefined) cursor = match.offset + match.length;
+      }
+      if (match === undefined && elsewhere?.mayHold(hash)) {
+        match = elsewhere.find(hash, now, at, { from, to });
+      }
       if (match === undefined) {
         at++;
         continue;
@@ -329,6 +336,11 @@ class PlaceTable {
   /** The hash of each place. */
   readonly #hashes: Int32Array;
   readonly #shift: number;
+  /**
+   * One bit for each quarter of a slot, which is set if the quarter has a
+   * place. The bits fit into the processor's cache when the slots do not.
+   */
+  readonly #filter: Uint32Array;
 
   constructor(parts: readonly OldPart[], step: number) {
     this.#parts = parts;
@@ -343,6 +355,7 @@ class PlaceTable {
     this.#next = new Int32Array(count);
     this.#hashes = new Int32Array(count);
     this.#shift = 32 - bits;
+    this.#filter = new Uint32Array(2 ** (bits - 3));
     // The last places are entered first, so that a search finds the places in
     // ascending order.
     for (let part = parts.length - 1; part >= 0; part--) {
@@ -350,12 +363,20 @@ class PlaceTable {
       for (let place = placesIn(bytes, step) - 1; place >= 0; place--) {
         const hash = hashAt(bytes, place * step);
         const slot = this.#slotOf(hash);
+        const quarter = this.#quarterOf(hash);
+        this.#filter[quarter >>> 5] |= 1 << quarter;
         const number = this.#firsts[part] + place;
         this.#hashes[number] = hash;
         this.#next[number] = this.#heads[slot];
         this.#heads[slot] = number + 1;
       }
     }
+  }
+
+  /** Returns whether a place may have a hash. */
+  mayHold(hash: number): boolean {
+    const quarter = this.#quarterOf(hash);
+    return (this.#filter[quarter >>> 5] >>> quarter & 1) !== 0;
   }
 
   /**
@@ -403,6 +424,10 @@ class PlaceTable {
     const length = back + ahead;
     if (length < MIN_COPY_BYTES) return undefined;
     return { at: at - back, offset: offset + place - back, length };
+  }
+
+  #quarterOf(hash: number): number {
+    return Math.imul(hash, 0x9e3779b1) >>> this.#shift - 2;
   }
 
   #slotOf(hash: number): number {

@@ -33,7 +33,7 @@ export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
   const builder = new DeltaBuilder(
     basis,
     (part) => void parts.push(part.slice()),
-    bytes.length,
+    { size: bytes.length },
   );
   builder.push(bytes);
   builder.finish();

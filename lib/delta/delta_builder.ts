@@ -1,7 +1,10 @@
+import { builtin } from "../bytes/builtin.ts";
+import { DeltarError } from "../bytes/errors.ts";
 import { BlockTable } from "./block_table.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import { HashHelper } from "./hash_helper.ts";
 import { fillFilter, filterWords } from "./filter.ts";
+import type { OldPart, OldParts } from "./old_parts.ts";
 import { type RollingSum, rollingSum, weakSum } from "./rolling_sum.ts";
 import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
@@ -26,6 +29,50 @@ const WORTH_SHARING = 2 ** 16;
 const LARGE_BYTES = 2 ** 22;
 
 /**
+ * The number of expected blocks that must match in a row before a part of the
+ * old content is loaded that does not follow the last one.
+ */
+const MIN_LOADED_STREAK = 8;
+/**
+ * The maximum distance in bytes from the end of the last loaded part at which
+ * the next one counts as following.
+ */
+const MAX_FOLLOWING_BYTES = 2 ** 21;
+/**
+ * The number of bytes of the old content after which no more are loaded, unless
+ * loaded bytes were matched. If content has moved, loading it saves no time.
+ */
+const MAX_VAIN_BYTES = 2 ** 22;
+/**
+ * The number of further bytes that may be loaded for each loaded byte that was
+ * matched. Loading takes little less time than the strong sums that it saves.
+ */
+const LOADED_GAIN = 1.25;
+/**
+ * The maximum number of blocks after a block that differs that are compared
+ * with the old content at the same distance.
+ */
+const MAX_SKIPPED_BLOCKS = 8;
+/**
+ * The maximum number of old bytes between two copies that are kept, in addition
+ * to twice the number of new bytes between them.
+ */
+const MAX_EXTRA_KEPT_BYTES = 2 ** 12;
+
+/** Options for a {@linkcode DeltaBuilder}. */
+export interface DeltaBuilderOptions {
+  /**
+   * The expected size of the file in bytes. A small file needs less memory.
+   */
+  size?: number;
+  /**
+   * The old content, which is read in the parts that have changed. By default,
+   * the delta is made from the signature alone.
+   */
+  old?: OldParts;
+}
+
+/**
  * Called with the next bytes of the delta. The bytes are valid until the call
  * returns or, if it returns a promise, until the promise is fulfilled. A sink
  * that keeps the bytes must copy them.
@@ -41,6 +88,12 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  * that matched, the next block of the basis is expected and confirmed by its
  * strong sum alone. If that block does not match, the search goes on byte by
  * byte, with a rolling sum, until a block in the table matches.
+ *
+ * If the old content is given, the part of it that holds the first expected
+ * block that does not match is loaded. The further expected blocks in this part
+ * are compared with its bytes, which takes less time than a strong sum. The old
+ * bytes between two copies are kept, so that the delta can be refined without
+ * reading them again.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;
@@ -77,19 +130,32 @@ export class DeltaBuilder {
   #streak = 0;
   /** Whether the file is large enough for a second thread. */
   readonly #isLarge: boolean;
+  readonly #old: OldParts | undefined;
+  /** The number of bytes of the old content that may still be loaded. */
+  #room = MAX_VAIN_BYTES;
+  /** The offset in the old content of the byte to load next, or -1. */
+  #wanted = -1;
+  /** The offset in the old content at which the last loaded part ends. */
+  #loaded = 0;
+  /** The offset in the old content at which the last copy ends. */
+  #copied = 0;
 
   /**
    * Makes a builder.
    *
    * @param basis The signature of the basis.
    * @param sink Called with the next bytes of the delta.
-   * @param size The expected size of the file in bytes. A small file needs less
-   *   memory.
+   * @param options The expected size and the old content.
    */
-  constructor(basis: Signature, sink: DeltaSink, size = Infinity) {
+  constructor(
+    basis: Signature,
+    sink: DeltaSink,
+    { size = Infinity, old }: DeltaBuilderOptions = {},
+  ) {
     const { blockSize } = basis;
     this.#basis = basis;
     this.#sink = sink;
+    this.#old = old;
     this.#table = new BlockTable(basis);
     this.#strongSum = strongSum(basis.strongKind, basis.strongLength);
     this.#capacity = blockSize + Math.max(blockSize, WINDOW);
@@ -105,9 +171,10 @@ export class DeltaBuilder {
   }
 
   /**
-   * Takes the next bytes of the file. Returns a promise if the sink does. The
-   * caller may make the next call and reuse the array when the call has
-   * returned or, if it returned a promise, when the promise is fulfilled.
+   * Takes the next bytes of the file. Returns a promise if the sink does, or if
+   * old content is loaded. The caller may make the next call and reuse the array
+   * when the call has returned or, if it returned a promise, when the promise is
+   * fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {
@@ -122,16 +189,23 @@ export class DeltaBuilder {
       this.#end += part.length;
       from += part.length;
       if (this.#end < this.#capacity) continue;
-      this.#search(this.#end - this.#basis.blockSize - 1);
-      this.#compact();
-      const wait = this.#sink(this.#writer.take());
+      const wait = this.#advance();
       if (wait) return wait.then(() => this.push(bytes.subarray(from)));
     }
+  }
+
+  /** Searches the full window, and makes room for the next bytes. */
+  #advance(): void | Promise<void> {
+    this.#search(this.#end - this.#basis.blockSize - 1);
+    if (this.#wanted >= 0) return this.#load().then(() => this.#advance());
+    this.#compact();
+    return this.#sink(this.#writer.take());
   }
 
   /** Ends the file and the delta. */
   finish(): void | Promise<void> {
     this.#search(this.#end - this.#basis.blockSize);
+    if (this.#wanted >= 0) return this.#load().then(() => this.finish());
     if (this.#expected >= 0) this.#matchExpected();
     this.#matchTail();
     this.#writeLiteral(this.#end);
@@ -164,15 +238,23 @@ export class DeltaBuilder {
     small.free();
   }
 
-  /** Looks for blocks at all positions up to `last`. */
+  /**
+   * Looks for blocks at all positions up to `last`. Stops earlier if a part of
+   * the old content has to be loaded first, and sets `#wanted`.
+   */
   #search(last: number): void {
     const { blockSize } = this.#basis;
     const rolling = this.#rolling;
     const digest = () => this.#digest(blockSize);
     while (this.#at <= last) {
       if (this.#expected >= 0) {
-        if (this.#streak >= LONG_RUN_BLOCKS && this.#matchRun()) continue;
-        if (this.#matchExpected()) continue;
+        const matches = this.#matchLoaded();
+        if (matches) continue;
+        if (matches === undefined) {
+          if (this.#streak >= LONG_RUN_BLOCKS && this.#matchRun()) continue;
+          if (this.#matchExpected()) continue;
+          if (this.#wants(this.#expected)) return;
+        }
         this.#streak = 0;
         this.#expected = -1;
       }
@@ -187,6 +269,88 @@ export class DeltaBuilder {
         rolling.roll(this.#at++);
       }
     }
+  }
+
+  /**
+   * Returns whether the part of the old content that holds an expected block,
+   * which did not match, has to be loaded. If so, sets `#wanted`.
+   */
+  #wants(block: number): boolean {
+    if (this.#old === undefined || this.#room <= 0) return false;
+    const place = block * this.#basis.blockSize;
+    const isFollowing = place >= this.#loaded &&
+      place < this.#loaded + MAX_FOLLOWING_BYTES;
+    if (!isFollowing && this.#streak < MIN_LOADED_STREAK) return false;
+    if (this.#partAt(place) !== undefined) return false;
+    this.#wanted = place;
+    return true;
+  }
+
+  /**
+   * Loads the wanted part of the old content. If that is not possible, the rest
+   * of the delta is made from the signature alone.
+   */
+  async #load(): Promise<void> {
+    const place = this.#wanted;
+    this.#wanted = -1;
+    try {
+      await this.#old?.load(place);
+    } catch (error) {
+      if (!(error instanceof DeltarError) || error.code === "aborted") {
+        throw error;
+      }
+    }
+    const part = this.#partAt(place);
+    this.#room -= part?.bytes.length ?? Infinity;
+    if (part !== undefined) this.#loaded = part.offset + part.bytes.length;
+  }
+
+  /** Returns the loaded part of the old content that holds a byte. */
+  #partAt(place: number): OldPart | undefined {
+    return this.#old?.parts.find(({ offset, bytes }) =>
+      offset <= place && place < offset + bytes.length
+    );
+  }
+
+  /**
+   * Compares the next expected blocks with the loaded old content. If the first
+   * of them differs, looks for the first block after it that does not. Returns
+   * whether a block matched, or `undefined` if the expected block is not loaded.
+   */
+  #matchLoaded(): boolean | undefined {
+    if (this.#old === undefined) return undefined;
+    const { blockSize, fileSize } = this.#basis;
+    const first = this.#expected;
+    const place = first * blockSize;
+    const part = this.#partAt(place);
+    if (part === undefined) return undefined;
+    const most = Math.min(
+      Math.floor((this.#end - this.#at) / blockSize),
+      Math.floor((part.offset + part.bytes.length - place) / blockSize),
+      Math.floor(fileSize / blockSize) - first,
+    );
+    if (most <= 0) return undefined;
+    const matches = (block: number) => {
+      const skip = block * blockSize;
+      const from = place - part.offset + skip;
+      const at = this.#at + skip;
+      return areEqual(this.#rolling.buffer, at, part.bytes, from, blockSize);
+    };
+    let start = 0;
+    const last = Math.min(most, 1 + MAX_SKIPPED_BLOCKS);
+    while (start < last && !matches(start)) start++;
+    if (start >= last) return false;
+    let end = start + 1;
+    while (end < most && matches(end)) end++;
+    const same = end - start;
+    this.#at += start * blockSize;
+    this.#copy(first + start, same * blockSize);
+    this.#streak = start === 0 ? this.#streak + same : same;
+    this.#room = Math.min(
+      MAX_VAIN_BYTES,
+      this.#room + LOADED_GAIN * same * blockSize,
+    );
+    return true;
   }
 
   /**
@@ -277,13 +441,28 @@ export class DeltaBuilder {
   }
 
   #copy(block: number, length: number): void {
+    const place = block * this.#basis.blockSize;
+    this.#keep(place);
     this.#writeLiteral(this.#at);
-    this.#writer.copy(block * this.#basis.blockSize, length);
+    this.#writer.copy(place, length);
+    this.#copied = place + length;
     this.#at += length;
     this.#literal = this.#at;
     this.#rolled = false;
     const next = block + Math.ceil(length / this.#basis.blockSize);
     this.#expected = next < this.#basis.weak.length ? next : -1;
+  }
+
+  /**
+   * Keeps the loaded bytes of the old content between the last copy and the
+   * next one, unless there are far more of them than of new bytes.
+   *
+   * @param next The offset in the old content of the next copy.
+   */
+  #keep(next: number): void {
+    const gap = next - this.#copied;
+    const most = 2 * (this.#at - this.#literal) + MAX_EXTRA_KEPT_BYTES;
+    if (gap > 0 && gap <= most) this.#old?.keep(this.#copied, next);
   }
 
   #writeLiteral(end: number): void {
@@ -300,4 +479,20 @@ export class DeltaBuilder {
     this.#end -= this.#at;
     this.#at = this.#literal = 0;
   }
+}
+
+const buffers = builtin("node:buffer")?.Buffer;
+
+/** Returns whether two ranges of `length` bytes are equal. */
+function areEqual(
+  one: Uint8Array,
+  at: number,
+  other: Uint8Array,
+  place: number,
+  length: number,
+): boolean {
+  const first = one.subarray(at, at + length);
+  const second = other.subarray(place, place + length);
+  if (buffers !== undefined) return buffers.compare(first, second) === 0;
+  return first.every((byte, index) => byte === second[index]);
 }

@@ -1,5 +1,6 @@
 import { createSha256, type Sha256 } from "../bytes/sha256.ts";
 import { DeltaBuilder, type DeltaSink } from "./delta_builder.ts";
+import type { OldParts } from "./old_parts.ts";
 import { SignatureBuilder } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
@@ -10,6 +11,12 @@ import type { Signature } from "./signature.ts";
 export interface FileScanOptions {
   /** The signature of the old file. Default: no delta is made. */
   basis?: Signature;
+  /**
+   * The old file. The parts of it that have changed are loaded, and blocks in
+   * these parts are compared byte by byte. By default, the delta is made from
+   * the signature alone.
+   */
+  old?: OldParts;
   /**
    * The block size of the new signature in bytes. Default: no signature is
    * made.
@@ -82,9 +89,9 @@ export class FileScan {
    * @throws {RangeError} If `blockSize` is out of range.
    */
   constructor(options: FileScanOptions = {}) {
-    const { basis, blockSize, size, onDelta = () => {} } = options;
+    const { basis, old, blockSize, size, onDelta = () => {} } = options;
     this.#sha256 = createSha256(size);
-    if (basis) this.#delta = new DeltaBuilder(basis, onDelta, size);
+    if (basis) this.#delta = new DeltaBuilder(basis, onDelta, { size, old });
     if (blockSize !== undefined) {
       this.#signature = new SignatureBuilder({ blockSize, size });
     }
@@ -92,7 +99,7 @@ export class FileScan {
 
   /**
    * Takes the next bytes of the file. The call is synchronous if `onDelta` is
-   * synchronous. Before you call `push` again or reuse the array, wait until
+   * synchronous and `old` is not given. Before you call `push` again or reuse the array, wait until
    * the call has returned and, if it returned a promise, until the promise is
    * fulfilled.
    *

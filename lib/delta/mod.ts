@@ -41,6 +41,7 @@ export {
   encodeLibrsyncSignature,
   isLibrsyncSignature,
 } from "./librsync_signature.ts";
+export type { OldPart, OldParts } from "./old_parts.ts";
 export {
   patch,
   patchBytes,

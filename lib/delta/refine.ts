@@ -1,9 +1,10 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { concat } from "../bytes/source.ts";
-import { ByteMatcher, type OldPart } from "./byte_matcher.ts";
+import { ByteMatcher } from "./byte_matcher.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import { NeededRanges } from "./needed_ranges.ts";
+import type { OldPart } from "./old_parts.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
 import type { Segments } from "./segments.ts";
@@ -175,7 +176,6 @@ function* changes(
   const total = literals.reduce((sum, { length }) => sum + length, 0);
   const gap = end - start;
   const isNear = gap >= 0 && gap <= 2 * total + MARGIN_BYTES;
-  const reach = Math.min(total, MAX_CHANGED_BYTES) + MARGIN_BYTES / 2;
   for (const [at, piece] of pieces.entries()) {
     const isFirst = at === 0;
     const isLast = at === pieces.length - 1;
@@ -193,8 +193,8 @@ function* changes(
         Math.min(end, share(at + 1) + MARGIN_BYTES),
       );
     } else {
-      if (isFirst) add(start, start + reach);
-      if (isLast) add(end - reach, end);
+      if (isFirst) add(start, start + MARGIN_BYTES);
+      if (isLast) add(end - MARGIN_BYTES, end);
     }
     yield {
       kind: "change",

@@ -1,62 +1,69 @@
-import {
-  type ContentFrame,
-  contentFrames,
-} from "../../archive/content_frames.ts";
+import { ContentFrames } from "../../archive/content_frames.ts";
 import { concat } from "../../bytes/source.ts";
 import type { DeltaChain } from "../../delta/delta_chain.ts";
 import { NeededRanges } from "../../delta/needed_ranges.ts";
+import type { OldParts } from "../../delta/old_parts.ts";
 import type { RandomAccess } from "../../delta/random_access.ts";
 import type { BasisContent } from "../../delta/refine.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { storedSize } from "../../tree/entry_line.ts";
 import { Spool } from "../../tree/spool.ts";
-import { codecOf } from "../format/names.ts";
-import type { TreeFileEntry } from "../layers/tree_layer.ts";
+import type { StoredPiece } from "../layers/tree_layer.ts";
 import { followMoves } from "./follow_moves.ts";
+import { KeptRanges } from "./kept_ranges.ts";
 
 /**
- * Returns access to ranges of a file's content, as it is stored. When ranges
- * are read, the needed frames of the whole content at the start of the file's
- * chain are read once, and the needed bytes are spooled.
+ * Returns access to the whole content at the start of a file's chain, which
+ * must be compressed with zstd.
  *
  * @param storage The repository's storage.
- * @param entry The file.
- * @param chain The deltas of the file. By default, the content at the start of
- *   the chain is returned.
+ * @param piece The whole content.
  */
-export function basisContent(
+export function storedContent(
   storage: Storage,
-  entry: TreeFileEntry,
-  chain?: DeltaChain,
+  { reference, size }: StoredPiece,
+): OldParts & BasisContent & Disposable {
+  const frames = new ContentFrames(followMoves(storage), reference, size);
+  const kept = new KeptRanges();
+  return {
+    size,
+    get parts() {
+      return frames.parts;
+    },
+    async load(offset) {
+      await frames.load(offset);
+    },
+    keep: (start, end) => kept.keep(frames.parts, start, end),
+    read: (ranges) =>
+      kept.access(ranges, (missing) => spooled(frames, missing, size)),
+    [Symbol.dispose]() {
+      kept[Symbol.dispose]();
+      frames[Symbol.dispose]();
+    },
+  };
+}
+
+/**
+ * Returns access to the result of a chain.
+ *
+ * @param chain The deltas.
+ * @param whole The whole content at the start of the chain.
+ */
+export function contentOf(
+  chain: DeltaChain,
+  whole: BasisContent,
 ): BasisContent {
-  const [base] = entry.content;
-  const size = chain === undefined ? base.size : storedSize(entry);
+  const { size } = chain.segments;
   return {
     size,
     async read(ranges) {
-      const spool = new Spool();
-      try {
-        const needed = chain === undefined
-          ? ranges
-          : NeededRanges.of(copiesOf(chain, ranges, size));
-        const { reference } = base;
-        const codec = codecOf(reference.volume);
-        const frames = contentFrames(followMoves(storage), reference, codec);
-        await fill(spool, frames, needed);
-        const access = spool.access();
-        const read = (offset: number, length: number) =>
-          access.read(needed.placeOf(offset), length);
-        return {
-          size,
-          read: chain === undefined
-            ? read
-            : (offset, length) => throughChain(chain, read, offset, length),
-          [Symbol.dispose]: () => spool.dispose(),
-        };
-      } catch (error) {
-        spool.dispose();
-        throw error;
-      }
+      const copied = NeededRanges.of(copiesOf(chain, ranges, size));
+      const access = await whole.read(copied);
+      return {
+        size,
+        read: (offset, length) =>
+          throughChain(chain, access.read, offset, length),
+        [Symbol.dispose]: () => access[Symbol.dispose](),
+      };
     },
   };
 }
@@ -79,24 +86,49 @@ function* copiesOf(chain: DeltaChain, ranges: NeededRanges, size: number) {
   }
 }
 
-/** Writes the needed ranges of a content to a spool, one after the other. */
-async function fill(
-  spool: Spool,
-  frames: AsyncIterable<ContentFrame>,
-  needed: NeededRanges,
-): Promise<void> {
-  const cursor = needed.cursor();
-  for await (const frame of frames) {
-    const { end } = frame;
+/** Yields a range of a content, in pieces that are valid until the next one. */
+async function* piecesOf(
+  frames: ContentFrames,
+  start: number,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const end = start + length;
+  for (let at = start; at < end;) {
+    const { offset, bytes } = await frames.load(at);
+    const piece = bytes.subarray(at - offset, end - offset);
+    yield piece;
+    at += piece.length;
+  }
+}
+
+/** Returns access to ranges of a content. The ranges are read and spooled. */
+async function spooled(
+  frames: ContentFrames,
+  ranges: NeededRanges,
+  size: number,
+): Promise<RandomAccess & Disposable> {
+  const spool = new Spool();
+  try {
+    const cursor = ranges.cursor();
     for (
-      let range = cursor.next(Math.max(0, frame.start), end);
+      let range = cursor.next(0, ranges.end);
       range !== undefined;
-      range = cursor.next(range.end, end)
+      range = cursor.next(range.end, ranges.end)
     ) {
-      const length = range.end - range.start;
-      spool.write(await frame.read(range.start, length));
+      const { start, end } = range;
+      for await (const piece of piecesOf(frames, start, end - start)) {
+        spool.write(piece);
+      }
     }
-    if (end >= needed.end) break;
+    const access = spool.access();
+    return {
+      size,
+      read: (offset, length) => access.read(ranges.placeOf(offset), length),
+      [Symbol.dispose]: () => spool.dispose(),
+    };
+  } catch (error) {
+    spool.dispose();
+    throw error;
   }
 }
 

@@ -7,7 +7,6 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { composeSources } from "../../delta/compose.ts";
 import { chooseBlockSize, chooseStrongLength } from "../../delta/block_size.ts";
-import type { DeltaChain } from "../../delta/delta_chain.ts";
 import { DerivedSignature } from "../../delta/derived_signature.ts";
 import { bytesAccess } from "../../delta/random_access.ts";
 import { type BasisContent, refineDelta } from "../../delta/refine.ts";
@@ -18,7 +17,7 @@ import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import { storedSize } from "../../tree/entry_line.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
-import { basisContent } from "../content/basis_content.ts";
+import { contentOf, storedContent } from "../content/basis_content.ts";
 import { ContentReader } from "../content/content.ts";
 import { codecOf } from "../format/names.ts";
 import type { OwnSignatures } from "./own_signatures.ts";
@@ -204,26 +203,9 @@ class Bases {
     };
   }
 
-  /**
-   * Returns the function that makes deltas smaller by reading their basis;
-   * `undefined` if the basis is not read.
-   *
-   * @param chain The deltas whose result is the basis. By default, the basis is
-   * the whole content at the start of the entry's chain.
-   */
-  #refining(
-    entry: TreeFileEntry,
-    chain?: DeltaChain,
-  ): LargeBasis["refine"] {
-    const [{ size, reference }] = entry.content;
-    const isZstd = codecOf(reference.volume).name === "zstd";
-    if (!this.#readsLarge || !isZstd) return undefined;
-    return (delta) =>
-      delta.size < size / MAX_BASIS_PER_DELTA_BYTE
-        ? Promise.resolve(undefined)
-        : unlessDamaged(
-          refined(delta, basisContent(this.#storage, entry, chain)),
-        );
+  /** Returns whether a piece of a large file is read to make deltas smaller. */
+  #isRead({ reference }: StoredPiece): boolean {
+    return this.#readsLarge && codecOf(reference.volume).name === "zstd";
   }
 
   /**
@@ -273,22 +255,36 @@ class Bases {
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
     if (deltas.length === 0) {
-      return { signature, refine: this.#refining(entry) };
+      if (!this.#isRead(base)) return { signature };
+      const old = storedContent(this.#storage, base);
+      return {
+        signature,
+        old,
+        refine: refining(old),
+        dispose: () => old[Symbol.dispose](),
+      };
     }
     const literals = new Spool();
     try {
       const chain = await this.#reader.deltas(entry, literals);
       const derived = await DerivedSignature.of(signature, chain);
       const isBound = deltas.length >= MAX_DELTAS;
+      const whole = this.#isRead(base)
+        ? storedContent(this.#storage, base)
+        : undefined;
+      const basis = whole && !isBound ? contentOf(chain, whole) : whole;
       return {
         signature: derived.signature,
         translate: (next) => {
           const step = derived.translate(next);
           return isBound ? composeSources(chain, step) : step;
         },
-        refine: this.#refining(entry, isBound ? undefined : chain),
+        ...basis && { refine: refining(basis) },
         replacesDeltas: isBound,
-        dispose: () => literals.dispose(),
+        dispose: () => {
+          literals.dispose();
+          whole?.[Symbol.dispose]();
+        },
       };
     } catch (error) {
       literals.dispose();
@@ -310,6 +306,14 @@ function unlessDamaged<Basis>(
     }
     throw error;
   });
+}
+
+/** Returns the function that makes deltas smaller by reading their basis. */
+function refining(basis: BasisContent): LargeBasis["refine"] {
+  return (delta) =>
+    delta.size < basis.size / MAX_BASIS_PER_DELTA_BYTE
+      ? Promise.resolve(undefined)
+      : unlessDamaged(refined(delta, basis));
 }
 
 /**

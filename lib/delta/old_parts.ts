@@ -1,0 +1,31 @@
+/** A part of the old state of a file that is in memory. */
+export interface OldPart {
+  /** The offset of the part in the old state, in bytes. */
+  offset: number;
+  /** The bytes of the part. */
+  bytes: Uint8Array;
+}
+
+/** The old state of a file, of which parts are loaded on request. */
+export interface OldParts {
+  /** The loaded parts. The next call of `load` may free them. */
+  readonly parts: readonly OldPart[];
+
+  /**
+   * Loads the part that holds a byte.
+   *
+   * @param offset The offset of the byte in the old state.
+   * @throws {DeltarError} If the part cannot be read.
+   */
+  load(offset: number): Promise<void>;
+
+  /**
+   * Called with each range of the old state between two copies of a delta that
+   * is not much longer than the new bytes between these copies. The range may
+   * have bytes that are not loaded.
+   *
+   * @param start The offset of the range in bytes.
+   * @param end The offset after the last byte of the range.
+   */
+  keep(start: number, end: number): void;
+}

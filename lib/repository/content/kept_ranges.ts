@@ -1,0 +1,120 @@
+import { concat } from "../../bytes/source.ts";
+import { NeededRanges } from "../../delta/needed_ranges.ts";
+import type { OldPart } from "../../delta/old_parts.ts";
+import type { RandomAccess } from "../../delta/random_access.ts";
+import { Spool } from "../../tree/spool.ts";
+
+/** A range of a content and its place in the spool. All are in bytes. */
+interface KeptRange {
+  /** The offset of the range in the content. */
+  start: number;
+  /** The offset in the content after the last byte. */
+  end: number;
+  /** The offset of the range in the spool. */
+  place: number;
+}
+
+/** Ranges of a content whose bytes are spooled when they are in memory. */
+export class KeptRanges implements Disposable {
+  readonly #spool = new Spool();
+  #ranges: KeptRange[] = [];
+
+  /**
+   * Keeps the bytes of a range that the parts have.
+   *
+   * @param parts The parts of the content that are in memory.
+   * @param start The offset of the range in bytes.
+   * @param end The offset after the last byte.
+   */
+  keep(parts: readonly OldPart[], start: number, end: number): void {
+    for (const { offset, bytes } of parts) {
+      const from = Math.max(start, offset);
+      const to = Math.min(end, offset + bytes.length);
+      if (from >= to) continue;
+      this.#ranges.push({ start: from, end: to, place: this.#spool.size });
+      this.#spool.write(bytes.subarray(from - offset, to - offset));
+    }
+  }
+
+  /**
+   * Returns access to ranges of the content.
+   *
+   * @param ranges The ranges.
+   * @param read Called once. Reads the ranges that were not kept, and returns
+   *   access to their bytes.
+   */
+  async access(
+    ranges: NeededRanges,
+    read: (missing: NeededRanges) => Promise<RandomAccess & Disposable>,
+  ): Promise<RandomAccess & Disposable> {
+    this.#ranges.sort((a, b) => a.start - b.start);
+    const rest = await read(NeededRanges.of(this.#missing(ranges)));
+    const spool = this.#spool.access();
+    const pieceAt = (offset: number, end: number) => {
+      const [kept, next] = this.#at(offset);
+      return kept === undefined
+        ? rest.read(offset, Math.min(end, next) - offset)
+        : spool.read(
+          kept.place + offset - kept.start,
+          Math.min(end, kept.end) - offset,
+        );
+    };
+    return {
+      size: rest.size,
+      async read(offset, length) {
+        const end = offset + length;
+        const first = await pieceAt(offset, end);
+        if (first.length === length) return first;
+        const pieces = [first.slice()];
+        for (let at = offset + first.length; at < end;) {
+          const piece = await pieceAt(at, end);
+          pieces.push(piece.slice());
+          at += piece.length;
+        }
+        return concat(pieces);
+      },
+      [Symbol.dispose]: () => rest[Symbol.dispose](),
+    };
+  }
+
+  /** Deletes the kept bytes at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.#spool.dispose();
+  }
+
+  /** Yields the parts of ranges that were not kept. */
+  *#missing(ranges: NeededRanges) {
+    const cursor = ranges.cursor();
+    for (
+      let range = cursor.next(0, ranges.end);
+      range !== undefined;
+      range = cursor.next(range.end, ranges.end)
+    ) {
+      for (let at = range.start; at < range.end;) {
+        const [kept, next] = this.#at(at);
+        const end = Math.min(range.end, kept?.end ?? next);
+        if (kept === undefined) yield { offset: at, length: end - at };
+        at = end;
+      }
+    }
+  }
+
+  /**
+   * Returns the kept range that holds a byte, if there is one, and the offset at
+   * which the next kept range begins.
+   */
+  #at(offset: number): [KeptRange | undefined, number] {
+    let low = 0;
+    let high = this.#ranges.length;
+    while (low < high) {
+      const middle = low + high >>> 1;
+      if (this.#ranges[middle].start <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const last = this.#ranges.at(low - 1);
+    const kept = low > 0 && last !== undefined && offset < last.end
+      ? last
+      : undefined;
+    return [kept, this.#ranges[low]?.start ?? Infinity];
+  }
+}
