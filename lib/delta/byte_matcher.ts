@@ -61,7 +61,8 @@ export interface ChangedPlace {
  * byte. xdelta and zstd's long-distance matching find matches in the same way.
  */
 export class ByteMatcher {
-  readonly #elsewhere: PlaceTable | undefined;
+  readonly #elsewhere: readonly OldPart[];
+  #table: PlaceTable | undefined;
 
   /**
    * Makes a matcher.
@@ -70,12 +71,7 @@ export class ByteMatcher {
    *   to any other place.
    */
   constructor(elsewhere: readonly OldPart[]) {
-    if (elsewhere.length > 0) {
-      let step = MIN_SPARSE_STEP_BYTES;
-      const size = elsewhere.reduce((sum, { bytes }) => sum + bytes.length, 0);
-      while (size / step > MAX_SPARSE_PLACES) step *= 2;
-      this.#elsewhere = new PlaceTable(elsewhere, step);
-    }
+    this.#elsewhere = elsewhere;
   }
 
   /**
@@ -146,14 +142,18 @@ export class ByteMatcher {
     parts: readonly OldPart[],
     { from, to, least, most, isAscending }: Gap,
   ): number {
+    if (to - from < MIN_COPY_BYTES) {
+      writer.literal(now.subarray(from, to));
+      return least;
+    }
     let cursor = least;
-    const near = to - from < MIN_COPY_BYTES ? undefined : new PlaceTable(
+    const near = new PlaceTable(
       isAscending ? clipped(parts, least, most) : parts,
       STEP_BYTES,
     );
-    const elsewhere = this.#elsewhere;
+    const elsewhere = this.#table ??= sparseTable(this.#elsewhere);
     let hash: number | undefined;
-    for (let at = from; near !== undefined && at + HASHED_BYTES <= to;) {
+    for (let at = from; at + HASHED_BYTES <= to;) {
       hash = hash === undefined ? hashAt(now, at) : roll(hash, now, at);
       let match: Match | undefined;
       if (near.mayHold(hash)) {
@@ -161,7 +161,7 @@ export class ByteMatcher {
         match = near.find(hash, now, at, { from, to, least: first, most });
         if (match !== undefined) cursor = match.offset + match.length;
       }
-      if (match === undefined && elsewhere?.mayHold(hash)) {
+      if (match === undefined && elsewhere.mayHold(hash)) {
         match = elsewhere.find(hash, now, at, { from, to });
       }
       if (match === undefined) {
@@ -433,6 +433,14 @@ class PlaceTable {
   #slotOf(hash: number): number {
     return Math.imul(hash, 0x9e3779b1) >>> this.#shift;
   }
+}
+
+/** Returns the places of parts from which bytes may have moved. */
+function sparseTable(parts: readonly OldPart[]): PlaceTable {
+  const size = parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  let step = MIN_SPARSE_STEP_BYTES;
+  while (size / step > MAX_SPARSE_PLACES) step *= 2;
+  return new PlaceTable(parts, step);
 }
 
 /** Returns the number of places of a part that are hashed. */

@@ -58,3 +58,12 @@ test("what moved between bytes that differ is found where it is", () => {
   assert.deepEqual(patchBytes(old, delta), now);
   assert.ok(delta.length < 3000, `${delta.length} bytes`);
 });
+
+test("short pieces in another order are copied", () => {
+  const pieces = Array.from({ length: 100 }, (_, at) => randomBytes(100, at));
+  const old = concat(pieces);
+  const now = concat(pieces.toReversed());
+  const delta = deltaBetween(old, now);
+  assert.deepEqual(patchBytes(old, delta), now);
+  assert.ok(delta.length < 100 * 8, `${delta.length} bytes`);
+});
