@@ -196,8 +196,9 @@ test("what an ordinary user cannot restore of root's tree is named", {
     }
     const lines = differencesOf(root, out, ["--no-owner", "--no-group"])
       .split("\n").filter((line) => line !== "");
-    const differing = lines.map((line) =>
-      line.slice(12).replace(/ [-=]> .*/, "").replace(/\/$/, "")
+    // Another name of a file or pipe is named by its first name.
+    const differing = lines.filter((line) => !line.startsWith("h")).map(
+      (line) => line.slice(12).replace(/ [-=]> .*/, "").replace(/\/$/, ""),
     );
     assert.deepEqual(
       differing.filter((path) => !named.has(path)),

@@ -5,9 +5,7 @@
 #
 # Without root, it leaves out what only root can make or read: devices,
 # capabilities, the attributes trusted.* and security.*, owners, and files that
-# their owner cannot read. With ANY_NAMES=1, it
-# makes names that are not UTF-8, and with SPECIAL_LINKS=1 hard links of symlinks,
-# pipes and devices.
+# their owner cannot read.
 #
 # Folders whose paths are longer than 4,096 bytes are below TREE/long.
 set -eu
@@ -94,11 +92,8 @@ make() {
   ln -s / links/top
   [ "$root" ] && setfattr -h -n trusted.link -v 1 links/dangling
   [ "$root" ] && chown -h 77:88 links/odd
-  if [ "${SPECIAL_LINKS-}" ]; then
-    ln links/dangling links/same
-    ln special/pipe links/pipe
-    [ "$root" ] && ln special/block links/block
-  fi
+  ln special/pipe links/pipe
+  [ "$root" ] && ln special/block links/block
 
   mkdir holes
   truncate -s 64M holes/only
@@ -172,23 +167,21 @@ make() {
   echo inside >"names/"$'new\nline/in\nside'
   # The longest name of two-byte characters.
   echo 255 >"names/$(repeat $'\303\251' 127)x"
-  if [ "${ANY_NAMES-}" ]; then
-    mkdir names/bytes
-    for code in $(seq 1 255); do
-      [ "$code" = 47 ] && continue
-      name=$(printf "b\\$(printf '%03o' "$code")e")
-      echo "$code" >"names/bytes/$name"
-    done
-    mkdir names/bytes/$'\377folder'
-    echo inside >names/bytes/$'\377folder/\200'
-    ln -s $'\376\377' names/bytes/$'link\376'
-    ln names/bytes/$'\377folder/\200' names/bytes/$'linked\200'
-    mkfifo names/bytes/$'pipe\201'
-    # The bytes of a surrogate, and of an overlong slash.
-    echo 1 >names/bytes/$'\355\240\200'
-    echo 2 >names/bytes/$'\300\257'
-    setfattr -n user.bytes -v 1 names/bytes/$'\300\257'
-  fi
+  mkdir names/bytes
+  for code in $(seq 1 255); do
+    [ "$code" = 47 ] && continue
+    name=$(printf "b\\$(printf '%03o' "$code")e")
+    echo "$code" >"names/bytes/$name"
+  done
+  mkdir names/bytes/$'\377folder'
+  echo inside >names/bytes/$'\377folder/\200'
+  ln -s $'\376\377' names/bytes/$'link\376'
+  ln names/bytes/$'\377folder/\200' names/bytes/$'linked\200'
+  mkfifo names/bytes/$'pipe\201'
+  # The bytes of a surrogate, and of an overlong slash.
+  echo 1 >names/bytes/$'\355\240\200'
+  echo 2 >names/bytes/$'\300\257'
+  setfattr -n user.bytes -v 1 names/bytes/$'\300\257'
 
   mkdir long
   (
@@ -282,11 +275,9 @@ spoil() {
   echo "a file now" >"names/"$'new\nline'
   echo more >>"names/$(repeat n 255)"
   echo new >"names/$(repeat m 255)"
-  if [ "${ANY_NAMES-}" ]; then
-    rm -r names/bytes/$'\377folder'
-    echo more >>names/bytes/$'\300\257'
-    echo new >names/bytes/$'new\377'
-  fi
+  rm -r names/bytes/$'\377folder'
+  echo more >>names/bytes/$'\300\257'
+  echo new >names/bytes/$'new\377'
 
   [ "$(ls long)" = "" ] || (
     cd long

@@ -8,14 +8,6 @@ import { needs, run, runText } from "./peer.ts";
 
 const SCRIPT = fileURLToPath(new URL("everything.sh", import.meta.url));
 
-/** Switches of `everything.sh`: `1` for on, or an empty text. */
-const MORE = {
-  /** Names that are not UTF-8. */
-  ANY_NAMES: "",
-  /** Hard links of symlinks, named pipes and devices. */
-  SPECIAL_LINKS: "",
-};
-
 /** Options for a test with a tree of everything. */
 export const needsEverything: { skip?: string } = needs(
   "bash",
@@ -41,7 +33,7 @@ export function everything(
   as: readonly string[] = [],
 ): void {
   const [program, ...words] = [...as, "bash", SCRIPT, work, root];
-  run(program, words, { env: { PATH: process.env.PATH ?? "", ...MORE } });
+  run(program, words, { env: { PATH: process.env.PATH ?? "" } });
 }
 
 /** The folder of a tree whose paths are too long for `rsync`. */
