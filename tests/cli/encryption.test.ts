@@ -173,7 +173,10 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     }
     const cut = place.run(["init", "--encrypt", "--repo", repo]);
     assert.equal(cut.code, 1);
-    assert.match(cut.err, /interrupted\. If no .*, delete the folder keys\/ and run/);
+    assert.match(
+      cut.err,
+      /interrupted\. If no .*, delete the folder keys\/ and run/,
+    );
     fs.rmSync(join(repo, "keys"), { recursive: true });
     assert.equal(place.run(["init", "--encrypt", "--repo", repo]).code, 0);
     // Without a word of the environment, the commands work.
