@@ -112,20 +112,15 @@ type Pending =
 /** The mode with which a file is created, until it gets its own. */
 const NEW_FILE_MODE = 0o600;
 /**
- * The coarsest unit of the times of a file system, in nanoseconds: FAT stores
- * even seconds.
- */
-const ROUGH_TIME = 2_000_000_000n;
-/**
  * The maximum difference, in nanoseconds, between a time that was set and the
- * time that is read again. Deno without system calls reads milliseconds.
+ * time that is read again. FAT, which stores even seconds, has the largest one.
  */
-const MAX_TIME_LOSS = 1_000_000n;
+const MAX_TIME_LOSS = 2_000_000_000n;
 
-/** Returns whether a time was kept when it was set. */
-function isKeptTime(one: bigint, other: bigint): boolean {
-  const late = one - other;
-  return late > -MAX_TIME_LOSS && late < MAX_TIME_LOSS;
+/** Returns whether a time is that which was set, as far as disks keep times. */
+function isKeptTime(time: bigint, set: bigint): boolean {
+  const late = time - set;
+  return late >= -MAX_TIME_LOSS && late <= MAX_TIME_LOSS;
 }
 
 /** An entry whose mode, time and owner can be set. */
@@ -1043,11 +1038,11 @@ export class TreeWriter {
     this.#setPossible(path, target, metadata);
     const after = target.stat();
     // A file system that makes up modes shows neither a new mode nor, usually,
-    // the mode of a new file. One with rough times does not keep a fraction.
+    // the mode of a new file.
     this.#keepsState = before !== undefined && after !== undefined &&
       target.setMode !== undefined && after.mode === mode &&
       (before.mode !== mode || mode === NEW_FILE_MODE) &&
-      mtime % ROUGH_TIME > MAX_TIME_LOSS && isKeptTime(after.mtime, mtime);
+      !isKeptTime(before.mtime, mtime) && isKeptTime(after.mtime, mtime);
   }
 
   /**
