@@ -1127,14 +1127,14 @@ export class TreeWriter {
     // not set either. They would give the rights of the file's current owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     const lost = this.#setXattrs(target, metadata.xattrs);
-    if (target.setMode) {
-      set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
-    }
     set(
       "time",
       () => target.setTimes(mtime),
       (stat) => isKeptTime(stat.mtime, mtime),
     );
+    if (target.setMode) {
+      set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
+    }
     if (cause === undefined) {
       if (lost !== undefined) this.#reportXattrs(path, lost);
       return;
@@ -1249,9 +1249,13 @@ async function shrink(file: OpenFile): Promise<void> {
  * This is done after the entry got its name, because Windows gives a new file
  * the creation time of the file that it replaces.
  */
-function setBtime(folder: Folder, path: string, { btime }: Metadata): void {
+function setBtime(folder: Folder, path: string, metadata: Metadata): void {
+  const { btime, mode } = metadata;
   if (btime === undefined) return;
   quietly(() => folder.setBtime?.(nameOf(path), btime));
+  // Wine makes a file writable when its time is set.
+  const isReadOnly = PLATFORM === "win32" && (mode & 0o200) === 0;
+  if (isReadOnly) quietly(() => folder.setMode(nameOf(path), mode));
 }
 
 /**

@@ -189,7 +189,7 @@ test("a size is kept to and said, and remembered when asked", async () => {
     assert.ok(again.size.after <= 25_000);
     const tooMuch = place.run(["snapshot", "--max-size", "1k"]);
     assert.equal(tooMuch.code, 3);
-    assert.match(tooMuch.err, /are never removed/);
+    assert.match(tooMuch.err, /is never removed/);
     assert.equal(place.json(["list"]).snapshots.length, 1);
     place.run(["snapshot", "--max-size", "none", "--remember"]);
     assert.equal(place.json(["snapshot"]).size, undefined);

@@ -38,7 +38,7 @@ test("paths are shown with \\xff, and taken so", needsRawNames, async () => {
     const id = firstId(place);
     const files = place.run(["files", id, "--repo", "../repo"]).out;
     assert.deepEqual(
-      files.trim().split("\n").map((line) => line.replace(/^(?:\S+ +){4}/, "")),
+      files.trim().split("\n").map((line) => line.replace(/^(?:\S+ +){6}/, "")),
       [
         "caf\\x5cxe9.txt",
         "caf\\xe9.txt",

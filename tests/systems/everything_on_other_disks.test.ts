@@ -143,6 +143,12 @@ const NAMED: readonly (readonly [keyof State, RegExp])[] = [
   ["links", /hard link/],
 ];
 
+/** Returns whether two times are equal for a disk that keeps rough times. */
+function isRoughly(one: bigint, other: bigint): boolean {
+  const late = one - other;
+  return late <= 2_000_000_000n && late >= -2_000_000_000n;
+}
+
 /** Returns the paths of a tree. Bun lists no long names recursively. */
 function pathsIn(root: string, below = ""): string[] {
   return fs.readdirSync(join(root, below)).flatMap((name) => {
@@ -249,6 +255,9 @@ for (const kind of KINDS) {
             for (const [field, word] of NAMED) {
               if (word.test(errors)) continue;
               const as = { ...state, links }[field];
+              if (field === "mtime" && isRoughly(is.mtime, state.mtime)) {
+                continue;
+              }
               assert.deepEqual(is[field], as, `${path}: ${field}: ${errors}`);
             }
           }
