@@ -71,6 +71,10 @@ const MAX_HEADER_BYTES = 1 << 16;
 /** The beginning of every age file. */
 const MAGIC = "age-encryption.org/v1\n";
 
+const NEWLINE = 10;
+/** The beginning of the last line of a header. */
+const MAC_START = "---";
+
 /** The first line of an armored age file. */
 const ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----";
 
@@ -223,7 +227,9 @@ export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
   let read = new Uint8Array(0) as Uint8Array;
   for (;;) {
     const part = await reader.some();
-    if (part !== undefined) read = concat([read, part]);
+    if (part !== undefined) {
+      read = read.length > 0 ? concat([read, part]) : part;
+    }
     const start = decoder.decode(read.subarray(0, ARMOR.length));
     if (!MAGIC.startsWith(start.slice(0, MAGIC.length))) {
       const what = start === ARMOR
@@ -254,9 +260,15 @@ export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
  * contain the whole header.
  */
 export function lengthOfHeader(bytes: Uint8Array): number {
-  const text = decoder.decode(bytes.subarray(0, MAX_HEADER_BYTES));
-  const mac = text.indexOf("\n---");
-  return mac < 0 ? 0 : text.indexOf("\n", mac + 1) + 1;
+  const start = bytes.subarray(0, MAX_HEADER_BYTES);
+  let at = start.indexOf(NEWLINE);
+  while (at >= 0) {
+    const line = start.subarray(at + 1, at + 1 + MAC_START.length);
+    const end = start.indexOf(NEWLINE, at + 1);
+    if (decoder.decode(line) === MAC_START) return end + 1;
+    at = end;
+  }
+  return 0;
 }
 
 /**

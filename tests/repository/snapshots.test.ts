@@ -5,7 +5,10 @@ import { test } from "node:test";
 import { collect, concat } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { encodeState } from "../../lib/repository/snapshot/state_cache.ts";
+import {
+  encodeState,
+  withSum,
+} from "../../lib/repository/snapshot/state_cache.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { EntryList } from "../../lib/tree/entry_list.ts";
 import { HashReader } from "../../lib/tree/file_reader.ts";
@@ -186,7 +189,7 @@ test("what the cache knows is not read; lost, broken or foreign it does no harm"
         states,
       );
       const parts = encodeState(snapshot, list, skipped, writer.finish());
-      fs.writeFileSync(file, concat([...parts]));
+      fs.writeFileSync(file, concat([...withSum(parts)]));
     };
     fs.writeFileSync(join(root, "a"), "A");
     await forge(record.id);

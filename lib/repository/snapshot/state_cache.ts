@@ -105,7 +105,11 @@ export class StateCache {
       MAX_BYTES_PER_ENTRY * (files + directories + links);
     try {
       const bytes = await readFileBytes(file, undefined, most);
-      const memory = decode(await sealed?.open(bytes, file) ?? bytes, file);
+      // A file that is encrypted is also authenticated.
+      const plain = sealed === undefined
+        ? withoutSum(bytes, file)
+        : await sealed.open(bytes, file);
+      const memory = decode(plain, file);
       if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
       // A missing or damaged state is ignored.
@@ -186,7 +190,7 @@ export class StateCache {
         blocks,
         this.#walker.readsXattrs,
       );
-      const sealed = this.#sealed?.seal(parts) ?? parts;
+      const sealed = this.#sealed?.seal(parts) ?? withSum(parts);
       await writeFileAtomic(this.#file, sealed, {
         inNewFolder: true,
         isPrivate: true,
@@ -199,9 +203,8 @@ export class StateCache {
 }
 
 /**
- * Yields a remembered state as the bytes of its file: a line of JSON, padded
- * with spaces to a multiple of four bytes, the blocks, the entries, and a
- * SHA-256.
+ * Yields a remembered state as bytes: a line of JSON, padded with spaces to a
+ * multiple of four bytes, the blocks, and the entries.
  *
  * @param snapshot The id of the snapshot of the state.
  * @param entries The entries of the snapshot.
@@ -231,37 +234,50 @@ export function* encodeState(
   const head = new Uint8Array(line.length + 4 & ~3).fill(0x20);
   head.set(line);
   head[head.length - 1] = NEWLINE;
-  const sum = createSha256();
   for (const part of [head, blocks, bytes]) {
     for (let at = 0; at < part.length; at += PIECE) {
       // The bytes are copied, because not every function accepts shared memory.
-      const piece = part.slice(at, at + PIECE);
-      sum.update(piece);
-      yield piece;
+      yield part.slice(at, at + PIECE);
     }
+  }
+}
+
+/** Yields the parts of a file, and then their SHA-256. */
+export function* withSum(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
+  const sum = createSha256();
+  for (const part of parts) {
+    sum.update(part);
+    yield part;
   }
   yield sum.digest();
 }
 
+/** Checks the SHA-256 at the end of a file, and returns the bytes before it. */
+function withoutSum(bytes: Uint8Array, object: string): Uint8Array {
+  const content = bytes.subarray(0, -SUM);
+  const sum = toHex(bytes.subarray(content.length));
+  if (toHex(sha256(content)) !== sum) throw invalid(object);
+  return content;
+}
+
+function invalid(object: string): DeltarError {
+  return new DeltarError("corrupt", "invalid state cache", { object });
+}
+
 function decode(bytes: Uint8Array, object: string): Memory {
-  const fail = () =>
-    new DeltarError("corrupt", "invalid state cache", { object });
-  const end = bytes.length - SUM;
   const start = bytes.indexOf(NEWLINE) + 1;
-  if (start === 0 || start > end || start % 4 !== 0) throw fail();
-  const sum = sha256(bytes.subarray(0, end));
-  if (toHex(sum) !== toHex(bytes.subarray(end))) throw fail();
+  if (start === 0 || start % 4 !== 0) throw invalid(object);
   const text = new TextDecoder().decode(bytes.subarray(0, start));
   const line = JSON.parse(text);
   const { format, version, snapshot, blocks, skipped, odd } = line;
-  if (format !== FORMAT || version !== VERSION) throw fail();
+  if (format !== FORMAT || version !== VERSION) throw invalid(object);
   const middle = start + blocks;
   return {
     snapshot,
     skipped: skipped.map((line: Line) => decodeSkipped(line, object, 0)),
     hasXattrs: line.xattrs === true,
     state: new TreeState(aligned(bytes.subarray(start, middle))),
-    stored: { bytes: aligned(bytes.subarray(middle, end)), odd },
+    stored: { bytes: aligned(bytes.subarray(middle)), odd },
   };
 }
 
