@@ -27,6 +27,20 @@ import type {
 /** The maximum number of heads of objects that are kept. */
 const MAX_HEADS = 256;
 
+/** The maximum number of chunks of a range that is read as a whole. */
+const MAX_WHOLE_CHUNKS = 32;
+
+/** The maximum number of objects whose last chunk that was read is kept. */
+const MAX_KEPT_CHUNKS = 16;
+
+/** The last chunk of a range that was requested. */
+interface LastChunk {
+  /** The index of the chunk in its object. */
+  index: number;
+  /** The decrypted chunk; `undefined` if it could not be read. */
+  bytes: Promise<Uint8Array | undefined>;
+}
+
 /**
  * The number of bytes that are fetched to read the head of an object. The head
  * of an object for up to four X25519 recipients is shorter.
@@ -101,6 +115,11 @@ export class EncryptedStorage implements Storage {
   readonly #isPadded: NonNullable<EncryptedOptions["isPadded"]>;
   /** The heads of the objects whose ranges were read most recently. */
   readonly #heads = new Map<string, Promise<Head>>();
+  /**
+   * The last chunk of the range that was requested last, by object. The next
+   * range often begins in it.
+   */
+  readonly #lastChunks = new Map<string, LastChunk>();
   /** The lengths of heads in bytes, by the number of their recipients. */
   readonly #headLengths = new Map<number, Promise<number>>();
 
@@ -155,7 +174,7 @@ export class EncryptedStorage implements Storage {
     if (this.#kindOf(name) === "clear") {
       return this.#inner.put(name, source, options);
     }
-    this.#heads.delete(name);
+    this.#forget(name);
     const wanted = whileWanted(source, options?.signal);
     const plain = this.#isPadded(name) ? padText(wanted) : wanted;
     const file = encrypt(plain, this.#recipientsOf(name));
@@ -199,7 +218,7 @@ export class EncryptedStorage implements Storage {
   /** Deletes an object; see {@linkcode Storage.delete}. */
   async delete(name: string): Promise<void> {
     checkName(name);
-    this.#heads.delete(name);
+    this.#forget(name);
     const isClear = this.#kindOf(name) === "clear";
     const stored = isClear ? name : name + AGE_SUFFIX;
     await this.#inner.delete(stored);
@@ -247,16 +266,11 @@ export class EncryptedStorage implements Storage {
     const count = end === undefined
       ? undefined
       : Math.max(1, Math.ceil(end / CHUNK_BYTES) - first);
-    const { cipher, sealed } = await this.#chunks(name, first, count, {
-      fresh,
-      signal,
-    });
     let at = first * CHUNK_BYTES;
-    const plain = openPayload(cipher, sealed, {
-      object: name,
-      index: first,
-      endsThere: count === undefined ? "does" : "may",
-    });
+    const how = { fresh, signal };
+    const plain = count !== undefined && count <= MAX_WHOLE_CHUNKS
+      ? this.#fewChunks(name, first, count, how)
+      : this.#plainChunks(name, first, count, how);
     for await (const part of plain) {
       const skip = Math.max(0, offset - at);
       const stop = Math.min(part.length, (end ?? Infinity) - at);
@@ -274,6 +288,75 @@ export class EncryptedStorage implements Storage {
         },
       );
     }
+  }
+
+  /** Yields chunks as they are decrypted; see `#chunks`. */
+  async *#plainChunks(
+    name: string,
+    first: number,
+    count: number | undefined,
+    options: GetOptions,
+  ): AsyncGenerator<Uint8Array> {
+    const { cipher, sealed } = await this.#chunks(name, first, count, options);
+    yield* openPayload(cipher, sealed, {
+      object: name,
+      index: first,
+      endsThere: count === undefined ? "does" : "may",
+    });
+  }
+
+  /**
+   * Yields a few chunks after all of them were decrypted. If the first one is
+   * the last one of the range before, it is not read again.
+   */
+  async *#fewChunks(
+    name: string,
+    first: number,
+    count: number,
+    options: GetOptions,
+  ): AsyncGenerator<Uint8Array> {
+    const before = options.fresh ? undefined : this.#lastChunks.get(name);
+    const shared = before?.index === first ? before.bytes : undefined;
+    const reading = this.#readChunks(name, first, count, options, shared);
+    const bytes = reading.then(
+      (chunks) => chunks.length === count ? chunks.at(-1) : undefined,
+      // The error is thrown where the chunks are awaited.
+      () => undefined,
+    );
+    this.#lastChunks.delete(name);
+    this.#lastChunks.set(name, { index: first + count - 1, bytes });
+    if (this.#lastChunks.size > MAX_KEPT_CHUNKS) {
+      const [oldest] = this.#lastChunks.keys();
+      this.#lastChunks.delete(oldest);
+    }
+    yield* await reading;
+  }
+
+  async #readChunks(
+    name: string,
+    first: number,
+    count: number,
+    options: GetOptions,
+    shared: LastChunk["bytes"] | undefined,
+  ): Promise<Uint8Array[]> {
+    const read = (first: number, count: number) =>
+      Array.fromAsync(this.#plainChunks(name, first, count, options));
+    if (shared !== undefined) {
+      try {
+        const rest = count > 1 ? read(first + 1, count - 1) : [];
+        const [bytes, others] = await Promise.all([shared, rest]);
+        if (bytes !== undefined) return [bytes, ...others];
+      } catch {
+        // Reading the whole range finds the cause.
+      }
+    }
+    return await read(first, count);
+  }
+
+  /** Forgets what is kept of an object. */
+  #forget(name: string): void {
+    this.#heads.delete(name);
+    this.#lastChunks.delete(name);
   }
 
   /**

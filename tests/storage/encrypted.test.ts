@@ -8,7 +8,7 @@ import { collect, concat } from "../../lib/bytes/source.ts";
 import { EncryptedStorage } from "../../lib/storage/encrypted.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import type { Storage } from "../../lib/storage/storage.ts";
+import type { GetOptions, Storage } from "../../lib/storage/storage.ts";
 import { noise } from "../support/noise.ts";
 import { needs } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
@@ -57,6 +57,49 @@ test("EncryptedStorage reads every range of objects around the chunks' ends", as
       });
     }
   }
+});
+
+test("EncryptedStorage reads a chunk that two ranges share only once", async () => {
+  const requests: (number | undefined)[] = [];
+  class Counted extends MemoryStorage {
+    override get(name: string, options?: GetOptions) {
+      requests.push(options?.length);
+      return super.get(name, options);
+    }
+  }
+  const inner = new Counted();
+  const storage = over(inner);
+  const bytes = noise(300_000, 7);
+  await storage.put("x", bytes);
+  const read = async (offset: number, length: number, fresh = false) => {
+    const part = await collect(storage.get("x", { offset, length, fresh }));
+    assert.deepEqual(part, bytes.slice(offset, offset + length));
+  };
+  const sealed = 65552;
+  await read(70_000, 1000);
+  requests.length = 0;
+  // Side by side, as frames are read.
+  await Promise.all([read(71_000, 100_000), read(171_000, 40_000)]);
+  assert.deepEqual(requests, [sealed, sealed]);
+  await read(200_000, 5000);
+  assert.equal(requests.length, 2);
+  await read(200_000, 5000, true);
+  assert.ok(requests.length > 2);
+
+  // A range that fails does not fail the next one.
+  const file = inner.objects.get("x.age") ?? new Uint8Array();
+  const damaged = file.slice();
+  damaged[file.length - 300_000] ^= 1;
+  inner.objects.set("x.age", damaged);
+  await assert.rejects(read(100, 1000), { code: "corrupt", object: "x" });
+  inner.objects.set("x.age", file);
+  await read(1100, 1000);
+
+  bytes.fill(1);
+  await storage.put("x", bytes);
+  await read(1200, 100);
+  await storage.delete("x");
+  await assert.rejects(read(1300, 100), { code: "not-found" });
 });
 
 test("EncryptedStorage refuses every change of a stored object", async () => {
