@@ -393,12 +393,13 @@ test("an interrupt ends a snapshot with 130, and there is none", {
   skip: process.platform === "win32" && "needs POSIX",
 }, async () => {
   await withPlace(async (place) => {
+    const random = new Uint8Array(65536);
     for (let at = 0; at < 6; at++) {
-      fs.writeFileSync(
-        join(place.root, `${at}`),
-        crypto.getRandomValues(new Uint8Array(65536)),
-      );
-      fs.truncateSync(join(place.root, `${at}`), 300_000_000);
+      const fd = fs.openSync(join(place.root, `${at}`), "w");
+      for (let part = 0; part < 800; part++) {
+        fs.writeSync(fd, crypto.getRandomValues(random));
+      }
+      fs.closeSync(fd);
     }
     const repository = join(place.folder, "repository");
     const [program, ...args] = [
