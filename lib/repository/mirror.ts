@@ -47,7 +47,7 @@ export interface MirrorOptions extends SignalOptions {
 export interface MirrorResult {
   /** The number of objects that were copied. */
   objects: number;
-  /** The total size of these objects, in bytes. */
+  /** The total size of the objects that were copied, in bytes. */
   bytes: number;
   /** The number of objects that the mirror already had. */
   present: number;
@@ -80,9 +80,9 @@ const COORDINATION =
 const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
 
 /**
- * Matches the names of objects without which a repository may not open. Before
- * the mirror replaces such an object, it keeps the old one, because without a
- * key it cannot tell whether the new one is damaged.
+ * Matches the names of objects that may be needed to open a repository. Before
+ * `mirror` replaces such an object, it stores a copy of the old one, because
+ * without a key it cannot tell whether the new one is damaged.
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 
@@ -102,10 +102,10 @@ const SUM_DIGITS = 16;
  *   with the manifest while the object is copied. Damaged objects are not
  *   copied.
  * - An object of the same name and size is not copied again, unless the
- *   manifests of the repository and of the mirror list it with different
- *   SHA-256, for example after a rekey. Key files, holders, signers and removed
- *   records may be replaced, so they are always compared. Notes are compared
- *   after a rotation or rekey.
+ *   manifests of the repository and of the mirror list the object with
+ *   different SHA-256 sums, for example after a rekey. Key files, holders,
+ *   signers and removed records may be replaced, so they are always compared.
+ *   Notes are compared after a rotation or rekey.
  * - A key file, a holder, a signer or `recipients.json` without a manifest is
  *   replaced in the mirror only by a complete age file. The old object is kept
  *   as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its SHA-256.
@@ -171,9 +171,9 @@ export async function mirror(
     isRekeyed && name.endsWith(AGE_SUFFIX) && !isSealed(name);
   /**
    * Returns whether the mirror may have a listed object as it was before a
-   * rekey. If a mirroring after a rekey was interrupted, the mirror has the
-   * manifests from before and after the rekey, and still the old list of
-   * recipients.
+   * rekey. If a call of `mirror` after a rekey was interrupted, the mirror has
+   * the manifests from before and after the rekey, and still has the old list
+   * of recipients.
    */
   const isNew = (name: string) => {
     if (!isSealed(name)) return false;
@@ -274,7 +274,7 @@ async function whole(file: ByteSource, name: string): Promise<ByteSource> {
   return wholeFile(file, name);
 }
 
-/** Keeps an object of the mirror under another name before it is replaced. */
+/** Stores a copy of an object of the mirror before the object is replaced. */
 async function keepOld(mirror: Storage, name: string): Promise<void> {
   const bytes = await readIfThere(mirror, name);
   if (bytes === undefined) return;
@@ -319,7 +319,7 @@ async function copyOne(
     await to.put(name, checked());
     return size;
   } catch (error) {
-    // A prune of the source deleted the object in the meantime.
+    // A prune of the source may have deleted the object after it was listed.
     if (codeOf(error) === "not-found") return undefined;
     if (!isDamage(error)) throw error;
     damage.push({ object: name, message: error.message });

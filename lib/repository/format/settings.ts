@@ -19,18 +19,19 @@ export const LOST_ID = "settings-lost";
 
 /** The settings in `deltar.json`, which only a repair replaces. */
 export interface Settings {
-  /** The repository's own id. */
+  /** The id of the repository. */
   id: string;
   /** The compression of the repository. */
   codec: CodecName;
   /**
-   * Whether the objects are encrypted, and the SHA-256 of the recipient that
-   * they are encrypted for, if it is known.
+   * The encryption of the objects, and the SHA-256 of the recipient, in
+   * hexadecimal, if the SHA-256 is known. Absent if the objects are not
+   * encrypted.
    */
   encryption?: { kind: "age"; recipient?: string };
 }
 
-/** Returns settings as the bytes of their object. */
+/** Returns the bytes of the object that stores the given settings. */
 export function encodeSettings(
   { id, codec, encryption }: Settings,
 ): Uint8Array {

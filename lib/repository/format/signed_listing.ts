@@ -6,8 +6,8 @@ import type { SigningKey } from "../../ssh/ed25519.ts";
 import { readSignature, sign, verify } from "../../ssh/signature.ts";
 
 /**
- * The namespace of deltar's SSH signatures, as `ssh-keygen -Y verify -n` takes
- * it.
+ * The namespace of deltar's SSH signatures: the argument of `-n` in `ssh-keygen
+ * -Y verify`.
  */
 export const NAMESPACE = "deltar";
 

@@ -38,8 +38,8 @@ export const RESTORES: NoteKind = {
 };
 
 /**
- * Stores a note about a snapshot under a new name. Of several notes of a kind
- * about a snapshot, the one whose name sorts last counts.
+ * Stores a note about a snapshot under a new name. If a snapshot has several
+ * notes of one kind, only the note whose name sorts last counts.
  *
  * @param storage The repository's storage.
  * @param kind The kind of the note.
@@ -69,8 +69,8 @@ export async function putSnapshotNote(
 }
 
 /**
- * Returns a note about a snapshot as the bytes of its object. A signed note
- * contains its own name, so that a copy under another name does not count.
+ * Returns the bytes of the object that stores a note about a snapshot. A signed
+ * note contains its own name, so that a copy under another name does not count.
  *
  * @param kind The kind of the note.
  * @param name The name of the note.
@@ -105,9 +105,9 @@ export interface SnapshotNote {
  * Reads a note about a snapshot. If the note has an SSH signature, the
  * signature is checked. The caller has to decide whether the signer is trusted.
  *
- * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, its
- *   SSH signature is not valid, or it is about another snapshot or has another
- *   name; `unsupported` if its version is newer.
+ * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, if its
+ *   SSH signature is not valid, or if the note names another snapshot or
+ *   object; `unsupported` if its version is newer.
  */
 export async function decodeSnapshotNote(
   bytes: Uint8Array,
@@ -150,7 +150,7 @@ export interface ReadNotesOptions {
 /**
  * Returns the fields of the last readable and trusted note of each snapshot
  * that has such a note, by the snapshot's id. If a note cannot be read or is
- * not trusted, the note before it is used.
+ * not trusted, the previous note of the snapshot is used.
  *
  * @throws {DeltarError} `unsupported` if a note has a newer version and there
  * is no `onDamage`.
@@ -189,8 +189,8 @@ function isOfLater(error: unknown): error is DeltarError {
 }
 
 /**
- * Returns the id of a note, which is the second id in its name, after the
- * snapshot's; `undefined` if the time in the id is not plausible.
+ * Returns the id of a note, which is the second id in its name, after the id of
+ * the snapshot; `undefined` if the time in the id is not plausible.
  */
 export function ownIdOf(name: string): string | undefined {
   const id = name.split(".").at(-2);

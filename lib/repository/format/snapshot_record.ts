@@ -72,7 +72,7 @@ export interface LayerRecord extends ObjectRecord {
   /** Whether the layer has sparse files, which older readers do not know. */
   sparse?: true;
   /**
-   * Whether the layer has paths or targets that are not valid UTF-8, which
+   * Whether the layer has paths or link targets that are not valid UTF-8, which
    * older readers refuse.
    */
   raw?: true;
@@ -87,7 +87,10 @@ export interface SnapshotCounts {
   files: number;
   /** The number of directories in the tree. */
   directories: number;
-  /** The number of symlinks and further names of hard links in the tree. */
+  /**
+   * The number of symlinks and hard links in the tree. The first name of a file
+   * with hard links does not count.
+   */
   links: number;
   /**
    * The number of named pipes and devices in the tree. Absent if there are
@@ -153,7 +156,7 @@ export interface Signed {
  * does.
  */
 export interface SnapshotRecord {
-  /** The snapshot's id, which sorts after its parent's. */
+  /** The id of the snapshot. It sorts after the id of the parent. */
   id: string;
   /**
    * The start of the snapshot by the clock of its machine, in milliseconds
@@ -164,9 +167,10 @@ export interface SnapshotRecord {
   /** The time it took to take the snapshot, in milliseconds. */
   duration: number;
   /**
-   * The path of the directory on the machine that took the snapshot. For
-   * several directories, the folder that contains them, with their paths
-   * relative to this folder in braces: `/work/{a,b}`.
+   * The path of the directory on the machine that took the snapshot. If the
+   * snapshot has several directories, the path of the folder that contains them
+   * is followed by their names in braces, relative to this folder:
+   * `/work/{a,b}`.
    */
   directory: string;
   /**
@@ -192,7 +196,8 @@ export interface SnapshotRecord {
   root: Metadata;
   /**
    * The names of the owners and groups of the directory and its entries, by
-   * their numbers, as far as the system that took the snapshot knew them.
+   * user or group number. Names that the system did not know when the snapshot
+   * was taken are absent.
    */
   owners?: OwnerNames;
   /** The label of the snapshot. */
@@ -284,8 +289,8 @@ const MOMENT = 1000;
  */
 const MAX_LAYERS = 128;
 /**
- * The maximum number of frames of a layer is this number, plus one for each
- * `BYTES_EACH_FRAME` bytes of the layer.
+ * The number of frames that a layer of any size may have, in addition to one
+ * frame for each `BYTES_EACH_FRAME` bytes of the layer.
  */
 const MIN_FRAMES = 1024;
 const BYTES_EACH_FRAME = 1024;

@@ -7,7 +7,10 @@ import { LayerReader } from "./layer_reader.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 
-/** A version of a path, from one snapshot until the next version. */
+/**
+ * A version of a path. It lasts from the snapshot in which it was first found
+ * until the next version.
+ */
 export interface PathVersion {
   /** The first snapshot in which this version was found. */
   record: SnapshotRecord;
@@ -98,9 +101,9 @@ async function isSkipped(
 
 /**
  * Returns a text by which versions of a path are compared. The text has the
- * kind, the SHA-256 of the content, the holes, the link target and the numbers
- * of a device. Versions that differ only in times, modes or owners have the
- * same text.
+ * kind, the SHA-256 of the content, the holes, the link target and the device
+ * numbers. Versions that differ only in times, modes or owners have the same
+ * text.
  */
 function identity(entry: TreeEntry | undefined): string | undefined {
   if (entry === undefined) return undefined;

@@ -53,11 +53,14 @@ export class LayerReader {
   readonly #offsets: number[] = [];
   /** The numbers of the frames that have paths, in order. */
   readonly #withPaths: number[] = [];
-  /** The lower bounds of the paths of those frames, in the same order. */
+  /**
+   * The lower bounds of the paths of the frames in `#withPaths`, in the same
+   * order.
+   */
   readonly #firsts: string[] = [];
   /** The numbers of the frames that `#bytes` counts. */
   readonly #seen = new Set<number>();
-  /** The total decompressed size of these frames, in bytes. */
+  /** The total decompressed size of the frames in `#seen`, in bytes. */
   #bytes = 0;
   /**
    * The last line that `find` found in the text of a frame: the number of the
@@ -68,7 +71,7 @@ export class LayerReader {
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
-   * Makes a reader. It reads nothing yet.
+   * Makes a reader without reading anything.
    *
    * @throws {DeltarError} `corrupt` if the record's filter is invalid.
    */
@@ -322,8 +325,8 @@ export class LayerReader {
   }
 
   /**
-   * Refuses a frame if all frames read so far are larger, in total, than
-   * `mostBytesOfLayer` allows.
+   * Throws an error if the total size of all frames read so far, including this
+   * one, is larger than `mostBytesOfLayer` allows.
    */
   #checkSize(at: number, length: number): void {
     if (this.#seen.has(at)) return;

@@ -28,13 +28,13 @@ import {
 } from "./tree_layer.ts";
 
 /**
- * The minimum size at which a frame ends, before compression, in bytes. Small
- * layers use this size.
+ * The minimum target size of a frame before compression, in bytes. Small layers
+ * use this size.
  */
 const MIN_FRAME_BYTES = 1 << 18;
 /**
- * The maximum size at which a frame ends, before compression, in bytes. Large
- * layers use this size.
+ * The maximum target size of a frame before compression, in bytes. Large layers
+ * use this size.
  */
 const MAX_FRAME_BYTES = 1 << 22;
 /**
@@ -46,7 +46,9 @@ const FRAMES = 128;
 const LINE = 300;
 /** The maximum number of paths of a layer that has a path filter. */
 const MAX_FILTERED_PATHS = 2048;
-/** The number of pending frames at which `ready` makes the caller wait. */
+/**
+ * The maximum number of pending frames before `ready` makes the caller wait.
+ */
 const MAX_PENDING_FRAMES = 4;
 /**
  * The number of lines that `FullFrame.lines` does not count: the opening line

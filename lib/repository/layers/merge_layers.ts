@@ -2,7 +2,10 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
 
-/** The number of merged lines at which a batch is yielded. */
+/**
+ * The number of merged lines that are collected before they are yielded as a
+ * batch.
+ */
 const LINES_PER_BATCH = 1024;
 
 /**

@@ -44,7 +44,7 @@ export class PathFilter {
 
   /**
    * Returns whether a path may be one of the filter's paths. The result is
-   * `true` for each of them.
+   * `true` for each of the filter's paths, and for a few other paths.
    */
   has(path: string): boolean {
     for (const bit of bitsOf(path, this.#bytes.length * 8)) {

@@ -48,7 +48,8 @@ export interface StoredPiece {
   /** The range of a volume that holds the piece. */
   reference: ContentReference;
   /**
-   * The path under which the piece was stored, if it is not the entry's own.
+   * The path under which the piece was stored, if it differs from the path of
+   * the entry.
    */
   path?: string;
 }
@@ -111,8 +112,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param mostLines The maximum number of lines in `bytes`.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
  * unsafe, `limit` if there are too many lines, `unsupported` if the version of
- * the layer is newer. An offset in the error counts from the first of these
- * lines.
+ * the layer is newer. An offset in the error counts from the start of `bytes`.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,

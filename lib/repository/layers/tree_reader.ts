@@ -35,7 +35,7 @@ export class TreeFinder {
   readonly #found: Map<string, TreeEntry | undefined> | undefined;
 
   /**
-   * Makes a finder. It reads nothing yet.
+   * Makes a finder without reading anything.
    *
    * @param storage The repository's storage.
    * @param layers The layers, the full one first.
@@ -148,11 +148,11 @@ export async function readTree(
 }
 
 /**
- * Reads a part of a snapshot's tree into memory: some paths, everything in
- * them, and the files to which hard links among them refer. A folder above one
- * of the paths is included only if no further frame has to be read for it,
- * because the mode and time of a folder are not worth a request. Skipped paths
- * and the volumes that the layers name are not included.
+ * Reads a part of a snapshot's tree into memory: the given paths, everything in
+ * them, and the files that hard links in this part refer to. A folder above one
+ * of the paths is included only if no further frame has to be read for the
+ * folder, because the mode and time of a folder are not worth a request.
+ * Skipped paths and the volumes that the layers name are not included.
  *
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; the
  * errors of `streamEntries`.

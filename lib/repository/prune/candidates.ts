@@ -6,13 +6,13 @@ import type { RepositoryState } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
 /**
- * A volume that can be repacked, because the needed share of its bytes is
- * small.
+ * A volume that can be repacked, because only a small share of its bytes is
+ * needed.
  */
 export interface RepackCandidate {
   /** The name of the volume. */
   name: string;
-  /** The ranges that are needed. */
+  /** The ranges that are needed, in bytes. */
   ranges: { offset: number; length: number }[];
   /** The number of bytes that repacking frees. */
   freed: number;
@@ -30,11 +30,11 @@ export interface Candidates {
 
 /** Options for finding candidates. */
 export interface CandidateOptions {
-  /** The time, in milliseconds since 1970. */
+  /** The current time, in milliseconds since 1970. */
   now: number;
   /**
-   * The time at which the grace period of new garbage begins, in milliseconds
-   * since 1970. This time is not earlier than `now`.
+   * The start of the grace period of new garbage, in milliseconds since 1970.
+   * The start is not earlier than `now`.
    */
   since: number;
   /** The grace period of garbage, in milliseconds. */

@@ -28,14 +28,14 @@ interface Moment {
 /**
  * Returns the leap because of which the clock is not trusted. The clock is
  * trusted if no leap between the times recorded in the repository and the
- * clock's time is longer than both the grace period and a day. After such a
+ * clock's time is longer than both the grace period and a day. After a longer
  * leap, the clock is trusted if snapshots have been taken for at least a day,
  * or if an earlier prune recorded that it did not trust the clock. A clock that
  * is wrong only during one snapshot and the next prune is therefore not
  * trusted.
  *
  * @param onDisk The state of the repository.
- * @param now The time, in milliseconds since 1970.
+ * @param now The current time, in milliseconds since 1970.
  * @param grace The grace period, in milliseconds.
  * @returns The leap that is not trusted, in milliseconds; `undefined` if the
  * clock is trusted.
@@ -61,8 +61,9 @@ export function findLeap(
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
-    // If a prune recorded a leap that it did not trust, prunes may really be
-    // that far apart, so the next leap may be up to twice as long.
+    // If a prune recorded a leap that it did not trust, the time between two
+    // prunes may really be that long, so the next leap may be up to twice as
+    // long.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
       return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }

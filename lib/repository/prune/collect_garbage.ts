@@ -38,7 +38,7 @@ import {
   type UsageOptions,
 } from "./usage.ts";
 
-/** The result of a collection. */
+/** The result of a garbage collection. */
 export interface Collected {
   /**
    * The ids of the removed snapshots whose records were deleted. They can no
@@ -223,8 +223,8 @@ export function layerOptions(
 }
 
 /**
- * Finds the objects that snapshots and the runs at work need. The rank of
- * expired snapshots is 0, and the rank of all others is `ALWAYS`.
+ * Finds the objects that snapshots and live runs need. The rank of expired
+ * snapshots is 0, and the rank of all others is `ALWAYS`.
  */
 export async function readUsage(
   store: Store,
@@ -307,8 +307,8 @@ function purgedIds(
 }
 
 /**
- * Returns which of the ids in `purged` belong to snapshots of which a layer
- * stays, because a run builds on the layer although no snapshot needs it.
+ * Returns the ids in `purged` of snapshots that still have a stored layer. Such
+ * a layer stays because a run builds on it, although no snapshot needs it.
  */
 function withTrees(
   purged: readonly string[],

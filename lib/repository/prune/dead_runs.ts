@@ -14,7 +14,7 @@ const MIN_AGE_MS = 24 * 60 * 60 * 1000;
 
 /** Options for finding dead runs. */
 export interface DeadRunOptions {
-  /** The time, in milliseconds since 1970. */
+  /** The current time, in milliseconds since 1970. */
   now: number;
   /**
    * The time without a heartbeat after which runs are watched, in milliseconds.
@@ -42,7 +42,7 @@ export interface DeadRunOptions {
  * - since then the grace period, or a day if that is longer, has passed;
  * - the count does not change while the run is watched.
  *
- * Before a run that was only suspended commits, it finds that its intent is
+ * A run that was only suspended finds, before it commits, that its intent is
  * missing.
  *
  * @returns The live runs with their heartbeat counts, and the ids of the dead

@@ -17,7 +17,10 @@ import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import { AT_ONCE, readState, rootsOfRunningWork } from "./repository_state.ts";
 
-/** Returns whether an operation failed because the disk or quota is full. */
+/**
+ * Returns whether an operation failed because the disk is full or the quota is
+ * used up.
+ */
 export function isFull(error: unknown): boolean {
   if (!(error instanceof DeltarError)) return false;
   const code = codeOf(error.cause);
@@ -133,7 +136,8 @@ export async function freeSpace(
       !spared(name)
     ),
   );
-  // Until now, there may have been no space for a manifest.
+  // The manifest is stored only now, because there may have been no space for
+  // it before objects were deleted.
   await store.manifests?.removing(gone).catch(() => {});
   return result;
 }

@@ -13,9 +13,9 @@ export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
   times: Map<string, number>;
   /**
-   * The largest number of snapshots within a day that counts as usual, because
-   * the snapshots were counted when they were a day old, or because the user
-   * accepted the number. 0 for safety snapshots.
+   * The maximum number of snapshots within a day that counts as usual: the
+   * largest number that was found among snapshots older than a day, or that the
+   * user accepted. 0 for safety snapshots.
    */
   busiest: number;
 }

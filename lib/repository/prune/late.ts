@@ -5,10 +5,10 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
 /**
  * The evidence because of which the rules do not count a snapshot:
  *
- * - `skipped`: a later snapshot was taken without this one. `by` is the id of
- *   the later snapshot, if that snapshot may be forged: if earlier prunes
- *   counted this snapshot but not the later one, or if there was no earlier
- *   prune.
+ * - `skipped`: the parent of a later snapshot sorts before this snapshot. `by`
+ *   is the id of the later snapshot, if that snapshot may be forged: if earlier
+ *   prunes counted this snapshot but not the later one, or if there was no
+ *   earlier prune.
  * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
  * - `first`: this snapshot claims to be the first of its directory, but an
  *   earlier prune counted a snapshot that sorts before it.
@@ -39,9 +39,9 @@ export type Late =
  * A snapshot without a parent would make all earlier snapshots of its directory
  * late. If all earlier prunes counted one of these earlier snapshots, the
  * snapshot without a parent is not the first of its directory. It then makes no
- * other snapshot late, and is not counted. Only snapshots that sort before all
- * others could count because of this rule, and they do not replace any other
- * snapshot.
+ * other snapshot late, and is not counted. The only late snapshots that this
+ * rule lets count are those that sort before all other snapshots. They do not
+ * take the place of any other snapshot.
  *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.

@@ -43,8 +43,8 @@ const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
  * next number, which only one process can do. A holder that was only suspended
  * then finds a lease with a higher number, and stops.
  *
- * The lease keeps prunes from doing the same work twice, and a rekey from
- * storing objects again that a prune deletes. The safety of the data does not
+ * The lease keeps prunes from doing the same work twice, and keeps a rekey from
+ * bringing back objects that a prune deletes. The safety of the data does not
  * depend on the lease.
  */
 export class Lease {
@@ -207,8 +207,8 @@ function taken(object: string, holder?: Holder): DeltarError {
 /** Other prunes or runs that may have died and are being watched. */
 export interface Watched {
   /**
-   * The ids of a prune or of runs. An id contains the time at which the prune
-   * or run began. If a lease is damaged, its name takes the place of the id.
+   * The ids of a prune or of runs. An id contains the start time of the prune
+   * or run. If a lease is damaged, its name takes the place of the id.
    */
   ids: string[];
   /** The process number, if the process is known to be on this machine. */

@@ -18,8 +18,8 @@
  * candidate (`candidates.ts`) and is marked. An object is condemned if its mark
  * is older than the grace period, or if only removed snapshots whose grace
  * period is over needed it. Condemned objects that are still not needed
- * (`newly_needed.ts`) are deleted, and volumes of which little is needed are
- * repacked (`collect_work.ts`, `repack.ts`).
+ * (`newly_needed.ts`) are deleted, and volumes with only a small needed share
+ * are repacked (`collect_work.ts`, `repack.ts`).
  *
  * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
  * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out
@@ -75,8 +75,8 @@ import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
 /**
- * The age at which an unfinished upload counts as dead, in milliseconds: one
- * day.
+ * The maximum age of an unfinished upload, in milliseconds: one day. Older
+ * uploads count as dead and are deleted.
  */
 const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
 
@@ -145,7 +145,7 @@ export interface PrunePlan {
   unusual: Unusual[];
   /**
    * The number of bytes that each snapshot to be removed frees when its grace
-   * period is over, by the snapshot's id. Bytes that the snapshots before it
+   * period is over, by the snapshot's id. Bytes that older removed snapshots
    * already free do not count.
    */
   frees: ReadonlyMap<string, number>;
@@ -358,9 +358,10 @@ export async function checkUnusual(
 
 /**
  * Returns the list for later prunes: the snapshots that the rules count, and
- * the snapshots that are in all earlier lists, unless they can no longer be
- * brought back. Snapshots of the earlier lists may be counted again if they are
- * brought back, or if a forged snapshot that makes them late is removed.
+ * the snapshots that are in all earlier lists, except for snapshots that can no
+ * longer be brought back. Snapshots of the earlier lists may be counted again
+ * if they are brought back, or if a forged snapshot that makes them late is
+ * removed.
  */
 function nextJudged(
   groups: readonly SnapshotGroup[],

@@ -46,8 +46,8 @@ const VERSION = 1;
  * @param id The id of the snapshot.
  * @param reason The reason for the removal, as text.
  * @param time The time of the removal, in milliseconds since 1970. Default:
- * now, but not before the time of the snapshot, since this machine's clock may
- * be behind.
+ * now, but not before the time of the snapshot, because this machine's clock
+ * may be behind.
  * @throws {DeltarError} `not-found` if there is no such snapshot and no removed
  * snapshot has this id; the errors of the storage.
  */
@@ -115,7 +115,8 @@ export async function restoreRecord(
 
 /**
  * Returns the removed snapshots, in the order of their ids. They may include a
- * snapshot whose removal or undelete was interrupted, and whose record exists.
+ * snapshot whose removal or undelete was interrupted, and whose record still
+ * exists.
  *
  * @throws {DeltarError} The error of a note that cannot be read.
  */

@@ -25,7 +25,7 @@ export interface RepositoryState {
   records: SnapshotRecord[];
   /** The removed snapshots that can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The intents of the runs at work. */
+  /** The intents of runs. */
   intents: RunIntent[];
   /** The marks of earlier prunes. */
   marks: Mark[];
@@ -102,9 +102,9 @@ export async function readRecords(
 }
 
 /**
- * Returns the layers that each run at work builds on, as a root of rank
- * `ALWAYS`. A run whose layers are deleted is ignored: the run's parent was
- * removed before the run checked for the parent, so the run fails with
+ * Returns a root of rank `ALWAYS` for each live run, with the layers that the
+ * run builds on. A run whose layers are deleted is ignored: the run's parent
+ * was removed before the run checked for the parent, so the run fails with
  * `conflict`.
  */
 export function rootsOfRunningWork(

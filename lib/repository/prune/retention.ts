@@ -17,28 +17,28 @@ export interface RetentionPolicy {
   /** The number of newest snapshots to keep. */
   last?: number;
   /**
-   * The number of hours for each of which the newest snapshot is kept. Hours
-   * without snapshots do not count.
+   * The number of hours to keep: the newest snapshot of each hour is kept.
+   * Hours without snapshots do not count.
    */
   hourly?: number;
   /**
-   * The number of days for each of which the newest snapshot is kept. Days
+   * The number of days to keep: the newest snapshot of each day is kept. Days
    * without snapshots do not count.
    */
   daily?: number;
   /**
-   * The number of weeks for each of which the newest snapshot is kept. A week
-   * begins on Monday. Weeks without snapshots do not count.
+   * The number of weeks to keep: the newest snapshot of each week is kept. A
+   * week begins on Monday. Weeks without snapshots do not count.
    */
   weekly?: number;
   /**
-   * The number of months for each of which the newest snapshot is kept. Months
-   * without snapshots do not count.
+   * The number of months to keep: the newest snapshot of each month is kept.
+   * Months without snapshots do not count.
    */
   monthly?: number;
   /**
-   * The number of years for each of which the newest snapshot is kept. Years
-   * without snapshots do not count.
+   * The number of years to keep: the newest snapshot of each year is kept.
+   * Years without snapshots do not count.
    */
   yearly?: number;
   /** The labels of snapshots to keep; `*` means any label. */
@@ -80,9 +80,9 @@ export interface Judgement {
    */
   isCounted: boolean;
   /**
-   * The id of a later snapshot that was taken without this one and may be
-   * forged, if the rules do not count this snapshot for that reason. If the
-   * later snapshot is removed, the rules count this one again.
+   * The id of the later snapshot because of which the rules do not count this
+   * snapshot, if the later snapshot may be forged. If the later snapshot is
+   * removed, the rules count this one again.
    */
   lateBy?: string;
 }
@@ -92,9 +92,9 @@ export interface JudgeOptions {
   /** The time, in milliseconds since 1970. Default: the current time. */
   now?: number;
   /**
-   * Called with a snapshot. Returns whether it is known that a trusted machine
-   * took the snapshot. The rules count only such snapshots. By default, all
-   * snapshots are trusted.
+   * Called with each snapshot. Returns whether it is known that a trusted
+   * machine took the snapshot. The rules count only such snapshots. By default,
+   * all snapshots are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
@@ -239,7 +239,7 @@ export interface DirectorySnapshots {
  * the path and the id of the machine.
  *
  * @param records The snapshots, in any order.
- * @param now The time, in milliseconds since 1970.
+ * @param now The current time, in milliseconds since 1970.
  */
 export function byDirectory(
   records: readonly SnapshotRecord[],
@@ -301,7 +301,7 @@ export interface CountedSnapshots {
 
 /**
  * Groups snapshots by directory and machine, and separates the snapshots that
- * rules count from the others.
+ * the rules count from the others.
  *
  * @param records The snapshots, in any order.
  * @param options The time, which snapshots are trusted, and the lists of

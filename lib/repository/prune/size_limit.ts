@@ -206,13 +206,13 @@ async function chooseGoing(
 }
 
 /**
- * Returns the position, from 1, of each snapshot that may be removed, in the
- * order of removal when space is short. The snapshots with the shortest time to
- * the next snapshot, relative to their age, come first, so that the gaps
- * between older snapshots become larger. Snapshots that a user labelled are
- * removed after all others. The last snapshot and the last safety snapshot of a
- * directory are never removed, and neither are the last snapshots that rules
- * count.
+ * Returns the snapshots that may be removed when space is short, each with its
+ * position in the order of removal, from 1. The snapshots with the shortest
+ * time to the next snapshot, relative to their age, come first, so that the
+ * gaps between older snapshots become larger. Snapshots that a user labelled
+ * are removed after all others. The last snapshot and the last safety snapshot
+ * of a directory are never removed, and neither are the last snapshots that the
+ * rules count.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],
@@ -221,7 +221,7 @@ export function thinningOrder(
   const lists = groups.flatMap(({ taken, saved }) => [taken, saved])
     .filter(({ all }) => all.length > 0);
   // A snapshot without a machine may be the last of one group but not of
-  // another.
+  // another. Such a snapshot is never removed.
   const kept = new Set(lists.map(({ all: [newest] }) => newest.record));
   for (const isLabelled of [false, true]) {
     const queues = lists.map((list) => thinGroup(list, isLabelled));
@@ -239,11 +239,12 @@ export function thinningOrder(
 
 /**
  * Returns the snapshots of one group in the order of removal. The newest
- * snapshot is never removed, and neither is the newest one that rules count.
+ * snapshot is never removed, and neither is the newest one that the rules
+ * count.
  *
  * @param list The snapshots.
- * @param isLabelled Whether to return the snapshots that a user labelled, or
- * the others.
+ * @param isLabelled Whether to return the snapshots that a user labelled. If
+ * not, the other snapshots are returned.
  */
 function thinGroup(
   { all: [newest, ...rest], counted }: CountedSnapshots,
@@ -256,7 +257,7 @@ function thinGroup(
     (record.label !== undefined && record.safety === undefined) === isLabelled
   );
   while (left.length > 0) {
-    // The snapshot that was followed soonest by another, relative to its age,
+    // The snapshot with the shortest time to the next one, relative to its age,
     // is removed next.
     const gaps = left.map(({ time }, at) =>
       ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)

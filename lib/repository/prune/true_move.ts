@@ -12,9 +12,10 @@ interface Range {
 }
 
 /**
- * Returns whether the new volume of a move contains the ranges of the old
- * volume, which still exists. Both volumes are read, because anyone who can add
- * objects can store a false move, and a prune deletes the old volume of a move.
+ * Returns whether the new volume of a move has the same bytes in the moved
+ * ranges as the old volume, which must still exist. Both volumes are read,
+ * because anyone who can add objects can store a false move, and a prune
+ * deletes the old volume of a move.
  *
  * @param storage The repository's storage.
  * @param move The move.
@@ -51,7 +52,10 @@ async function sumOf(
   return toHex(sum.digest());
 }
 
-/** Returns the ranges with adjacent ones merged, which takes fewer requests. */
+/**
+ * Returns the ranges with adjacent ranges merged, so that fewer requests are
+ * needed.
+ */
 function joined(ranges: readonly Range[]): Range[] {
   const all: Range[] = [];
   for (const { offset, length } of ranges) {

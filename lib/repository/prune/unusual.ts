@@ -81,11 +81,11 @@ interface Moment {
 }
 
 /**
- * Finds directories with unusual new snapshots. A snapshot is new if one of the
- * lists of counted snapshots that earlier prunes stored lacks it. If there is
- * no list, the snapshots of the last 24 hours up to the newest snapshot are
- * new. A directory is ignored if none of its ordinary snapshots would be
- * removed.
+ * Finds directories with unusual new snapshots. A snapshot is new if at least
+ * one of the lists of counted snapshots that earlier prunes stored does not
+ * contain it. If there is no list, the snapshots of the last 24 hours up to the
+ * newest snapshot are new. A directory is ignored if none of its ordinary
+ * snapshots would be removed.
  *
  * @param groups The snapshots of each directory.
  * @param isGoing Called with the record of a snapshot. Returns whether the
@@ -139,7 +139,7 @@ function findFlood(
   );
   const yesterday = counted[0].time - DAY_MS;
   // Several prunes on one day may have removed snapshots little by little, so
-  // the snapshots of the days before are compared too.
+  // the snapshots of the days before are compared, too.
   const lost = Math.max(
     lostOf(known.filter(({ id }) => live.has(id)).slice(0, last), staying),
     last === Infinity ? 0 : lostOf(
@@ -167,8 +167,8 @@ function findFlood(
 }
 
 /**
- * Returns the number of snapshots that do not stay, or 0 if more than half of
- * them stay.
+ * Returns the number of the snapshots in `had` that do not stay, or 0 if more
+ * than half of the snapshots in `had` stay.
  */
 function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
   const lost = had.filter(({ id }) => !staying.has(id)).length;
@@ -209,7 +209,7 @@ function usualNumber(
 
 /**
  * Returns the snapshots that are not new, from the newest to the oldest. They
- * may include removed ones that can still be brought back.
+ * may include removed snapshots that can still be brought back.
  */
 function knownMoments(
   { counted, judged }: Pick<CountedSnapshots, "counted" | "judged">,

@@ -8,7 +8,7 @@ import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
 /**
  * The rank of a tree or object. Trees with a lower rank are removed first. The
  * rank of an object is the highest rank of the trees that need it, or `NEVER`
- * if no tree does.
+ * if no tree needs it.
  */
 export type Rank = number;
 
@@ -162,8 +162,8 @@ function merge(into: Showing, other: Showing): void {
 }
 
 /**
- * Records what a part of a layer needs, and hides its paths in the layers
- * below.
+ * Adds the pieces and volumes that a part of a layer needs to the usage, and
+ * hides the paths of the part in the layers below.
  */
 function* addPart(
   usage: Usage,
@@ -215,7 +215,8 @@ function addRange(
 }
 
 /**
- * Replaces each moved volume in a usage by the volume that has its frames now.
+ * Replaces each moved volume in a usage with the volume that has its frames
+ * now.
  *
  * @param usage The usage, which is changed.
  * @param moves The moves, by the names of their objects. If a move lacks a
