@@ -155,7 +155,7 @@ export class Repository {
     return this.#store.storage;
   }
 
-  /** The repository's own id. */
+  /** The id of the repository. */
   get id(): string {
     return this.#store.id;
   }
@@ -182,7 +182,7 @@ export class Repository {
    * encrypted repository. For a folder, also whether its group may read, or
    * read and write, the repository.
    * @throws {DeltarError} `exists` if the storage is a repository already;
-   * `unsupported` if this runtime cannot write that compression, if the file
+   * `unsupported` if this runtime cannot write the compression, if the file
    * system changes the case of names, or if the storage to share is not a
    * folder.
    */
@@ -240,19 +240,19 @@ export class Repository {
   }
 
   /**
-   * Returns the snapshot that a text names, or that has a label. A text is the
-   * first of these that matches:
+   * Returns the snapshot that a text names, or that has a label. A text is
+   * understood as the first of these that matches:
    *
    * - `latest`, or `latest~N` for the Nth snapshot before it;
    * - a whole id;
    * - a label;
-   * - the beginning of an id, or its end of at least four characters;
-   * - a time, for the last snapshot taken before its end: `today`, `yesterday`,
-   *   `3 days ago`, `2026-11-20`, `2026-11-20 14:00`. It is in local time,
-   *   unless it ends in `Z`.
+   * - the beginning of an id, or an end of an id with at least four characters;
+   * - a time, which names the last snapshot that was taken before the end of
+   *   this time: `today`, `yesterday`, `3 days ago`, `2026-11-20`, `2026-11-20
+   *   14:00`. The time is local, unless the text ends in `Z`.
    *
-   * Safety snapshots can be named only by their ids, or the beginning or end of
-   * these.
+   * Safety snapshots can be named only by their ids, or by the beginning or end
+   * of an id.
    *
    * @param wanted The text, or an object with a label. Such a label may look
    * like an id or a time.
@@ -571,7 +571,8 @@ export class Repository {
    * differences are written. By default, files that would be overwritten or
    * deleted are saved to a safety snapshot first, so that `revert` can bring
    * them back. A file that cannot be saved is not changed. If a restore was
-   * killed or failed, the same call finishes it, and `revert` reverts it.
+   * killed or failed, the same call finishes the restore, and `revert` reverts
+   * it.
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.
@@ -595,7 +596,7 @@ export class Repository {
 
   /**
    * Verifies that every snapshot can be restored: that all needed objects exist
-   * with the right size and, with `data`, that each of them and each rebuilt
+   * with the right size and, with `data`, that each object and each rebuilt
    * file matches its SHA-256. Nothing is changed.
    *
    * @param options Whether to read all data, the callback for the progress, and
@@ -672,7 +673,7 @@ export class Repository {
    * full to record the removal, snapshots whose grace period is over are purged
    * first.
    *
-   * @param record The snapshot, or its id, if its record is damaged.
+   * @param record The snapshot or, if its record is damaged, its id.
    * @param options The signal that ends the work.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if the
    * snapshot neither exists nor was removed already; `io` if the disk is full
@@ -743,8 +744,8 @@ export class Repository {
    * Removes the snapshots that a policy does not keep. Then purges the removed
    * snapshots whose grace period is over, deletes the objects that only these
    * snapshots needed and other garbage whose grace period is over, and repacks
-   * volumes of which little is needed. Snapshots may be taken at the same time.
-   * A prune can be killed at any time.
+   * volumes with only a small needed share. Snapshots may be taken at the same
+   * time. A prune can be killed at any time.
    *
    * A user who may only add snapshots cannot make a prune remove the snapshots
    * of others: the rules do not count snapshots with a wrong time or order (see
@@ -770,7 +771,8 @@ export class Repository {
   }
 
   /**
-   * Returns what `rekey` would do. Only the beginnings of objects are read.
+   * Returns the changes that `rekey` would make. Only the beginnings of objects
+   * are read.
    *
    * @param options The callback and the signal.
    * @throws {DeltarError} `unsupported` and `key` as for `rekey`; `aborted` if
@@ -789,8 +791,8 @@ export class Repository {
    * (`RepositoryKeys.rotate`) for the newest identity only. Contents are not
    * decrypted, but each object is stored again as a whole. Afterwards, a user
    * who has only an older identity cannot decrypt any object in the storage,
-   * but can still decrypt copies that they made earlier of objects or file
-   * keys.
+   * but can still decrypt copies of objects or file keys that they made
+   * earlier.
    *
    * When no object needs the older identities any more, they are retired: key
    * files name them only in comments, and `recipients.json` is not encrypted
@@ -896,9 +898,9 @@ export class Repository {
 
   /**
    * Returns how the space of the repository is used: the space that each
-   * snapshot added and that it alone needs, the space of the folders and the
-   * largest files of one snapshot, and the share of volumes that is needed. No
-   * content of files is read.
+   * snapshot added, the space that it alone needs, the space of the folders and
+   * the largest files of one snapshot, and the share of volumes that is needed.
+   * No content of files is read.
    *
    * @param options The snapshot and folder to report on.
    * @throws {DeltarError} The error of a record or layer that cannot be read;
@@ -932,8 +934,8 @@ export class Repository {
   }
 
   /**
-   * Returns the result of the last drill of each snapshot that has one, by the
-   * snapshot's id.
+   * Returns the result of the last drill of each snapshot, by the snapshot's
+   * id. Snapshots without a drill are omitted.
    *
    * @param options With `onDamage`, notes that cannot be read are reported. By
    * default damaged notes are ignored, and the error of a note with a newer
@@ -947,15 +949,16 @@ export class Repository {
 
   /**
    * Corrects damaged settings, records and notes if possible, and moves the
-   * damaged ones to `damaged/`. A snapshot with lost files is replaced by one
-   * that lists them as skipped, so that the rest of it can be used, and its
-   * record is moved to `damaged/`. The next snapshot stores the lost files
-   * again if the directory still has them.
+   * damaged objects to `damaged/`. A snapshot with lost files is replaced by a
+   * snapshot that lists the lost files as skipped, so that the other files can
+   * be used. The record of the old snapshot is moved to `damaged/`. The next
+   * snapshot stores the lost files again if the directory still has them.
    *
    * @param options Whether to only report what would be done, and callbacks.
    * @throws {DeltarError} `key` if the key is write-only; `io` if the
-   * verification that comes first could not read an object for a reason other
-   * than that it is damaged or missing. Nothing is changed in these cases.
+   * verification that comes first could not read an object that may be
+   * undamaged, for example because the disk or the network failed. Nothing is
+   * changed in these cases.
    */
   async repair(options: RepairOptions = {}): Promise<RepairResult> {
     checkReads(this.#store, "repair");
@@ -972,9 +975,9 @@ export class Repository {
    * target already has are not copied again, so an interrupted copy continues
    * and a repeated copy transfers only new objects. Each object is checked
    * against its SHA-256 while it is copied. The snapshots that this repository
-   * trusts are trusted in the target too: a note in the target vouches for each
-   * of them. The note is signed with the signing key of the target's machine or
-   * else, if the target is encrypted, with its admin key.
+   * trusts are trusted in the target, too: a note in the target vouches for
+   * each of them. The note is signed with the signing key of the target's
+   * machine or else, if the target is encrypted, with its admin key.
    *
    * @param target The other repository.
    * @param records The snapshots.
@@ -998,7 +1001,7 @@ export class Repository {
 
   /**
    * Returns the last snapshot of a directory, which is the parent of the next
-   * one.
+   * snapshot; `undefined` if there is none.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other

@@ -9,13 +9,13 @@ const MAX_NAME_BYTES = 246;
 
 /**
  * Returns a name for the repository of a directory among the repositories of
- * other directories. It consists of the directory's name, so that people
- * recognize it, and the start of the SHA-256 of its path, so that directories
- * with the same name in different folders get different names. A directory's
- * name that is too long for a file system is cut at its end.
+ * other directories. The result consists of the name of the directory, which
+ * people recognize, and the start of the SHA-256 of its path, so that
+ * directories with the same name in different folders get different results. If
+ * the name of the directory is too long for a file system, its end is cut off.
  *
- * @param directory The directory's absolute path. Each spelling of the path has
- * a name of its own.
+ * @param directory The directory's absolute path. Different spellings of a path
+ * give different results.
  * @returns A name of letters, digits, `_`, `.` and `-`.
  * @example
  * ```ts

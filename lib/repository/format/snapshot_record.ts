@@ -168,8 +168,8 @@ export interface SnapshotRecord {
   duration: number;
   /**
    * The path of the directory on the machine that took the snapshot. If the
-   * snapshot has several directories, the path of the folder that contains them
-   * is followed by their names in braces, relative to this folder:
+   * snapshot has several directories, this is the path of the folder that
+   * contains them, followed by their paths relative to this folder in braces:
    * `/work/{a,b}`.
    */
   directory: string;

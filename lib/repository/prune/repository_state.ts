@@ -25,7 +25,7 @@ export interface RepositoryState {
   records: SnapshotRecord[];
   /** The removed snapshots that can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The intents of runs. */
+  /** The intents in the repository. */
   intents: RunIntent[];
   /** The marks of earlier prunes. */
   marks: Mark[];

@@ -98,12 +98,14 @@ export interface RekeyPlan {
    */
   objects: number;
   /**
-   * The total size of these objects, in bytes. Each is stored again as a whole.
+   * The total size of the objects to replace, in bytes. Each of them is stored
+   * again as a whole.
    */
   bytes: number;
   /**
-   * The names of the objects that are encrypted for an older identity and stay
-   * so, because they belong to a run that is at work or was interrupted.
+   * The names of the objects that are encrypted for an older identity and are
+   * not replaced, because they belong to a run that is at work or was
+   * interrupted.
    */
   atWork: string[];
   /**
@@ -262,7 +264,7 @@ class Rekey {
   /**
    * Returns the sizes, in bytes, of the objects that are encrypted for an older
    * identity, by name. Adds the damaged objects to `#damage`, and the names of
-   * all others to `#current`.
+   * objects that do not need an older identity to `#current`.
    *
    * @param known The names of objects that are not examined.
    */
@@ -317,9 +319,9 @@ class Rekey {
     check: () => Promise<void>,
     isSpared: (name: string) => boolean,
   ): Promise<void> {
-    // The objects were listed before the intents, and the manifests are read
-    // after them. So a run that has no intent any more has stored its
-    // manifests.
+    // The objects were listed before the intents are read, and the manifests
+    // are read after the intents. A run that has no intent any more has
+    // therefore stored its manifests.
     const running = await this.#running();
     await manifests.load();
     const going = [...old].filter(([name]) =>
@@ -487,7 +489,8 @@ class Rekey {
 }
 
 /**
- * Throws if an object does not have a size and SHA-256 that the manifests list.
+ * Throws an error if the manifests list an object, but not with its size and
+ * SHA-256.
  */
 function checkIntact(object: ObjectRecord, manifests: RekeyedManifests): void {
   if (manifests.isIntact(object)) return;
@@ -547,7 +550,7 @@ function isAdministered(name: string): boolean {
  * Returns whether an object belongs to a run or prune that is at work or was
  * interrupted.
  *
- * @param running The ids of these runs.
+ * @param running The ids of the runs that are at work or were interrupted.
  */
 function isAtWork(name: string, running: ReadonlySet<string>): boolean {
   if (name.startsWith(RUNNING) || name.startsWith(LEASES)) return true;
@@ -557,7 +560,8 @@ function isAtWork(name: string, running: ReadonlySet<string>): boolean {
 }
 
 /**
- * Returns whether the id in a name is that of the run that stored the object.
+ * Returns whether the id in an object's name is the id of the run that stored
+ * the object.
  */
 function isOfRun(name: string): boolean {
   return /^(?:snapshots|trees|volumes|signatures)\//.test(name);

@@ -37,7 +37,8 @@ export interface RekeyedRepository {
  * The manifests of a repository while its objects get new headers, which change
  * their SHA-256. Before an object is replaced, a manifest lists it with its new
  * SHA-256, so at any time a manifest lists the SHA-256 that the object has.
- * After all objects are replaced, `settle` drops the outdated SHA-256.
+ * After all objects are replaced, `settle` removes the outdated SHA-256 sums
+ * from the manifests.
  */
 export class RekeyedManifests {
   readonly #repository: RekeyedRepository;
@@ -54,7 +55,7 @@ export class RekeyedManifests {
   readonly #replaced = new Map<string, string>();
   #isSettled = false;
 
-  /** Prepares the work with the manifests. Reads nothing yet. */
+  /** Prepares the work with the manifests without reading them. */
   constructor(repository: RekeyedRepository) {
     const { files, id, signer } = repository;
     this.#repository = repository;
@@ -63,7 +64,7 @@ export class RekeyedManifests {
   }
 
   /**
-   * Reads the manifests. Those that are damaged are ignored.
+   * Reads the manifests. Damaged manifests are ignored.
    *
    * @throws {DeltarError} The error of the storage.
    */
@@ -117,7 +118,7 @@ export class RekeyedManifests {
   }
 
   /**
-   * Replaces two kinds of trusted manifests by as few new ones as possible:
+   * Replaces two kinds of trusted manifests with as few new ones as possible:
    * those that list an object with a SHA-256 that the object does not have, and
    * those that `list` stored. The new manifests list everything else that the
    * old ones list, and are signed. An object that matches none of the lines

@@ -9,7 +9,7 @@ const MAX_BYTES = 16 << 10;
 /**
  * Corrects a listing in which a single bit was flipped. The last line of a
  * listing has the SHA-256 of the original bytes, so the flipped bit can be
- * found by trying each one.
+ * found by trying each bit.
  *
  * @param bytes The damaged listing.
  * @returns The original listing; `undefined` if no flip of a single bit makes

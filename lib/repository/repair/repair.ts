@@ -57,8 +57,8 @@ export interface ReplacedSnapshot {
   /** The ranges of paths whose entries are lost. */
   unknown: LostRange[];
   /**
-   * The number of files whose content or signature is stored again, because its
-   * volume is damaged.
+   * The number of files whose content or signature is stored again, because it
+   * was in a damaged volume.
    */
   storedAgain: number;
 }
@@ -84,14 +84,14 @@ export interface RepairResult {
 
 /**
  * Corrects damaged settings, records and notes if possible, moves the damaged
- * ones to `damaged/`, and replaces snapshots that cannot be read completely, so
- * that the rest of the repository can be used. A repair can be killed at any
+ * objects to `damaged/`, and replaces snapshots that cannot be read completely,
+ * so that the rest of the repository can be used. A repair can be killed at any
  * time and run again.
  *
  * @throws {DeltarError} `io` if the verification that comes first could not
- * read an object for a reason other than that it is damaged or missing. Nothing
- * is changed in that case. `aborted` if the signal ends the work. The error of
- * the storage.
+ * read an object that may be undamaged, for example because the disk or the
+ * network failed. Nothing is changed in that case. `aborted` if the signal ends
+ * the work. The error of the storage.
  */
 export async function repairRepository(
   store: Store,
@@ -221,8 +221,8 @@ async function repairRecord(
   }
   const { storage } = store;
   const bytes = await readDamaged(store, name);
-  // The record was removed during the repair, or it is sound and only differs
-  // from the SHA-256 in the record of its child.
+  // The record was removed during the repair, or it is undamaged and only its
+  // SHA-256 differs from the one in the record of a child.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
   await setAside(store, name, result, dryRun);
@@ -230,7 +230,7 @@ async function repairRecord(
   else await putBack(store, name, mended, result, dryRun);
 }
 
-/** Stores a corrected object after the damaged one was moved away. */
+/** Stores a corrected object after the damaged one was moved to `damaged/`. */
 async function putBack(
   { storage, manifests }: Store,
   name: string,

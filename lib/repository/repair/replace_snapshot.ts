@@ -222,8 +222,8 @@ async function standIn(
 }
 
 /**
- * Returns the next free id with the same time as an id. After the last possible
- * id, the search continues with the first.
+ * Returns the next free id with the same time as the given id. After the last
+ * possible id, the search continues with the first.
  */
 async function siblingOf(storage: Storage, id: string): Promise<string> {
   const { stem, chance, suffix } = partsOf(id);

@@ -14,7 +14,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 
-/** A piece in a sound volume, and the path under which it was stored. */
+/** A piece in an undamaged volume, and the path under which it was stored. */
 type Stored = StoredPiece & { path: string };
 
 /**

@@ -47,7 +47,10 @@ export interface ApplyPlanOptions {
    * attribute is restored. Default: all are restored.
    */
   selectsXattr?: XattrSelection;
-  /** Called before each change of the disk; for tests. */
+  /**
+   * Called before each change of the disk, with the name of the change. Only
+   * tests set this callback.
+   */
   onStep?: (step: string) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -85,7 +88,10 @@ const MIN_THREADED_FILES = 256;
  * still the one that was saved, or if `isUnsaved` is `true`.
  */
 export class PlanApplier {
-  /** The writer of the target. The owner of the applier calls its `finish`. */
+  /**
+   * The writer of the target. The code that made the applier has to call
+   * `finish` of the writer.
+   */
   readonly writer: TreeWriter;
   readonly #onDisk: TargetDirectory;
   readonly #plan: RestorePlan;
@@ -107,9 +113,8 @@ export class PlanApplier {
   /** Returns the path that an entry has before the plan is carried out. */
   readonly #current: (path: string) => string;
   /**
-   * The keys of the new paths that this disk may treat as the same path as
-   * another new path, by path. Paths that it may treat as one have the same
-   * key.
+   * The new paths that this disk may treat as one path with another new path,
+   * each with a key. Paths that the disk may treat as one have the same key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
@@ -118,10 +123,10 @@ export class PlanApplier {
   #blocked: string | undefined;
   /**
    * The states of large files whose content was just compared with the saved
-   * content.
+   * content, by path.
    */
   readonly #checked = new Map<string, FileStat>();
-  /** The large files that are being written. */
+  /** The large files that are being written, by path. */
   readonly #writing = new Map<string, Promise<void>>();
 
   /**
@@ -163,8 +168,8 @@ export class PlanApplier {
   }
 
   /**
-   * Carries out all steps. Deletions come last, except for those of the content
-   * of a folder that is replaced.
+   * Carries out all steps. Deletions come last, except for deletions in a
+   * folder that is replaced.
    *
    * @param safety The safety snapshot. If it is `undefined`, existing files are
    * changed only if `isUnsaved` is `true`.
@@ -199,7 +204,8 @@ export class PlanApplier {
             if (waiting !== undefined) await waiting;
             continue;
           }
-          // The first name of a file must exist before another one is made.
+          // The first name of a file must exist before a hard link to it is
+          // made.
           const { entry: { kind, target } } = step;
           if (kind === "hardlink" && threaded.has(target)) {
             await threaded.finish();
@@ -287,7 +293,10 @@ export class PlanApplier {
     }
   }
 
-  /** The failures in path order, complete after the writer is finished. */
+  /**
+   * The failures, in path order. The list is complete after the writer is
+   * finished.
+   */
   get failed(): RestoreFailure[] {
     const failed: RestoreFailure[] = [];
     for (const [path, error] of this.#failed) failed.push({ path, error });
@@ -447,8 +456,8 @@ export class PlanApplier {
   }
 
   /**
-   * Writes a file, named pipe or device in place of a hard link, because its
-   * first name could not be restored.
+   * Writes a file, named pipe or device in place of a hard link to it, because
+   * the first name could not be restored.
    */
   async #inherit(entry: LinkableEntry): Promise<void> {
     try {
@@ -491,7 +500,7 @@ export class PlanApplier {
   }
 
   /**
-   * Prepares a path for being created, replaced or deleted. Throws if the
+   * Prepares the creation, replacement or deletion of a path. Throws if the
    * existing entry is not the one that was saved, or if another process created
    * the path.
    */
@@ -602,7 +611,7 @@ export class PlanApplier {
       const isSaved = this.#onDisk.hasContent(path, saved);
       if (await inTurns(isSaved, signal)) this.#checked.set(path, now);
     } catch {
-      // `#checkSaved` reads the file again and meets the same error.
+      // `#checkSaved` reads the file again and gets the same error.
       checkAborted(signal);
     }
   }
@@ -622,7 +631,7 @@ function isSameState(before: FileStat, now: FileStat): boolean {
  * Returns whether it is certain that a file has not changed since it was saved.
  */
 function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
-  // Removing one name of a file changes the `ctime` of all its names.
+  // Deleting a hard link to a file changes the `ctime` of the file.
   return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
 }
 
@@ -644,10 +653,11 @@ function changed(path: string): DeltarError {
 }
 
 /**
- * Returns whether a file is flushed before it gets its name. This is done for
- * files that replace an existing entry, and for files that their owner may not
- * read, because these cannot be flushed later. All other files are flushed at
- * the end of the restore, because an interrupted restore writes them again.
+ * Returns whether a file is flushed before it gets its name. The result is
+ * `true` for files that replace an existing entry, and for files that their
+ * owner may not read, because the latter cannot be flushed later. All other
+ * files are flushed at the end of the restore, because an interrupted restore
+ * writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);

@@ -6,21 +6,21 @@ import {
 } from "../../tree/entry.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
-/** An entry that may have further names. */
+/** An entry to which there may be hard links. */
 export type LinkableEntry = TreeFileEntry | SpecialEntry;
 
-/** Returns whether an entry may have further names. */
+/** Returns whether there may be hard links to an entry. */
 export function isLinkable(entry: TreeEntry): entry is LinkableEntry {
   return canHaveLinks(entry.kind);
 }
 
 /**
- * Decides what becomes of hard links if the first name of their file, named
- * pipe or device cannot be restored. The next name becomes the entry itself,
- * and the names after it become links to that name.
+ * Decides what is restored for hard links if the first name of their file,
+ * named pipe or device cannot be restored. The next name becomes the entry
+ * itself, and the names after it become links to that name.
  */
 export class Heirs {
-  /** The entries that cannot be restored under their own paths. */
+  /** The entries that cannot be restored under their own paths, by path. */
   readonly #lost = new Map<string, LinkableEntry>();
   /**
    * The paths of the hard links that become the lost entries, by the paths of
@@ -37,7 +37,8 @@ export class Heirs {
    * Returns what to restore for an entry: the entry itself or, for a hard link,
    * the entry that it becomes.
    *
-   * @param entry The entry. Entries are passed after those that they link to.
+   * @param entry The entry. A hard link must be passed after the entry that it
+   * links to.
    */
   of(entry: TreeEntry): TreeEntry {
     return entry.kind === "hardlink" ? this.ofLink(entry) : entry;

@@ -8,13 +8,14 @@ import { withJson } from "../../tree/to_json.ts";
 import type { TargetState } from "./plan.ts";
 
 /**
- * Replaces the numbers of owners by those that the same names have on this
- * system. The number of an owner without a name, or with a name that does not
- * exist here, stays.
+ * Replaces the numbers of owners and groups with the numbers that the same
+ * names have on this system. The number of an owner or group without a name, or
+ * with a name that does not exist here, stays.
  *
  * @param wanted The state of the target, which is changed.
- * @param names The names of the owners, from the record of the snapshot.
- * @param system The owners of this system.
+ * @param names The names of the owners and groups, from the record of the
+ * snapshot.
+ * @param system The owners and groups of this system.
  */
 export function useOwnersHere(
   wanted: TargetState,

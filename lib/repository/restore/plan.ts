@@ -67,7 +67,7 @@ export interface ChangeStep {
    * The kind of change:
    *
    * - `replace`: the existing entry has another content, target or kind, or is
-   *   a name of another file with hard links;
+   *   a hard link to another file;
    * - `touch`: only the mode, time, owner, extended attributes, or spelling of
    *   the name differs.
    */
@@ -77,9 +77,10 @@ export interface ChangeStep {
   /** The kind of the existing entry. */
   was: FileStat["kind"];
   /**
-   * The path as its folder spells it now, if that differs from `path` by more
-   * than normalization, such as `file.TXT` for `File.txt` on a disk that treats
-   * them as one name. The restore changes the spelling to that of `path`.
+   * The path as its folder spells it now, if the spelling differs from `path`
+   * by more than Unicode normalization, such as `file.TXT` for `File.txt` on a
+   * disk that treats them as one name. The restore changes the spelling to that
+   * of `path`.
    */
   from?: string;
 }
@@ -306,8 +307,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The path of the first entry of the snapshot that was found with an inode,
-   * by the inode. Only existing inodes with several names are recorded.
+   * The path of the first entry of the snapshot that was found with each
+   * existing inode that has several names, by the inode.
    */
   readonly #claimed = new Map<string, string>();
   /** The further names of each entry with hard links, by its first name. */
@@ -325,7 +326,7 @@ class Planner {
   readonly #firsts = new Map<string, string[]>();
   /**
    * The paths of entries, by the paths under which their folders list them, if
-   * these differ.
+   * the two paths differ.
    */
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
@@ -458,7 +459,7 @@ class Planner {
   }
 
   #mayRemove(path: string, kind: FileStat["kind"]): boolean {
-    // An undo could not bring the entry back.
+    // An entry that an undo could not bring back is kept.
     const why = whyNotMade(kind);
     if (why !== undefined) {
       this.#left.push({ path, why });
@@ -470,8 +471,8 @@ class Planner {
   }
 
   /**
-   * Returns a listed path, with the folders above it spelled as the entries
-   * spell them.
+   * Returns a listed path, with the folders above the path spelled as in the
+   * paths of the entries.
    */
   #asWanted(path: string): string {
     if (this.#listed.size === 0 || path === "") return path;
@@ -625,8 +626,8 @@ class Planner {
         : yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
     if (this.#isSame(entry, stat)) return this.#keep(entry, stat);
-    // If the entry has names outside the snapshot, a change would affect them
-    // too, so the entry is replaced.
+    // If the entry has names outside the snapshot, a change would affect these
+    // names, too, so the entry is replaced.
     const alone = !isLinkable(entry) || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
     this.#change(alone ? "touch" : "replace", entry, stat);
@@ -817,7 +818,7 @@ class Planner {
     wanted: TreeEntry,
     stat: FileStat | undefined,
   ): TreeEntry | undefined {
-    // The mode, time and owner of a further name are those of the file.
+    // A hard link has the mode, time and owner of its file.
     if (!this.#wanted.isForeign || wanted.kind === "hardlink") return wanted;
     const { path } = wanted;
     if (isPrivileged(wanted)) {
@@ -896,8 +897,8 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 
 /**
  * Returns whether an error affects only one path, so that the others can be
- * restored. An error of the target affects one path, except those for which
- * `endsAll` returns `true`. An error of the repository affects one path if one
+ * restored. An error of the target affects one path, unless `endsAll` returns
+ * `true` for the error. An error of the repository affects one path if one
  * object is damaged or unreadable. A server that does not respond ends the
  * restore.
  */

@@ -6,7 +6,7 @@ import { withJson } from "../../tree/to_json.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import { selectXattrs } from "../../tree/xattrs.ts";
 
-/** The bits by which a program runs as the file's owner or group. */
+/** The mode bits that make a program run as the owner or group of its file. */
 const SET_ID = 0o6000;
 
 /**
@@ -19,7 +19,7 @@ const SET_ID = 0o6000;
  * @param entry The entry of the snapshot.
  * @param stat The state of the existing entry.
  * @returns The entry without these privileges, and the names of the privileges.
- * If it has none, the same entry is returned.
+ * If the entry has no privileges, the same entry is returned.
  */
 export function withoutPrivileges<Of extends Metadata>(
   entry: Of,
@@ -56,8 +56,8 @@ export function withoutPrivileges<Of extends Metadata>(
 }
 
 /**
- * Returns whether an entry gives rights by its kind: a device gives access to
- * the disk or terminal that its number stands for.
+ * Returns whether an entry is a device. A device gives access to the disk or
+ * terminal that its number stands for.
  */
 export function isPrivileged({ kind }: { kind: string }): boolean {
   return kind === "block" || kind === "character";

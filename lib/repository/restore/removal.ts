@@ -42,7 +42,7 @@ export interface RemovalPolicy {
   ): string | undefined;
 }
 
-/** Options for what a restore may delete. */
+/** Options for the paths that a restore may delete. */
 export interface RemovalOptions {
   /** Whether to delete paths that the snapshot does not have. */
   delete: boolean;
@@ -61,9 +61,9 @@ export interface RemovalOptions {
 
 /**
  * Returns the policy of a restore: a path may be deleted only if the snapshot
- * would contain it, had it existed at the time of the snapshot. Paths that the
- * present rules or the snapshot's rules exclude are kept, and so are paths that
- * existed at that time and could not be stored.
+ * would contain the path if it had existed when the snapshot was taken. Paths
+ * that the present rules or the snapshot's rules exclude are kept, and so are
+ * paths that existed then but could not be stored.
  *
  * @throws {DeltarError} `unsupported` if `delete` is `true` and the snapshot
  * does not record its exclude rules; the error of reading an ignore file of the
@@ -180,9 +180,9 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns the reason for which the snapshot would not contain a path even if
-   * the path had existed: the snapshot skipped or excluded it, or its rules
-   * exclude it. Returns `undefined` if the snapshot would contain the path.
+   * Returns the reason why the snapshot would not contain a path even if the
+   * path had existed: the snapshot skipped or excluded it, or its rules exclude
+   * it. Returns `undefined` if the snapshot would contain the path.
    */
   #whyLeftOut(path: string, kind: FileStat["kind"]): string | undefined {
     for (let at = path; at !== ""; at = parentPath(at)) {
@@ -201,7 +201,7 @@ class RemovalOfPaths implements RemovalPolicy {
   readonly mayEmptyFolders = true;
   readonly #onDisk: TargetDirectory;
   readonly #gone: ReadonlySet<string>;
-  /** The paths by their folded form, for disks that ignore case. */
+  /** The paths in `#gone`, by folded name, for disks that ignore case. */
   #folded: Map<string, string[]> | undefined;
 
   constructor(onDisk: TargetDirectory, gone: ReadonlySet<string>) {
@@ -232,7 +232,10 @@ function reasonOf({ reason, detail }: Skipped): string {
   return detail ?? reason;
 }
 
-/** Returns the folder of a rule file, if the rule file could not be read. */
+/**
+ * Returns the folder of a rule file that could not be read; `undefined` for all
+ * other skipped paths.
+ */
 function folderOfRules(
   { path, reason }: Skipped,
   { ignoreFile = DEFAULT_IGNORE_FILE }: IgnoreOptions,
@@ -302,8 +305,8 @@ class SnapshotRules {
       rules = above.enter(folder, {
         has: (name) => this.#tree.byPath.has(at + name),
         text: (name) => this.#texts.get(at + name),
-        // The cache tag in a folder is not read. If it is invalid, more paths
-        // are kept.
+        // The cache tag in a folder is not read. If the tag is invalid, more
+        // paths are kept than necessary.
         isCache: () => true,
       });
       this.#inside.set(folder, rules);

@@ -1,10 +1,10 @@
 /**
  * Restoring, undoing and redoing.
  *
- * Each of these begins with a plan. `restore.ts` determines the wanted state of
- * the target: the snapshot's tree for a restore, the state before the last
- * restore for an undo, and the state before the last undo for a redo
- * (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
+ * Each of these operations begins with a plan. `restore.ts` determines the
+ * wanted state of the target: the snapshot's tree for a restore, the state
+ * before the last restore for an undo, and the state before the last undo for a
+ * redo (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
  * directory). `plan.ts` compares the wanted state with the present one and
  * lists the steps. `removal.ts` decides what may be deleted.
  *
@@ -223,7 +223,8 @@ function selectWanted(
 }
 
 /**
- * Opens the target for reading its state, calls `work` with it, and closes it.
+ * Opens the target to read its state, calls `work` with the opened target, and
+ * closes it.
  */
 async function withTarget<Result>(
   target: string,
@@ -344,7 +345,7 @@ async function prepareRevert(
       };
     }
     // Everything that this restore wrote is already deleted, so the restore
-    // before it is next.
+    // before this one is undone instead.
     history = history.filter((one) => one.id !== id);
     group = groupToRevert(history, way, paths);
   }
@@ -413,8 +414,8 @@ function leftIn(onDisk: TargetDirectory): LeftJournal[] {
 
 /**
  * Returns the journals that interrupted processes left in the target. If
- * another process is restoring into the target, returns none, so that a plan
- * can still be made.
+ * another process is restoring into the target, returns an empty list, so that
+ * a plan can still be made.
  */
 function leftUnlessBusy(onDisk: TargetDirectory): LeftJournal[] {
   try {

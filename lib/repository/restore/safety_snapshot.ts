@@ -59,10 +59,7 @@ export interface Safety {
   seen: ReadonlyMap<string, FileStat>;
   /** The contents that were saved, by path. */
   contents: ReadonlyMap<string, ExpectedContent>;
-  /**
-   * The time at which the safety snapshot was begun, in milliseconds since
-   * 1970.
-   */
+  /** The start of the safety snapshot, in milliseconds since 1970. */
   time: number;
 }
 
@@ -80,7 +77,9 @@ export interface SafetyOptions {
   after: string | undefined;
   /** Called with each path that could not be saved. */
   onSkip: (skipped: Skipped) => void;
-  /** Ends the work with an error of code `aborted`; no snapshot appears. */
+  /**
+   * Ends the work with an error of code `aborted`. No snapshot is stored then.
+   */
   signal?: AbortSignal;
 }
 
@@ -160,7 +159,8 @@ async function save(
     for (const { path, xattrs } of entries) {
       if (tree.has(path)) continue;
       const before = existing(basis.byPath, path);
-      // The extended attributes may not have been read for the basis.
+      // The extended attributes may be unknown in the basis, if they were not
+      // read when it was stored.
       const isKnown = xattrs === undefined || before.xattrs !== undefined;
       tree.set(path, isKnown ? before : { ...before, xattrs });
     }
@@ -318,7 +318,7 @@ async function readBack(
 }
 
 /**
- * Removes the steps from a plan that must not be carried out because a path
+ * Removes from a plan the steps that must not be carried out, because a path
  * could not be saved.
  *
  * @param plan The plan, which is changed.

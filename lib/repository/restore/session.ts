@@ -151,7 +151,8 @@ export interface RestoreResult {
   /** The number of directories that were created. */
   directories: number;
   /**
-   * The number of symlinks and further names of hard links that were created.
+   * The number of symlinks and hard links that were created. The first name of
+   * a file with hard links does not count.
    */
   links: number;
   /** The number of named pipes and devices that were created. */
@@ -181,10 +182,10 @@ export interface RestoreResult {
    */
   failed: RestoreFailure[];
   /**
-   * The safety snapshot, by which the restore can be undone. Absent if nothing
-   * had to be changed, if the option `safety` was `false`, or if the target was
-   * new or empty. In the last case, a note allows `revert` to undo the restore,
-   * unless the storage refused the note.
+   * The safety snapshot, with which the restore can be undone. Absent if
+   * nothing had to be changed, if the option `safety` was `false`, or if the
+   * target was new or empty. In the last case, a note allows `revert` to undo
+   * the restore, unless the storage refused the note.
    */
   safety?: SnapshotRecord;
 }
@@ -242,7 +243,7 @@ function tally(result: RestoreResult, step: RestoreStep): void {
 
 /** Hooks for tests. */
 export interface RestoreHooks {
-  /** Called before each change of the disk. */
+  /** Called before each change of the disk, with the name of the change. */
   onStep?: (step: string) => void;
 }
 

@@ -9,7 +9,7 @@ import { type ContentReader, keyOf } from "../content/content.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { CreateStep } from "./plan.ts";
 
-/** The maximum number of batches that more files can be added to. */
+/** The maximum number of open batches, to which more files can be added. */
 const MAX_OPEN = 64;
 /**
  * The maximum total size in bytes of the compressed frames of all batches. A
@@ -27,7 +27,7 @@ export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
 /** New files whose content is in the same frame. */
 interface Batch {
   piece: StoredPiece;
-  /** The frame, which is read from the time the batch is made. */
+  /** The frame. It is requested as soon as the batch is made. */
   frame: Promise<PackedFrame | undefined>;
   steps: SmallFileStep[];
   files: ThreadFile[];
@@ -58,8 +58,8 @@ export interface ThreadedFilesOptions {
 export class ThreadedFiles {
   readonly #options: ThreadedFilesOptions;
   /**
-   * The batches to which files are added, by frame. The one that was added to
-   * last is at the end.
+   * The batches to which files are added, by frame. The batch that got the last
+   * file is at the end.
    */
   readonly #open = new Map<string, Batch>();
   /** The total size of the compressed frames of all batches, in bytes. */
@@ -67,7 +67,10 @@ export class ThreadedFiles {
   readonly #running = new Set<Promise<void>>();
   /** The paths of files that were added and are not finished. */
   readonly #unfinished = new Set<string>();
-  /** The number of unfinished files in each folder, by its descriptor. */
+  /**
+   * The number of unfinished files in each folder, by the folder's file
+   * descriptor.
+   */
   readonly #folders = new Map<number, number>();
 
   /** Prepares to write files. */
@@ -76,8 +79,8 @@ export class ThreadedFiles {
   }
 
   /**
-   * Adds a file, which may be written later. Its folder must be one that only
-   * this process writes to.
+   * Adds a file, which may be written later. No other process may write to the
+   * folder of the file.
    *
    * @returns A promise that resolves when further files can be added;
    * `undefined` if they can be added now.
