@@ -101,17 +101,17 @@ const SUM_DIGITS = 16;
  * - If the repository is encrypted, each object that has a manifest is compared
  *   with the manifest while the object is copied. Damaged objects are not
  *   copied.
- * - An object of the same name and size is not copied again, unless the
- *   manifests of the repository and of the mirror list the object with
- *   different SHA-256 sums, for example after a rekey. Key files, holders,
- *   signers and removed records may be replaced, so they are always compared.
- *   Notes are compared after a rotation or rekey.
+ * - If the mirror has an object of the same name and size, the object is not
+ *   copied again, unless the manifests of the repository and of the mirror list
+ *   the object with different SHA-256 sums, for example after a rekey. Key
+ *   files, holders, signers and removed records may be replaced, so they are
+ *   always compared. Notes are compared after a rotation or rekey.
  * - A key file, a holder, a signer or `recipients.json` without a manifest is
  *   replaced in the mirror only by a complete age file. The old object is kept
  *   as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its SHA-256.
  * - Intents, leases, marks, checkpoints and the objects in `damaged/` and
  *   `replaced/` are not copied.
- * - An object that the source no longer has stays in the mirror.
+ * - The mirror keeps objects that the source no longer has.
  *
  * @param from The storage of the repository.
  * @param to The storage of the mirror, to which nothing else may write.

@@ -248,14 +248,14 @@ export class Repository {
    * - a label;
    * - the beginning of an id, or an end of an id with at least four characters;
    * - a time, which names the last snapshot that was taken before the end of
-   *   this time: `today`, `yesterday`, `3 days ago`, `2026-11-20`, `2026-11-20
-   *   14:00`. The time is local, unless the text ends in `Z`.
+   *   this time: `today`, `yesterday`, `3 days ago`, `2026-11-20 14:00`,
+   *   `2026-11-20`. The time is local, unless the text ends in `Z`.
    *
    * Safety snapshots can be named only by their ids, or by the beginning or end
    * of an id.
    *
-   * @param wanted The text, or an object with a label. Such a label may look
-   * like an id or a time.
+   * @param wanted The text, or an object with a label. The label in an object
+   * may look like an id or a time.
    * @param options The directory whose snapshots are searched.
    * @throws {DeltarError} `not-found` if the text or label names no snapshot,
    * or more than one; the error of a record that cannot be read, unless
@@ -276,7 +276,7 @@ export class Repository {
    * a text without `:FOLDER`, the folder is the root. The folder need not exist
    * in the snapshot.
    *
-   * @param text The text. Its first part is a text as for `find`.
+   * @param text The text. The part before the `:` is a text as for `find`.
    * @param options The directory whose snapshots are searched.
    * @throws {DeltarError} The errors of `find`.
    */
@@ -291,7 +291,8 @@ export class Repository {
    * repository was opened without a machine, the snapshots of all machines
    * count.
    *
-   * @param place The path of a directory, or a path in one. It need not exist.
+   * @param place The path of a directory, or a path in one. The path need not
+   * exist.
    * @param options With `onDamage`, records that cannot be read are reported
    * and ignored. By default their errors are thrown.
    * @returns The snapshot, or `undefined` if there is none.
@@ -389,7 +390,7 @@ export class Repository {
    * @param label The label, of at most 1,000 characters; `undefined` removes
    * it.
    * @param options The signal that ends the work.
-   * @returns The record with that label.
+   * @returns The record with the new label.
    * @throws {DeltarError} The error of the storage.
    */
   async label(
@@ -725,7 +726,8 @@ export class Repository {
    * Returns the snapshots that `prune` would keep and remove, and the number of
    * bytes that it would free.
    *
-   * @param policy The rules for keeping snapshots. An empty policy keeps all.
+   * @param policy The rules for keeping snapshots. An empty policy keeps all
+   * snapshots.
    * @param options The share of needed bytes below which volumes are repacked,
    * the callback and the signal.
    * @throws {DeltarError} `key` if the key is write-only; the error of a record
@@ -752,7 +754,8 @@ export class Repository {
    * `judge`), and nothing is removed if the new snapshots are unusual and
    * `onUnusual` does not return true.
    *
-   * @param policy The rules for keeping snapshots. An empty policy keeps all.
+   * @param policy The rules for keeping snapshots. An empty policy keeps all
+   * snapshots.
    * @param options The grace period and other options for pruning.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * prune is running; `unsafe` if the new snapshots of a directory are unusual

@@ -91,8 +91,8 @@ function isHex(value: unknown): value is string {
  * Returns settings for a repository whose settings object is lost, based on the
  * names of its other objects. The id is `LOST_ID`.
  *
- * @returns The settings; `undefined` if the storage has no snapshot, because it
- * is then not a repository.
+ * @returns The settings; `undefined` if the storage has no snapshot, because a
+ * storage without snapshots is not a repository.
  */
 export async function guessSettings(
   storage: Storage,

@@ -153,7 +153,7 @@ export interface Signed {
 
 /**
  * The commit record of one snapshot. The snapshot exists only if its record
- * does.
+ * exists.
  */
 export interface SnapshotRecord {
   /** The id of the snapshot. It sorts after the id of the parent. */
@@ -164,7 +164,7 @@ export interface SnapshotRecord {
    * id is later.
    */
   time: number;
-  /** The time it took to take the snapshot, in milliseconds. */
+  /** The time from the start to the end of the snapshot, in milliseconds. */
   duration: number;
   /**
    * The path of the directory on the machine that took the snapshot. If the
@@ -240,7 +240,10 @@ export interface SafetyRecord {
    * the work was interrupted and started again.
    */
   continues?: string;
-  /** The folders and files that were undone or redone. Absent if all were. */
+  /**
+   * The folders and files to which the undo or redo is limited. Absent if it is
+   * not limited.
+   */
   paths?: string[];
 }
 
@@ -279,8 +282,8 @@ const LATER = 2;
  */
 const WITH_LATER_ENTRIES = 3;
 /**
- * The smallest difference between the time of a record and the time in its id,
- * in milliseconds, at which they count as different.
+ * The minimum difference, in milliseconds, between the time of a record and the
+ * time in its id for the two times to count as different.
  */
 const MOMENT = 1000;
 /**
@@ -310,7 +313,7 @@ const COUNTS = [
 ] as const;
 
 /**
- * Returns a commit record as the bytes of its object.
+ * Returns the bytes of the object that stores a commit record.
  *
  * @throws {DeltarError} `limit` if the record is larger than a reader accepts.
  */
@@ -324,7 +327,7 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
     root: encodeMetadata(root),
   };
   // A reader of version 1 makes the next id from `time`. If `time` differs from
-  // the time in this id, the next id would sort before this one.
+  // the time in this id, the next id could sort before this one.
   const isUntouched = timeInRecord(record.id, time) !== timeOfId(record.id);
   // A reader of version 1 also assumes that an undo applied to all paths, so
   // its next undo would undo an earlier restore.
@@ -626,8 +629,8 @@ export function isMachineId(value: unknown): value is string {
 }
 
 /**
- * Returns whether a snapshot is of the given directory and machine. A snapshot
- * without a machine belongs to every machine.
+ * Returns whether a snapshot belongs to the given directory and machine. A
+ * snapshot without a machine belongs to every machine.
  *
  * @param record The snapshot.
  * @param directory The path of the directory.
@@ -758,8 +761,8 @@ export async function decodeSigned(
  * Decodes the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `corrupt` if the record is another snapshot's or the
- * time in the id is not plausible, or an error of `decodeRecord`.
+ * @throws {DeltarError} `corrupt` if the record names another snapshot or the
+ * time in the id is not plausible; or an error of `decodeRecord`.
  */
 export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
   const name = recordName(id);

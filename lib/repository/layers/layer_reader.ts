@@ -266,7 +266,7 @@ export class LayerReader {
     return text;
   }
 
-  /** Returns a decompressed frame, after checking its SHA-256. */
+  /** Checks the SHA-256 of a frame and returns the decompressed frame. */
   async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { name } = this.#record;
     const { length, sha256: sum } = this.#record.frames[at];
@@ -380,7 +380,7 @@ const OURS = /\n{"(?:path|gone)":"/;
  * writes at or after `from`.
  *
  * @param lines The lines, each after a newline.
- * @param from The position of the newline at which the search begins.
+ * @param from The position of the newline where the search begins.
  */
 function findLine(
   lines: string,
@@ -398,7 +398,8 @@ function findLine(
 }
 
 /**
- * Returns whether a frame that begins at `first` can contain paths in `within`.
+ * Returns whether a frame with the lower bound `first` can contain paths in
+ * `within`.
  */
 function isReached(within: string, first: string): boolean {
   return comparePaths(first, within) <= 0 || isWithin(first, within);

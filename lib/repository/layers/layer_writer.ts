@@ -38,8 +38,8 @@ const MIN_FRAME_BYTES = 1 << 18;
  */
 const MAX_FRAME_BYTES = 1 << 22;
 /**
- * The number of frames to aim for in a layer. It is limited because a commit
- * record lists all frames.
+ * The number of frames to aim for in a layer. The number is limited because a
+ * commit record lists all frames.
  */
 const FRAMES = 128;
 /** The approximate length of a line, in bytes. */
@@ -148,7 +148,7 @@ export class LayerWriter {
     }, MAX_PENDING_FRAMES);
   }
 
-  /** Adds the next line. Lines are added in path order. */
+  /** Adds the next line. Lines must be added in path order. */
   add(line: LayerLine): void {
     const { path } = line;
     this.#first ??= separator(this.#last, path);

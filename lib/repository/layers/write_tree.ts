@@ -22,7 +22,7 @@ export interface ChangedLines {
   lines: AsyncIterable<readonly LayerLine[]>;
 }
 
-/** The difference between a snapshot's tree and its parent's. */
+/** The difference between the tree of a snapshot and the tree of its parent. */
 export interface TreeChange {
   /**
    * The parent's layers, the full one first. Empty if a full layer has to be

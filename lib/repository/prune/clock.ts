@@ -27,12 +27,11 @@ interface Moment {
 
 /**
  * Returns the leap because of which the clock is not trusted. The clock is
- * trusted if no leap between the times recorded in the repository and the
- * clock's time is longer than both the grace period and a day. After a longer
- * leap, the clock is trusted if snapshots have been taken for at least a day,
- * or if an earlier prune recorded that it did not trust the clock. A clock that
- * is wrong only during one snapshot and the next prune is therefore not
- * trusted.
+ * trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace period
+ * and a day. After a longer leap, the clock is trusted if snapshots have been
+ * taken for at least a day, or if an earlier prune recorded that it did not
+ * trust the clock. A clock that is wrong only during one snapshot and the next
+ * prune is therefore not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The current time, in milliseconds since 1970.

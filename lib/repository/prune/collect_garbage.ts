@@ -210,7 +210,10 @@ export async function collectGarbage(
   };
 }
 
-/** Returns options for reading the usage of layers. */
+/**
+ * Returns the options with which `findUsage` reads layers and reports the
+ * progress.
+ */
 export function layerOptions(
   { storage }: Store,
   { onProgress, signal }: PruneOptions,

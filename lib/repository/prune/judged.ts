@@ -80,7 +80,7 @@ export function countedByAll(
 }
 
 /**
- * Stores the list of a prune and deletes the earlier ones. Writes nothing if
+ * Stores the list of a prune and deletes the earlier lists. Writes nothing if
  * the only earlier list is the same.
  *
  * @param storage The repository's storage.

@@ -66,7 +66,7 @@ export function findLate(
   const counted = countedByAll(judged);
   const firstCounted = records
     .find(({ id, time }) => counted.get(id) === time)?.id;
-  // If no snapshot has a parent, the parents are no evidence.
+  // If no snapshot has a parent, a missing parent is no evidence.
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
   /**

@@ -145,8 +145,8 @@ export interface PrunePlan {
   unusual: Unusual[];
   /**
    * The number of bytes that each snapshot to be removed frees when its grace
-   * period is over, by the snapshot's id. Bytes that older removed snapshots
-   * already free do not count.
+   * period is over, by the snapshot's id. Bytes that are already freed by
+   * removing older snapshots do not count.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */

@@ -216,14 +216,14 @@ const AGES = [
   "withinWeekly",
 ] as const;
 
-/** The rules that keep one snapshot of each period up to an age. */
+/** The rules that keep one snapshot of each period up to a maximum age. */
 const THINNED = [
   { rule: "withinHourly", unit: "hour", key: hourOf },
   { rule: "withinDaily", unit: "day", key: dayOf },
   { rule: "withinWeekly", unit: "week", key: weekOf },
 ] as const;
 
-/** The snapshots of a directory of a machine, the newest first. */
+/** The snapshots of one directory of one machine, the newest first. */
 export interface DirectorySnapshots {
   /** The ordinary snapshots. */
   taken: TimedSnapshot[];

@@ -21,7 +21,7 @@ export interface Flood {
   directory: string;
   /** The largest number of snapshots within a day, including the new ones. */
   snapshots: number;
-  /** The largest number of snapshots within a day that is usual. */
+  /** The maximum number of snapshots within a day that counts as usual. */
   usual: number;
   /** The number of older snapshots that would be removed. */
   lost: number;
@@ -48,16 +48,16 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * The maximum ratio of the number of snapshots within a day to the usual
- * number. Above it, there are unusually many new snapshots. A machine that
- * takes hourly snapshots for eight hours a day, and later around the clock,
- * stays within the limit.
+ * number. Above this ratio, there are unusually many new snapshots. A machine
+ * that takes hourly snapshots for eight hours a day, and later around the
+ * clock, stays within the limit.
  */
 const MAX_INCREASE = 3;
 
 /**
  * The maximum ratio of the number of files in an earlier snapshot to the number
- * in the newest one. Above it, the directory counts as emptied. Few users
- * delete more of a directory on purpose.
+ * in the newest one. Above this ratio, the directory counts as emptied. Few
+ * users delete more of a directory on purpose.
  */
 const MAX_DECREASE = 10;
 

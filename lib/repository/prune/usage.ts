@@ -63,7 +63,7 @@ export interface UsageOptions {
   signal?: AbortSignal;
 }
 
-/** A layer with the layers that are directly above it in some tree. */
+/** A layer with the layers that are directly above it in at least one tree. */
 interface Node {
   record: LayerRecord | undefined;
   /**

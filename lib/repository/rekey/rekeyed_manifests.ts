@@ -123,7 +123,7 @@ export class RekeyedManifests {
    * those that `list` stored. The new manifests list everything else that the
    * old ones list, and are signed. An object that matches none of the lines
    * that list it keeps all of these lines, so that a verification reports the
-   * object. Does nothing if `list` stored no manifest since the last call.
+   * object. Does nothing if `list` has stored no manifest since the last call.
    *
    * @param isAtWork Called with the name of an object. Returns whether the
    * object may belong to a run that is still at work.
@@ -211,8 +211,8 @@ function addTo(lines: Map<string, ObjectRecord[]>, object: ObjectRecord): void {
 }
 
 /**
- * Returns an object's name without its folder. It begins with the time of the
- * run that stored the object.
+ * Returns an object's name without its folder. The result begins with the time
+ * of the run that stored the object.
  */
 function timeText(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);

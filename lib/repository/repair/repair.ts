@@ -1,13 +1,14 @@
 /**
  * Repairing what `verify` finds.
  *
- * Small settings, records and notes with one flipped bit are corrected by their
- * own checksums (`mend_bit.ts`). A snapshot that cannot be read completely is
- * replaced by one without the lost files (`replace_snapshot.ts`): `salvage.ts`
- * reads the rest of its tree, and `store_again.ts` stores readable content of
- * damaged volumes again. Settings, records and notes that are replaced or
- * cannot be corrected are copied to `damaged/` before they are deleted. Damaged
- * layers and volumes stay where they are.
+ * Small settings, records and notes with one flipped bit are corrected with the
+ * help of their own checksums (`mend_bit.ts`). A snapshot that cannot be read
+ * completely is replaced by a snapshot without the lost files
+ * (`replace_snapshot.ts`): `salvage.ts` reads the rest of its tree, and
+ * `store_again.ts` stores the readable content of damaged volumes again.
+ * Settings, records and notes that are replaced or cannot be corrected are
+ * copied to `damaged/` before they are deleted. Damaged layers and volumes stay
+ * where they are.
  *
  * @module
  */
@@ -207,7 +208,7 @@ async function idOf(store: Store): Promise<string> {
 
 /**
  * Repairs a record: moves the damaged object to `damaged/` and, if the record
- * can be corrected by its own checksum, stores the corrected one.
+ * can be corrected with the help of its own checksum, stores the corrected one.
  */
 async function repairRecord(
   store: Store,
@@ -255,7 +256,7 @@ async function isWhole(storage: Storage, id: string): Promise<boolean> {
 }
 
 /**
- * Returns the bytes of a damaged object. They are empty if the object cannot be
+ * Returns the bytes of a damaged object: no bytes if the object cannot be
  * decrypted, and `undefined` if it does not exist.
  */
 async function readDamaged(

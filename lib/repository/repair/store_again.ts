@@ -19,7 +19,7 @@ type Stored = StoredPiece & { path: string };
 
 /**
  * Stores the readable content of damaged volumes again, and makes signatures
- * from content. Each content is stored once, even if many files need it.
+ * from content. Equal content is stored once, even if many files have it.
  */
 export class StoreAgain {
   /** The volumes that were written. */

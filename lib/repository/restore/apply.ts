@@ -38,7 +38,7 @@ export interface ApplyPlanOptions {
   /** Called after each step, with the error if the step failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
   /**
-   * Whether entries are replaced and deleted although they were not saved.
+   * Whether entries are replaced and deleted even if they were not saved.
    * Default: `false`.
    */
   isUnsaved?: boolean;
@@ -488,7 +488,10 @@ export class PlanApplier {
     this.#options.onDone(step);
   }
 
-  /** Records an error that affects only the path of a step, or throws it. */
+  /**
+   * Records an error that affects only the path of a step. Any other error is
+   * thrown again.
+   */
   #fail(step: RestoreStep, error: unknown): void {
     if (!isOfOnePath(error)) throw error;
     this.#failed.set(step.path, error);

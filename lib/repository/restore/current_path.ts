@@ -2,9 +2,10 @@ import { parentPath } from "../../tree/path.ts";
 import type { RestoreStep } from "./plan.ts";
 
 /**
- * Returns a function that takes the path of an entry after the plan is carried
- * out, and returns the path of the entry before. The two paths differ if a step
- * changes the spelling of the entry's name, or of a folder above it.
+ * Returns a function that takes the path that an entry has after the plan is
+ * carried out, and returns the path that the entry had before. The two paths
+ * differ if a step changes the spelling of the entry's name, or of a folder
+ * above it.
  *
  * @param steps The steps of the plan.
  */

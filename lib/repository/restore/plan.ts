@@ -144,7 +144,7 @@ export interface RestorePlan {
   /** The paths that `delete`, an undo or a redo keeps, and the reasons. */
   left: RestoreLeft[];
   /**
-   * The paths that cannot be restored, or not completely, as far as is known in
+   * The paths that cannot be restored completely, as far as this is known in
    * advance, for example because an entry that must not be deleted is in the
    * way, the system does not allow the name, or the folder is not writable.
    */
@@ -175,7 +175,7 @@ export interface TargetState {
   rootFault?: DeltarError;
   /**
    * Called with the name of each extended attribute. Returns whether the
-   * attribute is compared and restored. Default: all are.
+   * attribute is compared and restored. Default: all are compared and restored.
    */
   selectsXattr?: XattrSelection;
   /**
@@ -307,8 +307,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The path of the first entry of the snapshot that was found with each
-   * existing inode that has several names, by the inode.
+   * The existing inodes with several names, each with the path of the first
+   * entry of the snapshot that was found with this inode.
    */
   readonly #claimed = new Map<string, string>();
   /** The further names of each entry with hard links, by its first name. */
@@ -563,7 +563,7 @@ class Planner {
 
   /**
    * Returns the wanted mode, time and owner of the directory itself, or
-   * `undefined` if they need not or cannot be set.
+   * `undefined` if they need not be set or cannot be set.
    */
   #wantedRoot(): Metadata | undefined {
     const { root } = this.#wanted;
@@ -712,7 +712,7 @@ class Planner {
 
   /**
    * Returns whether an earlier entry of the snapshot was found with the same
-   * inode. Records the inode otherwise, if it has several names.
+   * inode. Otherwise records the inode, if it has several names.
    */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
     if (stat.links === 1) return false;
@@ -896,10 +896,10 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 }
 
 /**
- * Returns whether an error affects only one path, so that the others can be
- * restored. An error of the target affects one path, unless `endsAll` returns
- * `true` for the error. An error of the repository affects one path if one
- * object is damaged or unreadable. A server that does not respond ends the
+ * Returns whether an error affects only one path, so that other paths can still
+ * be restored. An error of the target affects one path, unless `endsAll`
+ * returns `true` for the error. An error of the repository affects one path if
+ * one object is damaged or unreadable. A server that does not respond ends the
  * restore.
  */
 export function isOfOnePath(error: unknown): error is DeltarError {

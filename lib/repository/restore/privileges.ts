@@ -31,7 +31,7 @@ export function withoutPrivileges<Of extends Metadata>(
     given.mode &= ~SET_ID;
     dropped.push("the set-user-ID or set-group-ID bit");
   }
-  // These attributes may hold capabilities, which give a program rights of
+  // These attributes may hold capabilities, which give a program the rights of
   // root.
   const rights = Object.keys(entry.xattrs ?? {})
     .filter((name) => /^(?:security|trusted)\./.test(name));

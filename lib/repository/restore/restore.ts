@@ -250,7 +250,7 @@ async function withTarget<Result>(
 }
 
 /**
- * Returns the paths for a journal or, if they are too long for it, their
+ * Returns the paths for a journal or, if they are too long for a journal, their
  * SHA-256 as a text.
  */
 function briefly(
@@ -263,7 +263,8 @@ function briefly(
 
 /**
  * Sets `isForeign` of a state from a repository that belongs to somebody else,
- * unless the caller trusts the repository.
+ * and removes the privileges of its root, unless the caller trusts the
+ * repository.
  */
 function checkTrust(
   wanted: TargetState,

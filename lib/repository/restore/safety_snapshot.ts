@@ -159,8 +159,7 @@ async function save(
     for (const { path, xattrs } of entries) {
       if (tree.has(path)) continue;
       const before = existing(basis.byPath, path);
-      // The extended attributes may be unknown in the basis, if they were not
-      // read when it was stored.
+      // The basis may have been stored without reading extended attributes.
       const isKnown = xattrs === undefined || before.xattrs !== undefined;
       tree.set(path, isKnown ? before : { ...before, xattrs });
     }

@@ -38,7 +38,7 @@ export interface WorkOptions {
   onPlan?: (plan: RestorePlan) => void | Promise<void>;
   /**
    * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
-   * extended attributes `trusted.*` and `security.*` are restored although the
+   * extended attributes `trusted.*` and `security.*` are restored even if the
    * repository belongs to somebody else: to another user of this machine who is
    * not root, or to the operator of an HTTP server. If not, the paths that have
    * any of these are listed in `failed`. Default: `false`.
@@ -56,8 +56,8 @@ export interface WorkOptions {
 /** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
-   * `undo` undoes the last restore or redo, and `redo` the last undo. Default:
-   * `undo`.
+   * `undo` undoes the last restore or redo, and `redo` redoes the last undo.
+   * Default: `undo`.
    */
   direction?: "undo" | "redo";
   /**
