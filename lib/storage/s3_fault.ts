@@ -86,8 +86,8 @@ export function faultOf(refusal: Refusal): Error {
     }
   }
   if (status === 412) {
-    // A read is continued only if the object is still the one that it began
-    // with.
+    // A request that continues a read has the condition that the object is
+    // unchanged. The service answers 412 if the object was replaced.
     return method === "GET"
       ? new DeltarError(
         "io",
@@ -144,12 +144,15 @@ function describe(text: string): { code?: string; message?: string } {
   }
 }
 
-/** Returns the text of the first child with this name. */
+/**
+ * Returns the text of the first child element with this name, or `undefined` if
+ * there is none.
+ */
 export function textIn(element: XmlElement, name: string): string | undefined {
   return elementsIn(element, name)[0]?.text;
 }
 
-/** Returns the children with this name. */
+/** Returns the child elements with this name. */
 export function elementsIn(element: XmlElement, name: string): XmlElement[] {
   return element.children.filter((child) =>
     child instanceof XmlElement && child.name === name

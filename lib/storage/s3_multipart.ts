@@ -14,7 +14,7 @@ const MAX_COMPLETION_MS = 300_000;
 
 /** The parts of an upload. */
 export interface Parts {
-  /** The first parts, which are already read. */
+  /** The first parts, which have already been read. */
   begun: Uint8Array<ArrayBuffer>[];
   /** The remaining parts. */
   rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
@@ -31,7 +31,7 @@ export interface Parts {
  * @param options Whether an existing object is kept, and the signal.
  * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
  *   `io` if the service refuses a request; `aborted` if the signal fired; and
- *   the errors of the parts.
+ *   the errors of reading the parts.
  */
 export async function putParts(
   client: S3Client,
@@ -121,8 +121,8 @@ async function complete(
   mark: string,
   { ifAbsent, signal }: PutOptions,
 ): Promise<void> {
-  // Some services ignore the condition of the request below, so the object is
-  // looked up here.
+  // Some services ignore the condition of the request below, so a separate
+  // request first finds out whether the object exists.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
     throw new DeltarError("exists", "the object exists already", {
       object: name,

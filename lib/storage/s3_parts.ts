@@ -3,12 +3,13 @@ import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 
 /**
- * The size in bytes of the first parts of an object. It is the minimum of S3.
+ * The size in bytes of the first 2,000 parts of an object. It is the minimum
+ * size that S3 allows.
  */
 export const PART = 5 << 20;
 /**
- * The maximum number of bytes of parts that are sent at once. A single part may
- * be larger.
+ * The maximum total size, in bytes, of the parts that are sent at the same
+ * time. A single part may be larger.
  */
 export const MAX_SENDING_BYTES = 3 * PART;
 
@@ -27,8 +28,8 @@ export function partSize(n: number): number {
 
 /**
  * Cuts a source into the parts of an upload. All parts but the last are full,
- * and a part is empty only if the source is empty. No two parts share a buffer,
- * except that the buffers that the caller puts into `spare` are used again.
+ * and a part is empty only if the source is empty. Each part has a new buffer,
+ * or one that the caller put into `spare`.
  *
  * @param name The name of the object, for errors.
  * @param source The bytes of the object.
@@ -76,7 +77,10 @@ export async function* parts(
   yield part.subarray(0, filled);
 }
 
-/** Returns a larger buffer with the same bytes. */
+/**
+ * Returns a larger buffer for part `n` that begins with the bytes of `part` and
+ * has room for `least` bytes.
+ */
 function grown(
   part: Uint8Array,
   least: number,

@@ -34,14 +34,14 @@ export interface GetOptions {
 export interface PutOptions {
   /**
    * Whether to fail with code `exists` if the name is taken, instead of
-   * replacing the object. If any number of writers do this at once, on any
-   * machines, exactly one succeeds, unless the storage documents that it cannot
-   * guarantee this.
+   * replacing the object. If several writers, on any machines, do this at the
+   * same time, exactly one succeeds, unless the storage documents that it
+   * cannot guarantee this. Default: `false`.
    */
   ifAbsent?: boolean;
   /**
-   * Aborts the write with an error of code `aborted`. The object then stays as
-   * it was or, if the storage had already received its last byte, is stored
+   * Aborts the write with an error of code `aborted`. The object is then
+   * unchanged or, if the storage had already received the last byte, stored
    * completely.
    */
   signal?: AbortSignal;
@@ -55,7 +55,7 @@ export interface PutOptions {
  * An implementation guarantees:
  *
  * - **Complete or not at all.** A reader never sees a part of an object,
- *   neither while it is written nor after a `put` failed.
+ *   neither while the object is being written nor after a `put` has failed.
  * - **Stored objects stay stored.** Once `put` resolves, the object survives a
  *   crash, every `get` that begins later finds it, and every `list` that begins
  *   later includes it.
@@ -87,8 +87,8 @@ export interface Storage {
   readonly localPath?: string;
 
   /**
-   * Reads the bytes of an object, as they are pulled. No request is sent before
-   * the first chunk is pulled. Leaving the loop early cancels the read.
+   * Reads the bytes of an object as the caller pulls them. No request is sent
+   * before the first chunk is pulled. Leaving the loop early cancels the read.
    *
    * An empty range is also checked against the object's length. `offset` may
    * equal the object's length if `length` is 0 or absent or `clamp` is set; the
@@ -105,8 +105,9 @@ export interface Storage {
 
   /**
    * Stores an object. An existing object of that name is replaced unless
-   * `ifAbsent` is set. The source is pulled at the pace of the storage, in
-   * bounded memory whatever its length, and ended early if the write fails.
+   * `ifAbsent` is set. The source is pulled only as fast as the storage accepts
+   * the bytes, so an object of any length needs only bounded memory. If the
+   * write fails, the source is ended early.
    *
    * A `put` that fails changes nothing, with one exception: if the storage
    * fails or its response is lost after the last byte, the `put` fails with
@@ -165,7 +166,7 @@ export interface Storage {
 
   /**
    * Prepares the storage for a new repository. Only a storage whose access is
-   * controlled by file modes has to implement this.
+   * controlled by file modes has to implement `prepare`.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the storage cannot hold a
@@ -176,7 +177,7 @@ export interface Storage {
   /**
    * Deletes the unfinished writes of processes that have ended, or that are
    * presumed to have ended. Never throws. Only a storage that can distinguish
-   * killed processes from running ones has to implement this.
+   * killed processes from running ones has to implement `clearAbandoned`.
    */
   clearAbandoned?(): void;
 

@@ -5,7 +5,8 @@ import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
  * The prefix of the names of files and folders that are being written. A killed
- * process leaves them behind. No object has such a name, and a walk skips them.
+ * process leaves such files and folders behind. The name of an object never
+ * begins with this prefix, and a walk skips paths whose name does.
  */
 export const STAGE_PREFIX = ".deltar-stage-";
 
@@ -94,15 +95,16 @@ export function isRunning(pid: number): boolean | undefined {
     return true;
   } catch (error) {
     if (error instanceof DeltarError) return hasGroup(pid);
-    // The process is running and belongs to another user.
+    // `EPERM` means that the process is running and belongs to another user.
     return codeOf(error) === "EPERM";
   }
 }
 
 /**
  * Returns whether a process is in a process group, which is true for every
- * running process. In Deno, no other check of a process works without the
- * permission to run programs.
+ * running process, or `undefined` if the call for this check is not available.
+ * In Deno, no other check of a process works without the permission to run
+ * programs.
  */
 function hasGroup(pid: number): boolean | undefined {
   calls ??= loadLibrary({ getpgid: ["i32"] }) ?? null;
@@ -126,7 +128,7 @@ function hashName(): string {
 /**
  * Returns the machine's name. If the runtime is not permitted to read it,
  * returns a name that no other process uses, so that no other process considers
- * the files of this one abandoned.
+ * the files of this process abandoned.
  */
 function hostname(): string {
   try {

@@ -4,9 +4,9 @@ import type { Storage, StoredObject } from "./storage.ts";
 /**
  * Returns a storage whose reads, writes and listings end with an error of code
  * `aborted` when a signal fires, so that the signal need not be passed to each
- * function that uses the storage. Objects cannot be deleted afterwards, either,
- * so cleanup after an abort must use the original storage. A call with a signal
- * of its own uses only that signal.
+ * function that uses the storage. After that, objects cannot be deleted either,
+ * so cleanup after an abort must use the original storage. A call that is
+ * passed another signal uses only that signal.
  *
  * @param storage The storage that the result uses.
  * @param signal The signal. Without one, the storage itself is returned.
@@ -38,7 +38,10 @@ export function untilAborted(
   };
 }
 
-/** Lists until the signal fires, even if the storage does not respond. */
+/**
+ * Yields the objects of a listing. When the signal fires, the listing ends with
+ * an error of code `aborted`, even if the storage does not respond.
+ */
 async function* listUntil(
   list: AsyncIterable<StoredObject>,
   signal: AbortSignal,
@@ -65,7 +68,7 @@ async function* listUntil(
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
-    // A listing that does not respond is not waited for.
+    // The storage may never respond, so the end of the listing is not awaited.
     if (!isOver) iterator.return?.()?.catch(() => {});
   }
 }

@@ -15,22 +15,25 @@ import { isSameXattrs } from "./xattrs.ts";
 const TIME_SLACK = 1000n;
 
 /**
- * The words of a row: the kind of change, the number of the new entry and the
- * number of the old entry. A row of created entries has no old entry. Its third
- * word is the number of further created entries that directly follow and share
- * the row.
+ * The positions of the words in a row: the kind of change, the number of the
+ * new entry and the number of the old entry. A row of created entries has no
+ * old entry. The third word of such a row is the number of further created
+ * entries that directly follow and share the row.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
 const UPDATED = 1;
 /**
- * The file was renamed or copied. Which of the two is known only at the end of
- * the comparison, together with all deletions.
+ * The code for a file that was renamed or copied. Only at the end of the
+ * comparison, when all deletions are known, can the two be told apart.
  */
 const MOVED = 2;
 const TOUCHED = 3;
 const DELETED = 4;
-/** Only the grouping of hard links changed, not the content. */
+/**
+ * The code for a path of which only the grouping of hard links changed, not the
+ * content.
+ */
 const RELINKED = 5;
 /**
  * The number that is added to the code of a change if the path is a directory.
@@ -48,8 +51,8 @@ export class ChangeFinder {
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
   /**
-   * The path that had a file's content in the old state, by the row of the
-   * file's change.
+   * A map from the row of a file's change to the path that had the file's
+   * content in the old state.
    */
   readonly #from = new Map<number, string>();
   /** The deleted paths whose content was found at another path. */
@@ -106,11 +109,12 @@ export class ChangeFinder {
   }
 
   /**
-   * Ends the comparison, after the last entry of the new state was added. The
-   * paths of the old state that were not added are recorded as deletions.
+   * Ends the comparison. Call it after the last entry of the new state has been
+   * added. The paths of the old state that were not added are recorded as
+   * deletions.
    *
    * @param skipped The paths that the new state skipped. `counts` does not
-   * count these paths and the paths below them as deleted, because they may
+   * count these paths or the paths below them as deleted, because they may
    * still exist.
    */
   finish(skipped: Iterable<string> = []): void {
@@ -295,8 +299,8 @@ export class ChangeFinder {
 
   /**
    * Returns whether the file, pipe or device that a hard link names is still
-   * the same. If it is replaced, its other names have to be linked again. Also
-   * returns `true` for an entry that is not a hard link.
+   * the same. If it was replaced, the hard links to it have to be made again.
+   * Also returns `true` for an entry that is not a hard link.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;

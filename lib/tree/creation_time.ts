@@ -5,8 +5,8 @@ import { asWideText, attributeList, FSOPT_NOFOLLOW } from "./system_forms.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
- * Sets the creation time of the entry at a path. A symlink is not followed.
- * Returns whether the system did so.
+ * A function that sets the creation time of the entry at a path and returns
+ * whether the system allowed it. A symlink is not followed.
  *
  * @param path A path of the operating system.
  * @param btime The time, in nanoseconds since 1970.
@@ -14,8 +14,9 @@ import { PLATFORM } from "./this_system.ts";
 export type CreationTimeSetter = (path: string, btime: bigint) => boolean;
 
 /**
- * Returns the function that sets creation times. Deno and Bun have it on
- * Windows and macOS; Linux has no call for it.
+ * Returns the function that sets creation times. The function is available in
+ * Deno and Bun on Windows and macOS. Linux has no call that sets creation
+ * times.
  *
  * @returns The function, or `undefined` if the system or the runtime cannot set
  * creation times.
@@ -37,16 +38,19 @@ let isLoaded = false;
 
 /** The right to change the times of a file (`winnt.h`). */
 const FILE_WRITE_ATTRIBUTES = 0x100;
-/** Lets other programs read, write and delete the file (`winnt.h`). */
+/**
+ * The flags that let other programs read, write and delete the file
+ * (`winnt.h`).
+ */
 const FILE_SHARE_ALL = 7;
-/** Opens only a file that exists (`fileapi.h`). */
+/** The value that opens a file only if it exists (`fileapi.h`). */
 const OPEN_EXISTING = 3;
-/** Opens folders too, and a symlink itself (`winbase.h`). */
+/** The flags that open folders too, and a symlink itself (`winbase.h`). */
 const OPEN_ANY_KIND = 0x0200_0000 | 0x0020_0000;
 /** The handle of a file that could not be opened. */
 const INVALID_HANDLE = 2n ** 64n - 1n;
 
-/** Windows: `SetFileTime` of `kernel32.dll`. */
+/** Returns a setter that calls `SetFileTime` of `kernel32.dll` on Windows. */
 function loadForWindows(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("win32", "kernel32.dll", {
     CreateFileW: ["buffer", "u32", "u32", "u64", "u32", "u32", "u64"],
@@ -77,7 +81,7 @@ function loadForWindows(): CreationTimeSetter | undefined {
 /** The bit of the creation time in `commonattr` (`sys/attr.h`). */
 const ATTR_CMN_CRTIME = 0x200;
 
-/** macOS: `setattrlist` of the system library. */
+/** Returns a setter that calls `setattrlist` of the system library on macOS. */
 function loadForMac(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("darwin", "/usr/lib/libSystem.B.dylib", {
     setattrlist: ["buffer", "buffer", "buffer", "u64", "u32"],
@@ -105,7 +109,7 @@ export function asTimespec(time: bigint): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** The number of 100 ns from 1601 to 1970. */
+/** The time from 1601 to 1970, in units of 100 ns. */
 const TICKS_TO_1970 = 116_444_736_000_000_000n;
 
 /**

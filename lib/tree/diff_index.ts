@@ -55,8 +55,8 @@ export interface UpdatedChange {
 }
 
 /**
- * A new path with content that another path had in the old state, so that no
- * bytes are stored for it.
+ * A new path whose content another path had in the old state, so that the
+ * content is not stored again.
  */
 export interface MovedChange {
   /** `renamed` if the other path was deleted, otherwise `copied`. */

@@ -1,9 +1,9 @@
 import type { Xattrs } from "./xattrs.ts";
 
 /**
- * The kind of an entry. A hard link is a further name of an earlier file, named
- * pipe or device. A `fifo` is a named pipe. `block` and `character` are
- * devices.
+ * The kind of an entry. A hard link is another name for the file, named pipe or
+ * device of an earlier entry. A `fifo` is a named pipe. `block` and `character`
+ * are devices.
  */
 export type EntryKind =
   | "file"
@@ -32,16 +32,16 @@ export interface Metadata {
   btime?: bigint;
   /**
    * The extended attributes and ACLs. Absent if they were not read, and for a
-   * hard link, whose attributes are those of the file.
+   * hard link, which has the same attributes as the file.
    */
   xattrs?: Xattrs;
 }
 
-/** The number of a device, by which the system finds its driver. */
+/** The number of a device. The system uses it to find the driver. */
 export interface DeviceNumber {
   /** The number of the driver. */
   major: number;
-  /** The number of the device among those of the driver. */
+  /** The number of the device among the devices of the driver. */
   minor: number;
 }
 
@@ -89,13 +89,13 @@ export interface SymlinkEntry extends ContentlessEntry {
   target: string;
 }
 
-/** The entry of a hard link: another name of a file, named pipe or device. */
+/** The entry of a hard link: another name for a file, named pipe or device. */
 export interface HardLinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "hardlink";
   /**
-   * The path of the first name below the root. This path sorts before that of
-   * the link.
+   * The path, below the root, of the first name for the file, pipe or device.
+   * It sorts before the path of the link.
    */
   target: string;
 }
@@ -158,8 +158,8 @@ export function isSpecialKind(kind: string): kind is SpecialKind {
 }
 
 /**
- * Returns whether deltar stores further names of an entry of this kind as hard
- * links: those of files, named pipes and devices.
+ * Returns whether deltar stores further names for an entry of this kind as hard
+ * links. It does so for files, named pipes and devices.
  */
 export function canHaveLinks(kind: string): kind is "file" | SpecialKind {
   return kind === "file" || isSpecialKind(kind);
@@ -239,26 +239,27 @@ export interface Skipped {
   /**
    * The reason:
    *
-   * - `excluded`: a rule excludes it, deltar writes to it, or it is a temporary
-   *   file of deltar; `detail` names the rule, with its file and line if it is
-   *   from a file.
+   * - `excluded`: a rule excludes the path, deltar writes to the path, or the
+   *   path is a temporary file of deltar; `detail` names the rule, with its
+   *   file and line if it is from a file.
    * - `special`: a socket or an unknown kind of entry.
-   * - `unreadable`: it could not be read; `detail` has the cause, such as the
-   *   system's message, a path that is too long, a hard link to a file that
+   * - `unreadable`: the path could not be read; `detail` has the cause, such as
+   *   the system's message, a path that is too long, a hard link to a file that
    *   could not be read, or exclusion rules that could not be used.
-   * - `placeholder`: it is a file whose content is only in the cloud. Reading
-   *   it would download the content.
-   * - `vanished`: it was deleted before or while it was read, or created while
-   *   its folder was listed, or it is one of the `paths` to which the walk is
-   *   limited and does not exist.
-   * - `changed`: it changed or was replaced before it was read completely, or
-   *   its extended attributes could not be read; what was read is stored.
-   * - `lost`: its content in the repository is damaged; only a repair uses
-   *   this.
-   * - `name`: its name is not valid Unicode or is reserved for deltar, so an
+   * - `placeholder`: the path is a file whose content is only in the cloud.
+   *   Reading it would download the content.
+   * - `vanished`: the path was deleted before or while it was read, was created
+   *   while its folder was listed, or does not exist although it is one of the
+   *   `paths` that the walk is limited to.
+   * - `changed`: the path changed or was replaced before it was read
+   *   completely, or its extended attributes could not be read; what was read
+   *   is stored.
+   * - `lost`: the content of the path is damaged in the repository; only a
+   *   repair uses this reason.
+   * - `name`: the name is not valid Unicode or is reserved for deltar, so an
    *   index cannot contain it.
-   * - `absent`: the path did not exist; only a safety snapshot uses this, for
-   *   paths that the restore creates.
+   * - `absent`: the path did not exist; only a safety snapshot uses this
+   *   reason, for paths that the restore creates.
    */
   reason: SkipReason;
   /** The rule, the system's message or another explanation. */

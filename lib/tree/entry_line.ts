@@ -23,7 +23,7 @@ import { decodeXattrs } from "./xattrs.ts";
 /** A file with the SHA-256 of its content. */
 export interface HashedFileEntry extends FileEntry {
   /**
-   * The SHA-256 of the content in hexadecimal; for a sparse file, of its
+   * The SHA-256 of the content in hexadecimal; for a sparse file, that of the
    * condensed form.
    */
   sha256: string;
@@ -76,8 +76,9 @@ export function hasRawName(
 }
 
 /**
- * Adds the field `raw` to a line, with the bytes of each field that holds a
- * path that is not valid UTF-8. `jq` does not read these bytes from the path.
+ * Returns a line with an additional field `raw` if a path in one of the given
+ * fields is not valid UTF-8. `raw` has the bytes of each such path, because
+ * `jq` cannot read them from the path itself.
  */
 export function addRaw(line: Line, ...fields: string[]): Line {
   const raw = fields.flatMap((field) => {
@@ -89,7 +90,7 @@ export function addRaw(line: Line, ...fields: string[]): Line {
   return raw.length === 0 ? line : { ...line, raw: Object.fromEntries(raw) };
 }
 
-/** The maximum of the major and of the minor number of a device. */
+/** The maximum major or minor number of a device. */
 const MAX_DEVICE_NUMBER = 2 ** 32 - 1;
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -276,7 +277,7 @@ export function checkOrder(
 
 /**
  * Parses decimal seconds since 1970, as `formatTime` writes them. Returns
- * nanoseconds, or `undefined` if the text is not such a number.
+ * nanoseconds, or `undefined` if the text is not in this form.
  */
 export function parseTime(text: string): bigint | undefined {
   const match = TIME.exec(text);

@@ -17,8 +17,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
    * Adds the next entry.
    *
    * @param entry The entry. A file's entry has its SHA-256.
-   * @param place The number of the word at which the entry's state begins in
-   * the walk's `StateWriter`.
+   * @param place The number of the first word of the entry's state in the
+   * walk's `StateWriter`.
    * @param isOther Whether the entry differs from that state, because the file
    * changed before it was read.
    * @param facts The facts that the file's reader collected, if it was read.
@@ -33,8 +33,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 
 /**
  * The entries of a directory in path order, without their block checksums. The
- * list takes 40 bytes for each entry, and an object for each link, changed file
- * or entry with extended attributes. Names, modes and times stay in the walk's
+ * list takes 40 bytes for each entry, and an object for each entry that is not
+ * fully described by its state. Names, modes and times stay in the walk's
  * `StateWriter`.
  */
 export class EntryList {
@@ -150,8 +150,8 @@ export class EntryList {
   }
 
   /**
-   * Returns the list in the form in which it is stored together with the
-   * states. See `decodeEntries`.
+   * Returns the list in the form that is stored together with the states. See
+   * `decodeEntries`.
    */
   encode(): StoredEntries {
     const odd = [...this.#odd].map(([number, entry]) =>

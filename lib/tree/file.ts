@@ -94,8 +94,8 @@ export async function readFileBytes(
         { object: file },
       );
     }
-    // The size of a pipe or device is not known until it has been read to its
-    // end.
+    // The size of a pipe or device is not known until the pipe or device has
+    // been read to the end.
     return await collectAtMost(fs.createReadStream(file), most, file);
   } catch (cause) {
     throw fileError(cause, file);
@@ -107,8 +107,8 @@ export async function readFileBytes(
  * steps.
  *
  * @param file A path of the operating system.
- * @param decode Called with the bytes and, for its errors, the path of the
- * file. Decodes the bytes step by step.
+ * @param decode Called with the bytes of the file and, for error messages, its
+ * path. Decodes the bytes step by step.
  * @param options A signal that ends the decoding.
  * @throws {DeltarError} `aborted` if the signal fired, and the errors of
  * `readFileBytes` and `decode`.
@@ -225,8 +225,8 @@ export function endsAll(error: unknown): boolean {
 }
 
 /**
- * Returns the reason for skipping a path whose system call failed (`vanished`
- * or `unreadable`), and the message of the error.
+ * Returns the reason for skipping a path when a system call for it failed
+ * (`vanished` or `unreadable`), and the message of the error.
  */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);

@@ -28,8 +28,8 @@ export class FileAccess implements RandomAccess {
   /**
    * See {@linkcode RandomAccess.read}.
    *
-   * @throws {DeltarError} `truncated` if the file has become shorter since it
-   * was opened.
+   * @throws {DeltarError} `truncated` if the file became shorter after it was
+   * opened.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
    * read.
    */

@@ -18,7 +18,7 @@ export interface FileFacts {
   /** The SHA-256 of the bytes that were read, in hexadecimal. */
   sha256: string;
   /**
-   * The length in bytes of the condensed form of a sparse file. If it is
+   * The length in bytes of the condensed form of a sparse file. If `sparse` is
    * present, `sha256` and `signature` are those of the condensed form.
    */
   sparse?: number;
@@ -64,12 +64,13 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   /**
    * Processes a file of more than 1 MiB, whose content is read in parts.
    *
-   * @param entry The entry of the file. `size` is its size when it was opened.
-   * For a file in condensed form, `size` is the length of that form, and
-   * `fileSize` is the size of the file.
-   * @param open Reads the file from the start, in parts. Each part is valid
-   * until the next one is read. `open` may be called again after the last part.
-   * The parts end early if the file was truncated or cannot be read further.
+   * @param entry The entry of the file. `size` is the size of the file when it
+   * was opened. If the file is passed in condensed form, `size` is the length
+   * of the condensed form, and `fileSize` is the size of the file.
+   * @param open Called to read the file from the start. Returns the content in
+   * parts. Each part is valid until the next one is read. `open` may be called
+   * again after the last part. The parts end early if the file was truncated or
+   * cannot be read further.
    * @param before The file at this path in the previous index.
    */
   pieces(
@@ -88,8 +89,8 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
 
   /**
    * Returns a promise that resolves when the reader can process the next file,
-   * or `undefined` if it can do so now. A reader without this method is always
-   * ready.
+   * or `undefined` if the reader is ready now. A reader without this method is
+   * always ready.
    */
   ready?(): Promise<void> | undefined;
 }

@@ -27,11 +27,12 @@ export type FolderVisitor = (
  * entries can still be reached. Where folders can be reached only by paths,
  * changes fail with `ENOENT` instead.
  *
- * A name is one segment; see `decodeName` for names that are not valid UTF-8.
- * Where the runtime has no calls for them, they are refused with `EILSEQ`, and
- * listed with U+FFFD in place of the invalid bytes. The empty name, `.`, `..`,
- * and names with a `/` or a NUL are refused with `EINVAL`. Errors have a `path`
- * and, on every system, a `code` as in `node:fs`, such as `ENOENT`.
+ * A name is one segment. A name that is not valid UTF-8 has the form that
+ * `decodeName` returns. Where the runtime has no calls for such names, they are
+ * refused with `EILSEQ`, and are listed with U+FFFD in place of the invalid
+ * bytes. The empty name, `.`, `..`, and names with a `/` or a NUL are refused
+ * with `EINVAL`. Errors have a `path` and, on every system, a `code` as in
+ * `node:fs`, such as `ENOENT`.
  */
 export interface Folder {
   /** The path by which the folder was opened, for messages. */
@@ -42,8 +43,8 @@ export interface Folder {
   identity(): Identity;
   /**
    * Returns whether the folder has this device and inode. If folders are
-   * reached by system calls and this one was listed, the check usually needs no
-   * further call.
+   * reached by system calls and this folder was listed, the check usually needs
+   * no further call.
    */
   is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
@@ -62,8 +63,8 @@ export interface Folder {
    * Opens a folder inside this one. A folder that may be entered but not listed
    * can be opened. An attempt to list it then fails.
    *
-   * @throws `ENOTDIR` if the entry is not a folder, even if it is a symlink to
-   * one.
+   * @throws `ENOTDIR` if the entry is not a folder, or is a symlink to a
+   * folder.
    */
   openFolder(name: string): Folder;
   /**
@@ -106,7 +107,7 @@ export interface Folder {
    * @param device The number of a device. It is not used for a pipe.
    * @throws `EEXIST` if the name exists, `EPERM` if this process may not create
    * devices, `EINVAL` if the system has no such device number, `ENOSYS` if the
-   * runtime has no call for it.
+   * runtime has no call that creates pipes and devices.
    */
   makeSpecial(
     name: string,
@@ -122,10 +123,14 @@ export interface Folder {
    */
   readLink(name: string): string;
   /**
-   * Creates a hard link to a file or symlink, in this folder or another one.
+   * Creates a hard link to a file or symlink in this folder. The link has the
+   * name `newName` in the folder `to`, which may be this folder.
    */
   link(name: string, to: Folder, newName: string): void;
-  /** Renames an entry, and replaces an existing entry with the new name. */
+  /**
+   * Moves an entry to the folder `to` under the name `newName`, and replaces an
+   * entry that already has this name there. `to` may be this folder.
+   */
   rename(name: string, to: Folder, newName: string): void;
   /** Deletes the name of an entry that is not a folder. */
   unlink(name: string): void;
@@ -140,8 +145,8 @@ export interface Folder {
    */
   setMode(name: string, mode: number): void;
   /**
-   * Sets the access and modification time of an entry, in nanoseconds since
-   * 1970. A symlink is not followed.
+   * Sets the access and modification times of an entry to `mtime`, in
+   * nanoseconds since 1970. A symlink is not followed.
    */
   setTimes(name: string, mtime: bigint): void;
   /**
@@ -171,8 +176,8 @@ export interface Folder {
   /** Sets the permission bits of the folder itself. */
   setOwnMode(mode: number): void;
   /**
-   * Sets the access and modification time of the folder itself, in nanoseconds
-   * since 1970.
+   * Sets the access and modification times of the folder itself to `mtime`, in
+   * nanoseconds since 1970.
    */
   setOwnTimes(mtime: bigint): void;
   /**
@@ -188,12 +193,12 @@ export interface Folder {
    */
   syncFileSystem(): Promise<boolean>;
   /**
-   * Returns the folder's descriptor for system calls of another thread, and
+   * Returns the folder's descriptor for system calls in another thread, and
    * keeps the descriptor open until `release` is called, even if the folder is
    * closed. The method is absent where folders are not reached by system calls.
    */
   hold?(): number;
-  /** Releases the descriptor after one call of `hold`. */
+  /** Ends the effect of one call of `hold`. */
   release?(): void;
   /** Closes the folder. A second call does nothing. */
   close(): void;
@@ -227,11 +232,15 @@ export interface OpenFile {
   setOwner(uid: number, gid: number): void;
   /** Sets the permission bits. */
   setMode(mode: number): void;
-  /** Sets the access and modification time, in nanoseconds since 1970. */
+  /**
+   * Sets the access and modification times to `mtime`, in nanoseconds since
+   * 1970.
+   */
   setTimes(mtime: bigint): void;
   /**
    * Returns access to the extended attributes, which is valid while the file is
-   * open. The method is absent if the runtime has no calls for them.
+   * open. The method is absent if the runtime has no calls for extended
+   * attributes.
    */
   xattrs?(): XattrAccess;
   /** Flushes the file to the disk. */
@@ -260,7 +269,7 @@ export function isName(name: string): boolean {
 
 /**
  * Returns whether two numbers are a valid user ID and group ID. A system call
- * would truncate 4294967296 to 0, the superuser, and take 4294967295 as
+ * would truncate 4294967296 to 0, the superuser, and interpret 4294967295 as
  * "unchanged".
  */
 export function isOwner(uid: number, gid: number): boolean {

@@ -60,7 +60,7 @@ const load = () =>
 
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
-/** Loads `mknodat`, which the GNU C library has had since version 2.33. */
+/** Loads `mknodat`, which is in the GNU C library from version 2.33 on. */
 const loadNodeCalls = () =>
   loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
 
@@ -161,7 +161,7 @@ async function doneAside(
 
 /**
  * Flushes a file on one of Bun's existing threads, and returns whether that
- * succeeded. Starting a further thread would take as long as restoring a file.
+ * succeeded. Starting another thread would take as long as restoring a file.
  */
 function flushOnPool(fd: number): Promise<boolean> {
   return new Promise((resolve) => fs.fsync(fd, (error) => resolve(!error)));
@@ -254,9 +254,9 @@ class CallFolder implements Folder {
   }
 
   is(identity: Identity): boolean {
-    // The inode is enough: a folder that replaced this one by a rename is on
-    // the same device. The roots of btrfs subvolumes are an exception: they all
-    // have the same inode, but different devices.
+    // The inode is enough, because a folder that replaced this one in a rename
+    // is on the same device. The roots of btrfs subvolumes are an exception:
+    // they all have the same inode, but different devices.
     return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
       isSameFile(this.identity(), identity);
   }
@@ -316,7 +316,8 @@ class CallFolder implements Folder {
 
   /**
    * Returns the error of a failed listing. A folder that may be entered but not
-   * listed was opened with `O_PATH`. Its error is `EACCES` instead of `EBADF`.
+   * listed was opened with `O_PATH`. For such a folder, the error is `EACCES`
+   * instead of the system's `EBADF`.
    */
   #unlistable(): Error {
     const errno = lastErrno();
@@ -680,8 +681,8 @@ class CallFile implements OpenFile {
 }
 
 /**
- * Returns the number of a device as `mknod(2)` takes it; `undefined` if Linux
- * has no such number.
+ * Returns a device number as the single number that `mknod(2)` takes;
+ * `undefined` if Linux has no such number.
  */
 function joinDevice({ major, minor }: DeviceNumber): number | undefined {
   if (major >= 2 ** MAJOR_BITS || minor >= 2 ** MINOR_BITS) return undefined;
@@ -806,7 +807,10 @@ function isDots(start: number): boolean {
   return listing[start + 1] === DOT && listing[start + 2] === 0;
 }
 
-/** Opens a folder, even if it may be entered but not listed. */
+/**
+ * Opens a folder, even one that may be entered but not listed, and returns the
+ * descriptor.
+ */
 function openFolderAt(
   at: number,
   path: Uint8Array,
@@ -885,7 +889,8 @@ function putName(
 }
 
 /**
- * Writes a path or the target of a symlink into a buffer, and a NUL after it.
+ * Writes a path or the target of a symlink into a buffer, followed by a NUL,
+ * and returns the buffer.
  */
 function put(
   target: Uint8Array,

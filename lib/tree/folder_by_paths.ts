@@ -58,8 +58,8 @@ export function hasProc(): boolean {
 }
 
 /**
- * Returns whether `node:fs` takes paths as bytes. Deno takes only texts, and Bun
- * reaches folders by system calls.
+ * Returns whether `node:fs` takes paths as bytes. Deno takes only strings. Bun
+ * does not need paths as bytes, because it reaches folders by system calls.
  */
 export function takesBytes(): boolean {
   const { deno, bun } = process.versions;
@@ -323,8 +323,8 @@ abstract class PathFolder implements Folder {
   }
 
   /**
-   * Runs an operation that changes the folder, after a check that the path
-   * still leads to it.
+   * Runs an operation that changes the folder, after checking that `base` still
+   * leads to the folder.
    */
   protected change(
     call: string,
@@ -348,7 +348,10 @@ abstract class PathFolder implements Folder {
   }
 }
 
-/** A folder that is reached by its descriptor and Linux's `/proc`. */
+/**
+ * A folder that is reached through the link to its descriptor in Linux's
+ * `/proc`.
+ */
 class ProcFolder extends PathFolder {
   protected override readonly base: string;
   /**
@@ -418,8 +421,8 @@ class ProcFolder extends PathFolder {
 }
 
 /**
- * A folder that is reached by its path, for systems on which `node:fs` cannot
- * reach it in another way. Before each change, a check makes sure that the path
+ * A folder that is reached by its path, for systems where `node:fs` has no
+ * other way to reach it. Before each change, a check makes sure that the path
  * still leads to the folder that was opened. A replacement between the check
  * and the change is not noticed.
  */
@@ -467,7 +470,8 @@ class PlainFolder extends PathFolder {
 
   override openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
-      // Windows has no `O_NOFOLLOW`, and Deno does not pass it to the system.
+      // Windows has no `O_NOFOLLOW`, and Deno does not pass this flag to the
+      // system.
       const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
       checkFile(there, place);
       const file = new NodeFile(fs.openSync(path, READ), place);
@@ -502,7 +506,10 @@ class PlainFolder extends PathFolder {
   }
 }
 
-/** Renames a file. Windows does not replace a file that is read-only. */
+/**
+ * Renames a file and replaces an existing file. On Windows, the existing file
+ * is made writable first, because Windows does not replace a read-only file.
+ */
 function renameOver(from: NodeFs.PathLike, to: NodeFs.PathLike): void {
   try {
     fs.renameSync(from, to);
@@ -599,8 +606,8 @@ class NodeFile implements OpenFile {
 }
 
 /**
- * Returns the path of a descriptor in `/proc`. With the process ID, the system
- * does not have to resolve the link `/proc/self`.
+ * Returns the path of a descriptor in `/proc`. The path contains the process
+ * ID, so that the system does not have to resolve the link `/proc/self`.
  */
 function procPath(fd: number): string {
   return `/proc/${process.pid}/fd/${fd}`;
@@ -608,8 +615,8 @@ function procPath(fd: number): string {
 
 const NO_FOLLOW = fs?.constants.O_NOFOLLOW ?? 0;
 /**
- * The flags for reading, without following a symlink or blocking on a pipe that
- * replaced the file.
+ * The flags that open a file for reading without following a symlink, and
+ * without blocking if a pipe has replaced the file.
  */
 const READ = (fs?.constants.O_RDONLY ?? 0) | NO_FOLLOW |
   (fs?.constants.O_NONBLOCK ?? 0);

@@ -8,7 +8,7 @@ import { type PickedNames, pickedNames, sumOfPaths } from "./picked_paths.ts";
 import { encodeName } from "./raw_name.ts";
 import { CACHE_TAG, readRuleFile } from "./rule_file.ts";
 
-/** Options for what a walk excludes. */
+/** Options for excluding paths from a walk. */
 export interface IgnoreOptions {
   /**
    * Patterns in gitignore's syntax, relative to the root. They take precedence
@@ -18,22 +18,22 @@ export interface IgnoreOptions {
   /**
    * The name of rule files. The patterns of such a file apply to its folder and
    * everything below it, and take precedence over `.gitignore`. With `false`,
-   * there are no rule files. Default: `.deltarignore`.
+   * no rule files are read. Default: `.deltarignore`.
    */
   ignoreFile?: string | false;
   /**
    * Whether `.gitignore` files and `.git/info/exclude` are applied as git
    * applies them. This includes files above the root in the same work tree,
-   * unless their rules exclude the root. A nested repository has only its own
-   * git rules. A work tree and files above the root are used only if they
+   * unless their rules exclude the root. A nested git repository has only its
+   * own git rules. A work tree and files above the root are used only if they
    * belong to the superuser, to the user of this process, or to the owner of
    * the root. Default: `false`.
    */
   gitignore?: boolean;
   /**
    * Patterns like those of `excludes`, but matched without regard to case. They
-   * exclude paths that a pattern with `!` in another list includes. Default:
-   * none.
+   * also exclude paths that a pattern with `!` in another list includes.
+   * Default: none.
    */
   iexcludes?: readonly string[];
   /** The size in bytes above which files are excluded. Default: no limit. */
@@ -55,20 +55,23 @@ export interface IgnoreOptions {
    */
   oneFileSystem?: boolean;
   /**
-   * The paths below the root to which a walk is limited. Their content is
-   * included, and so are the folders above them. Other paths are not reported
-   * as excluded. Default: no limit.
+   * The paths below the root that a walk is limited to. Everything below these
+   * paths and the folders above them are included too. Other paths are not
+   * reported as excluded. Default: no limit.
    */
   paths?: readonly string[];
 }
 
-/** The files of a folder that decide what a walk excludes in it. */
+/**
+ * Access to the files of a folder that decide what a walk excludes in the
+ * folder.
+ */
 export interface RuleSource {
   /** Returns whether the folder has a file or folder with that name. */
   has(name: string): boolean;
   /**
    * Returns the text of a rule file by its path below the folder, or
-   * `undefined` if it cannot be used.
+   * `undefined` if the file cannot be used.
    */
   text(path: string): string | undefined;
   /** Returns whether the `CACHEDIR.TAG` of the folder is valid. */
@@ -99,7 +102,7 @@ const LEVELS_PER_MATCHER = 32;
 
 /**
  * A pattern, rewritten to be relative to the top (see {@linkcode IgnoreRules}),
- * and the text by which `match` reports it.
+ * and the text that `match` returns for the pattern.
  */
 interface Rule {
   pattern: string;
@@ -127,7 +130,7 @@ interface Sources {
 interface Inside {
   /** The number of folders from the root to this one. */
   depth?: number;
-  /** The rules of the folder above, if this one has no rules of its own. */
+  /** The rules of the folder above, if this folder adds no rules. */
   above?: IgnoreRules;
   /** The rules of the tags in the folder, by the names of the tags. */
   tags?: ReadonlyMap<string, string>;
@@ -152,7 +155,7 @@ export class IgnoreRules {
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
-  /** Whether the folder has rule files or tags of its own. */
+  /** Whether the folder itself contains rule files or tags. */
   readonly isOwn: boolean;
   /**
    * The rules that exclude everything but the tags in the folder, by the names
@@ -182,8 +185,8 @@ export class IgnoreRules {
     this.#prefix = prefix;
     this.#options = options;
     this.#sources = sources;
-    // The rules are compiled at the first match; the folder above may have
-    // compiled them.
+    // The rules are compiled at the first match, unless the folder above has
+    // already compiled them.
     this.isOwn = above === undefined;
     this.#isCompiled = above !== undefined && above.#isCompiled;
     this.#compiled = above === undefined ? undefined : above.#compiled;
@@ -191,7 +194,8 @@ export class IgnoreRules {
     this.#tags = tags;
     this.picked = picked;
     this.#depth = depth;
-    // A new matcher would test all folders above again.
+    // The matcher of the folder above is reused, because a new matcher would
+    // test all folders above again.
     if (
       above !== undefined && depth > LEVELS_PER_MATCHER &&
       depth % LEVELS_PER_MATCHER !== 0
@@ -201,11 +205,12 @@ export class IgnoreRules {
     }
   }
 
-  /** Returns the rules of `root`, before its own rule files are read. */
+  /** Returns the rules for `root`, before the rule files in `root` are read. */
   static forRoot(root: string, given: IgnoreOptions): IgnoreRules {
     const { paths } = given;
     const picked = paths === undefined ? "all" : pickedNames(paths);
-    // The list may be long, and the options are part of each folder's digest.
+    // The options are part of each folder's digest. The list of paths may be
+    // long, so its checksum stands for it.
     const options = paths === undefined
       ? given
       : { ...given, paths: [sumOfPaths(paths)] };
@@ -243,7 +248,8 @@ export class IgnoreRules {
    * Returns the rules inside a folder, including those of its own rule files
    * and tags.
    *
-   * @param path The folder below the root, `""` for the root itself.
+   * @param path The path of the folder below the root, `""` for the root
+   * itself.
    * @param source The files of the folder.
    */
   enter(path: string, source: RuleSource): IgnoreRules {
@@ -256,8 +262,8 @@ export class IgnoreRules {
     };
     if (this.#options.gitignore) {
       if (source.has(".git")) {
-        // A nested repository has only its own git rules. The exclude file of a
-        // work tree above the root was read by `rulesAbove`.
+        // A nested git repository has only its own git rules. The exclude file
+        // of a work tree above the root was read by `rulesAbove`.
         if (path !== "") git = [];
         git = [...git, ...read(".git/info/exclude")];
       }
@@ -279,7 +285,7 @@ export class IgnoreRules {
 
   /**
    * Returns the picked names in this folder if `path` is `""`, and otherwise
-   * those in a folder directly inside it.
+   * those in the folder at `path`, which is directly inside this folder.
    */
   pickedIn(path: string): PickedNames | "all" {
     return path === "" || this.picked === "all"
@@ -354,7 +360,7 @@ export class IgnoreRules {
     return `exclude-larger-than: ${this.#options.excludeLargerThan} bytes`;
   }
 
-  /** Returns the rule of `iexcludes` that excludes a path. */
+  /** Returns the rule of `iexcludes` that excludes a path, if there is one. */
   #matchFolded(path: string, isDirectory: boolean): string | undefined {
     const { folded } = this.#sources;
     if (folded.length === 0) return undefined;
@@ -383,7 +389,7 @@ function newMatcher(): Ignore {
   return ignore({ ignorecase: false });
 }
 
-/** Returns the rule of a matcher that excludes a path below the top. */
+/** Returns the rule of a matcher that excludes a path below the top, if any. */
 function ruleOf(
   matcher: Ignore,
   path: string,
@@ -433,9 +439,10 @@ function repositoryTop(root: string): string {
 }
 
 /**
- * Returns whether a folder is the top of a git work tree. As git does unless
- * `safe.directory` is set, it ignores another user's `.git` in a shared folder
- * above.
+ * Returns whether a folder is the top of a git work tree. If the folder or its
+ * `.git` belongs to a user who is not in `trusted`, it does not count, just as
+ * git ignores it unless `safe.directory` is set. Without `trusted`, the owner
+ * is not checked.
  */
 function isTop(
   place: string,
@@ -467,8 +474,8 @@ function trustedOwners(root: string): ReadonlySet<number> {
 }
 
 /**
- * Returns the result of `work`, or `undefined` if the folder cannot be opened
- * or `work` fails.
+ * Opens a folder and returns the result of `work`, or `undefined` if the folder
+ * cannot be opened or `work` throws.
  */
 function inFolder<Result>(
   place: string,

@@ -29,7 +29,7 @@ export type Step = KnownStep | ReadStep;
 export interface KnownStep {
   /** The entry. */
   entry: IndexEntry;
-  /** The 32-bit word at which the entry's state begins in the `StateWriter`. */
+  /** The number of the first word of the entry's state in the `StateWriter`. */
   place: number;
   /** Always absent, since only a `ReadStep` has this property. */
   toRead?: undefined;
@@ -41,7 +41,7 @@ export interface KnownStep {
 export interface ReadStep {
   /** The entry, without its SHA-256 and signature, which are not known yet. */
   entry: FileEntry;
-  /** The 32-bit word at which the entry's state begins in the `StateWriter`. */
+  /** The number of the first word of the entry's state in the `StateWriter`. */
   place: number;
   /** The entry of the file, as the walk found it. */
   toRead: WalkedFile;
@@ -57,7 +57,7 @@ export interface ReadStep {
  * @param index The options for making an index.
  * @param options The options of the walk.
  * @param states The state of the last walk, and the writer of the new state.
- * @param folders The folders of the directory. By default the walk opens them.
+ * @param folders The folders of the directory. By default, the walk opens them.
  */
 export function* indexSteps(
   walker: Walker,
@@ -69,7 +69,8 @@ export function* indexSteps(
   const walk = states === undefined
     ? unknown(walker.entries(options))
     : walkTree(walker, options, states, folders);
-  // The attributes of a file that has to be read are read with its content.
+  // The extended attributes of a file that has to be read are read together
+  // with its content.
   const reads = folders !== undefined && walker.readsXattrs;
   const read = (path: string, place: number) =>
     xattrsOrSkip(path, () => folders?.xattrsAt(path), (skipped) => {
@@ -120,8 +121,8 @@ function withXattrs<Of extends IndexEntry>(
 }
 
 /**
- * Returns the extended attributes of an entry in the previous index, if nothing
- * else about the entry has changed since then. The result is used if the
+ * Returns the extended attributes that an entry has in the previous index, if
+ * everything else about the entry is unchanged. The result is used if the
  * runtime cannot read extended attributes.
  *
  * @param entry The entry. If it is a file, it has its SHA-256.
@@ -171,7 +172,7 @@ export function complete(
 }
 
 /**
- * Returns a copy of the mode, time, owner and extended attributes in a state,
+ * Returns a copy of the mode, times, owner and extended attributes in a state,
  * with a `toJSON` method.
  *
  * @param state The state.

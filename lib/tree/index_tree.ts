@@ -31,7 +31,10 @@ const KNOWN_AT_ONCE = 64;
 
 /** Options for making an index. */
 export interface IndexOptions {
-  /** The previous index. Files that `unchanged` accepts are taken from it. */
+  /**
+   * The previous index. Files that `unchanged` accepts are taken from this
+   * index.
+   */
   previous?: DirIndex;
   /**
    * Called with each file. Returns whether the file is unchanged since
@@ -57,8 +60,8 @@ export interface IndexOptions {
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether `onProgress` is passed the totals: `allEntries`, `allBytes` and
-   * `allRead`. They are counted by a second walk, which visits each folder once
-   * more while the files are read. Default: `false`.
+   * `allRead`. A second walk visits each folder again, while the files are
+   * read, to count them. Default: `false`.
    */
   measure?: boolean;
   /** A signal that ends the indexing with the error code `aborted`. */
@@ -100,7 +103,7 @@ export interface IndexedTree {
  * Walks a directory and reads each file that is not known to be unchanged.
  *
  * @param walker The directory to walk.
- * @param sink The sink for the entries, with the facts that the reader
+ * @param sink The sink that receives the entries and the facts that the reader
  * collected.
  * @param reader The reader of the files' content.
  * @param options Options for making an index.
@@ -272,15 +275,15 @@ function isPlaceholderAt(folders: OpenFolders, path: string): boolean {
   try {
     return folders.isPlaceholder(path);
   } catch {
-    // Reading the file meets the same error, and reports it.
+    // Reading the file fails with the same error, which is reported then.
     return false;
   }
 }
 
 /**
- * Returns the entry of a placeholder, with the content of its entry in the
- * previous index. Returns `undefined` if the size or the time of the file has
- * changed since then.
+ * Returns the entry of a placeholder, with the content of the file at this path
+ * in the previous index. Returns `undefined` if the previous index has no such
+ * file, or if the size or the time differs.
  */
 function keptContent({ entry, before }: ReadStep): IndexEntry | undefined {
   const isSame = before !== undefined && before.size === entry.size &&

@@ -17,7 +17,7 @@ interface Folder {
   path: string;
   block: number;
   rules: IgnoreRules;
-  /** The names in the folder to which the walk is limited. */
+  /** The names in the folder that the walk is limited to. */
   picked: PickedNames | "all";
 }
 
@@ -78,8 +78,8 @@ async function isSameTree(
 }
 
 /**
- * Returns whether one folder is unchanged. Adds the folders in it to `folders`,
- * except for those that are on a device other than `device`.
+ * Returns whether one folder is unchanged. Adds the folders inside this folder
+ * to `folders`, except those on a device other than `device`.
  */
 function isSameFolder(
   opened: OpenFolders,

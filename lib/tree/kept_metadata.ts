@@ -19,9 +19,9 @@ export function makesUpModes(platform: string = PLATFORM): boolean {
 
 /**
  * Returns the mode, time and owner of an entry that was found on a system that
- * makes up modes and owners. The mode and owner are those of an earlier state of
- * the entry. If the entry was made read-only or writable since then, the mode
- * has changed in the same way.
+ * makes up modes and owners. The mode and owner are those of an earlier state
+ * of the entry. If a file became read-only or writable after that, the mode is
+ * changed in the same way.
  *
  * @param found The state that was found.
  * @param before The earlier state of the entry.
@@ -56,8 +56,8 @@ export function keptRoot(found: Metadata, before: Metadata): Metadata {
 /**
  * Returns an entry with the mode, owner and extended attributes that it had
  * before, for a system that makes up modes and owners and has no extended
- * attributes. An entry that was of another kind is returned unchanged. See
- * {@linkcode withKeptMode}.
+ * attributes. If the earlier entry has a different kind, the entry is returned
+ * unchanged. See {@linkcode withKeptMode}.
  *
  * @param entry The entry that was found. If it is a file, it has its SHA-256.
  * @param before The entry of the path in an earlier snapshot.
@@ -66,7 +66,7 @@ export function withKeptMetadata(
   entry: IndexEntry,
   before: IndexEntry | undefined,
 ): IndexEntry {
-  // The mode and owner of a further name are those of the file.
+  // A hard link has the mode and owner of the file.
   if (before?.kind !== entry.kind || entry.kind === "hardlink") return entry;
   const kept = withKeptMode(entry, before, entry.kind);
   const xattrs = keptXattrs(kept, before);

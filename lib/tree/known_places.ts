@@ -72,8 +72,8 @@ export class KnownPlaces {
   }
 
   /**
-   * Remembers a place. It is not an error if the note cannot be written. The
-   * place then counts as new each time.
+   * Remembers a place. If the note cannot be written, no error is thrown, and
+   * the place counts as new each time.
    *
    * @param key The key of the place, which becomes the name of the note.
    * @param location The location of the repository: a folder or a URL.

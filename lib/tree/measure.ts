@@ -23,7 +23,8 @@ const PAUSE_MS = 30;
 /**
  * Counts the entries and bytes of a directory while it is being indexed. A
  * second walk runs ahead in slices of time and reads only files with exclusion
- * rules. Until that walk ends, it takes at most about a quarter of the time.
+ * rules. Until the second walk ends, it takes up to about a quarter of the
+ * time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;

@@ -11,7 +11,7 @@ export interface Native {
    * succeeded.
    */
   statx: (path: Uint8Array, stat: Uint8Array) => boolean;
-  /** Sets the access and modification time. Returns whether that succeeded. */
+  /** Sets the access and modification times. Returns whether that succeeded. */
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 
@@ -20,7 +20,7 @@ export interface Native {
  * (`fcntl.h`).
  */
 export const AT_FDCWD = -100;
-/** The flag with which a call does not follow a symlink (`fcntl.h`). */
+/** The flag that stops a call from following a symlink (`fcntl.h`). */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 /** The mask for all fields of `stat(2)` and the creation time (`sys/stat.h`). */
 export const STATX_MASK = 0xfff;

@@ -30,17 +30,17 @@ export function folderAccess(): FolderAccess {
 }
 
 /**
- * Returns whether extended attributes can be read and written. This is done by
- * system calls, some of which need `/proc`.
+ * Returns whether extended attributes can be read and written. They are
+ * accessed by system calls, some of which need `/proc`.
  */
 export function canUseXattrs(): boolean {
   return folderAccess() === "calls" && (isMounted ??= hasProc());
 }
 
 /**
- * Returns whether entries can have names, and symlinks targets, that are not
- * valid UTF-8: on Linux with Node or Bun, or with Deno if it may use system
- * calls.
+ * Returns whether the names of entries and the targets of symlinks may be
+ * invalid UTF-8. They may be on Linux with Node or Bun, or with Deno if it may
+ * use system calls.
  */
 export function canUseRawNames(): boolean {
   const access = folderAccess();

@@ -12,8 +12,9 @@ export interface OpenFoldersOptions {
    */
   most?: number;
   /**
-   * Whether a closed folder that is opened again must be the same folder. This
-   * is checked for the 65,536 folders that were closed last. Default: `true`.
+   * Whether a folder that was closed must be the same folder when its path is
+   * opened again. This is checked for the 65,536 most recently closed folders.
+   * Default: `true`.
    */
   remembers?: boolean;
 }
@@ -27,9 +28,9 @@ const MAX_REMEMBERED = 1 << 16;
 
 /**
  * The folders below a root, opened when they are needed. If they are used in
- * path order and are not nested too deep, each is opened once. A path may be
- * longer than the system's limit, because each folder is opened from the one
- * above it.
+ * path order and are not nested too deeply, each folder is opened only once. A
+ * path may be longer than the system's limit, because each folder is opened
+ * from the one above it.
  */
 export class OpenFolders {
   /** The root. */
@@ -59,14 +60,14 @@ export class OpenFolders {
   }
 
   /**
-   * Opens a folder, or returns it if it is already open. It stays open during
-   * at least the next call of this method, so that two folders can be used
-   * together.
+   * Opens a folder, or returns it if it is already open. The folder stays open
+   * at least until the end of the next call of this method, so that two folders
+   * can be used together.
    *
    * @param path The path below the root, `""` for the root.
    * @throws The error of the system: `ENOTDIR` if a symlink or file is on the
-   * path, `ENOENT` if a folder is absent or, with `remembers`, is not the one
-   * that was opened before.
+   * path, `ENOENT` if a folder is absent or, with `remembers`, was replaced by
+   * another folder.
    */
   at(path: string): Folder {
     if (path === "") return this.root;
@@ -101,7 +102,7 @@ export class OpenFolders {
 
   /**
    * Returns access to the extended attributes of the entry at a path;
-   * `undefined` if the runtime has no calls for them.
+   * `undefined` if the runtime has no calls for extended attributes.
    */
   xattrsAt(path: string): XattrAccess | undefined {
     if (path === "") return this.root.ownXattrs?.();
@@ -128,7 +129,7 @@ export class OpenFolders {
     return folder;
   }
 
-  /** Opens a folder from the one above it, which is usually open. */
+  /** Opens a folder from the folder above it, which is usually open. */
   #openBelow(path: string): Folder {
     const end = path.lastIndexOf("/");
     const above = end < 0 ? "" : path.slice(0, end);
@@ -168,9 +169,10 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the nearest open folder above a path, and the offset in `path` at
-   * which the folder's path ends (0 for the root). Also returns these offsets
-   * for the folders that have to be opened below it, the deepest first.
+   * Returns the nearest open folder above a path, and the offset in `path`
+   * where the folder's path ends (0 for the root). Also returns such offsets
+   * for the folders that have to be opened below this folder, the deepest
+   * first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];
@@ -240,8 +242,8 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the least recently used open folder, except the one from which a
-   * folder is being opened.
+   * Returns the least recently used open folder. Skips the folder that another
+   * folder is being opened from.
    */
   #oldest(): [path: string, folder: Folder] {
     const [first, second] = this.#open;

@@ -12,16 +12,16 @@ export interface OpenTarget {
   place: string;
   /**
    * The mode that the umask gives a directory that `openTarget` created;
-   * `undefined` for an existing one. The new directory is closed to other users
-   * until the caller sets this mode.
+   * `undefined` for an existing directory. The new directory is closed to other
+   * users until the caller sets this mode.
    */
   newMode: number | undefined;
 }
 
 /**
  * Opens a directory for writing. It is created, with the folders above it, if
- * it does not exist. If folders can be reached by descriptors, each one is
- * opened from the one above, so a symlink that another process creates
+ * it does not exist. If folders can be reached by descriptors, each folder is
+ * opened from the folder above it, so a symlink that another process creates
  * during the call is not followed.
  *
  * @param root A path of the operating system; symlinks that are on the path at
@@ -32,7 +32,7 @@ export function openTarget(root: string): OpenTarget {
   const place = truePlace(root);
   if (folderAccess() === "paths") return openByPath(place);
   const [, first, ...names] = place.split("/");
-  // Other users cannot create symlinks in the system's root.
+  // Other users cannot create symlinks in the root directory.
   const top = openFolder(fs.existsSync(`/${first}`) ? `/${first}` : "/");
   if (top.place === "/" && first !== "") names.unshift(first);
   let folder = top;
@@ -66,7 +66,7 @@ function openByPath(place: string): OpenTarget {
 /**
  * Creates a folder that is closed to other users, and opens it.
  *
- * @param above The open folder in which to create it.
+ * @param above The open folder in which the new folder is created.
  * @param name The name of the folder.
  *
  * @returns The folder, and the mode that the umask gives it. The mode is

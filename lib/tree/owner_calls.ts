@@ -2,8 +2,9 @@ import { loadLibrary } from "../bytes/native_library.ts";
 import type { OwnerKind } from "./owner_names.ts";
 
 /**
- * Loads the functions of the C library that look up users and groups. They ask
- * the directory services that the system is configured for (`nsswitch.conf`).
+ * Loads the functions of the C library that look up users and groups. These
+ * functions also ask the directory services that the system is configured to
+ * use (`nsswitch.conf`).
  */
 const load = () =>
   loadLibrary({

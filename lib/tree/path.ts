@@ -11,8 +11,8 @@ const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 const MAX_LENGTH = 16_383;
 
 /**
- * The maximum number of segments of a path: the number that fits into one path
- * of Linux (`PATH_MAX`).
+ * The maximum number of segments of a path: the number of segments that fit
+ * into the longest path of Linux (`PATH_MAX`).
  */
 const MAX_SEGMENTS = 2048;
 
@@ -66,8 +66,8 @@ export function isTooLong(path: string): boolean {
 }
 
 /**
- * Returns a skipped path in the form in which a listing contains it. A path
- * that is too long is cut at the maximum length.
+ * Returns a skipped path as a listing contains it. A path that is too long is
+ * cut at the maximum length.
  */
 export function skippedPath(path: string): string {
   return path.length <= MAX_LENGTH
@@ -156,7 +156,7 @@ export function* foldersAbove(
   for (const path of paths) {
     const shared = sharedLength(last, path);
     if (unwanted > shared) unwanted = Infinity;
-    // The folders that contain both paths were tested before.
+    // The folders that contain both paths have already been tested.
     let end = path.indexOf("/", shared + 1);
     for (; end >= 0 && end < unwanted; end = path.indexOf("/", end + 1)) {
       const folder = path.slice(0, end);

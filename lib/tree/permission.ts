@@ -12,8 +12,8 @@ export class Permissions {
   readonly #onDisk: TargetDirectory;
   readonly #user = process.geteuid?.() ?? 0;
   /**
-   * For each folder, by its path: the reason why names in it cannot be changed,
-   * and whether it is sticky (`S_ISVTX`).
+   * The reason why names in a folder cannot be changed, if any, and whether the
+   * folder is sticky (`S_ISVTX`), by the path of the folder.
    */
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 
@@ -69,7 +69,7 @@ export class Permissions {
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#onDisk.place(path);
     // Deno cannot ask the system about a path that is not valid UTF-8. A change
-    // that the system refuses is reported when it is made.
+    // that the system refuses is reported when deltar tries to make it.
     if (!place.isWellFormed()) return {};
     try {
       fs.accessSync(place, fs.constants.W_OK | fs.constants.X_OK);
