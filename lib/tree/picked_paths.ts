@@ -2,15 +2,15 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The names in a folder to which a walk is limited. A name with the value
- * `"all"` was picked with everything below it. All other names are folders that
- * contain picked paths.
+ * The names in a folder that a walk is limited to. A name with the value
+ * `"all"` was picked with everything below it. Every other name is that of a
+ * folder that contains picked paths.
  */
 export type PickedNames = Map<string, PickedNames | "all">;
 
 /**
- * Returns the names in the root of a directory to which a list of paths limits
- * a walk.
+ * Returns the picked names in the root of a directory for a list of the paths
+ * that a walk is limited to.
  *
  * @param paths The paths below the root, in any order.
  */

@@ -12,8 +12,9 @@ import {
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
- * A directory of which only the given paths are walked, even if rules exclude
- * them. They are the paths that a restore is about to change.
+ * A walker that visits only the given paths of a directory, even if rules
+ * exclude them. A safety snapshot uses it for the paths that a restore is about
+ * to change.
  */
 export class PickedWalker extends Walker {
   /** The state of each path that was yielded. */
@@ -33,8 +34,8 @@ export class PickedWalker extends Walker {
   }
 
   /**
-   * Yields the picked paths that exist and can be read. The others are skipped.
-   * See {@linkcode Walker.entries}.
+   * Yields the entries at the picked paths that exist and can be read. All
+   * other picked paths are skipped. See {@linkcode Walker.entries}.
    */
   override *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     const folders = openTree(this);

@@ -10,8 +10,8 @@ const LINKS = 40;
  * spelling. A path that the system refuses to resolve is only made absolute.
  *
  * @param path A path of the operating system.
- * @param links The maximum number of symlinks that lead to something absent and
- * are still followed. Default: 40.
+ * @param links The maximum number of symlinks with absent targets that are
+ * followed. Default: 40.
  *
  * @example
  * ```ts
@@ -106,10 +106,10 @@ export interface FileSystemIdentity {
  *
  * The mount point is the highest folder above the path with the same device.
  * `mark` is the kind of the file system and the birth time of the mount point's
- * folder, which is usually the time at which the file system was created.
- * Unlike the device number, this time does not change when the disk is plugged
- * in again. If the file system has no birth times, `mark` is its kind and size.
- * On Windows, `mark` is the serial number that Windows gives the file system.
+ * folder, which is usually the time when the file system was created. Unlike
+ * the device number, this time does not change when the disk is plugged in
+ * again. If the file system has no birth times, `mark` is its kind and size. On
+ * Windows, `mark` is the serial number that Windows gives the file system.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

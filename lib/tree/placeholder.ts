@@ -4,19 +4,22 @@ import { asWideText, attributeList, FSOPT_NOFOLLOW } from "./system_forms.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
- * Returns whether the file at a path is a placeholder: its content is only in
- * the cloud, and the system would download the content to read it. The file is
- * not opened.
+ * A function that returns whether the file at a path is a placeholder: its
+ * content is only in the cloud, and the system would download the content to
+ * read it. The file is not opened.
  *
  * @param path A path of the operating system.
  */
 export type PlaceholderTest = (path: string) => boolean;
 
-/** `SF_DATALESS` of macOS (`sys/stat.h`): the content is not on the disk. */
+/**
+ * The flag of macOS for content that is not on the disk (`SF_DATALESS` in
+ * `sys/stat.h`).
+ */
 const SF_DATALESS = 0x4000_0000;
 /**
- * Attributes of Windows (`winnt.h`): `OFFLINE`, `RECALL_ON_OPEN` and
- * `RECALL_ON_DATA_ACCESS`.
+ * The attributes that a placeholder can have on Windows (`winnt.h`): `OFFLINE`,
+ * `RECALL_ON_OPEN` and `RECALL_ON_DATA_ACCESS`.
  */
 const RECALLED = 0x1000 | 0x4_0000 | 0x40_0000;
 /** The attributes of a path that does not exist (`fileapi.h`). */
@@ -40,8 +43,8 @@ export function isPlaceholder(flags: number, platform: string): boolean {
 }
 
 /**
- * Returns the function that recognizes placeholders. Deno and Bun have it on
- * Windows and macOS.
+ * Returns the function that recognizes placeholders. The function is available
+ * in Deno and Bun on Windows and macOS.
  *
  * @returns The function, or `undefined` if the system has no placeholders or
  * the runtime cannot recognize them.

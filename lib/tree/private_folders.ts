@@ -5,8 +5,8 @@ import type { FileStat } from "./stat.ts";
 import { systemError } from "./system_error.ts";
 
 /**
- * A folder that other users cannot enter, with the path of the folder above it
- * and its name.
+ * A folder that other users cannot enter, with its name and the path of the
+ * folder above it.
  */
 interface PrivateFolder {
   folder: Folder;

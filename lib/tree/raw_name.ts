@@ -53,7 +53,7 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   return length;
 }
 
-/** Returns the bytes that `decodeName` made a text from. */
+/** Returns the bytes that `decodeName` decodes to a text. */
 export function encodeName(text: string): Uint8Array {
   if (text.isWellFormed()) return encoder.encode(text);
   const bytes = new Uint8Array(3 * text.length);
@@ -93,16 +93,16 @@ export function encodeNameInto(
 
 /**
  * Returns a path of the operating system in the form that `node:fs` of Node
- * takes: a text or, if it is not valid UTF-8, its bytes.
+ * takes: a string or, if the path is not valid UTF-8, its bytes.
  */
 export function toNodePath(path: string): NodeFs.PathLike {
   return path.isWellFormed() ? path : encodeName(path) as NodeFs.PathLike;
 }
 
 /**
- * Returns whether `decodeName` can return a text. It never returns a lone
- * surrogate other than those for bytes, nor lone surrogates for bytes that are
- * valid UTF-8, so that no name has two spellings.
+ * Returns whether `decodeName` can return a text. `decodeName` returns lone
+ * surrogates only for bytes, and never for bytes that together are valid UTF-8,
+ * so no name has two spellings.
  */
 export function isDecodedName(text: string): boolean {
   return text.isWellFormed() ||
@@ -110,16 +110,16 @@ export function isDecodedName(text: string): boolean {
 }
 
 /**
- * Matches a backslash that would be read as the beginning of an escape by
- * `parsePath`.
+ * Matches a backslash that `parsePath` would read as the beginning of an
+ * escape.
  */
 const AMBIGUOUS = /\\(?=x(?:5c|[89a-f][0-9a-f]))/g;
 const ESCAPE = /\\x(5c|[89a-f][0-9a-f])/g;
 
 /**
- * Returns the spelling of a path for people: each byte that is not part of
- * valid UTF-8 becomes `\x` and two hexadecimal digits. If a path itself has a
- * text of this form, its backslash becomes `\x5c`. {@linkcode parsePath}
+ * Returns a readable spelling of a path: each byte that is not part of valid
+ * UTF-8 becomes `\x` and two hexadecimal digits. If the path itself contains
+ * text of this form, the backslash becomes `\x5c`. {@linkcode parsePath}
  * returns the path for a spelling.
  *
  * @param path A path of a tree, or the target of a symlink.
@@ -155,9 +155,9 @@ export function parsePath(spelling: string): string {
 }
 
 /**
- * Returns the bytes of a path in octal escapes, for `printf` of a shell and for
- * `setfattr --restore`. Bytes that are printable ASCII are not escaped, except
- * the backslash and the percent sign.
+ * Returns the bytes of a path with octal escapes, for `printf` of a shell and
+ * for `setfattr --restore`. Bytes that are printable ASCII are not escaped,
+ * except the backslash and the percent sign.
  */
 export function octalName(path: string): string {
   return Array.from(

@@ -27,7 +27,7 @@ export function openFile(place: string): OpenFile {
 }
 
 /**
- * Returns the first `size` bytes of a file, or all of it if it is shorter.
+ * Returns the first `size` bytes of a file, or the whole file if it is shorter.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * @param size The maximum number of bytes to read.
@@ -54,8 +54,8 @@ export function readWhole(
 }
 
 /**
- * Yields the first `size` bytes of a file, or all of it if it is shorter, in
- * parts of at most 1 MiB or, if `buffer` is given, of at most its length.
+ * Yields the first `size` bytes of a file, or the whole file if it is shorter,
+ * in parts of at most 1 MiB or, if `buffer` is given, of at most its length.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * A file that is given by its path is closed when the loop ends.

@@ -59,8 +59,8 @@ type State = Pick<
  * given to another file during the reading. The file is opened from its folder.
  *
  * @param walked The entry of the file, as the walk found it.
- * @param entry The file's entry, which is updated to the state in which the
- * content was read.
+ * @param entry The file's entry, which is updated to the state of the file when
+ * the content was read.
  * @param before The file at this path in the previous index.
  * @param shared The values that all files of the index share.
  * @returns The result of the reader, which is a promise only if the reader
@@ -247,7 +247,7 @@ function gone(path: string): Skipped {
   return { path, reason: "vanished", detail: "deleted while being read" };
 }
 
-/** Updates an entry to the state in which its content was read. */
+/** Updates an entry to the state of the file when its content was read. */
 function update(entry: FileEntry, state: State): void {
   const { mode, mtime, uid, gid, size } = state;
   delete entry.btime;

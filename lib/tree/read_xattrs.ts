@@ -9,7 +9,7 @@ import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
  *
  * @param path The path below the root.
  * @param access Called once. Returns access to the attributes; `undefined` if
- * the runtime has no calls for them.
+ * the runtime has no calls for extended attributes.
  * @param onSkip Called with the path if the attributes cannot be read.
  * @returns The attributes; `undefined` if they cannot be read.
  */

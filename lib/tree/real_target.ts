@@ -9,8 +9,9 @@ const MAX_LINKS = 40;
 
 /**
  * Returns a directory's absolute path. If this process runs as root, symlinks
- * in the path are resolved. A symlink that belongs to another user is refused,
- * because that user could change it before the directory is written to.
+ * in the path are resolved, and a symlink that belongs to another user is
+ * refused, because that user could change it before the directory is written
+ * to.
  *
  * @param target A path of the operating system; it need not exist.
  * @throws {DeltarError} `unsafe` for a symlink that belongs to another user;

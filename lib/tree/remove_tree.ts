@@ -5,7 +5,7 @@ import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 
 /**
- * Deletes an entry of a folder with everything in it. No symlink is followed. A
+ * Deletes an entry of a folder and everything in it. No symlink is followed. A
  * missing entry is not an error.
  *
  * @param folder The folder that contains the entry.

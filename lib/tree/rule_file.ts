@@ -67,7 +67,7 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
       if (kind === "symlink") {
         return unusable("a folder of the path is a symlink");
       }
-      // In a linked work tree `.git` is a file, and the rules are elsewhere.
+      // In a linked work tree, `.git` is a file, and the rules are elsewhere.
       if (kind !== "directory") return {};
       opened.push(at = at.openFolder(segment));
     }

@@ -3,8 +3,8 @@ import { fs, nodeOs, nodePath } from "../bytes/node.ts";
 /**
  * Runs a function with an empty folder, which is deleted afterwards.
  *
- * @param parent The folder in which to create it. Default: the system's folder
- * for temporary files.
+ * @param parent The folder in which the empty folder is created. Default: the
+ * system's folder for temporary files.
  * @param work Called with the folder's path.
  */
 export async function withScratch<Result>(

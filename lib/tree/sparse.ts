@@ -26,7 +26,7 @@ export interface DataRange {
   length: number;
 }
 
-/** Bytes of a file, and their offset in it. */
+/** Bytes of a file, and their offset in the file. */
 export interface PlacedBytes {
   /** The offset in the file, in bytes. */
   offset: number;
@@ -69,8 +69,8 @@ function minHole(size: number): number {
 }
 
 /**
- * Finds the ranges of a file that have data. Yields after each part that it
- * reads.
+ * Finds the ranges of a file that have data. Yields after each part of the file
+ * that is read.
  *
  * @param file The open file.
  * @param size The size of the file, in bytes.
@@ -240,7 +240,7 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
 /**
  * Refuses a list with too many ranges.
  *
- * @throws {DeltarError} `limit` if there are more than a writer makes.
+ * @throws {DeltarError} `limit` if there are more ranges than deltar writes.
  */
 export function checkCount(count: number, place: ErrorContext): void {
   // There may be one more range than there are holes, and the empty range at
@@ -425,7 +425,7 @@ export function* withoutZeros(
 
 const ZEROS = new Uint8Array(ZEROS_BYTES);
 
-/** Returns whether all bytes are zero. There may be at most 1 MiB of them. */
+/** Returns whether all bytes are zero. At most 1 MiB may be passed. */
 function isZero(bytes: Uint8Array): boolean {
   if (bytes[0] !== 0) return false;
   return Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0;

@@ -25,10 +25,10 @@ interface FolderNature {
 }
 
 /**
- * Finds out which spellings a directory treats as one name. This depends on the
- * file system, and on some systems on the folder. Each folder is therefore
- * tested by looking up existing entries under another spelling, and by the
- * probe for names that do not exist.
+ * Finds out which spellings a directory treats as one name. The answer depends
+ * on the file system and, on some systems, on the folder. Each folder is
+ * therefore tested: existing entries are looked up under another spelling, and
+ * the probe tests names that do not exist.
  */
 export class Spelling {
   readonly #disk: Disk;
@@ -73,7 +73,7 @@ export class Spelling {
   /**
    * Returns whether the file system itself changes a name to the spelling that
    * the folder lists, so that the name cannot be respelled. Also returns `true`
-   * if the two spellings differ by normalization and the test fails.
+   * if the two spellings differ only by normalization and the test fails.
    *
    * @param listed The path as the folder lists it.
    * @param path The path in the wanted spelling.

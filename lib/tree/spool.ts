@@ -7,10 +7,10 @@ import { openFolder } from "./open_folder.ts";
 
 /**
  * A buffer for bytes that are written once and read soon after, when their
- * number is not known in advance. By default, up to 8 MiB are kept in memory. A
- * larger number of bytes is kept in a temporary file. If the system allows it,
- * the name of the file is deleted at once, so a killed process leaves nothing
- * behind.
+ * number is not known in advance. By default, up to 8 MiB are kept in memory.
+ * If there are more bytes, they are kept in a temporary file. If the system
+ * allows it, the name of the file is deleted at once, so a killed process
+ * leaves nothing behind.
  */
 export class Spool {
   /** The number of bytes written. */
@@ -34,7 +34,7 @@ export class Spool {
     this.#inMemory = inMemory;
   }
 
-  /** Appends bytes. They are copied. */
+  /** Appends a copy of the given bytes. */
   write(bytes: Uint8Array): void {
     this.size += bytes.length;
     if (bytes.length >= BUFFER) {

@@ -6,9 +6,9 @@ import { removeTree } from "./remove_tree.ts";
 
 /**
  * Runs `work` with a new, empty folder inside a directory, so that the results
- * can be renamed into place. The folder is deleted afterwards. Walks exclude a
- * folder that a crash left behind. The modification time of the directory does
- * not change if this process may set it.
+ * can be renamed into place. The folder is deleted afterwards. If a crash
+ * leaves the folder behind, walks exclude it. The modification time of the
+ * directory does not change if this process may set it.
  *
  * @param root The directory, a path of the operating system. It is created if
  * it does not exist.

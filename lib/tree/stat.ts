@@ -33,7 +33,7 @@ export function lstat(path: string): FileStat {
 }
 
 /**
- * Sets the access and modification time of the entry at a path. A symlink is
+ * Sets the access and modification times of the entry at a path. A symlink is
  * not followed. The precision is a nanosecond where system calls are available
  * (Deno and Bun on Linux), and that of a double (240 ns) elsewhere.
  *

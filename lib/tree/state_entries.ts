@@ -9,8 +9,8 @@ import { makeDirectory, makeFile } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
 /**
- * The offsets of an entry's values in 32-bit words: of the word at which its
- * state begins, of the number of its folder, and of its SHA-256.
+ * The offsets, in 32-bit words, of the values of an entry: the number of the
+ * first word of its state, the number of its folder, and its SHA-256.
  */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
 /** The folder number that stands for the root. */
@@ -31,7 +31,7 @@ export interface StoredEntries {
 export interface KnownEntries {
   /** The entries, in path order. */
   entries: IndexEntry[];
-  /** The entries, by the word at which their state begins. */
+  /** The entries, by the number of the first word of their state. */
   byState: Map<number, IndexEntry>;
 }
 

@@ -83,7 +83,7 @@ export function wordsOf(bytes: Uint8Array): Uint32Array {
 }
 
 /**
- * Returns a range of bytes as a text of one character for each byte.
+ * Returns a range of bytes as a text with one character for each byte.
  *
  * @param bytes The array that contains the range.
  * @param start The offset of the first byte.

@@ -31,9 +31,10 @@ export class StateWriter {
   }
 
   /**
-   * Begins the block of a folder. The entries that are added next belong to it.
+   * Begins the block of a folder. The entries that are added next belong to
+   * this block.
    *
-   * @returns The word at which the block begins.
+   * @returns The number of the first word of the block.
    */
   begin(): number {
     this.#block = this.#used;
@@ -52,7 +53,7 @@ export class StateWriter {
    * @param end The offset after the name's last byte.
    * @param stat The entry's `struct statx`. If it is `undefined`, the entry is
    * flagged as doubtful.
-   * @returns The word at which the entry's state begins.
+   * @returns The number of the first word of the entry's state.
    */
   add(
     bytes: Uint8Array,
@@ -138,7 +139,7 @@ export class StateWriter {
     return decodeName(this.#memory.bytes.subarray(start, end));
   }
 
-  /** The word at which the current block begins. */
+  /** The number of the first word of the current block. */
   get block(): number {
     return this.#block;
   }
@@ -154,12 +155,16 @@ export class StateWriter {
     this.#memory.words[entry] |= flag;
   }
 
-  /** Records in a directory's entry the word at which its block begins. */
+  /**
+   * Records the number of the first word of a directory's block in its entry.
+   */
   link(entry: number, block: number): void {
     this.#memory.words[entry + ENTRY.size] = block;
   }
 
-  /** Discards the block at the word `block` and all blocks after it. */
+  /**
+   * Discards the block that begins at word `block`, and all blocks after it.
+   */
   forget(block: number): void {
     this.#used = block;
   }

@@ -79,9 +79,9 @@ export interface NodeStat {
 }
 
 /**
- * The fields of Linux's `struct statx` (`statx(2)`) that are used, by their
- * offsets in 32-bit words. A 64-bit number has its lower half first. The layout
- * is the same on all machines. Where the call is not available,
+ * The offsets, in 32-bit words, of those fields of Linux's `struct statx`
+ * (`statx(2)`) that are used. A 64-bit number has its lower half first. The
+ * layout is the same on all machines. Where the call is not available,
  * {@linkcode fillStatx} fills in the struct.
  */
 export const STATX = {
@@ -256,7 +256,7 @@ export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
 }
 
 /**
- * Returns the `st_mode` that is used in place of the one that a runtime
+ * Returns the `st_mode` that deltar uses in place of the mode that a runtime
  * returns. Windows stores only whether a file is read-only. The runtime makes
  * up the rest of the mode. It returns 0666 even for folders, but a folder with
  * this mode could not be entered on other systems.
@@ -281,8 +281,8 @@ export function shownMode(mode: number, platform: string): number {
  */
 export function toNodeTime(mtime: bigint): number | string {
   const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
-  // Node replaces a negative number with the current time, but accepts it as a
-  // text.
+  // Node replaces a negative number with the current time, but accepts the
+  // number as a string.
   return seconds < 0 ? String(seconds) : seconds;
 }
 

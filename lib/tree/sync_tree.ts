@@ -14,9 +14,9 @@ const AT_ONCE = 64;
 /**
  * Flushes to the disk what was written into a tree: content, state and names.
  * Where system calls are available (Deno and Bun on Linux), each file system is
- * flushed with one call. Elsewhere each file and folder is flushed
- * individually. A file that this process may not read is then ignored. The
- * caller has to flush such a file when it writes it.
+ * flushed with one call. Elsewhere, each file and folder is flushed
+ * individually, and files that this process may not read are ignored. The
+ * caller has to flush such a file when writing it.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
@@ -43,7 +43,7 @@ export async function syncTree(
 
 /**
  * Flushes the file system of each folder. Returns `false` if the system has no
- * call for it.
+ * call that does so.
  */
 async function syncFileSystems(
   folders: readonly string[],
@@ -70,7 +70,9 @@ async function syncFileSystems(
   return true;
 }
 
-/** Flags that do not follow a symlink and do not block on a pipe. */
+/**
+ * The flags that open a file without following a symlink or blocking on a pipe.
+ */
 const READ = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
   (fs?.constants.O_NONBLOCK ?? 0);
 

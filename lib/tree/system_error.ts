@@ -39,7 +39,7 @@ export function errorOfNumber(
 }
 
 /**
- * Returns an error of `node:fs` with another path in place of its own. An error
+ * Returns an error of `node:fs` as an error that names another path. An error
  * without the code of a system error is returned unchanged.
  *
  * @param error The error.
@@ -55,8 +55,8 @@ export function errorAt(error: unknown, call: string, place: string): Error {
 }
 
 function wordsOf(code: string): string {
-  // The names are looked up, because Windows has no numbers that
-  // `os.constants` shares with this map.
+  // The message is looked up by the name of the error, because on Windows the
+  // numbers in this map differ from those in `os.constants`.
   for (const [name, words] of nodeUtil.getSystemErrorMap().values()) {
     if (name === code) return words;
   }

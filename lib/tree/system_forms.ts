@@ -1,4 +1,4 @@
-/** The flag with which a call of macOS does not follow a symlink. */
+/** The flag that stops a call of macOS from following a symlink. */
 export const FSOPT_NOFOLLOW = 1;
 /** The number of bit maps in a `struct attrlist` (`sys/attr.h`). */
 const ATTR_BIT_MAP_COUNT = 5;
@@ -15,7 +15,7 @@ export function attributeList(common: number): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** Returns a text as Windows takes it: in UTF-16, with a NUL at its end. */
+/** Returns a text in the form that Windows takes: UTF-16 with a final NUL. */
 export function asWideText(text: string): Uint8Array {
   const words = new Uint16Array(text.length + 1);
   for (let at = 0; at < text.length; at++) words[at] = text.charCodeAt(at);

@@ -62,8 +62,8 @@ export class TargetDirectory {
    * Returns the state of the entry at a path, or `undefined` if it is absent.
    *
    * @param path The path below the root, `""` for the root.
-   * @throws {DeltarError} `unsafe` if it is not a path inside a tree; `io` if
-   * the system refuses access.
+   * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; `io`
+   * if the system refuses access.
    */
   at(path: string): FileStat | undefined {
     if (path !== "") checkPath(path);
@@ -118,7 +118,7 @@ export class TargetDirectory {
 
   /**
    * Returns whether a file has the given content. If the content is larger than
-   * 1 MiB, the file is read in parts, with a yield after each.
+   * 1 MiB, the file is read in parts, and the method yields after each part.
    *
    * @param path The path below the root.
    * @param content The size and the checksum of the content.
@@ -155,10 +155,11 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns a name in a folder that no plan may delete, if the folder has one.
-   * It is the name of one of deltar's temporary files, or it contains U+FFFD.
-   * Where names are not read as bytes, that character may stand for invalid
-   * bytes, in which case the file cannot be stored in a safety snapshot.
+   * Returns a name that no plan may delete, if the folder at a path has such a
+   * name. It is the name of one of deltar's temporary files, or it contains
+   * U+FFFD. Where names are not read as bytes, that character may stand for
+   * invalid bytes, in which case the file cannot be stored in a safety
+   * snapshot.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(
@@ -202,7 +203,7 @@ export class TargetDirectory {
   }
 
   /**
-   * Forgets a folder that was renamed, with everything known about its content.
+   * Forgets a folder that was renamed, and everything known about its content.
    */
   forget(path: string): void {
     this.#folders?.forget(path);

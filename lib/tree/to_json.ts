@@ -12,14 +12,14 @@ import type { HashedFileEntry } from "./entry_line.ts";
 
 /**
  * Converts a value, at any depth, to a form that `JSON.stringify` accepts. A
- * `bigint` in a field `mtime` or `ctime` is a time in nanoseconds, and becomes
- * decimal seconds, as in docs/FORMAT.md. Any other `bigint` becomes decimal
- * digits. A `Map` becomes an object, a `Set` becomes an array, and an error
- * becomes an object with its name, message and fields. The `sparse` and
+ * `bigint` in a field `mtime`, `btime` or `ctime` is a time in nanoseconds, and
+ * becomes decimal seconds, as in docs/FORMAT.md. Any other `bigint` becomes
+ * decimal digits. A `Map` becomes an object, a `Set` becomes an array, and an
+ * error becomes an object with its name, message and fields. The `sparse` and
  * `sha256` of a sparse file become the `size` and `sha256` of an object
  * `sparse`, as in docs/FORMAT.md. Entries and indexes that the library returns
- * have a `toJSON` method that does this. A copy of an entry, such as `{
- * ...entry }`, has no `toJSON`.
+ * have a `toJSON` method that makes this conversion. A copy of an entry, such
+ * as `{ ...entry }`, has no `toJSON`.
  *
  * @param value The value to convert. It is not changed.
  *
@@ -132,7 +132,7 @@ export function makeLink(
 
 /**
  * Makes the entry of a named pipe or a device; see {@linkcode makeFile}. There
- * are few of them, so a field is added to the object.
+ * are few such entries, so a field is added to the object.
  *
  * @param path The path below the root.
  * @param kind The kind of the entry.

@@ -27,13 +27,13 @@ const MAX_NAME_BYTES = 1 << 16;
  * concatenated. A block has:
  *
  * - the number of entries, the number of words of the block, flags;
- * - the SHA-256 of the exclusion rules, if the folder is the root or has its
- *   own; otherwise zeros;
+ * - the SHA-256 of the exclusion rules, if the folder is the root or has rule
+ *   files; otherwise zeros;
  * - the entries: their flags and mode, owner, size, times, inode, number of
  *   links and device, the length of the name and the name, padded with zeros.
  *
- * The size of a directory is replaced by the word at which its own block
- * begins.
+ * In the entry of a directory, the size is replaced by the number of the first
+ * word of the directory's block.
  */
 export class TreeState {
   /** The blocks as bytes. */
@@ -54,9 +54,9 @@ export class TreeState {
   /**
    * Returns the folder of a block.
    *
-   * @param at The word at which the block begins. The block of the root begins
-   * at 0.
-   * @returns `undefined` if no complete block begins there.
+   * @param at The number of the first word of the block. The block of the root
+   * begins at word 0.
+   * @returns The folder, or `undefined` if no complete block begins there.
    */
   folder(at: number): FolderState | undefined {
     return isBlock(this.#words, at)
@@ -105,7 +105,10 @@ function isBlock(words: Uint32Array, at: number): boolean {
   return entry === end && count === words[at + HEAD.count];
 }
 
-/** Returns the word after an entry, or -1 if the entry ends after `end`. */
+/**
+ * Returns the number of the word after an entry, or -1 if the entry is invalid
+ * or ends after `end`.
+ */
 function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   const name = entry + ENTRY.length;
   if (name > end) return -1;
@@ -116,7 +119,8 @@ function endOfEntry(words: Uint32Array, entry: number, end: number): number {
 }
 
 /**
- * One folder of a state. An entry is identified by the word at which it begins.
+ * One folder of a state. An entry is identified by the number of its first
+ * word.
  */
 export class FolderState {
   readonly #bytes: Uint8Array;
@@ -130,7 +134,7 @@ export class FolderState {
    *
    * @param bytes All blocks as bytes.
    * @param words All blocks as 32-bit words.
-   * @param at The word at which the block begins.
+   * @param at The number of the first word of the block.
    */
   constructor(bytes: Uint8Array, words: Uint32Array, at: number) {
     this.#bytes = bytes;
@@ -159,7 +163,8 @@ export class FolderState {
    * Finds the entry with the given name. Names are found without a search if
    * they are looked up in the system's order.
    *
-   * @returns The word at which the entry begins, or -1 if there is none.
+   * @returns The number of the first word of the entry, or -1 if there is no
+   * such entry.
    */
   find(bytes: Uint8Array, start: number, end: number): number {
     const entry = this.#next;
@@ -168,8 +173,8 @@ export class FolderState {
       return entry;
     }
     this.#byName ??= this.#indexNames();
-    // Names are compared byte by byte, since different names that are not UTF-8
-    // may decode to the same text.
+    // The key has one character for each byte, so the names need not be
+    // decoded.
     const key = latin1(bytes, start, end);
     const found = this.#byName.get(key);
     if (found === undefined) return -1;
@@ -178,7 +183,7 @@ export class FolderState {
   }
 
   /**
-   * Returns whether an entry's state equals the one that the system returns
+   * Returns whether an entry's state equals the state that the system returns
    * now. The device, and the size of a directory, are not compared.
    */
   isSame(entry: number, stat: Uint32Array): boolean {
@@ -202,7 +207,8 @@ export class FolderState {
   }
 
   /**
-   * Returns whether an entry's kind equals the one that the system returns now.
+   * Returns whether an entry's kind equals the kind that the system returns
+   * now.
    */
   isSameKind(entry: number, stat: Uint32Array): boolean {
     return (this.#words[entry] & TYPE) === (stat[STATX.mode] & TYPE);
@@ -221,8 +227,8 @@ export class FolderState {
   }
 
   /**
-   * Returns the word at which the block of a directory begins, or 0 if it has
-   * none.
+   * Returns the number of the first word of a directory's block, or 0 if the
+   * entry has no block.
    */
   blockOf(entry: number): number {
     const isDirectory = (this.#words[entry] & TYPE) === DIRECTORY;

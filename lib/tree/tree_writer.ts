@@ -53,7 +53,7 @@ export interface TreeWriterOptions {
   /**
    * Whether a file is flushed to the disk before it is renamed into place. A
    * function is called with the path of each file and returns whether this file
-   * is flushed. Use this option for files that replace existing ones. Default:
+   * is flushed. Use this option for files that replace existing files. Default:
    * `false`.
    */
   durable?: boolean | ((path: string) => boolean);
@@ -73,13 +73,13 @@ export interface TreeWriterOptions {
    * Called with a path and an error. The error names which of the mode, time,
    * owner and extended attributes of the path could not be set, or says that
    * the folder at the path was replaced. The entry is created nevertheless. By
-   * default the error is thrown, and a file or link is not created.
+   * default, the error is thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
-   * Called with a path and an error that names which of its extended attributes
-   * could not be set. The entry is created nevertheless. If this callback is
-   * absent, `onUnset` is called. If both are absent, the error is thrown.
+   * Called with a path and an error that names which extended attributes of the
+   * path could not be set. The entry is created nevertheless. If this callback
+   * is absent, `onUnset` is called. If both are absent, the error is thrown.
    */
   onUnsetXattrs?: (path: string, error: DeltarError) => void;
   /**
@@ -109,15 +109,19 @@ type Pending =
    */
   | { as: "implied"; mode: number };
 
-/** The mode with which a file is created, until it gets its own. */
+/** The mode that a new file has until its final mode is set. */
 const NEW_FILE_MODE = 0o600;
 /**
  * The maximum difference, in nanoseconds, between a time that was set and the
- * time that is read again. FAT, which stores even seconds, has the largest one.
+ * time that is read back. FAT, which stores even seconds, has the largest
+ * difference.
  */
 const MAX_TIME_LOSS = 2_000_000_000n;
 
-/** Returns whether a time is that which was set, as far as disks keep times. */
+/**
+ * Returns whether a time that was read back is the time that was set, within
+ * the precision of disks.
+ */
 function isKeptTime(time: bigint, set: bigint): boolean {
   const late = time - set;
   return late >= -MAX_TIME_LOSS && late <= MAX_TIME_LOSS;
@@ -131,19 +135,19 @@ interface StateSetter {
   setTimes(mtime: bigint): void;
   /**
    * Returns access to the extended attributes; `undefined` if the runtime has
-   * no calls for them.
+   * no calls for extended attributes.
    */
   xattrs?(): XattrAccess | undefined;
 }
 
 /**
- * The number of folders without an entry of their own that may always be
- * created.
+ * The number of folders that may always be created although no entry for them
+ * was passed to the writer.
  */
 const MIN_IMPLIED = 4096;
 /**
- * The number of further such folders that may be created for each path that is
- * passed to the writer.
+ * The number of further folders without an entry that may be created for each
+ * path that is passed to the writer.
  */
 const IMPLIED_EACH = 16;
 
@@ -159,7 +163,7 @@ export function rootOf(writer: TreeWriter): Folder {
  * Returns what a thread needs to write a file, and holds the file's folder
  * until the caller releases it. Returns `undefined` if threads cannot write the
  * file, because folders are not reached by system calls, the owner is invalid,
- * the file has extended attributes, or it would inherit an ACL.
+ * the file has extended attributes, or the file would inherit an ACL.
  *
  * @param writer The writer of the directory.
  * @param path The path below the root.
@@ -180,11 +184,11 @@ export function fileForThread(
 
 /**
  * Writes a tree into a directory and never outside of it. Names are checked,
- * and each folder is opened from the one above it without following a symlink.
- * A file gets its name only after its content was checked, so it appears whole
- * or not at all. Existing files and links are replaced. Existing directories
- * are kept. A new directory is closed to other users until `finish` is called, if
- * the file system can change modes.
+ * and each folder is opened from the folder above it without following a
+ * symlink. A file gets its name only after its content was checked, so it
+ * appears whole or not at all. Existing files and links are replaced. Existing
+ * directories are kept. A new directory is closed to other users until `finish`
+ * is called, if the file system can change modes.
  *
  * @example
  * ```ts
@@ -218,7 +222,7 @@ export class TreeWriter {
       const folder = writer.#place(path);
       if (hasXattrs(file.xattrs)) return undefined;
       // New files in this folder inherit an ACL. Only this thread can remove
-      // it.
+      // the ACL.
       if (
         file.xattrs !== undefined &&
         writer.#passesAclOn(parentPath(path), folder)
@@ -325,7 +329,7 @@ export class TreeWriter {
    * set, or the system refuses the directory; `unsafe` if the path is invalid,
    * for example because it leads out of the root, if it has a name that this
    * system cannot use, or if a file or link is in the place of a folder;
-   * `limit` if too many folders have no entry of their own.
+   * `limit` if too many folders have no entry.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -353,7 +357,7 @@ export class TreeWriter {
    * condensed form is accepted.
    * @throws {DeltarError} `mismatch` if the content differs from `expected`;
    * the errors of the source; and the errors of `directory` for the path. If
-   * the content or the source fails, the path is unchanged.
+   * the content differs or the source fails, the path is unchanged.
    */
   async file(
     path: string,
@@ -506,26 +510,27 @@ export class TreeWriter {
         now.rename(temporary, now, nameOf(path));
       } finally {
         this.#step("remove temporary");
-        // If both names are of the same file, renaming changes nothing (POSIX),
-        // and the temporary name remains.
+        // If both names belong to the same file, renaming changes nothing
+        // (POSIX), and the temporary name remains.
         this.#discard(parentPath(path), temporary);
       }
     });
   }
 
   /**
-   * Sets the mode, times and owner of an entry. Those of a directory are set by
-   * `finish`.
+   * Sets the mode, times and owner of an entry. `finish` sets those of a
+   * directory.
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
-   * @param seen The state of the file that must be at the path or, if this
-   * process is root, of the named pipe or device. Other entries are not compared
-   * with it, and on Windows files are not either. By default, any entry may be
-   * at the path.
-   * @throws {DeltarError} `changed` if another entry is at the path or the
-   * number of its names changed; `not-found` if there is no entry; `io` if the
-   * system refuses a change; and the errors of `directory` for the path.
+   * @param seen The state of the file that must be at the path. If this process
+   * is root, it can also be the state of a named pipe or device. All other
+   * entries, and files on Windows, are not compared with `seen`. By default,
+   * any entry may be at the path.
+   * @throws {DeltarError} `changed` if a different entry is at the path, or if
+   * the number of the entry's names changed; `not-found` if there is no entry;
+   * `io` if the system refuses a change; and the errors of `directory` for the
+   * path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -574,9 +579,10 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the state of a named pipe or a device, which is not opened, so that
-   * its owner can be set only by name. The name is a hard link in a folder that
-   * other users cannot enter, so they cannot replace the entry.
+   * Sets the state of a named pipe or a device. The pipe or device is not
+   * opened, so its owner can be set only by name. The name is that of a
+   * temporary hard link in a folder that other users cannot enter, so they
+   * cannot replace the entry.
    */
   #touchSpecial(path: string, metadata: Metadata, seen: FileStat): void {
     const stage = this.#private.beside(parentPath(path));
@@ -680,7 +686,7 @@ export class TreeWriter {
    * closes the writer.
    *
    * @param beforeRoot Called when everything except the root has its final
-   * state. The callback may still change the root's content, such as by
+   * state. The callback may still change the root's content, for example by
    * deleting a journal.
    * @throws {DeltarError} `changed` if a directory was replaced, or `io` if the
    * system refuses a change. If `onUnset` is given, an error is thrown only if
@@ -795,7 +801,7 @@ export class TreeWriter {
       );
     }
     if (pending.as === "implied") {
-      // Some file systems refuse every mode, even the one that they report.
+      // Some file systems refuse every mode, even the mode that they report.
       if (folder.stat().mode !== pending.mode) folder.setOwnMode(pending.mode);
       return;
     }
@@ -850,7 +856,8 @@ export class TreeWriter {
       ends.push(at);
     }
     ends.push(path.length);
-    // The folders above an entered folder were entered too.
+    // The folders above an entered folder were entered too, so a binary search
+    // finds the deepest entered folder.
     let known = -1;
     let next = ends.length - 1;
     while (next - known > 1) {
@@ -947,9 +954,9 @@ export class TreeWriter {
   }
 
   /**
-   * Counts a folder without an entry, and refuses too many of them. A few
-   * hundred deep paths could create a very large number of such folders, each
-   * of which takes time and a block of the disk.
+   * Counts a folder without an entry, and refuses to create too many such
+   * folders. A few hundred deep paths could require a very large number of
+   * folders, each of which takes time and a block of the disk.
    */
   #imply(path: string): void {
     const most = MIN_IMPLIED + IMPLIED_EACH * this.#named;
@@ -978,8 +985,9 @@ export class TreeWriter {
   /**
    * Returns the metadata that a file gets. If the extended attributes were not
    * read for the snapshot, the file keeps those of the file that it replaces,
-   * except those that give rights to a program. It keeps none if the replaced
-   * file has a different owner, because an ACL may give that owner access.
+   * except those that give rights to a program. The file keeps none of them if
+   * the replaced file has a different owner, because an ACL may give that owner
+   * access.
    */
   #withKept(path: string, metadata: Metadata): Metadata {
     if (metadata.xattrs !== undefined || !canUseXattrs()) return metadata;
@@ -1047,7 +1055,7 @@ export class TreeWriter {
 
   /**
    * Sets extended attributes, and returns those that could not be set. Does
-   * nothing if the runtime has no calls for them.
+   * nothing if the runtime has no calls for extended attributes.
    */
   #setXattrs(
     target: StateSetter,
@@ -1259,8 +1267,8 @@ function setBtime(folder: Folder, path: string, metadata: Metadata): void {
 }
 
 /**
- * Refuses an entry that is another one than was seen at the path, or whose
- * number of names changed.
+ * Refuses an entry if a different entry was seen at the path, or if the entry
+ * had a different number of names then.
  */
 function checkSeen(path: string, now: FileStat, seen: FileStat): void {
   if (isSameFile(now, seen) && now.links === seen.links) return;
@@ -1317,8 +1325,8 @@ function gone(path: string): DeltarError {
 }
 
 /**
- * Makes a change that no caller requested, and ignores errors that affect only
- * its path.
+ * Makes a change that no caller requested, and ignores an error unless it
+ * affects every path.
  */
 function quietly(work: () => void): void {
   try {
