@@ -6,7 +6,8 @@ import { loadLibrary } from "../bytes/native_library.ts";
 /**
  * The prefix of the names of files and folders that are being written. A killed
  * process leaves such files and folders behind. The name of an object never
- * begins with this prefix, and a walk skips paths whose name does.
+ * begins with this prefix, and a walk excludes files and folders with such
+ * names.
  */
 export const STAGE_PREFIX = ".deltar-stage-";
 
@@ -101,10 +102,9 @@ export function isRunning(pid: number): boolean | undefined {
 }
 
 /**
- * Returns whether a process is in a process group, which is true for every
- * running process, or `undefined` if the call for this check is not available.
- * In Deno, no other check of a process works without the permission to run
- * programs.
+ * Returns whether a process is in a process group, as every running process is.
+ * Returns `undefined` if the call for this check is not available. In Deno, no
+ * other check of a process works without the permission to run programs.
  */
 function hasGroup(pid: number): boolean | undefined {
   calls ??= loadLibrary({ getpgid: ["i32"] }) ?? null;

@@ -30,8 +30,8 @@ export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();
   const gone = new Set<string>();
   /**
-   * The paths at which the difference creates a folder. Nothing exists below
-   * these paths yet.
+   * The paths where the difference creates a folder. Nothing exists below these
+   * paths yet.
    */
   const opened = new Set<string>();
   const expectSum = (path: string, sha256: string) => {

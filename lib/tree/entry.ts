@@ -27,7 +27,7 @@ export interface Metadata {
   gid: number;
   /**
    * The creation time, in nanoseconds since 1970. Absent if it was not read or
-   * the file system does not know it. It is never compared.
+   * the file system does not know it. Creation times are never compared.
    */
   btime?: bigint;
   /**
@@ -190,7 +190,7 @@ const NAMES: Record<string, string> = {
   special: "socket",
 };
 
-/** The state by which a later walk recognizes that an entry is unchanged. */
+/** The state that lets a later walk recognize that an entry is unchanged. */
 export interface WalkedState {
   /**
    * The time of the last change of content or metadata, in nanoseconds since

@@ -216,8 +216,8 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
 
 /**
  * Returns whether an error of the file system affects every path: the disk is
- * full, read-only, failing or gone, the quota is exceeded, or the process has
- * no more descriptors or memory.
+ * full, read-only, failing or disconnected, the quota is exceeded, or the
+ * process has no more descriptors or memory.
  */
 export function endsAll(error: unknown): boolean {
   return ENDS_ALL.has(codeOf(error)) ||
@@ -225,8 +225,8 @@ export function endsAll(error: unknown): boolean {
 }
 
 /**
- * Returns the reason for skipping a path when a system call for it failed
- * (`vanished` or `unreadable`), and the message of the error.
+ * Returns the reason for skipping a path after a system call failed (`vanished`
+ * or `unreadable`), and the message of the error.
  */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);

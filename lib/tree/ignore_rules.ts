@@ -56,7 +56,7 @@ export interface IgnoreOptions {
   oneFileSystem?: boolean;
   /**
    * The paths below the root that a walk is limited to. Everything below these
-   * paths and the folders above them are included too. Other paths are not
+   * paths is included, and so are the folders above them. Other paths are not
    * reported as excluded. Default: no limit.
    */
   paths?: readonly string[];
@@ -440,9 +440,9 @@ function repositoryTop(root: string): string {
 
 /**
  * Returns whether a folder is the top of a git work tree. If the folder or its
- * `.git` belongs to a user who is not in `trusted`, it does not count, just as
- * git ignores it unless `safe.directory` is set. Without `trusted`, the owner
- * is not checked.
+ * `.git` belongs to a user who is not in `trusted`, the folder does not count,
+ * just as git ignores such a folder unless `safe.directory` is set. Without
+ * `trusted`, the owner is not checked.
  */
 function isTop(
   place: string,

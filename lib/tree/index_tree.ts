@@ -38,9 +38,9 @@ export interface IndexOptions {
   previous?: DirIndex;
   /**
    * Called with each file. Returns whether the file is unchanged since
-   * `previous`. An unchanged file that is in `previous` is not read. By default
-   * every file is read, because the content of a file may change while its size
-   * and time stay the same.
+   * `previous`. An unchanged file that is in `previous` is not read. By
+   * default, every file is read, because the content of a file may change while
+   * its size and time stay the same.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
   /**
@@ -60,8 +60,8 @@ export interface IndexOptions {
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether `onProgress` is passed the totals: `allEntries`, `allBytes` and
-   * `allRead`. A second walk visits each folder again, while the files are
-   * read, to count them. Default: `false`.
+   * `allRead`. The totals are counted by a second walk, which visits each
+   * folder again while the files are read. Default: `false`.
    */
   measure?: boolean;
   /** A signal that ends the indexing with the error code `aborted`. */

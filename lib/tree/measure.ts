@@ -24,7 +24,7 @@ const PAUSE_MS = 30;
  * Counts the entries and bytes of a directory while it is being indexed. A
  * second walk runs ahead in slices of time and reads only files with exclusion
  * rules. Until the second walk ends, it takes up to about a quarter of the
- * time.
+ * total time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;

@@ -38,9 +38,9 @@ export function canUseXattrs(): boolean {
 }
 
 /**
- * Returns whether the names of entries and the targets of symlinks may be
- * invalid UTF-8. They may be on Linux with Node or Bun, or with Deno if it may
- * use system calls.
+ * Returns whether names of entries and targets of symlinks can be used even if
+ * they are not valid UTF-8. They can on Linux with Node or Bun, or with Deno if
+ * it may use system calls.
  */
 export function canUseRawNames(): boolean {
   const access = folderAccess();
@@ -50,7 +50,7 @@ export function canUseRawNames(): boolean {
 /**
  * Sets the way to reach folders, for tests.
  *
- * @param access The way; `undefined` for the safest one available.
+ * @param access The way; `undefined` for the safest way that is available.
  * @returns Whether this way is available.
  */
 export function useFolderAccess(access: FolderAccess | undefined): boolean {

@@ -167,7 +167,7 @@ export function numbersHere(
   const here = new Map<number, number>();
   for (const [text, name] of Object.entries(names)) {
     const id = Number(text);
-    // A name may have several numbers here.
+    // A name may have several numbers here. A number that has the name is kept.
     if (system.nameOf(kind, id) === name) continue;
     const number = system.numberOf(kind, name);
     if (number !== undefined && number !== id) here.set(id, number);

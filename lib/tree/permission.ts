@@ -5,7 +5,7 @@ import type { TargetDirectory } from "./target_directory.ts";
 
 /**
  * Predicts from owners and modes which changes in a directory this process is
- * not permitted to make. The superuser is permitted everything. On Windows
+ * not permitted to make. The superuser is permitted everything. On Windows,
  * nothing is predicted.
  */
 export class Permissions {

@@ -82,7 +82,7 @@ export function pathBelow(
   directory: string,
   place: string,
 ): string | undefined {
-  // A snapshot may name a directory of another system, whose path is not
+  // A snapshot may name a directory on another system, whose path is not
   // absolute here.
   if (!nodePath.isAbsolute(directory)) return undefined;
   const way = nodePath.relative(truePlace(directory), truePlace(place));

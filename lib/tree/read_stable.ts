@@ -14,7 +14,7 @@ import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 import { withBtime } from "./walked_entry.ts";
 
-/** The values that all files of one index share. */
+/** The values that the reads of all files of one index share. */
 export interface Reading<Facts extends FileFacts = FileFacts> {
   /** The folders of the tree. */
   folders: OpenFolders;
@@ -194,7 +194,7 @@ async function condense(
 /**
  * Reports a file with several names that was replaced by another file before it
  * was read. The other names become hard links to the new file in the index,
- * although they are names of the old file on the disk.
+ * although on the disk they are still names of the old file.
  */
 function checkLinks(
   walked: WalkedFile,

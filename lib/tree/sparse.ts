@@ -6,8 +6,8 @@
  * file in PAX format, version 1.0. The list depends only on the content of the
  * file, not on the file system: every range of zeros that is long enough is a
  * hole. Holes that the system reports are not read, but the result is the same
- * as if they were. The SHA-256 of the condensed form therefore identifies the
- * content, as the SHA-256 of an ordinary file does.
+ * as if they were read. The SHA-256 of the condensed form therefore identifies
+ * the content, as the SHA-256 of an ordinary file does.
  *
  * @module
  */

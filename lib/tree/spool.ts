@@ -8,7 +8,7 @@ import { openFolder } from "./open_folder.ts";
 /**
  * A buffer for bytes that are written once and read soon after, when their
  * number is not known in advance. By default, up to 8 MiB are kept in memory.
- * If there are more bytes, they are kept in a temporary file. If the system
+ * If there are more, all bytes are kept in a temporary file. If the system
  * allows it, the name of the file is deleted at once, so a killed process
  * leaves nothing behind.
  */

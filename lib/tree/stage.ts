@@ -10,8 +10,8 @@ import { removeTree } from "./remove_tree.ts";
  * leaves the folder behind, walks exclude it. The modification time of the
  * directory does not change if this process may set it.
  *
- * @param root The directory, a path of the operating system. It is created if
- * it does not exist.
+ * @param root A path of the operating system. The directory is created if it
+ * does not exist.
  * @param work Called with the folder's path.
  * @throws {DeltarError} `io` if the folder cannot be created.
  * @throws The errors of `work`, and of the system if the folder cannot be

@@ -2,7 +2,7 @@ import type { Metadata } from "./entry.ts";
 import { type FileStat, type Identity, kindOf, knownTime } from "./statx.ts";
 import { NO_XATTRS } from "./xattrs.ts";
 
-/** Flags of an entry. */
+/** The flags of an entry. */
 export const ENTRY_FLAG = {
   /**
    * The entry was skipped or excluded, because of a rule, its path or its kind.
@@ -22,11 +22,11 @@ export const ENTRY_FLAG = {
   plain: 1 << 19,
 } as const;
 
-/** Flags of a folder. */
+/** The flags of a folder. */
 export const FOLDER_FLAG = {
   /**
-   * The block has the SHA-256 of the exclusion rules: the folder is the root or
-   * has rule files.
+   * The block has the SHA-256 of the exclusion rules, because the folder is the
+   * root, has rule files or tags, or contains picked paths.
    */
   ruled: 1,
   /** The system refused to list the folder. */
@@ -97,7 +97,7 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
 
 /** The state of an entry. As in `struct stat`, the mode includes the type. */
 export interface EntryState {
-  /** `st_mode`: type and permissions. */
+  /** The `st_mode`: the type and the permissions. */
   mode: number;
   /** The user ID of the owner. */
   uid: number;

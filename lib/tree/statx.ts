@@ -286,7 +286,7 @@ export function toNodeTime(mtime: bigint): number | string {
   return seconds < 0 ? String(seconds) : seconds;
 }
 
-/** Returns the kind in a `st_mode`. */
+/** Returns the kind in an `st_mode`. */
 export function kindOf(mode: number): FileStat["kind"] {
   switch (mode & 0o170000) {
     case 0o100000:

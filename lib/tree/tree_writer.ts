@@ -85,7 +85,7 @@ export interface TreeWriterOptions {
   /**
    * Called with the name of each extended attribute. Returns whether the
    * attribute may be set, replaced or removed. By default, all attributes may
-   * be.
+   * be changed.
    */
   selectsXattr?: XattrSelection;
   /**
