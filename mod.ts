@@ -1,8 +1,9 @@
 /**
  * Incremental snapshots of directories, stored on a disk, on S3, or in a
- * storage that you write yourself: rsync deltas with SHA-256, exclusion by
- * gitignore-like rules, tar archives that are cut into volumes so that one file
- * can be restored without reading the rest, and repositories of snapshots.
+ * storage that you implement. The parts of the library can also be used alone:
+ * rsync deltas with SHA-256, exclude rules in gitignore's syntax, and tar
+ * archives that are divided into volumes, from which one file can be restored
+ * without reading the rest.
  *
  * Every volume is an ordinary compressed tar file, every delta can be applied
  * with `rdiff patch`, and every listing, once decompressed, can be read with

@@ -24,7 +24,7 @@ import { userFolder } from "./user_folder.ts";
 
 /** The id, names and key of this machine. */
 export interface MachineFiles {
-  /** The id, which is not checked. */
+  /** The id. Its form is not checked. */
   id: string;
   /** The host name. */
   host: string;

@@ -6,7 +6,7 @@
  * and its id. Later the machine refuses a repository at the same location that
  * has another recipient, admin key or id, or is not encrypted. Otherwise
  * whoever controls the storage could replace the repository with one that they
- * can read, and the next snapshot would be stored for them.
+ * can read, and the next snapshot would be encrypted for them.
  *
  * @module
  */
@@ -25,8 +25,8 @@ import { userFolder } from "./user_folder.ts";
 /**
  * Returns the path of the file with the pin of a location.
  *
- * @param key The checksum of the location. If the location is a folder, it is
- * the checksum of the path without symlinks.
+ * @param key The checksum of the location or, if the location is a folder, of
+ * the folder's path without symlinks.
  */
 export function pinFile(key: string): string {
   return join(userFolder("state"), "pins", key);
@@ -62,8 +62,8 @@ export function pinnedAt(key: string): Pin | undefined {
 }
 
 /**
- * Stores the pin of a location. A reader sees the whole pin or the one before
- * it.
+ * Stores the pin of a location. A reader sees either the previous pin or the
+ * whole new pin.
  */
 export function pin(
   key: string,

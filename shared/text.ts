@@ -35,7 +35,10 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** Returns a number of named pipes and devices in words. */
+/**
+ * Returns a number of named pipes and devices with its noun: "2 pipes and
+ * devices".
+ */
 export function pipesAndDevices(count: number): string {
   return plural(count, "pipe or device", "pipes and devices");
 }

@@ -46,8 +46,8 @@ export interface WalkStates {
    */
   known?: TreeState;
   /**
-   * The entries of the previous state, by the words at which their states
-   * begin.
+   * The entries of the previous state, by the index of the first word of their
+   * states.
    */
   entries?: ReadonlyMap<number, IndexEntry>;
   /** The writer of the new state. By default the new state is not kept. */
@@ -61,7 +61,7 @@ export interface WalkStates {
 
 /**
  * An entry that a walk yields: a new entry, or the known entry of an unchanged
- * path. `place` is the word at which the entry's state begins in the
+ * path. `place` is the index of the first word of the entry's state in the
  * `StateWriter`.
  */
 export type Walked =
@@ -78,15 +78,18 @@ export interface NewWalked {
 /** An entry of a folder before the rules are applied. */
 interface Found {
   name: string;
-  /** The word at which the entry's state begins in the `StateWriter`. */
+  /** The index of the first word of the entry's state in the `StateWriter`. */
   entry: number;
   isKnown: boolean;
   /**
-   * The word at which the entry's previous state begins, or -1 if there is
-   * none.
+   * The index of the first word of the entry's previous state, or -1 if there
+   * is none.
    */
   old: number;
-  /** The word at which a directory's block begins in the previous state. */
+  /**
+   * The index of the first word of a directory's block in the previous state;
+   * `undefined` if there is none.
+   */
   before: number | undefined;
 }
 
@@ -117,14 +120,15 @@ interface Unruled {
 }
 
 /**
- * Opens the folders of a directory. Call `close` at the end.
+ * Opens the root of a directory. The folders below it are opened when they are
+ * needed. The caller has to call `close` at the end.
  *
  * @param walker The directory.
  * @throws {DeltarError} `not-found` or `io` if the directory cannot be opened.
  */
 export function openTree(walker: Walker): OpenFolders {
   try {
-    // If a folder is replaced during the walk, the new one is walked.
+    // If a folder is replaced during the walk, the new folder is walked.
     return new OpenFolders(openFolder(walker.path), { remembers: false });
   } catch (error) {
     throw fileError(error, walker.path);
@@ -132,16 +136,16 @@ export function openTree(walker: Walker): OpenFolders {
 }
 
 /**
- * Walks a directory one folder at a time, without what its exclusion rules
- * exclude. Each folder is opened from the one above it, so the walk never
- * leaves the directory.
+ * Yields the entries of a directory that are neither excluded nor skipped, one
+ * folder after the other. Each folder is opened from the one above it, so the
+ * walk never leaves the directory.
  *
  * @param walker The directory to walk.
  * @param options The callback for skipped paths, and the signal.
  * @param states The state of the last walk, and the writer of the new state.
  * Default: none.
- * @param opened The folders of the directory. By default they are opened, and
- * closed when the walk ends.
+ * @param opened The folders of the directory. By default, the function opens
+ * them, and closes them when the walk ends.
  * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
  * read; `aborted` if the signal fired.
  */
@@ -215,7 +219,8 @@ export function* walkTree(
       const at = level.next++;
       if (at === level.found.length) {
         levels.pop();
-        // The caller does not need the state of a finished folder.
+        // If the caller passed no writer, nothing reads the state of a finished
+        // folder.
         if (states?.writer === undefined) writer.forget(level.block);
         continue;
       }
@@ -355,7 +360,7 @@ const SOCKET = 0o140000;
  * Returns the entry of a named pipe or a device. The remembered state of a
  * device does not contain the device's number, so the number is read again.
  *
- * @throws The error of the system, or `ENOENT` if the entry is gone or of
+ * @throws The error of the system, or `ENOENT` if the entry is gone or has
  * another kind.
  */
 function specialAt(
@@ -376,7 +381,10 @@ type SkipHandler = (
   detail?: string,
 ) => void;
 
-/** Reports the picked paths at or below a path that is missing. */
+/**
+ * Reports the picked paths at or below a path as vanished, because no entry, or
+ * no folder, exists at this path.
+ */
 function tellMissing(
   skip: SkipHandler,
   path: string,
@@ -433,8 +441,8 @@ function enterFolder(
     },
     isCache: () => isCache(folder),
   });
-  // The rule files and tags of a folder that is picked in part are compared
-  // even if they are not picked.
+  // If only a part of a folder is picked, the state may not include the
+  // folder's rule files and tags. The digest shows whether they have changed.
   if (path === "" || rules.isOwn || picked !== "all") {
     writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
   }
@@ -470,9 +478,9 @@ function whyUnknown(
 }
 
 /**
- * Returns whether a file may change while its state stays the same. A time far
- * in the future was set explicitly. Every later change of the file replaces
- * such a time.
+ * Returns whether a later change of a file may leave the file's state the same.
+ * A modification time of more than a day in the future was set explicitly.
+ * Every later change replaces such a time, so the function ignores it.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
   return ctime >= newest || mtime >= newest && mtime < newest + DAY;

@@ -8,8 +8,8 @@ type State = Pick<
 >;
 
 /**
- * Adds the creation time of a state to an entry, if it is known, and returns
- * the same entry.
+ * Adds the creation time of a state to an entry, if the time is known, and
+ * returns the same entry.
  */
 export function withBtime<Of extends object>(
   entry: Of,
@@ -93,8 +93,9 @@ export function walkedSpecial(
  * @param state The state of the file, pipe or device.
  * @param links The first names that were found, by device and inode. The
  * function adds to this map.
- * @param makeFirst Makes the entry of the first name.
- * @throws The error of `makeFirst`. The map is not changed in this case.
+ * @param makeFirst Called if `path` is the first name that was found. Returns
+ * the entry of this name.
+ * @throws The error of `makeFirst`. In this case the map is not changed.
  */
 export function nameOfLinked(
   path: string,

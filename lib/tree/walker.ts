@@ -59,7 +59,7 @@ export interface WalkOptions {
   signal?: AbortSignal;
 }
 
-/** Options for a walker, in addition to those for what it excludes. */
+/** Options for a walker, including the options for what is excluded. */
 export interface WalkerOptions extends IgnoreOptions {
   /** Paths of the operating system that are never part of the tree. */
   neverTouch?: readonly string[];
@@ -97,9 +97,9 @@ export interface WalkerOptions extends IgnoreOptions {
 export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
-  /** The options for what is excluded. */
+  /** The options that were passed to the constructor. */
   readonly options: WalkerOptions;
-  /** Paths below the root that are always excluded. */
+  /** The paths below the root that are always excluded. */
   readonly neverTouch: ReadonlySet<string>;
   readonly #neverTouchFolders: readonly Identity[];
   #owners: SystemOwners | undefined;
@@ -110,7 +110,7 @@ export class Walker {
    * @param path The path of the directory. Default: the current directory.
    * @param options Options for what to exclude and what to read. `neverTouch`
    * has paths of the operating system that are never part of the tree, such as
-   * a repository inside it.
+   * a repository inside the directory.
    * @throws {DeltarError} `not-found` if the path does not exist or is not a
    * directory; `io` if the system refuses access.
    * @throws {DeltarError} `unsafe` if one of `paths` leads out of the
@@ -291,9 +291,9 @@ export class Walker {
 
   /**
    * Yields every entry that is neither excluded nor skipped, in path order. The
-   * first name of a file is yielded as a `file` entry. Further names of it are
-   * `hardlink` entries, whose target is the first name. This also applies to
-   * the names of a named pipe or a device.
+   * first name of a file is yielded as a `file` entry. Each further name of the
+   * file is yielded as a `hardlink` entry, whose target is the first name. The
+   * names of a named pipe or a device are yielded in the same way.
    *
    * @param options The callback for skipped paths, and the signal.
    * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
@@ -312,8 +312,8 @@ export class Walker {
   }
 
   /**
-   * Yields the same entries as `walk`, without a promise for each. The system
-   * calls block the event loop.
+   * Yields the same entries as `walk`, without a promise for each entry. The
+   * system calls block the event loop.
    *
    * @param options The callback for skipped paths, and the signal.
    * @throws {DeltarError} The errors of `walk`.

@@ -28,13 +28,13 @@ export interface LeftJournal {
 
 const SUFFIX = "-journal";
 
-/** Matches exactly the names that `begin` chooses. */
+/** The pattern of the names that `begin` chooses, and of no other names. */
 const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
 
 /** The maximum size of a journal, in bytes. */
 const MAX_JOURNAL_BYTES = 1 << 16;
 
-/** The journals that are in use by this process. */
+/** The keys of the journals that this process is using. */
 const open = new Set<string>();
 
 /**
@@ -279,7 +279,7 @@ function isBelieved({ uid, size, links }: FileStat): boolean {
 
 /**
  * Parses a journal. An incomplete journal is read as an empty object, because
- * the process that wrote it ended before it began the work.
+ * the process that wrote the journal ended before the work began.
  */
 function parse(text: string): JournalData {
   try {
@@ -325,7 +325,8 @@ function removeName(folder: Folder, name: string): void {
 }
 
 /**
- * Returns a key for a journal that does not depend on the path of its folder.
+ * Returns a key for a journal. The key does not depend on the path of the
+ * folder.
  */
 function keyOf(folder: Folder, name: string): string {
   const { device, inode } = folder.stat();

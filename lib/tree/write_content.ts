@@ -9,8 +9,8 @@ import { type PlacedBytes, placedData, withoutZeros } from "./sparse.ts";
 
 /**
  * The number of written bytes after which a file is flushed. On Linux, a
- * process cannot end before a flush that it began has ended, so each flush must
- * be short.
+ * process that is killed during a flush ends only when the flush is complete,
+ * so each flush must be short.
  */
 const MAX_UNFLUSHED_BYTES = 1 << 24;
 
@@ -56,8 +56,8 @@ export function writeWhole(
  *
  * @param file The open file, which is empty.
  * @param source The content.
- * @param flushes Whether the file is flushed while it is written, except for
- * its end.
+ * @param flushes Whether the file is flushed after every 16 MiB of data. The
+ * data after the last of these flushes is not flushed.
  * @param expected The size and checksum that the content must have, if known.
  * This function does not compare them.
  */
@@ -98,15 +98,16 @@ export async function writePieces(
 
 /**
  * Writes a new sparse file, with a hole wherever the file has no data or only
- * zeros. Returns the size and the checksum of its condensed form.
+ * zeros. Returns the size of the file, and the length and checksum of the
+ * condensed form.
  *
  * @param file The open file, which is empty.
  * @param source The content in condensed form.
  * @param size The size of the file in bytes.
  * @param sparse The length of the condensed form in bytes.
  * @param path The path below the root, for errors.
- * @param flushes Whether the file is flushed while it is written, except for
- * its end.
+ * @param flushes Whether the file is flushed after every 16 MiB of data. The
+ * data after the last of these flushes is not flushed.
  * @throws {DeltarError} The errors of `placedData`.
  */
 export async function writeSparse(
@@ -134,8 +135,8 @@ export async function writeSparse(
  * @param file The open file, which is empty.
  * @param data The data in order, with its offsets.
  * @param size The size of the file in bytes.
- * @param flushes Whether the file is flushed while it is written, except for
- * its end.
+ * @param flushes Whether the file is flushed after every 16 MiB of data. The
+ * data after the last of these flushes is not flushed.
  */
 export async function writeData(
   file: OpenFile,
@@ -162,7 +163,7 @@ export async function writeData(
  * @param path The path below the root, for the error.
  * @param got The size and checksum of the content.
  * @param expected The size and checksum that the content must have; `undefined`
- * for any.
+ * if any content is accepted.
  * @throws {DeltarError} `mismatch` if the size or the checksum differs.
  */
 export function checkContent(

@@ -12,7 +12,7 @@ export type Xattrs = Readonly<Record<string, string>>;
 
 /**
  * Called with the name of an attribute. Returns whether the attribute is
- * compared, set or removed.
+ * selected, which means that it is compared, set or removed.
  */
 export type XattrSelection = (name: string) => boolean;
 
@@ -27,7 +27,9 @@ export interface XattrAccess {
    * @throws `EILSEQ` if a name is not valid UTF-8.
    */
   list(): string[];
-  /** Returns the value of an attribute. It is valid until the next call. */
+  /**
+   * Returns the value of an attribute. The array is valid until the next call.
+   */
   get(name: string): Uint8Array;
   /** Creates or replaces an attribute. */
   set(name: string, value: Uint8Array): void;
@@ -46,7 +48,7 @@ export const ACCESS_ACL = "system.posix_acl_access";
 /** The name of the ACL that new entries of a directory inherit. */
 export const DEFAULT_ACL = "system.posix_acl_default";
 
-/** The maximum size of the value of an attribute in bytes, as in Linux. */
+/** The maximum size of an attribute's value in bytes, as in Linux. */
 export const MAX_XATTR_BYTES: number = 1 << 16;
 /**
  * The maximum total size of the names and values of an entry's attributes, in
@@ -57,8 +59,8 @@ export const MAX_XATTRS_BYTES: number = 1 << 18;
 const MAX_NAME_BYTES = 255;
 
 /**
- * Matches the names of the attributes that are kept. Other namespaces belong to
- * file systems.
+ * The pattern of the names of the attributes that are kept. Other namespaces
+ * belong to file systems.
  */
 const KEPT =
   /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;
@@ -98,7 +100,10 @@ export function hasDefaultAcl(access: XattrAccess): boolean {
   return namesOf(access).includes(DEFAULT_ACL);
 }
 
-/** Returns the value of an attribute, or `undefined` if it does not exist. */
+/**
+ * Returns the value of an attribute in base64, or `undefined` if the attribute
+ * does not exist.
+ */
 function valueOf(access: XattrAccess, name: string): string | undefined {
   try {
     return toBase64(access.get(name));
@@ -114,8 +119,8 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
  *
  * @param access The attributes on the disk.
  * @returns All attributes, by name; {@linkcode NO_XATTRS} if there are none.
- * @throws The error of the system, with its `code`; `limit` if the attributes
- * take more than 256 KiB.
+ * @throws The error of the system, with its `code`, or a `DeltarError` with the
+ * code `limit` if the attributes take more than 256 KiB.
  */
 export function readXattrs(access: XattrAccess): Xattrs {
   const names = namesOf(access);
@@ -137,7 +142,10 @@ export function readXattrs(access: XattrAccess): Xattrs {
   return found.length === 0 ? NO_XATTRS : Object.fromEntries(found);
 }
 
-/** Returns an upper limit of the size of an attribute, in bytes. */
+/**
+ * Returns an upper limit for the size of an attribute's name and value, in
+ * bytes.
+ */
 function sizeOf(name: string, base64: string): number {
   return 3 * name.length + 3 * (base64.length >> 2);
 }
@@ -169,7 +177,7 @@ export function hasXattrs(xattrs: Xattrs | undefined): boolean {
     Object.keys(xattrs).length > 0;
 }
 
-/** Returns the attributes that are selected. */
+/** Returns the selected attributes, or all attributes without a selection. */
 export function selectXattrs(
   xattrs: Xattrs | undefined,
   selects: XattrSelection | undefined,
@@ -236,7 +244,8 @@ export function changeXattrs(
     try {
       work();
     } catch (error) {
-      // A full inode (ext4) affects only this entry.
+      // On ext4, `ENOSPC` may mean that the inode has no space left for
+      // attributes, which affects only this entry.
       if (endsAll(error) && codeOf(error) !== "ENOSPC") throw error;
       failed.push({ name, error });
     }
