@@ -52,7 +52,7 @@ export interface WalkOptions {
   onSkip?: (skipped: Skipped) => void;
   /**
    * Whether the entries include their extended attributes, if the runtime and
-   * the options of the walker allow it. Default: `false`.
+   * the options of the walker allow this. Default: `false`.
    */
   xattrs?: boolean;
   /** A signal that ends the walk with the error code `aborted`. */

@@ -55,7 +55,7 @@ interface Job {
   words: Float64Array<ArrayBuffer>;
 }
 
-/** The number of values of each file in `Job.words`. */
+/** The number of values for each file in `Job.words`. */
 const WORDS = 8;
 /** The value that stands for an owner that is not set. */
 const NOBODY = -1;
