@@ -20,8 +20,8 @@ const XATTR = "SCHILY.xattr.";
  */
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
 /**
- * The keys of the records that hold ACLs as text, by the names of the ACLs'
- * attributes.
+ * The keys of the records that hold an ACL as text. Each property is named
+ * after the attribute that holds the same ACL.
  */
 const ACLS = {
   [ACCESS_ACL]: "SCHILY.acl.access",
@@ -40,7 +40,7 @@ export function isXattrKey(key: string): boolean {
  * write and read.
  *
  * @param xattrs The attributes.
- * @param records The records, which are changed.
+ * @param records The records to add to.
  */
 export function addXattrs(xattrs: Xattrs, records: PaxRecords): void {
   for (const [name, base64] of Object.entries(xattrs)) {
@@ -79,7 +79,8 @@ export async function xattrsIn(
   for (const [key, value] of records) {
     if (!(value instanceof Uint8Array)) continue;
     if (!isAclKey(key)) {
-      // If a member has an attribute in both forms, both have the same value.
+      // A member may have an attribute under both prefixes. Both records then
+      // have the same value.
       const attribute = attributeOf(key, value);
       if (attribute !== undefined) found.set(...attribute);
       continue;
@@ -113,7 +114,10 @@ function attributeOf(
   return undefined;
 }
 
-/** Returns the attribute for an ACL that is stored as text. */
+/**
+ * Returns the name and the value, in base64, of the attribute for an ACL that
+ * is stored as text. Returns `undefined` for an ACL that is ignored.
+ */
 async function aclOf(
   key: string,
   value: Uint8Array,
@@ -122,7 +126,7 @@ async function aclOf(
   const text = new TextDecoder().decode(value);
   let acl = aclFromText(text, () => undefined);
   if (acl === undefined) {
-    // GNU tar stores names instead of numbers. The module that finds their
+    // GNU tar stores names instead of numbers. The module that looks up the
     // numbers is imported only here, because it needs a file system.
     const { SystemOwners } = await import("../tree/owner_names.ts");
     const system = new SystemOwners();
@@ -132,8 +136,8 @@ async function aclOf(
         system.numberOf(kind === "user" ? "users" : "groups", name),
     );
   }
-  // An access ACL without named users, named groups and a mask says no more
-  // than the mode, so it is ignored.
+  // An access ACL without named users, named groups or a mask adds nothing to
+  // the mode, so it is ignored.
   if (acl === undefined || name === ACCESS_ACL && isMinimal(acl)) {
     return undefined;
   }

@@ -13,7 +13,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
 
   /**
    * Passes the next chunk to the reader. Call `push` again only after the
-   * promise has resolved.
+   * returned promise has resolved.
    *
    * @param onUsed Called when the reader pulls again and no longer needs the
    *   chunk.
@@ -34,7 +34,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Makes the writer and the reader fail with `reason`. Later calls of `fail`
+   * Makes the writer and the reader fail with `reason`. Later calls to `fail`
    * have no effect.
    */
   fail(reason: unknown): void {

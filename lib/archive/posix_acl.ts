@@ -4,16 +4,16 @@
  * libarchive and star write and read.
  */
 
-/** The length of the header in bytes. The header consists of the version. */
+/** The length of the header in bytes. The header contains only the version. */
 const HEADER = 4;
 /** The version of the format. */
 const VERSION = 2;
 /**
- * The length of an entry in bytes. It consists of a tag, permissions and a
- * number.
+ * The length of an entry in bytes. An entry consists of a tag, permissions and
+ * a number.
  */
 const ENTRY = 8;
-/** The value in the number field of an entry that has no number. */
+/** The number in an entry that is not for a named user or group. */
 const NO_ID = 0xffff_ffff;
 
 /** The tag of the mask. */
@@ -88,7 +88,7 @@ export function aclFromText(
     entries.push({ tag: kind.tag, rights, id });
   }
   if (entries.length === 0) return undefined;
-  // The system accepts entries only in this order.
+  // Linux accepts the entries only in this order.
   entries.sort((a, b) => a.tag - b.tag || a.id - b.id);
   const value = new Uint8Array(HEADER + ENTRY * entries.length);
   const view = new DataView(value.buffer);
@@ -103,8 +103,8 @@ export function aclFromText(
 }
 
 /**
- * Returns whether an ACL has only the rights of the owner, the group and
- * others.
+ * Returns whether an ACL has only the rights of the owner, the group and all
+ * other users.
  */
 export function isMinimal(value: Uint8Array): boolean {
   return value.length <= HEADER + 3 * ENTRY;

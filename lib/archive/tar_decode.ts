@@ -14,7 +14,7 @@ export interface TarHeader {
   name: string;
   /** The type flag, one character. */
   type: string;
-  /** The size field, in bytes. */
+  /** The value of the size field, in bytes. */
   size: number;
   /** The permission bits. */
   mode: number;
@@ -30,7 +30,10 @@ export interface TarHeader {
   uname: string;
   /** The group's name; empty if the header has none. */
   gname: string;
-  /** The number of a device. For other members, both of its parts are 0. */
+  /**
+   * The number of a device. For other members, the major and the minor number
+   * are 0.
+   */
   device: DeviceNumber;
 }
 
@@ -89,7 +92,7 @@ export function decodeHeader(
 }
 
 /**
- * Decodes a number of a header.
+ * Decodes a number in a header.
  *
  * @param field The bytes of the field.
  * @param what The name of the field, for the message.
@@ -108,7 +111,7 @@ export function decodeCount(
 
 /**
  * Throws the error for a member that does not hold its whole content, because
- * the content is split between GNU volumes.
+ * the content is split across the volumes of a GNU multi-volume archive.
  */
 export function refuseParts(reader: ByteReader, path: string): never {
   throw new DeltarError(
@@ -123,8 +126,8 @@ export function refuseParts(reader: ByteReader, path: string): never {
 }
 
 /**
- * Returns the sum of a header's bytes as unsigned and as signed numbers,
- * because old versions of tar summed signed bytes.
+ * Returns two checksums of a header: one sums the bytes as unsigned numbers,
+ * the other as signed numbers. Old versions of tar used signed numbers.
  */
 function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
   let unsigned = 8 * 0x20;
@@ -143,7 +146,10 @@ function text(block: Uint8Array, at: number, length: number): string {
   return decodeName(block.subarray(at, end));
 }
 
-/** Decodes octal text, or GNU's base-256 if the first bit is set. */
+/**
+ * Decodes a field with octal text or, if the first bit is set, with a number in
+ * GNU's base-256. Returns `undefined` if the number is invalid.
+ */
 function decodeNumber(field: Uint8Array): number | undefined {
   if (field[0] & 0x80) return decodeBinary(field);
   let at = 0;

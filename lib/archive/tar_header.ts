@@ -40,17 +40,17 @@ export function headerScratch(): Uint8Array {
  * ASCII, sizes of 8 GiB or more, times with a fraction or outside the years
  * 1970 to 2242, owner, group or device numbers that are too large, extended
  * attributes and ACLs, and a sparse file in condensed form (GNU tar's PAX
- * format 1.0). Names of owners are written if the member has them. Names of
- * members that are not valid UTF-8 are written as bytes, with
+ * format 1.0). The names of the owner and group are written if the member has
+ * them. A path or link target that is not valid UTF-8 is written as bytes, with
  * `hdrcharset=BINARY`. The same member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
- * @param scratch The memory to write the header to, if it fits. Default: new
- *   memory.
+ * @param scratch The memory to write the header to, if the header fits.
+ *   Default: new memory.
  * @throws {TypeError} If a name is empty or contains a NUL, a link has no
  *   target, or the kind is `other`.
- * @throws {RangeError} If a number is not an integer from 0 to 2^53 - 1, or the
- *   size of a member that is not a file is not 0.
+ * @throws {RangeError} If a number is not an integer from 0 to 2^53 - 1, or if
+ *   a member other than a file has a size other than 0.
  */
 export function encodeHeader(
   member: TarMember,
@@ -268,7 +268,7 @@ function writeName(header: Uint8Array, at: number, name: string): boolean {
 
 /**
  * Writes a name that is not ASCII, cut to 100 bytes, for readers that ignore
- * pax headers.
+ * pax headers. Returns `false`, because such a name also needs a pax record.
  */
 function writeUnicode(header: Uint8Array, at: number, name: string): false {
   if (name.includes("\0")) {
@@ -324,7 +324,7 @@ function writeOctal(
   length: number,
   value: number,
 ): void {
-  // The value is divided and not shifted, because shifts are limited to 32
+  // The value is divided instead of shifted, because shifts are limited to 32
   // bits.
   for (let digit = at + length - 2; digit >= at; digit--) {
     header[digit] = 0x30 + value % 8;

@@ -12,8 +12,8 @@ export interface TarMemberFields {
   size: number;
   /**
    * The size of a sparse file in bytes, if its content is written in condensed
-   * form. `size` is then the length of that form. Absent in members that were
-   * read.
+   * form. `size` is then the length of that form. Absent from members that were
+   * read from a tar.
    */
   fileSize?: number;
   /** The permission bits, such as `0o644`, up to `0o7777`. */
@@ -29,7 +29,7 @@ export interface TarMemberFields {
   /** The group's name, if it is known. */
   gname?: string;
   /**
-   * The extended attributes and ACLs. Absent if the archive has none, and for a
+   * The extended attributes and ACLs. Absent if the member has none, and for a
    * hard link.
    */
   xattrs?: Xattrs;
@@ -70,8 +70,8 @@ export type TarMember = TarPlainMember | TarDeviceMember | TarLinkMember;
 export const BLOCK = 512;
 
 /**
- * Returns the number of zeros between content of `size` bytes and the next
- * block.
+ * Returns the number of zero bytes between the end of a content of `size` bytes
+ * and the next block.
  */
 export function padding(size: number): number {
   return (BLOCK - size % BLOCK) % BLOCK;

@@ -162,7 +162,7 @@ class Body implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** A member with what is needed to read its content. */
+/** A member, and the values that are needed to read its content. */
 interface FoundMember {
   member: TarMember;
   /** The offset of the member's first header in the tar, in bytes. */

@@ -18,15 +18,15 @@ export interface SparseMember {
 }
 
 /**
- * The length in bytes of the fields for offsets and lengths in a header of GNU
+ * The length in bytes of each offset field and length field in a header of GNU
  * tar.
  */
 const FIELD = 12;
 
 /**
- * Reads the ranges of a sparse member in the format of GNU tar before PAX: up
- * to four ranges in the header of type `S`, and up to 21 in each block after
- * it.
+ * Reads the ranges of a sparse member in the format that GNU tar used before
+ * PAX: up to four ranges are in the header of type `S`, and up to 21 are in
+ * each block after the header.
  *
  * @param block The header block.
  * @param reader The reader, positioned after the block.
@@ -67,7 +67,7 @@ export async function sparseOfHeader(
  * @param records The records.
  * @param reader The reader, positioned after the header, for messages.
  * @throws {DeltarError} `corrupt` if a number is invalid, `unsupported` if the
- *   version is newer.
+ *   version of the format is unknown.
  */
 export function sparseOfPax(
   records: PaxRecords,
@@ -91,8 +91,8 @@ export function sparseOfPax(
 }
 
 /**
- * Throws an error if the extended header of a whole archive has records for
- * sparse members.
+ * Throws an error if a global extended header, which applies to all members
+ * after it, has records for sparse members.
  */
 export function refuseGlobal(globals: PaxRecords, reader: ByteReader): void {
   if (!globals.keys().some((key) => key.startsWith(SPARSE))) return;

@@ -42,8 +42,8 @@ export interface OpenOptions {
 /**
  * A tar archive cut into volumes, with an index of the positions of its
  * members, so that one file can be read without reading the others. Each volume
- * is an archive that `tar` can read. Without the index, the volumes are read
- * from their starts.
+ * is an archive that `tar` can read. Without the index, each volume is read
+ * from its start.
  *
  * @example Write an archive and read one file of it
  * ```ts
@@ -207,7 +207,7 @@ export class TarVolume {
    * Extracts a file, a link, or a directory with everything in it, to the same
    * path below the target.
    *
-   * @param path The path in the archive; `""` is everything.
+   * @param path The path in the archive; `""` stands for the whole archive.
    * @param target The directory to write to, as a path of the operating system,
    *   or a sink.
    * @param options The signal, and a callback for skipped members.
@@ -295,8 +295,8 @@ async function intoDirectory<Result>(
   { numericOwner, onSkip }: ExtractOptions,
   work: (sink: TreeSink) => Promise<Result>,
 ): Promise<Result> {
-  // The module is loaded only here, because it needs a file system, which some
-  // runtimes do not have.
+  // These modules are loaded only here, because they need a file system, which
+  // some runtimes do not have.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
   const { canUseRawNames } = await import("../tree/open_folder.ts");
   const { SystemOwners } = await import("../tree/owner_names.ts");

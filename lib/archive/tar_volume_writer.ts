@@ -90,8 +90,8 @@ export interface NewMember extends Partial<BaseEntry>, OwnerFields {
 }
 
 /**
- * Writes an archive of volumes and, when closed, its index. `TarVolume.create`
- * makes a writer.
+ * Writes the volumes of an archive. `close` writes the index.
+ * `TarVolume.create` makes a writer.
  */
 export class TarVolumeWriter {
   readonly #storage: Storage;
@@ -282,7 +282,7 @@ export class TarVolumeWriter {
 
   /**
    * Aborts the write. Volumes that were already stored are deleted if the
-   * storage allows it. After `close` has resolved, this has no effect.
+   * storage allows it. After `close` has resolved, `abort` has no effect.
    *
    * @param reason The error of all later calls. Default: an error of code
    *   `aborted`.
@@ -390,7 +390,7 @@ async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   }
 }
 
-/** Returns the part of a key up to its last slash. */
+/** Returns the part of a key up to and including its last slash. */
 export function folderOf(key: string): string {
   return key.slice(0, key.lastIndexOf("/") + 1);
 }
@@ -401,8 +401,8 @@ export function indexName(key: string): string {
 }
 
 /**
- * Adds an entry. If its source fails or its length differs from `entry.size`,
- * returns the reason instead of throwing an error.
+ * Adds an entry. If the content cannot be read, or its length differs from
+ * `entry.size`, returns the reason instead of throwing an error.
  */
 async function addEntry(
   writer: TarVolumeWriter,

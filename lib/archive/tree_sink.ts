@@ -45,8 +45,8 @@ export interface TreeSink {
     metadata: Metadata,
   ): void | Promise<void>;
   /**
-   * Makes `path` another name of the file, named pipe or device `existing`,
-   * which was made before.
+   * Makes `path` another name for the file, named pipe or device at `existing`,
+   * which has already been made.
    */
   hardLink(
     path: string,
@@ -71,7 +71,7 @@ export interface TreeWalkOptions {
 
 /** A source of members, such as a directory. */
 export interface TreeSource {
-  /** Yields the entries, each directory before its content. */
+  /** Yields the entries, each directory before the entries in it. */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
   /**
    * Returns a file's content. The content of a small file should be one chunk.

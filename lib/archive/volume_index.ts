@@ -22,7 +22,10 @@ const HASH = /^[0-9a-f]{64}$/;
 
 /** A file in an archive, as the index records it. */
 export interface IndexedFile extends HashedFileEntry {
-  /** The position of the content; `volume` is one of the names in `volumes`. */
+  /**
+   * The position of the content; `volume` is one of the names in the index's
+   * `volumes`.
+   */
   content: ContentReference;
 }
 
@@ -30,16 +33,16 @@ export interface IndexedFile extends HashedFileEntry {
 export type IndexedMember = (IndexedFile | NonFileEntry) & OwnerFields;
 
 /**
- * The positions of the files in the volumes of an archive. With the index, a
- * file can be read as one byte range and checked against its SHA-256. The
- * archive can also be read without the index.
+ * The index of an archive: its members, and the positions of the files in the
+ * volumes. With the index, a file can be read as one byte range and checked
+ * against its SHA-256. The archive can also be read without the index.
  */
 export class VolumeIndex {
   /** The compression of the volumes. */
   readonly codec: CodecName;
   /** The volumes in order. Their names are file names, without a folder. */
   readonly volumes: readonly VolumeRecord[];
-  /** The members in the order they were added. */
+  /** The members in the order in which they were added. */
   readonly members: readonly IndexedMember[];
   #byPath: Map<string, IndexedMember> | undefined;
 

@@ -43,8 +43,8 @@ export function worstCase(plain: number, frameSize: number): number {
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
   /**
-   * The maximum space in bytes that each announced member needs, by its
-   * location.
+   * The maximum space in bytes that each announced member needs, indexed by the
+   * location of the member's frames.
    */
   readonly #wanted = new Map<FrameLocation, number>();
   readonly #records: VolumeRecord[] = [];
@@ -66,8 +66,8 @@ export class VolumeSequence {
    * Announces a member whose frames must all be in one volume.
    *
    * @param place The location that the member's frames share.
-   * @param room The maximum size of all of its frames together, in bytes after
-   *   compression.
+   * @param room The maximum total size of the member's frames after
+   *   compression, in bytes.
    */
   announce(place: FrameLocation, room: number): void {
     this.#wanted.set(place, room);
@@ -111,8 +111,8 @@ export class VolumeSequence {
    * `onStored` was called with.
    *
    * @param reason The reason that is passed to the storage.
-   * @param settled A promise that resolves when no frame is being written any
-   *   more.
+   * @param settled A promise that resolves when no more frames are being
+   *   written.
    */
   async abort(reason: unknown, settled: Promise<void>): Promise<void> {
     await this.#volume?.abort(reason);

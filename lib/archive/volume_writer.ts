@@ -17,7 +17,10 @@ const MEBIBYTE = 1024 * 1024;
  * fits in a frame together with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
-/** The number of pending frames at which `ready` makes the caller wait. */
+/**
+ * The maximum number of pending frames. When this number is reached, `ready`
+ * makes the caller wait.
+ */
 const MAX_PENDING_FRAMES = 6;
 
 /** Options for a `VolumeWriter`. */
@@ -36,7 +39,7 @@ export interface VolumeWriterOptions {
    */
   frameSize?: number;
   /**
-   * Whether one volume is stored even if no member is added. Default: false.
+   * Whether one volume is stored even if no member is added. Default: `false`.
    */
   evenIfEmpty?: boolean;
   /**
@@ -65,7 +68,7 @@ export interface StreamedContent {
  * separately, so that a member can be read without the rest of the volume.
  *
  * A volume exceeds its maximum size only if it holds a single member that is
- * larger. If the caller waits for `ready()` between calls of `add()`, memory
+ * larger. If the caller waits for `ready()` between calls to `add()`, memory
  * holds only a few frames.
  */
 export class VolumeWriter {
@@ -227,7 +230,7 @@ export class VolumeWriter {
   /**
    * Aborts the write. The current volume does not appear. Volumes that were
    * already stored are deleted if the storage allows it, unless the writer has
-   * an `onStored`. After `close` has resolved, this has no effect.
+   * an `onStored`. After `close` has resolved, `abort` has no effect.
    *
    * @param reason The error of all later calls. Default: an error of code
    *   `aborted`.
@@ -257,7 +260,10 @@ export class VolumeWriter {
     }
   }
 
-  /** Adds a member that is larger than a frame, at the pace of the storage. */
+  /**
+   * Adds a member that is larger than a frame. Waits when the storage is slower
+   * than the source.
+   */
   async #addPieces(
     member: TarMember,
     header: Uint8Array,
@@ -280,9 +286,8 @@ export class VolumeWriter {
       reference ??= this.#begin(member, header);
     } finally {
       if (reference !== undefined) {
-        // Zeros up to the member's size keep the archive valid. If a write has
-        // failed instead of the source, `append` throws the error of that
-        // write.
+        // Zeros up to the member's size keep the archive valid. If a write
+        // failed, and not the source, `append` throws the error of that write.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
           await append(zeros.subarray(0, left));

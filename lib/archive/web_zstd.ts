@@ -5,7 +5,8 @@ import { Decompress } from "fzstd";
  * `node:zlib`. fzstd ignores the checksum of the frame, so damaged content is
  * found only where its SHA-256 is known and checked.
  *
- * @param frame The bytes of exactly one frame, whose window was checked.
+ * @param frame The bytes of exactly one frame, whose window size has been
+ *   checked.
  * @param explain Called with an error of the decoder. Returns the error to
  *   throw.
  */

@@ -33,7 +33,7 @@ const AT_ONCE = builtin("node:process")?.versions.deno === undefined
   : 0;
 
 /**
- * The Zstandard codec (RFC 8878). Each call of `compress` or `store` makes one
+ * The Zstandard codec (RFC 8878). Each call to `compress` or `store` makes one
  * frame.
  */
 export const zstd: Codec = {
@@ -97,8 +97,9 @@ async function* decodeFrame(
   if (frame.size !== undefined && frame.size < AT_ONCE) {
     const isWhole = await take(frame.parts, frame.size + CHUNK, head);
     if (isWhole) {
-      // The decoder would only copy the bytes. What reads them compares their
-      // SHA-256, which finds more damage than the checksum of the frame.
+      // The decoder would only copy the bytes. The code that reads the content
+      // compares its SHA-256, which finds more damage than the checksum of the
+      // frame.
       const stored = frame.stored();
       if (stored !== undefined) {
         yield concat(stored);
@@ -175,7 +176,7 @@ export async function decompressFrame(
 ): Promise<Uint8Array> {
   const size = engine && AT_ONCE > 0 ? wholeFrameSize(frame) : undefined;
   if (engine === undefined || size === undefined || size > limit) {
-    // The copy makes the memory that of the caller.
+    // The content is copied, so that nothing else uses its memory.
     return (await zstd.decompressBlock(frame, limit, options)).slice();
   }
   try {

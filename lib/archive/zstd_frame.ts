@@ -18,7 +18,7 @@ const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
 /**
  * The content size in bytes below which a frame is yielded as one part, unless
- * the frame has far more bytes than its content.
+ * the frame is far larger than its content.
  */
 export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
 
@@ -38,9 +38,9 @@ export interface Frame {
    */
   parts: AsyncGenerator<Uint8Array[]>;
   /**
-   * Returns the content in parts, if the frame has less than
-   * `SMALL_FRAME_BYTES` of it and all blocks are uncompressed. The result is
-   * right once `parts` is exhausted. The checksum of the frame is not compared.
+   * Returns the content in parts, if the content is smaller than
+   * `SMALL_FRAME_BYTES` and all blocks are uncompressed. Call this function
+   * only after `parts` is exhausted. The checksum of the frame is not checked.
    */
   stored: () => Uint8Array[] | undefined;
 }
@@ -155,8 +155,8 @@ export interface MeasuredFrame {
  * only the headers of the first and last blocks are read.
  *
  * @param read Called with an offset from the start of the frame and a length,
- *   both in bytes. Yields the bytes of this range. They may end early where the
- *   range of the volume ends.
+ *   both in bytes. Yields the bytes of this range. They may end early, at the
+ *   end of the part of the volume that may be read.
  * @param object The name of the volume, for error messages.
  * @param options The maximum length of a frame that is read, and its expected
  *   length, in bytes. A frame that is not longer than expected is read without

@@ -9,14 +9,14 @@ export interface Expected {
 const isNumber = (value: unknown): value is number =>
   typeof value === "number" && !Number.isNaN(value);
 
-/** The expectation of a string. */
+/** The expectation that a value is a string. */
 export const text: Expected = {
   words: "a string",
   is: (value) => typeof value === "string",
 };
 
 /**
- * Returns the expectation of a string of a limited length.
+ * Returns the expectation that a value is a string of a limited length.
  *
  * @param most The maximum number of UTF-16 code units.
  * @param least The minimum number of code units.
@@ -31,25 +31,25 @@ export function textUpTo(most: number, least = 0): Expected {
   };
 }
 
-/** The expectation of a list of strings. */
+/** The expectation that a value is a list of strings. */
 export const texts: Expected = {
   words: "a list of strings",
   is: (value) => Array.isArray(value) && value.every(text.is),
 };
 
-/** The expectation of a boolean. */
+/** The expectation that a value is a boolean. */
 export const flag: Expected = {
   words: "true or false",
   is: (value) => typeof value === "boolean",
 };
 
-/** The expectation of a function. */
+/** The expectation that a value is a function. */
 export const callback: Expected = {
   words: "a function",
   is: (value) => typeof value === "function",
 };
 
-/** The expectation of an `AbortSignal`. */
+/** The expectation that a value is an `AbortSignal`. */
 export const signal: Expected = {
   words: "an AbortSignal",
   is: (value) =>
@@ -57,7 +57,7 @@ export const signal: Expected = {
     "addEventListener" in value,
 };
 
-/** Returns the expectation of a number of at least `least`. */
+/** Returns the expectation that a value is a number of at least `least`. */
 export function atLeast(least: number): Expected {
   return {
     words: `a number of at least ${least}`,
@@ -66,7 +66,8 @@ export function atLeast(least: number): Expected {
 }
 
 /**
- * Returns the expectation of a whole number of at least `least`, or `Infinity`.
+ * Returns the expectation that a value is a whole number of at least `least`,
+ * or `Infinity`.
  */
 export function countFrom(least: number): Expected {
   return {
@@ -77,7 +78,7 @@ export function countFrom(least: number): Expected {
   };
 }
 
-/** Returns the expectation of one of several values. */
+/** Returns the expectation that a value is one of the given values. */
 export function oneOf(...values: readonly unknown[]): Expected {
   const all = values.map((value) => JSON.stringify(value));
   return {
@@ -86,7 +87,9 @@ export function oneOf(...values: readonly unknown[]): Expected {
   };
 }
 
-/** Returns the expectation of a value that meets one of two expectations. */
+/**
+ * Returns the expectation that a value meets at least one of two expectations.
+ */
 export function either(one: Expected, other: Expected): Expected {
   return {
     words: `${one.words} or ${other.words}`,
@@ -148,7 +151,7 @@ export function checkValue(
     : new TypeError(message);
 }
 
-/** Returns a value as a message shows it. */
+/** Returns the text that stands for a value in a message. */
 function show(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);

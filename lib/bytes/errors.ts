@@ -120,7 +120,9 @@ export function codeOf(error: unknown): string | undefined {
     : undefined;
 }
 
-/** Returns the message of a thrown value, whatever was thrown. */
+/**
+ * Returns the message of a thrown error, or any other thrown value as a string.
+ */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

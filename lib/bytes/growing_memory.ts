@@ -1,7 +1,8 @@
 /**
  * The size in bytes of the address range that is reserved for a memory, unless
- * the memory has more than half this size. In that case, twice the size of the
- * memory is reserved. Reserved addresses take no memory until they are used.
+ * the memory is larger than half of this size. In that case, twice the size of
+ * the memory is reserved. Reserved addresses take no memory until they are
+ * used.
  */
 const MAX_BYTES = 2 ** 30;
 

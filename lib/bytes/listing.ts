@@ -98,8 +98,9 @@ export interface Lines {
   /** The first line. */
   header: Line;
   /**
-   * The lines between the first and the last, with their offsets. They are
-   * parsed as they are pulled, so an invalid line throws `corrupt` only then.
+   * The lines between the first and the last, with their offsets in bytes. The
+   * lines are parsed as they are pulled, so an invalid line throws `corrupt`
+   * only then.
    */
   lines: Generator<[line: Line, offset: number]>;
 }
@@ -223,8 +224,9 @@ export function checkOpening(
 }
 
 /**
- * Returns the parsed lines of a part of a listing. The part must consist of
- * whole lines. Each line is parsed when it is pulled.
+ * Returns the parsed lines of a part of a listing, each with its offset in the
+ * part, in bytes. The part must consist of whole lines. Each line is parsed
+ * when it is pulled.
  *
  * @param bytes The whole lines.
  * @param object The name of the object, for errors.

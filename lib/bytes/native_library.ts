@@ -1,20 +1,20 @@
 import { type CallsAside, callsOnThread } from "./native_thread.ts";
 
-/** The calls of a C library, by name. */
+/** The functions of a C library, by name. */
 export type Calls<Name extends string> = Record<
   Name,
   (...words: unknown[]) => number
 >;
 
 /**
- * The types of a call's parameters. The result is an `i32`, except for the
- * calls in `WIDE`.
+ * The types of a function's parameters. The result is an `i32`, except for the
+ * functions in `WIDE`.
  */
 export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
 
 /**
- * Calls that return a `u64`, such as a pointer or an offset, instead of an
- * `i32`.
+ * The functions that return a `u64`, such as a pointer or an offset, instead of
+ * an `i32`.
  */
 const WIDE: ReadonlySet<string> = new Set([
   "CreateFileW",
@@ -56,13 +56,13 @@ interface Host {
 }
 
 /**
- * Loads calls of the C library that `node:fs` lacks or that are slow there.
- * They are available in Deno and Bun on Linux only. Elsewhere, the caller must
- * use `node:fs`.
+ * Loads functions of the C library that `node:fs` lacks or that are slow there.
+ * The functions are available in Deno and Bun on Linux only. Elsewhere, the
+ * caller must use `node:fs`.
  *
- * @param signatures The parameters of each call.
- * @returns The calls, or `undefined` if the runtime, the system or the library
- *   does not have them or Deno does not permit native calls.
+ * @param signatures The types of each function's parameters.
+ * @returns The functions, or `undefined` if the runtime, the system or the
+ *   library does not have them or Deno does not permit native calls.
  */
 export function loadLibrary<Name extends string>(
   signatures: Record<Name, Signature>,
@@ -74,14 +74,15 @@ export function loadLibrary<Name extends string>(
 }
 
 /**
- * Loads calls of a library of Windows or macOS. They are available in Deno and
- * Bun only.
+ * Loads functions of a library of Windows or macOS. The functions are available
+ * in Deno and Bun only.
  *
  * @param platform The system, as `process.platform` names it.
  * @param library The name of the library.
- * @param signatures The parameters of each call.
- * @returns The calls, or `undefined` if this is another system, if the runtime
- *   or the library does not have them, or if Deno does not permit native calls.
+ * @param signatures The types of each function's parameters.
+ * @returns The functions, or `undefined` if this is another system, if the
+ *   runtime or the library does not have them, or if Deno does not permit
+ *   native calls.
  */
 export function loadSystemCalls<Name extends string>(
   platform: "win32" | "darwin",
@@ -99,14 +100,14 @@ export function loadSystemCalls<Name extends string>(
 }
 
 /**
- * Loads calls of the C library that wait for a disk. They run on another
- * thread, so that the event loop is not blocked.
+ * Loads functions of the C library that wait for a disk. The functions run on
+ * another thread, so that the event loop is not blocked.
  *
- * @param names The names of calls that take a descriptor and return an `i32`.
- *   The error number (`errno`) is not available, because each thread has its
- *   own.
- * @returns The calls, or `undefined` if the runtime, the system or the library
- *   does not have them or Deno does not permit native calls.
+ * @param names The names of functions that take a file descriptor and return an
+ *   `i32`. The error number (`errno`) is not available, because each thread has
+ *   its own.
+ * @returns The functions, or `undefined` if the runtime, the system or the
+ *   library does not have them or Deno does not permit native calls.
  */
 export function loadAside<Name extends string>(
   names: readonly Name[],
@@ -143,7 +144,10 @@ export function libraryForThreads(): string | undefined {
   });
 }
 
-/** Loads calls from the C library, trying each of its possible names. */
+/**
+ * Calls `load` with each possible name of the C library, until one call
+ * succeeds. Returns the result of that call.
+ */
 function ofLibrary<Loaded>(
   load: (host: Host, library: string) => Loaded | undefined,
 ): Loaded | undefined {

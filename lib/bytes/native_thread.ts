@@ -1,8 +1,9 @@
 import { builtin } from "./builtin.ts";
 
 /**
- * Calls that take a file descriptor. Each resolves to 0, to -1 if it failed, or
- * to `undefined` if the thread that makes the calls has failed.
+ * Functions that take a file descriptor. Each returned promise resolves to 0,
+ * to -1 if the function failed, or to `undefined` if the thread that runs the
+ * functions has failed.
  */
 export type CallsAside<Name extends string> = Record<
   Name,
@@ -10,8 +11,8 @@ export type CallsAside<Name extends string> = Record<
 >;
 
 /**
- * The program of the thread, for Bun. It is a text, because a thread can be
- * started from a text without a separate file, even in a single binary.
+ * The source text of the thread's program, for Bun. A thread can be started
+ * from source text without a separate file, even in a single binary.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -28,13 +29,13 @@ parentPort.on("message", ([name, fd]) => {
 `;
 
 /**
- * Returns calls of a C library that run on a thread, so that the event loop is
- * not blocked. The thread starts with the first call, and makes one call at a
- * time.
+ * Returns functions of a C library that run on a separate thread, so that the
+ * event loop is not blocked. The thread starts with the first call, and runs
+ * one function at a time.
  *
  * @param library The name of the library.
- * @param names The names of the calls.
- * @returns The calls, or `undefined` if the runtime has no threads.
+ * @param names The names of the functions.
+ * @returns The functions, or `undefined` if the runtime has no threads.
  */
 export function callsOnThread<Name extends string>(
   library: string,
@@ -52,7 +53,10 @@ export function callsOnThread<Name extends string>(
     });
     return worker;
   };
-  /** The callers that wait for a result, in the order of their calls. */
+  /**
+   * The functions that pass results to the waiting callers, in the order of the
+   * calls.
+   */
   const waiting: ((result: number | undefined) => void)[] = [];
   let worker: ReturnType<typeof start> | undefined;
   let isDead = false;

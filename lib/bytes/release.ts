@@ -3,13 +3,13 @@ const WORTH = 2 ** 18;
 
 /**
  * Frees the memory of a large array at once instead of leaving it to the
- * garbage collector, because runtimes collect large arrays late and by then
- * hold many times the memory in use. Such an array is empty afterwards, and so
- * is every other view of its memory. Arrays of less than 256 KiB and of shared
- * memory stay as they are.
+ * garbage collector, because runtimes collect large arrays late, and by then
+ * use many times as much memory as they need. Afterwards, the array and every
+ * other view of its memory are empty. Arrays of less than 256 KiB and arrays in
+ * shared memory are not changed.
  *
- * @param bytes An array that is the only user of its memory and is not needed
- *   any more.
+ * @param bytes An array that is the only user of its memory and is no longer
+ *   needed.
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;

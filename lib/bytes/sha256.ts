@@ -11,8 +11,8 @@ export interface Sha256 {
 }
 
 /**
- * The minimum size in bytes for which a thread is used, because starting a
- * thread takes a while.
+ * The minimum size in bytes of input that is hashed on a separate thread. For
+ * smaller input, starting a thread takes too long.
  */
 const LARGE_BYTES = 2 ** 24;
 
@@ -20,7 +20,10 @@ const LARGE_BYTES = 2 ** 24;
 const { Bun } = globalThis as { Bun?: { SHA256: new () => Sha256 } };
 const crypto = Bun === undefined ? builtin("node:crypto") : undefined;
 
-/** Starts a SHA-256 with the runtime's own hash. `undefined` in a browser. */
+/**
+ * The function that starts a SHA-256 with the runtime's own hash, or
+ * `undefined` in a browser.
+ */
 const startNative: (() => Sha256) | undefined = Bun
   ? () => new Bun.SHA256()
   : crypto && (() => crypto.createHash("sha256"));

@@ -30,8 +30,8 @@ const DONE = 1;
 const FIRST = 2;
 
 /**
- * The program of the thread. It is a text, because a thread can be started from
- * a text on every runtime and in a single binary, without a separate file.
+ * The source text of the thread's program. A thread can be started from source
+ * text on every runtime and in a single binary, without a separate file.
  */
 const PROGRAM = `
 const { workerData } = require("node:worker_threads");
@@ -139,8 +139,8 @@ function threadsOf() {
 }
 
 /**
- * Starts a SHA-256 on a separate thread. Returns `undefined` where no thread
- * can be started.
+ * Starts a SHA-256 on a separate thread. Returns `undefined` if no thread can
+ * be started.
  */
 export function createOnThread(): Sha256 | undefined {
   const threads = threadsOf();

@@ -116,7 +116,7 @@ export function concat(parts: Uint8Array[]): Uint8Array {
 /**
  * Returns a `ReadableStream` of the bytes of an iterable. The stream pulls one
  * chunk for each read, so that the iterable is read at the reader's pace. An
- * error of the iterable fails the stream. Cancelling the stream ends the
+ * error of the iterable makes the stream fail. Cancelling the stream ends the
  * iterable.
  *
  * @param source The iterable to wrap. It is read once.

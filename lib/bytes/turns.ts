@@ -10,8 +10,9 @@ const MAX_WAIT_MS = 8;
 const timers = builtin("node:timers");
 
 /**
- * The time at which the last turn ended. All work of a thread shares this
- * variable, because a thread has one event loop.
+ * The time at which the last turn ended, in milliseconds, as `performance.now`
+ * returns it. All work of a thread shares this variable, because a thread has
+ * one event loop.
  */
 let last = performance.now();
 
@@ -19,7 +20,7 @@ let last = performance.now();
  * Lets the event loop run if the last turn that this function made was more
  * than 8 ms ago. Work that never waits, or that only awaits promises that are
  * already settled, blocks timers, signals, aborts and I/O. A loop that can run
- * for long calls this function, once for each step of at most a few
+ * for a long time calls this function once for each step of at most a few
  * milliseconds:
  *
  *     const turn = turnIfDue();

@@ -33,8 +33,8 @@ export class WordRows {
   }
 
   /**
-   * Returns bytes of a row, beginning at a word. They are valid until the next
-   * `push`.
+   * Returns `length` bytes of a row, beginning at a word. The bytes are valid
+   * until the next `push`.
    */
   bytes(row: number, word: number, length: number): Uint8Array {
     const start = 4 * (this.#width * row + word);
@@ -42,7 +42,8 @@ export class WordRows {
   }
 
   /**
-   * Returns all rows as bytes, in order. They are valid until the next `push`.
+   * Returns the bytes of all rows, in order. The bytes are valid until the next
+   * `push`.
    */
   all(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#width * this.length);

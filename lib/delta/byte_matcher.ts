@@ -34,7 +34,7 @@ const OUTGOING = Array.from({ length: HASHED_BYTES })
 /** The place of changed bytes between copies. All offsets are in bytes. */
 export interface ChangedPlace {
   /**
-   * The parts of the old content in which matches are looked for. They do not
+   * The parts of the old content that are searched for matches. They do not
    * overlap.
    */
   parts: readonly OldPart[];
@@ -193,8 +193,8 @@ interface Gap {
 }
 
 /**
- * Yields the runs of at least 32 bytes that are equal in `now` and, `shift`
- * bytes further on, in `old`.
+ * Yields the runs of at least 32 bytes in `now` that equal the bytes in `old`
+ * that are `shift` bytes further on.
  */
 function* equalRuns(
   now: Uint8Array,
@@ -204,7 +204,8 @@ function* equalRuns(
   shift: number,
 ): Generator<{ from: number; to: number }> {
   for (let at = from; at < to; at++) {
-    // Of each run that is long enough, one byte in 32 is looked at.
+    // At first, only one byte in 32 is compared, because every run that is long
+    // enough contains such a byte.
     const probe = at + MIN_COPY_BYTES - 1;
     if (probe >= to) return;
     let start = probe;
@@ -220,7 +221,7 @@ function* equalRuns(
   }
 }
 
-/** Returns the parts of old content that lie in a range. */
+/** Returns the parts of the old content, cut at the bounds of a range. */
 function clipped(
   parts: readonly OldPart[],
   start: number,
@@ -278,7 +279,7 @@ function sameBefore(
   return same;
 }
 
-/** Returns the hash of the bytes at an offset. */
+/** Returns the hash of the `HASHED_BYTES` bytes that begin at an offset. */
 function hashAt(bytes: Uint8Array, at: number): number {
   let hash = 0;
   for (let index = at; index < at + HASHED_BYTES; index++) {
@@ -317,7 +318,7 @@ interface Bounds {
   most?: number;
 }
 
-/** The places of old bytes, by the hash of the bytes. */
+/** The places of old bytes, indexed by the hash of the bytes. */
 class PlaceTable {
   readonly #parts: readonly OldPart[];
   readonly #step: number;
@@ -338,7 +339,8 @@ class PlaceTable {
   readonly #shift: number;
   /**
    * One bit for each quarter of a slot, which is set if the quarter has a
-   * place. The bits fit into the processor's cache when the slots do not.
+   * place. The bits may fit into the processor's cache even if the slots do
+   * not.
    */
   readonly #filter: Uint32Array;
 
@@ -373,7 +375,7 @@ class PlaceTable {
     }
   }
 
-  /** Returns whether a place may have a hash. */
+  /** Returns whether the bytes at any place may have this hash. */
   mayHold(hash: number): boolean {
     const quarter = this.#quarterOf(hash);
     return (this.#filter[quarter >>> 5] >>> quarter & 1) !== 0;
@@ -435,7 +437,7 @@ class PlaceTable {
   }
 }
 
-/** Returns the places of parts from which bytes may have moved. */
+/** Returns a table of the places in parts from which bytes may have moved. */
 function sparseTable(parts: readonly OldPart[]): PlaceTable {
   const size = parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
   let step = MIN_SPARSE_STEP_BYTES;
@@ -443,7 +445,7 @@ function sparseTable(parts: readonly OldPart[]): PlaceTable {
   return new PlaceTable(parts, step);
 }
 
-/** Returns the number of places of a part that are hashed. */
+/** Returns the number of places in a part that are hashed. */
 function placesIn(bytes: Uint8Array, step: number): number {
   return bytes.length < HASHED_BYTES
     ? 0

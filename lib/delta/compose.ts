@@ -39,7 +39,8 @@ export interface ComposeOptions {
  * invalid, `truncated` if a delta ends early, `mismatch` if the second delta
  * copies from beyond the end of the first one's result, `limit` if a result is
  * too large or the first delta has too many commands, `aborted` if the signal
- * fired. Errors of `first` and of the source of `second` fail the stream, too.
+ * fired. Errors of `first` and of the source of `second` also make the stream
+ * fail.
  *
  * @param first The delta from the basis. The whole delta is read once. Its
  *   literals are read again when they are needed.

@@ -30,7 +30,7 @@ const LARGE_BYTES = 2 ** 22;
 
 /**
  * The number of expected blocks that must match in a row before a part of the
- * old content is loaded that does not follow the last one.
+ * old content is loaded that does not follow the last loaded part.
  */
 const MIN_LOADED_STREAK = 8;
 /**
@@ -39,8 +39,9 @@ const MIN_LOADED_STREAK = 8;
  */
 const MAX_FOLLOWING_BYTES = 2 ** 21;
 /**
- * The number of bytes of the old content after which no more are loaded, unless
- * loaded bytes were matched. If content has moved, loading it saves no time.
+ * The maximum number of bytes of the old content that are loaded while no
+ * loaded bytes are matched. If content has moved, loading old content saves no
+ * time.
  */
 const MAX_VAIN_BYTES = 2 ** 22;
 /**
@@ -49,8 +50,8 @@ const MAX_VAIN_BYTES = 2 ** 22;
  */
 const LOADED_GAIN = 1.25;
 /**
- * The maximum number of blocks after a block that differs that are compared
- * with the old content at the same distance.
+ * The maximum number of further expected blocks that are compared with the old
+ * content after a block that differs.
  */
 const MAX_SKIPPED_BLOCKS = 8;
 /**
@@ -66,8 +67,8 @@ export interface DeltaBuilderOptions {
    */
   size?: number;
   /**
-   * The old content, which is read in the parts that have changed. By default,
-   * the delta is made from the signature alone.
+   * The old content, of which only the changed parts are read. By default, the
+   * delta is made from the signature alone.
    */
   old?: OldParts;
 }
@@ -86,7 +87,7 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  *
  * The file passes through a window in memory. At the start, and after a block
  * that matched, the next block of the basis is expected and confirmed by its
- * strong sum alone. If that block does not match, the search goes on byte by
+ * strong sum alone. If that block does not match, the search continues byte by
  * byte, with a rolling sum, until a block in the table matches.
  *
  * If the old content is given, the part of it that holds the first expected
@@ -314,8 +315,9 @@ export class DeltaBuilder {
 
   /**
    * Compares the next expected blocks with the loaded old content. If the first
-   * of them differs, looks for the first block after it that does not. Returns
-   * whether a block matched, or `undefined` if the expected block is not loaded.
+   * of these blocks differs, looks for the first later block that matches.
+   * Returns whether a block matched, or `undefined` if the expected block is
+   * not loaded.
    */
   #matchLoaded(): boolean | undefined {
     if (this.#old === undefined) return undefined;
@@ -455,9 +457,9 @@ export class DeltaBuilder {
 
   /**
    * Keeps the loaded bytes of the old content between the last copy and the
-   * next one, unless there are far more of them than of new bytes.
+   * next one, unless there are far more old bytes than new bytes.
    *
-   * @param next The offset in the old content of the next copy.
+   * @param next The offset of the next copy in the old content.
    */
   #keep(next: number): void {
     const gap = next - this.#copied;

@@ -6,7 +6,7 @@ import { NeededRanges } from "./needed_ranges.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { type DeltaSources, Segments } from "./segments.ts";
 
-/** The number of literal bytes that are read at a time. */
+/** The maximum number of literal bytes that are read at a time. */
 const PIECE = 2 ** 16;
 
 /** A delta in a chain. */
@@ -48,9 +48,9 @@ export interface ChainOptions {
  * content at the start of the chain.
  *
  * The deltas are read from the last to the first, and of each one, only the
- * literals that later deltas need are stored. So the stored literals are never
- * larger than the last result, however large the results before it are. Memory
- * holds lists of at most 2^22 ranges, of 16 bytes each.
+ * literals that later deltas need are stored. Therefore, the stored literals
+ * are never larger than the last result, however large the results before it
+ * are. Memory holds lists of at most 2^22 ranges, of 16 bytes each.
  */
 export class DeltaChain implements DeltaSources {
   /** The source of each byte of the last result. */
@@ -71,9 +71,10 @@ export class DeltaChain implements DeltaSources {
    *   the signal.
    * @throws {DeltarError} `corrupt` if a delta is invalid, `truncated` if a
    *   delta ends early, `mismatch` if a delta copies from beyond the result of
-   *   the previous one or its result is smaller than recorded, `limit` if a
-   *   result is larger than recorded or consists of more than 2^22 ranges,
-   *   `aborted` if `signal` fired; and the errors of the sources and the store.
+   *   the previous delta or if the result of a delta is smaller than recorded,
+   *   `limit` if a result is larger than recorded or consists of more than 2^22
+   *   ranges, `aborted` if `signal` fired; and the errors of the sources and
+   *   the store.
    * @throws {RangeError} If `links` is empty.
    */
   static async read(

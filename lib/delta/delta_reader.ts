@@ -52,7 +52,7 @@ export class DeltaReader {
   }
 
   /**
-   * Parses the next chunk of the delta.
+   * Parses the next chunk of the delta, and yields the commands in it.
    *
    * @throws {DeltarError} `corrupt` if the delta is invalid.
    */

@@ -20,7 +20,7 @@ export class DeltaWriter {
   /**
    * Makes a writer.
    *
-   * @param capacity The expected number of bytes between two calls of `take`.
+   * @param capacity The expected number of bytes between two calls to `take`.
    */
   constructor(capacity = 1024) {
     this.#bytes = new Uint8Array(capacity + MAX_COMMAND_BYTES);

@@ -147,7 +147,7 @@ class Blocks {
     }
   }
 
-  /** Adds a block by its content. */
+  /** Adds a block with the given content. */
   sum(bytes: Uint8Array, place: number): void {
     const weak = this.#weakSum(bytes, 0, bytes.length);
     this.#add(weak, this.#strongSum(bytes), place, bytes.length);

@@ -81,7 +81,7 @@ export class FileScan {
   #size = 0;
 
   /**
-   * Starts a pass.
+   * Starts a scan.
    *
    * @param options The basis, the block size, the expected size of the file,
    *   and the callback for the delta. Default: only the size and the SHA-256
@@ -99,9 +99,9 @@ export class FileScan {
 
   /**
    * Takes the next bytes of the file. The call is synchronous if `onDelta` is
-   * synchronous and `old` is not given. Before you call `push` again or reuse the array, wait until
-   * the call has returned and, if it returned a promise, until the promise is
-   * fulfilled.
+   * synchronous and `old` is not set. Before you call `push` again or reuse the
+   * array, wait until the call has returned and, if it returned a promise,
+   * until the promise is fulfilled.
    *
    * @param bytes The next bytes, any number of them.
    */

@@ -115,7 +115,7 @@ export class HashHelper {
    * @param blockSize The size of a block in bytes.
    * @param keep The number of bytes to keep of each digest.
    * @param deliver Called with the digests, `keep` bytes each, during this call
-   *   or a later call of `start` or `finish`.
+   *   or a later call to `start` or `finish`.
    */
   start(
     bytes: Uint8Array,

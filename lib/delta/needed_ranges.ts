@@ -103,7 +103,7 @@ export class RangeCursor {
   }
 
   /**
-   * Whether all ranges end at or before the `start` of the last call of `next`.
+   * Whether all ranges end at or before the `start` of the last call to `next`.
    */
   get isDone(): boolean {
     return this.#at >= this.#bounds.length;

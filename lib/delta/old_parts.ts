@@ -8,7 +8,7 @@ export interface OldPart {
 
 /** The old state of a file, of which parts are loaded on request. */
 export interface OldParts {
-  /** The loaded parts. The next call of `load` may free them. */
+  /** The loaded parts. The next call to `load` may free them. */
   readonly parts: readonly OldPart[];
 
   /**

@@ -63,7 +63,9 @@ export function rabinKarpPortable(
   return sum >>> 0;
 }
 
-/** Returns the multiplier raised to a window's width, modulo 2^32. */
+/**
+ * Returns the multiplier raised to the power of a window's width, modulo 2^32.
+ */
 export function powerOf(width: number): number {
   let power = 1;
   for (let left = width, base = MULTIPLIER; left > 0; left >>>= 1) {

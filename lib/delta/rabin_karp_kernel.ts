@@ -55,7 +55,10 @@ export class RabinKarpKernel implements RollingSum {
    * windows that passed the filter.
    */
   #scanned = 0;
-  /** The index of the current list, and of the next word in it. */
+  /**
+   * The index of the current list. `#next` is the index of the next word in
+   * that list.
+   */
   #list = 0;
   #next = 0;
   /**

@@ -51,8 +51,8 @@ export interface RollingSum {
 
   /**
    * Moves the bytes from `count` up to `end` to the start of the buffer. If the
-   * window is at `count` after a `seek` that found nothing, it moves with them.
-   * Otherwise, `start` has to be called next.
+   * window is at `count` after a `seek` that found nothing, the window moves
+   * with the bytes. Otherwise, `start` has to be called next.
    */
   drop(count: number, end: number): void;
 

@@ -12,7 +12,7 @@ export interface Origin {
   /** Whether the bytes are copied from the old state, or are literals. */
   kind: "copy" | "literal";
   /**
-   * The offset of the bytes in the old state or, if they are a literal, in the
+   * The offset in bytes of the range in the old state or, for a literal, in the
    * stored literals.
    */
   offset: number;

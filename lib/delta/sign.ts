@@ -226,7 +226,8 @@ export function signBytes(
  * @param source The content of the file.
  * @param options The expected size, the block size, the length and kind of
  *   strong sums, and the signal.
- * @throws {DeltarError} `aborted` if the signal fired.
+ * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
+ *   source.
  * @throws {RangeError} If an option is out of range.
  *
  * @example

@@ -11,8 +11,8 @@ const CHECK_LENGTH = 8;
 const MIN_STRONG_BYTES = 1;
 const MAX_STRONG_BYTES = 32;
 /**
- * The maximum size of a block in bytes. It is limited because whole blocks are
- * held in memory.
+ * The maximum size of a block in bytes. The size is limited because whole
+ * blocks are held in memory.
  */
 export const MAX_BLOCK_BYTES: number = 2 ** 26;
 
@@ -37,7 +37,7 @@ export interface SignatureFields {
   strongKind?: StrongKind;
   /**
    * Whether `fileSize` is the size of the file. If not, `fileSize` is the
-   * maximum possible size. Default: true.
+   * maximum possible size. Default: `true`.
    */
   sizeKnown?: boolean;
 }
@@ -70,9 +70,9 @@ export class Signature {
   /** The size of a block in bytes. */
   readonly blockSize: number;
   /**
-   * The size of the file in bytes. A signature of librsync does not contain it.
-   * For such a signature, this is the maximum possible size, and `sizeKnown` is
-   * false.
+   * The size of the file in bytes. A signature of librsync does not contain
+   * this size. For such a signature, the value is the maximum possible size,
+   * and `sizeKnown` is `false`.
    */
   readonly fileSize: number;
   /**

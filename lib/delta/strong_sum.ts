@@ -9,8 +9,8 @@ import { sha256 } from "../bytes/sha256.ts";
 export type StrongKind = "sha256" | "blake2b";
 
 /**
- * Returns the first bytes of the digest of a block. Their number was chosen
- * when the function was made. The bytes are valid until the next call.
+ * Returns the first bytes of the digest of a block. The number of bytes was
+ * chosen when the function was made. The bytes are valid until the next call.
  */
 export type StrongSum = (block: Uint8Array) => Uint8Array;
 

@@ -7,8 +7,9 @@ import { sign, type SignOptions } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Returns a writable stream and a readable stream. The readable stream has the
- * result of `work` for the bytes that are written, and fails if `work` fails.
+ * Returns a writable stream and a readable stream. The readable stream yields
+ * the result of `work` for the bytes that are written, and fails if `work`
+ * fails.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,

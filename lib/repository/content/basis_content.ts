@@ -12,8 +12,8 @@ import { followMoves } from "./follow_moves.ts";
 import { KeptRanges } from "./kept_ranges.ts";
 
 /**
- * Returns access to the whole content at the start of a file's chain, which
- * must be compressed with zstd.
+ * Returns access to the whole content at the start of a file's chain. The
+ * content must be compressed with zstd.
  *
  * @param storage The repository's storage.
  * @param piece The whole content.
@@ -86,7 +86,10 @@ function* copiesOf(chain: DeltaChain, ranges: NeededRanges, size: number) {
   }
 }
 
-/** Yields a range of a content, in pieces that are valid until the next one. */
+/**
+ * Yields a range of a content in parts. Each part is valid until the next one
+ * is requested.
+ */
 async function* piecesOf(
   frames: ContentFrames,
   start: number,
@@ -101,7 +104,7 @@ async function* piecesOf(
   }
 }
 
-/** Returns access to ranges of a content. The ranges are read and spooled. */
+/** Reads ranges of a content into a spool, and returns access to them. */
 async function spooled(
   frames: ContentFrames,
   ranges: NeededRanges,

@@ -80,7 +80,7 @@ export class ContentReader {
   }
 
   /**
-   * Begins to read the frames that a small file needs, so that a later `read`
+   * Starts reading the frames that a small file needs, so that a later `read`
    * takes less time.
    *
    * @returns The number of frames that were not cached already.
@@ -423,7 +423,7 @@ function checkSizes(entry: TreeFileEntry): void {
       );
     }
     const result = isLast ? size : delta.result;
-    // A writer stores a content whole rather than as such a large delta.
+    // A writer stores the whole content rather than a delta of this size.
     if (result !== undefined && delta.size > 2 * result + MIN_DELTA_BYTES) {
       throw fail(
         "limit",
@@ -450,9 +450,9 @@ function checkSizes(entry: TreeFileEntry): void {
  * content does not match its SHA-256.
  *
  * @param entry The file.
- * @param read Returns the result of `ContentReader.read`. It is called when the
- * first bytes are requested, so that the reader of the stream gets the error if
- * the call fails.
+ * @param read Called when the first bytes are requested, so that the reader of
+ * the stream gets the error if the call fails. Returns the result of
+ * `ContentReader.read`.
  */
 export function checkedStream(
   entry: TreeFileEntry,

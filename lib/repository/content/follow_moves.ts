@@ -6,8 +6,8 @@ import { readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * The maximum number of moves that are followed, one after the other. More
- * moves than this count as a loop.
+ * The maximum number of moves that are followed, one after the other. A longer
+ * sequence of moves counts as a loop.
  */
 const MAX_MOVES = 64;
 

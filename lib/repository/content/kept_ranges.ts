@@ -4,7 +4,9 @@ import type { OldPart } from "../../delta/old_parts.ts";
 import type { RandomAccess } from "../../delta/random_access.ts";
 import { Spool } from "../../tree/spool.ts";
 
-/** A range of a content and its place in the spool. All are in bytes. */
+/**
+ * A range of a content and its place in the spool. All offsets are in bytes.
+ */
 interface KeptRange {
   /** The offset of the range in the content. */
   start: number;
@@ -14,13 +16,16 @@ interface KeptRange {
   place: number;
 }
 
-/** Ranges of a content whose bytes are spooled when they are in memory. */
+/**
+ * Ranges of a content that are copied to a spool while their bytes are in
+ * memory.
+ */
 export class KeptRanges implements Disposable {
   readonly #spool = new Spool();
   #ranges: KeptRange[] = [];
 
   /**
-   * Keeps the bytes of a range that the parts have.
+   * Keeps those bytes of a range that are in memory.
    *
    * @param parts The parts of the content that are in memory.
    * @param start The offset of the range in bytes.

@@ -46,8 +46,8 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
  * Reads a move. Every field is validated.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
- * `limit` if its first line has too many objects, `unsupported` if its version
- * is newer.
+ * `limit` if its first line has too many JSON objects, `unsupported` if its
+ * version is newer.
  */
 export function decodeMove(bytes: Uint8Array, object: string): Move {
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);

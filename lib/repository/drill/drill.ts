@@ -2,10 +2,11 @@
  * Drills: proof that a snapshot can be restored.
  *
  * `drill_sample.ts` chooses the next files. `drill` restores them into a
- * scratch folder and compares them with their SHA-256. Of their extended
- * attributes, it sets and compares `user.*`. The others and ACLs give rights, or
- * only root can set them, so they are not set in the scratch folder. A note (`../store/proof.ts`) records the time and the
- * point at which the next drill continues.
+ * scratch folder and compares them with their SHA-256. Of the extended
+ * attributes, it sets and compares only `user.*`. ACLs and other attributes
+ * grant rights or can be set only by root, so they are not set in the scratch
+ * folder. A note (`../store/proof.ts`) records the time, and the file after
+ * which the next drill continues.
  *
  * @module
  */
@@ -88,9 +89,9 @@ export interface DrillResult {
   /** The number of restored files that have extended attributes or ACLs. */
   xattrs: number;
   /**
-   * The number of these files whose attributes `user.*` were set in the scratch
-   * folder, read back and compared. Files are missing from this number if the
-   * folder or the runtime does not support this.
+   * The number of restored files whose `user.*` attributes were set in the
+   * scratch folder, read back and compared. Files are not counted if the folder
+   * or the runtime does not support such attributes.
    */
   xattrsCompared: number;
   /** The number of named pipes and devices of the snapshot. None is created. */
@@ -101,7 +102,7 @@ export interface DrillResult {
   failed: { path: string; error: DeltarError }[];
   /**
    * The number of files that were not restored because they are larger than the
-   * option `bytes` or, for files with deltas, than half of this size.
+   * option `bytes` or, for files with deltas, larger than half of that size.
    */
   tooLarge: number;
   /**
@@ -210,7 +211,7 @@ export async function drill(
 
 /**
  * Returns the keys that drills have succeeded with, for the note of a drill:
- * the keys in the earlier notes and the key of this drill.
+ * the keys in the earlier notes and, if this drill succeeded, its key.
  */
 function provenKeys(
   { keys }: Store,
@@ -305,7 +306,10 @@ async function restoreOne(
   }
 }
 
-/** Returns whether a drill sets an attribute: any user may set it. */
+/**
+ * Returns whether a drill sets an attribute. A drill sets only the attributes
+ * that any user may set.
+ */
 function isUserXattr(name: string): boolean {
   return name.startsWith("user.");
 }
@@ -313,9 +317,10 @@ function isUserXattr(name: string): boolean {
 /**
  * Compares the attributes `user.*` of a restored file with the snapshot.
  *
- * @returns Whether there are any, and the runtime can read them.
- * @throws {DeltarError} `mismatch` if one is missing or has another value; `io`
- * if they cannot be read.
+ * @returns Whether the snapshot has such attributes and the runtime can read
+ * them.
+ * @throws {DeltarError} `mismatch` if an attribute is missing or has another
+ * value; `io` if the attributes cannot be read.
  */
 function compareXattrs(
   { path, xattrs }: TreeFileEntry,

@@ -1,7 +1,7 @@
 /** The end of the plausible times, in milliseconds since 1970. */
 const END = Date.UTC(2200, 0, 1);
 
-/** Matches a time in RFC 3339 format. */
+/** The pattern of a time in RFC 3339 format. */
 const RFC_3339 =
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 

@@ -13,7 +13,8 @@
  * notes about snapshots, such as changed labels. `signed_listing.ts` signs
  * objects and checks SSH signatures. `note.ts` reads whole objects and lists
  * names. `moment.ts` parses times. `plausible_times.ts` decides which times of
- * snapshots can be right.
+ * snapshots can be right. `place_of.ts` finds the folder that the paths of a
+ * snapshot are relative to.
  *
  * @module
  */
@@ -32,7 +33,8 @@ export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
  * The maximum sizes of objects that are read into memory as a whole, in bytes.
- * The keys are folders, or the names of objects that are in no folder.
+ * Each maximum is listed under a folder, or under the name of an object that is
+ * in no folder.
  */
 const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,
@@ -107,7 +109,7 @@ export const REMOVED = "removed/";
 export const RUNNING = "running/";
 /** The folder of the marks of prunes. */
 export const GARBAGE = "garbage/";
-/** The folder of the lists of the snapshots that rules have counted. */
+/** The folder of the lists of snapshots that rules have counted. */
 export const JUDGED = "judged/";
 /**
  * The folder of moves. A move names a repacked volume and the volume that
@@ -331,13 +333,13 @@ const PARTS = {
 /** A kind of object that other objects refer to. */
 export type PartKind = keyof typeof PARTS;
 
-/** Returns whether a value is a name of an object of this kind. */
+/** Returns whether a value is a valid name for an object of this kind. */
 export function isPart(kind: PartKind, name: unknown): name is string {
   return typeof name === "string" && PARTS[kind].test(name);
 }
 
 /**
- * Refuses a value that is not a name of an object of this kind.
+ * Refuses a value that is not a valid name for an object of this kind.
  *
  * @param kind The expected kind of the object.
  * @param name The value.
@@ -370,7 +372,7 @@ export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));
 }
 
-/** Returns whether a value is an id of a snapshot or run. */
+/** Returns whether a value is a valid id of a snapshot or run. */
 export function isId(value: unknown): value is string {
   return typeof value === "string" && ID.test(value);
 }
@@ -408,8 +410,8 @@ export function timeOfId(id: string): number | undefined {
  *
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
- * @throws {DeltarError} `io` if the time is before 1970 or from the year 2200
- * on, because objects with such an id would never be listed.
+ * @throws {DeltarError} `io` if the time is before 1970 or after 2199, because
+ * objects with such an id would never be listed.
  */
 export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {

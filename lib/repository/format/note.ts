@@ -5,8 +5,8 @@ import { mostBytesOf } from "./names.ts";
 import { parseTime } from "./moment.ts";
 
 /**
- * Returns the bytes of an object that is read as a whole: settings, records,
- * notes, intents, marks, moves and checkpoints.
+ * Returns the bytes of an object that is read as a whole, such as a record, a
+ * note, an intent or a move.
  *
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
  * its folder, and the errors of the storage.
@@ -21,7 +21,7 @@ export function readObject(
 
 /**
  * Returns the bytes of an object that is read as a whole, or `undefined` if the
- * storage reports that it does not exist.
+ * storage reports that the object does not exist.
  *
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
  * its folder, and the other errors of the storage.
