@@ -70,7 +70,7 @@ export function hasXattrRecords(records: PaxRecords): boolean {
  * if it has the name of a user or group that does not exist on this machine.
  *
  * @param records The records of the member.
- * @returns The attributes, or `undefined` if the records have none.
+ * @returns The attributes, or `undefined` if the records contain no attributes.
  */
 export async function xattrsIn(
   records: PaxRecords,

@@ -34,7 +34,7 @@ const TAGS = [
  * `user::rw-,user:1000:r--,group::r--,mask::r--,other::---`. Users and groups
  * are given by number.
  *
- * @param value The value of the attribute.
+ * @param value The value of the attribute that holds the ACL.
  * @returns The text, or `undefined` if the value is not an ACL of version 2.
  */
 export function aclToText(value: Uint8Array): string | undefined {
@@ -113,10 +113,10 @@ export function isMinimal(value: Uint8Array): boolean {
 /**
  * Returns the mode of a member that has an access ACL. In the mode, Linux shows
  * the rights of the mask in place of those of the group. libarchive writes the
- * rights of the group, so this function replaces them.
+ * rights of the group, so this function replaces those rights.
  *
  * @param mode The mode in the header of the member.
- * @param value The value of the attribute.
+ * @param value The value of the attribute that holds the ACL.
  */
 export function modeWithAcl(mode: number, value: Uint8Array): number {
   const view = new DataView(value.buffer, value.byteOffset, value.length);

@@ -5,7 +5,7 @@ import { decodeName } from "../tree/raw_name.ts";
 import { BLOCK } from "./tar_member.ts";
 
 const SECOND = 1_000_000_000n;
-/** The type flags of devices. */
+/** The type flags of devices, one character each. */
 const DEVICES = "34";
 
 /** A decoded header block, before extended headers are applied. */
@@ -42,8 +42,8 @@ export interface TarHeader {
  *
  * @param block The 512 bytes of the block.
  * @param reader The reader, positioned after the block, for messages.
- * @returns The header, or `undefined` if the block is all zeros.
- * @throws {DeltarError} `corrupt` if the checksum or a number is wrong.
+ * @returns The header, or `undefined` if the block consists of zeros.
+ * @throws {DeltarError} `corrupt` if the checksum or a number is invalid.
  */
 export function decodeHeader(
   block: Uint8Array,
@@ -92,7 +92,7 @@ export function decodeHeader(
 }
 
 /**
- * Decodes a number in a header.
+ * Decodes a nonnegative number in a header.
  *
  * @param field The bytes of the field.
  * @param what The name of the field, for the message.

@@ -36,13 +36,13 @@ export function headerScratch(): Uint8Array {
 
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
- * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII, sizes of 8 GiB or more, times with a fraction or outside the years
- * 1970 to 2242, owner, group or device numbers that are too large, extended
- * attributes and ACLs, and a sparse file in condensed form (GNU tar's PAX
- * format 1.0). The names of the owner and group are written if the member has
- * them. A path or link target that is not valid UTF-8 is written as bytes, with
- * `hdrcharset=BINARY`. The same member always results in the same bytes.
+ * precedes the ustar header for values that ustar cannot hold: names that are
+ * long or not ASCII, sizes of 8 GiB or more, times with a fraction or outside
+ * the years 1970 to 2242, owner, group or device numbers that are too large,
+ * extended attributes and ACLs, and a sparse file in condensed form (GNU tar's
+ * PAX format 1.0). The names of the owner and group are written if the member
+ * has them. A path or link target that is not valid UTF-8 is written as bytes,
+ * with `hdrcharset=BINARY`. The same member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if the header fits.
@@ -177,8 +177,8 @@ const TIME_KEY = encoder.encode(" mtime=");
 
 /**
  * Writes a record such as `30 mtime=1700000000.123456789\n`, without trailing
- * zeros in the fraction. Most files need only this record, so it is made
- * without strings, which is faster.
+ * zeros in the fraction. Most files need only this record, so the record is
+ * made without strings, which is faster.
  *
  * @returns The length of the record in bytes.
  */

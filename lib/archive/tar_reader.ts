@@ -36,8 +36,8 @@ import {
 } from "./tar_member.ts";
 
 /**
- * The key of a sparse member's path. This path is used instead of the one in
- * the record `path`.
+ * The key of the record with a sparse member's path. This path is used instead
+ * of the path in the record `path`.
  */
 const SPARSE_NAME = `${SPARSE}name`;
 
@@ -78,8 +78,8 @@ export interface TarEntry {
  * Reads the members of an uncompressed tar in order. The formats pax, ustar,
  * GNU and v7 are supported.
  *
- * @param source The bytes of the tar. They are pulled as members and their
- *   contents are read.
+ * @param source The bytes of the tar. The bytes are pulled while members and
+ *   their contents are read.
  * @param options Options for reading; `object` is the name of the archive, for
  *   messages.
  * @throws {DeltarError} `truncated` if the source ends before the archive does,

@@ -45,7 +45,7 @@ export interface OpenOptions {
  * is an archive that `tar` can read. Without the index, each volume is read
  * from its start.
  *
- * @example Write an archive and read one file of it
+ * @example Write an archive and read one file from it
  * ```ts
  * import { MemoryStorage, TarVolume } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -152,8 +152,8 @@ export class TarVolume {
   }
 
   /**
-   * Opens archives by their object names, without an index. They may have been
-   * written by other programs, such as tar, gzip or zstd.
+   * Opens archives by their object names, without an index. The archives may
+   * have been written by other programs, such as tar, gzip or zstd.
    *
    * @param storage The storage of the archives.
    * @param names The object names of the archives, in order.
@@ -190,8 +190,8 @@ export class TarVolume {
   /**
    * Reads the content of a file, or of the file that a hard link names. With an
    * index, only the byte range that holds the content is read, and the content
-   * is checked against its SHA-256. Without an index, the first member with
-   * that path is read.
+   * is checked against its SHA-256. Without an index, the first member with the
+   * given path is read.
    *
    * @param path The path of the file in the archive.
    * @returns The content. The stream fails with `not-found` if there is no such

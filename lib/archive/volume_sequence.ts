@@ -10,7 +10,10 @@ import { BLOCK } from "./tar_member.ts";
 export interface VolumeSequenceOptions {
   /** The storage of the volumes. */
   storage: Storage;
-  /** Returns the object name of volume `n`, counted from 0. */
+  /**
+   * Called when a volume is opened, with the number of the volume, from 0.
+   * Returns the object name of the volume.
+   */
   name: (n: number) => string;
   /**
    * The codec that compresses the two blocks of zeros at the end of each

@@ -27,7 +27,10 @@ const MAX_PENDING_FRAMES = 6;
 export interface VolumeWriterOptions {
   /** The storage of the volumes. */
   storage: Storage;
-  /** Returns the object name of volume `n`, counted from 0. */
+  /**
+   * Called when a volume is opened, with the number of the volume, from 0.
+   * Returns the object name of the volume.
+   */
   name: (n: number) => string;
   /** The compression of frames. */
   codec: Codec;

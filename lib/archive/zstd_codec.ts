@@ -159,8 +159,9 @@ async function* joined(
 }
 
 /**
- * Decompresses one whole frame in memory. If possible, this is done at once on
- * this thread, with fewer copies than `zstd.decompress` makes.
+ * Decompresses one whole frame in memory. If possible, the frame is
+ * decompressed at once on this thread, with fewer copies than `zstd.decompress`
+ * makes.
  *
  * @param frame The frame.
  * @param limit The maximum number of decompressed bytes.

@@ -33,8 +33,8 @@ export interface Frame {
   /** The size of the content in bytes, if the frame's header contains it. */
   size?: number;
   /**
-   * The bytes of the whole compressed frame, several arrays at a time. They are
-   * read from the reader as they are pulled.
+   * The bytes of the whole compressed frame, several arrays at a time. The
+   * bytes are read from the reader as the arrays are pulled.
    */
   parts: AsyncGenerator<Uint8Array[]>;
   /**
@@ -143,8 +143,8 @@ export interface MeasuredFrame {
   /** The whole frame, if it has compressed blocks or no size in its header. */
   bytes?: Uint8Array;
   /**
-   * Reads `length` bytes from an offset in the content. Present if the blocks
-   * seem to be uncompressed.
+   * Reads `length` bytes of the content, starting at an offset in bytes.
+   * Present if the blocks seem to be uncompressed.
    */
   readPart?: (offset: number, length: number) => Promise<Uint8Array>;
 }
@@ -360,7 +360,7 @@ function checkWindow(
 }
 
 /**
- * Makes a frame of uncompressed blocks. It has no checksum.
+ * Makes a frame of uncompressed blocks. The frame has no checksum.
  *
  * @param plain The content of the frame, fewer than 2^32 bytes.
  */

@@ -56,8 +56,8 @@ export class ByteReader {
   /**
    * Returns the next `length` bytes.
    *
-   * @param length The number of bytes. The caller must limit it, because all of
-   *   the bytes are held in memory.
+   * @param length The number of bytes. The caller must limit this number,
+   *   because all of the bytes are held in memory.
    * @param what The name of the part that is read, for the message of the
    *   error.
    * @throws {DeltarError} `truncated` if the source has fewer bytes left.
@@ -70,8 +70,8 @@ export class ByteReader {
    * Returns exactly `length` bytes, in the parts in which the source yields
    * them. The parts are not copied.
    *
-   * @param length The number of bytes. The caller must limit it, because all of
-   *   the bytes are held in memory.
+   * @param length The number of bytes. The caller must limit this number,
+   *   because all of the bytes are held in memory.
    * @param what The name of the part that is read, for the message of the
    *   error.
    * @throws {DeltarError} `truncated` if the source has fewer bytes left.

@@ -2,7 +2,9 @@
 export interface Expected {
   /** The expectation in words, for messages: "a string". */
   words: string;
-  /** Returns whether a value is as expected. */
+  /**
+   * Called with the value to check. Returns whether the value is as expected.
+   */
   is: (value: unknown) => boolean;
 }
 

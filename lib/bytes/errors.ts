@@ -3,8 +3,8 @@
  *
  * - `corrupt`: stored bytes are invalid; for example, a length or checksum is
  *   wrong.
- * - `truncated`: an input ended before the end that its own format requires, or
- *   a requested range reaches beyond the end of an object.
+ * - `truncated`: an input is shorter than its format requires, or a requested
+ *   range reaches beyond the end of an object.
  * - `unsupported`: an input has a newer or unknown format, a key or recipient
  *   is not valid, or the runtime, the file system or the storage lacks a needed
  *   feature.
@@ -17,8 +17,9 @@
  * - `mismatch`: a basis, a result, an object or a key is not the expected one.
  * - `not-found`: there is no such object, snapshot, path or volume, or no
  *   access key for a storage.
- * - `exists`: something with this name already exists and must not be replaced,
- *   or another process is changing the directory or pruning the repository.
+ * - `exists`: something with the given name already exists and must not be
+ *   replaced, or another process is changing the directory or pruning the
+ *   repository.
  * - `changed`: a file or folder changed after it was read or planned for, or
  *   while it was read or restored.
  * - `conflict`: a concurrent operation on the repository removed an object that
@@ -44,7 +45,7 @@ export type ErrorCode =
   | "aborted"
   | "key";
 
-/** The location of a fault. Each field is set if it is known. */
+/** The location of a fault. Each field is set if its value is known. */
 export interface ErrorContext {
   /** The object, archive or file that is at fault. */
   object?: string;

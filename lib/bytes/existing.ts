@@ -5,7 +5,7 @@
  * @param key The key.
  *
  * @throws {RangeError} If the key is not in the map. That is a bug in deltar,
- *   and not a fault of its input.
+ *   and not a fault in its input.
  */
 export function existing<Key, Value>(
   map: ReadonlyMap<Key, Value>,

@@ -2,7 +2,8 @@ import { turnIfDue } from "./turns.ts";
 
 /**
  * Calls `work` with each item, in order and for several items at a time. After
- * a failure, no more calls are made, and the calls in progress are waited for.
+ * a failure, no more calls are made, and the function waits for the calls in
+ * progress.
  *
  * @param items The items. The next one is pulled when fewer than `most` are in
  *   progress.

@@ -28,7 +28,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /**
  * Encodes lines of JSON as a listing, the form of deltar's own text files: a
  * first line with `format` and `version`, and a last line with the SHA-256 of
- * all bytes before it, by which a cut or changed listing is detected.
+ * all bytes before it, so that a cut or changed listing is detected.
  *
  * @param format The name of the format.
  * @param version The version of the format.

@@ -7,13 +7,14 @@ export const MIN_PADDED_BYTES = 3712;
 
 /**
  * Returns the size to which an object of `size` bytes is padded, so that the
- * padded size reveals little. It is `MIN_PADDED_BYTES` or, for larger objects,
- * the next size of Padmé (Nikitin et al., "Reducing Metadata Leakage from
- * Encrypted Files and Communication with PURBs", PETS 2019, section 4). Of such
- * a size, only the highest bits can be other than zero. If the highest bit that
- * is set has the number `E`, counted from 0, these are that bit and the ⌊log2
- * `E`⌋ + 1 bits below it. Padding adds at most 6.25 % to an object of more than
- * `MIN_PADDED_BYTES`, and at most 3.2 % to one of 64 KiB or more.
+ * padded size reveals little. The padded size is `MIN_PADDED_BYTES` or, for
+ * larger objects, the next size of Padmé (Nikitin et al., "Reducing Metadata
+ * Leakage from Encrypted Files and Communication with PURBs", PETS 2019,
+ * section 4). In such a size, only the highest bits can be set. If `E` is the
+ * number of the highest bit that is set, counted from 0, the bits that can be
+ * set are bit `E` and the ⌊log2 `E`⌋ + 1 bits below bit `E`. Padding adds at
+ * most 6.25 % to an object of more than `MIN_PADDED_BYTES`, and at most 3.2 %
+ * to one of 64 KiB or more.
  *
  * @param size The size in bytes, a safe integer.
  */

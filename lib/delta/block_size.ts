@@ -7,7 +7,7 @@ const UNKNOWN_SIZE = 2 ** 29;
 /**
  * Returns the block size for a file: `sqrt(fileSize / 32)` rounded up to a
  * power of two, and at least 1,024. Above a file size of 1 TiB, blocks are
- * larger, so that a file has at most 2^22 of them. With this size, the
+ * larger, so that a file has at most 2^22 of them. With this block size, the
  * signature and the literals of a few hundred scattered edits take about the
  * same space. Pages of databases and disk images have sizes of powers of two,
  * so a page consists of whole blocks, or a block of whole pages.

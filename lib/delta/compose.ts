@@ -37,10 +37,10 @@ export interface ComposeOptions {
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` if a delta is
  * invalid, `truncated` if a delta ends early, `mismatch` if the second delta
- * copies from beyond the end of the first one's result, `limit` if a result is
- * too large or the first delta has too many commands, `aborted` if the signal
- * fired. Errors of `first` and of the source of `second` also make the stream
- * fail.
+ * copies from beyond the end of the first delta's result, `limit` if a result
+ * is too large or the first delta has too many commands, `aborted` if the
+ * signal fired. Errors of `first` and of the source of `second` also make the
+ * stream fail.
  *
  * @param first The delta from the basis. The whole delta is read once. Its
  *   literals are read again when they are needed.

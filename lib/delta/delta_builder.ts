@@ -24,7 +24,7 @@ const LONG_RUN_BLOCKS = 32;
 const WORTH_SHARING = 2 ** 16;
 /**
  * The minimum size in bytes of a file for which a second thread is started. A
- * smaller file is finished before the thread has started.
+ * smaller file would be finished before the thread has started.
  */
 const LARGE_BYTES = 2 ** 22;
 
@@ -34,8 +34,8 @@ const LARGE_BYTES = 2 ** 22;
  */
 const MIN_LOADED_STREAK = 8;
 /**
- * The maximum distance in bytes from the end of the last loaded part at which
- * the next one counts as following.
+ * The maximum distance in bytes from the end of the last loaded part to a part
+ * that counts as following it.
  */
 const MAX_FOLLOWING_BYTES = 2 ** 21;
 /**
@@ -46,7 +46,8 @@ const MAX_FOLLOWING_BYTES = 2 ** 21;
 const MAX_VAIN_BYTES = 2 ** 22;
 /**
  * The number of further bytes that may be loaded for each loaded byte that was
- * matched. Loading takes little less time than the strong sums that it saves.
+ * matched. Loading takes only slightly less time than computing the strong sums
+ * that it saves.
  */
 const LOADED_GAIN = 1.25;
 /**
@@ -90,11 +91,11 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  * strong sum alone. If that block does not match, the search continues byte by
  * byte, with a rolling sum, until a block in the table matches.
  *
- * If the old content is given, the part of it that holds the first expected
- * block that does not match is loaded. The further expected blocks in this part
- * are compared with its bytes, which takes less time than a strong sum. The old
- * bytes between two copies are kept, so that the delta can be refined without
- * reading them again.
+ * If the old content is given, the builder loads the part that holds the first
+ * expected block that does not match. The further expected blocks in this part
+ * are compared byte by byte, which takes less time than computing strong sums.
+ * The old bytes between two copies are kept, so that the delta can be refined
+ * without reading them again.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;
@@ -166,7 +167,7 @@ export class DeltaBuilder {
     this.#expected = basis.weak.length > 0 ? 0 : -1;
   }
 
-  /** The size of the delta in bytes, after `finish`. */
+  /** The size of the delta in bytes, once `finish` has been called. */
   get deltaSize(): number {
     return this.#writer.size;
   }

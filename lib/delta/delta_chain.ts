@@ -14,9 +14,9 @@ export interface ChainLink {
   /** Called once. Returns the bytes of the delta. */
   open: () => ByteSource;
   /**
-   * The size of the delta's result in bytes, if it is recorded. It is not used
-   * for the last delta, because the size of its result is an option of the
-   * chain.
+   * The size of the delta's result in bytes, if it is recorded. The size is not
+   * used for the last delta, because the size of the last result is an option
+   * of the chain.
    */
   result?: number;
   /** The name of the delta, for error messages. */

@@ -13,11 +13,11 @@ export type DeltaCommand =
     length: number;
   }
   & (
-    /** Copies a range of the basis. */
+    /** A command that copies a range of the basis. */
     | { kind: "copy"; offset: number }
     /**
-     * Contains literal bytes. A literal that spans several chunks is returned
-     * as several commands.
+     * A command that contains literal bytes. A literal that spans several
+     * chunks is returned as several commands.
      */
     | { kind: "literal"; bytes: Uint8Array }
   );

@@ -29,8 +29,8 @@ export class DeltaWriter {
   }
 
   /**
-   * The number of bytes written so far, without those of a copy that may still
-   * be merged with the next one.
+   * The number of bytes written so far, without the bytes of a copy command
+   * that may still be merged with the next one.
    */
   get size(): number {
     return this.#taken + this.#length;

@@ -18,8 +18,8 @@ const PIECE = 2 ** 16;
  * the delta from that state, without reading either state. These are the blocks
  * of the old state that lie completely in ranges that the delta copies, at
  * their new offsets, and the whole blocks into which the delta's literals can
- * be cut. A short last block is known only if it ends both states. So no
- * signature of the file needs to be made or stored.
+ * be cut. A short last block is known only if it ends both states. Therefore,
+ * no signature of the file needs to be made or stored.
  */
 export class DerivedSignature {
   /**

@@ -20,9 +20,9 @@ export interface OldParts {
   load(offset: number): Promise<void>;
 
   /**
-   * Called with each range of the old state between two copies of a delta that
-   * is not much longer than the new bytes between these copies. The range may
-   * have bytes that are not loaded.
+   * Called with each range of the old state that lies between two copies of a
+   * delta and is not much longer than the new bytes between these copies. The
+   * range may have bytes that are not loaded.
    *
    * @param start The offset of the range in bytes.
    * @param end The offset after the last byte of the range.

@@ -11,7 +11,7 @@ const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
 
 /**
  * The minimum number of bytes for which the kernel is used. With fewer bytes,
- * copying them to its memory takes longer than the kernel saves.
+ * copying them to the kernel's memory takes more time than the kernel saves.
  */
 const LONG_BYTES = 256;
 /** The kernel with its memory; `undefined` before the first use. */

@@ -15,8 +15,8 @@ const FILTER_START = STATE_START + 64;
 const MAX_KEPT_BYTES = 2 ** 23;
 const LIST_WORDS = LIST_SIZE / 4;
 /**
- * The minimum number of windows to scan ahead. For wide windows, it is four
- * times the width of the window instead.
+ * The minimum number of windows to scan ahead. For wide windows, the minimum is
+ * four times the width of the window instead.
  */
 const MIN_SCAN_WINDOWS = 2 ** 13;
 /**

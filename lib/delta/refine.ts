@@ -57,7 +57,7 @@ type Step = { kind: "copy" } & Range | { kind: "change" } & Change;
 interface Change {
   /** The ranges of the delta that hold the bytes, in order. */
   literals: Range[];
-  /** The ranges of the old content to look for matches in. */
+  /** The ranges of the old content that are searched for matches. */
   ranges: Range[];
   /**
    * The offset in the old content at which the next copy starts, in bytes. If

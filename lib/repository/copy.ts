@@ -352,8 +352,9 @@ async function copyObject(
 }
 
 /**
- * Copies the labels that a snapshot got after it was taken, except those that
- * are not trusted. In an encrypted target, this machine signs the copies.
+ * Copies the labels that were given to a snapshot after it was taken, except
+ * those that are not trusted. In an encrypted target, this machine signs the
+ * copies.
  *
  * @param key The key that signs the labels in the target.
  */

@@ -2,11 +2,11 @@
  * Drills: proof that a snapshot can be restored.
  *
  * `drill_sample.ts` chooses the next files. `drill` restores them into a
- * scratch folder and compares them with their SHA-256. Of the extended
- * attributes, it sets and compares only `user.*`. ACLs and other attributes
- * grant rights or can be set only by root, so they are not set in the scratch
- * folder. A note (`../store/proof.ts`) records the time, and the file after
- * which the next drill continues.
+ * scratch folder and compares their content with the recorded SHA-256. Of the
+ * extended attributes, `drill` sets and compares only `user.*`. ACLs and other
+ * attributes grant rights or can be set only by root, so they are not set in
+ * the scratch folder. A note (`../store/proof.ts`) records the time, and the
+ * file after which the next drill continues.
  *
  * @module
  */
@@ -66,11 +66,11 @@ export interface DrillOptions {
 
 /** The progress of a drill. */
 export interface DrillProgress {
-  /** The number of files of the sample that were tried so far. */
+  /** The number of files of the sample that have been tried so far. */
   files: number;
   /** The number of files in the sample. */
   allFiles: number;
-  /** The number of bytes that were restored so far. */
+  /** The number of bytes that have been restored so far. */
   bytes: number;
   /** The path of the file that was just tried. */
   path: string;
@@ -117,12 +117,12 @@ const BYTES = 256 << 20;
 
 /**
  * Restores some files of a snapshot into a scratch folder, reads them back and
- * compares them with their SHA-256. Each drill takes the files that follow
- * those of the last drill of the same snapshot. Up to half of the files have
- * deltas, because restoring them also tests the deltas. If the next file
- * without deltas does not fit beside the files with deltas, drills alternate
- * between the two kinds. A note records the result, unless the storage refuses
- * the note.
+ * compares their content with the recorded SHA-256. Each drill takes the files
+ * that follow those of the last drill of the same snapshot. Up to half of the
+ * files have deltas, because restoring them also tests the deltas. If the next
+ * file without deltas does not fit beside the files with deltas, drills
+ * alternate between the two kinds. A note records the result, unless the
+ * storage refuses the note.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; the error of a
  * layer that is damaged or missing; `io` if the scratch folder or the storage

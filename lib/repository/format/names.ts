@@ -73,10 +73,10 @@ export const SETTINGS = "deltar.json";
 export const KEYS = "keys/";
 /**
  * The folder of the holders of keys, and of the objects that announce changes
- * of keys.
+ * to keys.
  */
 export const HOLDERS = "holders/";
-/** The folder of the objects that announce changes of keys. */
+/** The folder of the objects that announce changes to keys. */
 export const CHANGES: string = `${HOLDERS}changes/`;
 /** The folder of the machines whose SSH signatures are trusted. */
 export const SIGNERS = "signers/";
@@ -404,7 +404,7 @@ export function timeOfId(id: string): number | undefined {
 }
 
 /**
- * Makes an id. It consists of the time to the second in readable form, the
+ * Makes an id. The id consists of the time to the second in readable form, the
  * milliseconds and a random number. The milliseconds and the random number have
  * three hexadecimal digits each. Ids sort by time.
  *

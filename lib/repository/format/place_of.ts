@@ -26,8 +26,8 @@ export function placeOf(
 }
 
 /**
- * Returns the path of a place in a snapshot, or `undefined` if the place is not
- * in the directory or directories of the snapshot.
+ * Returns the path that a place on a machine has in a snapshot, or `undefined`
+ * if the place is not in the directory or directories of the snapshot.
  *
  * @param record The snapshot.
  * @param place The path of the place on the machine that took the snapshot.

@@ -3,9 +3,9 @@ import type { SnapshotRecord } from "./snapshot_record.ts";
 /**
  * The maximum error of a clock whose times are used, in milliseconds: two
  * hours. A clock that misses a change to or from summer time is wrong by one
- * hour. The maximum is not higher because under a rule such as `hourly`, a
- * snapshot with a forged time can replace snapshots whose times differ by up to
- * this error.
+ * hour. With a higher maximum, forged times could do more harm: under a rule
+ * such as `hourly`, a snapshot with a forged time can replace snapshots whose
+ * times differ by up to this error.
  */
 const MAX_CLOCK_ERROR_MS = 2 * 60 * 60 * 1000;
 
