@@ -20,9 +20,9 @@ export interface TarHeader {
   mode: number;
   /** The modification time in nanoseconds since 1970. */
   mtime: bigint;
-  /** The owner's number. */
+  /** The user ID of the owner. */
   uid: number;
-  /** The group's number. */
+  /** The group ID. */
   gid: number;
   /** The target of a link. Usually empty for other members. */
   link: string;

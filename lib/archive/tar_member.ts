@@ -20,9 +20,9 @@ export interface TarMemberFields {
   mode: number;
   /** The modification time, in nanoseconds since 1970 (UTC). */
   mtime: bigint;
-  /** The owner's number. */
+  /** The user ID of the owner. */
   uid: number;
-  /** The group's number. */
+  /** The group ID. */
   gid: number;
   /** The owner's name, if it is known. */
   uname?: string;

@@ -91,6 +91,7 @@ export class TarVolume {
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
    * @param options Options for writing.
+   * @returns The writer of the archive.
    * @throws {TypeError} If an option is of the wrong type.
    * @throws {RangeError} If `volumeSize` is less than 4,096 or `frameSize` is
    *   less than 1,024.
@@ -130,6 +131,7 @@ export class TarVolume {
    * @param key The prefix of the object names of the archive.
    * @param options The index if the caller has it, the names of the volumes,
    *   and the signal.
+   * @returns The archive.
    * @throws {DeltarError} `not-found` if there is no such archive or if,
    *   without an index, a volume before the last one is missing; `limit` if the
    *   index is larger than 1 GiB; the errors of `VolumeIndex.decode` if the
@@ -158,6 +160,7 @@ export class TarVolume {
    * @param storage The storage of the archives.
    * @param names The object names of the archives, in order.
    * @param options The signal that aborts all reads.
+   * @returns An archive that consists of the given archives.
    */
   static fromVolumes(
     storage: Storage,

@@ -16,17 +16,33 @@ import type { OwnerFields } from "../tree/owner_fields.ts";
  * instead.
  */
 export interface TreeSink {
-  /** Makes a directory. */
+  /**
+   * Makes a directory.
+   *
+   * @param path The path of the directory.
+   * @param metadata The metadata of the directory.
+   */
   directory(path: string, metadata: Metadata): void | Promise<void>;
   /**
    * Makes a file. If the source fails, the file must not appear.
+   *
+   * @param path The path of the file.
+   * @param source The content of the file.
+   * @param metadata The metadata of the file.
    */
   file(
     path: string,
     source: ByteSource,
     metadata: Metadata,
   ): void | Promise<void>;
-  /** Makes a symlink. Its target comes from the archive and is not checked. */
+  /**
+   * Makes a symlink.
+   *
+   * @param path The path of the symlink.
+   * @param target The target of the symlink, as the archive has it. The target
+   *   has not been checked.
+   * @param metadata The metadata of the symlink.
+   */
   symlink(
     path: string,
     target: string,
@@ -36,7 +52,10 @@ export interface TreeSink {
    * Makes a named pipe or a device. If this fails, the member is skipped.
    * Without this method, all such members are skipped.
    *
+   * @param path The path of the named pipe or device.
+   * @param kind The kind of the member.
    * @param device The number of the device, or `undefined` for a named pipe.
+   * @param metadata The metadata of the member.
    */
   special?(
     path: string,
@@ -45,8 +64,12 @@ export interface TreeSink {
     metadata: Metadata,
   ): void | Promise<void>;
   /**
-   * Makes `path` another name for the file, named pipe or device at `existing`,
-   * which has already been made.
+   * Makes a hard link to a file, named pipe or device.
+   *
+   * @param path The path of the hard link.
+   * @param existing The path of the file, named pipe or device, which has
+   *   already been made.
+   * @param metadata The metadata of the hard link's member.
    */
   hardLink(
     path: string,
@@ -71,12 +94,22 @@ export interface TreeWalkOptions {
 
 /** A source of members, such as a directory. */
 export interface TreeSource {
-  /** Yields the entries, each directory before the entries in it. */
+  /**
+   * Yields the entries, each directory before the entries in it.
+   *
+   * @param options Options for walking the tree.
+   */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
   /**
    * Returns a file's content. The content of a small file should be one chunk.
+   *
+   * @param path The path of the file in the tree.
    */
   open(path: string): ByteSource;
-  /** Returns the names of an entry's owner and group, if they are known. */
+  /**
+   * Returns the names of an entry's owner and group, if they are known.
+   *
+   * @param entry The entry.
+   */
   ownersOf?(entry: Entry): OwnerFields;
 }

@@ -139,7 +139,7 @@ export class VolumeWriter {
    * @returns The position of the content, set when `close` has resolved.
    * @throws The error of an earlier write.
    * @throws {RangeError} If the length of the content is not `member.size`, or
-   *   the owner or group of the member is out of range.
+   *   a number of the member is out of range.
    * @throws {TypeError} If the writer is closed or is adding a stream, or a tar
    *   cannot hold the member.
    */

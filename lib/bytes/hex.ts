@@ -1,4 +1,4 @@
-/** The built-in method, which only new runtimes have. */
+/** The built-in method `toHex`, which only new runtimes have. */
 const native = (Uint8Array.prototype as { toHex?: () => string }).toHex;
 /**
  * The hexadecimal digits of each byte, for runtimes without the built-in
@@ -10,7 +10,9 @@ const DIGITS = native === undefined
     (_, byte) => byte.toString(16).padStart(2, "0"),
   )
   : [];
-/** The value of each hexadecimal digit, by its character code. */
+/**
+ * The value of each hexadecimal digit, indexed by the digit's character code.
+ */
 const VALUES = new Uint8Array(128);
 for (const [value, digit] of [..."0123456789abcdef"].entries()) {
   VALUES[digit.charCodeAt(0)] = value;

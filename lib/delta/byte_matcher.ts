@@ -289,7 +289,7 @@ function hashAt(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Returns the hash at an offset, computed from the hash at the offset before.
+ * Returns the hash at an offset, computed from the hash at the previous offset.
  */
 function roll(hash: number, bytes: Uint8Array, at: number): number {
   return Math.imul(hash, MULTIPLIER) + bytes[at + HASHED_BYTES - 1] -

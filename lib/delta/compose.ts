@@ -35,8 +35,8 @@ export interface ComposeOptions {
  * holds the first delta's commands (16 bytes each, at most four million), not
  * its literals.
  *
- * The stream fails with {@linkcode DeltarError}: `corrupt` if a delta is
- * invalid, `truncated` if a delta ends early, `mismatch` if the second delta
+ * The returned stream fails with {@linkcode DeltarError}: `corrupt` if a delta
+ * is invalid, `truncated` if a delta ends early, `mismatch` if the second delta
  * copies from beyond the end of the first delta's result, `limit` if a result
  * is too large or the first delta has too many commands, `aborted` if the
  * signal fired. Errors of `first` and of the source of `second` also make the
@@ -47,6 +47,7 @@ export interface ComposeOptions {
  * @param second The delta from the result of `first`. It is read once.
  * @param options The names of the deltas, for messages, the maximum size of the
  *   result, and the signal.
+ * @returns The composed delta.
  *
  * @example
  * ```ts

@@ -174,9 +174,9 @@ export class DeltaBuilder {
 
   /**
    * Takes the next bytes of the file. Returns a promise if the sink does, or if
-   * old content is loaded. The caller may make the next call and reuse the array
-   * when the call has returned or, if it returned a promise, when the promise is
-   * fulfilled.
+   * old content is loaded. The caller may make the next call and reuse the
+   * array when the call has returned or, if it returned a promise, when the
+   * promise is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {

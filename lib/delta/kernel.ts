@@ -8,9 +8,9 @@ export interface Kernel {
    */
   readonly memory: WebAssembly.Memory;
   /**
-   * Rolls the window whose sum is at `state` from `at` to the first position
-   * whose sum passes the filter, or to `last + 1`. Returns the new position.
-   * `FILTER_BITS` must be at address 0.
+   * Rolls a window from `at` to the first position whose sum passes the filter,
+   * or to `last + 1`. The sum of the window is stored at `state`. Returns the
+   * new position. `FILTER_BITS` must be at address 0.
    *
    * @param at The address of the window. `last`, `filter` and `state` are also
    *   addresses.

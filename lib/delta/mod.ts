@@ -9,10 +9,10 @@
  * which are literals. `delta_writer.ts` encodes the commands. In a large file,
  * the search is done by WebAssembly (`kernel.ts`) if the runtime supports its
  * SIMD instructions. `file_scan.ts` makes a signature, a delta and the SHA-256
- * in one pass over a file. `delta_between.ts` makes the delta of a small file
- * whose two states are in memory by comparing their bytes (`byte_matcher.ts`).
- * `refine.ts` makes a delta smaller by comparing its literals with the old
- * content in the same way.
+ * in one pass over a file. `delta_between.ts` makes the delta between two
+ * states of a small file in memory, by comparing their bytes
+ * (`byte_matcher.ts`). `refine.ts` makes a delta smaller by comparing its
+ * literals with the old content in the same way.
  *
  * `patch.ts` applies a delta, and `compose.ts` combines two deltas into one.
  * `delta_chain.ts` applies a chain of deltas without making the intermediate

@@ -14,7 +14,7 @@ export interface OldParts {
   /**
    * Loads the part that holds a byte.
    *
-   * @param offset The offset of the byte in the old state.
+   * @param offset The offset of the byte in the old state, in bytes.
    * @throws {DeltarError} If the part cannot be read.
    */
   load(offset: number): Promise<void>;
@@ -24,8 +24,8 @@ export interface OldParts {
    * delta and is not much longer than the new bytes between these copies. The
    * range may have bytes that are not loaded.
    *
-   * @param start The offset of the range in bytes.
-   * @param end The offset after the last byte of the range.
+   * @param start The offset of the range in the old state, in bytes.
+   * @param end The offset after the last byte of the range, in bytes.
    */
   keep(start: number, end: number): void;
 }

@@ -34,6 +34,7 @@ export interface PatchOptions {
  * @param delta The whole delta.
  * @param options The maximum size of the result, and the name of the delta, for
  *   error messages.
+ * @returns The result.
  * @throws {DeltarError} `corrupt` if the delta is invalid, `truncated` if it
  *   ends early, `mismatch` if it copies from beyond the end of the basis,
  *   `limit` if the result would be larger than `maxSize`.
@@ -79,17 +80,18 @@ export function patchBytes(
  * basis, in bounded memory. A delta contains no checksum of its basis or of its
  * own bytes, so check the SHA-256 of the result before it replaces anything.
  *
- * The stream fails with {@linkcode DeltarError}: `corrupt` if the delta is
- * invalid, `truncated` if it ends early, `mismatch` if it copies from beyond
- * the end of the basis, `limit` if the result would be larger than `maxSize`,
- * `aborted` if the signal fired. The stream also fails with the errors of
- * `basis` and of the source of the delta. The bytes that `basis.read` returns
- * are passed on without being copied.
+ * The returned stream fails with {@linkcode DeltarError}: `corrupt` if the
+ * delta is invalid, `truncated` if it ends early, `mismatch` if it copies from
+ * beyond the end of the basis, `limit` if the result would be larger than
+ * `maxSize`, `aborted` if the signal fired. The stream also fails with the
+ * errors of `basis` and of the source of the delta. The bytes that `basis.read`
+ * returns are passed on without being copied.
  *
  * @param basis The basis of the delta.
  * @param delta The delta, which is read once.
  * @param options The maximum size of the result, the name of the delta, for
  *   error messages, and the signal.
+ * @returns The result.
  *
  * @example
  * ```ts

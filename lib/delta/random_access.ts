@@ -11,7 +11,7 @@ export interface RandomAccess {
    * reader of the result, such as the reader of a patched file, uses each part
    * before it reads the next.
    *
-   * @param offset The offset of the first byte.
+   * @param offset The offset of the first byte, in bytes.
    * @param length The number of bytes. The result has exactly this length.
    * @throws {DeltarError} If the bytes cannot be read; `truncated` if there are
    *   fewer bytes than requested.

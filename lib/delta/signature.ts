@@ -145,7 +145,7 @@ export class Signature {
   /**
    * Returns the result of `encode` in base64, for `JSON.stringify`.
    *
-   * @throws {TypeError} The errors of `encode`.
+   * @throws {TypeError} As for `encode`.
    */
   toJSON(): string {
     return toBase64(this.encode());
@@ -166,7 +166,7 @@ export class Signature {
    * Returns the parts of {@linkcode Signature.encode}, to be written one after
    * the other. On little-endian machines, the sums are not copied.
    *
-   * @throws {TypeError} The errors of `encode`.
+   * @throws {TypeError} As for `encode`.
    */
   encodeParts(): Uint8Array[] {
     if (

@@ -79,10 +79,10 @@ const COPYING = 3;
 
 /**
  * Copies snapshots from one repository to another, the oldest first. A layer or
- * volume that the target lacks, or has with another size, is copied and checked
- * against its recorded SHA-256. The commit record is copied last, byte for
- * byte. If the source trusts the record and the target does not, this machine
- * vouches for the record with a note in the target (`store/copied.ts`).
+ * volume that is missing from the target, or has another size there, is copied
+ * and checked against its recorded SHA-256. The commit record is copied last,
+ * byte for byte. If the source trusts the record and the target does not, this
+ * machine vouches for the record with a note in the target (`store/copied.ts`).
  */
 export async function copySnapshots(
   from: Store,

@@ -105,8 +105,8 @@ export class KeptRanges implements Disposable {
   }
 
   /**
-   * Returns the kept range that holds a byte, if there is one, and the offset at
-   * which the next kept range begins.
+   * Returns the kept range that holds a byte, if there is one, and the offset
+   * at which the next kept range begins.
    */
   #at(offset: number): [KeptRange | undefined, number] {
     let low = 0;

@@ -94,7 +94,10 @@ export interface DrillResult {
    * or the runtime does not support such attributes.
    */
   xattrsCompared: number;
-  /** The number of named pipes and devices of the snapshot. None is created. */
+  /**
+   * The number of named pipes and devices in the snapshot. A drill does not
+   * create them.
+   */
   special: number;
   /** The total size of the restored files, in bytes. */
   bytes: number;
