@@ -264,7 +264,9 @@ function parse(
 ): Line {
   try {
     const value = JSON.parse(decoder.decode(bytes.subarray(start, end)));
-    if (typeof value === "object" && value !== null) return value;
+    const isObject = typeof value === "object" && value !== null &&
+      !Array.isArray(value);
+    if (isObject) return value;
   } catch {
     // The error is thrown below, as for every line that is not a JSON object.
   }

@@ -117,6 +117,14 @@ test("a bit flipped or a byte lost anywhere is refused", () => {
   }
 });
 
+test("a line that is not an object is refused", () => {
+  for (const value of [[], 5, "text", null] as unknown[] as Line[]) {
+    const bytes = encodeLines("x", 1, {}, [value]);
+    const read = () => [...decodeLines(bytes, "x", 1, "object").lines];
+    assert.throws(read, { code: "corrupt", object: "object" }, `${value}`);
+  }
+});
+
 test("a newer version, another format and lines that lie are refused", () => {
   const root = { root: META };
   const index = (lines: Line[], version = 1, header: Line = root) =>
