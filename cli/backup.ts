@@ -35,7 +35,7 @@ snapshot.`;
 /**
  * Makes `deltar backup`, which runs the snapshots and prunes of a configuration.
  *
- * @param context The context, which gets the exit code.
+ * @param context The context, which receives the exit code.
  * @param program Called for each line with the name of its command. Makes the
  * command that runs the line.
  */
@@ -104,7 +104,7 @@ async function runLines(
       return;
     } finally {
       context.code = worse(before, context.code);
-      // A line may change the verbosity.
+      // The verbosity that one line sets must not apply to the next line.
       context.verbosity = verbosity;
     }
   }

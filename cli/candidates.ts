@@ -36,7 +36,7 @@ function open({ location }: Where): Promise<Repository> {
 /**
  * Returns texts that name snapshots: `latest`, the labels of the newest
  * snapshots, and all ids. If `SNAPSHOT:` is typed, also returns the paths of
- * its folders.
+ * the folders in that snapshot.
  */
 export async function snapshotNames(
   where: Where,
@@ -110,7 +110,7 @@ async function newestRecords(
     try {
       records.push(await repository.find(word));
     } catch {
-      // Of a damaged snapshot, only the id is offered.
+      // For a damaged snapshot, only the id is offered.
     }
   }
   return records;
@@ -140,7 +140,8 @@ export async function pathsIn(
     .findFolder(snapshot, { directory: where.place });
   const isRoot = snapshot.endsWith(":");
   const below = isRoot ? "" : belowOf(record, where.place) ?? "";
-  // Commands look below the current directory first, then below the root.
+  // Commands look below the current directory first, then below the root of the
+  // snapshot.
   for (const base of new Set([folder || below, folder])) {
     const found = await entriesOf(repository, record, base, typed);
     if (found.length > 0) return found;

@@ -20,7 +20,8 @@ export function catCommand(context: Context): Command {
         () => repository.readFile(record, path, { signal: context.signal }),
       );
       for await (const part of content) {
-        // The command ends when the reader of its output is gone.
+        // The command ends when the program that reads the output has closed
+        // it.
         if (!context.terminal.writeBytes(1, part)) break;
       }
     });

@@ -26,9 +26,9 @@ const OF_EVERY_NAME: ReadonlySet<EntryField> = new Set([
 ]);
 
 /**
- * Returns the fields of an entry that changed. If only hard links changed, the
- * kind and what the file of the link has do not count. The time of the
- * directory itself never counts.
+ * Returns the fields of an entry that changed. If only hard links changed,
+ * returns at most the mode, the owner, the group and the time. Never returns
+ * the time of the root directory.
  */
 export function fieldsOf(change: ChangeOfBoth): EntryField[] {
   const { entry, before } = change;
@@ -40,7 +40,7 @@ export function fieldsOf(change: ChangeOfBoth): EntryField[] {
 }
 
 /**
- * Returns what changed of an entry besides its content, such as
+ * Returns what changed in an entry besides its content, in words such as
  * `mode 0644 -> 0600`. If the kind changed, only the kinds are returned. The
  * time is mentioned only if the content is unchanged.
  *
@@ -100,7 +100,9 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(4, "0");
 }
 
-/** Returns two owners or groups: their names or, if these are equal, numbers. */
+/**
+ * Returns two owners or groups by name or, if the names are equal, by number.
+ */
 function owners(
   names: Readonly<Record<number, string>> = {},
   before: number,

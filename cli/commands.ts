@@ -25,7 +25,7 @@ const READ_ONLY = "nothing was changed";
 
 /**
  * The commands, in the order of the help. The code of a command is loaded only
- * when it is needed, because loading takes most of the time of starting.
+ * when it is needed, because loading takes most of the startup time.
  */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   snapshot: {

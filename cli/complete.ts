@@ -178,7 +178,7 @@ class Line {
     ).at(-1);
   }
 
-  /** Returns the values of a kind that complete a typed beginning. */
+  /** Returns the values of a kind that begin with the typed text. */
   async candidates(
     kind: Kind | undefined,
     value: string,

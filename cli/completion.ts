@@ -21,7 +21,8 @@ export function completionCommand({ terminal }: Context): Command {
  * Prints the completions for a shell: `deltar complete SHELL …`. If anything
  * fails, prints nothing.
  *
- * @param words The name of the shell, then the line as its script passes it.
+ * @param words The name of the shell, then the line as the script of the shell
+ * passes it.
  * @param make Called with the names of commands. Makes the commands whose
  * arguments and options are completed.
  * @param terminal The output.
@@ -34,7 +35,7 @@ export async function answerShell(
   try {
     terminal.write(1, await ANSWERS[shell]?.(words, make) ?? "");
   } catch {
-    // The user sees the error on running the command.
+    // The user sees the error when the command itself runs.
   }
 }
 

@@ -4,8 +4,8 @@
  * quotes the completions.
  *
  * The first line of the output of `deltar complete` has flags: `files` or
- * `directories` if the shell should complete such paths itself, `quote` if the
- * completions may need quotes, and `open` if no blank should follow the
+ * `directories` if the shell should complete paths of this kind itself, `quote`
+ * if the completions may need quotes, and `open` if no blank should follow the
  * completion. Each other line is a completion. For zsh and fish, a tab and a
  * description follow the completion. For PowerShell, the output is a JSON array
  * instead.

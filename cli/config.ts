@@ -38,9 +38,9 @@ export function configFile(): string {
  * Reads the configuration:
  * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
  * The keys of `snapshot` and `prune` are the options of those commands in camel
- * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo`, and
- * those of files in options, may begin with `~/`; other relative paths are
- * relative to the folder of the configuration.
+ * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo`,
+ * and the paths of files in options, may begin with `~/`. Relative paths start
+ * from the folder of the configuration.
  *
  * @param file The path of the configuration.
  * @param program Called with the names of commands. Makes the commands, whose

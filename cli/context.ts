@@ -26,14 +26,14 @@ export class Context {
   /**
    * Begins a run.
    *
-   * @param signal Returns the signal that fires when the user interrupts. Called
-   * each time that a command reads the property `signal`.
+   * @param signal Called each time a command reads the property `signal`.
+   * Returns the signal that fires when the user interrupts the command.
    */
   constructor(signal: () => AbortSignal) {
     this.#signal = signal;
   }
 
-  /** The signal that fires when the user interrupts. */
+  /** The signal that fires when the user interrupts the command. */
   get signal(): AbortSignal {
     return this.#signal();
   }

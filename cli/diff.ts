@@ -88,8 +88,8 @@ async function run(
 
 /**
  * Returns a list with the change of the root directory's mode, owner or
- * extended attributes between two snapshots. The list is empty if these are
- * equal. A change of the time is ignored.
+ * extended attributes between two snapshots. The list is empty if none of them
+ * changed. A change of the time is ignored.
  */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>
@@ -130,7 +130,7 @@ const SIGNS = {
   copied: ["=", "cyan"],
 } as const;
 
-/** Returns whether a path exists in both snapshots, and is not moved. */
+/** Returns whether a path exists in both snapshots, and was not moved. */
 function isOfBoth(change: Change): change is ChangeOfBoth {
   return change.change === "updated" || change.change === "touched";
 }
@@ -138,7 +138,7 @@ function isOfBoth(change: Change): change is ChangeOfBoth {
 /**
  * Returns a line with a sign and a path. The path of a directory ends in `/`.
  *
- * @param words What changed besides the content.
+ * @param words The result of `changeWords`.
  */
 function describe(
   change: Change,

@@ -6,7 +6,7 @@ import { codeOf } from "../shared/error_code.ts";
 import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
 
-/** The options by which commands exclude paths. */
+/** The options that exclude paths. */
 export interface ExcludeOptions {
   exclude: string[];
   iexclude: string[];
@@ -19,7 +19,7 @@ export interface ExcludeOptions {
   excludeVcs?: boolean;
 }
 
-/** Adds the options by which commands exclude paths. */
+/** Adds the options that exclude paths to a command. */
 export function addExcludeOptions(command: Command): Command {
   const add = (text: string, all: string[]) => [...all, text];
   return command

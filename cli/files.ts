@@ -112,7 +112,7 @@ const LETTERS = {
 /** The extended attribute that SELinux gives to every file. */
 const SELINUX = "security.selinux";
 
-/** Returns entries as lines, whose columns are aligned as those of `ls -l`. */
+/** Returns entries as lines with aligned columns, as `ls -l` prints them. */
 function* describe(
   record: SnapshotRecord,
   entries: readonly TreeEntry[],
@@ -133,7 +133,10 @@ function* describe(
   }
 }
 
-/** The column of `columns` that is aligned to the right. */
+/**
+ * The index of the size in the result of `columns`. Sizes are aligned to the
+ * right.
+ */
 const SIZE_COLUMN = 3;
 
 /** Returns the kind and mode, the owner, the group, and the size or device. */
@@ -149,7 +152,10 @@ function columns(record: SnapshotRecord, entry: TreeEntry): string[] {
   ];
 }
 
-/** Returns a path, with the target of a link and the space of a sparse file. */
+/**
+ * Returns a path, with the target of a link, and with the size of a sparse file
+ * without its holes.
+ */
 function nameWords({ path, kind, target, sparse }: TreeEntry): string {
   const name = showPath(path) + (kind === "directory" ? "/" : "");
   if (target !== undefined) return `${name} -> ${showPath(target)}`;
@@ -171,7 +177,10 @@ function modeLetters(mode: number): string {
   return letters.join("");
 }
 
-/** The set-user-ID, set-group-ID and sticky bits, with their places. */
+/**
+ * The set-user-ID, set-group-ID and sticky bits, each with the position and the
+ * letter that `ls` uses.
+ */
 const SPECIAL_BITS = [
   [0o4000, 2, "s"],
   [0o2000, 5, "s"],

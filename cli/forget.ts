@@ -5,7 +5,9 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
-/** Matches a whole id, by which even a damaged snapshot can be removed. */
+/**
+ * Matches a whole id. A damaged snapshot can be removed only by its whole id.
+ */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 
 /** Makes `deltar forget`. */

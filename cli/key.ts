@@ -245,7 +245,7 @@ async function revoke(
   return EXIT.done;
 }
 
-/** Returns all keys, and prints them and the signers with `--json`. */
+/** Returns all keys. With `--json`, also prints the keys and the signers. */
 async function report(out: Console, keys: RepositoryKeys): Promise<KeyInfo[]> {
   const all = await keys.holders();
   if (!out.json) return all;

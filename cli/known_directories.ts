@@ -23,8 +23,8 @@ export interface KnownDirectory {
    */
   identity: string;
   /**
-   * The sums of the names of up to `MAX_NAMES` files and folders in the
-   * directory. The names themselves may be secret.
+   * The checksums of the names of up to `MAX_NAMES` files and folders in the
+   * directory. The names are not recorded, because they may be secret.
    */
   sums: string[];
 }
@@ -66,8 +66,8 @@ export function rememberDirectory(
 /**
  * Returns the known directory that was moved to a path, if there is one. The
  * known directory is gone from its old path, and the directory at the new path
- * has the same identity and at least half of the recorded names. Of several known
- * directories, returns the one recorded last.
+ * has the same identity and at least half of the recorded names. If there are
+ * several such directories, returns the one recorded last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {

@@ -30,8 +30,8 @@ export type Loss =
    */
   | "lost"
   /**
-   * A repository was here. Its file system is mounted without it, or it was in
-   * a temporary folder.
+   * A repository was here. Its file system is mounted, but no longer has the
+   * repository, or the repository was in a temporary folder.
    */
   | "deleted"
   /**
@@ -52,7 +52,7 @@ export function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }
 
-/** Returns the path at which older versions stored a location's note. */
+/** Returns the path where older versions stored the note of a location. */
 function oldNoteOf(location: string): string {
   return join(cacheFolder(), "places", keyOf(location));
 }

@@ -11,7 +11,7 @@ import { userFolder } from "../shared/user_folder.ts";
 export { isFolder, userFolder };
 export type { FolderKind } from "../shared/user_folder.ts";
 
-/** Returns the folder of caches. */
+/** Returns the path of the folder for caches. */
 export function cacheFolder(): string {
   return userFolder("cache");
 }
@@ -97,12 +97,12 @@ export interface Standing {
 }
 
 /**
- * Finds the repository for a directory. This is the one that `--repo` or the
- * environment names, or else the default repository of the innermost directory
- * that has one and is or contains the given directory. git finds repositories
- * in the same way. The home folder or a whole disk counts only if it is the
- * given directory. If no directory has a repository, returns the default
- * location for the given directory.
+ * Finds the repository for a directory. If `--repo` or the environment names a
+ * repository, returns that repository. Otherwise, looks for a default
+ * repository of the directory, then of its parent directory, and so on up to
+ * the root, as git does. The home folder and a whole disk count only if they
+ * are the given directory. If no directory has a default repository, returns
+ * the location of a new default repository for the given directory.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;

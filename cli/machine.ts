@@ -5,7 +5,7 @@ import { makeKeyPair, readPrivateKey } from "../lib/ssh/mod.ts";
 import { machineFiles } from "../shared/machine_files.ts";
 
 /**
- * Returns this machine, with the id and key of `machineFiles`.
+ * Returns this machine, with the id and the key that `machineFiles` reads.
  *
  * @throws {DeltarError} `corrupt` if the id or the key is damaged;
  * `unsupported` if the key has a passphrase or is not an Ed25519 key.

@@ -3,16 +3,16 @@
  *
  * `commands.ts` lists the commands. Each command is in the file with its name,
  * which is loaded only when it is needed. `program.ts` builds the command line
- * of all of them. `context.ts` has the state of a run: the terminal, the amount
- * of output, the signal of an interrupt, the opened repositories and the exit
- * code (`exit.ts`). `console.ts` prints results, messages and the line of
+ * from all of them. `context.ts` has the state of a run: the terminal, the
+ * amount of output, the signal of an interrupt, the opened repositories and the
+ * exit code (`exit.ts`). `console.ts` prints results, messages and the line of
  * progress, for which `rate.ts` computes the rate and the time left.
  * `location.ts` finds the repository, and `begin.ts` and `open_repository.ts`
- * open it. `text.ts` formats values, `failure.ts`, `refusal.ts` and `advice.ts`
- * put errors into words, and `suggest.ts` finds snapshots and paths, and
- * suggests a similar path for a mistyped one. `take_snapshot.ts` is shared by
- * `snapshot` and `hook`, and `restore_report.ts` by `restore`, `undo` and
- * `redo`. `complete.ts` and `completion.ts` complete words in a shell.
+ * open it. `text.ts` formats values. `failure.ts`, `refusal.ts` and `advice.ts`
+ * put errors into words. `suggest.ts` finds snapshots and paths, and suggests a
+ * similar path for a mistyped one. `take_snapshot.ts` is shared by `snapshot`
+ * and `hook`, and `restore_report.ts` by `restore`, `undo` and `redo`.
+ * `complete.ts` and `completion.ts` complete words in a shell.
  *
  * Some functions of the library have no command: only the VS Code extension
  * shows the versions of a path (`Repository.history`).
@@ -96,8 +96,8 @@ export async function main(words: string[]): Promise<number> {
 }
 
 /**
- * Returns the line to parse. `help X` becomes `X --help`. Of a line that begins
- * with an unknown command, only this word is returned, so that the command is
+ * Returns the line to parse. `help X` becomes `X --help`. If a line begins with
+ * an unknown command, only this word is returned, so that the command is
  * reported even if `--help` or `--version` follows it.
  */
 function toType(words: string[]): string[] {

@@ -12,9 +12,9 @@ import { formatDate } from "./text.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes old snapshots if a repository is larger than the given limit. If no
- * limit is given, the limit in the repository's settings applies. With
- * `remember`, first stores the limit in the settings.
+ * Removes old snapshots if a repository is larger than the given limit in
+ * bytes. If no limit is given, the limit in the repository's settings applies.
+ * With `remember`, first stores the limit in the settings.
  *
  * With a limit that is given, or that was stored in the settings from this
  * machine, snapshots are removed permanently. With any other limit in the
@@ -81,7 +81,10 @@ function noteLimit(repository: Repository, limit: number | undefined): void {
   }
 }
 
-/** Returns the limit that the user of this machine set for a repository, if any. */
+/**
+ * Returns the limit in bytes that the user of this machine set for a
+ * repository, or `undefined` if there is none.
+ */
 function notedLimit(repository: Repository): number | undefined {
   try {
     const text = readFileSync(noteOf(repository), "utf8");

@@ -38,7 +38,7 @@ import { shellWord } from "./text.ts";
  *
  * @throws {DeltarError} `unsupported` if there is something other than a
  * directory at the location, or if the location is an invalid URL; `not-found`
- * if the location is on S3 and the environment has no keys.
+ * if the location is on S3 and the environment has no credentials.
  */
 export function storageAt(
   location: string,
@@ -124,8 +124,8 @@ export async function openRepository(
 }
 
 /**
- * Opens a repository with the keys of the user. At the first contact with an
- * encrypted repository, records for whom it is encrypted.
+ * Opens a repository with the keys of the user. When an encrypted repository is
+ * opened for the first time, records for whom it is encrypted.
  *
  * @throws {DeltarError} `mismatch` if this machine knows another encrypted
  * repository at the location; the errors of `Repository.open` and `ownKeys`.
@@ -185,7 +185,9 @@ export function sharingOf(
  * far.
  */
 const MAX_TRIES = 10;
-/** The pause between two of these attempts, in milliseconds. */
+/**
+ * The pause between two attempts to open such a repository, in milliseconds.
+ */
 const TRY_PAUSE_MS = 500;
 
 /**

@@ -21,7 +21,7 @@ export class OpenedRepositories {
     return this.#locations;
   }
 
-  /** Adds a repository that is about to be opened. */
+  /** Adds the location of a repository that is about to be opened. */
   add(location: string): void {
     if (!this.#locations.includes(location)) this.#locations.push(location);
   }

@@ -44,9 +44,9 @@ export async function ownKeys(context: Context): Promise<AgeKey[]> {
 export interface FirstKey {
   /** The key. */
   key: KeyFor;
-  /** The file or environment variable that it comes from. */
+  /** The file or environment variable that the key comes from. */
   from: string;
-  /** Whether the file is new. */
+  /** Whether the key was made just now, in a new file. */
   isNew?: boolean;
 }
 

@@ -108,10 +108,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for what the output
 names, 130 interrupted.`;
 
 /**
- * Refuses empty arguments and values of options, which an unset shell variable
- * leaves. Most commands would take an empty value as the current directory or
- * as all paths. Only the text of `deltar label` may be empty: it removes the
- * label.
+ * Refuses empty arguments and empty values of options, which an unset shell
+ * variable may cause. Most commands would understand an empty value as the
+ * current directory or as all paths. Only the text of `deltar label` may be
+ * empty, which removes the label.
  */
 function refuseEmpty(command: Command): void {
   const empty = [

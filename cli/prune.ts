@@ -158,8 +158,8 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns whether to remove snapshots although new ones are unusual: the option
- * is given, or the user agrees on the terminal.
+ * Returns whether to remove snapshots even though new ones are unusual:
+ * `--accept-unusual` is given, or the user agrees on the terminal.
  */
 async function isAccepted(
   { signal }: Context,
@@ -198,8 +198,8 @@ function hasRules(
 }
 
 /**
- * Shows the progress of a prune or of a size limit, and warns of other runs
- * that it waits for.
+ * Shows the progress of a prune, or of the work for a size limit, and warns of
+ * other runs that this work waits for.
  */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;

@@ -27,9 +27,9 @@ interface Options {
 }
 
 /**
- * Makes the `rdiff` command, with the arguments of librsync's command of that
- * name: `signature`, `delta` and `patch` of single files. For all files but the
- * basis of `patch`, `-` is standard input or output.
+ * Makes the `rdiff` command, which takes the same arguments as librsync's
+ * `rdiff`: `signature`, `delta` and `patch` for single files. For all files
+ * except the basis of `patch`, `-` is standard input or output.
  */
 export function rdiffCommand(): Command {
   const command = new Command("rdiff")

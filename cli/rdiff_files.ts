@@ -144,7 +144,7 @@ export class Output {
     }
   }
 
-  /** Renames the temporary file to the output file. */
+  /** Renames the temporary file to the name of the output file. */
   commit(): void {
     const temporary = this.#temporary;
     if (temporary === undefined) return;

@@ -14,8 +14,8 @@ import { cacheFolder, isFolder, placeSum } from "./location.ts";
  * reads the folder. For a URL, it reads the cache of the remote storage.
  *
  * @throws {TypeError} If the location is not valid.
- * @throws {DeltarError} `not-found` if the location is on S3 and the environment
- * has no keys.
+ * @throws {DeltarError} `not-found` if the location is on S3 and the
+ * environment has no credentials.
  */
 export function nearbyStorage(location: string): Storage {
   if (isFolder(location)) return readOnly(new LocalStorage(location));

@@ -20,7 +20,7 @@ export interface Refusal {
 const AGAIN = "then run the same command again.";
 
 /**
- * The whole advice for some errors, by their codes. The advice for every other
+ * The whole advice for some errors, by error code. The advice for every other
  * error ends with the suggestion to choose another repository or directory.
  */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -30,7 +30,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EIO: "Copy your files to another disk.",
 };
 
-/** Matches the beginnings of names of system calls that change files. */
+/** Matches the name of a system call that changes files, from its beginning. */
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 

@@ -150,8 +150,8 @@ async function choose(
  * Returns the path of a snapshot's own directory.
  *
  * @throws {DeltarError} `unsafe` if it is not an absolute path on this system.
- * On Windows, `/work` is on the current drive. On other systems, `C:\\work` is
- * below the current directory.
+ * On Windows, `/work` is relative to the current drive. On other systems,
+ * `C:\\work` is relative to the current directory.
  */
 function placeHere(record: SnapshotRecord): string {
   const place = placeOf(record);

@@ -75,7 +75,8 @@ export function printPlan(
  *
  * @param sentence Called with the numbers of restored files, in words. Returns
  * the sentence that is printed.
- * @param started The time at which the restore began, as from `performance.now`.
+ * @param started The time when the restore began, in milliseconds, from
+ * `performance.now`.
  */
 export function printResult(
   out: Console,

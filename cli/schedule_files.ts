@@ -28,13 +28,13 @@ export interface ScheduleFiles {
 const two = (value: number) => String(value).padStart(2, "0");
 
 /**
- * Returns a user's timer and service for systemd (systemd.timer(5),
- * systemd.service(5)).
+ * Returns the files of a systemd user timer and of its service
+ * (systemd.timer(5), systemd.service(5)).
  */
 function systemd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const folder = join(home, ".config/systemd/user");
-  // systemd expands % and $ also within quotes, unless they are doubled.
+  // systemd expands % and $ even within quotes, unless they are doubled.
   const quoted = command.map((word) =>
     `"${word.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[%$]/g, "$&$&")}"`
   );
@@ -74,7 +74,7 @@ WantedBy=timers.target
   };
 }
 
-/** Returns a user's agent for launchd (launchd.plist(5)). */
+/** Returns the file of a user agent for launchd (launchd.plist(5)). */
 function launchd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const label = `deltar.backup.${name}`;
@@ -116,7 +116,8 @@ ${every === "day" ? integer("Hour", hour) : ""}${
 }
 
 /**
- * Returns a task of the Windows Task Scheduler (its XML schema, version 1.2).
+ * Returns the file of a task for the Windows Task Scheduler, in version 1.2 of
+ * its XML schema.
  */
 function windows(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;

@@ -11,9 +11,9 @@ export interface ShellLine {
 }
 
 /**
- * Splits the last command of a line into words like a POSIX shell, up to the
- * cursor. Runs nothing. Expands only `~/` and exported variables that are not
- * empty; other expansions are kept as written.
+ * Splits the last command of a line into words, up to the cursor, as a POSIX
+ * shell does. Runs nothing. Expands only `~/` and exported variables that are
+ * not empty; other expansions are kept as written.
  *
  * @param line The line up to the cursor.
  */
@@ -35,7 +35,7 @@ export function parseLine(line: string): ShellLine {
   }
 }
 
-/** Removes the quotes of a word, and expands exported variables. */
+/** Removes the quotes from a word, and expands exported variables. */
 export function unquote(word: string): string {
   return new Lexer(word, false).next().text;
 }

@@ -74,8 +74,8 @@ export async function findFolder(
 /**
  * Returns the path in a snapshot, from the root, for a path that a user typed.
  * The typed path is relative to the folder of `SNAPSHOT:FOLDER`, or else to the
- * current directory. If it exists only below the root, it is relative to the
- * root.
+ * current directory. If the path exists only below the root of the snapshot, it
+ * is relative to the root.
  */
 export async function pathIn(
   repository: Repository,
@@ -180,7 +180,7 @@ export async function suggesting<Result>(
 }
 
 /**
- * Returns the path of a snapshot that is most similar to a typed path, or else
+ * Returns the path in a snapshot that is most similar to a typed path, or else
  * the first path that ends in the typed path, if there is one.
  */
 async function findSimilar(
@@ -188,7 +188,8 @@ async function findSimilar(
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
-  // A comparison takes time in proportion to the product of both lengths.
+  // A comparison takes time in proportion to the product of the lengths of the
+  // two paths.
   if (path.length > MAX_COMPARED_LENGTH) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;

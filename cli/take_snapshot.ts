@@ -70,7 +70,7 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   xattrs?: boolean;
 }
 
-/** Adds the options by which commands take snapshots. */
+/** Adds the options of the commands that take snapshots. */
 export function addTakeOptions(command: Command): Command {
   return addExcludeOptions(command)
     .option(
@@ -97,8 +97,8 @@ export interface Taken {
   location: string;
   result: SnapshotResult;
   /**
-   * Whether extended attributes could not be read, and the snapshot is the
-   * first of the directory or follows one that has extended attributes.
+   * Whether extended attributes could not be read for the first snapshot of the
+   * directory, or for a snapshot after one with extended attributes.
    */
   lacksXattrs: boolean;
 }
@@ -112,10 +112,10 @@ export interface Source {
   /** The absolute paths of all directories, if the user names several. */
   places?: string[];
   /**
-   * Whether the user named the directory. If not, the snapshot is of the
-   * innermost directory that has snapshots and is or contains `place`, or else
-   * of `place`. The home folder and whole disks do not count as directories that
-   * contain `place`.
+   * Whether the user named the directory. If not, the snapshot is of `place`
+   * or, if only a folder above `place` has snapshots, of the nearest such
+   * folder. The home folder and whole disks do not count as folders above
+   * `place`.
    */
   isNamed: boolean;
 }
@@ -256,9 +256,9 @@ function describeAhead({ id, time }: SnapshotRecord): string {
 }
 
 /**
- * Returns the directory of the snapshot, spelled as in its earlier snapshots,
- * and whether the directory has no snapshots yet. Also returns its last
- * snapshot, and the directories of that snapshot if there are several.
+ * Returns the directory of the snapshot, spelled as in earlier snapshots, and
+ * whether the directory has no snapshots yet. Also returns the last snapshot of
+ * the directory, and the directories of that snapshot if it has several.
  */
 async function directoryIn(
   repository: Repository,
@@ -293,7 +293,7 @@ async function directoryIn(
 
 /**
  * Returns the directories that the user names, or `undefined` if the user does
- * not name several. Refuses directories of which one contains all others.
+ * not name several. Refuses a list in which one directory contains all others.
  */
 function setOf(
   { places }: Source,
@@ -339,8 +339,8 @@ function directoriesOf({ common, paths }: DirectorySet): string[] {
 }
 
 /**
- * Returns a path in the upper and lower case that it has on the disk. A path
- * through symlinks stays as the user typed it.
+ * Returns a path with its names in upper and lower case as they are on the
+ * disk. A path through symlinks stays as the user typed it.
  */
 function spelled(path: string): string {
   const place = truePlace(path);
@@ -476,14 +476,14 @@ async function isToContinue(
 }
 
 /**
- * The fraction of the last snapshot's number of files below which a directory
- * counts as empty.
+ * A fraction of the number of files in the last snapshot. If all of those files
+ * are gone, a directory with fewer other files than this counts as empty.
  */
 const MAX_EMPTY_SHARE = 0.1;
 
 /**
- * The minimum number of files in the last snapshot for which a directory that
- * is not empty is refused.
+ * The minimum number of files in the last snapshot. If the last snapshot has
+ * fewer, a directory is refused only if it has no files at all.
  */
 const MIN_FORMER_FILES = 10;
 
@@ -521,7 +521,10 @@ async function refuseLoss(
   );
 }
 
-/** Shows the progress. Unchanged files are not read, so their bytes do not count. */
+/**
+ * Shows the progress. Unchanged files are not read, so their bytes do not
+ * count.
+ */
 function tell(out: Console, progress: IndexProgress): void {
   const { entries, allEntries, read, allRead, path } = progress;
   out.progress(
@@ -536,7 +539,8 @@ function tell(out: Console, progress: IndexProgress): void {
 }
 
 /**
- * Refuses the user's home folder or a whole disk, which the user rarely means.
+ * Refuses the user's home folder or a whole disk, because a user rarely means
+ * to back these up.
  */
 function refuseTooMuch(directory: string): void {
   const what = isTooMuch(directory);

@@ -17,7 +17,7 @@ const RETRY_MS = 5;
 export class Terminal {
   readonly #encoder = new TextEncoder();
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
-  /** The descriptors whose readers are gone. */
+  /** The file descriptors whose readers have closed the pipe. */
   readonly #closed = new Set<number>();
   /** The number of columns of the drawn progress line; 0 if none is drawn. */
   #drawn = 0;
@@ -47,7 +47,8 @@ export class Terminal {
           return false;
         }
         if (code !== "EAGAIN") throw placed(error as Error, fd);
-        // The pipe is full and does not block: wait for the reader.
+        // The pipe is full and a write does not block, so this process waits
+        // for the reader.
         Atomics.wait(this.#pause, 0, 0, RETRY_MS);
       }
     }
@@ -82,8 +83,9 @@ export class Terminal {
   /** Clears the line of progress, before other text is written. */
   clear(): void {
     if (this.#drawn === 0) return;
-    // If the cursor is in the first row and column, the code clears the whole
-    // screen, which some terminals do not do. The blank moves the cursor on.
+    // In the first row and column, the code would clear the whole screen, which
+    // some terminals do not do. The blank moves the cursor to the second
+    // column.
     const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
     this.write(2, `\r${blank}\r`);
     this.#drawn = 0;
@@ -112,7 +114,7 @@ export function paint(
   return hasCodes() ? styleText(color, text, { stream }) : text;
 }
 
-/** Returns a write error with the name of its stream. */
+/** Adds the name of the stream to a write error, and returns the error. */
 function placed(error: Error, fd: number): Error {
   const path = fd === 1 ? "standard output" : "standard error";
   error.message = `${path}: ${error.message}`;

@@ -23,19 +23,22 @@ export function formatFileTime(time: bigint): string {
   return isDate ? formatDate(Number(seconds) * 1000) : `@${seconds}`;
 }
 
-/** Formats the numbers of a device, such as `8, 1`. Other entries have none. */
+/**
+ * Formats the numbers of a device, such as `8, 1`. Returns `""` for other
+ * entries.
+ */
 export function deviceText(entry: Entry): string {
   if (entry.kind !== "block" && entry.kind !== "character") return "";
   return `${entry.device.major}, ${entry.device.minor}`;
 }
 
-/** The range of a `Date` on either side of 1970, in seconds. */
+/** The maximum number of seconds between a `Date` and 1970. */
 const MAX_SECONDS = 8_640_000_000_000n;
 
 /**
- * Formats a path for a terminal. Bytes that are not valid UTF-8 are shown as
- * `\xff`; see `spellPath`. A path with control characters or invisible
- * characters becomes a JSON string.
+ * Formats a path for a terminal. Bytes that are not valid UTF-8 are shown in
+ * hexadecimal, such as `\xff`; see `spellPath`. A path with control characters
+ * or invisible characters becomes a JSON string.
  */
 export function showPath(path: string): string {
   const spelled = spellPath(path);
@@ -75,8 +78,8 @@ function escapeUnshown(text: string): string {
 }
 
 /**
- * Returns the JSON escape of a character, or the spelling of a byte of a path
- * that is not valid UTF-8.
+ * Returns the JSON escape of a character. If the character stands for a byte
+ * that is not valid UTF-8, returns the byte as `spellPath` spells it.
  */
 function escaped(char: string): string {
   const byte = spellPath(char);
@@ -91,8 +94,8 @@ function escaped(char: string): string {
 const COLORS = /(\x1b\[\d{1,2}m|\n)/;
 
 /**
- * Formats several lines for a terminal like `showText`, but keeps line feeds, and
- * removes secrets like `redact`.
+ * Formats several lines for a terminal like `showText`, but keeps line feeds,
+ * and removes secrets as `redact` does.
  *
  * @param isPainted Whether to keep colors. Colors in paths and other text from
  * outside must be escaped already.
@@ -130,9 +133,9 @@ const SPELLED = /\\udc[89a-f][0-9a-f]|\\\\x(?:5c|[89a-f][0-9a-f])/;
 
 /**
  * Formats a value as JSON that is safe to print on a terminal. Escapes the
- * characters that `showText` escapes, also in emoji, and removes secrets like
- * `redact` from the texts in all fields that are not in `OWN`. Paths that are
- * not valid UTF-8 are spelled like those of `showPath`.
+ * characters that `showText` escapes, even in emoji. Removes secrets, as
+ * `redact` does, from the texts in all fields that are not in `OWN`. Paths that
+ * are not valid UTF-8 are spelled as in `showPath`.
  */
 export function toJson(value: unknown): string {
   let json = JSON.stringify(value);
@@ -187,9 +190,9 @@ function widthOf(char: string): number {
 }
 
 /**
- * Returns the path in a snapshot for a path that the user typed: without `./` at
- * the beginning and `/` at the end, `""` for `.`, and with the bytes that
- * `showPath` shows as `\xff`.
+ * Returns the path in a snapshot for a path that the user typed: without `./`
+ * at the beginning and `/` at the end, and `""` for `.`. Escapes of `showPath`,
+ * such as `\xff`, are turned into the bytes that they stand for.
  */
 export function treePath(word: string): string {
   // On Windows, where names are always Unicode, a backslash separates folders.

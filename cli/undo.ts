@@ -49,8 +49,9 @@ export function revertCommand(
 
 /**
  * Returns the directory that was restored into, and the path of `place` below
- * it. If a directory that contains `place` has snapshots, and there was no restore
- * into `place`, returns that directory. In all other cases, returns `place`.
+ * it. If a directory that contains `place` has snapshots, and there was no
+ * restore into `place`, returns that directory. In all other cases, returns
+ * `place`.
  */
 async function targetAt(
   repository: Repository,
@@ -64,10 +65,10 @@ async function targetAt(
 }
 
 /**
- * Opens the repository that a directory was restored from. This is the
- * repository of the current directory if the directory was restored from it, or
- * if the directory has no repository. In all other cases, it is the repository
- * of the directory.
+ * Opens the repository that `target` was restored from. This is the repository
+ * of the current directory if `target` was restored from that repository, or if
+ * `target` has no repository. In all other cases, it is the repository of
+ * `target`.
  */
 async function beginFor(
   context: Context,

@@ -184,7 +184,7 @@ function tellUnrecorded(
   );
 }
 
-/** Returns why a record or note is not trusted. */
+/** Returns the reason why a record or note is not trusted. */
 function reason(
   what: string,
   { trust, signer }: Pick<UntrustedSnapshot, "trust" | "signer">,

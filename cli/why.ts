@@ -46,7 +46,10 @@ interface Options extends CommonOptions, Partial<ExcludeOptions> {}
 interface Fate {
   /** Whether the path is included. */
   kept: boolean;
-  /** The rule or fault because of which the path is not included. */
+  /**
+   * The rule that excludes the path, or the fault because of which the path is
+   * skipped.
+   */
   why?: string;
 }
 
@@ -161,7 +164,7 @@ async function next(
   }
   const isKept = fate.kept && (answer.last?.kept ?? true);
   // For a path that is not included, the rule or fault is the answer, whether
-  // the path exists or not.
+  // or not the path exists.
   if (isKept && isAbsent(join(root, bare))) {
     throw new DeltarError(
       "not-found",

@@ -25,8 +25,8 @@ let found: Promise<MakeCipher> | undefined;
 
 /**
  * Returns a cipher for a key of 32 bytes. The cipher uses `node:crypto` (Node,
- * Deno) or Web Crypto (Bun, some browsers) where the runtime supports
- * ChaCha20-Poly1305 there, and otherwise portable code, which is slower.
+ * Deno) or Web Crypto (Bun, some browsers) if one of these supports
+ * ChaCha20-Poly1305, and otherwise portable code, which is slower.
  */
 export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
   found ??= findCipher();

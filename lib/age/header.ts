@@ -149,8 +149,8 @@ export async function makeHead(
 }
 
 /**
- * Returns the length of a file's head for these recipients, in bytes. If all of
- * them are X25519 recipients, the length is known without making a head.
+ * Returns the length of a file's head for the given recipients, in bytes. If
+ * all of them are X25519 recipients, the length is known without making a head.
  *
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
  */

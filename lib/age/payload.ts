@@ -32,7 +32,8 @@ export async function* sealPayload(
     inChunks(source, CHUNK_BYTES),
     ({ bytes, index, isEnd }) => cipher.seal(nonceOf(index, isEnd), bytes),
   );
-  // A storage may be much slower with many small parts.
+  // Chunks are joined, because some storages are much slower with many small
+  // parts.
   let parts: Uint8Array[] = [];
   for await (const part of sealed) {
     if (parts.push(part) < MAX_JOINED) continue;

@@ -102,7 +102,7 @@ async function opens(
   }
 }
 
-/** Returns the sections of a header that was decrypted before. */
+/** Returns the sections of a header that has already been decrypted. */
 async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");
   const decrypter = new Decrypter();

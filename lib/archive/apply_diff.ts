@@ -28,7 +28,7 @@ export interface ApplyOptions {
 }
 
 /**
- * Applies a `DiffIndex` to a directory, with the content from its archive.
+ * Applies a `DiffIndex` to a directory, with the content from an archive.
  *
  * Everything is prepared and checked before anything is changed: every path
  * that changes must be in the old state, the archive must contain all needed

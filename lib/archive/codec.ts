@@ -1,7 +1,7 @@
 import { gzip } from "./gzip_codec.ts";
 import { zstd } from "./zstd_codec.ts";
 
-/** The name of a compression of volumes. */
+/** The name of a codec. */
 export type CodecName = "gzip" | "zstd";
 
 /** Options for decompressing. */
@@ -9,8 +9,8 @@ export interface DecompressOptions {
   /** The name of the object that the bytes come from, for messages. */
   object?: string;
   /**
-   * The offset in the object at which the bytes begin, for messages. Default:
-   * 0.
+   * The offset of the first byte in the object, in bytes, for messages.
+   * Default: 0.
    */
   offset?: number;
   /**
@@ -33,7 +33,7 @@ export interface Codec {
   /**
    * Compresses bytes to one independent gzip member or zstd frame, which
    * carries a checksum of the content. The bytes are compressed off the main
-   * thread where the runtime supports that.
+   * thread if the runtime supports that.
    *
    * @param plain The bytes. They must not change until the promise resolves.
    * @returns The compressed bytes. If their `ArrayBuffer` has 256 KiB or more,
@@ -107,12 +107,13 @@ export function codecFor(name: CodecName): Codec {
   return codec;
 }
 
-/** The format of an archive, as detected by its first bytes. */
+/** The format of an archive, as detected from its first bytes. */
 export type ArchiveFormat = CodecName | "tar";
 
 /**
- * Detects the format of an archive by its magic number. The first 512 bytes are
- * always enough. gzip needs 2 of them, zstd 4, and a tar that is not empty 262.
+ * Detects the format of an archive from its magic number. The first 512 bytes
+ * are always enough. gzip needs 2 bytes, zstd needs 4, and a tar that is not
+ * empty needs 262.
  *
  * @param head The first bytes of the archive.
  * @returns The format, or `undefined` for an unknown format and for a tar older

@@ -10,15 +10,21 @@ import { type MeasuredFrame, measureFrame } from "./zstd_frame.ts";
  */
 const MAX_FRAME_BYTES = 4 << 20;
 /**
- * The maximum number of bytes of a frame without compressed blocks that are
- * loaded at a time.
+ * The maximum number of bytes that are loaded at a time from a frame without
+ * compressed blocks.
  */
 const MAX_STORED_PART_BYTES = 2 ** 16;
-/** The number of bytes before a requested byte that are loaded with it. */
+/**
+ * The number of bytes that are loaded before a requested byte, together with
+ * that byte.
+ */
 const BEFORE_BYTES = 2 ** 12;
 /** The maximum number of parts in memory. */
 const MAX_PARTS = 2;
-/** The expected length of a frame, relative to that of the last one. */
+/**
+ * The expected length of a frame, as a multiple of the length of the last frame
+ * that was read.
+ */
 const EXPECTED_GROWTH = 1.125;
 /** The minimum size in bytes of a buffer that is freed at once. */
 const MIN_FREED_BYTES = 2 ** 18;
@@ -46,9 +52,9 @@ export class ContentFrames implements Disposable {
   readonly #places: number[] = [];
   /** The size of the content in bytes. */
   readonly #size: number;
-  /** The offset in the content at which the known frames end. */
+  /** The offset in the content where the known frames end, in bytes. */
   #end: number;
-  /** The offset in the volume at which the known frames end. */
+  /** The offset in the volume where the known frames end, in bytes. */
   #next: number;
   /** The frame without compressed blocks that was read last. */
   #stored: PlacedFrame | undefined;
@@ -58,7 +64,7 @@ export class ContentFrames implements Disposable {
   readonly #parts: ContentPart[] = [];
 
   /**
-   * Makes an access to a content. Nothing is read yet.
+   * Prepares access to a content. Nothing is read yet.
    *
    * @param storage The storage of the volume.
    * @param reference The range of the volume.
@@ -72,7 +78,7 @@ export class ContentFrames implements Disposable {
     this.#next = reference.offset;
   }
 
-  /** The parts in memory. The next call of `load` may free them. */
+  /** The parts in memory. The next call to `load` may free them. */
   get parts(): readonly ContentPart[] {
     return this.#parts;
   }
@@ -81,10 +87,11 @@ export class ContentFrames implements Disposable {
    * Loads the part that holds a byte, and returns it.
    *
    * @param offset The offset of the byte in the content.
-   * @returns The part, which is valid until the second next call.
+   * @returns The part, which stays valid during the next call, and may be freed
+   *   by the call after it.
    * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid or the
-   *   content ends earlier, `limit` if a frame is too large, and the errors of
-   *   the storage.
+   *   content ends before `offset`, `limit` if a frame is too large, and the
+   *   errors of the storage.
    */
   async load(offset: number): Promise<ContentPart> {
     const loaded = this.#parts.findIndex((part) =>
@@ -198,15 +205,17 @@ interface PlacedFrame extends MeasuredFrame {
   /** The offset of the frame in the volume. */
   place: number;
   /**
-   * The offset in the content at which the frame begins. It is negative if
-   * other bytes precede the content in the frame.
+   * The offset in the content where the frame begins. It is negative if other
+   * bytes precede the content in the frame.
    */
   start: number;
-  /** The offset in the content at which the frame ends. */
+  /** The offset in the content where the frame ends. */
   end: number;
 }
 
-/** Frees the memory of a part at once instead of at the next collection. */
+/**
+ * Frees the memory of a part at once instead of at the next garbage collection.
+ */
 function free(part: ContentPart | undefined): void {
   const buffer = part?.bytes.buffer;
   // A smaller buffer may be a part of memory that the runtime shares.

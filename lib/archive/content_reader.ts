@@ -86,7 +86,7 @@ export async function* readContent(
  * @param storage The storage of the volume.
  * @param reference The range of the volume.
  * @param codec The compression of the volume.
- * @param options The limit, the path, for messages, and the signal.
+ * @param options The limit, the signal, and the path for messages.
  * @throws {DeltarError} `limit` if the range decompresses to more than
  *   `options.limit` bytes, and the errors of `readContent`.
  */

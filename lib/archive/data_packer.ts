@@ -35,8 +35,8 @@ export interface StoredContent {
   /** The length of the stored whole content or delta, in bytes. */
   size: number;
   /**
-   * The location of the content. It is set at the latest when the writer is
-   * closed.
+   * The location of the content. It is set when the writer is closed, or
+   * earlier.
    */
   reference: ContentReference;
   /**
@@ -67,24 +67,27 @@ export interface LargeBasis {
    */
   signature: Signature;
   /**
-   * The content of which `signature` is the signature. It is read in the parts
-   * that have changed. By default, it is not read.
+   * The content that `signature` was made from. Only the parts that have
+   * changed are read. By default, nothing is read.
    */
   old?: OldParts;
   /**
-   * Converts a delta against the signature to the delta that is stored. By
+   * Called with a delta against `signature`. Returns the delta to store. By
    * default, the delta is stored as it is.
    */
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /**
-   * Returns a smaller delta to store, made by reading the basis, or `undefined`
-   * if that is not possible or not worth the time. By default, the delta is
-   * stored as it is.
+   * Called with the delta that would be stored. Reads the basis, and returns a
+   * smaller delta to store, or `undefined` if that is not possible or not worth
+   * the time. By default, the delta is stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
   replacesDeltas?: boolean;
-  /** Frees the resources of the basis. */
+  /**
+   * Called when the basis is no longer needed. Frees the resources of the
+   * basis.
+   */
   dispose?: () => void;
 }
 
@@ -104,17 +107,17 @@ export interface DataPackerOptions {
    */
   signatureMinimum?: number;
   /**
-   * Returns the signature to make an updated file's delta against, or
-   * `undefined` to store the file whole. By default, the signature is taken
-   * from `previous`.
+   * Called with the old entry of an updated file. Returns the signature to make
+   * the delta against, or `undefined` to store the file whole. By default, the
+   * signature is taken from `previous`.
    */
   basis?: (
     before: IndexFileEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
   /**
-   * Returns the old content of an updated file of at most 1 MiB, to make the
-   * delta against, or `undefined` to store the file whole. With this option,
-   * `basis` is not called for such a file.
+   * Called with the old entry of an updated file of at most 1 MiB. Returns the
+   * old content to make the delta against, or `undefined` to store the file
+   * whole. With this option, `basis` is not called for such a file.
    */
   content?: (
     before: IndexFileEntry,
@@ -125,13 +128,15 @@ export interface DataPackerOptions {
    */
   expect?: (before: IndexFileEntry) => void;
   /**
-   * Returns the basis for a file of more than 1 MiB. Default: the signature
-   * that `basis` returns.
+   * Called with the old entry of an updated file of more than 1 MiB. Returns
+   * the basis of the delta, or `undefined` to store the file whole. Default:
+   * the signature that `basis` returns.
    */
   largeBasis?: (before: IndexFileEntry) => Promise<LargeBasis | undefined>;
   /**
-   * Returns the block size in bytes for the signature of a file of more than 1
-   * MiB. Default: `chooseBlockSize`.
+   * Called with the size in bytes of a file of more than 1 MiB. Returns the
+   * block size in bytes for the signature of the file. Default:
+   * `chooseBlockSize`.
    */
   blockSize?: (size: number) => number;
   /**
@@ -142,10 +147,10 @@ export interface DataPackerOptions {
   /** The contents that are already stored. Default: none. */
   known?: KnownContents;
   /**
-   * Returns the stored form of the content with this SHA-256, and its path, if
-   * the content was stored whole after this packer was made. Such content is
-   * not stored again. By default, the content of each new file is stored, even
-   * if several new files are equal.
+   * Called with the SHA-256 of a content. If the content was stored whole after
+   * this packer was made, returns the stored form of the content, with its
+   * path. Such content is not stored again. By default, the content of each new
+   * file is stored, even if several new files are equal.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**
@@ -190,7 +195,7 @@ const MAX_DELTA_SHARE = 0.5;
 const MAX_LARGE_DELTA_SHARE = 0.75;
 
 /**
- * Stores the content of files in the same pass in which they are indexed. A new
+ * Stores the content of files in the same pass that indexes the files. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta is small enough, otherwise like a new file.
  * Content that a file in the old index has is not stored again, except the

@@ -143,8 +143,8 @@ export class DiffData {
     const old = this.#previous.get(entry.path);
     const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
-    // Only as many bytes as the index records are read. A file that has only
-    // grown since it was indexed still begins with the indexed content, so this
+    // No more bytes are read than the index records. A file that has only grown
+    // since it was indexed still begins with the indexed content, so this
     // content can be stored.
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
@@ -169,7 +169,7 @@ export class DiffData {
 
 /**
  * Returns the entry whose content must be stored for a change, or `undefined`
- * if there is none.
+ * if no content must be stored.
  */
 export function contentOf(change: Change): IndexFileEntry | undefined {
   if (change.change !== "created" && change.change !== "updated") {

@@ -14,8 +14,8 @@ import { type CompressOptions, compressTree } from "./compress_tree.ts";
 /** Options for listing files. */
 export interface FilesOptions {
   /**
-   * Called with two files to compare them, as by `Array.sort`. Default: path
-   * order.
+   * Called with two files to compare, like the callback of `Array.sort`.
+   * Default: path order.
    */
   sort?: (one: WalkedEntry, other: WalkedEntry) => number;
 }
@@ -108,7 +108,7 @@ export class Dir extends Walker {
 
   /**
    * Returns the path of the first file, in path order, that matches a pattern,
-   * or `undefined` if none does.
+   * or `undefined` if no file matches.
    *
    * @param pattern The pattern, in gitignore's syntax.
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.

@@ -56,8 +56,8 @@ export class DirSet extends Dir {
    *   `limit` if the name of the set has more than 4,096 characters;
    *   `unsupported` if the directories are on different drives of Windows; `io`
    *   if the system refuses access.
-   * @throws {RangeError} If fewer than two directories remain after those
-   *   inside others are ignored.
+   * @throws {RangeError} If fewer than two directories remain after nested
+   *   directories are ignored.
    * @throws {TypeError} If an argument has the wrong type.
    */
   constructor(

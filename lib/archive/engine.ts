@@ -38,7 +38,7 @@ export interface Engine {
  *
  * @param engine The stream. It is destroyed at the end.
  * @param pull Called for the next input. Returns `undefined` at the end of the
- *   input. Its errors are rethrown.
+ *   input. An error that `pull` throws is rethrown.
  * @param explain Called with an error of the stream. Returns the error to
  *   throw.
  */

@@ -25,8 +25,8 @@ export interface ExtractOptions {
   /**
    * Called with each member that cannot be made, such as a device that the user
    * may not make, a member of an unknown type, or one whose name is not valid
-   * UTF-8, if the runtime or the system has no such names. Also called with
-   * each member whose extended attributes could not be set.
+   * UTF-8, if the runtime or the system does not support such names. Also
+   * called with each member whose extended attributes could not be set.
    */
   onSkip?: (skipped: Skipped) => void;
   /**

@@ -21,8 +21,8 @@ export class FrameQueue<Item> {
    * @param codec The codec that compresses the frames.
    * @param place Called with each compressed frame. The next call is made after
    *   the returned promise has resolved.
-   * @param most The number of pending frames at which `ready` makes the caller
-   *   wait.
+   * @param most The maximum number of pending frames. When it is reached,
+   *   `ready` returns a promise.
    */
   constructor(
     codec: Codec,
@@ -86,7 +86,7 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Drops the pending frames. Later calls of `ready` and `check` fail with
+   * Drops the pending frames. Later calls to `ready` and `check` fail with
    * `reason`.
    */
   fail(reason: unknown): void {

@@ -25,7 +25,7 @@ const MAX_TEXT_BYTES = 65536;
 const NOTHING = new Uint8Array(0);
 
 /**
- * The gzip codec (RFC 1952). Each call of `compress` or `store` makes one
+ * The gzip codec (RFC 1952). Each call to `compress` or `store` makes one
  * member.
  */
 export const gzip: Codec = {

@@ -67,7 +67,7 @@ export class IndexedReader {
    * Reads the content of a file, or of the file that a hard link points to.
    *
    * @param path The path of the member.
-   * @param signal Aborts this read, in addition to the signal of the reader.
+   * @param signal Aborts this read. The signal of the reader aborts it, too.
    * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
    *   the content does not have the SHA-256 that the index records, and the
    *   errors of `readContent`.
@@ -98,8 +98,8 @@ export class IndexedReader {
    * @param within The path to extract, with everything below it; `""` is
    *   everything.
    * @param sink The sink that the members are written to.
-   * @param options The signal, which aborts this extraction in addition to the
-   *   signal of the reader, and a callback for skipped members.
+   * @param options The signal that aborts this extraction, and a callback for
+   *   skipped members. The signal of the reader aborts the extraction, too.
    * @returns The number of members, including skipped ones.
    * @throws {DeltarError} The errors of `content` and of the sink.
    */
@@ -165,7 +165,7 @@ export class IndexedReader {
   }
 }
 
-/** Reads ranges in order, each once, and up to `AHEAD` of them in advance. */
+/** Reads each range once, in order, and up to `AHEAD` ranges in advance. */
 class RangeQueue {
   readonly #ranges: ContentReference[] = [];
   readonly #read: (range: ContentReference) => Promise<Uint8Array | undefined>;
@@ -188,8 +188,8 @@ class RangeQueue {
 
   /**
    * Returns the bytes of a range, or `undefined` if it is too large to hold in
-   * memory. The range must be the one of the previous call, or the one after
-   * it.
+   * memory. The range must be that of the previous call, or the next range in
+   * the queue.
    */
   async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&

@@ -70,8 +70,8 @@ function emptyMember(length: number): Uint8Array {
   view.setUint16(10, 4 + subfield, true);
   member.set(new TextEncoder().encode("dp"), 12);
   view.setUint16(14, subfield, true);
-  // The value 3 is an empty block that is also the last. The checksum and the
-  // length after it stay zero, because there is no content.
+  // The value 3 is an empty block that is marked as the last block. The
+  // checksum and the length after it stay zero, because there is no content.
   member[16 + subfield] = 3;
   return member;
 }

@@ -58,7 +58,7 @@ const MAX_KEY_BYTES = 1024;
 
 /**
  * PAX records (POSIX.1-2001, "pax Extended Header") by key. The values of
- * extended attributes and ACLs are bytes, all others are text, which
+ * extended attributes and ACLs are bytes. All other values are text, which
  * `decodeName` has decoded.
  */
 export type PaxRecords = Map<string, string | Uint8Array>;

@@ -22,8 +22,8 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of a `DeltarError`, or another code that is not the system's, if
-   * the error had one.
+   * The code of a `DeltarError`, or any other code except those of the system,
+   * if the error had one.
    */
   readonly code: string | undefined;
   /** The error code of the system, such as `ENOSPC`, if the error had one. */

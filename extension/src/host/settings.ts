@@ -10,7 +10,7 @@ export interface Triggers {
   /** The delay after the last save, in milliseconds. */
   delay: number;
   /**
-   * The interval of snapshots, in milliseconds; 0 if none is taken at an
+   * The interval between snapshots, in milliseconds; 0 if none is taken at an
    * interval.
    */
   every: number;

@@ -60,21 +60,21 @@ export type EncryptionState = "plain" | "unlocked" | "locked" | "uncreated";
 export interface SnapshotInfo {
   /** The id. Ids sort by time. */
   id: string;
-  /** The time at which the snapshot began, in milliseconds since 1970. */
+  /** The time when the snapshot began, in milliseconds since 1970. */
   time: number;
   /** The path of the workspace folder. */
   directory: string;
   /** The label. */
   label?: string;
   /**
-   * The id of the previous snapshot, which this one is compared with: the
+   * The id of the previous snapshot, which this snapshot is compared with: the
    * parent or, if the parent is not in the list, the next older snapshot.
    * Absent if there is no previous snapshot.
    */
   before?: string;
   /**
-   * The time at which the snapshot `before` began, in milliseconds since 1970,
-   * if that snapshot is not the parent. In that case, `counts` has the changes
+   * The time when the snapshot `before` began, in milliseconds since 1970, if
+   * that snapshot is not the parent. In that case, `counts` has the changes
    * since the parent, not since `before`.
    */
   since?: number;
@@ -138,7 +138,7 @@ export interface FileChange extends EntryDetails {
 export interface FileVersion extends EntryDetails {
   /** The id of the first snapshot with this version. */
   id: string;
-  /** The time at which that snapshot began, in milliseconds since 1970. */
+  /** The time when that snapshot began, in milliseconds since 1970. */
   time: number;
   /** The label of that snapshot. */
   label?: string;
@@ -226,7 +226,8 @@ export interface PrunePreview {
   /** The number of bytes of trees and content that the repository has now. */
   stored: number;
   /**
-   * The texts about unusual new snapshots, because of which a prune would fail.
+   * The descriptions of unusual new snapshots. If there are any, a prune fails
+   * unless `acceptUnusual` is true.
    */
   unusual: string[];
 }
@@ -246,7 +247,7 @@ export interface RestoreReport {
   /** The number of files and links that were written. */
   written: number;
   /**
-   * The number of paths of which only the mode, time, owner or extended
+   * The number of paths for which only the mode, time, owner or extended
    * attributes were restored.
    */
   touched: number;
@@ -336,7 +337,7 @@ export interface Methods {
   undo: [{ config: FolderConfig }, RestoreReport];
   /** Undoes the last undo. */
   redo: [{ config: FolderConfig }, RestoreReport];
-  /** Returns whether and how the repository is encrypted. */
+  /** Returns the state of the repository's encryption. */
   encryption: [{ config: FolderConfig }, EncryptionState];
   /**
    * Makes an encrypted repository that is not stored yet. Returns its id and,
@@ -345,7 +346,7 @@ export interface Methods {
    * repository.
    */
   draft: [{ config: FolderConfig }, { id: string; identity?: string }];
-  /** Stores the repository of `draft`, by its id. */
+  /** Stores the repository that `draft` returned with this id. */
   create: [{ config: FolderConfig; id: string }, void];
   /**
    * Returns the text of the recovery sheet of an encrypted repository, or of

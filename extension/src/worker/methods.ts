@@ -103,8 +103,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         signal.throwIfAborted();
-        // Few snapshots have deleted files. Only the trees of these snapshots
-        // are read.
+        // Few snapshots have deleted files. Only the trees of such snapshots
+        // are read, to save time.
         const { deleted, faults } = records[at].counts;
         // A path that could not be read counts as a fault. If it is deleted
         // later, it does not count as deleted, because it is already missing
@@ -232,7 +232,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
   };
 }
 
-/** Returns the directory of a folder, with its exclusion rules. */
+/** Returns the directory of a folder, with its exclude rules. */
 function dirOf({ directory, repository, cache, ...rules }: FolderConfig) {
   const { excludes, gitignore, excludeCaches, excludeLargerThan } = rules;
   return new Dir(directory, {
@@ -301,8 +301,8 @@ function changeOf(change: Change): FileChange[] {
 }
 
 /**
- * Returns what changed of a path that has an old and a new state. If only hard
- * links changed, nothing is returned, because the file is the same.
+ * Returns the fields that changed, if the path has an old and a new state. If
+ * only hard links changed, returns no fields, because the file is the same.
  */
 function fieldsOf(change: Change): Pick<FileChange, "fields"> {
   const isOfBoth = change.change === "touched" ||

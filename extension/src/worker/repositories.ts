@@ -30,7 +30,7 @@ export class Repositories {
   /**
    * The identities of the encrypted repositories that were opened, by their
    * locations and the keys of the user. They are kept, because opening a
-   * repository by a passphrase takes a second each time.
+   * repository with a passphrase takes a second each time.
    */
   readonly #identities = new Map<string, readonly string[]>();
   /** The encrypted repositories that are not stored yet, by their locations. */
@@ -93,7 +93,7 @@ export class Repositories {
     }
   }
 
-  /** Returns whether and how the repository of a folder is encrypted. */
+  /** Returns the state of the encryption of a folder's repository. */
   async encryption(config: FolderConfig): Promise<EncryptionState> {
     try {
       const repository = await this.tryOpen(config);
@@ -253,7 +253,8 @@ function checkNotLost(storage: Storage, config: FolderConfig): void {
 /** Returns the user's keys of the repository of a folder. */
 async function ownKeys({ key }: FolderConfig): Promise<AgeKey[]> {
   if (key === undefined) return await fileIdentities();
-  // The library's error for an invalid identity does not say what to do.
+  // The identity is checked here, because the library's error for an invalid
+  // identity does not say what to do.
   return typeof key === "string" ? await parseIdentities(key) : [key];
 }
 
@@ -296,13 +297,18 @@ async function firstKey(
   return { first: { name, to: await recipientOf(made) }, made };
 }
 
-/** Stores the pin of an encrypted repository. */
+/**
+ * Records the recipient, the admin key and the id of an encrypted repository.
+ */
 function pinKeys(place: string, keys: RepositoryKeys): void {
   const { id, adminPublicKey: admin } = keys;
   pin(place, { recipient: keys.sum(), admin, id });
 }
 
-/** Returns the checksum of a repository's location, which names its pin. */
+/**
+ * Returns the checksum of a repository's location, under which `pinKeys`
+ * records the repository.
+ */
 function placeOf(
   { location, localPath }: Storage,
   { env = {} }: FolderConfig,

@@ -1,8 +1,8 @@
 import type { Repository, Tree } from "../../../mod.ts";
 
 /**
- * The maximum number of trees in memory. A user compares and browses only a
- * few.
+ * The maximum number of trees in memory. A user compares and browses only a few
+ * trees at a time.
  */
 const MAX_TREES = 4;
 

@@ -20,7 +20,7 @@ import type {
 import type { Handler } from "./handler.ts";
 import { createMethods } from "./methods.ts";
 
-/** The minimum interval of progress reports, in milliseconds. */
+/** The minimum interval between progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
 const port = parentPort as MessagePort;

@@ -13,7 +13,7 @@ export interface Snapshot {
   readonly id: string;
   /** The URI of the workspace folder. */
   readonly folder: vscode.Uri;
-  /** The time at which the snapshot began. */
+  /** The time when the snapshot began. */
   readonly time: Date;
   /** The label, if the snapshot has one. */
   readonly label?: string;
@@ -69,7 +69,8 @@ export interface DeltarApi {
   readonly version: 1;
   /**
    * Fires after each new snapshot that this window takes, except for safety
-   * snapshots and those of the command _Compare Snapshot with Workspace_.
+   * snapshots and the snapshots of the command _Compare Snapshot with
+   * Workspace_.
    */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**

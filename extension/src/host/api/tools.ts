@@ -4,7 +4,8 @@ import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
 
 /**
- * The maximum number of lines that a tool returns. The others are only counted.
+ * The maximum number of lines that a tool returns. Further lines are only
+ * counted.
  */
 const MAX_LINES = 200;
 

@@ -101,8 +101,8 @@ export async function openSnapshotChanges(
 }
 
 /**
- * Compares two snapshots of a folder. Asks the user for those that are not in
- * `nodes`.
+ * Compares two snapshots of a folder. Asks the user for each snapshot that is
+ * not in `nodes`.
  */
 export async function compareSnapshots(
   { folders }: Context,
@@ -207,7 +207,8 @@ async function openList(
       : title,
     changes.slice(0, MAX_FILES).map((change) => {
       const [left, right] = sidesOf(change);
-      // The first URI is opened as the current file, which a pipe is not.
+      // VS Code opens the first URI as the current file, and must not open a
+      // pipe or a device.
       const file = change.special === undefined
         ? fileUri(folder, change.path)
         : right ?? left;

@@ -68,8 +68,8 @@ export async function restoreSnapshot(
 
 /**
  * Restores the files and folders that the user chose in the explorer or, if
- * none was chosen, the file in the active editor. Ignores those that are not in
- * the workspace folder of the first one.
+ * none was chosen, the file in the active editor. Ignores files and folders
+ * outside of the workspace folder that has the first one.
  */
 export async function restoreUris(
   context: Context,
@@ -338,8 +338,9 @@ function list(title: string, paths: readonly string[]): string {
 }
 
 /**
- * Logs the result of a restore, undo or redo and shows it, with a button that
- * reverts it or, if paths failed, one that opens the log.
+ * Logs and shows the result of a restore, undo or redo. The message has a
+ * button that reverts the operation or, if some paths could not be restored, a
+ * button that opens the log.
  */
 function showReport(
   { written, touched, deleted, failed }: RestoreReport,

@@ -51,7 +51,7 @@ export function askKey(folder: ProtectedFolder): Promise<boolean> {
   });
 }
 
-/** Returns the key that the user typed, or `undefined` if it is empty. */
+/** Returns the key that the user typed, or `undefined` if the text is blank. */
 function keyIn(text: string): OwnKey | undefined {
   const typed = text.trim();
   if (typed === "") return undefined;

@@ -129,7 +129,7 @@ export class EncryptedRepositories {
 
   /**
    * Deletes the key of the repository of a folder from the keychain, after the
-   * user has confirmed it.
+   * user has confirmed the deletion.
    */
   async forgetKey(folder: ProtectedFolder): Promise<void> {
     const { config, keys, name } = folder;

@@ -1,7 +1,8 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import * as vscode from "vscode";
-// Imported directly, because only the workers load the rest of the library.
+// This file is imported directly, because only the workers load the rest of the
+// library.
 import { repositoryName } from "../../../../lib/repository/repository_name.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
@@ -44,8 +45,8 @@ export function folderConfig(
       : resolve(directory, base, name),
     cache: join(storage.fsPath, "cache"),
     excludes: [
-      // Later patterns take precedence: first the paths to keep, then those to
-      // exclude.
+      // Later patterns take precedence, so the paths to keep come before the
+      // paths to exclude.
       ...list("exclude.keepIgnored").map((pattern) => `!${pattern}`),
       ...(settings.get("exclude.versionControl", true) ? VERSION_CONTROL : []),
       ...list("exclude.patterns"),

@@ -72,13 +72,14 @@ export class ProtectedFolder implements vscode.Disposable {
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
   /**
-   * The numbers of files that differ between two snapshots, by the ids of both.
+   * The numbers of files that differ between two snapshots, by the ids of the
+   * two snapshots.
    */
   readonly #counted = new Map<string, number>();
   #listError: string | undefined;
   #isLocked = false;
   #queue: Promise<unknown> = Promise.resolve();
-  /** The number of calls of `move`. */
+  /** The number of calls to `move`. */
   #moves = 0;
 
   constructor(
@@ -167,7 +168,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.refresh();
   }
 
-  /** Makes the next call of `snapshots` read the list again. */
+  /** Makes the next call to `snapshots` read the list again. */
   refresh(): void {
     this.#snapshots = undefined;
     this.#changed.fire();
@@ -259,8 +260,8 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
-      // Listing works again, so a failure with the text of the last listing
-      // error is over, even if `snapshot` has set it.
+      // Listing works again. So a failure with the same text as the last
+      // listing error is over, even if `snapshot` has set the failure.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
       this.#isLocked = false;

@@ -137,8 +137,8 @@ export class SnapshotRunner implements vscode.Disposable {
    *
    * @param folder The folder.
    * @param label The label of the snapshot, if it has one.
-   * @param options The signal, the callback, and whether the progress has the
-   * number of all entries.
+   * @param options The signal that cancels the snapshot, the callback for the
+   * progress, and whether the progress includes the number of all entries.
    * @param reason The reason for the snapshot, for the log.
    */
   async take(
@@ -206,8 +206,8 @@ export class SnapshotRunner implements vscode.Disposable {
   }
 
   /**
-   * Warns when the snapshots of a folder exceed the size limit. The next
-   * warning comes only after they were within the limit again.
+   * Warns when the snapshots of a folder exceed the size limit. The user is
+   * warned again only after the size was within the limit.
    */
   async #watchSize(folder: ProtectedFolder): Promise<void> {
     const limit = sizeLimit();

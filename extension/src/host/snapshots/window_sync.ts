@@ -5,7 +5,7 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The time to wait after the last change of the file before the snapshots are
+ * The time to wait after the last change to the file before the snapshots are
  * listed again, in milliseconds.
  */
 const QUIET_MS = 200;
@@ -28,8 +28,8 @@ export class WindowSync implements vscode.Disposable {
     const own = `${process.pid}`;
     const publish = () =>
       fs.promises.writeFile(file, own).catch(() => {
-        // The other windows show the snapshot when they list the snapshots the
-        // next time.
+        // The other windows show the snapshot when they next list the
+        // snapshots.
       });
     const receive = async () => {
       if (await fs.promises.readFile(file, "utf8") !== own) folders.refresh();

@@ -13,8 +13,8 @@ export function formatSize(
 }
 
 /**
- * Returns the lines of a tooltip about the space of a sparse file and the names
- * of extended attributes and ACLs.
+ * Returns the lines of a tooltip that give the size of a sparse file without
+ * its holes, and the names of extended attributes and ACLs.
  */
 export function detailLines({ sparse, xattrs = [] }: EntryDetails): string[] {
   const lines: string[] = [];

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { FileChange } from "../../shared/protocol.ts";
 
 /**
- * The scheme of the URIs of lines that show a change. No file is read through
+ * The scheme of the URIs of lines that show a change. No file can be read with
  * such a URI.
  */
 const SCHEME = "deltar-change";

@@ -55,7 +55,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     const soon = () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
-        // Many events do not change the list, such as unsaved changes.
+        // Many events, such as unsaved changes, do not change the list.
         if (this.#key() !== this.#shown) this.#changed.fire();
       }, QUIET_MS);
     };

@@ -36,8 +36,8 @@ export interface FolderNode {
   /** The path of the folder. */
   path: string;
   /**
-   * The displayed text. If all changes in a folder are in one of its folders,
-   * one line shows the names of both.
+   * The displayed text. If all changes in a folder are in a single folder
+   * inside it, one line shows the names of both folders, such as `src/lib`.
    */
   title: string;
   changes: FileChange[];
@@ -64,7 +64,7 @@ export type Node = DayNode | SnapshotNode | FolderNode | ChangeNode | NoteNode;
 
 /**
  * The list of snapshots by day, each with the files that changed since the
- * previous one.
+ * previous snapshot.
  */
 export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly onDidChangeTreeData: vscode.Event<void>;

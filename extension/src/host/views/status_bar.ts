@@ -4,7 +4,9 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
 import { formatAgo } from "../ui/text.ts";
 
-/** The interval at which "5 min ago" is updated, in milliseconds. */
+/**
+ * The interval between updates of a text such as "5 min ago", in milliseconds.
+ */
 const UPDATE_MS = 30_000;
 
 /**
@@ -93,8 +95,8 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * Returns the protection of the workspace, and the reasons if the level is
-   * not `protected`.
+   * Returns the level of the workspace's protection, and the reasons if the
+   * level is not `protected`.
    */
   state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
     const reasons: string[] = [];
