@@ -25,9 +25,9 @@ export interface Where {
 }
 
 /**
- * Opens a repository for reading only. A remote repository is read from its
- * cache, without the network. Throws if the repository is encrypted, because no
- * key is given.
+ * Opens a repository for reading only. A remote repository is read from the
+ * local cache, without the network. Throws if the repository is encrypted,
+ * because no key is given.
  */
 function open({ location }: Where): Promise<Repository> {
   return Repository.open(nearbyStorage(location), { onDamage: () => {} });
@@ -116,7 +116,9 @@ async function newestRecords(
   return records;
 }
 
-/** Returns the ids of the records in a folder of the repository, newest first. */
+/**
+ * Returns the ids of the records in a folder of the repository, newest first.
+ */
 async function idsIn(
   { storage }: Repository,
   folder: string,

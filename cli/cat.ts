@@ -3,7 +3,7 @@ import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { findFolder, FOLDER_HELP, pathIn, suggesting } from "./suggest.ts";
 
-/** Makes `deltar cat`. */
+/** Makes the command `deltar cat`. */
 export function catCommand(context: Context): Command {
   return new Command("cat")
     .argument("<snapshot>", FOLDER_HELP)

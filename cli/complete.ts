@@ -17,7 +17,7 @@ import { showText } from "./text.ts";
 
 /** The words that complete the line at the cursor. */
 export interface Completion {
-  /** The words, in the order to show them. */
+  /** The words, in the order in which they are shown. */
   candidates: Candidate[];
   /** The kind of path that the shell completes after `prefix`. */
   names?: "files" | "directories";
@@ -171,7 +171,10 @@ class Line {
     return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
   }
 
-  /** Returns the last snapshot on the line. Paths on the line belong to it. */
+  /**
+   * Returns the last snapshot on the line. The paths on the line are paths in
+   * this snapshot.
+   */
   #snapshot(): string | undefined {
     return this.#operands.filter((_, at) =>
       KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"
@@ -270,8 +273,8 @@ function kindOfOption({ flags, long }: Option): Kind | undefined {
 }
 
 /**
- * Returns the candidates that begin with the typed text and are printable, each
- * of them once.
+ * Returns the candidates that begin with the typed text and are printable,
+ * without duplicates.
  */
 function only(all: readonly Candidate[], typed: string): Completion {
   const seen = new Set<string>();

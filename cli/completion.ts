@@ -8,8 +8,8 @@ import type { Terminal } from "./terminal.ts";
 import { showText } from "./text.ts";
 
 /**
- * Makes `deltar completion SHELL`, which prints the completion script of a
- * shell.
+ * Makes the command `deltar completion SHELL`, which prints the completion
+ * script of a shell.
  */
 export function completionCommand({ terminal }: Context): Command {
   return new Command("completion")
@@ -58,7 +58,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     const texts = candidates.map(({ word }) => word.slice(kept));
     return lines(names, texts);
   },
-  /** Completes the last word, which is the one at the cursor. */
+  /** Completes the last word, which is the word at the cursor. */
   zsh: (words, make) => described(words.slice(0, -1), words.at(-1), make),
   /** Completes the last word, which is passed as typed, with its quotes. */
   fish: (words, make) =>

@@ -1,7 +1,7 @@
 /**
- * The completion scripts of the shells. Each script passes the line or its words
- * to `deltar complete`. No command in the line is run. The shell or the script
- * quotes the completions.
+ * The completion scripts of the shells. Each script passes the line or its
+ * words to `deltar complete`. No command in the line is run. The shell or the
+ * script quotes the completions.
  *
  * The first line of the output of `deltar complete` has flags: `files` or
  * `directories` if the shell should complete paths of this kind itself, `quote`

@@ -45,8 +45,8 @@ export function configFile(): string {
  * @param file The path of the configuration.
  * @param program Called with the names of commands. Makes the commands, whose
  *   options are the keys.
- * @throws {DeltarError} `not-found` if the file does not exist, `io` if it cannot
- *   be read, `corrupt` if its content is invalid.
+ * @throws {DeltarError} `not-found` if the file does not exist, `io` if it
+ *   cannot be read, `corrupt` if its content is invalid.
  */
 export async function readConfig(
   file: string,

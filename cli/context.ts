@@ -9,7 +9,9 @@ export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 /** The amount of output. */
 export type Verbosity = "quiet" | "normal" | "verbose";
 
-/** The state of one run of the command line, which is passed to each command. */
+/**
+ * The state of one run of the command line, which is passed to each command.
+ */
 export class Context {
   /** The output of the process. */
   readonly terminal: Terminal = new Terminal();

@@ -26,7 +26,7 @@ interface Options extends CommonOptions {
   signers?: string;
 }
 
-/** Makes `deltar copy`. */
+/** Makes the command `deltar copy`. */
 export function copyCommand(context: Context): Command {
   return addCreateOptions(new Command("copy"))
     .description(

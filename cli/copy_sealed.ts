@@ -8,7 +8,9 @@ import { storageAt } from "./open_repository.ts";
 import { signersIn } from "./signers.ts";
 import { formatDuration, showPath, showText } from "./text.ts";
 
-/** Copies a repository as it is stored, without a key. Returns the exit code. */
+/**
+ * Copies a repository as it is stored, without a key. Returns the exit code.
+ */
 export async function copyWithoutKey(
   context: Context,
   options: { repo?: string; json?: boolean; to: string; signers?: string },

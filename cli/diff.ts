@@ -20,7 +20,7 @@ import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { paint } from "./terminal.ts";
 import { showPath, showText, treePath } from "./text.ts";
 
-/** Makes `deltar diff`. */
+/** Makes the command `deltar diff`. */
 export function diffCommand(context: Context): Command {
   return new Command("diff")
     .argument("<a>", `The old snapshot. ${FOLDER_HELP}`)
@@ -87,9 +87,9 @@ async function run(
 }
 
 /**
- * Returns a list with the change of the root directory's mode, owner or
- * extended attributes between two snapshots. The list is empty if none of them
- * changed. A change of the time is ignored.
+ * Returns a list with the change of the root directory between two snapshots.
+ * The list is empty if the mode, the owner, the group and the extended
+ * attributes are equal. The time is ignored.
  */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>

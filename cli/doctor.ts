@@ -45,7 +45,7 @@ const COLORS = { ok: "green", warning: "yellow", failed: "red" } as const;
 /** The free space in bytes below which `doctor` warns. */
 const LITTLE = 1e9;
 
-/** Makes `deltar doctor`. */
+/** Makes the command `deltar doctor`. */
 export function doctorCommand(context: Context): Command {
   return new Command("doctor")
     .action(async ({ repo, json }: { repo?: string; json?: boolean }) => {
@@ -182,8 +182,8 @@ function keyAdvice(error: unknown): string | undefined {
 }
 
 /**
- * Checks for other known repositories that are missing and whose disk may not be
- * mounted.
+ * Checks for other known repositories that are missing and whose disk may not
+ * be mounted.
  */
 function checkPlaces(repository: string): Finding[] {
   return lostPlaces().filter(({ note }) => note !== noteOf(repository))
@@ -245,8 +245,8 @@ async function checkConditions(
     await Array.fromAsync(storage.get("deltar.json")),
   );
   try {
-    // If the storage ignores the condition, it writes the content that the object
-    // already has.
+    // If the storage ignores the condition, it writes the content that the
+    // object already has.
     await storage.put("deltar.json", settings, { ifAbsent: true });
   } catch (error) {
     const { code } = error as DeltarError;

@@ -14,7 +14,7 @@ interface Options extends CommonOptions {
   scratch?: string;
 }
 
-/** Makes `deltar drill`. */
+/** Makes the command `deltar drill`. */
 export function drillCommand(context: Context): Command {
   return new Command("drill")
     .argument(

@@ -18,7 +18,7 @@ interface Options extends CommonOptions {
   skipped?: boolean;
 }
 
-/** Makes `deltar files`. */
+/** Makes the command `deltar files`. */
 export function filesCommand(context: Context): Command {
   return new Command("files")
     .argument("<snapshot>", FOLDER_HELP)
@@ -91,8 +91,8 @@ function ownerNames(
 }
 
 /**
- * Formats a time, in nanoseconds since 1970, as seconds with nine decimals, even
- * if the decimals are zero.
+ * Formats a time, in nanoseconds since 1970, as seconds with nine decimals,
+ * even if the decimals are zero.
  */
 function withNanoseconds(time: bigint): string {
   const text = formatTime(time);
@@ -139,7 +139,10 @@ function* describe(
  */
 const SIZE_COLUMN = 3;
 
-/** Returns the kind and mode, the owner, the group, and the size or device. */
+/**
+ * Returns the cells of an entry: the kind and mode, the owner, the group, and
+ * the size or device.
+ */
 function columns(record: SnapshotRecord, entry: TreeEntry): string[] {
   const { kind, mode, uid, gid, size, xattrs = {} } = entry;
   const { uname, gname } = ownerNames(record, entry);

@@ -10,7 +10,7 @@ import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
  */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 
-/** Makes `deltar forget`. */
+/** Makes the command `deltar forget`. */
 export function forgetCommand(context: Context): Command {
   return new Command("forget")
     .description(

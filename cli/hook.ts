@@ -37,7 +37,7 @@ A failure never stops the agent: it is written to standard error and to hook.log
 in your data folder, and the exit code is 0. For wrong usage the exit code is 1,
 because an agent treats 2 as a veto.`;
 
-/** Makes `deltar hook`. */
+/** Makes the command `deltar hook`. */
 export function hookCommand(context: Context): Command {
   return addTakeOptions(new Command("hook"))
     .argument("[dir]", "The directory (default: the one the agent works in)")
@@ -85,10 +85,10 @@ export function hookCommand(context: Context): Command {
 /**
  * Reads the event of an agent. The names of the fields differ:
  *
- * - Claude Code, some versions of VS Code, and Copilot CLI for events whose
- *   names are in Pascal case, use snake case.
- * - Other versions of VS Code, and Copilot CLI for other events, use camel
- *   case. Copilot CLI omits the names of these events.
+ * - Claude Code and some versions of VS Code use snake case. Copilot CLI does,
+ *   too, for events whose names are in Pascal case.
+ * - Other versions of VS Code use camel case. Copilot CLI does, too, for all
+ *   other events, and omits the names of these events.
  */
 function readEvent(json: string): AgentEvent {
   let fields: unknown;

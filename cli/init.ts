@@ -17,7 +17,7 @@ interface Options extends CommonOptions {
   sharedWrite?: boolean;
 }
 
-/** Makes `deltar init`. */
+/** Makes the command `deltar init`. */
 export function initCommand(context: Context): Command {
   return addCreateOptions(new Command("init"))
     .description(

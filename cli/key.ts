@@ -43,7 +43,7 @@ interface Options extends CommonOptions, RekeyFlags {
   machine?: string;
 }
 
-/** Makes `deltar key`. */
+/** Makes the command `deltar key`. */
 export function keyCommand(context: Context): Command {
   return new Command("key")
     .description(
@@ -337,7 +337,9 @@ async function showMachine(
   return EXIT.done;
 }
 
-/** Prints the recovery sheet, with which the repository can be read anywhere. */
+/**
+ * Prints the recovery sheet, with which the repository can be read anywhere.
+ */
 async function printSheet(
   context: Context,
   out: Console,

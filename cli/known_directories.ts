@@ -18,8 +18,8 @@ export interface KnownDirectory {
   /** The location of the repository. */
   repository: string;
   /**
-   * The identity of the directory, which stays the same if the directory is moved
-   * on its disk.
+   * The identity of the directory, which stays the same if the directory is
+   * moved on its disk.
    */
   identity: string;
   /**
@@ -33,8 +33,8 @@ export interface KnownDirectory {
 const MAX_NAMES = 50;
 
 /**
- * The maximum size in bytes of a note that is read. A note is a file that records
- * one directory.
+ * The maximum size in bytes of a note that is read. A note is a file that
+ * records one directory.
  */
 const MAX_NOTE_BYTES = 1 << 16;
 

@@ -58,8 +58,8 @@ function oldNoteOf(location: string): string {
 }
 
 /**
- * Returns the path of the note that records that a repository was at a location.
- * The note may not exist.
+ * Returns the path of the note that records that a repository was at a
+ * location. The note may not exist.
  */
 export function noteOf(location: string): string {
   const old = oldNoteOf(location);

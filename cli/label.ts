@@ -11,7 +11,7 @@ interface Options extends CommonOptions {
   remove?: boolean;
 }
 
-/** Makes `deltar label`. */
+/** Makes the command `deltar label`. */
 export function labelCommand(context: Context): Command {
   return new Command("label")
     .argument("<snapshot>", SNAPSHOT_HELP)

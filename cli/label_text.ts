@@ -4,7 +4,8 @@ import { MAX_LABEL_LENGTH } from "../lib/repository/mod.ts";
 /**
  * Checks a label that the user typed, and returns it. An empty text is valid.
  *
- * @throws {InvalidArgumentError} If the label consists of blanks or is too long.
+ * @throws {InvalidArgumentError} If the label consists of blanks or is too
+ * long.
  */
 export function parseLabel(text: string): string {
   if (text !== "" && text.trim() === "") {

@@ -15,7 +15,7 @@ interface Options extends CommonOptions {
   safety?: boolean;
 }
 
-/** Makes `deltar list`. */
+/** Makes the command `deltar list`. */
 export function listCommand(context: Context): Command {
   return new Command("list")
     .option("--safety", "Show safety snapshots too")

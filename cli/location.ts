@@ -17,10 +17,12 @@ export function cacheFolder(): string {
 }
 
 /**
- * Returns the current directory. If it was deleted, returns the path that the
- * shell has for it, so that its default repository can be found.
+ * Returns the current directory. If the current directory was deleted, returns
+ * the path that the shell stores in `PWD`, so that the default repository of
+ * the directory can be found.
  *
- * @throws {DeltarError} `not-found` if it was deleted and its path is unknown.
+ * @throws {DeltarError} `not-found` if the current directory was deleted and
+ * its path is unknown.
  */
 export function currentDirectory(): string {
   try {
@@ -120,8 +122,8 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
 
 /**
  * Returns a description of a directory that a snapshot refuses without
- * `--force`: the user's home folder or a whole disk. Returns `undefined` for any
- * other directory.
+ * `--force`: the user's home folder or a whole disk. Returns `undefined` for
+ * any other directory.
  */
 export function isTooMuch(directory: string): string | undefined {
   const place = truePlace(directory);
@@ -133,8 +135,8 @@ export function isTooMuch(directory: string): string | undefined {
 }
 
 /**
- * Returns whether a folder looks like a repository: it has settings, or a folder
- * of snapshots.
+ * Returns whether a folder looks like a repository: it has settings, or a
+ * folder of snapshots.
  */
 export function holdsRepository(folder: string): boolean {
   return ["deltar.json", "snapshots"].some((name) =>
@@ -143,8 +145,8 @@ export function holdsRepository(folder: string): boolean {
 }
 
 /**
- * Returns the location that `--repo` or the environment names, or else that of a
- * directory's default repository.
+ * Returns the location that `--repo` or the environment names, or else that of
+ * a directory's default repository.
  */
 export function locate(repo: string | undefined, directory: string): string {
   const named = repo ?? process.env.DELTAR_REPOSITORY;

@@ -1,18 +1,19 @@
 /**
  * The start of the command.
  *
- * `commands.ts` lists the commands. Each command is in the file with its name,
- * which is loaded only when it is needed. `program.ts` builds the command line
- * from all of them. `context.ts` has the state of a run: the terminal, the
- * amount of output, the signal of an interrupt, the opened repositories and the
- * exit code (`exit.ts`). `console.ts` prints results, messages and the line of
- * progress, for which `rate.ts` computes the rate and the time left.
- * `location.ts` finds the repository, and `begin.ts` and `open_repository.ts`
- * open it. `text.ts` formats values. `failure.ts`, `refusal.ts` and `advice.ts`
- * put errors into words. `suggest.ts` finds snapshots and paths, and suggests a
- * similar path for a mistyped one. `take_snapshot.ts` is shared by `snapshot`
- * and `hook`, and `restore_report.ts` by `restore`, `undo` and `redo`.
- * `complete.ts` and `completion.ts` complete words in a shell.
+ * `commands.ts` lists the commands. Each command is in the file that has the
+ * name of the command. The file is loaded only when the command is needed.
+ * `program.ts` builds the command line from all of them. `context.ts` has the
+ * state of a run: the terminal, the amount of output, the signal of an
+ * interrupt, the opened repositories and the exit code (`exit.ts`).
+ * `console.ts` prints results, messages and the line of progress, for which
+ * `rate.ts` computes the rate and the time left. `location.ts` finds the
+ * repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
+ * formats values. `failure.ts`, `refusal.ts` and `advice.ts` put errors into
+ * words. `suggest.ts` finds snapshots and paths, and suggests a similar path
+ * for a mistyped one. `take_snapshot.ts` is shared by `snapshot` and `hook`,
+ * and `restore_report.ts` by `restore`, `undo` and `redo`. `complete.ts` and
+ * `completion.ts` complete words in a shell.
  *
  * Some functions of the library have no command: only the VS Code extension
  * shows the versions of a path (`Repository.history`).

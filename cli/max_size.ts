@@ -20,8 +20,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * machine, snapshots are removed permanently. With any other limit in the
  * settings, they are removed with a grace period.
  *
- * @returns The removed snapshots and sizes, or `undefined` if there is no limit,
- *   another prune is running, or new snapshots are unusual.
+ * @returns The removed snapshots and sizes, or `undefined` if there is no
+ *   limit, another prune is running, or new snapshots are unusual.
  */
 export async function keepToSize(
   out: Console,
@@ -104,16 +104,16 @@ function noteOf({ storage }: Repository): string {
 }
 
 /**
- * Returns whether a repository is larger than its limit, and no removed snapshot
- * will free space later.
+ * Returns whether a repository is larger than its limit, and no removed
+ * snapshot will free space later.
  */
 export function isTooLarge({ after, maxSize, collected }: FitResult): boolean {
   return after > maxSize && (collected?.removed ?? []).length === 0;
 }
 
 /**
- * Prints the removed snapshots and the sizes, and warns of a repository for which
- * `isTooLarge` returns `true`.
+ * Prints the removed snapshots and the sizes, and warns of a repository for
+ * which `isTooLarge` returns `true`.
  */
 export function printFit(out: Console, fit: FitResult): void {
   const { maxSize, before, after, removed, grace, collected } = fit;

@@ -89,8 +89,8 @@ export interface OpenOptions {
  * Opens the repository that the user names, or else the repository of a
  * directory.
  *
- * @throws {DeltarError} `not-found` if the repository does not exist; the errors
- * of `storageAt` and `openPinned`.
+ * @throws {DeltarError} `not-found` if the repository does not exist; the
+ * errors of `storageAt` and `openPinned`.
  */
 export async function openRepository(
   context: Context,
@@ -280,7 +280,7 @@ async function create(
       hasKeys = true;
       continue;
     }
-    // An interrupted creation leaves these objects, too.
+    // An interrupted creation may also leave manifests of keys.
     if (name.startsWith("manifests/keys/")) continue;
     const created = await open(context, storage);
     if (created !== undefined) return created;

@@ -40,7 +40,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** Makes `deltar prune`. */
+/** Makes the command `deltar prune`. */
 export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
     .description(
@@ -292,8 +292,8 @@ function printJudgement(
 /**
  * Prints the number of snapshots that the rules do not count, if there are any.
  *
- * @param advice The sentence that says where the reasons are shown, with a space
- * at its end.
+ * @param advice The sentence that says where the reasons are shown, with a
+ * space at its end.
  */
 function printExtra(
   out: Console,

@@ -23,7 +23,7 @@ export class Rate {
   readonly #samples: { at: number; bytes: number }[] = [];
 
   /**
-   * Records the progress of the work.
+   * Records the progress of the work, and returns the estimates.
    *
    * @param now The current time in milliseconds.
    * @param meter The progress.

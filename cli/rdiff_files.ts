@@ -118,8 +118,8 @@ export class Output {
    * @param name The path of the output file, or `-` for standard output.
    * @param force Whether to replace an existing file.
    * @throws {DeltarError} `exists` if the file exists and `force` is false,
-   *   `not-found` if its folder does not exist, `io` if the temporary file cannot
-   *   be created.
+   *   `not-found` if its folder does not exist, `io` if the temporary file
+   *   cannot be created.
    */
   constructor(name: string, force: boolean) {
     this.#name = name;
@@ -135,7 +135,9 @@ export class Output {
     this.#temporary = temporary;
   }
 
-  /** Writes bytes. The caller may reuse the array when the write has finished. */
+  /**
+   * Writes bytes. The caller may reuse the array when the write has finished.
+   */
   write(bytes: Uint8Array): void | Promise<void> {
     this.size += bytes.length;
     if (this.#temporary === undefined) return writeStandardOutput(bytes);

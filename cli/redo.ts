@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Context } from "./context.ts";
 import { revertCommand } from "./undo.ts";
 
-/** Makes `deltar redo`. */
+/** Makes the command `deltar redo`. */
 export function redoCommand(context: Context): Command {
   return revertCommand(context, "redo");
 }

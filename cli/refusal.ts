@@ -30,7 +30,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EIO: "Copy your files to another disk.",
 };
 
-/** Matches the name of a system call that changes files, from its beginning. */
+/** Matches system calls that change files, by the beginning of their names. */
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 
@@ -46,8 +46,8 @@ interface SystemError extends Error {
 
 /**
  * Returns the system error that caused an error, in words. Returns `undefined`
- * if `SYSTEM_ERRORS` does not explain the system error, or if it is wrapped in
- * a `DeltarError` with a code other than `io`.
+ * if `SYSTEM_ERRORS` does not explain the system error, or if the system error
+ * is wrapped in a `DeltarError` with a code other than `io`.
  */
 export function refusalOf(
   error: unknown,

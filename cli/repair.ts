@@ -12,7 +12,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** Makes `deltar repair`. */
+/** Makes the command `deltar repair`. */
 export function repairCommand(context: Context): Command {
   return new Command("repair")
     .option("--dry-run", "Show what would change without changing anything")

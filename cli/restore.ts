@@ -37,7 +37,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** Makes `deltar restore`. */
+/** Makes the command `deltar restore`. */
 export function restoreCommand(context: Context): Command {
   return new Command("restore")
     .description(
@@ -124,8 +124,8 @@ function xattrsOf(
  * for all paths. The paths depend on the restore:
  *
  * - For `SNAPSHOT:FOLDER`, they are relative to the folder.
- * - For a restore in place, they are below the current directory, unless `--all`
- *   is given.
+ * - For a restore in place, they are below the current directory, unless
+ *   `--all` is given.
  * - For other restores, `pathIn` finds them.
  */
 async function choose(

@@ -22,7 +22,7 @@ interface Options {
 /** The default time of day of a backup. */
 const NOON = "12:30";
 
-/** Makes `deltar schedule`. */
+/** Makes the command `deltar schedule`. */
 export function scheduleCommand(
   context: Context,
   program: MakeProgram,

@@ -122,8 +122,8 @@ ${every === "day" ? integer("Hour", hour) : ""}${
 function windows(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const [program, ...words] = command;
-  // The words are quoted for CommandLineToArgvW, which splits the line into words
-  // again.
+  // The words are quoted for CommandLineToArgvW, which splits the line into
+  // words again.
   const quoted = words.map((word) =>
     `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, "$1$1")}"`
   );
@@ -174,8 +174,8 @@ function xml(text: string): string {
 }
 
 /**
- * The functions that return the files of a schedule, by the name of the system in
- * `process.platform`.
+ * The functions that return the files of a schedule, by the name of the system
+ * in `process.platform`.
  */
 export const SYSTEMS: Readonly<
   Record<string, (schedule: Schedule) => ScheduleFiles>

@@ -33,7 +33,7 @@ interface Options extends TakeOptions {
   json?: boolean;
 }
 
-/** Makes `deltar snapshot`. */
+/** Makes the command `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
   const command = addFilesFromOptions(addTakeOptions(new Command("snapshot")));
   return addCreateOptions(command)
@@ -113,9 +113,9 @@ const WITHOUT_XATTRS =
   "snapshot. Use the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
 
 /**
- * Returns the target of the printed restore command: a new directory next to the
- * snapshot's directory, so that the next snapshot does not include it. If the
- * parent directory is not writable, the target is in the temporary folder.
+ * Returns the target of the printed restore command: a new directory next to
+ * the snapshot's directory, so that the next snapshot does not include it. If
+ * the parent directory is not writable, the target is in the temporary folder.
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);

@@ -14,7 +14,7 @@ interface Options extends CommonOptions {
   largest?: number;
 }
 
-/** Makes `deltar stats`. */
+/** Makes the command `deltar stats`. */
 export function statsCommand(context: Context): Command {
   return new Command("stats")
     .argument(

@@ -66,9 +66,10 @@ export class Terminal {
   }
 
   /**
-   * Draws the line of progress and leaves the cursor at its beginning. If the
-   * terminal becomes narrower, the line takes several rows, all of them after
-   * the cursor, so that the control code of the next drawing clears them.
+   * Draws the line of progress and leaves the cursor at the beginning of the
+   * line. If the terminal becomes narrower, the line takes several rows, all of
+   * them after the cursor, so that the control code of the next drawing clears
+   * them.
    */
   draw(line: string): void {
     const width = process.stderr.columns || 80;
@@ -104,7 +105,8 @@ function hasCodes(): boolean {
 
 /**
  * Returns a text in a color. If `NO_COLOR` is set, if the terminal is dumb, or
- * if `styleText` finds that the stream has no colors, returns the text as it is.
+ * if `styleText` finds that the stream has no colors, returns the text as it
+ * is.
  */
 export function paint(
   color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",

@@ -64,7 +64,7 @@ const UNSHOWN =
 const IN_EMOJI =
   /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)(?:\u200d(?=\p{Extended_Pictographic})|\ufe0f)|(?<=[0-9#*])\ufe0f(?=\u20e3)/gu;
 
-/** Formats a text for a terminal: unsafe characters become JSON escapes. */
+/** Formats a text for a terminal. Unsafe characters become JSON escapes. */
 export function showText(text: string): string {
   return PLAIN.test(text) ? text : escapeUnshown(text);
 }

@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { formatDate, showPath, showText } from "./text.ts";
 
-/** Makes `deltar undelete`. */
+/** Makes the command `deltar undelete`. */
 export function undeleteCommand(context: Context): Command {
   return new Command("undelete")
     .argument(

@@ -20,7 +20,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** Makes `deltar undo`. */
+/** Makes the command `deltar undo`. */
 export function undoCommand(context: Context): Command {
   return revertCommand(context, "undo");
 }

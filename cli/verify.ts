@@ -52,7 +52,7 @@ const NEXT: Record<DamageKind, string> = {
     "remove` and add it again",
 };
 
-/** Makes `deltar verify`. */
+/** Makes the command `deltar verify`. */
 export function verifyCommand(context: Context): Command {
   return new Command("verify")
     .option(
@@ -256,8 +256,8 @@ function tellMore(out: Console, count: number, what: string): void {
 }
 
 /**
- * Returns the ids of snapshots. If there are more than two, returns their
- * number and only the first and the last id.
+ * Returns the ids of snapshots as text. For more than two snapshots, the text
+ * has the number of snapshots and only the first and the last id.
  */
 function span(ids: readonly string[]): string {
   if (ids.length <= 2) return ids.join(" and ");

@@ -62,7 +62,7 @@ interface Answer extends Fate {
   last?: Fate & { snapshot: string; options: string[] };
 }
 
-/** Makes `deltar why`. */
+/** Makes the command `deltar why`. */
 export function whyCommand(context: Context): Command {
   return addExcludeOptions(new Command("why"))
     .argument("<path>", "A file or folder of the directory")
@@ -118,7 +118,10 @@ function wordsOf({ kept, why = "" }: Fate, by: string): string {
   return `${verb}${by}: ${showPath(why)}`;
 }
 
-/** Returns whether the next snapshot would include a path. */
+/**
+ * Returns whether the next snapshot would include a path, and the reason if
+ * not.
+ */
 async function next(
   context: Context,
   word: string,
@@ -186,7 +189,10 @@ function typedOptions(options: Options): string[] {
   ];
 }
 
-/** Returns whether a snapshot taken now would include a path. */
+/**
+ * Returns whether a snapshot taken now would include a path, and the reason if
+ * not.
+ */
 function fateOf(walker: Walker, path: string): Fate {
   const why = whyNot(walker, path);
   return { kept: why === undefined, ...why !== undefined && { why } };
@@ -246,7 +252,10 @@ function faultAt(place: string, isLast: boolean): string | undefined {
   }
 }
 
-/** The flags to open a file without waiting if it is a pipe. */
+/**
+ * The flags for opening a file. If the file is a pipe, opening it does not
+ * wait.
+ */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** Returns the last snapshot of the directory that is or contains a path. */
@@ -266,7 +275,9 @@ async function lastOf(
   return (await repository.lastAt(place, { onDamage: () => {} }))?.record;
 }
 
-/** Returns whether a snapshot includes a path. */
+/**
+ * Returns whether an existing snapshot includes a path, and the reason if not.
+ */
 async function then(
   context: Context,
   word: string,

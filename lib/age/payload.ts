@@ -85,7 +85,7 @@ export async function* openPayload(
   );
 }
 
-/** The position of a chunk in its file. */
+/** The position of a chunk in a file. */
 interface ChunkPosition {
   object: string | undefined;
   index: number;
@@ -96,8 +96,9 @@ interface ChunkPosition {
 /**
  * Decrypts a chunk.
  *
- * @param sealed The chunk. Its memory may be reused as soon as the call has
- *   returned its promise, unless the chunk is the last one of the source.
+ * @param sealed The chunk. The memory of the chunk may be reused as soon as the
+ *   call has returned a promise, unless the chunk is the last one of the
+ *   source.
  */
 async function openChunk(
   cipher: ChunkCipher,
@@ -220,7 +221,7 @@ async function* inChunks(
  * Yields the results of work on chunks, in the order of the chunks. Further
  * chunks are requested during the work on earlier ones.
  *
- * @param work Called with each chunk. It must read the bytes of the chunk
+ * @param work Called with each chunk. `work` must read the bytes of the chunk
  *   before it returns.
  */
 async function* severalAtOnce(

@@ -107,8 +107,8 @@ async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");
   const decrypter = new Decrypter();
   let found: AgeStanza[] = [];
-  // The package passes all sections to each identity. This identity keeps them
-  // and decrypts none.
+  // The package passes all sections to each identity. This identity keeps the
+  // sections and decrypts none of them.
   decrypter.addIdentity({
     unwrapFileKey(stanzas) {
       found = stanzas;

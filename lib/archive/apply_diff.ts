@@ -72,7 +72,9 @@ export async function applyDiff(
 /** A file to create or update. */
 interface Wanted {
   entry: HashedFileEntry;
-  /** The path of the file in the old state that has the same content. */
+  /**
+   * The path of a file with the same content in the old state of the directory.
+   */
   from?: string;
 }
 
@@ -111,7 +113,10 @@ class Staging {
     }
   }
 
-  /** Writes all files to the temporary folder, each to its path. */
+  /**
+   * Writes all new files to the temporary folder, under the same paths as in
+   * the directory.
+   */
   async fill(archive: string, options: ApplyOptions): Promise<void> {
     const members = scanArchives(
       archiveFile(archive),

@@ -7,7 +7,9 @@ import { memberPath } from "./member_path.ts";
 import type { TarMember } from "./tar_member.ts";
 import { readTar } from "./tar_reader.ts";
 
-/** A member with its content and the archive it was found in. */
+/**
+ * A member, its content, and the name of the archive that contains the member.
+ */
 export interface ScannedMember {
   /**
    * The member. Its path is normalized; the path `""` is the root of the tree.

@@ -21,8 +21,8 @@ export class FrameQueue<Item> {
    * @param codec The codec that compresses the frames.
    * @param place Called with each compressed frame. The next call is made after
    *   the returned promise has resolved.
-   * @param most The maximum number of pending frames. When it is reached,
-   *   `ready` returns a promise.
+   * @param most The maximum number of pending frames. When this number is
+   *   reached, `ready` returns a promise.
    */
   constructor(
     codec: Codec,

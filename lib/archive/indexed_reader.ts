@@ -30,9 +30,9 @@ const AHEAD = 3;
 const MAX_RANGE_BYTES = 16 << 20;
 
 /**
- * Reads an archive by its index. Names and metadata come from the index alone.
- * Only content is read from the volumes, and this content is checked against
- * the index.
+ * Reads an archive with the help of its index. Names and metadata come from the
+ * index alone. Only content is read from the volumes, and this content is
+ * checked against the index.
  */
 export class IndexedReader {
   readonly #storage: Storage;
@@ -67,7 +67,8 @@ export class IndexedReader {
    * Reads the content of a file, or of the file that a hard link points to.
    *
    * @param path The path of the member.
-   * @param signal Aborts this read. The signal of the reader aborts it, too.
+   * @param signal Aborts this read. The signal of the reader aborts the read,
+   *   too.
    * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
    *   the content does not have the SHA-256 that the index records, and the
    *   errors of `readContent`.

@@ -4,8 +4,8 @@
  *
  * `tar_header.ts` and `tar_reader.ts` write and read tar. `volume_writer.ts`
  * sets the size of frames, fills them with members (`frame_filler.ts`),
- * compresses several at a time (`frame_queue.ts`) and cuts the stream into
- * volumes (`volume_sequence.ts`). `codec.ts` chooses the compression,
+ * compresses several frames at a time (`frame_queue.ts`) and cuts the stream
+ * into volumes (`volume_sequence.ts`). `codec.ts` chooses the compression,
  * `gzip_codec.ts` or `zstd_codec.ts`; `zstd_frame.ts` reads the headers of zstd
  * frames and limits the size of their windows. A content reference
  * (`content_reference.ts`) names the range of a volume whose frames hold a

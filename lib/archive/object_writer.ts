@@ -64,8 +64,8 @@ export class ObjectWriter {
     try {
       await this.#pipe.push(bytes, onUsed);
     } catch (error) {
-      // A storage that fails stops reading the pipe before it reports its
-      // error. Its error is thrown instead of the pipe's.
+      // A storage that fails stops reading the pipe before it reports an error.
+      // The error of the storage is thrown instead of that of the pipe.
       await this.#stored;
       throw error;
     }

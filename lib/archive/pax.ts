@@ -85,7 +85,7 @@ export function encodePax(records: PaxRecords): Uint8Array {
 /**
  * Decodes the body of an extended header and adds the known records to
  * `records`. A record with an empty value deletes the earlier record with the
- * same key, unless it is an extended attribute.
+ * same key, unless the record is an extended attribute.
  *
  * @param body The whole body of the extended header.
  * @param records The records of earlier headers, which are changed.

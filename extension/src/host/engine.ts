@@ -22,11 +22,14 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of a `DeltarError`, or any other code except those of the system,
-   * if the error had one.
+   * The code of a `DeltarError`, or any other code that does not come from the
+   * operating system, if the error had one.
    */
   readonly code: string | undefined;
-  /** The error code of the system, such as `ENOSPC`, if the error had one. */
+  /**
+   * The error code of the operating system, such as `ENOSPC`, if the error had
+   * one.
+   */
   readonly system: string | undefined;
 
   constructor({ message, code, system }: Fault) {

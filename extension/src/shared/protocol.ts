@@ -37,8 +37,8 @@ export interface FolderConfig {
   /** Whether the repository is encrypted when it is created. */
   encrypt: boolean;
   /**
-   * The user's key of the repository, if it is encrypted. It is added just
-   * before a request is sent, and is neither logged nor stored.
+   * The user's key of the repository, if it is encrypted. The key is added just
+   * before a request is sent, and is neither logged nor stored in files.
    */
   key?: OwnKey;
 }
@@ -340,10 +340,10 @@ export interface Methods {
   /** Returns the state of the repository's encryption. */
   encryption: [{ config: FolderConfig }, EncryptionState];
   /**
-   * Makes an encrypted repository that is not stored yet. Returns its id and,
-   * if the user had no key, the new identity that opens it. Until the
-   * repository is stored, each call in the same worker returns the same
-   * repository.
+   * Makes an encrypted repository that is not stored yet. Returns the id of the
+   * repository and, if the user had no key, the new identity that opens the
+   * repository. Until the repository is stored, each call in the same worker
+   * returns the same repository.
    */
   draft: [{ config: FolderConfig }, { id: string; identity?: string }];
   /** Stores the repository that `draft` returned with this id. */

@@ -106,9 +106,9 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         // Few snapshots have deleted files. Only the trees of such snapshots
         // are read, to save time.
         const { deleted, faults } = records[at].counts;
-        // A path that could not be read counts as a fault. If it is deleted
-        // later, it does not count as deleted, because it is already missing
-        // from the tree.
+        // A path that could not be read counts as a fault. If the path is
+        // deleted later, it does not count as deleted, because it is already
+        // missing from the tree.
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
         const { changes } = await repository.diff(old, next);

@@ -28,9 +28,10 @@ import { RepositoryDraft } from "./repository_draft.ts";
 /** Opens and creates the repositories of folders. */
 export class Repositories {
   /**
-   * The identities of the encrypted repositories that were opened, by their
-   * locations and the keys of the user. They are kept, because opening a
-   * repository with a passphrase takes a second each time.
+   * The identities of the encrypted repositories that were opened, by the
+   * locations of the repositories and the keys of the user. The identities are
+   * kept, because opening a repository with a passphrase takes a second each
+   * time.
    */
   readonly #identities = new Map<string, readonly string[]>();
   /** The encrypted repositories that are not stored yet, by their locations. */
@@ -109,8 +110,8 @@ export class Repositories {
   }
 
   /**
-   * Returns the new encrypted repository, which `create` will store. Until it
-   * is stored, each call returns the same one.
+   * Returns the new encrypted repository, which `create` will store. Until the
+   * repository is stored, each call returns the same draft.
    */
   async draft(config: FolderConfig): Promise<RepositoryDraft> {
     const place = placeOf(storageOf(config), config);
@@ -235,8 +236,9 @@ export class UncreatedError extends Error {
  * Checks that this machine has not used an encrypted repository at a location
  * where there is no repository now.
  *
- * @throws {DeltarError} `not-found` if this machine has used one. Its disk may
- * not be mounted, and the same key would not open a new repository.
+ * @throws {DeltarError} `not-found` if this machine has used one. The disk of
+ * the repository may not be mounted, and the same key would not open a new
+ * repository.
  */
 function checkNotLost(storage: Storage, config: FolderConfig): void {
   const place = placeOf(storage, config);
@@ -280,8 +282,8 @@ async function fileIdentities(): Promise<string[]> {
 }
 
 /**
- * Returns the first key of a new repository. It is for the user's own identity
- * or passphrase or, if the user has neither, for a new identity.
+ * Returns the first key of a new repository. The key is for the user's own
+ * identity or passphrase or, if the user has neither, for a new identity.
  */
 async function firstKey(
   config: FolderConfig,

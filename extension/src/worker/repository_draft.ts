@@ -9,8 +9,8 @@ import type { KeyFor, RepositoryKeys } from "../../../lib/repository/mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 
 /**
- * A new encrypted repository in memory. It exists before anything is stored, so
- * that its recovery sheet can be saved first.
+ * A new encrypted repository in memory. The draft exists before anything is
+ * stored, so that the recovery sheet can be saved first.
  */
 export class RepositoryDraft {
   /** The id of the repository. */
@@ -48,7 +48,7 @@ export class RepositoryDraft {
 
   /**
    * Stores the repository. If a call is interrupted, the next call continues
-   * it.
+   * the work.
    *
    * @throws {DeltarError} `exists` if another repository, or a part of one, is
    * at this location. The objects that this call stored are then deleted.

@@ -23,9 +23,10 @@ const MAX_NAMED_PATHS = 8;
 
 /**
  * Restores files and folders that were chosen in the list of snapshots, each to
- * its state in that snapshot. A file that the snapshot no longer has, or a
- * folder with only such files, is restored to its state in the previous
- * snapshot. The user confirms the restore from each of these snapshots.
+ * its state in the snapshot under which it is listed. A file that the snapshot
+ * no longer has, or a folder with only such files, is restored to its state in
+ * the previous snapshot. The user confirms the restore from each of these
+ * snapshots.
  */
 export async function restoreLines(
   context: Context,

@@ -5,8 +5,8 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { explain } from "../ui/explain.ts";
 
 /**
- * Asks for the key of a folder's repository until the user enters one that
- * opens the repository, and stores it in the keychain.
+ * Asks for the key of a folder's repository until the user enters a key that
+ * opens the repository, and stores this key in the keychain.
  *
  * @returns Whether the repository is open now.
  */

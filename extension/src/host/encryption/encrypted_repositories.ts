@@ -28,8 +28,8 @@ export class EncryptedRepositories {
    */
   readonly #asked = new Set<string>();
   /**
-   * The last question for a key. The next question waits for it, because only
-   * one can be shown at a time.
+   * The last question for a key. The next question waits for this one, because
+   * only one can be shown at a time.
    */
   #question: Promise<unknown> = Promise.resolve();
 
@@ -97,8 +97,8 @@ export class EncryptedRepositories {
 
   /**
    * Creates the repository of a folder, if it does not exist and will be
-   * encrypted. If the repository is locked, asks for the key. Otherwise shows
-   * its state.
+   * encrypted. If the repository is locked, asks for the key. Otherwise, shows
+   * the state of the repository.
    *
    * @returns Whether the repository was created.
    */

@@ -7,7 +7,7 @@ import { repositoryName } from "../../../../lib/repository/repository_name.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
 
-/** The folders of version control systems; in a worktree, `.git` is a file. */
+/** The folders of version control systems. In a worktree, `.git` is a file. */
 const VERSION_CONTROL = [".git", ".hg", ".svn"];
 
 /**

@@ -15,7 +15,10 @@ export class KeyStore implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<string>();
   readonly #secrets: vscode.SecretStorage;
   readonly #watch: vscode.Disposable;
-  /** The keys that were read, by their names, as they are stored. */
+  /**
+   * The keys that were read, by name, in the form in which the keychain stores
+   * them.
+   */
   readonly #read = new Map<string, Promise<string | undefined>>();
 
   constructor(secrets: vscode.SecretStorage) {

@@ -190,7 +190,10 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#changed.fire();
   }
 
-  /** Takes a snapshot, after all earlier work of `exclusive` has ended. */
+  /**
+   * Takes a snapshot, after the work of all earlier calls to `exclusive` has
+   * ended.
+   */
   snapshot(
     label: string | undefined,
     { measure = false, ...options }: CallOptions & { measure?: boolean } = {},
@@ -217,7 +220,7 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Runs work, after the work of all earlier calls of `exclusive` has ended.
+   * Runs work, after the work of all earlier calls to `exclusive` has ended.
    * Then reads the list of snapshots again.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T> {

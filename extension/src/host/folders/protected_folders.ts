@@ -85,7 +85,7 @@ export class ProtectedFolders implements vscode.Disposable {
       : "protected";
   }
 
-  /** Makes the next use read the snapshots of all folders again. */
+  /** Makes the next call to `snapshots` of each folder read the list again. */
   refresh(): void {
     for (const folder of this.all) folder.refresh();
   }

@@ -28,8 +28,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
     this.#disposables.push(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
       vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
-      // Changes in the explorer are not saves, but the user may want to undo
-      // such changes too.
+      // A change in the explorer is not a save, but the user may want to undo
+      // the change, too.
       vscode.workspace.onDidCreateFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidDeleteFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidRenameFiles(({ files }) =>

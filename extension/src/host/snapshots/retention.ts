@@ -47,7 +47,7 @@ export class Retention implements vscode.Disposable {
       this.#log.info(removedText(folder, removed));
       if (removed.length > 0) folder.refresh();
     } catch (error) {
-      // Another window may be pruning. This one tries again after a day.
+      // Another window may be pruning. This window tries again after a day.
       const text = `${folder.name}: cannot remove old snapshots: ${
         explain(error)
       }`;

@@ -241,8 +241,8 @@ function childrenOf(
 }
 
 /**
- * Returns a folder's name, joined with the names of the folders below it down
- * to the last one that contains all changes.
+ * Returns a folder's name, joined with the names of the folders below it, down
+ * to the deepest folder that contains all changes.
  */
 function compact(changes: FileChange[], start: number, name: string): string {
   const [{ path }] = changes;
