@@ -33,8 +33,8 @@ as keepDaily for --keep-daily. Without "prune", the backup only takes a
 snapshot.`;
 
 /**
- * Makes the command `deltar backup`, which runs the snapshots and prunes of a
- * configuration.
+ * Makes the command `deltar backup`, which takes the snapshots and runs the
+ * prunes that a configuration lists.
  *
  * @param context The context, which receives the exit code.
  * @param program Called for each line with the name of its command. Makes the

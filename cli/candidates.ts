@@ -131,7 +131,10 @@ async function idsIn(
   return ids.sort().reverse().map((word) => ({ word }));
 }
 
-/** Returns the paths in one folder of a snapshot that complete a typed path. */
+/**
+ * Returns the paths that complete a typed path. All of them are in one folder
+ * of a snapshot.
+ */
 export async function pathsIn(
   where: Where,
   snapshot: string,

@@ -11,7 +11,7 @@ import {
 import { plural } from "../shared/text.ts";
 import { deviceText, showPath, showText } from "./text.ts";
 
-/** A change of a path that exists in both snapshots. */
+/** A change to a path that exists in both snapshots. */
 export type ChangeOfBoth = UpdatedChange | TouchedChange;
 
 /** The maximum number of extended attributes that are named. */

@@ -37,7 +37,9 @@ type Kind =
   | "shells"
   | "commands";
 
-/** The kind of value of each argument and option, by its placeholder. */
+/**
+ * The kind of value that each placeholder of an argument or option stands for.
+ */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
   snapshots: "snapshots",

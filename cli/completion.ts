@@ -81,7 +81,8 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       word,
       about: about || word,
     }));
-    // A Windows console may not use UTF-8.
+    // A Windows console may not use UTF-8, so the output has only ASCII
+    // characters.
     return JSON.stringify(list).replaceAll(
       /[^\x20-\x7e]/g,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -174,7 +174,10 @@ async function checkRepository(
   return findings;
 }
 
-/** Returns the advice if the key is missing, wrong or damaged. */
+/**
+ * Returns the advice for a missing, wrong or damaged key, or `undefined` for
+ * any other error.
+ */
 function keyAdvice(error: unknown): string | undefined {
   const isOfKey = codeOf(error) === "key" ||
     error instanceof DeltarError && error.object?.startsWith("keys/");

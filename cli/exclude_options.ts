@@ -66,8 +66,7 @@ export function addExcludeOptions(command: Command): Command {
 }
 
 /**
- * Returns a text that can be the name of a file or folder, and refuses any
- * other text.
+ * Checks that a text can be the name of a file or folder, and returns the text.
  */
 function parseName(text: string): string {
   if (!/[\\/\0]|^\.{0,2}$/.test(text)) return text;

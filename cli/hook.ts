@@ -85,10 +85,10 @@ export function hookCommand(context: Context): Command {
 /**
  * Reads the event of an agent. The names of the fields differ:
  *
- * - Claude Code and some versions of VS Code use snake case. Copilot CLI does,
- *   too, for events whose names are in Pascal case.
- * - Other versions of VS Code use camel case. Copilot CLI does, too, for all
- *   other events, and omits the names of these events.
+ * - Claude Code and some versions of VS Code use snake case. So does Copilot
+ *   CLI for events whose names are in Pascal case.
+ * - Other versions of VS Code use camel case. So does Copilot CLI for all other
+ *   events, and it omits the names of these events.
  */
 function readEvent(json: string): AgentEvent {
   let fields: unknown;

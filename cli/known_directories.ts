@@ -29,7 +29,7 @@ export interface KnownDirectory {
   sums: string[];
 }
 
-/** The maximum number of names in a directory whose sums are recorded. */
+/** The maximum number of names in a directory whose checksums are recorded. */
 const MAX_NAMES = 50;
 
 /**
@@ -102,9 +102,9 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
 }
 
 /**
- * Returns whether at least half of the sums, and at least one, are in `others`.
- * A file system may give the identity of a deleted directory to a new one, so
- * the identity alone is not enough.
+ * Returns whether at least half of the checksums, and at least one, are in
+ * `others`. A file system may give the identity of a deleted directory to a new
+ * one, so the identity alone is not enough.
  */
 function isMostlyIn(
   sums: readonly string[],
@@ -121,9 +121,9 @@ function identityOf(directory: string): string {
 }
 
 /**
- * Returns the sums of the names in a directory. The sums depend on the
- * directory's identity, so that equal names in two directories have different
- * sums.
+ * Returns the checksums of the names in a directory. The checksums depend on
+ * the directory's identity, so that equal names in two directories have
+ * different checksums.
  */
 function sumsOf(directory: string, identity: string): string[] {
   return readdirSync(directory).sort().slice(0, MAX_NAMES)

@@ -155,8 +155,8 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns a name for files about a location. The name also depends on the S3
- * endpoints in use.
+ * Returns a name for the files and folders that belong to a location. The name
+ * also depends on the S3 endpoints in use.
  */
 export function placeSum(location: string): string {
   return locationSum(location, process.env);

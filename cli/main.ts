@@ -3,7 +3,7 @@
  *
  * `commands.ts` lists the commands. Each command is in the file that has the
  * name of the command. The file is loaded only when the command is needed.
- * `program.ts` builds the command line from all of them. `context.ts` has the
+ * `program.ts` builds the command line from all commands. `context.ts` has the
  * state of a run: the terminal, the amount of output, the signal of an
  * interrupt, the opened repositories and the exit code (`exit.ts`).
  * `console.ts` prints results, messages and the line of progress, for which

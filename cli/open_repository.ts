@@ -127,8 +127,9 @@ export async function openRepository(
  * Opens a repository with the keys of the user. When an encrypted repository is
  * opened for the first time, records for whom it is encrypted.
  *
- * @throws {DeltarError} `mismatch` if this machine knows another encrypted
- * repository at the location; the errors of `Repository.open` and `ownKeys`.
+ * @throws {DeltarError} `mismatch` if the repository is not the encrypted
+ * repository that this machine has used at the location; the errors of
+ * `Repository.open` and `ownKeys`.
  */
 async function openPinned(
   context: Context,
@@ -297,7 +298,8 @@ async function create(
     mkdirSync(truePlace(location), { recursive: true, mode });
   }
   try {
-    // An encrypted repository is not replaced with an unencrypted one.
+    // If this machine has used an encrypted repository here, the new one is
+    // encrypted, too.
     const place = keyOf(location);
     const isEncrypted = encrypt || pinnedAt(place) !== undefined;
     const first = isEncrypted ? await firstKey() : undefined;
@@ -327,7 +329,8 @@ async function create(
  * Opens a repository that another command is creating, as soon as it is
  * complete.
  *
- * @throws {DeltarError} `exists` if it is not complete after some seconds.
+ * @throws {DeltarError} `exists` if the repository is not complete after some
+ * seconds.
  */
 async function openBegun(
   context: Context,

@@ -111,7 +111,7 @@ names, 130 interrupted.`;
  * Refuses empty arguments and empty values of options, which an unset shell
  * variable may cause. Most commands would understand an empty value as the
  * current directory or as all paths. Only the text of `deltar label` may be
- * empty, which removes the label.
+ * empty, because an empty text removes the label.
  */
 function refuseEmpty(command: Command): void {
   const empty = [
@@ -135,7 +135,7 @@ function refuseEmpty(command: Command): void {
 
 /**
  * Makes each command throw rather than exit, so that `main` returns the exit
- * code, and sets the texts of its help.
+ * code, and sets the texts of the command's help.
  */
 function settle(command: Command): void {
   command.exitOverride().helpOption("-h, --help", "Show this help");

@@ -158,8 +158,8 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns whether to remove snapshots even though new ones are unusual:
- * `--accept-unusual` is given, or the user agrees on the terminal.
+ * Returns whether to remove snapshots even though new ones are unusual, because
+ * `--accept-unusual` is given or the user agrees on the terminal.
  */
 async function isAccepted(
   { signal }: Context,

@@ -104,7 +104,7 @@ export function openBasis(name: string): RandomAccess & { close(): void } {
   };
 }
 
-/** An output file that appears complete or not at all, or standard output. */
+/** An output file, which appears complete or not at all, or standard output. */
 export class Output {
   readonly #name: string;
   readonly #temporary: string | undefined;

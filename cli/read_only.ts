@@ -10,8 +10,9 @@ import {
 import { cacheFolder, isFolder, placeSum } from "./location.ts";
 
 /**
- * Returns a read-only storage that makes no network requests. For a folder, it
- * reads the folder. For a URL, it reads the cache of the remote storage.
+ * Returns a read-only storage that makes no network requests. For a folder, the
+ * storage reads the folder. For a URL, it reads the cache of the remote
+ * storage.
  *
  * @throws {TypeError} If the location is not valid.
  * @throws {DeltarError} `not-found` if the location is on S3 and the

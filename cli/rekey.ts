@@ -6,7 +6,7 @@ import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 
-/** Options of `deltar key rekey`. */
+/** Options for `deltar key rekey`. */
 export interface RekeyFlags {
   /** Whether to show what would be stored without storing it. */
   dryRun?: boolean;

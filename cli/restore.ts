@@ -149,8 +149,8 @@ async function choose(
 /**
  * Returns the path of a snapshot's own directory.
  *
- * @throws {DeltarError} `unsafe` if it is not an absolute path on this system.
- * On Windows, `/work` is relative to the current drive. On other systems,
+ * @throws {DeltarError} `unsafe` if the path is not absolute on this system. On
+ * Windows, `/work` is relative to the current drive. On other systems,
  * `C:\\work` is relative to the current directory.
  */
 function placeHere(record: SnapshotRecord): string {

@@ -107,7 +107,10 @@ class Lexer {
     }
   }
 
-  /** Reads text in double quotes, up to the quote or the end of the line. */
+  /**
+   * Reads text in double quotes, up to the closing quote or the end of the
+   * line.
+   */
   #quoted(): string {
     for (let text = "";;) {
       text += this.#take(/[^"\\$]+/y);

@@ -132,7 +132,10 @@ function targetBeside(directory: string, here: string | undefined): string {
   }
 }
 
-/** Returns the directory of a snapshot, or the first of several. */
+/**
+ * Returns the directory of a snapshot, or the first directory if there are
+ * several.
+ */
 function firstOf({ directory, common, rules }: SnapshotRecord): string {
   return common === undefined
     ? directory

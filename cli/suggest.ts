@@ -18,7 +18,8 @@ import { showPath, treePath, trimPath } from "./text.ts";
 const MAX_EDITS = 3;
 
 /**
- * The maximum length of a path that suggestions are made for, in characters.
+ * The maximum length, in characters, of a path for which a similar path is
+ * suggested.
  */
 const MAX_COMPARED_LENGTH = 256;
 

@@ -54,7 +54,7 @@ import { openOrCreate, sharingOf } from "./open_repository.ts";
 import { parseBytes } from "./quantity.ts";
 import { formatDate, formatDuration, shellWord, showPath } from "./text.ts";
 
-/** Options of the commands that take snapshots. */
+/** Options for the commands that take snapshots. */
 export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   repo?: string;
   label?: string;
@@ -70,7 +70,7 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   xattrs?: boolean;
 }
 
-/** Adds the options of the commands that take snapshots. */
+/** Adds the options for the commands that take snapshots. */
 export function addTakeOptions(command: Command): Command {
   return addExcludeOptions(command)
     .option(
@@ -98,7 +98,7 @@ export interface Taken {
   result: SnapshotResult;
   /**
    * Whether extended attributes could not be read for the first snapshot of the
-   * directory, or for a snapshot after one with extended attributes.
+   * directory, or for one that follows a snapshot with extended attributes.
    */
   lacksXattrs: boolean;
 }
@@ -150,8 +150,8 @@ export async function takeSnapshot(
   const patterns = patternsOf(options);
   const listed = await readPathLists(options);
   for (const one of set === undefined ? [start] : directoriesOf(set)) {
-    // The constructor throws if there is no such directory. This must happen
-    // before a repository is created.
+    // The constructor throws if there is no such directory. This check must
+    // happen before a repository is created.
     new Walker(one);
     if (isFolder(location) && truePlace(location) === truePlace(one)) {
       throw new DeltarError(
@@ -415,7 +415,8 @@ async function continuedBy(
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
     // If a default repository has only snapshots of another path,
-    // `bringRepository` has moved it to the location for the new path.
+    // `bringRepository` has moved the repository to the location for the new
+    // path.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }

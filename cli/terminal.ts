@@ -7,7 +7,7 @@ import { columnsOf, fitColumns, showLines } from "./text.ts";
 /** The code that clears a terminal from the cursor to the end of the screen. */
 const CLEAR = "\x1b[J";
 
-/** The pause before a full pipe is written to again, in milliseconds. */
+/** The pause before the next write to a full pipe, in milliseconds. */
 const RETRY_MS = 5;
 
 /**

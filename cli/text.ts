@@ -116,8 +116,8 @@ const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
 /**
- * Replaces the part before the `@` of each URL in a text, which is a user, a
- * password or a token, with `***`.
+ * Replaces the user, password or token in each URL of a text, which is the part
+ * before the `@`, with `***`.
  */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;

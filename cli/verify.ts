@@ -29,8 +29,9 @@ interface Options extends CommonOptions {
 }
 
 /**
- * The maximum number of files that are printed for each damaged object, and of
- * objects that no snapshot needs. The JSON output has all of them.
+ * The maximum number of files that are printed for each damaged object, and the
+ * maximum number of printed objects that no snapshot needs. The JSON output has
+ * all files and objects.
  */
 const MAX_NAMED = 20;
 

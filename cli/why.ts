@@ -47,8 +47,8 @@ interface Fate {
   /** Whether the path is included. */
   kept: boolean;
   /**
-   * The rule that excludes the path, or the fault because of which the path is
-   * skipped.
+   * The rule that excludes the path, or the fault that makes a snapshot skip
+   * the path.
    */
   why?: string;
 }
@@ -58,7 +58,10 @@ interface Answer extends Fate {
   path: string;
   /** The options that were applied. Absent if the user names a snapshot. */
   options?: string[];
-  /** The answer with the options of the last snapshot, if it differs. */
+  /**
+   * The answer with the options of the last snapshot, if this answer is
+   * different.
+   */
   last?: Fate & { snapshot: string; options: string[] };
 }
 

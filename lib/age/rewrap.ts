@@ -14,7 +14,7 @@ import {
 export interface RewrapKeys {
   /** The identities (`AGE-SECRET-KEY-1…`) that must no longer open the file. */
   older: readonly string[];
-  /** The identity that is to open the file. */
+  /** The identity that must open the file. */
   newest: string;
   /** The recipient of `newest`. */
   recipient: string;
@@ -49,7 +49,7 @@ export async function needsRewrap(
  * @param header The header of the age file.
  * @param keys The identities.
  * @param object The name of the file, for errors.
- * @returns The new header, which has the same length.
+ * @returns The new header, which is as long as the old one.
  * @throws {DeltarError} `key` if no older identity opens the file; `corrupt` if
  *   the header is damaged; `unsupported` if the length of the new header
  *   differs, because the section is not for an X25519 recipient.

@@ -21,8 +21,8 @@ import { memberName } from "./member_name.ts";
 /** Options for applying a difference. */
 export interface ApplyOptions {
   /**
-   * Aborts the work with an error of code `aborted`, unless the first change to
-   * the directory has already been made.
+   * The signal that aborts the work with an error of code `aborted`, unless the
+   * first change to the directory has already been made.
    */
   signal?: AbortSignal;
 }

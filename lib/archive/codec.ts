@@ -66,7 +66,7 @@ export interface Codec {
    * memory, as the result is pulled.
    *
    * @param source The compressed bytes.
-   * @param options The object and offset, for messages, and the limit.
+   * @param options The limit, and the object and offset for messages.
    * @throws {DeltarError} `corrupt` if a member or frame is damaged or followed
    *   by other bytes, `truncated` if the source ends inside a member or frame,
    *   `limit` if there are more decompressed bytes than `options.limit` or a

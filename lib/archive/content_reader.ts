@@ -15,7 +15,7 @@ const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 export interface ReadContentOptions {
   /** The path of the content's file, for messages. */
   path?: string;
-  /** Aborts the read with an error of code `aborted`. */
+  /** The signal that aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -33,7 +33,7 @@ export interface ReadRangeOptions extends ReadContentOptions {
  * @param reference The range of the volume. It may be untrusted.
  * @param size The length of the content in bytes.
  * @param codec The compression of the volume.
- * @param options The path, for messages, and the signal.
+ * @param options The signal, and the path for messages.
  * @throws {DeltarError} `corrupt` if the reference is invalid or the range does
  *   not hold content of that size, `limit` if the range holds more than 64 MiB
  *   before or after the content, and the errors of the storage and the codec.

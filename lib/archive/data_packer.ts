@@ -197,7 +197,7 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
 /**
  * Stores the content of files in the same pass that indexes the files. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
- * under `updated/` if the delta is small enough, otherwise like a new file.
+ * under `updated/` if the delta is small enough, and otherwise like a new file.
  * Content that a file in the old index has is not stored again, except the
  * empty content of a new file. Content that `known`, `shared` or `elsewhere`
  * has is not stored again either.

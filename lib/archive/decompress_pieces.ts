@@ -6,8 +6,8 @@ import type { DecompressOptions } from "./codec.ts";
  * Decompresses concatenated gzip members or zstd frames, up to a limit.
  *
  * @param source The compressed bytes.
- * @param options The object and offset of the bytes, for messages, and the
- *   limit.
+ * @param options The limit, and the object and offset of the bytes for
+ *   messages.
  * @param next Called at the start of each member or frame, with the reader.
  *   Returns the decompressed bytes, or `undefined` for a frame without content.
  * @throws {DeltarError} `limit` if there are too many decompressed bytes, and

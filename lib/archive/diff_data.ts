@@ -22,15 +22,15 @@ export interface DiffDataOptions {
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;
   /**
-   * Aborts the work with an error of code `aborted`. In that case, no archive
-   * is written.
+   * The signal that aborts the work with an error of code `aborted`. In that
+   * case, no archive is written.
    */
   signal?: AbortSignal;
 }
 
 /**
  * Stores the content that a `DiffIndex` needs, as a tar archive with two
- * folders: `created/` holds whole files, `updated/` holds deltas that
+ * folders: `created/` holds whole files, and `updated/` holds deltas that
  * `rdiff patch` applies to the old files.
  *
  * @example Store a difference, and apply it to a copy of the directory
@@ -143,9 +143,9 @@ export class DiffData {
     const old = this.#previous.get(entry.path);
     const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
-    // No more bytes are read than the index records. A file that has only grown
-    // since it was indexed still begins with the indexed content, so this
-    // content can be stored.
+    // The file is read only up to the size that the index records. A file that
+    // has only grown since it was indexed still begins with the indexed
+    // content, so this content can be stored.
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
     try {

@@ -35,7 +35,7 @@ export interface ExtractOptions {
    * Only root can set owners. Default: `false`.
    */
   numericOwner?: boolean;
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

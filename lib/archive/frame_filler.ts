@@ -22,7 +22,7 @@ const MAX_SPARE_BUFFERS = 8;
 
 /**
  * Cuts a tar into frames. Small members share a frame, and a large member is
- * cut into several.
+ * cut into several frames.
  */
 export class FrameFiller {
   /** The maximum size of a frame in bytes, a multiple of 512. */

@@ -11,7 +11,7 @@ const NEWLINE = new Uint8Array([0x0a]);
 
 /** The prefix of the keys of GNU tar's records for sparse members. */
 export const SPARSE = "GNU.sparse.";
-/** The key of the list of the ranges of a sparse member that have data. */
+/** The key of the record that lists the data ranges of a sparse member. */
 const SPARSE_MAP = "GNU.sparse.map";
 /**
  * The keys of the records for sparse members in GNU tar's first version. That
@@ -67,7 +67,7 @@ export type PaxRecords = Map<string, string | Uint8Array>;
  * Encodes records, each as `length key=value\n`, where the length is that of
  * the whole record in bytes.
  *
- * @param records The records, in the order to write.
+ * @param records The records, in the order in which they are written.
  */
 export function encodePax(records: PaxRecords): Uint8Array {
   const parts: Uint8Array[] = [];
@@ -89,7 +89,8 @@ export function encodePax(records: PaxRecords): Uint8Array {
  *
  * @param body The whole body of the extended header.
  * @param records The records of earlier headers, which are changed.
- * @param place The reader, positioned after the body, for messages.
+ * @param place The reader, which is positioned after the body. Messages give
+ *   this position.
  * @throws {DeltarError} `corrupt` if the length of a record is wrong or its key
  *   is missing.
  */

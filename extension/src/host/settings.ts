@@ -44,7 +44,7 @@ export function isRetentionEnabled(): boolean {
     .get("enabled", true);
 }
 
-/** Returns the policy by which snapshots are kept or removed. */
+/** Returns the policy that decides which snapshots are kept. */
 export function retentionPolicy(): RetentionPolicy {
   const settings = vscode.workspace.getConfiguration("deltar.retention");
   const days = (name: string, otherwise: number) =>

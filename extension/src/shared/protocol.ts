@@ -16,7 +16,9 @@ export interface FolderConfig {
   directory: string;
   /** The repository: a folder, or a URL such as `s3://bucket/prefix`. */
   repository: string;
-  /** The folder in which this machine caches the states of directories. */
+  /**
+   * The folder in which this machine caches the states of backed-up folders.
+   */
   cache: string;
   /**
    * The patterns of paths to exclude or, with `!`, to keep, in the syntax of
@@ -38,7 +40,7 @@ export interface FolderConfig {
   encrypt: boolean;
   /**
    * The user's key of the repository, if it is encrypted. The key is added just
-   * before a request is sent, and is neither logged nor stored in files.
+   * before a request is sent, and is neither logged nor stored.
    */
   key?: OwnKey;
 }
@@ -118,7 +120,7 @@ export interface EntryDetails {
   xattrs?: string[];
 }
 
-/** A change of a path from one state to another. */
+/** A change to a path, from an old state to a new state. */
 export interface FileChange extends EntryDetails {
   /** The path below the folder. */
   path: string;
@@ -180,7 +182,7 @@ export interface Progress {
   entries: number;
   /** The number of all files and folders, if known. */
   allEntries?: number;
-  /** The path of the file or folder that was done last. */
+  /** The path of the last file or folder that was done. */
   path: string;
 }
 
@@ -236,7 +238,7 @@ export interface PrunePreview {
 export interface RestoreRequest {
   /** The id of the snapshot. */
   id: string;
-  /** The files and folders to restore. Default: all. */
+  /** The paths of the files and folders to restore. Default: all. */
   paths?: string[];
   /** Whether files that are not in the snapshot are deleted. */
   deleteOthers: boolean;

@@ -60,8 +60,8 @@ export class Repositories {
    * does not exist.
    */
   async tryOpen(config: FolderConfig): Promise<Repository | undefined> {
-    // This is outside of `try`, because missing credentials do not mean a
-    // missing repository.
+    // This call is outside of the `try` block, because missing credentials do
+    // not mean a missing repository.
     const storage = storageOf(config);
     try {
       return await this.#open(storage, config);
@@ -142,7 +142,7 @@ export class Repositories {
   }
 
   /**
-   * Stores the encrypted repository of `draft`.
+   * Stores the encrypted repository that `draft` returned.
    *
    * @param id The id of the draft.
    * @throws {DeltarError} `not-found` if there is no such draft, because the
@@ -202,7 +202,7 @@ export class Repositories {
 }
 
 /**
- * Returns the error of a repository that no key opened. The message does not
+ * Returns the error for a repository that no key opened. The message does not
  * contain the location, which would hide the reason in a narrow view.
  */
 function keyError(
@@ -219,7 +219,9 @@ function keyError(
   return new DeltarError("key", reason, { cause });
 }
 
-/** The error of a folder whose encrypted repository was not created yet. */
+/**
+ * The error for a folder whose encrypted repository has not been created yet.
+ */
 export class UncreatedError extends Error {
   /** The code in messages to the host. */
   readonly code = "uncreated";

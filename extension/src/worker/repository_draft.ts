@@ -74,8 +74,8 @@ export class RepositoryDraft {
   }
 
   /**
-   * Returns the objects in the order of storing. The settings come last,
-   * because they make the repository exist.
+   * Returns the objects in the order in which they are stored. The settings
+   * come last, because they make the repository exist.
    */
   #inOrder(): [string, Uint8Array][] {
     const isSettings = (name: string) => name === "deltar.json";

@@ -19,7 +19,7 @@ export interface Snapshot {
   readonly label?: string;
 }
 
-/** A change of a file. */
+/** A change to a file. */
 export interface Change {
   /** The path below the folder, `/`-separated. */
   readonly path: string;

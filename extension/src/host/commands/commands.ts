@@ -52,7 +52,7 @@ export interface CommandParts {
   encrypted: EncryptedRepositories;
 }
 
-/** The commands that need a line of a view. */
+/** The commands that work on a line of a view. */
 const NEED_NODE = new Set([
   "openChange",
   "openVersionChange",

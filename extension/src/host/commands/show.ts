@@ -5,7 +5,8 @@ import type { Context } from "./context.ts";
 import { pickFolder, skippedItems, snapshotItems } from "./pick.ts";
 
 /**
- * Shows the status and the list of snapshots after a click on the status bar.
+ * Shows the status and the list of snapshots. Called after a click on the
+ * status bar.
  */
 export async function showStatus(
   { folders }: Context,

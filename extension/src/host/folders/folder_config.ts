@@ -1,8 +1,8 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import * as vscode from "vscode";
-// This file is imported directly, because only the workers load the rest of the
-// library.
+// `repository_name.ts` is imported directly, because only the workers load the
+// rest of the library.
 import { repositoryName } from "../../../../lib/repository/repository_name.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
@@ -14,7 +14,7 @@ const VERSION_CONTROL = [".git", ".hg", ".svn"];
  * Returns the configuration of a folder from its settings.
  *
  * @param folder The workspace folder.
- * @param storage The directory of the extension's own files.
+ * @param storage The folder of the extension's own files.
  * @param credentials The credentials of repositories on S3.
  */
 export function folderConfig(

@@ -25,7 +25,7 @@ export type Protection = "protected" | "partial" | "off";
 
 /** The parts of the extension that a folder uses. */
 export interface FolderParts {
-  /** The directory of the extension's own files. */
+  /** The folder of the extension's own files. */
   storage: vscode.Uri;
   /** The credentials of repositories on S3. */
   credentials: S3Credentials;
@@ -175,9 +175,9 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Drops the list of snapshots, and reads the list of the repository in the
-   * current configuration. Called after the location, the credentials or the
-   * key of the repository changed.
+   * Drops the list of snapshots, and reads the list from the repository that
+   * the current configuration names. Called after the location, the credentials
+   * or the key of the repository changed.
    */
   async move(): Promise<void> {
     this.#moves++;

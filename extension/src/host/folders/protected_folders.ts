@@ -73,7 +73,7 @@ export class ProtectedFolders implements vscode.Disposable {
    * - `off` if the workspace is not trusted or has no folder on this machine,
    *   or if all folders on this machine are `off`;
    * - `protected` if all folders are on this machine and `protected`;
-   * - otherwise `partial`.
+   * - `partial` in all other cases.
    */
   get protection(): Protection {
     if (!vscode.workspace.isTrusted) return "off";

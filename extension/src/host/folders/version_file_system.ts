@@ -14,7 +14,7 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
     this.#folders = folders;
   }
 
-  /** Watches nothing: snapshots never change. */
+  /** Watches nothing, because snapshots never change. */
   watch(): vscode.Disposable {
     return new vscode.Disposable(() => {});
   }
@@ -79,7 +79,8 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
 
 function typeOf(kind: VersionStat["kind"]): vscode.FileType {
   if (kind === "directory") return vscode.FileType.Directory;
-  // An editor shows a text in place of a link, a named pipe or a device.
+  // An editor shows a link, a named pipe or a device as a text, so each of them
+  // counts as a file.
   return kind === "symlink"
     ? vscode.FileType.SymbolicLink | vscode.FileType.File
     : vscode.FileType.File;

@@ -9,7 +9,7 @@ import { explain, isCancelled } from "../ui/explain.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
 
-/** The event of a new snapshot. */
+/** The event that is fired after a new snapshot. */
 export interface SnapshotEvent {
   /** The folder of the snapshot. */
   folder: ProtectedFolder;
@@ -111,8 +111,8 @@ export class SnapshotRunner implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot because of a trigger. Of consecutive failures, only the
-   * first is shown.
+   * Takes a snapshot because of a trigger. If several snapshots in a row fail,
+   * only the first failure is shown.
    */
   async takeAutomatically(
     folder: ProtectedFolder,

@@ -10,8 +10,8 @@ const ADVISED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Shows a failure, with a button that opens the log, and one for each command
- * that the message advises the user to run.
+ * Shows a failure, with a button that opens the log, and a button for each
+ * command that the message advises the user to run.
  */
 export async function showFailure(
   message: string,

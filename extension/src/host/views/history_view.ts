@@ -11,7 +11,7 @@ import {
   formatSize,
 } from "../ui/text.ts";
 
-/** A version of the file whose versions are shown. */
+/** A version of the file that the view shows. */
 export interface VersionNode {
   folder: ProtectedFolder;
   path: string;
@@ -21,7 +21,7 @@ export interface VersionNode {
 }
 
 /**
- * The time to wait after the last change of the editors before the versions are
+ * The time to wait after the last change in the editors before the versions are
  * read, in milliseconds.
  */
 const QUIET_MS = 250;
