@@ -46,8 +46,8 @@ export function groupToRevert(
   paths?: readonly string[],
 ): Group | FreshRestore | undefined {
   /**
-   * The paths that were already brought back, by the id of the restore or undo
-   * that changed them.
+   * The paths that were already brought back, by the id of the restore, undo or
+   * redo that changed them.
    */
   const spent = new Map<string, Paths[]>();
   for (const { id, safety } of records) {
@@ -68,7 +68,7 @@ export function groupToRevert(
 /** Files and folders with all their content. `undefined` means all paths. */
 type Paths = readonly string[] | undefined;
 
-/** Returns the paths that are in both sets. */
+/** Returns the paths that are in `some` and also in `others`. */
 function both(some: Paths, others: Paths): Paths {
   if (some === undefined || others === undefined) return some ?? others;
   const within = (inner: readonly string[], outer: readonly string[]) =>
@@ -148,7 +148,7 @@ export async function stateBefore(
   };
 }
 
-/** Returns the error for a directory without a restore to undo or redo. */
+/** Returns the error for a directory with nothing to undo or redo. */
 export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",

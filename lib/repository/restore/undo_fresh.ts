@@ -23,8 +23,8 @@ import type { RemovalPolicy } from "./removal.ts";
 /** The plan for undoing a restore into a directory that was new or empty. */
 export interface FreshUndo {
   /**
-   * The plan, which deletes the entries that the restore wrote and that were
-   * not changed since then.
+   * The plan. It deletes the entries that the restore wrote, unless they were
+   * changed after the restore.
    */
   plan: RestorePlan;
   /** Whether the directory itself is deleted at the end if it is empty. */
@@ -43,7 +43,7 @@ interface FreshUndoOptions {
  * Plans to undo a restore into a directory that was new or empty. Files and
  * links that match the snapshot are deleted, and then the empty folders of the
  * snapshot. Entries that were changed or added after the restore stay, and are
- * listed in `failed`.
+ * listed in `plan.failed`.
  *
  * @throws {DeltarError} `not-found` if the snapshot was removed or a part of it
  * is missing, so that the entries that the restore wrote are not known.
@@ -95,21 +95,21 @@ async function writtenBy(
 }
 
 /**
- * Finds the entries that a restore wrote, and those that were changed or added
- * after it.
+ * A search for the entries that a restore wrote, and for the entries that were
+ * changed or added after the restore.
  */
 class Search {
   readonly stays: { path: string; error: DeltarError }[] = [];
   readonly #onDisk: TargetDirectory;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
-  /** The paths that some disks treat as one; see `alikePaths`. */
+  /** The keys of the paths that some disks treat as one; see `alikePaths`. */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The paths of earlier entries in `#alike` that exist, by their keys. */
+  /** The paths of the earlier entries that exist, by their keys in `#alike`. */
   readonly #firsts = new Map<string, string[]>();
   /**
-   * The folders that were not written, because this disk treats their paths as
-   * those of earlier folders.
+   * The folders that were not written, because this disk treats the path of
+   * each as the path of an earlier folder.
    */
   readonly #aliases = new Set<string>();
   readonly #going: { path: string; kind: FileStat["kind"] }[] = [];
@@ -184,8 +184,8 @@ class Search {
   #isOneName(first: string, path: string, stat: FileStat): boolean {
     const other = this.#onDisk.at(first);
     if (other === undefined || !isSameFile(other, stat)) return false;
-    // On a disk that distinguishes the two names, they may be hard links of one
-    // file. In that case, the folder lists both.
+    // On a disk that distinguishes the two names, they may be hard links to one
+    // file. In that case, the folder lists both names.
     const names = this.#onDisk.names(parentPath(path));
     return ![first, path].every((one) => names.includes(nameOf(one)));
   }

@@ -35,7 +35,7 @@ export interface SeenRun {
   /** The number of the run's heartbeats. */
   count: number;
   /**
-   * The time since which the count has not changed, in milliseconds since 1970.
+   * The time at which a prune first saw this count, in milliseconds since 1970.
    */
   since: number;
 }
@@ -60,7 +60,7 @@ export interface Mark {
 const FORMAT = "deltar-garbage";
 const VERSION = 1;
 
-/** Stores a mark under a name with the id of a prune. */
+/** Stores the mark of a prune under a name that has the prune's id. */
 export async function putMark(
   storage: Storage,
   id: string,

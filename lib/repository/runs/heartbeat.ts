@@ -37,7 +37,7 @@ export class Heartbeat {
     this.#name = beatName(name);
   }
 
-  /** Starts to increase the count, once in `every` milliseconds. */
+  /** Starts to increase the count at an interval of `every` milliseconds. */
   start(every: number = BEAT_MS): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());

@@ -1,17 +1,17 @@
 /**
  * Manifests list the stored objects of an encrypted repository. They are not
  * encrypted. The machine signs them if it has a signing key. With manifests, a
- * user without a key can verify and mirror the repository. They tell a storage
- * nothing that it does not see anyway, except which objects the same machine
- * stored.
+ * user without a key can verify and mirror the repository. Manifests tell a
+ * storage nothing that the storage does not see anyway, except which objects
+ * the same machine stored.
  *
  * Each run stores manifests of the objects that it stored. Before an object
  * that a manifest may list is deleted, another manifest lists the object as
  * removed.
  *
  * Keys and notes are stored outside of runs, and may be replaced or deleted at
- * any time. Each has a manifest of its own, which is stored before the key or
- * note (`../store/noted_storage.ts`).
+ * any time. Each key and note has a separate manifest, which is stored before
+ * the key or note (`../store/noted_storage.ts`).
  *
  * `../verify/verify_sealed.ts` compares the objects with the manifests, and
  * `ManifestWriter.tidy` deletes or merges obsolete manifests.
@@ -213,8 +213,9 @@ export async function readNoteManifests(
 /**
  * Returns a function that returns why a manifest does not count.
  *
- * @param expected The id of the repository, or `undefined` if any repository
- * counts, and the trusted public keys, or `undefined` if all manifests count.
+ * @param expected In `repository`, the id of the repository, or `undefined` if
+ * the manifests of every repository count. In `signers`, the trusted public
+ * keys, or `undefined` if unsigned manifests and those of all signers count.
  */
 export function refusal(
   { repository, signers }: {
@@ -361,7 +362,7 @@ export class ManifestWriter {
    * Stores a manifest of objects that were stored and are not listed yet.
    *
    * @param id The id of the run.
-   * @param number The number of manifests that the run has stored.
+   * @param number The number of manifests that the run has stored so far.
    * @param names The names of the objects, without `.age`.
    * @returns Whether a manifest was stored.
    */
@@ -417,7 +418,8 @@ export class ManifestWriter {
       if (isOurs && await isTrusted(one.signer)) manifests.push(one);
     }
     const removed = new Set(manifests.flatMap((one) => one.removed));
-    // The record of a snapshot that was brought back exists again.
+    // The record of a snapshot that was brought back exists again, so it must
+    // not be listed as removed.
     for (const name of await this.#present(LISTED)) removed.delete(name);
     const isObsolete = ({ objects }: Manifest) =>
       objects.every(({ name }) => removed.has(name));
@@ -442,20 +444,21 @@ export class ManifestWriter {
     for (const { name } of ordered) await this.#storage.delete(name);
   }
 
-  /** Deletes the manifests that interrupted writers of keys and notes left. */
+  /** Deletes manifests left behind by interrupted writers of keys and notes. */
   async #tidyNotes(): Promise<void> {
     const all = await allNoteManifests(this.#storage);
     for (const name of await this.#present(NOTED)) all.delete(name);
     const now = Date.now();
     for (const name of [...all.values()].flat()) {
       const time = timeOfId(partsOfNoteManifest(name)?.id ?? "");
-      // A writer stores the object right after its manifest.
+      // A writer stores a key or note right after the manifest. The writer of a
+      // recent manifest may still be at work.
       if (time === undefined || now - time < MIN_LEFT_MS) continue;
       await this.#storage.delete(name);
     }
   }
 
-  /** Returns the names of all objects in some folders. */
+  /** Returns the names of all objects in the given folders. */
   async #present(folders: readonly string[]): Promise<string[]> {
     const names: string[] = [];
     for (const folder of folders) {

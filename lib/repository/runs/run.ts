@@ -10,10 +10,10 @@
  * either the run finds its parent gone and fails with code `conflict`, or the
  * prune finds the intent and keeps what the intent names.
  *
- * A long run counts heartbeats (`heartbeat.ts`). If a prune sees the same count
- * for longer than the grace period, at least a day, and the count does not
- * change while it watches (`../prune/dead_runs.ts`; `../prune/defaults.ts` has
- * the length of the watch), the prune deletes the intent. A run checks its
+ * A long run counts heartbeats (`heartbeat.ts`). A prune considers a run dead
+ * and deletes its intent if two conditions are met: the count has not changed
+ * for the grace period, or for a day if that is longer, and the count does not
+ * change while the prune watches it (`../prune/dead_runs.ts`). A run checks its
  * intent right before and right after it stores its record, and deletes the
  * record again if the intent is gone.
  *
@@ -165,7 +165,7 @@ export class Run {
   #begun: Promise<void> | undefined;
 
   /**
-   * Makes a run. It stores nothing yet.
+   * Makes a run. Nothing is stored yet.
    *
    * @param store The repository's storage and, if it is encrypted, the writer
    * of its manifests.
@@ -309,7 +309,8 @@ export class Run {
 /**
  * Checks that a snapshot still exists with the same record.
  *
- * @throws {DeltarError} `conflict` if it does not.
+ * @throws {DeltarError} `conflict` if the snapshot was removed or its record
+ * changed.
  */
 export async function checkParent(
   storage: Storage,

@@ -31,8 +31,8 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 const MAX_DELTAS = 8;
 /**
  * The number of frames to fetch in advance. Once this number is reached, no
- * more frames are fetched until some of them are read. It is less than the
- * number of frames that a `ContentReader` caches.
+ * more frames are fetched until some of them are read. The number is less than
+ * the number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
@@ -127,10 +127,10 @@ async function ownBasis(
 }
 
 /**
- * The bases for the deltas of changed files. For a large file, the basis is its
- * stored signature, updated by the deltas that were made since then. For a
- * small file, the basis is the old content itself, which is as fast to read as
- * a signature and allows small blocks.
+ * The bases for the deltas of changed files. For a large file, the basis is the
+ * file's stored signature, updated by the deltas that were made after the
+ * signature. For a small file, the basis is the old content itself, which is as
+ * fast to read as a signature and allows small blocks.
  */
 class Bases {
   readonly #parent: Parent;
@@ -210,7 +210,7 @@ class Bases {
 
   /**
    * Records that a file is being read. Files are expected in the order in which
-   * they are read, so those that were expected before this file will not be
+   * they are read, so the files that were expected before this file will not be
    * read any more.
    */
   #hasCome(path: string): void {
@@ -294,8 +294,9 @@ class Bases {
 }
 
 /**
- * Returns the basis, or `undefined` if it cannot be read. The file is then
- * stored whole.
+ * Waits for a result that depends on a basis, and returns the result. Returns
+ * `undefined` if the basis cannot be read. The file is then stored whole, or as
+ * the delta that was made without reading the basis.
  */
 function unlessDamaged<Basis>(
   loading: Promise<Basis>,

@@ -34,8 +34,9 @@ interface OtherTree {
 
 /**
  * The contents in the latest snapshots of a repository's other directories. The
- * first snapshot of a directory takes over equal files from them. Each content
- * takes about a hundred bytes of memory and no JavaScript object.
+ * first snapshot of a directory takes over equal files from those snapshots.
+ * Each content takes about a hundred bytes of memory, because the contents are
+ * kept in typed arrays rather than in JavaScript objects.
  */
 export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   readonly #storage: Storage;
@@ -112,7 +113,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * a run that builds on the snapshot.
    *
    * @param id The id of the run that takes the contents over.
-   * @throws {DeltarError} `conflict` if one of the snapshots was removed since
+   * @throws {DeltarError} `conflict` if one of the snapshots was removed after
    * it was read.
    */
   async hold(id: string): Promise<void> {
@@ -173,7 +174,7 @@ class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);
   #end = 0;
-  /** A hash table of row numbers, each plus one; 0 is a free slot. */
+  /** A hash table of row numbers, each increased by one; 0 is a free slot. */
   #slots = new Uint32Array(1 << 10);
   readonly #sum = new Uint8Array(32);
   readonly #words = new Uint32Array(this.#sum.buffer);

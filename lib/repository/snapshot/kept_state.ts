@@ -26,9 +26,10 @@ interface Restored {
 /**
  * The modes, owners and extended attributes that a directory had before, for a
  * system that does not store them. They come from the snapshot that was last
- * restored into the directory, if that was after its last snapshot, and
- * otherwise from its last snapshot. A tree that a snapshot of Linux was restored
- * to on Windows thus comes back to Linux as it was.
+ * restored into the directory, if that was after the directory's last snapshot,
+ * and otherwise from the last snapshot. Files that are restored from Linux to
+ * Windows, stored in a snapshot there and restored to Linux again thus keep
+ * their modes and owners.
  */
 export class KeptState {
   readonly #parent: Parent;
@@ -40,8 +41,8 @@ export class KeptState {
   }
 
   /**
-   * Reads what a directory had before. Returns `undefined` on systems that store
-   * modes and owners.
+   * Reads the modes, owners and attributes that a directory had before. Returns
+   * `undefined` on systems that store modes and owners.
    *
    * @param store The repository.
    * @param place The directory's absolute path, without symlinks.
@@ -69,7 +70,10 @@ export class KeptState {
     );
   }
 
-  /** Returns the state of the directory itself with its mode of before. */
+  /**
+   * Returns the state of the directory itself, with the mode and owner that the
+   * directory had before.
+   */
   root(found: Metadata): Metadata {
     const { root } = this.#isWhole()
       ? this.#restored?.record ?? {}
@@ -101,8 +105,8 @@ export class KeptState {
 /**
  * Returns the snapshot that was last restored into a directory, if that was
  * after the parent. Returns `undefined` if the snapshot or the note of the
- * restore is damaged or was removed, or if this machine's keys do not decrypt
- * it. The next snapshot is taken all the same.
+ * restore is damaged or was removed, or if it cannot be decrypted with this
+ * machine's keys, so that the next snapshot can be taken anyway.
  */
 async function lastRestored(
   store: Store,

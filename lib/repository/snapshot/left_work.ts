@@ -176,10 +176,10 @@ async function tryRead(
     const isOurs = signer === undefined || checkpoint.signer === signer;
     return isOurs ? checkpoint : undefined;
   } catch (error) {
-    // This includes `not-found`: the checkpoint may have been deleted since it
+    // This includes `not-found`: the checkpoint may have been deleted after it
     // was listed.
     if (isDamage(error)) return undefined;
-    // A write-only key does not open the checkpoints of other machines.
+    // A write-only key cannot decrypt the checkpoints of other machines.
     if (codeOf(error) === "key") return undefined;
     throw error;
   }

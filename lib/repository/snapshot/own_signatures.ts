@@ -28,7 +28,7 @@ export class OwnSignatures {
   readonly #prefix: string;
 
   /**
-   * Prepares the use of a directory's signatures. Reads nothing yet.
+   * Makes a view of a directory's signatures. Nothing is read yet.
    *
    * @param folder The folder of the caches.
    * @param files The encryption of files for this machine.

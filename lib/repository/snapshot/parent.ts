@@ -17,7 +17,7 @@ export interface Parent {
   last?: ReadRecord;
   /** The entries of the parent's tree. */
   index: DirIndex;
-  /** The layers of the parent's tree, the full one first. */
+  /** The layers of the parent's tree, the layer with all entries first. */
   layers: readonly LayerRecord[];
   /** The paths that the parent skipped or excluded. */
   skipped: readonly Skipped[];
@@ -32,7 +32,7 @@ export interface Parent {
   isBroken: boolean;
 }
 
-/** Returns a parent from its tree. */
+/** Returns the parent whose tree was read. */
 export function parentOf(tree: Tree, last?: ReadRecord): Parent {
   return {
     last,

@@ -24,7 +24,7 @@ const DELTA = 2;
  * The number of that entry is in the first word of the row.
  */
 const SHARED = 3;
-/** The minimum size of a content that a row cannot describe, in bytes. */
+/** The size in bytes from which a content is too large for a row. */
 const MAX_SIZE = 2 ** 30;
 
 /**
@@ -39,7 +39,7 @@ export class PieceTable {
   readonly #others = new Map<number, StoredContent>();
   /**
    * A hash table of the numbers of entries whose content was stored whole, each
-   * plus one; 0 is a free slot.
+   * increased by one; 0 is a free slot.
    */
   #slots = new Uint32Array(1 << 10);
   #used = 0;
@@ -74,8 +74,8 @@ export class PieceTable {
   }
 
   /**
-   * Returns the stored form of an entry's content, or `undefined` if it was not
-   * stored.
+   * Returns the stored form of an entry's content, or `undefined` if the
+   * content was not stored.
    */
   get(number: number): StoredContent | undefined {
     const word = this.#rows.get(number, WORD.size);
@@ -91,7 +91,11 @@ export class PieceTable {
     return { form, size: word >>> 2, reference };
   }
 
-  /** Returns the stored form of an entry's content, which must be stored. */
+  /**
+   * Returns the stored form of an entry's content.
+   *
+   * @throws {RangeError} If the content was not stored.
+   */
   stored(number: number): StoredContent {
     const content = this.get(number);
     if (content !== undefined) return content;

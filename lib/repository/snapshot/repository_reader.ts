@@ -8,8 +8,9 @@ import type { OwnSignatures } from "./own_signatures.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * Passes files to a packer and stores the signatures immediately. Signatures
- * that are kept until the end would take memory in proportion to the data.
+ * A reader that passes files to a packer and stores each signature at once. If
+ * the signatures were kept until the end, they would take memory in proportion
+ * to the data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
   /** See {@linkcode FileReader.condenses}. */

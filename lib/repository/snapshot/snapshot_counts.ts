@@ -12,7 +12,7 @@ import type {
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
-/** Counts the entries of a tree, and collects their owners. */
+/** The numbers of the entries of a tree, by kind, and the entries' owners. */
 export class EntryTally {
   /** The owners of the entries. */
   readonly owners: OwnerTally = new OwnerTally();
@@ -55,8 +55,8 @@ export function countTree(
 }
 
 /**
- * Returns the field of a record with the names of the owners of a tree, as far
- * as this system knows them.
+ * Returns the field `owners` of a record: the names of the users and groups
+ * that own the entries, as far as this system knows the names.
  *
  * @param tally The entries of the tree.
  * @param root The state of the directory itself.

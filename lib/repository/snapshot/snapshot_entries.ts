@@ -25,7 +25,7 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   readonly #pieces: PieceTable;
   readonly #changes: ChangeFinder;
   readonly #kept: KeptState | undefined;
-  /** The number of entries that `next` has looked at. */
+  /** The number of entries that `next` has examined. */
   #told = 0;
 
   /**
@@ -56,7 +56,8 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
     facts: PackedFacts | undefined,
   ): void {
     const entry = this.#kept?.entry(found) ?? found;
-    // The state has the mode and owner that the system made up.
+    // The remembered state has the mode and owner that the system made up, so
+    // an entry with another mode or owner is not the same as in that state.
     const isOther = isChanged || this.#kept !== undefined && !isMadeUp(entry);
     this.list.add(entry, place, isOther);
     this.tally.add(entry);

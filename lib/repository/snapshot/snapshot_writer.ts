@@ -81,7 +81,10 @@ export class SnapshotWriter implements AsyncDisposable {
     return this.#stored;
   }
 
-  /** Stores a manifest of what is stored so far. See {@linkcode Run.list}. */
+  /**
+   * Stores a manifest of the objects that no manifest lists yet. See
+   * {@linkcode Run.list}.
+   */
   list(): Promise<void> {
     return this.#run.list();
   }
@@ -91,7 +94,7 @@ export class SnapshotWriter implements AsyncDisposable {
     return this.#run.begin();
   }
 
-  /** Finishes the volumes and returns them. */
+  /** Finishes the volumes, and returns the name, size and SHA-256 of each. */
   async closeVolumes(): Promise<ObjectRecord[]> {
     const objects = [
       ...await this.volumes.close(),
@@ -119,7 +122,10 @@ export class SnapshotWriter implements AsyncDisposable {
     return layers;
   }
 
-  /** Signs and stores the record. See {@linkcode Run.commit}. */
+  /**
+   * Stores the record, signed if this machine has a signing key. See
+   * {@linkcode Run.commit}.
+   */
   async commit(record: SnapshotRecord): Promise<void> {
     const key = this.#store.signingKey;
     const bytes = encodeRecord(record);

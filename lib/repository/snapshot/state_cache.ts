@@ -35,7 +35,7 @@ const SUM = 32;
 
 /**
  * The maximum size of a remembered state, in bytes for each entry, in addition
- * to `MIN_STATE_BYTES`. It includes the names of excluded paths.
+ * to `MIN_STATE_BYTES`. The size includes the names of excluded paths.
  */
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
@@ -82,7 +82,7 @@ export class StateCache {
    *
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
-   * @param store The repository. If it is encrypted, the state is too.
+   * @param store The repository. If it is encrypted, so is the state.
    * @param walker The directory.
    * @param before The parent of the next snapshot.
    * @param now The current time, in milliseconds since 1970.
@@ -105,7 +105,7 @@ export class StateCache {
       MAX_BYTES_PER_ENTRY * (files + directories + links);
     try {
       const bytes = await readFileBytes(file, undefined, most);
-      // A file that is encrypted is also authenticated.
+      // An encrypted file is authenticated, so it has no SHA-256 at its end.
       const plain = sealed === undefined
         ? withoutSum(bytes, file)
         : await sealed.open(bytes, file);
@@ -118,8 +118,8 @@ export class StateCache {
   }
 
   /**
-   * The states with which a walk compares the directory, and the writer of new
-   * ones.
+   * The states with which a walk compares the directory, and the writer of the
+   * new states.
    */
   get states(): WalkStates & { writer: StateWriter } {
     return {
@@ -148,9 +148,8 @@ export class StateCache {
   }
 
   /**
-   * Returns the paths that the snapshot skipped or excluded, if the directory
-   * has not changed since then; otherwise `undefined`. The directory is walked
-   * once.
+   * Returns the paths that the snapshot skipped or excluded, or `undefined` if
+   * the directory has changed since the snapshot. The directory is walked once.
    */
   async skippedIfUnchanged(
     options: Parameters<typeof isUnchanged>[2],
@@ -168,8 +167,8 @@ export class StateCache {
   }
 
   /**
-   * Stores the state of the walk as the state of a snapshot. An error is
-   * ignored, because it does not affect the snapshot.
+   * Stores the state that the walk found, as the state of a snapshot. An error
+   * is ignored, because it does not affect the snapshot.
    *
    * @param snapshot The id of the snapshot.
    * @param entries The entries that the walk found.

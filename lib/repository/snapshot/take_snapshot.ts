@@ -3,8 +3,8 @@
  *
  * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and
  * what this machine remembers of it (`state_cache.ts`). If the remembered state
- * shows that nothing changed, and the label does not ask for a new snapshot,
- * the work ends here (`find_unchanged.ts`). Otherwise the directory is walked.
+ * shows that nothing changed, and no label requires a new snapshot, the work
+ * ends here (`find_unchanged.ts`). Otherwise the directory is walked.
  * Changed files go through the `RepositoryReader` into volumes. A file is
  * stored as a delta against its last state if the delta is small enough
  * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis).
@@ -87,8 +87,8 @@ export interface SnapshotOptions {
   onSkip?: (skipped: Skipped) => void;
   /**
    * Called with the progress after each entry, and repeatedly during a large
-   * file. While the directory is only compared with its remembered state, it is
-   * called after each folder.
+   * file. While the directory is only compared with its remembered state, the
+   * callback is called after each folder.
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
@@ -171,7 +171,7 @@ export interface SnapshotResult {
  */
 const CLOCK_SLACK = 10 * 60 * 1000;
 
-/** Takes a snapshot of `dir` into a repository. */
+/** Takes a snapshot of `dir` and stores it in a repository. */
 export async function takeSnapshot(
   store: Store,
   dir: Walker,
@@ -237,8 +237,8 @@ async function takeOnce(
     volumeSize: options.volumeSize,
     async onStored(volume) {
       await checkpoints.stored(volume);
-      // If there is only one volume, it is listed at the end, together with the
-      // other objects.
+      // If there is only one volume, the manifest that is stored at the end
+      // lists it, together with the other objects.
       if (checkpoints.kept.length > 1) await writer.list();
     },
     signal,
@@ -361,8 +361,9 @@ async function takeOnce(
 const MAX_RECORDED_PATHS = 1 << 16;
 
 /**
- * Returns the rules for the record. If they have a long list of paths, the
- * record has no rules, and a restore cannot delete files.
+ * Returns the rules for the record. If the list of paths in the rules is too
+ * long, the record has no rules, and a restore of the snapshot cannot delete
+ * files.
  */
 function rulesIn({ rules }: Walker): Pick<SnapshotRecord, "rules"> {
   const length = rules.paths?.reduce((sum, { length }) => sum + length, 0) ?? 0;

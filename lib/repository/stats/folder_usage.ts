@@ -25,7 +25,7 @@ interface SharedRange {
   parts: Map<string, number>;
 }
 
-/** Adds up the space of a tree's folders, and finds its largest files. */
+/** The space that the folders of a tree use, and the tree's largest files. */
 export class FolderUsage {
   readonly #within: string;
   readonly #most: number;

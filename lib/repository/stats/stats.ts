@@ -57,7 +57,7 @@ export interface SnapshotUsage {
   proof?: Proof;
 }
 
-/** The use of the space of a repository. */
+/** The statistics of a repository. */
 export interface RepositoryStats {
   /** The number of all objects of the repository. */
   objects: number;
@@ -146,8 +146,8 @@ export async function repositoryStats(
 }
 
 /**
- * Records the owner of each range of a volume and each layer: the only snapshot
- * that needs it, or `SHARED` if several snapshots do.
+ * The owner of each range of a volume and of each layer: the only snapshot that
+ * needs the range or layer, or `SHARED` if several snapshots need it.
  */
 class Owners {
   /** The number of bytes of volumes that any snapshot needs. */

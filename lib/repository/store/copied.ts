@@ -18,10 +18,11 @@ const VERSION = 1;
 
 /**
  * The notes in which a machine that copied snapshots into a repository vouches
- * for them. The record of a copied snapshot stays as it is, byte for byte, so
- * it is signed for the repository that it came from, and often by a machine
- * that the target does not know. The note has the SHA-256 of the record and the
- * id of the target, and the machine that copied signs it.
+ * for these snapshots. The record of a copied snapshot stays as it is, byte for
+ * byte. It is thus signed for the repository from which it was copied, often by
+ * a machine that the target repository does not know. The note has the SHA-256
+ * of the record and the id of the target repository, and is signed by the
+ * machine that copied the snapshot.
  */
 export class CopiedNotes {
   readonly #storage: Storage;

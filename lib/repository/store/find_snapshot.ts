@@ -1,9 +1,9 @@
 /**
  * Finding the snapshot that a text names.
  *
- * With the option `directory`, `latest`, labels and dates refer to snapshots of
- * one directory: the innermost one that contains the path in the option. An id
- * names a snapshot of any directory.
+ * If the option `directory` has a path, the name `latest`, labels and dates
+ * refer to snapshots of one directory: the innermost directory that contains
+ * this path. An id names a snapshot of any directory.
  *
  * @module
  */
@@ -45,11 +45,11 @@ export interface FindOptions extends SignalOptions {
   directory?: string;
   /**
    * The id of the machine to whose snapshots `latest`, labels and dates refer.
-   * Snapshots that record no machine are included. Without a `directory`, this
-   * has no effect. If the machine has no snapshots of the `directory`, and the
-   * repository has snapshots of only one directory of one machine, `latest`,
-   * labels and dates refer to these snapshots. Default: the machine with which
-   * the repository was opened, or else all machines.
+   * Snapshots that record no machine are included. This option has no effect
+   * without `directory`. If the machine has no snapshots of `directory`, and
+   * the repository has snapshots of only one directory of one machine,
+   * `latest`, labels and dates refer to these snapshots. Default: the machine
+   * with which the repository was opened, or else all machines.
    */
   machine?: string;
   /**
@@ -95,7 +95,7 @@ const MIN_END_LENGTH = 4;
 /** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
-/** Finds snapshots by their names. Records that were read are cached. */
+/** A finder of snapshots by their names. It caches the records it reads. */
 export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
@@ -109,7 +109,7 @@ export class Finder {
   #untrusted = 0;
 
   /**
-   * Makes a finder. It reads nothing yet.
+   * Makes a finder. Nothing is read yet.
    *
    * @param storage The repository's storage.
    * @param list Called when the ids are needed. Returns the ids of all
@@ -151,7 +151,7 @@ export class Finder {
 
   async #withLabel(record: SnapshotRecord): Promise<SnapshotRecord> {
     if (this.#options.asMade) return record;
-    // The snapshot is found, even if its label cannot be read.
+    // The snapshot is returned even if its label cannot be read.
     const { isTrustedLabel: isTrusted } = this.#options;
     const options = { onDamage: () => {}, isTrusted };
     return (await withLabels(this.#storage, [record], options))[0];
@@ -160,11 +160,11 @@ export class Finder {
   /**
    * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names:
    *
-   * - If the text begins with `latest`, `latest~N` or a complete id, then a
-   *   colon, it is split at that colon.
+   * - If the text begins with `latest`, `latest~N` or a complete id, followed
+   *   by a colon, the text is split at that colon.
    * - Otherwise, if the whole text names a snapshot, the folder is the root.
-   * - Otherwise, it is split at the first colon that follows the name of a
-   *   snapshot.
+   * - Otherwise, the text is split at the first colon that follows the name of
+   *   a snapshot.
    */
   async findFolder(text: string): Promise<FoundFolder> {
     const plain = /^(latest(?:~\d+)?|\d{8}T\d{6}Z-[0-9a-f]{6}):(.*)$/s.exec(
@@ -243,8 +243,8 @@ export class Finder {
   }
 
   /**
-   * Returns the record, if a text is a complete id. The ids are not listed for
-   * this.
+   * Returns the record if a text is a complete id. The ids of all snapshots are
+   * not listed for this.
    */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
@@ -371,7 +371,7 @@ export class Finder {
     return this.#labelled;
   }
 
-  /** Returns why no snapshot was found, after all were read. */
+  /** Returns why no snapshot was found, after all records were read. */
   #noneYet(): string {
     const count = this.#untrusted;
     if (count === 0) return "no snapshots yet";
@@ -404,8 +404,8 @@ export class Finder {
 
   /**
    * Reads a record. Returns `undefined` if the snapshot was removed after it
-   * was listed, if the key of this machine does not open it, or if the record
-   * is damaged and `onDamage` was called.
+   * was listed, if the key of this machine cannot decrypt the record, or if the
+   * record is damaged and `onDamage` was called.
    */
   async #read(id: string): Promise<ReadRecord | undefined> {
     if (!this.#records.has(id)) {
@@ -413,7 +413,7 @@ export class Finder {
       try {
         read = await readRecord(this.#storage, id);
       } catch (error) {
-        // A write-only key does not open the records of other machines.
+        // A write-only key cannot decrypt the records of other machines.
         if (!["not-found", "key"].includes(codeOf(error) ?? "")) {
           const { onDamage } = this.#options;
           if (onDamage === undefined || !isDamage(error)) throw error;

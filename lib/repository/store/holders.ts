@@ -11,13 +11,14 @@ const FORMAT = "deltar-holder";
 
 /**
  * The pattern of the names of keys: 1 to 64 ASCII letters, digits, `.`, `_` and
- * `-`. The first is a letter or digit.
+ * `-`. The first character is a letter or digit.
  */
 export const KEY_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 
 /**
- * The value of `RepositoryKeys.openedBy` if the repository was opened with its
- * own identity. No key can have this name, because it contains a space.
+ * The value of `RepositoryKeys.openedBy` if the repository was opened with an
+ * identity from a recovery sheet. No key can have this name, because the name
+ * contains a space.
  */
 export const RECOVERY_SHEET = "recovery sheet";
 
@@ -26,8 +27,9 @@ export interface Holder {
   /** The name of the key. */
   name: string;
   /**
-   * The kind of the key. A full key reads, writes and changes the keys. A
-   * write-only key only takes snapshots.
+   * The kind of the key. With a full key, all objects can be read and written,
+   * and the keys can be changed. With a write-only key, only snapshots can be
+   * taken.
    */
   kind: "full" | "write-only";
   /**
@@ -36,7 +38,7 @@ export interface Holder {
    * implements.
    */
   recipient?: string;
-  /** The public key with which the machine signs, if it was given. */
+  /** The public key with which the machine signs. Absent if none was given. */
   signer?: string;
   /** The time at which the key was added, in milliseconds since 1970. */
   added: number;
@@ -68,7 +70,8 @@ export async function deleteHolder(
 
 /**
  * Returns the holders of keys, by the names of the keys. A holder is omitted if
- * it is damaged, not signed by the admin key, or not encrypted for the caller.
+ * the object that names the holder is damaged, not signed by the admin key, or
+ * not encrypted for the caller.
  *
  * @param storage The objects of the repository, decrypted.
  * @param adminPublicKey The public key of the admin key, which signs holders.
@@ -85,7 +88,8 @@ export async function readHolders(
       const line = await readSigned(storage, object, FORMAT, adminPublicKey);
       holders.set(name, holderOf(line, name, object));
     } catch (error) {
-      // A recovery sheet from before a rotation does not open later objects.
+      // The identities on a recovery sheet that was printed before a rotation
+      // cannot decrypt later objects.
       if (codeOf(error) !== "key" && !isDamage(error)) throw error;
     }
   }

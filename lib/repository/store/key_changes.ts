@@ -1,16 +1,17 @@
 /**
- * Changes of the keys of a repository that run at the same time.
+ * Coordination of processes that change the keys of a repository at the same
+ * time.
  *
  * A storage cannot change several objects in one step. So each change first
  * stores a note that announces it, and then lists the notes of other changes.
  * Of two changes that must not run at the same time, at least one finds the
  * note of the other, deletes its own note, and fails with `conflict`.
  *
- * A process that is killed leaves its note. A note is ignored `MAX_CHANGE_MS`
- * after it was stored. On the machine of the process, it is ignored as soon as
- * the process has ended. There is one exception: a removal must leave at least
- * one full key whose removal no note announces, however old the notes are
- * (`keys.ts`).
+ * A process that is killed leaves its note behind. A note is ignored
+ * `MAX_CHANGE_MS` after it was stored. On the machine of the process, the note
+ * is ignored as soon as the process has ended. There is one exception: a
+ * removal must leave at least one full key whose removal no note announces,
+ * however old the notes are (`keys.ts`).
  *
  * @module
  */
@@ -31,8 +32,8 @@ const MARK =
 const MAX_CHANGE_MS = 10 * 60_000;
 
 /**
- * A change of the keys. A rotation and the end of a rekey change all keys, and
- * `revoke` changes a signer.
+ * A change to the keys of a repository. A rotation and the end of a rekey
+ * change all keys, and `revoke` changes a signer.
  */
 export interface KeyChange {
   /** The kind of change. */
@@ -47,13 +48,13 @@ interface Mark extends KeyChange {
   object: string;
 }
 
-/** The changes of the keys of a repository. */
+/** Makes changes to the keys of a repository, one process at a time. */
 export class KeyChanges {
   readonly #storage: Storage;
   readonly #admin: SigningKey;
 
   /**
-   * Prepares changes. Reads nothing yet.
+   * Prepares for changes. Nothing is read yet.
    *
    * @param storage The objects of the repository, decrypted.
    * @param admin The admin key, which signs the notes.

@@ -15,8 +15,8 @@ export interface KeyFile {
    */
   admin?: string;
   /**
-   * The identities of the repository (`AGE-SECRET-KEY-1…`) that open its
-   * objects, the newest first. The file of a write-only key has none.
+   * The identities of the repository (`AGE-SECRET-KEY-1…`) that decrypt its
+   * objects, the newest first. The file of a write-only key has no identities.
    */
   identities: readonly string[];
   /**
@@ -93,7 +93,7 @@ export async function decodeKeyFile(
       await Promise.all(retired.map(recipientOf));
       recipients = await Promise.all(identities.map(recipientOf));
     } catch {
-      // The cause may show the identity.
+      // The cause is omitted, because it may contain the identity.
       throw fail("the key file has an invalid identity");
     }
     const recipient = named ?? recipients[0];

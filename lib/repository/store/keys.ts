@@ -15,13 +15,14 @@
  * (`admin_key.ts`).
  *
  * `open_keys.ts` finds the key file that the caller can open, and `key_file.ts`
- * encodes and decodes it. `holders.ts` stores the person or machine that each
- * key is for, `signers.ts` the machines whose signatures are trusted, and
- * `recipients.ts` the recipients after a rotation. The admin key signs all of
- * these (`signed_object.ts`). `key_changes.ts` coordinates changes of keys that
- * run at the same time. `noted_storage.ts` stores a manifest before each key
- * and note. `sealed_files.ts` encrypts the files that a machine keeps outside
- * of the repository.
+ * encodes and decodes key files. `holders.ts` stores the person or machine that
+ * each key is for, `signers.ts` stores the machines whose signatures are
+ * trusted, and `recipients.ts` stores the recipients after a rotation. The
+ * admin key signs all of these objects (`signed_object.ts`). `key_changes.ts`
+ * coordinates processes that change the keys at the same time.
+ * `noted_storage.ts` stores a manifest before each key and note.
+ * `sealed_files.ts` encrypts the files that a machine keeps outside of the
+ * repository.
  *
  * @module
  */
@@ -64,7 +65,7 @@ import { type Signer, Signers } from "./signers.ts";
 export interface KeyFor {
   /**
    * The name of the key: 1 to 64 ASCII letters, digits, `.`, `_` and `-`. The
-   * first is a letter or a digit. The name is not encrypted.
+   * first character is a letter or digit. The name is not encrypted.
    */
   name: string;
   /**
@@ -79,8 +80,8 @@ export interface KeyFor {
    */
   kind?: "full" | "write-only";
   /**
-   * The public key that the machine signs its records with, and the machine, if
-   * they are known.
+   * The public key that the machine signs its records with, and the machine.
+   * Absent if they are not known.
    */
   signer?: Pick<Signer, "publicKey" | "machine">;
 }
@@ -94,7 +95,7 @@ export type KeyInfo = Holder | { name: string; kind: "unknown" };
 /** The keys that the caller expects a repository to have. */
 export interface ExpectedKeys {
   /**
-   * The sum of the first identity's recipient (SHA-256, hexadecimal). Absent if
+   * The SHA-256 of the first identity's recipient, in hexadecimal. Absent if
    * the settings are lost. Then any identity is accepted.
    */
   sum?: string;
@@ -140,7 +141,7 @@ export class RepositoryKeys {
   /** The second recipient of all encrypted objects that are not volumes. */
   readonly #second: string;
   /**
-   * The keys that decrypt the repository's objects. A rotation changes the
+   * The keys that decrypt the repository's objects. A rotation changes this
    * list.
    */
   readonly #openers: AgeKey[];
@@ -246,7 +247,7 @@ export class RepositoryKeys {
   /**
    * The id of the repository. It is taken from the key file, which a storage
    * cannot change, or from the settings if no key file was opened or the key
-   * file has no id. Absent if the settings are lost, too.
+   * file has no id. `undefined` if the settings are lost, too.
    */
   get id(): string | undefined {
     const { id } = this.#opened.file;
@@ -273,8 +274,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the sum of the first identity's recipient (SHA-256, hexadecimal),
-   * for the settings.
+   * Returns the SHA-256 of the first identity's recipient, in hexadecimal, for
+   * the settings.
    *
    * @throws {DeltarError} `key` if the settings are lost and the caller's key
    *   is write-only.
@@ -290,25 +291,26 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns a storage that decrypts the repository's objects, and encrypts
-   * those that are stored. After `rotate`, it uses the new identity.
+   * Returns a storage that decrypts objects when they are read, and encrypts
+   * objects when they are stored. After `rotate`, the storage uses the new
+   * identity.
    *
    * @param onStored Called with each encrypted object that is stored.
    */
   decrypted(onStored?: (object: ObjectRecord) => void): Storage {
     return new EncryptedStorage(this.#storage, {
       keys: this.#openers,
-      // Only full keys decrypt volumes. A machine with a write-only key also
-      // decrypts its own trees, signatures and records, because it is their
-      // second recipient. Objects of other machines have a random second
-      // recipient, so that a storage cannot tell which machines have write-only
-      // keys.
+      // Only full keys can decrypt volumes. A machine with a write-only key can
+      // decrypt the other objects that it stored, such as layers, signatures
+      // and records, because the machine is their second recipient. Machines
+      // with full keys add a random second recipient, so that a storage cannot
+      // tell which machines have write-only keys.
       recipientsOf: (name) =>
         name.startsWith("volumes/")
           ? [this.recipient()]
           : [this.recipient(), this.#second],
-      // The writers of all other objects pad these themselves, because they
-      // record the checksums of the padded bytes.
+      // The writers of all other objects pad the objects themselves, because
+      // they record the checksums of the padded bytes.
       isPadded: (name) => name.endsWith(".json"),
       isPartial: this.isWriteOnly,
       kindOf,
@@ -481,7 +483,7 @@ export class RepositoryKeys {
 
   /**
    * Stores the holder of the first key, and deletes manifests that were stored
-   * for other repositories. The settings must have been stored before.
+   * for other repositories. The settings must already be stored.
    *
    * @throws {DeltarError} The errors of `add`.
    */
@@ -515,9 +517,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the identities for `Repository.rekey`: the older ones, with which
-   * it decrypts file keys, and the newest one, for which it encrypts them.
-   * Returns `undefined` if the repository has only one identity.
+   * Returns the identities for `Repository.rekey`: the older identities, with
+   * which file keys are decrypted, and the newest identity, for which the file
+   * keys are then encrypted. Returns `undefined` if the repository has only one
+   * identity.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or does not
    *   have the newest identity; `conflict` if a rotation was interrupted.
@@ -660,8 +663,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Changes the keys. Throws if another process is changing them, or if the
-   * caller does not know all identities of the repository.
+   * Changes the keys. Throws an error if another process is changing the keys,
+   * or if the caller does not know all identities of the repository.
    */
   async #change(
     admin: SigningKey,
@@ -734,8 +737,8 @@ function kindOf(name: string): "clear" | "foreign" | "encrypted" {
 
 /**
  * Returns the second recipient of all encrypted objects that are not volumes:
- * that of this machine if its key is write-only, otherwise one whose identity
- * nobody has.
+ * the recipient of this machine if its key is write-only, otherwise a recipient
+ * whose identity nobody has.
  */
 async function secondOf({ file, own }: OpenedKey): Promise<string> {
   const isWriteOnly = file.identities.length === 0;

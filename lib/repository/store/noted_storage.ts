@@ -15,7 +15,7 @@ import {
 
 /**
  * Returns a storage of encrypted objects that stores a manifest before each key
- * and note, so that these can be verified without a key.
+ * and note, so that keys and notes can be verified without a key.
  *
  * A writer that is killed may leave a manifest whose object was not stored or
  * not replaced. So an object counts as undamaged if any of its manifests
@@ -92,7 +92,7 @@ export function withNoteManifests(
 /**
  * Deletes the manifests that were stored for another repository in the same
  * storage. The creation of that repository was interrupted, or failed because
- * this one was created first.
+ * the new repository was created first.
  *
  * @param storage The storage of the encrypted objects of a new repository.
  * @param repository The id of the new repository.

@@ -28,8 +28,8 @@ export interface OpenedKey {
   /** The admin key, or only its public half if the key is write-only. */
   admin: SigningKey | string;
   /**
-   * The sum of the first identity's recipient (SHA-256, hexadecimal), if it is
-   * known.
+   * The SHA-256 of the first identity's recipient, in hexadecimal. `undefined`
+   * if it is not known.
    */
   sum: string | undefined;
   /** The name of the key, or `recovery sheet`. */
@@ -39,12 +39,13 @@ export interface OpenedKey {
 }
 
 /**
- * Finds the identities of a repository.
+ * Opens a repository with a recovery sheet or a key file. Returns the content
+ * of the sheet or file.
  *
  * @param storage The storage of the key files.
  * @param id The id of the repository.
  * @param own The keys of the caller.
- * @param sum The sum of the first identity's recipient (SHA-256, hexadecimal).
+ * @param sum The SHA-256 of the first identity's recipient, in hexadecimal.
  *   `undefined` if the settings are lost. Then any identity is accepted.
  * @throws {DeltarError} If no key file can be used: `key` if no key was given,
  *   or none of the given keys opens a key file; `mismatch` if a key file
@@ -231,7 +232,7 @@ export async function namesOfKeys(storage: Storage): Promise<string[]> {
   return names.sort();
 }
 
-/** Returns the name of the object that is the file of a key. */
+/** Returns the name of the key file of a key. */
 export function keyFileName(name: string): string {
   return `${KEYS}${name}${AGE_SUFFIX}`;
 }

@@ -38,8 +38,8 @@ export async function putRecipients(
 }
 
 /**
- * Returns the recipients of a repository. The lists are empty if there was no
- * rotation.
+ * Returns the recipients of a repository. Both lists are empty if the keys have
+ * never been rotated.
  *
  * @param storage The objects of the repository, decrypted.
  * @param adminPublicKey The public admin key, which must have signed the

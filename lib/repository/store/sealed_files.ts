@@ -6,8 +6,8 @@ import { toHex } from "../../bytes/hex.ts";
 import { type ByteSource, collect } from "../../bytes/source.ts";
 
 /**
- * Encrypts files that a machine keeps about an encrypted repository outside of
- * the repository, such as the state of a directory.
+ * A cipher for the files that a machine keeps about an encrypted repository
+ * outside of the repository, such as the state of a directory.
  */
 export class SealedFiles {
   readonly #key: AgeKey;
@@ -28,7 +28,7 @@ export class SealedFiles {
 
   /**
    * Returns the name of the file about a subject: 64 hexadecimal digits.
-   * Without the key, nobody can check a guess of the subject.
+   * Without the key, nobody can check whether a guess of the subject is right.
    *
    * @param what The subject of the file, such as the path of a directory.
    */

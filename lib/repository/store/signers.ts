@@ -30,9 +30,9 @@ export interface Signer {
   /** The machine that signs with the key: its id, and its host name. */
   machine: { id: string; host?: string };
   /**
-   * Whether the machine's key of the repository is write-only. If so, the
-   * signatures of the machine are trusted only for its own snapshots, so that a
-   * thief of its keys cannot forge snapshots of other machines.
+   * Whether the machine has a write-only key. If so, the signatures of the
+   * machine are trusted only for its own snapshots, so that somebody who steals
+   * its keys cannot forge snapshots of other machines.
    */
   writeOnly?: boolean;
   /** The time at which the key was added, in milliseconds since 1970. */
@@ -54,8 +54,8 @@ export type Trust = "trusted" | "unknown" | "revoked";
 
 /**
  * The machines whose signatures on records are trusted. Each signer is stored
- * in an object of its own, which the admin key signs. So if two machines make
- * changes at the same time, both changes are kept.
+ * in a separate object, which the admin key signs. So if two machines add or
+ * change signers at the same time, both changes are kept.
  */
 export class Signers {
   readonly #storage: Storage;
@@ -106,9 +106,9 @@ export class Signers {
   }
 
   /**
-   * Returns whether the signatures of a key are trusted. Those of the admin key
-   * are always trusted. Each signer is read only once, unless this object
-   * changes it. A damaged signer counts as missing.
+   * Returns the trust in the signatures of a key. The signatures of the admin
+   * key are always trusted. Each signer is read only once, unless it is changed
+   * through this object. A damaged signer counts as missing.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @throws {DeltarError} `key` if the signer is not encrypted for the caller.
@@ -224,8 +224,8 @@ export class Signers {
   async #lookUp(publicKey: string): Promise<Signer | undefined> {
     try {
       const signer = await this.#read(nameOf(publicKey));
-      // The name contains only a part of the key's sum, so the signer found may
-      // be that of another key.
+      // The name contains only a part of the key's SHA-256, so the signer may
+      // have another key.
       return signer.publicKey === publicKey ? signer : undefined;
     } catch (error) {
       if (codeOf(error) === "not-found" || isDamage(error)) return undefined;
@@ -278,8 +278,8 @@ function nameOf(publicKey: string): string {
 }
 
 /**
- * Returns the sum of a public key for names: the first 16 hexadecimal digits of
- * its SHA-256.
+ * Returns the first 16 hexadecimal digits of the SHA-256 of a public key, for
+ * the names of objects.
  *
  * @param publicKey The public key: `ssh-ed25519 AAAA…`.
  */
