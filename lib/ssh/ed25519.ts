@@ -188,7 +188,7 @@ export function wireOf(publicKey: string): Uint8Array {
  * Returns the 32 bytes of a public key.
  *
  * @param wire The key in its binary form.
- * @throws {DeltarError} `corrupt` if it is not an Ed25519 key.
+ * @throws {DeltarError} `corrupt` if the key is not an Ed25519 key.
  */
 export function rawKey(wire: Uint8Array): Uint8Array {
   const reader = new WireReader(wire, "the public key");
@@ -204,7 +204,7 @@ function publicWire(raw: Uint8Array): Uint8Array {
   return concat([string(KIND), string(raw)]);
 }
 
-/** Returns bytes as base64 between two lines. */
+/** Returns bytes as base64 between the lines `begin` and `end`. */
 export function armor(begin: string, bytes: Uint8Array, end: string): string {
   const base64 = toBase64(bytes);
   const lines: string[] = [];
@@ -215,7 +215,8 @@ export function armor(begin: string, bytes: Uint8Array, end: string): string {
 }
 
 /**
- * Returns the bytes that are encoded as base64 between two lines.
+ * Returns the bytes that are encoded as base64 between the lines `begin` and
+ * `end`.
  *
  * @throws {DeltarError} `corrupt` if a line is missing or the text between the
  *   lines is not base64.

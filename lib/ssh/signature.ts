@@ -23,7 +23,8 @@ export interface SshSignature {
   /** The purpose of the signature. */
   namespace: string;
   /**
-   * The signature of the namespace and the SHA-512 of the message: 64 bytes.
+   * The 64 bytes of the signature, which signs the namespace and the SHA-512 of
+   * the message.
    */
   bytes: Uint8Array;
 }
@@ -35,7 +36,7 @@ export interface SshSignature {
  * @param message The bytes to sign.
  * @param key The key.
  * @param namespace The purpose of the signature. A signature for one purpose is
- *   not valid for another.
+ *   not valid for another purpose.
  * @returns The text of the signature, as `armorSignature` returns it.
  * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
  *
@@ -95,8 +96,8 @@ export function armorSignature(
 }
 
 /**
- * Reads the text of a signature. Whether the signature is valid is not checked;
- * `verify` does that.
+ * Reads the text of a signature. Use `verify` to check whether the signature is
+ * valid.
  *
  * @param text The text, as `ssh-keygen -Y sign` writes it.
  * @throws {DeltarError} `corrupt` if the text is not a signature by an Ed25519

@@ -20,7 +20,7 @@ export function string(value: string | Uint8Array): Uint8Array {
   return concat([uint32(bytes.length), bytes]);
 }
 
-/** Reads fields in the encoding of RFC 4251, in order. */
+/** A reader of fields in the encoding of RFC 4251. */
 export class WireReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;

@@ -20,7 +20,7 @@ export interface CachedStorageOptions {
   keeps: (name: string) => boolean;
   /**
    * The maximum size of the cache in bytes. An object or range that is larger
-   * than a quarter of this, or than 16 MiB, is not cached. Default: 1 GiB.
+   * than a quarter of this size, or than 16 MiB, is not cached. Default: 1 GiB.
    */
   maxBytes?: number;
 }

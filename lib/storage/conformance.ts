@@ -1,8 +1,8 @@
 /**
- * The conformance suite of `Storage`, for authors of storages.
+ * The conformance suite for `Storage`, for authors of storages.
  *
- * The suite needs `node:assert`, which Deno, Bun and Node have, and any test
- * runner.
+ * The suite needs any test runner, and `node:assert`, which Deno, Bun and Node
+ * have.
  *
  * @module
  */

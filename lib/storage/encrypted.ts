@@ -24,13 +24,19 @@ import type {
   StoredObject,
 } from "./storage.ts";
 
-/** The maximum number of heads of objects that are kept. */
+/**
+ * The maximum number of objects whose heads are kept. A head is the age header
+ * of an object and the nonce that follows the header.
+ */
 const MAX_HEADS = 256;
 
-/** The maximum number of chunks of a range that is read as a whole. */
+/**
+ * The maximum number of chunks in a range that is decrypted completely before
+ * its first chunk is yielded.
+ */
 const MAX_WHOLE_CHUNKS = 32;
 
-/** The maximum number of objects whose last chunk that was read is kept. */
+/** The maximum number of objects for which a decrypted chunk is kept. */
 const MAX_KEPT_CHUNKS = 16;
 
 /** The last chunk of a range that was requested. */
@@ -54,7 +60,7 @@ export interface EncryptedOptions {
   /**
    * Called with the name of an object. Returns the recipients that the object
    * is encrypted for. All recipients have to take the same space in a head, so
-   * that the size of a head depends only on their number.
+   * that the size of a head depends only on the number of recipients.
    */
   recipientsOf: (name: string) => readonly AgeRecipient[];
   /**
@@ -74,7 +80,7 @@ export interface EncryptedOptions {
    * Called with the name of an object. Returns whether the object is a text of
    * lines and is padded with spaces at the end of its last line. The spaces are
    * removed when the whole object is read. Ranges of the object, and its size
-   * in lists, include them. Default: no object is padded.
+   * in lists, include the spaces. Default: no object is padded.
    */
   isPadded?: (name: string) => boolean;
   /**
@@ -94,7 +100,7 @@ export interface StoredFile extends StoredObject {
  * A storage whose objects are stored in another storage as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
  * decrypts. Objects for which `kindOf` returns `clear` are stored as they are.
- * No other objects of the other storage are listed.
+ * All other objects of the other storage are not listed.
  *
  * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
  * an encrypted object is authenticated before it is yielded. The other storage
@@ -116,8 +122,8 @@ export class EncryptedStorage implements Storage {
   /** The heads of the objects whose ranges were read most recently. */
   readonly #heads = new Map<string, Promise<Head>>();
   /**
-   * The last chunk of the range that was requested last, by object. The next
-   * range often begins in it.
+   * For each object, the last chunk of the range that was requested last. The
+   * next range often begins in this chunk.
    */
   readonly #lastChunks = new Map<string, LastChunk>();
   /** The lengths of heads in bytes, by the number of their recipients. */
@@ -198,8 +204,8 @@ export class EncryptedStorage implements Storage {
 
   /**
    * Lists the objects under a prefix; see {@linkcode Storage.list}. The size of
-   * an object is right if the object was stored for the number of recipients
-   * that `recipientsOf` returns for its name.
+   * an object is right if the number of recipients that the object is encrypted
+   * for is the number that `recipientsOf` returns for its name.
    */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
     for await (const { name, size } of this.#inner.list(prefix)) {
@@ -306,8 +312,8 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Yields a few chunks after all of them were decrypted. If the first one is
-   * the last one of the range before, it is not read again.
+   * Yields a few chunks after all of them were decrypted. If the first chunk is
+   * the last chunk of the previous range, it is not read again.
    */
   async *#fewChunks(
     name: string,
@@ -347,13 +353,14 @@ export class EncryptedStorage implements Storage {
         const [bytes, others] = await Promise.all([shared, rest]);
         if (bytes !== undefined) return [bytes, ...others];
       } catch {
-        // Reading the whole range finds the cause.
+        // The whole range is read below. If the error persists, it is thrown
+        // there.
       }
     }
     return await read(first, count);
   }
 
-  /** Forgets what is kept of an object. */
+  /** Drops the head and the chunk that are kept for an object. */
   #forget(name: string): void {
     this.#heads.delete(name);
     this.#lastChunks.delete(name);
@@ -364,7 +371,7 @@ export class EncryptedStorage implements Storage {
    * head. The first chunks are requested together with the head.
    *
    * @param first The index of the first chunk.
-   * @param count The number of chunks; `undefined` for all from there on.
+   * @param count The number of chunks; `undefined` to read up to the end.
    */
   async #chunks(
     name: string,
@@ -470,7 +477,7 @@ export class EncryptedStorage implements Storage {
   }
 }
 
-/** Yields the chunks of a source. Throws if the signal has fired. */
+/** Yields the chunks of a source. Throws an error if the signal has fired. */
 async function* whileWanted(
   source: ByteSource,
   signal: AbortSignal | undefined,

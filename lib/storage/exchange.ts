@@ -149,8 +149,8 @@ export class Exchange {
 }
 
 /**
- * Aborts an exchange if one of its steps takes too long, and makes the errors
- * for failed steps.
+ * A watch over an exchange. It aborts the exchange if a step takes too long,
+ * and makes the errors for failed steps.
  */
 class Watch {
   readonly #stop = new AbortController();

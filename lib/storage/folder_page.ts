@@ -18,8 +18,8 @@ export interface FolderPage {
    */
   isListing: boolean;
   /**
-   * The names of the objects and folders directly in the folder, each beginning
-   * with the folder's own name. Names of folders end in `/`.
+   * The names of the objects and folders directly in the folder. Each name
+   * begins with the name of the folder. The names of folders end in `/`.
    */
   names: Set<string>;
 }

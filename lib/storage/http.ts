@@ -26,9 +26,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The number of listed objects that may be missing in every listing, because
- * they may have been deleted after the page was read. A listing with more
- * missing objects is refused, unless at least as many of its objects exist.
+ * The number of missing objects that every listing may have, because objects
+ * may be deleted after the page was read. A listing with more missing objects
+ * is refused, unless at least as many of the listed objects exist.
  */
 const MAX_ABSENT = 1000;
 
@@ -164,7 +164,7 @@ export class HttpStorage implements Storage {
         found.push({ name, size: await this.#size(name, undefined) });
       } catch (error) {
         if (!isAbsence(error)) throw error;
-        // Some objects may have been deleted since the page was read. If most
+        // Some objects may have been deleted after the page was read. If most
         // of the listed objects are missing, the listing is wrong.
         if (++absent <= Math.max(MAX_ABSENT, found.length)) return;
         throw new DeltarError(

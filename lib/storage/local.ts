@@ -29,10 +29,11 @@ const READ_SIZE = 1 << 20;
  * A folder on a local or mounted disk. Each object is a file with the object's
  * name. The folder is made by `prepare`, or when the first object is stored.
  *
- * Files and folders get the permissions of the storage's folder, without those
- * that the process's umask forbids. If the folder has the set-group-ID bit, the
- * umask is ignored. If this class makes the folder, only its owner gets access,
- * unless `prepare` shares it with its group.
+ * Files and folders get the permissions of the storage's folder, without the
+ * permissions that the process's umask forbids. If the folder has the
+ * set-group-ID bit, the umask is ignored. If this class makes the folder, only
+ * the folder's owner gets access, unless `prepare` shares the folder with its
+ * group.
  *
  * An object is written to a temporary file `.deltar-stage-…` in the object's
  * folder, flushed to the disk, and renamed in one step. So a crash leaves at
@@ -110,11 +111,11 @@ export class LocalStorage implements Storage {
   }
 
   /**
-   * Prepares the folder for a new repository: makes it if necessary, and closes
-   * it to other users. Without `shared`, an existing folder is closed only if
-   * it is empty except for hidden files and `lost+found`, has no set-group-ID
-   * bit, gives access to users outside its group, and this user may change its
-   * mode.
+   * Prepares the folder for a new repository: makes the folder if necessary,
+   * and closes it to other users. Without `shared`, an existing folder is
+   * closed only under these conditions: the folder is empty except for hidden
+   * files and `lost+found`, users outside its group have access, it has no
+   * set-group-ID bit, and this user may change its mode.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such
@@ -186,9 +187,9 @@ export class LocalStorage implements Storage {
 
   /**
    * Deletes the unfinished files of killed processes, which `list` does not
-   * show. If the process of a file cannot be checked, because it ran on another
-   * machine, for example, the file is deleted when it is a day old. A file that
-   * cannot be deleted stays.
+   * show. If it is not known whether the process of a file is running, for
+   * example because the process is on another machine, the file is deleted when
+   * it is a day old. A file that cannot be deleted stays.
    */
   clearAbandoned(): void {
     this.#clearFolder(this.location);
@@ -298,9 +299,10 @@ export class LocalStorage implements Storage {
 
 /**
  * Renames a file, unless the new name is taken. The new name is made as a hard
- * link, because making one never replaces an existing file. On file systems
- * without hard links (FAT, exFAT, some network mounts), the check and the
- * rename are two steps, and if two writers do this at once, the later one wins.
+ * link, because making a hard link never replaces an existing file. On file
+ * systems without hard links (FAT, exFAT, some network mounts), the check and
+ * the rename are two steps. If two writers then use the same new name at the
+ * same time, the later one wins.
  */
 function nameIfAbsent(temporary: string, target: string): void {
   try {
@@ -371,8 +373,8 @@ function removeIfEmpty(folder: string): void {
 
 /**
  * Flushes the names in a folder to the disk without blocking the event loop.
- * Does nothing if the system does not let this user open or flush the folder,
- * as on Windows, which has no call for that. Other errors are thrown.
+ * Does nothing if the system does not let this user open or flush the folder.
+ * For example, Windows cannot flush folders. Other errors are thrown.
  */
 export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -416,8 +418,8 @@ export function syncFolder(folder: string): void {
 }
 
 /**
- * Opens a file for reading. A file in the place of a folder above it is
- * reported as `ENOTDIR`, for which Windows has `ENOENT`.
+ * Opens a file for reading. If a path above the file is not a folder, throws
+ * `ENOTDIR` on every system. Windows itself would report `ENOENT`.
  */
 function openExisting(file: string): number {
   try {
@@ -430,14 +432,17 @@ function openExisting(file: string): number {
   }
 }
 
-/** Returns the size of an open file. Windows opens folders as empty files. */
+/**
+ * Returns the size of an open file, in bytes. Throws `EISDIR` if the file is a
+ * folder, which Windows opens as an empty file.
+ */
 function sizeOf(fd: number): number {
   const stat = fs.fstatSync(fd);
   if (!stat.isDirectory()) return stat.size;
   throw Object.assign(new Error("the path is a folder"), { code: "EISDIR" });
 }
 
-/** Throws if the nearest path above that exists is not a folder. */
+/** Throws an error if the nearest existing path above a file is not a folder. */
 function checkFolderAbove(file: string): void {
   const above = nodePath.dirname(file);
   const stat = fs.statSync(above, { throwIfNoEntry: false });
@@ -445,7 +450,7 @@ function checkFolderAbove(file: string): void {
   else if (stat?.isDirectory() === false) fs.readdirSync(above);
 }
 
-/** Returns new memory whose content is arbitrary, in a buffer of its own. */
+/** Returns new memory with arbitrary content, in a separate buffer. */
 function unfilled(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
@@ -482,8 +487,8 @@ function ioError(name: string, cause: unknown): DeltarError {
 }
 
 /**
- * Returns the reason of a system error without the path, which may be that of a
- * temporary file.
+ * Returns the reason for a system error without the path, which may be the path
+ * of a temporary file.
  */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

@@ -29,9 +29,9 @@ export interface LocalModes {
 }
 
 /**
- * Returns the modes for files and folders in a storage. They are taken from the
- * mode of the storage's folder. If the folder does not exist, only the owner
- * gets access.
+ * Returns the modes for files and folders in a storage. The modes are taken
+ * from the mode of the storage's folder. If the folder does not exist, only the
+ * owner gets access.
  *
  * @param folder The storage's folder, which need not exist.
  */
@@ -52,7 +52,7 @@ export function modeOf(shared: Sharing | undefined): number {
 /**
  * Returns whether an existing folder should be closed to other users when a
  * storage is made in it. This is true for a folder that users outside its group
- * can access, which is the default of most systems. A folder with the
+ * can access, which is the default on most systems. A folder with the
  * set-group-ID bit was shared with a group on purpose, and keeps its mode.
  *
  * @param mode The folder's mode.

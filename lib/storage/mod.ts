@@ -2,13 +2,14 @@
  * Storage of objects: the interface that drivers implement, and the drivers.
  *
  * `storage.ts` is the contract. `local.ts` keeps objects as files in a folder:
- * each is written under a temporary name (`temporary.ts`), flushed, and
- * renamed. `s3.ts` keeps them in a bucket, through one client that signs
+ * each object is written under a temporary name (`temporary.ts`), flushed, and
+ * renamed. `s3.ts` keeps objects in a bucket, through one client that signs
  * requests (`s3_client.ts`). An object that does not fit into one part is cut
  * into parts, whose sizes `s3_parts.ts` sets, and uploaded by
  * `s3_multipart.ts`. `http.ts` reads objects from a web server, `memory.ts`
- * holds them in memory, `cached.ts` keeps copies of small objects in a faster
- * storage, and `encrypted.ts` stores them encrypted in another storage.
+ * holds objects in memory, `cached.ts` keeps copies of small objects in a
+ * faster storage, and `encrypted.ts` stores objects encrypted in another
+ * storage.
  *
  * S3 and HTTP share four files. `exchange.ts` sends one request and reads its
  * response, with time limits. `ranged_read.ts` makes the requests for a range

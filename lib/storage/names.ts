@@ -22,11 +22,11 @@ export function isName(value: unknown): value is string {
 }
 
 /**
- * Throws if a value is not an object name as `Storage` defines it, before it
- * can reach a file system or a URL.
+ * Checks that a value is an object name as `Storage` defines it, before the
+ * value becomes part of a path or URL.
  *
  * @param name The value to check.
- * @throws {TypeError} If `name` is not such a name.
+ * @throws {TypeError} If `name` is not an object name.
  */
 export function checkName(name: string): void {
   if (!isName(name)) {

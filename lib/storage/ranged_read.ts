@@ -8,12 +8,12 @@ export interface RangeSource {
   /** The name of the object, for errors. */
   name: string;
   /**
-   * Called with the header fields of a request. Sends the request and returns
-   * the response if its status is 416 or one of success. Throws for any other
-   * status.
+   * Called with the header fields of a request. Sends the request, and returns
+   * the response if the status is 416 or a status of success. Throws an error
+   * for any other status.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
-  /** Called to request the length of the object. Returns it in bytes. */
+  /** Called to request the length of the object. Returns the length in bytes. */
   sizeOf: () => Promise<number>;
   /** Aborts the read. */
   signal: AbortSignal | undefined;
@@ -116,8 +116,8 @@ function strongTag(headers: Headers): string | undefined {
 }
 
 /**
- * Returns the offset at which the response starts, and the length of the
- * object, or `undefined` if the response does not have them.
+ * Returns the offset of the first byte of the response, and the length of the
+ * object. Returns `undefined` if the response does not state both numbers.
  */
 function rangeOf(
   status: number,

@@ -4,10 +4,10 @@ import type { GetOptions } from "./storage.ts";
 
 /** The maximum number of bytes of an object that are read as one window. */
 export const WINDOW = 8 << 20;
-/** The number of windows that are requested ahead of the current one. */
+/** The number of windows that are requested ahead of the current window. */
 const AHEAD = 3;
 
-/** A part of an object that was read completely. */
+/** A part of an object that is read as a whole. */
 export interface Window {
   /** The requested bytes, as far as the object has them. */
   bytes: Uint8Array;
@@ -30,10 +30,10 @@ export type ReadWindow = (
 ) => Promise<Window>;
 
 /**
- * Reads a range in windows, of which several are requested ahead. So a
+ * Reads a range in windows. Several windows are requested ahead, so that a
  * connection with a high latency is fully used. Each window is a separate
- * request, so a connection that breaks affects only that window. The memory
- * that is used does not depend on how much the runtime's streams buffer.
+ * request, so a connection that breaks affects only one window. The memory that
+ * is used does not depend on how much the runtime's streams buffer.
  *
  * @param name The name of the object, for errors.
  * @param read Called to read each window.
@@ -66,7 +66,7 @@ export async function* readWindows(
         const to = Math.min(asked + WINDOW, end);
         const next = read(asked, to, tag, both);
         // The error is handled when this window is awaited. Until then, the
-        // promise has no handler.
+        // runtime would report it as not handled.
         next.catch(() => {});
         coming.push(next);
         asked = to;

@@ -17,7 +17,7 @@ export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
   /**
-   * The delay before the next attempt that the server asks for, in
+   * The delay that the server asks for before the next attempt, in
    * milliseconds. The actual delay is at most `MAX_PAUSE_MS`.
    */
   readonly wait: number;
@@ -49,7 +49,7 @@ export class PassingFault extends Error {
  * allows. Between attempts, waits for a random time whose maximum doubles
  * ("full jitter", Exponential Backoff And Jitter, AWS Architecture Blog, 2015),
  * so that many clients do not retry at the same moment. If the server asks for
- * a longer delay, waits for that, at most 20 seconds.
+ * a longer delay, waits for that delay, but at most for 20 seconds.
  *
  * @param work Called with the number of earlier attempts.
  * @param options The maximum number of attempts, 8 by default, and the signal.

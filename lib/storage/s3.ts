@@ -30,7 +30,7 @@ const MAX_EMPTY_PAGES = 1000;
 
 /**
  * A bucket of Amazon S3 or of a compatible service (Ceph, MinIO, R2 and
- * others), or the objects under a prefix in one.
+ * others), or the objects under a prefix in such a bucket.
  *
  * Requests that break or that are refused temporarily are tried up to eight
  * times, with growing random pauses. Objects of more than 5 MiB are uploaded in
@@ -270,11 +270,12 @@ export class S3Storage implements Storage {
 }
 
 /**
- * Limits the pages of a listing, so that a service cannot continue it forever.
+ * A check of the pages of a listing, so that a service cannot continue the
+ * listing forever.
  */
 class Pages {
   readonly #location: string;
-  /** The SHA-256 sums of the tokens and keys seen so far. */
+  /** The first 12 bytes of the SHA-256 of each token and first key so far. */
   readonly #seen = new Set<string>();
   #empty = 0;
   #objects = 0;
@@ -286,7 +287,7 @@ class Pages {
   /**
    * Begins the next page.
    *
-   * @param token The token of the page, which the page before contained.
+   * @param token The token of the page, which the previous page contained.
    * @throws {DeltarError} `limit` if the token was seen before, or too many
    *   pages had no objects.
    */
@@ -308,7 +309,7 @@ class Pages {
     if (++this.#objects > MAX_OBJECTS) throw this.#endless();
   }
 
-  /** Throws if another page had the same token or first key. */
+  /** Throws an error if another page had the same token or first key. */
   #note(text: string): void {
     const sum = sha256(new TextEncoder().encode(text)).subarray(0, 12);
     const short = toHex(sum);
@@ -330,7 +331,7 @@ class Pages {
  * Returns the token of the next page, or `undefined` if the page is the last.
  *
  * @throws {DeltarError} `io` if the list is incomplete and has no token.
- *   Without this error, the incomplete list would be taken for a complete one.
+ *   Without this error, the caller would treat the incomplete list as complete.
  */
 function nextOf(
   page: XmlElement,

@@ -64,7 +64,7 @@ const MAX_TAGS = 100_000;
 
 const EMPTY = toHex(sha256(new Uint8Array()));
 
-/** Signs requests to one bucket, sends them, and explains refusals. */
+/** A client of one bucket, which signs and sends requests. */
 export class S3Client {
   /** The bucket and prefix, for messages. */
   readonly location: string;
@@ -110,7 +110,7 @@ export class S3Client {
    * Sends a request once.
    *
    * @param request The request.
-   * @param accept The statuses that are accepted in addition to those of
+   * @param accept The statuses that are accepted in addition to the statuses of
    *   success.
    * @throws {DeltarError | PassingFault} If the request is refused, the
    *   connection breaks or the signal fires.
@@ -170,7 +170,10 @@ export class S3Client {
     }, { signal: request.signal });
   }
 
-  /** Sends a request whose response is XML, and returns the root element. */
+  /**
+   * Sends a request whose response is XML, retries it after temporary faults,
+   * and returns the root element.
+   */
   askXml(request: S3Request): Promise<XmlElement> {
     return retried(async () => {
       const exchange = await this.send(request);
@@ -234,8 +237,8 @@ export class S3Client {
 }
 
 /**
- * Throws if XML has far more tags than a listing of 1,000 objects has, because
- * a parsed tag takes many times the memory of its text.
+ * Throws an error if XML has far more tags than a listing of 1,000 objects has,
+ * because a parsed tag takes many times the memory of its text.
  */
 function checkTags(text: string): void {
   let left = MAX_TAGS;

@@ -1,7 +1,7 @@
 /**
  * The store: a repository's objects, its id and compression, and its snapshots.
  * The functions that take, restore, prune and verify snapshots are passed a
- * `Store`. Only the public class `Repository` imports all of them.
+ * `Store`. Only the public class `Repository` imports all of these functions.
  *
  * Of the other files in this directory, `find_snapshot.ts` finds the snapshot
  * that a user names, and `named_time.ts` reads times such as `yesterday`.
@@ -86,9 +86,9 @@ export interface Machine extends MachineRecord {
 export interface OpenOptions extends ReadOptions {
   /**
    * This machine. The parent of each of its snapshots is one of its own
-   * snapshots, or one that names no machine. By default, the parent may be from
-   * any machine, and records are signed only in an encrypted repository, by the
-   * admin key.
+   * snapshots, or a snapshot that names no machine. By default, the parent may
+   * be from any machine, and records are signed only in an encrypted
+   * repository, by the admin key.
    */
   machine?: Machine;
   /**
@@ -98,21 +98,21 @@ export interface OpenOptions extends ReadOptions {
    */
   keys?: readonly AgeKey[] | (() => Promise<readonly AgeKey[]>);
   /**
-   * The sum of the recipient of the repository's first identity, as
+   * The SHA-256 of the recipient of the repository's first identity, as
    * `RepositoryKeys.sum` returned it when the repository was first opened. A
-   * repository with a different sum, or without encryption, is refused. By
+   * repository with a different SHA-256, or without encryption, is refused. By
    * default, any repository is opened.
    */
   recipient?: string;
   /**
-   * The public admin key that an encrypted repository must have, the value of
+   * The public admin key that an encrypted repository must have: the value of
    * `RepositoryKeys.adminPublicKey` when the repository was first opened. By
    * default, any admin key is accepted. A machine with a write-only key needs
    * this option to notice a replaced key file.
    */
   admin?: string;
   /**
-   * The id that an encrypted repository must have, the value of `Repository.id`
+   * The id that an encrypted repository must have: the value of `Repository.id`
    * when the repository was first opened. Signed records name this id. By
    * default, any id is accepted.
    */
@@ -186,9 +186,9 @@ export class Store {
    * @param storage An empty storage.
    * @param options The compression, the first key of an encrypted repository,
    * and who may access a repository in a folder.
-   * @throws {DeltarError} `exists` if there already is a repository in the
-   * storage; `unsupported` if this runtime cannot compress in this way, or if
-   * this storage cannot be shared.
+   * @throws {DeltarError} `exists` if there is already a repository in the
+   * storage; `unsupported` if this runtime does not support the compression, or
+   * if this storage cannot be shared.
    */
   static async create(
     storage: Storage,
@@ -349,25 +349,26 @@ export class Store {
 
   /**
    * The key that signs the objects that this machine stores: the machine's own
-   * key or, if it has none, the admin key. Absent if both are missing. Then
-   * nothing is signed.
+   * key or, if the machine has no key, the admin key. `undefined` if there is
+   * no admin key either. Then nothing is signed.
    */
   get signingKey(): SigningKey | undefined {
     return this.machine?.key ?? this.keys?.admin;
   }
 
   /**
-   * Returns whether the signature of a record, or of a note about a snapshot,
-   * is trusted.
+   * Returns the trust in the signature of a record. The signature of a note
+   * about a snapshot is trusted by the same rules:
    *
    * - In a repository that is not encrypted, every record is trusted.
-   * - With a full key, the signatures of the admin key, of signers that were
-   *   not revoked, and of this machine, unless its key was revoked, are
-   *   trusted. If there are no signers, only the signatures of the admin key
-   *   and of this machine are trusted. So nothing is gained by deleting the
-   *   signers.
+   * - With a full key, three kinds of signatures are trusted: those of the
+   *   admin key, those of signers that were not revoked, and those of this
+   *   machine, unless its key was revoked. If there are no signers, only the
+   *   signatures of the admin key and of this machine are trusted. So an
+   *   attacker gains nothing by deleting the signers.
    * - With a write-only key, the signers cannot be read. Only the signatures of
-   *   this machine are trusted or, if it has no signing key, every record.
+   *   this machine are trusted. If this machine has no signing key, every
+   *   record is trusted.
    *
    * A record that was signed for another repository is not trusted, unless the
    * machine that copied it vouches for it ({@linkcode CopiedNotes}). A machine
@@ -413,7 +414,7 @@ export class Store {
   }
 
   /**
-   * Returns whether the signature of a note about a snapshot is trusted. See
+   * Returns the trust in the signature of a note about a snapshot. See
    * `trustOf`.
    */
   async trustOfNote(note: Signed): Promise<Trust | "unsigned"> {
@@ -434,8 +435,7 @@ export class Store {
   }
 
   /**
-   * Returns whether the signatures of a key are trusted, on any object. See
-   * `trustOf`.
+   * Returns the trust in the signatures of a key, on any object. See `trustOf`.
    *
    * @param signer The public key; `undefined` for an object that is not signed.
    */
@@ -457,8 +457,8 @@ export class Store {
 
   /**
    * Returns whether snapshots of this machine may refer to the contents of a
-   * trusted snapshot. They may not if another machine, with a write-only key,
-   * took that snapshot, because its contents were not checked against their
+   * trusted snapshot. They must not if another machine took that snapshot with
+   * a write-only key, because the contents were then not checked against their
    * SHA-256.
    *
    * @throws {DeltarError} The error of the storage.
@@ -488,8 +488,8 @@ export class Store {
 
   /**
    * Adds this machine to the signers of an encrypted repository. Does nothing
-   * if this machine is already a signer, has no signing key, or has a
-   * write-only key of the repository.
+   * if this machine is already a signer, has no signing key, or has only a
+   * write-only key to the repository.
    *
    * @throws {DeltarError} `exists` if the key of this machine was revoked.
    */
@@ -533,10 +533,10 @@ export class Store {
 
   /**
    * Returns the records of all snapshots, the oldest first. The records of one
-   * directory are in the order of their ids. Those of several directories are
-   * ordered by time. For a snapshot whose time cannot be right, the time of the
-   * next snapshot of the directory is used or, if there is no next one, the
-   * time of the previous snapshot.
+   * directory are in the order of their ids. The records of several directories
+   * are ordered by time. For a snapshot whose time cannot be right, the time of
+   * the next snapshot of the directory is used or, if there is no next
+   * snapshot, the time of the previous snapshot.
    *
    * @param options With `onDamage`, records that cannot be read are reported
    * and omitted.
@@ -666,7 +666,7 @@ async function tryRead(
   try {
     return await readRecord(storage, id);
   } catch (error) {
-    // The snapshot was removed after it was listed, or it is of another machine
+    // The snapshot was removed after it was listed, or another machine took it
     // and this machine's key is write-only.
     if (["not-found", "key"].includes(codeOf(error) ?? "")) return undefined;
     if (onDamage === undefined || !isDamage(error)) throw error;
@@ -700,7 +700,8 @@ export function signatureOf(
 }
 
 /**
- * Throws if an operation needs a full key and the caller's key is write-only.
+ * Checks that the caller's key is not write-only, for an operation that needs a
+ * full key.
  *
  * @param what The operation, as an infinitive without `to`.
  * @throws {DeltarError} `key` if the key is write-only.
@@ -714,7 +715,7 @@ export function checkReads({ keys, storage }: Store, what: string): void {
   );
 }
 
-/** Throws a `TypeError` if the id of a machine is not valid in a record. */
+/** Throws a `TypeError` if a record cannot have the id of a machine. */
 function checkMachine(machine: Machine | undefined): void {
   if (machine === undefined || isMachineId(machine.id)) return;
   throw new TypeError(

@@ -13,16 +13,16 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 export type LayerKey = string;
 
 /**
- * Returns the key of a layer. It includes the checksum, because a forged record
- * could name the layer with another checksum.
+ * Returns the key of a layer. The key includes the checksum, because a forged
+ * record could name the layer with another checksum.
  */
 function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
 }
 
 /**
- * Groups the snapshots whose trees are based on the same full layer. Their
- * order is kept.
+ * Groups the snapshots whose trees have the same first layer. The order of the
+ * snapshots is kept.
  */
 export function familiesOf(
   records: readonly SnapshotRecord[],
@@ -46,9 +46,9 @@ export interface VisibleEntry {
 }
 
 /**
- * A family: the trees of all snapshots that are based on the same full layer.
- * Each layer is read once and each entry is visited once, even if many
- * snapshots have it. All layers of the family are in memory at the same time.
+ * A family: the trees of all snapshots that have the same first layer. Each
+ * layer is read once and each entry is visited once, even if many snapshots
+ * have it. All layers of the family are in memory at the same time.
  */
 export class Family {
   /** The snapshots whose layers could all be read, in order. */
@@ -149,7 +149,8 @@ export class Family {
   }
 
   /**
-   * Returns the snapshot in which an entry is visible, if it is the only one.
+   * Returns the snapshot in which an entry is visible. Returns `undefined` if
+   * the entry is visible in several snapshots.
    */
   onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
     const [first, second] = this.#having(visible);
@@ -200,7 +201,7 @@ export class Family {
           }
         }
         this.#hidden.set(key, under);
-        // The lowest layer hides nothing, and is usually the largest, so its
+        // The first layer hides nothing, and is usually the largest, so its
         // paths are not collected.
         if (record !== layers[0]) above.push(this.#cover(key));
       }

@@ -49,7 +49,7 @@ export interface Damage {
   files: HarmedFile[];
 }
 
-/** Collects damage by object. */
+/** The damage that was found, by object. */
 export class Findings {
   readonly #byObject = new Map<string, Damage>();
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();
@@ -60,8 +60,8 @@ export class Findings {
    *
    * @param object The name of the object.
    * @param kind The kind of the object.
-   * @param fault The fault as text, or the error of reading the object. An
-   * error that is not about a stored object is thrown again.
+   * @param fault The fault as text, or the error that reading the object threw.
+   * An error that is not about a stored object is thrown again.
    * @returns The damage, to which snapshots and files can be added.
    */
   object(
@@ -130,7 +130,7 @@ export class Findings {
     }
   }
 
-  /** Returns the known damage of an object. */
+  /** Returns the damage of an object, if any was recorded. */
   of(object: string): Damage | undefined {
     return this.#byObject.get(object);
   }

@@ -21,9 +21,10 @@ export interface UnrecordedSnapshot {
   /** The objects that the snapshot stored and that no other snapshot needs. */
   objects: StoredObject[];
   /**
-   * Whether there is evidence that the record existed: a snapshot of which it
-   * is the parent, a label, or the result of a drill. If there is none, the
-   * snapshot may also have been interrupted just before its record was stored.
+   * Whether there is evidence that the record existed: another snapshot whose
+   * parent is this snapshot, a label, or the result of a drill. If there is no
+   * evidence, the run may also have been interrupted just before it stored the
+   * record.
    */
   wasThere: boolean;
 }

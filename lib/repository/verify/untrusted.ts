@@ -27,7 +27,7 @@ export async function findUntrusted(
   return untrusted;
 }
 
-/** Returns the trust in a record if only some public keys are trusted. */
+/** Returns the trust in a record if only the given public keys are trusted. */
 async function trustIn(
   store: Store,
   record: SnapshotRecord,
@@ -43,8 +43,8 @@ async function trustIn(
 
 /**
  * Returns the labels and results of drills that would count if their signature
- * were trusted, in the order of their names. Those that cannot be read are
- * omitted.
+ * were trusted, in the order of their names. Labels and results that cannot be
+ * read are omitted.
  */
 export async function findUntrustedNotes(
   store: Store,

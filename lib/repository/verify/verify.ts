@@ -3,13 +3,13 @@
  *
  * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares
  * the keys and notes of an encrypted repository with their manifests.
- * `family.ts` reads the trees of all snapshots that are based on one full
- * layer, each layer once. `verify_objects.ts` checks that every needed volume
- * exists, and hashes it on request. `verify_files.ts` rebuilds each content, on
- * request or if one of its volumes is damaged. `unrecorded.ts` finds snapshots
- * whose records are missing. `findings.ts` collects the damage by object, with
- * the affected files and snapshots. All other results are fields of
- * `VerifyResult`.
+ * `family.ts` reads the trees of all snapshots that have the same first layer,
+ * each layer once. `verify_objects.ts` checks that every needed volume exists
+ * and, on request, that its SHA-256 is right. `verify_files.ts` rebuilds each
+ * content, on request or if one of its volumes is damaged. `unrecorded.ts`
+ * finds snapshots whose records are missing. `findings.ts` collects the damage
+ * by object, with the affected files and snapshots. All other results are
+ * fields of `VerifyResult`.
  *
  * @module
  */
@@ -49,15 +49,15 @@ import {
 /** Options for verifying. */
 export interface VerifyOptions {
   /**
-   * Whether to read all needed volumes. Each is checked against its SHA-256,
-   * and each file is rebuilt and checked against its own SHA-256. Default:
-   * `false`.
+   * Whether to read all needed volumes. Each volume is checked against its
+   * SHA-256, and each file is rebuilt and checked against the file's SHA-256.
+   * Default: `false`.
    */
   data?: boolean;
   /**
    * The public keys (`ssh-ed25519 AAAA…`) whose signatures on records are
-   * trusted. By default, those that `Store.trustOf` trusts: in an encrypted
-   * repository, the admin key, the key of this machine and those of the
+   * trusted. By default, the keys that `Store.trustOf` trusts: in an encrypted
+   * repository, the admin key, the key of this machine and the keys of the
    * signers. If the repository is not encrypted, every record is trusted by
    * default.
    */
@@ -95,7 +95,7 @@ export interface VerifyResult {
    * once, even if several snapshots share the layer.
    */
   files: number;
-  /** The number of these files that are sparse. */
+  /** The number of checked files that are sparse. */
   sparse: number;
   /**
    * The number of named pipes and devices, counted in the same way as `files`.
@@ -108,16 +108,17 @@ export interface VerifyResult {
   xattrs: number;
   /**
    * The number of contents that were rebuilt and are sound. A content that is
-   * stored in several places counts once for each.
+   * stored in several places counts once for each place.
    */
   rebuilt: number;
   /** The damage, by object. */
   damage: Damage[];
   /**
    * The objects that no snapshot needs. Interrupted or removed snapshots, or
-   * other programs, left them. They are not damage. Notes, marks, moves and
-   * similar objects are not included. Empty if a record or layer cannot be
-   * read, because then it is not known which objects are needed.
+   * other programs, left these objects behind. They do not count as damage.
+   * Notes, marks, moves and similar objects are not included. The list is empty
+   * if a record or layer cannot be read, because then it is not known which
+   * objects are needed.
    */
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
@@ -245,8 +246,8 @@ class Verification {
 
   /**
    * Compares the keys and notes of an encrypted repository with their
-   * manifests. A person who can only write to the storage cannot sign
-   * manifests.
+   * manifests. Somebody who can write to the storage but has no trusted key
+   * cannot sign manifests.
    */
   async #verifyNoted(): Promise<void> {
     const { keys } = this.#store;
@@ -423,7 +424,7 @@ class Verification {
     }
   }
 
-  /** Applies the damage of a file to a hard link to it. */
+  /** Records that the damage of a file also affects a hard link to the file. */
   #harmLink(link: VisibleLink, family: Family): void {
     const { path, target } = link.entry;
     const having = new Set(family.having(link).map(({ id }) => id));

@@ -52,13 +52,13 @@ export function referenceFault(
 }
 
 /**
- * Rebuilds files and compares them with their SHA-256. Each content is rebuilt
- * once.
+ * A check that rebuilds files and compares them with their SHA-256. Each
+ * content is rebuilt once.
  */
 export class FileCheck {
   /**
    * The number of contents that were rebuilt and are sound. A content that is
-   * stored in several places counts once for each.
+   * stored in several places counts once for each place.
    */
   files = 0;
   readonly #reader: ContentReader;
@@ -100,9 +100,9 @@ export class FileCheck {
   }
 
   /**
-   * Returns the fault of the stored signature of a large file's first piece;
-   * `undefined` if the signature can be read and is that of a file of the same
-   * size, or if there is no signature.
+   * Returns the fault of a large file's stored signature. Returns `undefined`
+   * if there is no signature, or if the signature can be read and records the
+   * size of the file's first piece.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,

@@ -66,7 +66,8 @@ export async function verifyNoted(
       : { size };
     let faults = await compare(storage, file, names, stored, refuse);
     if (faults.length > 0 || names.length === 0) {
-      // Another process may have replaced or deleted the object meanwhile.
+      // Another process may have replaced or deleted the object in the
+      // meantime.
       names = await manifestsOfNote(storage, file);
       stored = await storedAs(storage, file);
       faults = await compare(storage, file, names, stored, refuse);

@@ -10,7 +10,9 @@ import { whereIs } from "../content/follow_moves.ts";
 /** The maximum number of objects that are read at the same time. */
 const AT_ONCE = 3;
 
-/** Checks volumes. Each is checked once, even if many layers name it. */
+/**
+ * A check of volumes. Each volume is checked once, even if many layers name it.
+ */
 export class ObjectCheck {
   /** The number of objects that were checked. */
   objects = 0;
@@ -21,7 +23,7 @@ export class ObjectCheck {
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
-  /** The current records of volumes that were moved, by the old names. */
+  /** The new volumes of content that was moved, by the old volumes' names. */
   readonly #places = new Map<string, ObjectRecord>();
 
   /**
@@ -53,8 +55,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Returns the name of the object with the needed content of a volume: the
-   * volume itself, or the one that it was moved to.
+   * Returns the name of the volume with the needed content of a volume: the
+   * volume itself, or the new volume that the content was moved to.
    */
   placeOf(name: string): string {
     return this.#places.get(name)?.name ?? name;
@@ -97,8 +99,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Finds the volume that a missing volume was moved to, if there is one.
-   * Returns the fault if a move cannot be read.
+   * Finds the new volume that the content of a missing volume was moved to, if
+   * there is one. Returns the fault if a move cannot be read.
    */
   async #findPlace(object: ObjectRecord): Promise<string | undefined> {
     if (this.#sizes.has(object.name)) return undefined;
@@ -118,7 +120,7 @@ export class ObjectCheck {
     }
   }
 
-  /** Returns the fault of a volume, or of the one that it was moved to. */
+  /** Returns the fault of a volume, or of the volume that replaced it. */
   async #placeFault(
     object: ObjectRecord,
     signal: AbortSignal | undefined,
@@ -170,7 +172,7 @@ export class ObjectCheck {
   }
 }
 
-/** Returns the kind of a volume by its name. */
+/** Returns the kind of the volume with a name. */
 export function kindOf(name: string): DamageKind {
   return name.startsWith("signatures/") ? "signature" : "content";
 }

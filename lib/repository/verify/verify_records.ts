@@ -33,7 +33,7 @@ export async function verifySettings(
   }
 }
 
-/** The formats of the notes, by their folder. */
+/** The formats of the notes, by folder. */
 const FORMATS: Record<string, string> = {
   copied: "deltar-copied",
   garbage: "deltar-garbage",
@@ -74,17 +74,17 @@ export async function verifyNotes(
 }
 
 /**
- * Returns the format of a note: the one of its folder, unless the note is about
- * a change of keys.
+ * Returns the format of a note. It depends on the note's folder, except that
+ * notes about changes to the keys have a separate format.
  */
 function formatOf(name: string, folder: string): string {
   return name.startsWith(CHANGES) ? "deltar-key-change" : FORMATS[folder];
 }
 
 /**
- * Checks the sum, format and signature of a note, and that it is about the
- * snapshot in its name. If two notes were swapped, their sums are right, but
- * their names are wrong.
+ * Checks the checksum, format and signature of a note, and that the note is
+ * about the snapshot in its name. If two notes were swapped, their checksums
+ * are right, but their names are wrong.
  */
 async function checkNote(
   bytes: Uint8Array,

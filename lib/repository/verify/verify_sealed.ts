@@ -34,7 +34,7 @@ export interface VerifySealedOptions extends SignalOptions {
 export interface VerifySealedResult {
   /** The number of objects that were compared with the manifests. */
   objects: number;
-  /** The total size of these objects, in bytes. */
+  /** The total size of the compared objects, in bytes. */
   bytes: number;
   /**
    * The objects that are missing or damaged, and the manifests that are damaged
@@ -63,7 +63,7 @@ export interface VerifySealedResult {
  * Verifies an encrypted repository without a key. Nothing is changed.
  *
  * - Each record, layer, volume and move that a manifest lists has to exist with
- *   its size and, with `data`, its SHA-256.
+ *   the listed size and, with `data`, the listed SHA-256.
  * - Each key, label and other note has to have the size and, with `data`, the
  *   SHA-256 in one of its own manifests. It may be missing, because notes may
  *   be deleted at any time.
