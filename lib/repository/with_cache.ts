@@ -12,7 +12,7 @@ import { idOfRecord } from "./format/names.ts";
  * @param storage The repository's storage.
  * @param cache The storage for the cache, which only this repository may use.
  * Unless the repository is encrypted, the cache contains the names of files, so
- * it is confidential.
+ * the cache is confidential.
  * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
  */
 export function withCache(

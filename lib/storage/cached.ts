@@ -15,7 +15,7 @@ import type {
 export interface CachedStorageOptions {
   /**
    * Called with the name of an object. Returns whether the object is cached. A
-   * cached object must never be replaced by one with different bytes.
+   * cached object must never be replaced by an object with different bytes.
    */
   keeps: (name: string) => boolean;
   /**

@@ -100,7 +100,7 @@ export interface StoredFile extends StoredObject {
  * A storage whose objects are stored in another storage as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
  * decrypts. Objects for which `kindOf` returns `clear` are stored as they are.
- * All other objects of the other storage are not listed.
+ * Any other object of the other storage is not listed.
  *
  * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
  * an encrypted object is authenticated before it is yielded. The other storage
@@ -204,8 +204,8 @@ export class EncryptedStorage implements Storage {
 
   /**
    * Lists the objects under a prefix; see {@linkcode Storage.list}. The size of
-   * an object is right if the number of recipients that the object is encrypted
-   * for is the number that `recipientsOf` returns for its name.
+   * an object is right only if the object is encrypted for the number of
+   * recipients that `recipientsOf` returns for its name.
    */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
     for await (const { name, size } of this.#inner.list(prefix)) {

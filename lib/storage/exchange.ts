@@ -16,11 +16,11 @@ export interface Request {
   /** The body. */
   body?: Uint8Array<ArrayBuffer>;
   /**
-   * `follow` to follow redirects, `manual` to return them as responses.
-   * Default: `manual`.
+   * Whether redirects are followed (`follow`) or returned as responses
+   * (`manual`). Default: `manual`.
    */
   redirect?: "follow" | "manual";
-  /** Aborts the exchange. */
+  /** A signal that aborts the exchange. */
   signal?: AbortSignal;
   /**
    * The maximum time without any progress, in milliseconds. Default: one

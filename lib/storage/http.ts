@@ -217,10 +217,10 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Returns the names in a folder; none if the folder does not exist. A status
-   * of 404 does not prove that the folder does not exist, because the server
-   * may not list folders at all. The folder does not exist if the page of its
-   * parent folder does not link to it.
+   * Returns the names in a folder, or no names if the folder does not exist. A
+   * status of 404 does not prove that the folder does not exist, because the
+   * server may not list folders at all. The folder does not exist if the page
+   * of its parent folder does not link to it.
    */
   async #listed(folder: string): Promise<Iterable<string>> {
     const names = await this.#page(folder);

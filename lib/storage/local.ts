@@ -442,7 +442,7 @@ function sizeOf(fd: number): number {
   throw Object.assign(new Error("the path is a folder"), { code: "EISDIR" });
 }
 
-/** Throws an error if the nearest existing path above a file is not a folder. */
+/** Checks that the nearest existing path above a file is a folder. */
 function checkFolderAbove(file: string): void {
   const above = nodePath.dirname(file);
   const stat = fs.statSync(above, { throwIfNoEntry: false });

@@ -18,9 +18,10 @@ export interface Window {
 }
 
 /**
- * Reads the bytes of an object from offset `from` up to, but not including,
- * `to`. `tag` is the entity tag of the first window of the read, if the window
- * had one. For the first window itself, `tag` is `undefined`.
+ * A function that reads the bytes of an object from offset `from` up to, but
+ * not including, `to`. `tag` is the entity tag of the first window of the read,
+ * if that window had an entity tag. For the first window itself, `tag` is
+ * `undefined`.
  */
 export type ReadWindow = (
   from: number,
@@ -65,8 +66,8 @@ export async function* readWindows(
       while (asked < end && coming.length < AHEAD) {
         const to = Math.min(asked + WINDOW, end);
         const next = read(asked, to, tag, both);
-        // The error is handled when this window is awaited. Until then, the
-        // runtime would report it as not handled.
+        // The error is handled when this window is awaited. Until then, this
+        // empty handler keeps the runtime from reporting an unhandled error.
         next.catch(() => {});
         coming.push(next);
         asked = to;

@@ -275,7 +275,7 @@ export class S3Storage implements Storage {
  */
 class Pages {
   readonly #location: string;
-  /** The first 12 bytes of the SHA-256 of each token and first key so far. */
+  /** The starts of the SHA-256 of each token, and of each page's first key. */
   readonly #seen = new Set<string>();
   #empty = 0;
   #objects = 0;

@@ -53,7 +53,7 @@ export interface S3Request {
   headers?: Record<string, string>;
   /** The body. */
   body?: Uint8Array<ArrayBuffer>;
-  /** Aborts the request. */
+  /** A signal that aborts the request. */
   signal?: AbortSignal;
   /** The maximum time without any progress, in milliseconds. */
   patience?: number;

@@ -37,8 +37,8 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
  * @param way The direction: `undo` or `redo`.
  * @param paths The paths to bring back. Default: all.
  * @returns The safety snapshots, or the note of a restore into a new or empty
- * directory. If several safety snapshots have a path, the earliest applies.
- * `undefined` if there is nothing to revert.
+ * directory. If several safety snapshots contain the same path, the earliest of
+ * them applies. `undefined` if there is nothing to revert.
  */
 export function groupToRevert(
   records: readonly PastWork[],
@@ -65,7 +65,7 @@ export function groupToRevert(
   return undefined;
 }
 
-/** Files and folders with all their content. `undefined` means all paths. */
+/** Paths, each with everything below it. `undefined` means all paths. */
 type Paths = readonly string[] | undefined;
 
 /** Returns the paths that are in `some` and also in `others`. */

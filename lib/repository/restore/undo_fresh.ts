@@ -33,9 +33,9 @@ export interface FreshUndo {
 
 /** Options for undoing a restore into a directory that was new or empty. */
 interface FreshUndoOptions {
-  /** The paths to undo. Default: all. */
+  /** The paths for which the restore is undone. Default: all paths. */
   paths?: readonly string[];
-  /** Ends the work with an error of code `aborted`. */
+  /** A signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -68,7 +68,7 @@ export async function planFreshUndo(
   return { plan, removesRoot: fresh.made && paths === undefined };
 }
 
-/** Returns the entries of the snapshot that the restore was to write. */
+/** Returns the entries of the snapshot that the restore was meant to write. */
 async function writtenBy(
   store: Store,
   { safety: { of }, from = "", paths }: FreshRestore,

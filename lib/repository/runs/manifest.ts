@@ -1,9 +1,9 @@
 /**
- * Manifests list the stored objects of an encrypted repository. They are not
- * encrypted. The machine signs them if it has a signing key. With manifests, a
- * user without a key can verify and mirror the repository. Manifests tell a
- * storage nothing that the storage does not see anyway, except which objects
- * the same machine stored.
+ * Manifests list the stored objects of an encrypted repository. The manifests
+ * themselves are not encrypted. A machine with a signing key signs its
+ * manifests. With manifests, a user without a key can verify and mirror the
+ * repository. Manifests tell a storage nothing that the storage does not see
+ * anyway, except which objects the same machine stored.
  *
  * Each run stores manifests of the objects that it stored. Before an object
  * that a manifest may list is deleted, another manifest lists the object as
@@ -181,8 +181,8 @@ export async function allNoteManifests(
  *
  * @param storage The storage of the encrypted objects.
  * @param names The names of the manifests.
- * @param refuse Called with each manifest. Returns why it does not count, or
- * `undefined` if it counts.
+ * @param refuse Called with each manifest. Returns the reason why the manifest
+ * does not count, or `undefined` if it counts.
  * @param fail Called with the name of each manifest that is damaged or does not
  * count, and the reason as text.
  * @returns The manifests that count.
@@ -257,8 +257,8 @@ export async function* readManifests(
 }
 
 /**
- * A function that is called with a manifest, and returns why it does not count,
- * as text, or `undefined` if it counts.
+ * A function that is called with a manifest. It returns the reason why the
+ * manifest does not count, as text, or `undefined` if the manifest counts.
  */
 export type Refuse = (
   manifest: Manifest,
@@ -268,7 +268,7 @@ export type Refuse = (
 export interface Lists {
   /**
    * The stored objects, by name. An object that was stored again has several
-   * entries. It must have the size and SHA-256 of one of them.
+   * entries, and must have the size and SHA-256 in one of these entries.
    */
   listed: Map<string, ObjectRecord[]>;
   /**
@@ -286,8 +286,8 @@ export interface Lists {
  * Reads the trusted manifests of the runs of a repository.
  *
  * @param storage The storage of the encrypted objects.
- * @param refuse Called with each manifest. Returns why it does not count, or
- * `undefined` if it counts.
+ * @param refuse Called with each manifest. Returns the reason why the manifest
+ * does not count, or `undefined` if it counts.
  * @param fail Called with the name of each manifest that is damaged or not
  * trusted, and the reason as text.
  */
@@ -323,7 +323,7 @@ export async function readLists(
   return lists;
 }
 
-/** Writes the manifests of an encrypted repository. */
+/** A writer of the manifests of an encrypted repository. */
 export class ManifestWriter {
   readonly #storage: Storage;
   readonly #repository: string;
@@ -353,7 +353,7 @@ export class ManifestWriter {
     if (isSealed(object.name)) this.#stored.set(object.name, object);
   }
 
-  /** Forgets an object that was deleted before it was listed. */
+  /** Forgets an object that was deleted before a manifest listed it. */
   deleted(name: string): void {
     this.#stored.delete(name + AGE_SUFFIX);
   }
@@ -471,7 +471,7 @@ export class ManifestWriter {
    * Stores a manifest.
    *
    * @param lists The stored and the removed objects that the manifest lists.
-   * @param name The name of the manifest. Default: a new one that does not
+   * @param name The name of the manifest. Default: a new name that does not
    * belong to a run.
    * @returns The name of the manifest.
    */

@@ -64,7 +64,8 @@ export interface RunIntent {
   /** The id of the snapshot that the run builds on. */
   parent?: string;
   /**
-   * The layers that the run builds on. Everything that they refer to is needed.
+   * The layers that the run builds on. A prune keeps everything that these
+   * layers refer to.
    */
   layers: LayerRecord[];
   /** The ids of interrupted runs whose finished objects are taken over. */

@@ -107,7 +107,10 @@ export async function readCheckpoint(
   };
 }
 
-/** Writes the checkpoints of a run. They remain if the run is interrupted. */
+/**
+ * A writer of the checkpoints of a run. The checkpoints remain stored if the
+ * run is interrupted.
+ */
 export class CheckpointWriter {
   /** The stored volumes that have a checkpoint. */
   readonly kept: VolumeRecord[] = [];
@@ -120,7 +123,7 @@ export class CheckpointWriter {
   readonly #contents: VolumeContents;
 
   /**
-   * Makes a writer. It stores nothing before the first volume.
+   * Makes a writer. Nothing is stored before the first volume.
    *
    * @param storage The storage of the checkpoints.
    * @param repository The compression of the checkpoints, and the key that

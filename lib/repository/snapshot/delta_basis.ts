@@ -25,8 +25,9 @@ import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The maximum number of deltas of a file. At the next change, a small file is
- * stored whole, and the deltas of a large file are composed into one.
+ * The maximum number of deltas of a file. If a file with more deltas would be
+ * stored, a small file is stored whole, and the deltas of a large file are
+ * composed into one delta.
  */
 const MAX_DELTAS = 8;
 /**
@@ -110,7 +111,7 @@ export function packingAgainst(
 }
 
 /**
- * Returns the basis for a large file of a write-only machine; `undefined` if
+ * Returns the basis for a large file on a write-only machine; `undefined` if
  * the file has to be stored whole.
  */
 async function ownBasis(
@@ -318,8 +319,8 @@ function refining(basis: BasisContent): LargeBasis["refine"] {
 }
 
 /**
- * Returns a delta that was made smaller by reading its basis; `undefined` if
- * that does not make it smaller.
+ * Returns a smaller form of a delta, made by reading the basis. Returns
+ * `undefined` if there is no smaller form.
  */
 async function refined(
   delta: Spool,

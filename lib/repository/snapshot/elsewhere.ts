@@ -58,7 +58,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * @param onDamage Called with the error of each tree that cannot be read
    * completely. Only contents that were read before the error are taken over
    * from such a tree.
-   * @param signal Ends the work with an error of code `aborted`.
+   * @param signal A signal that ends the work with an error of code `aborted`.
    * @returns The contents; `undefined` if there are none.
    */
   static async read(

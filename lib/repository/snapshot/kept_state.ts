@@ -47,7 +47,7 @@ export class KeptState {
    * @param store The repository.
    * @param place The directory's absolute path, without symlinks.
    * @param parent The parent of the next snapshot.
-   * @param signal Aborts the reading.
+   * @param signal A signal that aborts the reading.
    */
   static async read(
     store: Store,
@@ -62,7 +62,10 @@ export class KeptState {
     );
   }
 
-  /** Returns an entry with the mode, owner and attributes that it had before. */
+  /**
+   * Returns an entry with the mode, owner and extended attributes that it had
+   * before.
+   */
   entry(entry: IndexEntry): IndexEntry {
     return withKeptMetadata(
       entry,

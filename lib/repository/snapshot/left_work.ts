@@ -9,7 +9,10 @@ import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
-/** Runs of a directory, interrupted or still at work, and their checkpoints. */
+/**
+ * The runs of a directory that have checkpoints, and these checkpoints. A run
+ * may have been interrupted or be still at work.
+ */
 export interface LeftRuns {
   /** The ids of the runs. */
   ids: string[];

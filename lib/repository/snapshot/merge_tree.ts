@@ -13,10 +13,10 @@ const LINES_PER_BATCH = 1024;
 
 /**
  * Yields the changes of a tree as lines of its layer: entries with their
- * content, and tombstones for deleted paths.
+ * content, and lines of the kind `gone` for deleted paths.
  *
  * @param changes The changes in path order, each with the stored form of its
- * new content, if it was stored.
+ * new content, if new content was stored.
  * @param parent The parent of the snapshot.
  * @param signatures The signatures that were stored, by path.
  */

@@ -32,7 +32,7 @@ export interface Parent {
   isBroken: boolean;
 }
 
-/** Returns the parent whose tree was read. */
+/** Returns a parent whose tree was read from the repository. */
 export function parentOf(tree: Tree, last?: ReadRecord): Parent {
   return {
     last,

@@ -51,7 +51,7 @@ export class PieceTable {
     this.#entries = entries;
   }
 
-  /** Records how the content of the list's last entry was stored, if it was. */
+  /** Records how the content of the list's last entry was stored, if at all. */
   add(stored: StoredContent | undefined): void {
     const number = this.#rows.push();
     if (stored === undefined) return;
@@ -121,8 +121,8 @@ export class PieceTable {
   }
 
   /**
-   * Returns a content that was stored whole, by its SHA-256, with the path
-   * under which it is stored.
+   * Finds a content that was stored whole, by the SHA-256. Returns its stored
+   * form, with the path under which the content is stored.
    */
   find(sha256: string): StoredContent | undefined {
     fillHex(this.#sum, sha256);

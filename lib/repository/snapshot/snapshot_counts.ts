@@ -12,7 +12,7 @@ import type {
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
-/** The numbers of the entries of a tree, by kind, and the entries' owners. */
+/** The counts of a tree's entries, and the owners of the entries. */
 export class EntryTally {
   /** The owners of the entries. */
   readonly owners: OwnerTally = new OwnerTally();

@@ -23,7 +23,7 @@ export interface SnapshotWriterOptions extends RunOptions {
    * does not delete the volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Ends the work with an error of code `aborted`. */
+  /** A signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -55,7 +55,7 @@ export class SnapshotWriter implements AsyncDisposable {
   #stored = 0;
 
   /**
-   * Makes a writer. It stores nothing yet.
+   * Makes a writer. Nothing is stored yet.
    *
    * @param repository The repository.
    * @param options The snapshot's id, and the parent or layers that it builds

@@ -205,7 +205,7 @@ export class StateCache {
  * Yields a remembered state as bytes: a line of JSON, padded with spaces to a
  * multiple of four bytes, the blocks, and the entries.
  *
- * @param snapshot The id of the snapshot of the state.
+ * @param snapshot The id of the snapshot.
  * @param entries The entries of the snapshot.
  * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The blocks of `StateWriter`.

@@ -98,10 +98,10 @@ export interface SnapshotOptions {
   measure?: boolean;
   /**
    * Called with the error of each earlier snapshot that cannot be read. If the
-   * record of the last snapshot is damaged, the one before it becomes the
+   * record of the last snapshot is damaged, the snapshot before it becomes the
    * parent. If the tree of the parent is damaged, all files are stored whole
-   * rather than as deltas. By default the errors are thrown, except for those
-   * of the trees of other directories, which are ignored.
+   * rather than as deltas. By default, errors are thrown, except that damaged
+   * trees of other directories are ignored.
    */
   onDamage?: DamageHandler;
   /**
@@ -129,15 +129,18 @@ export interface SnapshotOptions {
    * over their content.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
-  /** Ends the work with an error of code `aborted`; no snapshot appears. */
+  /**
+   * A signal that ends the work with an error of code `aborted`. Then no
+   * snapshot is taken.
+   */
   signal?: AbortSignal;
 }
 
 /** The changes between a directory's last snapshot and the next one. */
 export interface SnapshotChanges {
   /**
-   * The last snapshot. `undefined` for a first snapshot, and if the tree of the
-   * last one is damaged.
+   * The last snapshot. `undefined` if there is none, or if the tree of the last
+   * snapshot is damaged.
    */
   parent: SnapshotRecord | undefined;
   /** The changes since the last snapshot. The list is made on first use. */
@@ -150,7 +153,7 @@ export interface SnapshotChanges {
 
 /** The result of taking a snapshot. */
 export interface SnapshotResult {
-  /** The record of the new snapshot, or of the last one if none was taken. */
+  /** The record of the new snapshot or, if none was taken, of the last one. */
   record: SnapshotRecord;
   /** Whether a new snapshot was taken. */
   isNew: boolean;
@@ -443,7 +446,10 @@ function signerOf({ keys, signingKey }: Store): string | undefined {
   return keys && signingKey?.publicKey;
 }
 
-/** Deletes checkpoints. Errors are ignored: a prune deletes the rest later. */
+/**
+ * Deletes checkpoints. Errors are ignored, because a later prune deletes the
+ * checkpoints that remain.
+ */
 async function clear(storage: Storage, names: string[]): Promise<void> {
   for (const name of names) await storage.delete(name).catch(() => {});
 }

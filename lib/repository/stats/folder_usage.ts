@@ -34,7 +34,7 @@ export class FolderUsage {
   #largest: PathUsage[] = [];
 
   /**
-   * Makes an empty usage, which `add` fills.
+   * Makes an instance without entries. `add` adds entries.
    *
    * @param within The folder whose subfolders are counted separately.
    * @param most The maximum number of largest files to return.
@@ -67,7 +67,7 @@ export class FolderUsage {
     if (this.#largest.length >= 2 * this.#most + 1000) this.#cut();
   }
 
-  /** Returns the folders. Those that use the most space come first. */
+  /** Returns the folders. The folders that use the most space come first. */
   folders(): PathUsage[] {
     const folders = new Map(
       [...this.#folders].map(([path, folder]) => [path, { ...folder }]),
@@ -87,9 +87,9 @@ export class FolderUsage {
   }
 
   /**
-   * Returns the largest files. The space of a file is the sum over its pieces.
-   * For each piece, the smaller of its length and the size of its frames
-   * counts, because other files may share the frames.
+   * Returns the largest files. The space of a file is the sum of the space of
+   * its pieces. A piece counts with its length or the size of its frames,
+   * whichever is smaller, because other files may share the frames.
    */
   largest(): PathUsage[] {
     this.#cut();

@@ -35,7 +35,7 @@ export interface StatsOptions {
    * error of a record or layer is thrown.
    */
   onDamage?: DamageHandler;
-  /** Ends the work with an error of code `aborted`. */
+  /** A signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -53,13 +53,13 @@ export interface SnapshotUsage {
    * the snapshot were purged and all volumes with unneeded bytes were repacked.
    */
   own: number;
-  /** The last drill of the snapshot. */
+  /** The result of the last drill of the snapshot. Absent without a drill. */
   proof?: Proof;
 }
 
 /** The statistics of a repository. */
 export interface RepositoryStats {
-  /** The number of all objects of the repository. */
+  /** The number of objects in the repository. */
   objects: number;
   /** The total size of all objects, in bytes. */
   bytes: number;
@@ -70,9 +70,9 @@ export interface RepositoryStats {
    * has no snapshots.
    */
   snapshot?: SnapshotRecord;
-  /** The folders of that snapshot. Those that use the most space come first. */
+  /** The folders of the reported snapshot, those with the most space first. */
   folders: PathUsage[];
-  /** The largest files of that snapshot. */
+  /** The largest files of the reported snapshot. */
   largest: PathUsage[];
   /**
    * The number of volumes of content and signatures, their total size in bytes,

@@ -45,7 +45,7 @@ export class CopiedNotes {
    * Stores the note about a snapshot. Does nothing if the note is already
    * stored.
    *
-   * @param to The storage to write to, such as that of a run.
+   * @param to The storage to write to, such as the storage of a run.
    * @param read The record, and its SHA-256.
    * @param from The id of the repository that the snapshot comes from.
    * @param key The key of the machine that copied the snapshot.

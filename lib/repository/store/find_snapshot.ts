@@ -32,7 +32,7 @@ import {
 export interface FindOptions extends SignalOptions {
   /**
    * Whether the found record keeps the label with which the snapshot was taken.
-   * Later changes of the label are then not read, which saves a request.
+   * Later changes to the label are then not read, which saves a request.
    * Default: `false`.
    */
   asMade?: boolean;
@@ -434,8 +434,8 @@ export class Finder {
 
 /**
  * Returns the length of a path in a snapshot, counted from the snapshot's
- * directory or, if the snapshot has several directories, from the one that
- * contains the path.
+ * directory or, if the snapshot has several directories, from the directory
+ * that contains the path.
  */
 function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
   const directory = common === undefined

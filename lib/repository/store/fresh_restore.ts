@@ -21,8 +21,8 @@ const VERSION = 1;
 /** A restore into a directory that was new or empty. */
 export interface FreshRestore {
   /**
-   * The note's own id. It has the form of a snapshot's id, so restores and
-   * safety snapshots can be sorted together.
+   * The id of the note. It has the form of a snapshot's id, so that restores
+   * and safety snapshots can be sorted together.
    */
   id: string;
   /** The directory's absolute path, without symlinks. */
@@ -51,7 +51,7 @@ type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
  * @param storage The repository's storage.
  * @param snapshot The id of the snapshot that is restored.
  * @param fresh The directory and the restored part of the snapshot.
- * @param signal Aborts the write.
+ * @param signal A signal that aborts the write.
  * @throws {DeltarError} `aborted` if `signal` fires.
  */
 export async function noteFreshRestore(

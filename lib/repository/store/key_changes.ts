@@ -7,10 +7,10 @@
  * Of two changes that must not run at the same time, at least one finds the
  * note of the other, deletes its own note, and fails with `conflict`.
  *
- * A process that is killed leaves its note behind. A note is ignored
- * `MAX_CHANGE_MS` after it was stored. On the machine of the process, the note
- * is ignored as soon as the process has ended. There is one exception: a
- * removal must leave at least one full key whose removal no note announces,
+ * A process that is killed leaves its note behind. The note is ignored ten
+ * minutes after it was stored (`MAX_CHANGE_MS`). On the machine of the process,
+ * the note is ignored as soon as the process has ended. There is one exception:
+ * a removal must leave at least one full key whose removal no note announces,
  * however old the notes are (`keys.ts`).
  *
  * @module
@@ -48,7 +48,10 @@ interface Mark extends KeyChange {
   object: string;
 }
 
-/** Makes changes to the keys of a repository, one process at a time. */
+/**
+ * Makes changes to the keys of a repository. Changes that must not run at the
+ * same time are refused.
+ */
 export class KeyChanges {
   readonly #storage: Storage;
   readonly #admin: SigningKey;

@@ -224,7 +224,7 @@ export class RepositoryKeys {
    *   given, or none of the given keys opens a key file; `mismatch` if a key
    *   file belongs to another repository; `corrupt`, `truncated` or `limit` if
    *   a key file is damaged. Also `mismatch` if the admin key is not the
-   *   expected one.
+   *   expected key.
    */
   static async open(
     storage: Storage,
@@ -321,7 +321,7 @@ export class RepositoryKeys {
   /**
    * Returns the key with which this machine encrypts the files that it keeps
    * about the repository: the newest identity or, if the caller's key is
-   * write-only, the caller's own. `secret` is a text that is known only to
+   * write-only, the caller's own key. `secret` is a text that is known only to
    * those who have the key.
    */
   cacheKey(): { key: AgeKey; recipient: string; secret: string } {
@@ -440,7 +440,7 @@ export class RepositoryKeys {
    * identities, such as the owner of a key that was removed earlier, cannot
    * read the new objects. Older objects are not changed.
    *
-   * If a rotation is interrupted, the next one continues it. After a rotation,
+   * If a rotation is interrupted, the next call continues it. After a rotation,
    * this object and its `Repository` use the new identity. Other programs that
    * have the repository open encrypt for the older identity until they open it
    * again. `Repository.rekey` encrypts older objects for the new identity, too.
@@ -457,8 +457,8 @@ export class RepositoryKeys {
       if (unknown.length > 0) throw unknownError(unknown, this.#storage);
       const { id, recipient, identities, retired } = this.#file;
       const [newest] = identities;
-      // If these differ, an interrupted rotation left an identity that is not
-      // in use yet.
+      // If the two recipients differ, an interrupted rotation left an identity
+      // that is not in use yet.
       const isBegun = await recipientOf(newest) !== recipient;
       const all = isBegun ? identities : [await newIdentity(), ...identities];
       const begun = { id, recipient, identities: all, retired };

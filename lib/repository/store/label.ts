@@ -20,7 +20,7 @@ export const MAX_LABEL_LENGTH = 1000;
  *
  * @param label The label; `undefined` removes it.
  * @param key The key that signs the note, in an encrypted repository.
- * @returns The record with that label.
+ * @returns The record with the new label.
  */
 export async function labelSnapshot(
   storage: Storage,

@@ -186,7 +186,8 @@ function isUnknown(id: string): boolean {
 }
 
 /**
- * Finds the first identity of a repository in a list that has the newest first.
+ * Finds the first identity of a repository in a list of its identities, the
+ * newest first.
  */
 async function firstOf(
   identities: readonly string[],
@@ -232,7 +233,7 @@ export async function namesOfKeys(storage: Storage): Promise<string[]> {
   return names.sort();
 }
 
-/** Returns the name of the key file of a key. */
+/** Returns the name of the file of a key, as it is stored. */
 export function keyFileName(name: string): string {
   return `${KEYS}${name}${AGE_SUFFIX}`;
 }

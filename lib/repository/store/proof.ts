@@ -10,7 +10,7 @@ export interface Proof {
   time: number;
   /** The number of files that were restored exactly. */
   files: number;
-  /** The total size of these files, in bytes. */
+  /** The total size of the restored files, in bytes. */
   bytes: number;
   /** The number of files that could not be restored exactly. */
   failed: number;

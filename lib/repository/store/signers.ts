@@ -88,7 +88,7 @@ export class Signers {
    * @param onDamage Called with the error of each object that cannot be read or
    *   is not signed by the admin key. By default, the error is thrown.
    * @throws {DeltarError} `key` if an object is not encrypted for the caller,
-   *   which is always so if the caller's key is write-only; any error that
+   *   as is always the case if the caller's key is write-only; any error that
    *   `onDamage` throws.
    */
   async list(onDamage?: DamageHandler): Promise<Signer[]> {

@@ -132,8 +132,8 @@ export interface ReadOptions extends SignalOptions {
 export interface ParentOptions extends ReadOptions {
   /**
    * Called with each snapshot of another directory or machine that is newer
-   * than the one searched for, the newest first. If the directory has no
-   * snapshot, `onOther` is called with all snapshots except safety snapshots.
+   * than the snapshot that is found, the newest first. If no snapshot is found,
+   * `onOther` is called with all snapshots except safety snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
@@ -149,7 +149,7 @@ export type RecordTrust = Trust | "unsigned" | "foreign";
 export class Store {
   /** The storage of the objects. */
   readonly storage: Storage;
-  /** The repository's own id. */
+  /** The id of the repository. */
   readonly id: string;
   /**
    * The codec of the repository. In an encrypted repository, it also pads
@@ -571,7 +571,7 @@ export class Store {
 
   /**
    * Returns the last trusted snapshot of a directory of this machine, which is
-   * the parent of the next one.
+   * the parent of the next snapshot.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
@@ -715,7 +715,7 @@ export function checkReads({ keys, storage }: Store, what: string): void {
   );
 }
 
-/** Throws a `TypeError` if a record cannot have the id of a machine. */
+/** Throws a `TypeError` if the id of a machine is invalid. */
 function checkMachine(machine: Machine | undefined): void {
   if (machine === undefined || isMachineId(machine.id)) return;
   throw new TypeError(

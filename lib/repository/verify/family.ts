@@ -60,7 +60,7 @@ export class Family {
   /** The paths that each layer hides in the layers below it. */
   readonly #covers = new Map<LayerKey, Set<string>>();
   /**
-   * For each layer in use, those of its paths that layers above it hide in
+   * For each layer in use, the paths of the layer that layers above it hide in
    * every snapshot.
    */
   readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
@@ -131,8 +131,8 @@ export class Family {
   }
 
   /**
-   * Yields all entries that are visible in at least one of the snapshots, each
-   * once.
+   * Yields all entries that are visible in at least one of the snapshots. Each
+   * entry is yielded once.
    */
   *entries(): Generator<VisibleEntry> {
     for (const [key, under] of this.#hidden) {

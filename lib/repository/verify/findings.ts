@@ -43,8 +43,8 @@ export interface Damage {
    */
   unreadable: boolean;
   /**
-   * The files and hard links that cannot be read because of the damage, not
-   * counting those of lost snapshots.
+   * The files and hard links that cannot be read because of the damage, without
+   * the files and hard links of lost snapshots.
    */
   files: HarmedFile[];
 }
@@ -130,7 +130,7 @@ export class Findings {
     }
   }
 
-  /** Returns the damage of an object, if any was recorded. */
+  /** Returns the recorded damage to an object, if there is any. */
   of(object: string): Damage | undefined {
     return this.#byObject.get(object);
   }

@@ -66,7 +66,7 @@ export interface VerifyOptions {
    * Called with the progress, at least once for each record, volume and file.
    */
   onProgress?: (progress: VerifyProgress) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** A signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -424,7 +424,7 @@ class Verification {
     }
   }
 
-  /** Records that the damage of a file also affects a hard link to the file. */
+  /** Records that the damage to a file also affects a hard link to the file. */
   #harmLink(link: VisibleLink, family: Family): void {
     const { path, target } = link.entry;
     const having = new Set(family.having(link).map(({ id }) => id));

@@ -75,7 +75,7 @@ export class FileCheck {
    * Rebuilds a file, unless its content was rebuilt before.
    *
    * @param entry The file.
-   * @param signal Ends the work with an error of code `aborted`.
+   * @param signal A signal that ends the work with an error of code `aborted`.
    * @param onRead Called after each part of the file is read, with the size of
    * the part in bytes.
    * @returns The fault of the file; `undefined` if it is sound.

@@ -28,7 +28,7 @@ export interface NotedOptions {
   fail: (object: string, message: string) => void;
   /** Called after each key or note is compared, with its size in bytes. */
   onCompared?: (size: number) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** A signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

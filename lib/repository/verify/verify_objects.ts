@@ -23,7 +23,7 @@ export class ObjectCheck {
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
-  /** The new volumes of content that was moved, by the old volumes' names. */
+  /** The new volumes of moved content, by the names of the old volumes. */
   readonly #places = new Map<string, ObjectRecord>();
 
   /**
@@ -55,8 +55,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Returns the name of the volume with the needed content of a volume: the
-   * volume itself, or the new volume that the content was moved to.
+   * Returns the name of the volume that has the needed content of a volume: the
+   * same name, or the name of the new volume that the content was moved to.
    */
   placeOf(name: string): string {
     return this.#places.get(name)?.name ?? name;
@@ -75,7 +75,7 @@ export class ObjectCheck {
    * Checks objects that were not checked before.
    *
    * @param objects The records of the objects.
-   * @param signal Ends the work with an error of code `aborted`.
+   * @param signal A signal that ends the work with an error of code `aborted`.
    * @param onRead Called after each part of an object is read, with the name of
    * the object and the size of the part in bytes. Called again after the object
    * is checked, with the name and 0.
@@ -172,7 +172,7 @@ export class ObjectCheck {
   }
 }
 
-/** Returns the kind of the volume with a name. */
+/** Returns the kind of a volume with the given name. */
 export function kindOf(name: string): DamageKind {
   return name.startsWith("signatures/") ? "signature" : "content";
 }

@@ -65,8 +65,8 @@ export interface VerifySealedResult {
  * - Each record, layer, volume and move that a manifest lists has to exist with
  *   the listed size and, with `data`, the listed SHA-256.
  * - Each key, label and other note has to have the size and, with `data`, the
- *   SHA-256 in one of its own manifests. It may be missing, because notes may
- *   be deleted at any time.
+ *   SHA-256 in one of its own manifests. A key or note may be missing, because
+ *   keys and notes may be deleted at any time.
  * - The settings and all manifests have to be undamaged.
  *
  * These changes are not detected:
