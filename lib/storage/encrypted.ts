@@ -100,7 +100,7 @@ export interface StoredFile extends StoredObject {
  * A storage whose objects are stored in another storage as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
  * decrypts. Objects for which `kindOf` returns `clear` are stored as they are.
- * Any other object of the other storage is not listed.
+ * Objects of the other storage that are of neither kind are not listed.
  *
  * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
  * an encrypted object is authenticated before it is yielded. The other storage

@@ -13,7 +13,9 @@ export interface RangeSource {
    * for any other status.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
-  /** Called to request the length of the object. Returns the number of bytes. */
+  /**
+   * Called to request the length of the object. Returns the length in bytes.
+   */
   sizeOf: () => Promise<number>;
   /** A signal that aborts the read. */
   signal: AbortSignal | undefined;

@@ -275,7 +275,10 @@ export class S3Storage implements Storage {
  */
 class Pages {
   readonly #location: string;
-  /** The starts of the SHA-256 of each token, and of each page's first key. */
+  /**
+   * The first 12 bytes of the SHA-256 of each token and of each page's first
+   * key, in hexadecimal.
+   */
   readonly #seen = new Set<string>();
   #empty = 0;
   #objects = 0;

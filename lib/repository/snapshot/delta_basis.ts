@@ -25,8 +25,8 @@ import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The maximum number of deltas of a file. If a file with more deltas would be
- * stored, a small file is stored whole, and the deltas of a large file are
+ * The maximum number of deltas of a file. When a file with this many deltas
+ * changes, a small file is stored whole, and the deltas of a large file are
  * composed into one delta.
  */
 const MAX_DELTAS = 8;

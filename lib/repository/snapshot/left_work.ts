@@ -11,7 +11,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
  * The runs of a directory that have checkpoints, and these checkpoints. A run
- * may have been interrupted or be still at work.
+ * may have been interrupted, or may still be at work.
  */
 export interface LeftRuns {
   /** The ids of the runs. */

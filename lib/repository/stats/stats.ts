@@ -53,7 +53,7 @@ export interface SnapshotUsage {
    * the snapshot were purged and all volumes with unneeded bytes were repacked.
    */
   own: number;
-  /** The result of the last drill of the snapshot. Absent without a drill. */
+  /** The result of the last drill of the snapshot, if there was a drill. */
   proof?: Proof;
 }
 

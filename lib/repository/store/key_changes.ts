@@ -49,8 +49,8 @@ interface Mark extends KeyChange {
 }
 
 /**
- * Makes changes to the keys of a repository. Changes that must not run at the
- * same time are refused.
+ * The changes to the keys of a repository. A change is refused if it must not
+ * run at the same time as another change that is running.
  */
 export class KeyChanges {
   readonly #storage: Storage;
