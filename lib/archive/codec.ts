@@ -19,6 +19,12 @@ export interface DecompressOptions {
    * without a limit.
    */
   limit?: number;
+  /**
+   * Whether the caller compares the SHA-256 of the content. The checksum of a
+   * frame of uncompressed blocks may then be ignored, which saves a copy.
+   * Default: `false`.
+   */
+  comparesSum?: boolean;
 }
 
 /**

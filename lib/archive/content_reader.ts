@@ -17,6 +17,11 @@ export interface ReadContentOptions {
   path?: string;
   /** The signal that aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
+  /**
+   * Whether the caller compares the SHA-256 of the content, as in the options
+   * of a codec. Default: `false`.
+   */
+  comparesSum?: boolean;
 }
 
 /** Options for reading a range. */
@@ -27,7 +32,8 @@ export interface ReadRangeOptions extends ReadContentOptions {
 
 /**
  * Reads, with one ranged `get`, the content that a reference points to. The
- * whole range is decompressed, so that the checksums of its frames are checked.
+ * whole range is decompressed, so that the checksums of its frames are checked,
+ * except for those that `comparesSum` makes unnecessary.
  *
  * @param storage The storage of the volume.
  * @param reference The range of the volume. It may be untrusted.
@@ -141,7 +147,7 @@ function plainRange(
   reference: ContentReference,
   codec: Codec,
   limit: number,
-  { signal }: ReadContentOptions,
+  { signal, comparesSum }: ReadContentOptions,
 ): AsyncIterable<Uint8Array> {
   const { volume, offset, length } = reference;
   checkNumber("offset", offset, reference);
@@ -150,6 +156,7 @@ function plainRange(
     object: volume,
     offset,
     limit,
+    comparesSum,
   });
 }
 

@@ -117,7 +117,7 @@ export class ContentReader {
   }
 
   /**
-   * Returns a file's content, which is not yet checked against its SHA-256. The
+   * Returns a file's content. The caller has to compare its SHA-256. The
    * content of a sparse file is in condensed form.
    *
    * @returns The whole content for a small file whose deltas can be applied in
@@ -137,7 +137,9 @@ export class ContentReader {
       const bytes = await this.#readSmall(entry, base, deltas, signal);
       if (bytes !== undefined) return bytes;
     }
-    if (deltas.length === 0) return this.#stream(base, entry.path, signal);
+    if (deltas.length === 0) {
+      return this.#stream(base, entry.path, signal, true);
+    }
     return this.#patched(entry, base, signal);
   }
 
@@ -215,7 +217,7 @@ export class ContentReader {
     using literals = new Spool();
     using kept = new Spool();
     const { path } = entry;
-    const content = this.#stream(base, path, signal);
+    const content = this.#stream(base, path, signal, true);
     try {
       const chain = await this.deltas(entry, literals, signal);
       const needed = chain.needed();
@@ -289,9 +291,14 @@ export class ContentReader {
     { reference, size }: StoredPiece,
     path: string,
     signal: AbortSignal | undefined,
+    comparesSum = false,
   ): AsyncGenerator<Uint8Array> {
     const codec = codecOf(reference.volume);
-    return readContent(this.#storage, reference, size, codec, { path, signal });
+    return readContent(this.#storage, reference, size, codec, {
+      path,
+      signal,
+      comparesSum,
+    });
   }
 
   #frame(piece: StoredPiece): Promise<Uint8Array> {
