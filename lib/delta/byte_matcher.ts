@@ -81,8 +81,9 @@ export class ByteMatcher {
    * @param now The changed bytes.
    * @param place The copies before and after the changed bytes, and the old
    *   content near them.
-   * @returns The offset in the old content at which the last copy from `parts`
-   *   ends, or `place.start` if nothing is copied from them.
+   * @returns The offset in the old content at which the last copy from
+   *   `place.parts` ends, or `place.start` if nothing is copied from
+   *   `place.parts`.
    */
   write(writer: DeltaWriter, now: Uint8Array, place: ChangedPlace): number {
     const { parts, start, end } = place;

@@ -20,9 +20,9 @@ export type Late =
 
 /**
  * Finds late snapshots, which appeared in a repository although snapshots of
- * the same directory that sort after them already existed. A writer never makes
- * such a snapshot, because it takes the last snapshot of the directory as the
- * parent, and makes an id that sorts after the parent's. A late snapshot was
+ * the same directory that sort after them already existed. A writer takes the
+ * last snapshot of the directory that it finds as the parent, and makes an id
+ * that sorts after the parent's. A snapshot is therefore late only if it was
  * copied from another repository, was brought back, was taken at the same time
  * as another one, or has a forged id.
  *
