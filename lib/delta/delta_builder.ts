@@ -51,8 +51,8 @@ const MAX_VAIN_BYTES = 2 ** 22;
  */
 const LOADED_GAIN = 1.25;
 /**
- * The maximum number of further expected blocks that are compared with the old
- * content after a block that differs.
+ * The maximum number of following blocks that are still compared with the old
+ * content, each at its expected offset, after a block that differs.
  */
 const MAX_SKIPPED_BLOCKS = 8;
 /**

@@ -11,8 +11,8 @@ export interface WriteFileOptions extends SignalOptions {
   /** Whether the file's folder is created if it is missing. */
   inNewFolder?: boolean;
   /**
-   * Whether a crash may lose or damage the file, because it can be rebuilt. If
-   * so, the file is not flushed to the disk.
+   * Whether the file can be made again if a crash loses or damages it. If so,
+   * the file is not flushed to the disk.
    */
   mayBeLost?: boolean;
   /**

@@ -66,7 +66,7 @@ export function findLate(
   const counted = countedByAll(judged);
   const firstCounted = records
     .find(({ id, time }) => counted.get(id) === time)?.id;
-  // If no snapshot has a parent, a missing parent is no evidence.
+  // If no record names a parent, a record without one is not evidence.
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
   /**
