@@ -209,9 +209,19 @@ suite([
       await window.row(/with a pipe/).click();
       await window.row(/^queue.*named pipe/).waitFor();
       await window.row(/^disk\.img.*5\.00 MB, sparse/).waitFor();
-      await window.row(/^disk\.img/).hover();
-      await window.page.locator(".monaco-hover")
-        .filter({ hasText: /512 B without holes/ }).waitFor();
+      const details = window.page.locator(".monaco-hover")
+        .filter({ hasText: /512 B without holes/ });
+      // A tooltip does not open if the list changes under the pointer.
+      for (let attempt = 1;; attempt++) {
+        await window.row(/^disk\.img/).hover();
+        try {
+          await details.waitFor({ timeout: 5000 });
+          break;
+        } catch (error) {
+          if (attempt === 6) throw error;
+          await window.row(/^queue/).hover();
+        }
+      }
       await window.picture("pipe-in-list");
       await window.row(/^queue/).click();
       await window.page.locator(".view-line")

@@ -251,7 +251,7 @@ suite([
     // The active editor shows an old version of it.
     await window.command("Deltar: Restore from Snapshot…");
     await window.choose(/\d\d:\d\d:\d\d/);
-    await window.dialog().getByText("1 file: only the mode").waitFor();
+    await window.dialog().getByText("1 file: only mode").waitFor();
     await window.answer(/^Restore$/);
     await window.isTold("Restored: mode and time of 1 path.");
     assert.equal(fs.statSync(at("mod.ts")).mode & 0o777, 0o644);
