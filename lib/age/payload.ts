@@ -85,6 +85,35 @@ export async function* openPayload(
   );
 }
 
+/**
+ * Decrypts a few chunks of an age payload at once.
+ *
+ * @param cipher The cipher with the payload's key.
+ * @param sealed The encrypted chunks. The last one may be any chunk of the
+ *   payload. There are no chunks if this is empty.
+ * @param place The name of the file, for errors, and the index of the first
+ *   chunk.
+ * @returns The plain bytes of each chunk.
+ * @throws {DeltarError} The errors of `openPayload`.
+ */
+export function openChunks(
+  cipher: ChunkCipher,
+  sealed: Uint8Array,
+  { object, index }: { object: string; index: number },
+): Promise<Uint8Array[]> {
+  const opened: Promise<Uint8Array>[] = [];
+  for (let at = 0; at < sealed.length; at += SEALED_BYTES) {
+    const bytes = sealed.subarray(at, at + SEALED_BYTES);
+    const isEnd = at + SEALED_BYTES >= sealed.length;
+    opened.push(openChunk(cipher, bytes, {
+      object,
+      index: index + opened.length,
+      isLast: isEnd && bytes.length === SEALED_BYTES ? undefined : isEnd,
+    }));
+  }
+  return Promise.all(opened);
+}
+
 /** The position of a chunk in a file. */
 interface ChunkPosition {
   object: string | undefined;

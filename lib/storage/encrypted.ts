@@ -3,6 +3,7 @@ import type { AgeKey, AgeRecipient } from "../age/header.ts";
 import {
   CHUNK_BYTES,
   NONCE_BYTES,
+  openChunks,
   openPayload,
   plainSize,
   SEALED_BYTES,
@@ -12,7 +13,7 @@ import { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
-import { type ByteSource, chunks } from "../bytes/source.ts";
+import { type ByteSource, chunks, collect } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { Sharing } from "./local_modes.ts";
 import { AGE_SUFFIX, checkName } from "./names.ts";
@@ -276,7 +277,7 @@ export class EncryptedStorage implements Storage {
     const how = { fresh, signal };
     const plain = count !== undefined && count <= MAX_WHOLE_CHUNKS
       ? this.#fewChunks(name, first, count, how)
-      : this.#plainChunks(name, first, count, how);
+      : this.#manyChunks(name, first, count, how);
     for await (const part of plain) {
       const skip = Math.max(0, offset - at);
       const stop = Math.min(part.length, (end ?? Infinity) - at);
@@ -297,7 +298,7 @@ export class EncryptedStorage implements Storage {
   }
 
   /** Yields chunks as they are decrypted; see `#chunks`. */
-  async *#plainChunks(
+  async *#manyChunks(
     name: string,
     first: number,
     count: number | undefined,
@@ -345,8 +346,16 @@ export class EncryptedStorage implements Storage {
     options: GetOptions,
     shared: LastChunk["bytes"] | undefined,
   ): Promise<Uint8Array[]> {
-    const read = (first: number, count: number) =>
-      Array.fromAsync(this.#plainChunks(name, first, count, options));
+    const read = async (first: number, count: number) => {
+      const { cipher, sealed } = await this.#chunks(
+        name,
+        first,
+        count,
+        options,
+      );
+      const place = { object: name, index: first };
+      return await openChunks(cipher, await collect(sealed), place);
+    };
     if (shared !== undefined) {
       try {
         const rest = count > 1 ? read(first + 1, count - 1) : [];
