@@ -13,7 +13,8 @@ import {
   type OpenFile,
 } from "./folder.ts";
 import { placeholderTest } from "./placeholder.ts";
-import { decodeName, encodeNameInto, toNodePath } from "./raw_name.ts";
+import { toNodePath } from "./node_path.ts";
+import { decodeName, encodeNameInto } from "./raw_name.ts";
 import {
   type FileStat,
   fillStatx,

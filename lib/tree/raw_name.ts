@@ -1,5 +1,3 @@
-import type * as NodeFs from "node:fs";
-
 /** Matches the code units that stand for bytes that are not valid UTF-8. */
 const RAW = /[\udc80-\udcff]/gu;
 /** Matches a lone surrogate that does not stand for a byte. */
@@ -89,14 +87,6 @@ export function encodeNameInto(
   if (bytes.length > buffer.length) return undefined;
   buffer.set(bytes);
   return bytes.length;
-}
-
-/**
- * Returns a path of the operating system in the form that `node:fs` of Node
- * takes: a string or, if the path is not valid UTF-8, its bytes.
- */
-export function toNodePath(path: string): NodeFs.PathLike {
-  return path.isWellFormed() ? path : encodeName(path) as NodeFs.PathLike;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { fs } from "../bytes/node.ts";
 import { loadNative, type Native } from "./native.ts";
-import { encodeNameInto, toNodePath } from "./raw_name.ts";
+import { toNodePath } from "./node_path.ts";
+import { encodeNameInto } from "./raw_name.ts";
 import {
   type FileStat,
   fromNodeStat,

@@ -32,6 +32,10 @@ interface Circumstances {
   input?: string;
 }
 
+/** Matches the line that snapshots print where attributes cannot be read. */
+export const NO_XATTRS =
+  /^deltar: extended attributes and ACLs are not stored.*\n/gm;
+
 /** A place where commands run with a home of their own. */
 export class Place {
   readonly folder: string;
@@ -84,7 +88,7 @@ export class Place {
       encoding: "utf8",
       maxBuffer: 1 << 26,
     });
-    return { code: status, out: stdout, err: stderr };
+    return { code: status, out: stdout, err: stderr.replace(NO_XATTRS, "") };
   }
 
   /** The same with `--json`; gives what it printed. */

@@ -6,7 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { needsMount, runApart } from "../support/apart.ts";
 import { needs } from "../support/peer.ts";
-import { COMMAND, withPlace } from "./helpers.ts";
+import { COMMAND, NO_XATTRS, withPlace } from "./helpers.ts";
 
 /** Matches internal names: those of objects, of temporary files, and codes. */
 const INTERNAL =
@@ -36,7 +36,7 @@ test(
       );
       const read = (name: string) =>
         fs.readFileSync(join(place.folder, name), "utf8");
-      const err = read("err");
+      const err = read("err").replace(NO_XATTRS, "");
       assert.equal(read("codes"), "0\n1\n1\n1\n1\n0\n3\n1\n", err);
       assert.doesNotMatch(err, INTERNAL);
       const refused = (name: string) =>
