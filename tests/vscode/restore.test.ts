@@ -231,6 +231,11 @@ suite([
     for (const name of ["cli.ts", "SECURITY.md"]) {
       await window.row(name).click({ modifiers: ["Control"] });
     }
+    // The tooltip of the last row would be over the others.
+    await window.page.mouse.move(800, 600);
+    await window.page.locator(".monaco-hover:visible").waitFor({
+      state: "hidden",
+    });
     await window.row("cli.ts").click({ button: "right" });
     await window.chooseFromMenu("Restore File…");
     // What is there after the snapshot, and then what was there before it.
