@@ -28,7 +28,7 @@ async function names(storage: LocalStorage): Promise<string[]> {
 }
 
 test(
-  "local: what is no object is neither listed nor in the way",
+  "local: files that are not objects are neither listed nor in the way",
   needsPosix("names with a newline"),
   async () => {
     await withTemp(async (folder) => {

@@ -83,8 +83,8 @@ interface Moment {
 /**
  * Finds directories with unusual new snapshots. A snapshot is new if at least
  * one of the lists of counted snapshots that earlier prunes stored does not
- * contain it. If there is no list, the snapshots of the last 24 hours up to the
- * newest snapshot are new. A directory is ignored if none of its ordinary
+ * contain it. If no list exists, a snapshot is new if it was taken at most 24
+ * hours before the newest one. A directory is ignored if none of its ordinary
  * snapshots would be removed.
  *
  * @param groups The snapshots of each directory.
