@@ -30,6 +30,8 @@ interface Circumstances {
   env?: object;
   /** The content of its standard input. */
   input?: string;
+  /** Whether the line about attributes that cannot be read is kept. */
+  keepsNotes?: boolean;
 }
 
 /** Matches the line that snapshots print where attributes cannot be read. */
@@ -88,7 +90,8 @@ export class Place {
       encoding: "utf8",
       maxBuffer: 1 << 26,
     });
-    return { code: status, out: stdout, err: stderr.replace(NO_XATTRS, "") };
+    const err = more.keepsNotes ? stderr : stderr.replace(NO_XATTRS, "");
+    return { code: status, out: stdout, err };
   }
 
   /** The same with `--json`; gives what it printed. */

@@ -44,6 +44,22 @@ function countsOf(changes: readonly Change[]): ChangeCounts {
   return new DiffIndex(changes, { mode: 0, mtime: 0n, uid: 0, gid: 0 }).counts;
 }
 
+/**
+ * Returns entries or changes without creation times. A file that is created
+ * again within one tick of the system's clock differs in this time alone, which
+ * is no change.
+ */
+function withoutBtime(list: readonly object[]): object[] {
+  return list.map((item) => {
+    const rest: Record<string, unknown> = { ...item };
+    delete rest.btime;
+    for (const side of ["before", "after"]) {
+      if (rest[side]) [rest[side]] = withoutBtime([rest[side]]);
+    }
+    return rest;
+  });
+}
+
 async function live(
   folder: string,
   life: Tree[],
@@ -76,7 +92,7 @@ async function live(
     const index = await DirIndex.of(everything(root));
     const before = taken.at(-1);
     const wanted = DiffIndex.compute(index, before?.index);
-    assert.deepEqual(diff.changes, wanted.changes);
+    assert.deepEqual(withoutBtime(diff.changes), withoutBtime(wanted.changes));
     assert.deepEqual(diff.counts, countsOf(diff.changes));
     assert.equal(isNew, before === undefined || !diff.isEmpty);
     if (!isNew) assert.deepEqual(record, before!.record);
@@ -89,8 +105,8 @@ async function live(
     assert.deepEqual(stateOf(target), state);
     const tree = await repository.tree(record);
     assert.deepEqual(
-      tree.index.entries,
-      index.entries.map(({ signature: _, ...entry }) => entry),
+      withoutBtime(tree.index.entries),
+      withoutBtime(index.entries.map(({ signature: _, ...entry }) => entry)),
     );
     for (const { path, kind } of index.entries) {
       if (kind !== "file" && kind !== "hardlink") continue;
@@ -102,8 +118,8 @@ async function live(
     const other = taken[(at * 7 + 3) % taken.length];
     const diff = await repository.diff(other.record, record);
     assert.deepEqual(
-      diff.changes,
-      DiffIndex.compute(index, other.index).changes,
+      withoutBtime(diff.changes),
+      withoutBtime(DiffIndex.compute(index, other.index).changes),
     );
   }
 }
