@@ -86,32 +86,32 @@ export async function* openPayload(
 }
 
 /**
- * Decrypts a few chunks of an age payload at once.
+ * Decrypts the chunks of an age payload that are in memory. All chunks are
+ * decrypted at once, so the result needs as much memory as the chunks.
  *
  * @param cipher The cipher with the payload's key.
- * @param sealed The encrypted chunks. The last one may be any chunk of the
- *   payload. There are no chunks if this is empty.
- * @param place The name of the file, for errors, and the index of the first
- *   chunk.
+ * @param sealed The encrypted chunks, beginning at the start of a chunk.
  * @returns The plain bytes of each chunk.
  * @throws {DeltarError} The errors of `openPayload`.
  */
-export function openChunks(
+export async function openChunks(
   cipher: ChunkCipher,
   sealed: Uint8Array,
-  { object, index }: { object: string; index: number },
+  { object, index = 0, endsThere = "does" }: OpenOptions = {},
 ): Promise<Uint8Array[]> {
+  if (sealed.length === 0 && endsThere === "does") throw endsEarly(object);
   const opened: Promise<Uint8Array>[] = [];
   for (let at = 0; at < sealed.length; at += SEALED_BYTES) {
     const bytes = sealed.subarray(at, at + SEALED_BYTES);
     const isEnd = at + SEALED_BYTES >= sealed.length;
+    const mayEnd = isEnd && endsThere === "may";
     opened.push(openChunk(cipher, bytes, {
       object,
       index: index + opened.length,
-      isLast: isEnd && bytes.length === SEALED_BYTES ? undefined : isEnd,
+      isLast: mayEnd && bytes.length === SEALED_BYTES ? undefined : isEnd,
     }));
   }
-  return Promise.all(opened);
+  return await Promise.all(opened);
 }
 
 /** The position of a chunk in a file. */

@@ -353,8 +353,11 @@ export class EncryptedStorage implements Storage {
         count,
         options,
       );
-      const place = { object: name, index: first };
-      return await openChunks(cipher, await collect(sealed), place);
+      return await openChunks(cipher, await collect(sealed), {
+        object: name,
+        index: first,
+        endsThere: "may",
+      });
     };
     if (shared !== undefined) {
       try {

@@ -1,9 +1,11 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { decrypt, encrypt } from "../../age/mod.ts";
-import type { AgeKey } from "../../age/header.ts";
+import { type AgeKey, readHead } from "../../age/header.ts";
+import { encrypt } from "../../age/mod.ts";
+import { openChunks } from "../../age/payload.ts";
+import { ByteReader } from "../../bytes/byte_reader.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { type ByteSource, collect } from "../../bytes/source.ts";
+import { type ByteSource, chunks, concat } from "../../bytes/source.ts";
 
 /**
  * A cipher for the files that a machine keeps about an encrypted repository
@@ -52,6 +54,9 @@ export class SealedFiles {
    *   `corrupt` or `truncated` if it is damaged.
    */
   async open(file: Uint8Array, object: string): Promise<Uint8Array> {
-    return await collect(decrypt(file, [this.#key], object));
+    const reader = new ByteReader(chunks(file), { object });
+    const { cipher } = await readHead(reader, [this.#key]);
+    const sealed = file.subarray(reader.offset);
+    return concat(await openChunks(cipher, sealed, { object }));
   }
 }
