@@ -53,6 +53,8 @@ const INVALID_HANDLE = 2n ** 64n - 1n;
 /** Returns a setter that calls `SetFileTime` of `kernel32.dll` on Windows. */
 function loadForWindows(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("win32", "kernel32.dll", {
+    GetFileAttributesW: ["buffer"],
+    SetFileAttributesW: ["buffer", "u32"],
     CreateFileW: ["buffer", "u32", "u32", "u64", "u32", "u32", "u64"],
     SetFileTime: ["u64", "buffer", "u64", "u64"],
     CloseHandle: ["u64"],
@@ -60,8 +62,10 @@ function loadForWindows(): CreationTimeSetter | undefined {
   return calls && ((path, btime) => {
     const time = asFileTime(btime);
     if (time === undefined) return false;
+    const name = asWideText(nodePath.toNamespacedPath(path));
+    const attributes = calls.GetFileAttributesW(name);
     const handle = BigInt(calls.CreateFileW(
-      asWideText(nodePath.toNamespacedPath(path)),
+      name,
       FILE_WRITE_ATTRIBUTES,
       FILE_SHARE_ALL,
       0n,
@@ -74,6 +78,10 @@ function loadForWindows(): CreationTimeSetter | undefined {
       return calls.SetFileTime(handle, time, 0n, 0n) !== 0;
     } finally {
       calls.CloseHandle(handle);
+      // Wine removes the attributes of a file when its time is set.
+      if (calls.GetFileAttributesW(name) !== attributes) {
+        calls.SetFileAttributesW(name, attributes >>> 0);
+      }
     }
   });
 }

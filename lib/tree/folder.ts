@@ -168,9 +168,9 @@ export interface Folder {
    * followed. The access is valid while the folder is open. The method is
    * absent if the runtime has no calls for extended attributes.
    */
-  xattrsAt?(name: string): XattrAccess;
+  xattrsAt?(name: string): XattrAccess | undefined;
   /** Returns access to the extended attributes of the folder itself. */
-  ownXattrs?(): XattrAccess;
+  ownXattrs?(): XattrAccess | undefined;
   /** Sets the owner of the folder itself. */
   setOwnOwner(uid: number, gid: number): void;
   /** Sets the permission bits of the folder itself. */
@@ -242,7 +242,7 @@ export interface OpenFile {
    * open. The method is absent if the runtime has no calls for extended
    * attributes.
    */
-  xattrs?(): XattrAccess;
+  xattrs?(): XattrAccess | undefined;
   /** Flushes the file to the disk. */
   sync(): void;
   /**

@@ -2,6 +2,7 @@ import { codeOf } from "../bytes/errors.ts";
 import type * as NodeFs from "node:fs";
 import { fs, process } from "../bytes/node.ts";
 import { creationTimeSetter } from "./creation_time.ts";
+import { dosAttributes } from "./dos_attributes.ts";
 import type { SpecialKind } from "./entry.ts";
 import {
   codeOfKind,
@@ -24,6 +25,7 @@ import {
   toNodeTime,
 } from "./statx.ts";
 import { errorAt, systemError } from "./system_error.ts";
+import type { XattrAccess } from "./xattrs.ts";
 
 /**
  * The flag that opens a file without access to its content, so that unreadable
@@ -177,14 +179,14 @@ abstract class PathFolder implements Folder {
 
   openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
-      return new NodeFile(fs.openSync(path, READ), place);
+      return new NodeFile(fs.openSync(path, READ), place, path);
     });
   }
 
   createFile(name: string, mode: number): OpenFile {
     return this.attempt("open", name, (path, place) => {
       this.check("open");
-      return new NodeFile(fs.openSync(path, "wx+", mode), place);
+      return new NodeFile(fs.openSync(path, "wx+", mode), place, path);
     });
   }
 
@@ -298,6 +300,14 @@ abstract class PathFolder implements Folder {
     const test = placeholderTest();
     return test !== undefined &&
       this.attempt("lstat", name, (path) => test(String(path)));
+  }
+
+  xattrsAt(name: string): XattrAccess | undefined {
+    return dosAttributes()?.(String(this.pathOf(name, "getxattr")));
+  }
+
+  ownXattrs(): XattrAccess | undefined {
+    return dosAttributes()?.(this.base);
   }
 
   setBtime(name: string, btime: bigint): void {
@@ -475,7 +485,7 @@ class PlainFolder extends PathFolder {
       // system.
       const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
       checkFile(there, place);
-      const file = new NodeFile(fs.openSync(path, READ), place);
+      const file = new NodeFile(fs.openSync(path, READ), place, path);
       if (isSameFile(file.stat(), there)) return file;
       file.close();
       throw systemError("ENOENT", "open", place, "the file was replaced");
@@ -535,11 +545,14 @@ function isReadOnly(path: NodeFs.PathLike): boolean {
 class NodeFile implements OpenFile {
   readonly place: string;
   readonly #at: number;
+  /** The path by which the file was opened. */
+  readonly #path: string;
   #isOpen = true;
 
-  constructor(fd: number, place: string) {
+  constructor(fd: number, place: string, path: NodeFs.PathLike) {
     this.#at = fd;
     this.place = place;
+    this.#path = String(path);
   }
 
   stat(): FileStat {
@@ -584,6 +597,10 @@ class NodeFile implements OpenFile {
   setTimes(mtime: bigint): void {
     const time = toNodeTime(mtime);
     this.#attempt("futime", (fd) => fs.futimesSync(fd, time, time));
+  }
+
+  xattrs(): XattrAccess | undefined {
+    return dosAttributes()?.(this.#path);
   }
 
   sync(): void {

@@ -1,8 +1,10 @@
 import type { IndexEntry } from "./dir_index.ts";
 import type { Metadata } from "./entry.ts";
 import { keptXattrs, toMetadata } from "./index_steps.ts";
+import { canUseXattr } from "./open_folder.ts";
 import { shownMode } from "./statx.ts";
 import { PLATFORM } from "./this_system.ts";
+import { selectXattrs, type Xattrs } from "./xattrs.ts";
 
 const WRITABLE = 0o200;
 const WRITABLE_BY_ANY = 0o222;
@@ -50,13 +52,16 @@ function withKeptMode<Of extends Metadata>(
  * @param before The earlier state.
  */
 export function keptRoot(found: Metadata, before: Metadata): Metadata {
-  return toMetadata(withKeptMode(found, before, "directory"));
+  return toMetadata(
+    withKeptMode(found, before, "directory"),
+    withKeptXattrs(found.xattrs, before.xattrs),
+  );
 }
 
 /**
  * Returns an entry with the mode, owner and extended attributes that it had
- * before, for a system that makes up modes and owners and has no extended
- * attributes. If the earlier entry has a different kind, the entry is returned
+ * before, for a system that makes up modes and owners and does not
+ * store all extended attributes. If the earlier entry has a different kind, the entry is returned
  * unchanged. See {@linkcode withKeptMode}.
  *
  * @param entry The entry that was found. If it is a file, it has its SHA-256.
@@ -69,9 +74,21 @@ export function withKeptMetadata(
   // A hard link has the mode and owner of the file.
   if (before?.kind !== entry.kind || entry.kind === "hardlink") return entry;
   const kept = withKeptMode(entry, before, entry.kind);
-  const xattrs = keptXattrs(kept, before);
+  const xattrs = withKeptXattrs(kept.xattrs, keptXattrs(kept, before));
   if (xattrs !== undefined) kept.xattrs = xattrs;
   return kept;
+}
+
+/**
+ * Returns the extended attributes that were found, and those that an entry had
+ * before and that the system cannot store.
+ */
+function withKeptXattrs(
+  found: Xattrs | undefined,
+  before: Xattrs | undefined,
+): Xattrs | undefined {
+  if (found === undefined || before === undefined) return found ?? before;
+  return { ...selectXattrs(before, (one) => !canUseXattr(one)), ...found };
 }
 
 /** Returns whether a mode and owner are those that Windows makes up. */

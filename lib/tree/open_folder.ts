@@ -1,3 +1,4 @@
+import { DOS_ATTRIBUTES, dosAttributes } from "./dos_attributes.ts";
 import { isSpecialKind } from "./entry.ts";
 import type { Folder } from "./folder.ts";
 import {
@@ -30,11 +31,20 @@ export function folderAccess(): FolderAccess {
 }
 
 /**
- * Returns whether extended attributes can be read and written. They are
- * accessed by system calls, some of which need `/proc`.
+ * Returns whether extended attributes can be read and written. On Linux, they
+ * are accessed by system calls, some of which need `/proc`. Windows has only
+ * the attribute {@linkcode DOS_ATTRIBUTES}.
  */
 export function canUseXattrs(): boolean {
-  return folderAccess() === "calls" && (isMounted ??= hasProc());
+  return folderAccess() === "calls"
+    ? isMounted ??= hasProc()
+    : dosAttributes() !== undefined;
+}
+
+/** Returns whether the extended attribute of this name can be set. */
+export function canUseXattr(name: string): boolean {
+  return canUseXattrs() &&
+    (dosAttributes() === undefined || name === DOS_ATTRIBUTES);
 }
 
 /**

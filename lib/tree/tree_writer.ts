@@ -1023,11 +1023,11 @@ export class TreeWriter {
     try {
       // Changing the owner clears the set-user-ID bit and the capabilities of a
       // program, so both are set after the owner. An ACL changes the mode, so
-      // the mode is set after the ACL. Wine makes a file writable when its time
-      // is set, so the mode is set last.
+      // the mode is set after the ACL. Wine removes the attributes of a file,
+      // such as "read-only", when its time is set, so the time is set first.
       if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
-      lost = this.#setXattrs(target, metadata.xattrs);
       target.setTimes(metadata.mtime);
+      lost = this.#setXattrs(target, metadata.xattrs);
       target.setMode?.(metadata.mode);
     } catch (error) {
       if (endsAll(error)) throw error;
@@ -1134,12 +1134,12 @@ export class TreeWriter {
     // If the owner could not be set, the set-user-ID and set-group-ID bits are
     // not set either. They would give the rights of the file's current owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
-    const lost = this.#setXattrs(target, metadata.xattrs);
     set(
       "time",
       () => target.setTimes(mtime),
       (stat) => isKeptTime(stat.mtime, mtime),
     );
+    const lost = this.#setXattrs(target, metadata.xattrs);
     if (target.setMode) {
       set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
     }
@@ -1258,12 +1258,9 @@ async function shrink(file: OpenFile): Promise<void> {
  * the creation time of the file that it replaces.
  */
 function setBtime(folder: Folder, path: string, metadata: Metadata): void {
-  const { btime, mode } = metadata;
+  const { btime } = metadata;
   if (btime === undefined) return;
   quietly(() => folder.setBtime?.(nameOf(path), btime));
-  // Wine makes a file writable when its time is set.
-  const isReadOnly = PLATFORM === "win32" && (mode & 0o200) === 0;
-  if (isReadOnly) quietly(() => folder.setMode(nameOf(path), mode));
 }
 
 /**

@@ -22,6 +22,11 @@ export type XattrSelection = (name: string) => boolean;
  */
 export interface XattrAccess {
   /**
+   * Returns whether the system can store an attribute of this name. Absent if
+   * the system can store attributes of all names.
+   */
+  takes?(name: string): boolean;
+  /**
    * Returns the names.
    *
    * @throws `EILSEQ` if a name is not valid UTF-8.
@@ -199,7 +204,8 @@ export interface XattrChanges {
 }
 
 /**
- * Returns what has to change so that an entry has the wanted attributes.
+ * Returns what has to change so that an entry has the wanted attributes, as far
+ * as the system can store them.
  *
  * @param access The attributes on the disk.
  * @param wanted The wanted attributes.
@@ -219,7 +225,7 @@ export function xattrChanges(
     if (selects?.(name) !== false) changes.remove.push(name);
   }
   for (const [name, value] of Object.entries(wanted)) {
-    if (selects?.(name) === false) continue;
+    if (selects?.(name) === false || access.takes?.(name) === false) continue;
     if (present.has(name) && valueOf(access, name) === value) continue;
     changes.set.push([name, fromBase64(value)]);
   }

@@ -78,6 +78,21 @@ export class Windows {
   }
 
   /**
+   * Runs a program.
+   *
+   * @param directory The working directory, below `C:\`, with slashes.
+   * @param program The path of the program.
+   * @param words The arguments.
+   */
+  program(
+    directory: string,
+    program: string,
+    ...words: string[]
+  ): WindowsOutcome {
+    return this.#run(directory, program, words, 120_000);
+  }
+
+  /**
    * Runs Node.
    *
    * @param directory The working directory, below `C:\`, with slashes.

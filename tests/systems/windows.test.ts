@@ -131,6 +131,72 @@ test(
 );
 
 test(
+  "deltar.exe stores, compares and restores the attributes hidden and system",
+  options,
+  async () => {
+    const home = windows.folder();
+    const project = `${home}/proj`;
+    write(project, {
+      "plain.txt": "1\n",
+      "hidden.txt": "2\n",
+      "system.txt": "3\n",
+      "sub/a": "4\n",
+    });
+    const run = (program: string, ...words: string[]) => {
+      const path = `C:\\windows\\system32\\${program}`;
+      const done = windows.program(home, path, ...words);
+      assert.equal(done.code, 0, done.out + done.err);
+      return done.out.trim();
+    };
+    const attributes = (...words: string[]) => run("attrib.exe", ...words);
+    // Otherwise Wine shows files as hidden if their names begin with a dot, such
+    // as the temporary files of a restore.
+    const key = "HKEY_CURRENT_USER\\Software\\Wine";
+    run("reg.exe", "add", key, "/v", "ShowDotFiles", "/d", "Y", "/f");
+    /** Which of the two attributes a path has, such as `SH`. */
+    const flags = (path: string) =>
+      attributes(path).slice(0, 10).replace(/[^SH]/g, "");
+    attributes("+h", "proj\\hidden.txt");
+    attributes("+s", "proj\\system.txt");
+    attributes("+h", "proj\\sub");
+    const repo = ["--repo", "..\\repo"];
+    type(0, project, "snapshot", ...repo);
+    const storage = new LocalStorage(join(windows.drive, home, "repo"));
+    const repository = await Repository.open(storage);
+    const [record] = await repository.snapshots();
+    const { index } = await repository.tree(record);
+    const shown = Object.fromEntries(
+      index.entries.map(({ path, xattrs }) => [path, xattrs]),
+    );
+    const only = (value: string) => ({ "user.DOSATTRIB": btoa(value) });
+    assert.deepEqual(shown, {
+      "hidden.txt": only("0x2"),
+      "plain.txt": {},
+      "sub": only("0x2"),
+      "sub/a": {},
+      "system.txt": only("0x4"),
+    });
+    type(0, project, "restore", "latest", "--to", "..\\new", ...repo);
+    assert.equal(flags("new\\hidden.txt"), "H");
+    assert.equal(flags("new\\sub"), "H");
+    assert.equal(flags("new\\system.txt"), "S");
+    assert.equal(flags("new\\plain.txt"), "");
+    attributes("-h", "proj\\hidden.txt");
+    attributes("+h", "proj\\plain.txt");
+    const { isNew } = JSON.parse(
+      type(0, project, "snapshot", ...repo, "--json"),
+    );
+    assert.equal(isNew, true);
+    type(0, project, "restore", "latest~1", "--in-place", ...repo);
+    assert.equal(flags("proj\\hidden.txt"), "H");
+    assert.equal(flags("proj\\plain.txt"), "");
+    type(0, project, "undo", ...repo);
+    assert.equal(flags("proj\\hidden.txt"), "");
+    assert.equal(flags("proj\\plain.txt"), "H");
+  },
+);
+
+test(
   "restore on Windows refuses names that mean something else there [R1] [R3]",
   options,
   async () => {

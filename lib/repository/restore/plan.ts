@@ -23,7 +23,7 @@ import {
 } from "../../tree/path.ts";
 import {
   canUseRawNames,
-  canUseXattrs,
+  canUseXattr,
   whyNotMade,
 } from "../../tree/open_folder.ts";
 import { Permissions } from "../../tree/permission.ts";
@@ -33,7 +33,7 @@ import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { ownIds, PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
-import { hasXattrs, type XattrSelection } from "../../tree/xattrs.ts";
+import type { XattrSelection } from "../../tree/xattrs.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs, isLinkable } from "./heirs.ts";
 import { isPrivileged, notTrusted, withoutPrivileges } from "./privileges.ts";
@@ -546,10 +546,11 @@ class Planner {
    * runtime cannot set them.
    */
   #xattrFault(): DeltarError | undefined {
-    if (canUseXattrs()) return undefined;
+    const isUnsettable = ({ xattrs }: Pick<Metadata, "xattrs">) =>
+      Object.keys(xattrs ?? {}).some((name) => !canUseXattr(name));
     const { entries, root } = this.#wanted;
-    const count = entries.filter(({ xattrs }) => hasXattrs(xattrs)).length +
-      (hasXattrs(root?.xattrs) ? 1 : 0);
+    const count = entries.filter(isUnsettable).length +
+      (root !== undefined && isUnsettable(root) ? 1 : 0);
     if (count === 0) return undefined;
     return new DeltarError(
       "unsupported",
