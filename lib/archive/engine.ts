@@ -5,7 +5,7 @@ import { turnIfDue } from "../bytes/turns.ts";
  * takes a round trip to another thread. With the runtimes' default of 16 KiB,
  * the round trips would take longer than the compression.
  */
-export const CHUNK = 256 * 1024;
+export const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Returns the chunk size, in bytes, for compressing `length` bytes. The
@@ -13,7 +13,7 @@ export const CHUNK = 256 * 1024;
  * and needs no concatenation.
  */
 export function chunkFor(length: number): number {
-  return Math.min(4 * CHUNK, length) + 1024;
+  return Math.min(4 * CHUNK_BYTES, length) + 1024;
 }
 
 /** The methods of a `node:zlib` stream that `drive` uses. */

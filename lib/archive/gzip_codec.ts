@@ -4,7 +4,7 @@ import { chunks, collect } from "../bytes/source.ts";
 import type { ByteReader } from "../bytes/byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
-import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
+import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webGunzip, webGzip } from "./web_gzip.ts";
 
 const zlib = builtin("node:zlib");
@@ -89,7 +89,7 @@ async function* inflateMember(
 ): AsyncGenerator<Uint8Array> {
   await skipHeader(reader);
   const start = reader.offset;
-  const engine = zlib.createInflateRaw({ chunkSize: CHUNK });
+  const engine = zlib.createInflateRaw({ chunkSize: CHUNK_BYTES });
   let last: Uint8Array = NOTHING;
   let crc = 0;
   let size = 0;
@@ -98,7 +98,7 @@ async function* inflateMember(
     // If zlib did not use all of the last input, the deflate stream has ended,
     // and the remaining bytes belong to the trailer and the next member.
     if (surplus() > 0) return undefined;
-    const next = await reader.some(CHUNK);
+    const next = await reader.some(CHUNK_BYTES);
     last = next ?? NOTHING;
     return next;
   };

@@ -22,7 +22,7 @@ import type {
 } from "./volume_index.ts";
 
 /** The maximum number of ranges that are read ahead of the current one. */
-const AHEAD = 3;
+const MAX_RANGES_AHEAD = 3;
 /**
  * The maximum decompressed size, in bytes, of a range that is held in memory
  * while the files in it are extracted.
@@ -166,7 +166,10 @@ export class IndexedReader {
   }
 }
 
-/** Reads each range once, in order, and up to `AHEAD` ranges in advance. */
+/**
+ * Reads each range once, in order, and up to `MAX_RANGES_AHEAD` ranges in
+ * advance.
+ */
 class RangeQueue {
   readonly #ranges: ContentReference[] = [];
   readonly #read: (range: ContentReference) => Promise<Uint8Array | undefined>;
@@ -197,7 +200,10 @@ class RangeQueue {
       isSameRange(this.#ranges[this.#at], reference);
     if (!same) {
       this.#at += 1;
-      const end = Math.min(this.#at + 1 + AHEAD, this.#ranges.length);
+      const end = Math.min(
+        this.#at + 1 + MAX_RANGES_AHEAD,
+        this.#ranges.length,
+      );
       for (let at = this.#at + this.#reading.length; at < end; at++) {
         const bytes = this.#read(this.#ranges[at]);
         bytes.catch(() => {});

@@ -18,11 +18,11 @@ const SKIPPABLE_HEADER = 8;
  * The length in bytes of an empty gzip member whose extra field has one empty
  * subfield.
  */
-const EMPTY_MEMBER = 26;
+const EMPTY_MEMBER_BYTES = 26;
 
 const FILLERS: Record<CodecName, Filler> = {
   zstd: { min: SKIPPABLE_HEADER, max: 1 << 20, make: skippableFrame },
-  gzip: { min: EMPTY_MEMBER, max: 1 << 16, make: emptyMember },
+  gzip: { min: EMPTY_MEMBER_BYTES, max: 1 << 16, make: emptyMember },
 };
 
 /**
@@ -62,7 +62,7 @@ function skippableFrame(length: number): Uint8Array {
 function emptyMember(length: number): Uint8Array {
   const member = new Uint8Array(length);
   const view = new DataView(member.buffer);
-  const subfield = length - EMPTY_MEMBER;
+  const subfield = length - EMPTY_MEMBER_BYTES;
   // These bytes are the magic number, the method, and the flag of the extra
   // field. The value 255 stands for an unknown system.
   member.set([0x1f, 0x8b, 8, 4]);

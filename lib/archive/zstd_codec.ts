@@ -4,7 +4,7 @@ import { chunks, collect, concat } from "../bytes/source.ts";
 import type { ByteReader } from "../bytes/byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
-import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
+import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webUnzstd } from "./web_zstd.ts";
 import {
   type Frame,
@@ -28,7 +28,7 @@ const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
  * Deno, the errors of the one-shot decoder cannot be caught, so all frames are
  * streamed there.
  */
-const AT_ONCE = builtin("node:process")?.versions.deno === undefined
+const ONE_SHOT_BYTES = builtin("node:process")?.versions.deno === undefined
   ? SMALL_FRAME_BYTES
   : 0;
 
@@ -95,8 +95,8 @@ async function* decodeFrame(
     return;
   }
   const { zlib } = engine;
-  if (frame.size !== undefined && frame.size < AT_ONCE) {
-    const isWhole = await take(frame.parts, frame.size + CHUNK, head);
+  if (frame.size !== undefined && frame.size < ONE_SHOT_BYTES) {
+    const isWhole = await take(frame.parts, frame.size + CHUNK_BYTES, head);
     if (isWhole) {
       const stored = comparesSum ? frame.stored() : undefined;
       if (stored !== undefined) {
@@ -112,7 +112,7 @@ async function* decodeFrame(
     }
   }
   yield* drive(
-    zlib.createZstdDecompress({ chunkSize: CHUNK }),
+    zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES }),
     async () => (await bytes.next()).value,
     explain,
   );
@@ -173,7 +173,7 @@ export async function decompressFrame(
   limit: number,
   options: DecompressOptions = {},
 ): Promise<Uint8Array> {
-  const size = engine && AT_ONCE > 0 ? wholeFrameSize(frame) : undefined;
+  const size = engine && ONE_SHOT_BYTES > 0 ? wholeFrameSize(frame) : undefined;
   if (engine === undefined || size === undefined || size > limit) {
     // The content is copied, so that nothing else uses its memory.
     return (await zstd.decompressBlock(frame, limit, options)).slice();

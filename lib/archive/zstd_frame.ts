@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { collect, concat } from "../bytes/source.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
-import { CHUNK } from "./engine.ts";
+import { CHUNK_BYTES } from "./engine.ts";
 
 // RFC 8878, section 3.1, defines these magic numbers and the maximum size of a
 // block.
@@ -394,7 +394,7 @@ async function* blocks(
   holds = 0,
   onBlock: (header: BlockHeader, content: Uint8Array[]) => void,
 ): AsyncGenerator<Uint8Array[]> {
-  const most = (holds < SMALL_FRAME_BYTES ? holds : 0) + CHUNK;
+  const most = (holds < SMALL_FRAME_BYTES ? holds : 0) + CHUNK_BYTES;
   let parts = [header];
   let length = header.length;
   for (let last = false; !last;) {

@@ -5,7 +5,7 @@ import type { Sha256 } from "./sha256.ts";
 /** The maximum number of parts that wait for the thread. */
 const SLOTS = 4;
 /** The maximum size of a part, in bytes. */
-const PIECE = 2 ** 18;
+const MAX_PART_BYTES = 2 ** 18;
 /** The value that is passed instead of a length to request the sum. */
 const END = -1;
 /**
@@ -49,7 +49,7 @@ for (let piece = 0;; piece++) {
   const id = control[${FIRST} + 2 * slot];
   const length = control[${FIRST} + 2 * slot + 1];
   if (!sums.has(id)) sums.set(id, createHash("sha256"));
-  const start = slot * ${PIECE};
+  const start = slot * ${MAX_PART_BYTES};
   if (length === ${END}) {
     bytes.set(sums.get(id).digest(), start);
     sums.delete(id);
@@ -67,7 +67,9 @@ class Sha256Thread {
   readonly #control = new Int32Array(
     new SharedArrayBuffer(4 * (FIRST + 2 * SLOTS)),
   );
-  readonly #bytes = new Uint8Array(new SharedArrayBuffer(SLOTS * PIECE));
+  readonly #bytes = new Uint8Array(
+    new SharedArrayBuffer(SLOTS * MAX_PART_BYTES),
+  );
   #came = 0;
   #sums = 0;
 
@@ -91,13 +93,13 @@ class Sha256Thread {
     const id = this.#sums++;
     return {
       update: (bytes) => {
-        for (let at = 0; at < bytes.length; at += PIECE) {
-          const piece = bytes.subarray(at, at + PIECE);
+        for (let at = 0; at < bytes.length; at += MAX_PART_BYTES) {
+          const piece = bytes.subarray(at, at + MAX_PART_BYTES);
           this.#hand(id, piece.length, piece);
         }
       },
       digest: () => {
-        const start = this.#hand(id, END) * PIECE;
+        const start = this.#hand(id, END) * MAX_PART_BYTES;
         this.#await(this.#came);
         return this.#bytes.slice(start, start + 32);
       },
@@ -108,7 +110,7 @@ class Sha256Thread {
   #hand(id: number, length: number, bytes?: Uint8Array): number {
     this.#await(this.#came - SLOTS + 1);
     const slot = this.#came % SLOTS;
-    if (bytes) this.#bytes.set(bytes, slot * PIECE);
+    if (bytes) this.#bytes.set(bytes, slot * MAX_PART_BYTES);
     this.#control[FIRST + 2 * slot] = id;
     this.#control[FIRST + 2 * slot + 1] = length;
     Atomics.store(this.#control, CAME, ++this.#came);

@@ -12,7 +12,7 @@ import type { DeltaSources } from "./segments.ts";
  * The maximum number of literal bytes that are read at a time, and the number
  * of waiting output bytes at which a chunk is yielded.
  */
-const PIECE = 2 ** 16;
+const PART_BYTES = 2 ** 16;
 
 /** Options for composing two deltas. */
 export interface ComposeOptions {
@@ -106,7 +106,7 @@ export async function* composeSources(
       validator.check(command);
       if (command.kind === "literal") {
         writer.literal(command.bytes);
-        if (writer.waiting >= PIECE) yield writer.take().slice();
+        if (writer.waiting >= PART_BYTES) yield writer.take().slice();
         continue;
       }
       for (const origin of segments.origins(command.offset, command.length)) {
@@ -114,12 +114,14 @@ export async function* composeSources(
           writer.copy(origin.offset, origin.length);
         } else {
           const end = origin.offset + origin.length;
-          for (let at = origin.offset; at < end; at += PIECE) {
-            writer.literal(await literals.read(at, Math.min(PIECE, end - at)));
-            if (writer.waiting >= PIECE) yield writer.take().slice();
+          for (let at = origin.offset; at < end; at += PART_BYTES) {
+            writer.literal(
+              await literals.read(at, Math.min(PART_BYTES, end - at)),
+            );
+            if (writer.waiting >= PART_BYTES) yield writer.take().slice();
           }
         }
-        if (writer.waiting >= PIECE) yield writer.take().slice();
+        if (writer.waiting >= PART_BYTES) yield writer.take().slice();
       }
     }
   }

@@ -81,11 +81,11 @@ async function* deltaParts(
   });
   for await (const chunk of chunks(source)) {
     // Large chunks are processed in parts, so that the output stays small.
-    for (let at = 0; at < chunk.length; at += PIECE) {
+    for (let at = 0; at < chunk.length; at += MAX_SEARCH_BYTES) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(options.signal);
-      builder.push(chunk.subarray(at, at + PIECE));
+      builder.push(chunk.subarray(at, at + MAX_SEARCH_BYTES));
       yield* parts;
       parts = [];
     }
@@ -94,4 +94,5 @@ async function* deltaParts(
   yield* parts;
 }
 
-const PIECE = 2 ** 20;
+/** The maximum number of bytes that are searched before parts are yielded. */
+const MAX_SEARCH_BYTES = 2 ** 20;

@@ -13,7 +13,7 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
  * The minimum number of bytes of a large file that are searched at a time. The
  * window in memory is one block larger.
  */
-const WINDOW = 2 ** 18;
+const MIN_SEARCH_BYTES = 2 ** 18;
 
 /**
  * The number of expected blocks that must be confirmed in a row before the next
@@ -160,7 +160,7 @@ export class DeltaBuilder {
     this.#old = old;
     this.#table = new BlockTable(basis);
     this.#strongSum = strongSum(basis.strongKind, basis.strongLength);
-    this.#capacity = blockSize + Math.max(blockSize, WINDOW);
+    this.#capacity = blockSize + Math.max(blockSize, MIN_SEARCH_BYTES);
     this.#isLarge = size >= LARGE_BYTES;
     this.#rolling = this.#roll(Math.min(size, this.#capacity));
     this.#writer = new DeltaWriter();

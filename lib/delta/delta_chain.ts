@@ -7,7 +7,7 @@ import type { RandomAccess } from "./random_access.ts";
 import { type DeltaSources, Segments } from "./segments.ts";
 
 /** The maximum number of literal bytes that are read at a time. */
-const PIECE = 2 ** 16;
+const MAX_READ_BYTES = 2 ** 16;
 
 /** A delta in a chain. */
 export interface ChainLink {
@@ -133,8 +133,8 @@ export class DeltaChain implements DeltaSources {
 
   async *#literal(offset: number, length: number): AsyncGenerator<Uint8Array> {
     const end = offset + length;
-    for (let at = offset; at < end; at += PIECE) {
-      yield await this.literals.read(at, Math.min(PIECE, end - at));
+    for (let at = offset; at < end; at += MAX_READ_BYTES) {
+      yield await this.literals.read(at, Math.min(MAX_READ_BYTES, end - at));
     }
   }
 }

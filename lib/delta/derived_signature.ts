@@ -11,7 +11,7 @@ import { strongSum } from "./strong_sum.ts";
 /**
  * The number of waiting output bytes at which a chunk of a delta is yielded.
  */
-const PIECE = 2 ** 16;
+const MIN_YIELD_BYTES = 2 ** 16;
 
 /**
  * The known blocks of a file, derived from the signature of its old state and
@@ -94,7 +94,7 @@ export class DerivedSignature {
             writer.copy(this.#places[at / blockSize], length);
           }
         }
-        if (writer.waiting >= PIECE) yield writer.take().slice();
+        if (writer.waiting >= MIN_YIELD_BYTES) yield writer.take().slice();
       }
     }
     reader.finish();

@@ -6,7 +6,7 @@ import { DeltaValidator } from "./delta_validator.ts";
 import type { RandomAccess } from "./random_access.ts";
 
 /** The maximum number of bytes of a copied range that are read at a time. */
-const PIECE = 2 ** 18;
+const MAX_READ_BYTES = 2 ** 18;
 
 /** Options for applying a delta in memory. */
 export interface PatchBytesOptions {
@@ -132,11 +132,11 @@ export async function* patchParts(
         continue;
       }
       const end = command.offset + command.length;
-      for (let at = command.offset; at < end; at += PIECE) {
+      for (let at = command.offset; at < end; at += MAX_READ_BYTES) {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(signal);
-        yield await basis.read(at, Math.min(PIECE, end - at));
+        yield await basis.read(at, Math.min(MAX_READ_BYTES, end - at));
       }
     }
   }

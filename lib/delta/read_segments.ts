@@ -5,7 +5,7 @@ import type { RandomAccess } from "./random_access.ts";
 import { Segments } from "./segments.ts";
 
 /** The maximum number of bytes of the delta that are parsed at a time. */
-const PIECE = 2 ** 16;
+const MAX_READ_BYTES = 2 ** 16;
 
 /**
  * Reads a delta, and returns where each byte of its result comes from.
@@ -23,11 +23,14 @@ export async function readSegments(
 ): Promise<Segments> {
   const segments = new Segments(object);
   const reader = new DeltaReader(object);
-  for (let at = 0; at < delta.size; at += PIECE) {
+  for (let at = 0; at < delta.size; at += MAX_READ_BYTES) {
     const turn = turnIfDue();
     if (turn !== undefined) await turn;
     checkAborted(signal);
-    const piece = await delta.read(at, Math.min(PIECE, delta.size - at));
+    const piece = await delta.read(
+      at,
+      Math.min(MAX_READ_BYTES, delta.size - at),
+    );
     for (const command of reader.read(piece)) {
       const origin = command.kind === "copy" ? command.offset : -1 - command.at;
       segments.add(segments.size, origin, command.length);

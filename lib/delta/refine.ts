@@ -10,7 +10,7 @@ import { readSegments } from "./read_segments.ts";
 import type { Segments } from "./segments.ts";
 
 /** The number of output bytes that are collected before they are yielded. */
-const PIECE = 2 ** 16;
+const MIN_YIELD_BYTES = 2 ** 16;
 /** The maximum number of changed bytes that are compared at a time. */
 const MAX_CHANGED_BYTES = 2 ** 18;
 /**
@@ -104,7 +104,7 @@ export async function* refineDelta(
     return parts;
   };
   const matcher = new ByteMatcher(await oldParts(unused));
-  const writer = new DeltaWriter(PIECE);
+  const writer = new DeltaWriter(MIN_YIELD_BYTES);
   let cursor = 0;
   for (const step of steps(segments, basis.size)) {
     const turn = turnIfDue();
@@ -118,7 +118,7 @@ export async function* refineDelta(
       const parts = await oldParts(step.ranges);
       cursor = matcher.write(writer, now, { ...step, parts, start: cursor });
     }
-    if (writer.waiting >= PIECE) yield writer.take().slice();
+    if (writer.waiting >= MIN_YIELD_BYTES) yield writer.take().slice();
   }
   writer.end();
   yield writer.take().slice();

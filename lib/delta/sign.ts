@@ -45,7 +45,7 @@ const LARGE_BYTES = 2 ** 22;
  * The number of bytes that are hashed before the signal is checked and the
  * event loop gets a turn, if one is due.
  */
-const PIECE = 2 ** 20;
+const TURN_BYTES = 2 ** 20;
 /**
  * The minimum number of bytes that have to be pushed at once for the second
  * thread to be used.
@@ -250,11 +250,11 @@ export async function sign(
   for await (const chunk of chunks(source)) {
     // Large chunks are processed in parts, so that other tasks can run in
     // between.
-    for (let at = 0; at < chunk.length; at += PIECE) {
+    for (let at = 0; at < chunk.length; at += TURN_BYTES) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(options.signal);
-      builder.push(chunk.subarray(at, at + PIECE));
+      builder.push(chunk.subarray(at, at + TURN_BYTES));
     }
   }
   return builder.finish();

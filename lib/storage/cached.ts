@@ -29,7 +29,7 @@ const GIBIBYTE = 2 ** 30;
 /** The maximum size of an object or range that is cached, in bytes. */
 const MAX_OBJECT_BYTES = 16 << 20;
 /** The length in bytes of the SHA-256 at the end of each cached object. */
-const SUM = 32;
+const SUM_BYTES = 32;
 
 /**
  * A storage that caches objects, or the ranges of objects that were read, in a
@@ -178,7 +178,7 @@ export class CachedStorage implements Storage {
   ): Promise<Uint8Array | undefined> {
     return await ignoring(async () => {
       const bytes = await collect(this.#cache.get(key));
-      const end = bytes.length - SUM;
+      const end = bytes.length - SUM_BYTES;
       const sum = sha256(bytes.subarray(0, Math.max(end, 0)));
       if (end < 0 || toHex(sum) !== toHex(bytes.subarray(end))) {
         await this.#cache.delete(key);

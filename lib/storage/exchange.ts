@@ -35,7 +35,7 @@ const DEFAULT_PATIENCE_MS = 60_000;
  * millisecond. The time that the whole body takes at this rate is added to
  * `patience`.
  */
-const SLOWEST = 32;
+const MIN_UPLOAD_BYTES_PER_MS = 32;
 /**
  * The minimum rate of a response body in bytes per second, averaged over
  * `patience`.
@@ -72,7 +72,7 @@ export class Exchange {
     const { method, url, headers, body, patience = DEFAULT_PATIENCE_MS } =
       request;
     const watch = new Watch(request, patience);
-    const sending = (body?.length ?? 0) / SLOWEST;
+    const sending = (body?.length ?? 0) / MIN_UPLOAD_BYTES_PER_MS;
     const response = await watch.over(
       () =>
         fetch(url, {

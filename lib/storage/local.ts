@@ -23,7 +23,7 @@ import type {
 import { isAbandoned, STAGE_PREFIX, temporaryName } from "./temporary.ts";
 
 /** The maximum number of bytes of an object that are read at a time. */
-const READ_SIZE = 1 << 20;
+const MAX_READ_BYTES = 1 << 20;
 
 /**
  * A folder on a local or mounted disk. Each object is a file with the object's
@@ -87,7 +87,7 @@ export class LocalStorage implements Storage {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(options.signal);
-        const buffer = unfilled(Math.min(end - at, READ_SIZE));
+        const buffer = unfilled(Math.min(end - at, MAX_READ_BYTES));
         const got = attempt(
           name,
           () => fs.readSync(fd, buffer, 0, buffer.length, at),

@@ -12,7 +12,7 @@ import type {
 } from "./storage.ts";
 
 /** The maximum number of bytes of an object that are yielded at a time. */
-const PIECE = 1 << 20;
+const MAX_READ_BYTES = 1 << 20;
 
 /**
  * A storage in memory: for tests, for small archives that are sent elsewhere,
@@ -48,11 +48,11 @@ export class MemoryStorage implements Storage {
       throw new DeltarError("not-found", "no such object", { object: name });
     }
     const { start, end } = rangeIn(name, bytes.length, options);
-    for (let at = start; at < end; at += PIECE) {
+    for (let at = start; at < end; at += MAX_READ_BYTES) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(options.signal);
-      yield bytes.slice(at, Math.min(at + PIECE, end));
+      yield bytes.slice(at, Math.min(at + MAX_READ_BYTES, end));
     }
   }
 

@@ -3,9 +3,9 @@ import { rangeIn } from "./range.ts";
 import type { GetOptions } from "./storage.ts";
 
 /** The maximum number of bytes of an object that are read as one window. */
-export const WINDOW = 8 << 20;
+export const MAX_WINDOW_BYTES = 8 << 20;
 /** The number of windows that are requested ahead of the current window. */
-const AHEAD = 3;
+const WINDOWS_AHEAD = 3;
 
 /** A part of an object that is read as a whole. */
 export interface Window {
@@ -51,7 +51,7 @@ export async function* readWindows(
   const whole = length ?? Infinity;
   const first = await read(
     offset,
-    offset + Math.min(whole, WINDOW),
+    offset + Math.min(whole, MAX_WINDOW_BYTES),
     undefined,
     signal,
   );
@@ -63,8 +63,8 @@ export async function* readWindows(
   let asked = offset + first.bytes.length;
   try {
     for (let window: Window | undefined = first; window !== undefined;) {
-      while (asked < end && coming.length < AHEAD) {
-        const to = Math.min(asked + WINDOW, end);
+      while (asked < end && coming.length < WINDOWS_AHEAD) {
+        const to = Math.min(asked + MAX_WINDOW_BYTES, end);
         const next = read(asked, to, tag, both);
         // The error is handled when this window is awaited. Until then, this
         // empty handler keeps the runtime from reporting an unhandled error.

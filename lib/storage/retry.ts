@@ -8,7 +8,7 @@ export const ATTEMPTS = 8;
  * The maximum length of the first pause, in milliseconds. The maximum doubles
  * with each attempt.
  */
-const MIN_PAUSE_MS = 100;
+const MAX_FIRST_PAUSE_MS = 100;
 /** The maximum pause in milliseconds. */
 const MAX_PAUSE_MS = 20_000;
 
@@ -69,7 +69,7 @@ export async function retried<Result>(
       checkAborted(signal);
       if (!(error instanceof PassingFault)) throw error;
       if (before + 1 >= Math.min(attempts, error.attempts)) throw error.fault;
-      const bound = Math.min(MIN_PAUSE_MS * 2 ** before, MAX_PAUSE_MS);
+      const bound = Math.min(MAX_FIRST_PAUSE_MS * 2 ** before, MAX_PAUSE_MS);
       const time = Math.max(Math.random() * bound, error.wait);
       await pause(Math.min(time, MAX_PAUSE_MS), signal);
     }

@@ -21,7 +21,7 @@ export interface Refusal {
 }
 
 /** The maximum length of a body that is parsed, in characters. */
-const MAX_TEXT_BYTES = 1 << 16;
+const MAX_TEXT_CHARACTERS = 1 << 16;
 
 /**
  * The reason and the advice for each error code of the service that users can
@@ -134,7 +134,7 @@ function skew(headers: Headers): string {
  */
 function describe(text: string): { code?: string; message?: string } {
   // The XML of an error is short. A longer text is not parsed, to save memory.
-  if (text.length > MAX_TEXT_BYTES) return {};
+  if (text.length > MAX_TEXT_CHARACTERS) return {};
   try {
     const { root } = parseXml(text);
     if (root?.name !== "Error") return {};

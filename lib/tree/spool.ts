@@ -37,13 +37,13 @@ export class Spool {
   /** Appends a copy of the given bytes. */
   write(bytes: Uint8Array): void {
     this.size += bytes.length;
-    if (bytes.length >= BUFFER) {
+    if (bytes.length >= BUFFER_BYTES) {
       this.#flush();
       this.#keep(bytes);
       return;
     }
-    if (this.#used + bytes.length > BUFFER) this.#flush();
-    this.#buffer ??= new Uint8Array(BUFFER);
+    if (this.#used + bytes.length > BUFFER_BYTES) this.#flush();
+    this.#buffer ??= new Uint8Array(BUFFER_BYTES);
     this.#buffer.set(bytes, this.#used);
     this.#used += bytes.length;
   }
@@ -74,8 +74,11 @@ export class Spool {
   /** Yields all bytes that were written, in order. */
   *read(): Generator<Uint8Array> {
     const access = this.access();
-    for (let at = 0; at < access.size; at += PIECE) {
-      yield access.read(at, Math.min(PIECE, access.size - at)) as Uint8Array;
+    for (let at = 0; at < access.size; at += READ_BYTES) {
+      yield access.read(
+        at,
+        Math.min(READ_BYTES, access.size - at),
+      ) as Uint8Array;
     }
   }
 
@@ -131,7 +134,7 @@ function remove(folder: string): void {
 }
 
 /** The size in bytes of the buffer that collects smaller writes. */
-const BUFFER = 1 << 16;
+const BUFFER_BYTES = 1 << 16;
 
 /** The number of bytes read at a time. */
-const PIECE = 1 << 20;
+const READ_BYTES = 1 << 20;

@@ -9,7 +9,7 @@ import { openFolder } from "./open_folder.ts";
 import { lstat } from "./stat.ts";
 
 /** The maximum number of files or folders that are flushed at the same time. */
-const AT_ONCE = 64;
+const MAX_FLUSHES_AT_ONCE = 64;
 
 /**
  * Flushes to the disk what was written into a tree: content, state and names.
@@ -31,11 +31,11 @@ export async function syncTree(
   signal?: AbortSignal,
 ): Promise<void> {
   if (await syncFileSystems(folders, signal)) return;
-  await forEachConcurrent(files, AT_ONCE, async (file) => {
+  await forEachConcurrent(files, MAX_FLUSHES_AT_ONCE, async (file) => {
     checkAborted(signal);
     await attempt(file, () => syncFile(file));
   });
-  await forEachConcurrent(folders, AT_ONCE, async (folder) => {
+  await forEachConcurrent(folders, MAX_FLUSHES_AT_ONCE, async (folder) => {
     checkAborted(signal);
     await attempt(folder, () => flushFolder(folder));
   });

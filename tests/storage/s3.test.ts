@@ -8,7 +8,7 @@ import { S3Client, type S3Options } from "../../lib/storage/s3_client.ts";
 import { elementsIn, faultOf } from "../../lib/storage/s3_fault.ts";
 import { PART, partSize } from "../../lib/storage/s3_parts.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
-import { WINDOW } from "../../lib/storage/read_ahead.ts";
+import { MAX_WINDOW_BYTES } from "../../lib/storage/read_ahead.ts";
 import { cephBucket, cephStorage, NEEDS_CEPH } from "../support/ceph.ts";
 import { generator } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";
@@ -82,8 +82,8 @@ test(
       PART,
       PART + 1,
       2 * PART,
-      WINDOW,
-      2 * WINDOW,
+      MAX_WINDOW_BYTES,
+      2 * MAX_WINDOW_BYTES,
       bytes.length,
     ];
     for (const length of lengths) {

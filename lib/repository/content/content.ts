@@ -43,7 +43,7 @@ const MAX_KEPT_FRAMES = 24;
 const MAX_RANGE_BYTES = 4 << 20;
 
 /** The maximum number of bytes of a basis that are read at a time. */
-const PIECE = 1 << 18;
+const MAX_READ_BYTES = 1 << 18;
 
 /**
  * The maximum number of deltas that a reader applies. Writers make at most
@@ -254,8 +254,11 @@ export class ContentReader {
       const access = kept.access();
       yield* chain.result(async function* (offset, length) {
         const place = needed.placeOf(offset);
-        for (let at = 0; at < length; at += PIECE) {
-          yield await access.read(place + at, Math.min(PIECE, length - at));
+        for (let at = 0; at < length; at += MAX_READ_BYTES) {
+          yield await access.read(
+            place + at,
+            Math.min(MAX_READ_BYTES, length - at),
+          );
         }
       }, signal);
     } finally {

@@ -57,7 +57,7 @@ const MAX_PENDING_FRAMES = 4;
 const BESIDES = 2;
 
 /** The number of characters that are collected before they are encoded. */
-const PIECE = 1 << 15;
+const MIN_BATCH_CHARACTERS = 1 << 15;
 
 const encoder = new TextEncoder();
 
@@ -230,7 +230,7 @@ export class LayerWriter {
     this.#lines++;
     this.#text += JSON.stringify(line) + "\n";
     const isFull = this.#used + this.#text.length >= this.#frameSize;
-    if (isFull || this.#text.length >= PIECE) this.#flush();
+    if (isFull || this.#text.length >= MIN_BATCH_CHARACTERS) this.#flush();
     if (isFull) this.#send(false);
   }
 
@@ -246,10 +246,10 @@ export class LayerWriter {
     const used = this.#used;
     this.#used += bytes.length;
     let buffer = this.#buffer ??= this.#spare.pop() ??
-      new Uint8Array(this.#frameSize + 2 * PIECE);
+      new Uint8Array(this.#frameSize + 2 * MIN_BATCH_CHARACTERS);
     if (this.#used > buffer.length) {
       // A line may be longer than the buffer.
-      buffer = new Uint8Array(this.#used + 2 * PIECE);
+      buffer = new Uint8Array(this.#used + 2 * MIN_BATCH_CHARACTERS);
       buffer.set(this.#buffer.subarray(0, used));
       this.#buffer = buffer;
     }

@@ -11,7 +11,10 @@ import type { RepackCandidate } from "./candidates.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions, PruneProgress } from "./prune.ts";
 import { repackVolume } from "./repack.ts";
-import { AT_ONCE, type RepositoryState } from "./repository_state.ts";
+import {
+  MAX_OBJECTS_AT_ONCE,
+  type RepositoryState,
+} from "./repository_state.ts";
 import type { Usage } from "./usage.ts";
 
 /** Carries out the irreversible steps of a prune. */
@@ -43,7 +46,7 @@ export class CollectWork {
   async delete(names: readonly string[]): Promise<void> {
     if (names.length > 0) await this.#lease.check();
     await this.#store.manifests?.removing(names);
-    await forEachConcurrent(names, AT_ONCE, async (name) => {
+    await forEachConcurrent(names, MAX_OBJECTS_AT_ONCE, async (name) => {
       checkAborted(this.#options.signal);
       await this.#store.storage.delete(name);
       this.deleted++;

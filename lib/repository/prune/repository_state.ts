@@ -12,7 +12,7 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
 /** The maximum number of objects that are read or deleted at the same time. */
-export const AT_ONCE = 8;
+export const MAX_OBJECTS_AT_ONCE = 8;
 
 /** The objects and records of a repository that a prune reads. */
 export interface RepositoryState {
@@ -60,7 +60,7 @@ export async function readState(
   const { names: markNames, marks } = await readMarks(storage);
   const moves = new Map<string, Move>();
   const moved = [...stored.keys()].filter((name) => name.startsWith(MOVES));
-  await forEachConcurrent(moved, AT_ONCE, async (object) => {
+  await forEachConcurrent(moved, MAX_OBJECTS_AT_ONCE, async (object) => {
     const volume = object.slice(MOVES.length, -".json".length);
     const move = await readMove(storage, volume);
     if (move !== undefined) moves.set(object, move);

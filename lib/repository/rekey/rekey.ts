@@ -125,7 +125,7 @@ export interface RekeyResult extends RekeyPlan {
 }
 
 /** The maximum number of headers that are requested at the same time. */
-const READING = 8;
+const MAX_HEADERS_AT_ONCE = 8;
 /** The maximum number of objects that are stored at the same time. */
 const WRITING = 3;
 /** The number of bytes that are fetched to read a header. */
@@ -281,17 +281,21 @@ class Rekey {
     objects.sort((a, b) => a.name < b.name ? -1 : 1);
     const old = new Map<string, number>();
     let done = 0;
-    await forEachConcurrent(objects, READING, async ({ name, size }) => {
-      checkAborted(signal);
-      try {
-        const header = await this.#header(name);
-        if (await needsRewrap(header, this.#pair, name)) old.set(name, size);
-        else this.#current.add(name);
-      } catch (error) {
-        this.#failed(name, error);
-      }
-      onProgress?.({ phase: "reading", done: ++done, all: 0, bytes: 0 });
-    });
+    await forEachConcurrent(
+      objects,
+      MAX_HEADERS_AT_ONCE,
+      async ({ name, size }) => {
+        checkAborted(signal);
+        try {
+          const header = await this.#header(name);
+          if (await needsRewrap(header, this.#pair, name)) old.set(name, size);
+          else this.#current.add(name);
+        } catch (error) {
+          this.#failed(name, error);
+        }
+        onProgress?.({ phase: "reading", done: ++done, all: 0, bytes: 0 });
+      },
+    );
     return old;
   }
 

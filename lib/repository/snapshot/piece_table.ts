@@ -25,7 +25,7 @@ const DELTA = 2;
  */
 const SHARED = 3;
 /** The size in bytes from which a content is too large for a row. */
-const MAX_SIZE = 2 ** 30;
+const MIN_OVERSIZE_BYTES = 2 ** 30;
 
 /**
  * A table of the stored contents of a snapshot's entries, which also finds
@@ -57,7 +57,7 @@ export class PieceTable {
     if (stored === undefined) return;
     const { form, size, reference, path, replacesDeltas } = stored;
     if (
-      !(reference instanceof PlacedContent) || size >= MAX_SIZE ||
+      !(reference instanceof PlacedContent) || size >= MIN_OVERSIZE_BYTES ||
       replacesDeltas
     ) this.#others.set(number, stored);
     else if (path !== undefined) {

@@ -30,8 +30,8 @@ const FORMAT = "deltar-state";
 const VERSION = 3;
 const NEWLINE = 10;
 /** The number of bytes that are written at a time. */
-const PIECE = 1 << 20;
-const SUM = 32;
+const WRITE_BYTES = 1 << 20;
+const SUM_BYTES = 32;
 
 /**
  * The maximum size of a remembered state, in bytes for each entry, in addition
@@ -234,9 +234,9 @@ export function* encodeState(
   head.set(line);
   head[head.length - 1] = NEWLINE;
   for (const part of [head, blocks, bytes]) {
-    for (let at = 0; at < part.length; at += PIECE) {
+    for (let at = 0; at < part.length; at += WRITE_BYTES) {
       // The bytes are copied, because not every function accepts shared memory.
-      yield part.slice(at, at + PIECE);
+      yield part.slice(at, at + WRITE_BYTES);
     }
   }
 }
@@ -253,7 +253,7 @@ export function* withSum(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
 
 /** Checks the SHA-256 at the end of a file, and returns the bytes before it. */
 function withoutSum(bytes: Uint8Array, object: string): Uint8Array {
-  const content = bytes.subarray(0, -SUM);
+  const content = bytes.subarray(0, -SUM_BYTES);
   const sum = toHex(bytes.subarray(content.length));
   if (toHex(sha256(content)) !== sum) throw invalid(object);
   return content;

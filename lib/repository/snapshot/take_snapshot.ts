@@ -172,7 +172,7 @@ export interface SnapshotResult {
  * The maximum difference between the clocks of two machines that is not
  * reported, in milliseconds.
  */
-const CLOCK_SLACK = 10 * 60 * 1000;
+const MAX_CLOCK_DIFFERENCE_MS = 10 * 60 * 1000;
 
 /** Takes a snapshot of `dir` and stores it in a repository. */
 export async function takeSnapshot(
@@ -208,9 +208,10 @@ async function takeOnce(
   const before = found?.record;
   const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
     (before === undefined || isOf(before, directory, store.machine?.id));
-  const ahead = before !== undefined && before.time > started + CLOCK_SLACK
-    ? { ahead: before }
-    : {};
+  const ahead =
+    before !== undefined && before.time > started + MAX_CLOCK_DIFFERENCE_MS
+      ? { ahead: before }
+      : {};
   const { cache: folder } = options;
   const cache = await StateCache.read(folder, store, dir, before, started);
   if (before !== undefined && mayBeNone) {

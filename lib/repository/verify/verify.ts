@@ -160,7 +160,7 @@ export interface UntrustedSnapshot {
 }
 
 /** The maximum number of files that are rebuilt at the same time. */
-const AT_ONCE = 4;
+const MAX_FILES_AT_ONCE = 4;
 
 /** Verifies a repository and reports the damage. Nothing is changed. */
 export async function verifyRepository(
@@ -318,7 +318,7 @@ class Verification {
     for (const name of needed.keys()) this.#needed.add(check.placeOf(name));
     await forEachConcurrent(
       family.entries(),
-      AT_ONCE,
+      MAX_FILES_AT_ONCE,
       (visible) => this.#verifyEntry(visible, family, known, check),
     );
     for (const link of links) {

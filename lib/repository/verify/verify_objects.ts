@@ -8,7 +8,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 import { whereIs } from "../content/follow_moves.ts";
 
 /** The maximum number of objects that are read at the same time. */
-const AT_ONCE = 3;
+const MAX_OBJECTS_AT_ONCE = 3;
 
 /**
  * A check of volumes. Each volume is checked once, even if many layers name it.
@@ -86,7 +86,7 @@ export class ObjectCheck {
     onRead: (name: string, bytes: number) => void,
   ): Promise<void> {
     const fresh = [...objects].filter((object) => this.#isNew(object));
-    await forEachConcurrent(fresh, AT_ONCE, async (object) => {
+    await forEachConcurrent(fresh, MAX_OBJECTS_AT_ONCE, async (object) => {
       const fault = await this.#findPlace(object) ??
         await this.#placeFault(object, signal, onRead);
       if (fault !== undefined) {
