@@ -115,7 +115,7 @@ export class DeltaReader {
       if (this.#view.getUint32(0) !== DELTA_MAGIC) {
         this.#headerWanted = 4;
         this.#offset = 1;
-        this.#fail("not a delta: bad magic number");
+        this.#fail("the data is not a delta: its first bytes are wrong");
       }
       this.#state = "command";
       return;
@@ -128,14 +128,14 @@ export class DeltaReader {
         ? command
         : this.#number(1, command - 0x41);
       if (this.#literal === 0) {
-        this.#fail("a literal of the delta has no bytes");
+        this.#fail("a literal command of the delta is empty");
       }
       this.#state = "literal";
     } else {
       const offsetWidth = command - 0x45 >>> 2;
       const offset = this.#number(1, offsetWidth);
       const length = this.#number(1 + (1 << offsetWidth), command - 0x45 & 3);
-      if (length === 0) this.#fail("a copy command of the delta has no bytes");
+      if (length === 0) this.#fail("a copy command of the delta is empty");
       return { kind: "copy", offset, length, at: this.#offset - 1 };
     }
   }

@@ -80,7 +80,11 @@ export function decodeLibrsyncSignature(
   }
   const weakKind = MAGIC[magic];
   if (weakKind === undefined) {
-    throw new DeltarError("corrupt", "not a signature: bad magic", at(0));
+    throw new DeltarError(
+      "corrupt",
+      "the data is not a signature: its first bytes are wrong",
+      at(0),
+    );
   }
   const blockSize = view.getUint32(4);
   if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {

@@ -205,7 +205,11 @@ export class Signature {
     const at = (offset: number) => ({ object: options.object, offset });
     const name = MAGIC.slice(0, 7);
     if (!name.every((byte, index) => bytes[index] === byte)) {
-      throw new DeltarError("corrupt", "not a signature: bad magic", at(0));
+      throw new DeltarError(
+        "corrupt",
+        "the data is not a signature: its first bytes are wrong",
+        at(0),
+      );
     }
     if (bytes.length < HEADER_LENGTH + CHECK_LENGTH) {
       throw new DeltarError(
@@ -217,9 +221,9 @@ export class Signature {
     if (bytes[7] !== MAGIC[7]) {
       throw new DeltarError(
         "unsupported",
-        `unsupported version of a signature: ${
+        `the signature has version ${
           bytes[7]
-        }; this program reads version 1`,
+        }, but this program reads only version 1`,
         at(7),
       );
     }

@@ -243,7 +243,7 @@ class Watch {
       );
     }
     if (REDIRECTS.test(words)) {
-      return fail("the server redirects without end; check the address", 1);
+      return fail("the server redirects endlessly; check the address", 1);
     }
     if (UNTRUSTED.test(words)) {
       return fail(

@@ -321,7 +321,9 @@ export class HttpStorage implements Storage {
 
   #refusal(status: number, method: string, object: string): Error {
     if (status === 404 || status === 410) {
-      return new DeltarError("not-found", "no such object", { object });
+      return new DeltarError("not-found", "the object does not exist", {
+        object,
+      });
     }
     if (status === 412) {
       return new DeltarError(

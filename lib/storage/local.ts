@@ -476,7 +476,7 @@ function attempt<Result>(
     }
     const what = told === "exists"
       ? "the object exists already"
-      : "no such object";
+      : "the object does not exist";
     throw new DeltarError(told, what, { object: name, cause });
   }
 }

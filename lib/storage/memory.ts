@@ -45,7 +45,9 @@ export class MemoryStorage implements Storage {
     checkAborted(options.signal);
     const bytes = this.objects.get(name);
     if (bytes === undefined) {
-      throw new DeltarError("not-found", "no such object", { object: name });
+      throw new DeltarError("not-found", "the object does not exist", {
+        object: name,
+      });
     }
     const { start, end } = rangeIn(name, bytes.length, options);
     for (let at = start; at < end; at += MAX_READ_BYTES) {

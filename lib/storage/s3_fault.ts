@@ -82,7 +82,9 @@ export function faultOf(refusal: Refusal): Error {
   const hasNoCode = code === undefined;
   if (status === 404 && object !== undefined) {
     if (code === "NoSuchKey" || (hasNoCode && method === "HEAD")) {
-      return new DeltarError("not-found", "no such object", { object });
+      return new DeltarError("not-found", "the object does not exist", {
+        object,
+      });
     }
   }
   if (status === 412) {

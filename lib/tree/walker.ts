@@ -42,7 +42,7 @@ import type { Xattrs } from "./xattrs.ts";
 
 /** The check of an option that must be a list of names of files or folders. */
 const names: Expected = {
-  words: "a list of names of files",
+  words: "a list of file names",
   is: (value) => Array.isArray(value) && value.every(isName),
 };
 

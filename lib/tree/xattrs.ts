@@ -139,7 +139,7 @@ export function readXattrs(access: XattrAccess): Xattrs {
     if (size > MAX_XATTRS_BYTES) {
       throw new DeltarError(
         "limit",
-        `the extended attributes are too large: at most ${MAX_XATTRS_BYTES} bytes`,
+        `the extended attributes have more than ${MAX_XATTRS_BYTES} bytes`,
       );
     }
     found.push([name, value]);

@@ -89,7 +89,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     assert.equal(refused.code, 1);
     assert.match(
       refused.err,
-      /^deltar: deltar\.json: no such object\n {2}in the/,
+      /^deltar: deltar\.json: the object does not exist\n {2}in the/,
     );
     assert.match(refused.err, /`deltar repair` writes the settings again\n$/);
     assert.equal(

@@ -155,7 +155,7 @@ test("HttpStorage gives up on redirects in a circle [A10]", async () => {
     await assert.rejects(soon(collect(storage.get("x"))), {
       name: "DeltarError",
       code: "io",
-      message: /redirects without end/,
+      message: /redirects endlessly/,
     });
   });
 });

@@ -319,7 +319,10 @@ export class LayerReader {
       );
     }
     if (lines.some(({ path }) => this.#filter?.has(path) === false)) {
-      throw this.#corrupt("the path filter lacks a path of the layer", offset);
+      throw this.#corrupt(
+        "the path filter of the layer does not contain one of its paths",
+        offset,
+      );
     }
     return part;
   }

@@ -104,7 +104,7 @@ async function checkNote(
   ) return;
   throw new DeltarError(
     "corrupt",
-    "the content of this object is that of another object",
+    "the object has the content of another object",
     {
       object: name,
     },
