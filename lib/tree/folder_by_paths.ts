@@ -468,6 +468,11 @@ class PlainFolder extends PathFolder {
     });
   }
 
+  /** Returns the identity that the folder had when it was opened. */
+  override identity(): Identity {
+    return this.#identity;
+  }
+
   override openFolder(name: string): Folder {
     return this.attempt("open", name, (path, place) => {
       this.check("open");

@@ -64,6 +64,7 @@ const REPOSITORY = [
   "snapshots",
   "special_files",
   "stats",
+  "threaded_restore",
   "tree_layers",
   "trust",
   "verify",

@@ -417,6 +417,21 @@ test("OpenFolders notices that a folder was replaced [A4]", async () => {
   );
 });
 
+test("OpenFolders goes on after open folders were deleted", async () => {
+  await byEachAccess(() =>
+    withTemp((place) => {
+      const names = Array.from({ length: 20 }, (_, at) => `${at}`);
+      for (const name of names) fs.mkdirSync(join(place, name));
+      const folders = new OpenFolders(openFolder(place), { most: 4 });
+      for (const name of names) {
+        folders.at(name);
+        if (Number(name) % 2 === 0) fs.rmdirSync(join(place, name));
+      }
+      folders.close();
+    })
+  );
+});
+
 test("Folder of which nothing may be listed can be entered", {
   skip: (process.platform !== "linux" || process.getuid?.() !== 0) &&
     "needs root on Linux",
