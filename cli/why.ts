@@ -35,6 +35,7 @@ import {
   patternsOf,
   rulesOf,
 } from "./exclude_options.ts";
+import { isAbsent } from "./is_absent.ts";
 import { openRepository } from "./open_repository.ts";
 import { pathUnder } from "./path_under.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
@@ -216,16 +217,6 @@ function whyNot(walker: Walker, path: string): string | undefined {
     return isLast ? fault : `${at}: ${fault}`;
   }
   return undefined;
-}
-
-function isAbsent(place: string): boolean {
-  try {
-    return lstatSync(place, { throwIfNoEntry: false }) === undefined;
-  } catch (error) {
-    // A part of the path is a file, so the path does not exist.
-    if (codeOf(error) === "ENOTDIR") return true;
-    throw error;
-  }
 }
 
 /**

@@ -25,6 +25,7 @@ const REPOSITORY_ROOMS = [
   "layers",
   "content",
   "store",
+  "search",
   "snapshot",
   "prune",
   "rekey",

@@ -14,6 +14,8 @@
  *   files (`content/content.ts`);
  * - `store/`: the `Store` (`store/store.ts`), and finding snapshots by names,
  *   labels and dates (`store/find_snapshot.ts`);
+ * - `search/`: the history of a path (`search/history.ts`), and finding paths in
+ *   many snapshots (`search/find_paths.ts`);
  * - `snapshot/`: taking snapshots (`snapshot/take_snapshot.ts`);
  * - `prune/`: removing snapshots and freeing space (`prune/prune.ts`);
  * - `rekey/`: new headers for encrypted objects (`rekey/rekey.ts`);
@@ -65,7 +67,10 @@ export type {
   FoundFolder,
   FoundPlace,
 } from "./store/find_snapshot.ts";
-export type { HistoryOptions, PathVersion } from "./layers/history.ts";
+export type { FindPathsOptions, FoundPath } from "./search/find_paths.ts";
+export type { FolderChanges } from "./search/folder_changes.ts";
+export { type NamedTime, namedTime } from "./store/named_time.ts";
+export type { HistoryOptions, PathVersion } from "./search/history.ts";
 export type { ReadLayerOptions } from "./layers/layer_reader.ts";
 export type { OwnerNames } from "../tree/owner_names.ts";
 export type { ReadRecord } from "./format/snapshot_record.ts";

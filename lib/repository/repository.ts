@@ -41,9 +41,14 @@ import {
   historyOf,
   type HistoryOptions,
   type PathVersion,
-} from "./layers/history.ts";
+} from "./search/history.ts";
+import {
+  findPaths,
+  type FindPathsOptions,
+  type FoundPath,
+} from "./search/find_paths.ts";
 import type { RepositoryKeys } from "./store/keys.ts";
-import { labelSnapshot, MAX_LABEL_LENGTH } from "./store/label.ts";
+import { Labels, labelSnapshot, MAX_LABEL_LENGTH } from "./store/label.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import type { ReadRecord, SnapshotRecord } from "./format/snapshot_record.ts";
 import {
@@ -515,34 +520,122 @@ export class Repository {
   }
 
   /**
-   * Returns the versions of a path over the snapshots of a directory, the
-   * newest first. A new version begins when the content, kind or target of the
-   * path changes, or when the path is deleted.
+   * Yields the versions of a file or folder in a snapshot and in the snapshots
+   * before it, of the same directory and machine, the newest first. A new
+   * version begins when the content, metadata, kind or target of the path
+   * changes, when something in the folder changes, or when the path is deleted.
+   * A snapshot that skipped or excluded the path is ignored. Reads only the
+   * parts of trees that concern the path.
    *
-   * @param directory The directory's absolute path.
+   * @param last The newest snapshot, which need not have the path.
    * @param path The path below the directory.
-   * @param options The signal, and the callback for snapshots that cannot be
-   * read.
+   * @param options Whether to follow renamed files, the signal, and the
+   * callback for snapshots that cannot be read.
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; the
    * error of a snapshot that cannot be read, unless `onDamage` is given.
+   *
+   * @example
+   * ```ts
+   * import { Dir, MemoryStorage, Repository } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+   *
+   * const folder = mkdtempSync("example-");
+   * try {
+   *   const repository = await Repository.create(new MemoryStorage());
+   *   writeFileSync(`${folder}/note.txt`, "first");
+   *   await repository.snapshot(new Dir(folder));
+   *   rmSync(`${folder}/note.txt`);
+   *   const { record } = await repository.snapshot(new Dir(folder));
+   *   const versions = await Array.fromAsync(
+   *     repository.history(record, "note.txt"),
+   *   );
+   *   assert.deepEqual(
+   *     versions.map(({ change }) => change),
+   *     ["deleted", "created"],
+   *   );
+   * } finally {
+   *   rmSync(folder, { recursive: true });
+   * }
+   * ```
    */
-  async history(
-    directory: string,
+  async *history(
+    last: SnapshotRecord,
     path: string,
     options: HistoryOptions = {},
-  ): Promise<PathVersion[]> {
+  ): AsyncGenerator<PathVersion> {
     checkPath(path);
-    const records = await this.snapshots(options);
-    return await historyOf(
-      untilAborted(this.storage, options.signal),
-      records.filter((record) =>
-        // A safety snapshot holds only the paths that a restore was about to
-        // change.
-        record.directory === directory && record.safety === undefined
-      ),
-      path,
-      options,
+    checkOptions("history()", options, {
+      follow: flag,
+      onDamage: callback,
+      signal: aSignal,
+    });
+    const { signal } = options;
+    checkAborted(signal);
+    const store = this.#store.until(signal);
+    const labels = new Labels(
+      store.storage,
+      async (note) => await store.trustOfNote(note) === "trusted",
     );
+    for await (const version of historyOf(store, last, path, options)) {
+      yield { ...version, record: await labels.of(version.record) };
+    }
+  }
+
+  /**
+   * Finds paths in all snapshots of a directory, or of all directories. Safety
+   * snapshots and snapshots that are not trusted are ignored.
+   *
+   * @param pattern A pattern in gitignore's syntax, such as `*.md`. Without a
+   * `/`, except at its end, it is compared with the name of each path, and
+   * otherwise with the whole path.
+   * @param options The directory, further conditions, the signal, and
+   * callbacks.
+   * @returns The paths of each directory in path order, with the first and last
+   * snapshot that has each.
+   * @throws {DeltarError} `not-found` if the snapshots of `directory` are not
+   * known; the error of a snapshot that cannot be read, unless `onDamage` is
+   * given.
+   *
+   * @example
+   * ```ts
+   * import { Dir, MemoryStorage, Repository } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+   *
+   * const folder = mkdtempSync("example-");
+   * try {
+   *   const repository = await Repository.create(new MemoryStorage());
+   *   writeFileSync(`${folder}/note.txt`, "text");
+   *   const { record } = await repository.snapshot(new Dir(folder));
+   *   rmSync(`${folder}/note.txt`);
+   *   await repository.snapshot(new Dir(folder));
+   *   const [found] = await repository.findPaths("*.txt");
+   *   assert.equal(found.path, "note.txt");
+   *   assert.equal(found.last.id, record.id);
+   *   assert.equal(found.count, 1);
+   * } finally {
+   *   rmSync(folder, { recursive: true });
+   * }
+   * ```
+   */
+  async findPaths(
+    pattern: string,
+    options: FindPathsOptions = {},
+  ): Promise<FoundPath[]> {
+    checkOptions("findPaths()", options, {
+      directory: text,
+      ignoreCase: flag,
+      isWanted: callback,
+      onProgress: callback,
+      onDamage: callback,
+      signal: aSignal,
+    });
+    const { directory, onDamage, signal } = options;
+    checkAborted(signal);
+    const finder = this.#finder({ directory, onDamage, signal });
+    const store = this.#store.until(signal);
+    return await findPaths(store, finder.snapshots(), pattern, options);
   }
 
   /**

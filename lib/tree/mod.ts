@@ -88,7 +88,7 @@ export { type KnownPlace, KnownPlaces } from "./known_places.ts";
 export type { OwnerFields } from "./owner_fields.ts";
 export { comparePaths, isWithin } from "./path.ts";
 export { matcherOf } from "./pattern.ts";
-export { decodeName, parsePath, spellPath } from "./raw_name.ts";
+export { decodeName, encodeName, parsePath, spellPath } from "./raw_name.ts";
 export {
   type FileSystemIdentity,
   fileSystemOf,

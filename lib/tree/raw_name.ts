@@ -51,7 +51,20 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   return length;
 }
 
-/** Returns the bytes that `decodeName` decodes to a text. */
+/**
+ * Returns the bytes that `decodeName` decodes to a text.
+ *
+ * @param text A name, a path or the target of a symlink.
+ *
+ * @example
+ * ```ts
+ * import { decodeName, encodeName } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = new Uint8Array([0x61, 0xff]);
+ * assert.deepEqual(encodeName(decodeName(bytes)), bytes);
+ * ```
+ */
 export function encodeName(text: string): Uint8Array {
   if (text.isWellFormed()) return encoder.encode(text);
   const bytes = new Uint8Array(3 * text.length);

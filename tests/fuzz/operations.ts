@@ -217,9 +217,12 @@ export async function readAll(
           run,
           "history",
           () =>
-            repository.history(record.directory, entry.path, {
-              onDamage: () => {},
-            }),
+            Array.fromAsync(
+              repository.history(record, entry.path, {
+                follow: true,
+                onDamage: () => {},
+              }),
+            ),
         );
       }
     }

@@ -47,7 +47,9 @@ const CALLS: Record<string, Call> = {
   diff: ({ repository, before, record }, o) =>
     repository.diff(before, record, o),
   readFile: ({ repository, record }, o) => repository.readFile(record, "a", o),
-  history: ({ repository, dir }, o) => repository.history(dir.path, "a", o),
+  history: ({ repository, record }, o) =>
+    through(repository.history(record, "a", o)),
+  findPaths: ({ repository }, o) => repository.findPaths("*", o),
   planRestore: ({ repository, record, folder }, o) =>
     repository.planRestore(record, `${folder}/to`, o),
   restore: ({ repository, record, folder }, o) =>

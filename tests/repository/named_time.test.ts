@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endOfNamedTime } from "../../lib/repository/store/named_time.ts";
+import { namedTime } from "../../lib/repository/store/named_time.ts";
 
 /** A Friday, in local time. */
 const NOW = new Date(2026, 10, 20, 15, 30, 0).getTime();
 
-test("endOfNamedTime() gives the end of the day or moment that is named", () => {
+test("namedTime() gives the end of the day or moment that is named", () => {
   const day = (year: number, month: number, date: number) =>
     new Date(year, month - 1, date + 1).getTime();
   const cases: [string, number][] = [
@@ -30,21 +30,37 @@ test("endOfNamedTime() gives the end of the day or moment that is named", () => 
     ["90 minutes ago", NOW - 5_400_000 + 1],
   ];
   for (const [text, end] of cases) {
-    assert.equal(endOfNamedTime(text, NOW), end, text);
+    assert.equal(namedTime(text, NOW)?.end, end, text);
   }
 });
 
-test("endOfNamedTime() stays in the month that is named", () => {
+test("namedTime() gives the start of the day or moment that is named", () => {
+  const cases: [string, number][] = [
+    ["today", new Date(2026, 10, 20).getTime()],
+    ["yesterday", new Date(2026, 10, 19).getTime()],
+    ["2 weeks ago", new Date(2026, 10, 6).getTime()],
+    ["2026-02", new Date(2026, 1, 1).getTime()],
+    ["2026-01-01", new Date(2026, 0, 1).getTime()],
+    ["2026-11-20 14:00", new Date(2026, 10, 20, 14).getTime()],
+    ["2026-11-20T14:00:05.250Z", Date.UTC(2026, 10, 20, 14, 0, 5, 250)],
+    ["an hour ago", NOW - 3_600_000],
+  ];
+  for (const [text, start] of cases) {
+    assert.equal(namedTime(text, NOW)?.start, start, text);
+  }
+});
+
+test("namedTime() stays in the month that is named", () => {
   const now = new Date(2026, 2, 31, 12).getTime();
   assert.equal(
-    endOfNamedTime("1 month ago", now),
+    namedTime("1 month ago", now)?.end,
     new Date(2026, 2, 1).getTime(),
   );
   const leap = new Date(2024, 1, 29, 12).getTime();
-  assert.equal(endOfNamedTime("1y ago", leap), new Date(2023, 2, 1).getTime());
+  assert.equal(namedTime("1y ago", leap)?.end, new Date(2023, 2, 1).getTime());
 });
 
-test("endOfNamedTime() takes no other text for a time", () => {
+test("namedTime() takes no other text for a time", () => {
   for (
     const text of [
       "",
@@ -65,5 +81,5 @@ test("endOfNamedTime() takes no other text for a time", () => {
       "1 constructor ago",
       "20261120T140000Z",
     ]
-  ) assert.equal(endOfNamedTime(text, NOW), undefined, text);
+  ) assert.equal(namedTime(text, NOW), undefined, text);
 });

@@ -123,7 +123,9 @@ for (const [kind, create] of Object.entries(STORED)) {
         );
         assert.equal(content.length, 2500);
         assert.equal(content[700], "b".charCodeAt(0));
-        const versions = await repository.history(root, "li\udca0nk");
+        const versions = await Array.fromAsync(
+          repository.history(second.record, "li\udca0nk"),
+        );
         assert.equal(versions.length, 2);
         const verified = await repository.verify({ data: true });
         assert.deepEqual(verified.damage, []);

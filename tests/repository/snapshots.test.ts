@@ -396,7 +396,7 @@ test("snapshots of one source follow each other, wherever its directory is", asy
       (await repository.find("latest", { directory: root })).id,
       own.record.id,
     );
-    const versions = await repository.history(source, "a");
+    const versions = await Array.fromAsync(repository.history(latest, "a"));
     assert.equal(versions.length, 2);
     const target = join(folder, "target");
     await repository.restore(latest, target);

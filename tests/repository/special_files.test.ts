@@ -127,8 +127,13 @@ test(
         isRoot ? 2 : 0,
         1,
       ]);
-      const versions = await repository.history(root, NAMES[0]);
-      assert.equal(versions.length, isRoot ? 2 : 1);
+      const versions = await Array.fromAsync(
+        repository.history(record, NAMES[0]),
+      );
+      assert.deepEqual(versions.map(({ change }) => change), [
+        isRoot ? "updated" : "touched",
+        "created",
+      ]);
       const { changes } = await repository.diff(first, record);
       assert.deepEqual(changes, diff.changes);
       for (const name of NAMES) fs.rmSync(join(root, name));

@@ -18,6 +18,7 @@ import {
 import type {
   DeletedFile,
   FileChange,
+  FileVersion,
   FolderConfig,
   Method,
   SkippedPath,
@@ -218,16 +219,29 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     async history({ config, path }, { signal }) {
       const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
-      const versions = await repository.history(config.directory, path, {
+      const onDamage = () => {};
+      const own = await repository.parentFor(config.directory, {
         signal,
-        onDamage: () => {},
+        onDamage,
       });
-      return versions.map(({ record: { id, time, label }, entry }) => ({
-        id,
-        time,
-        ...(label !== undefined && { label }),
-        ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
-      }));
+      // The repository may have snapshots of this folder only from other
+      // machines.
+      const last = own?.record ?? (await recordsOf(repository, config)).at(-1);
+      if (last === undefined) return [];
+      const versions: FileVersion[] = [];
+      const history = repository.history(last, path, { signal, onDamage });
+      for await (const { record, change, entry } of history) {
+        // The view shows contents, and not modes, times and owners.
+        if (change === "touched") continue;
+        const { id, time, label } = record;
+        versions.push({
+          id,
+          time,
+          ...(label !== undefined && { label }),
+          ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
+        });
+      }
+      return versions;
     },
   };
 }

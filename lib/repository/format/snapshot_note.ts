@@ -140,6 +140,8 @@ export interface ReadNotesOptions {
   onDamage?: DamageHandler;
   /** The ids of the snapshots whose notes are read. Default: all. */
   snapshots?: { has: (id: string) => boolean };
+  /** The names of the notes, sorted. By default, all notes are listed. */
+  names?: readonly string[];
   /**
    * Called with each note that was read. Returns whether the note counts
    * because its signer is trusted. By default, all notes count.
@@ -158,10 +160,11 @@ export interface ReadNotesOptions {
 export async function readSnapshotNotes(
   storage: Storage,
   kind: NoteKind,
-  { onDamage, snapshots, isTrusted }: ReadNotesOptions = {},
+  { onDamage, snapshots, names, isTrusted }: ReadNotesOptions = {},
 ): Promise<Map<string, Line>> {
   const notes = new Map<string, Line>();
-  for (const name of (await namesUnder(storage, kind.folder)).reverse()) {
+  const all = names ?? await namesUnder(storage, kind.folder);
+  for (const name of all.toReversed()) {
     const id = idOfObject(name);
     if (id === undefined || notes.has(id)) continue;
     if (snapshots?.has(id) === false || ownIdOf(name) === undefined) continue;

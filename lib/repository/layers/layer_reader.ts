@@ -2,8 +2,10 @@ import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collectAtMost } from "../../bytes/source.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Line } from "../../bytes/listing.ts";
+import type { Skipped } from "../../tree/entry.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
 import { codecOf } from "../format/names.ts";
 import { directLines } from "./direct_lines.ts";
@@ -160,6 +162,78 @@ export class LayerReader {
     if (within === "" && !isShallow && entries !== this.#record.entries) {
       throw this.#otherCount(entries);
     }
+  }
+
+  /**
+   * Yields the entries and tombstones that a filter accepts, in path order, in
+   * one batch for each frame. Only these lines are decoded. One frame is read
+   * ahead.
+   *
+   * @param isWanted Called with the path of each line, and with the line as
+   * text. Returns whether the line is wanted.
+   * @param options With `within`, only frames that can contain its entries are
+   * read. The filter has to refuse the other entries of these frames.
+   * @throws {DeltarError} The errors of `parts`.
+   */
+  async *select(
+    isWanted: (path: string, text: string) => boolean,
+    { within = "", signal }: Omit<ReadLayerOptions, "isShallow"> = {},
+  ): AsyncGenerator<LayerLine[]> {
+    const frames = this.#framesOf(within);
+    const ahead = (at: number): Promise<Uint8Array> => {
+      const plain = this.#plain(frames[at], signal);
+      plain.catch(() => {});
+      return plain;
+    };
+    let next = frames.length > 0 ? ahead(0) : undefined;
+    for (let at = 0; next !== undefined; at++) {
+      const plain: Uint8Array = await next;
+      next = at + 1 < frames.length ? ahead(at + 1) : undefined;
+      this.#checkSize(frames[at], plain.length);
+      const offset = this.#offsets[frames[at]];
+      const lines: LayerLine[] = [];
+      for (const text of decoder.decode(plain).split("\n")) {
+        const path = this.#pathOf(text, offset);
+        if (path === undefined || !isWanted(path, text)) continue;
+        const line = this.#parse(text, offset);
+        lines.push(decodeLayerLine(line, this.#record.name, offset));
+      }
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      yield lines;
+    }
+  }
+
+  /**
+   * Returns the path of an entry or tombstone, or `undefined` for other lines.
+   * Parses only lines whose path has escapes, and lines in a form that deltar
+   * does not write.
+   */
+  #pathOf(text: string, offset: number): string | undefined {
+    if (text === "" || OTHERS.test(text)) return undefined;
+    if (text.startsWith('{"path":"') || text.startsWith('{"gone":"')) {
+      const path = text.slice(PATH_START, text.indexOf('"', PATH_START));
+      if (!path.includes("\\")) return path;
+    }
+    const { path, gone } = this.#parse(text, offset);
+    if (typeof path === "string") return path;
+    return typeof gone === "string" ? gone : undefined;
+  }
+
+  /**
+   * Returns the paths that the snapshot of this layer skipped or excluded, and
+   * the reasons. These lines follow all entries, so only the last frame with
+   * paths and the frames after it are read.
+   *
+   * @throws {DeltarError} The errors of `parts`.
+   */
+  async skipped(signal?: AbortSignal): Promise<Skipped[]> {
+    const skipped: Skipped[] = [];
+    const start = this.#withPaths.at(-1) ?? 0;
+    for (let at = start; at < this.#offsets.length; at++) {
+      skipped.push(...(await this.#read(at, signal)).skipped);
+    }
+    return skipped;
   }
 
   /**
@@ -376,6 +450,12 @@ function isInside(text: string, folder: string): boolean {
  * Matches the beginning of a line for a path, in the form that deltar writes.
  */
 const OURS = /\n{"(?:path|gone)":"/;
+
+/** The first position of the path in a line in the form that deltar writes. */
+const PATH_START = '{"path":"'.length;
+
+/** Matches the beginnings of the lines that are not for a path. */
+const OTHERS = /^\{"(?:object|skipped|sha256|format)":/;
 
 /**
  * Returns the line of a path, and the position of the newline before it.

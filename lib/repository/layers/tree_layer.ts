@@ -10,8 +10,8 @@
  * frames' paths and, for small layers, a filter (`path_filter.ts`).
  * `write_tree.ts` merges layers so that a tree of n entries has at most about
  * log2(n) layers. `merge_layers.ts` merges layers as they are read.
- * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` holds a
- * tree in memory, and `history.ts` follows a path through many snapshots.
+ * `tree_reader.ts` reads whole trees, parts and single paths, and `tree.ts` holds
+ * a tree in memory.
  *
  * @module
  */

@@ -19,7 +19,7 @@ import { isWithin } from "../../tree/path.ts";
 import { withLabels } from "./label.ts";
 import { idOfRecord, isSafety, recordName, timeOfId } from "../format/names.ts";
 import { belowOf } from "../format/place_of.ts";
-import { endOfNamedTime } from "./named_time.ts";
+import { namedTime } from "./named_time.ts";
 import {
   isOfMachine,
   type ReadRecord,
@@ -211,6 +211,18 @@ export class Finder {
     return best;
   }
 
+  /**
+   * Yields the snapshots to which `latest`, labels and dates can refer, with
+   * their original labels, the newest first. The records are not cached.
+   */
+  async *snapshots(): AsyncGenerator<SnapshotRecord> {
+    const isMeant = await this.#isMeant();
+    for await (const { record } of this.#newestFirst()) {
+      this.#records.delete(record.id);
+      if (isMeant(record)) yield record;
+    }
+  }
+
   async #named(text: string): Promise<SnapshotRecord> {
     const back = /^latest(?:~(\d+))?$/.exec(text);
     if (back !== null) return await this.#latest(text, Number(back[1] ?? 0));
@@ -293,7 +305,7 @@ export class Finder {
   }
 
   async #byDate(text: string): Promise<SnapshotRecord> {
-    const end = endOfNamedTime(text, this.#options.now ?? Date.now());
+    const end = namedTime(text, this.#options.now ?? Date.now())?.end;
     if (end === undefined) {
       throw this.#fail(
         `no snapshot has ${JSON.stringify(text)} as its label, or as the ` +

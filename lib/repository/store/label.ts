@@ -1,6 +1,7 @@
 import type { DamageHandler } from "../../bytes/errors.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { namesUnder } from "../format/note.ts";
 import type { Signed, SnapshotRecord } from "../format/snapshot_record.ts";
 import {
   LABELS,
@@ -42,18 +43,21 @@ export interface LabelOptions {
    * snapshot. Returns whether the label counts. By default, all labels count.
    */
   isTrusted?: (signed: Signed) => Promise<boolean>;
+  /** The names of all notes with labels. By default, they are listed. */
+  names?: readonly string[];
 }
 
 /** Returns records with their current labels. */
 export async function withLabels(
   storage: Storage,
   records: SnapshotRecord[],
-  { onDamage, isTrusted }: LabelOptions,
+  { onDamage, isTrusted, names }: LabelOptions,
 ): Promise<SnapshotRecord[]> {
   const byId = new Map(records.map((record) => [record.id, record]));
   const notes = await readSnapshotNotes(storage, LABELS, {
     snapshots: byId,
     onDamage,
+    names,
     isTrusted: async ({ id, signer }) =>
       await isTrusted?.({ signer, machine: byId.get(id)?.machine }) ?? true,
   });
@@ -64,6 +68,35 @@ export async function withLabels(
     const { label } = note;
     return withLabel(record, typeof label === "string" ? label : undefined);
   });
+}
+
+/** Reads the current labels of snapshots one by one. */
+export class Labels {
+  readonly #storage: Storage;
+  readonly #isTrusted: LabelOptions["isTrusted"];
+  #names: Promise<string[]> | undefined;
+
+  /**
+   * Makes a reader. The notes are listed when the first label is read.
+   *
+   * @param storage The repository's storage.
+   * @param isTrusted See `LabelOptions.isTrusted`.
+   */
+  constructor(storage: Storage, isTrusted: LabelOptions["isTrusted"]) {
+    this.#storage = storage;
+    this.#isTrusted = isTrusted;
+  }
+
+  /** Returns a record with its current label. */
+  async of(record: SnapshotRecord): Promise<SnapshotRecord> {
+    this.#names ??= namesUnder(this.#storage, LABELS.folder);
+    const start = `${LABELS.folder}${record.id}.`;
+    const [labelled] = await withLabels(this.#storage, [record], {
+      names: (await this.#names).filter((name) => name.startsWith(start)),
+      isTrusted: this.#isTrusted,
+    });
+    return labelled;
+  }
 }
 
 function withLabel(

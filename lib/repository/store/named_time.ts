@@ -18,18 +18,36 @@ const UNITS: ReadonlyMap<string, Unit> = new Map([
   ["y", "year"],
 ]);
 
+/** A period of time. */
+export interface NamedTime {
+  /** The first millisecond of the time, in milliseconds since 1970. */
+  start: number;
+  /** The first millisecond after the time, in milliseconds since 1970. */
+  end: number;
+}
+
 /**
- * Returns the end of the time that a text names, in local time unless the text
- * ends in `Z`: `today`, `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`,
- * `2026-11-20 14:00`. A number of days, weeks, months or years ago names a
- * whole day, so `1 day ago` is `yesterday`.
+ * Returns the time that a text names, in local time unless the text ends in
+ * `Z`: `today`, `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20
+ * 14:00`. A number of days, weeks, months or years ago names a whole day, so
+ * `1 day ago` is `yesterday`. A number of hours, minutes or seconds ago names a
+ * millisecond.
  *
  * @param text The text.
  * @param now The current time, in milliseconds since 1970.
- * @returns The first millisecond after that time, in milliseconds since 1970;
- * `undefined` if the text names no time.
+ * @returns The time, or `undefined` if the text names no time.
+ *
+ * @example
+ * ```ts
+ * import { namedTime } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * const { start, end } = namedTime("2026-11-20 14:00Z", Date.now()) ?? {};
+ * assert.equal(start, Date.UTC(2026, 10, 20, 14));
+ * assert.equal(end, Date.UTC(2026, 10, 20, 14, 1));
+ * ```
  */
-export function endOfNamedTime(text: string, now: number): number | undefined {
+export function namedTime(text: string, now: number): NamedTime | undefined {
   const words = text.trim().toLowerCase();
   const today = new Date(now);
   const [year, month, date] = [
@@ -37,33 +55,33 @@ export function endOfNamedTime(text: string, now: number): number | undefined {
     today.getMonth(),
     today.getDate(),
   ];
-  if (words === "today") return endOfDay(year, month, date);
-  if (words === "yesterday") return endOfDay(year, month, date - 1);
+  if (words === "today") return day(year, month, date);
+  if (words === "yesterday") return day(year, month, date - 1);
   const ago = /^(\d{1,6}|an?) ?([a-z]+?)s? ago$/.exec(words);
-  if (ago === null) return endOfDate(words);
+  if (ago === null) return namedDate(words);
   const count = ago[1].startsWith("a") ? 1 : Number(ago[1]);
   switch (UNITS.get(ago[2])) {
     case "second":
-      return now - count * 1000 + 1;
+      return moment(now - count * 1000, 1);
     case "minute":
-      return now - count * MINUTE + 1;
+      return moment(now - count * MINUTE, 1);
     case "hour":
-      return now - count * HOUR + 1;
+      return moment(now - count * HOUR, 1);
     case "day":
-      return endOfDay(year, month, date - count);
+      return day(year, month, date - count);
     case "week":
-      return endOfDay(year, month, date - 7 * count);
+      return day(year, month, date - 7 * count);
     case "month":
-      return endOfDay(year, month - count, ofMonth(year, month - count, date));
+      return day(year, month - count, ofMonth(year, month - count, date));
     case "year":
-      return endOfDay(year - count, month, ofMonth(year - count, month, date));
+      return day(year - count, month, ofMonth(year - count, month, date));
     default:
       return undefined;
   }
 }
 
-/** Returns the end of a date that is written in digits. */
-function endOfDate(words: string): number | undefined {
+/** Returns the time that is written in digits. */
+function namedDate(words: string): NamedTime | undefined {
   const found =
     /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/
       .exec(words);
@@ -72,10 +90,15 @@ function endOfDate(words: string): number | undefined {
   const [year, month, date, hour, minute, second] = found.slice(1, 7)
     .map((digits) => Number(digits ?? 0));
   if (month < 1 || month > 12) return undefined;
-  if (found[3] === undefined) return endOfDay(year, month, 0);
+  if (found[3] === undefined) {
+    return {
+      start: startOfDay(year, month - 1, 1),
+      end: startOfDay(year, month, 1),
+    };
+  }
   const daysOfMonth = new Date(year, month, 0).getDate();
   if (date < 1 || date > daysOfMonth) return undefined;
-  if (found[4] === undefined) return endOfDay(year, month - 1, date);
+  if (found[4] === undefined) return day(year, month - 1, date);
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const millisecond = Number((found[7] ?? "").padEnd(3, "0").slice(0, 3));
   const parts = [year, month - 1, date, hour, minute, second] as const;
@@ -87,18 +110,30 @@ function endOfDate(words: string): number | undefined {
     : found[7] === undefined
     ? 1000
     : 1;
-  return begin + length;
+  return moment(begin, length);
+}
+
+/** Returns the time with a start and a length, in milliseconds. */
+function moment(start: number, length: number): NamedTime {
+  return { start, end: start + length };
 }
 
 /**
- * Returns the first millisecond after a day, in milliseconds since 1970. A day
- * after the end of a month is a day of the next month.
+ * Returns a day. A day after the end of a month is a day of the next month.
  *
  * @param month The month, from 0.
  * @param date The day of the month, from 1.
  */
-function endOfDay(year: number, month: number, date: number): number {
-  return new Date(year, month, date + 1).getTime();
+function day(year: number, month: number, date: number): NamedTime {
+  return {
+    start: startOfDay(year, month, date),
+    end: startOfDay(year, month, date + 1),
+  };
+}
+
+/** Returns the first millisecond of a day, in milliseconds since 1970. */
+function startOfDay(year: number, month: number, date: number): number {
+  return new Date(year, month, date).getTime();
 }
 
 /**

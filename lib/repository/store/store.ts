@@ -658,7 +658,7 @@ async function createKeys(
  * of this machine cannot decrypt it, or if the record is damaged and `onDamage`
  * was called.
  */
-async function tryRead(
+export async function tryRead(
   storage: Storage,
   id: string,
   onDamage: DamageHandler | undefined,

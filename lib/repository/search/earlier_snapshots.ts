@@ -1,0 +1,176 @@
+import type { DamageHandler } from "../../bytes/errors.ts";
+import { idOfObject, isSafety, timeOfId } from "../format/names.ts";
+import {
+  isOf,
+  type LayerRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import { type Store, tryRead } from "../store/store.ts";
+
+/** The maximum number of records that are cached. */
+const MAX_KEPT_RECORDS = 64;
+
+/**
+ * The snapshots before a snapshot, of the same directory and machine. A record
+ * is read only when it is needed. Snapshots that are not trusted are ignored.
+ */
+export class EarlierSnapshots {
+  readonly #store: Store;
+  readonly #machine: string | undefined;
+  readonly #onDamage: DamageHandler | undefined;
+  readonly #ids: readonly string[];
+  readonly #known: ReadonlySet<string>;
+  readonly #recent = new Map<string, SnapshotRecord | undefined>();
+
+  private constructor(
+    store: Store,
+    machine: string | undefined,
+    onDamage: DamageHandler | undefined,
+    ids: readonly string[],
+  ) {
+    this.#store = store;
+    this.#machine = machine;
+    this.#onDamage = onDamage;
+    this.#ids = ids;
+    this.#known = new Set(ids);
+  }
+
+  /**
+   * Lists the ids of the snapshots.
+   *
+   * @param store The repository.
+   * @param last The newest snapshot.
+   * @param onDamage Called with the error of each record that cannot be read.
+   * The record is then ignored. By default, the error is thrown.
+   */
+  static async of(
+    store: Store,
+    last: SnapshotRecord,
+    onDamage: DamageHandler | undefined,
+  ): Promise<EarlierSnapshots> {
+    const ids = (await store.ids()).filter((id) =>
+      id < last.id && !isSafety(id) && timeOfId(id) !== undefined
+    );
+    return new EarlierSnapshots(store, last.machine?.id, onDamage, ids);
+  }
+
+  /** Returns the last snapshot before a snapshot, if there is one. */
+  async before(record: SnapshotRecord): Promise<SnapshotRecord | undefined> {
+    return await this.#before(record.id, record, () => Promise.resolve(record));
+  }
+
+  /**
+   * Returns the last snapshot before the first of the snapshots with a layer.
+   * See `before` and `withLayer`.
+   */
+  async beforeLayer(
+    layer: LayerRecord,
+    record: SnapshotRecord,
+  ): Promise<SnapshotRecord | undefined> {
+    const start = idOfObject(layer.name) ?? record.id;
+    return await this.#before(
+      start < record.id ? start : record.id,
+      record,
+      () => this.firstWithLayer(layer, record),
+    );
+  }
+
+  /**
+   * Returns the last snapshot before an id.
+   *
+   * @param like A snapshot of the same directory.
+   * @param first Called if the snapshot directly before the id is of another
+   * directory. Returns the first snapshot from the id on.
+   */
+  async #before(
+    id: string,
+    like: SnapshotRecord,
+    first: () => Promise<SnapshotRecord>,
+  ): Promise<SnapshotRecord | undefined> {
+    const last = this.#firstFrom(id) - 1;
+    if (last < 0) return undefined;
+    const nearest = await this.#meant(this.#ids[last], like);
+    if (nearest !== undefined) return nearest;
+    const { parent, id: own } = await first();
+    // The first snapshot of a directory has no parent.
+    if (parent === undefined) return undefined;
+    if (parent < own && this.#known.has(parent)) {
+      const found = await this.#meant(parent, like);
+      if (found !== undefined) return found;
+    }
+    for (let at = last - 1; at >= 0; at--) {
+      const found = await this.#meant(this.#ids[at], like);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Returns the first snapshot that `withLayer` yields. */
+  async firstWithLayer(
+    layer: LayerRecord,
+    record: SnapshotRecord,
+  ): Promise<SnapshotRecord> {
+    for await (const found of this.withLayer(layer, record)) return found;
+    return record;
+  }
+
+  /**
+   * Yields the snapshots whose trees have a layer, the oldest first, up to and
+   * including a given snapshot that has it.
+   */
+  async *withLayer(
+    layer: LayerRecord,
+    record: SnapshotRecord,
+  ): AsyncGenerator<SnapshotRecord> {
+    // A snapshot before the run that wrote the layer cannot have the layer.
+    const start = idOfObject(layer.name) ?? record.id;
+    for (let at = this.#firstFrom(start); at < this.#ids.length; at++) {
+      if (this.#ids[at] >= record.id) break;
+      const found = await this.#meant(this.#ids[at], record);
+      if (found?.layers.some(({ name }) => name === layer.name)) yield found;
+    }
+    yield record;
+  }
+
+  /**
+   * Returns the record of a snapshot if it can be read, is trusted, and is of
+   * the same directory as another snapshot.
+   */
+  async #meant(
+    id: string,
+    { directory }: SnapshotRecord,
+  ): Promise<SnapshotRecord | undefined> {
+    const found = await this.#get(id);
+    if (found === undefined) return undefined;
+    return isOf(found, directory, this.#machine) ? found : undefined;
+  }
+
+  /** Returns the position of the first id that is not before the given id. */
+  #firstFrom(id: string): number {
+    let low = -1;
+    let high = this.#ids.length;
+    while (high - low > 1) {
+      const middle = low + high >>> 1;
+      if (this.#ids[middle] < id) low = middle;
+      else high = middle;
+    }
+    return high;
+  }
+
+  /**
+   * Reads a record. Returns `undefined` if it cannot be read or is not trusted.
+   */
+  async #get(id: string): Promise<SnapshotRecord | undefined> {
+    if (this.#recent.has(id)) return this.#recent.get(id);
+    const read = await tryRead(this.#store.storage, id, this.#onDamage);
+    const isTrusted = read !== undefined &&
+      await this.#store.mayFind(read.record);
+    const record = isTrusted ? read.record : undefined;
+    this.#recent.set(id, record);
+    if (this.#recent.size > MAX_KEPT_RECORDS) {
+      const [oldest] = this.#recent.keys();
+      this.#recent.delete(oldest);
+    }
+    return record;
+  }
+}

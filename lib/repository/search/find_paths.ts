@@ -1,0 +1,297 @@
+/**
+ * Finding paths in many snapshots.
+ *
+ * The snapshots of a directory are compared one after the other, from the
+ * newest to the oldest. From one snapshot to the next, only paths with a line
+ * in a layer that the two do not share can differ, so only the lines of these
+ * layers are compared, and each layer is read at most once. Of each layer, only
+ * the lines of matching paths are kept.
+ *
+ * Most layers are not read at all. A snapshot merges the last layers of its
+ * parent into its own layer. If its layer has no matching path, the merged
+ * layers have none either.
+ *
+ * @module
+ */
+import { checkAborted } from "../../bytes/abort.ts";
+import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
+import { bare } from "../../tree/change_finder.ts";
+import type { HashedEntry } from "../../tree/entry_line.ts";
+import { comparePaths, nameOf } from "../../tree/path.ts";
+import { matcherOf } from "../../tree/pattern.ts";
+import { placeOf } from "../format/place_of.ts";
+import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import { isEntry } from "../layers/tree_reader.ts";
+import { PathFilter } from "../layers/path_filter.ts";
+import type { Store } from "../store/store.ts";
+
+/** A path that was found in snapshots of a directory. */
+export interface FoundPath {
+  /** The path below the directory. */
+  path: string;
+  /** The entry in the last snapshot that has a matching entry of the path. */
+  entry: HashedEntry;
+  /** The first snapshot that has a matching entry of the path. */
+  first: SnapshotRecord;
+  /** The last snapshot that has a matching entry of the path. */
+  last: SnapshotRecord;
+  /** The number of snapshots that have a matching entry of the path. */
+  count: number;
+}
+
+/** Options for finding paths. */
+export interface FindPathsOptions {
+  /**
+   * The directory whose snapshots are searched, or a path in it. If it has no
+   * snapshots, and the repository has snapshots of only one other directory,
+   * these are searched. Default: all directories of all machines.
+   */
+  directory?: string;
+  /** Whether upper case and lower case count as equal. Default: `false`. */
+  ignoreCase?: boolean;
+  /**
+   * Called with each entry whose path matches. Returns whether the entry is
+   * wanted. Default: all are.
+   */
+  isWanted?: (entry: HashedEntry) => boolean;
+  /** Called after each snapshot, with the number of snapshots so far. */
+  onProgress?: (snapshots: number) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+  /**
+   * Called with the error of each record or layer that cannot be read. The
+   * snapshots that need it are ignored. By default, the error is thrown.
+   */
+  onDamage?: DamageHandler;
+}
+
+/**
+ * Finds the paths that match a pattern in snapshots.
+ *
+ * @param store The repository.
+ * @param snapshots The snapshots, the newest first.
+ * @param pattern A pattern in gitignore's syntax.
+ * @param options See `FindPathsOptions`.
+ * @returns The paths of each directory in path order.
+ */
+export async function findPaths(
+  store: Store,
+  snapshots: AsyncIterable<SnapshotRecord>,
+  pattern: string,
+  options: FindPathsOptions,
+): Promise<FoundPath[]> {
+  const { directory, isWanted = () => true, signal, onProgress } = options;
+  const matches = pathMatcher(pattern, options.ignoreCase ?? false);
+  const searches = new Map<string, Search>();
+  let count = 0;
+  for await (const record of snapshots) {
+    checkAborted(signal);
+    // If one directory is searched, old snapshots that name no machine belong
+    // to the same series.
+    const machine = directory === undefined ? record.machine?.id : undefined;
+    const key = JSON.stringify([placeOf(record), machine]);
+    const search = searches.get(key) ?? new Search(store, matches, isWanted);
+    searches.set(key, search);
+    await search.add(record, options.onDamage);
+    onProgress?.(++count);
+  }
+  return [...searches.values()].flatMap((search) => search.finish());
+}
+
+/** Returns whether a path, which may be that of a directory, matches. */
+type PathMatcher = (path: string, isDirectory: boolean) => boolean;
+
+/**
+ * The number of paths after which a matcher is replaced, because it caches the
+ * result for each path.
+ */
+const PATHS_PER_MATCHER = 4096;
+
+function pathMatcher(pattern: string, ignoreCase: boolean): PathMatcher {
+  const folded = (text: string) => ignoreCase ? text.toLowerCase() : text;
+  // At the start of a pattern, these characters have a meaning in gitignore's
+  // syntax only because it is for lists of patterns.
+  const body = folded(pattern).replace(/^[!#]/, "\\$&");
+  const isName = !body.slice(0, -1).includes("/");
+  let matches = matcherOf(body);
+  let left = PATHS_PER_MATCHER;
+  return (path, isDirectory) => {
+    if (left-- === 0) {
+      matches = matcherOf(body);
+      left = PATHS_PER_MATCHER;
+    }
+    return matches(folded(isName ? nameOf(path) : path), isDirectory);
+  };
+}
+
+/**
+ * The lines of a layer for matching paths. A path without a wanted entry, such
+ * as a deleted path, has the value `undefined`.
+ */
+type Matches = ReadonlyMap<string, HashedEntry | undefined>;
+
+const NO_MATCHES: Matches = new Map();
+
+/** A path that was found, and where. */
+interface Found {
+  /** The newest matching entry. */
+  entry: HashedEntry;
+  /** The position of the last snapshot that has a matching entry. */
+  last: number;
+  /** The position of the first such snapshot, so far. */
+  first: number;
+  /** The number of such snapshots before the current series. */
+  count: number;
+  /**
+   * The position at which the current series of such snapshots begins;
+   * `undefined` if the current snapshot has no matching entry.
+   */
+  since: number | undefined;
+}
+
+/** The search of the snapshots of one directory. */
+class Search {
+  readonly #store: Store;
+  readonly #matches: PathMatcher;
+  readonly #isWanted: (entry: HashedEntry) => boolean;
+  /** The snapshots, the newest first. */
+  readonly #records: SnapshotRecord[] = [];
+  readonly #found = new Map<string, Found>();
+  /** The matches of the layers of the last added snapshot, by their names. */
+  #layers = new Map<string, Matches>();
+  /** The names of the layers that could not be read. */
+  readonly #damaged = new Set<string>();
+
+  constructor(
+    store: Store,
+    matches: PathMatcher,
+    isWanted: (entry: HashedEntry) => boolean,
+  ) {
+    this.#store = store;
+    this.#matches = matches;
+    this.#isWanted = isWanted;
+  }
+
+  /** Adds the next older snapshot. */
+  async add(
+    record: SnapshotRecord,
+    onDamage: DamageHandler | undefined,
+  ): Promise<void> {
+    const newer = this.#records.at(-1);
+    const layers = new Map<string, Matches>();
+    const isKnown = ({ name }: LayerRecord) => this.#layers.has(name);
+    const isFull = !isKnown(record.layers[0]);
+    const merged = newer?.parent === record.id && !isFull
+      ? this.#pathsMerged(newer, record)
+      : undefined;
+    for (const layer of record.layers) {
+      if (this.#damaged.has(layer.name)) return;
+      try {
+        layers.set(
+          layer.name,
+          this.#layers.get(layer.name) ?? await this.#read(layer, merged),
+        );
+      } catch (error) {
+        if (onDamage === undefined || !isDamage(error)) throw error;
+        this.#damaged.add(layer.name);
+        onDamage(error);
+        return;
+      }
+    }
+    this.#records.push(keptLayers(record, newer));
+    const changed = new Set<string>();
+    const before = this.#layers;
+    for (const [one, other] of [[layers, before], [before, layers]]) {
+      for (const [name, lines] of one) {
+        if (other.has(name) && !isFull) continue;
+        for (const path of lines.keys()) changed.add(path);
+      }
+    }
+    this.#layers = layers;
+    const stack = [...layers.values()].reverse();
+    for (const path of changed) {
+      this.#set(path, stack.find((lines) => lines.has(path))?.get(path));
+    }
+  }
+
+  /** Returns the paths, in path order. */
+  finish(): FoundPath[] {
+    const end = this.#records.length;
+    return [...this.#found]
+      .sort(([one], [other]) => comparePaths(one, other))
+      .map(([path, { entry, first, last, count, since }]) => ({
+        path,
+        entry,
+        first: this.#records[since === undefined ? first : end - 1],
+        last: this.#records[last],
+        count: since === undefined ? count : count + end - since,
+      }));
+  }
+
+  /** Sets the matching entry of a path in the last added snapshot. */
+  #set(path: string, entry: HashedEntry | undefined): void {
+    const at = this.#records.length - 1;
+    const found = this.#found.get(path);
+    if (found === undefined) {
+      if (entry === undefined) return;
+      const state = { entry, first: at, last: at, count: 0, since: at };
+      this.#found.set(path, state);
+    } else if (entry === undefined) {
+      if (found.since === undefined) return;
+      found.first = at - 1;
+      found.count += at - found.since;
+      found.since = undefined;
+    } else found.since ??= at;
+  }
+
+  /**
+   * Returns the matching paths of the layers that a snapshot has and its parent
+   * does not have. The parent's other layers were merged into these layers, so
+   * they have no other paths.
+   */
+  #pathsMerged(newer: SnapshotRecord, parent: SnapshotRecord): string[] {
+    const kept = new Set(parent.layers.map(({ name }) => name));
+    return newer.layers.filter(({ name }) => !kept.has(name))
+      .flatMap(({ name }) => [...this.#layers.get(name)?.keys() ?? []]);
+  }
+
+  /**
+   * Reads the matches of a layer.
+   *
+   * @param paths The only paths that may match; `undefined` if all paths may.
+   */
+  async #read(
+    layer: LayerRecord,
+    paths: readonly string[] | undefined,
+  ): Promise<Matches> {
+    if (paths !== undefined) {
+      const filter = layer.filter && PathFilter.decode(layer.filter);
+      if (!paths.some((path) => !filter || filter.has(path))) return NO_MATCHES;
+    }
+    const matches = new Map<string, HashedEntry | undefined>();
+    const reader = new LayerReader(this.#store.storage, layer);
+    const isNamed = (path: string) => this.#matches(path, true);
+    for await (const lines of reader.select(isNamed)) {
+      for (const line of lines) {
+        const isMatch = isEntry(line) && this.#isWanted(line) &&
+          this.#matches(line.path, line.kind === "directory");
+        matches.set(line.path, isMatch ? bare(line) : undefined);
+      }
+    }
+    return matches;
+  }
+}
+
+/**
+ * Returns a record that shares the records of layers with the record of a newer
+ * snapshot, because each may take many kilobytes.
+ */
+function keptLayers(
+  record: SnapshotRecord,
+  newer: SnapshotRecord | undefined,
+): SnapshotRecord {
+  const known = new Map(newer?.layers.map((layer) => [layer.sha256, layer]));
+  const layers = record.layers.map((layer) => known.get(layer.sha256) ?? layer);
+  return { ...record, layers };
+}

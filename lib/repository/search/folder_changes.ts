@@ -1,0 +1,109 @@
+import { changedFields } from "../../tree/changed_fields.ts";
+import { comparePaths, isWithin } from "../../tree/path.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { mergeLayers } from "../layers/merge_layers.ts";
+import type { LayerLine, TreeEntry } from "../layers/tree_layer.ts";
+import { isEntry } from "../layers/tree_reader.ts";
+import type { LayerReaders } from "./layer_readers.ts";
+import { addedLayers } from "./renames.ts";
+
+/**
+ * The numbers of changed paths in a folder, including subfolders. A renamed
+ * file counts as created and as deleted.
+ */
+export interface FolderChanges {
+  /** The number of new paths. */
+  created: number;
+  /** The number of changed paths. The times of folders do not count. */
+  updated: number;
+  /** The number of deleted paths. */
+  deleted: number;
+}
+
+/**
+ * Counts the changes in a folder. Returns `undefined` if there are none.
+ *
+ * @param readers The readers of layers.
+ * @param before The old snapshot.
+ * @param now The new snapshot.
+ * @param folder The path of the folder.
+ */
+export async function countChanges(
+  readers: LayerReaders,
+  before: SnapshotRecord,
+  now: SnapshotRecord,
+  folder: string,
+): Promise<FolderChanges | undefined> {
+  const counts = { created: 0, updated: 0, deleted: 0 };
+  for await (const [old, entry] of pairs(readers, before, now, folder)) {
+    if (old === undefined) {
+      if (entry !== undefined) counts.created++;
+    } else if (entry === undefined) counts.deleted++;
+    else if (isChanged(entry, old)) counts.updated++;
+  }
+  const { created, updated, deleted } = counts;
+  return created + updated + deleted === 0 ? undefined : counts;
+}
+
+function isChanged(entry: TreeEntry, old: TreeEntry): boolean {
+  return changedFields(entry, old).some((field) =>
+    field !== "mtime" || entry.kind !== "directory"
+  );
+}
+
+/** The old and the new entry of a path. */
+type Pair = [old: TreeEntry | undefined, entry: TreeEntry | undefined];
+
+/** Yields the entries of all paths in a folder that may have changed. */
+async function* pairs(
+  readers: LayerReaders,
+  before: SnapshotRecord,
+  now: SnapshotRecord,
+  folder: string,
+): AsyncGenerator<Pair> {
+  const isWanted = (path: string) => path !== folder && isWithin(path, folder);
+  const merged = (some: ReturnType<LayerReaders["of"]>) =>
+    mergeLayers(some.map((one) => one.select(isWanted, { within: folder })));
+  const added = addedLayers(readers, before, now);
+  if (added.length === now.layers.length) {
+    // Without tombstones, both trees have to be read.
+    yield* joined(merged(readers.of(before)), merged(added));
+    return;
+  }
+  for await (const lines of merged(added)) {
+    for (const line of lines) {
+      const old = await readers.find(before, line.path);
+      yield [old, isEntry(line) ? line : undefined];
+    }
+  }
+}
+
+/** Yields the entries of two trees, path by path. */
+async function* joined(
+  before: AsyncIterable<readonly LayerLine[]>,
+  now: AsyncIterable<readonly LayerLine[]>,
+): AsyncGenerator<Pair> {
+  const olds = entriesOf(before);
+  const entries = entriesOf(now);
+  let [old, entry] = [await olds.next(), await entries.next()];
+  while (!old.done || !entry.done) {
+    const order = old.done
+      ? 1
+      : entry.done
+      ? -1
+      : comparePaths(old.value.path, entry.value.path);
+    yield [
+      order <= 0 ? old.value : undefined,
+      order >= 0 ? entry.value : undefined,
+    ];
+    if (order <= 0) old = await olds.next();
+    if (order >= 0) entry = await entries.next();
+  }
+}
+
+async function* entriesOf(
+  source: AsyncIterable<readonly LayerLine[]>,
+): AsyncGenerator<TreeEntry, undefined> {
+  for await (const lines of source) yield* lines.filter(isEntry);
+  return undefined;
+}

@@ -1,0 +1,315 @@
+/**
+ * The history of a path.
+ *
+ * A layer has a line for each path that changed since the layers below it. So
+ * the last layer of a tree with a line for a path shows how far back the state
+ * of the path goes: all earlier snapshots with this layer have the same state.
+ * A history therefore reads the record and the layers of only a few snapshots
+ * for each version. `earlier_snapshots.ts` finds these snapshots,
+ * `layer_readers.ts` looks up paths in them, `renames.ts` finds the other path
+ * of a renamed file, and `folder_changes.ts` counts the changes in a folder.
+ *
+ * @module
+ */
+import { checkAborted } from "../../bytes/abort.ts";
+import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
+import { changedFields, type EntryField } from "../../tree/changed_fields.ts";
+import { isWithin } from "../../tree/path.ts";
+import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { Store } from "../store/store.ts";
+import { EarlierSnapshots } from "./earlier_snapshots.ts";
+import { countChanges, type FolderChanges } from "./folder_changes.ts";
+import { LayerReaders } from "./layer_readers.ts";
+import { newPathOf, oldPathOf } from "./renames.ts";
+
+/**
+ * A version of a path. It lasts from the snapshot in which it was first found
+ * until the next version.
+ */
+export interface PathVersion {
+  /** The first snapshot in which this version was found. */
+  record: SnapshotRecord;
+  /** The path in that snapshot. It differs before and after a renaming. */
+  path: string;
+  /**
+   * The kind of change that made the version: `created`; `updated` if the
+   * content, link target, device or kind changed, or if something in the folder
+   * changed; `touched` if only the mode, time, owner or extended attributes
+   * changed; `renamed` if a deleted path had the content before; `copied` if
+   * the path under which the content was first stored still has it; or
+   * `deleted`. The time of a folder does not count.
+   */
+  change:
+    | "created"
+    | "updated"
+    | "touched"
+    | "renamed"
+    | "copied"
+    | "deleted";
+  /** The entry in that snapshot, or `undefined` if the path was deleted. */
+  entry: TreeEntry | undefined;
+  /**
+   * The entry in the version before, or `undefined` if the path did not exist.
+   */
+  before: TreeEntry | undefined;
+  /** The old path of a renamed or copied file. */
+  from?: string;
+  /** The new path of a file that was deleted here because it was renamed. */
+  to?: string;
+  /** The numbers of changes in the folder, if the path is a folder. */
+  inside?: FolderChanges;
+}
+
+/** Options for finding versions. */
+export interface HistoryOptions {
+  /**
+   * Whether the versions of a renamed file under its older and newer paths are
+   * found, too. Default: `false`.
+   */
+  follow?: boolean;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+  /**
+   * Called for each snapshot in which the path cannot be looked up because its
+   * record or a layer is missing or damaged, with the error. The snapshot is
+   * then ignored. By default, the first such error is thrown.
+   */
+  onDamage?: DamageHandler;
+}
+
+/** Consecutive snapshots in which a path has the same state. */
+interface Span {
+  /** The path. */
+  path: string;
+  /** The entry, or `undefined` if the path was deleted. */
+  entry: TreeEntry | undefined;
+  /** Returns the first of the snapshots. */
+  first: () => Promise<SnapshotRecord>;
+  /** The snapshot before the first one, if there is one. */
+  older: SnapshotRecord | undefined;
+}
+
+/**
+ * Yields the versions of a path in a snapshot and in the snapshots before it,
+ * of the same directory and machine, the newest first.
+ *
+ * @param store The repository.
+ * @param last The newest snapshot.
+ * @param path The path below the directory.
+ * @param options Whether to follow renamed files, the signal, and a callback
+ * for damage.
+ */
+export async function* historyOf(
+  store: Store,
+  last: SnapshotRecord,
+  path: string,
+  options: HistoryOptions,
+): AsyncGenerator<PathVersion> {
+  const earlier = await EarlierSnapshots.of(store, last, options.onDamage);
+  const history = new History(store, earlier, options);
+  if (options.follow) yield* followed(history, earlier, last, path);
+  else yield* history.versions(last, path);
+}
+
+/**
+ * Yields the versions of a file under all of its paths. If the path is missing
+ * from the newest snapshot because the file was renamed, the versions under the
+ * newest path are yielded first.
+ */
+async function* followed(
+  history: History,
+  earlier: EarlierSnapshots,
+  last: SnapshotRecord,
+  path: string,
+): AsyncGenerator<PathVersion> {
+  let name = path;
+  let at: SnapshotRecord | undefined = last;
+  /** The snapshot in which the file got the name. */
+  let renamed = "";
+  while (at !== undefined) {
+    let isNewest: boolean = at === last;
+    let next: SnapshotRecord | undefined;
+    for await (const version of history.versions(at, name)) {
+      const { record, change, from, to } = version;
+      if (isNewest && to !== undefined && record.id > renamed) {
+        [name, next, renamed] = [to, last, record.id];
+        break;
+      }
+      isNewest = false;
+      yield version;
+      if (change === "renamed" && from !== undefined) {
+        [name, next] = [from, await earlier.before(record)];
+        break;
+      }
+    }
+    at = next;
+  }
+}
+
+class History {
+  readonly #earlier: EarlierSnapshots;
+  readonly #readers: LayerReaders;
+  readonly #options: HistoryOptions;
+
+  constructor(
+    store: Store,
+    earlier: EarlierSnapshots,
+    options: HistoryOptions,
+  ) {
+    this.#earlier = earlier;
+    this.#readers = new LayerReaders(store.storage);
+    this.#options = options;
+  }
+
+  /** Yields the versions of a path, the newest first. */
+  async *versions(
+    last: SnapshotRecord,
+    path: string,
+  ): AsyncGenerator<PathVersion> {
+    let newer: Span | undefined;
+    for await (const span of this.#spans(last, path)) {
+      const version = newer && await this.#compare(newer, span.entry);
+      if (version !== undefined) yield version;
+      newer = span;
+    }
+    const created = newer && await this.#compare(newer, undefined);
+    if (created !== undefined) yield created;
+  }
+
+  /**
+   * Returns the version that begins with a span, or `undefined` if the entry
+   * before is the same.
+   */
+  async #compare(
+    { path, entry, first, older }: Span,
+    before: TreeEntry | undefined,
+  ): Promise<PathVersion | undefined> {
+    const isFolder = entry?.kind === "directory" &&
+      before?.kind === "directory";
+    const fields = entry && before
+      ? changedFields(entry, before).filter((field) =>
+        !isFolder || field !== "mtime"
+      )
+      : [];
+    const isEqual = (entry === undefined) === (before === undefined) &&
+      fields.length === 0;
+    if (isEqual && !isFolder) return undefined;
+    const record = await first();
+    const version = { record, path, entry, before };
+    if (entry === undefined) {
+      if (before === undefined) return undefined;
+      const to = older &&
+        await this.#ignoringDamage(() =>
+          newPathOf(this.#readers, older, record, before)
+        );
+      const change = "deleted";
+      return { ...version, change, ...to !== undefined && { to } };
+    }
+    if (before === undefined) {
+      const found = older &&
+        await this.#ignoringDamage(() =>
+          oldPathOf(this.#readers, older, record, entry)
+        );
+      return { ...version, change: "created", ...found };
+    }
+    const inside = isFolder && older
+      ? await this.#ignoringDamage(() =>
+        countChanges(this.#readers, older, record, path)
+      )
+      : undefined;
+    if (inside !== undefined) return { ...version, change: "updated", inside };
+    if (isEqual) return undefined;
+    const isTouched = fields.every((field) => METADATA.has(field));
+    return { ...version, change: isTouched ? "touched" : "updated" };
+  }
+
+  /**
+   * Yields the spans of a path, the newest first. Consecutive spans may have
+   * the same state. Snapshots that skipped or excluded the path are omitted,
+   * and so is the time before the path existed, if that was before all
+   * snapshots.
+   */
+  async *#spans(last: SnapshotRecord, path: string): AsyncGenerator<Span> {
+    for (let at: SnapshotRecord | undefined = last; at !== undefined;) {
+      checkAborted(this.#options.signal);
+      const newest: SnapshotRecord = at;
+      const found = await this.#ignoringDamage(() =>
+        this.#readers.locate(newest, path)
+      );
+      if (found === undefined) {
+        at = await this.#earlier.before(newest);
+        continue;
+      }
+      const { entry, layer } = found;
+      at = await this.#earlier.beforeLayer(layer, newest);
+      if (entry !== undefined) {
+        const first = () => this.#earlier.firstWithLayer(layer, newest);
+        yield { path, entry, first, older: at };
+        continue;
+      }
+      if (at === undefined) return;
+      const start = await this.#startOf(newest, path, layer);
+      if (start === undefined) continue;
+      const older = await this.#earlier.before(start);
+      yield { path, entry, first: () => Promise.resolve(start), older };
+    }
+  }
+
+  /**
+   * Returns the first of the snapshots with a layer that neither skipped nor
+   * excluded a path that they do not have. Returns `undefined` if there is
+   * none, or if both the first and the newest of the snapshots skipped or
+   * excluded the path.
+   */
+  async #startOf(
+    newest: SnapshotRecord,
+    path: string,
+    layer: LayerRecord,
+  ): Promise<SnapshotRecord | undefined> {
+    let isFirst = true;
+    for await (const record of this.#earlier.withLayer(layer, newest)) {
+      if (!await this.#isSkipped(record, path)) return record;
+      if (isFirst && await this.#isSkipped(newest, path)) return undefined;
+      isFirst = false;
+    }
+    return undefined;
+  }
+
+  /**
+   * Returns whether a snapshot skipped or excluded a path or a folder above it.
+   * Returns `true` if that cannot be read because of damage.
+   */
+  async #isSkipped(record: SnapshotRecord, path: string): Promise<boolean> {
+    const skipped = await this.#ignoringDamage(async () =>
+      await this.#readers.of(record).at(-1)?.skipped() ?? []
+    );
+    return skipped?.some((skip) => isWithin(path, skip.path)) ?? true;
+  }
+
+  /**
+   * Returns the result of reading layers, or `undefined` if `onDamage` was
+   * called with the error.
+   */
+  async #ignoringDamage<Result>(
+    work: () => Promise<Result>,
+  ): Promise<Result | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      const { onDamage } = this.#options;
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      onDamage(error);
+      return undefined;
+    }
+  }
+}
+
+/** The fields that are not part of the content of a path. */
+const METADATA: ReadonlySet<EntryField> = new Set([
+  "mode",
+  "uid",
+  "gid",
+  "xattrs",
+  "mtime",
+]);
