@@ -60,6 +60,17 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     shared: ["repo", "dir"],
     load: async (context) => (await import("./cat.ts")).catCommand(context),
   },
+  log: {
+    summary: "List the versions of a file or folder, newest first",
+    shared: NAMING,
+    load: async (context) => (await import("./log.ts")).logCommand(context),
+  },
+  find: {
+    summary: "Find files and folders in all snapshots",
+    shared: [...LONG, "dir"],
+    interrupted: READ_ONLY,
+    load: async (context) => (await import("./find.ts")).findCommand(context),
+  },
   restore: {
     summary: "Restore a snapshot, or some paths of it",
     shared: [...LONG, "dir"],

@@ -167,7 +167,7 @@ class Line {
   /** Returns the kind of value of an argument. */
   kindOf(argument: Argument): Kind | undefined {
     const name = this.#command.name();
-    const kind = KINDS[argument.name()];
+    const kind = name === "find" ? "paths" : KINDS[argument.name()];
     if (name === "undelete") return "removed";
     // A path that does not follow a snapshot is a path on this machine.
     return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
@@ -175,9 +175,11 @@ class Line {
 
   /**
    * Returns the last snapshot on the line. The paths on the line are paths in
-   * this snapshot.
+   * this snapshot. `log` and `find` use the paths of the last snapshot of the
+   * directory.
    */
   #snapshot(): string | undefined {
+    if (["log", "find"].includes(this.#command.name())) return "latest";
     return this.#operands.filter((_, at) =>
       KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"
     ).at(-1);

@@ -39,6 +39,21 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     "deltar cat latest~1 notes.txt > old-notes.txt",
     "Save an old version of a file",
   ]],
+  log: [
+    ["deltar log notes.txt", "List the versions of a file"],
+    ["deltar log src --limit 5", "List the last changes in a folder"],
+  ],
+  find: [
+    ["deltar find '*.txt'", "Find text files in the snapshots"],
+    [
+      "deltar find notes.txt --deleted",
+      "Find a deleted file, and the last snapshot that has it",
+    ],
+    [
+      "deltar find '*' --size +100M --modified 2026-01..",
+      "Find large files that were modified since January 2026",
+    ],
+  ],
   restore: [
     [
       "deltar restore latest --to ../as-it-was",

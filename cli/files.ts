@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { SnapshotRecord, TreeEntry } from "../mod.ts";
-import { formatTime, isWithin } from "../lib/tree/mod.ts";
+import { isWithin } from "../lib/tree/mod.ts";
 import { formatBytes } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
@@ -12,6 +12,7 @@ import {
   formatFileTime,
   showPath,
   showText,
+  withNanoseconds,
 } from "./text.ts";
 
 interface Options extends CommonOptions {
@@ -88,15 +89,6 @@ function ownerNames(
   const uname = owners?.users[uid];
   const gname = owners?.groups[gid];
   return { ...uname && { uname }, ...gname && { gname } };
-}
-
-/**
- * Formats a time, in nanoseconds since 1970, as seconds with nine decimals,
- * even if the decimals are zero.
- */
-function withNanoseconds(time: bigint): string {
-  const text = formatTime(time);
-  return text.includes(".") ? text : `${text}.000000000`;
 }
 
 const LETTERS = {

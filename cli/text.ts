@@ -1,6 +1,11 @@
 import { eastAsianWidth } from "get-east-asian-width";
 import process from "node:process";
-import { type Entry, parsePath, spellPath } from "../lib/tree/mod.ts";
+import {
+  type Entry,
+  formatTime,
+  parsePath,
+  spellPath,
+} from "../lib/tree/mod.ts";
 import { formatDate } from "../shared/text.ts";
 
 export { formatDate };
@@ -21,6 +26,15 @@ export function formatFileTime(time: bigint): string {
   const seconds = (time - part) / 1_000_000_000n - (part < 0n ? 1n : 0n);
   const isDate = seconds >= -MAX_SECONDS && seconds <= MAX_SECONDS;
   return isDate ? formatDate(Number(seconds) * 1000) : `@${seconds}`;
+}
+
+/**
+ * Formats a time, in nanoseconds since 1970, as seconds with nine decimals,
+ * even if the decimals are zero.
+ */
+export function withNanoseconds(time: bigint): string {
+  const text = formatTime(time);
+  return text.includes(".") ? text : `${text}.000000000`;
 }
 
 /**

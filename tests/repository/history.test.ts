@@ -268,6 +268,29 @@ test("history() of a folder counts the changes in it", async () => {
   });
 });
 
+test("history() continues in the directory from which a directory was moved", async () => {
+  await withTemp(async (folder) => {
+    const repository = await Repository.create(new MemoryStorage());
+    const [old, moved] = ["old", "moved"].map((name) => join(folder, name));
+    fs.mkdirSync(old);
+    for (let n = 0; n < 20; n++) fs.writeFileSync(join(old, `other${n}`), "");
+    fs.writeFileSync(join(old, "a"), "one");
+    await repository.snapshot(everything(old));
+    fs.writeFileSync(join(old, "a"), "three");
+    await repository.snapshot(everything(old));
+    fs.renameSync(old, moved);
+    fs.writeFileSync(join(moved, "b"), "b");
+    await repository.snapshot(everything(moved), { continues: old });
+    fs.writeFileSync(join(moved, "a"), "four!");
+    const { record } = await repository.snapshot(everything(moved));
+    const versions = await Array.fromAsync(repository.history(record, "a"));
+    assert.deepEqual(
+      versions.map(({ record }) => record.directory),
+      [moved, old, old],
+    );
+  });
+});
+
 test("history() uses only snapshots of the machine and directory", async () => {
   await withTemp(async (folder) => {
     const storage = new MemoryStorage();

@@ -116,6 +116,8 @@ for (const which of Object.keys(STARTS)) {
           ["deltar files my\t", "files", "my label"],
           ["deltar files latest:sr\t", "files", "latest:src/"],
           ["deltar cat latest sr\tma\t", "cat", "latest", "src/main.ts"],
+          ["deltar log src/ma\tlat\t", "log", "src/main.ts", "latest"],
+          ["deltar find ke\t--ki\tsy\t", "find", "keep", "--kind", "symlink"],
           [
             "deltar restore latest --to pl\t",
             "restore",

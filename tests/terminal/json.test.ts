@@ -30,6 +30,8 @@ const LINES: Record<string, string[]> = {
     "mv notes.txt n.txt; deltar snapshot -q --exclude '*.bin'; deltar diff latest~3 latest",
   ],
   files: ["deltar files latest", "deltar files latest --skipped"],
+  log: ["deltar log n.txt", "deltar log src --limit 1"],
+  find: ["deltar find '*.txt' --kind file --size -1k", "deltar find new.bin"],
   why: ["deltar why src", "deltar why old.bin"],
   restore: [
     "deltar restore latest~2 --in-place --dry-run",

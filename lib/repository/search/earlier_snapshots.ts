@@ -1,7 +1,7 @@
 import type { DamageHandler } from "../../bytes/errors.ts";
 import { idOfObject, isSafety, timeOfId } from "../format/names.ts";
 import {
-  isOf,
+  isOfMachine,
   type LayerRecord,
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
@@ -54,7 +54,11 @@ export class EarlierSnapshots {
     return new EarlierSnapshots(store, last.machine?.id, onDamage, ids);
   }
 
-  /** Returns the last snapshot before a snapshot, if there is one. */
+  /**
+   * Returns the last snapshot of the same directory before a snapshot or, if
+   * the directory was moved, of the directory that it continues. Returns
+   * `undefined` if there is none.
+   */
   async before(record: SnapshotRecord): Promise<SnapshotRecord | undefined> {
     return await this.#before(record.id, record, () => Promise.resolve(record));
   }
@@ -91,15 +95,16 @@ export class EarlierSnapshots {
     if (last < 0) return undefined;
     const nearest = await this.#meant(this.#ids[last], like);
     if (nearest !== undefined) return nearest;
-    const { parent, id: own } = await first();
+    const earliest = await first();
+    const { parent } = earliest;
     // The first snapshot of a directory has no parent.
     if (parent === undefined) return undefined;
-    if (parent < own && this.#known.has(parent)) {
-      const found = await this.#meant(parent, like);
+    if (parent < earliest.id && this.#known.has(parent)) {
+      const found = await this.#get(parent);
       if (found !== undefined) return found;
     }
     for (let at = last - 1; at >= 0; at--) {
-      const found = await this.#meant(this.#ids[at], like);
+      const found = await this.#meant(this.#ids[at], earliest);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -126,23 +131,22 @@ export class EarlierSnapshots {
     const start = idOfObject(layer.name) ?? record.id;
     for (let at = this.#firstFrom(start); at < this.#ids.length; at++) {
       if (this.#ids[at] >= record.id) break;
-      const found = await this.#meant(this.#ids[at], record);
+      const found = await this.#get(this.#ids[at]);
       if (found?.layers.some(({ name }) => name === layer.name)) yield found;
     }
     yield record;
   }
 
   /**
-   * Returns the record of a snapshot if it can be read, is trusted, and is of
-   * the same directory as another snapshot.
+   * Returns the record of a snapshot if `#get` returns it and it is of the same
+   * directory as another snapshot.
    */
   async #meant(
     id: string,
     { directory }: SnapshotRecord,
   ): Promise<SnapshotRecord | undefined> {
     const found = await this.#get(id);
-    if (found === undefined) return undefined;
-    return isOf(found, directory, this.#machine) ? found : undefined;
+    return found?.directory === directory ? found : undefined;
   }
 
   /** Returns the position of the first id that is not before the given id. */
@@ -158,14 +162,16 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Reads a record. Returns `undefined` if it cannot be read or is not trusted.
+   * Reads a record. Returns `undefined` if the record cannot be read, is not
+   * trusted, or is of another machine.
    */
   async #get(id: string): Promise<SnapshotRecord | undefined> {
     if (this.#recent.has(id)) return this.#recent.get(id);
     const read = await tryRead(this.#store.storage, id, this.#onDamage);
-    const isTrusted = read !== undefined &&
+    const isMeant = read !== undefined &&
+      isOfMachine(read.record, this.#machine) &&
       await this.#store.mayFind(read.record);
-    const record = isTrusted ? read.record : undefined;
+    const record = isMeant ? read.record : undefined;
     this.#recent.set(id, record);
     if (this.#recent.size > MAX_KEPT_RECORDS) {
       const [oldest] = this.#recent.keys();

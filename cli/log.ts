@@ -1,0 +1,204 @@
+import { Command } from "commander";
+import { DeltarError, type SnapshotRecord } from "../mod.ts";
+import type { PathVersion } from "../lib/repository/mod.ts";
+import { formatBytes } from "../shared/text.ts";
+import { DAMAGE_ADVICE } from "./advice.ts";
+import { begin, type CommonOptions } from "./begin.ts";
+import { type ChangeOfBoth, changeWords, fieldsOf } from "./change_words.ts";
+import type { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { parseSome } from "./quantity.ts";
+import { findFolder, FOLDER_HELP, joinPath, suggesting } from "./suggest.ts";
+import { paint } from "./terminal.ts";
+import { formatDate, showPath, withNanoseconds } from "./text.ts";
+
+interface Options extends CommonOptions {
+  limit?: number;
+}
+
+/** Makes the command `deltar log`. */
+export function logCommand(context: Context): Command {
+  return new Command("log")
+    .argument("<path>", "A file or folder, which need not exist any more")
+    .argument(
+      "[snapshot]",
+      `Only versions up to this snapshot. ${FOLDER_HELP} (default: latest)`,
+    )
+    .option(
+      "--limit <count>",
+      "Show at most this number of versions",
+      parseSome,
+    )
+    .action(async (path, snapshot, options) => {
+      context.code = await run(context, path, snapshot, options);
+    });
+}
+
+async function run(
+  context: Context,
+  word: string,
+  snapshot: string | undefined,
+  options: Options,
+): Promise<number> {
+  const begun = await begin(context, options);
+  const { out, repository } = begun;
+  const { record, folder, below } = await findFolder(
+    begun,
+    snapshot ?? "latest",
+    { asMade: true },
+  );
+  let code: number = EXIT.done;
+  const warned = new Set<string>();
+  const settings = {
+    follow: true,
+    signal: context.signal,
+    onDamage: ({ message }: DeltarError) => {
+      code = EXIT.partial;
+      if (!warned.has(message)) out.warn(`${message}; ${DAMAGE_ADVICE}`);
+      warned.add(message);
+    },
+  };
+  // As in other commands, a path that is not known below the current directory
+  // is relative to the directory of the snapshots.
+  const paths = new Set(
+    [folder || below, folder].map((base) => joinPath(base, word)),
+  );
+  for (const path of paths) {
+    if (path === "") throw rootError(record);
+    const versions = repository.history(record, path, settings);
+    const shown = await show(out, path, versions, options.limit ?? Infinity);
+    if (shown === 0) continue;
+    return code;
+  }
+  const [path] = paths;
+  return await suggesting(repository, record, () => {
+    throw new DeltarError(
+      "not-found",
+      "the path is not in any snapshot up to this one. `deltar find NAME` " +
+        "finds files and folders by name.",
+      { object: record.id, path },
+    );
+  });
+}
+
+/** Prints the versions of a path, and returns their number. */
+async function show(
+  out: Console,
+  path: string,
+  versions: AsyncIterable<PathVersion>,
+  limit: number,
+): Promise<number> {
+  const shown: object[] = [];
+  let count = 0;
+  for await (const version of versions) {
+    if (out.json) shown.push(fields(version));
+    else {
+      if (count === 0) {
+        if (version.path !== path) {
+          const [old, now] = [path, version.path].map(showPath);
+          out.line(`${old} was renamed to ${now}`);
+        }
+        out.line(HEAD);
+      }
+      out.line(describe(version));
+    }
+    if (++count >= limit) break;
+  }
+  if (out.json && count > 0) out.object("log", { path, versions: shown });
+  return count;
+}
+
+function rootError({ directory }: SnapshotRecord): DeltarError {
+  return new DeltarError(
+    "unsupported",
+    "this is the directory itself; name a file or folder in it. `deltar list` " +
+      "lists all snapshots.",
+    { object: directory },
+  );
+}
+
+const HEAD = "Snapshot".padEnd(23) + "  Time                    Size  Change";
+
+/** Returns a version as a line. */
+function describe(version: PathVersion): string {
+  const { record, entry } = version;
+  const { id, time, label } = record;
+  const size = entry?.kind === "file" ? formatBytes(entry.size) : "";
+  return [
+    paint("bold", id),
+    formatDate(time),
+    size.padStart(8),
+    words(version),
+    label && showPath(label),
+  ].filter((part) => part !== undefined).join("  ");
+}
+
+/** Returns in words what changed in a version. */
+function words(version: PathVersion): string {
+  const { change, from, to, inside, record } = version;
+  switch (change) {
+    case "created":
+      return paint("green", change);
+    case "renamed":
+    case "copied":
+      return paint("cyan", `${change} from ${showPath(from ?? "")}`);
+    case "deleted":
+      return paint(
+        "red",
+        to === undefined ? change : `deleted: renamed to ${showPath(to)}`,
+      );
+  }
+  const both = changeOf(version);
+  const details = [
+    ...inside === undefined ? [] : Object.entries(inside)
+      .filter(([, count]) => count > 0)
+      .map(([kind, count]) => `${count} ${kind}`),
+    ...both === undefined ? [] : changeWords(record, record, both),
+  ];
+  const text = details.length === 0
+    ? change
+    : `${change}: ${details.join(", ")}`;
+  return paint(change === "updated" ? "yellow" : "dim", text);
+}
+
+/**
+ * Returns the change of an entry that exists before and after. The time of a
+ * folder does not count.
+ */
+function changeOf(
+  { change, entry, before }: PathVersion,
+): ChangeOfBoth | undefined {
+  if (entry === undefined || before === undefined) return undefined;
+  if (change !== "updated" && change !== "touched") return undefined;
+  const isFolder = entry.kind === "directory" && before.kind === "directory";
+  return {
+    change,
+    entry: isFolder ? { ...entry, mtime: before.mtime } : entry,
+    before,
+  };
+}
+
+/** Returns the fields of a version for JSON. */
+function fields(version: PathVersion): object {
+  const { record, path, change, entry, from, to, inside } = version;
+  const both = changeOf(version);
+  return {
+    snapshot: record.id,
+    time: new Date(record.time).toISOString(),
+    ...record.label !== undefined && { label: record.label },
+    path,
+    change,
+    ...entry !== undefined && {
+      kind: entry.kind,
+      size: entry.size,
+      mtime: withNanoseconds(entry.mtime),
+      ...entry.sha256 !== undefined && entry.sparse === undefined &&
+        { sha256: entry.sha256 },
+    },
+    ...both !== undefined && { fields: fieldsOf(both) },
+    ...from !== undefined && { from },
+    ...to !== undefined && { to },
+    ...inside !== undefined && { inside },
+  };
+}
