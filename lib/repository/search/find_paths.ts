@@ -82,7 +82,7 @@ export async function findPaths(
   options: FindPathsOptions,
 ): Promise<FoundPath[]> {
   const { directory, isWanted = () => true, signal, onProgress } = options;
-  const matches = pathMatcher(pattern, options.ignoreCase ?? false);
+  const compiled = patternOf(pattern, options.ignoreCase ?? false);
   const searches = new Map<string, Search>();
   let count = 0;
   for await (const record of snapshots) {
@@ -91,7 +91,7 @@ export async function findPaths(
     // to the same series.
     const machine = directory === undefined ? record.machine?.id : undefined;
     const key = JSON.stringify([placeOf(record), machine]);
-    const search = searches.get(key) ?? new Search(store, matches, isWanted);
+    const search = searches.get(key) ?? new Search(store, compiled, isWanted);
     searches.set(key, search);
     await search.add(record, options.onDamage);
     onProgress?.(++count);
@@ -99,29 +99,37 @@ export async function findPaths(
   return [...searches.values()].flatMap((search) => search.finish());
 }
 
-/** Returns whether a path, which may be that of a directory, matches. */
-type PathMatcher = (path: string, isDirectory: boolean) => boolean;
-
 /**
  * The number of paths after which a matcher is replaced, because it caches the
  * result for each path.
  */
 const PATHS_PER_MATCHER = 4096;
 
-function pathMatcher(pattern: string, ignoreCase: boolean): PathMatcher {
+/** A pattern with which paths are compared. */
+interface Pattern {
+  /** Returns whether a path matches, if it is of a directory. */
+  matches: (path: string) => boolean;
+  /** Whether only directories match. */
+  onlyFolders: boolean;
+}
+
+function patternOf(text: string, ignoreCase: boolean): Pattern {
   const folded = (text: string) => ignoreCase ? text.toLowerCase() : text;
   // At the start of a pattern, these characters have a meaning in gitignore's
   // syntax only because it is for lists of patterns.
-  const body = folded(pattern).replace(/^[!#]/, "\\$&");
+  const body = folded(text).replace(/^[!#]/, "\\$&");
   const isName = !body.slice(0, -1).includes("/");
-  let matches = matcherOf(body);
+  let matcher = matcherOf(body);
   let left = PATHS_PER_MATCHER;
-  return (path, isDirectory) => {
-    if (left-- === 0) {
-      matches = matcherOf(body);
-      left = PATHS_PER_MATCHER;
-    }
-    return matches(folded(isName ? nameOf(path) : path), isDirectory);
+  return {
+    matches(path) {
+      if (left-- === 0) {
+        matcher = matcherOf(body);
+        left = PATHS_PER_MATCHER;
+      }
+      return matcher(folded(isName ? nameOf(path) : path), true);
+    },
+    onlyFolders: body.endsWith("/"),
   };
 }
 
@@ -153,7 +161,7 @@ interface Found {
 /** The search of the snapshots of one directory. */
 class Search {
   readonly #store: Store;
-  readonly #matches: PathMatcher;
+  readonly #pattern: Pattern;
   readonly #isWanted: (entry: HashedEntry) => boolean;
   /** The snapshots, the newest first. */
   readonly #records: SnapshotRecord[] = [];
@@ -165,11 +173,11 @@ class Search {
 
   constructor(
     store: Store,
-    matches: PathMatcher,
+    pattern: Pattern,
     isWanted: (entry: HashedEntry) => boolean,
   ) {
     this.#store = store;
-    this.#matches = matches;
+    this.#pattern = pattern;
     this.#isWanted = isWanted;
   }
 
@@ -271,11 +279,11 @@ class Search {
     }
     const matches = new Map<string, HashedEntry | undefined>();
     const reader = new LayerReader(this.#store.storage, layer);
-    const isNamed = (path: string) => this.#matches(path, true);
+    const { matches: isNamed, onlyFolders } = this.#pattern;
     for await (const lines of reader.select(isNamed)) {
       for (const line of lines) {
         const isMatch = isEntry(line) && this.#isWanted(line) &&
-          this.#matches(line.path, line.kind === "directory");
+          (!onlyFolders || line.kind === "directory");
         matches.set(line.path, isMatch ? bare(line) : undefined);
       }
     }

@@ -92,6 +92,9 @@ export interface FoundPlace extends ReadRecord {
 /** The minimum length of a text that names a snapshot by the end of its id. */
 const MIN_END_LENGTH = 4;
 
+/** The number of records that are read ahead if all records are needed. */
+const RECORDS_AHEAD = 8;
+
 /** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
@@ -100,7 +103,7 @@ export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
   readonly #options: FindOptions;
-  readonly #records = new Map<string, ReadRecord | undefined>();
+  readonly #records = new Map<string, Promise<ReadRecord | undefined>>();
   readonly #below = new Map<string, string | undefined>();
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
@@ -217,7 +220,7 @@ export class Finder {
    */
   async *snapshots(): AsyncGenerator<SnapshotRecord> {
     const isMeant = await this.#isMeant();
-    for await (const { record } of this.#newestFirst()) {
+    for await (const { record } of this.#newestFirst(RECORDS_AHEAD)) {
       this.#records.delete(record.id);
       if (isMeant(record)) yield record;
     }
@@ -396,10 +399,22 @@ export class Finder {
       "snapshot";
   }
 
-  async *#newestFirst(): AsyncGenerator<ReadRecord> {
+  /**
+   * Yields the records of the trusted snapshots, the newest first.
+   *
+   * @param ahead The number of records that are read ahead.
+   */
+  async *#newestFirst(ahead = 0): AsyncGenerator<ReadRecord> {
     this.#untrusted = 0;
-    for (const id of (await this.#all()).toReversed()) {
-      if (isSafety(id) || timeOfId(id) === undefined) continue;
+    const ids = (await this.#all())
+      .filter((id) => !isSafety(id) && timeOfId(id) !== undefined)
+      .reverse();
+    for (const [at, id] of ids.entries()) {
+      for (const next of ids.slice(at + 1, at + 1 + ahead)) {
+        // If this fails, the record is read again when it is due, and the error
+        // is thrown then.
+        this.#read(next).catch(() => {});
+      }
       const read = await this.#read(id);
       if (read === undefined) continue;
       if (await this.#options.isTrusted?.(read.record) === false) {
@@ -419,22 +434,29 @@ export class Finder {
    * was listed, if the key of this machine cannot decrypt the record, or if the
    * record is damaged and `onDamage` was called.
    */
-  async #read(id: string): Promise<ReadRecord | undefined> {
-    if (!this.#records.has(id)) {
-      let read: ReadRecord | undefined;
-      try {
-        read = await readRecord(this.#storage, id);
-      } catch (error) {
-        // A write-only key cannot decrypt the records of other machines.
-        if (!["not-found", "key"].includes(codeOf(error) ?? "")) {
-          const { onDamage } = this.#options;
-          if (onDamage === undefined || !isDamage(error)) throw error;
-          onDamage(error);
-        }
-      }
+  #read(id: string): Promise<ReadRecord | undefined> {
+    let read = this.#records.get(id);
+    if (read === undefined) {
+      read = this.#tryRead(id);
       this.#records.set(id, read);
     }
-    return this.#records.get(id);
+    return read;
+  }
+
+  async #tryRead(id: string): Promise<ReadRecord | undefined> {
+    try {
+      return await readRecord(this.#storage, id);
+    } catch (error) {
+      // A write-only key cannot decrypt the records of other machines.
+      if (["not-found", "key"].includes(codeOf(error) ?? "")) return undefined;
+      const { onDamage } = this.#options;
+      if (onDamage === undefined || !isDamage(error)) {
+        this.#records.delete(id);
+        throw error;
+      }
+      onDamage(error);
+      return undefined;
+    }
   }
 
   #fail(what: string): DeltarError {
