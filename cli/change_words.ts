@@ -11,8 +11,11 @@ import {
 import { plural } from "../shared/text.ts";
 import { deviceText, showPath, showText } from "./text.ts";
 
-/** A change to a path that exists in both snapshots. */
+/** A change to a path that exists in both states. */
 export type ChangeOfBoth = UpdatedChange | TouchedChange;
+
+/** The names of owners and groups, as far as they are known. */
+type WithOwners = Pick<SnapshotRecord, "owners">;
 
 /** The maximum number of extended attributes that are named. */
 const MAX_NAMED = 4;
@@ -44,13 +47,13 @@ export function fieldsOf(change: ChangeOfBoth): EntryField[] {
  * `mode 0644 -> 0600`. If the kind changed, only the kinds are returned. The
  * time is mentioned only if the content is unchanged.
  *
- * @param old The record of the old snapshot, which has the names of owners.
- * @param now The record of the new snapshot.
+ * @param old The old state.
+ * @param now The new state.
  * @param change The change.
  */
 export function changeWords(
-  old: SnapshotRecord,
-  now: SnapshotRecord,
+  old: WithOwners,
+  now: WithOwners,
   change: ChangeOfBoth,
 ): string[] {
   const { entry, before } = change;

@@ -45,8 +45,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     shared: NAMING,
     load: async (context) => (await import("./list.ts")).listCommand(context),
   },
+  show: {
+    summary: "Show a snapshot and what it changed",
+    shared: NAMING,
+    load: async (context) => (await import("./show.ts")).showCommand(context),
+  },
   diff: {
-    summary: "Show what changed from one snapshot to another",
+    summary: "Show what changed between snapshots, or since a snapshot",
     shared: NAMING,
     load: async (context) => (await import("./diff.ts")).diffCommand(context),
   },

@@ -1,98 +1,443 @@
-import { Command } from "commander";
+import { lstatSync } from "node:fs";
+import { Command, Option } from "commander";
 import {
   type Change,
+  DeltarError,
   DiffIndex,
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
+import { isFault, isSameXattrs, isWithin, pathOf } from "../lib/tree/mod.ts";
+import { formatBytes } from "../shared/text.ts";
+import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
+import { begin, type Begun, type CommonOptions } from "./begin.ts";
+import { changeLine, isOfBoth, signOf, skipOf } from "./change_line.ts";
+import { changeWords, fieldsOf } from "./change_words.ts";
 import {
-  isFault,
-  isSameXattrs,
-  isTouched,
-  isWithin,
-  pathOf,
-} from "../lib/tree/mod.ts";
-import { begin, type CommonOptions } from "./begin.ts";
-import { type ChangeOfBoth, changeWords, fieldsOf } from "./change_words.ts";
+  type ComparedState,
+  directoryState,
+  snapshotState,
+} from "./compared_state.ts";
 import type { Context } from "./context.ts";
+import { type FileStat, fileStats, statLines } from "./diff_stat.ts";
 import { EXIT } from "./exit.ts";
-import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
-import { paint } from "./terminal.ts";
-import { showPath, showText, treePath } from "./text.ts";
+import {
+  comparePair,
+  type Comparison,
+  type FilePair,
+  filePairs,
+  MAX_TEXT_BYTES,
+  patchOf,
+  type PatchOptions,
+} from "./git_patch.ts";
+import { tellIndexProgress } from "./index_progress.ts";
+import { absolute } from "./location.ts";
+import { PagedOutput } from "./pager.ts";
+import { patchBytes } from "./patch_view.ts";
+import { placeHere } from "./place_here.ts";
+import { parseCount } from "./quantity.ts";
+import {
+  checkPath,
+  findFolder,
+  FOLDER_HELP,
+  hasPath,
+  type Named,
+  pathIn,
+} from "./suggest.ts";
+import { showPath, treePath } from "./text.ts";
+
+interface Options extends CommonOptions {
+  patch?: boolean;
+  unified?: number;
+  word?: boolean;
+  binary?: boolean;
+  stat?: boolean;
+  checksum?: boolean;
+  pager: boolean;
+}
 
 /** Makes the command `deltar diff`. */
 export function diffCommand(context: Context): Command {
   return new Command("diff")
     .argument("<a>", `The old snapshot. ${FOLDER_HELP}`)
-    .argument("<b>", "The new snapshot")
-    .argument("[path]", "Only this file or folder")
-    .action(async (a, b, path, options) => {
-      context.code = await run(context, a, b, path, options);
+    .argument("[b]", "The new snapshot (default: the directory as it is now)")
+    .argument("[path...]", "Only these files and folders")
+    .option("-p, --patch", "Print a patch that `git apply` can apply")
+    .option(
+      "-U, --unified <n>",
+      "Print a patch with n unchanged lines around a change (default: 3)",
+      parseCount,
+    )
+    .addOption(
+      new Option("--word", "Print a patch that marks changed words")
+        .conflicts("binary"),
+    )
+    .option("--binary", "Print a patch that includes binary files")
+    .option("--stat", "Print the number of changed lines of each file")
+    .option(
+      "--checksum",
+      "Read the files of the directory even if their size and time are " +
+        "unchanged",
+    )
+    .option("--no-pager", "Do not use a pager")
+    .addHelpText("after", NOTES)
+    .action(async (
+      a: string,
+      b: string | undefined,
+      paths: string[],
+      options: Options,
+      command: Command,
+    ) => {
+      if (options.json && isPatch(options)) {
+        command.error(
+          "error: '--json' prints no patch: add `--stat`, or omit `--json`",
+          { exitCode: EXIT.usage },
+        );
+      }
+      const words = b === undefined ? [] : [b, ...paths];
+      context.code = await run(context, a, words, options);
     });
+}
+
+const NOTES = `
+A word after the old snapshot that names no snapshot, or that begins with ./, is
+a path. On a terminal, $DELTAR_PAGER, $PAGER or less shows the output.`;
+
+/** Returns whether the options ask for a patch. */
+function isPatch({ patch, unified, word, binary }: Options): boolean {
+  return Boolean(patch || word || binary) || unified !== undefined;
+}
+
+/** The two states that are compared, and the paths to which the user limits. */
+interface Compared {
+  states: [before: ComparedState, after: ComparedState];
+  /** The record of the old snapshot. */
+  before: SnapshotRecord;
+  /** The record of the new snapshot, or `undefined` for the directory. */
+  after?: SnapshotRecord;
+  /** The path of the directory, if it is the new state. */
+  directory?: string;
+  /** Whether folders of snapshots are compared, and not whole snapshots. */
+  isOfFolder: boolean;
+  /** The files and folders to show; `""` stands for all. */
+  paths: string[];
+  /** The excluded and skipped paths of the new state. */
+  skipped: readonly Skipped[];
 }
 
 async function run(
   context: Context,
   a: string,
-  b: string,
-  path: string | undefined,
-  options: CommonOptions,
+  words: readonly string[],
+  options: Options,
 ): Promise<number> {
   const begun = await begin(context, options);
   const { out, repository } = begun;
-  const [old, now] = [await findFolder(begun, a), await findFolder(begun, b)];
-  const [before, after] = [old.record, now.record];
+  const old = await findFolder(begun, a);
+  const { now, paths } = await newSnapshot(begun, old, words);
+  const compared = now === undefined
+    ? await withDirectory(context, begun, old, paths, options)
+    : await withSnapshot(context, begun, [old, now], paths);
+  const { before, after, skipped } = compared;
+  const changes = shownChanges(compared);
+  if (changes.length === 0 && !compared.isOfFolder) {
+    const records = after === undefined ? [before] : [before, after];
+    for (const path of compared.paths) {
+      if (compared.states[1].index.get(path) !== undefined) continue;
+      await checkPath(repository, records, path);
+    }
+  }
+  let code: number = EXIT.done;
+  if (compared.directory !== undefined) {
+    for (const skip of skipped.filter(isFault)) {
+      if (!compared.paths.some((path) => isWithin(skip.path, path))) continue;
+      code = EXIT.partial;
+      out.warn(`${showPath(skip.path)}: ${skip.detail ?? skip.reason}`);
+    }
+  }
+  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+  // A skipped path may still exist.
+  const contents = new Contents(
+    context,
+    begun,
+    compared,
+    changes.filter((change) => skipOf(change, skips) === undefined),
+  );
+  if (out.json) {
+    const stats = options.stat
+      ? await fileStats(contents.compare())
+      : new Map<string, FileStat>();
+    out.object("diff", {
+      before: before.id,
+      ...after ? { after: after.id } : { directory: compared.directory },
+      changes: changes.map((change) => {
+        const skip = skipOf(change, skips);
+        return {
+          ...fields(change),
+          ...skip && { skipped: skip.reason },
+          ...statFields(stats.get(pathOf(change))),
+        };
+      }),
+    });
+    return Math.max(code, contents.code);
+  }
+  const output = new PagedOutput(context, options.pager);
+  try {
+    if (options.stat || isPatch(options)) {
+      await printContents(output, contents, options);
+    } else {
+      const [old, now] = compared.states;
+      for (const change of changes) {
+        const words = isOfBoth(change) ? changeWords(old, now, change) : [];
+        const line = changeLine(change, skipOf(change, skips), words);
+        if (!await output.line(line)) break;
+      }
+    }
+  } finally {
+    await output.close();
+  }
+  if (output.isInterrupted) return EXIT.interrupted;
+  return Math.max(code, contents.code);
+}
+
+/**
+ * Prints the number of changed lines and the patch, if the options ask for
+ * them, until the reader closes the output.
+ */
+async function printContents(
+  output: PagedOutput,
+  contents: Contents,
+  options: Options,
+): Promise<void> {
+  if (options.stat) {
+    const stats = [...(await fileStats(contents.compare())).values()];
+    for (const line of statLines(stats)) {
+      if (!await output.line(line)) return;
+    }
+    if (isPatch(options) && stats.length > 0) await output.line("");
+  }
+  if (!isPatch(options)) return;
+  const style: PatchOptions = {
+    context: options.unified,
+    words: options.word,
+    binary: options.binary,
+  };
+  for await (const [pair, comparison] of contents.compare()) {
+    for await (const part of patchOf(pair, comparison, style)) {
+      if (!await output.write(patchBytes(part))) return;
+    }
+  }
+}
+
+/**
+ * Returns the new snapshot that the words after the old one name, if they name
+ * one, and the paths after it.
+ */
+async function newSnapshot(
+  begun: Begun,
+  old: Named,
+  words: readonly string[],
+): Promise<{ now?: Named; paths: readonly string[] }> {
+  const [b, ...paths] = words;
+  if (b === undefined || /^\.{1,2}(?:[\\/]|$)/.test(b)) {
+    return { paths: words };
+  }
+  try {
+    return { now: await findFolder(begun, b), paths };
+  } catch (error) {
+    const isNone = error instanceof DeltarError && error.code === "not-found";
+    if (isNone && await isPath(begun, old, b)) return { paths: words };
+    throw error;
+  }
+}
+
+/** Returns whether a word is a path of a snapshot, or of a file that exists. */
+async function isPath(
+  { repository }: Begun,
+  old: Named,
+  word: string,
+): Promise<boolean> {
+  if (
+    await hasPath(repository, old.record, await pathIn(repository, old, word))
+  ) {
+    return true;
+  }
+  try {
+    return lstatSync(absolute(word), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // A part of the path is a file, for example.
+    return false;
+  }
+}
+
+/** Returns two snapshots, or folders of them, for the comparison. */
+async function withSnapshot(
+  { signal }: Context,
+  { repository }: Begun,
+  [old, now]: readonly [Named, Named],
+  words: readonly string[],
+): Promise<Compared> {
   const isOfFolder = old.folder + now.folder !== "";
   const trees = await Promise.all(
     [old, now].map(async ({ record, folder }) =>
       (await repository.tree(record)).below(folder)
     ),
   );
-  const diff = DiffIndex.compute(trees[1].index, trees[0].index);
-  const moved = new Set(diff.renamed.map(({ from }) => from));
-  const folder = path === undefined
-    ? ""
-    : isOfFolder
-    ? treePath(path)
-    : await pathIn(repository, now, path);
-  const isShown = (change: Change) =>
-    isWithin(pathOf(change), folder) &&
-    !(change.change === "deleted" && moved.has(pathOf(change)));
-  const changes = [
-    ...folder === "" && !isOfFolder ? rootChange(before, after) : [],
-    ...diff.changes.filter(isShown),
+  const [before, after] = [old, now].map(({ record, folder }, at) =>
+    snapshotState(repository, record, trees[at], folder, signal)
+  );
+  return {
+    states: [before, after],
+    before: old.record,
+    after: now.record,
+    isOfFolder,
+    paths: isOfFolder
+      ? pathsOr("", words.map(treePath))
+      : await pathsBelow(repository, now, words),
+    skipped: trees[1].skipped,
+  };
+}
+
+/** Returns a snapshot and its directory as it is now, for the comparison. */
+async function withDirectory(
+  { signal }: Context,
+  { out, repository }: Begun,
+  old: Named,
+  words: readonly string[],
+  options: Options,
+): Promise<Compared> {
+  const { record } = old;
+  const directory = placeHere(record, "Compare it with another snapshot.");
+  const tree = await repository.tree(record, { signal });
+  const after = await directoryState(directory, record, tree.index, {
+    repository: repository.storage.localPath,
+    checksum: options.checksum ?? false,
+    onProgress: (progress) => tellIndexProgress(out, progress),
+    signal,
+  });
+  out.clear();
+  return {
+    states: [snapshotState(repository, record, tree, "", signal), after],
+    before: record,
+    directory,
+    isOfFolder: false,
+    paths: await pathsBelow(repository, old, words),
+    skipped: after.index.skipped,
+  };
+}
+
+/** Returns the paths, from the root of a snapshot, that a user typed. */
+async function pathsBelow(
+  repository: Begun["repository"],
+  named: Named,
+  words: readonly string[],
+): Promise<string[]> {
+  const paths = await Promise.all(
+    words.map((word) => pathIn(repository, named, word)),
+  );
+  return pathsOr(named.folder, paths);
+}
+
+/** Returns the paths or, if there are none, the folder that is shown. */
+function pathsOr(folder: string, paths: string[]): string[] {
+  return paths.length === 0 ? [folder] : paths;
+}
+
+/** Returns the changes in the paths that the user wants to see. */
+function shownChanges(
+  { states: [before, after], paths, isOfFolder, ...compared }: Compared,
+): Change[] {
+  const diff = DiffIndex.compute(after.index, before.index);
+  const isWanted = (change: Change) =>
+    paths.some((path) => isWithin(pathOf(change), path)) &&
+    // A safety snapshot holds only the paths that a restore was about to
+    // change. The other paths of the directory are not new.
+    (compared.directory === undefined || compared.before.safety === undefined ||
+      "before" in change);
+  const wanted = diff.changes.filter(isWanted);
+  const moved = new Set(
+    wanted.map((change) => change.change === "renamed" ? change.from : ""),
+  );
+  return [
+    ...paths.includes("") && !isOfFolder ? rootChange(before, after) : [],
+    ...wanted.filter((change) =>
+      change.change !== "deleted" || !moved.has(pathOf(change))
+    ),
   ];
-  if (changes.length === 0 && !isOfFolder) {
-    await checkPath(repository, [before, after], folder);
+}
+
+/** The files of changes, whose contents are compared one after the other. */
+class Contents {
+  /** The exit code: `EXIT.partial` if a content could not be compared. */
+  code: number = EXIT.done;
+  readonly #context: Context;
+  readonly #begun: Begun;
+  readonly #compared: Compared;
+  readonly #changes: readonly Change[];
+  readonly #told = new Set<string>();
+
+  constructor(
+    context: Context,
+    begun: Begun,
+    compared: Compared,
+    changes: readonly Change[],
+  ) {
+    this.#context = context;
+    this.#begun = begun;
+    this.#compared = compared;
+    this.#changes = changes;
   }
-  const { skipped } = trees[1];
-  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
-  if (out.json) {
-    out.object("diff", {
-      before: before.id,
-      after: after.id,
-      changes: changes.map((change) => {
-        const skip = skipOf(change, skips);
-        return { ...fields(change), ...skip && { skipped: skip.reason } };
-      }),
-    });
-    return EXIT.done;
+
+  /**
+   * Yields each pair of files with the comparison of its contents. If a content
+   * cannot be read, prints the reason and continues with the next pair.
+   */
+  async *compare(): AsyncGenerator<[FilePair, Comparison]> {
+    const { states, paths } = this.#compared;
+    const isShown = (path: string) =>
+      paths.some((folder) => isWithin(path, folder));
+    for (const pair of filePairs(this.#changes, states, isShown)) {
+      if (this.#context.signal.aborted) {
+        throw new DeltarError("aborted", "interrupted");
+      }
+      let comparison: Comparison;
+      try {
+        comparison = await comparePair(pair);
+      } catch (error) {
+        if (!(error instanceof DeltarError) || error.code === "aborted") {
+          throw error;
+        }
+        this.code = EXIT.partial;
+        const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
+        const place = error.path === undefined ? `${path}: ` : "";
+        const advice = isOfObject(error) ? `; ${DAMAGE_ADVICE}` : "";
+        this.#tell(`${place}${error.message}${advice}`);
+        continue;
+      }
+      if (comparison.kind === "binary" && comparison.isLarge) {
+        const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
+        const limit = formatBytes(MAX_TEXT_BYTES);
+        this.#tell(`${path}: larger than ${limit}, compared as a binary file`);
+      }
+      yield [pair, comparison];
+    }
   }
-  for (const change of changes) {
-    const skip = skipOf(change, skips);
-    const words = isOfBoth(change) ? changeWords(before, after, change) : [];
-    out.line(describe(change, skip, words));
+
+  /** Prints a message, once. */
+  #tell(text: string): void {
+    if (this.#told.has(text)) return;
+    this.#told.add(text);
+    this.#begun.out.warn(text);
   }
-  return EXIT.done;
 }
 
 /**
- * Returns a list with the change of the root directory between two snapshots.
- * The list is empty if the mode, the owner, the group and the extended
- * attributes are equal. The time is ignored.
+ * Returns a list with the change of the root directory between two states. The
+ * list is empty if the mode, the owner, the group and the extended attributes
+ * are equal. The time is ignored.
  */
-function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
-  const of = ({ root }: SnapshotRecord) =>
+function rootChange(before: ComparedState, after: ComparedState): Change[] {
+  const of = ({ root }: ComparedState) =>
     ({ path: "", kind: "directory", size: 0, ...root }) as const;
   const { mode, uid, gid } = after.root;
   const isSame = mode === before.root.mode && uid === before.root.uid &&
@@ -101,68 +446,6 @@ function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   return isSame
     ? []
     : [{ change: "touched", entry: of(after), before: of(before) }];
-}
-
-/**
- * Returns the reason why a path only looks deleted: the new snapshot excluded
- * or skipped the path or a folder above it. Returns `undefined` for other
- * changes.
- */
-function skipOf(
-  change: Change,
-  skips: ReadonlyMap<string, Skipped>,
-): Skipped | undefined {
-  if (change.change !== "deleted" || skips.size === 0) return undefined;
-  const path = pathOf(change);
-  for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
-    const skip = skips.get(path.slice(0, end));
-    if (skip !== undefined) return skip;
-  }
-  return undefined;
-}
-
-const SIGNS = {
-  created: ["+", "green"],
-  updated: ["~", "yellow"],
-  touched: ["t", "dim"],
-  deleted: ["-", "red"],
-  renamed: [">", "cyan"],
-  copied: ["=", "cyan"],
-} as const;
-
-/** Returns whether a path exists in both snapshots, and was not moved. */
-function isOfBoth(change: Change): change is ChangeOfBoth {
-  return change.change === "updated" || change.change === "touched";
-}
-
-/**
- * Returns a line with a sign and a path. The path of a directory ends in `/`.
- *
- * @param words The result of `changeWords`.
- */
-function describe(
-  change: Change,
-  skip: Skipped | undefined,
-  words: readonly string[],
-): string {
-  const entry = change.change === "deleted" ? change.before : change.entry;
-  const path = showPath(entry.path || ".") +
-    (entry.kind === "directory" ? "/" : "");
-  const moved = change.change === "renamed" || change.change === "copied";
-  const from = moved ? `${showPath(change.from)} -> ` : "";
-  if (skip !== undefined) {
-    const why = showText(skip.detail ?? skip.reason);
-    const verb = isFault(skip) ? "skipped" : "excluded";
-    return paint("yellow", `? ${path} was ${verb}: ${why}`);
-  }
-  const [sign, color] = SIGNS[signOf(change)];
-  const what = words.length > 0 ? `: ${words.join(", ")}` : "";
-  return paint(color, `${sign} ${from}${path}${what}`);
-}
-
-/** Returns the kind of a change; a change of hard links only is `touched`. */
-function signOf(change: Change): Change["change"] {
-  return isTouched(change) ? "touched" : change.change;
 }
 
 function fields(change: Change): Record<string, unknown> {
@@ -178,4 +461,11 @@ function fields(change: Change): Record<string, unknown> {
     ...signOf(change) !== change.change && { links: true },
     ...moved && { from: change.from },
   };
+}
+
+/** Returns the fields of `--stat` for JSON. */
+function statFields(stat: FileStat | undefined): object {
+  if (stat === undefined) return {};
+  const { insertions, deletions, sizes } = stat;
+  return sizes === undefined ? { insertions, deletions } : { isBinary: true };
 }

@@ -28,9 +28,19 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
   ],
   list: [["deltar list", "List the snapshots of the repository"]],
+  show: [
+    ["deltar show", "Show the last snapshot and what it changed"],
+    ["deltar show latest~1", "Show the snapshot before it"],
+  ],
   diff: [
+    ["deltar diff latest", "Show what changed since the last snapshot"],
+    ["deltar diff latest --patch", "Show the changed lines"],
     ["deltar diff latest~1 latest", "Show what the last snapshot changed"],
     ["deltar diff latest~1 latest src", "Show the changes in one folder"],
+    [
+      "deltar diff latest~1 latest --patch --binary > changes.patch",
+      "Write a patch for `git apply` or `patch -p1`",
+    ],
   ],
   files: [
     ["deltar files latest src", "List a folder of the last snapshot"],

@@ -12,7 +12,10 @@
  * formats values. `failure.ts`, `refusal.ts` and `advice.ts` put errors into
  * words. `suggest.ts` finds snapshots and paths, and suggests a similar path
  * for a mistyped one. `take_snapshot.ts` is shared by `snapshot` and `hook`,
- * and `restore_report.ts` by `restore`, `undo` and `redo`. `complete.ts` and
+ * and `restore_report.ts` by `restore`, `undo` and `redo`. `diff` compares two
+ * states (`compared_state.ts`), and prints a patch in git's format
+ * (`git_patch.ts`, `text_diff.ts`, `git_binary.ts`) or a table of changed lines
+ * (`diff_stat.ts`). `pager.ts` shows long results. `complete.ts` and
  * `completion.ts` complete words in a shell.
  *
  * Some functions of the library have no command: only the VS Code extension

@@ -1,16 +1,12 @@
-import { isAbsolute, join } from "node:path";
-import process from "node:process";
+import { join } from "node:path";
 import { Command, Option } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
-import {
-  placeOf,
-  type SnapshotRecord,
-  type XattrOptions,
-} from "../lib/repository/mod.ts";
+import type { XattrOptions } from "../lib/repository/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { absolute, cacheFolder } from "./location.ts";
+import { placeHere } from "./place_here.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import {
   findFolder,
@@ -146,25 +142,8 @@ async function choose(
   );
 }
 
-/**
- * Returns the path of a snapshot's own directory.
- *
- * @throws {DeltarError} `unsafe` if the path is not absolute on this system. On
- * Windows, `/work` is relative to the current drive. On other systems,
- * `C:\\work` is relative to the current directory.
- */
-function placeHere(record: SnapshotRecord): string {
-  const place = placeOf(record);
-  const isHere = process.platform === "win32"
-    ? /^(?:[a-z]:[\\/]|[\\/]{2})/i.test(place)
-    : isAbsolute(place);
-  if (isHere) return place;
-  throw new DeltarError(
-    "unsafe",
-    `the snapshot's directory is not an absolute path on this system: ${place}. ` +
-      "Choose the directory to restore into with --to.",
-  );
-}
+/** The advice for a snapshot whose own directory cannot be the target. */
+const CHOOSE = "Choose the directory to restore into with --to.";
 
 async function run(
   context: Context,
@@ -187,7 +166,7 @@ async function run(
     );
   }
   const target = options.to === undefined
-    ? join(placeHere(record), folder)
+    ? join(placeHere(record, CHOOSE), folder)
     : absolute(options.to);
   const started = performance.now();
   const chosen = await choose(repository, named, paths, options);

@@ -1,9 +1,5 @@
-import { accessSync, constants, existsSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join, relative } from "node:path";
-import process from "node:process";
 import { Command } from "commander";
-import type { SnapshotRecord, SnapshotResult } from "../mod.ts";
+import type { SnapshotResult } from "../mod.ts";
 import { type FitResult, placeOf } from "../lib/repository/mod.ts";
 import { isFault } from "../lib/tree/mod.ts";
 import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
@@ -11,21 +7,20 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { addFilesFromOptions } from "./files_from.ts";
-import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
 import { parseLabel } from "./label_text.ts";
-import { existingDirectory, locateFrom } from "./location.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
 import { addCreateOptions } from "./open_repository.ts";
 import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
+import { restoreLine } from "./restore_line.ts";
 import {
   addTakeOptions,
   sourceOf,
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
-import { formatDuration, shellWord, showPath, showText } from "./text.ts";
+import { formatDuration, showPath, showText } from "./text.ts";
 
 interface Options extends TakeOptions {
   remember?: boolean;
@@ -83,19 +78,7 @@ async function run(
   for (const pattern of idle) {
     out.note(`--exclude ${showText(pattern)}: this pattern excludes nothing`);
   }
-  const here = existingDirectory();
-  // The environment may differ when the user types the printed line.
-  const named = Boolean(process.env.DELTAR_REPOSITORY) ||
-    here === undefined ||
-    location !== locateFrom(undefined, here).location;
-  const restore = [
-    invocation(),
-    "restore",
-    result.record.id,
-    ...named ? ["--repo", shellWord(location)] : [],
-    "--to",
-    shellWord(targetBeside(firstOf(result.record), here)),
-  ].join(" ");
+  const restore = restoreLine(result.record, location);
   context.interrupted =
     "the snapshot is complete, but the size limit may not have been applied";
   const fit = await keepToSize(out, repository, options, signal);
@@ -111,48 +94,6 @@ const WITHOUT_XATTRS =
   "extended attributes and ACLs are not stored, because this runtime cannot " +
   "read them; unchanged files keep the attributes and ACLs of the last " +
   "snapshot. Use the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
-
-/**
- * Returns the target of the printed restore command: a new directory next to
- * the snapshot's directory, so that the next snapshot does not include it. If
- * the parent directory is not writable, the target is in the temporary folder.
- */
-function targetBeside(directory: string, here: string | undefined): string {
-  const parent = dirname(directory);
-  const name = `${basename(directory).slice(0, MAX_NAME_LENGTH)}-restored`;
-  const base = isWritable(parent) ? parent : tmpdir();
-  for (let number = 1;; number++) {
-    const place = join(base, number === 1 ? name : `${name}-${number}`);
-    if (existsSync(place)) continue;
-    if (here === undefined) return place;
-    const way = relative(here, place);
-    return /^\.\.[\\/](?!\.\.)/.test(way) || !way.startsWith("..")
-      ? way
-      : place;
-  }
-}
-
-/**
- * Returns the directory of a snapshot, or the first directory if there are
- * several.
- */
-function firstOf({ directory, common, rules }: SnapshotRecord): string {
-  return common === undefined
-    ? directory
-    : join(common, rules?.paths?.[0] ?? "");
-}
-
-/** The maximum length of the directory's name in the target, in characters. */
-const MAX_NAME_LENGTH = 200;
-
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function report(
   out: Console,

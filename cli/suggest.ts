@@ -119,7 +119,7 @@ async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
  * Returns whether a snapshot has an entry at or below a path, or whether the
  * path is the root.
  */
-async function hasPath(
+export async function hasPath(
   repository: Repository,
   record: SnapshotRecord,
   path: string,

@@ -16,12 +16,11 @@ import type { FoundPlace, SnapshotChanges } from "../lib/repository/mod.ts";
 import {
   type DirectorySet,
   directorySet,
-  type IndexProgress,
   isFault,
   nameOfSet,
   truePlace,
 } from "../lib/tree/mod.ts";
-import { formatBytes, formatCount, plural } from "../shared/text.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
@@ -32,6 +31,7 @@ import {
   patternsOf,
   rulesOf,
 } from "./exclude_options.ts";
+import { tellIndexProgress } from "./index_progress.ts";
 import { movedFrom, rememberDirectory } from "./known_directories.ts";
 import {
   type FilesFromOptions,
@@ -225,7 +225,7 @@ export async function takeSnapshot(
       );
     },
     measure: out.isLive,
-    onProgress: (progress) => tell(out, progress),
+    onProgress: (progress) => tellIndexProgress(out, progress),
   });
   if (result.ahead !== undefined) out.warn(describeAhead(result.ahead));
   if (several === undefined) {
@@ -519,23 +519,6 @@ async function refuseLoss(
     `${what}. If the disk of the directory is not mounted, mount it. If you ` +
       "deleted the files on purpose, run the command again with `--allow-empty`.",
     { object: directory },
-  );
-}
-
-/**
- * Shows the progress. Unchanged files are not read, so their bytes do not
- * count.
- */
-function tell(out: Console, progress: IndexProgress): void {
-  const { entries, allEntries, read, allRead, path } = progress;
-  out.progress(
-    () =>
-      allEntries === undefined || allRead === undefined
-        ? `${plural(entries, "entry", "entries")}, ${formatBytes(read)} read`
-        : `${formatCount(entries)} of ${formatCount(allEntries)} entries, ` +
-          `${formatBytes(read)} of ${formatBytes(allRead)} read`,
-    path,
-    { bytes: read, allBytes: allRead },
   );
 }
 

@@ -15,7 +15,10 @@ test("wrong usage exits with 2 and says what is right", async () => {
       [["snapshot", "--lable", "x"], /Did you mean --label\?/],
       [["prune", "a", "b"], /too many arguments/],
       [["snapshot", "--exclude"], /argument missing/],
-      [["diff", "latest"], /missing required argument 'b'/],
+      [["diff"], /missing required argument 'a'/],
+      [["diff", "latest", "-p", "--json"], /'--json' prints no patch/],
+      [["diff", "latest", "--word", "--binary"], /cannot be used with/],
+      [["diff", "latest", "-U", "x"], /Use a whole number/],
       [["restore", "latest"], /error: missing target: add .--to/],
       [["cat", "latest"], /missing required argument 'path'/],
     ];
@@ -138,6 +141,9 @@ test("what fails exits with 1 and says what to do", async () => {
     failing(["files", "9"], /end of its id\. `deltar list` lists/);
     failing(["undelete", "9"], /begins with "9"; `deltar undelete` lists/);
     failing(["diff", "latest", "latest", "x"], /not in this snapshot/);
+    failing(["diff", "latest", "x"], /no snapshot/);
+    failing(["diff", "latest", "./x"], /not in this snapshot/);
+    failing(["show", "9"], /end of its id\. `deltar list` lists/);
     failing(["stats", "latest", "x"], /not in this snapshot/);
     failing(["why", "x"], /no such file or folder, and no rule/);
     failing(["why", "x", "latest"], /not in this snapshot/);

@@ -22,7 +22,13 @@ function show(shell: Shell, line: string, columns: number, env = {}): string {
     ["-qec", `sh -c ${shellWord(typed)}`, "/dev/null"],
     {
       cwd: shell.project,
-      env: { ...shell.env, TERM: "xterm-256color", TZ: "UTC", ...env },
+      env: {
+        ...shell.env,
+        TERM: "xterm-256color",
+        TZ: "UTC",
+        PAGER: "cat",
+        ...env,
+      },
       encoding: "utf8",
     },
   );
@@ -45,6 +51,8 @@ function settle(shell: Shell, text: string): string {
     .replaceAll(/\b\d[\d.,]* (?:B|KB|MB|GB)(?: stored| {2})/g, "<stored>  ")
     .replaceAll(/((?:stored|added) +)\d[\d.,]* (?:B|KB)/g, "$1<stored>")
     .replaceAll(/-[0-9a-f]{8}\b/g, "-<sum>")
+    .replaceAll(/ssh-ed25519 \S+/g, "ssh-ed25519 <key>")
+    .replaceAll(/(machine +).*/g, "$1<user and machine>")
     .replaceAll(/\S*\bnode \S*cli\.ts/g, "node <cli>")
     .replaceAll(shell.home, "<home>");
 }
@@ -73,6 +81,8 @@ const LINES: Record<string, string> = {
   list: "deltar list",
   diff: "rm old.bin; mv new.bin newer.bin; echo x > y; chmod 600 notes.txt; " +
     "deltar snapshot -q; deltar diff latest~1 latest",
+  show: "deltar show",
+  patch: "deltar diff latest~1 latest --stat --patch",
   restore: "deltar restore latest --to ../restored",
   mistyped: "deltar snapsot; deltar restore --to x; deltar cat latest nots.txt",
 };

@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import {
+  DeltarError,
+  DirIndex,
+  type Repository,
+  type SnapshotRecord,
+  type Tree,
+  Walker,
+} from "../mod.ts";
+import { chunks } from "../lib/storage/mod.ts";
+import {
+  type FileFacts,
+  type HashedEntry,
+  HashReader,
+  type IndexOptions,
+  type LargeFile,
+  type Metadata,
+} from "../lib/tree/mod.ts";
+import { cacheFolder, userFolder } from "./location.ts";
+
+/** The state of a directory that `diff` compares with another state. */
+export interface ComparedState {
+  /** The entries. */
+  readonly index: DirIndex;
+  /** The mode, time, owner and attributes of the directory itself. */
+  readonly root: Metadata;
+  /** The names of owners and groups, as far as they are known. */
+  readonly owners: SnapshotRecord["owners"];
+  /**
+   * Returns the content of a file, in parts. The parts fail if the content is
+   * not the one that the index describes.
+   */
+  open(file: HashedEntry): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Returns the state in a snapshot.
+ *
+ * @param repository The repository that has the snapshot.
+ * @param record The snapshot.
+ * @param tree The tree of the snapshot, or of a folder in it.
+ * @param folder The path of the folder, `""` for the root.
+ * @param signal Ends the reading of files.
+ */
+export function snapshotState(
+  repository: Repository,
+  record: SnapshotRecord,
+  tree: Tree,
+  folder: string,
+  signal: AbortSignal,
+): ComparedState {
+  const { root, owners } = record;
+  return {
+    index: tree.index,
+    root,
+    owners,
+    async *open({ path }) {
+      const whole = folder === "" ? path : `${folder}/${path}`;
+      yield* chunks(await repository.readFile(record, whole, { signal }));
+    },
+  };
+}
+
+/** Options for reading the state of a directory. */
+interface DirectoryOptions
+  extends Pick<IndexOptions, "onSkip" | "onProgress" | "signal"> {
+  /** The location of the repository. It is not part of the directory. */
+  repository: string | undefined;
+  /** Whether files are read although their size and time are unchanged. */
+  checksum: boolean;
+}
+
+/**
+ * The number of nanoseconds in a second before the snapshot in which a file may
+ * have changed again without a change of its time.
+ */
+const RACY_NANOSECONDS = 2_000_000_000n;
+
+/**
+ * Reads the state of a snapshot's directory as it is now, with the exclude
+ * rules of the snapshot. A file with the size and time that it has in the
+ * snapshot counts as unchanged and is not read, unless its time is so near to
+ * that of the snapshot that it may have changed again since.
+ *
+ * @param place The path of the directory.
+ * @param record The snapshot.
+ * @param previous The state in the snapshot.
+ * @param options Options for reading the state.
+ * @throws {DeltarError} `not-found` or `io` if the directory cannot be read;
+ * `aborted` if the signal fired.
+ */
+export async function directoryState(
+  place: string,
+  record: SnapshotRecord,
+  previous: DirIndex,
+  { repository, checksum, ...options }: DirectoryOptions,
+): Promise<ComparedState> {
+  const walker = new Walker(place, {
+    ...record.rules,
+    neverTouch: [
+      ...repository === undefined ? [] : [repository],
+      cacheFolder(),
+      userFolder("state"),
+    ],
+  });
+  const settled = BigInt(record.time) * 1_000_000n - RACY_NANOSECONDS;
+  const index = await DirIndex.of(walker, {
+    ...options,
+    previous,
+    unchanged: ({ path, size, mtime }) => {
+      const before = previous.get(path);
+      return !checksum && mtime < settled && before?.size === size &&
+        before.mtime === mtime;
+    },
+    reader: new SumReader(),
+  });
+  return {
+    index,
+    root: index.root,
+    owners: ownersOf(walker, index, previous),
+    async *open(file) {
+      const { path } = file;
+      const hash = createHash("sha256");
+      let size = 0;
+      try {
+        for await (const part of chunks(walker.open(path))) {
+          size += part.length;
+          if (size > file.size) break;
+          hash.update(part);
+          yield part;
+        }
+      } catch (cause) {
+        const text = cause instanceof Error ? cause.message : String(cause);
+        throw new DeltarError("io", `cannot be read: ${text}`, { path, cause });
+      }
+      // The checksum of a sparse file is that of its condensed form.
+      const isSame = size === file.size &&
+        (file.sparse !== undefined || hash.digest("hex") === file.sha256);
+      if (isSame) return;
+      throw new DeltarError(
+        "mismatch",
+        "changed while it was compared; run the command again",
+        { path },
+      );
+    },
+  };
+}
+
+/** A reader of checksums that are comparable with those of a snapshot. */
+class SumReader extends HashReader {
+  readonly condenses = true;
+
+  constructor() {
+    super(Infinity);
+  }
+
+  override async pieces(
+    entry: LargeFile,
+    open: () => Iterable<Uint8Array>,
+  ): Promise<FileFacts> {
+    const facts = await super.pieces(entry, open);
+    const { fileSize } = entry;
+    return fileSize === undefined
+      ? facts
+      : { ...facts, size: fileSize, sparse: facts.size };
+  }
+}
+
+/** Returns the names of the owners and groups that are not in the snapshot. */
+function ownersOf(
+  walker: Walker,
+  index: DirIndex,
+  previous: DirIndex,
+): SnapshotRecord["owners"] {
+  const users: Record<number, string> = {};
+  const groups: Record<number, string> = {};
+  for (const entry of index.entries) {
+    const before = previous.get(entry.path);
+    if (before === undefined) continue;
+    if (before.uid === entry.uid && before.gid === entry.gid) continue;
+    const { uname, gname } = walker.ownersOf(entry);
+    if (uname !== undefined) users[entry.uid] = uname;
+    if (gname !== undefined) groups[entry.gid] = gname;
+  }
+  return { users, groups };
+}

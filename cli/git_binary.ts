@@ -1,0 +1,64 @@
+import { Buffer } from "node:buffer";
+import { createDeflate } from "node:zlib";
+import { Readable } from "node:stream";
+
+/** The digits of git's base 85. */
+const DIGITS =
+  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+
+/** The maximum number of bytes in a line. */
+const LINE_BYTES = 52;
+
+/**
+ * Yields a content as a `literal` of a git binary patch: compressed with zlib
+ * and written in base 85, one line after the other, with an empty line at the
+ * end.
+ *
+ * @param size The size of the content in bytes.
+ * @param content The content, in parts.
+ */
+export async function* gitLiteral(
+  size: number,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<string> {
+  yield `literal ${size}\n`;
+  const source = Readable.from(content, { objectMode: false });
+  const packed = createDeflate();
+  source.on("error", (error) => packed.destroy(error));
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const part of source.pipe(packed)) {
+    const bytes = Buffer.concat([rest, part]);
+    const end = bytes.length - bytes.length % LINE_BYTES;
+    let lines = "";
+    for (let at = 0; at < end; at += LINE_BYTES) {
+      lines += lineOf(bytes.subarray(at, at + LINE_BYTES));
+    }
+    rest = bytes.subarray(end);
+    if (lines !== "") yield lines;
+  }
+  yield `${rest.length > 0 ? lineOf(rest) : ""}\n`;
+}
+
+/**
+ * Returns a line of up to 52 bytes: a letter for the number of bytes, and five
+ * digits for each four bytes.
+ */
+function lineOf(bytes: Buffer): string {
+  const { length } = bytes;
+  const letter = String.fromCharCode(
+    length <= 26 ? 0x40 + length : 0x60 + length - 26,
+  );
+  const padded = Buffer.alloc(Math.ceil(length / 4) * 4);
+  bytes.copy(padded);
+  let line = letter;
+  for (let at = 0; at < padded.length; at += 4) {
+    let word = padded.readUInt32BE(at);
+    let digits = "";
+    for (let count = 0; count < 5; count++) {
+      digits = DIGITS[word % 85] + digits;
+      word = Math.floor(word / 85);
+    }
+    line += digits;
+  }
+  return `${line}\n`;
+}

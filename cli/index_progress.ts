@@ -1,0 +1,23 @@
+import type { IndexProgress } from "../lib/tree/mod.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
+import type { Console } from "./console.ts";
+
+/**
+ * Shows the progress of reading a directory. Unchanged files are not read, so their bytes do not
+ * count.
+ */
+export function tellIndexProgress(
+  out: Console,
+  progress: IndexProgress,
+): void {
+  const { entries, allEntries, read, allRead, path } = progress;
+  out.progress(
+    () =>
+      allEntries === undefined || allRead === undefined
+        ? `${plural(entries, "entry", "entries")}, ${formatBytes(read)} read`
+        : `${formatCount(entries)} of ${formatCount(allEntries)} entries, ` +
+          `${formatBytes(read)} of ${formatBytes(allRead)} read`,
+    path,
+    { bytes: read, allBytes: allRead },
+  );
+}

@@ -1,0 +1,205 @@
+import { Buffer } from "node:buffer";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { DeltarError } from "../mod.ts";
+import type { Context } from "./context.ts";
+import { isDumb, type Terminal } from "./terminal.ts";
+import { showLines } from "./text.ts";
+
+/** The number of bytes that are collected before they are written. */
+const BUFFER_BYTES = 1 << 16;
+
+/** The pager that is used if the environment names none. */
+const DEFAULT_PAGER = "less";
+
+/**
+ * The options of `less` if the variable `LESS` is not set: quit if the output
+ * fits on one screen, show colors, and keep the output on the screen.
+ */
+const LESS = "FRX";
+
+/**
+ * Standard output for results that may be long. On a terminal, a pager shows
+ * them. The pager is started at the first write.
+ */
+export class PagedOutput {
+  readonly #terminal: Terminal;
+  #command: string | undefined;
+  #pager: Pager | undefined;
+  #parts: Uint8Array[] = [];
+  #length = 0;
+  #isOpen = true;
+
+  /**
+   * Prepares the output.
+   *
+   * @param context The terminal.
+   * @param isPaged Whether a pager may be used.
+   */
+  constructor({ terminal }: Context, isPaged: boolean) {
+    this.#terminal = terminal;
+    this.#command = isPaged ? pagerCommand() : undefined;
+  }
+
+  /** Whether an interrupt ended the output while a pager was showing it. */
+  get isInterrupted(): boolean {
+    return this.#pager?.isInterrupted ?? false;
+  }
+
+  /**
+   * Writes bytes.
+   *
+   * @returns `false` if the reader of the output has closed it, or the user has
+   * left the pager. Further output is not shown.
+   */
+  async write(bytes: Uint8Array): Promise<boolean> {
+    this.#parts.push(bytes);
+    this.#length += bytes.length;
+    if (this.#length >= BUFFER_BYTES) await this.#flush();
+    return this.#isOpen;
+  }
+
+  /** Writes a line, which may have colors. Other control codes are escaped. */
+  async line(text: string): Promise<boolean> {
+    return await this.write(Buffer.from(showLines(`${text}\n`, true)));
+  }
+
+  /** Writes the rest, and waits until the user leaves the pager. */
+  async close(): Promise<void> {
+    try {
+      await this.#flush();
+    } finally {
+      await this.#pager?.close();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#length === 0) return;
+    const bytes = Buffer.concat(this.#parts);
+    [this.#parts, this.#length] = [[], 0];
+    if (!this.#isOpen) return;
+    this.#terminal.clear();
+    if (this.#command === undefined) {
+      this.#isOpen = this.#terminal.writeBytes(1, bytes);
+      return;
+    }
+    try {
+      this.#pager ??= new Pager(this.#command);
+    } catch {
+      // Deno without `--allow-run` refuses to start a program.
+      this.#command = undefined;
+      this.#isOpen = this.#terminal.writeBytes(1, bytes);
+      return;
+    }
+    this.#isOpen = await this.#pager.write(bytes);
+  }
+}
+
+/**
+ * Returns the command line of the pager, as git chooses it: `DELTAR_PAGER`, or
+ * else `PAGER`, or else `less`. Returns `undefined` if standard output is not a
+ * terminal, if the terminal is dumb, if the variable is empty or `cat`, or if
+ * `less` is not installed.
+ */
+function pagerCommand(): string | undefined {
+  if (!process.stdout.isTTY || isDumb()) return undefined;
+  const { DELTAR_PAGER, PAGER, PATH = "" } = process.env;
+  const named = DELTAR_PAGER ?? PAGER;
+  if (named !== undefined) {
+    return named === "" || named === "cat" ? undefined : named;
+  }
+  const file = process.platform === "win32"
+    ? `${DEFAULT_PAGER}.exe`
+    : DEFAULT_PAGER;
+  const isThere = PATH.split(delimiter).some((folder) =>
+    folder !== "" && existsSync(join(folder, file))
+  );
+  return isThere ? DEFAULT_PAGER : undefined;
+}
+
+/** The exit code of a shell that did not find a command. */
+const NOT_FOUND = 127;
+
+/** A pager that runs. */
+class Pager {
+  readonly #child: ChildProcess;
+  readonly #command: string;
+  readonly #ended: Promise<void>;
+  /** The exit code of the shell, once it has ended. */
+  #code: number | null = null;
+  #isOpen = true;
+  /** Whether an interrupt ended the output. */
+  isInterrupted = false;
+  /** The handlers of interrupts while no pager runs. */
+  readonly #handlers = process.listeners("SIGINT");
+  /** Called when the pager may have become able to take more bytes. */
+  #wake = () => {};
+
+  /** Starts a pager by its command line, which the system's shell runs. */
+  constructor(command: string) {
+    this.#command = command;
+    this.#child = spawn(command, {
+      shell: true,
+      stdio: ["pipe", "inherit", "inherit"],
+      env: { ...process.env, LESS: process.env.LESS ?? LESS },
+    });
+    const stop = () => {
+      this.#isOpen = false;
+      this.#wake();
+    };
+    this.#child.stdin?.on("drain", () => this.#wake());
+    // The pager closes its input when the user leaves it early.
+    this.#child.stdin?.on("error", stop);
+    this.#ended = new Promise((resolve) => {
+      const end = () => {
+        stop();
+        resolve();
+      };
+      this.#child.on("error", end).on("exit", (code) => {
+        this.#code = code;
+        end();
+      });
+    });
+    // An interrupt reaches the pager too, which continues to show what it has.
+    // It ends the output, but this process has to wait for the pager, because
+    // the pager and the user's shell cannot both read the terminal.
+    process.removeAllListeners("SIGINT");
+    process.on("SIGINT", () => {
+      this.isInterrupted ||= this.#isOpen;
+      stop();
+    });
+  }
+
+  /** Writes bytes, and returns whether the pager takes more. */
+  async write(bytes: Uint8Array): Promise<boolean> {
+    if (!this.#isOpen) return false;
+    if (this.#child.stdin?.write(bytes) === false) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    // Lets an interrupt or the end of the pager be noticed between two writes.
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#isOpen;
+  }
+
+  /**
+   * Ends the input of the pager, and waits until the user leaves it.
+   *
+   * @throws {DeltarError} `not-found` if the shell could not run the command.
+   */
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    this.#child.stdin?.end();
+    await this.#ended;
+    process.removeAllListeners("SIGINT");
+    for (const handler of this.#handlers) process.on("SIGINT", handler);
+    if (this.#code !== NOT_FOUND) return;
+    throw new DeltarError(
+      "not-found",
+      "cannot run the pager. Set DELTAR_PAGER to another one, or add " +
+        "`--no-pager`.",
+      { object: this.#command },
+    );
+  }
+}

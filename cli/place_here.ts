@@ -1,0 +1,27 @@
+import { isAbsolute } from "node:path";
+import process from "node:process";
+import { DeltarError, type SnapshotRecord } from "../mod.ts";
+import { placeOf } from "../lib/repository/mod.ts";
+
+/**
+ * Returns the path of a snapshot's own directory.
+ *
+ * @param record The snapshot.
+ * @param advice What to do if the path is not absolute on this system, as a
+ * sentence.
+ * @throws {DeltarError} `unsafe` if the path is not absolute on this system. On
+ * Windows, `/work` is relative to the current drive. On other systems,
+ * `C:\\work` is relative to the current directory.
+ */
+export function placeHere(record: SnapshotRecord, advice: string): string {
+  const place = placeOf(record);
+  const isHere = process.platform === "win32"
+    ? /^(?:[a-z]:[\\/]|[\\/]{2})/i.test(place)
+    : isAbsolute(place);
+  if (isHere) return place;
+  throw new DeltarError(
+    "unsafe",
+    `the snapshot's directory is not an absolute path on this system: ${place}. ` +
+      advice,
+  );
+}

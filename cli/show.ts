@@ -1,0 +1,239 @@
+import { Command } from "commander";
+import {
+  type Change,
+  DiffIndex,
+  type Repository,
+  type Skipped,
+  type SnapshotRecord,
+} from "../mod.ts";
+import type { RecordTrust } from "../lib/repository/mod.ts";
+import { pathOf } from "../lib/tree/mod.ts";
+import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
+import { changeLine, isOfBoth, signOf, SIGNS, skipOf } from "./change_line.ts";
+import { changeWords } from "./change_words.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { PagedOutput } from "./pager.ts";
+import { provenFields, provenWords, recordFields } from "./record_fields.ts";
+import { restoreLine } from "./restore_line.ts";
+import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
+import { paint } from "./terminal.ts";
+import { formatDate, showPath, showText } from "./text.ts";
+
+interface Options extends CommonOptions {
+  pager: boolean;
+}
+
+/** The maximum number of changes, or of folders with changes, that are shown. */
+const MAX_SHOWN = 12;
+
+/** Makes the command `deltar show`. */
+export function showCommand(context: Context): Command {
+  return new Command("show")
+    .argument("[snapshot]", SNAPSHOT_HELP, "latest")
+    .option("--no-pager", "Do not use a pager")
+    .action(async (snapshot: string, options: Options) => {
+      context.code = await run(context, snapshot, options);
+    });
+}
+
+/** The changes of a snapshot, with the snapshot that it is compared with. */
+interface Compared {
+  before: SnapshotRecord;
+  /** The changes, without the deletions of renamed files. */
+  changes: Change[];
+  /** The folders with changes, those with the most changes first. */
+  folders: FolderChanges[];
+  /** The paths that the snapshot excluded or skipped. */
+  skips: ReadonlyMap<string, Skipped>;
+}
+
+/** The number of changes of each kind directly in a folder. */
+interface FolderChanges {
+  path: string;
+  counts: Partial<Record<Change["change"], number>>;
+}
+
+async function run(
+  context: Context,
+  name: string,
+  options: Options,
+): Promise<number> {
+  const { signal } = context;
+  const begun = await begin(context, options);
+  const { out, repository } = begun;
+  const record = await findSnapshot(begun, name);
+  const proof = (await repository.proofs()).get(record.id);
+  const trust = await repository.trustOf(record);
+  const before = await previousOf(repository, record);
+  const compared = before && await compare(repository, before, record, signal);
+  const { location } = repository.storage;
+  const restore = restoreLine(record, location);
+  if (out.json) {
+    out.object("show", {
+      ...recordFields(record),
+      ...provenFields(proof),
+      trust,
+      repository: location,
+      ...compared && {
+        before: compared.before.id,
+        folders: compared.folders.slice(0, MAX_SHOWN)
+          .map(({ path, counts }) => ({ path, ...counts })),
+      },
+      restore,
+    });
+    return EXIT.done;
+  }
+  const output = new PagedOutput(context, options.pager);
+  try {
+    for (const line of describe(record, trust, location)) {
+      await output.line(line);
+    }
+    const proven = provenWords(proof);
+    if (proven !== undefined) await output.line(`  drill       ${proven}`);
+    for (const line of changeLines(record, compared)) await output.line(line);
+    await output.line(`Restore it with:\n  ${restore}`);
+  } finally {
+    await output.close();
+  }
+  return output.isInterrupted ? EXIT.interrupted : EXIT.done;
+}
+
+/**
+ * Returns the snapshot before another one: the last earlier one that the same
+ * machine took of the same directory. For a safety snapshot, returns
+ * `undefined`, because it holds only the paths that a restore was about to
+ * change.
+ */
+async function previousOf(
+  repository: Repository,
+  { id, directory, machine, safety }: SnapshotRecord,
+): Promise<SnapshotRecord | undefined> {
+  if (safety !== undefined) return undefined;
+  const records = await repository.snapshots({ onDamage: () => {} });
+  return records.filter((record) =>
+    record.directory === directory && record.safety === undefined &&
+    record.machine?.id === machine?.id && record.id < id
+  ).at(-1);
+}
+
+async function compare(
+  repository: Repository,
+  before: SnapshotRecord,
+  after: SnapshotRecord,
+  signal: AbortSignal,
+): Promise<Compared> {
+  const [old, now] = await Promise.all(
+    [before, after].map((record) => repository.tree(record, { signal })),
+  );
+  const diff = DiffIndex.compute(now.index, old.index);
+  const moved = new Set(diff.renamed.map(({ from }) => from));
+  const changes = diff.changes.filter((change) =>
+    change.change !== "deleted" || !moved.has(pathOf(change))
+  );
+  const folders = new Map<string, FolderChanges>();
+  for (const change of changes) {
+    const name = pathOf(change);
+    const path = name.slice(0, Math.max(0, name.lastIndexOf("/")));
+    const folder = folders.get(path) ?? { path, counts: {} };
+    folders.set(path, folder);
+    const kind = signOf(change);
+    folder.counts[kind] = (folder.counts[kind] ?? 0) + 1;
+  }
+  const all = [...folders.values()].sort((one, other) =>
+    sumOf(other) - sumOf(one)
+  );
+  const skips = new Map(now.skipped.map((skip) => [skip.path, skip]));
+  return { before, changes, folders: all, skips };
+}
+
+function sumOf({ counts }: FolderChanges): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** Yields lines about a snapshot itself. */
+function* describe(
+  record: SnapshotRecord,
+  trust: RecordTrust,
+  location: string,
+): Generator<string> {
+  const { id, time, directory, label, machine, signer, counts } = record;
+  yield `Snapshot ${paint("bold", id)} of ${showPath(directory)}`;
+  yield `  time        ${formatDate(time)}`;
+  if (label) yield `  label       ${showPath(label)}`;
+  if (record.safety !== undefined) {
+    const { before, of } = record.safety;
+    yield `  purpose     safety snapshot before the ${before} of ${of}`;
+  }
+  if (machine !== undefined) {
+    const { host, user } = machine;
+    const name = host ?? machine.id;
+    yield `  machine     ${showText(user ? `${user} on ${name}` : name)}`;
+  }
+  if (signer !== undefined) yield `  signer      ${showText(signer)}`;
+  if (trust !== "trusted") {
+    yield `  trust       ${paint("yellow", TRUST[trust])}`;
+  }
+  const found = [
+    plural(counts.files, "file"),
+    plural(counts.directories, "directory", "directories"),
+    ...counts.links > 0 ? [plural(counts.links, "link")] : [],
+    ...counts.special ? [pipesAndDevices(counts.special)] : [],
+  ].join(", ");
+  yield `  found       ${found}, ${formatBytes(counts.bytes)}`;
+  if (counts.faults > 0) {
+    yield `  skipped     ${
+      plural(counts.faults, "path")
+    }; \`deltar files ${id} --skipped\` lists them`;
+  }
+  yield `  stored      ${formatBytes(counts.stored)}`;
+  yield `  repository  ${showPath(location)}`;
+}
+
+/** The reasons why a snapshot is not trusted. */
+const TRUST: Readonly<Record<Exclude<RecordTrust, "trusted">, string>> = {
+  unsigned: "not trusted: the snapshot is not signed",
+  unknown: "not trusted: the signer is unknown",
+  revoked: "not trusted: the signer was revoked",
+  foreign: "not trusted: the snapshot was signed for another repository",
+};
+
+/**
+ * Yields lines about the changes since the snapshot before: each change or, if
+ * there are many, the folders with the most changes.
+ */
+function* changeLines(
+  record: SnapshotRecord,
+  compared: Compared | undefined,
+): Generator<string> {
+  if (compared === undefined) {
+    if (record.safety === undefined) {
+      yield "There is no earlier snapshot to compare it with.";
+    }
+    return;
+  }
+  const { before, changes, folders, skips } = compared;
+  if (changes.length === 0) {
+    yield `Nothing changed since ${before.id}.`;
+    return;
+  }
+  yield `${plural(changes.length, "change")} since ${before.id}:`;
+  if (changes.length <= MAX_SHOWN) {
+    for (const change of changes) {
+      const words = isOfBoth(change) ? changeWords(before, record, change) : [];
+      yield `  ${changeLine(change, skipOf(change, skips), words)}`;
+    }
+    return;
+  }
+  for (const folder of folders.slice(0, MAX_SHOWN)) {
+    const signs = Object.entries(folder.counts).map(([kind, count]) => {
+      const [sign, color] = SIGNS[kind as Change["change"]];
+      return paint(color, `${sign}${count}`);
+    });
+    yield `  ${showPath(folder.path || ".")}/  ${signs.join(" ")}`;
+  }
+  const more = folders.length - MAX_SHOWN;
+  if (more > 0) yield `  and ${plural(more, "other folder")}`;
+  yield `  \`deltar diff ${before.id} ${record.id}\` shows all changes`;
+}

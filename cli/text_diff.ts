@@ -1,0 +1,157 @@
+import type { ChangeObject } from "diff";
+
+/**
+ * The maximum number of deleted and inserted lines, or words, that are searched
+ * for. The time for the search grows with the square of this number. If two
+ * texts differ in more lines, the whole text between their common beginning and
+ * end counts as replaced.
+ */
+const MAX_EDITS = 4000;
+
+/** Lines or words of two texts that differ, or that are equal. */
+export interface Run {
+  /** The parts of the old text. */
+  old: readonly string[];
+  /** The parts of the new text. */
+  now: readonly string[];
+  /** Whether the parts are equal. */
+  isSame: boolean;
+}
+
+/** A range of two texts that has changes, and the lines around them. */
+export interface Hunk {
+  /** The number of lines before the range in the old text. */
+  oldStart: number;
+  /** The number of lines before the range in the new text. */
+  newStart: number;
+  /** The changed and unchanged lines, in order. */
+  runs: Run[];
+}
+
+/** Returns the lines of a text, each with the line feed at its end. */
+export function linesOf(text: string): string[] {
+  const lines = text.split("\n").map((line) => `${line}\n`);
+  const last = lines.pop() ?? "";
+  if (last !== "\n") lines.push(last.slice(0, -1));
+  return lines;
+}
+
+/**
+ * Returns the words of a text, and the blanks between them. The blanks are
+ * those of ASCII, because the text may be bytes of any encoding.
+ */
+export function wordsOf(text: string): string[] {
+  return text.match(/\n|[ \t\r\f\v]+|[^ \t\n\r\f\v]+/g) ?? [];
+}
+
+/** Returns the runs of two lists of lines or words. */
+export async function compareParts(
+  old: readonly string[],
+  now: readonly string[],
+): Promise<Run[]> {
+  const most = Math.min(old.length, now.length);
+  let start = 0;
+  while (start < most && old[start] === now[start]) start++;
+  let end = 0;
+  while (end < most - start && old.at(-1 - end) === now.at(-1 - end)) end++;
+  const [oldEnd, nowEnd] = [old.length - end, now.length - end];
+  return [
+    sameRun(old.slice(0, start)),
+    ...await compareMiddle(old.slice(start, oldEnd), now.slice(start, nowEnd)),
+    sameRun(old.slice(oldEnd)),
+  ].filter(({ old, now }) => old.length + now.length > 0);
+}
+
+/** Returns the runs of two lists that begin and end with different parts. */
+async function compareMiddle(
+  old: readonly string[],
+  now: readonly string[],
+): Promise<Run[]> {
+  const replaced = [{ old, now, isSame: false }];
+  if (old.length === 0 || now.length === 0) return replaced;
+  const { diffArrays } = await import("diff");
+  // Numbers are compared in constant time, however long the lines are.
+  const numbers = new Map<string, number>();
+  const numbered = (parts: readonly string[]) =>
+    parts.map((part) => {
+      const number = numbers.get(part) ?? numbers.size;
+      numbers.set(part, number);
+      return number;
+    });
+  const changes: ChangeObject<number[]>[] | undefined = diffArrays(
+    numbered(old),
+    numbered(now),
+    { maxEditLength: MAX_EDITS },
+  );
+  if (changes === undefined) return replaced;
+  const runs: Run[] = [];
+  let [oldAt, nowAt] = [0, 0];
+  let [oldFrom, nowFrom] = [0, 0];
+  const flush = () => {
+    if (oldAt > oldFrom || nowAt > nowFrom) {
+      runs.push({
+        old: old.slice(oldFrom, oldAt),
+        now: now.slice(nowFrom, nowAt),
+        isSame: false,
+      });
+    }
+  };
+  for (const { added, removed, count } of changes) {
+    if (removed) oldAt += count;
+    else if (added) nowAt += count;
+    else {
+      flush();
+      runs.push(sameRun(old.slice(oldAt, oldAt + count)));
+      [oldFrom, nowFrom] = [oldAt += count, nowAt += count];
+    }
+  }
+  flush();
+  return runs;
+}
+
+function sameRun(parts: readonly string[]): Run {
+  return { old: parts, now: parts, isSame: true };
+}
+
+/**
+ * Returns the hunks of two texts that were compared line by line.
+ *
+ * @param runs The lines, as `compareParts` returns them.
+ * @param context The number of unchanged lines before and after a change.
+ */
+export function hunksOf(runs: readonly Run[], context: number): Hunk[] {
+  const hunks: Hunk[] = [];
+  let hunk: Hunk | undefined;
+  let [oldAt, newAt] = [0, 0];
+  for (const [at, run] of runs.entries()) {
+    if (!run.isSame) {
+      hunk ??= { oldStart: oldAt, newStart: newAt, runs: [] };
+      hunk.runs.push(run);
+    } else {
+      const { old: lines } = run;
+      const isLast = at === runs.length - 1;
+      if (hunk !== undefined && !isLast && lines.length <= 2 * context) {
+        hunk.runs.push(run);
+      } else {
+        if (hunk !== undefined) {
+          hunk.runs.push(sameRun(lines.slice(0, context)));
+          hunks.push(hunk);
+          hunk = undefined;
+        }
+        if (!isLast) {
+          const before = context === 0 ? [] : lines.slice(-context);
+          const skipped = lines.length - before.length;
+          hunk = {
+            oldStart: oldAt + skipped,
+            newStart: newAt + skipped,
+            runs: [sameRun(before)],
+          };
+        }
+      }
+    }
+    oldAt += run.old.length;
+    newAt += run.now.length;
+  }
+  if (hunk !== undefined) hunks.push(hunk);
+  return hunks;
+}
