@@ -32,6 +32,7 @@ const REPOSITORY_ROOMS = [
   "restore",
   "verify",
   "repair",
+  "purge",
   "drill",
   "stats",
   "copy.ts",

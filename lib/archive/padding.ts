@@ -1,4 +1,5 @@
 import { paddedSize } from "../bytes/padded_size.ts";
+import { concat } from "../bytes/source.ts";
 import { type Codec, codecFor, type CodecName } from "./codec.ts";
 
 /** A maker of gzip members or zstd frames that decompress to nothing. */
@@ -35,15 +36,62 @@ export function paddingCodec(name: CodecName): Codec {
 }
 
 function* padding(name: CodecName, size: number): Generator<Uint8Array> {
-  const { min, max, make } = FILLERS[name];
+  const { min } = FILLERS[name];
   let left = paddedSize(size) - size;
   if (left > 0 && left < min) left = paddedSize(size + min) - size;
+  yield* fill(name, left);
+}
+
+/**
+ * Yields gzip members or zstd frames that decompress to nothing.
+ *
+ * @param name The name of the compression.
+ * @param length Their total length in bytes: 0, or at least the minimum length
+ *   of a member or frame.
+ */
+function* fill(name: CodecName, length: number): Generator<Uint8Array> {
+  const { min, max, make } = FILLERS[name];
+  let left = length;
   while (left > 0) {
     // At least `min` bytes are left for the next member or frame.
-    const length = left <= max ? left : Math.min(max, left - min);
-    yield make(length);
-    left -= length;
+    const next = left <= max ? left : Math.min(max, left - min);
+    yield make(next);
+    left -= next;
   }
+}
+
+/**
+ * Returns a gzip member or zstd frame with further bytes that decompress to
+ * nothing.
+ *
+ * @param name The name of the compression.
+ * @param frame The member or frame, without a comment in its header.
+ * @param length The total length, in bytes.
+ * @returns The bytes, or `undefined` if there are none of this length.
+ */
+export function lengthened(
+  name: CodecName,
+  frame: Uint8Array,
+  length: number,
+): Uint8Array | undefined {
+  const gap = length - frame.length;
+  if (gap === 0 || gap >= FILLERS[name].min) {
+    return concat([frame, ...fill(name, gap)]);
+  }
+  return name === "gzip" && gap > 0 ? withComment(frame, gap) : undefined;
+}
+
+/**
+ * Returns a gzip member with a comment in its header (RFC 1952, section 2.3.1).
+ *
+ * @param member A member whose header has no further fields.
+ * @param length The length of the comment with its NUL, in bytes.
+ */
+function withComment(member: Uint8Array, length: number): Uint8Array {
+  const header = member.slice(0, 10);
+  header[3] |= 16;
+  const comment = new Uint8Array(length).fill(0x20, 0, -1);
+  return concat([header, comment, member.subarray(10)]);
 }
 
 /** Makes a skippable frame (RFC 8878, section 3.1.2) that holds only zeros. */

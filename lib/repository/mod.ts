@@ -21,6 +21,7 @@
  * - `rekey/`: new headers for encrypted objects (`rekey/rekey.ts`);
  * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
  * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);
+ * - `purge/`: deleting paths from all snapshots (`purge/purge.ts`);
  * - `drill/`, `stats/` and `copy.ts`.
  *
  * Each file in parentheses begins with a description of its directory.
@@ -105,6 +106,16 @@ export type {
   PruneProgress,
   PruneResult,
 } from "./prune/prune.ts";
+export type {
+  PurgeOptions,
+  PurgePlan,
+  PurgeProgress,
+  PurgeResult,
+  SnapshotToPurge,
+} from "./purge/purge.ts";
+export type { Replacement } from "./purge/replace.ts";
+export type { Scrubbed } from "./purge/scrub.ts";
+export type { SameContent } from "./purge/survey.ts";
 export type { RemovedSnapshot } from "./prune/removed.ts";
 export type {
   RekeyOptions,
@@ -149,6 +160,7 @@ export type {
   LayerRecord,
   MachineRecord,
   ObjectRecord,
+  PurgedRecord,
   SafetyRecord,
   Signed,
   SnapshotCounts,

@@ -52,6 +52,13 @@ import { Labels, labelSnapshot, MAX_LABEL_LENGTH } from "./store/label.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import type { ReadRecord, SnapshotRecord } from "./format/snapshot_record.ts";
 import {
+  planPurge,
+  purge,
+  type PurgeOptions,
+  type PurgePlan,
+  type PurgeResult,
+} from "./purge/purge.ts";
+import {
   type RepairOptions,
   repairRepository,
   type RepairResult,
@@ -797,7 +804,8 @@ export class Repository {
    * @throws {DeltarError} The error of a record that cannot be read.
    */
   async removed({ signal }: SignalOptions = {}): Promise<RemovedSnapshot[]> {
-    return (await readRecords(this.#store, signal)).removed;
+    const { removed } = await readRecords(this.#store, signal);
+    return removed.filter(({ paths }) => paths === undefined);
   }
 
   /**
@@ -930,6 +938,68 @@ export class Repository {
     checkRekey("rekey()", options);
     const { rekey } = await import("./rekey/rekey.ts");
     return await rekey(this.#store, options);
+  }
+
+  /**
+   * Returns the changes that `purge` would make.
+   *
+   * @param paths The files and folders.
+   * @param options The options of `purge`.
+   * @throws {DeltarError} `key` and `unsupported` as for `purge`; the error of a
+   * record or layer that cannot be read.
+   */
+  async planPurge(
+    paths: readonly string[],
+    options: PurgeOptions = {},
+  ): Promise<PurgePlan> {
+    checkReads(this.#store, "purge");
+    checkPurge("planPurge()", paths, options);
+    return await planPurge(this.#store, paths, options);
+  }
+
+  /**
+   * Deletes files and folders from all snapshots at once, and their contents
+   * from the repository. Each snapshot that has one of the paths is replaced by
+   * a snapshot without the path, whose record names the purge. Removed snapshots
+   * and safety snapshots are replaced, too. Nothing can be brought back.
+   *
+   * Contents that other files have, too, stay unless `all` is set. Copies of
+   * the repository, versions of objects that a bucket keeps, and caches of
+   * other machines are not changed.
+   *
+   * Snapshots may be taken at the same time, but no prune can run. A purge can
+   * be killed at any time: no other file is lost, and the next purge does the
+   * rest.
+   *
+   * @param paths The files and folders. Folders are purged with everything in
+   * them.
+   * @param options The snapshots and the place of the paths, and callbacks.
+   * @throws {DeltarError} `key` if the key is write-only; `unsupported` if a
+   * path is the whole directory of a snapshot, or if a purged file has a further
+   * name (hard link) that is not purged; `exists` if a prune, rekey or another
+   * purge is running; `conflict` if another process took over; `aborted` if
+   * `onPlan` returned false or the signal fired; the error of a record or layer
+   * that cannot be read, because nothing is deleted unless all needed objects
+   * are known.
+   *
+   * @example
+   * ```ts
+   * import { MemoryStorage, Repository } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   *
+   * const repository = await Repository.create(new MemoryStorage());
+   * const { replaced, left } = await repository.purge(["secrets/token"]);
+   * assert.deepEqual(replaced, []);
+   * assert.deepEqual(left, []);
+   * ```
+   */
+  async purge(
+    paths: readonly string[],
+    options: PurgeOptions = {},
+  ): Promise<PurgeResult> {
+    checkReads(this.#store, "purge");
+    checkPurge("purge()", paths, options);
+    return await purge(this.#store, paths, options);
   }
 
   /**
@@ -1192,6 +1262,25 @@ function checkLabel(name: string, label: unknown): void {
 /** Refuses invalid options of a rekey. */
 function checkRekey(call: string, options: RekeyOptions): void {
   checkOptions(call, options, {
+    patience: atLeast(0),
+    onPlan: callback,
+    onProgress: callback,
+    signal: aSignal,
+  });
+}
+
+/** Refuses invalid paths or options of a purge. */
+function checkPurge(
+  call: string,
+  paths: readonly string[],
+  options: PurgeOptions,
+): void {
+  for (const path of paths) checkPath(path);
+  checkOptions(call, options, {
+    place: text,
+    from: texts,
+    all: flag,
+    quick: flag,
     patience: atLeast(0),
     onPlan: callback,
     onProgress: callback,

@@ -214,8 +214,13 @@ export interface SnapshotRecord {
    * not be the parent because its tree was damaged.
    */
   follows?: string;
-  /** The id of the damaged snapshot that this one replaces. */
+  /**
+   * The id of the snapshot that this one replaces, because that snapshot was
+   * damaged or a purge deleted paths from it.
+   */
   repairs?: string;
+  /** The purge that made this snapshot. */
+  purged?: PurgedRecord;
   /** The layers of the tree, the full one first. */
   layers: LayerRecord[];
   /** The counts of the snapshot. */
@@ -224,6 +229,17 @@ export interface SnapshotRecord {
   rules?: IgnoreOptions;
   /** The purpose of a safety snapshot. */
   safety?: SafetyRecord;
+}
+
+/** A purge that replaced a snapshot by another one without some paths. */
+export interface PurgedRecord {
+  /** The time of the last purge, in milliseconds since 1970. */
+  time: number;
+  /**
+   * The deleted files and folders. Empty if the purge only stored contents
+   * again that depended on the deleted contents.
+   */
+  paths: string[];
 }
 
 /** The purpose of a safety snapshot: the work that it can undo. */
@@ -318,9 +334,12 @@ const COUNTS = [
  * @throws {DeltarError} `limit` if the record is larger than a reader accepts.
  */
 export function encodeRecord(record: SnapshotRecord): Uint8Array {
-  const { time, root, rules, signer: _, ...rest } = record;
+  const { time, root, rules, purged, signer: _, ...rest } = record;
   const header = {
     ...rest,
+    ...purged !== undefined && {
+      purged: { ...purged, time: new Date(purged.time).toISOString() },
+    },
     ...rules !== undefined &&
       { [hasLaterRules(rules) ? "selection" : "rules"]: rules },
     time: new Date(time).toISOString(),
@@ -437,6 +456,7 @@ export function decodeRecord(
       fail,
     ),
     ...decodeSafety(header.safety as Line | undefined, fail),
+    ...decodePurged(header.purged as Line | undefined, object, fail),
   };
 }
 
@@ -678,6 +698,19 @@ function decodeSafety(
       ...(paths !== undefined && { paths }),
     },
   };
+}
+
+function decodePurged(
+  purged: Line | undefined,
+  object: string,
+  fail: Fail,
+): Pick<SnapshotRecord, "purged"> {
+  if (purged === undefined) return {};
+  const { time, paths } = purged ?? {};
+  if (
+    !Array.isArray(paths) || !paths.every((path) => typeof path === "string")
+  ) throw fail("invalid `purged`");
+  return { purged: { time: timeOf(time, object), paths } };
 }
 
 /**

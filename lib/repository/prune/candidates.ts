@@ -2,6 +2,7 @@ import { paddedSize } from "../../bytes/padded_size.ts";
 import type { GarbageLine } from "../runs/garbage_mark.ts";
 import { idOfObject, moveName } from "../format/names.ts";
 import type { RunIntent } from "../runs/run.ts";
+import type { KeptRange } from "./repack.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
@@ -12,8 +13,8 @@ import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 export interface RepackCandidate {
   /** The name of the volume. */
   name: string;
-  /** The ranges that are needed, in bytes. */
-  ranges: { offset: number; length: number }[];
+  /** The ranges that are needed. */
+  ranges: KeptRange[];
   /** The number of bytes that repacking frees. */
   freed: number;
 }

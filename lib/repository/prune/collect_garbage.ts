@@ -113,8 +113,10 @@ export async function collectGarbage(
     isTimeSure,
     onWait: (ids) => options.onProgress?.(waitsFor({ ids }, options)),
   });
-  const isExpired = ({ time }: RemovedSnapshot) =>
-    grace === 0 || isTimeSure && time + grace <= now;
+  // An interrupted purge needs the snapshots that it replaced.
+  const isExpired = ({ time, paths }: RemovedSnapshot) =>
+    paths === undefined &&
+    (grace === 0 || isTimeSure && time + grace <= now);
   const expired = found.removed.filter(isExpired);
   const removed = found.removed.filter((one) => !isExpired(one));
   const grounds = rootsOfRunningWork(found, alive);
@@ -281,7 +283,7 @@ async function isStored(storage: Storage, name: string): Promise<boolean> {
 }
 
 /** Deletes the notes about a snapshot that can no longer be brought back. */
-async function deleteNotes(storage: Storage, id: string): Promise<void> {
+export async function deleteNotes(storage: Storage, id: string): Promise<void> {
   const folders = [LABELS, PROOFS, RESTORES].map(({ folder }) => folder);
   for (const folder of [...folders, COPIED]) {
     for (const name of await namesUnder(storage, `${folder}${id}.`)) {

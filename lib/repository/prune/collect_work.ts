@@ -56,7 +56,7 @@ export class CollectWork {
   }
 
   async repack(
-    candidates: readonly RepackCandidate[],
+    candidates: readonly Omit<RepackCandidate, "freed">[],
     usage: Usage,
   ): Promise<void> {
     await using run = new Run(this.#store, { id: this.#id });
@@ -78,7 +78,7 @@ export class CollectWork {
   async #repackOne(
     run: Run,
     at: number,
-    { name, ranges }: RepackCandidate,
+    { name, ranges }: Omit<RepackCandidate, "freed">,
     usage: Usage,
   ): Promise<void> {
     const { storage } = this.#store;

@@ -81,8 +81,9 @@ export async function freeSpace(
       reason: "",
       record,
     })),
-    ...found.removed.filter(({ time }) =>
-      grace === 0 || isTimeSure && time + grace <= now
+    ...found.removed.filter(({ time, paths }) =>
+      paths === undefined &&
+      (grace === 0 || isTimeSure && time + grace <= now)
     ),
   ];
   const removed = [

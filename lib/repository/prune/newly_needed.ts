@@ -52,8 +52,10 @@ export async function findNewlyNeeded(
       }
     }
   };
-  for (const { id, record } of removed) {
-    if (!known.has(id) && record !== undefined) await spare(record.layers);
+  for (const { id, record, paths } of removed) {
+    // A snapshot that a purge replaced cannot be brought back.
+    if (known.has(id) || record === undefined || paths !== undefined) continue;
+    await spare(record.layers);
   }
   for (const { id, layers } of records) {
     if (!known.has(id)) await spare(layers);

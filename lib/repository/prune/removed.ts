@@ -27,6 +27,12 @@ export interface RemovedSnapshot {
   reason: string;
   /** The record of the snapshot; `undefined` if the record is damaged. */
   record: SnapshotRecord | undefined;
+  /**
+   * The paths that a purge is deleting from the repository. Absent if the
+   * snapshot was not replaced by a purge. Such a snapshot cannot be brought
+   * back.
+   */
+  paths?: string[];
 }
 
 /** A removed snapshot with the bytes of its record. */
@@ -36,6 +42,8 @@ interface StoredRemoval extends RemovedSnapshot {
 
 const FORMAT = "deltar-removed";
 const VERSION = 1;
+/** The reason for the removal of a snapshot that a purge replaced. */
+const PURGED = "purged";
 
 /**
  * Removes a snapshot by moving its record into a note, from which `undelete`
@@ -64,22 +72,72 @@ export async function removeSnapshot(
       object: id,
     });
   }
-  const record = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
-  const header = {
-    id,
-    removed: new Date(time ?? Math.max(Date.now(), taken)).toISOString(),
-    reason,
-    record,
-  };
   // An interrupted undelete may have left a note with an earlier time. That
   // note is replaced.
+  await putRemoved(storage, {
+    id,
+    time: time ?? Math.max(Date.now(), taken),
+    reason,
+    bytes,
+  });
+  await manifests?.removing([recordName(id)]);
+  await storage.delete(recordName(id));
+}
+
+/**
+ * Removes a snapshot that a purge replaced, or marks a removed snapshot as
+ * replaced, so that it cannot be brought back. A later purge finds the snapshot
+ * if this one is interrupted. After an interruption, the call can be repeated.
+ *
+ * @param store The repository.
+ * @param id The id of the snapshot.
+ * @param paths The paths that the purge deletes.
+ * @throws {DeltarError} `not-found` if the snapshot neither exists nor was
+ * removed; the errors of the storage.
+ */
+export async function removePurged(
+  { storage, manifests }: Store,
+  id: string,
+  paths: readonly string[],
+): Promise<void> {
+  const stored = await readIfThere(storage, recordName(id));
+  const bytes = stored ?? (await readRemoved(storage, id))?.bytes;
+  if (bytes === undefined) throw purged(id);
+  await putRemoved(storage, {
+    id,
+    time: Date.now(),
+    reason: PURGED,
+    bytes,
+    paths,
+  });
+  if (stored === undefined) return;
+  await manifests?.removing([recordName(id)]);
+  await storage.delete(recordName(id));
+}
+
+/** Stores the note from which a removed snapshot can be brought back. */
+export async function putRemoved(
+  storage: Storage,
+  { id, time, reason, bytes, paths }: {
+    id: string;
+    time: number;
+    reason: string;
+    bytes: Uint8Array;
+    paths?: readonly string[];
+  },
+): Promise<void> {
+  const header = {
+    id,
+    removed: new Date(time).toISOString(),
+    reason,
+    record: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
+    ...paths !== undefined && { paths: [...paths] },
+  };
   await storage.put(
     noteName(REMOVED, id),
     encodeLines(FORMAT, VERSION, header, []),
   );
-  await manifests?.removing([recordName(id)]);
-  await storage.delete(recordName(id));
 }
 
 /**
@@ -98,6 +156,14 @@ export async function restoreRecord(
   if (removed === undefined) {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
     throw purged(id);
+  }
+  if (removed.paths !== undefined) {
+    throw new DeltarError(
+      "not-found",
+      "a purge has replaced this snapshot, so it cannot be brought back; " +
+        "`deltar list` shows the snapshot that replaced it",
+      { object: id },
+    );
   }
   await using run = new Run(store, {
     id: newId(Date.now(), Math.random()),
@@ -151,11 +217,17 @@ async function readRemoved(
     );
   }
   const bytes = new TextEncoder().encode(header.record);
+  const { reason, paths } = header;
   return {
     id,
     time: timeOf(header.removed, object),
-    reason: String(header.reason),
+    reason: String(reason),
     record: tryDecode(bytes, object),
+    ...reason === PURGED && {
+      paths: Array.isArray(paths)
+        ? paths.filter((path) => typeof path === "string")
+        : [],
+    },
     bytes,
   };
 }

@@ -4,13 +4,27 @@ import { BLOCK } from "../../archive/tar_member.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
+import { concat } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Move, MovedRange } from "../content/move.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
+/** A range of an old volume that the new volume gets. */
+export interface KeptRange {
+  /** The offset of the range in the old volume, in bytes. */
+  offset: number;
+  /** The length of the range in bytes. */
+  length: number;
+  /**
+   * Called with the bytes of the range, if not all of its contents are needed.
+   * Returns bytes of the same length without the contents that are not needed.
+   */
+  change?: (bytes: Uint8Array) => Promise<Uint8Array>;
+}
+
 /**
- * Writes a new volume with only the needed frames of an old one, without
- * decompressing them. The old volume is read as a whole and checked against its
+ * Writes a new volume with only the needed frames of an old one. Frames without
+ * a `change` are not decompressed. The old volume is read as a whole and checked against its
  * SHA-256, so that damaged frames do not get a valid checksum.
  *
  * @param storage The repository's storage.
@@ -27,7 +41,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 export async function repackVolume(
   storage: Storage,
   from: ObjectRecord,
-  ranges: readonly { offset: number; length: number }[],
+  ranges: readonly KeptRange[],
   name: string,
   codec: Codec,
   signal?: AbortSignal,
@@ -37,17 +51,24 @@ export async function repackVolume(
   const sum = createSha256();
   let at = 0;
   let next = 0;
+  /** The parts of the current range, if the range is changed. */
+  const held: Uint8Array[] = [];
   try {
     for await (const part of storage.get(from.name, { signal })) {
       sum.update(part);
       const end = at + part.length;
       while (next < ranges.length && ranges[next].offset < end) {
-        const { offset, length } = ranges[next];
+        const { offset, length, change } = ranges[next];
         if (offset >= at) moved.push({ offset, length, to: writer.size });
         const start = Math.max(offset, at) - at;
         const stop = Math.min(offset + length, end) - at;
-        if (stop > start) await writer.write(part.subarray(start, stop));
+        const piece = part.subarray(start, stop);
+        if (change !== undefined) held.push(piece.slice());
+        else if (stop > start) await writer.write(piece);
         if (offset + length > end) break;
+        if (change !== undefined) {
+          await writer.write(await change(concat(held.splice(0))));
+        }
         next++;
       }
       at = end;

@@ -3,7 +3,11 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { findMoved, type Move } from "../content/move.ts";
 import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
-import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
+import type {
+  LayerLine,
+  LayerPart,
+  StoredPiece,
+} from "../layers/tree_layer.ts";
 
 /**
  * The rank of a tree or object. Trees with a lower rank are removed first. The
@@ -59,6 +63,11 @@ export interface UsageOptions {
    * number of all layers.
    */
   onLayer?: (done: number, all: number) => void;
+  /**
+   * Called for each line of a layer that is visible in at least one tree, with
+   * the line, the highest rank of these trees, and the record of the layer.
+   */
+  onLine?: (line: LayerLine, rank: Rank, layer: LayerRecord) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -108,7 +117,10 @@ export async function findUsage(
       Math.max(showing.rank, usage.others.get(node.record.name) ?? NEVER),
     );
     for await (const part of options.read(node.record)) {
-      await inTurns(addPart(usage, part, showing), options.signal);
+      const { record } = node;
+      const onLine = options.onLine &&
+        ((line: LayerLine, rank: Rank) => options.onLine?.(line, rank, record));
+      await inTurns(addPart(usage, part, showing, onLine), options.signal);
     }
     options.onLayer?.(++done, count);
     return showing;
@@ -169,12 +181,15 @@ function* addPart(
   usage: Usage,
   part: LayerPart,
   showing: Showing,
+  onLine: ((line: LayerLine, rank: Rank) => void) | undefined,
 ): Generator<void, void> {
   for (const line of part.lines) {
     yield;
     const rank = showing.paths.get(line.path) ?? showing.rank;
     showing.paths.set(line.path, NEVER);
-    if (line.kind !== "file" || rank === NEVER) continue;
+    if (rank === NEVER) continue;
+    onLine?.(line, rank);
+    if (line.kind !== "file") continue;
     for (const piece of line.content ?? []) addPiece(usage, piece, rank);
     if (line.signature !== undefined) addPiece(usage, line.signature, rank);
   }

@@ -1,4 +1,4 @@
-import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
@@ -18,6 +18,7 @@ import type { ReplacedSnapshot } from "./repair.ts";
 import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import { signatureOf, type Store } from "../store/store.ts";
+import { partsOf, SiblingIds } from "./sibling_ids.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
@@ -134,7 +135,8 @@ async function write(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const { record } = parent;
-  const id = await siblingOf(store.storage, record.id);
+  const ids = await SiblingIds.read(store.storage);
+  const id = ids.next(record.id);
   await using writer = new SnapshotWriter(store, { id, parent, signal });
   const stored = await again.store(writer, plan.again);
   const entries = new Map(
@@ -219,39 +221,4 @@ async function standIn(
     }
   }
   return undefined;
-}
-
-/**
- * Returns the next free id with the same time as the given id. After the last
- * possible id, the search continues with the first.
- */
-async function siblingOf(storage: Storage, id: string): Promise<string> {
-  const { stem, chance, suffix } = partsOf(id);
-  const taken = new Set<string>();
-  for await (const { name } of storage.list()) {
-    const at = name.indexOf(stem);
-    if (at >= 0) taken.add(name.slice(at + stem.length, at + stem.length + 3));
-  }
-  for (let more = 1; more < 4096; more++) {
-    const next = ((chance + more) % 4096).toString(16).padStart(3, "0");
-    if (!taken.has(next)) return stem + next + suffix;
-  }
-  throw new DeltarError(
-    "limit",
-    "no free id for the repaired snapshot: all ids with its time are taken",
-    {
-      object: id,
-    },
-  );
-}
-
-/**
- * Splits an id into the part before its three random digits, these digits, and
- * the suffix.
- */
-function partsOf(id: string): { stem: string; chance: number; suffix: string } {
-  const match = /^(.*)([0-9a-f]{3})(-safety)?$/.exec(id);
-  if (match === null) throw new TypeError(`invalid snapshot id: ${id}`);
-  const [, stem, chance, suffix] = match;
-  return { stem, chance: parseInt(chance, 16), suffix: suffix ?? "" };
 }

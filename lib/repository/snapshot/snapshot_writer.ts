@@ -94,6 +94,11 @@ export class SnapshotWriter implements AsyncDisposable {
     return this.#run.begin();
   }
 
+  /** Checks that the run may go on. See {@linkcode Run.check}. */
+  check(): Promise<void> {
+    return this.#run.check();
+  }
+
   /** Finishes the volumes, and returns the name, size and SHA-256 of each. */
   async closeVolumes(): Promise<ObjectRecord[]> {
     const objects = [

@@ -1,0 +1,205 @@
+/**
+ * Purging: deleting files and folders from all snapshots, at once and for good.
+ *
+ * `survey.ts` reads all trees. It finds the snapshots that have the paths, the
+ * other files with the same content, and the files of other paths that are
+ * stored as deltas of purged content.
+ *
+ * `replace.ts` makes new snapshots without the paths. It rewrites each layer
+ * that has an entry of the paths, once for all snapshots that share the layer,
+ * and stores the dependent files again. The new records are stored last. Only
+ * then are the old snapshots removed, with a note in `removed/` that names the
+ * paths. Such a snapshot cannot be brought back, and prunes leave it alone.
+ *
+ * `scrub.ts` deletes the contents. It finds the volumes of the purged files in
+ * the trees of the replaced snapshots, and reads all other volumes, because
+ * snapshots that were removed earlier may have left contents of the paths that
+ * no tree names. A volume that nothing else needs is deleted. Any other volume
+ * is rewritten: a frame that nothing needs is omitted. In a frame that has
+ * needed contents, too, everything else is blanked, and the frame keeps its
+ * length, so that a move leads to the new volume as after a prune.
+ *
+ * The purge works beside snapshots by the rules of a prune: it holds the lease,
+ * removes records first, stores a mark, and reads the intents of runs after
+ * that. It keeps what runs need, and reports it as left. The notes in
+ * `removed/` are deleted last, so a purge that was killed or left something is
+ * finished by the next purge of any path.
+ *
+ * @module
+ */
+import { DeltarError } from "../../bytes/errors.ts";
+import type { SignalOptions } from "../../bytes/abort.ts";
+import { newId } from "../format/names.ts";
+import { DEFAULT_PATIENCE_MS } from "../prune/defaults.ts";
+import { Lease } from "../prune/lease.ts";
+import { readState, type RepositoryState } from "../prune/repository_state.ts";
+import type { Store } from "../store/store.ts";
+import { type Replacement, replaceSnapshots } from "./replace.ts";
+import { scrub, type Scrubbed } from "./scrub.ts";
+import { pathIn, type SameContent, type Survey, survey } from "./survey.ts";
+
+/** Options for purging paths. */
+export interface PurgeOptions extends SignalOptions {
+  /**
+   * The absolute path of the folder that the paths are relative to. Snapshots
+   * of directories that do not contain a path are not changed for it. By
+   * default, the paths are relative to the root of each snapshot.
+   */
+  place?: string;
+  /** The ids of the snapshots to purge the paths from. Default: all. */
+  from?: readonly string[];
+  /**
+   * Whether to purge other files with the same content, too. Default: `false`.
+   */
+  all?: boolean;
+  /**
+   * Whether to leave out the search for contents that snapshots which were
+   * removed earlier have left. The search reads all volumes. Default: `false`.
+   */
+  quick?: boolean;
+  /**
+   * Called with the plan before anything is changed. Returns whether to
+   * continue. By default, the purge continues.
+   */
+  onPlan?: (plan: PurgePlan) => boolean | Promise<boolean>;
+  /** Called with the progress. */
+  onProgress?: (progress: PurgeProgress) => void;
+  /**
+   * The time for which a prune, rekey or purge without a sign of life is
+   * watched before it counts as dead, in milliseconds. Default: 45 seconds,
+   * three heartbeats.
+   */
+  patience?: number;
+}
+
+/** The progress of a purge. */
+export interface PurgeProgress {
+  /** The current phase. */
+  phase: "reading" | "replacing" | "scanning" | "deleting" | "rewriting";
+  /** The number of layers, snapshots, volumes or objects processed so far. */
+  done: number;
+  /** The total number of layers, snapshots, volumes or objects of the phase. */
+  all: number;
+}
+
+/** A snapshot that a purge replaces. */
+export interface SnapshotToPurge {
+  /** The id of the snapshot. */
+  id: string;
+  /** The directory of the snapshot. */
+  directory: string;
+  /** Whether the snapshot was removed and can be brought back. */
+  isRemoved: boolean;
+  /**
+   * The paths that are purged from the snapshot. Empty if the snapshot is
+   * replaced only because it depends on purged content.
+   */
+  paths: string[];
+  /** The number of files that are purged from the snapshot. */
+  files: number;
+}
+
+/** The changes that a purge would make. */
+export interface PurgePlan {
+  /** The snapshots that are replaced, the oldest first. */
+  snapshots: SnapshotToPurge[];
+  /** The number of different contents that are purged. */
+  contents: number;
+  /** The total size of these contents before compression, in bytes. */
+  bytes: number;
+  /**
+   * The other files with the same content. They stay, and so does their
+   * content.
+   */
+  others: SameContent[];
+  /**
+   * The paths of the files that are stored again, because they are deltas of
+   * purged content.
+   */
+  storedAgain: string[];
+  /** The ids of snapshots that an interrupted purge has replaced. */
+  unfinished: string[];
+  /**
+   * The ids of running or interrupted runs. What they need or have stored is
+   * not purged.
+   */
+  running: string[];
+}
+
+/** The result of a purge. */
+export interface PurgeResult extends PurgePlan, Scrubbed {
+  /** The replaced snapshots, and their replacements. */
+  replaced: Replacement[];
+}
+
+/** Plans a purge. See `Repository.planPurge`. */
+export async function planPurge(
+  store: Store,
+  paths: readonly string[],
+  options: PurgeOptions,
+): Promise<PurgePlan> {
+  const found = await readState(store, options.signal);
+  return planOf(found, await survey(store, found, paths, options));
+}
+
+/** Purges paths from a repository. See `Repository.purge`. */
+export async function purge(
+  store: Store,
+  paths: readonly string[],
+  options: PurgeOptions,
+): Promise<PurgeResult> {
+  const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = options;
+  const id = newId(Date.now(), Math.random());
+  await using lease = await Lease.take(store.storage, id, { patience, signal });
+  const found = await readState(store, signal);
+  const surveyed = await survey(store, found, paths, options);
+  const plan = planOf(found, surveyed);
+  if (onPlan !== undefined && !await onPlan(plan)) {
+    throw new DeltarError(
+      "aborted",
+      "the purge was stopped, because `onPlan` returned false",
+    );
+  }
+  const replaced = await replaceSnapshots(
+    store,
+    lease,
+    found,
+    surveyed,
+    options,
+  );
+  const own = [
+    ...found.records,
+    ...found.removed.flatMap((r) => r.record ?? []),
+  ]
+    .flatMap((record) => paths.map((path) => pathIn(record, path, options)))
+    .filter((path) => path !== undefined && path !== "");
+  const scrubbed = await scrub(
+    store,
+    lease,
+    [...new Set(own as string[])],
+    options,
+  );
+  return { ...plan, replaced, ...scrubbed };
+}
+
+function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
+  const { targets, others, contents, dependents } = surveyed;
+  const again = [...dependents.values()].flat().map(({ path }) => path);
+  const sizes = [...contents.values()].map(({ size }) => size);
+  return {
+    snapshots: targets.map(({ record, removed, paths, same, entries }) => ({
+      id: record.id,
+      directory: record.directory,
+      isRemoved: removed !== undefined,
+      paths: [...paths, ...same],
+      files: entries.filter(({ kind }) => kind === "file").length,
+    })),
+    contents: sizes.length,
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+    others,
+    storedAgain: [...new Set(again)].sort(),
+    unfinished: found.removed.filter(({ paths }) => paths !== undefined)
+      .map(({ id }) => id),
+    running: found.intents.map(({ id }) => id),
+  };
+}

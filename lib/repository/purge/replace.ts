@@ -1,0 +1,445 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import {
+  codecOf,
+  idOfObject,
+  layerName,
+  newId,
+  recordName,
+} from "../format/names.ts";
+import { signListing } from "../format/signed_listing.ts";
+import {
+  encodeRecord,
+  type LayerRecord,
+  type ObjectRecord,
+  readRecord,
+  type SnapshotCounts,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import { LayerWriter } from "../layers/layer_writer.ts";
+import type {
+  LayerLine,
+  TreeEntry,
+  TreeFileEntry,
+} from "../layers/tree_layer.ts";
+import { streamEntries } from "../layers/tree_reader.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import type { Lease } from "../prune/lease.ts";
+import { putRemoved, removePurged } from "../prune/removed.ts";
+import type { RepositoryState } from "../prune/repository_state.ts";
+import { partsOf, SiblingIds } from "../repair/sibling_ids.ts";
+import { StoreAgain } from "../repair/store_again.ts";
+import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
+import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
+import { signatureOf, type Store } from "../store/store.ts";
+import { isWithinAny, keyOfLayer, type Survey, type Target } from "./survey.ts";
+import type { PurgeOptions } from "./purge.ts";
+
+/** A snapshot and the snapshot that replaces it. */
+export interface Replacement {
+  /** The id of the snapshot. */
+  id: string;
+  /** The id of its replacement. */
+  by: string;
+}
+
+/** The detail of the skipped paths in a tree that a purge rewrote. */
+const DETAIL = "purged";
+
+/**
+ * Replaces snapshots by snapshots without the purged paths. First, all new
+ * objects are stored, and the new records last, the oldest first. Then the old
+ * snapshots are removed.
+ *
+ * @param store The repository.
+ * @param lease The lease, which is checked before snapshots are removed.
+ * @param found The state of the repository.
+ * @param surveyed The snapshots to replace.
+ * @param options The options of the purge.
+ */
+export async function replaceSnapshots(
+  store: Store,
+  lease: Lease,
+  found: RepositoryState,
+  surveyed: Survey,
+  options: PurgeOptions,
+): Promise<Replacement[]> {
+  const ids = await SiblingIds.read(store.storage);
+  return await new Replacing(store, lease, found, surveyed, ids, options).run();
+}
+
+/** A layer that is rewritten. */
+interface Rewrite {
+  layer: LayerRecord;
+  /** The name of the new layer. */
+  name: string;
+  /** The paths whose lines are omitted. */
+  paths: readonly string[];
+  /** The paths that the new layer lists as skipped. */
+  skipped: Skipped[];
+  /** Whether no layer is below this one. */
+  isFirst: boolean;
+}
+
+class Replacing {
+  readonly #store: Store;
+  readonly #lease: Lease;
+  readonly #survey: Survey;
+  readonly #ids: SiblingIds;
+  readonly #options: PurgeOptions;
+  readonly #found: RepositoryState;
+  /** The ids of the replacements, by the ids of the replaced snapshots. */
+  readonly #by = new Map<string, string>();
+  /** The SHA-256 of the new records, by their ids. */
+  readonly #sums = new Map<string, string>();
+  /** The layers to rewrite, by the keys of the layers and their paths. */
+  readonly #rewrites = new Map<string, Rewrite>();
+  /** The new layers, by the same keys. */
+  readonly #written = new Map<string, LayerRecord>();
+  /** The files that are stored again, by the key of the layer and the path. */
+  readonly #again = new Map<string, Map<string, TreeFileEntry>>();
+  /** The keys of the layers that have entries in purged paths. */
+  readonly #withEntries = new Set<string>();
+
+  constructor(
+    store: Store,
+    lease: Lease,
+    found: RepositoryState,
+    surveyed: Survey,
+    ids: SiblingIds,
+    options: PurgeOptions,
+  ) {
+    this.#store = store;
+    this.#lease = lease;
+    this.#survey = surveyed;
+    this.#ids = ids;
+    this.#options = options;
+    this.#found = found;
+  }
+
+  async run(): Promise<Replacement[]> {
+    const { targets } = this.#survey;
+    const { signal } = this.#options;
+    if (targets.length === 0) return [];
+    await this.#store.introduce();
+    const left: Target[] = [];
+    for (const target of targets) {
+      if (await this.#findEarlier(target)) continue;
+      const { id } = target.record;
+      this.#by.set(id, this.#ids.next(id));
+      left.push(target);
+    }
+    for (const target of left) await this.#planLayers(target);
+    // A prune keeps the objects of the runs that an intent names as reused.
+    const reuses = [...this.#rewrites.values()]
+      .map(({ name }) => idOfObject(name) as string);
+    await using writer = new SnapshotWriter(this.#store, {
+      id: newId(Date.now(), Math.random()),
+      reuses,
+      signal,
+    });
+    await writer.begin();
+    const objects = await this.#storeAgain(writer);
+    let done = 0;
+    for (const [key, rewrite] of this.#rewrites) {
+      checkAborted(signal);
+      this.#tell(done++, this.#rewrites.size + left.length);
+      this.#written.set(key, await this.#write(writer, rewrite, objects));
+    }
+    await writer.check();
+    await this.#lease.check();
+    for (const target of left) {
+      checkAborted(signal);
+      this.#tell(done++, this.#rewrites.size + left.length);
+      await this.#commit(writer, target);
+    }
+    await writer.list();
+    await writer.check();
+    await this.#lease.check();
+    for (const target of targets) {
+      const { record: { id }, paths, same } = target;
+      await removePurged(this.#store, id, [...paths, ...same]);
+    }
+    return targets.map(({ record: { id } }) => ({ id, by: this.#byOf(id) }));
+  }
+
+  #tell(done: number, all: number): void {
+    this.#options.onProgress?.({ phase: "replacing", done, all });
+  }
+
+  #byOf(id: string): string {
+    return this.#by.get(id) ?? id;
+  }
+
+  /**
+   * Returns whether an interrupted purge has stored the replacement of a
+   * snapshot. Somebody who may only add snapshots can store a false
+   * replacement, so the trees are compared.
+   */
+  async #findEarlier({ record, paths }: Target): Promise<boolean> {
+    const { id } = record;
+    const { stem } = partsOf(id);
+    const all = [
+      ...this.#found.records,
+      ...this.#found.removed.flatMap((one) => one.record ?? []),
+    ];
+    for (const other of all) {
+      if (other.repairs !== id || other.purged === undefined) continue;
+      if (partsOf(other.id).stem !== stem) continue;
+      if (await this.#store.trustOf(other) !== "trusted") continue;
+      const storage = untilAborted(this.#store.storage, this.#options.signal);
+      const isPurged = (entry: TreeEntry) =>
+        isWithinAny(entry.path, paths) || this.#isPurgedContent(entry);
+      if (!await hasSameTree(storage, record, other, isPurged)) continue;
+      this.#by.set(id, other.id);
+      return true;
+    }
+    return false;
+  }
+
+  /** Finds out which layers of a snapshot have to be rewritten. */
+  async #planLayers({ record, paths }: Target): Promise<void> {
+    const { dependents, layersWithContents } = this.#survey;
+    const { all = false } = this.#options;
+    for (const [at, layer] of record.layers.entries()) {
+      const key = variantOf(layer, paths);
+      if (this.#rewrites.has(key)) continue;
+      const isLast = at === record.layers.length - 1;
+      const skipped = isLast
+        ? paths.map((path): Skipped => ({
+          path,
+          reason: "lost",
+          detail: DETAIL,
+        }))
+        : [];
+      const isNeeded = skipped.length > 0 ||
+        dependents.has(keyOfLayer(layer)) ||
+        all && layersWithContents.has(keyOfLayer(layer)) ||
+        await this.#hasEntries(layer, paths);
+      if (!isNeeded) continue;
+      const owner = idOfObject(layer.name) as string;
+      const name = layerName(this.#ids.next(owner), codecOf(layer.name).name);
+      const isFirst = at === 0;
+      this.#rewrites.set(key, { layer, name, paths, skipped, isFirst });
+    }
+  }
+
+  async #hasEntries(
+    layer: LayerRecord,
+    paths: readonly string[],
+  ): Promise<boolean> {
+    const key = variantOf(layer, paths);
+    if (this.#withEntries.has(key)) return true;
+    const { signal } = this.#options;
+    const storage = untilAborted(this.#store.storage, signal);
+    const reader = new LayerReader(storage, layer);
+    for (const path of paths) {
+      for await (const { lines } of reader.parts({ within: path, signal })) {
+        if (lines.some((line) => isWithinAny(line.path, [path]))) {
+          this.#withEntries.add(key);
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** Stores the content of the dependents again. Returns the new volumes. */
+  async #storeAgain(writer: SnapshotWriter): Promise<ObjectRecord[]> {
+    const { signal } = this.#options;
+    const again = new StoreAgain(untilAborted(this.#store.storage, signal));
+    const all = [...this.#survey.dependents]
+      .flatMap(([key, entries]) => entries.map((entry) => ({ key, entry })));
+    if (all.length === 0) return [];
+    const stored = await again.store(
+      writer,
+      all.map(({ entry }) => ({ entry, content: true })),
+    );
+    for (const [at, { key }] of all.entries()) {
+      const entry = stored[at];
+      const known = this.#again.get(key) ?? new Map();
+      this.#again.set(key, known.set(entry.path, entry));
+    }
+    return again.objects;
+  }
+
+  /** Writes a layer without the purged entries. */
+  async #write(
+    { storage }: SnapshotWriter,
+    { layer, name, paths, skipped, isFirst }: Rewrite,
+    objects: readonly ObjectRecord[],
+  ): Promise<LayerRecord> {
+    const { signal } = this.#options;
+    const reading = untilAborted(this.#store.storage, signal);
+    const again = this.#again.get(keyOfLayer(layer));
+    const writer = new LayerWriter({
+      storage,
+      name,
+      codec: this.#store.codec,
+      expected: layer.entries,
+      isFull: isFirst,
+      signal,
+    });
+    const named = new Map<string, ObjectRecord>();
+    const kept: Skipped[] = [];
+    try {
+      for await (
+        const part of new LayerReader(reading, layer).parts({ signal })
+      ) {
+        for (const line of part.lines) {
+          const turn = turnIfDue();
+          if (turn !== undefined) await turn;
+          if (isWithinAny(line.path, paths)) continue;
+          if (!this.#isPurgedContent(line)) {
+            writer.add(again?.get(line.path) ?? line);
+          } else if (!isFirst) writer.add({ path: line.path, kind: "gone" });
+          const room = writer.ready();
+          if (room !== undefined) await room;
+        }
+        for (const object of part.objects) named.set(object.name, object);
+        kept.push(
+          ...part.skipped.filter(({ path }) => !isWithinAny(path, paths)),
+        );
+      }
+      if (again !== undefined) {
+        for (const object of objects) named.set(object.name, object);
+      }
+      return await writer.close(named.values(), [...kept, ...skipped]);
+    } catch (error) {
+      await writer.abort(error);
+      throw error;
+    }
+  }
+
+  #isPurgedContent(line: LayerLine): boolean {
+    return this.#options.all === true && line.kind === "file" &&
+      this.#survey.contents.has(line.sha256);
+  }
+
+  /** Stores the record of a replacement. */
+  async #commit(writer: SnapshotWriter, target: Target): Promise<void> {
+    const { record, removed, paths, same, entries } = target;
+    const {
+      signer: _,
+      repository: __,
+      parent,
+      parentSha256,
+      safety,
+      ...rest
+    } = record;
+    const layers = record.layers.map((layer) =>
+      this.#written.get(variantOf(layer, paths)) ?? layer
+    );
+    const id = this.#byOf(record.id);
+    const bytes = await this.#sign(encodeRecord({
+      ...rest,
+      ...signatureOf(this.#store),
+      id,
+      ...await this.#parentOf(parent, parentSha256),
+      ...safety !== undefined && {
+        safety: {
+          ...safety,
+          of: this.#byOf(safety.of),
+          ...safety.continues !== undefined && {
+            continues: this.#byOf(safety.continues),
+          },
+        },
+      },
+      repairs: record.id,
+      purged: {
+        time: Date.now(),
+        paths: [
+          ...new Set([...record.purged?.paths ?? [], ...paths, ...same]),
+        ],
+      },
+      layers,
+      counts: without(record.counts, entries),
+    }));
+    this.#sums.set(id, toHex(sha256(bytes)));
+    if (removed === undefined) {
+      await writer.storage.put(recordName(id), bytes, { ifAbsent: true });
+      return;
+    }
+    const { time, reason } = removed;
+    await putRemoved(this.#store.storage, { id, time, reason, bytes });
+  }
+
+  async #sign(bytes: Uint8Array): Promise<Uint8Array> {
+    const key = this.#store.signingKey;
+    return key === undefined ? bytes : await signListing(bytes, key);
+  }
+
+  /** Returns the fields of a new record that name its parent. */
+  async #parentOf(
+    parent: string | undefined,
+    parentSha256: string | undefined,
+  ): Promise<Pick<SnapshotRecord, "parent" | "parentSha256">> {
+    if (parent === undefined || parentSha256 === undefined) return {};
+    const by = this.#by.get(parent);
+    if (by === undefined) return { parent, parentSha256 };
+    const known = this.#sums.get(by) ??
+      (await readRecord(this.#store.storage, by).catch(() => undefined))
+        ?.sha256;
+    return known === undefined
+      ? { parent, parentSha256 }
+      : { parent: by, parentSha256: known };
+  }
+}
+
+/**
+ * Returns whether two snapshots have the same files, folders and links, apart
+ * from purged ones.
+ */
+async function hasSameTree(
+  storage: Storage,
+  one: SnapshotRecord,
+  other: SnapshotRecord,
+  isPurged: (entry: TreeEntry) => boolean,
+): Promise<boolean> {
+  const entriesOf = async function* ({ layers }: SnapshotRecord) {
+    for await (const entries of streamEntries(storage, layers)) {
+      for (const entry of entries) if (!isPurged(entry)) yield entry;
+    }
+  };
+  const others = entriesOf(other);
+  for await (const entry of entriesOf(one)) {
+    const { value } = await others.next();
+    const isSame = value !== undefined && value.path === entry.path &&
+      value.kind === entry.kind && value.sha256 === entry.sha256 &&
+      value.target === entry.target;
+    if (!isSame) {
+      await others.return();
+      return false;
+    }
+  }
+  return (await others.next()).done === true;
+}
+
+/** Returns a text that identifies a layer without some paths. */
+function variantOf(layer: LayerRecord, paths: readonly string[]): string {
+  return JSON.stringify([keyOfLayer(layer), ...paths]);
+}
+
+/** Returns the counts of a tree without some entries. */
+function without(
+  counts: SnapshotCounts,
+  entries: Target["entries"],
+): SnapshotCounts {
+  const tally = new EntryTally();
+  for (const entry of entries) tally.add(entry);
+  const { files, directories, links, bytes, special = 0 } = countTree(tally);
+  return {
+    ...counts,
+    files: Math.max(0, counts.files - files),
+    directories: Math.max(0, counts.directories - directories),
+    links: Math.max(0, counts.links - links),
+    bytes: Math.max(0, counts.bytes - bytes),
+    ...counts.special !== undefined &&
+      { special: Math.max(0, counts.special - special) },
+  };
+}

@@ -1,0 +1,435 @@
+import { blankContents } from "../../archive/blank_contents.ts";
+import { FOLDERS } from "../../archive/member_name.ts";
+import { readTar } from "../../archive/tar_reader.ts";
+import { isDamage } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import { findMoved } from "../content/move.ts";
+import {
+  CHECKPOINTS,
+  codecOf,
+  DAMAGED,
+  GARBAGE,
+  idOfObject,
+  moveName,
+  newId,
+  noteName,
+  REMOVED,
+} from "../format/names.ts";
+import { namesUnder } from "../format/note.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import type { StoredPiece } from "../layers/tree_layer.ts";
+import { findCandidates, runningIds } from "../prune/candidates.ts";
+import { deleteNotes } from "../prune/collect_garbage.ts";
+import { CollectWork } from "../prune/collect_work.ts";
+import type { Lease } from "../prune/lease.ts";
+import { findNewlyNeeded } from "../prune/newly_needed.ts";
+import type { KeptRange } from "../prune/repack.ts";
+import type { RemovedSnapshot } from "../prune/removed.ts";
+import {
+  readState,
+  type RepositoryState,
+  rootsOfRunningWork,
+} from "../prune/repository_state.ts";
+import {
+  ALWAYS,
+  applyMoves,
+  findUsage,
+  type Root,
+  type Usage,
+  type UsageOptions,
+  type VolumeUse,
+} from "../prune/usage.ts";
+import { putMark } from "../runs/garbage_mark.ts";
+import { readCheckpoint } from "../snapshot/checkpoint.ts";
+import type { Store } from "../store/store.ts";
+import type { PurgeOptions } from "./purge.ts";
+import { isWithinAny } from "./survey.ts";
+
+/** The result of deleting purged contents. */
+export interface Scrubbed {
+  /** The number of objects that were deleted, not counting rewritten volumes. */
+  deleted: number;
+  /** The number of volumes that were rewritten without purged contents. */
+  rewritten: number;
+  /** The number of bytes that were freed. */
+  freed: number;
+  /**
+   * The names of the objects that may still hold purged contents, because a run
+   * needs them or was interrupted, or because they are damaged.
+   */
+  left: string[];
+}
+
+/**
+ * The maximum length in bytes of a range with several contents. Larger ranges
+ * hold one large content, which is needed or not as a whole.
+ */
+const MAX_SHARED_BYTES = 4 << 20;
+
+/**
+ * Deletes everything that only replaced snapshots needed, and rewrites the
+ * volumes that other snapshots need, too: the new volumes have only needed
+ * contents.
+ *
+ * @param store The repository.
+ * @param lease The lease, which is checked before irreversible steps.
+ * @param given The purged paths.
+ * @param options The options of the purge.
+ */
+export async function scrub(
+  store: Store,
+  lease: Lease,
+  given: readonly string[],
+  options: PurgeOptions,
+): Promise<Scrubbed> {
+  const id = newId(Date.now(), Math.random());
+  const found = await readState(store, options.signal);
+  return await new Scrubbing(store, lease, id, found, given, options).run();
+}
+
+class Scrubbing {
+  readonly #store: Store;
+  readonly #storage: Storage;
+  readonly #lease: Lease;
+  readonly #id: string;
+  readonly #found: RepositoryState;
+  readonly #options: PurgeOptions;
+  /** The purged paths. */
+  readonly #paths: readonly string[];
+  /** The snapshots that were replaced. */
+  readonly #replaced: RemovedSnapshot[];
+  /** The ids of running or interrupted runs, whose objects stay. */
+  readonly #running: ReadonlySet<string>;
+  /** The trees that stay. */
+  readonly #staying: Root[];
+  readonly #left = new Set<string>();
+
+  constructor(
+    store: Store,
+    lease: Lease,
+    id: string,
+    found: RepositoryState,
+    given: readonly string[],
+    options: PurgeOptions,
+  ) {
+    this.#store = store;
+    this.#storage = untilAborted(store.storage, options.signal);
+    this.#lease = lease;
+    this.#id = id;
+    this.#found = found;
+    this.#options = options;
+    this.#replaced = found.removed.filter(({ paths }) => paths !== undefined);
+    this.#paths = [
+      ...new Set([
+        ...given,
+        ...this.#replaced.flatMap(({ paths = [] }) => paths),
+      ]),
+    ];
+    this.#running = runningIds(found.intents);
+    this.#staying = [
+      ...found.records.map(({ layers }) => ({ layers, rank: ALWAYS })),
+      ...found.removed.filter(({ paths }) => paths === undefined)
+        .map(({ record }) => ({ layers: record?.layers ?? [], rank: ALWAYS })),
+      ...rootsOfRunningWork(found),
+    ];
+  }
+
+  async run(): Promise<Scrubbed> {
+    const found = this.#found;
+    await this.#deleteUnfinishedMoves();
+    const purged = new Set<string>();
+    const usage = await findUsage([
+      ...this.#staying,
+      ...this.#replaced.map(({ record }) => ({
+        layers: record?.layers ?? [],
+        rank: 0,
+      })),
+    ], {
+      ...this.#reading(),
+      onLine: (line, rank) => {
+        if (line.kind !== "file" || rank !== 0) return;
+        if (!isWithinAny(line.path, this.#paths)) return;
+        for (const piece of [...line.content, line.signature]) {
+          if (piece) purged.add(this.#placeOf(piece).volume);
+        }
+      },
+    });
+    applyMoves(usage, found.moves, found.stored);
+    const unrecorded = await this.#findCheckpoints(purged);
+    await this.#scan(purged);
+    const { going, rewrites } = await this.#plan(usage, purged, unrecorded);
+    await this.#lease.check();
+    const isMarked = going.size + rewrites.length > 0;
+    if (isMarked) await this.#mark([...going, ...rewrites.map((r) => r.name)]);
+    const spared = await findNewlyNeeded(this.#store, found, {
+      grounds: rootsOfRunningWork(found),
+      expired: this.#replaced,
+      signal: this.#options.signal,
+    });
+    const isSpared = (name: string) => {
+      if (spared(name)) this.#left.add(name);
+      return spared(name);
+    };
+    const { onProgress } = this.#options;
+    const work = new CollectWork(this.#store, this.#lease, this.#id, found, {
+      signal: this.#options.signal,
+      onProgress: ({ phase, done, all }) => {
+        const own = phase === "deleting" ? phase : "rewriting";
+        onProgress?.({ phase: own, done, all });
+      },
+    });
+    await work.delete([...going].filter((name) => !isSpared(name)));
+    await work.repack(rewrites.filter(({ name }) => !isSpared(name)), usage);
+    for (const name of work.damaged) this.#left.add(name);
+    if (work.deleted + work.repacked > 0) {
+      await this.#store.manifests?.tidy(async (signer) =>
+        await this.#store.trustOfSigner(signer) === "trusted"
+      );
+    }
+    await this.#end(isMarked);
+    return {
+      deleted: work.deleted,
+      rewritten: work.repacked,
+      freed: work.freed,
+      left: [...this.#left].sort(),
+    };
+  }
+
+  #reading(): UsageOptions {
+    const { onProgress, signal } = this.#options;
+    return {
+      read: (record) =>
+        new LayerReader(this.#storage, record).parts({ signal }),
+      onLayer: (done, all) => onProgress?.({ phase: "reading", done, all }),
+      signal,
+    };
+  }
+
+  /**
+   * Deletes the moves whose old volume still exists and has other bytes: those
+   * of an interrupted purge. Without the move, the old volume is used again.
+   */
+  async #deleteUnfinishedMoves(): Promise<void> {
+    const { stored, moves } = this.#found;
+    for (const name of stored.keys()) {
+      const object = moveName(name);
+      if (!stored.has(object) || moves.has(object)) continue;
+      await this.#lease.check();
+      await this.#store.manifests?.removing([object]);
+      await this.#store.storage.delete(object);
+      stored.delete(object);
+    }
+  }
+
+  /** Returns the place of a piece, where prunes have moved it to. */
+  #placeOf({ reference }: StoredPiece): { volume: string; offset: number } {
+    const { stored, moves } = this.#found;
+    let { volume, offset } = reference;
+    for (let depth = 0; depth < 64 && !stored.has(volume); depth++) {
+      const move = moves.get(moveName(volume));
+      const to = move && findMoved(move, offset, reference.length);
+      if (move === undefined || to === undefined) break;
+      volume = move.to.name;
+      offset = to;
+    }
+    return { volume, offset };
+  }
+
+  /**
+   * Adds the volumes of interrupted runs that have purged paths. Returns the
+   * names of their checkpoints.
+   */
+  async #findCheckpoints(purged: Set<string>): Promise<string[]> {
+    const names: string[] = [];
+    for (const name of this.#found.stored.keys()) {
+      if (!name.startsWith(CHECKPOINTS)) continue;
+      try {
+        const { object, contents } = await readCheckpoint(this.#storage, name);
+        if (!contents.some(({ path }) => isWithinAny(path, this.#paths))) {
+          continue;
+        }
+        purged.add(object.name);
+        names.push(name);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#left.add(name);
+      }
+    }
+    return names;
+  }
+
+  /**
+   * Adds the volumes that have a member of a purged path: also contents of
+   * snapshots that were removed earlier, and that no tree names any more.
+   */
+  async #scan(purged: Set<string>): Promise<void> {
+    const { quick = false, onProgress } = this.#options;
+    if (quick) return;
+    const names = [...this.#found.stored.keys()]
+      .filter((name) => /^volumes\//.test(name) && !purged.has(name));
+    for (const [done, name] of names.entries()) {
+      onProgress?.({ phase: "scanning", done, all: names.length });
+      try {
+        if (await this.#hasMember(name)) purged.add(name);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#left.add(name);
+      }
+    }
+  }
+
+  async #hasMember(name: string): Promise<boolean> {
+    const plain = codecOf(name).decompress(this.#storage.get(name), {
+      object: name,
+    });
+    for await (const { member } of readTar(plain, { object: name })) {
+      for (const folder of Object.values(FOLDERS)) {
+        const start = `${folder}/`;
+        if (!member.path.startsWith(start)) continue;
+        const path = member.path.slice(start.length);
+        if (isWithinAny(path, this.#paths)) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Finds the objects to delete, and the volumes to rewrite. */
+  async #plan(
+    usage: Usage,
+    purged: ReadonlySet<string>,
+    checkpoints: readonly string[],
+  ): Promise<
+    { going: Set<string>; rewrites: { name: string; ranges: KeptRange[] }[] }
+  > {
+    const found = this.#found;
+    const now = Date.now();
+    const { garbage } = findCandidates(found, usage, {
+      now,
+      since: now,
+      grace: Infinity,
+      isTimeSure: true,
+      repackBelow: 0,
+      running: this.#running,
+    });
+    const going = new Set(
+      garbage.filter(({ condemned }) => condemned).map(({ name }) => name),
+    );
+    const shared = new Map<string, VolumeUse>();
+    for (const name of [...purged, ...checkpoints]) {
+      if (!found.stored.has(name) || going.has(name)) continue;
+      const use = usage.volumes.get(name);
+      if (this.#running.has(idOfObject(name) ?? "")) this.#left.add(name);
+      else if (use === undefined || !(use.rank > 0)) going.add(name);
+      else shared.set(name, use);
+    }
+    for await (const { name } of this.#storage.list(DAMAGED)) {
+      if (this.#isOfPurged(name.slice(DAMAGED.length))) going.add(name);
+    }
+    const needed = await this.#neededPositions(shared);
+    const rewrites = [...shared].map(([name, use]) => ({
+      name,
+      ranges: rangesOf(name, use, needed.get(name)),
+    }));
+    return { going, rewrites };
+  }
+
+  /**
+   * Returns whether an object in `damaged/` may hold purged content, or is the
+   * record of a replaced snapshot.
+   */
+  #isOfPurged(name: string): boolean {
+    if (/^(?:trees|volumes|signatures|checkpoints)\//.test(name)) return true;
+    return this.#replaced.some(({ id }) => name.includes(id));
+  }
+
+  /**
+   * Returns the positions of the needed contents in the ranges of volumes: by
+   * the volume and the offset of the range.
+   */
+  async #neededPositions(
+    volumes: ReadonlyMap<string, unknown>,
+  ): Promise<Map<string, Map<number, Set<number>>>> {
+    const needed = new Map<string, Map<number, Set<number>>>();
+    for (const name of volumes.keys()) needed.set(name, new Map());
+    if (volumes.size === 0) return needed;
+    await findUsage(this.#staying, {
+      ...this.#reading(),
+      onLine: (line) => {
+        if (line.kind !== "file") return;
+        for (const piece of [...line.content, line.signature]) {
+          if (!piece) continue;
+          const { volume, offset } = this.#placeOf(piece);
+          const ranges = needed.get(volume);
+          if (ranges === undefined) continue;
+          const positions = ranges.get(offset) ?? new Set();
+          ranges.set(offset, positions.add(piece.reference.skip));
+        }
+      },
+    });
+    return needed;
+  }
+
+  async #mark(names: readonly string[]): Promise<void> {
+    const now = Date.now();
+    await putMark(this.#store.storage, this.#id, {
+      time: now,
+      objects: names.filter((name) => this.#found.stored.has(name))
+        .map((name) => ({ name, since: now, condemned: true })),
+      runs: [],
+      purged: this.#replaced.flatMap(({ id, record }) => [
+        id,
+        ...(record?.layers ?? []).flatMap(({ name }) => idOfObject(name) ?? []),
+      ]),
+    });
+  }
+
+  /**
+   * Deletes the notes about the replaced snapshots, unless something is left
+   * for the next purge.
+   */
+  async #end(isMarked: boolean): Promise<void> {
+    if (this.#left.size > 0) return;
+    const { storage } = this.#store;
+    for (const { id } of this.#replaced) {
+      await deleteNotes(storage, id);
+      await storage.delete(noteName(REMOVED, id));
+    }
+    if (isMarked) await storage.delete(noteName(GARBAGE, this.#id));
+  }
+}
+
+/** Returns the ranges of a volume that stay, and the contents in them. */
+function rangesOf(
+  name: string,
+  use: VolumeUse,
+  needed: ReadonlyMap<number, ReadonlySet<number>> | undefined,
+): KeptRange[] {
+  const ranges: KeptRange[] = [];
+  const sorted = [...use.ranges].filter(([, { rank }]) => rank > 0)
+    .sort(([a], [b]) => a - b);
+  for (const [offset, { length }] of sorted) {
+    const last = ranges.at(-1);
+    if (last !== undefined && offset < last.offset + last.length) {
+      // Only a hostile repository has ranges that overlap.
+      last.length = Math.max(last.length, offset + length - last.offset);
+      delete last.change;
+      continue;
+    }
+    const positions = needed?.get(offset);
+    ranges.push({
+      offset,
+      length,
+      ...length <= MAX_SHARED_BYTES && {
+        change: (bytes: Uint8Array) =>
+          blankContents(
+            bytes,
+            codecOf(name),
+            (position) => positions?.has(position) ?? true,
+            name,
+          ),
+      },
+    });
+  }
+  return ranges;
+}
