@@ -1,13 +1,20 @@
 import { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { chunks } from "../bytes/source.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec, CodecName } from "./codec.ts";
 import { lengthened } from "./padding.ts";
 import { decodeHeader } from "./tar_decode.ts";
 import { BLOCK, padding } from "./tar_member.ts";
 
+/** The name of a member whose content was blanked. */
+const BLANKED = "purged";
 /** The maximum decompressed size of the frames, in bytes. */
 const MAX_PLAIN_BYTES = 64 << 20;
+/** The levels of compression to try. */
+const LEVELS: Record<CodecName, (number | undefined)[]> = {
+  zstd: [undefined, 1, 9, 15, 19, 22],
+  gzip: [undefined, 1, 9],
+};
 /**
  * The number of random bytes up to which each number is tried. Above it, each
  * number tried is twice the one before.
@@ -17,8 +24,8 @@ const MAX_NOISE_STEP = 64;
 /**
  * Blanks the contents of some members in whole frames of a volume. The result
  * has the same length as the frames, and decompresses to the same bytes, except
- * that the blanked contents consist of zeros and random bytes. References to
- * the other contents therefore stay valid.
+ * that the blanked contents consist of zeros and random bytes, and their members
+ * have another name. References to the other contents therefore stay valid.
  *
  * @param frames The frames. They hold whole tar members, or a part of one.
  * @param codec The compression.
@@ -36,27 +43,25 @@ export async function blankContents(
   isNeeded: (position: number) => boolean,
   object: string,
 ): Promise<Uint8Array> {
-  const plain = (await codec.decompressBlock(frames, MAX_PLAIN_BYTES, {
-    object,
-  })).slice();
-  const blanks = (await contentsIn(plain, object))
-    .filter(({ position, bytes }) => bytes.length > 0 && !isNeeded(position))
-    .map(({ bytes }) => bytes);
-  if (blanks.length === 0) return frames;
-  const total = blanks.reduce((sum, { length }) => sum + length, 0);
-  // Zeros compress better than the old content, and random bytes do not
-  // compress. So some number of random bytes leads to the old length.
-  for (const count of noiseCounts(total)) {
-    let left = count;
-    for (const blank of blanks) {
-      const noise = blank.subarray(0, left);
-      fillRandomly(noise);
-      blank.fill(0, noise.length);
-      left -= noise.length;
+  const old = await codec.decompressBlock(frames, MAX_PLAIN_BYTES, { object });
+  for (const isRenamed of [true, false]) {
+    const plain = old.slice();
+    const members = (await membersIn(plain, object)).filter((
+      { position, content },
+    ) => content.length > 0 && !isNeeded(position));
+    if (members.length === 0) return frames;
+    if (isRenamed) { for (const member of members) rename(member); }
+    const contents = members.map(({ content }) => content);
+    for (const level of LEVELS[codec.name]) {
+      // The more random bytes, the longer the frame.
+      for (const count of noiseCounts(contents)) {
+        blank(contents, count);
+        const packed = await codec.compress(plain, level);
+        if (packed.length > frames.length) break;
+        const made = lengthened(codec.name, packed, frames.length);
+        if (made !== undefined) return made;
+      }
     }
-    const packed = await codec.compress(plain);
-    const made = lengthened(codec.name, packed, frames.length);
-    if (made !== undefined) return made;
   }
   throw new DeltarError(
     "unsupported",
@@ -65,32 +70,81 @@ export async function blankContents(
   );
 }
 
-/** Returns the contents of the members in a part of a tar. */
-async function contentsIn(
+/** Fills contents with random bytes up to a number, and then with zeros. */
+function blank(contents: readonly Uint8Array[], count: number): void {
+  let left = count;
+  for (const content of contents) {
+    const noise = content.subarray(0, left);
+    fillRandomly(noise);
+    content.fill(0, noise.length);
+    left -= noise.length;
+  }
+}
+
+/** A file in a part of a tar, whose fields are parts of the same bytes. */
+interface Member {
+  /** The position of the content, in bytes. */
+  position: number;
+  content: Uint8Array;
+  header: Uint8Array;
+  /** The records of the extended header, if there is one. */
+  extended?: Uint8Array;
+}
+
+/** Returns the files in a part of a tar. */
+async function membersIn(
   plain: Uint8Array,
   object: string,
-): Promise<{ position: number; bytes: Uint8Array }[]> {
-  const contents: { position: number; bytes: Uint8Array }[] = [];
+): Promise<Member[]> {
+  const members: Member[] = [];
   const reader = new ByteReader(chunks(plain), { object });
+  let extended: Uint8Array | undefined;
   while (reader.offset + BLOCK <= plain.length) {
-    const block = await reader.exactly(BLOCK, "a tar header");
-    const header = decodeHeader(block, reader);
-    if (header === undefined) continue;
-    const { type, size } = header;
+    const header = await reader.exactly(BLOCK, "a tar header");
+    const decoded = decodeHeader(header, reader);
+    if (decoded === undefined) continue;
+    const { type, size } = decoded;
     const position = reader.offset;
     const stored = Math.min(size + padding(size), plain.length - position);
     await reader.parts(stored, "a tar member");
-    // The extended headers of type `x` hold paths and not contents.
-    if (type !== "0") continue;
-    contents.push({
-      position,
-      bytes: plain.subarray(position, position + size),
-    });
+    const content = plain.subarray(position, position + size);
+    if (type === "0") {
+      members.push({
+        position,
+        content,
+        header: plain.subarray(position - BLOCK, position),
+        extended,
+      });
+    }
+    extended = type === "x" ? content : undefined;
   }
-  return contents;
+  return members;
 }
 
-function* noiseCounts(total: number): Generator<number> {
+/** Replaces the path in the headers of a member. */
+function rename({ header, extended }: Member): void {
+  header.fill(0, 0, 100).fill(0, 345, 500);
+  header.set(new TextEncoder().encode(BLANKED));
+  // The checksum is computed as if its field had spaces.
+  const sum = header.fill(0x20, 148, 156).reduce((sum, byte) => sum + byte, 0);
+  const digits = sum.toString(8).padStart(6, "0");
+  header.set(new TextEncoder().encode(`${digits}\0 `), 148);
+  if (extended === undefined) return;
+  // Each record is its length, a space, the key, `=`, the value and a newline.
+  const decoder = new TextDecoder("latin1");
+  for (let at = 0; at < extended.length;) {
+    const [all, length, key] =
+      /^(\d{1,7}) ([^=]*)=/.exec(decoder.decode(extended.subarray(at))) ?? [];
+    if (all === undefined || Number(length) <= all.length) return;
+    const end = at + Number(length);
+    if (key === "path") extended.fill(0x5f, at + all.length, end - 1);
+    at = end;
+  }
+}
+
+/** Yields the numbers of random bytes to try. */
+function* noiseCounts(contents: readonly Uint8Array[]): Generator<number> {
+  const total = contents.reduce((sum, { length }) => sum + length, 0);
   for (let count = 0; count < total;) {
     yield count;
     count = count < MAX_NOISE_STEP ? count + 1 : 2 * count;

@@ -42,12 +42,14 @@ export interface Codec {
    * thread if the runtime supports that.
    *
    * @param plain The bytes. They must not change until the promise resolves.
+   * @param level The level: 1 to 9 for gzip, 1 to 22 for zstd. A runtime without
+   *   levels ignores it. Default: the level of the runtime.
    * @returns The compressed bytes. If their `ArrayBuffer` has 256 KiB or more,
    *   nothing else uses this `ArrayBuffer`, so the caller may free it.
    * @throws {DeltarError} `unsupported` for zstd if the runtime cannot write it
    *   (Node before 22.15, a browser). Reading zstd works everywhere.
    */
-  compress(plain: Uint8Array): Promise<Uint8Array>;
+  compress(plain: Uint8Array, level?: number): Promise<Uint8Array>;
 
   /**
    * Stores bytes uncompressed in one independent gzip member or zstd frame,

@@ -39,8 +39,10 @@ export const gzip: Codec = {
   },
 };
 
-function compress(plain: Uint8Array): Promise<Uint8Array> {
-  return zlib === undefined ? webGzip(plain) : deflate(zlib, plain, {});
+function compress(plain: Uint8Array, level?: number): Promise<Uint8Array> {
+  return zlib === undefined
+    ? webGzip(plain)
+    : deflate(zlib, plain, { ...level !== undefined && { level } });
 }
 
 async function store(plain: Uint8Array): Promise<Uint8Array> {

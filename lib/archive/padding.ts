@@ -1,6 +1,7 @@
 import { paddedSize } from "../bytes/padded_size.ts";
 import { concat } from "../bytes/source.ts";
 import { type Codec, codecFor, type CodecName } from "./codec.ts";
+import { longerFrame } from "./zstd_frame.ts";
 
 /** A maker of gzip members or zstd frames that decompress to nothing. */
 interface Filler {
@@ -78,7 +79,8 @@ export function lengthened(
   if (gap === 0 || gap >= FILLERS[name].min) {
     return concat([frame, ...fill(name, gap)]);
   }
-  return name === "gzip" && gap > 0 ? withComment(frame, gap) : undefined;
+  if (gap < 0) return undefined;
+  return name === "gzip" ? withComment(frame, gap) : longerFrame(frame, gap);
 }
 
 /**

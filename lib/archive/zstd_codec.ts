@@ -47,14 +47,22 @@ export const zstd: Codec = {
   },
 };
 
-async function compress(plain: Uint8Array): Promise<Uint8Array> {
+async function compress(
+  plain: Uint8Array,
+  level?: number,
+): Promise<Uint8Array> {
   if (engine === undefined) {
     throw new DeltarError(
       "unsupported",
       "this runtime cannot compress with zstd; use gzip",
     );
   }
-  const { zlib, params } = engine;
+  const { zlib } = engine;
+  const params = {
+    ...engine.params,
+    ...level !== undefined &&
+      { [zlib.constants.ZSTD_c_compressionLevel]: level },
+  };
   return await new Promise((resolve, reject) => {
     zlib.zstdCompress(
       plain,

@@ -426,3 +426,46 @@ async function skip(reader: ByteReader, length: number): Promise<void> {
 function uint32(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
 }
+
+/**
+ * Returns a frame with the same content that is a few bytes longer. A field for
+ * the window takes one byte more, a longer field for the size takes two or four
+ * bytes more, and each empty block takes three (RFC 8878, section 3.1.1).
+ *
+ * @param frame A frame of a single segment.
+ * @param more The number of further bytes, at least 1.
+ * @returns The frame, or `undefined` if no combination has this length.
+ */
+export function longerFrame(
+  frame: Uint8Array,
+  more: number,
+): Uint8Array | undefined {
+  const descriptor = frame[4];
+  const single = (descriptor & 0x20) !== 0;
+  const flag = descriptor >> 6;
+  // A size field of one byte exists only in frames of a single segment.
+  if (!single || flag === 0) return undefined;
+  const length = CONTENT_SIZE_LENGTH[flag];
+  const end = 5 + length;
+  const size = contentSize(frame.subarray(5, end));
+  for (const withWindow of [false, true]) {
+    for (let newFlag = flag; newFlag < CONTENT_SIZE_LENGTH.length; newFlag++) {
+      const newLength = CONTENT_SIZE_LENGTH[newFlag];
+      const blocks = (more - (newLength - length) - (withWindow ? 1 : 0)) / 3;
+      if (blocks < 0 || !Number.isInteger(blocks)) continue;
+      const head = new Uint8Array(5 + newLength + (withWindow ? 1 : 0));
+      head.set(frame.subarray(0, 4));
+      head[4] = descriptor & 0x1f | newFlag << 6 | (withWindow ? 0 : 0x20);
+      const exponent = Math.max(0, Math.ceil(Math.log2(size)) - 10);
+      if (withWindow) head[5] = exponent << 3;
+      const field = head.subarray(-newLength);
+      let value = newLength === 2 ? size - 256 : size;
+      for (let at = 0; at < newLength; at++, value = Math.floor(value / 256)) {
+        field[at] = value;
+      }
+      // The header of an empty block consists of zeros.
+      return concat([head, new Uint8Array(3 * blocks), frame.subarray(end)]);
+    }
+  }
+  return undefined;
+}

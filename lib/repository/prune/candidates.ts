@@ -4,7 +4,13 @@ import { idOfObject, moveName } from "../format/names.ts";
 import type { RunIntent } from "../runs/run.ts";
 import type { KeptRange } from "./repack.ts";
 import type { RepositoryState } from "./repository_state.ts";
-import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
+import {
+  neededRanges,
+  NEVER,
+  type Rank,
+  REPLACED,
+  type Usage,
+} from "./usage.ts";
 
 /**
  * A volume that can be repacked, because only a small share of its bytes is
@@ -121,7 +127,7 @@ export function findCandidates(
     }
   }
   for (const [name, { rank }] of usage.volumes) {
-    if (rank > 0 && !stored.has(name)) result.missing.push(name);
+    if (rank > REPLACED && !stored.has(name)) result.missing.push(name);
   }
   return result;
 }

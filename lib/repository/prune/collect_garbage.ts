@@ -34,6 +34,7 @@ import {
   ALWAYS,
   applyMoves,
   findUsage,
+  REPLACED,
   type Usage,
   type UsageOptions,
 } from "./usage.ts";
@@ -229,7 +230,8 @@ export function layerOptions(
 
 /**
  * Finds the objects that snapshots and live runs need. The rank of expired
- * snapshots is 0, and the rank of all others is `ALWAYS`.
+ * snapshots is 0, that of snapshots that a purge replaced is `REPLACED`, and the
+ * rank of all others is `ALWAYS`.
  */
 export async function readUsage(
   store: Store,
@@ -242,7 +244,11 @@ export async function readUsage(
     ...records.map(({ layers }) => ({ layers, rank: ALWAYS })),
     ...removed.map((one) => ({
       layers: one.record?.layers ?? [],
-      rank: expired.includes(one) ? 0 : ALWAYS,
+      rank: expired.includes(one)
+        ? 0
+        : one.paths === undefined
+        ? ALWAYS
+        : REPLACED,
     })),
     ...grounds,
   ], layerOptions(store, options));

@@ -78,13 +78,27 @@ export async function readState(
   return {
     stored,
     records,
-    removed,
+    removed: removed.map((one) => withStoredLayers(one, stored)),
     intents,
     marks,
     markNames,
     moves,
     isPadded,
   };
+}
+
+/**
+ * Returns a snapshot that a purge replaced without the layers that the purge has
+ * already deleted. Other snapshots are returned unchanged.
+ */
+function withStoredLayers(
+  removed: RemovedSnapshot,
+  stored: ReadonlyMap<string, unknown>,
+): RemovedSnapshot {
+  const { record, paths } = removed;
+  if (record === undefined || paths === undefined) return removed;
+  const layers = record.layers.filter(({ name }) => stored.has(name));
+  return { ...removed, record: { ...record, layers } };
 }
 
 /**

@@ -18,6 +18,11 @@ export type Rank = number;
 
 /** The rank of objects that no tree needs. */
 export const NEVER: Rank = -Infinity;
+/**
+ * The rank of trees that a purge replaced. Some of their objects may be missing
+ * if the purge was interrupted.
+ */
+export const REPLACED: Rank = 0.5;
 /** The rank of trees that are not removed. */
 export const ALWAYS: Rank = Infinity;
 
@@ -264,7 +269,9 @@ export function applyMoves(
       length,
       rank,
     }));
-    const lacking = placed.find(({ to, rank }) => to === undefined && rank > 0);
+    const lacking = placed.find(({ to, rank }) =>
+      to === undefined && rank > REPLACED
+    );
     if (lacking !== undefined) {
       if (!stored.has(name)) {
         throw new DeltarError(

@@ -15,6 +15,8 @@ import {
   newId,
   noteName,
   REMOVED,
+  RUNNING,
+  TREES,
 } from "../format/names.ts";
 import { namesUnder } from "../format/note.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
@@ -41,6 +43,8 @@ import {
   type VolumeUse,
 } from "../prune/usage.ts";
 import { putMark } from "../runs/garbage_mark.ts";
+import { beatName } from "../runs/heartbeat.ts";
+import type { RunIntent } from "../runs/run.ts";
 import { readCheckpoint } from "../snapshot/checkpoint.ts";
 import type { Store } from "../store/store.ts";
 import type { PurgeOptions } from "./purge.ts";
@@ -85,7 +89,28 @@ export async function scrub(
 ): Promise<Scrubbed> {
   const id = newId(Date.now(), Math.random());
   const found = await readState(store, options.signal);
+  await lease.check();
+  await endDeadRuns(store, found);
   return await new Scrubbing(store, lease, id, found, given, options).run();
+}
+
+/**
+ * Deletes the intents of prunes and purges that rewrote volumes when they were
+ * interrupted. The id of such a run is that of a mark. A run that is only
+ * suspended finds that it has lost the lease and its intent.
+ */
+async function endDeadRuns(
+  { storage }: Store,
+  found: RepositoryState,
+): Promise<void> {
+  const isDead = ({ id }: RunIntent) =>
+    found.markNames.includes(noteName(GARBAGE, id));
+  for (const { id } of found.intents.filter(isDead)) {
+    const name = noteName(RUNNING, id);
+    await storage.delete(name);
+    await storage.delete(beatName(name));
+  }
+  found.intents = found.intents.filter((intent) => !isDead(intent));
 }
 
 class Scrubbing {
@@ -179,8 +204,12 @@ class Scrubbing {
         onProgress?.({ phase: own, done, all });
       },
     });
-    await work.delete([...going].filter((name) => !isSpared(name)));
+    // The layers name the volumes, so they are deleted last.
+    const isLayer = (name: string) => name.startsWith(TREES);
+    const all = [...going].filter((name) => !isSpared(name));
+    await work.delete(all.filter((name) => !isLayer(name)));
     await work.repack(rewrites.filter(({ name }) => !isSpared(name)), usage);
+    await work.delete(all.filter(isLayer));
     for (const name of work.damaged) this.#left.add(name);
     if (work.deleted + work.repacked > 0) {
       await this.#store.manifests?.tidy(async (signer) =>
