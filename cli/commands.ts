@@ -131,6 +131,12 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) =>
       (await import("./undelete.ts")).undeleteCommand(context),
   },
+  purge: {
+    summary: "Delete files from all snapshots for good",
+    shared: [...LONG, "dir"],
+    interrupted: "nothing was changed",
+    load: async (context) => (await import("./purge.ts")).purgeCommand(context),
+  },
   repair: {
     summary: "Rebuild damaged objects, and set aside what cannot be rebuilt",
     shared: LONG,

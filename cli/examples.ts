@@ -114,6 +114,17 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   undelete: [
     ["deltar undelete", "List the snapshots that can be brought back"],
   ],
+  purge: [
+    [
+      "deltar purge .env --dry-run",
+      "Show which snapshots have the file, and where its content stays",
+    ],
+    ["deltar purge .env secrets/", "Delete both from all snapshots"],
+    [
+      "deltar purge video.mov --from latest",
+      "Delete a file only from the last snapshot",
+    ],
+  ],
   repair: [
     ["deltar repair --dry-run", "Show what would be repaired"],
     ["deltar repair", "Repair the repository"],

@@ -81,7 +81,7 @@ function print(
     "Snapshot".padEnd(width) +
       "  Time                Files      Size     Added  Changes",
   );
-  for (const { id, time, counts, label, directory } of records) {
+  for (const { id, time, counts, label, directory, purged } of records) {
     out.line(
       [
         paint("bold", id.padEnd(width)),
@@ -93,6 +93,7 @@ function print(
         label && showPath(label),
         directories.size > 1 && showPath(directory),
         provenWords(proofs.get(id)),
+        purged && `purged ${formatDate(purged.time).slice(0, 10)}`,
       ].filter(Boolean).join("  ").trimEnd(),
     );
   }

@@ -5,7 +5,7 @@ import { formatDate } from "./text.ts";
 /** Returns the fields of a snapshot for the JSON of commands. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
   const { id, time, duration, directory, machine, signer, label } = record;
-  const { parent, counts, safety, common } = record;
+  const { parent, counts, safety, common, repairs, purged } = record;
   return {
     id,
     time: new Date(time).toISOString(),
@@ -18,6 +18,10 @@ export function recordFields(record: SnapshotRecord): Record<string, unknown> {
     ...parent !== undefined && { parent },
     counts,
     ...safety !== undefined && { safety },
+    ...repairs !== undefined && { repairs },
+    ...purged !== undefined && {
+      purged: { ...purged, time: new Date(purged.time).toISOString() },
+    },
   };
 }
 

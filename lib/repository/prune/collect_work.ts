@@ -68,8 +68,10 @@ export class CollectWork {
       } catch (error) {
         const code = codeOf(error);
         // Another prune may have moved the volume already, or the volume is
-        // damaged. The other volumes are repacked anyway.
-        if (code !== "exists" && !isDamage(error)) throw error;
+        // damaged, or no frames of the same length were found. The other
+        // volumes are repacked anyway.
+        const isKept = code === "unsupported" || isDamage(error);
+        if (code !== "exists" && !isKept) throw error;
         if (code !== "exists") this.damaged.push(candidate.name);
       }
     }

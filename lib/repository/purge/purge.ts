@@ -36,7 +36,13 @@ import { readState, type RepositoryState } from "../prune/repository_state.ts";
 import type { Store } from "../store/store.ts";
 import { type Replacement, replaceSnapshots } from "./replace.ts";
 import { scrub, type Scrubbed } from "./scrub.ts";
-import { pathIn, type SameContent, type Survey, survey } from "./survey.ts";
+import {
+  deletedPaths,
+  pathIn,
+  type SameContent,
+  type Survey,
+  survey,
+} from "./survey.ts";
 
 /** Options for purging paths. */
 export interface PurgeOptions extends SignalOptions {
@@ -187,12 +193,12 @@ function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
   const again = [...dependents.values()].flat().map(({ path }) => path);
   const sizes = [...contents.values()].map(({ size }) => size);
   return {
-    snapshots: targets.map(({ record, removed, paths, same, entries }) => ({
-      id: record.id,
-      directory: record.directory,
-      isRemoved: removed !== undefined,
-      paths: [...paths, ...same],
-      files: entries.filter(({ kind }) => kind === "file").length,
+    snapshots: targets.map((target) => ({
+      id: target.record.id,
+      directory: target.record.directory,
+      isRemoved: target.removed !== undefined,
+      paths: deletedPaths(target),
+      files: target.entries.filter(({ kind }) => kind === "file").length,
     })),
     contents: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),

@@ -37,7 +37,13 @@ import { StoreAgain } from "../repair/store_again.ts";
 import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import { signatureOf, type Store } from "../store/store.ts";
-import { isWithinAny, keyOfLayer, type Survey, type Target } from "./survey.ts";
+import {
+  deletedPaths,
+  isWithinAny,
+  keyOfLayer,
+  type Survey,
+  type Target,
+} from "./survey.ts";
 import type { PurgeOptions } from "./purge.ts";
 
 /** A snapshot and the snapshot that replaces it. */
@@ -323,7 +329,7 @@ class Replacing {
 
   /** Stores the record of a replacement. */
   async #commit(writer: SnapshotWriter, target: Target): Promise<void> {
-    const { record, removed, paths, same, entries } = target;
+    const { record, removed, paths, entries } = target;
     const {
       signer: _,
       repository: __,
@@ -354,7 +360,10 @@ class Replacing {
       purged: {
         time: Date.now(),
         paths: [
-          ...new Set([...record.purged?.paths ?? [], ...paths, ...same]),
+          ...new Set([
+            ...record.purged?.paths ?? [],
+            ...deletedPaths(target),
+          ]),
         ],
       },
       layers,

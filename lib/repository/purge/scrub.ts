@@ -18,7 +18,6 @@ import {
   RUNNING,
   TREES,
 } from "../format/names.ts";
-import { namesUnder } from "../format/note.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 import { findCandidates, runningIds } from "../prune/candidates.ts";
@@ -181,6 +180,7 @@ class Scrubbing {
       },
     });
     applyMoves(usage, found.moves, found.stored);
+    this.#findRuns();
     const unrecorded = await this.#findCheckpoints(purged);
     await this.#scan(purged);
     const { going, rewrites } = await this.#plan(usage, purged, unrecorded);
@@ -223,6 +223,19 @@ class Scrubbing {
       freed: work.freed,
       left: [...this.#left].sort(),
     };
+  }
+
+  /** Notes the layers of replaced snapshots that runs build on. */
+  #findRuns(): void {
+    const needed = new Set(
+      rootsOfRunningWork(this.#found)
+        .flatMap(({ layers }) => layers.map(({ name }) => name)),
+    );
+    for (const { record } of this.#replaced) {
+      for (const { name } of record?.layers ?? []) {
+        if (needed.has(name)) this.#left.add(name);
+      }
+    }
   }
 
   #reading(): UsageOptions {

@@ -65,6 +65,13 @@ export interface Survey {
   layersWithContents: Set<string>;
 }
 
+/** Returns the paths that a snapshot has and a purge deletes. */
+export function deletedPaths({ paths, same, entries }: Target): string[] {
+  const isThere = (path: string) =>
+    entries.some((entry) => isWithin(entry.path, path));
+  return [...paths.filter(isThere), ...same];
+}
+
 /** Returns a text that identifies a layer. */
 export function keyOfLayer({ name, sha256 }: LayerRecord): string {
   return `${name} ${sha256}`;
@@ -95,8 +102,8 @@ export async function survey(
   const work = new SurveyWork(store, found, options);
   await work.findPaths(paths);
   await work.findUses();
-  if (options.all && work.others.length > 0) {
-    await work.addOthers();
+  if (options.all) {
+    await work.addSame();
     await work.findUses();
   }
   work.addDependents();
@@ -130,8 +137,13 @@ class SurveyWork {
   readonly #options: PurgeOptions;
   /** The snapshots that may be replaced. */
   readonly #candidates: Candidate[];
-  /** The keys of the pieces of purged files. */
+  /**
+   * The keys of the last pieces of purged files. A file that stays and has such
+   * a piece before its last one is a delta of purged content.
+   */
   readonly #pieces = new Set<string>();
+  /** The paths of the files with purged content outside of the paths. */
+  readonly #same = new Set<string>();
   /** The files outside of the paths that have a further name in the paths. */
   readonly #linked: SameContent[] = [];
   /** The lines of layers within a path, by the key of the layer and the path. */
@@ -195,7 +207,8 @@ class SurveyWork {
         const { size, path } = entry;
         this.contents.set(entry.sha256, { size, path });
       }
-      for (const piece of piecesOf(entry)) this.#pieces.add(keyOf(piece));
+      const last = entry.content.at(-1);
+      if (last !== undefined) this.#pieces.add(keyOf(last));
     }
   }
 
@@ -262,10 +275,11 @@ class SurveyWork {
       const same = this.contents.get(line.sha256);
       if (same !== undefined) {
         this.layersWithContents.add(key);
+        this.#same.add(line.path);
         if (all && rank === 0) return;
         const other = { path: line.path, sameAs: same.path };
         others.set(line.path, { layer: key, other });
-        for (const piece of piecesOf(line)) staying.add(keyOf(piece));
+        for (const piece of line.content) staying.add(keyOf(piece));
       } else if (line.content.some((one) => this.#pieces.has(keyOf(one)))) {
         uses.push({ key, entry: line });
       }
@@ -313,10 +327,9 @@ class SurveyWork {
   }
 
   /** Adds the other files with purged content to those that are purged. */
-  async addOthers(): Promise<void> {
+  async addSame(): Promise<void> {
     const { from, signal } = this.#options;
-    const paths = [...new Set(this.others.map(({ path }) => path))]
-      .sort(comparePaths);
+    const paths = [...this.#same].sort(comparePaths);
     const storage = untilAborted(this.#store.storage, signal);
     for (const candidate of this.#candidates) {
       const { record } = candidate;
@@ -374,10 +387,6 @@ function candidatesIn(found: RepositoryState): Candidate[] {
         : { record: removed.record, removed }
     ),
   ].sort((a, b) => a.record.id < b.record.id ? -1 : 1);
-}
-
-function piecesOf({ content, signature }: TreeFileEntry): StoredPiece[] {
-  return signature === undefined ? content : [...content, signature];
 }
 
 /** Returns a text that identifies the place of a piece. */

@@ -1,0 +1,276 @@
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { Command } from "commander";
+import { DeltarError, type Repository } from "../mod.ts";
+import type {
+  PurgeOptions,
+  PurgePlan,
+  PurgeProgress,
+} from "../lib/repository/mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
+import { ask, canAsk } from "./ask.ts";
+import { begin, type CommonOptions } from "./begin.ts";
+import type { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { cacheFolder } from "./location.ts";
+import { pathUnder } from "./path_under.ts";
+import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
+import { showPath, treePath } from "./text.ts";
+
+interface Options extends CommonOptions {
+  from: string[];
+  all?: boolean;
+  quick?: boolean;
+  yes?: boolean;
+  dryRun?: boolean;
+}
+
+/** Makes the command `deltar purge`. */
+export function purgeCommand(context: Context): Command {
+  return new Command("purge")
+    .description(
+      "Delete files and folders from all snapshots for good, and their contents " +
+        "from the repository. Nothing can be brought back. The files in the " +
+        "directory stay",
+    )
+    .argument("<path...>", "Files and folders of the directory")
+    .option(
+      "--from <snapshot>",
+      `Purge only from this snapshot (${SNAPSHOT_HELP}); may be repeated`,
+      (name: string, all: string[]) => [...all, name],
+      [],
+    )
+    .option("--all", "Purge other files with the same content, too")
+    .option(
+      "--quick",
+      "Do not read all volumes for contents that removed snapshots have left",
+    )
+    .option("--yes", "Purge without asking")
+    .option("--dry-run", "Show what would be purged without changing anything")
+    .addHelpText("after", NOTES)
+    .action(async (paths: string[], options: Options) => {
+      context.code = await run(context, paths, options);
+    });
+}
+
+const NOTES = `
+Each snapshot that has one of the paths is replaced by a snapshot without it.
+Not purged: copies of the repository, older versions of objects that a bucket
+keeps, caches of other machines, and the files in the directory.
+
+Exit codes: 0 everything was purged, 1 the command failed, 3 some of the content
+stays in the repository; the output says why.`;
+
+async function run(
+  context: Context,
+  words: string[],
+  options: Options,
+): Promise<number> {
+  const { signal } = context;
+  const begun = await begin(context, options);
+  const { out, repository, place } = begun;
+  const { dryRun = false, yes = false, all, quick } = options;
+  const paths = words.map((word) => pathBelow(place, word));
+  const from: string[] = [];
+  for (const name of options.from) {
+    from.push((await findSnapshot(begun, name)).id);
+  }
+  const purge: PurgeOptions = {
+    place,
+    ...from.length > 0 && { from },
+    all,
+    quick,
+    signal,
+    onProgress: (progress) => tell(out, progress),
+  };
+  if (dryRun) {
+    const plan = await repository.planPurge(paths, purge);
+    if (out.json) out.object("purge", { dryRun, ...plan });
+    else print(out, plan, "Would replace");
+    warn(out, plan, paths);
+    return plan.others.length > 0 ? EXIT.partial : EXIT.done;
+  }
+  const result = await repository.purge(paths, {
+    ...purge,
+    onPlan: async (plan) => {
+      if (!out.json) print(out, plan, "To do: replace");
+      warn(out, plan, paths);
+      await confirm(context, out, yes);
+      context.interrupted =
+        "no other file is lost; run the same command again to finish";
+      return true;
+    },
+  });
+  forgetStates(repository);
+  const { replaced, unfinished, deleted, rewritten } = result;
+  if (replaced.length + unfinished.length + deleted + rewritten === 0) {
+    throw new DeltarError(
+      "not-found",
+      "no snapshot and no volume has this path; `deltar files latest` lists " +
+        "the files of the last snapshot",
+      { path: paths[0] },
+    );
+  }
+  if (out.json) out.object("purge", { dryRun, ...result });
+  else {
+    out.line(
+      `Replaced ${plural(replaced.length, "snapshot")}. Deleted ` +
+        `${plural(deleted, "object")}, rewrote ` +
+        `${plural(rewritten, "volume")} and freed ` +
+        `${formatBytes(result.freed)}.`,
+    );
+  }
+  for (const name of result.left) {
+    out.warn(
+      `${showPath(name)}: may still hold purged content, because a run needs ` +
+        "the object, or because it is damaged or cannot be rewritten. Run the " +
+        "same command again when no other deltar is running.",
+    );
+  }
+  note(out, repository, place, paths);
+  return result.left.length + result.others.length > 0
+    ? EXIT.partial
+    : EXIT.done;
+}
+
+/** Returns a typed path, relative to the directory. */
+function pathBelow(place: string, word: string): string {
+  const path = isAbsolute(word) ? pathUnder(place, word) : treePath(word);
+  if (path !== undefined && path !== "") return path;
+  throw new DeltarError(
+    "unsupported",
+    path === ""
+      ? "the path is the whole directory; remove whole snapshots with " +
+        "`deltar forget`"
+      : `the path is not in ${place}; name its directory with --dir`,
+    { path: word },
+  );
+}
+
+/**
+ * Asks whether to purge.
+ *
+ * @throws {DeltarError} `unsafe` if nobody can be asked, `aborted` if the answer
+ * is no.
+ */
+async function confirm(
+  { signal }: Context,
+  out: Console,
+  yes: boolean,
+): Promise<void> {
+  if (yes) return;
+  if (out.json || !canAsk()) {
+    throw new DeltarError(
+      "unsafe",
+      "nothing was purged, because there is no terminal to ask on. Look at the " +
+        "plan with `--dry-run`, and repeat the command with `--yes`",
+    );
+  }
+  const question = "Delete this for good? Nothing can be brought back.";
+  if (await ask(out, question, signal)) return;
+  throw new DeltarError("aborted", "interrupted");
+}
+
+function print(out: Console, plan: PurgePlan, verb: string): void {
+  for (const { id, directory, isRemoved, paths, files } of plan.snapshots) {
+    const what = paths.length === 0
+      ? "with the same files"
+      : `without ${paths.map(showPath).join(", ")} (${plural(files, "file")})`;
+    out.line(
+      `${id}  ${showPath(directory)}  ${what}${isRemoved ? ", removed" : ""}`,
+    );
+  }
+  out.line(
+    `${verb} ${plural(plan.snapshots.length, "snapshot")} and delete ` +
+      `${plural(plan.contents, "content")} of ${formatBytes(plan.bytes)}.`,
+  );
+  if (plan.storedAgain.length > 0) {
+    out.line(
+      "Stored again, because they are deltas of these contents: " +
+        `${plan.storedAgain.map(showPath).join(", ")}.`,
+    );
+  }
+  if (plan.unfinished.length > 0) {
+    out.line(
+      "Finishes an interrupted purge of " +
+        `${plural(plan.unfinished.length, "snapshot")}.`,
+    );
+  }
+}
+
+/** Warns of paths that no snapshot has, and of contents that stay. */
+function warn(
+  out: Console,
+  { snapshots, others, running }: PurgePlan,
+  paths: readonly string[],
+): void {
+  const purged = snapshots.flatMap(({ paths }) => paths);
+  for (const path of paths) {
+    if (purged.some((one) => one === path || one.endsWith(`/${path}`))) {
+      continue;
+    }
+    out.warn(`${showPath(path)}: no snapshot of this directory has this path`);
+  }
+  for (const { path, sameAs, snapshot } of others) {
+    out.warn(
+      `${showPath(path)}${snapshot === undefined ? "" : ` in ${snapshot}`}: ` +
+        `has the same content as ${showPath(sameAs)}, so this content stays; ` +
+        "`--all` purges it, too",
+    );
+  }
+  if (running.length > 0) {
+    out.warn(
+      `another deltar is running or was interrupted: ${running.join(", ")}. ` +
+        "What it needs or has stored stays; run the same command again later",
+    );
+  }
+}
+
+/** Says what a purge does not reach. */
+function note(
+  out: Console,
+  { storage: { location } }: Repository,
+  place: string,
+  paths: readonly string[],
+): void {
+  const there = paths.filter((path) => existsSync(join(place, path)));
+  if (there.length > 0) {
+    out.note(
+      `${
+        there.map(showPath).join(", ")
+      }: still in the directory, so the next ` +
+        "snapshot stores this again. Delete it, or exclude it with --exclude " +
+        "or .deltarignore.",
+    );
+  }
+  out.note(
+    "not purged: copies of the repository, and caches of other machines" +
+      (/^s3:/i.test(location)
+        ? ". If the bucket keeps old versions of objects, delete the old " +
+          "versions and delete markers in the bucket, too."
+        : ". Purge each copy, too."),
+  );
+}
+
+/** Deletes what this machine remembers of the files of the repository. */
+function forgetStates({ id }: Repository): void {
+  const folder = cacheFolder();
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(`${id}-`) && name.endsWith(".state")) {
+      rmSync(join(folder, name), { force: true });
+    }
+  }
+}
+
+function tell(out: Console, { phase, done, all }: PurgeProgress): void {
+  const texts = {
+    reading: "reading the trees of snapshots",
+    replacing: "replacing snapshots",
+    scanning: "searching volumes",
+    deleting: "deleting objects",
+    rewriting: "rewriting volumes",
+  };
+  out.progress(() => texts[phase], all > 1 ? `${done} of ${all}` : "");
+}
