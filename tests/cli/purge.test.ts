@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { noise } from "../support/noise.ts";
+import { needs, run } from "../support/peer.ts";
+import { type Place, withPlace } from "./helpers.ts";
+
+/** Writes secrets and other files, and takes two snapshots. */
+function prepare(place: Place): void {
+  place.write({ "file": "one\n", "sub/file": "two\n" });
+  fs.mkdirSync(join(place.root, "sub/keys"), { recursive: true });
+  fs.writeFileSync(join(place.root, "token"), noise(3000, 1));
+  fs.writeFileSync(join(place.root, "sub/keys/a"), noise(3000, 2));
+  assert.equal(place.run(["snapshot", "--init"]).code, 0);
+  place.write({ "file": "more\n" });
+  assert.equal(place.run(["snapshot"]).code, 0);
+}
+
+test("purge deletes paths from all snapshots, and the JSON says what", async () => {
+  await withPlace((place) => {
+    prepare(place);
+    const plan = place.json(["purge", "token", "--dry-run"]);
+    assert.equal(plan.code, 0);
+    assert.equal(plan.snapshots.length, 2);
+    assert.deepEqual(plan.snapshots[0].paths, ["token"]);
+    assert.deepEqual([plan.contents, plan.bytes], [1, 3000]);
+    const before = place.json(["list"]).snapshots;
+    assert.equal(before[0].purged, undefined);
+    const done = place.json(["purge", "token", "--yes"]);
+    assert.equal(done.code, 0);
+    assert.equal(done.replaced.length, 2);
+    const { snapshots } = place.json(["list"]);
+    assert.deepEqual(
+      snapshots.map((one: { repairs: string }) => one.repairs),
+      before.map((one: { id: string }) => one.id),
+    );
+    assert.deepEqual(snapshots[0].purged.paths, ["token"]);
+    assert.match(place.run(["list"]).out, /purged \d{4}-/);
+    assert.doesNotMatch(place.run(["files", "latest"]).out, /token/);
+    assert.equal(place.run(["verify", "--data"]).code, 0);
+    const restored = place.run(["restore", "latest", "--to", "../restored"]);
+    assert.equal(restored.code, 0);
+    assert.deepEqual(
+      fs.readFileSync(join(place.root, "../restored/sub/keys/a")),
+      Buffer.from(noise(3000, 2)),
+    );
+    // The file is still in the directory, so it is stored again.
+    assert.match(
+      place.run(["purge", "sub/keys", "--yes"]).err,
+      /sub\/keys: still in the directory/,
+    );
+    assert.equal(place.run(["snapshot"]).code, 0);
+    assert.match(place.run(["files", "latest"]).out, /token/);
+  });
+});
+
+test("purge takes paths of a subfolder, and removes what the machine remembers", async () => {
+  await withPlace((place) => {
+    prepare(place);
+    const states = () =>
+      fs.readdirSync(place.cache).filter((name) => name.endsWith(".state"));
+    assert.equal(states().length, 1);
+    const cwd = join(place.root, "sub");
+    const done = place.json(["purge", "keys", "--yes"], { cwd });
+    assert.deepEqual(done.snapshots[0].paths, ["sub/keys"]);
+    assert.deepEqual(states(), []);
+    const whole = join(place.root, "token");
+    assert.equal(place.run(["purge", whole, "--yes"]).code, 0);
+    assert.doesNotMatch(place.run(["files", "latest"]).out, /token|keys/);
+  });
+});
+
+test("purge needs a yes, a path that exists, and a directory", async () => {
+  await withPlace((place) => {
+    prepare(place);
+    const refused = place.run(["purge", "token"]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /no terminal .* `--yes`/);
+    assert.match(place.run(["files", "latest"]).out, /token/);
+    const missing = place.run(["purge", "nothing", "--yes"]);
+    assert.equal(missing.code, 1);
+    assert.match(missing.err, /nothing: no snapshot .* has this path/);
+    const whole = place.run(["purge", ".", "--yes"]);
+    assert.match(whole.err, /whole directory.*`deltar forget`/);
+    assert.equal(place.run(["purge"]).code, 2);
+  });
+});
+
+test("purge exits with 3 if the content stays in other files", async () => {
+  await withPlace((place) => {
+    prepare(place);
+    fs.copyFileSync(join(place.root, "token"), join(place.root, "copy"));
+    assert.equal(place.run(["snapshot"]).code, 0);
+    const { code, err } = place.run(["purge", "token", "--yes"]);
+    assert.equal(code, 3);
+    assert.match(err, /copy in .*: has the same content as token/);
+    fs.copyFileSync(join(place.root, "copy"), join(place.root, "token"));
+    assert.equal(place.run(["snapshot"]).code, 0);
+    const from = place.run(["purge", "token", "--from", "latest", "--yes"]);
+    assert.equal(from.code, 3);
+    const all = place.run(["purge", "copy", "--all", "--yes"]);
+    assert.equal(all.code, 0);
+    assert.doesNotMatch(place.run(["files", "latest"]).out, /copy|token/);
+    assert.equal(place.run(["verify", "--data"]).code, 0);
+  });
+});
+
+test(
+  "zstd and tar read the rewritten volumes, and find nothing of the file",
+  { ...needs("zstd", "tar") },
+  async () => {
+    await withPlace((place) => {
+      prepare(place);
+      assert.equal(place.run(["purge", "token", "--yes"]).code, 0);
+      const [repository] = fs.readdirSync(join(place.data, "repositories"));
+      const folder = join(place.data, "repositories", repository, "volumes");
+      const secret = Buffer.from(noise(3000, 1));
+      let found = 0;
+      for (const name of fs.readdirSync(folder)) {
+        const packed = join(folder, name);
+        const plain = Buffer.from(run("zstd", ["-dc", packed]));
+        for (let at = 0; at < secret.length; at += 60) {
+          assert.ok(!plain.includes(secret.subarray(at, at + 60)), name);
+        }
+        const listed = String(run("tar", ["--zstd", "-tf", packed]));
+        assert.doesNotMatch(listed, /token/);
+        if (/^purged$/m.test(listed)) found++;
+      }
+      assert.equal(found, 1);
+    });
+  },
+);
