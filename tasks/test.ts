@@ -34,6 +34,14 @@ const ONCE =
   /^tests\/(?:browser|fuzz|heavy|package|site|systems|terminal|vscode)\//;
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
+/**
+ * Matches the tests that start many processes, which takes long with Node. Only
+ * every second of them runs on Node, unless `SLOW=1` is set or they are named.
+ */
+const SAMPLED = /^tests\/(?:cli|interop)\//;
+const onNode = process.env.SLOW || named.length > 0
+  ? files
+  : files.filter((file, at) => !SAMPLED.test(file) || at % 2 === 0);
 /** The title of the tests in VS Code itself. */
 const EDITOR = "VS Code";
 type Step = [title: string, command: Command, ...words: string[]];
@@ -95,7 +103,7 @@ const groups: Step[][] = files.length === 0 ? [] : [
     node(),
     "--test",
     `--test-concurrency=${PROCESSES}`,
-    ...files,
+    ...onNode,
   ]],
 ];
 // These tests run one after the other, because they start browsers, editors and
