@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
+import { encrypt, newIdentity, recipientOf } from "../../lib/age/mod.ts";
+import { encodeRecord } from "../../lib/repository/format/snapshot_record.ts";
 import type { FoundPath, SnapshotRecord } from "../../lib/repository/mod.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -152,7 +153,7 @@ test("findPaths() ignores and reports snapshots that are damaged", async () => {
   });
 });
 
-test("history() and findPaths() read encrypted repositories", async () => {
+test("history() and findPaths() read encrypted repositories, but no forged snapshots", async () => {
   await withTemp(async (root) => {
     const identity = await newIdentity();
     const storage = new MemoryStorage();
@@ -164,13 +165,31 @@ test("history() and findPaths() read encrypted repositories", async () => {
       write(root, { "notes.txt": text });
       await repository.snapshot(everything(root));
     }
-    const last = await repository.find("latest");
-    const versions = await Array.fromAsync(
-      repository.history(last, "notes.txt"),
+    const [first, last] = await repository.snapshots();
+    const check = async () => {
+      const reopened = await Repository.open(storage, { keys: [identity] });
+      const versions = await Array.fromAsync(
+        reopened.history(last, "notes.txt"),
+      );
+      assert.deepEqual(
+        versions.map(({ record, entry }) => [record.id, entry?.size]),
+        [[last.id, 2], [first.id, 1]],
+      );
+      const [found] = await reopened.findPaths("*.txt", { directory: root });
+      assert.equal(found.count, 2);
+    };
+    await check();
+    // Somebody who knows the recipient, but has no key that signs, adds a
+    // snapshot with the tree of the last one directly after the first.
+    const id = first.id.replace(/.{6}$/, "ffffff");
+    assert.ok(id > first.id);
+    const forged = { ...last, id, signer: undefined };
+    await storage.put(
+      `snapshots/${id}.json.age`,
+      encrypt([encodeRecord(forged)], [repository.keys!.recipient()]),
     );
-    assert.deepEqual(versions.map(({ entry }) => entry?.size), [2, 1]);
-    const [found] = await repository.findPaths("*.txt", { directory: root });
-    assert.equal(found.count, 2);
+    assert.equal(await repository.trustOf(forged), "unsigned");
+    await check();
     for (const [name, bytes] of storage.objects) {
       const text = new TextDecoder("latin1").decode(bytes);
       assert.ok(!text.includes("notes.txt"), name);
