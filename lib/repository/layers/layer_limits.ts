@@ -1,3 +1,5 @@
+import { DeltarError } from "../../bytes/errors.ts";
+
 /**
  * The maximum size of a frame before compression, in bytes. Writers end a frame
  * with the line that reaches half of this size, or earlier.
@@ -42,6 +44,24 @@ export function mostBytesOfFrame(packed: number): number {
  */
 export function mostLinesOfFrame(packed: number): number {
   return MIN_LINES + MAX_LINES_PER_BYTE * packed;
+}
+
+/**
+ * Returns the error for a frame with too many lines.
+ *
+ * @param most The maximum number of lines.
+ * @param object The name of the layer.
+ * @param offset The offset of the first line that is too many.
+ */
+export function tooManyLines(
+  most: number,
+  object: string,
+  offset: number,
+): DeltarError {
+  return new DeltarError("limit", `a frame has more than ${most} lines`, {
+    object,
+    offset,
+  });
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   mostBytesOfFrame,
   mostBytesOfLayer,
   mostLinesOfFrame,
+  tooManyLines,
 } from "./layer_limits.ts";
 import { PathFilter } from "./path_filter.ts";
 import type { LayerRecord } from "../format/snapshot_record.ts";
@@ -185,23 +186,43 @@ export class LayerReader {
       plain.catch(() => {});
       return plain;
     };
+    let entries = 0;
     let next = frames.length > 0 ? ahead(0) : undefined;
     for (let at = 0; next !== undefined; at++) {
       const plain: Uint8Array = await next;
       next = at + 1 < frames.length ? ahead(at + 1) : undefined;
       this.#checkSize(frames[at], plain.length);
-      const offset = this.#offsets[frames[at]];
-      const lines: LayerLine[] = [];
-      for (const text of decoder.decode(plain).split("\n")) {
-        const path = this.#pathOf(text, offset);
-        if (path === undefined || !isWanted(path, text)) continue;
-        const line = this.#parse(text, offset);
-        lines.push(decodeLayerLine(line, this.#record.name, offset));
-      }
+      const lines = this.#selected(plain, frames[at], isWanted);
+      entries += lines.length;
+      if (entries > this.#record.entries) throw this.#otherCount(entries);
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       yield lines;
     }
+  }
+
+  #selected(
+    plain: Uint8Array,
+    at: number,
+    isWanted: (path: string, text: string) => boolean,
+  ): LayerLine[] {
+    const { name, frames } = this.#record;
+    const offset = this.#offsets[at];
+    const most = mostLinesOfFrame(frames[at].length);
+    const all = decoder.decode(plain);
+    const lines: LayerLine[] = [];
+    let count = 0;
+    for (let start = 0; start < all.length;) {
+      if (++count > most) throw tooManyLines(most, name, offset);
+      const newline = all.indexOf("\n", start);
+      const end = newline < 0 ? all.length : newline;
+      const text = all.slice(start, end);
+      start = end + 1;
+      const path = this.#pathOf(text, offset);
+      if (path === undefined || !isWanted(path, text)) continue;
+      lines.push(decodeLayerLine(this.#parse(text, offset), name, offset));
+    }
+    return lines;
   }
 
   /**

@@ -32,6 +32,7 @@ import { checkPath } from "../../tree/path.ts";
 import { decodeSkipped } from "../../tree/skipped_line.ts";
 import { checkPart } from "../format/names.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
+import { tooManyLines } from "./layer_limits.ts";
 
 /** A stored piece of a file: the whole content at some time, or a delta. */
 export interface StoredPiece {
@@ -126,16 +127,7 @@ export async function decodeLayerPart(
   for (const [line, offset] of splitLines(bytes, object)) {
     const turn = turnIfDue();
     if (turn !== undefined) await turn;
-    if (left-- <= 0) {
-      throw new DeltarError(
-        "limit",
-        `a frame has more than ${mostLines} lines`,
-        {
-          object,
-          offset,
-        },
-      );
-    }
+    if (left-- <= 0) throw tooManyLines(mostLines, object, offset);
     if (opening) {
       checkOpening(line, LAYER_FORMAT, LAYER_VERSION, object);
       opening = false;

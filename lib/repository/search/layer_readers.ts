@@ -24,7 +24,7 @@ export interface Located {
  */
 export class LayerReaders {
   readonly #storage: Storage;
-  readonly #kept: Map<string, LayerReader>[] = [];
+  readonly #kept: { record: SnapshotRecord; readers: LayerReader[] }[] = [];
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -32,15 +32,24 @@ export class LayerReaders {
 
   /** Returns the readers of a snapshot's layers, the full one first. */
   of(record: SnapshotRecord): LayerReader[] {
-    const readers = new Map<string, LayerReader>();
-    for (const layer of record.layers) {
-      const key = `${layer.name} ${layer.sha256}`;
-      const reader = this.#kept.find((one) => one.has(key))?.get(key);
-      readers.set(key, reader ?? new LayerReader(this.#storage, layer));
-    }
-    this.#kept.unshift(readers);
+    const known = this.#kept.find((one) => one.record === record);
+    if (known !== undefined) return [...known.readers];
+    const readers = record.layers.map((layer) =>
+      this.#readerOf(layer) ?? new LayerReader(this.#storage, layer)
+    );
+    this.#kept.unshift({ record, readers });
     this.#kept.splice(2);
-    return [...readers.values()];
+    return [...readers];
+  }
+
+  #readerOf(layer: LayerRecord): LayerReader | undefined {
+    for (const { record, readers } of this.#kept) {
+      const at = record.layers.findIndex(({ name, sha256 }) =>
+        name === layer.name && sha256 === layer.sha256
+      );
+      if (at >= 0) return readers[at];
+    }
+    return undefined;
   }
 
   /** Looks up a path in a snapshot. */
