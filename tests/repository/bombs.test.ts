@@ -340,6 +340,7 @@ test("frames of a tree that are small each are refused in all [A8]", async () =>
         () => repository.tree(record),
         () =>
           Array.fromAsync(repository.entries(record), (part) => part.length),
+        () => repository.findPaths("none"),
       ]
     ) await assert.rejects(read, { name: "DeltarError", code: "limit" });
     const { damage } = await repository.verify();

@@ -181,8 +181,11 @@ test("history() and findPaths() read encrypted repositories, but no forged snaps
     await check();
     // Somebody who knows the recipient, but has no key that signs, adds a
     // snapshot with the tree of the last one directly after the first.
-    const id = first.id.replace(/.{6}$/, "ffffff");
-    assert.ok(id > first.id);
+    const id = first.id.replace(
+      /.{6}$/,
+      (end) => (parseInt(end, 16) + 1).toString(16).padStart(6, "0"),
+    );
+    assert.ok(id > first.id && id < last.id);
     const forged = { ...last, id, signer: undefined };
     await storage.put(
       `snapshots/${id}.json.age`,
