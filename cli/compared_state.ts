@@ -50,13 +50,14 @@ export function snapshotState(
   signal: AbortSignal,
 ): ComparedState {
   const { root, owners } = record;
+  const read = repository.fileReader(record);
   return {
     index: tree.index,
     root,
     owners,
     async *open({ path }) {
       const whole = folder === "" ? path : `${folder}/${path}`;
-      yield* chunks(await repository.readFile(record, whole, { signal }));
+      yield* chunks(await read(whole, { signal }));
     },
   };
 }

@@ -6,7 +6,7 @@ import type { ChangeObject } from "diff";
  * texts differ in more lines, the whole text between their common beginning and
  * end counts as replaced.
  */
-const MAX_EDITS = 4000;
+const MAX_EDITS = 2000;
 
 /** Lines or words of two texts that differ, or that are equal. */
 export interface Run {

@@ -504,26 +504,44 @@ export class Repository {
   async readFile(
     record: SnapshotRecord,
     path: string,
-    { signal }: SignalOptions = {},
+    options: SignalOptions = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    checkAborted(signal);
+    return await this.fileReader(record)(path, options);
+  }
+
+  /**
+   * Returns a function that reads files of a snapshot, as `readFile` does. The
+   * function keeps the data that it decompressed last, up to about 100 MB, so
+   * that it reads many files in less time, in particular in path order.
+   *
+   * @param record The snapshot.
+   * @returns A function of the path of a file and, optionally, the signal that
+   * ends the work and the stream. It throws the errors of `readFile`.
+   */
+  fileReader(record: SnapshotRecord): (
+    path: string,
+    options?: SignalOptions,
+  ) => Promise<ReadableStream<Uint8Array>> {
     const finder = new TreeFinder(this.storage, record.layers);
-    let entry = await finder.find(path, signal);
-    if (entry?.kind === "hardlink") {
-      entry = await finder.find(entry.target, signal);
-    }
-    if (entry?.kind !== "file") {
-      const what = entry === undefined
-        ? "no such file in this snapshot"
-        : `not a file in this snapshot, but a ${nameOfKind(entry.kind)}`;
-      throw new DeltarError("not-found", what, {
-        object: record.id,
-        path,
-      });
-    }
     const reader = new ContentReader(this.storage);
-    const file = entry;
-    return checkedStream(file, () => reader.read(file, signal));
+    return async (path, { signal } = {}) => {
+      checkAborted(signal);
+      let entry = await finder.find(path, signal);
+      if (entry?.kind === "hardlink") {
+        entry = await finder.find(entry.target, signal);
+      }
+      if (entry?.kind !== "file") {
+        const what = entry === undefined
+          ? "no such file in this snapshot"
+          : `not a file in this snapshot, but a ${nameOfKind(entry.kind)}`;
+        throw new DeltarError("not-found", what, {
+          object: record.id,
+          path,
+        });
+      }
+      const file = entry;
+      return checkedStream(file, () => reader.read(file, signal));
+    };
   }
 
   /**

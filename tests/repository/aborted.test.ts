@@ -50,6 +50,8 @@ const CALLS: Record<string, Call> = {
   history: ({ repository, record }, o) =>
     through(repository.history(record, "a", o)),
   findPaths: ({ repository }, o) => repository.findPaths("*", o),
+  fileReader: ({ repository, record }, o) =>
+    repository.fileReader(record)("a", o),
   planRestore: ({ repository, record, folder }, o) =>
     repository.planRestore(record, `${folder}/to`, o),
   restore: ({ repository, record, folder }, o) =>

@@ -413,3 +413,26 @@ test("snapshots of one source follow each other, wherever its directory is", asy
     }
   });
 });
+
+test("fileReader() reads the data of many files once", async () => {
+  await withRepository(async (repository, root) => {
+    for (let at = 0; at < 50; at++) {
+      fs.writeFileSync(join(root, `file${at}`), `content ${at}`);
+    }
+    const { record } = await repository.snapshot(everything(root));
+    const { storage } = repository;
+    const get = storage.get.bind(storage);
+    let reads = 0;
+    storage.get = (name, options) => {
+      if (name.startsWith("volumes/")) reads++;
+      return get(name, options);
+    };
+    const read = repository.fileReader(record);
+    for (let at = 0; at < 50; at++) {
+      const bytes = await collect(await read(`file${at}`));
+      assert.equal(new TextDecoder().decode(bytes), `content ${at}`);
+    }
+    assert.equal(reads, 1);
+    await assert.rejects(read("nothing"), { code: "not-found" });
+  });
+});
