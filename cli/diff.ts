@@ -8,7 +8,7 @@ import {
   type SnapshotRecord,
 } from "../mod.ts";
 import { isFault, isSameXattrs, isWithin, pathOf } from "../lib/tree/mod.ts";
-import { formatBytes } from "../shared/text.ts";
+import { formatBytes, formatCount } from "../shared/text.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import { changeLine, isOfBoth, signOf, skipOf } from "./change_line.ts";
@@ -27,6 +27,7 @@ import {
   type FilePair,
   filePairs,
   MAX_TEXT_BYTES,
+  MAX_TEXT_LINES,
   patchOf,
   type PatchOptions,
 } from "./git_patch.ts";
@@ -416,8 +417,11 @@ class Contents {
       }
       if (comparison.kind === "binary" && comparison.isLarge) {
         const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
-        const limit = formatBytes(MAX_TEXT_BYTES);
-        this.#tell(`${path}: larger than ${limit}, compared as a binary file`);
+        this.#tell(
+          `${path}: compared as a binary file, because it is larger than ` +
+            `${formatBytes(MAX_TEXT_BYTES)} or has more than ` +
+            `${formatCount(MAX_TEXT_LINES)} lines`,
+        );
       }
       yield [pair, comparison];
     }

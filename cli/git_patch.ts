@@ -27,6 +27,9 @@ import {
 /** The maximum size of a file that is compared as text, in bytes. */
 export const MAX_TEXT_BYTES = 8 << 20;
 
+/** The maximum number of lines of a file that is compared as text. */
+export const MAX_TEXT_LINES = 500_000;
+
 /** The number of bytes at the start of a file in which git looks for a zero. */
 const BINARY_BYTES = 8000;
 
@@ -181,11 +184,20 @@ export async function comparePair(
     if (bytes.subarray(0, BINARY_BYTES).includes(0)) {
       return { kind: "binary", isLarge: false };
     }
+    if (lineCount(bytes) > MAX_TEXT_LINES) {
+      return { kind: "binary", isLarge: true };
+    }
     contents[at] = bytes.toString("latin1");
     sums[at] = blobHash(file.size).update(bytes).digest("hex");
   }
   const [before, after] = contents.map(linesOf);
   return { kind: "text", runs: await compareParts(before, after), sums };
+}
+
+function lineCount(bytes: Uint8Array): number {
+  let count = 1;
+  for (const byte of bytes) if (byte === 0x0a) count++;
+  return count;
 }
 
 /** Returns the beginning of the checksum that git gives to a content. */

@@ -336,10 +336,13 @@ test("diff treats large files as binary and says so", async () => {
     place.write({ large: line + "more\n" });
     const { out, err, code } = place.run(["diff", "latest", "--patch"]);
     assert.match(out, /^Binary files a\/large and b\/large differ$/m);
-    assert.match(err, /large: larger than 8.39 MB, compared as a binary file/);
+    assert.match(err, /large: compared as a binary file, because it is larger/);
     assert.equal(code, 0);
     const { changes } = place.json(["diff", "latest", "--stat"]);
     assert.equal(changes[0].isBinary, true);
+    place.run(["snapshot"]);
+    place.write({ large: "\n".repeat(500_001) });
+    assert.match(place.run(["diff", "latest", "-p"]).out, /^Binary files/m);
   });
 });
 

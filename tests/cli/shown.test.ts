@@ -40,6 +40,9 @@ test(
         const words of [
           ["list"],
           ["diff", "latest~1", "latest"],
+          ["diff", "latest~1", "latest", "--stat"],
+          ["show"],
+          ["show", "--json"],
           ["stats"],
           ["files", "latest", "--json"],
           ["list", "--json"],
