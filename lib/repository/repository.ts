@@ -86,6 +86,7 @@ import {
 } from "./prune/prune.ts";
 import { isFull, makeRoom } from "./prune/free_space.ts";
 import {
+  canBeUndeleted,
   type RemovedSnapshot,
   removeSnapshot,
   restoreRecord,
@@ -823,7 +824,7 @@ export class Repository {
    */
   async removed({ signal }: SignalOptions = {}): Promise<RemovedSnapshot[]> {
     const { removed } = await readRecords(this.#store, signal);
-    return removed.filter(({ paths }) => paths === undefined);
+    return removed.filter(canBeUndeleted);
   }
 
   /**

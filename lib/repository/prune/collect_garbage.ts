@@ -21,7 +21,7 @@ import { buryDeadRuns } from "./dead_runs.ts";
 import { type GarbageLine, putMark } from "../runs/garbage_mark.ts";
 import { type Lease, waitsFor } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
-import type { RemovedSnapshot } from "./removed.ts";
+import { canBeUndeleted, type RemovedSnapshot } from "./removed.ts";
 import { timeNotBehind } from "../format/plausible_times.ts";
 import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
@@ -115,9 +115,9 @@ export async function collectGarbage(
     onWait: (ids) => options.onProgress?.(waitsFor({ ids }, options)),
   });
   // An interrupted purge needs the snapshots that it replaced.
-  const isExpired = ({ time, paths }: RemovedSnapshot) =>
-    paths === undefined &&
-    (grace === 0 || isTimeSure && time + grace <= now);
+  const isExpired = (one: RemovedSnapshot) =>
+    canBeUndeleted(one) &&
+    (grace === 0 || isTimeSure && one.time + grace <= now);
   const expired = found.removed.filter(isExpired);
   const removed = found.removed.filter((one) => !isExpired(one));
   const grounds = rootsOfRunningWork(found, alive);
@@ -197,7 +197,7 @@ export async function collectGarbage(
     [...names].reduce((sum, name) => sum + (found.stored.get(name) ?? 0), 0);
   return {
     purged: expired.map(({ id }) => id),
-    removed,
+    removed: removed.filter(canBeUndeleted),
     deleted: work.deleted,
     repacked: work.repacked,
     freed: work.freed,
@@ -244,11 +244,7 @@ export async function readUsage(
     ...records.map(({ layers }) => ({ layers, rank: ALWAYS })),
     ...removed.map((one) => ({
       layers: one.record?.layers ?? [],
-      rank: expired.includes(one)
-        ? 0
-        : one.paths === undefined
-        ? ALWAYS
-        : REPLACED,
+      rank: expired.includes(one) ? 0 : canBeUndeleted(one) ? ALWAYS : REPLACED,
     })),
     ...grounds,
   ], layerOptions(store, options));

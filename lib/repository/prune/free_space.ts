@@ -15,6 +15,7 @@ import { findLeap } from "./clock.ts";
 import { readUsage } from "./collect_garbage.ts";
 import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
+import { canBeUndeleted } from "./removed.ts";
 import {
   MAX_OBJECTS_AT_ONCE,
   readState,
@@ -81,9 +82,9 @@ export async function freeSpace(
       reason: "",
       record,
     })),
-    ...found.removed.filter(({ time, paths }) =>
-      paths === undefined &&
-      (grace === 0 || isTimeSure && time + grace <= now)
+    ...found.removed.filter((one) =>
+      canBeUndeleted(one) &&
+      (grace === 0 || isTimeSure && one.time + grace <= now)
     ),
   ];
   const removed = [

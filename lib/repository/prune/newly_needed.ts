@@ -6,7 +6,7 @@ import type { Store } from "../store/store.ts";
 import { readIntents } from "../runs/run.ts";
 import type { LayerRecord } from "../format/snapshot_record.ts";
 import { runningIds } from "./candidates.ts";
-import type { RemovedSnapshot } from "./removed.ts";
+import { canBeUndeleted, type RemovedSnapshot } from "./removed.ts";
 import { readRecords, type RepositoryState } from "./repository_state.ts";
 
 /**
@@ -52,10 +52,9 @@ export async function findNewlyNeeded(
       }
     }
   };
-  for (const { id, record, paths } of removed) {
-    // A snapshot that a purge replaced cannot be brought back.
-    if (known.has(id) || record === undefined || paths !== undefined) continue;
-    await spare(record.layers);
+  for (const one of removed) {
+    if (known.has(one.id) || !canBeUndeleted(one)) continue;
+    await spare(one.record?.layers ?? []);
   }
   for (const { id, layers } of records) {
     if (!known.has(id)) await spare(layers);

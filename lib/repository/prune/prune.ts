@@ -44,7 +44,11 @@ import {
   DEFAULT_REPACK_BELOW,
 } from "./defaults.ts";
 import { Lease, waitsFor, type Watched } from "./lease.ts";
-import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
+import {
+  canBeUndeleted,
+  type RemovedSnapshot,
+  removeSnapshot,
+} from "./removed.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Store } from "../store/store.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
@@ -227,7 +231,7 @@ export async function planPrune(
         going.map(({ record }, at) => [record.id, freed.get(at + 1) ?? 0]),
       ),
     ),
-    removed: found.removed,
+    removed: found.removed.filter(canBeUndeleted),
     freed: total(freed.values()) - (freed.get(ALWAYS) ?? 0),
     stored: total(found.stored.values()),
   };

@@ -35,6 +35,11 @@ export interface RemovedSnapshot {
   paths?: string[];
 }
 
+/** Returns whether a removed snapshot can be brought back. */
+export function canBeUndeleted({ paths }: RemovedSnapshot): boolean {
+  return paths === undefined;
+}
+
 /** A removed snapshot with the bytes of its record. */
 interface StoredRemoval extends RemovedSnapshot {
   bytes: Uint8Array;

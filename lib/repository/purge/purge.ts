@@ -32,6 +32,7 @@ import type { SignalOptions } from "../../bytes/abort.ts";
 import { newId } from "../format/names.ts";
 import { DEFAULT_PATIENCE_MS } from "../prune/defaults.ts";
 import { Lease } from "../prune/lease.ts";
+import { canBeUndeleted } from "../prune/removed.ts";
 import { readState, type RepositoryState } from "../prune/repository_state.ts";
 import type { Store } from "../store/store.ts";
 import { type Replacement, replaceSnapshots } from "./replace.ts";
@@ -204,7 +205,7 @@ function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     others,
     storedAgain: [...new Set(again)].sort(),
-    unfinished: found.removed.filter(({ paths }) => paths !== undefined)
+    unfinished: found.removed.filter((one) => !canBeUndeleted(one))
       .map(({ id }) => id),
     running: found.intents.map(({ id }) => id),
   };

@@ -4,6 +4,7 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
+import { isWithin } from "../../tree/path.ts";
 import {
   codecOf,
   idOfObject,
@@ -109,8 +110,8 @@ class Replacing {
   readonly #written = new Map<string, LayerRecord>();
   /** The files that are stored again, by the key of the layer and the path. */
   readonly #again = new Map<string, Map<string, TreeFileEntry>>();
-  /** The keys of the layers that have entries in purged paths. */
-  readonly #withEntries = new Set<string>();
+  /** Whether layers have entries in purged paths, by the same keys. */
+  readonly #haveEntries = new Map<string, boolean>();
 
   constructor(
     store: Store,
@@ -214,7 +215,6 @@ class Replacing {
     const { all = false } = this.#options;
     for (const [at, layer] of record.layers.entries()) {
       const key = variantOf(layer, paths);
-      if (this.#rewrites.has(key)) continue;
       const isLast = at === record.layers.length - 1;
       const skipped = isLast
         ? paths.map((path): Skipped => ({
@@ -228,6 +228,11 @@ class Replacing {
         all && layersWithContents.has(keyOfLayer(layer)) ||
         await this.#hasEntries(layer, paths);
       if (!isNeeded) continue;
+      const known = this.#rewrites.get(key);
+      if (known !== undefined) {
+        if (isLast) known.skipped = skipped;
+        continue;
+      }
       const owner = idOfObject(layer.name) as string;
       const name = layerName(this.#ids.next(owner), codecOf(layer.name).name);
       const isFirst = at === 0;
@@ -240,19 +245,19 @@ class Replacing {
     paths: readonly string[],
   ): Promise<boolean> {
     const key = variantOf(layer, paths);
-    if (this.#withEntries.has(key)) return true;
+    const known = this.#haveEntries.get(key);
+    if (known !== undefined) return known;
     const { signal } = this.#options;
     const storage = untilAborted(this.#store.storage, signal);
     const reader = new LayerReader(storage, layer);
+    let found = false;
     for (const path of paths) {
       for await (const { lines } of reader.parts({ within: path, signal })) {
-        if (lines.some((line) => isWithinAny(line.path, [path]))) {
-          this.#withEntries.add(key);
-          return true;
-        }
+        found ||= lines.some((line) => isWithin(line.path, path));
       }
     }
-    return false;
+    this.#haveEntries.set(key, found);
+    return found;
   }
 
   /** Stores the content of the dependents again. Returns the new volumes. */

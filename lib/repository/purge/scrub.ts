@@ -26,7 +26,7 @@ import { CollectWork } from "../prune/collect_work.ts";
 import type { Lease } from "../prune/lease.ts";
 import { findNewlyNeeded } from "../prune/newly_needed.ts";
 import type { KeptRange } from "../prune/repack.ts";
-import type { RemovedSnapshot } from "../prune/removed.ts";
+import { canBeUndeleted, type RemovedSnapshot } from "../prune/removed.ts";
 import {
   readState,
   type RepositoryState,
@@ -143,7 +143,7 @@ class Scrubbing {
     this.#id = id;
     this.#found = found;
     this.#options = options;
-    this.#replaced = found.removed.filter(({ paths }) => paths !== undefined);
+    this.#replaced = found.removed.filter((one) => !canBeUndeleted(one));
     this.#paths = [
       ...new Set([
         ...given,
@@ -153,7 +153,7 @@ class Scrubbing {
     this.#running = runningIds(found.intents);
     this.#staying = [
       ...found.records.map(({ layers }) => ({ layers, rank: ALWAYS })),
-      ...found.removed.filter(({ paths }) => paths === undefined)
+      ...found.removed.filter(canBeUndeleted)
         .map(({ record }) => ({ layers: record?.layers ?? [], rank: ALWAYS })),
       ...rootsOfRunningWork(found),
     ];

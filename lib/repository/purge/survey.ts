@@ -12,7 +12,7 @@ import type {
   TreeFileEntry,
 } from "../layers/tree_layer.ts";
 import { isEntry, TreeFinder } from "../layers/tree_reader.ts";
-import type { RemovedSnapshot } from "../prune/removed.ts";
+import { canBeUndeleted, type RemovedSnapshot } from "../prune/removed.ts";
 import {
   type RepositoryState,
   rootsOfRunningWork,
@@ -382,7 +382,7 @@ function candidatesIn(found: RepositoryState): Candidate[] {
   return [
     ...found.records.map((record) => ({ record, removed: undefined })),
     ...found.removed.flatMap((removed) =>
-      removed.record === undefined || removed.paths !== undefined
+      removed.record === undefined || !canBeUndeleted(removed)
         ? []
         : { record: removed.record, removed }
     ),
