@@ -18,8 +18,10 @@ import { isWithin } from "../../lib/tree/path.ts";
 import {
   type FaultPlan,
   FaultyStorage,
+  generator,
   isInjected,
 } from "../support/faulty_storage.ts";
+import { play } from "../support/schedule.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes } from "../support/trees.ts";
 import { everything, noise } from "./helpers.ts";
@@ -690,3 +692,49 @@ function copyOf({ objects }: MemoryStorage): MemoryStorage {
   for (const [name, bytes] of objects) copy.objects.set(name, bytes);
   return copy;
 }
+
+test("purge() and a snapshot at the same time harm nothing, in any order of their operations", async () => {
+  await withTemp(async (folder) => {
+    const stage = await makeSmall(folder, false);
+    const before = await statesOf(await open(stage.storage, false), ["token"]);
+    const contents = [...before.values()].map((state) =>
+      JSON.stringify([...state])
+    );
+    fs.writeFileSync(join(stage.root, "token"), stage.secrets[0]);
+    fs.writeFileSync(join(stage.root, "new"), noise(3000, 9));
+    roundTimes(stage.root);
+    for (let seed = 1; seed <= (SLOW ? 200 : 12); seed++) {
+      const chance = generator(seed);
+      const { storage, outcomes } = await play(
+        stage.storage.objects,
+        [
+          async (storage) =>
+            await (await Repository.open(storage)).purge(["token"]),
+          async (storage) =>
+            await (await Repository.open(storage))
+              .snapshot(everything(stage.root)),
+        ],
+        (enabled) => enabled[Math.floor(chance() * enabled.length)],
+      );
+      const what = `schedule ${seed}`;
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ["fulfilled", "fulfilled"],
+        `${what}: ${JSON.stringify(outcomes)}`,
+      );
+      const copied = { ...stage, storage };
+      await assertSound(copied, what);
+      const next = await open(storage, false);
+      assert.equal((await next.snapshots()).length, contents.length + 1, what);
+      assert.deepEqual((await next.purge(["token"])).left, [], what);
+      assert.deepEqual(await leaksOf(copied), [], what);
+      await assertSound(copied, `${what}, in the end`);
+      const after = await statesOf(await open(storage, false));
+      const found = [...after.values()].map((state) =>
+        JSON.stringify([...state])
+      );
+      for (const one of contents) assert.ok(found.includes(one), what);
+      assert.equal(found.length, contents.length + 1, what);
+    }
+  });
+});
