@@ -88,6 +88,11 @@ const WRONG: [
     /grace has to be a number of at least 0, not NaN/,
   ],
   [
+    (repository) => repository.purge(["a"], { patience: NaN }),
+    "RangeError",
+    /patience has to be a number of at least 0, not NaN/,
+  ],
+  [
     (repository) => repository.drill({ files: 0.5 }),
     "RangeError",
     /files has to be a whole number of at least 1, not 0.5/,

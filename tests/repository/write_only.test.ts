@@ -194,6 +194,7 @@ test("a stolen write-only machine opens no content, and no name of another", asy
     for (
       const refused of [
         () => repository.prune({ last: 1 }),
+        () => repository.purge(["file"]),
         () => repository.forget(records[0]),
         () => repository.restore(records[0], join(folder, "target")),
         () => repository.verify(),

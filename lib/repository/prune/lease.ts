@@ -34,7 +34,7 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune or rekey, which one holder has at a time. If the holder's
+ * The right to prune, rekey or purge, which one holder has at a time. If the holder's
  * process dies, the lease stays. Another process takes the lease over if the
  * holder's heartbeat count does not change for some time, measured by the other
  * process's monotonic clock. If the holder was a process of the same machine
@@ -118,8 +118,8 @@ export class Lease {
     }
     throw new DeltarError(
       "conflict",
-      "another prune or rekey took over the lease, because this process did " +
-        "not respond; nothing is lost, and the next prune or rekey does the rest",
+      "another prune, rekey or purge took over the lease, because this process " +
+        "did not respond; nothing is lost, and the next one does the rest",
       { object: this.#name },
     );
   }
@@ -198,8 +198,8 @@ function taken(object: string, holder?: Holder): DeltarError {
     : ` (process ${holder.process})`;
   return new DeltarError(
     "exists",
-    `another prune or rekey${who} of this repository is running; wait until it ` +
-      "ends",
+    `another prune, rekey or purge${who} of this repository is running; wait ` +
+      "until it ends",
     { object },
   );
 }

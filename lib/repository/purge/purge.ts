@@ -28,7 +28,7 @@
  * @module
  */
 import { DeltarError } from "../../bytes/errors.ts";
-import type { SignalOptions } from "../../bytes/abort.ts";
+import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
 import { newId } from "../format/names.ts";
 import { DEFAULT_PATIENCE_MS } from "../prune/defaults.ts";
 import { Lease } from "../prune/lease.ts";
@@ -157,6 +157,7 @@ export async function purge(
 ): Promise<PurgeResult> {
   const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = options;
   const id = newId(Date.now(), Math.random());
+  checkAborted(signal);
   await using lease = await Lease.take(store.storage, id, { patience, signal });
   const found = await readState(store, signal);
   const surveyed = await survey(store, found, paths, options);
