@@ -48,6 +48,10 @@ const LINES: Record<string, string[]> = {
     "deltar undelete",
     `deltar undelete $(deltar undelete | sed 's/ .*//;q')`,
   ],
+  purge: [
+    "deltar purge n.txt --dry-run || [ $? = 3 ]",
+    "deltar purge n.txt --yes || [ $? = 3 ]",
+  ],
   verify: [
     "deltar verify --data",
     `rm $(deltar doctor | sed -n 's/.*snapshots in //p')/volumes/*vol0*
