@@ -38,6 +38,7 @@ export {
   type CopyResult,
   type DrillOptions,
   type DrillResult,
+  type ExportOptions,
   type FindOptions,
   type PruneOptions,
   type PrunePlan,

@@ -84,6 +84,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) =>
       (await import("./restore.ts")).restoreCommand(context),
   },
+  export: {
+    summary: "Write a snapshot, or some paths of it, to a tar or zip",
+    shared: [...LONG, "dir"],
+    interrupted: "the archive is incomplete; a file with it was deleted",
+    load: async (context) =>
+      (await import("./export.ts")).exportCommand(context),
+  },
   undo: {
     summary: "Undo the last restore",
     shared: LONG,

@@ -79,6 +79,17 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Restore over the directory; `deltar undo` undoes it",
     ],
   ],
+  export: [
+    ["deltar export latest --to ../project.zip", "Make a zip of everything"],
+    [
+      "deltar export latest~1 src --to ../old-src.tar.gz",
+      "Make a compressed tar of one folder",
+    ],
+    [
+      "deltar export latest --to - | tar -tf -",
+      "Pass a tar to another program",
+    ],
+  ],
   undo: [
     ["deltar undo --dry-run", "Show what undo would change"],
     ["deltar undo", "Undo the last restore"],

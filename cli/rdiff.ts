@@ -9,13 +9,8 @@ import {
 } from "../lib/delta/mod.ts";
 import { patchParts } from "../lib/delta/patch.ts";
 import { plural } from "../shared/text.ts";
-import {
-  openBasis,
-  readPieces,
-  readWhole,
-  sizeOf,
-  withOutput,
-} from "./rdiff_files.ts";
+import { openBasis, readPieces, readWhole, sizeOf } from "./rdiff_files.ts";
+import { withOutput } from "./output.ts";
 import { Stats } from "./rdiff_stats.ts";
 
 interface Options {

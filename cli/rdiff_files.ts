@@ -1,20 +1,16 @@
 import {
   closeSync,
-  existsSync,
   fstatSync,
   openSync,
   readFileSync,
   readSync,
-  renameSync,
   statSync,
-  unlinkSync,
-  writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import process from "node:process";
-import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
+import { DeltarError } from "../lib/bytes/errors.ts";
 import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
+import { attempt } from "./attempt.ts";
 
 /** The maximum number of bytes that are read from a file at once. */
 const PIECE = 2 ** 19;
@@ -102,100 +98,4 @@ export function openBasis(name: string): RandomAccess & { close(): void } {
     },
     close: () => closeSync(file),
   };
-}
-
-/** An output file, which appears complete or not at all, or standard output. */
-export class Output {
-  readonly #name: string;
-  readonly #temporary: string | undefined;
-  readonly #file: number = 1;
-  /** The number of bytes written so far. */
-  size = 0;
-
-  /**
-   * Opens a temporary file next to the output file.
-   *
-   * @param name The path of the output file, or `-` for standard output.
-   * @param force Whether to replace an existing file.
-   * @throws {DeltarError} `exists` if the file exists and `force` is false,
-   *   `not-found` if its folder does not exist, `io` if the temporary file
-   *   cannot be created.
-   */
-  constructor(name: string, force: boolean) {
-    this.#name = name;
-    if (name === "-") return;
-    if (!force && existsSync(name)) {
-      throw new DeltarError("exists", "file exists; replace it with --force", {
-        object: name,
-      });
-    }
-    const unique = Math.random().toString(36).slice(2, 10);
-    const temporary = join(dirname(name), `.${basename(name)}.${unique}`);
-    this.#file = attempt(temporary, () => openSync(temporary, "wx"));
-    this.#temporary = temporary;
-  }
-
-  /**
-   * Writes bytes. The caller may reuse the array when the write has finished.
-   */
-  write(bytes: Uint8Array): void | Promise<void> {
-    this.size += bytes.length;
-    if (this.#temporary === undefined) return writeStandardOutput(bytes);
-    for (let at = 0; at < bytes.length;) {
-      at += attempt(this.#name, () => writeSync(this.#file, bytes, at));
-    }
-  }
-
-  /** Renames the temporary file to the name of the output file. */
-  commit(): void {
-    const temporary = this.#temporary;
-    if (temporary === undefined) return;
-    closeSync(this.#file);
-    attempt(this.#name, () => renameSync(temporary, this.#name));
-  }
-
-  /** Deletes the temporary file. */
-  discard(): void {
-    if (this.#temporary === undefined) return;
-    closeSync(this.#file);
-    unlinkSync(this.#temporary);
-  }
-}
-
-/**
- * Calls a function that writes an output. The output file appears only if the
- * function succeeds.
- *
- * @returns The number of bytes written.
- */
-export async function withOutput(
-  name: string,
-  force: boolean,
-  work: (output: Output) => Promise<void>,
-): Promise<number> {
-  const output = new Output(name, force);
-  try {
-    await work(output);
-  } catch (error) {
-    output.discard();
-    throw error;
-  }
-  output.commit();
-  return output.size;
-}
-
-function writeStandardOutput(bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) =>
-    process.stdout.write(bytes, (error) => error ? reject(error) : resolve())
-  );
-}
-
-/** Makes a system call. If the call fails, the error names the file. */
-function attempt<Result>(object: string, call: () => Result): Result {
-  try {
-    return call();
-  } catch (cause) {
-    const code = codeOf(cause) === "ENOENT" ? "not-found" : "io";
-    throw new DeltarError(code, errorMessage(cause), { object, cause });
-  }
 }

@@ -35,6 +35,7 @@ const REPOSITORY_ROOMS = [
   "purge",
   "drill",
   "stats",
+  "export",
   "copy.ts",
   "mirror.ts",
   "with_cache.ts",

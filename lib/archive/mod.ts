@@ -41,6 +41,7 @@ export {
 } from "./codec.ts";
 export type { CompressOptions } from "./compress_tree.ts";
 export { readContent, type ReadContentOptions } from "./content_reader.ts";
+export type { StreamFormat } from "./archive_stream.ts";
 export type { ContentReference } from "./content_reference.ts";
 export type { ExtractOptions } from "./extract_members.ts";
 export type { VolumeRecord } from "./object_writer.ts";

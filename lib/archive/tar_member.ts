@@ -66,6 +66,17 @@ export interface TarLinkMember extends TarMemberFields {
 /** A tar member without its content: path, kind and metadata. */
 export type TarMember = TarPlainMember | TarDeviceMember | TarLinkMember;
 
+/** A member of an archive, with its content. */
+export interface ArchiveMember {
+  /** The path, kind and metadata. `size` is the length of the content. */
+  member: TarMember;
+  /**
+   * The content. It is empty for all kinds except files. A stream has exactly
+   * `member.size` bytes, or fails.
+   */
+  content: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
 /** The size of the blocks of a tar, in bytes. */
 export const BLOCK = 512;
 

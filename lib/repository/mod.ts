@@ -22,7 +22,7 @@
  * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
  * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);
  * - `purge/`: deleting paths from all snapshots (`purge/purge.ts`);
- * - `drill/`, `stats/` and `copy.ts`.
+ * - `drill/`, `stats/`, `export/` (`export/export.ts`) and `copy.ts`.
  *
  * Each file in parentheses begins with a description of its directory.
  *
@@ -68,6 +68,11 @@ export type {
   FoundFolder,
   FoundPlace,
 } from "./store/find_snapshot.ts";
+export type {
+  ExportFailure,
+  ExportOptions,
+  ExportProgress,
+} from "./export/export_options.ts";
 export type { FindPathsOptions, FoundPath } from "./search/find_paths.ts";
 export type { FolderChanges } from "./search/folder_changes.ts";
 export { type NamedTime, namedTime } from "./store/named_time.ts";

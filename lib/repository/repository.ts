@@ -29,6 +29,8 @@ import {
 } from "./prune/size_limit.ts";
 import { checkedStream, ContentReader } from "./content/content.ts";
 import { type CopyOptions, type CopyResult, copySnapshots } from "./copy.ts";
+import { exportSnapshot } from "./export/export.ts";
+import type { ExportOptions } from "./export/export_options.ts";
 import { drill, type DrillOptions, type DrillResult } from "./drill/drill.ts";
 import { type Proof, readProofs } from "./store/proof.ts";
 import {
@@ -508,6 +510,67 @@ export class Repository {
     options: SignalOptions = {},
   ): Promise<ReadableStream<Uint8Array>> {
     return await this.fileReader(record)(path, options);
+  }
+
+  /**
+   * Returns a snapshot, or some paths of it, as a tar or zip in a stream. The
+   * members are in path order, so two exports of a snapshot are identical. They
+   * have no member for the root. The memory that is used does not depend on the
+   * size of the snapshot. Each file is compared with its SHA-256. If a file
+   * does not match, the stream fails, and what was read of it has to be
+   * discarded.
+   *
+   * A tar has everything that the snapshot has, except for creation times and
+   * for the metadata of the root. A zip has no named pipes, devices, paths that
+   * are not valid UTF-8, extended attributes, ACLs and names of owners, its
+   * times are in whole seconds, and a hard link becomes a copy of its file.
+   *
+   * @param record The snapshot.
+   * @param options The format, the paths and callbacks.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
+   * or the folder `from` is not in the snapshot; `unsafe` if one of them is not
+   * a path inside a tree. The stream fails with the error of a layer or content
+   * that is damaged or missing, such as `corrupt` or `not-found`; with
+   * `unsupported` if the runtime cannot write the format; with `aborted` if the
+   * signal fired.
+   *
+   * @example Export a folder as a tar
+   * ```ts
+   * import { Dir, MemoryStorage, Repository } from "@deltar/deltar";
+   * import { readTar } from "@deltar/deltar/archive";
+   * import assert from "node:assert/strict";
+   * import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+   *
+   * const folder = mkdtempSync("example-");
+   * try {
+   *   mkdirSync(`${folder}/docs`);
+   *   writeFileSync(`${folder}/docs/note.txt`, "hello");
+   *   writeFileSync(`${folder}/other.txt`, "");
+   *   const repository = await Repository.create(new MemoryStorage());
+   *   const { record } = await repository.snapshot(new Dir(folder));
+   *   const tar = await repository.export(record, { paths: ["docs"] });
+   *   const paths = [];
+   *   for await (const { member } of readTar(tar)) paths.push(member.path);
+   *   assert.deepEqual(paths, ["docs", "docs/note.txt"]);
+   * } finally {
+   *   rmSync(folder, { recursive: true });
+   * }
+   * ```
+   */
+  async export(
+    record: SnapshotRecord,
+    options: ExportOptions = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    checkReads(this.#store, "export");
+    checkOptions("export()", options, {
+      format: oneOf("tar", "tar.gz", "tar.zst", "zip"),
+      from: text,
+      paths: texts,
+      onProgress: callback,
+      onFailure: callback,
+      signal: aSignal,
+    });
+    return await exportSnapshot(this.#store, record, options);
   }
 
   /**

@@ -182,6 +182,13 @@ export function hasXattrs(xattrs: Xattrs | undefined): boolean {
     Object.keys(xattrs).length > 0;
 }
 
+/**
+ * Returns the names of the attributes that the system does not set on its own.
+ */
+export function ownNames(xattrs: Xattrs = NO_XATTRS): string[] {
+  return Object.keys(xattrs).filter((name) => !OF_SYSTEM.has(name));
+}
+
 /** Returns the selected attributes, or all attributes without a selection. */
 export function selectXattrs(
   xattrs: Xattrs | undefined,

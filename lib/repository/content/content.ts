@@ -19,7 +19,7 @@ import {
 import { wholeFrameSize } from "../../archive/zstd_frame.ts";
 import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { createSha256 } from "../../bytes/sha256.ts";
+import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import { chunks, toStream } from "../../bytes/source.ts";
 import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
 import { patchBytes } from "../../delta/patch.ts";
@@ -475,27 +475,65 @@ async function* checked(
   entry: TreeFileEntry,
   read: () => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): AsyncGenerator<Uint8Array> {
+  yield* wholeContent(entry, checkedParts(entry, chunks(await read())));
+}
+
+/**
+ * Returns content as `ContentReader.read` returned it. A whole content is
+ * compared with its size and SHA-256 before this function returns. Parts fail
+ * at their end if they do not match, and before they exceed the size.
+ *
+ * @throws {DeltarError} `corrupt` if the content does not match.
+ */
+export function checkedContent(
+  entry: TreeFileEntry,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+): Uint8Array | AsyncGenerator<Uint8Array> {
+  if (!(content instanceof Uint8Array)) return checkedParts(entry, content);
+  const isSame = content.length === storedSize(entry) &&
+    toHex(sha256(content)) === entry.sha256;
+  if (!isSame) throw differs(entry);
+  return content;
+}
+
+async function* checkedParts(
+  entry: TreeFileEntry,
+  parts: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   const sum = createSha256();
-  const summed = async function* () {
-    for await (const part of chunks(await read())) {
-      sum.update(part);
-      yield part;
-    }
-  };
+  let left = storedSize(entry);
+  for await (const part of parts) {
+    left -= part.length;
+    if (left < 0) throw differs(entry);
+    sum.update(part);
+    yield part;
+  }
+  if (left > 0 || toHex(sum.digest()) !== entry.sha256) throw differs(entry);
+}
+
+/**
+ * Returns the content of a file with zeros for its holes.
+ *
+ * @param entry The file.
+ * @param stored The content as it is stored: for a sparse file, in condensed
+ * form.
+ */
+export function wholeContent<
+  Stored extends Uint8Array | AsyncIterable<Uint8Array>,
+>(
+  entry: TreeFileEntry,
+  stored: Stored,
+): Stored | AsyncGenerator<Uint8Array> {
   const { size, sparse } = entry;
-  if (sparse === undefined) yield* summed();
-  else {
-    const object = entry.content[0].reference.volume;
-    yield* filled(placedData(summed(), size, sparse, object), size);
-  }
-  if (toHex(sum.digest()) !== entry.sha256) {
-    throw new DeltarError(
-      "corrupt",
-      "the SHA-256 of the content differs from the recorded one",
-      {
-        object: entry.content[0].reference.volume,
-        path: entry.path,
-      },
-    );
-  }
+  if (sparse === undefined) return stored;
+  const object = entry.content[0].reference.volume;
+  return filled(placedData(chunks(stored), size, sparse, object), size);
+}
+
+function differs(entry: TreeFileEntry): DeltarError {
+  return new DeltarError(
+    "corrupt",
+    "the content differs from its recorded size or SHA-256",
+    { object: entry.content[0].reference.volume, path: entry.path },
+  );
 }

@@ -33,6 +33,7 @@ import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { ownIds, PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
+import { asOfWindows, isOfWindows } from "../../tree/windows_modes.ts";
 import type { XattrSelection } from "../../tree/xattrs.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs, isLinkable } from "./heirs.ts";
@@ -261,23 +262,6 @@ function withoutAbsentLink(
   if (linked === undefined || !isLinkable(linked)) return entry;
   instead.set(target, entry.path);
   return withJson({ ...linked, path: entry.path });
-}
-
-/** Returns whether a directory's path is a path of Windows. */
-function isOfWindows(directory: string): boolean {
-  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(directory);
-}
-
-/**
- * Returns an entry of Windows with a usable mode. Earlier versions of deltar
- * stored 0666 for all entries of Windows, or 0444 for read-only ones. On
- * another system, only root could enter a folder with such a mode.
- */
-function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
-  const { mode, kind = "directory" } = entry;
-  if (mode !== 0o666 && mode !== 0o444) return entry;
-  const isFolder = kind === "directory";
-  return withJson({ ...entry, mode: isFolder ? 0o755 : mode & 0o644 });
 }
 
 /** Compares the wanted state with the present one and returns the plan. */

@@ -1,0 +1,11 @@
+import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
+
+/** Makes a system call. If the call fails, the error names the file. */
+export function attempt<Result>(object: string, call: () => Result): Result {
+  try {
+    return call();
+  } catch (cause) {
+    const code = codeOf(cause) === "ENOENT" ? "not-found" : "io";
+    throw new DeltarError(code, errorMessage(cause), { object, cause });
+  }
+}

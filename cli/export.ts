@@ -1,0 +1,245 @@
+import process from "node:process";
+import { Command, Option } from "commander";
+import { DeltarError, type Repository } from "../mod.ts";
+import type { StreamFormat } from "../lib/archive/mod.ts";
+import type { ExportFailure, ExportProgress } from "../lib/repository/mod.ts";
+import {
+  formatBytes,
+  formatCount,
+  pipesAndDevices,
+  plural,
+} from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { absolute } from "./location.ts";
+import { withOutput } from "./output.ts";
+import { pathUnder } from "./path_under.ts";
+import {
+  findFolder,
+  FOLDER_HELP,
+  type Named,
+  pathIn,
+  suggesting,
+} from "./suggest.ts";
+import { formatDuration, showPath, treePath } from "./text.ts";
+
+interface Options extends CommonOptions {
+  to?: string;
+  format?: StreamFormat;
+  force?: boolean;
+}
+
+/** The formats, each with the pattern of the names of its files. */
+const FORMATS: readonly (readonly [StreamFormat, RegExp])[] = [
+  ["tar", /\.tar$/i],
+  ["tar.gz", /\.(?:tar\.gz|tgz)$/i],
+  ["tar.zst", /\.(?:tar\.zst|tzst)$/i],
+  ["zip", /\.zip$/i],
+];
+
+/** Makes the command `deltar export`. */
+export function exportCommand(context: Context): Command {
+  return new Command("export")
+    .description(
+      "Write a snapshot, or some paths of it, to a tar or zip. Each file is " +
+        "compared with its SHA-256. The archive appears only when it is " +
+        "complete",
+    )
+    .argument("<snapshot>", FOLDER_HELP)
+    .argument("[path...]", "Only these files and folders")
+    .option(
+      "--to <file>",
+      "Write the archive to this file, or to standard output if it is -",
+    )
+    .addOption(
+      new Option(
+        "--format <format>",
+        "The format of the archive (default: as the name of the file ends; " +
+          "tar for -)",
+      ).choices(FORMATS.map(([format]) => format)),
+    )
+    .option("--force", "Replace the file if it exists")
+    .action(async (
+      snapshot: string,
+      paths: string[],
+      options: Options,
+      command: Command,
+    ) => {
+      const fail = (message: string) =>
+        command.error(`error: ${message}`, { exitCode: EXIT.usage });
+      const { to, json } = options;
+      if (to === undefined) {
+        return fail("missing target: add `--to <file>`, or `--to -`");
+      }
+      if (to === "-" && json) {
+        return fail("`--json` needs a file: `--to -` prints the archive");
+      }
+      if (to === "-" && process.stdout.isTTY) {
+        return fail(
+          "an archive cannot be printed to a terminal: redirect the output, or " +
+            "add `--to <file>`",
+        );
+      }
+      const format = options.format ?? formatOf(to);
+      if (format === undefined) {
+        return fail(
+          `the name does not end as that of a tar or zip: ${showPath(to)}; ` +
+            "add `--format`",
+        );
+      }
+      context.code = await run(context, snapshot, paths, {
+        ...options,
+        to,
+        format,
+      });
+    });
+}
+
+/** Returns the format that the name of a file stands for. */
+function formatOf(file: string): StreamFormat | undefined {
+  if (file === "-") return "tar";
+  return FORMATS.find(([, pattern]) => pattern.test(file))?.[0];
+}
+
+async function run(
+  context: Context,
+  snapshot: string,
+  words: string[],
+  options: Options & { to: string; format: StreamFormat },
+): Promise<number> {
+  const { to, format, force = false } = options;
+  const { signal, terminal } = context;
+  const started = performance.now();
+  const begun = await begin(context, options);
+  const { out, repository } = begun;
+  const file = to === "-" ? to : absolute(to);
+  if (file !== "-") refuseInRepository(repository, file);
+  const named = await findFolder(begun, snapshot, { asMade: true });
+  const { record, folder } = named;
+  const { counts } = record;
+  const paths = await choose(repository, named, words);
+  const isWhole = paths === undefined && folder === "";
+  const failed: ExportFailure[] = [];
+  let failures = 0;
+  let done: ExportProgress = {
+    files: 0,
+    directories: 0,
+    links: 0,
+    special: 0,
+    copies: 0,
+    bytes: 0,
+    path: "",
+  };
+  const stream = await suggesting(
+    repository,
+    record,
+    () =>
+      repository.export(record, {
+        format,
+        ...folder !== "" && { from: folder },
+        paths,
+        signal,
+        onProgress: (progress) => {
+          done = progress;
+          const { files, directories, links, special, bytes, path } = progress;
+          out.progress(
+            () =>
+              `${
+                formatCount(files + directories + links + special)
+              } entries, ` +
+              formatBytes(bytes),
+            path,
+            { bytes, ...isWhole && { allBytes: counts.bytes } },
+          );
+        },
+        onFailure: (failure) => {
+          failures++;
+          if (out.json) failed.push(failure);
+          const { path, error, exported } = failure;
+          const why = error.message.slice(path.length + 2);
+          out.warn(
+            `${showPath(path)}${exported ? "" : " was left out"}: ${why}`,
+          );
+        },
+      }),
+  );
+  let size = 0;
+  if (file === "-") {
+    for await (const part of stream) {
+      size += part.length;
+      // The command ends when the program that reads the output has closed it.
+      if (!terminal.writeBytes(1, part)) break;
+    }
+  } else {
+    size = await withOutput(file, force, async (output) => {
+      for await (const part of stream) await output.write(part);
+    });
+  }
+  const { files, directories, links, special, copies, bytes } = done;
+  if (failures > 0) out.warn("A tar can hold all of this: add `--format tar`.");
+  if (copies > 0) {
+    out.note(
+      `${plural(copies, "hard link")} became ` +
+        `${
+          copies === 1 ? "a copy" : "copies"
+        }, because a zip cannot hold hard links.`,
+    );
+  }
+  if (out.json) {
+    const counted = { files, directories, links, special, copies, bytes };
+    out.object("export", {
+      snapshot: record.id,
+      file,
+      format,
+      size,
+      ...counted,
+      failed: failed.map(({ path, error, exported }) => ({
+        path,
+        error: error.message,
+        exported,
+      })),
+    });
+  } else {
+    const more = special > 0 ? `, ${pipesAndDevices(special)}` : "";
+    const sentence = `Exported ${plural(files, "file")}, ` +
+      `${plural(directories, "directory", "directories")} and ` +
+      `${plural(links, "link")}${more}, ${formatBytes(bytes)}, ` +
+      `from ${record.id} to ` +
+      `${file === "-" ? "standard output" : showPath(file)} ` +
+      `(${formatBytes(size)}) in ${
+        formatDuration(performance.now() - started)
+      }`;
+    if (file === "-") out.detail(sentence);
+    else out.line(sentence);
+  }
+  return failures > 0 ? EXIT.partial : EXIT.done;
+}
+
+/**
+ * Returns the paths to export, relative to the folder of `SNAPSHOT:FOLDER`, or
+ * `undefined` for all paths.
+ */
+async function choose(
+  repository: Repository,
+  named: Named,
+  words: readonly string[],
+): Promise<string[] | undefined> {
+  const paths = named.folder === ""
+    ? await Promise.all(words.map((word) => pathIn(repository, named, word)))
+    : words.map(treePath);
+  return paths.length === 0 || paths.includes("") ? undefined : paths;
+}
+
+/** Refuses a file in the folder of the repository. */
+function refuseInRepository({ storage }: Repository, file: string): void {
+  const { localPath } = storage;
+  if (localPath === undefined || pathUnder(localPath, file) === undefined) {
+    return;
+  }
+  throw new DeltarError(
+    "unsafe",
+    "the file would be written into the repository; choose another file",
+    { object: file },
+  );
+}

@@ -1,0 +1,337 @@
+/**
+ * The records of a zip (PKWARE's APPNOTE.TXT, version 6.3.10), with the extra
+ * fields of Info-ZIP for times (`UT`) and owners (`ux`).
+ *
+ * @module
+ */
+import { concat } from "../bytes/source.ts";
+import { encodeName } from "../tree/raw_name.ts";
+import { nameOfKind } from "../tree/entry.ts";
+import { ownNames } from "../tree/xattrs.ts";
+import type { TarMember } from "./tar_member.ts";
+
+/** The method of content that is not compressed. */
+export const STORED = 0;
+/** The method of content that is compressed with deflate. */
+export const DEFLATED = 8;
+
+const MAX_16 = 0xffff;
+const MAX_32 = 0xffffffff;
+
+/**
+ * The maximum size in bytes of a streamed file whose header has sizes of 32
+ * bits. Deflate makes content larger by less than 1/256.
+ */
+export const MAX_PLAIN_BYTES = MAX_32 - (MAX_32 >>> 8);
+
+/** The version of the format in which zip64 was introduced. */
+const VERSION = 45;
+/** The number of Unix as the system that made a member. */
+const UNIX = 3 << 8;
+/** The flag of a member whose checksum and sizes follow its content. */
+const HAS_DESCRIPTOR = 1 << 3;
+/** The flag of a member whose name is UTF-8. */
+const IS_UTF8 = 1 << 11;
+
+/** The bits of a mode for the kinds of members that a zip can hold. */
+const KIND_BITS: Readonly<Record<string, number>> = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+};
+/** The attribute of MS-DOS for a directory. */
+const DOS_DIRECTORY = 0x10;
+
+const SECOND = 1_000_000_000n;
+/** The earliest time of MS-DOS, in seconds since 1970: the start of 1980. */
+const MIN_DOS_SECONDS = 315_532_800;
+/** The latest time of MS-DOS, in seconds since 1970: the end of 2107. */
+const MAX_DOS_SECONDS = 4_354_819_198;
+
+/** A member of a zip, as its headers describe it. */
+export interface ZipEntry {
+  /** The path, kind and metadata. */
+  member: TarMember;
+  /** The offset of the local header in the archive, in bytes. */
+  offset: number;
+  /** The compression: {@linkcode STORED} or {@linkcode DEFLATED}. */
+  method: number;
+  /** Whether the checksum and the sizes follow the content. */
+  isStreamed: boolean;
+  /** Whether the sizes have 64 bits. */
+  isLarge: boolean;
+  /** The CRC-32 of the content. */
+  crc: number;
+  /** The size of the content in bytes. */
+  size: number;
+  /** The size of the content in the archive, in bytes. */
+  packedSize: number;
+}
+
+/** The part of a member that a zip cannot hold. */
+export interface ZipLoss {
+  /** What a zip cannot hold, as a message. */
+  message: string;
+  /** Whether the member can be stored, without this part. */
+  canStore: boolean;
+}
+
+/**
+ * Returns what a zip cannot hold of a member, or `undefined` if it can hold
+ * everything except for the fraction of a second of the time and the names of
+ * the owner and group.
+ */
+export function zipLossOf(member: TarMember): ZipLoss | undefined {
+  const { kind, path, xattrs, uid, gid } = member;
+  if (KIND_BITS[kind] === undefined) {
+    return {
+      message: `a zip cannot hold a ${nameOfKind(kind)}`,
+      canStore: false,
+    };
+  }
+  if (!path.isWellFormed()) {
+    return {
+      message: "a zip cannot hold a path that is not valid UTF-8",
+      canStore: false,
+    };
+  }
+  const lost: string[] = [];
+  const names = ownNames(xattrs);
+  if (names.length > 0) {
+    lost.push(`extended attributes or ACLs (${names.join(", ")})`);
+  }
+  if (!isUnixTime(secondsOf(member))) {
+    lost.push("a time before 1901-12-14 or after 2038-01-19");
+  }
+  if (uid > MAX_32 || gid > MAX_32) {
+    lost.push("an owner or group with a number of more than 32 bits");
+  }
+  return lost.length === 0 ? undefined : {
+    message: `a zip cannot hold ${lost.join(", or ")}`,
+    canStore: true,
+  };
+}
+
+/**
+ * Returns the header that precedes the content of a member. If the member is
+ * streamed, its checksum and sizes are not needed.
+ */
+export function localHeader(entry: ZipEntry): Uint8Array {
+  const { isStreamed, isLarge } = entry;
+  const [crc, size, packedSize] = isStreamed
+    ? [0, 0, 0]
+    : [entry.crc, entry.size, entry.packedSize];
+  const name = nameOf(entry);
+  const extra = concat([
+    ...isLarge ? [largeField(size, packedSize)] : [],
+    ...unixFields(entry.member),
+  ]);
+  const record = new RecordWriter(30);
+  record.u32(0x04034b50);
+  writeCommon(record, entry);
+  record.u32(crc);
+  record.u32(isLarge ? MAX_32 : packedSize);
+  record.u32(isLarge ? MAX_32 : size);
+  record.u16(name.length);
+  record.u16(extra.length);
+  return concat([record.bytes, name, extra]);
+}
+
+/**
+ * Returns the record with the checksum and the sizes that follows the content
+ * of a streamed member.
+ */
+export function encodeDescriptor(
+  { crc, size, packedSize, isLarge }: ZipEntry,
+): Uint8Array {
+  const record = new RecordWriter(isLarge ? 24 : 16);
+  record.u32(0x08074b50);
+  record.u32(crc);
+  for (const value of [packedSize, size]) {
+    if (isLarge) record.u64(value);
+    else record.u32(value);
+  }
+  return record.bytes;
+}
+
+/** Returns the header of a member in the central directory. */
+export function centralHeader(entry: ZipEntry): Uint8Array {
+  const { member, crc, size, packedSize, offset, isLarge } = entry;
+  const { kind, mode } = member;
+  const name = nameOf(entry);
+  const isFar = offset >= MAX_32;
+  const large = [
+    ...isLarge ? [size, packedSize] : [],
+    ...isFar ? [offset] : [],
+  ];
+  const extra = concat([
+    ...large.length > 0 ? [largeField(...large)] : [],
+    ...unixFields(member),
+  ]);
+  const record = new RecordWriter(46);
+  record.u32(0x02014b50);
+  record.u16(UNIX | VERSION);
+  writeCommon(record, entry);
+  record.u32(crc);
+  record.u32(isLarge ? MAX_32 : packedSize);
+  record.u32(isLarge ? MAX_32 : size);
+  record.u16(name.length);
+  record.u16(extra.length);
+  record.u16(0); // The length of the comment.
+  record.u16(0); // The number of the disk.
+  record.u16(0); // The internal attributes.
+  record.u16(kind === "directory" ? DOS_DIRECTORY : 0);
+  record.u16(KIND_BITS[kind] | mode & 0o7777);
+  record.u32(isFar ? MAX_32 : offset);
+  return concat([record.bytes, name, extra]);
+}
+
+/** The numbers at the end of a zip. */
+export interface ZipEnd {
+  /** The number of members. */
+  count: number;
+  /** The offset of the central directory, in bytes. */
+  offset: number;
+  /** The size of the central directory, in bytes. */
+  size: number;
+}
+
+/** Returns the records after the central directory. */
+export function encodeEnd({ count, offset, size }: ZipEnd): Uint8Array {
+  const isLarge = count >= MAX_16 || offset >= MAX_32 || size >= MAX_32;
+  const record = new RecordWriter(isLarge ? 98 : 22);
+  if (isLarge) {
+    record.u32(0x06064b50);
+    record.u64(44); // The length of the rest of this record.
+    record.u16(UNIX | VERSION);
+    record.u16(VERSION);
+    record.u32(0); // The number of this disk.
+    record.u32(0); // The disk with the central directory.
+    record.u64(count);
+    record.u64(count);
+    record.u64(size);
+    record.u64(offset);
+    record.u32(0x07064b50);
+    record.u32(0); // The disk with the record above.
+    record.u64(offset + size);
+    record.u32(1); // The number of disks.
+  }
+  record.u32(0x06054b50);
+  record.u16(0); // The number of this disk.
+  record.u16(0); // The disk with the central directory.
+  record.u16(Math.min(count, MAX_16));
+  record.u16(Math.min(count, MAX_16));
+  record.u32(Math.min(size, MAX_32));
+  record.u32(Math.min(offset, MAX_32));
+  record.u16(0); // The length of the comment.
+  return record.bytes;
+}
+
+/** Writes the fields that the two headers of a member have in common. */
+function writeCommon(
+  record: RecordWriter,
+  { member, method, isStreamed }: ZipEntry,
+): void {
+  record.u16(VERSION);
+  record.u16(IS_UTF8 | (isStreamed ? HAS_DESCRIPTOR : 0));
+  record.u16(method);
+  const seconds = secondsOf(member);
+  const time = new Date(
+    1000 * Math.min(Math.max(seconds, MIN_DOS_SECONDS), MAX_DOS_SECONDS),
+  );
+  // MS-DOS has local times. The result must not depend on the time zone, so the
+  // time is in UTC. Programs that know the field `UT` ignore this time.
+  record.u16(
+    time.getUTCHours() << 11 | time.getUTCMinutes() << 5 |
+      time.getUTCSeconds() >>> 1,
+  );
+  record.u16(
+    time.getUTCFullYear() - 1980 << 9 | time.getUTCMonth() + 1 << 5 |
+      time.getUTCDate(),
+  );
+}
+
+/** Returns the bytes of a member's name. */
+function nameOf({ member }: ZipEntry): Uint8Array {
+  const { path, kind } = member;
+  return encodeName(kind === "directory" ? `${path}/` : path);
+}
+
+/** Returns the extra field of zip64 with the given numbers. */
+function largeField(...numbers: number[]): Uint8Array {
+  const field = new RecordWriter(4 + 8 * numbers.length);
+  field.u16(0x0001);
+  field.u16(8 * numbers.length);
+  for (const number of numbers) field.u64(number);
+  return field.bytes;
+}
+
+/** Returns the extra fields for the time and the owner of a member. */
+function unixFields(member: TarMember): Uint8Array[] {
+  const { uid, gid } = member;
+  const fields: Uint8Array[] = [];
+  const seconds = secondsOf(member);
+  if (isUnixTime(seconds)) {
+    const field = new RecordWriter(9);
+    field.u16(0x5455); // `UT`.
+    field.u16(5);
+    field.u8(1); // Only the modification time follows.
+    field.u32(seconds);
+    fields.push(field.bytes);
+  }
+  if (uid <= MAX_32 && gid <= MAX_32) {
+    const field = new RecordWriter(15);
+    field.u16(0x7875); // `ux`.
+    field.u16(11);
+    field.u8(1); // The version of the field.
+    for (const id of [uid, gid]) {
+      field.u8(4);
+      field.u32(id);
+    }
+    fields.push(field.bytes);
+  }
+  return fields;
+}
+
+/** Returns the time of a member in whole seconds since 1970, rounded down. */
+function secondsOf({ mtime }: TarMember): number {
+  const seconds = mtime / SECOND;
+  return Number(mtime < 0n && mtime % SECOND !== 0n ? seconds - 1n : seconds);
+}
+
+/** Returns whether a time fits into 32 bits. */
+function isUnixTime(seconds: number): boolean {
+  return seconds === (seconds | 0);
+}
+
+/** Writes a record of a fixed length, with numbers in little-endian order. */
+class RecordWriter {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  u8(value: number): void {
+    this.#view.setUint8(this.#at, value);
+    this.#at += 1;
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.#at, value, true);
+    this.#at += 2;
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
+  }
+
+  u64(value: number): void {
+    this.#view.setBigUint64(this.#at, BigInt(value), true);
+    this.#at += 8;
+  }
+}

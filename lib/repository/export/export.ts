@@ -1,0 +1,39 @@
+/**
+ * Exporting: a snapshot, or some paths of it, as one tar or zip.
+ *
+ * `chosen_entries.ts` reads the chosen entries of the tree in path order, and
+ * `member_reader.ts` makes members of them and reads the content of each file. `lib/archive/archive_stream.ts` turns
+ * the members into the bytes of the archive. Nothing is kept for each entry, so
+ * the memory that is used does not depend on the size of the snapshot.
+ *
+ * @module
+ */
+import { archiveBytes } from "../../archive/archive_stream.ts";
+import { toStream } from "../../bytes/source.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import { chooseEntries } from "./chosen_entries.ts";
+import type { ExportOptions } from "./export_options.ts";
+import { MemberReader } from "./member_reader.ts";
+
+/**
+ * Returns a snapshot, or some paths of it, as the bytes of an archive.
+ *
+ * @param store The repository.
+ * @param record The snapshot.
+ * @param options Options for exporting.
+ * @throws {DeltarError} `not-found` if a path or the folder `from` is not in
+ * the snapshot; `unsafe` if one of them is not a path inside a tree; the error
+ * of a layer that is damaged or missing.
+ */
+export async function exportSnapshot(
+  store: Store,
+  record: SnapshotRecord,
+  options: ExportOptions,
+): Promise<ReadableStream<Uint8Array>> {
+  const storage = untilAborted(store.storage, options.signal);
+  const chosen = await chooseEntries(storage, record, options);
+  const reader = new MemberReader(storage, record, chosen, options);
+  return toStream(archiveBytes(reader.members(), options.format ?? "tar"));
+}

@@ -1,0 +1,67 @@
+import type { StreamFormat } from "../../archive/archive_stream.ts";
+import type { DeltarError } from "../../bytes/errors.ts";
+
+/** Options for exporting. */
+export interface ExportOptions {
+  /** The format of the archive. Default: `tar`. */
+  format?: StreamFormat;
+  /**
+   * The folder of the snapshot that is exported as the root. The paths in the
+   * archive and `paths` are relative to it. Default: the root.
+   */
+  from?: string;
+  /**
+   * The files and folders to export, with all their content and with the
+   * folders above them. Default: all.
+   */
+  paths?: readonly string[];
+  /**
+   * Called after each entry, and after each part of a large file, with the
+   * progress.
+   */
+  onProgress?: (progress: ExportProgress) => void;
+  /** Called with each entry that the format cannot hold as it is. */
+  onFailure?: (failure: ExportFailure) => void;
+  /** Ends the work and the stream with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** The progress of an export. */
+export interface ExportProgress {
+  /**
+   * The number of files so far. A file with hard links counts once in a tar. In
+   * a zip, which has no hard links, each of its names counts as a file.
+   */
+  files: number;
+  /** The number of directories so far. */
+  directories: number;
+  /**
+   * The number of symlinks and hard links so far. The first name of a file with
+   * hard links does not count.
+   */
+  links: number;
+  /** The number of named pipes and devices so far. */
+  special: number;
+  /**
+   * The number of hard links so far that became copies of their files, which
+   * count as files.
+   */
+  copies: number;
+  /** The number of bytes of the files so far. */
+  bytes: number;
+  /** The path in the archive of the current entry. */
+  path: string;
+}
+
+/** An entry that an archive cannot hold as it is in the snapshot. */
+export interface ExportFailure {
+  /** The path in the archive. */
+  path: string;
+  /** The reason. */
+  error: DeltarError;
+  /**
+   * Whether the archive has the entry, without a part of its metadata. If not,
+   * the entry was left out.
+   */
+  exported: boolean;
+}

@@ -1,0 +1,218 @@
+import type { ArchiveMember, TarMember } from "../../archive/tar_member.ts";
+import { zipLossOf } from "../../archive/zip_record.ts";
+import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { canHaveLinks, isSpecial } from "../../tree/entry.ts";
+import { storedSize } from "../../tree/entry_line.ts";
+import { lookAhead } from "../../tree/look_ahead.ts";
+import { isWithin } from "../../tree/path.ts";
+import { withJson } from "../../tree/to_json.ts";
+import { asOfWindows, isOfWindows } from "../../tree/windows_modes.ts";
+import {
+  checkedContent,
+  ContentReader,
+  wholeContent,
+} from "../content/content.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { TreeFinder } from "../layers/tree_reader.ts";
+import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
+import type { ChosenEntries } from "./chosen_entries.ts";
+import type { ExportOptions, ExportProgress } from "./export_options.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** Reads the members of an archive from a snapshot. */
+export class MemberReader {
+  readonly #record: SnapshotRecord;
+  readonly #chosen: ChosenEntries;
+  readonly #options: ExportOptions;
+  readonly #reader: ContentReader;
+  readonly #finder: TreeFinder;
+  /** Whether the archive is a zip. */
+  readonly #isZip: boolean;
+  /** The part of each path that is not in the archive. */
+  readonly #start: string;
+  /**
+   * The first exported name of each file, named pipe or device whose own path
+   * is not exported, by this path.
+   */
+  readonly #firsts = new Map<string, string>();
+  readonly #progress: ExportProgress = {
+    files: 0,
+    directories: 0,
+    links: 0,
+    special: 0,
+    copies: 0,
+    bytes: 0,
+    path: "",
+  };
+
+  /**
+   * Makes a reader without reading anything.
+   *
+   * @param storage The repository's storage.
+   * @param record The snapshot.
+   * @param chosen The entries to export.
+   * @param options Options for exporting.
+   */
+  constructor(
+    storage: Storage,
+    record: SnapshotRecord,
+    chosen: ChosenEntries,
+    options: ExportOptions,
+  ) {
+    const { from = "", format } = options;
+    this.#record = record;
+    this.#chosen = chosen;
+    this.#options = options;
+    this.#reader = new ContentReader(storage);
+    this.#finder = new TreeFinder(storage, record.layers);
+    this.#isZip = format === "zip";
+    this.#start = from === "" ? "" : `${from}/`;
+  }
+
+  /**
+   * Yields the members in path order. The content of a member has to be read
+   * before the next member.
+   *
+   * @throws {DeltarError} The error of a layer or a content that is damaged or
+   * missing, with the path; `aborted` if the signal fired.
+   */
+  async *members(): AsyncGenerator<ArchiveMember> {
+    const { signal } = this.#options;
+    let blocked: TreeEntry | undefined;
+    for await (const batch of this.#chosen.batches()) {
+      const entries = lookAhead(
+        batch,
+        (entry) => entry.kind === "file" && this.#reader.prefetch(entry) > 0,
+      );
+      for (const entry of entries) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        checkAborted(signal);
+        // A program that extracts the archive might follow a symlink to the
+        // entry.
+        if (blocked !== undefined && isWithin(entry.path, blocked.path)) {
+          throw new DeltarError(
+            "corrupt",
+            `the folder of the entry is not a directory: ${blocked.path}`,
+            { object: this.#record.id, path: entry.path },
+          );
+        }
+        blocked = entry.kind === "directory" ? undefined : entry;
+        yield* this.#member(entry);
+      }
+    }
+  }
+
+  async *#member(listed: TreeEntry): AsyncGenerator<ArchiveMember> {
+    const entry = await this.#resolved(listed);
+    const { uid, gid } = entry;
+    const { owners, directory } = this.#record;
+    const [uname, gname] = [owners?.users[uid], owners?.groups[gid]];
+    const path = entry.path.slice(this.#start.length);
+    const named = {
+      ...isOfWindows(directory) ? asOfWindows(entry) : entry,
+      path,
+      ...uname !== undefined && { uname },
+      ...gname !== undefined && { gname },
+    };
+    const member: TarMember = named.kind === "hardlink"
+      ? { ...named, target: named.target.slice(this.#start.length) }
+      : named;
+    const loss = this.#isZip ? zipLossOf(member) : undefined;
+    if (loss !== undefined) {
+      const { message, canStore: exported } = loss;
+      const error = new DeltarError("unsupported", message, { path });
+      this.#options.onFailure?.({ path, error, exported });
+      if (!exported) return;
+    }
+    const progress = this.#progress;
+    progress.path = path;
+    if (entry.kind === "file") {
+      const before = progress.bytes;
+      yield await this.#file(entry, member);
+      progress.bytes = before + entry.size;
+      progress.files++;
+      if (listed.kind === "hardlink" && this.#isZip) progress.copies++;
+    } else {
+      yield { member, content: NOTHING };
+      if (entry.kind === "directory") progress.directories++;
+      else if (isSpecial(entry)) progress.special++;
+      else progress.links++;
+    }
+    this.#options.onProgress?.({ ...progress });
+  }
+
+  /**
+   * Returns the entry to export for an entry of the tree. A hard link becomes
+   * the file, pipe or device itself if the archive is a zip, or if no earlier
+   * name of the file is exported.
+   */
+  async #resolved(entry: TreeEntry): Promise<TreeEntry> {
+    if (entry.kind !== "hardlink") return entry;
+    const { path, target } = entry;
+    if (!this.#isZip) {
+      if (this.#chosen.has(target)) return entry;
+      const first = this.#firsts.get(target);
+      if (first !== undefined) return withJson({ ...entry, target: first });
+      this.#firsts.set(target, path);
+    }
+    const linked = await this.#finder.find(target, this.#options.signal);
+    if (linked === undefined || !canHaveLinks(linked.kind)) {
+      throw new DeltarError(
+        "corrupt",
+        `hard link to something other than a file, named pipe or device: ${target}`,
+        { object: this.#record.id, path },
+      );
+    }
+    return withJson({ ...linked, path });
+  }
+
+  /** Returns a file with its content: in condensed form only for a tar. */
+  async #file(entry: TreeFileEntry, member: TarMember): Promise<ArchiveMember> {
+    try {
+      const read = await this.#reader.read(entry, this.#options.signal);
+      const stored = checkedContent(entry, read);
+      const content = this.#isZip ? wholeContent(entry, stored) : stored;
+      const isCondensed = !this.#isZip && entry.sparse !== undefined;
+      return {
+        member: isCondensed
+          ? { ...member, size: storedSize(entry), fileSize: entry.size }
+          : member,
+        content: content instanceof Uint8Array
+          ? content
+          : this.#counted(entry, content),
+      };
+    } catch (error) {
+      throw withPath(error, entry.path);
+    }
+  }
+
+  /** Yields the parts of a large file, and reports the progress after each one. */
+  async *#counted(
+    { path }: TreeFileEntry,
+    parts: AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array> {
+    const progress = this.#progress;
+    try {
+      for await (const part of parts) {
+        yield part;
+        progress.bytes += part.length;
+        this.#options.onProgress?.({ ...progress });
+      }
+    } catch (error) {
+      throw withPath(error, path);
+    }
+  }
+}
+
+/** Adds the path of a file to an error, unless the error has a path. */
+function withPath(error: unknown, path: string): unknown {
+  const isBare = error instanceof DeltarError && error.path === undefined &&
+    error.code !== "aborted";
+  if (!isBare) return error;
+  return new DeltarError(error.code, error.message, { path, cause: error });
+}
