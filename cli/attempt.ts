@@ -1,4 +1,5 @@
-import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
+import { DeltarError } from "../lib/delta/mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 
 /** Makes a system call. If the call fails, the error names the file. */
 export function attempt<Result>(object: string, call: () => Result): Result {
@@ -6,6 +7,6 @@ export function attempt<Result>(object: string, call: () => Result): Result {
     return call();
   } catch (cause) {
     const code = codeOf(cause) === "ENOENT" ? "not-found" : "io";
-    throw new DeltarError(code, errorMessage(cause), { object, cause });
+    throw new DeltarError(code, (cause as Error).message, { object, cause });
   }
 }

@@ -10,6 +10,7 @@ import {
   plural,
 } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { absolute } from "./location.ts";
@@ -28,6 +29,12 @@ interface Options extends CommonOptions {
   to?: string;
   format?: StreamFormat;
   force?: boolean;
+}
+
+/** The place and the format of the archive. */
+interface Target {
+  to: string;
+  format: StreamFormat;
 }
 
 /** The formats, each with the pattern of the names of its files. */
@@ -106,22 +113,20 @@ async function run(
   context: Context,
   snapshot: string,
   words: string[],
-  options: Options & { to: string; format: StreamFormat },
+  { to, format, force = false, ...options }: Options & Target,
 ): Promise<number> {
-  const { to, format, force = false } = options;
   const { signal, terminal } = context;
   const started = performance.now();
   const begun = await begin(context, options);
   const { out, repository } = begun;
-  const file = to === "-" ? to : absolute(to);
-  if (file !== "-") refuseInRepository(repository, file);
+  const file = to === "-" ? undefined : absolute(to);
+  if (file !== undefined) refuseInRepository(repository, file);
   const named = await findFolder(begun, snapshot, { asMade: true });
   const { record, folder } = named;
-  const { counts } = record;
   const paths = await choose(repository, named, words);
   const isWhole = paths === undefined && folder === "";
   const failed: ExportFailure[] = [];
-  let failures = 0;
+  let exitCode: number = EXIT.done;
   let done: ExportProgress = {
     files: 0,
     directories: 0,
@@ -142,30 +147,21 @@ async function run(
         signal,
         onProgress: (progress) => {
           done = progress;
-          const { files, directories, links, special, bytes, path } = progress;
-          out.progress(
-            () =>
-              `${
-                formatCount(files + directories + links + special)
-              } entries, ` +
-              formatBytes(bytes),
-            path,
-            { bytes, ...isWhole && { allBytes: counts.bytes } },
+          tellProgress(
+            out,
+            progress,
+            isWhole ? record.counts.bytes : undefined,
           );
         },
         onFailure: (failure) => {
-          failures++;
+          exitCode = EXIT.partial;
           if (out.json) failed.push(failure);
-          const { path, error, exported } = failure;
-          const why = error.message.slice(path.length + 2);
-          out.warn(
-            `${showPath(path)}${exported ? "" : " was left out"}: ${why}`,
-          );
+          warnOf(out, failure);
         },
       }),
   );
   let size = 0;
-  if (file === "-") {
+  if (file === undefined) {
     for await (const part of stream) {
       size += part.length;
       // The command ends when the program that reads the output has closed it.
@@ -176,44 +172,70 @@ async function run(
       for await (const part of stream) await output.write(part);
     });
   }
-  const { files, directories, links, special, copies, bytes } = done;
-  if (failures > 0) out.warn("A tar can hold all of this: add `--format tar`.");
-  if (copies > 0) {
+  const { path: _, ...counts } = done;
+  if (exitCode === EXIT.partial) {
+    out.warn("A tar can hold all of this: use `--format tar`.");
+  }
+  if (counts.copies > 0) {
     out.note(
-      `${plural(copies, "hard link")} became ` +
-        `${
-          copies === 1 ? "a copy" : "copies"
-        }, because a zip cannot hold hard links.`,
+      `A zip cannot hold hard links. ${plural(counts.copies, "hard link")} ` +
+        `became ${counts.copies === 1 ? "a file" : "files"}.`,
     );
   }
   if (out.json) {
-    const counted = { files, directories, links, special, copies, bytes };
     out.object("export", {
       snapshot: record.id,
       file,
       format,
       size,
-      ...counted,
+      ...counts,
       failed: failed.map(({ path, error, exported }) => ({
         path,
         error: error.message,
         exported,
       })),
     });
-  } else {
-    const more = special > 0 ? `, ${pipesAndDevices(special)}` : "";
-    const sentence = `Exported ${plural(files, "file")}, ` +
-      `${plural(directories, "directory", "directories")} and ` +
-      `${plural(links, "link")}${more}, ${formatBytes(bytes)}, ` +
-      `from ${record.id} to ` +
-      `${file === "-" ? "standard output" : showPath(file)} ` +
-      `(${formatBytes(size)}) in ${
-        formatDuration(performance.now() - started)
-      }`;
-    if (file === "-") out.detail(sentence);
-    else out.line(sentence);
+    return exitCode;
   }
-  return failures > 0 ? EXIT.partial : EXIT.done;
+  const sentence = `Exported ${inWords(counts)}, from ${record.id} to ` +
+    `${file === undefined ? "standard output" : showPath(file)} ` +
+    `(${formatBytes(size)}) in ${formatDuration(performance.now() - started)}`;
+  if (file === undefined) out.detail(sentence);
+  else out.line(sentence);
+  return exitCode;
+}
+
+function tellProgress(
+  out: Console,
+  { files, directories, links, special, bytes, path }: ExportProgress,
+  allBytes: number | undefined,
+): void {
+  out.progress(
+    () =>
+      `${formatCount(files + directories + links + special)} entries, ` +
+      formatBytes(bytes),
+    path,
+    { bytes, allBytes },
+  );
+}
+
+function warnOf(out: Console, { path, error, exported }: ExportFailure): void {
+  // The message begins with the path.
+  const why = error.message.slice(path.length + 2);
+  out.warn(`${showPath(path)}${exported ? "" : " was left out"}: ${why}`);
+}
+
+/** Returns the numbers of exported entries and bytes in words. */
+function inWords(
+  { files, directories, links, special, bytes }: Omit<ExportProgress, "path">,
+): string {
+  return [
+    plural(files, "file"),
+    plural(directories, "directory", "directories"),
+    plural(links, "link"),
+    ...special > 0 ? [pipesAndDevices(special)] : [],
+    formatBytes(bytes),
+  ].join(", ");
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
-import { DeltarError } from "../lib/bytes/errors.ts";
+import { DeltarError } from "../lib/delta/mod.ts";
 import { attempt } from "./attempt.ts";
 
 /**

@@ -1,10 +1,11 @@
+import { release } from "../bytes/release.ts";
 import type { Codec } from "./codec.ts";
 
 /** The size of a block, in bytes. */
-const BLOCK_BYTES = 1 << 20;
+const BLOCK_BYTES = 1 << 19;
 
 /** The maximum number of blocks that are compressed at the same time. */
-const MAX_PENDING_BLOCKS = 4;
+const MAX_PENDING_BLOCKS = 3;
 
 /**
  * Yields the bytes of a source in blocks of 1 MiB. The last block may be
@@ -43,7 +44,7 @@ export async function* compressBlocks(
 ): AsyncGenerator<Uint8Array> {
   const pending: Promise<Uint8Array>[] = [];
   for await (const block of inBlocks(source)) {
-    const packed = codec.compress(block);
+    const packed = codec.compress(block).finally(() => release(block));
     // The error is thrown below, in order. Without a handler until then, the
     // runtime would report an unhandled rejection.
     packed.catch(() => {});

@@ -37,6 +37,7 @@ const LINES: Record<string, string[]> = {
     "deltar restore latest~2 --in-place --dry-run",
     "echo more >> n.txt; deltar restore latest~1 --in-place",
   ],
+  export: ["deltar export latest --to ../x.zip"],
   undo: ["deltar undo"],
   redo: ["deltar redo"],
   label: ["deltar label latest good"],
