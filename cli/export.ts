@@ -50,8 +50,7 @@ export function exportCommand(context: Context): Command {
   return new Command("export")
     .description(
       "Write a snapshot, or some paths of it, to a tar or zip. Each file is " +
-        "compared with its SHA-256. The archive appears only when it is " +
-        "complete",
+        "compared with its SHA-256. An incomplete archive is deleted",
     )
     .argument("<snapshot>", FOLDER_HELP)
     .argument("[path...]", "Only these files and folders")
@@ -62,8 +61,8 @@ export function exportCommand(context: Context): Command {
     .addOption(
       new Option(
         "--format <format>",
-        "The format of the archive (default: as the name of the file ends; " +
-          "tar for -)",
+        "The format of the archive; without this option, the name of the file " +
+          "determines the format, and - is a tar",
       ).choices(FORMATS.map(([format]) => format)),
     )
     .option("--force", "Replace the file if it exists")
@@ -222,7 +221,7 @@ function tellProgress(
 function warnOf(out: Console, { path, error, exported }: ExportFailure): void {
   // The message begins with the path.
   const why = error.message.slice(path.length + 2);
-  out.warn(`${showPath(path)}${exported ? "" : " was left out"}: ${why}`);
+  out.warn(`${showPath(path)}${exported ? "" : " was not exported"}: ${why}`);
 }
 
 /** Returns the numbers of exported entries and bytes in words. */

@@ -19,6 +19,10 @@
  * it. `diff_data.ts` stores the content of a difference as an archive, and
  * `apply_diff.ts` applies the difference to a directory.
  *
+ * `archive_stream.ts` writes an archive without an index as one stream: a tar
+ * (`tar_stream.ts`), which may be compressed (`compress_blocks.ts`), or a zip
+ * (`zip_stream.ts`, `zip_record.ts` and `deflate.ts`).
+ *
  * @module
  */
 export {

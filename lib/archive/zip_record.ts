@@ -70,7 +70,7 @@ export interface ZipEntry {
 
 /** The part of a member that a zip cannot hold. */
 export interface ZipLoss {
-  /** What a zip cannot hold, as a message. */
+  /** The message that names what a zip cannot hold. */
   message: string;
   /** Whether the member can be stored, without this part. */
   canStore: boolean;

@@ -61,7 +61,7 @@ export interface ExportFailure {
   error: DeltarError;
   /**
    * Whether the archive has the entry, without a part of its metadata. If not,
-   * the entry was left out.
+   * the entry is not in the archive.
    */
   exported: boolean;
 }
