@@ -19,6 +19,8 @@ export class Output {
   readonly #name: string;
   readonly #temporary: string | undefined;
   readonly #file: number = 1;
+  /** Deletes the temporary file if an interrupt ends the process. */
+  readonly #onExit = () => this.#delete();
   /** The number of bytes written so far. */
   size = 0;
 
@@ -54,6 +56,7 @@ export class Output {
     const temporary = join(dirname(name), `.${basename(name)}.${unique}`);
     this.#file = attempt(temporary, () => openSync(temporary, "wx"));
     this.#temporary = temporary;
+    process.on("exit", this.#onExit);
   }
 
   /**
@@ -78,10 +81,15 @@ export class Output {
   /** Deletes the temporary file. */
   discard(): void {
     this.#close();
+    this.#delete();
+  }
+
+  #delete(): void {
     if (this.#temporary !== undefined) unlinkSync(this.#temporary);
   }
 
   #close(): void {
+    process.off("exit", this.#onExit);
     if (this.#name !== "-") closeSync(this.#file);
   }
 }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { noise } from "../support/noise.ts";
 import { needs, runText } from "../support/peer.ts";
 import { needsPosix } from "../support/system.ts";
@@ -250,6 +252,33 @@ test("export writes to a device, and ends quietly with its reader", {
       fs.readFileSync(join(place.root, "head"), "utf8"),
       "PaxHeader\0",
     );
+  });
+});
+
+test("an interrupted export leaves nothing behind", {
+  ...needsPosix("signals and holes"),
+}, async () => {
+  await withPlace(async (place) => {
+    const file = join(place.root, "sparse");
+    fs.writeFileSync(file, "start");
+    fs.truncateSync(file, 20 * 2 ** 30);
+    assert.equal(place.run(["snapshot", "--init"]).code, 0);
+    const out = join(place.folder, "out");
+    fs.mkdirSync(out);
+    const [program, ...words] = COMMAND;
+    const child = spawn(
+      program,
+      [...words, "export", "latest", "--to", join(out, "x.zip")],
+      { cwd: place.root, env: place.env },
+    );
+    const ended = once(child, "close");
+    let err = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => err += text);
+    while (fs.readdirSync(out).length === 0) await pause(20);
+    child.kill("SIGINT");
+    await ended;
+    assert.match(err, /deltar: interrupted; the archive is incomplete/);
+    assert.deepEqual(fs.readdirSync(out), []);
   });
 });
 

@@ -197,11 +197,15 @@ export class MemberReader {
     parts: AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array> {
     const progress = this.#progress;
+    const { onProgress, signal } = this.#options;
     try {
       for await (const part of parts) {
+        // The zeros of a hole are made without reading the storage, which would
+        // check the signal.
+        checkAborted(signal);
         yield part;
         progress.bytes += part.length;
-        this.#options.onProgress?.({ ...progress });
+        onProgress?.({ ...progress });
       }
     } catch (error) {
       throw withPath(error, path);
