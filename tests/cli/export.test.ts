@@ -25,8 +25,8 @@ function snapshot(place: Place, words: string[] = []): string {
 
 /** Returns the lines of `tar -tvf` without owners and times. */
 function membersOf(archive: string): string[] {
-  return runText("tar", ["--full-time", "-tvf", archive]).trim().split("\n")
-    .map((line) => line.replace(/^(\S)\S+ +\S+ +\d+ \S+ \S+/, "$1"));
+  return runText("tar", ["-tvf", archive]).trim().split("\n")
+    .map((line) => line.replace(/^(\S)\S+ +\S+ +\d+ \S+ \S+ +/, "$1 "));
 }
 
 test("export writes paths with the folders above them", {
