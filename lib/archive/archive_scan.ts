@@ -40,14 +40,27 @@ export async function* scanArchives(
   signal?: AbortSignal,
 ): AsyncGenerator<ScannedMember> {
   for (const object of names) {
-    const plain = plainTar(storage.get(object, { signal }), object);
-    for await (const { member, body } of readTar(plain, { object })) {
-      member.path = memberPath(member.path, object);
-      if (member.kind === "hardlink") {
-        member.target = memberPath(member.target ?? "", object);
-      }
-      yield { member, body, object };
+    yield* scanArchive(storage.get(object, { signal }), object);
+  }
+}
+
+/**
+ * Yields the members of one archive; see {@linkcode scanArchives}.
+ *
+ * @param source The bytes of the archive.
+ * @param object The name of the archive, for errors.
+ */
+export async function* scanArchive(
+  source: AsyncIterable<Uint8Array>,
+  object: string,
+): AsyncGenerator<ScannedMember> {
+  const plain = plainTar(source, object);
+  for await (const { member, body } of readTar(plain, { object })) {
+    member.path = memberPath(member.path, object);
+    if (member.kind === "hardlink") {
+      member.target = memberPath(member.target ?? "", object);
     }
+    yield { member, body, object };
   }
 }
 

@@ -14,6 +14,8 @@
  * stored whole, as a delta against a basis that the caller passes, or not at
  * all.
  *
+ * `tar_entries.ts` reads the entries of an archive for a snapshot.
+ *
  * `tar_volume_writer.ts` writes an archive of volumes with an index
  * (`volume_index.ts`), such as that of a directory, and `tar_volume.ts` reads
  * it. `diff_data.ts` stores the content of a difference as an archive, and
@@ -59,6 +61,8 @@ export type {
   TarPlainMember,
 } from "./tar_member.ts";
 export { type OpenOptions, TarVolume } from "./tar_volume.ts";
+export { tarEntries, type TarEntriesOptions } from "./tar_entries.ts";
+export type { OtherEntry, StreamedEntry } from "../tree/streamed_entry.ts";
 export {
   type AddTreeOptions,
   type NewMember,

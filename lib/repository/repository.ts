@@ -6,6 +6,7 @@ import {
   checkOptions,
   checkValue,
   countFrom,
+  type Expected,
   flag,
   oneOf,
   signal as aSignal,
@@ -20,6 +21,7 @@ import { untilAborted } from "../storage/until_aborted.ts";
 import { compareSteps, type DiffIndex } from "../tree/diff_index.ts";
 import { nameOfKind } from "../tree/entry.ts";
 import { checkPath } from "../tree/path.ts";
+import type { StreamedEntry } from "../tree/streamed_entry.ts";
 import { checkWalker, type Walker } from "../tree/walker.ts";
 import {
   fitBudget,
@@ -131,6 +133,14 @@ import {
  * code `conflict`, for example because its parent was removed during the work.
  */
 const RETRIES = 2;
+
+/** The expectation that a value is a time that is not in the future. */
+const pastTime: Expected = {
+  words: "a number of milliseconds since 1970 that is not in the future",
+  is: (time) =>
+    typeof time === "number" && Number.isSafeInteger(time) && time >= 0 &&
+    time <= Date.now(),
+};
 
 /** The maximum length of the option `source`, in UTF-16 code units. */
 const MAX_SOURCE_LENGTH = 4096;
@@ -335,23 +345,54 @@ export class Repository {
    * snapshot of the same directory. There are no locks. Several snapshots may
    * be taken at the same time.
    *
-   * @param dir The directory.
-   * @param options The label and other options for taking a snapshot.
+   * The snapshot may also be of a stream of entries, such as those that
+   * `tarEntries` reads from a tar archive. The stream is read once. A file of
+   * more than 1 MiB is written to a temporary file before it is stored.
+   *
+   * @param dir The directory, or a stream of entries in any order. Of several
+   * entries with the same path, the last one counts.
+   * @param options The label and other options for taking a snapshot. For a
+   * stream, `source` is required.
    * @returns The record of the new snapshot, or of the last one if none was
    * taken, with the changes and the skipped and excluded paths.
    * @throws {DeltarError} `conflict` if, three times in a row, the last
    * snapshot was removed during the work or a prune considered the work dead;
-   * the error of an earlier snapshot that cannot be read, unless `onDamage` is
-   * given; the error of the storage; `aborted` if the signal ends the work.
+   * for a stream, if this happens once; the error of an earlier snapshot that
+   * cannot be read, unless `onDamage` is given; `exists` if `time` is not later
+   * than the time of the last snapshot; `unsafe` if a path of a stream leads
+   * out of the tree or is below a path that is not a directory; the error of
+   * the stream or of the storage; `aborted` if the signal ends the work.
+   * @throws {RangeError} If `time` is in the future or before 1970.
+   *
+   * @example Keep the output of a program
+   * ```ts
+   * import { MemoryStorage, Repository } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   *
+   * async function* dump() {
+   *   const state = { mode: 0o600, mtime: 0n, uid: 0, gid: 0, size: 0 };
+   *   async function* body() {
+   *     yield new TextEncoder().encode("a,b\n");
+   *   }
+   *   yield { member: { path: "data.csv", kind: "file", ...state }, body: body() } as const;
+   * }
+   *
+   * const repository = await Repository.create(new MemoryStorage());
+   * const { record } = await repository.snapshot(dump(), { source: "dump" });
+   * const file = await repository.readFile(record, "data.csv");
+   * assert.equal(await new Response(file).text(), "a,b\n");
+   * ```
    */
   async snapshot(
-    dir: Walker,
+    dir: Walker | AsyncIterable<StreamedEntry>,
     options: SnapshotOptions = {},
   ): Promise<SnapshotResult> {
-    checkWalker(dir);
+    const isStream = isAsyncIterable(dir);
+    if (!isStream) checkWalker(dir);
     checkOptions("snapshot()", options, {
       label: text,
       source: textUpTo(MAX_SOURCE_LENGTH, 1),
+      time: pastTime,
       onlyIfChanged: flag,
       volumeSize: atLeast(4096),
       cache: text,
@@ -363,12 +404,15 @@ export class Repository {
       signal: aSignal,
     });
     checkLabel("snapshot(): label", options.label);
+    if (isStream && options.source === undefined) {
+      throw new TypeError("snapshot(): a stream needs the option source");
+    }
     let { last } = options;
     for (let left = RETRIES;; left--) {
       try {
         return await takeSnapshot(this.#store, dir, { ...options, last });
       } catch (error) {
-        if (left === 0 || !isConflict(error)) throw error;
+        if (left === 0 || isStream || !isConflict(error)) throw error;
         last = undefined;
       }
     }
@@ -1386,4 +1430,11 @@ function checkPrune(
     onUnusual: callback,
     signal: aSignal,
   });
+}
+
+function isAsyncIterable(
+  value: Walker | AsyncIterable<StreamedEntry>,
+): value is AsyncIterable<StreamedEntry> {
+  return typeof value === "object" && value !== null &&
+    Symbol.asyncIterator in value;
 }

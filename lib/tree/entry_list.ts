@@ -39,6 +39,7 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
  */
 export class EntryList {
   readonly #states: StateWriter;
+  readonly #isFlat: boolean;
   readonly #rows = new WordRows(WORDS.length);
   /**
    * The entries that are not fully described by their state, by number: links,
@@ -56,9 +57,13 @@ export class EntryList {
    * Makes an empty list.
    *
    * @param states The writer that holds the states of the entries.
+   * @param isFlat Whether the names in the states are whole paths. The entries
+   * may then be added in any order, and `find` must not be called. Default:
+   * `false`.
    */
-  constructor(states: StateWriter) {
+  constructor(states: StateWriter, isFlat = false) {
     this.#states = states;
+    this.#isFlat = isFlat;
   }
 
   /** The number of entries. */
@@ -79,7 +84,9 @@ export class EntryList {
     }
     this.#rows.set(number, WORDS.state, place);
     this.#rows.set(number, WORDS.folder, folder?.number ?? ROOT);
-    if (kind === "directory") this.#open.push({ inside: `${path}/`, number });
+    if (kind === "directory" && !this.#isFlat) {
+      this.#open.push({ inside: `${path}/`, number });
+    }
     const isPlain = kind === "file" && entry.sparse === undefined ||
       kind === "directory";
     if (!isPlain || isOther || hasXattrs(xattrs)) {

@@ -96,6 +96,7 @@ export {
   truePlace,
 } from "./place.ts";
 export type { FileStat } from "./stat.ts";
+export type { OtherEntry, StreamedEntry } from "./streamed_entry.ts";
 export { formatTime, toJson } from "./to_json.ts";
 export { TreeWriter } from "./tree_writer.ts";
 export type { ExpectedContent } from "./write_content.ts";

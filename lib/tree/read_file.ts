@@ -64,11 +64,12 @@ export function readWhole(
  * one is read. By default, each part has its own memory.
  */
 export function* readPieces(
-  file: OpenFile | string,
+  file: Pick<OpenFile, "read"> | string,
   size = Infinity,
   buffer?: Uint8Array,
 ): Generator<Uint8Array> {
-  const opened = typeof file === "string" ? openFile(file) : file;
+  const own = typeof file === "string" ? openFile(file) : undefined;
+  const opened = own ?? file as Pick<OpenFile, "read">;
   try {
     for (let at = 0; at < size;) {
       const piece = buffer ??
@@ -80,6 +81,6 @@ export function* readPieces(
       yield piece.subarray(0, got);
     }
   } finally {
-    if (opened !== file) opened.close();
+    own?.close();
   }
 }

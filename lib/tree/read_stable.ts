@@ -1,6 +1,5 @@
 import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
-import { inTurns } from "../bytes/turns.ts";
 import type { IndexFileEntry } from "./dir_index.ts";
 import type { FileEntry, Skipped, WalkedFile } from "./entry.ts";
 import { faultOf } from "./file.ts";
@@ -8,7 +7,7 @@ import type { FileFacts, FileReader, LargeFile } from "./file_reader.ts";
 import { codeOfKind, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
-import { CondensedFile, findData, hasHoles, maySparse } from "./sparse.ts";
+import { condense, type CondensedFile, maySparse } from "./sparse.ts";
 import { xattrsOrSkip } from "./read_xattrs.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
@@ -173,22 +172,6 @@ async function readLarge<Facts extends FileFacts>(
   } finally {
     file.close();
   }
-}
-
-/**
- * Returns the condensed form of an open file; `undefined` if the file has no
- * holes that are long enough.
- */
-async function condense(
-  file: OpenFile,
-  size: number,
-  buffer: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<CondensedFile | undefined> {
-  const ranges = await inTurns(findData(file, size, buffer), signal);
-  return hasHoles(ranges, size)
-    ? new CondensedFile(file, size, ranges)
-    : undefined;
 }
 
 /**

@@ -15,6 +15,7 @@ import { Buffer } from "../bytes/node.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError, type ErrorContext } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import { inTurns } from "../bytes/turns.ts";
 import type { OpenFile } from "./folder.ts";
 import type { FileStat } from "./statx.ts";
 
@@ -25,6 +26,9 @@ export interface DataRange {
   /** The length in bytes. */
   length: number;
 }
+
+/** The operations of an open file that condensing needs. */
+export type SparseFile = Pick<OpenFile, "read" | "nextData">;
 
 /** Bytes of a file, and their offset in the file. */
 export interface PlacedBytes {
@@ -81,7 +85,7 @@ function minHole(size: number): number {
  * @throws The error of the system, with its `code`.
  */
 export function* findData(
-  file: OpenFile,
+  file: SparseFile,
   size: number,
   buffer: Uint8Array,
 ): Generator<void, DataRange[]> {
@@ -139,7 +143,7 @@ export function encodeMap(
 export class CondensedFile {
   /** The length of the condensed form, in bytes. */
   readonly size: number;
-  readonly #file: OpenFile;
+  readonly #file: SparseFile;
   readonly #ranges: readonly DataRange[];
   readonly #map: Uint8Array;
 
@@ -150,7 +154,7 @@ export class CondensedFile {
    * @param size The size of the file, in bytes.
    * @param ranges The file's ranges, as `findData` returned them.
    */
-  constructor(file: OpenFile, size: number, ranges: readonly DataRange[]) {
+  constructor(file: SparseFile, size: number, ranges: readonly DataRange[]) {
     this.#file = file;
     this.#ranges = ranges;
     this.#map = encodeMap(ranges, size);
@@ -180,10 +184,31 @@ export class CondensedFile {
 }
 
 /**
+ * Returns the condensed form of an open file; `undefined` if the file has no
+ * holes that are long enough.
+ *
+ * @param file The open file.
+ * @param size The size of the file, in bytes.
+ * @param buffer A buffer to read into, as for `findData`.
+ * @param signal The signal that ends the work with the error code `aborted`.
+ */
+export async function condense(
+  file: SparseFile,
+  size: number,
+  buffer: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<CondensedFile | undefined> {
+  const ranges = await inTurns(findData(file, size, buffer), signal);
+  return hasHoles(ranges, size)
+    ? new CondensedFile(file, size, ranges)
+    : undefined;
+}
+
+/**
  * Returns whether a file with these ranges has a hole. If so, it is stored in
  * condensed form.
  */
-export function hasHoles(ranges: readonly DataRange[], size: number): boolean {
+function hasHoles(ranges: readonly DataRange[], size: number): boolean {
   return size > 0 && ranges[0]?.length !== size;
 }
 
@@ -435,7 +460,11 @@ function isZero(bytes: Uint8Array): boolean {
  * Fills a buffer with the bytes at an offset in a file, as far as the file
  * reaches. Returns the number of bytes read.
  */
-function readFully(file: OpenFile, buffer: Uint8Array, offset: number): number {
+function readFully(
+  file: SparseFile,
+  buffer: Uint8Array,
+  offset: number,
+): number {
   let got = 0;
   while (got < buffer.length) {
     const more = file.read(buffer.subarray(got), offset + got);

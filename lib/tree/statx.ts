@@ -1,4 +1,4 @@
-import type { DeviceNumber } from "./entry.ts";
+import type { DeviceNumber, Entry, EntryKind } from "./entry.ts";
 import { PLATFORM } from "./this_system.ts";
 
 /**
@@ -178,6 +178,36 @@ export function fillStatx(view: DataView, stat: NodeStat): void {
   fillTime(view, 96, stat.ctimeNs);
   fillTime(view, 112, stat.mtimeNs);
 }
+
+/**
+ * Returns a `struct statx`, in words, with the state of an entry that was not
+ * read from a disk. Fields that the entry does not have are zero.
+ */
+export function entryStatx(entry: Entry): Uint32Array {
+  const words = new Uint32Array(STATX_SIZE / 4);
+  const { seconds, nanos } = splitTime(entry.mtime);
+  words[STATX.links] = 1;
+  words[STATX.uid] = entry.uid;
+  words[STATX.gid] = entry.gid;
+  words[STATX.mode] = TYPES[entry.kind] | entry.mode;
+  words[STATX.size] = entry.size;
+  words[STATX.size + 1] = Math.floor(entry.size / 2 ** 32);
+  words[STATX.mtime] = Number(BigInt.asUintN(32, seconds));
+  words[STATX.mtime + 1] = Number(BigInt.asUintN(32, seconds >> 32n));
+  words[STATX.mtime + 2] = Number(nanos);
+  return words;
+}
+
+/** The type in the `st_mode` of each kind of entry. */
+const TYPES: Readonly<Record<EntryKind, number>> = {
+  file: 0o100000,
+  hardlink: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  fifo: 0o010000,
+  block: 0o060000,
+  character: 0o020000,
+};
 
 /**
  * Returns a creation time, or `undefined` if it is one of the values that stand

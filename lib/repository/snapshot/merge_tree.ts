@@ -81,11 +81,15 @@ async function fromBefore(
     };
   }
   const { replacesDeltas, ...piece } = delta;
-  const old = await parent.find(entry.path);
+  // A delta in a stream may have been made for another name of the same file.
+  const basis = delta.path ?? entry.path;
+  const old = await parent.find(basis);
   if (old?.kind !== "file") {
-    throw new TypeError(`${entry.path}: the basis of a delta was not a file`);
+    throw new TypeError(`${basis}: the basis of a delta was not a file`);
   }
-  const { content, signature } = old;
+  const own = (piece: StoredPiece) => underItsName(piece, basis, entry.path);
+  const content = old.content.map(own);
+  const signature = old.signature && own(old.signature);
   const before = replacesDeltas
     ? content.slice(0, 1)
     // Older versions of deltar stored deltas without the size of their result.

@@ -62,7 +62,10 @@ export class PieceTable {
     ) this.#others.set(number, stored);
     else if (path !== undefined) {
       this.#sum.set(this.#entries.sumOf(number));
-      this.#set(number, this.#slots[this.#slot()] - 1, 0, SHARED);
+      const owner = this.#slots[this.#slot()] - 1;
+      // In a stream, the entry that the content was stored for may come later.
+      if (form === "delta" || owner < 0) this.#others.set(number, stored);
+      else this.#set(number, owner, 0, SHARED);
       return;
     } else {
       const { frame, skip } = reference;

@@ -83,20 +83,22 @@ export class StateCache {
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
    * @param store The repository. If it is encrypted, so is the state.
-   * @param walker The directory.
+   * @param directory The name of the directory in the repository.
+   * @param walker The directory on this machine.
    * @param before The parent of the next snapshot.
    * @param now The current time, in milliseconds since 1970.
    */
   static async read(
     folder: string | undefined,
     store: Store,
+    directory: string,
     walker: Walker,
     before: Pick<SnapshotRecord, "id" | "counts"> | undefined,
     now: number,
   ): Promise<StateCache> {
     const sealed = await store.sealedFiles();
-    const key = sealed?.nameFor(walker.name) ??
-      toHex(sha256(new TextEncoder().encode(walker.name)));
+    const key = sealed?.nameFor(directory) ??
+      toHex(sha256(new TextEncoder().encode(directory)));
     const file = folder && `${folder}/${store.id}-${key.slice(0, 16)}.state`;
     const cache = new StateCache(file, sealed, walker, now);
     if (file === undefined || before === undefined) return cache;

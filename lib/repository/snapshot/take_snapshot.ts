@@ -9,7 +9,9 @@
  * stored as a delta against its last state if the delta is small enough
  * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis).
  * `SnapshotEntries` collects the entries, with the stored forms of their
- * content in a compact table (`piece_table.ts`).
+ * content in a compact table (`piece_table.ts`). The entries of a stream, such
+ * as a tar archive, are collected by a `StreamIndex` first, because they come
+ * in any order (`index_stream.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
@@ -26,17 +28,30 @@ import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { DataPacker } from "../../archive/data_packer.ts";
 import type { DiffIndex } from "../../tree/diff_index.ts";
-import type { Skipped } from "../../tree/entry.ts";
+import type { Metadata, Skipped } from "../../tree/entry.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
-import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
-import type { Walker } from "../../tree/walker.ts";
+import type { IgnoreOptions } from "../../tree/ignore_rules.ts";
+import {
+  type IndexedTree,
+  type IndexProgress,
+  indexTree,
+} from "../../tree/index_tree.ts";
+import type { OwnerNames } from "../../tree/owner_names.ts";
+import { StateWriter } from "../../tree/state_writer.ts";
+import type { StreamedEntry } from "../../tree/streamed_entry.ts";
+import { Walker } from "../../tree/walker.ts";
 import { packingAgainst } from "./delta_basis.ts";
-import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
+import {
+  type DamageHandler,
+  DeltarError,
+  isDamage,
+} from "../../bytes/errors.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
 import { Elsewhere } from "./elsewhere.ts";
 import { KeptState } from "./kept_state.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
+import { StreamIndex } from "./index_stream.ts";
 import { idBehind } from "../format/names.ts";
 import { changedLinesOf } from "./merge_tree.ts";
 import type { FoundPlace } from "../store/find_snapshot.ts";
@@ -47,6 +62,7 @@ import {
   timeInRecord,
 } from "../format/snapshot_record.ts";
 import { machineOf, type Store } from "../store/store.ts";
+import type { PackedEntries } from "./packed_entries.ts";
 import { OwnSignatures } from "./own_signatures.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
@@ -67,10 +83,17 @@ export interface SnapshotOptions {
   /**
    * The name of the directory in the repository, of at most 4,096 characters.
    * Snapshots with the same name follow each other, whatever the path of the
-   * directory is on this machine. Default: the directory's absolute path, or
-   * the name of a `DirSet`.
+   * directory is on this machine. Required for a stream. Default: the
+   * directory's absolute path, or the name of a `DirSet`.
    */
   source?: string;
+  /**
+   * The time of the snapshot, in milliseconds since 1970, if the content is
+   * older than now. It must be later than the time of the last snapshot with
+   * the same `source`. A snapshot with a time is taken even if nothing changed.
+   * Default: the current time.
+   */
+  time?: number;
   /**
    * Whether to take no snapshot if nothing changed, even with a label. Default:
    * `false`.
@@ -80,7 +103,8 @@ export interface SnapshotOptions {
   volumeSize?: number;
   /**
    * The path of a folder in which this machine remembers the state of
-   * directories. Without this folder, each snapshot reads every file.
+   * directories. Without this folder, each snapshot reads every file. Not used
+   * for a stream.
    */
   cache?: string;
   /** Called with each path that is skipped or excluded. */
@@ -93,7 +117,8 @@ export interface SnapshotOptions {
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether to pass the totals to `onProgress`. To count them, a second walk
-   * visits each folder once more during the snapshot. Default: `false`.
+   * visits each folder once more during the snapshot. Not used for a stream.
+   * Default: `false`.
    */
   measure?: boolean;
   /**
@@ -174,18 +199,20 @@ export interface SnapshotResult {
  */
 const MAX_CLOCK_DIFFERENCE_MS = 10 * 60 * 1000;
 
-/** Takes a snapshot of `dir` and stores it in a repository. */
+/**
+ * Takes a snapshot of a directory or a stream and stores it in a repository.
+ */
 export async function takeSnapshot(
   store: Store,
-  dir: Walker,
+  source: Walker | AsyncIterable<StreamedEntry>,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
   try {
-    return await takeOnce(store, dir, options);
+    return await takeOnce(store, source, options);
   } catch (error) {
     if (!(error instanceof DamageFoundLate)) throw error;
     // The remembered state was deleted, so the tree is read this time.
-    return await takeOnce(store, dir, { ...options, last: undefined });
+    return await takeOnce(store, source, { ...options, last: undefined });
   }
 }
 
@@ -198,42 +225,51 @@ class DamageFoundLate extends Error {}
 
 async function takeOnce(
   store: Store,
-  dir: Walker,
+  source: Walker | AsyncIterable<StreamedEntry>,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
-  const { source: directory = dir.name, signal } = options;
+  const dir = source instanceof Walker ? source : undefined;
+  const { source: directory = dir?.name ?? "", label, signal } = options;
   checkAborted(signal);
   const started = Date.now();
+  const { time = started } = options;
   const { found, others } = await findLast(store, directory, options);
   const before = found?.record;
-  const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
+  if (options.time !== undefined && before !== undefined) {
+    checkLater(time, before);
+  }
+  const isWanted = label !== undefined || options.time !== undefined;
+  const mayBeNone = (!isWanted || options.onlyIfChanged) &&
     (before === undefined || isOf(before, directory, store.machine?.id));
   const ahead =
     before !== undefined && before.time > started + MAX_CLOCK_DIFFERENCE_MS
       ? { ahead: before }
       : {};
-  const { cache: folder } = options;
-  const cache = await StateCache.read(folder, store, dir, before, started);
-  if (before !== undefined && mayBeNone) {
+  const cache = dir && await StateCache.read(
+    options.cache,
+    store,
+    directory,
+    dir,
+    before,
+    started,
+  );
+  if (dir && cache && before !== undefined && mayBeNone) {
     const unchanged = await findUnchanged(before, dir, cache, options);
     if (unchanged !== undefined) return { ...unchanged, ...ahead };
   }
   const parent = await findParent(store, found, cache, options);
-  const own = await signaturesOf(store, dir, options);
+  const own = await signaturesOf(store, dir?.path ?? directory, options);
   const { last } = parent;
   const reading = untilAborted(store.storage, signal);
   await using elsewhere = last === undefined
     ? await Elsewhere.read(reading, others, options.onDamage, signal)
     : undefined;
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
-  const id = idBehind(last?.record.id, started, Math.random());
+  const id = idBehind(last?.record.id, time, Math.random());
   const left = await findLeftRuns(reading, directory, signerOf(store));
-  const kept = await KeptState.read(store, dir.path, parent, signal);
-  const entries = new SnapshotEntries(
-    cache.states.writer,
-    parent.index,
-    kept,
-  );
+  const kept = dir && await KeptState.read(store, dir.path, parent, signal);
+  const states = cache?.states.writer ?? new StateWriter();
+  const entries = new SnapshotEntries(states, parent.index, kept);
   await using writer = new SnapshotWriter(store, {
     id,
     parent: last,
@@ -255,8 +291,10 @@ async function takeOnce(
       directory,
       parent: last?.record.id,
     },
-    entries,
+    { next: (volume) => packed.next(volume) },
   );
+  /** The entries in the order in which their content is stored. */
+  let packed: PackedEntries = entries;
   try {
     if (left.ids.length > 0) await writer.begin();
     const work = await LeftWork.read(writer.storage, left, {
@@ -273,25 +311,41 @@ async function takeOnce(
           store.keys === undefined,
       }),
       known: work,
-      shared: (sha256) => entries.findStored(sha256),
+      shared: (sha256) => packed.findStored(sha256),
       elsewhere,
     });
     const reader = new RepositoryReader(packer, writer.signatures, own);
-    const { root: walked, skipped } = await indexTree(dir, entries, reader, {
+    const indexing = {
       previous: parent.index,
-      unchanged: (entry) => entry.isKnown === true,
       onSkip: options.onSkip,
       onProgress: options.onProgress,
-      measure: options.measure,
       signal,
-    }, cache.states);
+    };
+    let indexed: IndexedTree & { owners?: OwnerNames };
+    if (source instanceof Walker) {
+      indexed = await indexTree(source, entries, reader, {
+        ...indexing,
+        unchanged: (entry) => entry.isKnown === true,
+        measure: options.measure,
+      }, cache?.states);
+    } else {
+      const stream = new StreamIndex(reader, indexing);
+      packed = stream;
+      await stream.read(source);
+      indexed = await stream.finish(
+        entries,
+        states,
+        parent.index.root ?? rootAt(time),
+      );
+    }
+    const { root: walked, skipped, owners } = indexed;
     const root = kept?.root(walked) ?? walked;
     const diff = entries.finish(root, skipped);
     const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
     if (last !== undefined && isSame && mayBeNone) {
       await writer.abort();
       await clear(writer.storage, left.names);
-      await cache.write(last.record.id, entries.list, skipped);
+      await cache?.write(last.record.id, entries.list, skipped);
       return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
     const { kinds } = entries.tally;
@@ -316,16 +370,16 @@ async function takeOnce(
     });
     const record: SnapshotRecord = {
       id,
-      time: timeInRecord(id, started),
+      time: timeInRecord(id, time),
       // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory,
-      ...directory === dir.name && dir.name !== dir.path &&
+      ...dir && directory === dir.name && dir.name !== dir.path &&
         { common: dir.path },
       ...machineOf(store),
       root,
-      ...kept?.owners ?? ownersOf(entries.tally, root),
-      ...(options.label !== undefined && { label: options.label }),
+      ...owners ? { owners } : kept?.owners ?? ownersOf(entries.tally, root),
+      ...(label !== undefined && { label }),
       ...(last
         ? { parent: last.record.id, parentSha256: last.sha256 }
         : found && { follows: found.record.id }),
@@ -337,17 +391,17 @@ async function takeOnce(
         writer.stored,
         last !== undefined && !isSameRoot(root, last.record.root),
       ),
-      ...rulesIn(dir),
+      ...rulesIn(dir?.rules ?? NO_RULES),
     };
     await writer.commit(record);
     await clear(writer.storage, [...left.names, ...checkpoints.names]);
-    await cache.write(id, entries.list, skipped);
+    await cache?.write(id, entries.list, skipped);
     await own?.tidy(sumsIn(entries.list));
     return { record, isNew: true, diff, skipped, ...ahead };
   } catch (error) {
     await writer.abort(error);
     if (parent.isBroken) {
-      await cache.drop();
+      await cache?.drop();
       throw new DamageFoundLate("the parent's tree is damaged", {
         cause: error,
       });
@@ -369,20 +423,47 @@ const MAX_RECORDED_PATHS = 1 << 16;
  * long, the record has no rules, and a restore of the snapshot cannot delete
  * files.
  */
-function rulesIn({ rules }: Walker): Pick<SnapshotRecord, "rules"> {
+function rulesIn(rules: IgnoreOptions): Pick<SnapshotRecord, "rules"> {
   const length = rules.paths?.reduce((sum, { length }) => sum + length, 0) ?? 0;
   return length > MAX_RECORDED_PATHS ? {} : { rules };
+}
+
+/** The rules of a stream, which excludes nothing. */
+const NO_RULES: IgnoreOptions = {
+  excludes: [],
+  ignoreFile: false,
+  gitignore: false,
+};
+
+/** Returns the state of the root of a stream that has no entry for it. */
+function rootAt(time: number): Metadata {
+  return { mode: 0o755, mtime: BigInt(time) * 1_000_000n, uid: 0, gid: 0 };
+}
+
+/** Refuses a time that is not later than that of the last snapshot. */
+function checkLater(time: number, last: SnapshotRecord): void {
+  if (time > last.time) return;
+  const [wanted, found] = [time, last.time].map((one) =>
+    new Date(one).toISOString()
+  );
+  throw new DeltarError(
+    "exists",
+    `snapshots are taken in the order of time, and the last snapshot, ` +
+      `${last.id}, has the time ${found}, so no snapshot of ${wanted} can ` +
+      "follow; use another source",
+    { object: last.directory },
+  );
 }
 
 /** Returns the signatures that this machine keeps, if its key is write-only. */
 async function signaturesOf(
   store: Store,
-  { path }: Walker,
+  directory: string,
   { cache }: SnapshotOptions,
 ): Promise<OwnSignatures | undefined> {
   if (!store.keys?.isWriteOnly || cache === undefined) return undefined;
   const files = await store.sealedFiles();
-  return files && new OwnSignatures(cache, files, path);
+  return files && new OwnSignatures(cache, files, directory);
 }
 
 /** Yields the SHA-256 of each entry, in hexadecimal. */
@@ -462,11 +543,11 @@ async function clear(storage: Storage, names: string[]): Promise<void> {
 async function findParent(
   store: Store,
   last: ReadRecord | undefined,
-  cache: StateCache,
+  cache: StateCache | undefined,
   { onDamage, signal }: SnapshotOptions,
 ): Promise<Parent> {
   if (last === undefined) return parentOf(Tree.empty());
-  const remembered = rememberedParent(store.storage, last, cache);
+  const remembered = cache && rememberedParent(store.storage, last, cache);
   if (remembered !== undefined) return remembered;
   try {
     return parentOf(await store.tree(last.record, { signal }), last);

@@ -1,0 +1,513 @@
+import type { PackedFacts } from "../../archive/data_packer.ts";
+import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
+import { STAGE_PREFIX } from "../../storage/temporary.ts";
+import { deviceOf } from "../../tree/change_finder.ts";
+import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
+import {
+  canHaveLinks,
+  type Entry,
+  isSpecial,
+  type Metadata,
+  type Skipped,
+} from "../../tree/entry.ts";
+import type { HashedEntry } from "../../tree/entry_line.ts";
+import { EntryList } from "../../tree/entry_list.ts";
+import type { IndexedTree, IndexProgress } from "../../tree/index_tree.ts";
+import { MAX_OWNERS, type OwnerNames } from "../../tree/owner_names.ts";
+import type { OwnerFields } from "../../tree/owner_fields.ts";
+import {
+  checkPath,
+  comparePaths,
+  nameOf,
+  parentPath,
+} from "../../tree/path.ts";
+import { encodeName } from "../../tree/raw_name.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
+import { readStreamed } from "../../tree/read_streamed.ts";
+import { StateWriter } from "../../tree/state_writer.ts";
+import { entryStatx } from "../../tree/statx.ts";
+import type { StreamedEntry } from "../../tree/streamed_entry.ts";
+import {
+  makeDirectory,
+  makeFile,
+  makeLink,
+  makeSpecial,
+  withJson,
+} from "../../tree/to_json.ts";
+import { PackedEntries } from "./packed_entries.ts";
+import type { RepositoryReader } from "./repository_reader.ts";
+import type { SnapshotEntries } from "./snapshot_entries.ts";
+
+/** Options for indexing a stream. */
+export interface StreamIndexOptions {
+  /** The index of the parent. */
+  previous: DirIndex;
+  /** Called with each path that is skipped. */
+  onSkip?: (skipped: Skipped) => void;
+  /** Called with the progress after each entry, and during a large file. */
+  onProgress?: (progress: IndexProgress) => void;
+  /** The signal that ends the work with the error code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** The result of indexing a stream, besides the entries. */
+export interface IndexedStream extends IndexedTree {
+  /** The names of the owners and groups; `undefined` if none has a name. */
+  owners: OwnerNames | undefined;
+}
+
+/** The mode of a folder for which the stream has no entry. */
+const FOLDER_MODE = 0o755;
+/** The maximum number of an owner or a group, and of a part of a device. */
+const MAX_NUMBER = 2 ** 32 - 1;
+
+/**
+ * The entries of a stream, such as a tar archive, which come in any order. The
+ * content of each file is stored when the file arrives. At the end, `finish`
+ * passes the entries on in path order, and
+ *
+ * - omits entries that a later entry with the same path replaced;
+ * - turns the names of a file into one file and hard links to its first name;
+ * - adds the folders that the stream has no entry for.
+ */
+export class StreamIndex extends PackedEntries {
+  readonly #states: StateWriter;
+  readonly #reader: RepositoryReader;
+  readonly #options: StreamIndexOptions;
+  readonly #skipped: Skipped[] = [];
+  readonly #owners: OwnerNames = { users: {}, groups: {} };
+  readonly #named = { users: 0, groups: 0 };
+  /** The paths of the files that may have a stored signature. */
+  readonly #large = new Set<string>();
+  /** The numbers of the hard links. */
+  readonly #links: number[] = [];
+  #root: Metadata | undefined;
+  #bytes = 0;
+
+  /**
+   * Makes an empty index.
+   *
+   * @param reader The reader, which stores the content of files.
+   * @param options The index of the parent, callbacks and the signal.
+   */
+  constructor(reader: RepositoryReader, options: StreamIndexOptions) {
+    const states = new StateWriter();
+    states.begin();
+    super(new EntryList(states, true));
+    this.#states = states;
+    this.#reader = reader;
+    this.#options = options;
+  }
+
+  /**
+   * Reads a stream to its end.
+   *
+   * @throws {DeltarError} `unsafe` if a path leads out of the tree, or if the
+   * root is not a directory; the errors of the stream and the reader.
+   */
+  async read(stream: AsyncIterable<StreamedEntry>): Promise<void> {
+    const { onProgress, signal } = this.#options;
+    checkAborted(signal);
+    for await (const one of stream) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(signal);
+      const { path } = one.member;
+      await this.#take(one);
+      onProgress?.({
+        entries: this.list.length,
+        bytes: this.#bytes,
+        read: this.#bytes,
+        path,
+      });
+    }
+  }
+
+  async #take({ member, body }: StreamedEntry): Promise<void> {
+    const { path, kind } = member;
+    if (path === "") {
+      if (kind !== "directory") {
+        throw new DeltarError(
+          "unsafe",
+          "the root of a tree is not a directory",
+        );
+      }
+      this.#root = metadataOf(member);
+      this.#name(member);
+      return;
+    }
+    checkPath(path);
+    if (path.split("/").some((name) => name.startsWith(STAGE_PREFIX))) {
+      const detail = "the name is reserved for deltar's temporary files";
+      return this.#skip({ path, reason: "name", detail });
+    }
+    const detail = faultOf(member);
+    if (detail !== undefined) {
+      return this.#skip({ path, reason: "unreadable", detail });
+    }
+    if (kind === "other") {
+      const detail = "the entry has an unknown kind";
+      return this.#skip({ path, reason: "special", detail });
+    }
+    this.#name(member);
+    if (kind === "file") return await this.#takeFile(member, body);
+    if (kind === "hardlink") this.#links.push(this.list.length);
+    this.#add(
+      member.kind === "directory"
+        ? makeDirectory(path, metadataOf(member))
+        : isSpecial(member)
+        ? makeSpecial(path, member.kind, metadataOf(member), deviceOf(member))
+        : makeLink(path, member.kind, metadataOf(member), member.target),
+    );
+  }
+
+  async #takeFile(
+    member: Entry,
+    body: AsyncIterable<Uint8Array> = NO_CONTENT,
+  ): Promise<void> {
+    const { path } = member;
+    const { previous, onProgress, signal } = this.#options;
+    const file = {
+      path,
+      kind: "file" as const,
+      ...metadataOf(member),
+      size: 0,
+    };
+    const old = previous.get(path);
+    const { signatures } = this.#reader;
+    const facts = await readStreamed(
+      file,
+      body,
+      old?.kind === "file" ? old : undefined,
+      this.#reader,
+      {
+        onRead: (read) => {
+          const bytes = this.#bytes + read;
+          const entries = this.list.length;
+          onProgress?.({ entries, bytes, read: bytes, path });
+        },
+        signal,
+      },
+    );
+    // The signature may be that of an earlier file with the same path.
+    if (this.#large.has(path)) signatures.delete(path);
+    else if (facts.size > MAX_WHOLE_BYTES) this.#large.add(path);
+    this.#bytes += facts.size;
+    const { size, sha256, sparse } = facts;
+    this.#add(makeFile(path, file, size, sha256, sparse), facts);
+    await this.#reader.ready();
+  }
+
+  #add(entry: HashedEntry, facts?: PackedFacts): void {
+    const place = addState(this.#states, entry.path, entry);
+    this.add(entry, place, false, facts);
+  }
+
+  #skip(skipped: Skipped): void {
+    this.#skipped.push(skipped);
+    this.#options.onSkip?.(skipped);
+  }
+
+  /** Records the names of an owner and a group. */
+  #name({ uid, gid, uname, gname }: Metadata & OwnerFields): void {
+    for (
+      const [kind, id, name] of [
+        ["users", uid, uname],
+        ["groups", gid, gname],
+      ] as const
+    ) {
+      const names = this.#owners[kind];
+      if (name === undefined || names[id] !== undefined) continue;
+      if (this.#named[kind]++ < MAX_OWNERS) names[id] = name;
+    }
+  }
+
+  /**
+   * Passes the entries on in path order.
+   *
+   * @param sink The sink of the entries.
+   * @param states The writer of the states of these entries.
+   * @param root The state of the root, if the stream has no entry for it.
+   * @throws {DeltarError} `unsafe` if an entry is below another one that is not
+   * a directory.
+   */
+  async finish(
+    sink: SnapshotEntries,
+    states: StateWriter,
+    root: Metadata,
+  ): Promise<IndexedStream> {
+    const order = this.#order();
+    const firsts = this.#firstNames(order);
+    states.begin();
+    const add = (entry: IndexEntry, facts?: PackedFacts) => {
+      const place = addState(states, nameOf(entry.path), entry);
+      sink.add(entry, place, false, facts);
+    };
+    /** The folders that contain the last entry, from the root. */
+    const folders: string[] = [];
+    let last = "";
+    for (const [at, number] of order.entries()) {
+      if (!this.#isLive(order, at)) continue;
+      const turn = turnIfDue();
+      if (turn !== undefined) {
+        await turn;
+        checkAborted(this.#options.signal);
+      }
+      const found = this.#entryAt(number, firsts);
+      if (found === undefined) continue;
+      const { entry, facts } = found;
+      for (const folder of missingFolders(folders, entry.path)) {
+        if (folder === last) throw notFolder(folder, entry.path);
+        const { mtime, uid, gid } = entry;
+        add(makeDirectory(folder, { mode: FOLDER_MODE, mtime, uid, gid }));
+        folders.push(folder);
+      }
+      if (entry.kind === "directory") folders.push(entry.path);
+      add(entry, facts instanceof Promise ? await facts : facts);
+      last = entry.path;
+    }
+    const { users, groups } = this.#owners;
+    const hasNames = Object.keys({ ...users, ...groups }).length > 0;
+    return {
+      root: withJson(this.#root ?? root),
+      skipped: this.#skipped,
+      owners: hasNames ? this.#owners : undefined,
+    };
+  }
+
+  /**
+   * Returns the numbers of the entries in path order. Entries with the same
+   * path are in the order in which they came.
+   */
+  #order(): Uint32Array {
+    const { list } = this;
+    return Uint32Array.from({ length: list.length }, (_, at) => at)
+      .sort((a, b) => comparePaths(list.path(a), list.path(b)) || a - b);
+  }
+
+  /** Returns whether no later entry has the path of the entry at a position. */
+  #isLive(order: Uint32Array, at: number): boolean {
+    return at + 1 === order.length ||
+      this.list.path(order[at]) !== this.list.path(order[at + 1]);
+  }
+
+  /**
+   * Returns, for each file, pipe or device with several names, the number of
+   * the entry with its first name in path order. The keys also include the
+   * numbers of the hard links.
+   */
+  #firstNames(order: Uint32Array): Map<number, Linked> {
+    const firsts = new Map<number, Linked>();
+    if (this.#links.length === 0) return firsts;
+    const isLink = new Set(this.#links);
+    const files = new Map<number, number | undefined>();
+    // A hard link names an entry that came before it, so the targets of hard
+    // links are known when the links are resolved in the order of the stream.
+    for (const number of this.#links) {
+      const { target = "" } = this.list.at(number);
+      const named = this.#findBefore(order, target, number);
+      const file = named !== undefined && isLink.has(named)
+        ? files.get(named)
+        : named;
+      files.set(number, file);
+    }
+    const linked = new Set(files.values());
+    const first = new Map<number, number>();
+    for (const [at, number] of order.entries()) {
+      const file = isLink.has(number) ? files.get(number) : number;
+      if (file === undefined || !linked.has(file)) continue;
+      if (!this.#isLive(order, at) || first.has(file)) continue;
+      first.set(file, number);
+    }
+    for (const [file, number] of first) {
+      if (!canHaveLinks(this.list.at(file).kind)) continue;
+      firsts.set(file, { file, first: number });
+    }
+    for (const [number, file] of files) {
+      firsts.set(
+        number,
+        file === undefined
+          ? undefined
+          : { file, first: first.get(file) ?? file },
+      );
+    }
+    return firsts;
+  }
+
+  /** Returns the number of the last entry with a path before another entry. */
+  #findBefore(
+    order: Uint32Array,
+    path: string,
+    number: number,
+  ): number | undefined {
+    let low = 0;
+    let high = order.length;
+    while (low < high) {
+      const middle = low + high >>> 1;
+      const way = comparePaths(this.list.path(order[middle]), path) ||
+        order[middle] - number;
+      if (way < 0) low = middle + 1;
+      else high = middle;
+    }
+    const found = low === 0 ? undefined : order[low - 1];
+    return found !== undefined && this.list.path(found) === path
+      ? found
+      : undefined;
+  }
+
+  /**
+   * Returns the entry of a number, as the snapshot has it, and the facts about
+   * its content; `undefined` if the entry is skipped.
+   */
+  #entryAt(
+    number: number,
+    firsts: ReadonlyMap<number, Linked>,
+  ):
+    | { entry: IndexEntry; facts?: PackedFacts | Promise<PackedFacts> }
+    | undefined {
+    const own = this.list.at(number);
+    const { path } = own;
+    if (!firsts.has(number)) return { entry: own, facts: this.#facts(number) };
+    const linked = firsts.get(number);
+    const file = linked && this.list.at(linked.file);
+    if (
+      linked === undefined || file === undefined || file.kind === "directory"
+    ) {
+      const detail = file === undefined
+        ? `hard link to ${own.target}, which does not come before it`
+        : `hard link to ${own.target}, which is a directory`;
+      this.#skip({ path, reason: "unreadable", detail });
+      return undefined;
+    }
+    if (!canHaveLinks(file.kind)) return { entry: underPath(file, path) };
+    if (linked.first !== number) {
+      const target = this.list.path(linked.first);
+      return { entry: makeLink(path, "hardlink", bareMetadata(file), target) };
+    }
+    return {
+      entry: underPath(file, path),
+      facts: this.#renamedFacts(linked.file, path),
+    };
+  }
+
+  #facts(number: number): PackedFacts | undefined {
+    const entry = this.list.at(number);
+    if (entry.kind !== "file") return undefined;
+    const { size, sha256, sparse } = entry;
+    const stored = this.pieces.get(number);
+    return {
+      size,
+      sha256,
+      ...sparse !== undefined && { sparse },
+      ...stored && { stored },
+    };
+  }
+
+  /**
+   * Returns the facts about the content of a file that the snapshot has under
+   * another path than the stream.
+   */
+  #renamedFacts(
+    number: number,
+    path: string,
+  ): PackedFacts | Promise<PackedFacts> | undefined {
+    const facts = this.#facts(number);
+    const streamed = this.list.path(number);
+    if (facts === undefined || streamed === path) return facts;
+    const { signatures } = this.#reader;
+    const signature = facts.size > MAX_WHOLE_BYTES
+      ? signatures.get(streamed)
+      : undefined;
+    if (signature === undefined) signatures.delete(path);
+    else signatures.set(path, { path: streamed, ...signature });
+    const { stored } = facts;
+    if (stored !== undefined) {
+      const { path: under = streamed, ...piece } = stored;
+      facts.stored = under === path ? piece : { ...piece, path: under };
+      return facts;
+    }
+    if (facts.size > 0) return facts;
+    // Empty content is found by path only, so it is stored for this path.
+    const entry = underPath(this.list.at(number), path);
+    return entry.kind === "file"
+      ? this.#reader.whole(entry, new Uint8Array(), undefined)
+      : facts;
+  }
+}
+
+/**
+ * The number of the entry of a file, pipe or device, and the number of the
+ * entry with its first name in path order; `undefined` if a hard link names
+ * nothing.
+ */
+type Linked = { file: number; first: number } | undefined;
+
+/** The content of a file without a body. */
+const NO_CONTENT: AsyncIterable<Uint8Array> = {
+  async *[Symbol.asyncIterator]() {},
+};
+
+/** Returns the mode, time, owner and attributes of an entry. */
+function metadataOf({ mode, mtime, uid, gid, xattrs }: Metadata): Metadata {
+  return { mode: mode & 0o7777, mtime, uid, gid, ...xattrs && { xattrs } };
+}
+
+/** Returns the metadata of a hard link, which has no attributes of its own. */
+function bareMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
+  return { mode, mtime, uid, gid };
+}
+
+/** Returns the same entry with another path. */
+function underPath(entry: HashedEntry, path: string): HashedEntry {
+  return withJson({ ...entry, path });
+}
+
+/** Returns why a snapshot cannot contain an entry, or `undefined` if it can. */
+function faultOf(member: StreamedEntry["member"]): string | undefined {
+  const { uid, gid, target } = member;
+  const { major, minor } = member.kind === "other"
+    ? { major: 0, minor: 0 }
+    : deviceOf(member) ?? { major: 0, minor: 0 };
+  if (target === "") return "the link has no target";
+  return [uid, gid, major, minor].every((number) => number <= MAX_NUMBER)
+    ? undefined
+    : "a number of the owner, the group or the device is too large";
+}
+
+/**
+ * Yields the folders that an entry needs and that do not exist yet.
+ *
+ * @param folders The folders that contain the last entry, from the root. The
+ * folders that do not contain `path` are removed from this array.
+ * @param path The path of the entry.
+ */
+function missingFolders(folders: string[], path: string): string[] {
+  while (folders.length > 0 && !path.startsWith(`${folders.at(-1)}/`)) {
+    folders.pop();
+  }
+  const missing: string[] = [];
+  const above = folders.at(-1) ?? "";
+  for (
+    let folder = parentPath(path);
+    folder !== above;
+    folder = parentPath(folder)
+  ) missing.unshift(folder);
+  return missing;
+}
+
+function notFolder(path: string, below: string): DeltarError {
+  return new DeltarError(
+    "unsafe",
+    `an entry is below another one that is not a directory: ` +
+      JSON.stringify(below.slice(0, 200)),
+    { path },
+  );
+}
+
+/** Adds the state of an entry under a name, and returns its place. */
+function addState(states: StateWriter, name: string, entry: Entry): number {
+  const bytes = encodeName(name);
+  return states.add(bytes, 0, bytes.length, entryStatx(entry));
+}

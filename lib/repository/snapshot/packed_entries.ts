@@ -1,0 +1,71 @@
+import type { PackedFacts, StoredContent } from "../../archive/data_packer.ts";
+import type { IndexEntry } from "../../tree/dir_index.ts";
+import { storedSize } from "../../tree/entry_line.ts";
+import type { EntryList, EntrySink } from "../../tree/entry_list.ts";
+import type { KeptContent, VolumeContents } from "./checkpoint.ts";
+import { PieceTable } from "./piece_table.ts";
+
+/**
+ * Entries and the stored forms of their content, in the order in which the
+ * content is stored. Each entry takes about 150 bytes of memory. JavaScript
+ * objects are made only on request.
+ */
+export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
+  /** The entries. */
+  readonly list: EntryList;
+  /** The stored forms of the entries' content. */
+  protected readonly pieces: PieceTable;
+  /** The number of entries that `next` has examined. */
+  #told = 0;
+
+  /**
+   * Uses an empty list.
+   *
+   * @param list The list, to which entries are added.
+   */
+  constructor(list: EntryList) {
+    this.list = list;
+    this.pieces = new PieceTable(list);
+  }
+
+  /** See {@linkcode EntrySink.add}. */
+  add(
+    entry: IndexEntry,
+    place: number,
+    isOther: boolean,
+    facts: PackedFacts | undefined,
+  ): void {
+    this.list.add(entry, place, isOther);
+    this.pieces.add(facts?.stored);
+  }
+
+  /**
+   * Returns a content that was stored whole for an earlier entry, with the path
+   * of that entry.
+   */
+  findStored(sha256: string): StoredContent | undefined {
+    return this.pieces.find(sha256);
+  }
+
+  /** See {@linkcode VolumeContents.next}. */
+  next(volume: string): KeptContent | undefined {
+    for (; this.#told < this.list.length; this.#told++) {
+      const frame = this.pieces.frame(this.#told);
+      if (frame === undefined) continue;
+      if (frame.volume !== volume) return undefined;
+      const piece = this.pieces.stored(this.#told);
+      // A checkpoint does not record that a piece replaces deltas, and without
+      // this fact the piece cannot be used.
+      if (piece.replacesDeltas) continue;
+      const number = this.#told++;
+      const path = this.list.path(number);
+      const sha256 = this.list.sha256(number);
+      const entry = this.list.at(number);
+      const size = piece.form === "whole" || entry.kind !== "file"
+        ? piece.size
+        : storedSize(entry);
+      return { path, sha256, size, piece };
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,25 @@
+import type { BaseEntry, Entry } from "./entry.ts";
+import type { OwnerFields } from "./owner_fields.ts";
+
+/** An entry of an unknown kind, which a snapshot does not contain. */
+export interface OtherEntry extends BaseEntry {
+  /** The kind. */
+  kind: "other";
+  /** Always absent, because only links have a target. */
+  target?: undefined;
+}
+
+/** An entry of a tree that is read as a stream, such as a tar archive. */
+export interface StreamedEntry {
+  /**
+   * The entry, with the names of its owner and group, if they are known. The
+   * path `""` is the root of the tree. The `size` of a file may differ from the
+   * length of the content.
+   */
+  member: (Entry | OtherEntry) & OwnerFields;
+  /**
+   * The content of a file. The content is read before the next entry is
+   * requested. Other kinds need no content.
+   */
+  body?: AsyncIterable<Uint8Array>;
+}
