@@ -35,6 +35,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) =>
       (await import("./snapshot.ts")).snapshotCommand(context),
   },
+  import: {
+    summary: "Import dated directories as snapshots",
+    shared: LONG,
+    interrupted: GOES_ON,
+    load: async (context) =>
+      (await import("./import.ts")).importCommand(context),
+  },
   init: {
     summary: "Create a repository without a snapshot",
     shared: BOTH,

@@ -27,7 +27,16 @@ const TOP_KEYS = ["backups", "$schema"];
  * them. If `--init` were set on every run, deltar would not notice a missing
  * disk.
  */
-const ONCE = ["init", "continueFrom"];
+const ONCE = [
+  "init",
+  "continueFrom",
+  "fromTar",
+  "stdin",
+  "stdinFromCommand",
+  "source",
+  "time",
+  "stripComponents",
+];
 
 /** Returns the default path of the configuration. */
 export function configFile(): string {

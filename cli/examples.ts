@@ -19,6 +19,28 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "deltar snapshot ~/notes ~/photos --exclude-caches",
       "Snapshot several directories together, without caches",
     ],
+    [
+      "deltar snapshot --from-tar ~/old.tar.gz --source ~/project --time 2024-01-31",
+      "Add the content of an archive to the snapshots of a directory",
+    ],
+    [
+      "deltar snapshot --stdin-from-command mydb.sql -- pg_dump mydb",
+      "Snapshot the output of a program",
+    ],
+  ],
+  import: [
+    [
+      "deltar import ~/backups/2024-* --dry-run",
+      "Show the dated directories and their times",
+    ],
+    [
+      "deltar import ~/backups/2024-*",
+      "Take a snapshot of each, in the order of time",
+    ],
+    [
+      "deltar import ~/rsnapshot/daily.* --source ~/project --skip-older",
+      "Add the new directories of rsnapshot to the snapshots of a directory",
+    ],
   ],
   init: [
     ["deltar init", "Create the repository of the current directory"],

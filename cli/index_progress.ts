@@ -3,20 +3,24 @@ import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 
 /**
- * Shows the progress of reading a directory. Unchanged files are not read, so their bytes do not
- * count.
+ * Shows the progress of reading a directory. Unchanged files are not read, so
+ * their bytes do not count.
+ *
+ * @param part The part of the work that the progress is about, in words.
  */
 export function tellIndexProgress(
   out: Console,
   progress: IndexProgress,
+  part?: string,
 ): void {
   const { entries, allEntries, read, allRead, path } = progress;
   out.progress(
     () =>
-      allEntries === undefined || allRead === undefined
+      (part === undefined ? "" : `${part}, `) +
+      (allEntries === undefined || allRead === undefined
         ? `${plural(entries, "entry", "entries")}, ${formatBytes(read)} read`
         : `${formatCount(entries)} of ${formatCount(allEntries)} entries, ` +
-          `${formatBytes(read)} of ${formatBytes(allRead)} read`,
+          `${formatBytes(read)} of ${formatBytes(allRead)} read`),
     path,
     { bytes: read, allBytes: allRead },
   );

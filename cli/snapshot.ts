@@ -15,14 +15,22 @@ import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import { restoreLine } from "./restore_line.ts";
 import {
+  addStreamOptions,
+  type Stream,
+  streamOf,
+  type StreamOptions,
+  takeStream,
+} from "./stream_source.ts";
+import {
   addTakeOptions,
   sourceOf,
   type TakeOptions,
   takeSnapshot,
+  WITHOUT_XATTRS,
 } from "./take_snapshot.ts";
 import { formatDuration, showPath, showText } from "./text.ts";
 
-interface Options extends TakeOptions {
+interface Options extends TakeOptions, StreamOptions {
   remember?: boolean;
   acceptUnusual?: boolean;
   json?: boolean;
@@ -31,12 +39,12 @@ interface Options extends TakeOptions {
 /** Makes the command `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
   const command = addFilesFromOptions(addTakeOptions(new Command("snapshot")));
-  return addCreateOptions(command)
+  return addStreamOptions(addCreateOptions(command))
     .argument(
       "[dir...]",
       "The directory (default: the directory with snapshots that contains the " +
         "current directory, or else the current directory), or several for " +
-        "one snapshot",
+        "one snapshot; with --stdin-from-command, the words of the command",
     )
     .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)
@@ -50,8 +58,9 @@ export function snapshotCommand(context: Context): Command {
       "Apply --max-size even if a directory has unusually many new snapshots " +
         "or was emptied",
     )
-    .action(async (dirs: string[], options: Options) => {
-      context.code = await run(context, dirs, options);
+    .action(async (dirs: string[], options: Options, command: Command) => {
+      const stream = streamOf(command, dirs);
+      context.code = await run(context, dirs, options, stream);
     });
 }
 
@@ -59,12 +68,14 @@ async function run(
   context: Context,
   directories: string[],
   options: Options,
+  stream: Stream | undefined,
 ): Promise<number> {
   const { signal } = context;
   const out = new Console(context, options.json ?? false);
   const started = performance.now();
-  const source = sourceOf(...directories);
-  const taken = await takeSnapshot(context, out, source, options);
+  const taken = stream === undefined
+    ? await takeSnapshot(context, out, sourceOf(...directories), options)
+    : await takeStream(context, out, stream, options);
   const elapsed = performance.now() - started;
   const { repository, location, result } = taken;
   if (taken.lacksXattrs) out.note(WITHOUT_XATTRS);
@@ -83,17 +94,11 @@ async function run(
     "the snapshot is complete, but the size limit may not have been applied";
   const fit = await keepToSize(out, repository, options, signal);
   if (out.json) report(out, result, location, restore, idle, fit);
-  else print(out, result, location, restore, elapsed);
+  else print(out, result, location, restore, elapsed, options.time);
   if (fit !== undefined && !out.json) printFit(out, fit);
   if (fit !== undefined && isTooLarge(fit)) return EXIT.partial;
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
 }
-
-/** The message for a snapshot whose extended attributes cannot be read. */
-const WITHOUT_XATTRS =
-  "extended attributes and ACLs are not stored, because this runtime cannot " +
-  "read them; unchanged files keep the attributes and ACLs of the last " +
-  "snapshot. Use the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
 
 function report(
   out: Console,
@@ -124,6 +129,7 @@ function print(
   location: string,
   restore: string,
   elapsed: number,
+  time: number | undefined,
 ): void {
   const { counts } = record;
   const seen = [
@@ -134,7 +140,9 @@ function print(
   ].join(", ");
   if (!isNew) {
     out.line(
-      `Nothing changed since snapshot ${record.id}. No snapshot was made.`,
+      time === undefined
+        ? `Nothing changed since snapshot ${record.id}. No snapshot was made.`
+        : `Snapshot ${record.id} has this time. No snapshot was made.`,
     );
     out.line(`  found       ${seen}, ${formatBytes(counts.bytes)}`);
     out.line(`  time        ${formatDuration(elapsed)}`);

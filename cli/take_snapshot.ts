@@ -12,6 +12,7 @@ import {
   type SnapshotResult,
   Walker,
 } from "../mod.ts";
+import type { VolumeRecord } from "../lib/archive/mod.ts";
 import type { FoundPlace, SnapshotChanges } from "../lib/repository/mod.ts";
 import {
   type DirectorySet,
@@ -90,6 +91,12 @@ export function addTakeOptions(command: Command): Command {
     )
     .option("--no-xattrs", "Do not store extended attributes and ACLs");
 }
+
+/** The message for a snapshot whose extended attributes cannot be read. */
+export const WITHOUT_XATTRS =
+  "extended attributes and ACLs are not stored, because this runtime cannot " +
+  "read them; unchanged files keep the attributes and ACLs of the last " +
+  "snapshot. Use the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
 
 /** The result of taking a snapshot, and the repository. */
 export interface Taken {
@@ -206,16 +213,7 @@ export async function takeSnapshot(
         await refuseLoss(out, directory, changes, signal);
       }
     },
-    onKept: (volumes) => {
-      const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
-      out.warn(
-        `${plural(volumes.length, "finished volume")} ` +
-          `(${
-            formatBytes(size)
-          }) will be reused by the next snapshot of this ` +
-          "directory",
-      );
-    },
+    onKept: (volumes) => out.warn(describeKept(volumes)),
     signal,
     onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
@@ -239,6 +237,14 @@ export async function takeSnapshot(
       process.platform !== "win32" && !dir.readsXattrs &&
       (last === undefined || last.record.root.xattrs !== undefined),
   };
+}
+
+/** Returns the message for the volumes that a failed snapshot has stored. */
+export function describeKept(volumes: readonly VolumeRecord[]): string {
+  const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
+  return `${plural(volumes.length, "finished volume")} ` +
+    `(${formatBytes(size)}) will be reused by the next snapshot of this ` +
+    "directory";
 }
 
 /**
@@ -537,7 +543,8 @@ function refuseTooMuch(directory: string): void {
   );
 }
 
-function tellOfSkipped(out: Console, skipped: Skipped): void {
+/** Prints a path that was skipped. An excluded path is only a detail. */
+export function tellOfSkipped(out: Console, skipped: Skipped): void {
   const { path, reason, detail } = skipped;
   const what = reason === "changed" ? "not stored exactly" : reason;
   const text = `${showPath(path)}: ${what}${detail ? `: ${detail}` : ""}`;

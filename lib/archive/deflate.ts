@@ -1,6 +1,6 @@
 import { builtin } from "../bytes/builtin.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
+import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 
 const zlib = builtin("node:zlib");
 
@@ -60,7 +60,7 @@ export async function* deflateStream(
   };
   try {
     const output = drive(
-      createDeflateRaw({ chunkSize: CHUNK }),
+      createDeflateRaw({ chunkSize: CHUNK_BYTES }),
       pull,
       (cause) => new DeltarError("io", "deflate failed", { cause }),
     );

@@ -1,3 +1,4 @@
+import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { StreamedEntry } from "../tree/streamed_entry.ts";
 import { scanArchive } from "./archive_scan.ts";
@@ -6,6 +7,13 @@ import { scanArchive } from "./archive_scan.ts";
 export interface TarEntriesOptions {
   /** The name of the archive, for errors. Default: `archive`. */
   object?: string;
+  /**
+   * The number of folders to remove from the beginning of each path and of each
+   * target of a hard link, as with the option `--strip-components` of tar. A
+   * directory whose path has this number of names becomes the root. Directories
+   * with fewer names are omitted. Default: 0.
+   */
+  stripComponents?: number;
 }
 
 /**
@@ -14,11 +22,12 @@ export interface TarEntriesOptions {
  * another program. It is read once, from the start.
  *
  * @param source The bytes of the archive.
- * @param options The name of the archive.
+ * @param options The name of the archive, and what to remove from paths.
  * @throws {DeltarError} `corrupt` if the archive is not a tar, gzip or zstd
  *   archive, or is damaged; `truncated` if it ends early; `unsafe` for a member
  *   whose path or hard link target is absolute or contains `..`; `limit` and
- *   `unsupported` as for `readTar`.
+ *   `unsupported` as for `readTar`; `not-found` if a path of something other
+ *   than a directory has no names left after `stripComponents` are removed.
  *
  * @example Take a snapshot of an archive
  * ```ts
@@ -45,9 +54,39 @@ export interface TarEntriesOptions {
  */
 export async function* tarEntries(
   source: ByteSource,
-  { object = "archive" }: TarEntriesOptions = {},
+  { object = "archive", stripComponents = 0 }: TarEntriesOptions = {},
 ): AsyncGenerator<StreamedEntry> {
   for await (const { member, body } of scanArchive(chunks(source), object)) {
+    const { path, kind } = member;
+    const stripped = strip(path, stripComponents);
+    if (stripped === undefined && kind === "directory") continue;
+    if (stripped === undefined || stripped === "" && kind !== "directory") {
+      throw tooShort(path, stripComponents, object);
+    }
+    member.path = stripped;
+    if (member.kind === "hardlink") {
+      const target = strip(member.target, stripComponents);
+      if (!target) throw tooShort(member.target, stripComponents, object);
+      member.target = target;
+    }
     yield { member, body };
   }
+}
+
+/**
+ * Returns a path without its first names; `undefined` if it has fewer names.
+ */
+function strip(path: string, count: number): string | undefined {
+  if (count === 0) return path;
+  const names = path === "" ? [] : path.split("/");
+  return names.length < count ? undefined : names.slice(count).join("/");
+}
+
+function tooShort(path: string, count: number, object: string): DeltarError {
+  return new DeltarError(
+    "not-found",
+    `a path has no names left after ${count} were removed: ` +
+      JSON.stringify(path.slice(0, 200)),
+    { object },
+  );
 }

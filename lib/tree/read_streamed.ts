@@ -16,6 +16,8 @@ import { Spool } from "./spool.ts";
 
 /** Options for reading a file from a stream. */
 export interface StreamedFileOptions {
+  /** A buffer of 1 MiB, for parts of large files. */
+  buffer: Uint8Array;
   /** Called with the number of bytes that have been read so far. */
   onRead?: (bytes: number) => void;
   /** The signal that ends the work with the error code `aborted`. */
@@ -31,7 +33,7 @@ export interface StreamedFileOptions {
  * @param body The content.
  * @param before The file at this path in the previous index.
  * @param reader The reader.
- * @param options The callback for the progress, and the signal.
+ * @param options The buffer, the callback for the progress, and the signal.
  * @returns The facts that the reader returns. `size` is the size of the file.
  */
 export async function readStreamed<Facts extends FileFacts>(
@@ -39,10 +41,10 @@ export async function readStreamed<Facts extends FileFacts>(
   body: AsyncIterable<Uint8Array>,
   before: IndexFileEntry | undefined,
   reader: FileReader<Facts>,
-  { onRead, signal }: StreamedFileOptions,
+  { buffer, onRead, signal }: StreamedFileOptions,
 ): Promise<Facts> {
   if (body instanceof SparseSource && body.size > MAX_WHOLE_BYTES) {
-    return await readSparse(entry, body, before, reader, signal);
+    return await readSparse(entry, body, before, reader, buffer, signal);
   }
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -63,7 +65,7 @@ export async function readStreamed<Facts extends FileFacts>(
   if (size <= MAX_WHOLE_BYTES) {
     return await reader.whole(entry, concat(parts), before);
   }
-  return await reader.pieces(entry, () => checked(spool.read()), before);
+  return await reader.pieces(entry, () => checked(spool.read(buffer)), before);
 
   function* checked(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
     for (const piece of pieces) {
@@ -79,11 +81,11 @@ async function readSparse<Facts extends FileFacts>(
   source: SparseSource,
   before: IndexFileEntry | undefined,
   reader: FileReader<Facts>,
+  buffer: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<Facts> {
   using file = await SpooledFile.of(source, signal);
   const { size } = source;
-  const buffer = new Uint8Array(MAX_WHOLE_BYTES);
   entry.size = size;
   const condensed = reader.condenses
     ? await condense(file, size, buffer, signal)

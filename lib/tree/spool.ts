@@ -4,6 +4,7 @@ import { bytesAccess, type RandomAccess } from "../delta/random_access.ts";
 import { FileAccess } from "./file_access.ts";
 import type { OpenFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
+import { readPieces } from "./read_file.ts";
 
 /**
  * A buffer for bytes that are written once and read soon after, when their
@@ -71,8 +72,19 @@ export class Spool {
     for await (const part of source) this.write(part);
   }
 
-  /** Yields all bytes that were written, in order. */
-  *read(): Generator<Uint8Array> {
+  /**
+   * Yields all bytes that were written, in order.
+   *
+   * @param buffer A buffer to read into, if the bytes are in a temporary file.
+   * Each part is then valid until the next one is read. By default, each part
+   * has its own memory.
+   */
+  *read(buffer?: Uint8Array): Generator<Uint8Array> {
+    this.#flush();
+    if (buffer !== undefined && this.#file !== undefined) {
+      yield* readPieces(this.#file.file, this.size, buffer);
+      return;
+    }
     const access = this.access();
     for (let at = 0; at < access.size; at += READ_BYTES) {
       yield access.read(

@@ -32,12 +32,39 @@ function blocksOf(page: string, language: string): string[] {
 /** The bucket of those pages that are about S3. */
 const BUCKET = "s3://my-backups";
 
+/** What the pages expect: the lines to type before, and the programs. */
+const BEFORE: Record<string, { lines: string[]; programs: string[] }> = {
+  "docs/how-to/moving.md": {
+    programs: ["restic", "borg", "jq"],
+    lines: [
+      "mkdir -p ~/rsnapshot/daily.0 ~/rsnapshot/daily.1 ~/rsnapshot/weekly.0",
+      "echo one > ~/rsnapshot/daily.1/a; ln ~/rsnapshot/daily.1/a ~/rsnapshot/daily.0/a",
+      "touch -d 2024-01-03T00:00:00 ~/rsnapshot/daily.0",
+      "touch -d 2024-01-02T00:00:00 ~/rsnapshot/daily.1",
+      "touch -d 2024-01-01T00:00:00 ~/rsnapshot/weekly.0",
+      "mkdir ~/archives",
+      "tar -czf ~/archives/backup-2024-01-01.tar.gz -C ~/project .",
+      "tar -czf ~/archives/backup-2024-01-02.tar.gz -C ~/project notes.txt",
+      "echo secret > ~/restic-password",
+      "export RESTIC_REPOSITORY=~/restic RESTIC_PASSWORD_FILE=~/restic-password",
+      "restic init -q",
+      "restic backup -q --time '2024-01-02 10:00:00' ~/project",
+      "restic backup -q --time '2024-01-01 10:00:00' ~/project",
+      "export BORG_REPO=~/borg",
+      "borg init -e none",
+      "borg create --timestamp 2024-01-01T10:00:00 ::one ~/project",
+      "borg create --timestamp 2024-01-02T10:00:00 ::two ~/project",
+    ],
+  },
+};
+
 for (const page of PAGES) {
-  const typed = `set -e\n${blocksOf(page, "sh").join("\n")}`;
-  if (typed === "set -e\n") continue;
+  const typed = ["set -e", ...blocksOf(page, "sh")].join("\n");
+  if (typed === "set -e") continue;
+  const { lines, programs } = BEFORE[page] ?? { lines: [], programs: [] };
   const onS3 = typed.includes(BUCKET);
   const age = typed.includes("age-keygen") ? ["age", "age-keygen"] : [];
-  const need = onS3 ? NEEDS_CEPH : needs("zstd", "tar", ...age);
+  const need = onS3 ? NEEDS_CEPH : needs("zstd", "tar", ...programs, ...age);
   test(`what ${page} says to type works`, need, async () => {
     const service = onS3 ? await cephBucket() : undefined;
     await withShell((shell) => {
@@ -46,7 +73,10 @@ for (const page of PAGES) {
         shell.env.AWS_SECRET_ACCESS_KEY = service.secretAccessKey;
         shell.env.AWS_ENDPOINT_URL = service.endpoint;
       }
-      shell.type(typed.replaceAll(BUCKET, `s3://${service?.bucket}`));
+      shell.type(
+        [...lines, typed].join("\n")
+          .replaceAll(BUCKET, `s3://${service?.bucket}`),
+      );
     });
   });
 }
@@ -124,3 +154,57 @@ test("the tutorial brings back what it loses, and undoes that", async () => {
     assert.equal(undone, "oh no\n");
   });
 });
+
+test(
+  "the loops for other programs make a snapshot of each of theirs, once",
+  needs("restic", "borg", "jq", "tar"),
+  async () => {
+    const page = "docs/how-to/moving.md";
+    const { lines } = BEFORE[page];
+    const typed = ["set -e", ...lines, ...blocksOf(page, "sh")];
+    await withShell((shell) => {
+      shell.type(typed.join("\n"));
+      // An interrupted loop may be run again.
+      shell.type(
+        ["set -e", "export RESTIC_REPOSITORY=~/restic", ...blocksOf(page, "sh")]
+          .join("\n"),
+      );
+      const project = shell.project;
+      const home = shell.home;
+      const expected: [string, string, string[]][] = [
+        ["--repo ~/from-restic", project, [
+          "2024-01-01T10:00:00.000Z",
+          "2024-01-02T10:00:00.000Z",
+        ]],
+        ["--repo ~/from-borg-archives", `${home}/from-borg`, [
+          "2024-01-01T10:00:00.000Z",
+          "2024-01-02T10:00:00.000Z",
+        ]],
+        ["--repo ~/from-archives", `${home}/from-tar`, [
+          "2024-01-01T00:00:00.000Z",
+          "2024-01-02T00:00:00.000Z",
+        ]],
+        ["--dir ~/from-rsnapshot", `${home}/from-rsnapshot`, [
+          "2024-01-01T00:00:00.000Z",
+          "2024-01-02T00:00:00.000Z",
+          "2024-01-03T00:00:00.000Z",
+        ]],
+      ];
+      for (const [where, directory, times] of expected) {
+        const { snapshots } = JSON.parse(
+          shell.type(`deltar list --json ${where}`),
+        );
+        assert.deepEqual(
+          snapshots.map((one: Record<string, string>) => one.time),
+          times,
+          where,
+        );
+        for (const one of snapshots) assert.equal(one.directory, directory);
+      }
+      shell.type(
+        "deltar restore latest --repo ~/from-restic --to ~/restored && " +
+          "diff -r ~/project ~/restored",
+      );
+    });
+  },
+);

@@ -14,7 +14,18 @@ const names = program.commands.map((command) => command.name())
 
 /** The commands to run before an example. */
 const BEFORE: Record<string, string[]> = {
-  snapshot: ["mkdir ~/notes ~/photos"],
+  snapshot: [
+    "mkdir ~/notes ~/photos; tar -czf ~/old.tar.gz src",
+    "printf '#!/bin/sh\necho SELECT 1' > ~/bin/pg_dump; chmod +x ~/bin/pg_dump",
+    // The example adds an old archive to the snapshots of a directory that has
+    // none.
+    "rm -r ~/.local/share/deltar",
+  ],
+  import: [
+    "mkdir -p ~/backups/2024-01-01/src ~/backups/2024-01-02/src",
+    "mkdir -p ~/rsnapshot/daily.0 ~/rsnapshot/daily.1",
+    "touch -d 2024-01-05 ~/rsnapshot/daily.1",
+  ],
   key: [
     "rm -r ~/.local/share/deltar; deltar init --encrypt",
     "echo correct horse battery staple > ~/passphrase",

@@ -16,6 +16,10 @@ const LINES: Record<string, string[]> = {
     "deltar snapshot --label x --exclude '*.bin'",
     "deltar snapshot --label y --exclude '*.bin' --max-size 1G",
   ],
+  import: [
+    "mkdir -p ../b/2024-01-01 ../b/2024-01-02; deltar import ../b/* --dry-run",
+    "deltar import ../b/2024-01-01; deltar import ../b/*",
+  ],
   init: ["deltar init --encrypt --repo ../encrypted"],
   key: [
     "deltar key list --repo ../encrypted",

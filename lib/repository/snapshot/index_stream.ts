@@ -83,6 +83,7 @@ export class StreamIndex extends PackedEntries {
   readonly #large = new Set<string>();
   /** The numbers of the hard links. */
   readonly #links: number[] = [];
+  readonly #buffer = new Uint8Array(MAX_WHOLE_BYTES);
   #root: Metadata | undefined;
   #bytes = 0;
 
@@ -183,6 +184,7 @@ export class StreamIndex extends PackedEntries {
       old?.kind === "file" ? old : undefined,
       this.#reader,
       {
+        buffer: this.#buffer,
         onRead: (read) => {
           const bytes = this.#bytes + read;
           const entries = this.list.length;
