@@ -20,8 +20,8 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Snapshot several directories together, without caches",
     ],
     [
-      "deltar snapshot --from-tar ~/old.tar.gz --source ~/project --time 2024-01-31",
-      "Add the content of an archive to the snapshots of a directory",
+      "deltar snapshot --from-tar ~/old.tar.gz --time '2024-01-31 18:00'",
+      "Snapshot the content of an archive, with the time of the archive",
     ],
     [
       "deltar snapshot --stdin-from-command mydb.sql -- pg_dump mydb",

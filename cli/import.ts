@@ -302,6 +302,7 @@ async function importAll(
     faults += skipped.filter(isFault).length;
     stored += record.counts.stored;
     done.push({ ...one, id: record.id });
+    if (out.json) continue;
     out.line(
       `${formatDate(time)}  ${record.id}  ` +
         `${formatBytes(record.counts.stored).padStart(8)}  ${showPath(path)}`,

@@ -11,7 +11,7 @@ import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { absolute, locateFrom } from "./location.ts";
+import { absolute, locate, locateFrom } from "./location.ts";
 import { openOrCreate, sharingOf } from "./open_repository.ts";
 import { takenTimes } from "./taken_times.ts";
 import {
@@ -176,7 +176,9 @@ export async function takeStream(
   const { signal } = context;
   const { directory } = stream;
   const { label, time } = options;
-  const { location } = locateFrom(options.repo, absolute("."));
+  const location = options.source === undefined
+    ? locateFrom(options.repo, absolute(".")).location
+    : locate(options.repo, directory);
   const repository = await openOrCreate(context, location, {
     init: options.init,
     encrypt: options.encrypt,

@@ -189,3 +189,35 @@ test("a clock that goes back costs time only", async () => {
     assert.deepEqual((await snapshot()).diff.updated, ["sub/3"]);
   });
 });
+
+test("a directory is not read again where it has the same files as another one with its source", async () => {
+  await withTemp(async (folder) => {
+    const [first, second] = ["first", "second"].map((name) =>
+      join(folder, name)
+    );
+    for (const place of [first, second]) fs.mkdirSync(place);
+    for (let at = 0; at < 20; at++) {
+      fs.writeFileSync(join(first, `${at}`), noise(1000, at + 1));
+      fs.linkSync(join(first, `${at}`), join(second, `${at}`));
+    }
+    fs.writeFileSync(join(second, "new"), noise(500, 99));
+    const repository = await Repository.create(new MemoryStorage());
+    const options = { source: "both", cache: join(folder, "cache") };
+    const read: number[] = [];
+    const take = async (place: string, time: number) => {
+      let last = 0;
+      await repository.snapshot(everything(place), {
+        ...options,
+        time,
+        onProgress: (progress) => last = progress.read,
+      });
+      read.push(last);
+    };
+    // A file that changed just before a snapshot is read again.
+    await later(10, () => take(first, 1_000_000_000_000));
+    await later(10, () => take(second, 1_000_086_400_000));
+    assert.deepEqual(read, [20_000, 500]);
+    const { damage } = await repository.verify({ data: true });
+    assert.deepEqual(damage, []);
+  });
+});

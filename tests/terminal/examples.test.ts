@@ -17,9 +17,6 @@ const BEFORE: Record<string, string[]> = {
   snapshot: [
     "mkdir ~/notes ~/photos; tar -czf ~/old.tar.gz src",
     "printf '#!/bin/sh\necho SELECT 1' > ~/bin/pg_dump; chmod +x ~/bin/pg_dump",
-    // The example adds an old archive to the snapshots of a directory that has
-    // none.
-    "rm -r ~/.local/share/deltar",
   ],
   import: [
     "mkdir -p ~/backups/2024-01-01/src ~/backups/2024-01-02/src",

@@ -18,7 +18,7 @@ const LINES: Record<string, string[]> = {
   ],
   import: [
     "mkdir -p ../b/2024-01-01 ../b/2024-01-02; deltar import ../b/* --dry-run",
-    "deltar import ../b/2024-01-01; deltar import ../b/*",
+    "deltar import -q ../b/2024-01-01; deltar import ../b/*",
   ],
   init: ["deltar init --encrypt --repo ../encrypted"],
   key: [
