@@ -57,7 +57,14 @@ test(
       assert.ok(snapshots[1].counts.stored < 2000);
 
       const to = join(place.folder, "restored");
-      const { code, err } = place.run(["restore", snapshots[1].id, "--to", to]);
+      const { code, err } = place.run([
+        "restore",
+        "latest",
+        "--dir",
+        "/srv/project",
+        "--to",
+        to,
+      ]);
       assert.equal(code, 0, err);
       runText("diff", ["-r", join(place.root, "top"), to]);
     });
