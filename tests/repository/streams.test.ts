@@ -233,6 +233,14 @@ test("hard links to nothing and to directories are skipped by name", async () =>
       link("todir", "dir"),
       { member: { path: "huge", kind: "fifo", ...STATE, uid: 2 ** 40 } },
       { member: { path: "odd", kind: "other", ...STATE } },
+      {
+        member: {
+          path: "tagged",
+          kind: "directory",
+          ...STATE,
+          xattrs: { "user.x": "A".repeat(1 << 20) },
+        },
+      },
       file(".deltar-stage-x", "x"),
     ),
     { source: "stream", onSkip: (one) => told.push(one) },
@@ -240,6 +248,7 @@ test("hard links to nothing and to directories are skipped by name", async () =>
   assert.deepEqual(await shown(repository, record), [
     "dir directory",
     "late file x",
+    "tagged directory",
   ]);
   assert.deepEqual(told, skipped);
   assert.deepEqual(
@@ -249,6 +258,7 @@ test("hard links to nothing and to directories are skipped by name", async () =>
       "early unreadable",
       "huge unreadable",
       "odd special",
+      "tagged changed",
       "todir unreadable",
     ],
   );

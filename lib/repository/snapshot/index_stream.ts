@@ -1,6 +1,7 @@
 import type { PackedFacts } from "../../archive/data_packer.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { isCount } from "../../bytes/is_count.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { STAGE_PREFIX } from "../../storage/temporary.ts";
 import { deviceOf } from "../../tree/change_finder.ts";
@@ -36,6 +37,7 @@ import {
   makeSpecial,
   withJson,
 } from "../../tree/to_json.ts";
+import { decodeXattrs } from "../../tree/xattrs.ts";
 import { PackedEntries } from "./packed_entries.ts";
 import type { RepositoryReader } from "./repository_reader.ts";
 import type { SnapshotEntries } from "./snapshot_entries.ts";
@@ -126,7 +128,8 @@ export class StreamIndex extends PackedEntries {
     }
   }
 
-  async #take({ member, body }: StreamedEntry): Promise<void> {
+  async #take({ member: found, body }: StreamedEntry): Promise<void> {
+    const member = this.#withValidXattrs(found);
     const { path, kind } = member;
     if (path === "") {
       if (kind !== "directory") {
@@ -205,6 +208,25 @@ export class StreamIndex extends PackedEntries {
   #add(entry: HashedEntry, facts?: PackedFacts): void {
     const place = addState(this.#states, entry.path, entry);
     this.add(entry, place, false, facts);
+  }
+
+  /** Returns an entry without its attributes if they are too large. */
+  #withValidXattrs(
+    member: StreamedEntry["member"],
+  ): StreamedEntry["member"] {
+    const { xattrs, path } = member;
+    if (xattrs === undefined) return member;
+    try {
+      decodeXattrs(xattrs, (what) => {
+        throw new DeltarError("limit", what, { path });
+      });
+      return member;
+    } catch (error) {
+      if (!(error instanceof DeltarError)) throw error;
+      const detail = "the extended attributes are invalid or too large";
+      this.#skip({ path, reason: "changed", detail });
+      return { ...member, xattrs: undefined };
+    }
   }
 
   #skip(skipped: Skipped): void {
@@ -472,10 +494,14 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
   const { major, minor } = member.kind === "other"
     ? { major: 0, minor: 0 }
     : deviceOf(member) ?? { major: 0, minor: 0 };
-  if (target === "") return "the link has no target";
-  return [uid, gid, major, minor].every((number) => number <= MAX_NUMBER)
+  if (target === "" || target?.includes("\0")) {
+    return "the target of the link is invalid";
+  }
+  return [uid, gid, major, minor].every((number) =>
+      isCount(number) && number <= MAX_NUMBER
+    )
     ? undefined
-    : "a number of the owner, the group or the device is too large";
+    : "a number of the owner, the group or the device is invalid";
 }
 
 /**
