@@ -1,6 +1,6 @@
-import type { Change, Skipped } from "../mod.ts";
-import { isFault, isTouched, pathOf } from "../lib/tree/mod.ts";
-import type { ChangeOfBoth } from "./change_words.ts";
+import type { Change, Skipped, SnapshotRecord } from "../mod.ts";
+import { isFault, isSameXattrs, isTouched, pathOf } from "../lib/tree/mod.ts";
+import { type ChangeOfBoth, fieldsOf } from "./change_words.ts";
 import { paint } from "./terminal.ts";
 import { showPath, showText } from "./text.ts";
 
@@ -22,12 +22,16 @@ export function isOfBoth(change: Change): change is ChangeOfBoth {
 /**
  * Returns a line with a sign and a path. The path of a directory ends in `/`.
  *
+ * @param change The change.
+ * @param skip The result of `skipOf`.
  * @param words The result of `changeWords`.
+ * @param stream The stream that the line is for. Default: standard output.
  */
 export function changeLine(
   change: Change,
   skip: Skipped | undefined,
   words: readonly string[],
+  stream?: NodeJS.WriteStream,
 ): string {
   const entry = change.change === "deleted" ? change.before : change.entry;
   const path = showPath(entry.path || ".") +
@@ -37,11 +41,11 @@ export function changeLine(
   if (skip !== undefined) {
     const why = showText(skip.detail ?? skip.reason);
     const verb = isFault(skip) ? "skipped" : "excluded";
-    return paint("yellow", `? ${path} was ${verb}: ${why}`);
+    return paint("yellow", `? ${path} was ${verb}: ${why}`, stream);
   }
   const [sign, color] = SIGNS[signOf(change)];
   const what = words.length > 0 ? `: ${words.join(", ")}` : "";
-  return paint(color, `${sign} ${from}${path}${what}`);
+  return paint(color, `${sign} ${from}${path}${what}`, stream);
 }
 
 /** Returns the kind of a change; a change of hard links only is `touched`. */
@@ -64,4 +68,54 @@ export function skipOf(
     if (skip !== undefined) return skip;
   }
   return undefined;
+}
+
+/** Returns the fields of a change for JSON. */
+export function changeFields(
+  change: Change,
+  skip: Skipped | undefined,
+): Record<string, unknown> {
+  const entry = change.change === "deleted" ? change.before : change.entry;
+  const { path, kind, size } = entry;
+  const moved = change.change === "renamed" || change.change === "copied";
+  return {
+    change: signOf(change),
+    path,
+    kind,
+    size,
+    ...isOfBoth(change) && { fields: fieldsOf(change) },
+    ...signOf(change) !== change.change && { links: true },
+    ...moved && { from: change.from },
+    ...skip && { skipped: skip.reason },
+  };
+}
+
+/** Returns changes without the deletions of paths that were renamed. */
+export function withoutMoved(changes: readonly Change[]): Change[] {
+  const moved = new Set(
+    changes.map((change) => change.change === "renamed" ? change.from : ""),
+  );
+  return changes.filter((change) =>
+    change.change !== "deleted" || !moved.has(pathOf(change))
+  );
+}
+
+/**
+ * Returns a list with the change of the root directory between two states. The
+ * list is empty if the mode, the owner, the group and the extended attributes
+ * are equal. The time is ignored.
+ */
+export function rootChange(
+  before: Pick<SnapshotRecord, "root">,
+  after: Pick<SnapshotRecord, "root">,
+): Change[] {
+  const of = ({ root }: Pick<SnapshotRecord, "root">) =>
+    ({ path: "", kind: "directory", size: 0, ...root }) as const;
+  const { mode, uid, gid } = after.root;
+  const isSame = mode === before.root.mode && uid === before.root.uid &&
+    gid === before.root.gid &&
+    isSameXattrs(after.root.xattrs, before.root.xattrs);
+  return isSame
+    ? []
+    : [{ change: "touched", entry: of(after), before: of(before) }];
 }

@@ -110,6 +110,12 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     interrupted: GOES_ON,
     load: async (context) => (await import("./redo.ts")).redoCommand(context),
   },
+  run: {
+    summary: "Run a command between two snapshots, and show what changed",
+    shared: LONG,
+    interrupted: "the command was not run",
+    load: async (context) => (await import("./run.ts")).runCommand(context),
+  },
   why: {
     summary: "Show whether snapshots include a path, and why not",
     shared: NAMING,

@@ -57,6 +57,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   location: "directories",
   shell: "shells",
   command: "commands",
+  program: "files",
 };
 
 /**
@@ -143,8 +144,11 @@ class Line {
         this.#values.set(this.pending.attributeName(), word);
         this.pending = undefined;
       } else if (word === "--" && !this.isClosed) this.isClosed = true;
-      else if (this.isClosed || !/^-./.test(word)) this.#operands.push(word);
-      else this.#takeOption(word);
+      else if (this.isClosed || !/^-./.test(word)) {
+        this.#operands.push(word);
+        // `run` passes the words after its command on to this command.
+        if (command.name() === "run") this.isClosed = true;
+      } else this.#takeOption(word);
     }
   }
 

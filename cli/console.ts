@@ -27,6 +27,7 @@ export class Console {
   readonly #terminal: Terminal;
   readonly #verbosity: Verbosity;
   readonly #begun = performance.now();
+  readonly #results: 1 | 2;
   #drawn = 0;
   readonly #rate = new Rate();
 
@@ -35,14 +36,18 @@ export class Console {
    *
    * @param context The terminal, and the amount of output.
    * @param json Whether results are printed as JSON.
+   * @param results The file descriptor of results that are not JSON: 1 for
+   * standard output, which is the default, or 2 for standard error.
    */
   constructor(
     { terminal, verbosity }: Pick<Context, "terminal" | "verbosity">,
     json: boolean,
+    results: 1 | 2 = 1,
   ) {
     this.json = json;
     this.#terminal = terminal;
     this.#verbosity = verbosity;
+    this.#results = results;
     this.isLive = verbosity !== "quiet" &&
       (json
         ? verbosity === "verbose"
@@ -56,7 +61,7 @@ export class Console {
   line(text: string): void {
     this.clear();
     if (this.json || this.#verbosity !== "quiet") {
-      this.#terminal.tellPainted(1, `${text}\n`);
+      this.#terminal.tellPainted(this.#results, `${text}\n`);
     }
   }
 

@@ -21,6 +21,11 @@ export class Context {
   verbosity: Verbosity = "normal";
   /** The exit code of the process. */
   code: number = EXIT.done;
+  /**
+   * Whether an interrupt stops this command. False while `deltar run` waits for
+   * its command, which gets the interrupt of the terminal too.
+   */
+  isInterruptible: boolean = true;
   /** The state after an interruption and how to continue, in words. */
   interrupted?: string;
   readonly #signal: () => AbortSignal;

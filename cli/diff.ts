@@ -11,7 +11,14 @@ import { isFault, isSameXattrs, isWithin, pathOf } from "../lib/tree/mod.ts";
 import { formatBytes, formatCount } from "../shared/text.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
-import { changeLine, isOfBoth, signOf, skipOf } from "./change_line.ts";
+import {
+  changeFields,
+  changeLine,
+  isOfBoth,
+  rootChange,
+  skipOf,
+  withoutMoved,
+} from "./change_line.ts";
 import { changeWords, fieldsOf } from "./change_words.ts";
 import {
   type ComparedState,
@@ -174,8 +181,7 @@ async function run(
       changes: changes.map((change) => {
         const skip = skipOf(change, skips);
         return {
-          ...fields(change),
-          ...skip && { skipped: skip.reason },
+          ...changeFields(change, skip),
           ...statFields(stats.get(pathOf(change))),
         };
       }),
@@ -356,14 +362,9 @@ function shownChanges(
     (compared.directory === undefined || compared.before.safety === undefined ||
       "before" in change);
   const wanted = diff.changes.filter(isWanted);
-  const moved = new Set(
-    wanted.map((change) => change.change === "renamed" ? change.from : ""),
-  );
   return [
     ...paths.includes("") && !isOfFolder ? rootChange(before, after) : [],
-    ...wanted.filter((change) =>
-      change.change !== "deleted" || !moved.has(pathOf(change))
-    ),
+    ...withoutMoved(wanted),
   ];
 }
 
@@ -433,38 +434,6 @@ class Contents {
     this.#told.add(text);
     this.#begun.out.warn(text);
   }
-}
-
-/**
- * Returns a list with the change of the root directory between two states. The
- * list is empty if the mode, the owner, the group and the extended attributes
- * are equal. The time is ignored.
- */
-function rootChange(before: ComparedState, after: ComparedState): Change[] {
-  const of = ({ root }: ComparedState) =>
-    ({ path: "", kind: "directory", size: 0, ...root }) as const;
-  const { mode, uid, gid } = after.root;
-  const isSame = mode === before.root.mode && uid === before.root.uid &&
-    gid === before.root.gid &&
-    isSameXattrs(after.root.xattrs, before.root.xattrs);
-  return isSame
-    ? []
-    : [{ change: "touched", entry: of(after), before: of(before) }];
-}
-
-function fields(change: Change): Record<string, unknown> {
-  const entry = change.change === "deleted" ? change.before : change.entry;
-  const { path, kind, size } = entry;
-  const moved = change.change === "renamed" || change.change === "copied";
-  return {
-    change: signOf(change),
-    path,
-    kind,
-    size,
-    ...isOfBoth(change) && { fields: fieldsOf(change) },
-    ...signOf(change) !== change.change && { links: true },
-    ...moved && { from: change.from },
-  };
 }
 
 /** Returns the fields of `--stat` for JSON. */

@@ -117,6 +117,16 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar undo", "Undo the last restore"],
   ],
   redo: [["deltar redo", "Redo what `undo` reverted"]],
+  run: [
+    [
+      "deltar run -- npm install",
+      "Show what a command changes in the current directory",
+    ],
+    [
+      "deltar run --label upgrade -- make upgrade",
+      "Label the snapshots 'before upgrade' and 'after upgrade'",
+    ],
+  ],
   why: [
     ["deltar why notes.txt", "Would the next snapshot include the file?"],
     ["deltar why notes.txt latest", "Does the last snapshot include it?"],

@@ -14,6 +14,16 @@ export const EXIT = {
    * could not be read.
    */
   partial: 3,
+  /**
+   * `run` could not take a snapshot: the one before the command, so that the
+   * command was not run, or the one after a command that succeeded. Other
+   * programs that run a command, such as `env`, use this code too.
+   */
+  noSnapshot: 125,
+  /** The command of `run` exists, but could not be run. */
+  notRunnable: 126,
+  /** The command of `run` does not exist. */
+  noProgram: 127,
   /** The command was interrupted. */
   interrupted: 130,
 } as const;

@@ -13,6 +13,7 @@
  * words. `suggest.ts` finds snapshots and paths, and suggests a similar path
  * for a mistyped one. `take_snapshot.ts` is shared by `snapshot`, `hook` and
  * `import`, and `restore_report.ts` by `restore`, `undo` and `redo`.
+ * `printed_lines.ts` makes the commands that `snapshot` and `run` print.
  * `stream_source.ts` takes snapshots of archives and of standard input, and
  * `timestamp.ts` reads the times in names. `diff` compares two states
  * (`compared_state.ts`), and prints a patch in git's format (`git_patch.ts`,
@@ -52,6 +53,7 @@ export async function main(words: string[]): Promise<number> {
   const context = new Context(() => {
     if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
     process.on("SIGINT", () => {
+      if (!context.isInterruptible) return;
       // A second interrupt ends the process at once.
       if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
       interrupt.abort(new Error("SIGINT"));

@@ -8,6 +8,9 @@ import { EXIT } from "./exit.ts";
 /** Matches the default values that the help does not show. */
 const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 
+/** The argument of `deltar run`. */
+const PROGRAM = "program";
+
 /** The command that prints a shell's completion script. */
 const COMPLETION = "completion";
 
@@ -27,6 +30,8 @@ export async function createProgram(
     .version(VERSION, "-V, --version", "Print the version")
     .helpCommand("help [command]", "Show the help of a command")
     .showSuggestionAfterError()
+    // `deltar run` passes everything after its command to this command.
+    .enablePositionalOptions()
     .showHelpAfterError("\nSee `deltar --help`.")
     .configureOutput({
       writeOut: (text) => context.terminal.tell(1, text),
@@ -110,8 +115,9 @@ names, 130 interrupted.`;
 /**
  * Refuses empty arguments and empty values of options, which an unset shell
  * variable may cause. Most commands would understand an empty value as the
- * current directory or as all paths. Only the text of `deltar label` may be
- * empty, because an empty text removes the label.
+ * current directory or as all paths. Only two arguments may be empty: the text
+ * of `deltar label`, because an empty text removes the label, and the words that
+ * `deltar run` passes on.
  */
 function refuseEmpty(command: Command): void {
   const empty = [
@@ -125,7 +131,8 @@ function refuseEmpty(command: Command): void {
       name: option.flags,
     })),
   ].find(({ word, name }) =>
-    name !== "text" && (Array.isArray(word) ? word : [word]).includes("")
+    !["text", PROGRAM].includes(name) &&
+    (Array.isArray(word) ? word : [word]).includes("")
   );
   if (empty === undefined) return;
   command.error(`error: '${empty.name}' is empty: give a value`, {
@@ -140,7 +147,7 @@ function refuseEmpty(command: Command): void {
 function settle(command: Command): void {
   command.exitOverride().helpOption("-h, --help", "Show this help");
   for (const child of command.commands) {
-    child.copyInheritedSettings(command);
+    child.copyInheritedSettings(command).enablePositionalOptions(false);
     child.showHelpAfterError(`\nSee \`deltar help ${child.name()}\`.`);
     settle(child);
   }

@@ -16,7 +16,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { PagedOutput } from "./pager.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import { restoreLine } from "./restore_line.ts";
+import { restoreBeside } from "./printed_lines.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { paint } from "./terminal.ts";
 import { formatDate, showPath, showText } from "./text.ts";
@@ -69,7 +69,7 @@ async function run(
   const before = await previousOf(repository, record);
   const compared = before && await compare(repository, before, record, signal);
   const { location } = repository.storage;
-  const restore = restoreLine(record, location);
+  const restore = restoreBeside(record, location);
   if (out.json) {
     out.object("show", {
       ...recordFields(record),

@@ -13,7 +13,7 @@ import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
 import { addCreateOptions } from "./open_repository.ts";
 import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
-import { restoreLine } from "./restore_line.ts";
+import { restoreBeside } from "./printed_lines.ts";
 import {
   addStreamOptions,
   type Stream,
@@ -89,7 +89,7 @@ async function run(
   for (const pattern of idle) {
     out.note(`--exclude ${showText(pattern)}: this pattern excludes nothing`);
   }
-  const restore = restoreLine(result.record, location);
+  const restore = restoreBeside(result.record, location);
   context.interrupted =
     "the snapshot is complete, but the size limit may not have been applied";
   const fit = await keepToSize(out, repository, options, signal);

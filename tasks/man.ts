@@ -72,6 +72,7 @@ export function manualPage(program: Command): string {
       ["2", "wrong usage"],
       ["3", "done except for what the output names"],
       ["130", "interrupted"],
+      ["others", "those of the command that run runs"],
     ].flatMap(([code, what]) => [".TP", `.B ${code}`, `${what}.`]),
     ".SH ENVIRONMENT",
     ".TP",

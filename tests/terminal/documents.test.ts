@@ -61,6 +61,7 @@ test("the lines of the README do what they say", async () => {
     .map(([, line]) => line).filter((line) => !line.includes("s3://"));
   assert.ok(lines.length > 5);
   await withShell((shell) => {
+    shell.addNpm();
     for (const line of lines) shell.type(line);
   });
 });

@@ -23,6 +23,7 @@ const BEFORE: Record<string, string[]> = {
     "mkdir -p ~/rsnapshot/daily.0 ~/rsnapshot/daily.1",
     "touch -d 2024-01-05 ~/rsnapshot/daily.1",
   ],
+  run: ["printf 'upgrade:\\n\\techo 2 > version\\n' > Makefile"],
   key: [
     "rm -r ~/.local/share/deltar; deltar init --encrypt",
     "echo correct horse battery staple > ~/passphrase",
@@ -38,6 +39,7 @@ test("every command has examples, and only these", () => {
 for (const [name, examples] of Object.entries(EXAMPLES)) {
   test(`the examples of deltar ${name} do what they say`, async () => {
     await withShell((shell) => {
+      shell.addNpm();
       for (const line of BEFORE[name] ?? []) shell.type(line);
       for (const [line] of examples) {
         // Keys of a service are nobody's here; tests/storage has one.

@@ -36,6 +36,10 @@ const LINES: Record<string, string[]> = {
   files: ["deltar files latest", "deltar files latest --skipped"],
   log: ["deltar log n.txt", "deltar log src --limit 1"],
   find: ["deltar find '*.txt' --kind file --size -1k", "deltar find new.bin"],
+  run: [
+    "deltar run -- sh -c 'echo new > new.txt 2>&1'",
+    "deltar run -- sh -c 'rm new.txt; kill $$' || [ $? = 143 ]",
+  ],
   why: ["deltar why src", "deltar why old.bin"],
   restore: [
     "deltar restore latest~2 --in-place --dry-run",
@@ -68,6 +72,7 @@ const LINES: Record<string, string[]> = {
 
 /** Whose sections others refer to. */
 const AS_IN: Record<string, string[]> = {
+  run: ["diff"],
   stats: ["list"],
   repair: ["verify"],
   undo: ["restore"],
@@ -85,12 +90,12 @@ function fields(value: unknown): string[] {
   ]);
 }
 
-/** Each line, with `--json` after the last `deltar`'s words. */
+/** Each line, with `--json` after the last `deltar`'s own words. */
 function typed(): [name: string, line: string][] {
   return Object.entries(LINES).flatMap(([name, lines]) =>
     lines.map((line): [string, string] => [
       name,
-      line.replace(/ \|\| .*|$/, " --json$&"),
+      line.replace(/ (?:\|\||--) .*|$/, " --json$&"),
     ])
   );
 }

@@ -3,30 +3,90 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import process from "node:process";
 import type { SnapshotRecord } from "../mod.ts";
+import { belowOf } from "../lib/repository/mod.ts";
 import { invocation } from "./invocation.ts";
 import { existingDirectory, locateFrom } from "./location.ts";
 import { shellWord } from "./text.ts";
 
 /**
- * Returns the command line that restores a snapshot into a new directory.
+ * Returns the command that restores a snapshot into a new directory next to the
+ * snapshot's own directory.
  *
  * @param record The snapshot.
  * @param location The location of the repository.
  */
-export function restoreLine(record: SnapshotRecord, location: string): string {
+export function restoreBeside(
+  record: SnapshotRecord,
+  location: string,
+): string {
   const here = existingDirectory();
+  const target = targetBeside(firstOf(record), here);
+  return [
+    ...restoreWords(record, location, here),
+    "--to",
+    shellWord(target),
+  ].join(" ");
+}
+
+/**
+ * Returns the command that restores the whole directory of a snapshot in place,
+ * and deletes what is not in the snapshot. `deltar undo` reverts it.
+ *
+ * @param record The snapshot.
+ * @param location The location of the repository.
+ */
+export function restoreInPlace(
+  record: SnapshotRecord,
+  location: string,
+): string {
+  const here = existingDirectory();
+  const isInFolder = here !== undefined && belowOf(record, here) !== "";
+  return [
+    ...restoreWords(record, location, here),
+    "--in-place",
+    ...isInFolder ? ["--all"] : [],
+    "--delete",
+  ].join(" ");
+}
+
+/** Returns the command that compares two snapshots. */
+export function diffLine(
+  before: SnapshotRecord,
+  after: SnapshotRecord,
+  location: string,
+): string {
+  const here = existingDirectory();
+  return [
+    invocation(),
+    "diff",
+    before.id,
+    after.id,
+    ...repositoryWords(location, here),
+  ].join(" ");
+}
+
+/** Returns the beginning of a command that restores a snapshot. */
+function restoreWords(
+  { id }: SnapshotRecord,
+  location: string,
+  here: string | undefined,
+): string[] {
+  return [invocation(), "restore", id, ...repositoryWords(location, here)];
+}
+
+/**
+ * Returns the words that name a repository, which are empty for the repository
+ * of the current directory.
+ */
+function repositoryWords(
+  location: string,
+  here: string | undefined,
+): string[] {
   // The environment may differ when the user types the printed line.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
     here === undefined ||
     location !== locateFrom(undefined, here).location;
-  return [
-    invocation(),
-    "restore",
-    record.id,
-    ...named ? ["--repo", shellWord(location)] : [],
-    "--to",
-    shellWord(targetBeside(firstOf(record), here)),
-  ].join(" ");
+  return named ? ["--repo", shellWord(location)] : [];
 }
 
 /**

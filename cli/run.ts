@@ -1,0 +1,279 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
+import process from "node:process";
+import { Command } from "commander";
+import { DeltarError, DiffIndex } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
+import { plural } from "../shared/text.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import {
+  changeFields,
+  changeLine,
+  isOfBoth,
+  rootChange,
+  skipOf,
+  withoutMoved,
+} from "./change_line.ts";
+import { changeWords } from "./change_words.ts";
+import { EXIT } from "./exit.ts";
+import { fail } from "./failure.ts";
+import { parseLabel } from "./label_text.ts";
+import { keepToSize } from "./max_size.ts";
+import { addCreateOptions } from "./open_repository.ts";
+import { diffLine, restoreInPlace } from "./printed_lines.ts";
+import { reasonOf } from "./refusal.ts";
+import {
+  addTakeOptions,
+  sourceOf,
+  type Taken,
+  type TakeOptions,
+  takeSnapshot,
+} from "./take_snapshot.ts";
+import { formatDuration, shellWord, showText } from "./text.ts";
+
+interface Options extends TakeOptions {
+  dir?: string;
+  json?: boolean;
+}
+
+/** The maximum number of changes that are printed. */
+const MAX_SHOWN = 20;
+
+/** The signals that end a command, and that are passed on to it. */
+const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
+
+const HELP = `
+The changes are printed on standard error. With --json, the output of the
+command goes to standard error, and standard output has only the result.
+
+Exit codes: that of the command, or 128 plus the number of the signal that ended
+it; 125 if the first snapshot failed, so that the command was not run, or if the
+command exited with 0 and the second snapshot failed; 126 if the command could
+not be started, 127 if there is no such command.`;
+
+/** Makes the command `deltar run`. */
+export function runCommand(context: Context): Command {
+  return addCreateOptions(addTakeOptions(new Command("run")))
+    .description(
+      "Take a snapshot, run a command, take another snapshot, and show what " +
+        "the command changed. The command uses this terminal",
+    )
+    .usage("[options] -- <program> [argument...]")
+    .argument("<program...>", "The command to run, with its arguments")
+    .passThroughOptions()
+    .option(
+      "--dir <dir>",
+      "Take snapshots of this directory (default: as `deltar snapshot` does)",
+    )
+    .option(
+      "--label <text>",
+      "Label the snapshots `before <text>` and `after <text>`",
+      (text: string) => {
+        parseLabel(labelOf("before", text));
+        return parseLabel(text);
+      },
+    )
+    .addHelpText("after", HELP)
+    .action(async (words: string[], options: Options, command: Command) => {
+      if (words[0] === "") command.error("error: the command is empty");
+      context.code = await run(context, words, options);
+    });
+}
+
+/** The end of a command. */
+interface Ended {
+  /** The exit code of the command, if it was not ended by a signal. */
+  exitCode?: number;
+  /** The signal that ended the command. */
+  signal?: NodeJS.Signals;
+}
+
+async function run(
+  context: Context,
+  words: readonly string[],
+  options: Options,
+): Promise<number> {
+  const { json = false } = options;
+  const out = new Console(context, json, 2);
+  let before: Taken;
+  try {
+    before = await take(context, out, "before", options);
+    await keepToSize(out, before.repository, options, context.signal);
+    if (context.signal.aborted) throw new DeltarError("aborted", "interrupted");
+  } catch (error) {
+    const code = fail(error, json, context);
+    return code === EXIT.interrupted ? code : EXIT.noSnapshot;
+  }
+  out.clear();
+  const started = performance.now();
+  let ended: Ended;
+  context.isInterruptible = false;
+  try {
+    ended = await runProgram(words, json);
+  } catch (error) {
+    const isMissing = codeOf(error) === "ENOENT";
+    const why = isMissing
+      ? "no such program. Check its name, or use `sh -c` for a command of the " +
+        "shell"
+      : reasonOf(error);
+    const what = `cannot run ${words[0]}: ${why}`;
+    fail(new DeltarError(isMissing ? "not-found" : "io", what), json, context);
+    return isMissing ? EXIT.noProgram : EXIT.notRunnable;
+  } finally {
+    context.isInterruptible = true;
+  }
+  const elapsed = performance.now() - started;
+  context.interrupted =
+    "the command has ended, but there is no snapshot of what it changed";
+  const code = codeOfProcess(ended);
+  try {
+    const after = await take(context, out, "after", {
+      ...options,
+      // The command may have deleted everything.
+      allowEmpty: true,
+    });
+    await report(out, words, before, after, ended, elapsed);
+    return code;
+  } catch (error) {
+    const own = fail(error, json, context);
+    const line = restoreInPlace(before.result.record, before.location);
+    out.note(`the state before the command can be restored: ${line}`);
+    if (code !== EXIT.done) return code;
+    return own === EXIT.interrupted ? own : EXIT.noSnapshot;
+  }
+}
+
+/** Takes the snapshot before or after the command. */
+async function take(
+  context: Context,
+  out: Console,
+  when: "before" | "after",
+  { dir, ...options }: Options,
+): Promise<Taken> {
+  const { label } = options;
+  return await takeSnapshot(context, out, sourceOf(...dir ? [dir] : []), {
+    ...options,
+    ...label !== undefined && { label: labelOf(when, label) },
+  });
+}
+
+function labelOf(when: "before" | "after", text: string): string {
+  return `${when} ${text}`;
+}
+
+/**
+ * Runs a command on this terminal, and waits for its end. Passes `PASSED_ON`
+ * on to it. The terminal itself sends an interrupt to both processes.
+ *
+ * @param words The program and its arguments.
+ * @param toError Whether the command's standard output goes to standard error.
+ * @throws {Error} An error of the system if the program cannot be started.
+ */
+async function runProgram(
+  [program, ...args]: readonly string[],
+  toError: boolean,
+): Promise<Ended> {
+  let child: ChildProcess | undefined;
+  const passOn = PASSED_ON.map((name) => {
+    const listener = () => send(child?.pid, name);
+    process.on(name, listener);
+    return () => process.off(name, listener);
+  });
+  try {
+    const begun = child = spawn(program, args, {
+      stdio: ["inherit", toError ? process.stderr : "inherit", "inherit"],
+    });
+    return await new Promise((resolve, reject) => {
+      begun.once("error", reject);
+      begun.once("exit", (code, signal) =>
+        resolve({
+          ...code !== null && { exitCode: code },
+          ...signal !== null && { signal },
+        }));
+    });
+  } finally {
+    for (const stop of passOn) stop();
+  }
+}
+
+/**
+ * Sends a signal to a process. In Deno, `ChildProcess.kill` sends only one
+ * signal, and then reports this signal instead of the exit code.
+ */
+function send(pid: number | undefined, name: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, name);
+  } catch {
+    // The process has ended.
+  }
+}
+
+function codeOfProcess({ exitCode, signal }: Ended): number {
+  if (signal !== undefined) return 128 + constants.signals[signal];
+  return exitCode ?? EXIT.failed;
+}
+
+/** Prints what the command did, and what it changed. */
+async function report(
+  out: Console,
+  words: readonly string[],
+  { result: { record: before }, location }: Taken,
+  { repository, result }: Taken,
+  ended: Ended,
+  elapsed: number,
+): Promise<void> {
+  const { record: after, skipped } = result;
+  // Another process may have taken a snapshot meanwhile.
+  const diff = before.id === (result.isNew ? after.parent : after.id)
+    ? result.diff
+    : DiffIndex.compute(
+      (await repository.tree(after)).index,
+      (await repository.tree(before)).index,
+    );
+  const changes = [
+    ...rootChange(before, after),
+    ...withoutMoved(diff.changes),
+  ];
+  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+  const restore = restoreInPlace(before, location);
+  if (out.json) {
+    out.object("run", {
+      command: words,
+      ...ended,
+      elapsed: Math.round(elapsed),
+      repository: location,
+      before: before.id,
+      after: after.id,
+      changes: changes.map((change) =>
+        changeFields(change, skipOf(change, skips))
+      ),
+      restore,
+    });
+    return;
+  }
+  const line = showText(words.map(shellWord).join(" "));
+  const how = ended.signal !== undefined
+    ? `was ended by ${ended.signal}`
+    : `exited with ${ended.exitCode}`;
+  const told = `\`${line}\` ${how} after ${formatDuration(elapsed)}`;
+  if (changes.length === 0) {
+    out.line(`${told} and changed nothing.`);
+    return;
+  }
+  out.line(`${told} and changed ${plural(changes.length, "path")}:`);
+  for (const change of changes.slice(0, MAX_SHOWN)) {
+    const words = isOfBoth(change) ? changeWords(before, after, change) : [];
+    const skip = skipOf(change, skips);
+    out.line(`  ${changeLine(change, skip, words, process.stderr)}`);
+  }
+  const more = changes.length - MAX_SHOWN;
+  if (more > 0) {
+    out.line(
+      `  and ${plural(more, "more path")}. Show all of them with:\n` +
+        `  ${diffLine(before, after, location)}`,
+    );
+  }
+  out.line(`Restore the state before it with:\n  ${restore}`);
+}
