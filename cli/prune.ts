@@ -6,18 +6,20 @@ import type {
   RetentionPolicy,
 } from "../mod.ts";
 import {
+  DEFAULT_GRACE_MS,
   describeUnusual,
   type Judgement,
   type PruneProgress,
   type Unusual,
   type Watched,
 } from "../lib/repository/mod.ts";
-import { formatBytes, plural } from "../shared/text.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { perDirectory, previewLines } from "./prune_preview.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
 import { formatDate, formatDuration, showPath } from "./text.ts";
@@ -109,8 +111,9 @@ async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
   const { out, repository } = await begin(context, options);
   const policy = policyOf(options);
+  const { grace = DEFAULT_GRACE_MS } = options;
   const prune: PruneOptions = {
-    grace: options.grace,
+    grace,
     signal,
     onProgress: (progress) => tell(out, progress),
     onUnusual: (unusual) => isAccepted(context, out, unusual, options),
@@ -118,7 +121,7 @@ async function run(context: Context, options: Options): Promise<number> {
   if (options.dryRun) {
     const plan = await repository.planPrune(policy, prune);
     if (out.json) out.object("prune", { dryRun: true, ...planFields(plan) });
-    else printPlan(out, plan, policy);
+    else printPlan(out, plan, { policy, grace });
     return EXIT.done;
   }
   const result = await repository.prune(policy, prune);
@@ -153,7 +156,7 @@ async function run(context: Context, options: Options): Promise<number> {
       removed: removed.map(({ id }) => id),
       ...rest,
     });
-  } else printResult(out, result, policy);
+  } else printResult(out, result, { policy, grace });
   return code;
 }
 
@@ -249,21 +252,31 @@ function planFields(plan: PrunePlan): Record<string, unknown> {
 function printPlan(
   out: Console,
   plan: PrunePlan,
-  policy: RetentionPolicy,
+  { policy, grace }: { policy: RetentionPolicy; grace: number },
 ): void {
-  for (const judgement of plan.judgements) {
-    const bytes = plan.frees.get(judgement.record.id);
-    const frees = bytes === undefined ? "" : `frees ${formatBytes(bytes)}`;
-    printJudgement(out, judgement, frees);
+  const { judgements, freed, stored } = plan;
+  for (const line of previewLines(judgements, policy, plan.frees)) {
+    out.line(line);
   }
-  const going = plan.judgements.filter(({ keep }) => !keep).length;
-  out.line(
-    `Would remove ${going} of ` +
-      `${plural(plan.judgements.length, "snapshot")}. After the grace period ` +
-      `of all removed snapshots, ${formatBytes(plan.freed)} of ` +
-      `${formatBytes(plan.stored)} would be freed.`,
-  );
-  if (hasRules(policy)) printExtra(out, plan.judgements);
+  const going = judgements.filter(({ keep }) => !keep).length;
+  const all = plural(judgements.length, "snapshot");
+  if (going === 0) out.line(`Would remove none of ${all}.`);
+  else if (grace === 0) {
+    out.line(`Would permanently remove ${formatCount(going)} of ${all}.`);
+  } else {
+    const end = Date.now() + grace;
+    out.line(
+      `Would remove ${formatCount(going)} of ${all}. ` +
+        untilFreed("their space", [end]),
+    );
+  }
+  const earlier = plural(plan.removed.length, "earlier removal");
+  const amount = `${formatBytes(freed)} of ${formatBytes(stored)}`;
+  if (plan.removed.length > 0) {
+    const which = going > 0 ? `This and ${earlier}` : earlier;
+    out.line(`${which} would free ${amount}.`);
+  } else if (going > 0) out.line(`This would free ${amount}.`);
+  if (hasRules(policy)) printExtra(out, judgements);
   for (const unusual of plan.unusual) {
     out.warn(
       `${describeUnusual(unusual)}. \`deltar prune\` asks before it removes ` +
@@ -272,21 +285,23 @@ function printPlan(
   }
 }
 
-function printJudgement(
-  out: Console,
-  { record, keep, reasons }: Judgement,
-  more: string,
-): void {
-  const { id, time, label, directory } = record;
-  out.line(
-    [
-      keep ? "keep  " : "remove",
-      id,
-      formatDate(time),
-      showPath(label ? `${label}  ${directory}` : directory),
-      keep ? reasons.join(", ") : more,
-    ].join("  ").trimEnd(),
-  );
+/**
+ * Returns the sentence that says when the space of removed snapshots is freed,
+ * and how they can be brought back until then.
+ *
+ * @param what What is freed, in words.
+ * @param ends The ends of the grace periods of the snapshots, in milliseconds
+ * since 1970.
+ */
+function untilFreed(what: string, ends: readonly number[]): string {
+  const sorted = ends.toSorted((a, b) => a - b);
+  const [first, last] = [sorted[0], sorted[sorted.length - 1]];
+  if (last <= Date.now()) return `The next prune frees ${what}.`;
+  const [from, to] = [first, last].map((end) => formatDate(end).slice(0, -3));
+  const prunes = from === to
+    ? `The first prune after ${to} frees`
+    : `Prunes from ${from} to ${to} free`;
+  return `${prunes} ${what}; until then, \`deltar undelete\` brings them back.`;
 }
 
 /**
@@ -328,38 +343,75 @@ function printExtra(
 function printResult(
   out: Console,
   result: PruneResult,
-  policy: RetentionPolicy,
+  { policy, grace }: { policy: RetentionPolicy; grace: number },
 ): void {
-  for (const judgement of result.judgements) {
-    if (!judgement.keep) printJudgement(out, judgement, "");
-  }
-  const removed = result.judgements.filter(({ keep }) => !keep).length;
-  out.line(
-    `Removed ${plural(removed, "snapshot")} and purged ` +
-      `${plural(result.purged.length, "removed snapshot")}. Deleted ` +
-      `${plural(result.deleted, "object")}, repacked ` +
-      `${plural(result.repacked, "volume")} and freed ` +
-      `${formatBytes(result.freed)}. The repository uses ` +
-      `${formatBytes(result.stored)}.`,
+  const { judgements, purged, deleted, repacked, removed, waiting } = result;
+  const gone = judgements.filter(({ keep }) => !keep);
+  const lines = perDirectory(
+    gone,
+    ({ name, items }) => [
+      `${name}: removed ${plural(items.length, "snapshot")}, ${span(items)}`,
+    ],
+    (rest) => `removed ${plural(rest.length, "snapshot")}`,
   );
+  for (const line of lines) out.line(line);
+  const done = [
+    ...gone.length > 0
+      ? [
+        `Removed ${formatCount(gone.length)} of ` +
+        plural(judgements.length, "snapshot"),
+      ]
+      : [],
+    ...purged.length > 0
+      ? [`Purged ${plural(purged.length, "removed snapshot")}`]
+      : [],
+    ...deleted > 0
+      ? [
+        `Deleted ${plural(deleted, "object")} and freed ` +
+        formatBytes(result.freed),
+      ]
+      : [],
+    ...repacked > 0 ? [`Repacked ${plural(repacked, "volume")}`] : [],
+  ];
+  const later = [
+    ...removed.length > 0
+      ? [
+        untilFreed(
+          `the space of ${plural(removed.length, "removed snapshot")}`,
+          removed.map(({ time }) => time + grace),
+        ),
+      ]
+      : [],
+    ...waiting.objects > 0
+      ? [
+        `${plural(waiting.objects, "object")} ` +
+        `(${formatBytes(waiting.bytes)}) will be deleted after the grace ` +
+        "period.",
+      ]
+      : [],
+  ];
+  const size = `The repository uses ${formatBytes(result.stored)}.`;
+  if (done.length === 0) {
+    const kept = plural(judgements.length, "snapshot");
+    out.line(
+      [`Nothing to remove or free: kept ${kept}.`, size, ...later].join(" "),
+    );
+  } else {
+    out.line(`${done.join(". ")}. ${size}`);
+    for (const line of later) out.line(line);
+  }
   if (hasRules(policy)) {
     printExtra(
       out,
-      result.judgements,
+      judgements,
       "`deltar prune --dry-run` with the same rules shows the reasons. ",
     );
   }
-  if (result.removed.length > 0) {
-    out.line(
-      `${plural(result.removed.length, "removed snapshot")} can be brought ` +
-        "back with `deltar undelete`.",
-    );
-  }
-  if (result.waiting.objects > 0) {
-    out.line(
-      `${plural(result.waiting.objects, "object")} ` +
-        `(${formatBytes(result.waiting.bytes)}) will be deleted after the ` +
-        "grace period.",
-    );
-  }
+}
+
+/** Returns the days of the oldest and the newest of several snapshots. */
+function span(judgements: readonly Judgement[]): string {
+  const [from, to] = [judgements[0], judgements[judgements.length - 1]]
+    .map(({ record }) => formatDate(record.time).slice(0, 10));
+  return from === to ? `of ${from}` : `from ${from} to ${to}`;
 }

@@ -132,6 +132,8 @@ export {
   judge,
   type Judgement,
   type JudgeOptions,
+  type KeepReason,
+  type KeepRule,
   type RetentionPolicy,
 } from "./prune/retention.ts";
 export type { Judged, JudgedGroup } from "./prune/judged.ts";

@@ -4,11 +4,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parseBytes, parseDuration } from "../../cli/quantity.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
+import { previewLines } from "../../cli/prune_preview.ts";
 import { newId, recordName } from "../../lib/repository/format/names.ts";
 import {
   encodeRecord,
   type SnapshotRecord,
 } from "../../lib/repository/format/snapshot_record.ts";
+import {
+  judge,
+  type RetentionPolicy,
+} from "../../lib/repository/prune/retention.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { Walker } from "../../lib/tree/walker.ts";
@@ -27,12 +32,20 @@ test("prune says why, removes, and undelete brings back", async () => {
     const rules = ["--keep-last", "1", "--keep-label", "n1"];
     const plan = place.run(["prune", ...rules, "--dry-run"]);
     assert.equal(plan.code, 0, plan.err);
+    const [first, second, third] = ids.map((id) => id.slice(-6));
+    const date = "\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d";
     assert.match(
       plan.out,
-      new RegExp(`^keep    ${ids[0]} .* labelled "n1"$`, "m"),
+      new RegExp(
+        `^${place.root}: keeps 2 of 3 snapshots, frees .*\n` +
+          `  keep    ${date}  ${first}  n1  labelled\n` +
+          `  remove  ${date}  ${second}  n2  frees \\d.*\n` +
+          `  keep    ${date}  ${third}  n3  last, 1 of 1\n` +
+          `Would remove 1 of 3 snapshots\\. The first prune after ${date} ` +
+          "frees their space; until then, `deltar undelete` brings them back" +
+          "\\.\nThis would free .* of .*\\.\n$",
+      ),
     );
-    assert.match(plan.out, new RegExp(`^remove  ${ids[1]} .* frees \\d`, "m"));
-    assert.match(plan.out, /^Would remove 1 of 3 snapshots\. /m);
     assert.equal(place.json(["list"]).snapshots.length, 3);
 
     const pruned = place.json(["prune", ...rules]);
@@ -58,6 +71,72 @@ test("prune says why, removes, and undelete brings back", async () => {
     assert.equal(place.run(["prune", "--keep-last", "x"]).code, 2);
     assert.equal(place.run(["prune", "--grace", "soon"]).code, 2);
   });
+});
+
+test("prune says what was removed and when its space is freed, or that nothing is to do", async () => {
+  await withPlace((place) => {
+    for (const seed of [1, 2, 3]) {
+      place.write({ file: text(4000, seed) });
+      place.run(["snapshot"]);
+    }
+    const idle = place.run(["prune"]).out;
+    assert.match(
+      idle,
+      /^Nothing to remove or free: kept 3 snapshots\. The repository uses .*\.\n$/,
+    );
+    const { out } = place.run(["prune", "--keep-last", "1"]);
+    assert.match(
+      out,
+      /root: removed 2 snapshots, of \d{4}-\d\d-\d\d\nRemoved 2 of 3 snapshots\. The repository uses .*\nThe first prune after \d{4}.* frees the space of 2 removed snapshots; until/,
+    );
+    const waiting = place.run(["prune", "--keep-last", "1"]).out;
+    assert.match(
+      waiting,
+      /^Nothing to remove or free: kept 1 snapshot\. .* the space of 2 removed snapshots; .*\n$/,
+    );
+    const plan = place.run(["prune", "--dry-run"]).out;
+    assert.match(plan, /\n2 earlier removals would free .* of .*\.\n$/);
+    const now = place.run(["prune", "--grace", "0"]).out;
+    assert.match(
+      now,
+      /^Purged 2 removed snapshots\. Deleted \d objects and freed .*\n$/,
+    );
+  });
+});
+
+test("the preview of a prune is short, whatever the number of snapshots is", () => {
+  const HOUR = 3_600_000;
+  const records = Array.from({ length: 10_000 }, (_, at) => {
+    const time = Date.UTC(2026, 0, 1) + at * HOUR;
+    const directory = `/home/${at % 40}`;
+    return { id: newId(time, Math.random()), time, directory };
+  }) as SnapshotRecord[];
+  const of = (policy: RetentionPolicy) =>
+    previewLines(
+      judge(records, policy, { now: Date.UTC(2028, 0, 1) }),
+      policy,
+      new Map(),
+    );
+  for (const policy of [{}, { last: 5 }, { daily: 7, weekly: 8 }]) {
+    const lines = of(policy);
+    assert.ok(lines.length <= 20 * 32 + 1, String(lines.length));
+    const heads = lines.filter((line) => line.startsWith("/home/"));
+    assert.equal(heads.length, 20);
+    assert.match(lines.at(-1)!, /^20 more directories: keeps .* of 5,000 /);
+  }
+  assert.match(
+    of({ last: 5 }).join("\n"),
+    /\n {2}remove .* to .* {2}245 snapshots {2}frees 0 B\n {2}keep .* {2}5 snapshots {4}last, 1 to 5 of 5\n/,
+  );
+  for (const record of records) record.directory = "/home";
+  const lines = of({ hourly: 30, daily: 200, weekly: 100 });
+  assert.equal(lines.length, 32);
+  assert.match(
+    lines[1],
+    /^ {2}before 2027-.*: keeps \d+ of 9,\d+ snapshots; `--json` names all$/,
+  );
+  // The newest days and hours are those that are shown.
+  assert.match(lines.at(-1)!, /hourly, 1 of 30; daily, 1 of 200; weekly, 1/);
 });
 
 test("prune takes 0 for no rule, and says so in its help [S2]", async () => {
@@ -282,8 +361,8 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
         .map(({ id }: { id: string }) => id) as string[];
     assert.deepEqual(listed().toSorted(), [...forged, ...kept].sort());
     const plan = place.run([...prune, "--dry-run"]);
-    assert.match(plan.out, /^keep .* {2}implausible time$/m);
-    assert.match(plan.out, /^keep .* {2}appeared after later snapshots$/m);
+    assert.match(plan.out, /^ {2}keep .* {2}implausible time$/m);
+    assert.match(plan.out, /^ {2}keep .* {2}appeared after later snapshots$/m);
     assert.doesNotMatch(plan.out, /the repository did not have/);
     for (const id of forged) fs.rmSync(join(repo, recordName(id)));
     // One that claims to follow an early snapshot is named, with what to do.

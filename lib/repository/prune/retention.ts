@@ -63,6 +63,36 @@ export interface RetentionPolicy {
   safety?: number;
 }
 
+/**
+ * A rule that keeps a snapshot: a rule of the policy, or one of these:
+ *
+ * - `newest`: the last counted snapshot of a directory is always kept. For a
+ *   safety snapshot, this is the last counted safety snapshot.
+ * - `uncounted`: the rules do not count the snapshot.
+ * - `part`: another safety snapshot of the same operation is kept.
+ * - `none`: the policy has no rules.
+ */
+export type KeepRule =
+  | keyof RetentionPolicy
+  | "newest"
+  | "uncounted"
+  | "part"
+  | "none";
+
+/** The reason why a snapshot is kept. */
+export interface KeepReason {
+  /** The rule. */
+  rule: KeepRule;
+  /** The reason as text. */
+  text: string;
+  /**
+   * The number of the snapshot among those that the rule keeps, from 1 for the
+   * newest. Only `last`, `hourly`, `daily`, `weekly`, `monthly` and `yearly`
+   * have it.
+   */
+  at?: number;
+}
+
 /** The judgement of a policy on a snapshot. */
 export interface Judgement {
   /** The snapshot. */
@@ -74,6 +104,8 @@ export interface Judgement {
    * removed.
    */
   reasons: string[];
+  /** The same reasons, each with its rule. */
+  rules: KeepReason[];
   /**
    * Whether the rules count the snapshot. If not, the snapshot is kept in
    * addition to the snapshots that the rules keep.
@@ -164,8 +196,9 @@ export function judgeGroups(
   policy: RetentionPolicy,
 ): Judgement[] {
   checkPolicy(policy);
-  const reasons = new Map<SnapshotRecord, string[]>();
-  const keep: Keep = (record, reason) => {
+  const reasons = new Map<SnapshotRecord, KeepReason[]>();
+  const keep: Keep = (record, rule, text, at) => {
+    const reason = { rule, text, ...at !== undefined && { at } };
     const all = reasons.get(record);
     if (all === undefined) reasons.set(record, [reason]);
     else all.push(reason);
@@ -180,12 +213,13 @@ export function judgeGroups(
   }
   keepParts(records, reasons);
   return records.map((record) => {
-    const why = reasons.get(record) ?? [];
+    const rules = reasons.get(record) ?? [];
     const lateBy = uncounted.get(record);
     return {
       record,
-      keep: why.length > 0,
-      reasons: why,
+      keep: rules.length > 0,
+      reasons: rules.map(({ text }) => text),
+      rules,
       isCounted: !uncounted.has(record),
       ...lateBy !== undefined && { lateBy },
     };
@@ -199,7 +233,12 @@ export function isEmptyPolicy(policy: RetentionPolicy): boolean {
     (policy.labels ?? []).length === 0;
 }
 
-type Keep = (record: SnapshotRecord, reason: string) => void;
+type Keep = (
+  record: SnapshotRecord,
+  rule: KeepRule,
+  text: string,
+  at?: number,
+) => void;
 
 const PERIODS = [
   { rule: "hourly", unit: "hour", key: hourOf },
@@ -359,15 +398,17 @@ function judgeTaken(
   keep: Keep,
 ): void {
   if (isEmptyPolicy(policy)) {
-    for (const { record } of all) keep(record, "the policy has no rules");
+    for (const { record } of all) {
+      keep(record, "none", "the policy has no rules");
+    }
     return;
   }
   for (const { record } of counted.slice(0, 1)) {
-    keep(record, "the last of its directory");
+    keep(record, "newest", "the last of its directory");
   }
   const { last = 0, labels = [], within } = policy;
   for (const [at, { record }] of counted.slice(0, last).entries()) {
-    keep(record, `${at + 1} of the last ${last}`);
+    keep(record, "last", `${at + 1} of the last ${last}`, at + 1);
   }
   for (const { rule, unit, key } of PERIODS) {
     const most = policy[rule] ?? 0;
@@ -377,7 +418,7 @@ function judgeTaken(
       const period = key(new Date(time));
       if (seen.has(period)) continue;
       seen.add(period);
-      keep(record, `${unit} ${seen.size} of ${most}`);
+      keep(record, rule, `${unit} ${seen.size} of ${most}`, seen.size);
     }
   }
   const newest = counted[0]?.time;
@@ -389,20 +430,24 @@ function judgeTaken(
       if (newest - time > most) break;
       const period = key(new Date(time));
       if (!seen.has(period)) {
-        keep(record, `young enough, newest of its ${unit}`);
+        keep(record, rule, `young enough, newest of its ${unit}`);
       }
       seen.add(period);
     }
   }
   for (const { record: { label }, record } of all) {
     if (label !== undefined && labels.some((l) => l === "*" || l === label)) {
-      keep(record, `labelled ${JSON.stringify(label)}`);
+      keep(record, "labels", `labelled ${JSON.stringify(label)}`);
     }
   }
   for (const { record, time } of counted) {
-    if (within && newest - time <= within) keep(record, "young enough");
+    if (within && newest - time <= within) {
+      keep(record, "within", "young enough");
+    }
   }
-  for (const { record, reason } of extra) keep(record, reason);
+  for (const { record, reason } of extra) {
+    keep(record, "uncounted", reason);
+  }
 }
 
 /**
@@ -416,19 +461,25 @@ function judgeSaved(
   keep: Keep,
 ): void {
   if (isEmptyPolicy(policy) && policy.safety === undefined) {
-    for (const { record } of all) keep(record, "the policy has no rules");
+    for (const { record } of all) {
+      keep(record, "none", "the policy has no rules");
+    }
     return;
   }
   for (const { record } of counted.slice(0, 1)) {
-    keep(record, "undoes the last restore into its directory");
+    keep(record, "newest", "undoes the last restore into its directory");
   }
   const newest = [...taken.counted.slice(0, 1), ...counted.slice(0, 1)]
     .reduce((newest, { time }) => Math.max(newest, time), -Infinity);
   const { safety = DEFAULT_SAFETY_MS } = policy;
   for (const { record, time } of counted) {
-    if (newest - time <= safety) keep(record, "recent safety snapshot");
+    if (newest - time <= safety) {
+      keep(record, "safety", "recent safety snapshot");
+    }
   }
-  for (const { record, reason } of extra) keep(record, reason);
+  for (const { record, reason } of extra) {
+    keep(record, "uncounted", reason);
+  }
 }
 
 /**
@@ -438,7 +489,7 @@ function judgeSaved(
  */
 function keepParts(
   records: readonly SnapshotRecord[],
-  reasons: Map<SnapshotRecord, string[]>,
+  reasons: Map<SnapshotRecord, KeepReason[]>,
 ): void {
   const firstOf = ({ id, safety }: SnapshotRecord) => safety?.continues ?? id;
   const parts = records.filter(({ safety }) => safety !== undefined);
@@ -447,7 +498,10 @@ function keepParts(
   );
   for (const record of parts) {
     if (kept.has(firstOf(record)) && !reasons.has(record)) {
-      reasons.set(record, ["part of the undo of a restore"]);
+      reasons.set(record, [{
+        rule: "part",
+        text: "part of the undo of a restore",
+      }]);
     }
   }
 }

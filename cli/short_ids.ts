@@ -1,0 +1,29 @@
+/** Matches the end of an id that `shortIds` may return. */
+const END = /[0-9a-f]{6}(?:-safety)?$/;
+
+/**
+ * Returns the short form of each id of a repository: the last six characters,
+ * and `-safety` after them if the id of a safety snapshot has it. If the short
+ * form would not name exactly one snapshot, returns the whole id.
+ *
+ * `Repository.find` finds a snapshot by its label before it compares ids, and
+ * by the beginning of its id as well as by the end.
+ *
+ * @param ids The ids of all snapshots of the repository.
+ * @param labels The labels of all snapshots.
+ */
+export function shortIds(
+  ids: readonly string[],
+  labels: Iterable<string> = [],
+): ReadonlyMap<string, string> {
+  const ends = ids.map((id) => END.exec(id)?.[0] ?? id);
+  const taken = new Set([...ids.map((id) => id.slice(0, 6)), ...labels]);
+  const counts = new Map<string, number>();
+  for (const end of ends) counts.set(end, (counts.get(end) ?? 0) + 1);
+  return new Map(
+    ids.map((id, at) => [
+      id,
+      counts.get(ends[at]) === 1 && !taken.has(ends[at]) ? ends[at] : id,
+    ]),
+  );
+}
