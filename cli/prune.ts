@@ -264,10 +264,9 @@ function printPlan(
   else if (grace === 0) {
     out.line(`Would permanently remove ${formatCount(going)} of ${all}.`);
   } else {
-    const end = Date.now() + grace;
     out.line(
       `Would remove ${formatCount(going)} of ${all}. ` +
-        untilFreed("their space", [end]),
+        untilFreed("snapshot", Array(going).fill(Date.now() + grace)),
     );
   }
   const earlier = plural(plan.removed.length, "earlier removal");
@@ -289,19 +288,21 @@ function printPlan(
  * Returns the sentence that says when the space of removed snapshots is freed,
  * and how they can be brought back until then.
  *
- * @param what What is freed, in words.
+ * @param noun The word for one of the snapshots.
  * @param ends The ends of the grace periods of the snapshots, in milliseconds
  * since 1970.
  */
-function untilFreed(what: string, ends: readonly number[]): string {
+function untilFreed(noun: string, ends: readonly number[]): string {
   const sorted = ends.toSorted((a, b) => a - b);
   const [first, last] = [sorted[0], sorted[sorted.length - 1]];
+  const what = `the space of ${plural(ends.length, noun)}`;
   if (last <= Date.now()) return `The next prune frees ${what}.`;
   const [from, to] = [first, last].map((end) => formatDate(end).slice(0, -3));
+  const them = ends.length === 1 ? "it" : "them";
   const prunes = from === to
     ? `The first prune after ${to} frees`
     : `Prunes from ${from} to ${to} free`;
-  return `${prunes} ${what}; until then, \`deltar undelete\` brings them back.`;
+  return `${prunes} ${what}; until then, \`deltar undelete\` brings ${them} back.`;
 }
 
 /**
@@ -377,7 +378,7 @@ function printResult(
     ...removed.length > 0
       ? [
         untilFreed(
-          `the space of ${plural(removed.length, "removed snapshot")}`,
+          "removed snapshot",
           removed.map(({ time }) => time + grace),
         ),
       ]

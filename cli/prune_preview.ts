@@ -1,6 +1,6 @@
 /**
- * What a prune keeps and removes, as a calendar: for each directory, the
- * snapshots from the oldest to the newest, with the rules that keep them.
+ * A calendar of the snapshots that a prune keeps and removes: for each directory,
+ * the snapshots from the oldest to the newest, with the rules that keep them.
  * Snapshots that follow each other and are kept by the same rules, or are
  * removed, share a line. The number of lines does not depend on the number of
  * snapshots.
@@ -27,7 +27,7 @@ const MAX_SINGLE = 3;
 /** An hour, in milliseconds. */
 const HOUR_MS = 3_600_000;
 
-/** What a prune would do to snapshots. */
+/** The result of the rules, and the short ids. */
 interface Preview {
   /** The rules. */
   policy: RetentionPolicy;

@@ -42,7 +42,8 @@ test("prune says why, removes, and undelete brings back", async () => {
           `  remove  ${date}  ${second}  n2  frees \\d.*\n` +
           `  keep    ${date}  ${third}  n3  last, 1 of 1\n` +
           `Would remove 1 of 3 snapshots\\. The first prune after ${date} ` +
-          "frees their space; until then, `deltar undelete` brings them back" +
+          "frees the space of 1 snapshot; until then, `deltar undelete` brings " +
+          "it back" +
           "\\.\nThis would free .* of .*\\.\n$",
       ),
     );
