@@ -53,6 +53,9 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   show: [
     ["deltar show", "Show the last snapshot and what it changed"],
     ["deltar show latest~1", "Show the snapshot before it"],
+  list: [
+    ["deltar list", "List the snapshots of the repository"],
+    ["deltar list --now", "Show the size that only each snapshot needs"],
   ],
   diff: [
     ["deltar diff latest", "Show what changed since the last snapshot"],

@@ -1,24 +1,33 @@
 import { Command } from "commander";
-import type { SnapshotRecord } from "../mod.ts";
+import type { Repository, SnapshotRecord } from "../mod.ts";
 import { belowOf, type Proof } from "../lib/repository/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";
+import { byDirectory } from "./by_directory.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
+import { shortIds } from "./short_ids.ts";
 import { paint } from "./terminal.ts";
 import { formatDate, showPath } from "./text.ts";
 
 interface Options extends CommonOptions {
   safety?: boolean;
+  long?: boolean;
+  now?: boolean;
 }
 
 /** Makes the command `deltar list`. */
 export function listCommand(context: Context): Command {
   return new Command("list")
     .option("--safety", "Show safety snapshots too")
+    .option("--long", "Show whole ids, and times to the second")
+    .option(
+      "--now",
+      "Show the size that only each snapshot needs now; reads all trees",
+    )
     .action(async (options: Options) => {
       context.code = await run(context, options);
     });
@@ -37,18 +46,30 @@ async function run(context: Context, options: Options): Promise<number> {
     ? all
     : all.filter((record) => belowOf(record, place) !== undefined);
   const proofs = await repository.proofs();
+  const own = options.now
+    ? await ownSizes(repository, context.signal)
+    : undefined;
   if (out.json) {
     out.object("list", {
       repository: repository.storage.location,
       snapshots: records.map((record) => ({
         ...recordFields(record),
+        ...own?.has(record.id) && { own: own.get(record.id) },
         ...provenFields(proofs.get(record.id)),
       })),
     });
     return code;
   }
   const shown = records.filter(({ safety }) => options.safety || !safety);
-  print(out, shown, proofs, repository.storage.location);
+  print(out, shown, repository.storage.location, {
+    ids: options.long ? new Map() : shortIds(
+      all.map(({ id }) => id),
+      all.flatMap((one) => one.label ?? []),
+    ),
+    isLong: options.long ?? false,
+    proofs,
+    own,
+  });
   const hidden = records.length - shown.length;
   if (hidden > 0) {
     out.line(
@@ -65,47 +86,97 @@ async function run(context: Context, options: Options): Promise<number> {
   return code;
 }
 
+/**
+ * Returns the number of bytes that only each snapshot needs, by its id. Damage
+ * is ignored here, because the list reports damaged records.
+ */
+async function ownSizes(
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
+  const { snapshots } = await repository.stats({
+    largest: 0,
+    signal,
+    onDamage: () => {},
+  });
+  return new Map(snapshots.map(({ record, own }) => [record.id, own]));
+}
+
+/** The details of the table. */
+interface Details {
+  /** The short form of ids. An id without one is shown whole. */
+  ids: ReadonlyMap<string, string>;
+  /** Whether times are shown to the second. */
+  isLong: boolean;
+  /** The results of drills, by id. */
+  proofs: ReadonlyMap<string, Proof>;
+  /** The number of bytes that only each snapshot needs, by id, if asked for. */
+  own?: ReadonlyMap<string, number>;
+}
+
 function print(
   out: Console,
   records: readonly SnapshotRecord[],
-  proofs: ReadonlyMap<string, Proof>,
   location: string,
+  { ids, isLong, proofs, own }: Details,
 ): void {
   if (records.length === 0) {
     out.line(`No snapshots to show in ${showPath(location)}`);
     return;
   }
-  const directories = new Set(records.map(({ directory }) => directory));
-  const width = Math.max(...records.map(({ id }) => id.length));
+  const idOf = ({ id }: SnapshotRecord) => ids.get(id) ?? id;
+  const width = Math.max(8, ...records.map((record) => idOf(record).length));
+  const groups = byDirectory(records, (record) => record);
+  const size = (bytes: number | undefined) =>
+    (bytes === undefined ? "?" : formatBytes(bytes)).padStart(8);
   out.line(
-    "Snapshot".padEnd(width) +
-      "  Time                Files      Size     Added  Changes",
+    [
+      "Snapshot".padEnd(width),
+      "Time".padEnd(isLong ? 19 : 16),
+      "  Files",
+      "    Size",
+      "   Added",
+      ...own === undefined ? [] : ["     Now"],
+      "Changes",
+    ].join("  "),
   );
-  for (const { id, time, counts, label, directory, purged } of records) {
-    out.line(
-      [
-        paint("bold", id.padEnd(width)),
-        formatDate(time).slice(0, -3),
-        formatCount(counts.files).padStart(7),
-        formatBytes(counts.bytes).padStart(8),
-        formatBytes(counts.stored).padStart(8),
-        changes(counts),
-        label && showPath(label),
-        directories.size > 1 && showPath(directory),
-        provenWords(proofs.get(id)),
-        purged && `purged ${formatDate(purged.time).slice(0, 10)}`,
-      ].filter(Boolean).join("  ").trimEnd(),
-    );
+  for (const { name, items } of groups) {
+    if (groups.length > 1) out.line(`${name}:`);
+    for (const record of items) {
+      const { id, time, counts, label, purged } = record;
+      out.line(
+        [
+          paint("bold", idOf(record).padEnd(width)),
+          isLong ? formatDate(time) : formatDate(time).slice(0, -3),
+          formatCount(counts.files).padStart(7),
+          size(counts.bytes),
+          size(counts.stored),
+          ...own === undefined ? [] : [size(own.get(id))],
+          changes(counts),
+          label && showPath(label),
+          incomplete(counts.faults),
+          provenWords(proofs.get(id)),
+          purged && `purged ${formatDate(purged.time).slice(0, 10)}`,
+        ].filter(Boolean).join("  ").trimEnd(),
+      );
+    }
   }
   const added = records.reduce((sum, { counts }) => sum + counts.stored, 0);
+  const directories = new Set(records.map(({ directory }) => directory));
   const [one, ...others] = directories;
   const of = others.length === 0
     ? showPath(one)
-    : `${directories.size} directories`;
+    : plural(directories.size, "directory", "directories");
   out.line(
     `${plural(records.length, "snapshot")} of ${of} added ` +
       `${formatBytes(added)} to ${showPath(location)}`,
   );
+}
+
+/** Returns the mark of a snapshot that lacks paths, or `""`. */
+function incomplete(faults: number): string {
+  if (faults === 0) return "";
+  return paint("yellow", `incomplete: ${plural(faults, "path")}`);
 }
 
 /** Returns the numbers of changed paths, with the signs of `diff`. */

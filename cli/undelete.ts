@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { DeltarError } from "../mod.ts";
-import type { RemovedSnapshot } from "../lib/repository/mod.ts";
+import { isPartOfId, type RemovedSnapshot } from "../lib/repository/mod.ts";
 import { plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
@@ -13,7 +13,8 @@ export function undeleteCommand(context: Context): Command {
   return new Command("undelete")
     .argument(
       "[snapshots...]",
-      "Ids of removed snapshots, or their beginnings (default: list them)",
+      "Ids of removed snapshots, or their beginnings or ends (default: list " +
+        "them)",
     )
     .action(async (snapshots: string[], options: CommonOptions) => {
       context.code = await run(context, snapshots, options);
@@ -69,14 +70,14 @@ function findRemoved(
   removed: readonly RemovedSnapshot[],
   text: string,
 ): string {
-  const found = removed.filter(({ id }) => id.startsWith(text));
+  const found = removed.filter(({ id }) => isPartOfId(text, id));
   if (found.length === 1 && text !== "") return found[0].id;
   throw new DeltarError(
     "not-found",
     found.length === 0
-      ? `no removed snapshot has an id that begins with ` +
+      ? `no removed snapshot has an id that begins or ends with ` +
         `${JSON.stringify(text)}; \`deltar undelete\` lists them`
-      : `${found.length} removed snapshots have ids that begin with ` +
+      : `${found.length} removed snapshots have ids that begin or end with ` +
         `${JSON.stringify(text)}; add more characters`,
   );
 }

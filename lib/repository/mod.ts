@@ -63,10 +63,11 @@ export type { SigningKey } from "../ssh/mod.ts";
 export { MAX_LABEL_LENGTH } from "./store/label.ts";
 export type { Proof } from "./store/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
-export type {
-  FindOptions,
-  FoundFolder,
-  FoundPlace,
+export {
+  type FindOptions,
+  type FoundFolder,
+  type FoundPlace,
+  isPartOfId,
 } from "./store/find_snapshot.ts";
 export type {
   ExportFailure,

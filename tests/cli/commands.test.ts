@@ -55,6 +55,12 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     const shown = place.run(["list"]);
     assert.match(
       shown.out,
+      new RegExp(
+        `^Snapshot .*\n${id.slice(-6)} .*\n${second.id.slice(-6)} .*after\n`,
+      ),
+    );
+    assert.match(
+      place.run(["list", "--long"]).out,
       new RegExp(`^Snapshot .*\n${id} .*\n${second.id} .*after\n`),
     );
     assert.match(shown.out, /2 snapshots of .*root added .* to /);

@@ -172,14 +172,14 @@ test("list shows safety snapshots when asked, and --json marks them [S3]", async
     const back = ["restore", "latest~1", "--in-place"];
     assert.equal(place.run(back).code, 0);
     const plain = place.run(["list"]).out;
-    assert.doesNotMatch(plain, /^\S+-safety /m);
+    assert.doesNotMatch(plain, /^[0-9a-f]{6}-safety /m);
     assert.match(plain, /^2 snapshots of /m);
     assert.match(
       plain,
       /^Not shown: 1 safety snapshot\. `deltar list --safety`/m,
     );
     const shown = place.run(["list", "--safety"]).out;
-    assert.match(shown, /^\d{8}T\d{6}Z-[0-9a-f]{6}-safety /m);
+    assert.match(shown, /^[0-9a-f]{6}-safety /m);
     assert.match(shown, /^3 snapshots of /m);
     assert.match(shown, /`deltar undo` and `deltar redo` restore them/);
     const { snapshots } = place.json(["list"]);

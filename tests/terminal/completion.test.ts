@@ -107,7 +107,7 @@ for (const which of Object.keys(STARTS)) {
     async () => {
       await withShell(async (shell) => {
         fill(shell);
-        const id = ID.exec(shell.type("deltar list"))![0];
+        const id = ID.exec(shell.type("deltar list --long"))![0];
         const lines: [line: string, ...words: string[]][] = [
           ["deltar sna\t", "snapshot"],
           ["deltar snapshot --excl\t-v\t", "snapshot", "--exclude-vcs"],

@@ -98,6 +98,31 @@ const RECORDS_AHEAD = 8;
 /** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
+/**
+ * Returns whether a text is the beginning of an id, or at least the last four
+ * characters of it.
+ *
+ * @param text The text. The empty text is not a part of an id.
+ * @param id The id of a snapshot.
+ *
+ * @example
+ * ```ts
+ * import { isPartOfId } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * const id = "20261125T194354Z-20e89e";
+ * assert.ok(isPartOfId("20261125", id));
+ * assert.ok(isPartOfId("e89e", id));
+ * assert.ok(!isPartOfId("89e", id));
+ * ```
+ */
+export function isPartOfId(text: string, id: string): boolean {
+  if (text === "") return false;
+  const isEnd = text.length >= MIN_END_LENGTH &&
+    /[0-9a-f]{4}(?:-safety)?$/.test(text);
+  return id.startsWith(text) || isEnd && id.endsWith(text);
+}
+
 /** A finder of snapshots by their names. It caches the records it reads. */
 export class Finder {
   readonly #storage: Storage;
@@ -288,11 +313,7 @@ export class Finder {
     ids: readonly string[],
   ): Promise<SnapshotRecord | undefined> {
     if (text === "") throw this.#fail("the snapshot's name is empty");
-    const isEnd = text.length >= MIN_END_LENGTH &&
-      /[0-9a-f]{4}(?:-safety)?$/.test(text);
-    const found = ids.filter((id) =>
-      id.startsWith(text) || isEnd && id.endsWith(text)
-    );
+    const found = ids.filter((id) => isPartOfId(text, id));
     if (found.length === 0) return undefined;
     if (found.length === 1) {
       return (await readRecord(this.#storage, found[0])).record;
