@@ -6,7 +6,7 @@ import type { Context, MakeProgram } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { fail } from "./failure.ts";
 import { OpenedRepositories } from "./opened.ts";
-import { shellWord, showText } from "./text.ts";
+import { shellWord, showPath, showText } from "./text.ts";
 
 interface Options {
   config?: string;
@@ -51,6 +51,16 @@ export function backupCommand(
     .option("--dry-run", "Print the commands without running them")
     .addHelpText("after", HELP)
     .action(async (names: string[], options: Options) => {
+      const place = names.find((name) => /[\\/]|^\.{1,2}$/.test(name));
+      if (place !== undefined) {
+        throw new DeltarError(
+          "not-found",
+          `${
+            showPath(place)
+          }: not the name of a backup. To take a snapshot of ` +
+            `a directory, use \`deltar snapshot ${shellWord(place)}\`.`,
+        );
+      }
       const file = options.config ?? configFile();
       const backups = await readConfig(file, program);
       const unknown = names.find((name) =>

@@ -30,6 +30,7 @@ const TOP_KEYS = ["backups", "$schema"];
 const ONCE = [
   "init",
   "continueFrom",
+  "dryRun",
   "fromTar",
   "stdin",
   "stdinFromCommand",

@@ -12,6 +12,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Snapshot a directory, with a label",
     ],
     [
+      "deltar snapshot --dry-run",
+      "Show what a snapshot would change and store",
+    ],
+    [
       "deltar snapshot --exclude '*.iso' --gitignore",
       "Exclude disk images and the files that git ignores",
     ],
@@ -49,13 +53,13 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Create an encrypted repository in a folder",
     ],
   ],
-  list: [["deltar list", "List the snapshots of the repository"]],
-  show: [
-    ["deltar show", "Show the last snapshot and what it changed"],
-    ["deltar show latest~1", "Show the snapshot before it"],
   list: [
     ["deltar list", "List the snapshots of the repository"],
     ["deltar list --now", "Show the size that only each snapshot needs"],
+  ],
+  show: [
+    ["deltar show", "Show the last snapshot and what it changed"],
+    ["deltar show latest~1", "Show the snapshot before it"],
   ],
   diff: [
     ["deltar diff latest", "Show what changed since the last snapshot"],

@@ -146,7 +146,8 @@ function print(
       const { id, time, counts, label, purged } = record;
       out.line(
         [
-          paint("bold", idOf(record).padEnd(width)),
+          paint("bold", idOf(record)) +
+          " ".repeat(width - idOf(record).length),
           isLong ? formatDate(time) : formatDate(time).slice(0, -3),
           formatCount(counts.files).padStart(7),
           size(counts.bytes),

@@ -7,11 +7,16 @@ import { machineFiles } from "../shared/machine_files.ts";
 /**
  * Returns this machine, with the id and the key that `machineFiles` reads.
  *
+ * @param options Whether this is a dry run, which makes no files.
  * @throws {DeltarError} `corrupt` if the id or the key is damaged;
  * `unsupported` if the key has a passphrase or is not an Ed25519 key.
  */
-export async function thisMachine(): Promise<Machine> {
-  const { key, ...machine } = await machineFiles(makeKeyPair);
+export async function thisMachine(
+  { isDryRun = false } = {},
+): Promise<Machine> {
+  const { key, ...machine } = await machineFiles(
+    isDryRun ? undefined : makeKeyPair,
+  );
   const { id } = machine;
   if (!isMachineId(id)) {
     throw new DeltarError(

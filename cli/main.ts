@@ -11,7 +11,7 @@
  * repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
  * formats values. `failure.ts`, `refusal.ts` and `advice.ts` put errors into
  * words. `suggest.ts` finds snapshots and paths, and suggests a similar path
- * for a mistyped one. `take_snapshot.ts` is shared by `snapshot`, `hook` and
+ * for a mistyped one. `other_words.ts` has the words of other tools. `take_snapshot.ts` is shared by `snapshot`, `hook` and
  * `import`, and `restore_report.ts` by `restore`, `undo` and `redo`.
  * `printed_lines.ts` makes the commands that `snapshot` and `run` print.
  * `stream_source.ts` takes snapshots of archives and of standard input, and
@@ -24,7 +24,7 @@
  * @module
  */
 import process from "node:process";
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { COMMANDS } from "./commands.ts";
 import { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -86,6 +86,7 @@ export async function main(words: string[]): Promise<number> {
   const line = toType(words);
   try {
     const program = await createProgram(context, needed(line[0]));
+    await suggest(program, words);
     await program.parseAsync(line, { from: "user" });
     return context.code;
   } catch (error) {
@@ -110,9 +111,33 @@ function toType(words: string[]): string[] {
   if (first === "help" && second !== undefined) {
     return toType([...words.slice(1), "--help"]);
   }
-  const isKnown = first.startsWith("-") || OWN.includes(first) ||
-    Object.hasOwn(COMMANDS, first);
-  return isKnown ? words : words.slice(0, 1);
+  return isCommand(first) ? words : words.slice(0, 1);
+}
+
+/**
+ * Reports a word or an option of another tool as wrong usage, and says what to
+ * type instead.
+ */
+async function suggest(
+  program: Command,
+  words: readonly string[],
+): Promise<void> {
+  const { suggestionFor } = await import("./other_words.ts");
+  const [first = ""] = words;
+  const isKnown = isCommand(first);
+  const found = suggestionFor(words, isKnown);
+  if (found === undefined) return;
+  const { word, text } = found;
+  const kind = isKnown ? "option" : "command";
+  program.error(`error: unknown ${kind} '${word}'. In deltar, ${text}.`, {
+    exitCode: EXIT.usage,
+  });
+}
+
+/** Returns whether a word is an option, or a command that users may type. */
+function isCommand(word: string): boolean {
+  return word.startsWith("-") || OWN.includes(word) ||
+    Object.hasOwn(COMMANDS, word);
 }
 
 /**

@@ -20,6 +20,7 @@ import { pin, pinnedAt, replacedText } from "../shared/pins.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
+import { DryRunStorage } from "./dry_run_storage.ts";
 import { keyOf, lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
 import {
   absolute,
@@ -134,7 +135,10 @@ export async function openRepository(
 async function openPinned(
   context: Context,
   storage: Storage,
-  options: { onDamage?: DamageHandler } = {},
+  { isDryRun = false, ...options }: {
+    onDamage?: DamageHandler;
+    isDryRun?: boolean;
+  } = {},
 ): Promise<Repository> {
   const place = keyOf(storage.location);
   const known = pinnedAt(place);
@@ -146,7 +150,7 @@ async function openPinned(
       recipient: known?.recipient,
       admin: known?.admin,
       id: known?.id,
-      machine: await thisMachine(),
+      machine: await thisMachine({ isDryRun }),
     });
   } catch (error) {
     if (known === undefined || codeOf(error) !== "mismatch") throw error;
@@ -154,7 +158,9 @@ async function openPinned(
     throw new DeltarError("mismatch", text, { cause: error });
   }
   const { keys } = repository;
-  if (keys !== undefined && known?.id === undefined) pinKeys(place, keys);
+  if (keys !== undefined && known?.id === undefined && !isDryRun) {
+    pinKeys(place, keys);
+  }
   return repository;
 }
 
@@ -250,15 +256,53 @@ export async function openOrCreate(
 }
 
 /**
+ * Opens a repository for a dry run, without the cache. If there is none, returns
+ * a new repository that exists only in memory. Writes nothing, and records
+ * nothing on this machine.
+ *
+ * @throws {DeltarError} `not-found` if a known repository is missing, because
+ * its disk may not be mounted; `exists` if the location has files but no
+ * repository; the errors of `storageAt` and `openPinned`.
+ */
+export async function openForDryRun(
+  context: Context,
+  location: string,
+  { init = false }: Pick<CreateOptions, "init">,
+): Promise<{ repository: Repository; isNew: boolean }> {
+  const storage = new DryRunStorage(storageAt(location, context.opened));
+  const repository = await open(context, storage, true);
+  if (repository !== undefined) return { repository, isNew: false };
+  if (!init && lossAt(storage.location) === "lost") {
+    throw placeIsLost(storage.location);
+  }
+  for await (const _ of storage.list()) throw notEmpty(storage.location);
+  const machine = await thisMachine({ isDryRun: true });
+  return {
+    repository: await Repository.create(storage, { machine }),
+    isNew: true,
+  };
+}
+
+function notEmpty(object: string): DeltarError {
+  return new DeltarError(
+    "exists",
+    "the location is not a repository, but is not empty; choose a location " +
+      "that is empty or new",
+    { object },
+  );
+}
+
+/**
  * Opens a repository. Returns `undefined` if it does not exist. If only its
  * settings are missing, throws `not-found`.
  */
 async function open(
   context: Context,
   storage: Storage,
+  isDryRun = false,
 ): Promise<Repository | undefined> {
   try {
-    return await openPinned(context, storage);
+    return await openPinned(context, storage, { isDryRun });
   } catch (error) {
     const isNone = error instanceof DeltarError && error.code === "not-found" &&
       !isOfSettings(error);
@@ -285,12 +329,7 @@ async function create(
     if (name.startsWith("manifests/keys/")) continue;
     const created = await open(context, storage);
     if (created !== undefined) return created;
-    throw new DeltarError(
-      "exists",
-      "the location is not a repository, but is not empty; choose a location " +
-        "that is empty or new",
-      { object: location },
-    );
+    throw notEmpty(location);
   }
   if (hasKeys) return await openBegun(context, storage);
   if (isFolder(location) && isLinkToNothing(location)) {

@@ -1,10 +1,19 @@
 import { Command } from "commander";
-import type { SnapshotResult } from "../mod.ts";
+import type { Skipped, SnapshotRecord, SnapshotResult } from "../mod.ts";
 import { type FitResult, placeOf } from "../lib/repository/mod.ts";
 import { isFault } from "../lib/tree/mod.ts";
 import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
+import {
+  changeFields,
+  changeLine,
+  isOfBoth,
+  rootChange,
+  skipOf,
+  withoutMoved,
+} from "./change_line.ts";
+import { changeWords } from "./change_words.ts";
 import { EXIT } from "./exit.ts";
 import { addFilesFromOptions } from "./files_from.ts";
 import { INIT } from "./known_places.ts";
@@ -24,6 +33,7 @@ import {
 import {
   addTakeOptions,
   sourceOf,
+  type Taken,
   type TakeOptions,
   takeSnapshot,
   WITHOUT_XATTRS,
@@ -58,6 +68,10 @@ export function snapshotCommand(context: Context): Command {
       "Apply --max-size even if a directory has unusually many new snapshots " +
         "or was emptied",
     )
+    .option(
+      "--dry-run",
+      "Show what would be read and stored without writing anything",
+    )
     .action(async (dirs: string[], options: Options, command: Command) => {
       const stream = streamOf(command, dirs);
       context.code = await run(context, dirs, options, stream);
@@ -89,6 +103,12 @@ async function run(
   for (const pattern of idle) {
     out.note(`--exclude ${showText(pattern)}: this pattern excludes nothing`);
   }
+  const isFaulty = result.skipped.some(isFault);
+  if (options.dryRun) {
+    if (out.json) reportDryRun(out, taken, idle);
+    else printDryRun(out, taken, elapsed);
+    return isFaulty ? EXIT.partial : EXIT.done;
+  }
   const restore = restoreBeside(result.record, location);
   context.interrupted =
     "the snapshot is complete, but the size limit may not have been applied";
@@ -97,7 +117,7 @@ async function run(
   else print(out, result, location, restore, elapsed, options.time);
   if (fit !== undefined && !out.json) printFit(out, fit);
   if (fit !== undefined && isTooLarge(fit)) return EXIT.partial;
-  return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
+  return isFaulty ? EXIT.partial : EXIT.done;
 }
 
 function report(
@@ -125,44 +145,63 @@ function report(
 
 function print(
   out: Console,
-  { record, isNew, skipped, diff }: SnapshotResult,
+  result: SnapshotResult,
   location: string,
   restore: string,
   elapsed: number,
   time: number | undefined,
 ): void {
-  const { counts } = record;
-  const seen = [
-    plural(counts.files, "file"),
-    plural(counts.directories, "directory", "directories"),
-    ...counts.links > 0 ? [plural(counts.links, "link")] : [],
-    ...counts.special ? [pipesAndDevices(counts.special)] : [],
-  ].join(", ");
+  const { record, isNew, skipped } = result;
+  const seen = foundWords(record);
   if (!isNew) {
     out.line(
       time === undefined
         ? `Nothing changed since snapshot ${record.id}. No snapshot was made.`
         : `Snapshot ${record.id} has this time. No snapshot was made.`,
     );
-    out.line(`  found       ${seen}, ${formatBytes(counts.bytes)}`);
+    out.line(`  found       ${seen}`);
     out.line(`  time        ${formatDuration(elapsed)}`);
   } else {
     out.line(`Snapshot ${record.id} of ${showPath(record.directory)}`);
     if (record.label) out.line(`  label       ${showPath(record.label)}`);
-    out.line(`  found       ${seen}, ${formatBytes(counts.bytes)}`);
-    const { createdDirs, deletedDirs } = diff.counts;
-    out.line(
-      `  created     ${plural(counts.created, "file")}${dirs(createdDirs)}`,
-    );
-    out.line(`  updated     ${plural(counts.updated, "file")}`);
-    out.line(
-      `  deleted     ${plural(counts.deleted, "file")}${dirs(deletedDirs)}`,
-    );
-    out.line(`  renamed     ${plural(counts.renamed, "file")}`);
-    out.line(`  stored      ${formatBytes(counts.stored)}`);
+    out.line(`  found       ${seen}`);
+    printCounts(out, result);
     out.line(`  time        ${formatDuration(elapsed)}`);
   }
   out.line(`  repository  ${showPath(location)}`);
+  printSkipped(out, skipped);
+  out.line(`Restore it with:\n  ${restore}`);
+}
+
+/** Returns the numbers and the size of what a snapshot has, in words. */
+function foundWords({ counts }: SnapshotRecord): string {
+  return [
+    plural(counts.files, "file"),
+    plural(counts.directories, "directory", "directories"),
+    ...counts.links > 0 ? [plural(counts.links, "link")] : [],
+    ...counts.special ? [pipesAndDevices(counts.special)] : [],
+    formatBytes(counts.bytes),
+  ].join(", ");
+}
+
+function printCounts(
+  out: Console,
+  { record: { counts }, diff }: SnapshotResult,
+): void {
+  const { createdDirs, deletedDirs } = diff.counts;
+  out.line(
+    `  created     ${plural(counts.created, "file")}${dirs(createdDirs)}`,
+  );
+  out.line(`  updated     ${plural(counts.updated, "file")}`);
+  out.line(
+    `  deleted     ${plural(counts.deleted, "file")}${dirs(deletedDirs)}`,
+  );
+  out.line(`  renamed     ${plural(counts.renamed, "file")}`);
+  out.line(`  stored      ${formatBytes(counts.stored)}`);
+}
+
+/** Prints the numbers of excluded and skipped paths that are not 0. */
+function printSkipped(out: Console, skipped: readonly Skipped[]): void {
   const changed = skipped.filter(({ reason }) => reason === "changed").length;
   const faults = skipped.filter(isFault).length - changed;
   const ruled = skipped.length - changed - faults;
@@ -180,7 +219,82 @@ function print(
         "above; stored as read",
     );
   }
-  out.line(`Restore it with:\n  ${restore}`);
+}
+
+/** The maximum number of changes that a dry run prints. */
+const MAX_SHOWN = 20;
+
+/** Prints what a snapshot would read and store. */
+function printDryRun(
+  out: Console,
+  { result, location, read, before, isNewRepository }: Taken,
+  elapsed: number,
+): void {
+  const { record, isNew, diff, skipped } = result;
+  if (!isNew) {
+    out.line(
+      `Nothing changed since snapshot ${record.id}. No snapshot would be made.`,
+    );
+  } else {
+    out.line(`Would take a snapshot of ${showPath(record.directory)}`);
+    if (before !== undefined) {
+      const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+      const changes = [
+        ...rootChange(before, record),
+        ...withoutMoved(diff.changes),
+      ];
+      for (const change of changes.slice(0, MAX_SHOWN)) {
+        const words = isOfBoth(change)
+          ? changeWords(before, record, change)
+          : [];
+        out.line(`  ${changeLine(change, skipOf(change, skips), words)}`);
+      }
+      const more = changes.length - MAX_SHOWN;
+      if (more > 0) {
+        out.line(`  and ${plural(more, "more change")}; \`--json\` shows all`);
+      }
+    }
+  }
+  out.line(`  found       ${foundWords(record)}`);
+  if (isNew) printCounts(out, result);
+  out.line(`  read        ${formatBytes(read)}`);
+  out.line(`  time        ${formatDuration(elapsed)}`);
+  const created = isNewRepository ? ", which would be created" : "";
+  out.line(`  repository  ${showPath(location)}${created}`);
+  printSkipped(out, skipped);
+  out.line("This was a dry run. Nothing was written.");
+}
+
+/** Prints what a snapshot would read and store, as JSON. */
+function reportDryRun(
+  out: Console,
+  { result, location, read, before, isNewRepository }: Taken,
+  idle: readonly string[],
+): void {
+  const { record, isNew, diff, skipped } = result;
+  const { directory, common, label, counts } = record;
+  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+  const changes = [
+    ...before === undefined ? [] : rootChange(before, record),
+    ...withoutMoved(diff.changes),
+  ];
+  out.object("snapshot", {
+    dryRun: true,
+    isNew,
+    directory,
+    common,
+    label,
+    parent: before?.id,
+    counts,
+    read,
+    repository: location,
+    isNewRepository,
+    changes: changes.map((change) =>
+      changeFields(change, skipOf(change, skips))
+    ),
+    skipped,
+    unmatched: idle,
+  });
 }
 
 function dirs(count: number): string {

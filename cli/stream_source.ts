@@ -184,7 +184,13 @@ export async function takeStream(
     encrypt: options.encrypt,
     shared: sharingOf(options),
   });
-  const taken = { repository, location, lacksXattrs: false };
+  const taken = {
+    repository,
+    location,
+    lacksXattrs: false,
+    isNewRepository: false,
+    read: 0,
+  };
   if (time !== undefined) {
     const record = (await takenTimes(out, repository, directory)).get(time);
     if (record !== undefined) {

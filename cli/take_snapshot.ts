@@ -51,7 +51,7 @@ import {
   locateFrom,
   userFolder,
 } from "./location.ts";
-import { openOrCreate, sharingOf } from "./open_repository.ts";
+import { openForDryRun, openOrCreate, sharingOf } from "./open_repository.ts";
 import { parseBytes } from "./quantity.ts";
 import { formatDate, formatDuration, shellWord, showPath } from "./text.ts";
 
@@ -69,6 +69,7 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   sharedWrite?: boolean;
   onlyIfChanged?: boolean;
   xattrs?: boolean;
+  dryRun?: boolean;
 }
 
 /** Adds the options for the commands that take snapshots. */
@@ -108,6 +109,12 @@ export interface Taken {
    * directory, or for one that follows a snapshot with extended attributes.
    */
   lacksXattrs: boolean;
+  /** The snapshot that the new one is compared with, if there is one. */
+  before?: SnapshotRecord;
+  /** Whether the snapshot needs a new repository. */
+  isNewRepository: boolean;
+  /** The number of bytes that were read from files. */
+  read: number;
 }
 
 /** The directory that the user or the agent names, or the current one. */
@@ -139,7 +146,8 @@ export function sourceOf(...directories: string[]): Source {
 
 /**
  * Takes a snapshot of a directory and warns of paths that are skipped. Creates
- * the repository if it does not exist.
+ * the repository if it does not exist. With `dryRun`, the snapshot is discarded,
+ * and nothing is written.
  */
 export async function takeSnapshot(
   context: Context,
@@ -172,15 +180,20 @@ export async function takeSnapshot(
   }
   if (
     set === undefined && isDefaultRepository(location) &&
-    !holdsRepository(location)
+    !holdsRepository(location) && !options.dryRun
   ) {
     await bringRepository(out, start, location, options, signal);
   }
-  const repository = await openOrCreate(context, location, {
-    init: options.init,
-    encrypt: options.encrypt,
-    shared: sharingOf(options),
-  });
+  const { repository, isNew: isNewRepository } = options.dryRun
+    ? await openForDryRun(context, location, options)
+    : {
+      repository: await openOrCreate(context, location, {
+        init: options.init,
+        encrypt: options.encrypt,
+        shared: sharingOf(options),
+      }),
+      isNew: false,
+    };
   const { directory, isNew, last, several = set } = set === undefined
     ? await directoryIn(repository, start, isNamed)
     : { directory: set.name, isNew: false };
@@ -202,18 +215,24 @@ export async function takeSnapshot(
   const dir = several === undefined
     ? new Dir(directory, { ...rules, paths })
     : new DirSet(directoriesOf(several), rules);
+  let read = 0;
+  let before: SnapshotRecord | undefined;
   const result = await repository.snapshot(dir, {
     label: options.label,
     onlyIfChanged: options.onlyIfChanged,
     continues,
     last,
     cache: cacheFolder(),
+    readOnlyCache: options.dryRun,
     onChanges: async (changes) => {
+      before = changes.parent;
       if (!options.allowEmpty) {
-        await refuseLoss(out, directory, changes, signal);
+        await refuseLoss(out, directory, changes, signal, options.dryRun);
       }
     },
-    onKept: (volumes) => out.warn(describeKept(volumes)),
+    onKept: (volumes) => {
+      if (!options.dryRun) out.warn(describeKept(volumes));
+    },
     signal,
     onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
@@ -223,16 +242,22 @@ export async function takeSnapshot(
       );
     },
     measure: out.isLive,
-    onProgress: (progress) => tellIndexProgress(out, progress),
+    onProgress: (progress) => {
+      read = progress.read;
+      tellIndexProgress(out, progress);
+    },
   });
   if (result.ahead !== undefined) out.warn(describeAhead(result.ahead));
-  if (several === undefined) {
+  if (several === undefined && !options.dryRun) {
     rememberDirectory(directory, repository.storage.location);
   }
   return {
     repository,
     location,
     result,
+    before,
+    isNewRepository,
+    read,
     lacksXattrs: result.isNew && options.xattrs !== false &&
       process.platform !== "win32" && !dir.readsXattrs &&
       (last === undefined || last.record.root.xattrs !== undefined),
@@ -505,6 +530,7 @@ async function refuseLoss(
   directory: string,
   { parent, diff, files, skipped }: SnapshotChanges,
   signal: AbortSignal,
+  isDryRun = false,
 ): Promise<void> {
   if (parent === undefined) return;
   const before = parent.counts.files + parent.counts.links;
@@ -516,7 +542,7 @@ async function refuseLoss(
   if (!isEmpty && !isLost || skipped.some(isFault)) return;
   const what = `every file of the last snapshot is gone ` +
     `(${plural(before, "file")} in ${parent.id})`;
-  if (canAsk()) {
+  if (canAsk() && !isDryRun) {
     const question = `${showPath(directory)}: ${what}. Take a snapshot anyway?`;
     if (await ask(out, question, signal)) return;
   }

@@ -45,19 +45,22 @@ export interface MachineFiles {
  * no key.
  *
  * @param makeKey Called with a comment if there is no key yet. Returns the text
- * of a new private key with this comment.
+ * of a new private key with this comment. If this is absent, no file is made.
  * @throws {Error} The system's error, if a file exists and cannot be read.
  */
 export async function machineFiles(
-  makeKey: (comment: string) => Promise<string>,
+  makeKey?: (comment: string) => Promise<string>,
 ): Promise<MachineFiles> {
   const host = hostname();
   const folder = userFolder("config");
   const id = process.env.DELTAR_MACHINE ||
-    await kept(join(folder, "machine"), randomUUID) ||
+    await kept(join(folder, "machine"), makeKey && randomUUID) ||
     `host-${host.replaceAll(/[^\w.-]/g, "_")}`.slice(0, 64);
   const file = join(folder, "signing_key");
-  const text = await kept(file, () => makeKey(`deltar ${id}`));
+  const text = await kept(
+    file,
+    makeKey && (() => makeKey(`deltar ${id}`)),
+  );
   return {
     id,
     host,
@@ -68,14 +71,14 @@ export async function machineFiles(
 
 /**
  * Returns the text of a file, which is made if it does not exist. Returns
- * `undefined` if it does not exist and cannot be made.
+ * `undefined` if it does not exist and cannot be made, or if `make` is absent.
  */
 async function kept(
   file: string,
-  make: () => string | Promise<string>,
+  make?: () => string | Promise<string>,
 ): Promise<string | undefined> {
   const old = readIfThere(file);
-  if (old !== undefined) return old;
+  if (old !== undefined || make === undefined) return old;
   const text = `${(await make()).trim()}\n`;
   const temporary = `${file}.${randomUUID()}.tmp`;
   try {

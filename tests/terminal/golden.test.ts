@@ -46,7 +46,7 @@ function settle(shell: Shell, text: string): string {
       ids.set(id, name);
       return name;
     })
-    .replaceAll(/\b[0-9a-f]{6}(?=(?:\x1b\[22m)? +\d{4}-)/g, "<id>")
+    .replaceAll(/(?<![0-9a-f])[0-9a-f]{6}(?=\S{0,5} +\d{4}-)/g, "<id>")
     .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?/g, "<date and time>")
     .replaceAll(/\b\d[\d.]* (?:ms|s)\b/g, "<time>")
     .replaceAll(/\b\d[\d.,]* (?:B|KB|MB|GB)(?: stored| {2})/g, "<stored>  ")

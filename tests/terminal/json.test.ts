@@ -13,6 +13,7 @@ const page = readFileSync(join(ROOT, "docs/JSON.md"), "utf8");
 /** Lines of each command that has `--json`, in an order that works. */
 const LINES: Record<string, string[]> = {
   snapshot: [
+    "deltar snapshot --dry-run --label x --exclude '*.bin'",
     "deltar snapshot --label x --exclude '*.bin'",
     "deltar snapshot --label y --exclude '*.bin' --max-size 1G",
   ],
@@ -73,6 +74,7 @@ const LINES: Record<string, string[]> = {
 /** Whose sections others refer to. */
 const AS_IN: Record<string, string[]> = {
   run: ["diff"],
+  snapshot: ["diff"],
   stats: ["list"],
   repair: ["verify"],
   undo: ["restore"],

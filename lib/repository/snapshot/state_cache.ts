@@ -83,24 +83,27 @@ export class StateCache {
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
    * @param store The repository. If it is encrypted, so is the state.
-   * @param directory The name of the directory in the repository.
-   * @param walker The directory on this machine.
-   * @param before The parent of the next snapshot.
-   * @param now The current time, in milliseconds since 1970.
+   * @param directory The name of the directory in the repository, and the
+   * directory on this machine.
+   * @param options The parent of the next snapshot, the current time in
+   * milliseconds since 1970, and whether `write` and `drop` do nothing.
    */
   static async read(
     folder: string | undefined,
     store: Store,
-    directory: string,
-    walker: Walker,
-    before: Pick<SnapshotRecord, "id" | "counts"> | undefined,
-    now: number,
+    { name, walker }: { name: string; walker: Walker },
+    { before, now, isReadOnly = false }: {
+      before: Pick<SnapshotRecord, "id" | "counts"> | undefined;
+      now: number;
+      isReadOnly?: boolean;
+    },
   ): Promise<StateCache> {
     const sealed = await store.sealedFiles();
-    const key = sealed?.nameFor(directory) ??
-      toHex(sha256(new TextEncoder().encode(directory)));
+    const key = sealed?.nameFor(name) ??
+      toHex(sha256(new TextEncoder().encode(name)));
     const file = folder && `${folder}/${store.id}-${key.slice(0, 16)}.state`;
-    const cache = new StateCache(file, sealed, walker, now);
+    const written = isReadOnly ? undefined : file;
+    const cache = new StateCache(written, sealed, walker, now);
     if (file === undefined || before === undefined) return cache;
     const { files, directories, links } = before.counts;
     const most = MIN_STATE_BYTES +

@@ -107,6 +107,10 @@ export interface SnapshotOptions {
    * for a stream.
    */
   cache?: string;
+  /**
+   * Whether the folder `cache` is only read, as for a dry run. Default: `false`.
+   */
+  readOnlyCache?: boolean;
   /** Called with each path that is skipped or excluded. */
   onSkip?: (skipped: Skipped) => void;
   /**
@@ -245,13 +249,12 @@ async function takeOnce(
     before !== undefined && before.time > started + MAX_CLOCK_DIFFERENCE_MS
       ? { ahead: before }
       : {};
+  const { cache: folder, readOnlyCache: isReadOnly } = options;
   const cache = dir && await StateCache.read(
-    options.cache,
+    folder,
     store,
-    directory,
-    dir,
-    before,
-    started,
+    { name: directory, walker: dir },
+    { before, now: started, isReadOnly },
   );
   if (dir && cache && before !== undefined && mayBeNone) {
     const unchanged = await findUnchanged(before, dir, cache, options);
@@ -459,9 +462,11 @@ function checkLater(time: number, last: SnapshotRecord): void {
 async function signaturesOf(
   store: Store,
   directory: string,
-  { cache }: SnapshotOptions,
+  { cache, readOnlyCache }: SnapshotOptions,
 ): Promise<OwnSignatures | undefined> {
-  if (!store.keys?.isWriteOnly || cache === undefined) return undefined;
+  if (!store.keys?.isWriteOnly || cache === undefined || readOnlyCache) {
+    return undefined;
+  }
   const files = await store.sealedFiles();
   return files && new OwnSignatures(cache, files, directory);
 }
