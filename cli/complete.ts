@@ -108,8 +108,16 @@ export async function complete(
   if (current.startsWith("-") && !line.isClosed) {
     return optionsOf(command, line.used, current);
   }
-  if (command.commands.length > 0) return only(commandNames(command), current);
   const { argument } = line;
+  if (command.commands.length > 0) {
+    const names = commandNames(command);
+    // `schedule` takes the name of a backup or of a subcommand.
+    const isFirst = argument === command.registeredArguments[0];
+    const values = argument !== undefined && isFirst
+      ? (await line.candidates(line.kindOf(argument), current, "")).candidates
+      : [];
+    return only([...values, ...names], current);
+  }
   if (argument === undefined) return optionsOf(command, line.used, current);
   const choices = argument.argChoices?.map((word) => ({ word }));
   return await line.candidates(line.kindOf(argument), current, "", choices);

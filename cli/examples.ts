@@ -255,6 +255,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "deltar schedule project --at 02:15 --print",
       "Print the files of a daily timer without writing them",
     ],
+    ["deltar schedule list", "List the schedules"],
   ],
   hook: [
     [

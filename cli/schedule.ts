@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import process from "node:process";
@@ -8,7 +8,12 @@ import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
 import type { Context, MakeProgram } from "./context.ts";
 import { ownCommand } from "./invocation.ts";
-import { type Every, SYSTEMS } from "./schedule_files.ts";
+import {
+  type Every,
+  SYSTEMS,
+  type WrittenSchedule,
+  writtenSchedules,
+} from "./schedule_files.ts";
 import { showPath } from "./text.ts";
 
 interface Options {
@@ -28,6 +33,10 @@ export function scheduleCommand(
   program: MakeProgram,
 ): Command {
   return new Command("schedule")
+    .description(
+      "Write a timer or task that runs a backup regularly, or list, run or " +
+        "remove schedules",
+    )
     .argument("<name>", "The name of a backup in the configuration")
     .addOption(
       new Option("--every <period>", "Run the backup every hour or every day")
@@ -67,7 +76,7 @@ export function scheduleCommand(
             `scheduler run \`deltar backup ${name}\`.`,
         );
       }
-      const { files, next } = system({
+      const { files, next } = system.write({
         name,
         command: [...ownCommand(), "backup", name, "--config", config],
         every: options.every,
@@ -84,7 +93,87 @@ export function scheduleCommand(
         }
       }
       out.line(`Enable the schedule with:\n  ${next}`);
+    })
+    .addCommand(listSchedulesCommand(context))
+    .addCommand(runScheduledCommand(program))
+    .addCommand(removeScheduleCommand(context));
+}
+
+function listSchedulesCommand(context: Context): Command {
+  return new Command("list")
+    .description("List the schedules of this user")
+    .option("--json", "Print the result as JSON")
+    .action((_, command: Command) => {
+      const { json = false, system } = command.optsWithGlobals();
+      const out = new Console(context, json);
+      const schedules = schedulesOf(system);
+      if (json) {
+        out.object("schedules", {
+          schedules: schedules.map(({ name, file, when, isEnabled }) => ({
+            name,
+            file,
+            when,
+            isEnabled,
+          })),
+        });
+        return;
+      }
+      if (schedules.length === 0) {
+        out.line("No schedules. `deltar schedule NAME` writes one.");
+      }
+      for (const { name, file, when, isEnabled } of schedules) {
+        const state = isEnabled === undefined
+          ? ""
+          : isEnabled
+          ? "  enabled"
+          : "  not enabled";
+        out.line(`${name}  ${when}${state}  ${showPath(file)}`);
+      }
     });
+}
+
+function runScheduledCommand(program: MakeProgram): Command {
+  return new Command("run")
+    .description("Run a backup now, as its schedule does")
+    .argument("<name>", "The name of a backup in the configuration")
+    .action(async (name: string, _, command: Command) => {
+      const { config } = command.optsWithGlobals<Options>();
+      const words = ["backup", name, ...config ? ["--config", config] : []];
+      const line = await program(["backup"]);
+      await line.parseAsync(words, { from: "user" });
+    });
+}
+
+function removeScheduleCommand(context: Context): Command {
+  return new Command("remove")
+    .description("Delete the files of a schedule; its backup is kept")
+    .argument("<name>", "The name of a backup")
+    .action((name: string, _, command: Command) => {
+      const { system } = command.optsWithGlobals<Options>();
+      const schedules = schedulesOf(system);
+      const found = schedules.find((one) => one.name === name);
+      if (found === undefined) {
+        const names = schedules.map((one) => one.name).join(", ") || "none";
+        throw new DeltarError(
+          "not-found",
+          `no schedule is named ${JSON.stringify(name)}; the schedules are: ` +
+            names,
+        );
+      }
+      const out = new Console(context, false);
+      for (const file of found.files) {
+        rmSync(file, { force: true });
+        out.line(`Deleted ${showPath(file)}`);
+      }
+      out.line(`End the schedule in the system with:\n  ${found.forget}`);
+    });
+}
+
+/** Returns the schedules of the user for a system. */
+function schedulesOf(system: string): WrittenSchedule[] {
+  return SYSTEMS[system] === undefined
+    ? []
+    : writtenSchedules(system, homedir());
 }
 
 function parseTime(text: string): { hour: number; minute: number } {

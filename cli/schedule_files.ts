@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 
 /** The interval of a scheduled backup. */
 export type Every = "hour" | "day";
@@ -23,6 +24,68 @@ export interface Schedule {
 export interface ScheduleFiles {
   files: Record<string, string>;
   next: string;
+}
+
+/** A schedule whose files exist. */
+export interface WrittenSchedule {
+  /** The backup's name. */
+  name: string;
+  /** The file that has the time of the backup. */
+  file: string;
+  /** All files, and the link that enables the schedule if there is one. */
+  files: string[];
+  /** When the backup runs, such as `every day at 12:30`. */
+  when: string;
+  /** Whether the system runs the backup; absent if that is not known. */
+  isEnabled?: boolean;
+  /** The command that makes the system forget the removed schedule. */
+  forget: string;
+}
+
+/** A scheduler of an operating system. */
+interface Scheduler {
+  /** Called with a schedule. Returns its files. */
+  write: (schedule: Schedule) => ScheduleFiles;
+  /** Called with the user's home folder. Returns the folder of the files. */
+  folder: (home: string) => string;
+  /** Matches the name of the file that has the time. Captures the name. */
+  file: RegExp;
+  /** Called with a file and its text. Returns the schedule. */
+  read: (name: string, file: string, text: string) => WrittenSchedule;
+}
+
+/**
+ * Returns the schedules of a user, sorted by name.
+ *
+ * @param system The name of the system in `process.platform`.
+ * @param home The user's home folder.
+ */
+export function writtenSchedules(
+  system: string,
+  home: string,
+): WrittenSchedule[] {
+  const { folder, file, read } = SYSTEMS[system];
+  const place = folder(home);
+  const names = existsSync(place) ? readdirSync(place).sort() : [];
+  return names.flatMap((entry) => {
+    const [, name] = file.exec(entry) ?? [];
+    if (name === undefined) return [];
+    const path = join(place, entry);
+    return [read(name, path, readFileSync(path, "utf8"))];
+  });
+}
+
+/**
+ * Returns when a backup runs, in words.
+ *
+ * @param hour The hour of the day, or `undefined` for every hour.
+ * @param minute The minute of the hour.
+ */
+function whenWords(hour: string | undefined, minute = "0"): string {
+  const minutes = minute.padStart(2, "0");
+  return hour === undefined
+    ? `every hour at :${minutes}`
+    : `every day at ${hour.padStart(2, "0")}:${minutes}`;
 }
 
 const two = (value: number) => String(value).padStart(2, "0");
@@ -173,10 +236,65 @@ function xml(text: string): string {
     .replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
-/**
- * The functions that return the files of a schedule, by the name of the system
- * in `process.platform`.
- */
-export const SYSTEMS: Readonly<
-  Record<string, (schedule: Schedule) => ScheduleFiles>
-> = { linux: systemd, darwin: launchd, win32: windows };
+/** The schedulers, by the name of the system in `process.platform`. */
+export const SYSTEMS: Readonly<Record<string, Scheduler>> = {
+  linux: {
+    write: systemd,
+    folder: (home) => join(home, ".config/systemd/user"),
+    file: /^deltar-([\w.-]+)\.timer$/,
+    read(name, file, text) {
+      const [, hour, minute] = /^OnCalendar=.*?(\d+|\*):(\d+)$/m.exec(text) ??
+        [];
+      const link = join(dirname(file), "timers.target.wants", basename(file));
+      const isEnabled = lstatSync(link, { throwIfNoEntry: false }) !==
+        undefined;
+      const unit = `deltar-${name}`;
+      return {
+        name,
+        file,
+        files: [
+          file,
+          join(dirname(file), `${unit}.service`),
+          ...isEnabled ? [link] : [],
+        ],
+        when: whenWords(hour === "*" ? undefined : hour, minute),
+        isEnabled,
+        forget: `systemctl --user stop ${unit}.timer; ` +
+          "systemctl --user daemon-reload",
+      };
+    },
+  },
+  darwin: {
+    write: launchd,
+    folder: (home) => join(home, "Library/LaunchAgents"),
+    file: /^deltar\.backup\.([\w.-]+)\.plist$/,
+    read(name, file, text) {
+      const valueOf = (key: string) =>
+        new RegExp(`<key>${key}</key>\\s*<integer>(\\d+)<`).exec(text)?.[1];
+      return {
+        name,
+        file,
+        files: [file],
+        when: whenWords(valueOf("Hour"), valueOf("Minute")),
+        forget: `launchctl bootout gui/$(id -u)/deltar.backup.${name}`,
+      };
+    },
+  },
+  win32: {
+    write: windows,
+    folder: (home) => home,
+    file: /^deltar-([\w.-]+)\.xml$/,
+    read(name, file, text) {
+      const [, hour, minute] =
+        /<StartBoundary>[^<]*T(\d\d):(\d\d)/.exec(text) ?? [];
+      const isHourly = text.includes("<Interval>PT1H</Interval>");
+      return {
+        name,
+        file,
+        files: [file],
+        when: whenWords(isHourly ? undefined : hour, minute),
+        forget: `schtasks /delete /tn "deltar ${name}" /f`,
+      };
+    },
+  },
+};

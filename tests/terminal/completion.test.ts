@@ -134,6 +134,7 @@ for (const which of Object.keys(STARTS)) {
           ["deltar snapshot a\t", "snapshot", "a dir"],
           ["deltar list --repo pl\t", "list", "--repo", "plain"],
           ["deltar schedule pro\t", "schedule", "project"],
+          ["deltar schedule rem\tpro\t", "schedule", "remove", "project"],
           [
             "deltar schedule project --every h\t",
             "schedule",

@@ -45,7 +45,7 @@ test(
 );
 
 test("words for systemd keep what they are", () => {
-  const { files } = SYSTEMS.linux(schedule);
+  const { files } = SYSTEMS.linux.write(schedule);
   const service = Object.values(files)[0];
   assert.ok(
     service.includes(
@@ -58,7 +58,7 @@ test("words for systemd keep what they are", () => {
 
 /** Returns the name and the text of the file for a system. */
 function written(system: string, every: "hour" | "day", folder: string) {
-  const { files } = SYSTEMS[system]({ ...schedule, every });
+  const { files } = SYSTEMS[system].write({ ...schedule, every });
   const [text] = Object.values(files);
   const file = join(folder, `${system}-${every}`);
   fs.writeFileSync(file, text);
@@ -106,3 +106,57 @@ test(
     });
   },
 );
+
+test("schedules are listed, run and removed", async () => {
+  await withShell((shell) => {
+    assert.match(shell.type("deltar schedule list"), /^No schedules\. /);
+    for (
+      const [system, enabled] of [
+        ["linux", "not enabled  "],
+        ["darwin", ""],
+        ["win32", ""],
+      ]
+    ) {
+      const words = `--system ${system}`;
+      for (
+        const [time, when] of [
+          ["--every hour --at 00:20", "every hour at :20"],
+          ["--at 02:05", "every day at 02:05"],
+        ]
+      ) {
+        shell.type(`deltar schedule project ${time} ${words}`);
+        const shown = shell.type(`deltar schedule list ${words}`);
+        assert.ok(
+          shown.startsWith(`project  ${when}  ${enabled}${shell.home}/`),
+          shown,
+        );
+      }
+    }
+    const units = join(shell.home, ".config/systemd/user");
+    fs.mkdirSync(join(units, "timers.target.wants"));
+    const link = join(units, "timers.target.wants/deltar-project.timer");
+    fs.symlinkSync("../deltar-project.timer", link);
+    const json = JSON.parse(
+      shell.type("deltar schedule list --json --system linux"),
+    );
+    assert.equal(json.type, "schedules");
+    assert.deepEqual(
+      json.schedules.map((one: { isEnabled: boolean }) => one.isEnabled),
+      [true],
+    );
+    shell.type("deltar schedule run project");
+    assert.ok(fs.existsSync(join(shell.home, "backups/deltar.json")));
+    for (const system of ["linux", "darwin", "win32"]) {
+      const words = `--system ${system}`;
+      const removed = shell.type(`deltar schedule remove project ${words}`);
+      assert.match(removed, /End the schedule in the system with:\n {2}\w+/);
+      assert.match(shell.type(`deltar schedule list ${words}`), /^No sch/);
+      assert.throws(
+        () => shell.type(`deltar schedule remove project ${words}`),
+        /the schedules are: none/,
+      );
+    }
+    assert.deepEqual(fs.readdirSync(units), ["timers.target.wants"]);
+    assert.deepEqual(fs.readdirSync(join(units, "timers.target.wants")), []);
+  });
+});
