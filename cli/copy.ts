@@ -90,11 +90,11 @@ async function run(
   const started = performance.now();
   const result = await from.copyTo(to, records, {
     signal,
-    onProgress: ({ objects, bytes, name }) =>
+    onProgress: ({ objects, bytes, allBytes, name }) =>
       out.progress(
         () => `${plural(objects, "object")}, ${formatBytes(bytes)}`,
         name,
-        { bytes },
+        { bytes, allBytes },
       ),
   });
   const { copied, present, objects, bytes } = result;

@@ -21,6 +21,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { perDirectory, previewLines } from "./prune_preview.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
+import { percentage } from "./rate.ts";
 import { recordFields } from "./record_fields.ts";
 import { formatDate, formatDuration, showPath } from "./text.ts";
 
@@ -213,7 +214,10 @@ export function tell(out: Console, progress: PruneProgress): void {
     deleting: "deleting objects that are not needed",
     repacking: "repacking volumes",
   };
-  out.progress(() => texts[phase], all > 1 ? `${done} of ${all}` : "");
+  out.progress(
+    () => all > 1 ? `${percentage(done, all)}, ${texts[phase]}` : texts[phase],
+    all > 1 ? `${formatCount(done)} of ${formatCount(all)}` : "",
+  );
 }
 
 function describeWaiting({ ids, process, most }: Watched): string {

@@ -46,9 +46,9 @@ export class Rate {
 }
 
 /**
- * Returns the percentage of bytes that are processed. It is at most 99 %,
- * because some work remains after the last byte.
+ * Returns the percentage of bytes or steps that are done. It is at most 99 %,
+ * because some work remains after the last one.
  */
-function percentage(bytes: number, allBytes: number): string {
-  return `${Math.min(99, Math.floor(100 * bytes / allBytes))}%`;
+export function percentage(done: number, all: number): string {
+  return `${Math.min(99, Math.floor(100 * done / all))}%`;
 }

@@ -34,7 +34,7 @@ export interface WrittenSchedule {
   file: string;
   /** All files, and the link that enables the schedule if there is one. */
   files: string[];
-  /** When the backup runs, such as `every day at 12:30`. */
+  /** The times at which the backup runs, such as `every day at 12:30`. */
   when: string;
   /** Whether the system runs the backup; absent if that is not known. */
   isEnabled?: boolean;

@@ -95,8 +95,12 @@ async function run(context: Context, options: Options): Promise<number> {
       signers: signersIn(options.signers),
     },
     signal,
-    onProgress: ({ phase, done, bytes, name }) =>
-      out.progress(() => `${phase}: ${done}, ${formatBytes(bytes)} read`, name),
+    onProgress: ({ phase, done, bytes, name, doneBytes, allBytes }) =>
+      out.progress(
+        () => `${phase}: ${formatCount(done)}, ${formatBytes(bytes)} read`,
+        name,
+        { bytes: doneBytes, allBytes },
+      ),
   });
   const { snapshots, objects, bytes, files, rebuilt, damage } = result;
   const { sparse, special, xattrs } = result;

@@ -58,6 +58,11 @@ export interface CopyProgress {
   objects: number;
   /** The total size of these layers and volumes, in bytes. */
   bytes: number;
+  /**
+   * The total size of the layers and volumes to copy, in bytes. It is absent
+   * while the trees of some snapshots are not read yet.
+   */
+  allBytes?: number;
   /** The name of the layer or volume that was just copied. */
   name: string;
 }
@@ -101,8 +106,12 @@ export async function copySnapshots(
   ]);
   const isOlder = (a: SnapshotRecord, b: SnapshotRecord) =>
     a.id < b.id ? -1 : 1;
-  for (const { id } of records.toSorted(isOlder)) {
+  let allBytes: number | undefined;
+  for (const [at, { id }] of records.toSorted(isOlder).entries()) {
     checkAborted(options.signal);
+    const onNeeds = (size: number) => {
+      if (at === records.length - 1) allBytes = result.bytes + size;
+    };
     const onObject = ({ name, size }: ObjectRecord) => {
       const { bytes, objects } = result;
       result.objects = objects + 1;
@@ -111,14 +120,29 @@ export async function copySnapshots(
         snapshot: id,
         objects: result.objects,
         bytes: result.bytes,
+        ...allBytes !== undefined && { allBytes },
         name,
       });
     };
     const sizes = { here, there };
-    const isNew = await copySnapshot(source, to, id, sizes, onObject, signal);
+    const isNew = await copySnapshot(source, to, id, sizes, {
+      onNeeds,
+      onObject,
+      signal,
+    });
     (isNew ? result.copied : result.present).push(id);
   }
   return result;
+}
+
+/** Callbacks and the signal for copying a snapshot. */
+interface CopySnapshotOptions {
+  /** Called with the total size of the objects that the target lacks. */
+  onNeeds: (size: number) => void;
+  /** Called with each copied object. */
+  onObject: (object: ObjectRecord) => void;
+  /** The signal that ends the work. */
+  signal: AbortSignal | undefined;
 }
 
 /** Copies a snapshot. Returns whether the target lacked it. */
@@ -127,8 +151,7 @@ async function copySnapshot(
   to: Store,
   id: string,
   { here, there }: Record<"here" | "there", Map<string, number>>,
-  onObject: (object: ObjectRecord) => void,
-  signal: AbortSignal | undefined,
+  { onNeeds, onObject, signal }: CopySnapshotOptions,
 ): Promise<boolean> {
   const from = source.storage;
   const name = recordName(id);
@@ -148,6 +171,10 @@ async function copySnapshot(
     );
   }
   const { objects, moved } = await needs(from, read.record, here, there);
+  onNeeds(
+    objects.filter(({ name, size }) => there.get(name) !== size)
+      .reduce((sum, { size }) => sum + size, 0),
+  );
   const ids = objects.map((object) => idOfObject(object.name));
   // Until this run ends, a prune of the target keeps the objects of the runs in
   // `reuses`.

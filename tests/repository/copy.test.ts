@@ -61,8 +61,12 @@ test("copies are what they are copies of, and cost only what is new", async () =
     const copy = await Repository.create(target);
     const none = { copied: [], present: [], objects: 0, bytes: 0 };
     assert.deepEqual(await repository.copyTo(copy, []), none);
-    const once = await repository.copyTo(copy, [second]);
+    const totals = new Set<number | undefined>();
+    const once = await repository.copyTo(copy, [second], {
+      onProgress: ({ allBytes }) => totals.add(allBytes),
+    });
     assert.deepEqual(once.copied, [second.id]);
+    assert.deepEqual([...totals], [once.bytes]);
     await repository.label(third, "named later");
     const all = [third, second, first];
     const more = await repository.copyTo(copy, all);

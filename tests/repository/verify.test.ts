@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
+import type { VerifyProgress } from "../../lib/repository/verify/verify.ts";
 import type { MemoryStorage } from "../../lib/storage/memory.ts";
 import { copyOf } from "./helpers.ts";
 import { lossOf, makeSample, readAll, type Sample } from "./harmed.ts";
@@ -54,11 +55,18 @@ test("a whole repository has no damage and no left-overs", async () => {
   );
   for (const data of [false, true]) {
     const phases = new Set<string>();
+    let last: VerifyProgress | undefined;
     const repository = await Repository.open(storage);
     const result = await repository.verify({
       data,
-      onProgress: ({ phase }) => phases.add(phase),
+      onProgress: (progress) => {
+        phases.add(progress.phase);
+        last = progress;
+      },
     });
+    // The sample has one directory, so all sizes are known.
+    assert.equal(last?.doneBytes, data ? last?.allBytes : 0);
+    assert.equal(last?.allBytes !== undefined, data);
     assert.deepEqual(result.damage, []);
     assert.deepEqual(result.leftOvers, []);
     assert.equal(result.snapshots, 5);

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { columnsOf } from "../../cli/text.ts";
+import { noise } from "../support/noise.ts";
 import { needs } from "../support/peer.ts";
 import { Pty } from "./pty.ts";
 import { withShell } from "./shell.ts";
@@ -63,3 +66,53 @@ test("NO_COLOR keeps all codes off [T8]", pty, async () => {
   assert.ok(!shown.includes(ESC), shown);
   assert.ok(drawn(shown).length > 0);
 });
+
+test(
+  "verify and copy show the percentage and the time left first",
+  pty,
+  async () => {
+    await withShell(async (shell) => {
+      const large = noise(30_000_000, 1);
+      fs.writeFileSync(join(shell.project, "large"), large);
+      shell.type("deltar snapshot -q");
+      const pty = new Pty(shell, "sh", 100);
+      try {
+        for (const line of ["verify --data", "copy --to ../copy"]) {
+          const from = pty.shown.length;
+          pty.type(`deltar ${line}; printf 'DONE%s' 1\n`);
+          await pty.see(/DONE1/, from);
+          const lines = drawn(pty.shown.slice(from));
+          assert.ok(lines.length > 0, line);
+          for (const one of lines) assert.match(one, /^\d+%, /);
+        }
+      } finally {
+        await pty.close();
+      }
+    });
+  },
+);
+
+test(
+  "progress follows a terminal that becomes narrower [T8]",
+  pty,
+  async () => {
+    await withShell(async (shell) => {
+      fs.writeFileSync(join(shell.project, "large"), noise(100_000_000, 1));
+      shell.type("deltar snapshot -q");
+      const pty = new Pty(shell, "sh", 120);
+      try {
+        pty.type("tty > tty; deltar verify --data; printf 'DONE%s' 1\n");
+        const [wide] = await pty.see(/\d+%, .*large/);
+        assert.ok(columnsOf(wide) > 45, wide);
+        shell.type('stty cols 40 < "$(cat tty)"');
+        const from = pty.shown.length;
+        await pty.see(/DONE1/, from);
+        const lines = drawn(pty.shown.slice(from)).slice(1);
+        assert.ok(lines.length > 0, pty.shown.slice(from));
+        for (const line of lines) assert.ok(columnsOf(line) < 40, line);
+      } finally {
+        await pty.close();
+      }
+    });
+  },
+);

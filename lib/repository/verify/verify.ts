@@ -21,6 +21,7 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import { withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { hasXattrs } from "../../tree/xattrs.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
 import {
@@ -80,6 +81,16 @@ export interface VerifyProgress {
   bytes: number;
   /** The current object or path. */
   name: string;
+  /**
+   * With `data`: the number of bytes of volumes and files that are done. A file
+   * whose content was checked before counts too.
+   */
+  doneBytes: number;
+  /**
+   * With `data`: the value of `doneBytes` at the end. It is absent while the
+   * trees of some directories are not read yet.
+   */
+  allBytes?: number;
 }
 
 /** The result of a verification. */
@@ -177,7 +188,15 @@ class Verification {
   readonly #findings = new Findings();
   readonly #files: FileCheck;
   readonly #needed = new Set<string>([SETTINGS]);
-  #progress: VerifyProgress = { phase: "records", done: 0, bytes: 0, name: "" };
+  #progress: VerifyProgress = {
+    phase: "records",
+    done: 0,
+    bytes: 0,
+    name: "",
+    doneBytes: 0,
+  };
+  /** The size of the volumes and files of all trees that were read. */
+  #known = 0;
   #entries = 0;
   #sparse = 0;
   #special = 0;
@@ -211,9 +230,11 @@ class Verification {
       this.#findings,
       data,
     );
-    for (const snapshots of familiesOf(records)) {
+    const families = [...familiesOf(records)];
+    for (const [at, snapshots] of families.entries()) {
       checkAborted(this.#options.signal);
-      await this.#verifyFamily(snapshots, objects);
+      const isLast = at === families.length - 1;
+      await this.#verifyFamily(snapshots, objects, isLast);
     }
     const listings = new Set([
       SETTINGS,
@@ -274,11 +295,12 @@ class Verification {
 
   /**
    * Verifies the trees of a family of snapshots, and the objects that they
-   * need.
+   * need. With the last family, all sizes are known.
    */
   async #verifyFamily(
     snapshots: SnapshotRecord[],
     check: ObjectCheck,
+    isLast: boolean,
   ): Promise<void> {
     const { signal } = this.#options;
     const layers = new Map<string, LayerRecord>();
@@ -304,12 +326,19 @@ class Verification {
       if (turn !== undefined) await turn;
       const { entry } = visible;
       if (isLink(visible)) links.push(visible);
+      this.#known += sizeOf(entry);
       for (const { reference } of allPieces(entry)) {
         const object = known.get(reference.volume);
         if (object !== undefined) needed.set(object.name, object);
       }
     }
-    for (const name of needed.keys()) this.#needed.add(name);
+    for (const { name, size } of needed.values()) {
+      this.#needed.add(name);
+      this.#known += size;
+    }
+    if (isLast && this.#options.data) {
+      this.#progress = { ...this.#progress, allBytes: this.#known };
+    }
     await check.check(
       needed.values(),
       signal,
@@ -355,11 +384,16 @@ class Verification {
     if (missing !== undefined) {
       this.#harm(visible, family, missing);
     } else if (suspect !== undefined || this.#options.data) {
+      let left = sizeOf(entry);
       const fault = await this.#files.check(
         entry,
         this.#options.signal,
-        (bytes) => this.#tell("files", entry.path, bytes, 0),
+        (bytes) => {
+          left -= bytes;
+          this.#tell("files", entry.path, bytes, 0);
+        },
       );
+      this.#tell("files", entry.path, 0, 0, left);
       if (fault !== undefined) {
         this.#harm(
           visible,
@@ -479,16 +513,27 @@ class Verification {
     name: string,
     bytes: number,
     done: number,
+    skipped = 0,
   ): void {
     const before = this.#progress;
     this.#progress = {
+      ...before,
       phase,
       done: (before.phase === phase ? before.done : 0) + done,
       bytes: before.bytes + bytes,
       name,
+      doneBytes: before.doneBytes + bytes + skipped,
     };
     this.#options.onProgress?.(this.#progress);
   }
+}
+
+/**
+ * Returns the number of bytes that are read to rebuild an entry. Holes of
+ * sparse files are not read.
+ */
+function sizeOf(entry: TreeEntry): number {
+  return entry.kind === "file" ? entry.sparse ?? entry.size : 0;
 }
 
 /**
