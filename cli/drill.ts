@@ -1,9 +1,15 @@
 import { Command } from "commander";
-import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
+import {
+  formatBytes,
+  formatCount,
+  pipesAndDevices,
+  plural,
+} from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
+import { percentage } from "./rate.ts";
 import { messageOf } from "./refusal.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { showPath } from "./text.ts";
@@ -62,7 +68,9 @@ async function run(
     onDamage: (error) => out.warn(error.message),
     onProgress: ({ files, allFiles, bytes, path }) =>
       out.progress(
-        () => `${files} of ${allFiles} files, ${formatBytes(bytes)}`,
+        () =>
+          `${percentage(files, allFiles)}, ${formatCount(files)} of ` +
+          `${plural(allFiles, "file")}, ${formatBytes(bytes)}`,
         path,
       ),
   });

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { RepairResult } from "../mod.ts";
-import { formatBytes, plural } from "../shared/text.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import type { CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -42,10 +42,13 @@ async function run(context: Context, options: Options): Promise<number> {
   const result = await repository.repair({
     dryRun,
     signal,
-    onProgress: ({ phase, done, bytes, name }) =>
+    onProgress: ({ phase, done, bytes, name, doneBytes, allBytes }) =>
       out.progress(
-        () => `verifying ${phase}: ${done}, ${formatBytes(bytes)} read`,
+        () =>
+          `verifying ${phase}: ${formatCount(done)}, ` +
+          `${formatBytes(bytes)} read`,
         name,
+        { bytes: doneBytes, allBytes },
       ),
   });
   const isLossy = result.lost.length > 0 ||

@@ -80,11 +80,20 @@ async function run(
 function print(out: Console, stats: RepositoryStats, within: string): void {
   const { snapshots, snapshot, folders, largest, volumes } = stats;
   const size = (bytes: number) => formatBytes(bytes).padStart(8);
-  out.line(`${"Snapshot".padEnd(23)}     added    unique`);
+  const width = snapshots.reduce(
+    (width, { record }) => Math.max(width, record.id.length),
+    8,
+  );
+  out.line(`${"Snapshot".padEnd(width)}     added    unique`);
   for (const { record, added, own, proof } of snapshots) {
     const rest = [record.label && showPath(record.label), provenWords(proof)];
     out.line(
-      [record.id, size(added), size(own), ...rest.filter(Boolean)].join("  "),
+      [
+        record.id.padEnd(width),
+        size(added),
+        size(own),
+        ...rest.filter(Boolean),
+      ].join("  "),
     );
   }
   if (snapshot !== undefined) {
