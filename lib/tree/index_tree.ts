@@ -185,6 +185,7 @@ async function indexFolders<Facts extends FileFacts>(
     onSkip,
     onRead: tell,
     readsXattrs: walker.readsXattrs,
+    originals: walker.options.originals,
     signal,
   };
   /** The paths of files that could not be stored. */

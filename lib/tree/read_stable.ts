@@ -6,7 +6,13 @@ import { faultOf } from "./file.ts";
 import type { FileFacts, FileReader, LargeFile } from "./file_reader.ts";
 import { codeOfKind, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
-import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
+import { originalOf } from "./originals.ts";
+import {
+  MAX_WHOLE_BYTES,
+  openFile,
+  readPieces,
+  readWhole,
+} from "./read_file.ts";
 import { condense, type CondensedFile, maySparse } from "./sparse.ts";
 import { xattrsOrSkip } from "./read_xattrs.ts";
 import type { FileStat } from "./statx.ts";
@@ -33,6 +39,11 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
   onRead?: (path: string, bytes: number) => void;
   /** Whether the extended attributes are read. */
   readsXattrs?: boolean;
+  /**
+   * The folder of the originals, which are read in place of changed files. See
+   * {@linkcode WalkerOptions.originals}.
+   */
+  originals?: string;
   /**
    * A signal that ends the reading of a large file with the error code
    * `aborted`.
@@ -75,9 +86,15 @@ export function readStable<Facts extends FileFacts>(
   let state: State = walked;
   let whole: Uint8Array | undefined;
   let isStable = true;
+  let original: string | undefined;
   try {
     for (let attempt = 0; whole === undefined; attempt++) {
-      const file = shared.folders.openUnseen(path);
+      if (shared.originals !== undefined) {
+        original ??= originalOf(shared.originals, path, state);
+      }
+      const file = original === undefined
+        ? shared.folders.openUnseen(path)
+        : openFile(original);
       let isHandedOn = false;
       try {
         if (attempt > 0 || state.size > MAX_WHOLE_BYTES) {

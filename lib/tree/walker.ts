@@ -69,6 +69,12 @@ export interface WalkerOptions extends IgnoreOptions {
    * foreign functions, and Bun, both on Linux. Default: `true`.
    */
   xattrs?: boolean;
+  /**
+   * The path of a folder with earlier copies of some files, which have the same
+   * paths in this folder. If a file has another size or time than its copy,
+   * indexes and snapshots contain the copy. Default: none.
+   */
+  originals?: string;
 }
 
 /**
@@ -134,6 +140,7 @@ export class Walker {
       paths: texts,
       neverTouch: texts,
       xattrs: flag,
+      originals: text,
     });
     options.paths?.forEach((path) => checkPath(path));
     this.path = nodePath.resolve(path);

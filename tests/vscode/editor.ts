@@ -32,6 +32,7 @@ const QUIET = {
   "extensions.ignoreRecommendations": true,
   "files.simpleDialog.enable": true,
   "window.dialogStyle": "custom",
+  "deltar.snapshot.onOpen": false,
 };
 
 /** A VS Code server of its own. */

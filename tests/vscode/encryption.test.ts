@@ -348,7 +348,7 @@ suite([
       await window.save();
       const waits = /has no recovery sheet or passphrase yet/;
       await window.isTold(waits);
-      await window.hasStatus(/Deltar: off/);
+      await window.hasStatus(/Deltar: failed/);
       await window.status().click();
       await window.line(waits).waitFor();
       await window.picture("remote-waits");

@@ -68,7 +68,7 @@ suite([
     await window.says(/no access keys/);
     await window.command("Deltar: Create Snapshot");
     const told = await window.isTold(/Run Deltar: Set S3 Credentials/);
-    await window.hasStatus(/Deltar: off/);
+    await window.hasStatus(/Deltar: failed/);
     await told.getByRole("button", { name: "Set S3 Credentials" }).click();
     await giveKeys(bucket.accessKeyId, "no secret");
     await window.says(/the secret key does not belong to the access key/);
@@ -132,7 +132,7 @@ suite([
     }
     await window.command("Deltar: Forget S3 Credentials");
     await window.says(/no access keys/);
-    await window.hasStatus(/Deltar: off/);
+    await window.hasStatus(/Deltar: failed/);
     await window.close();
   }],
 ], NEEDS_CEPH);

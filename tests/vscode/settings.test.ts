@@ -165,7 +165,7 @@ suite([
     await edit("while it is on\n");
     await hasSnapshots(3);
     await window.command("Deltar: Pause Automatic Snapshots");
-    await window.hasStatus(/Deltar: off/);
+    await window.hasStatus(/Deltar: paused/);
     await window.status().click();
     await window.line("automatic snapshots are paused").waitFor();
     await window.picture("paused");
@@ -241,7 +241,7 @@ suite([
       await window.command("Deltar: Create Snapshot");
       await window.isTold(/no access keys.*Run Deltar: Set S3 Credentials/);
       await window.picture("no-keys");
-      await window.hasStatus(/Deltar: off/);
+      await window.hasStatus(/Deltar: failed/);
       await window.hush();
       await editor.set({ "deltar.repository.location": null });
       await window.row("1 file").waitFor();

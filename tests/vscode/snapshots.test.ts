@@ -29,7 +29,7 @@ suite([
       });
       const before = stateOf(project);
       window = await suite.open(editor, { folder: project });
-      await window.hasStatus(/Deltar: off/);
+      await window.hasStatus(/Deltar: waiting/);
       await window.command("View: Show Deltar");
       await window.page.getByText(
         "There are no snapshots of this workspace yet",

@@ -175,21 +175,24 @@ suite([
       asksForTrust: true,
       settings: {
         ...settings,
+        "deltar.snapshot.onOpen": true,
         "deltar.snapshot.delaySeconds": 0,
         "security.workspace.trust.startupPrompt": "never",
       },
     });
     const strange = await suite.open(wary, { folder });
-    await strange.hasStatus(/Deltar: off/);
+    await strange.hasStatus(/Deltar: restricted/);
     await strange.command("View: Show Deltar");
     await strange.page.getByText(
-      "In restricted mode there are no automatic snapshots",
+      "Automatic snapshots and restores are disabled in Restricted Mode",
     )
       .waitFor();
     await strange.picture("restricted");
     await strange.openFile(join(folder, "a.txt"));
     await strange.type("changed\n");
     await strange.save();
+    assert.ok(!fs.existsSync(join(wary.storage, "repositories")));
+    assert.ok(!fs.existsSync(join(wary.storage, "cache", "originals")));
     // By hand one is taken, by the user's settings and not the workspace's; it is
     // the first, so saving has taken none.
     await strange.command("Deltar: Create Snapshot");
@@ -344,7 +347,7 @@ suite([
         const told = await window.isTold(/The disk is full\. Free some space/);
         await window.picture("full-disk");
         assert.match(await told.innerText(), /deltar\.repository\.location/);
-        await window.hasStatus(/Deltar: off/);
+        await window.hasStatus(/Deltar: failed/);
         await editor.set({ "deltar.repository.location": null });
         await window.hush();
 

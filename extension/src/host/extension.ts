@@ -38,6 +38,7 @@ import { S3Credentials } from "./folders/s3_credentials.ts";
 import { VersionFileSystem } from "./folders/version_file_system.ts";
 import { SCHEME } from "./folders/version_uri.ts";
 import { AutomaticSnapshots } from "./snapshots/automatic_snapshots.ts";
+import { FirstSnapshots } from "./snapshots/first_snapshots.ts";
 import { Retention } from "./snapshots/retention.ts";
 import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
 import { WindowSync } from "./snapshots/window_sync.ts";
@@ -69,7 +70,13 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const context: Context = { folders, log, history, memory };
   const encrypted = new EncryptedRepositories(memory);
   const runner = new SnapshotRunner(folders, encrypted, log);
-  const automatic = new AutomaticSnapshots(folders, runner);
+  const automatic = new AutomaticSnapshots(folders, runner, memory);
+  const first = new FirstSnapshots({
+    folders,
+    runner,
+    automatic,
+    memory: extension.globalState,
+  });
   const status = new StatusBar(folders, automatic);
   const api = new Api(context, runner);
   extension.subscriptions.push(
@@ -81,6 +88,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     runner,
     automatic,
     status,
+    first,
     new FolderLog(folders, log, extension.extension.packageJSON.version),
     new SnapshotsView(folders).attach("deltar.snapshots"),
     history.attach("deltar.fileHistory"),
@@ -111,6 +119,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     await credentials.ready;
     const listed = () => {
       status.update();
+      first.begin();
       encrypted.askForMissing(folders.all);
     };
     for (const folder of folders.all) {

@@ -5,6 +5,10 @@ const DAY_MS = 86_400_000;
 
 /** The triggers of automatic snapshots. */
 export interface Triggers {
+  /**
+   * Whether a snapshot is taken when a folder without snapshots is opened.
+   */
+  onOpen: boolean;
   /** Whether a snapshot is taken after saving. */
   onSave: boolean;
   /** The delay after the last save, in milliseconds. */
@@ -22,6 +26,7 @@ export interface Triggers {
 export function triggers(): Triggers {
   const settings = vscode.workspace.getConfiguration("deltar.snapshot");
   return {
+    onOpen: settings.get("onOpen", true),
     onSave: settings.get("onSave", true),
     delay: Math.max(0, settings.get("delaySeconds", 5)) * 1000,
     every: Math.max(0, settings.get("everyMinutes", 10)) * 60_000,

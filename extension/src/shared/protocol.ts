@@ -21,6 +21,11 @@ export interface FolderConfig {
    */
   cache: string;
   /**
+   * The folder with copies of files as they were before the first snapshot. It
+   * is in `cache`, which snapshots never include.
+   */
+  originals: string;
+  /**
    * The patterns of paths to exclude or, with `!`, to keep, in the syntax of
    * `.gitignore`.
    */
@@ -263,10 +268,15 @@ export interface RestoreReport {
 export interface Methods {
   /**
    * Takes a snapshot. With `measure`, the progress has the number of all
-   * entries.
+   * entries. With `isFirst`, the originals of changed files are stored.
    */
   snapshot: [
-    { config: FolderConfig; label?: string; measure?: boolean },
+    {
+      config: FolderConfig;
+      label?: string;
+      measure?: boolean;
+      isFirst?: boolean;
+    },
     SnapshotReport,
   ];
   /**

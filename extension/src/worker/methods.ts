@@ -43,11 +43,11 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     ...restoreMethods(repositories),
     ...keyMethods(repositories),
 
-    async snapshot({ config, label, measure }, { signal, progress }) {
+    async snapshot({ config, label, measure, isFirst }, { signal, progress }) {
       const started = performance.now();
       const repository = await repositories.openOrCreate(config);
       const { record, isNew, skipped } = await repository.snapshot(
-        dirOf(config),
+        dirOf(config, isFirst ? config.originals : undefined),
         {
           ...(label !== undefined && { label }),
           cache: config.cache,
@@ -246,8 +246,14 @@ export function createMethods(): { [M in Method]: Handler<M> } {
   };
 }
 
-/** Returns the directory of a folder, with its exclude rules. */
-function dirOf({ directory, repository, cache, ...rules }: FolderConfig) {
+/**
+ * Returns the directory of a folder, with its exclude rules and the folder of
+ * its originals, if they are to be stored.
+ */
+function dirOf(
+  { directory, repository, cache, ...rules }: FolderConfig,
+  originals?: string,
+) {
   const { excludes, gitignore, excludeCaches, excludeLargerThan } = rules;
   return new Dir(directory, {
     excludes,
@@ -255,6 +261,7 @@ function dirOf({ directory, repository, cache, ...rules }: FolderConfig) {
     excludeCaches,
     excludeLargerThan,
     neverTouch: [repository, cache],
+    ...(originals !== undefined && { originals }),
   });
 }
 

@@ -75,17 +75,19 @@ export function registerCommands(
   context: Context,
   { runner, automatic, status, credentials, encrypted }: CommandParts,
 ): vscode.Disposable[] {
-  const setPaused = (isPaused: boolean) => {
-    automatic.isPaused = isPaused;
+  const showPaused = () =>
+    vscode.commands.executeCommand(
+      "setContext",
+      "deltar.isPaused",
+      automatic.isPaused,
+    );
+  void showPaused();
+  const setPaused = async (isPaused: boolean) => {
+    await automatic.setPaused(isPaused);
     context.log.info(
       `automatic snapshots ${isPaused ? "are paused" : "are resumed"}`,
     );
-    status.update();
-    void vscode.commands.executeCommand(
-      "setContext",
-      "deltar.isPaused",
-      isPaused,
-    );
+    await showPaused();
   };
   const withFolder =
     (work: (folder: ProtectedFolder) => unknown) => async (given?: unknown) => {

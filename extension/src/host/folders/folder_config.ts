@@ -44,6 +44,7 @@ export function folderConfig(
       ? `${base.replace(/\/+$/, "")}/${name}`
       : resolve(directory, base, name),
     cache: join(storage.fsPath, "cache"),
+    originals: join(storage.fsPath, "cache", "originals", name),
     excludes: [
       // Later patterns take precedence, so the paths to keep come before the
       // paths to exclude.

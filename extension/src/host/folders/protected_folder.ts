@@ -10,18 +10,20 @@ import { explain } from "../ui/explain.ts";
 import { folderConfig } from "./folder_config.ts";
 import type { KeyStore } from "./key_store.ts";
 import { KeyedEngine } from "./keyed_engine.ts";
+import { Originals } from "./originals.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
+import { pathIn } from "./version_uri.ts";
 
 /**
  * The protection of a folder:
  *
- * - `off`: the folder has no snapshot, or the last attempt to take or list
- *   snapshots failed;
+ * - `failed`: the last attempt to take or list snapshots failed;
+ * - `waiting`: the folder has no snapshot yet;
  * - `partial`: the last snapshot lacks some paths, did not store some paths as
  *   they were, or has no files;
  * - `protected`: the last snapshot is complete.
  */
-export type Protection = "protected" | "partial" | "off";
+export type Protection = "protected" | "partial" | "waiting" | "failed";
 
 /** The parts of the extension that a folder uses. */
 export interface FolderParts {
@@ -78,6 +80,8 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly #counted = new Map<string, number>();
   #listError: string | undefined;
   #isLocked = false;
+  #isListed = false;
+  readonly #originals = new Originals();
   #queue: Promise<unknown> = Promise.resolve();
   /** The number of calls to `move`. */
   #moves = 0;
@@ -132,10 +136,18 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.#isLocked;
   }
 
+  /**
+   * Whether the folder has snapshots; `undefined` while they could not be
+   * listed.
+   */
+  get hasSnapshots(): boolean | undefined {
+    return this.#isListed ? this.last !== undefined : undefined;
+  }
+
   /** The protection of the folder. */
   get protection(): Protection {
-    if (this.failure !== undefined) return "off";
-    if (this.last === undefined) return "off";
+    if (this.failure !== undefined) return "failed";
+    if (this.last === undefined) return "waiting";
     return this.faults.length > 0 || this.last.counts.faults > 0 ||
         this.hasNoFiles
       ? "partial"
@@ -183,6 +195,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#moves++;
     this.#snapshots = undefined;
     this.#known = [];
+    this.#isListed = false;
     this.failure = this.#listError = undefined;
     this.faults = [];
     this.hasNoFiles = false;
@@ -200,11 +213,7 @@ export class ProtectedFolder implements vscode.Disposable {
   ): Promise<SnapshotReport> {
     return this.exclusive(async () => {
       try {
-        const report = await this.writer.call("snapshot", {
-          config: this.config,
-          ...(label !== undefined && { label }),
-          measure,
-        }, options);
+        const report = await this.#take(label, { measure, ...options });
         this.failure = undefined;
         this.faults = report.skipped.filter(({ isFault }) => isFault);
         this.hasNoFiles = report.snapshot.counts.files === 0 &&
@@ -217,6 +226,20 @@ export class ProtectedFolder implements vscode.Disposable {
         throw error;
       }
     });
+  }
+
+  /**
+   * Keeps a copy of a file for the first snapshot, unless the folder has
+   * snapshots.
+   *
+   * @returns Whether the file as it is now can be restored, at the latest after
+   * the first snapshot.
+   */
+  async keepOriginal(uri: vscode.Uri): Promise<boolean> {
+    if (this.hasSnapshots) return true;
+    const { originals } = this.config;
+    const path = pathIn(this, uri);
+    return await this.#originals.keep(originals, uri.fsPath, path);
   }
 
   /**
@@ -245,6 +268,35 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#changed.dispose();
   }
 
+  /**
+   * Takes a snapshot. The first snapshot has the originals. If there are any, a
+   * second snapshot with the current files follows, so that no edit is missing.
+   */
+  async #take(
+    label: string | undefined,
+    { measure, ...options }: CallOptions & { measure: boolean },
+  ): Promise<SnapshotReport> {
+    const { config } = this;
+    const take = (isFirst: boolean, label: string | undefined) =>
+      this.writer.call("snapshot", {
+        config,
+        ...(label !== undefined && { label }),
+        measure,
+        isFirst,
+      }, options);
+    const known = await this.snapshots().catch(() => undefined);
+    if (known?.length !== 0) return await take(false, label);
+    const hasOriginals = await this.#originals.exist(config.originals);
+    const first = await take(true, hasOriginals ? undefined : label);
+    // From now on, saving a file needs no copy. The copies are deleted only
+    // after this, so none can be missing in a first snapshot.
+    this.#known = [first.snapshot];
+    if (!await this.#originals.exist(config.originals)) return first;
+    await this.#originals.delete(config.originals);
+    const second = await take(false, hasOriginals ? label : undefined);
+    return second.isNew ? second : first;
+  }
+
   async #list(): Promise<SnapshotInfo[]> {
     const config = this.config;
     const moves = this.#moves;
@@ -263,6 +315,7 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
+      this.#isListed = true;
       // Listing works again. So a failure with the same text as the last
       // listing error is over, even if `snapshot` has set the failure.
       if (this.failure === this.#listError) this.failure = undefined;

@@ -68,21 +68,16 @@ export class ProtectedFolders implements vscode.Disposable {
   }
 
   /**
-   * The protection of the workspace:
-   *
-   * - `off` if the workspace is not trusted or has no folder on this machine,
-   *   or if all folders on this machine are `off`;
-   * - `protected` if all folders are on this machine and `protected`;
-   * - `partial` in all other cases.
+   * The protection of the folders: the protection that all of them have, or
+   * else `partial`. Folders that cannot be protected make the workspace
+   * `partial`, too.
    */
   get protection(): Protection {
-    if (!vscode.workspace.isTrusted) return "off";
-    const all = this.all.map(({ protection }) => protection);
-    if (all.length === 0 || all.every((one) => one === "off")) return "off";
-    return all.some((one) => one !== "protected") ||
-        this.unsupportedFolders.length > 0
+    const all = new Set(this.all.map(({ protection }) => protection));
+    const [first = "partial"] = all;
+    return all.size > 1 || this.unsupportedFolders.length > 0
       ? "partial"
-      : "protected";
+      : first;
   }
 
   /** Makes the next call to `snapshots` of each folder read the list again. */

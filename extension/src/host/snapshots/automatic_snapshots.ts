@@ -10,8 +10,15 @@ import type { SnapshotRunner } from "./snapshot_runner.ts";
  */
 const MAX_DELAYS = 6;
 
+/** The key under which the workspace remembers that the user paused. */
+const PAUSED = "paused";
+
 /** Takes snapshots after saving, at an interval, and before closing. */
 export class AutomaticSnapshots implements vscode.Disposable {
+  /** Fires when automatic snapshots are paused or resumed. */
+  readonly onDidPause: vscode.Event<void>;
+  readonly #paused = new vscode.EventEmitter<void>();
+  readonly #memory: vscode.Memento;
   readonly #folders: ProtectedFolders;
   readonly #runner: SnapshotRunner;
   readonly #waiting = new Map<
@@ -20,12 +27,25 @@ export class AutomaticSnapshots implements vscode.Disposable {
   >();
   readonly #disposables: vscode.Disposable[] = [];
   #interval: Timer | undefined;
-  #isPaused = false;
 
-  constructor(folders: ProtectedFolders, runner: SnapshotRunner) {
+  /**
+   * Starts taking snapshots automatically, unless the user has paused them.
+   *
+   * @param folders The folders of the workspace.
+   * @param runner The part that takes snapshots.
+   * @param memory The state that VS Code keeps for this workspace.
+   */
+  constructor(
+    folders: ProtectedFolders,
+    runner: SnapshotRunner,
+    memory: vscode.Memento,
+  ) {
     this.#folders = folders;
     this.#runner = runner;
+    this.#memory = memory;
+    this.onDidPause = this.#paused.event;
     this.#disposables.push(
+      this.#paused,
       vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
       vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
       // A change in the explorer is not a save, but the user may want to undo
@@ -45,18 +65,26 @@ export class AutomaticSnapshots implements vscode.Disposable {
 
   /** Whether the user has paused automatic snapshots. */
   get isPaused(): boolean {
-    return this.#isPaused;
+    return this.#memory.get(PAUSED, false);
   }
 
-  set isPaused(isPaused: boolean) {
-    this.#isPaused = isPaused;
+  /** Pauses or resumes automatic snapshots, also for the next windows. */
+  async setPaused(isPaused: boolean): Promise<void> {
+    // `undefined` deletes the key.
+    await this.#memory.update(PAUSED, isPaused || undefined);
     this.#restartTimer();
+    this.#paused.fire();
   }
 
   /** Whether automatic snapshots are paused, or turned off by the settings. */
   get isOff(): boolean {
-    const { onSave, every, onClose } = triggers();
-    return this.#isPaused || !onSave && every === 0 && !onClose;
+    const { onOpen, onSave, every, onClose } = triggers();
+    return this.isPaused || !onOpen && !onSave && every === 0 && !onClose;
+  }
+
+  /** Whether the user's trust and pause allow automatic snapshots. */
+  get mayTake(): boolean {
+    return vscode.workspace.isTrusted && !this.isPaused;
   }
 
   /**
@@ -64,7 +92,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
    * them.
    */
   async close(): Promise<void> {
-    const isWanted = triggers().onClose && this.#mayTake;
+    const isWanted = triggers().onClose && this.mayTake;
     this.dispose();
     if (!isWanted) return;
     await Promise.all(
@@ -81,10 +109,6 @@ export class AutomaticSnapshots implements vscode.Disposable {
     for (const one of this.#disposables.splice(0)) one.dispose();
   }
 
-  get #mayTake(): boolean {
-    return vscode.workspace.isTrusted && !this.#isPaused;
-  }
-
   #savedAll(uris: readonly vscode.Uri[]): void {
     for (const uri of uris) this.#saved(uri);
   }
@@ -92,7 +116,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
   #saved(uri: vscode.Uri): void {
     const { onSave, delay } = triggers();
     const folder = this.#folders.of(uri);
-    if (folder === undefined || !onSave || !this.#mayTake) return;
+    if (folder === undefined || !onSave || !this.mayTake) return;
     const now = Date.now();
     const since = this.#waiting.get(folder)?.since ?? now;
     clearTimeout(this.#waiting.get(folder)?.timer);
@@ -107,7 +131,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
   #restartTimer(): void {
     clearInterval(this.#interval);
     const { every } = triggers();
-    if (every === 0 || !this.#mayTake) return;
+    if (every === 0 || !this.mayTake) return;
     this.#interval = setInterval(() => {
       for (const folder of this.#folders.all) {
         if (!folder.isBusy) {

@@ -117,11 +117,13 @@ export class SnapshotRunner implements vscode.Disposable {
   async takeAutomatically(
     folder: ProtectedFolder,
     reason: string,
+    signal?: AbortSignal,
   ): Promise<void> {
     try {
-      await this.take(folder, undefined, {}, reason);
+      await this.take(folder, undefined, { signal }, reason);
       this.#failed.delete(folder);
     } catch (error) {
+      if (isCancelled(error)) return;
       if (this.#failed.has(folder)) return;
       this.#failed.add(folder);
       void showFailure(

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { plural } from "../../../../shared/text.ts";
+import type { Protection } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
 import { formatAgo } from "../ui/text.ts";
@@ -8,6 +9,19 @@ import { formatAgo } from "../ui/text.ts";
  * The interval between updates of a text such as "5 min ago", in milliseconds.
  */
 const UPDATE_MS = 30_000;
+
+/** The level that the status bar shows. */
+type Level = Protection | "restricted" | "paused" | "off";
+
+const ICONS: Readonly<Record<Level, string>> = {
+  protected: "shield",
+  partial: "warning",
+  waiting: "clock",
+  restricted: "workspace-untrusted",
+  paused: "debug-pause",
+  off: "circle-slash",
+  failed: "error",
+};
 
 /**
  * The status bar item, which shows the protection and the time of the last
@@ -36,6 +50,7 @@ export class StatusBar implements vscode.Disposable {
       folders.onDidChange(update),
       vscode.workspace.onDidChangeConfiguration(update),
       vscode.workspace.onDidGrantWorkspaceTrust(update),
+      automatic.onDidPause(update),
       new vscode.Disposable(() => clearInterval(timer)),
     ];
     this.update();
@@ -51,18 +66,11 @@ export class StatusBar implements vscode.Disposable {
     const state = this.state();
     const isBusy = all.some(({ isBusy }) => isBusy);
     const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
+    const isCurrent = state.level === "protected" || state.level === "partial";
     const when = last === 0
       ? ""
-      : `, ${state.level === "off" ? "last snapshot " : ""}${
-        formatAgo(last, Date.now())
-      }`;
-    const icon = isBusy
-      ? "sync~spin"
-      : state.level === "protected"
-      ? "shield"
-      : state.level === "partial"
-      ? "warning"
-      : "circle-slash";
+      : `, ${isCurrent ? "" : "last snapshot "}${formatAgo(last, Date.now())}`;
+    const icon = isBusy ? "sync~spin" : ICONS[state.level];
     this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
     // A color is shown only for failures, which the user has to act on.
     this.#item.backgroundColor = all.some(({ failure }) => failure)
@@ -98,14 +106,20 @@ export class StatusBar implements vscode.Disposable {
    * Returns the level of the workspace's protection, and the reasons if the
    * level is not `protected`.
    */
-  state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
+  state(): { level: Level; reasons: string[] } {
     const reasons: string[] = [];
     for (
-      const { name, failure, faults, last, hasNoFiles } of this.#folders.all
+      const { name, failure, faults, last, hasNoFiles, isBusy } of this.#folders
+        .all
     ) {
       if (failure !== undefined) reasons.push(`${name}: ${failure}`);
-      else if (last === undefined) reasons.push(`${name}: no snapshot yet`);
-      else if (faults.length > 0) {
+      else if (last === undefined) {
+        reasons.push(
+          isBusy
+            ? `${name}: taking the first snapshot`
+            : `${name}: no snapshots yet`,
+        );
+      } else if (faults.length > 0) {
         reasons.push(
           `${name}: ${plural(faults.length, "path")} skipped`,
         );
@@ -118,20 +132,26 @@ export class StatusBar implements vscode.Disposable {
     }
     if (!vscode.workspace.isTrusted) {
       return {
-        level: "off",
+        level: "restricted",
         reasons: [
-          "Restricted mode: no automatic snapshots are taken",
+          "Restricted Mode: no automatic snapshots are taken",
           ...reasons,
         ],
       };
     }
-    if (this.#automatic.isOff) {
-      const why = this.#automatic.isPaused
-        ? "Automatic snapshots are paused"
-        : "Automatic snapshots are turned off";
-      return { level: "off", reasons: [why, ...reasons] };
+    const level = this.#folders.protection;
+    if (level !== "failed" && this.#automatic.isOff) {
+      return this.#automatic.isPaused
+        ? {
+          level: "paused",
+          reasons: ["Automatic snapshots are paused", ...reasons],
+        }
+        : {
+          level: "off",
+          reasons: ["Automatic snapshots are turned off", ...reasons],
+        };
     }
-    return { level: this.#folders.protection, reasons };
+    return { level, reasons };
   }
 
   dispose(): void {

@@ -1,0 +1,191 @@
+import { homedir } from "node:os";
+import { dirname } from "node:path";
+import * as vscode from "vscode";
+import { isFolder } from "../../../../shared/location_sum.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { triggers } from "../settings.ts";
+import type { AutomaticSnapshots } from "./automatic_snapshots.ts";
+import type { SnapshotRunner } from "./snapshot_runner.ts";
+
+/**
+ * The maximum time for which a save waits until the original is copied, in
+ * milliseconds. VS Code ignores extensions that take longer than 1.5 seconds.
+ */
+const MAX_SAVE_DELAY_MS = 1200;
+
+/**
+ * The maximum time for which deleting or renaming a file waits for the first
+ * snapshot, in milliseconds.
+ */
+const MAX_DELETE_DELAY_MS = 5000;
+
+/** The key under which this machine remembers that the user was told. */
+const ANNOUNCED = "announced";
+
+/** Options for the first snapshots. */
+export interface FirstSnapshotsOptions {
+  /** The folders of the workspace. */
+  folders: ProtectedFolders;
+  /** The part that takes snapshots. */
+  runner: SnapshotRunner;
+  /** The part that knows whether snapshots may be taken automatically. */
+  automatic: AutomaticSnapshots;
+  /** The state that VS Code keeps for this machine. */
+  memory: vscode.Memento;
+}
+
+/**
+ * Takes the first snapshot of each folder that has none, in the background.
+ * Until then, the originals of open files are copied before they can change, so
+ * that the first snapshot has them.
+ */
+export class FirstSnapshots implements vscode.Disposable {
+  readonly #options: FirstSnapshotsOptions;
+  /** The first snapshots that were begun, with the work that ends them. */
+  readonly #begun = new Map<ProtectedFolder, Begun>();
+  readonly #disposables: vscode.Disposable[];
+
+  constructor(options: FirstSnapshotsOptions) {
+    this.#options = options;
+    const { folders, automatic } = options;
+    const { workspace } = vscode;
+    const begin = () => this.begin();
+    const keep = ({ uri }: { uri: vscode.Uri }) => void this.#keep(uri);
+    const hold = (event: SaveEvent, { uri }: { uri: vscode.Uri }) => {
+      const kept = this.#keep(uri);
+      if (kept !== undefined) event.waitUntil(within(MAX_SAVE_DELAY_MS, kept));
+    };
+    const wait = (event: SaveEvent, uris: readonly vscode.Uri[]) => {
+      const begun = uris.flatMap((uri) => {
+        const folder = folders.of(uri);
+        return folder && this.#begun.get(folder)?.end || [];
+      });
+      if (begun.length === 0) return;
+      event.waitUntil(within(MAX_DELETE_DELAY_MS, Promise.all(begun)));
+    };
+    this.#disposables = [
+      workspace.onDidOpenTextDocument(keep),
+      workspace.onDidOpenNotebookDocument(keep),
+      workspace.onWillSaveTextDocument((event) => hold(event, event.document)),
+      workspace.onWillSaveNotebookDocument((event) =>
+        hold(event, event.notebook)
+      ),
+      workspace.onWillDeleteFiles((event) => wait(event, event.files)),
+      workspace.onWillRenameFiles((event) =>
+        wait(event, event.files.map(({ oldUri }) => oldUri))
+      ),
+      workspace.onDidGrantWorkspaceTrust(begin),
+      workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration("deltar.snapshot")) begin();
+      }),
+      folders.onDidChange(begin),
+      automatic.onDidPause(() => {
+        if (automatic.isPaused) this.#cancel();
+        else begin();
+      }),
+    ];
+  }
+
+  /**
+   * Begins the first snapshot of each folder that needs one. Called also after
+   * the snapshots were listed.
+   */
+  begin(): void {
+    const { folders, automatic } = this.#options;
+    if (!automatic.mayTake) return;
+    const { textDocuments, notebookDocuments } = vscode.workspace;
+    for (const { uri } of [...textDocuments, ...notebookDocuments]) {
+      void this.#keep(uri);
+    }
+    if (!triggers().onOpen) return;
+    for (const folder of folders.all) {
+      const { repository } = folder.config;
+      const isBegun = this.#begun.get(folder)?.repository === repository;
+      // Only a listed folder is known to have no snapshot. Nothing is sent to a
+      // server unless the user saves a file or takes a snapshot.
+      if (
+        isBegun || folder.hasSnapshots !== false || !isFolder(repository) ||
+        isTooMuch(folder)
+      ) continue;
+      const controller = new AbortController();
+      const end = this.#take(folder, controller.signal);
+      this.#begun.set(folder, { repository, controller, end });
+    }
+  }
+
+  dispose(): void {
+    this.#cancel();
+    for (const one of this.#disposables) one.dispose();
+  }
+
+  #cancel(): void {
+    for (const { controller } of this.#begun.values()) controller.abort();
+    this.#begun.clear();
+  }
+
+  async #take(folder: ProtectedFolder, signal: AbortSignal): Promise<void> {
+    void this.#announce(folder);
+    const { runner } = this.#options;
+    await runner.takeAutomatically(folder, "first snapshot", signal);
+  }
+
+  /** Tells the user, once on this machine, where snapshots are stored. */
+  async #announce({ name, config }: ProtectedFolder): Promise<void> {
+    const { memory } = this.#options;
+    if (memory.get(ANNOUNCED, false)) return;
+    await memory.update(ANNOUNCED, true);
+    const show = "Show Snapshots";
+    const pause = "Pause Automatic Snapshots";
+    const answer = await vscode.window.showInformationMessage(
+      `Deltar is taking a first snapshot of ${name}, and will take more while ` +
+        `you work. Snapshots are stored in ${config.repository}.`,
+      show,
+      pause,
+    );
+    if (answer === show) {
+      await vscode.commands.executeCommand("deltar.snapshots.focus");
+    } else if (answer === pause) {
+      await vscode.commands.executeCommand("deltar.pause");
+    }
+  }
+
+  /**
+   * Copies a file of a folder that has no snapshot yet. Returns `undefined` if
+   * no copy is needed or allowed.
+   */
+  #keep(uri: vscode.Uri): Promise<boolean> | undefined {
+    const { folders, automatic } = this.#options;
+    if (uri.scheme !== "file" || automatic.isOff || !automatic.mayTake) {
+      return undefined;
+    }
+    const folder = folders.of(uri);
+    if (folder === undefined || folder.hasSnapshots) return undefined;
+    return folder.keepOriginal(uri);
+  }
+}
+
+interface Begun {
+  repository: string;
+  controller: AbortController;
+  end: Promise<void>;
+}
+
+interface SaveEvent {
+  waitUntil(work: Thenable<unknown>): void;
+}
+
+/** Waits for work, but not longer than the given time in milliseconds. */
+async function within(limit: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limit);
+  });
+  await Promise.race([work, end]);
+  clearTimeout(timer);
+}
+
+/** Returns whether a folder is the user's home folder or a whole disk. */
+function isTooMuch({ uri: { fsPath } }: ProtectedFolder): boolean {
+  return fsPath === homedir() || fsPath === dirname(fsPath);
+}

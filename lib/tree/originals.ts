@@ -1,0 +1,36 @@
+import { nodePath } from "../bytes/node.ts";
+import type { FileStat } from "./statx.ts";
+import { lstat } from "./stat.ts";
+
+/**
+ * The difference in nanoseconds below which two times count as equal. A copy
+ * has the time of its file only to about a microsecond.
+ */
+const MAX_TIME_DIFFERENCE_NS = 1_000_000n;
+
+/**
+ * Returns the path of the original of a file, in the form of the operating
+ * system; `undefined` if there is none, or if the file is unchanged.
+ *
+ * @param originals The folder of the originals.
+ * @param path The path of the file, and of its original in that folder.
+ * @param state The current size and time of the file.
+ */
+export function originalOf(
+  originals: string,
+  path: string,
+  state: Pick<FileStat, "size" | "mtime">,
+): string | undefined {
+  const place = nodePath.join(originals, path);
+  let original: FileStat;
+  try {
+    original = lstat(place);
+  } catch {
+    return undefined;
+  }
+  if (original.kind !== "file") return undefined;
+  const later = state.mtime - original.mtime;
+  const isSame = state.size === original.size &&
+    later < MAX_TIME_DIFFERENCE_NS && later > -MAX_TIME_DIFFERENCE_NS;
+  return isSame ? undefined : place;
+}
