@@ -186,6 +186,11 @@ async function indexFolders<Facts extends FileFacts>(
     onRead: tell,
     readsXattrs: walker.readsXattrs,
     originals: walker.options.originals,
+    // The next walk has to read the current file, although it is unchanged.
+    onOriginal: () => {
+      if (reading === undefined) return;
+      states?.writer?.mark(reading.place, ENTRY_FLAG.doubtful);
+    },
     signal,
   };
   /** The paths of files that could not be stored. */

@@ -44,6 +44,8 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
    * {@linkcode WalkerOptions.originals}.
    */
   originals?: string;
+  /** Called when an original is read in place of the current file. */
+  onOriginal?: () => void;
   /**
    * A signal that ends the reading of a large file with the error code
    * `aborted`.
@@ -92,6 +94,7 @@ export function readStable<Facts extends FileFacts>(
       if (shared.originals !== undefined) {
         original ??= originalOf(shared.originals, path, state);
       }
+      if (original !== undefined) shared.onOriginal?.();
       const file = original === undefined
         ? shared.folders.openUnseen(path)
         : openFile(original);

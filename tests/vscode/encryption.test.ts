@@ -230,6 +230,7 @@ suite([
     assert.equal(read("notes.md"), "first thoughts\n");
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await window.isTold("Undone: 1 file written.");
     assert.equal(read("notes.md"), "second thoughts\n");
     await window.hush();

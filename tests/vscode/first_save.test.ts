@@ -17,7 +17,8 @@ let editor: Editor;
 
 const settings = {
   "deltar.snapshot.onOpen": true,
-  "deltar.snapshot.delaySeconds": 1,
+  // A file that was changed less than two seconds ago is always read again.
+  "deltar.snapshot.delaySeconds": 3,
   "deltar.snapshot.everyMinutes": 0,
   "deltar.snapshot.onClose": false,
 };

@@ -60,10 +60,12 @@ suite([
     await window.picture("restored");
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await window.isTold("Undone: 1 file written.");
     assert.equal(read("notes.md"), "ruined\n");
     await window.hush();
     await window.command("Deltar: Redo Restore");
+    await window.answer("Redo Restore");
     await window.isTold("Redone: 1 file written.");
     assert.equal(read("notes.md"), "first thoughts\n");
     await window.hush();
@@ -91,6 +93,7 @@ suite([
       assert.equal(read("draft.txt"), "on the disk\n");
       await window.hush();
       await window.command("Deltar: Undo Last Restore");
+      await window.answer("Undo Restore");
       await window.isTold("Undone: 1 file written.");
       assert.equal(read("draft.txt"), "only in the editor\n");
       // This installation has no native watcher that would show it.
@@ -135,6 +138,7 @@ suite([
     assert.equal(read("book.ipynb"), book("first"));
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await window.isTold("Undone: 1 file written.");
     assert.match(read("book.ipynb"), /only in the notebook/);
     await window.hush();
@@ -182,6 +186,7 @@ suite([
     );
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await window.isTold(/Undone: /);
     assert.deepEqual(state(), ruined);
     await window.hush();
@@ -312,6 +317,7 @@ suite([
     assert.deepEqual(state(), whole);
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await window.isTold(/Undone: /);
     assert.deepEqual(state(), ruined);
     await window.hush();

@@ -111,6 +111,7 @@ suite([
     assert.equal(fs.readFileSync(at("notes.md"), "utf8"), "first thoughts\n");
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await window.isTold("Undone: 1 file written.");
     assert.equal(fs.readFileSync(at("notes.md"), "utf8"), "second thoughts\n");
     await window.hush();

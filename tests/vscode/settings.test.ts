@@ -282,6 +282,7 @@ suite([
     );
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
     await logs(/logged: undone the last restore: 1 file written$/m);
     await window.command("Deltar: Pause Automatic Snapshots");
     await logs(/\[info\] automatic snapshots are paused$/m);

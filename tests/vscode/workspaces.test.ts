@@ -314,11 +314,20 @@ suite([
       await window.isReady();
       const told = await window.isTold(/restore of .* was interrupted/);
       await window.picture("cut-short");
-      await told.getByRole("button", { name: "Undo Restore" }).click();
+      await told.getByRole("button", { name: "Keep Current Files" }).click();
+      await window.reload();
+      await window.row(/before restoring/).waitFor();
+      await window.hasStatus(/Deltar: protected/);
+      const asked = window.page.locator(".notification-toast")
+        .filter({ hasText: "was interrupted" });
+      assert.equal(await asked.count(), 0, "the user is not asked again");
+      await window.command("Deltar: Undo Last Restore");
+      await window.answer("Undo Restore");
       await window.isTold(/Undone: /);
       assert.deepEqual(stateOf(folder), ruined);
       await window.hush();
       await window.command("Deltar: Redo Restore");
+      await window.answer("Redo Restore");
       await window.isTold(/Redone: /);
       await isWhole(folder);
       await window.close();

@@ -31,12 +31,15 @@ export class EngineError extends Error {
    * one.
    */
   readonly system: string | undefined;
+  /** Whether the error is about the workspace folder or a path in it. */
+  readonly isOfFolder: boolean;
 
-  constructor({ message, code, system }: Fault) {
+  constructor({ message, code, system, isOfFolder = false }: Fault) {
     super(message);
     this.name = "EngineError";
     this.code = code;
     this.system = system;
+    this.isOfFolder = isOfFolder;
   }
 }
 

@@ -74,6 +74,11 @@ export interface SnapshotInfo {
   /** The label. */
   label?: string;
   /**
+   * Whether this is a safety snapshot, which has only the paths that a restore,
+   * undo or redo was about to change.
+   */
+  isSafety?: boolean;
+  /**
    * The id of the previous snapshot, which this snapshot is compared with: the
    * parent or, if the parent is not in the list, the next older snapshot.
    * Absent if there is no previous snapshot.
@@ -218,6 +223,25 @@ export interface RestorePreview {
    * extended attributes.
    */
   touched: number;
+  /** The paths that cannot be restored, as far as this is known, with errors. */
+  failed: PathFailure[];
+}
+
+/** The changes that an undo or redo would make, as paths. */
+export interface RevertPreview extends RestorePreview {
+  /**
+   * The paths among those to overwrite or delete that were edited since the
+   * restore or undo that is reverted.
+   */
+  edited: string[];
+}
+
+/** A path that could not be restored. */
+export interface PathFailure {
+  /** The path below the folder. */
+  path: string;
+  /** The message of the error. */
+  message: string;
 }
 
 /** The effect of removing old snapshots. */
@@ -261,7 +285,7 @@ export interface RestoreReport {
   /** The number of paths that were deleted, including folders. */
   deleted: number;
   /** The paths that could not be restored, with the reasons. */
-  failed: { path: string; message: string }[];
+  failed: PathFailure[];
 }
 
 /** The parameters and the result of each method. */
@@ -280,7 +304,8 @@ export interface Methods {
     SnapshotReport,
   ];
   /**
-   * Returns the snapshots of the folder except safety snapshots, newest first.
+   * Returns the snapshots of the folder with its safety snapshots, the newest
+   * first.
    */
   list: [{ config: FolderConfig }, SnapshotInfo[]];
   /**
@@ -345,6 +370,11 @@ export interface Methods {
    * snapshot.
    */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
+  /** Returns the changes that an undo or redo would make. */
+  previewRevert: [
+    { config: FolderConfig; direction: "undo" | "redo" },
+    RevertPreview,
+  ];
   /** Undoes the last restore. */
   undo: [{ config: FolderConfig }, RestoreReport];
   /** Undoes the last undo. */
@@ -393,6 +423,8 @@ export interface Fault {
   code?: string;
   /** The error code of the system, such as `ENOSPC`. */
   system?: string;
+  /** Whether the error is about the workspace folder or a path in it. */
+  isOfFolder?: boolean;
 }
 
 /** A message from the worker to the host. */

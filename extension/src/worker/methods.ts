@@ -69,16 +69,21 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     async list({ config }) {
       const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
-      const records = await recordsOf(repository, config);
+      const all = await repository.snapshots({ onDamage: () => {} });
+      const records = all.filter((record) => isTaken(record, config));
       const times = new Map(records.map(({ id, time }) => [id, time]));
-      return records.map((record, at) => {
+      const taken = records.map((record, at) => {
         const { parent } = record;
         if (parent === undefined) return infoOf(record);
         // If the parent was removed, the next older snapshot takes its place.
         if (times.has(parent)) return infoOf(record, parent);
         const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);
-      }).reverse();
+      });
+      const safety = all.filter(({ directory, safety }) =>
+        directory === config.directory && safety !== undefined
+      ).map((record) => ({ ...infoOf(record), isSafety: true }));
+      return [...taken, ...safety].sort((a, b) => a.id < b.id ? 1 : -1);
     },
 
     async compare({ config, before, after }) {
@@ -273,9 +278,15 @@ async function recordsOf(
   config: FolderConfig,
 ): Promise<SnapshotRecord[]> {
   const records = await repository.snapshots({ onDamage: () => {} });
-  return records.filter(({ directory, safety }) =>
-    directory === config.directory && safety === undefined
-  );
+  return records.filter((record) => isTaken(record, config));
+}
+
+/** Returns whether a record is a snapshot of a folder, not a safety snapshot. */
+function isTaken(
+  { directory, safety }: SnapshotRecord,
+  config: FolderConfig,
+): boolean {
+  return directory === config.directory && safety === undefined;
 }
 
 function infoOf(

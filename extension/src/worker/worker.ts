@@ -4,14 +4,17 @@
  *
  * @module
  */
+import { sep } from "node:path";
 import {
   type MessagePort,
   parentPort,
   receiveMessageOnPort,
 } from "node:worker_threads";
+import { DeltarError } from "../../../mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 import type {
   Fault,
+  FolderConfig,
   FromWorker,
   Method,
   Progress,
@@ -75,16 +78,29 @@ async function run(
       result instanceof Uint8Array ? [result.buffer as ArrayBuffer] : [],
     );
   } catch (error) {
-    send({ id, fault: faultOf(error) });
+    send({ id, fault: faultOf(error, params.config) });
   } finally {
     running.delete(id);
   }
 }
 
-function faultOf(error: unknown): Fault {
+function faultOf(
+  error: unknown,
+  { directory, repository }: FolderConfig,
+): Fault {
   const fault: Fault = { message: String(error) };
   for (let at = error; at instanceof Error; at = at.cause) {
     const code = codeOf(at);
+    if (at instanceof DeltarError) {
+      const { path, object = "" } = at;
+      const isOfRepository = object === repository ||
+        object.startsWith(repository + sep);
+      const isInside = object === directory ||
+        object.startsWith(directory + sep);
+      if (!isOfRepository && (path !== undefined || isInside)) {
+        fault.isOfFolder = true;
+      }
+    }
     if (at === error) fault.message = at.message;
     if (code === undefined) continue;
     if (/^E[A-Z]+$/.test(code)) fault.system ??= code;

@@ -157,6 +157,12 @@ export interface RestorePlan {
    * itself change.
    */
   touchesRoot: boolean;
+  /**
+   * The id of the snapshot or safety snapshot whose entries the work wrote that
+   * an undo or redo reverts. Absent for a restore, and for the undo of a restore
+   * into a new or empty directory.
+   */
+  reverts?: string;
 }
 
 /** The state of the target after a restore. */

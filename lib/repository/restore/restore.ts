@@ -356,6 +356,7 @@ async function prepareRevert(
   refuseOverRepository(store.storage, onDisk, wanted);
   const removal = removalOf(onDisk, gone);
   const plan = await planSteps(onDisk, wanted, removal, signal);
+  plan.reverts = group[0].safety?.of;
   const of = group[0].id;
   return {
     ...part,

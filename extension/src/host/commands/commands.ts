@@ -91,9 +91,7 @@ export function registerCommands(
   };
   const withFolder =
     (work: (folder: ProtectedFolder) => unknown) => async (given?: unknown) => {
-      const folder = given instanceof ProtectedFolder
-        ? given
-        : await pickFolder(context.folders);
+      const folder = folderIn(given) ?? await pickFolder(context.folders);
       if (folder !== undefined) await work(folder);
     };
   const commands: Record<string, (...words: never[]) => unknown> = {
@@ -147,15 +145,10 @@ export function registerCommands(
       restore(context, folder, { id: version.id, paths: [path] }),
     restoreFile: (uri?: vscode.Uri, all?: vscode.Uri[]) =>
       restoreUris(context, all ?? (uri ? [uri] : [])),
-    undoRestore: (folder?: unknown) =>
-      undo(
-        context,
-        "undo",
-        folder instanceof ProtectedFolder ? folder : undefined,
-      ),
+    undoRestore: (folder?: unknown) => undo(context, "undo", folderIn(folder)),
     finishRestore: (folder: ProtectedFolder, request: RestoreRequest) =>
       carryOut(context, folder, request),
-    redoRestore: () => undo(context, "redo"),
+    redoRestore: (folder?: unknown) => undo(context, "redo", folderIn(folder)),
     prune: () => pruneManually(context),
     setCredentials: () => credentials.ask(),
     forgetCredentials: () => credentials.forget(),
@@ -188,6 +181,11 @@ export function registerCommands(
       },
     )
   );
+}
+
+/** Returns an argument if it is a folder, and not what VS Code passes. */
+function folderIn(given: unknown): ProtectedFolder | undefined {
+  return given instanceof ProtectedFolder ? given : undefined;
 }
 
 function snapshotsAmong(nodes: readonly SnapshotNode[]): SnapshotNode[] {

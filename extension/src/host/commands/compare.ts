@@ -15,11 +15,12 @@ const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
 /**
  * Compares a file in a snapshot with the same file in the previous snapshot.
- * Both sides are read-only.
+ * Both sides are read-only. A file in a safety snapshot is opened instead.
  */
 export async function openChange(
   { folder, info, change }: ChangeNode,
 ): Promise<void> {
+  if (info.isSafety) return await openVersion(folder, change.path, info.id);
   const before = await folder.before(info);
   const [left, right] = sides(folder, before, info.id, change);
   await openDiff(left, right, `${nameOf(change.path)} (${moment(info)})`);

@@ -3,7 +3,7 @@ import { formatBytes } from "../../../../shared/text.ts";
 import { formatMoment } from "../ui/text.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
-import { pickFolder } from "./pick.ts";
+import { pickFolder, someSnapshots } from "./pick.ts";
 
 /**
  * Lists the files that were deleted between snapshots, and opens the last
@@ -12,6 +12,7 @@ import { pickFolder } from "./pick.ts";
 export async function findDeleted({ folders }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;
+  if ((await someSnapshots(folder)).length === 0) return;
   const config = folder.config;
   const deleted = await folder.reader.call("deleted", { config });
   if (deleted.length === 0) {

@@ -34,18 +34,35 @@ export async function pickFolder(
   return chosen?.folder;
 }
 
+/**
+ * Returns the snapshots of a folder, the newest first. If there are none, tells
+ * the user, with a button that takes one.
+ */
+export async function someSnapshots(
+  folder: ProtectedFolder,
+): Promise<readonly SnapshotInfo[]> {
+  const snapshots = await folder.snapshots();
+  if (snapshots.length === 0) {
+    const create = "Create Snapshot";
+    void vscode.window.showInformationMessage(
+      `There are no snapshots of ${folder.name} yet.`,
+      create,
+    ).then((answer) => {
+      if (answer === create) {
+        return vscode.commands.executeCommand("deltar.snapshot");
+      }
+    });
+  }
+  return snapshots;
+}
+
 /** Asks the user to choose a snapshot of a folder. */
 export async function pickSnapshot(
   folder: ProtectedFolder,
   placeHolder: string,
 ): Promise<SnapshotInfo | undefined> {
-  const snapshots = await folder.snapshots();
-  if (snapshots.length === 0) {
-    void vscode.window.showInformationMessage(
-      `There are no snapshots of ${folder.name} yet.`,
-    );
-    return undefined;
-  }
+  const snapshots = await someSnapshots(folder);
+  if (snapshots.length === 0) return undefined;
   const chosen = await vscode.window.showQuickPick(
     snapshotItems(snapshots.map((info) => ({ folder, info }))),
     { placeHolder, matchOnDescription: true },

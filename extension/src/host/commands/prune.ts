@@ -4,12 +4,13 @@ import { retentionPolicy } from "../settings.ts";
 import { removedText } from "../snapshots/retention.ts";
 import { withProgress } from "../ui/notifications.ts";
 import type { Context } from "./context.ts";
-import { pickFolder } from "./pick.ts";
+import { pickFolder, someSnapshots } from "./pick.ts";
 
 /** Removes old snapshots, after the user has confirmed their number. */
 export async function pruneManually({ folders, log }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;
+  if ((await someSnapshots(folder)).length === 0) return;
   const params = { config: folder.config, policy: retentionPolicy() };
   const { removed, kept, freed, stored, unusual } = await folder.reader.call(
     "previewPrune",

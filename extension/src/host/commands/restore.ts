@@ -4,8 +4,10 @@ import type {
   RestorePreview,
   RestoreReport,
   RestoreRequest,
+  RevertPreview,
   SnapshotInfo,
 } from "../../shared/protocol.ts";
+import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
@@ -14,9 +16,9 @@ import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
+import { markRestored, saveUnsaved, unsaved } from "./open_files.ts";
 import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
 import { remember } from "./unfinished_restores.ts";
-import { unsaved } from "./unsaved.ts";
 
 /** The maximum number of paths that a question or a log line lists. */
 const MAX_NAMED_PATHS = 8;
@@ -132,14 +134,16 @@ export async function restore(
     return undefined;
   }
   const { id, paths } = proposal;
-  const info = (await folder.snapshots()).find((one) => one.id === id);
+  const all = [...await folder.snapshots(), ...folder.safetySnapshots];
+  const info = all.find((one) => one.id === id);
   if (info === undefined) {
     void vscode.window.showErrorMessage(`Snapshot ${id} no longer exists.`);
     return undefined;
   }
   let request: RestoreRequest = {
     id,
-    deleteOthers: true,
+    // A safety snapshot has only some of the files.
+    deleteOthers: !info.isSafety,
     ...(paths && { paths }),
   };
   try {
@@ -151,20 +155,17 @@ export async function restore(
     const chosen = await confirm(folder, info, preview, proposal);
     if (chosen === undefined) return undefined;
     request = { ...request, ...chosen };
-    for (const { uri, save } of unsaved(folder, preview)) {
-      if (await save()) continue;
-      throw new Error(
-        `${uri.fsPath} could not be saved, so nothing was restored. Save ` +
-          "the file, and restore again.",
-      );
-    }
-    return await carryOut(context, folder, request);
+    await saveUnsaved(folder, preview);
+    const report = await carryOut(context, folder, request);
+    await markRestored(folder, preview);
+    return report;
   } catch (error) {
     if (isCancelled(error)) {
       await remember(context.memory, folder, undefined);
-      void offerUndo(
+      void offerRevert(
         "The restore was cancelled. Some files may already be restored.",
         "Undo",
+        folder,
       );
       return undefined;
     }
@@ -214,7 +215,8 @@ export async function carryOut(
 
 /**
  * Undoes the last restore of a folder or, if `direction` is `redo`, the last
- * undo.
+ * undo, after the user has confirmed the changes. Files with unsaved changes
+ * are saved first, so that the safety snapshot has their content.
  */
 export async function undo(
   { folders, log, memory }: Context,
@@ -223,9 +225,16 @@ export async function undo(
 ): Promise<void> {
   const folder = of ?? await pickFolder(folders);
   if (folder === undefined) return;
-  const name = direction === "undo" ? "Undo Last Restore" : "Redo Restore";
+  const isUndo = direction === "undo";
+  const name = isUndo ? "Undo Last Restore" : "Redo Restore";
   try {
     const { config } = folder;
+    const preview = await folder.reader.call("previewRevert", {
+      config,
+      direction,
+    });
+    if (!await confirmRevert(folder, preview, direction)) return;
+    await saveUnsaved(folder, preview);
     const report = await withProgress(
       name,
       (signal, onProgress) =>
@@ -234,13 +243,84 @@ export async function undo(
         ),
     );
     await remember(memory, folder, undefined);
-    const word = direction === "undo" ? "Undone" : "Redone";
+    await markRestored(folder, preview);
+    const word = isUndo ? "Undone" : "Redone";
     showReport(report, word, log, folder, "the last restore");
   } catch (error) {
     if (isCancelled(error)) return;
+    if (error instanceof EngineError && error.code === "not-found") {
+      await remember(memory, folder, undefined);
+      void vscode.window.showInformationMessage(
+        isUndo
+          ? `There is no restore to undo in ${folder.name}.`
+          : `There is no undone restore to redo in ${folder.name}.`,
+      );
+      return;
+    }
     log.error(`${folder.name}: ${direction} failed: ${explain(error)}`);
     void showFailure(`${name}: ${explain(error)}`, log);
   }
+}
+
+/**
+ * Asks the user to confirm the changes of an undo or redo. Returns whether the
+ * user agreed.
+ */
+async function confirmRevert(
+  folder: ProtectedFolder,
+  preview: RevertPreview,
+  direction: "undo" | "redo",
+): Promise<boolean> {
+  const isUndo = direction === "undo";
+  const work = isUndo ? "restore" : "undo";
+  const { edited } = preview;
+  const detail = [
+    list(`with edits since the ${work}, which will be replaced`, edited),
+    changesOf(preview),
+    list("deleted", preview.deleted),
+    ...warningsOf(folder, preview),
+    "The current files are first saved to a safety snapshot " +
+    `"before ${isUndo ? "undoing" : "redoing"}" in the list of snapshots. ` +
+    `${isUndo ? "Redo Restore" : "Undo Last Restore"} brings them back.`,
+  ].filter((part) => part !== "").join("\n\n");
+  const agree = isUndo ? "Undo Restore" : "Redo Restore";
+  const answer = await vscode.window.showWarningMessage(
+    isUndo
+      ? `Undo the last restore in ${folder.name}?`
+      : `Redo the restore in ${folder.name} that was undone?`,
+    { modal: true, detail },
+    agree,
+  );
+  return answer === agree;
+}
+
+/** Returns the files that are written or touched, for a question. */
+function changesOf({ overwritten, created, touched }: RestorePreview): string {
+  return [
+    list("overwritten", overwritten),
+    list("created", created),
+    touched === 0
+      ? ""
+      : `${
+        plural(touched, "file")
+      }: only mode, time, owner or attributes will be restored.`,
+  ].filter((part) => part !== "").join("\n\n");
+}
+
+/**
+ * Returns the files with unsaved changes, and the paths that cannot be
+ * restored, for a question.
+ */
+function warningsOf(folder: ProtectedFolder, preview: RestorePreview) {
+  const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
+  return [
+    list("with unsaved changes, which will be saved first", dirty),
+    list(
+      "that cannot be restored",
+      preview.failed.map(({ path, message }) => `${path}: ${message}`),
+      "path",
+    ),
+  ];
 }
 
 /**
@@ -269,22 +349,15 @@ async function confirm(
     );
     return undefined;
   }
-  const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
   const detail = [
-    list("overwritten", overwritten),
-    list("created", created),
-    touched === 0
-      ? ""
-      : `${
-        plural(touched, "file")
-      }: only mode, time, owner or attributes will be restored.`,
+    changesOf(preview),
     list(
       deleteOthers === undefined
         ? 'not in the snapshot, which only "Restore and Delete" deletes'
         : "deleted",
       deleteOthers === false ? [] : deleted,
     ),
-    list("with unsaved changes, which will be saved first", dirty),
+    ...warningsOf(folder, preview),
     "The current files are first saved to a safety snapshot. Undo Last " +
     "Restore brings them back.",
   ].filter((part) => part !== "").join("\n\n");
@@ -330,18 +403,22 @@ async function chooseFiles(
  * Returns a title with the number of paths, and the first few of these paths,
  * for a question.
  */
-function list(title: string, paths: readonly string[]): string {
+function list(
+  title: string,
+  paths: readonly string[],
+  noun = "file",
+): string {
   if (paths.length === 0) return "";
   const more = paths.length - MAX_NAMED_PATHS;
-  return `${plural(paths.length, "file")} ${title}:\n` +
+  return `${plural(paths.length, noun)} ${title}:\n` +
     paths.slice(0, MAX_NAMED_PATHS).map((path) => `  ${path}`).join("\n") +
     (more > 0 ? `\n  and ${more.toLocaleString("en")} more` : "");
 }
 
 /**
  * Logs and shows the result of a restore, undo or redo. The message has a
- * button that reverts the operation or, if some paths could not be restored, a
- * button that opens the log.
+ * button that reverts the operation. If some paths could not be restored, the
+ * message names the first one, and has a button that opens the log.
  */
 function showReport(
   { written, touched, deleted, failed }: RestoreReport,
@@ -350,38 +427,54 @@ function showReport(
   folder: ProtectedFolder,
   what: string,
 ): void {
-  const done = [
+  const parts = [
     ...(written > 0 ? [`${plural(written, "file")} written`] : []),
     ...(deleted > 0 ? [`${plural(deleted, "path")} deleted`] : []),
-    ...(written + deleted === 0
+    ...(written + deleted === 0 && touched > 0
       ? [`mode and time of ${plural(touched, "path")}`]
       : []),
-  ].join(", ");
+  ];
+  const done = parts.length > 0 ? parts.join(", ") : "no files changed";
   log.info(`${folder.name}: ${word.toLowerCase()} ${what}: ${done}`);
   for (const { path, message } of failed) {
     log.warn(`${folder.name}: not restored: ${path}: ${message}`);
   }
-  if (failed.length > 0) {
-    const [{ path, message }] = failed;
-    void showFailure(
-      `${word}: ${done}. ${plural(failed.length, "path")} could not be ` +
-        `restored. First error: ${path}: ${message}`,
-      log,
-    );
-  } else {
-    void offerUndo(`${word}: ${done}.`, word === "Undone" ? "Redo" : "Undo");
+  const revert = word === "Undone" ? "Redo" : "Undo";
+  if (failed.length === 0) {
+    void offerRevert(`${word}: ${done}.`, revert, folder);
+    return;
   }
+  const [{ path, message }] = failed;
+  const more = failed.length > 1 ? ` and ${failed.length - 1} more` : "";
+  const text = `${word}: ${done}. ${plural(failed.length, "path")} could not ` +
+    `be restored: ${path}${more} (${message}). All others were restored.`;
+  void offerRevert(text, parts.length > 0 ? revert : undefined, folder, log);
 }
 
-async function offerUndo(
+/**
+ * Shows a message with a button that undoes or redoes a restore, if `action` is
+ * given. With `log`, the message is a warning, and has a button that opens the
+ * log.
+ */
+async function offerRevert(
   message: string,
-  action: "Undo" | "Redo",
+  action: "Undo" | "Redo" | undefined,
+  folder: ProtectedFolder,
+  log?: vscode.LogOutputChannel,
 ): Promise<void> {
-  const answer = await vscode.window.showInformationMessage(message, action);
+  const showLog = "Show Log";
+  const buttons = action === undefined ? [] : [action];
+  const answer = log === undefined
+    ? await vscode.window.showInformationMessage(message, ...buttons)
+    : await vscode.window.showWarningMessage(message, ...buttons, showLog);
   if (answer === undefined) return;
-  await vscode.commands.executeCommand(
-    action === "Undo" ? "deltar.undoRestore" : "deltar.redoRestore",
-  );
+  if (answer === showLog) log?.show();
+  else {
+    await vscode.commands.executeCommand(
+      answer === "Undo" ? "deltar.undoRestore" : "deltar.redoRestore",
+      folder,
+    );
+  }
 }
 
 async function isFile(uri: vscode.Uri): Promise<boolean> {

@@ -2,7 +2,12 @@ import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { StatusBar } from "../views/status_bar.ts";
 import type { Context } from "./context.ts";
-import { pickFolder, skippedItems, snapshotItems } from "./pick.ts";
+import {
+  pickFolder,
+  skippedItems,
+  snapshotItems,
+  someSnapshots,
+} from "./pick.ts";
 
 /**
  * Shows the status and the list of snapshots. Called after a click on the
@@ -69,13 +74,8 @@ function openChanges(folder: ProtectedFolder, id: string): Thenable<unknown> {
 export async function showSkipped({ folders }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;
-  const [last] = await folder.snapshots();
-  if (last === undefined) {
-    void vscode.window.showInformationMessage(
-      folder.failure ?? `There are no snapshots of ${folder.name} yet.`,
-    );
-    return;
-  }
+  const [last] = await someSnapshots(folder);
+  if (last === undefined) return;
   const config = folder.config;
   const recorded = await folder.reader.call("skipped", { config, id: last.id });
   const known = new Set(folder.faults.map(({ path }) => path));

@@ -24,11 +24,13 @@ export async function offerToFinish(context: Context): Promise<void> {
     if (request === undefined || !vscode.workspace.isTrusted) continue;
     const undo = "Undo Restore";
     const finish = "Finish Restore";
+    const keep = "Keep Current Files";
     const answer = await vscode.window.showWarningMessage(
       `A restore of ${folder.name} was interrupted or failed. The files that ` +
         "the restore replaced or deleted are in a safety snapshot.",
       undo,
       finish,
+      keep,
     );
     if (answer === undo) {
       await vscode.commands.executeCommand("deltar.undoRestore", folder);
@@ -38,6 +40,8 @@ export async function offerToFinish(context: Context): Promise<void> {
         folder,
         request,
       );
+    } else if (answer === keep) {
+      await remember(context.memory, folder, undefined);
     }
   }
 }

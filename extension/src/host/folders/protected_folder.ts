@@ -73,6 +73,7 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly #credentials: S3Credentials;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
+  #safety: readonly SnapshotInfo[] = [];
   /**
    * The numbers of files that differ between two snapshots, by the ids of the
    * two snapshots.
@@ -154,7 +155,12 @@ export class ProtectedFolder implements vscode.Disposable {
       : "protected";
   }
 
-  /** Returns all snapshots, the newest first. */
+  /** The safety snapshots in the current list, the newest first. */
+  get safetySnapshots(): readonly SnapshotInfo[] {
+    return this.#safety;
+  }
+
+  /** Returns all snapshots except safety snapshots, the newest first. */
   snapshots(): Promise<SnapshotInfo[]> {
     return this.#snapshots ??= this.#list();
   }
@@ -195,6 +201,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#moves++;
     this.#snapshots = undefined;
     this.#known = [];
+    this.#safety = [];
     this.#isListed = false;
     this.failure = this.#listError = undefined;
     this.faults = [];
@@ -285,7 +292,11 @@ export class ProtectedFolder implements vscode.Disposable {
         isFirst,
       }, options);
     const known = await this.snapshots().catch(() => undefined);
-    if (known?.length !== 0) return await take(false, label);
+    if (known?.length !== 0) {
+      // A crash may have left copies after the first snapshot.
+      if (known) await this.#originals.delete(config.originals);
+      return await take(false, label);
+    }
     const hasOriginals = await this.#originals.exist(config.originals);
     const first = await take(true, hasOriginals ? undefined : label);
     // From now on, saving a file needs no copy. The copies are deleted only
@@ -302,7 +313,8 @@ export class ProtectedFolder implements vscode.Disposable {
     const moves = this.#moves;
     try {
       const listed = await this.reader.call("list", { config });
-      const snapshots = listed.map((info) => {
+      const taken = listed.filter(({ isSafety }) => !isSafety);
+      const snapshots = taken.map((info) => {
         const changed = this.#counted.get(`${info.id} ${info.before}`);
         return changed === undefined ? info : { ...info, changed };
       });
@@ -315,6 +327,7 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
+      this.#safety = listed.filter(({ isSafety }) => isSafety);
       this.#isListed = true;
       // Listing works again. So a failure with the same text as the last
       // listing error is over, even if `snapshot` has set the failure.

@@ -100,14 +100,13 @@ export class FirstSnapshots implements vscode.Disposable {
     }
     if (!triggers().onOpen) return;
     for (const folder of folders.all) {
+      // `undefined` means that the snapshots are not listed yet.
+      if (folder.hasSnapshots !== false || isTooMuch(folder)) continue;
       const { repository } = folder.config;
-      const isBegun = this.#begun.get(folder)?.repository === repository;
-      // Only a listed folder is known to have no snapshot. Nothing is sent to a
-      // server unless the user saves a file or takes a snapshot.
-      if (
-        isBegun || folder.hasSnapshots !== false || !isFolder(repository) ||
-        isTooMuch(folder)
-      ) continue;
+      // Nothing is sent to a server until the user saves a file or takes a
+      // snapshot.
+      if (!isFolder(repository)) continue;
+      if (this.#begun.get(folder)?.repository === repository) continue;
       const controller = new AbortController();
       const end = this.#take(folder, controller.signal);
       this.#begun.set(folder, { repository, controller, end });

@@ -43,11 +43,14 @@ export function explain(error: unknown): string {
 }
 
 /** Returns the reason and the remedy of a system error, if known. */
-function adviceFor({ system }: EngineError): string | undefined {
+function adviceFor({ system, isOfFolder }: EngineError): string | undefined {
   const known: Readonly<Record<string, SystemErrorText>> = SYSTEM_ERRORS;
   if (system === undefined || !Object.hasOwn(known, system)) return undefined;
   const { reason, remedy } = known[system];
-  return `${reason[0].toUpperCase()}${reason.slice(1)}. ` +
+  const sentence = `${reason[0].toUpperCase()}${reason.slice(1)}.`;
+  // Another repository would not help.
+  if (isOfFolder) return remedy ? `${sentence} ${remedy}.` : sentence;
+  return `${sentence} ` +
     `${remedy ? `${remedy}, or choose` : "Choose"} another repository with ` +
     "the setting deltar.repository.location.";
 }

@@ -9,6 +9,7 @@ import {
   detailLines,
   fieldLines,
   formatDay,
+  formatMoment,
   formatSize,
   formatTime,
 } from "../ui/text.ts";
@@ -131,7 +132,11 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       this.#folders.all.map(async (folder): Promise<SnapshotNode[]> => {
         try {
           const list = await folder.snapshots();
-          return list.map((info) => ({ kind: "snapshot", folder, info }));
+          return [...list, ...folder.safetySnapshots].map((info) => ({
+            kind: "snapshot",
+            folder,
+            info,
+          }));
         } catch (error) {
           failures.push(`${folder.name}: ${explain(error)}`);
           return [];
@@ -154,7 +159,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 
   #snapshotItem({ folder, info }: SnapshotNode): vscode.TreeItem {
-    const { counts, label, time, id } = info;
+    const { counts, time, id, isSafety } = info;
+    const label = labelOf(info);
     const name = this.#folders.all.length > 1 ? folder.name : undefined;
     const item = new vscode.TreeItem(
       formatTime(time),
@@ -164,11 +170,20 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     item.description = [name, label, changedFiles(info)]
       .filter((part) => part !== undefined).join(" \u00b7 ");
     item.iconPath = new vscode.ThemeIcon(
-      counts.faults > 0 ? "warning" : label === undefined ? "history" : "tag",
+      counts.faults > 0
+        ? "warning"
+        : isSafety
+        ? "shield"
+        : label === undefined
+        ? "history"
+        : "tag",
     );
-    item.contextValue = "snapshot";
+    item.contextValue = isSafety ? "safety" : "snapshot";
     const lines = [
       `**${label === undefined ? "Snapshot" : escapeMarkdown(label)}**`,
+      ...(isSafety
+        ? ["Safety snapshot: the files that were about to change"]
+        : []),
       new Date(time).toLocaleString(),
       `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
       `${formatBytes(counts.stored)} stored`,
@@ -187,14 +202,32 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 }
 
+/**
+ * Returns the label of a snapshot. The label of a safety snapshot has the time
+ * of another snapshot in place of its id.
+ */
+function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
+  if (!isSafety) return label;
+  return label?.replace(
+    /(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{6}(?:-safety)?/,
+    (_, year, month, day, hour, minute, second) =>
+      formatMoment(
+        Date.UTC(year, month - 1, day, hour, minute, second),
+        Date.now(),
+      ),
+  );
+}
+
 async function changesOf(node: SnapshotNode): Promise<Node[]> {
   const { folder, info } = node;
   try {
     const changes = await folder.reader.call("compare", {
       config: folder.config,
-      before: await folder.before(info),
+      before: info.isSafety ? undefined : await folder.before(info),
       after: info.id,
     });
+    // A safety snapshot has some files, and no changes.
+    if (info.isSafety) { for (const one of changes) one.change = "updated"; }
     const shown = changes.filter(({ change }) => change !== "touched");
     folder.counted(info, shown.length);
     const nodes = childrenOf(node, shown.length > 0 ? shown : changes, "");
