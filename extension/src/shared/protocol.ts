@@ -240,8 +240,10 @@ export interface RevertPreview extends RestorePreview {
 export interface PathFailure {
   /** The path below the folder. */
   path: string;
-  /** The message of the error. */
+  /** The message of the error, without the path. */
   message: string;
+  /** The beginning of a sentence of advice, if there is any. */
+  advice?: string;
 }
 
 /** The effect of removing old snapshots. */

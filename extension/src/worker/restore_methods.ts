@@ -2,10 +2,16 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Repository, RestorePlan, RestoreResult } from "../../../mod.ts";
+import type { RestoreFailure } from "../../../lib/repository/mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
+import {
+  SYSTEM_ERRORS,
+  type SystemErrorText,
+} from "../../../shared/system_errors.ts";
 import type {
   FolderConfig,
   Method,
+  PathFailure,
   RestorePreview,
   RestoreReport,
   RestoreRequest,
@@ -92,7 +98,7 @@ function previewOf({ steps, failed }: RestorePlan): RestorePreview {
     created: of("create"),
     deleted: of("delete"),
     touched: of("touch").length,
-    failed: failed.map(({ path, error }) => ({ path, message: error.message })),
+    failed: failed.map(failureOf),
   };
 }
 
@@ -159,6 +165,20 @@ async function isAsWritten(
   return sum.digest("hex") === entry.sha256;
 }
 
+/** Returns a failure of a path, with advice if the system gave the reason. */
+function failureOf({ path, error }: RestoreFailure): PathFailure {
+  const prefix = `${path}: `;
+  const said = error.message;
+  const message = said.startsWith(prefix) ? said.slice(prefix.length) : said;
+  const known: Readonly<Record<string, SystemErrorText>> = SYSTEM_ERRORS;
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const code = codeOf(at) ?? "";
+    const advice = Object.hasOwn(known, code) ? known[code].remedy : undefined;
+    if (advice !== undefined) return { path, message, advice };
+  }
+  return { path, message };
+}
+
 function optionsOf(
   { cache }: FolderConfig,
   { paths, deleteOthers }: RestoreRequest,
@@ -181,6 +201,6 @@ function reportOf(
     written: files + links,
     touched,
     deleted,
-    failed: failed.map(({ path, error }) => ({ path, message: error.message })),
+    failed: failed.map(failureOf),
   };
 }

@@ -444,10 +444,14 @@ function showReport(
     void offerRevert(`${word}: ${done}.`, revert, folder);
     return;
   }
-  const [{ path, message }] = failed;
-  const more = failed.length > 1 ? ` and ${failed.length - 1} more` : "";
-  const text = `${word}: ${done}. ${plural(failed.length, "path")} could not ` +
-    `be restored: ${path}${more} (${message}). All others were restored.`;
+  const [{ path, message, advice }] = failed;
+  const others = failed.length - 1;
+  const text = [
+    `${word}: ${done}.`,
+    `${plural(failed.length, "path")} could not be restored: ${path}: ` +
+    `${message}${others > 0 ? `, and ${plural(others, "other")}` : ""}.`,
+    ...(advice === undefined ? [] : [`${advice}, and restore again.`]),
+  ].join(" ");
   void offerRevert(text, parts.length > 0 ? revert : undefined, folder, log);
 }
 
