@@ -1,5 +1,7 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
 import { collectAtMost } from "../../bytes/source.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { GetOptions, Storage } from "../../storage/storage.ts";
 import { mostBytesOf } from "./names.ts";
 import { parseTime } from "./moment.ts";
@@ -37,6 +39,25 @@ export async function readIfThere(
       return undefined;
     }
     throw error;
+  }
+}
+
+/**
+ * Yields the objects of a list of names that exist, in the order of the names,
+ * with their bytes. Several objects are requested at the same time.
+ *
+ * @throws {DeltarError} The errors of `readIfThere`.
+ */
+export async function* readEach(
+  storage: Storage,
+  names: Iterable<string>,
+): AsyncGenerator<{ name: string; bytes: Uint8Array }> {
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  const objects = mapAhead(names, limits, async (name) => {
+    return { name, bytes: await readIfThere(storage, name) };
+  });
+  for await (const { name, bytes } of objects) {
+    if (bytes !== undefined) yield { name, bytes };
   }
 }
 

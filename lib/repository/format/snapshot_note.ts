@@ -7,6 +7,9 @@ import {
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
+import { existing } from "../../bytes/existing.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import { idBehind, idOfObject, timeOfId } from "./names.ts";
 import { namesUnder, readIfThere } from "./note.ts";
 import { signerOf, signListing } from "./signed_listing.ts";
@@ -160,30 +163,45 @@ export interface ReadNotesOptions {
 export async function readSnapshotNotes(
   storage: Storage,
   kind: NoteKind,
-  { onDamage, snapshots, names, isTrusted }: ReadNotesOptions = {},
+  { names: listed, onDamage, snapshots, isTrusted }: ReadNotesOptions = {},
 ): Promise<Map<string, Line>> {
+  const names = listed ?? await namesUnder(storage, kind.folder);
+  const bySnapshot = Map.groupBy(names.toReversed(), idOfObject);
+  const ids = [...bySnapshot.keys()]
+    .filter((id) => id !== undefined && snapshots?.has(id) !== false);
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  const found = mapAhead(
+    ids,
+    limits,
+    (id) => readLast(existing(bySnapshot, id)),
+  );
   const notes = new Map<string, Line>();
-  const all = names ?? await namesUnder(storage, kind.folder);
-  for (const name of all.toReversed()) {
-    const id = idOfObject(name);
-    if (id === undefined || notes.has(id)) continue;
-    if (snapshots?.has(id) === false || ownIdOf(name) === undefined) continue;
-    try {
-      const bytes = await readIfThere(storage, name);
-      if (bytes === undefined) continue;
-      const note = await decodeSnapshotNote(bytes, kind, name);
-      if (await isTrusted?.(note) === false) continue;
-      notes.set(id, note.header);
-    } catch (error) {
-      // With a write-only key, notes about the snapshots of other machines
-      // cannot be read.
-      if (codeOf(error) === "key") continue;
-      if (isDamage(error)) onDamage?.(error);
-      else if (onDamage !== undefined && isOfLater(error)) onDamage(error);
-      else throw error;
-    }
+  for await (const note of found) {
+    if (note !== undefined) notes.set(note.id, note.header);
   }
   return notes;
+
+  async function readLast(
+    names: readonly string[],
+  ): Promise<SnapshotNote | undefined> {
+    for (const name of names) {
+      if (ownIdOf(name) === undefined) continue;
+      try {
+        const bytes = await readIfThere(storage, name);
+        if (bytes === undefined) continue;
+        const note = await decodeSnapshotNote(bytes, kind, name);
+        if (await isTrusted?.(note) !== false) return note;
+      } catch (error) {
+        // With a write-only key, notes about the snapshots of other machines
+        // cannot be read.
+        if (codeOf(error) === "key") continue;
+        if (isDamage(error)) onDamage?.(error);
+        else if (onDamage !== undefined && isOfLater(error)) onDamage(error);
+        else throw error;
+      }
+    }
+    return undefined;
+  }
 }
 
 /** Returns whether an error was caused by a note of a newer version. */

@@ -3,7 +3,7 @@ import { isCount } from "../../bytes/is_count.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { idOfNote, isId, JUDGED, noteName } from "../format/names.ts";
-import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+import { namesUnder, readEach, timeOf } from "../format/note.ts";
 
 /**
  * The snapshots of one directory of one machine that the rules of a prune
@@ -54,10 +54,9 @@ const VERSION = 1;
  */
 export async function readJudged(storage: Storage): Promise<StoredJudged> {
   const stored: StoredJudged = { lists: [], names: [], bytes: [] };
-  for (const name of await namesUnder(storage, JUDGED)) {
-    if (idOfNote(JUDGED, name) === undefined) continue;
-    const bytes = await readIfThere(storage, name);
-    if (bytes === undefined) continue;
+  const names = (await namesUnder(storage, JUDGED))
+    .filter((name) => idOfNote(JUDGED, name) !== undefined);
+  for await (const { name, bytes } of readEach(storage, names)) {
     stored.lists.push(decodeJudged(bytes, name));
     stored.names.push(name);
     stored.bytes.push(bytes);

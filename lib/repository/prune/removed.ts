@@ -9,7 +9,7 @@ import {
   recordName,
   REMOVED,
 } from "../format/names.ts";
-import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+import { namesUnder, readEach, readIfThere, timeOf } from "../format/note.ts";
 import { Run } from "../runs/run.ts";
 import type { Store } from "../store/store.ts";
 import {
@@ -195,12 +195,10 @@ export async function listRemoved(
   storage: Storage,
 ): Promise<RemovedSnapshot[]> {
   const all: RemovedSnapshot[] = [];
-  for (const name of await namesUnder(storage, REMOVED)) {
-    const id = idOfNote(REMOVED, name);
-    if (id === undefined) continue;
-    const removed = await readRemoved(storage, id);
-    if (removed === undefined) continue;
-    const { bytes: _, ...rest } = removed;
+  const names = (await namesUnder(storage, REMOVED))
+    .filter((name) => idOfNote(REMOVED, name) !== undefined);
+  for await (const { name, bytes } of readEach(storage, names)) {
+    const { bytes: _, ...rest } = decodeRemoved(bytes, name);
     all.push(rest);
   }
   return all;
@@ -213,8 +211,15 @@ async function readRemoved(
   const object = noteName(REMOVED, id);
   const stored = await readIfThere(storage, object);
   if (stored === undefined) return undefined;
+  return decodeRemoved(stored, object);
+}
+
+function decodeRemoved(stored: Uint8Array, object: string): StoredRemoval {
   const { header } = decodeLines(stored, FORMAT, VERSION, object);
-  if (header.id !== id || typeof header.record !== "string") {
+  const id = idOfNote(REMOVED, object);
+  if (
+    id === undefined || header.id !== id || typeof header.record !== "string"
+  ) {
     throw new DeltarError(
       "corrupt",
       "`record` is missing, or `id` differs from the id in the name",

@@ -10,7 +10,7 @@ import {
   MOVES,
   noteName,
 } from "../format/names.ts";
-import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+import { namesUnder, readEach, timeOf } from "../format/note.ts";
 
 /** An object that nothing refers to. */
 export interface GarbageLine {
@@ -98,10 +98,9 @@ export async function readMarks(
 ): Promise<{ names: string[]; marks: Mark[] }> {
   const names: string[] = [];
   const marks: Mark[] = [];
-  for (const name of await namesUnder(storage, GARBAGE)) {
-    if (idOfNote(GARBAGE, name) === undefined) continue;
-    const bytes = await readIfThere(storage, name);
-    if (bytes === undefined) continue;
+  const listed = (await namesUnder(storage, GARBAGE))
+    .filter((name) => idOfNote(GARBAGE, name) !== undefined);
+  for await (const { name, bytes } of readEach(storage, listed)) {
     names.push(name);
     marks.push(decodeMark(bytes, name));
   }

@@ -43,7 +43,7 @@ import {
   recordName,
   RUNNING,
 } from "../format/names.ts";
-import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+import { namesUnder, readEach, readIfThere, timeOf } from "../format/note.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { ManifestWriter } from "./manifest.ts";
 import {
@@ -116,10 +116,10 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
  */
 export async function readIntents(storage: Storage): Promise<RunIntent[]> {
   const intents: RunIntent[] = [];
-  for (const name of await namesUnder(storage, RUNNING)) {
-    if (idOfNote(RUNNING, name) === undefined) continue;
-    const bytes = await readIfThere(storage, name);
-    if (bytes !== undefined) intents.push(decodeIntent(bytes, name));
+  const names = (await namesUnder(storage, RUNNING))
+    .filter((name) => idOfNote(RUNNING, name) !== undefined);
+  for await (const { name, bytes } of readEach(storage, names)) {
+    intents.push(decodeIntent(bytes, name));
   }
   return intents;
 }

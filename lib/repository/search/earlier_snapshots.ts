@@ -5,7 +5,7 @@ import {
   type LayerRecord,
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
-import { type Store, tryRead } from "../store/store.ts";
+import { readAll, type Store } from "../store/store.ts";
 
 /** The maximum number of records that are cached. */
 const MAX_KEPT_RECORDS = 64;
@@ -167,7 +167,10 @@ export class EarlierSnapshots {
    */
   async #get(id: string): Promise<SnapshotRecord | undefined> {
     if (this.#recent.has(id)) return this.#recent.get(id);
-    const read = await tryRead(this.#store.storage, id, this.#onDamage);
+    const reads = readAll(this.#store.storage, [id], {
+      onDamage: this.#onDamage,
+    });
+    const [read] = await Array.fromAsync(reads);
     const isMeant = read !== undefined &&
       isOfMachine(read.record, this.#machine) &&
       await this.#store.mayFind(read.record);

@@ -14,6 +14,8 @@ import {
   DeltarError,
   isDamage,
 } from "../../bytes/errors.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isWithin } from "../../tree/path.ts";
 import { withLabels } from "./label.ts";
@@ -92,9 +94,6 @@ export interface FoundPlace extends ReadRecord {
 /** The minimum length of a text that names a snapshot by the end of its id. */
 const MIN_END_LENGTH = 4;
 
-/** The number of records that are read ahead if all records are needed. */
-const RECORDS_AHEAD = 8;
-
 /** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
@@ -128,7 +127,9 @@ export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
   readonly #options: FindOptions;
-  readonly #records = new Map<string, Promise<ReadRecord | undefined>>();
+  readonly #records = new Map<string, Promise<ReadRecord>>();
+  /** The ids of the snapshots whose damage was reported. */
+  readonly #reported = new Set<string>();
   readonly #below = new Map<string, string | undefined>();
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
@@ -245,7 +246,7 @@ export class Finder {
    */
   async *snapshots(): AsyncGenerator<SnapshotRecord> {
     const isMeant = await this.#isMeant();
-    for await (const { record } of this.#newestFirst(RECORDS_AHEAD)) {
+    for await (const { record } of this.#newestFirst()) {
       this.#records.delete(record.id);
       if (isMeant(record)) yield record;
     }
@@ -420,22 +421,19 @@ export class Finder {
       "snapshot";
   }
 
-  /**
-   * Yields the records of the trusted snapshots, the newest first.
-   *
-   * @param ahead The number of records that are read ahead.
-   */
-  async *#newestFirst(ahead = 0): AsyncGenerator<ReadRecord> {
+  /** Yields the records of the trusted snapshots, the newest first. */
+  async *#newestFirst(): AsyncGenerator<ReadRecord> {
     this.#untrusted = 0;
-    const ids = (await this.#all())
-      .filter((id) => !isSafety(id) && timeOfId(id) !== undefined)
-      .reverse();
-    for (const [at, id] of ids.entries()) {
-      for (const next of ids.slice(at + 1, at + 1 + ahead)) {
-        // If this fails, the record is read again when it is due, and the error
-        // is thrown then.
-        this.#read(next).catch(() => {});
-      }
+    const ids = (await this.#all()).toReversed()
+      .filter((id) => !isSafety(id) && timeOfId(id) !== undefined);
+    const limits = { most: MAX_REQUESTS_AT_ONCE, first: 1 };
+    // Each request ends before its result is needed. Damage is reported only
+    // for the snapshots that are considered.
+    const requested = mapAhead(ids, limits, async (id) => {
+      await this.#request(id).catch(() => {});
+      return id;
+    });
+    for await (const id of requested) {
       const read = await this.#read(id);
       if (read === undefined) continue;
       if (await this.#options.isTrusted?.(read.record) === false) {
@@ -455,29 +453,28 @@ export class Finder {
    * was listed, if the key of this machine cannot decrypt the record, or if the
    * record is damaged and `onDamage` was called.
    */
-  #read(id: string): Promise<ReadRecord | undefined> {
-    let read = this.#records.get(id);
-    if (read === undefined) {
-      read = this.#tryRead(id);
-      this.#records.set(id, read);
-    }
-    return read;
-  }
-
-  async #tryRead(id: string): Promise<ReadRecord | undefined> {
+  async #read(id: string): Promise<ReadRecord | undefined> {
     try {
-      return await readRecord(this.#storage, id);
+      return await this.#request(id);
     } catch (error) {
       // A write-only key cannot decrypt the records of other machines.
       if (["not-found", "key"].includes(codeOf(error) ?? "")) return undefined;
       const { onDamage } = this.#options;
-      if (onDamage === undefined || !isDamage(error)) {
-        this.#records.delete(id);
-        throw error;
-      }
-      onDamage(error);
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      if (!this.#reported.has(id)) onDamage(error);
+      this.#reported.add(id);
       return undefined;
     }
+  }
+
+  /** Reads a record, unless it was read before. */
+  #request(id: string): Promise<ReadRecord> {
+    let read = this.#records.get(id);
+    if (read === undefined) {
+      read = readRecord(this.#storage, id);
+      this.#records.set(id, read);
+    }
+    return read;
   }
 
   #fail(what: string): DeltarError {

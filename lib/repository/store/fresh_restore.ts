@@ -3,6 +3,8 @@
  * nothing, so it needs no safety snapshot. The note is enough to undo the
  * restore, because the restore wrote only what is in the snapshot.
  */
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
@@ -90,10 +92,14 @@ export async function freshRestoresInto(
   directory: string,
 ): Promise<FreshRestore[]> {
   const found: FreshRestore[] = [];
-  for (const name of await namesUnder(storage, RESTORES.folder)) {
+  const names = await namesUnder(storage, RESTORES.folder);
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  const notes = mapAhead(names, limits, async (name) => {
     const [snapshot, id] = [idOfObject(name), ownIdOf(name)];
-    if (snapshot === undefined || id === undefined) continue;
-    const fresh = await readNote(storage, name, snapshot, id);
+    if (snapshot === undefined || id === undefined) return undefined;
+    return await readNote(storage, name, snapshot, id);
+  });
+  for await (const fresh of notes) {
     if (fresh?.directory === directory) found.push(fresh);
   }
   return found.sort((a, b) => a.id < b.id ? 1 : -1);

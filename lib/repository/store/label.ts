@@ -36,6 +36,8 @@ export async function labelSnapshot(
 
 /** Options for reading labels. */
 export interface LabelOptions {
+  /** The names of all notes of labels, if the caller has listed them. */
+  names?: readonly string[];
   /** Called with the error of each note that cannot be read. */
   onDamage?: DamageHandler;
   /**
@@ -43,21 +45,19 @@ export interface LabelOptions {
    * snapshot. Returns whether the label counts. By default, all labels count.
    */
   isTrusted?: (signed: Signed) => Promise<boolean>;
-  /** The names of all notes with labels. By default, they are listed. */
-  names?: readonly string[];
 }
 
 /** Returns records with their current labels. */
 export async function withLabels(
   storage: Storage,
   records: SnapshotRecord[],
-  { onDamage, isTrusted, names }: LabelOptions,
+  { names, onDamage, isTrusted }: LabelOptions,
 ): Promise<SnapshotRecord[]> {
   const byId = new Map(records.map((record) => [record.id, record]));
   const notes = await readSnapshotNotes(storage, LABELS, {
+    names,
     snapshots: byId,
     onDamage,
-    names,
     isTrusted: async ({ id, signer }) =>
       await isTrusted?.({ signer, machine: byId.get(id)?.machine }) ?? true,
   });

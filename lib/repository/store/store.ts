@@ -16,18 +16,23 @@ import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
 import { paddingCodec } from "../../archive/padding.ts";
 import type { AgeKey } from "../../age/header.ts";
 import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
+import { attempt } from "../../bytes/attempt.ts";
 import {
   codeOf,
   type DamageHandler,
   DeltarError,
   isDamage,
 } from "../../bytes/errors.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { together } from "../../bytes/together.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Sharing } from "../../storage/local_modes.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "../format/names.ts";
-import { readIfThere } from "../format/note.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import { LABELS } from "../format/snapshot_note.ts";
 import {
   isMachineId,
   isOf,
@@ -545,12 +550,15 @@ export class Store {
     { onDamage, signal }: ReadOptions = {},
   ): Promise<SnapshotRecord[]> {
     const storage = untilAborted(this.storage, signal);
+    const [ids, labels] = await together([
+      this.ids(signal),
+      namesUnder(storage, LABELS.folder),
+    ]);
     const records: SnapshotRecord[] = [];
-    for (const id of await this.ids(signal)) {
-      const read = await tryRead(storage, id, onDamage);
-      if (read !== undefined) records.push(read.record);
-    }
+    const reads = readAll(storage, ids, { onDamage });
+    for await (const { record } of reads) records.push(record);
     return await withLabels(storage, byTime(records), {
+      names: labels,
       onDamage,
       isTrusted: async (note) => await this.trustOfNote(note) === "trusted",
     });
@@ -582,10 +590,9 @@ export class Store {
     { onDamage, onOther, signal }: ParentOptions = {},
   ): Promise<ReadRecord | undefined> {
     const storage = untilAborted(this.storage, signal);
-    for (const id of (await this.ids(signal)).reverse()) {
-      if (isSafety(id)) continue;
-      const read = await tryRead(storage, id, onDamage);
-      if (read === undefined) continue;
+    const ids = (await this.ids(signal)).filter((id) => !isSafety(id));
+    const reads = readAll(storage, ids.reverse(), { onDamage, first: 1 });
+    for await (const read of reads) {
       if (await this.trustOf(read.record) !== "trusted") continue;
       if (isOf(read.record, directory, this.machine?.id)) return read;
       onOther?.(read);
@@ -605,14 +612,10 @@ export class Store {
   ): Promise<SnapshotRecord[]> {
     const storage = untilAborted(this.storage, signal);
     const records: SnapshotRecord[] = [];
-    for (const id of (await this.ids(signal)).reverse()) {
-      if (!isSafety(id)) continue;
-      const read = await tryRead(storage, id, undefined);
-      if (read === undefined) continue;
-      if (await this.trustOf(read.record) !== "trusted") continue;
-      if (isOf(read.record, directory, this.machine?.id)) {
-        records.push(read.record);
-      }
+    const ids = (await this.ids(signal)).filter(isSafety);
+    for await (const { record } of readAll(storage, ids.reverse())) {
+      if (await this.trustOf(record) !== "trusted") continue;
+      if (isOf(record, directory, this.machine?.id)) records.push(record);
     }
     return records;
   }
@@ -654,24 +657,32 @@ async function createKeys(
 }
 
 /**
- * Reads a record. Returns `undefined` if the snapshot was removed, if the key
- * of this machine cannot decrypt it, or if the record is damaged and `onDamage`
- * was called.
+ * Yields the records of snapshots, in the order of the ids. Several records are
+ * requested at the same time. Omits the snapshots that were removed, those that
+ * the key of this machine cannot decrypt, and those whose record is damaged, if
+ * there is `onDamage`, which is then called.
+ *
+ * @param first The number of records that are requested before the first one is
+ * yielded, for a caller that may stop early.
  */
-export async function tryRead(
+export async function* readAll(
   storage: Storage,
-  id: string,
-  onDamage: DamageHandler | undefined,
-): Promise<ReadRecord | undefined> {
-  try {
-    return await readRecord(storage, id);
-  } catch (error) {
+  ids: readonly string[],
+  { onDamage, first }: { onDamage?: DamageHandler; first?: number } = {},
+): AsyncGenerator<ReadRecord> {
+  const limits = { most: MAX_REQUESTS_AT_ONCE, first };
+  const results = mapAhead(
+    ids,
+    limits,
+    (id) => attempt(readRecord(storage, id)),
+  );
+  for await (const { result, error } of results) {
+    if (result !== undefined) yield result;
     // The snapshot was removed after it was listed, or another machine took it
     // and this machine's key is write-only.
-    if (["not-found", "key"].includes(codeOf(error) ?? "")) return undefined;
-    if (onDamage === undefined || !isDamage(error)) throw error;
-    onDamage(error);
-    return undefined;
+    else if (["not-found", "key"].includes(codeOf(error) ?? "")) continue;
+    else if (onDamage === undefined || !isDamage(error)) throw error;
+    else onDamage(error);
   }
 }
 

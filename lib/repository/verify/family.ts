@@ -1,5 +1,8 @@
+import { attempt } from "../../bytes/attempt.ts";
 import { existing } from "../../bytes/existing.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
 import { inTurns } from "../../bytes/turns.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type ReadLayer, readLayer } from "../layers/tree_reader.ts";
 import type {
@@ -105,10 +108,14 @@ export class Family {
       }
     }
     const lost = new Set<SnapshotRecord>();
-    for (const [key, { record, owners }] of having) {
-      try {
-        layers.set(key, await readLayer(storage, record));
-      } catch (error) {
+    const limits = { most: MAX_REQUESTS_AT_ONCE };
+    const results = mapAhead(having, limits, async ([key, one]) => {
+      const read = await attempt(readLayer(storage, one.record));
+      return { key, ...one, ...read };
+    });
+    for await (const { key, record, owners, result, error } of results) {
+      if (result !== undefined) layers.set(key, result);
+      else {
         onFailure(error, record, owners);
         for (const owner of owners) lost.add(owner);
       }

@@ -1,6 +1,10 @@
 import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { attempt } from "../../bytes/attempt.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import { checkListing, splitLines } from "../../bytes/listing.ts";
 import { readIfThere } from "../format/note.ts";
 import { signerOf } from "../format/signed_listing.ts";
@@ -57,28 +61,39 @@ export async function verifyNotes(
   names: Iterable<string>,
   findings: Findings,
 ): Promise<void> {
-  for (const name of names) {
-    const [folder] = name.split("/");
-    const isManifest = idOfManifest(name) !== undefined;
-    const isNote = Object.hasOwn(FORMATS, folder) && name.endsWith(".json");
-    if (!isManifest && !isNote) continue;
+  const notes = [...names].filter((name) => isManifest(name) || isNote(name));
+  await forEachConcurrent(notes, MAX_REQUESTS_AT_ONCE, async (name) => {
     try {
       const bytes = await readIfThere(storage, name);
-      if (bytes === undefined) continue;
-      if (isManifest) await decodeManifest(bytes, name);
-      else await checkNote(bytes, formatOf(name, folder), name);
+      if (bytes === undefined) return;
+      if (isManifest(name)) await decodeManifest(bytes, name);
+      else await checkNote(bytes, formatOf(name), name);
     } catch (error) {
       findings.object(name, "note", error);
     }
-  }
+  });
+}
+
+function isManifest(name: string): boolean {
+  return idOfManifest(name) !== undefined;
+}
+
+function isNote(name: string): boolean {
+  return Object.hasOwn(FORMATS, folderOf(name)) && name.endsWith(".json");
+}
+
+function folderOf(name: string): string {
+  return name.split("/")[0];
 }
 
 /**
  * Returns the format of a note. It depends on the note's folder, except that
  * notes about changes to the keys have a separate format.
  */
-function formatOf(name: string, folder: string): string {
-  return name.startsWith(CHANGES) ? "deltar-key-change" : FORMATS[folder];
+function formatOf(name: string): string {
+  return name.startsWith(CHANGES)
+    ? "deltar-key-change"
+    : FORMATS[folderOf(name)];
 }
 
 /**
@@ -129,11 +144,14 @@ export async function verifyRecords(
 ): Promise<SnapshotRecord[]> {
   const ids = [...names].map(idOfRecord).filter((id) => id !== undefined);
   const read = new Map<string, ReadRecord>();
-  for (const id of ids.sort()) {
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  const results = mapAhead(ids.sort(), limits, async (id) => {
+    return { id, ...await attempt(readRecord(storage, id)) };
+  });
+  for await (const { id, result, error } of results) {
     const name = recordName(id);
-    try {
-      read.set(id, await readRecord(storage, id));
-    } catch (error) {
+    if (result !== undefined) read.set(id, result);
+    else {
       const damage = findings.object(name, "record", error);
       findings.lose(damage, [id]);
     }

@@ -1,0 +1,57 @@
+import { turnIfDue } from "./turns.ts";
+
+/** Options for working ahead. */
+export interface AheadOptions {
+  /** The maximum number of items in progress. */
+  most: number;
+  /**
+   * The number of items in progress before the first result is taken. Each
+   * result that is taken allows one more item, up to `most`, so a caller that
+   * stops early causes little unneeded work. Default: `most`.
+   */
+  first?: number;
+}
+
+/**
+ * Yields the results of `work` for each item, in the order of the items. The
+ * work on the next items is in progress while a result is awaited or used. If
+ * the caller stops early, or after an error, no more calls are made, and the
+ * generator waits for the calls in progress and ignores their results.
+ *
+ * @param items The items.
+ * @param options The number of items in progress.
+ * @param work Called with each item.
+ * @throws The error of the first item in order whose work failed.
+ */
+export async function* mapAhead<Item, Result>(
+  items: Iterable<Item>,
+  { most, first = most }: AheadOptions,
+  work: (item: Item) => Promise<Result>,
+): AsyncGenerator<Result> {
+  const coming: Promise<Result>[] = [];
+  let room = first;
+  const iterator = items[Symbol.iterator]();
+  let isOver = false;
+  try {
+    while (true) {
+      while (!isOver && coming.length < room) {
+        const next = iterator.next();
+        isOver = next.done === true;
+        if (next.done) break;
+        const result = work(next.value);
+        // The error is handled when this result is awaited. Until then, this
+        // empty handler keeps the runtime from reporting an unhandled error.
+        result.catch(() => {});
+        coming.push(result);
+      }
+      const result = coming.shift();
+      if (result === undefined) return;
+      yield await result;
+      room = Math.min(most, room + 1);
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+    }
+  } finally {
+    await Promise.allSettled(coming);
+  }
+}
