@@ -109,7 +109,7 @@ import {
   type SnapshotResult,
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
-import { findUntrusted, findUntrustedNotes } from "./verify/untrusted.ts";
+import { findUntrusted } from "./verify/untrusted.ts";
 import {
   checkReads,
   type CreateOptions,
@@ -846,11 +846,7 @@ export class Repository {
     });
     const store = this.#store.until(options.signal);
     const result = await verifyRepository(store, options);
-    return {
-      ...result,
-      untrusted: await findUntrusted(store, options),
-      untrustedNotes: await findUntrustedNotes(store),
-    };
+    return { ...result, ...await findUntrusted(store, options) };
   }
 
   /**

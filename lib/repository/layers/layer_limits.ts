@@ -1,6 +1,13 @@
 import { DeltarError } from "../../bytes/errors.ts";
 
 /**
+ * The maximum size in bytes of a layer that is read before it is needed, while
+ * other layers are read or used. A larger layer takes more memory and several
+ * requests.
+ */
+export const MAX_AHEAD_BYTES = 1 << 15;
+
+/**
  * The maximum size of a frame before compression, in bytes. Writers end a frame
  * with the line that reaches half of this size, or earlier.
  */

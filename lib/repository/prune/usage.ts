@@ -1,8 +1,11 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
 import { inTurns } from "../../bytes/turns.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import { findMoved, type Move } from "../content/move.ts";
 import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
+import { MAX_AHEAD_BYTES } from "../layers/layer_limits.ts";
 import type {
   LayerLine,
   LayerPart,
@@ -112,6 +115,15 @@ export async function findUsage(
   const usage: Usage = { others: new Map(), volumes: new Map() };
   const { top, count } = plant(roots);
   let done = 0;
+  // Small layers are read in advance, in the order in which they are visited.
+  const ahead = mapAhead(
+    upperFirst(top),
+    { most: MAX_REQUESTS_AT_ONCE },
+    async (record) =>
+      record.size <= MAX_AHEAD_BYTES
+        ? await Array.fromAsync(options.read(record))
+        : undefined,
+  );
   const visit = async (node: Node): Promise<Showing> => {
     const showing: Showing = { rank: node.own, paths: new Map() };
     for (const next of node.above.values()) merge(showing, await visit(next));
@@ -121,7 +133,8 @@ export async function findUsage(
       node.record.name,
       Math.max(showing.rank, usage.others.get(node.record.name) ?? NEVER),
     );
-    for await (const part of options.read(node.record)) {
+    const { value: small } = await ahead.next();
+    for await (const part of small ?? options.read(node.record)) {
       const { record } = node;
       const onLine = options.onLine &&
         ((line: LayerLine, rank: Rank) => options.onLine?.(line, rank, record));
@@ -130,8 +143,18 @@ export async function findUsage(
     options.onLayer?.(++done, count);
     return showing;
   };
-  await visit(top);
+  try {
+    await visit(top);
+  } finally {
+    await ahead.return(undefined);
+  }
   return usage;
+}
+
+/** Yields the layers of a node and of the nodes above it, the upper ones first. */
+function* upperFirst({ record, above }: Node): Generator<LayerRecord> {
+  for (const next of above.values()) yield* upperFirst(next);
+  if (record !== undefined) yield record;
 }
 
 /**

@@ -8,7 +8,7 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
-import { familiesOf, Family } from "../verify/family.ts";
+import { Family } from "../verify/family.ts";
 import { FolderUsage, type PathUsage } from "./folder_usage.ts";
 import { recordName } from "../format/names.ts";
 import { streamEntries } from "../layers/tree_reader.ts";
@@ -100,12 +100,12 @@ export async function repositoryStats(
   const records = await store.records({ onDamage });
   const proofs = await readProofs(store, onDamage);
   const owned = new Owners();
-  for (const snapshots of familiesOf(records)) {
+  const families = Family.read(storage, records, (error) => {
+    if (onDamage === undefined || !isDamage(error)) throw error;
+    onDamage(error);
+  });
+  for await (const family of families) {
     checkAborted(signal);
-    const family = await Family.read(storage, snapshots, (error) => {
-      if (onDamage === undefined || !isDamage(error)) throw error;
-      onDamage(error);
-    });
     await addFamily(owned, family);
   }
   const own = owned.bySnapshot();

@@ -4,6 +4,7 @@ import { mapAhead } from "../../bytes/map_ahead.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { MAX_AHEAD_BYTES } from "../layers/layer_limits.ts";
 import { type ReadLayer, readLayer } from "../layers/tree_reader.ts";
 import type {
   LayerRecord,
@@ -40,6 +41,22 @@ export function familiesOf(
   return [...families.values()];
 }
 
+/** Returns the layers of snapshots, each with the snapshots that have it. */
+function ownedLayers(
+  snapshots: readonly SnapshotRecord[],
+): Map<LayerKey, { record: LayerRecord; owners: SnapshotRecord[] }> {
+  const layers: ReturnType<typeof ownedLayers> = new Map();
+  for (const snapshot of snapshots) {
+    for (const record of snapshot.layers) {
+      const key = layerKey(record);
+      const others = layers.get(key);
+      if (others !== undefined) others.owners.push(snapshot);
+      else layers.set(key, { record, owners: [snapshot] });
+    }
+  }
+  return layers;
+}
+
 /** A visible entry and its layer. */
 export interface VisibleEntry {
   /** The entry. */
@@ -54,6 +71,8 @@ export interface VisibleEntry {
  * have it. All layers of the family are in memory at the same time.
  */
 export class Family {
+  /** All snapshots of the family, in order. */
+  readonly all: readonly SnapshotRecord[];
   /** The snapshots whose layers could all be read, in order. */
   readonly snapshots: readonly SnapshotRecord[];
   readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
@@ -69,63 +88,66 @@ export class Family {
   readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
 
   private constructor(
-    snapshots: readonly SnapshotRecord[],
+    all: readonly SnapshotRecord[],
+    lost: ReadonlySet<SnapshotRecord>,
     layers: ReadonlyMap<LayerKey, ReadLayer>,
   ) {
-    this.snapshots = snapshots;
+    this.all = all;
+    this.snapshots = all.filter((one) => !lost.has(one));
     this.#layers = layers;
   }
 
   /**
-   * Reads the layers of a family.
+   * Groups snapshots into families, and yields each family when its layers are
+   * read. Small layers of the next families are read in advance.
    *
    * @param storage The repository's storage.
-   * @param snapshots The snapshots of the family.
+   * @param records The snapshots.
    * @param onFailure Called for each layer that cannot be read, with the error,
    * the layer, and the snapshots that have the layer. These snapshots are
    * ignored. The callback may throw.
    */
-  static async read(
+  static async *read(
     storage: Storage,
-    snapshots: readonly SnapshotRecord[],
+    records: readonly SnapshotRecord[],
     onFailure: (
       error: unknown,
       layer: LayerRecord,
       harmed: SnapshotRecord[],
     ) => void,
-  ): Promise<Family> {
-    const layers = new Map<LayerKey, ReadLayer>();
-    const having = new Map<
-      LayerKey,
-      { record: LayerRecord; owners: SnapshotRecord[] }
-    >();
-    for (const snapshot of snapshots) {
-      for (const layer of snapshot.layers) {
-        const key = layerKey(layer);
-        const others = having.get(key);
-        if (others !== undefined) others.owners.push(snapshot);
-        else having.set(key, { record: layer, owners: [snapshot] });
-      }
-    }
-    const lost = new Set<SnapshotRecord>();
+  ): AsyncGenerator<Family> {
+    const families = familiesOf(records)
+      .map((snapshots) => ({ snapshots, layers: ownedLayers(snapshots) }));
     const limits = { most: MAX_REQUESTS_AT_ONCE };
-    const results = mapAhead(having, limits, async ([key, one]) => {
-      const read = await attempt(readLayer(storage, one.record));
-      return { key, ...one, ...read };
-    });
-    for await (const { key, record, owners, result, error } of results) {
-      if (result !== undefined) layers.set(key, result);
-      else {
-        onFailure(error, record, owners);
-        for (const owner of owners) lost.add(owner);
-      }
-    }
-    const family = new Family(
-      snapshots.filter((one) => !lost.has(one)),
-      layers,
+    const ahead = mapAhead(
+      families.flatMap(({ layers }) => [...layers.values()]),
+      limits,
+      async ({ record }) =>
+        record.size <= MAX_AHEAD_BYTES
+          ? await attempt(readLayer(storage, record))
+          : undefined,
     );
-    await inTurns(family.#hide());
-    return family;
+    try {
+      for (const { snapshots, layers } of families) {
+        const read = new Map<LayerKey, ReadLayer>();
+        const lost = new Set<SnapshotRecord>();
+        for (const [key, { record, owners }] of layers) {
+          const { value } = await ahead.next();
+          const { result, error } = value ??
+            await attempt(readLayer(storage, record));
+          if (result !== undefined) read.set(key, result);
+          else {
+            onFailure(error, record, owners);
+            for (const owner of owners) lost.add(owner);
+          }
+        }
+        const family = new Family(snapshots, lost, read);
+        await inTurns(family.#hide());
+        yield family;
+      }
+    } finally {
+      await ahead.return(undefined);
+    }
   }
 
   /** Returns the volumes that the family's layers refer to, by their names. */

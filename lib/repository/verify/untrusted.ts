@@ -5,18 +5,40 @@ import type {
   UntrustedNote,
   UntrustedSnapshot,
   VerifyOptions,
+  VerifyResult,
 } from "./verify.ts";
 
 /**
- * Returns the snapshots whose signature is missing or not trusted, in the order
- * of `Store.records`. Records that cannot be read are omitted.
+ * Returns the snapshots and notes whose signature is missing or not trusted.
+ * Records and notes that cannot be read are omitted.
  */
 export async function findUntrusted(
   store: Store,
   { signers }: VerifyOptions,
+): Promise<Pick<VerifyResult, "untrusted" | "untrustedNotes">> {
+  if (store.keys === undefined && signers === undefined) {
+    return { untrusted: [], untrustedNotes: [] };
+  }
+  const records = await store.records({ onDamage: () => {} });
+  return {
+    untrusted: await findUntrustedSnapshots(store, records, signers),
+    untrustedNotes: store.keys === undefined
+      ? []
+      : await findUntrustedNotes(store, records),
+  };
+}
+
+/**
+ * Returns the snapshots whose signature is missing or not trusted, in the order
+ * of the records.
+ */
+async function findUntrustedSnapshots(
+  store: Store,
+  records: readonly SnapshotRecord[],
+  signers: readonly string[] | undefined,
 ): Promise<UntrustedSnapshot[]> {
   const untrusted: UntrustedSnapshot[] = [];
-  for (const record of await store.records({ onDamage: () => {} })) {
+  for (const record of records) {
     const { id, signer } = record;
     const trust = signers === undefined
       ? await store.trustOf(record)
@@ -46,11 +68,11 @@ async function trustIn(
  * were trusted, in the order of their names. Labels and results that cannot be
  * read are omitted.
  */
-export async function findUntrustedNotes(
+async function findUntrustedNotes(
   store: Store,
+  records: readonly SnapshotRecord[],
 ): Promise<UntrustedNote[]> {
   const untrusted: UntrustedNote[] = [];
-  const records = await store.records({ onDamage: () => {} });
   const snapshots = new Map(records.map((record) => [record.id, record]));
   for (const kind of [LABELS, PROOFS]) {
     await readSnapshotNotes(store.storage, kind, {

@@ -17,6 +17,7 @@ import { type HardLinkEntry, isSpecial } from "../../tree/entry.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import { together } from "../../bytes/together.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
@@ -212,10 +213,15 @@ class Verification {
   async run(): Promise<Omit<VerifyResult, "untrusted" | "untrustedNotes">> {
     const { data = false } = this.#options;
     const sizes = new Map<string, number>();
-    for await (const { name, size } of this.#storage.list()) {
-      sizes.set(name, size);
-    }
-    await verifySettings(this.#storage, this.#findings);
+    const listAll = async () => {
+      for await (const { name, size } of this.#storage.list()) {
+        sizes.set(name, size);
+      }
+    };
+    await together([
+      listAll(),
+      verifySettings(this.#storage, this.#findings),
+    ]);
     const records = await verifyRecords(
       this.#storage,
       sizes.keys(),
@@ -230,11 +236,20 @@ class Verification {
       this.#findings,
       data,
     );
-    const families = [...familiesOf(records)];
-    for (const [at, snapshots] of families.entries()) {
+    const count = familiesOf(records).length;
+    let begun = 0;
+    const families = Family.read(
+      this.#storage,
+      records,
+      (error, { name }, harmed) => {
+        const damage = this.#findings
+          .object(name, "layer", error);
+        this.#findings.lose(damage, harmed.map(({ id }) => id));
+      },
+    );
+    for await (const family of families) {
       checkAborted(this.#options.signal);
-      const isLast = at === families.length - 1;
-      await this.#verifyFamily(snapshots, objects, isLast);
+      await this.#verifyFamily(family, objects, ++begun === count);
     }
     const listings = new Set([
       SETTINGS,
@@ -298,25 +313,16 @@ class Verification {
    * need. With the last family, all sizes are known.
    */
   async #verifyFamily(
-    snapshots: SnapshotRecord[],
+    family: Family,
     check: ObjectCheck,
     isLast: boolean,
   ): Promise<void> {
     const { signal } = this.#options;
     const layers = new Map<string, LayerRecord>();
-    for (const { layers: all } of snapshots) {
+    for (const { layers: all } of family.all) {
       for (const layer of all) layers.set(layer.name, layer);
     }
     for (const name of layers.keys()) this.#needed.add(name);
-    const family = await Family.read(
-      this.#storage,
-      snapshots,
-      (error, { name }, harmed) => {
-        const damage = this.#findings
-          .object(name, "layer", error);
-        this.#findings.lose(damage, harmed.map(({ id }) => id));
-      },
-    );
     for (const layer of layers.values()) check.checkSize(layer, "layer");
     const known = family.objects();
     const needed = new Map<string, ObjectRecord>();
@@ -355,7 +361,7 @@ class Verification {
       if (turn !== undefined) await turn;
       this.#harmLink(link, family);
     }
-    await this.#noteNeeding(family, snapshots);
+    await this.#noteNeeding(family);
   }
 
   async #verifyEntry(
@@ -433,15 +439,12 @@ class Verification {
    * Records which snapshots need a damaged object, whether or not a file is
    * affected.
    */
-  async #noteNeeding(
-    family: Family,
-    snapshots: SnapshotRecord[],
-  ): Promise<void> {
+  async #noteNeeding(family: Family): Promise<void> {
     const damaged = new Map(
       this.#findings.all().map((damage) => [damage.object, damage]),
     );
     if (damaged.size === 0) return;
-    for (const { id, layers } of snapshots) {
+    for (const { id, layers } of family.all) {
       for (const { name } of layers) {
         const damage = damaged.get(name);
         if (damage !== undefined) this.#findings.need(damage, [id]);
