@@ -1,4 +1,5 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { collectAtMost } from "../../bytes/source.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
@@ -59,6 +60,18 @@ export async function* readEach(
   for await (const { name, bytes } of objects) {
     if (bytes !== undefined) yield { name, bytes };
   }
+}
+
+/** Deletes objects, several of them at the same time. */
+export async function deleteEach(
+  storage: Storage,
+  names: Iterable<string>,
+): Promise<void> {
+  await forEachConcurrent(
+    names,
+    MAX_REQUESTS_AT_ONCE,
+    (name) => storage.delete(name),
+  );
 }
 
 /** Returns the sorted names of the objects whose names begin with a prefix. */

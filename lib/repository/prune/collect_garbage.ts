@@ -10,7 +10,7 @@ import {
 } from "../format/names.ts";
 import { readMove } from "../content/follow_moves.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
-import { namesUnder } from "../format/note.ts";
+import { deleteEach, namesUnder } from "../format/note.ts";
 import type { Store } from "../store/store.ts";
 import { forgetFreshRestores } from "../store/fresh_restore.ts";
 import { LABELS, PROOFS, RESTORES } from "../format/snapshot_note.ts";
@@ -26,6 +26,7 @@ import { timeNotBehind } from "../format/plausible_times.ts";
 import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import {
+  type KnownState,
   readState,
   type RepositoryState,
   rootsOfRunningWork,
@@ -95,17 +96,20 @@ type Options =
  * @param lease The lease, which is checked before irreversible steps.
  * @param id The id of this prune.
  * @param options The options of the prune.
+ * @param known The first part of the repository's state, if the prune has read
+ * it, and has removed no snapshot since then.
  */
 export async function collectGarbage(
   store: Store,
   lease: Lease,
   id: string,
   options: Options,
+  known?: KnownState,
 ): Promise<Collected> {
   const { storage } = store;
   const { grace } = options;
   const now = Date.now();
-  const found = await readState(store, options.signal);
+  const found = await readState(store, options.signal, known);
   const leap = grace === 0 ? undefined : findLeap(found, now, grace);
   const isTimeSure = leap === undefined;
   const { alive, seen, dead } = await buryDeadRuns(storage, found, {
@@ -135,9 +139,12 @@ export async function collectGarbage(
   const isMarked =
     garbage.length + repack.length + seen.length + expired.length > 0;
 
+  // The lease is checked before anything is written or deleted.
+  if (isMarked || found.markNames.length > 0 || !isTimeSure) {
+    await lease.check();
+  }
   // The mark is written before intents are read, so that a run whose intent is
   // written later sees the mark.
-  await lease.check();
   if (isMarked) {
     await putMark(storage, id, {
       time: now,
@@ -146,14 +153,17 @@ export async function collectGarbage(
       purged,
     });
   }
-  for (const { id } of expired) {
-    await storage.delete(noteName(REMOVED, id));
-  }
-  const spared = await findNewlyNeeded(store, found, {
-    grounds,
-    expired,
-    signal: options.signal,
-  });
+  await deleteEach(storage, expired.map(({ id }) => noteName(REMOVED, id)));
+  const isFreeing = repack.length > 0 ||
+    garbage.some(({ condemned }) => condemned);
+  // If no object is to be deleted or repacked, none has to be spared.
+  const spared = isFreeing
+    ? await findNewlyNeeded(store, found, {
+      grounds,
+      expired,
+      signal: options.signal,
+    })
+    : () => false;
 
   const work = new CollectWork(store, lease, id, found, options);
   const isGoing = ({ name, condemned }: GarbageLine) =>
@@ -170,7 +180,8 @@ export async function collectGarbage(
   for (const { id } of expired) await deleteNotes(storage, id);
   // If the clock is wrong, only the ability to undo some restores into new or
   // empty directories is lost.
-  await forgetFreshRestores(storage, now - DEFAULT_SAFETY_MS);
+  const { restoreNames } = found;
+  await forgetFreshRestores(storage, restoreNames, now - DEFAULT_SAFETY_MS);
   // Condemned objects stay condemned, because a prune whose lease was taken
   // over may still delete them.
   const waiting = garbage.filter((line) => !isGoing(line));
@@ -191,8 +202,10 @@ export async function collectGarbage(
       leap,
     });
   }
-  if (isMarked) await storage.delete(noteName(GARBAGE, id));
-  for (const name of found.markNames) await storage.delete(name);
+  await deleteEach(storage, [
+    ...isMarked ? [noteName(GARBAGE, id)] : [],
+    ...found.markNames,
+  ]);
   const sizes = (names: Iterable<string>) =>
     [...names].reduce((sum, name) => sum + (found.stored.get(name) ?? 0), 0);
   return {
@@ -288,9 +301,7 @@ async function isStored(storage: Storage, name: string): Promise<boolean> {
 export async function deleteNotes(storage: Storage, id: string): Promise<void> {
   const folders = [LABELS, PROOFS, RESTORES].map(({ folder }) => folder);
   for (const folder of [...folders, COPIED]) {
-    for (const name of await namesUnder(storage, `${folder}${id}.`)) {
-      await storage.delete(name);
-    }
+    await deleteEach(storage, await namesUnder(storage, `${folder}${id}.`));
   }
 }
 

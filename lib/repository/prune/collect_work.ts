@@ -11,10 +11,8 @@ import type { RepackCandidate } from "./candidates.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions, PruneProgress } from "./prune.ts";
 import { repackVolume } from "./repack.ts";
-import {
-  MAX_OBJECTS_AT_ONCE,
-  type RepositoryState,
-} from "./repository_state.ts";
+import { type RepositoryState } from "./repository_state.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Usage } from "./usage.ts";
 
 /** Carries out the irreversible steps of a prune. */
@@ -46,7 +44,7 @@ export class CollectWork {
   async delete(names: readonly string[]): Promise<void> {
     if (names.length > 0) await this.#lease.check();
     await this.#store.manifests?.removing(names);
-    await forEachConcurrent(names, MAX_OBJECTS_AT_ONCE, async (name) => {
+    await forEachConcurrent(names, MAX_REQUESTS_AT_ONCE, async (name) => {
       checkAborted(this.#options.signal);
       await this.#store.storage.delete(name);
       this.deleted++;

@@ -1,3 +1,5 @@
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { SeenRun } from "../runs/garbage_mark.ts";
 import { noteName, RUNNING } from "../format/names.ts";
@@ -59,8 +61,11 @@ export async function buryDeadRuns(
   );
   const seen: SeenRun[] = [];
   const silent = new Set<string>();
-  for (const { id } of intents) {
-    const count = await countHeartbeats(storage, noteName(RUNNING, id));
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  const counted = mapAhead(intents, limits, async ({ id }) => {
+    return { id, count: await countHeartbeats(storage, noteName(RUNNING, id)) };
+  });
+  for await (const { id, count } of counted) {
     const earlier = before.get(id);
     const since = earlier?.count === count ? Math.min(earlier.since, now) : now;
     seen.push({ running: id, count, since });

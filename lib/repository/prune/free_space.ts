@@ -16,11 +16,8 @@ import { readUsage } from "./collect_garbage.ts";
 import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import { canBeUndeleted } from "./removed.ts";
-import {
-  MAX_OBJECTS_AT_ONCE,
-  readState,
-  rootsOfRunningWork,
-} from "./repository_state.ts";
+import { readState, rootsOfRunningWork } from "./repository_state.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 
 /**
  * Returns whether an operation failed because the disk is full or the quota is
@@ -114,7 +111,7 @@ export async function freeSpace(
   const result: FreedSpace = { purged: [], deleted: 0, freed: 0 };
   const gone: string[] = [];
   const remove = async (some: Iterable<string>) =>
-    await forEachConcurrent(some, MAX_OBJECTS_AT_ONCE, async (name) => {
+    await forEachConcurrent(some, MAX_REQUESTS_AT_ONCE, async (name) => {
       checkAborted(signal);
       await storage.delete(name);
       gone.push(name);

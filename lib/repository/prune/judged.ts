@@ -3,7 +3,7 @@ import { isCount } from "../../bytes/is_count.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { idOfNote, isId, JUDGED, noteName } from "../format/names.ts";
-import { namesUnder, readEach, timeOf } from "../format/note.ts";
+import { deleteEach, namesUnder, readEach, timeOf } from "../format/note.ts";
 
 /**
  * The snapshots of one directory of one machine that the rules of a prune
@@ -96,7 +96,7 @@ export async function replaceJudged(
   const bytes = encodeLines(FORMAT, VERSION, {}, linesOf(judged));
   if (before.length === 1 && isEqual(before[0], bytes)) return;
   await storage.put(noteName(JUDGED, id), bytes, { ifAbsent: true });
-  for (const name of names) await storage.delete(name);
+  await deleteEach(storage, names);
 }
 
 function* linesOf({ taken, saved }: Judged): Generator<Line> {

@@ -1,11 +1,12 @@
 import { pause } from "../../bytes/pause.ts";
+import { together } from "../../bytes/together.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { isRunning, owner, processOf } from "../../storage/temporary.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { LEASES } from "../format/names.ts";
-import { namesUnder, readIfThere } from "../format/note.ts";
-import { countHeartbeats, Heartbeat } from "../runs/heartbeat.ts";
+import { deleteEach, namesUnder, readIfThere } from "../format/note.ts";
+import { beatName, countHeartbeats, Heartbeat } from "../runs/heartbeat.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import type { PruneProgress } from "./prune.ts";
 
@@ -97,10 +98,10 @@ export class Lease {
       throw error;
     }
     const lease = new Lease(storage, name, holder);
-    for (const { name } of old) {
-      await storage.delete(name);
-      await storage.delete(name.replace(/\.json$/, ".beat.json"));
-    }
+    await deleteEach(
+      storage,
+      old.flatMap(({ name }) => [name, beatName(name)]),
+    );
     return lease;
   }
 
@@ -110,8 +111,11 @@ export class Lease {
    * @throws {DeltarError} `conflict` if the lease was taken over.
    */
   async check(): Promise<void> {
-    const bytes = await readIfThere(this.#storage, this.#name);
-    const last = (await leases(this.#storage)).at(-1);
+    const [bytes, all] = await together([
+      readIfThere(this.#storage, this.#name),
+      leases(this.#storage),
+    ]);
+    const last = all.at(-1);
     if (bytes !== undefined && last?.name === this.#name) {
       const { header } = decodeLines(bytes, FORMAT, VERSION, this.#name);
       if (header.holder === this.#holder) return;

@@ -27,6 +27,8 @@
  *
  * @module
  */
+import { attempt } from "../../bytes/attempt.ts";
+import { together } from "../../bytes/together.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { withJson } from "../../tree/to_json.ts";
@@ -75,7 +77,11 @@ import {
   type Unusual,
 } from "./unusual.ts";
 import { timeNotBehind } from "../format/plausible_times.ts";
-import { readState, rootsOfRunningWork } from "./repository_state.ts";
+import {
+  readState,
+  rootsOfRunningWork,
+  startState,
+} from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
 /**
@@ -288,57 +294,72 @@ async function pruneOnce(
   const { storage } = store;
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
-  await using lease = await Lease.take(storage, id, {
-    ...options,
-    onWait: (holder) => options.onProgress?.(waitsFor(holder, options)),
-  });
+  const [tidied, taken] = await together([
+    // Without the permission to list unfinished writes, the rest of the work is
+    // still done. The error is thrown at the end.
+    attempt(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
+    Lease.take(storage, id, {
+      ...options,
+      onWait: (holder) => options.onProgress?.(waitsFor(holder, options)),
+    }),
+  ]);
+  await using lease = taken;
   const { signal } = options;
-  const records = await store.records({ signal });
-  const { judgements, unusual, groups, stored } = await judgeStored(
+  const [state, stored] = await together([
+    startState(store, signal),
+    readJudged(untilAborted(storage, signal)),
+  ]);
+  const { records } = state;
+  const { judgements, unusual, groups } = await judgeStored(
     store,
     records,
     policy,
     options,
+    stored,
   );
   await checkUnusual(unusual, options);
   const time = timeNotBehind(records);
-  for (const { record, keep } of judgements) {
-    checkAborted(options.signal);
-    if (!keep) await removeSnapshot(store, record.id, "policy", time);
+  const going = judgements.filter(({ keep }) => !keep);
+  for (const { record } of going) {
+    checkAborted(signal);
+    await removeSnapshot(store, record.id, "policy", time);
   }
-  const collected = await collectGarbage(store, lease, id, options);
+  const known = going.length === 0 ? state : undefined;
+  const collected = await collectGarbage(store, lease, id, options, known);
   if (!isEmptyPolicy(policy)) {
     const judged = nextJudged(groups, stored, collected, unusual.length > 0);
     await replaceJudged(storage, id, judged, stored);
   }
-  await storage.tidy?.(Date.now() - MAX_UPLOAD_MS);
+  if (tidied.error !== undefined) throw tidied.error;
   return { judgements, ...collected };
 }
 
 /**
  * Judges the snapshots of a repository. `records` has to contain all of them.
+ * `stored` has the lists of earlier prunes, if the caller has read them.
  */
 async function judgeStored(
   store: Store,
   records: readonly SnapshotRecord[],
   policy: RetentionPolicy,
   options: PruneOptions,
+  stored?: StoredJudged,
 ): Promise<{
   judgements: Judgement[];
   unusual: Unusual[];
   groups: SnapshotGroup[];
-  stored: StoredJudged;
 }> {
   const { isTrusted = await store.trusted(records), signal } = options;
-  const stored = await readJudged(untilAborted(store.storage, signal));
-  const groups = groupSnapshots(records, { isTrusted, judged: stored.lists });
+  const { lists: judged } = stored ??
+    await readJudged(untilAborted(store.storage, signal));
+  const groups = groupSnapshots(records, { isTrusted, judged });
   const judgements = judgeGroups(records, groups, policy);
   const going = new Set(
     judgements.flatMap(({ record, keep }) => keep ? [] : [record]),
   );
   const isGoing = (record: SnapshotRecord) => going.has(record);
   const unusual = findUnusual(groups, isGoing, policy.last ?? 0);
-  return { judgements, unusual, groups, stored };
+  return { judgements, unusual, groups };
 }
 
 /**

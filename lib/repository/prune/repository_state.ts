@@ -1,18 +1,26 @@
+import { together } from "../../bytes/together.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { isTrueMove } from "./true_move.ts";
 import { readMove } from "../content/follow_moves.ts";
 import { type Mark, readMarks } from "../runs/garbage_mark.ts";
-import { COLLECTED, moveName, MOVES } from "../format/names.ts";
+import {
+  COLLECTED,
+  GARBAGE,
+  moveName,
+  MOVES,
+  RUNNING,
+} from "../format/names.ts";
+import { namesUnder } from "../format/note.ts";
+import { RESTORES } from "../format/snapshot_note.ts";
 import type { Move } from "../content/move.ts";
 import { listRemoved, type RemovedSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
 import { readIntents, type RunIntent } from "../runs/run.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
-
-/** The maximum number of objects that are read or deleted at the same time. */
-export const MAX_OBJECTS_AT_ONCE = 8;
 
 /** The objects and records of a repository that a prune reads. */
 export interface RepositoryState {
@@ -31,6 +39,8 @@ export interface RepositoryState {
   marks: Mark[];
   /** The names of the marks' objects. */
   markNames: string[];
+  /** The names of the notes of restores into new or empty directories. */
+  restoreNames: string[];
   /** The moves, by the names of their objects. */
   moves: Map<string, Move>;
   /** Whether objects are padded when they are written. */
@@ -38,29 +48,66 @@ export interface RepositoryState {
 }
 
 /**
+ * Lists the layers, volumes, checkpoints and moves of a repository. Returns
+ * their sizes in bytes, by name.
+ */
+async function listStored(
+  storage: Storage,
+): Promise<Map<string, number>> {
+  const stored = new Map<string, number>();
+  // No order is promised between the folders.
+  await together(COLLECTED.map(async (folder) => {
+    for await (const { name, size } of storage.list(folder)) {
+      stored.set(name, size);
+    }
+  }));
+  return stored;
+}
+
+/** The first part of the state of a repository. */
+export type KnownState = Pick<RepositoryState, "stored" | "records">;
+
+/**
+ * Reads the first part of the state of a repository: the list of objects, and
+ * then the records.
+ */
+export async function startState(
+  store: Store,
+  signal?: AbortSignal,
+): Promise<KnownState> {
+  const stored = await listStored(untilAborted(store.storage, signal));
+  return { stored, records: await store.records({ signal }) };
+}
+
+/**
  * Reads the state of a repository. The order matters. Objects are listed first,
- * so that objects that are written later cannot become candidates.
+ * so that objects that are written later cannot become candidates. Then the
+ * records are read, then the removed records, and then the intents. The intents
+ * and marks can be read in any order.
  *
+ * @param known The first part of the state, if the caller has read it, and has
+ * removed no snapshot since then.
  * @throws {DeltarError} The error of a read that failed. Nothing may be
  * collected unless all needed objects are known.
  */
 export async function readState(
   store: Store,
   signal?: AbortSignal,
+  known?: KnownState,
 ): Promise<RepositoryState> {
   const storage = untilAborted(store.storage, signal);
-  const stored = new Map<string, number>();
-  for (const folder of COLLECTED) {
-    for await (const { name, size } of storage.list(folder)) {
-      stored.set(name, size);
-    }
-  }
-  const { records, removed } = await readRecords(store, signal);
-  const intents = await readIntents(storage);
-  const { names: markNames, marks } = await readMarks(storage);
+  const { stored, records } = known ?? await startState(store, signal);
+  const removed = await readRemoved(store, records, signal);
+  const [running, garbage, restoreNames] = await together([
+    namesUnder(storage, RUNNING),
+    namesUnder(storage, GARBAGE),
+    namesUnder(storage, RESTORES.folder),
+  ]);
+  const intents = await readIntents(storage, running);
+  const { names: markNames, marks } = await readMarks(storage, garbage);
   const moves = new Map<string, Move>();
   const moved = [...stored.keys()].filter((name) => name.startsWith(MOVES));
-  await forEachConcurrent(moved, MAX_OBJECTS_AT_ONCE, async (object) => {
+  await forEachConcurrent(moved, MAX_REQUESTS_AT_ONCE, async (object) => {
     const volume = object.slice(MOVES.length, -".json".length);
     const move = await readMove(storage, volume);
     if (move !== undefined) moves.set(object, move);
@@ -82,6 +129,7 @@ export async function readState(
     intents,
     marks,
     markNames,
+    restoreNames,
     moves,
     isPadded,
   };
@@ -110,9 +158,18 @@ export async function readRecords(
   signal?: AbortSignal,
 ): Promise<{ records: SnapshotRecord[]; removed: RemovedSnapshot[] }> {
   const records = await store.records({ signal });
+  return { records, removed: await readRemoved(store, records, signal) };
+}
+
+/** Reads the removed records, after the records of the snapshots were read. */
+async function readRemoved(
+  store: Store,
+  records: readonly SnapshotRecord[],
+  signal: AbortSignal | undefined,
+): Promise<RemovedSnapshot[]> {
   const ids = new Set(records.map(({ id }) => id));
   const removed = await listRemoved(untilAborted(store.storage, signal));
-  return { records, removed: removed.filter(({ id }) => !ids.has(id)) };
+  return removed.filter(({ id }) => !ids.has(id));
 }
 
 /**

@@ -88,6 +88,9 @@ export async function putMark(
  * Reads the marks of earlier prunes. If several marks list an object, the
  * caller has to use the earliest time.
  *
+ * @param storage The repository's storage.
+ * @param listed The names of all objects in `garbage/`, if the caller has just
+ * listed them.
  * @returns The marks, and their names in the same order.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a mark is damaged, `limit`
@@ -95,12 +98,13 @@ export async function putMark(
  */
 export async function readMarks(
   storage: Storage,
+  listed?: readonly string[],
 ): Promise<{ names: string[]; marks: Mark[] }> {
   const names: string[] = [];
   const marks: Mark[] = [];
-  const listed = (await namesUnder(storage, GARBAGE))
+  const all = (listed ?? await namesUnder(storage, GARBAGE))
     .filter((name) => idOfNote(GARBAGE, name) !== undefined);
-  for await (const { name, bytes } of readEach(storage, listed)) {
+  for await (const { name, bytes } of readEach(storage, all)) {
     names.push(name);
     marks.push(decodeMark(bytes, name));
   }

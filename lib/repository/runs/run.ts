@@ -30,6 +30,7 @@
  * @module
  */
 import { DeltarError } from "../../bytes/errors.ts";
+import { together } from "../../bytes/together.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -113,10 +114,17 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
 
 /**
  * Reads all intents. An intent that is deleted before it is read is ignored.
+ *
+ * @param storage The repository's storage.
+ * @param listed The names of all objects in `running/`, if the caller has just
+ * listed them.
  */
-export async function readIntents(storage: Storage): Promise<RunIntent[]> {
+export async function readIntents(
+  storage: Storage,
+  listed?: readonly string[],
+): Promise<RunIntent[]> {
   const intents: RunIntent[] = [];
-  const names = (await namesUnder(storage, RUNNING))
+  const names = (listed ?? await namesUnder(storage, RUNNING))
     .filter((name) => idOfNote(RUNNING, name) !== undefined);
   for await (const { name, bytes } of readEach(storage, names)) {
     intents.push(decodeIntent(bytes, name));
@@ -220,15 +228,21 @@ export class Run {
    * Stores the commit record. If a prune has declared the run dead, the record
    * is deleted again, because the prune may delete the run's objects.
    *
+   * @param bytes The record.
+   * @param onStored Called after the record is stored. The intent is checked at
+   * the same time.
    * @throws {DeltarError} `conflict` if the run was declared dead.
    */
-  async commit(bytes: Uint8Array): Promise<void> {
+  async commit(
+    bytes: Uint8Array,
+    onStored: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     await this.begin();
     await this.check();
     const name = recordName(this.id);
     await this.storage.put(name, bytes, { ifAbsent: true });
     try {
-      await this.check();
+      await together([this.check(), onStored()]);
     } catch (error) {
       if (isConflict(error)) {
         await this.storage.delete(name);

@@ -71,6 +71,11 @@ export interface PackingOptions {
    * deltas have only the bytes that differ. Default: `false`.
    */
   readsLarge?: boolean;
+  /**
+   * Called for each changed file of at most 1 MiB, before its old content is
+   * read.
+   */
+  onChanged?: () => void;
 }
 
 /**
@@ -85,7 +90,7 @@ export interface PackingOptions {
 export function packingAgainst(
   parent: Parent,
   storage: Storage,
-  { own, readsLarge = false }: PackingOptions = {},
+  { own, readsLarge = false, onChanged }: PackingOptions = {},
 ): Omit<DataPackerOptions, "writer"> {
   const common = {
     previous: parent.index,
@@ -104,7 +109,10 @@ export function packingAgainst(
   return {
     ...common,
     expect: (before) => bases.expect(before),
-    content: (before) => bases.small(before),
+    content: (before) => {
+      onChanged?.();
+      return bases.small(before);
+    },
     largeBasis: (before) => bases.large(before),
     signUpdates: false,
   };

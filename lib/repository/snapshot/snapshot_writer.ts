@@ -131,12 +131,16 @@ export class SnapshotWriter implements AsyncDisposable {
    * Stores the record, signed if this machine has a signing key. See
    * {@linkcode Run.commit}.
    */
-  async commit(record: SnapshotRecord): Promise<void> {
+  async commit(
+    record: SnapshotRecord,
+    onStored?: () => Promise<void>,
+  ): Promise<void> {
     const key = this.#store.signingKey;
     const bytes = encodeRecord(record);
     await this.#store.introduce();
     await this.#run.commit(
       key === undefined ? bytes : await signListing(bytes, key),
+      onStored,
     );
   }
 

@@ -23,6 +23,9 @@
  * @module
  */
 import { checkAborted } from "../../bytes/abort.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import { together } from "../../bytes/together.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { VolumeRecord } from "../../archive/object_writer.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
@@ -260,16 +263,18 @@ async function takeOnce(
     const unchanged = await findUnchanged(before, dir, cache, options);
     if (unchanged !== undefined) return { ...unchanged, ...ahead };
   }
-  const parent = await findParent(store, found, cache, options);
+  const reading = untilAborted(store.storage, signal);
+  const [parent, left] = await together([
+    findParent(store, found, cache, options),
+    findLeftRuns(reading, directory, signerOf(store)),
+  ]);
   const own = await signaturesOf(store, dir?.path ?? directory, options);
   const { last } = parent;
-  const reading = untilAborted(store.storage, signal);
   await using elsewhere = last === undefined
     ? await Elsewhere.read(reading, others, options.onDamage, signal)
     : undefined;
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, time, Math.random());
-  const left = await findLeftRuns(reading, directory, signerOf(store));
   const kept = dir && await KeptState.read(store, dir.path, parent, signal);
   const states = cache?.states.writer ?? new StateWriter();
   const entries = new SnapshotEntries(states, parent.index, kept);
@@ -278,14 +283,20 @@ async function takeOnce(
     parent: last,
     reuses: left.ids,
     volumeSize: options.volumeSize,
-    async onStored(volume) {
-      await checkpoints.stored(volume);
-      // If there is only one volume, the manifest that is stored at the end
-      // lists it, together with the other objects.
-      if (checkpoints.kept.length > 1) await writer.list();
+    onStored(volume) {
+      // The next object can be stored at the same time as the checkpoint.
+      checkpointing = checkpointing.then(async () => {
+        await checkpoints.stored(volume);
+        // If there is only one volume, the manifest that is stored at the end
+        // lists it, together with the other objects.
+        if (checkpoints.kept.length > 1) await writer.list();
+      });
+      checkpointing.catch(() => {});
+      return Promise.resolve();
     },
     signal,
   });
+  let checkpointing = Promise.resolve();
   const checkpoints: CheckpointWriter = new CheckpointWriter(
     writer.storage,
     store,
@@ -309,6 +320,9 @@ async function takeOnce(
       writer: writer.volumes,
       ...packingAgainst(parent, untilAborted(writer.storage, signal), {
         own,
+        // The intent is stored while the old content is read. An error is
+        // thrown when the first object is stored.
+        onChanged: () => writer.begin().catch(() => {}),
         // Fetching or decrypting the old content would cost more than it saves.
         readsLarge: store.storage.localPath !== undefined &&
           store.keys === undefined,
@@ -396,13 +410,17 @@ async function takeOnce(
       ),
       ...rulesIn(dir?.rules ?? NO_RULES),
     };
-    await writer.commit(record);
-    await clear(writer.storage, [...left.names, ...checkpoints.names]);
+    await checkpointing;
+    await writer.commit(
+      record,
+      () => clear(writer.storage, [...left.names, ...checkpoints.names]),
+    );
     await cache?.write(id, entries.list, skipped);
     await own?.tidy(sumsIn(entries.list));
     return { record, isNew: true, diff, skipped, ...ahead };
   } catch (error) {
     await writer.abort(error);
+    await checkpointing.catch(() => {});
     if (parent.isBroken) {
       await cache?.drop();
       throw new DamageFoundLate("the parent's tree is damaged", {
@@ -538,7 +556,11 @@ function signerOf({ keys, signingKey }: Store): string | undefined {
  * checkpoints that remain.
  */
 async function clear(storage: Storage, names: string[]): Promise<void> {
-  for (const name of names) await storage.delete(name).catch(() => {});
+  await forEachConcurrent(
+    names,
+    MAX_REQUESTS_AT_ONCE,
+    (name) => storage.delete(name).catch(() => {}),
+  );
 }
 
 /**

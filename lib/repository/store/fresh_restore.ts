@@ -14,7 +14,7 @@ import {
   mostBytesOf,
   timeOfId,
 } from "../format/names.ts";
-import { namesUnder, readIfThere } from "../format/note.ts";
+import { deleteEach, namesUnder, readIfThere } from "../format/note.ts";
 import { ownIdOf, RESTORES } from "../format/snapshot_note.ts";
 import type { SafetyRecord } from "../format/snapshot_record.ts";
 
@@ -109,17 +109,20 @@ export async function freshRestoresInto(
  * Deletes the notes of restores that were made before a time.
  *
  * @param storage The repository's storage.
+ * @param names The names of all notes of restores.
  * @param before The time, in milliseconds since 1970.
  */
 export async function forgetFreshRestores(
   storage: Storage,
+  names: readonly string[],
   before: number,
 ): Promise<void> {
-  for (const name of await namesUnder(storage, RESTORES.folder)) {
+  const old = names.filter((name) => {
     const id = ownIdOf(name);
     const time = id === undefined ? undefined : timeOfId(id);
-    if (time !== undefined && time < before) await storage.delete(name);
-  }
+    return time !== undefined && time < before;
+  });
+  await deleteEach(storage, old);
 }
 
 async function readNote(
