@@ -1,3 +1,5 @@
+import { mapAhead } from "../../bytes/map_ahead.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
@@ -23,10 +25,9 @@ export async function* mergeLayers(
 ): AsyncGenerator<readonly LayerLine[]> {
   const all = layers.map((layer) => new Cursor(layer));
   try {
-    let open: Cursor[] = [];
-    for (const cursor of all) {
-      if (await cursor.advance()) open.push(cursor);
-    }
+    const limits = { most: MAX_REQUESTS_AT_ONCE };
+    for await (const _ of mapAhead(all, limits, (one) => one.advance()));
+    let open = all.filter((cursor) => !cursor.ended);
     let batch: LayerLine[] = [];
     while (open.length > 1) {
       let least = open[0];

@@ -168,6 +168,15 @@ export class PlanApplier {
   }
 
   /**
+   * Requests the frames of the first file, so that `apply` need not wait for
+   * them.
+   */
+  prefetch(): void {
+    const first = this.#plan.steps.find(isWritten);
+    if (first !== undefined) this.#options.reader.prefetch(first.entry);
+  }
+
+  /**
    * Carries out all steps. Deletions come last, except for deletions in a
    * folder that is replaced.
    *

@@ -17,6 +17,7 @@
  * @module
  */
 import { DeltarError } from "../../bytes/errors.ts";
+import { together } from "../../bytes/together.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Metadata } from "../../tree/entry.ts";
@@ -138,10 +139,15 @@ async function prepare(
     );
   }
   const { storage } = store;
-  // If the target is empty, only the entries of `paths` are needed.
-  const whole = paths !== undefined && onDisk.isVacant && from === ""
-    ? await readPart(storage, record, paths, signal)
-    : await store.tree(record, { signal });
+  // Only a safety snapshot needs the history.
+  const needsHistory = !onDisk.isVacant && options.safety !== false;
+  const [whole, history] = await together([
+    // If the target is empty, only the entries of `paths` are needed.
+    paths !== undefined && onDisk.isVacant && from === ""
+      ? readPart(storage, record, paths, signal)
+      : store.tree(record, { signal }),
+    needsHistory ? historyOf(store, onDisk.root, signal) : [],
+  ]);
   const tree = whole.below(from);
   const request = {
     work: "restore",
@@ -190,7 +196,7 @@ async function prepare(
     fresh: { ...from !== "" && { from }, paths },
     request,
     left,
-    history: onDisk.isVacant ? [] : await historyOf(store, onDisk.root, signal),
+    history,
   };
 }
 
@@ -394,11 +400,11 @@ async function historyOf(
   signal: AbortSignal | undefined,
 ): Promise<PastWork[]> {
   const storage = untilAborted(store.storage, signal);
-  const all = [
-    ...await store.safetySnapshots(directory, { signal }),
-    ...await freshRestoresInto(storage, directory),
-  ];
-  return all.sort((a, b) => a.id < b.id ? 1 : -1);
+  const [saved, fresh] = await together([
+    store.safetySnapshots(directory, { signal }),
+    freshRestoresInto(storage, directory),
+  ]);
+  return [...saved, ...fresh].sort((a, b) => a.id < b.id ? 1 : -1);
 }
 
 /** Returns whether a repository has a record of a restore into a directory. */

@@ -129,7 +129,10 @@ async function save(
   try {
     const packer = new DataPacker({
       writer: writer.volumes,
-      ...packingAgainst(parentOf(basis), storage),
+      ...packingAgainst(parentOf(basis), storage, {
+        // The intent is stored while the old content is read.
+        onChanged: () => writer.begin().catch(() => {}),
+      }),
     });
     const reader = new RepositoryReader(packer, writer.signatures);
     const walker = new PickedWalker(onDisk.root, paths);

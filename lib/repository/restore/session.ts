@@ -427,6 +427,7 @@ class RestoreSession {
     const needsNone = work === "restore" && isFresh && losesNothing(plan);
     const isSaved = !needsNone && !isUnsaved;
     this.#hooks.onStep?.("begin journal");
+    this.#applier.prefetch();
     if (isSaved) await this.#save();
     else if (needsNone && !this.#earlier.isSame) await this.#noteRestore();
     this.#result.failed = [...plan.failed];
@@ -565,9 +566,10 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 
 /**
  * Returns the snapshot that probably contains most of the content that has to
- * be saved: the last snapshot of the directory or, if there is none, the
- * snapshot with the id `of`. Returns `undefined` if that snapshot is missing or
- * damaged.
+ * be saved. If the snapshot with the id `of` was taken of the directory, this
+ * is the last snapshot of the directory. Otherwise it is the snapshot with the
+ * id `of`, because a search for the directory could read all records. Returns
+ * `undefined` if that snapshot is missing or damaged.
  */
 async function basisOf(
   store: Store,
@@ -576,8 +578,10 @@ async function basisOf(
   signal: AbortSignal | undefined,
 ): Promise<(ReadRecord & { tree: Tree }) | undefined> {
   try {
-    const read = await store.parentOf(directory, { signal }) ??
-      await store.record(of, { signal });
+    const found = await store.record(of, { signal });
+    const read = found.record.directory === directory
+      ? await store.parentOf(directory, { signal }) ?? found
+      : found;
     return { ...read, tree: await store.tree(read.record, { signal }) };
   } catch (error) {
     if (isDamage(error)) return undefined;

@@ -283,20 +283,24 @@ async function takeOnce(
     parent: last,
     reuses: left.ids,
     volumeSize: options.volumeSize,
-    onStored(volume) {
-      // The next object can be stored at the same time as the checkpoint.
+    async onStored(volume) {
+      const isOnly = isWalked && checkpoints.names.length === 0;
       checkpointing = checkpointing.then(async () => {
         await checkpoints.stored(volume);
         // If there is only one volume, the manifest that is stored at the end
         // lists it, together with the other objects.
         if (checkpoints.kept.length > 1) await writer.list();
       });
-      checkpointing.catch(() => {});
-      return Promise.resolve();
+      // The layer is stored at the same time as the checkpoint of the only
+      // volume. Among several volumes, each is stored after the checkpoint of
+      // the previous one, so that an interrupted run loses at most one of them.
+      if (isOnly) checkpointing.catch(() => {});
+      else await checkpointing;
     },
     signal,
   });
   let checkpointing = Promise.resolve();
+  let isWalked = false;
   const checkpoints: CheckpointWriter = new CheckpointWriter(
     writer.storage,
     store,
@@ -372,6 +376,7 @@ async function takeOnce(
       files: kinds.file + kinds.symlink + kinds.hardlink,
       skipped,
     });
+    isWalked = true;
     const objects = await writer.closeVolumes();
     await elsewhere?.hold(id);
     const layers = await writer.writeTree({

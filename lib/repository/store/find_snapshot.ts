@@ -14,10 +14,14 @@ import {
   DeltarError,
   isDamage,
 } from "../../bytes/errors.ts";
+import { attempt } from "../../bytes/attempt.ts";
+import { together } from "../../bytes/together.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isWithin } from "../../tree/path.ts";
+import { namesUnder } from "../format/note.ts";
+import { LABELS } from "../format/snapshot_note.ts";
 import { withLabels } from "./label.ts";
 import { idOfRecord, isSafety, recordName, timeOfId } from "../format/names.ts";
 import { belowOf } from "../format/place_of.ts";
@@ -131,6 +135,8 @@ export class Finder {
   /** The ids of the snapshots whose damage was reported. */
   readonly #reported = new Set<string>();
   readonly #below = new Map<string, string | undefined>();
+  /** The names of all notes of labels, once they are listed. */
+  #labels: Promise<string[]> | undefined;
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
   #scope: ((record: SnapshotRecord) => boolean) | undefined;
@@ -163,7 +169,12 @@ export class Finder {
    * than one.
    */
   async find(text: string): Promise<SnapshotRecord> {
-    return await this.#withLabel(await this.#named(text));
+    const [record] = await together([
+      this.#named(text),
+      // The labels are listed while the snapshot is looked up.
+      this.#options.asMade ? undefined : attempt(this.#listLabels()),
+    ]);
+    return await this.#withLabel(record);
   }
 
   /**
@@ -182,7 +193,8 @@ export class Finder {
     if (this.#options.asMade) return record;
     // The snapshot is returned even if its label cannot be read.
     const { isTrustedLabel: isTrusted } = this.#options;
-    const options = { onDamage: () => {}, isTrusted };
+    const names = await this.#listLabels();
+    const options = { names, onDamage: () => {}, isTrusted };
     return (await withLabels(this.#storage, [record], options))[0];
   }
 
@@ -250,6 +262,10 @@ export class Finder {
       this.#records.delete(record.id);
       if (isMeant(record)) yield record;
     }
+  }
+
+  #listLabels(): Promise<string[]> {
+    return this.#labels ??= namesUnder(this.#storage, LABELS.folder);
   }
 
   async #named(text: string): Promise<SnapshotRecord> {
@@ -402,7 +418,9 @@ export class Finder {
       const records: SnapshotRecord[] = [];
       for await (const { record } of this.#newestFirst()) records.push(record);
       const { isTrustedLabel: isTrusted } = this.#options;
-      const labelled = await withLabels(this.#storage, records, { isTrusted });
+      const names = await this.#listLabels();
+      const options = { names, isTrusted };
+      const labelled = await withLabels(this.#storage, records, options);
       this.#labelled = labelled.reverse();
     }
     return this.#labelled;
