@@ -11,7 +11,7 @@ import type { RepackCandidate } from "./candidates.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions, PruneProgress } from "./prune.ts";
 import { repackVolume } from "./repack.ts";
-import { type RepositoryState } from "./repository_state.ts";
+import type { RepositoryState } from "./repository_state.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Usage } from "./usage.ts";
 
