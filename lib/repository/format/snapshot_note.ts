@@ -165,25 +165,9 @@ export async function readSnapshotNotes(
   kind: NoteKind,
   { names: listed, onDamage, snapshots, isTrusted }: ReadNotesOptions = {},
 ): Promise<Map<string, Line>> {
-  const names = listed ?? await namesUnder(storage, kind.folder);
-  const bySnapshot = Map.groupBy(names.toReversed(), idOfObject);
-  const ids = [...bySnapshot.keys()]
-    .filter((id) => id !== undefined && snapshots?.has(id) !== false);
-  const limits = { most: MAX_REQUESTS_AT_ONCE };
-  const found = mapAhead(
-    ids,
-    limits,
-    (id) => readLast(existing(bySnapshot, id)),
-  );
-  const notes = new Map<string, Line>();
-  for await (const note of found) {
-    if (note !== undefined) notes.set(note.id, note.header);
-  }
-  return notes;
-
-  async function readLast(
+  const readLast = async (
     names: readonly string[],
-  ): Promise<SnapshotNote | undefined> {
+  ): Promise<SnapshotNote | undefined> => {
     for (const name of names) {
       if (ownIdOf(name) === undefined) continue;
       try {
@@ -201,7 +185,22 @@ export async function readSnapshotNotes(
       }
     }
     return undefined;
+  };
+  const names = listed ?? await namesUnder(storage, kind.folder);
+  const bySnapshot = Map.groupBy(names.toReversed(), idOfObject);
+  const ids = [...bySnapshot.keys()]
+    .filter((id) => id !== undefined && snapshots?.has(id) !== false);
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  const found = mapAhead(
+    ids,
+    limits,
+    (id) => readLast(existing(bySnapshot, id)),
+  );
+  const notes = new Map<string, Line>();
+  for await (const note of found) {
+    if (note !== undefined) notes.set(note.id, note.header);
   }
+  return notes;
 }
 
 /** Returns whether an error was caused by a note of a newer version. */

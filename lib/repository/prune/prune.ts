@@ -324,7 +324,9 @@ async function pruneOnce(
     checkAborted(signal);
     await removeSnapshot(store, record.id, "policy", time);
   }
-  const known = going.length === 0 ? state : undefined;
+  // While the caller was asked about unusual changes, much may have changed.
+  const isCurrent = going.length === 0 && unusual.length === 0;
+  const known = isCurrent ? state : undefined;
   const collected = await collectGarbage(store, lease, id, options, known);
   if (!isEmptyPolicy(policy)) {
     const judged = nextJudged(groups, stored, collected, unusual.length > 0);
