@@ -195,9 +195,15 @@ export class CachedStorage implements Storage {
     await ignoring(async () => {
       const piece = concat([bytes, sha256(bytes)]);
       await this.#cache.put(key, piece);
-      const kept = (await (this.#kept ??= this.#count())) + piece.length;
-      this.#kept = Promise.resolve(kept);
-      if (kept > this.#maxBytes) await this.#makeRoom();
+      // Several objects may be cached at the same time. Their sizes are added
+      // one after the other.
+      const kept = (this.#kept ?? this.#count()).then((before) => {
+        const bytes = before + piece.length;
+        return bytes > this.#maxBytes ? this.#makeRoom() : bytes;
+      });
+      this.#kept = kept;
+      kept.catch(() => this.#kept = undefined);
+      await kept;
     });
   }
 
@@ -207,7 +213,11 @@ export class CachedStorage implements Storage {
     return bytes;
   }
 
-  async #makeRoom(): Promise<void> {
+  /**
+   * Deletes objects until a fifth of the cache is free. Returns the total size
+   * of the others.
+   */
+  async #makeRoom(): Promise<number> {
     const pieces = await Array.fromAsync(this.#cache.list());
     const age = ({ name }: StoredObject) => name.replace(/^[^/]*\/[^/]*\//, "");
     pieces.sort((a, b) => age(a) < age(b) ? -1 : 1);
@@ -217,7 +227,7 @@ export class CachedStorage implements Storage {
       await this.#cache.delete(name);
       left -= size;
     }
-    this.#kept = Promise.resolve(left);
+    return left;
   }
 }
 

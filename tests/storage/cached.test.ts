@@ -97,6 +97,24 @@ test("cached: it stays below its bound, and the oldest go first", async () => {
   assert.equal(await gets(() => collect(storage.get("trees/large"))), 1);
 });
 
+test("cached: it stays below its bound when much is read at the same time", async () => {
+  const { far, cache, storage } = make(10_000);
+  const names = Array.from({ length: 100 }, (_, at) => `trees/${at}`);
+  for (const name of names) await far.put(name, count(1000));
+  await collect(storage.get("trees/0"));
+  // All writes to the cache end at the same moment.
+  const put = cache.put.bind(cache);
+  const end = new Promise((resolve) => setTimeout(resolve, 50));
+  cache.put = async (...request) => {
+    await put(...request);
+    await end;
+  };
+  await Promise.all(names.map((name) => collect(storage.get(name))));
+  let bytes = 0;
+  for await (const { size } of cache.list()) bytes += size;
+  assert.ok(bytes > 0 && bytes <= 10_000, `${bytes}`);
+});
+
 test("cached: what is deleted is gone here too", async () => {
   const { cache, storage } = make();
   await storage.put("trees/x", count(9));
