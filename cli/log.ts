@@ -198,7 +198,7 @@ function fields(version: PathVersion): object {
     },
     ...both !== undefined && { fields: fieldsOf(both) },
     ...from !== undefined && { from },
-    ...to !== undefined && { to },
+    ...to !== undefined && { renamedTo: to },
     ...inside !== undefined && { inside },
   };
 }

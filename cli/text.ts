@@ -138,7 +138,7 @@ export function redact(text: string): string {
 }
 
 /** The fields of JSON that hold paths. */
-const PATHS = new Set(["path", "target", "from"]);
+const PATHS = new Set(["path", "target", "from", "renamedTo"]);
 /** The fields of JSON that hold the user's own text and are not redacted. */
 const OWN = new Set([...PATHS, "label"]);
 

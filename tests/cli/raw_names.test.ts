@@ -86,6 +86,22 @@ test("paths are shown with \\xff, and taken so", needsRawNames, async () => {
     assert.equal(second.code, 0);
     const diff = place.run(["diff", id, second.id, "--repo", "../repo"]);
     assert.match(diff.out, /^~ d\\xf0r\/f\\xff$/m);
+
+    const log = place.json(["log", "d\\xf0r/f\\xff", "--repo", "../repo"]);
+    assert.equal(log.path, "d\\xf0r/f\\xff");
+    assert.deepEqual(
+      log.versions.map(({ change }: { change: string }) => change),
+      ["updated", "created"],
+    );
+    const find = ["find", "caf?.txt", "--repo", "../repo"];
+    assert.equal(place.json(find).paths[0].path, "caf\\xe9.txt");
+    assert.deepEqual(place.json([...find, "--deleted"]).paths, []);
+    bash(place.root, [`mv ${word("caf\xe9.txt")} ${word("caf\xe8.txt")}`]);
+    place.run(["snapshot", "--repo", "../repo", "."]);
+    assert.equal(place.json([...find, "--deleted"]).paths.length, 1);
+    const [renamed] =
+      place.json(["log", "caf\\xe8.txt", "--repo", "../repo"]).versions;
+    assert.equal(renamed.from, "caf\\xe9.txt");
     remove(join(place.folder, "part"));
   });
 });

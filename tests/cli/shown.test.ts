@@ -49,8 +49,13 @@ test(
           ["restore", "latest~1", "--in-place", "--dry-run"],
           ["label", "latest", "x\u200by"],
           ["verify"],
+          ["log", names[0]],
+          ["log", names[0], "--json"],
+          ["find", "*"],
+          ["find", "*", "--json"],
         ]
       ) assertShown(place, words);
+      assertShown(place, ["log", `${names[2]}x`], 1);
       const { entries } = place.json(["files", "latest"]);
       assert.deepEqual(
         // deno-lint-ignore no-explicit-any
