@@ -119,6 +119,14 @@ test("history() does not report a skipped or excluded path as deleted [S10]", as
       ["second", "updated", 5],
       ["first", "created", 3],
     ]);
+    const folder = await at.history("folder");
+    assert.deepEqual(
+      folder.map(({ record, inside }) => [record.label, inside]),
+      [
+        ["second", { created: 0, updated: 1, deleted: 0 }],
+        ["first", undefined],
+      ],
+    );
     await at.take("excluded after it was deleted", ["a"]);
     assert.equal((await at.history("folder/a"))[0].record.label, "deleted");
   });

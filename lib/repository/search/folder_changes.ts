@@ -6,10 +6,12 @@ import type { LayerLine, TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry } from "../layers/tree_reader.ts";
 import type { LayerReaders } from "./layer_readers.ts";
 import { addedLayers } from "./renames.ts";
+import { skippedIn } from "./skipped_paths.ts";
 
 /**
  * The numbers of changed paths in a folder, including subfolders. A renamed
- * file counts as created and as deleted.
+ * file counts as created and as deleted. A path that one of the two snapshots
+ * skipped or excluded does not count.
  */
 export interface FolderChanges {
   /** The number of new paths. */
@@ -35,11 +37,18 @@ export async function countChanges(
   folder: string,
 ): Promise<FolderChanges | undefined> {
   const counts = { created: 0, updated: 0, deleted: 0 };
+  let skippedBefore: ((path: string) => boolean) | undefined;
+  let skippedNow: ((path: string) => boolean) | undefined;
   for await (const [old, entry] of pairs(readers, before, now, folder)) {
-    if (old === undefined) {
-      if (entry !== undefined) counts.created++;
-    } else if (entry === undefined) counts.deleted++;
-    else if (isChanged(entry, old)) counts.updated++;
+    if (old !== undefined && entry !== undefined) {
+      if (isChanged(entry, old)) counts.updated++;
+    } else if (entry !== undefined) {
+      skippedBefore ??= await skippedIn(readers, before);
+      if (!skippedBefore(entry.path)) counts.created++;
+    } else if (old !== undefined) {
+      skippedNow ??= await skippedIn(readers, now);
+      if (!skippedNow(old.path)) counts.deleted++;
+    }
   }
   const { created, updated, deleted } = counts;
   return created + updated + deleted === 0 ? undefined : counts;

@@ -7,14 +7,14 @@
  * A history therefore reads the record and the layers of only a few snapshots
  * for each version. `earlier_snapshots.ts` finds these snapshots,
  * `layer_readers.ts` looks up paths in them, `renames.ts` finds the other path
- * of a renamed file, and `folder_changes.ts` counts the changes in a folder.
+ * of a renamed file, `folder_changes.ts` counts the changes in a folder, and
+ * `skipped_paths.ts` reads the paths that a snapshot skipped or excluded.
  *
  * @module
  */
 import { checkAborted } from "../../bytes/abort.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { changedFields, type EntryField } from "../../tree/changed_fields.ts";
-import { isWithin } from "../../tree/path.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { Store } from "../store/store.ts";
@@ -22,6 +22,7 @@ import { EarlierSnapshots } from "./earlier_snapshots.ts";
 import { countChanges, type FolderChanges } from "./folder_changes.ts";
 import { LayerReaders } from "./layer_readers.ts";
 import { newPathOf, oldPathOf } from "./renames.ts";
+import { skippedIn } from "./skipped_paths.ts";
 
 /**
  * A version of a path. It lasts from the snapshot in which it was first found
@@ -84,6 +85,8 @@ interface Span {
   path: string;
   /** The entry, or `undefined` if the path was deleted. */
   entry: TreeEntry | undefined;
+  /** The last of the snapshots. */
+  newest: SnapshotRecord;
   /** Returns the first of the snapshots. */
   first: () => Promise<SnapshotRecord>;
   /** The snapshot before the first one, if there is one. */
@@ -169,7 +172,7 @@ class History {
   ): AsyncGenerator<PathVersion> {
     let newer: Span | undefined;
     for await (const span of this.#spans(last, path)) {
-      const version = newer && await this.#compare(newer, span.entry);
+      const version = newer && await this.#compare(newer, span);
       if (version !== undefined) yield version;
       newer = span;
     }
@@ -178,13 +181,17 @@ class History {
   }
 
   /**
-   * Returns the version that begins with a span, or `undefined` if the entry
-   * before is the same.
+   * Returns the version that begins with a span, or `undefined` if the state in
+   * the span before is the same. Snapshots between the two spans skipped or
+   * excluded the path.
    */
   async #compare(
-    { path, entry, first, older }: Span,
-    before: TreeEntry | undefined,
+    span: Span,
+    spanBefore: Span | undefined,
   ): Promise<PathVersion | undefined> {
+    const { path, entry, first } = span;
+    const before = spanBefore?.entry;
+    const older = spanBefore?.newest ?? span.older;
     const isFolder = entry?.kind === "directory" &&
       before?.kind === "directory";
     const fields = entry && before
@@ -245,14 +252,14 @@ class History {
       at = await this.#earlier.beforeLayer(layer, newest);
       if (entry !== undefined) {
         const first = () => this.#earlier.firstWithLayer(layer, newest);
-        yield { path, entry, first, older: at };
+        yield { path, entry, newest, first, older: at };
         continue;
       }
       if (at === undefined) return;
       const start = await this.#startOf(newest, path, layer);
       if (start === undefined) continue;
-      const older = await this.#earlier.before(start);
-      yield { path, entry, first: () => Promise.resolve(start), older };
+      const first = () => Promise.resolve(start);
+      yield { path, entry, newest, first, older: at };
     }
   }
 
@@ -281,10 +288,10 @@ class History {
    * Returns `true` if that cannot be read because of damage.
    */
   async #isSkipped(record: SnapshotRecord, path: string): Promise<boolean> {
-    const skipped = await this.#ignoringDamage(async () =>
-      await this.#readers.of(record).at(-1)?.skipped() ?? []
+    const isSkipped = await this.#ignoringDamage(() =>
+      skippedIn(this.#readers, record)
     );
-    return skipped?.some((skip) => isWithin(path, skip.path)) ?? true;
+    return isSkipped?.(path) ?? true;
   }
 
   /**
