@@ -130,6 +130,8 @@ class Pager {
   /** The exit code of the shell, once it has ended. */
   #code: number | null = null;
   #isOpen = true;
+  /** Whether the pager got the whole output. */
+  #isComplete = false;
   /** Whether an interrupt ended the output. */
   isInterrupted = false;
   /** The handlers of interrupts while no pager runs. */
@@ -167,7 +169,7 @@ class Pager {
     // the pager and the user's shell cannot both read the terminal.
     process.removeAllListeners("SIGINT");
     process.on("SIGINT", () => {
-      this.isInterrupted ||= this.#isOpen;
+      this.isInterrupted ||= !this.#isComplete;
       stop();
     });
   }
@@ -189,7 +191,7 @@ class Pager {
    * @throws {DeltarError} `not-found` if the shell could not run the command.
    */
   async close(): Promise<void> {
-    this.#isOpen = false;
+    this.#isComplete = this.#isOpen;
     this.#child.stdin?.end();
     await this.#ended;
     process.removeAllListeners("SIGINT");

@@ -31,7 +31,9 @@ const LINES: Record<string, string[]> = {
   ],
   drill: ["deltar drill"],
   list: ["deltar list"],
+  show: ["deltar show"],
   diff: [
+    "deltar diff latest --stat",
     "mv notes.txt n.txt; deltar snapshot -q --exclude '*.bin'; deltar diff latest~3 latest",
   ],
   files: ["deltar files latest", "deltar files latest --skipped"],
@@ -75,6 +77,7 @@ const LINES: Record<string, string[]> = {
 const AS_IN: Record<string, string[]> = {
   run: ["diff"],
   snapshot: ["diff"],
+  show: ["list", "diff"],
   stats: ["list"],
   repair: ["verify"],
   undo: ["restore"],

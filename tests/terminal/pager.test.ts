@@ -107,7 +107,7 @@ test("less shows a patch, and is left with q or after an interrupt [T8]", {
         await pty.see(/\+line 5/);
         pty.type(keys);
         if (keys !== "q") {
-          await new Promise((resolve) => setTimeout(resolve, 500));
+          await new Promise((resolve) => setTimeout(resolve, 2000));
           pty.type("q");
         }
         const [, code] = await pty.see(/DONE (\d+)/);
