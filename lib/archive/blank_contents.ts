@@ -10,10 +10,13 @@ import { BLOCK, padding } from "./tar_member.ts";
 const BLANKED = "purged";
 /** The maximum decompressed size of the frames, in bytes. */
 const MAX_PLAIN_BYTES = 64 << 20;
-/** The levels of compression to try. */
+/**
+ * The levels of compression to try. Higher levels of zstd take hundreds of
+ * megabytes of memory.
+ */
 const LEVELS: Record<CodecName, (number | undefined)[]> = {
-  zstd: [undefined, 1, 9, 15, 19, 22],
-  gzip: [undefined, 1, 9],
+  zstd: [undefined, 1, 5, 9, 12, 15, 19],
+  gzip: [undefined, 9],
 };
 /**
  * The number of random bytes up to which each number is tried. Above it, each

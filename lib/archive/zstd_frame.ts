@@ -432,7 +432,7 @@ function uint32(bytes: Uint8Array): number {
  * the window takes one byte more, a longer field for the size takes two or four
  * bytes more, and each empty block takes three (RFC 8878, section 3.1.1).
  *
- * @param frame A frame of a single segment.
+ * @param frame The frame.
  * @param more The number of further bytes, at least 1.
  * @returns The frame, or `undefined` if no combination has this length.
  */
@@ -443,8 +443,13 @@ export function longerFrame(
   const descriptor = frame[4];
   const single = (descriptor & 0x20) !== 0;
   const flag = descriptor >> 6;
-  // A size field of one byte exists only in frames of a single segment.
-  if (!single || flag === 0) return undefined;
+  if (!single || flag === 0) {
+    // Only empty blocks can be added to this header.
+    const end = 6 + CONTENT_SIZE_LENGTH[flag];
+    if (more % 3 !== 0) return undefined;
+    const blocks = new Uint8Array(more);
+    return concat([frame.subarray(0, end), blocks, frame.subarray(end)]);
+  }
   const length = CONTENT_SIZE_LENGTH[flag];
   const end = 5 + length;
   const size = contentSize(frame.subarray(5, end));

@@ -53,6 +53,7 @@ test(
           ["log", names[0], "--json"],
           ["find", "*"],
           ["find", "*", "--json"],
+          ["purge", names[1], names[2], "--dry-run"],
         ]
       ) assertShown(place, words);
       assertShown(place, ["log", `${names[2]}x`], 1);

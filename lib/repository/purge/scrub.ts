@@ -309,7 +309,8 @@ class Scrubbing {
     const { quick = false, onProgress } = this.#options;
     if (quick) return;
     const names = [...this.#found.stored.keys()]
-      .filter((name) => /^volumes\//.test(name) && !purged.has(name));
+      .filter((name) => /^(?:volumes|signatures)\//.test(name))
+      .filter((name) => !purged.has(name));
     for (const [done, name] of names.entries()) {
       onProgress?.({ phase: "scanning", done, all: names.length });
       try {
@@ -325,7 +326,9 @@ class Scrubbing {
     const plain = codecOf(name).decompress(this.#storage.get(name), {
       object: name,
     });
+    const isOfSignatures = name.startsWith("signatures/");
     for await (const { member } of readTar(plain, { object: name })) {
+      if (isOfSignatures && isWithinAny(member.path, this.#paths)) return true;
       for (const folder of Object.values(FOLDERS)) {
         const start = `${folder}/`;
         if (!member.path.startsWith(start)) continue;
