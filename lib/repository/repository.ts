@@ -1090,7 +1090,7 @@ export class Repository {
    * other machines are not changed.
    *
    * Snapshots may be taken at the same time, but no prune can run. A purge can
-   * be killed at any time: no other file is lost, and the next purge does the
+   * be killed at any time: no other file is lost, and the same call does the
    * rest.
    *
    * @param paths The files and folders. Folders are purged with everything in

@@ -22,8 +22,9 @@
  * The purge works beside snapshots by the rules of a prune: it holds the lease,
  * removes records first, stores a mark, and reads the intents of runs after
  * that. It keeps what runs need, and reports it as left. The notes in
- * `removed/` are deleted last, so a purge that was killed or left something is
- * finished by the next purge of any path.
+ * `removed/` are deleted last. So the same call finishes a purge that was killed
+ * or left something. It finds new snapshots whose old ones were not removed yet,
+ * and compares their trees.
  *
  * @module
  */

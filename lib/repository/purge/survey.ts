@@ -123,7 +123,8 @@ export function pathIn(
   path: string,
   { place }: PurgeOptions,
 ): string | undefined {
-  return place === undefined ? path : belowOf(record, `${place}/${path}`);
+  if (place === undefined) return path;
+  return belowOf(record, `${place.replace(/\/$/, "")}/${path}`);
 }
 
 class SurveyWork {
