@@ -596,19 +596,14 @@ async function makeSmall(
   await repository.prune({}, { ...NOW, repackBelow: 0.99 });
   fs.writeFileSync(join(root, "token"), secrets[1]);
   fs.writeFileSync(join(root, "file"), noise(3000, 5));
-  const third = await take();
-  await repository.forget(await take0(third));
+  await take();
+  fs.writeFileSync(join(root, "file"), noise(3000, 7));
+  await repository.forget(await take());
   fs.renameSync(join(root, "token"), join(root, "old"));
   fs.appendFileSync(join(root, "old"), noise(100, 6));
   await take();
   await repository.restore(second, root, { paths: ["file"] });
   return { storage, isEncrypted, root, folder, secrets };
-
-  /** Takes one more snapshot with a changed file, which is removed. */
-  async function take0(_: unknown) {
-    fs.writeFileSync(join(root, "file"), noise(3000, 7));
-    return await take();
-  }
 }
 
 for (const isEncrypted of [false, true]) {
