@@ -9,8 +9,8 @@ import { zipBytes } from "./zip_stream.ts";
 export type StreamFormat = "tar" | "tar.gz" | "tar.zst" | "zip";
 
 /**
- * Yields the bytes of an archive in blocks of 1 MiB or less. The memory that is
- * used does not depend on the number or the size of the members. The same
+ * Yields the bytes of an archive in parts of about 512 KiB or less. The memory
+ * that is used does not depend on the number or the size of the members. The same
  * members always result in the same bytes of a tar. The bytes of a compressed
  * archive also depend on the zlib or zstd of the runtime.
  *

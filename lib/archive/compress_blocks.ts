@@ -8,7 +8,7 @@ const BLOCK_BYTES = 1 << 19;
 const MAX_PENDING_BLOCKS = 3;
 
 /**
- * Yields the bytes of a source in blocks of 1 MiB. The last block may be
+ * Yields the bytes of a source in blocks of 512 KiB. The last block may be
  * shorter. Each block has its own memory.
  */
 export async function* inBlocks(
@@ -32,7 +32,7 @@ export async function* inBlocks(
 }
 
 /**
- * Compresses the bytes of a source, each block of 1 MiB to a separate gzip
+ * Compresses the bytes of a source, each block of 512 KiB to a separate gzip
  * member or zstd frame. Several blocks are compressed at the same time.
  *
  * @throws {DeltarError} The errors of the codec.

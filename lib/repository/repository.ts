@@ -558,11 +558,10 @@ export class Repository {
 
   /**
    * Returns a snapshot, or some paths of it, as a tar or zip in a stream. The
-   * members are in path order, so two exports of a snapshot are identical. They
-   * have no member for the root. The memory that is used does not depend on the
-   * size of the snapshot. Each file is compared with its SHA-256. If a file
-   * does not match, the stream fails, and what was read of it has to be
-   * discarded.
+   * members are in path order, so two exports of a snapshot are identical. The
+   * archive has no member for the root. The memory that is used does not depend
+   * on the size of the snapshot. Each file is compared with its SHA-256. If a
+   * file does not match, the stream fails. Discard what was read until then.
    *
    * A tar has everything that the snapshot has, except for creation times and
    * for the metadata of the root. A zip has no named pipes, devices, paths that
@@ -573,10 +572,10 @@ export class Repository {
    * @param options The format, the paths and callbacks.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
    * or the folder `from` is not in the snapshot; `unsafe` if one of them is not
-   * a path inside a tree. The stream fails with the error of a layer or content
-   * that is damaged or missing, such as `corrupt` or `not-found`; with
-   * `unsupported` if the runtime cannot write the format; with `aborted` if the
-   * signal fired.
+   * a path inside a tree; `aborted` if the signal fired. The stream fails with
+   * the error of a layer or content that is damaged or missing, such as
+   * `corrupt` or `not-found`; with `unsupported` if the runtime cannot write
+   * the format; with `aborted` if the signal fired.
    *
    * @example Export a folder as a tar
    * ```ts
@@ -605,6 +604,7 @@ export class Repository {
     record: SnapshotRecord,
     options: ExportOptions = {},
   ): Promise<ReadableStream<Uint8Array>> {
+    checkAborted(options.signal);
     checkReads(this.#store, "export");
     checkOptions("export()", options, {
       format: oneOf("tar", "tar.gz", "tar.zst", "zip"),

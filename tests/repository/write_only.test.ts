@@ -197,6 +197,7 @@ test("a stolen write-only machine opens no content, and no name of another", asy
         () => repository.purge(["file"]),
         () => repository.forget(records[0]),
         () => repository.restore(records[0], join(folder, "target")),
+        () => repository.export(records[0]),
         () => repository.verify(),
         () => repository.repair(),
         () => repository.fit(1),

@@ -2,9 +2,10 @@
  * Exporting: a snapshot, or some paths of it, as one tar or zip.
  *
  * `chosen_entries.ts` reads the chosen entries of the tree in path order, and
- * `member_reader.ts` makes members of them and reads the content of each file. `../../archive/archive_stream.ts` turns
- * the members into the bytes of the archive. Nothing is kept for each entry, so
- * the memory that is used does not depend on the size of the snapshot.
+ * `member_reader.ts` makes members of them and reads the content of each file.
+ * `lib/archive` turns the members into the bytes of the archive. Nothing is kept
+ * for each entry, so the memory that is used does not depend on the size of the
+ * snapshot.
  *
  * @module
  */
