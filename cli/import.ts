@@ -16,6 +16,7 @@ import {
   rulesOf,
 } from "./exclude_options.ts";
 import { EXIT } from "./exit.ts";
+import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
 import {
   absolute,
@@ -33,6 +34,7 @@ import {
 import { takenTimes } from "./taken_times.ts";
 import {
   describeKept,
+  tellOfDamage,
   tellOfSkipped,
   WITHOUT_XATTRS,
 } from "./take_snapshot.ts";
@@ -142,7 +144,8 @@ async function run(
   if (!options.dryRun && repository !== undefined) {
     return await importAll(context, out, repository, source, plan, options);
   }
-  report(out, location, source, plan, true, 0);
+  const dryRun = true;
+  report(out, { location, source, plan, dryRun, stored: 0, faults: 0 });
   return EXIT.done;
 }
 
@@ -292,6 +295,7 @@ async function importAll(
       onSkip: (skip: Skipped) =>
         tellOfSkipped(out, { ...skip, path: join(path, skip.path) }),
       onKept: (volumes) => out.warn(describeKept(volumes)),
+      onDamage: (error) => tellOfDamage(out, error),
       onProgress: (progress) =>
         tellIndexProgress(
           out,
@@ -309,18 +313,27 @@ async function importAll(
     );
   }
   done.sort((a, b) => a.time - b.time);
-  report(out, location, source, done, false, stored, faults);
+  const dryRun = false;
+  report(out, { location, source, plan: done, dryRun, stored, faults });
   return faults > 0 ? EXIT.partial : EXIT.done;
 }
 
+/** The result of an import. */
+interface Result {
+  location: string;
+  source: string;
+  plan: readonly Planned[];
+  dryRun: boolean;
+  /** The number of bytes that were added to the repository. */
+  stored: number;
+  /** The number of paths that could not be read or stored. */
+  faults: number;
+}
+
+/** Prints the result of an import. */
 function report(
   out: Console,
-  location: string,
-  source: string,
-  plan: readonly Planned[],
-  isDryRun: boolean,
-  stored: number,
-  faults = 0,
+  { location, source, plan, dryRun, stored, faults }: Result,
 ): void {
   const count = (wanted: Planned["state"]) =>
     plan.filter(({ state }) => state === wanted).length;
@@ -328,7 +341,7 @@ function report(
     out.object("import", {
       repository: location,
       source,
-      dryRun: isDryRun,
+      dryRun,
       directories: plan.map(({ time, ...one }) => ({
         ...one,
         time: new Date(time).toISOString(),
@@ -338,7 +351,7 @@ function report(
     });
     return;
   }
-  if (isDryRun) {
+  if (dryRun) {
     for (const { path, time, timeFrom, state } of plan) {
       out.line(
         `${formatDate(time)}  ${timeFrom.padEnd(5)}  ${
@@ -351,7 +364,7 @@ function report(
     .map(count);
   out.line(
     [
-      isDryRun
+      dryRun
         ? `${plural(created, "directory", "directories")} would be imported`
         : `Imported ${plural(created, "directory", "directories")} (` +
           `${formatBytes(stored)} stored)`,
@@ -364,9 +377,9 @@ function report(
   if (faults > 0) {
     out.line(`  skipped     ${plural(faults, "path")}, named above`);
   }
-  if (!isDryRun) {
-    out.line(`List the snapshots with:\n  ${listLine(location)}`);
-  }
+  if (dryRun) return;
+  const list = `${invocation()} list --repo ${shellWord(location)}`;
+  out.line(`List the snapshots with:\n  ${list}`);
 }
 
 /** The states of directories, in words for the dry run. */
@@ -375,7 +388,3 @@ const WORDS: Readonly<Record<Planned["state"], string>> = {
   present: "imported",
   older: "older",
 };
-
-function listLine(location: string): string {
-  return `deltar list --repo ${shellWord(location)}`;
-}

@@ -7,7 +7,6 @@ import type { Command } from "commander";
 import { DeltarError, DiffIndex, type SnapshotResult } from "../mod.ts";
 import { type StreamedEntry, tarEntries } from "../lib/archive/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
-import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -18,6 +17,7 @@ import {
   describeKept,
   type Taken,
   type TakeOptions,
+  tellOfDamage,
   tellOfSkipped,
 } from "./take_snapshot.ts";
 import { parseCount } from "./quantity.ts";
@@ -213,12 +213,7 @@ export async function takeStream(
       signal,
       onSkip: (skipped) => tellOfSkipped(out, skipped),
       onKept: (volumes) => out.warn(describeKept(volumes)),
-      onDamage: (error) => {
-        out.warn(
-          `${error.message}; the snapshot does not use this object; ` +
-            DAMAGE_ADVICE,
-        );
-      },
+      onDamage: (error) => tellOfDamage(out, error),
       onProgress: (progress) => tellIndexProgress(out, progress),
     },
   );

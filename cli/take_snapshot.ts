@@ -235,12 +235,7 @@ export async function takeSnapshot(
     },
     signal,
     onSkip: (skipped) => tellOfSkipped(out, skipped),
-    onDamage: (error) => {
-      out.warn(
-        `${error.message}; the snapshot does not use this object; ` +
-          DAMAGE_ADVICE,
-      );
-    },
+    onDamage: (error) => tellOfDamage(out, error),
     measure: out.isLive,
     onProgress: (progress) => {
       read = progress.read;
@@ -566,6 +561,13 @@ function refuseTooMuch(directory: string): void {
     `refused to take a snapshot of ${what}. Name a folder in it, or add ` +
       "`--force`.",
     { object: directory },
+  );
+}
+
+/** Warns that an object of an earlier snapshot is damaged or missing. */
+export function tellOfDamage(out: Console, { message }: DeltarError): void {
+  out.warn(
+    `${message}; the snapshot does not use this object; ${DAMAGE_ADVICE}`,
   );
 }
 

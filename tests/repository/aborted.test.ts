@@ -53,7 +53,6 @@ const CALLS: Record<string, Call> = {
   fileReader: ({ repository, record }, o) =>
     repository.fileReader(record)("a", o),
   export: ({ repository, record }, o) => repository.export(record, o),
-  history: ({ repository, dir }, o) => repository.history(dir.path, "a", o),
   planRestore: ({ repository, record, folder }, o) =>
     repository.planRestore(record, `${folder}/to`, o),
   restore: ({ repository, record, folder }, o) =>
