@@ -11,15 +11,15 @@
  * repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
  * formats values. `failure.ts`, `refusal.ts` and `advice.ts` put errors into
  * words. `suggest.ts` finds snapshots and paths, and suggests a similar path
- * for a mistyped one. `other_words.ts` has the words of other tools. `take_snapshot.ts` is shared by `snapshot`, `hook` and
- * `import`, and `restore_report.ts` by `restore`, `undo` and `redo`.
- * `printed_lines.ts` makes the commands that `snapshot` and `run` print.
- * `stream_source.ts` takes snapshots of archives and of standard input, and
- * `timestamp.ts` reads the times in names. `diff` compares two states
- * (`compared_state.ts`), and prints a patch in git's format (`git_patch.ts`,
- * `text_diff.ts`, `git_binary.ts`) or a table of changed lines
- * (`diff_stat.ts`). `pager.ts` shows long results. `complete.ts` and
- * `completion.ts` complete words in a shell.
+ * for a mistyped one. `other_words.ts` has the words of other tools.
+ * `take_snapshot.ts` is shared by `snapshot`, `run`, `hook` and `import`, and
+ * `restore_report.ts` by `restore`, `undo` and `redo`. `printed_lines.ts` makes
+ * the commands that `snapshot` and `run` print. `stream_source.ts` takes
+ * snapshots of archives and of standard input, and `timestamp.ts` reads the
+ * times in names. `diff` compares two states (`compared_state.ts`), and prints a
+ * patch in git's format (`git_patch.ts`, `text_diff.ts`, `git_binary.ts`) or a
+ * table of changed lines (`diff_stat.ts`). `pager.ts` shows long results.
+ * `complete.ts` and `completion.ts` complete words in a shell.
  *
  * @module
  */

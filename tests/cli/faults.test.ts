@@ -139,7 +139,10 @@ test("what fails exits with 1 and says what to do", async () => {
     failing(["cat", "latest", "../root/a"], /is not a path inside a tree/);
     failing(["files", "latest", "x"], /not in this snapshot/);
     failing(["files", "9"], /end of its id\. `deltar list` lists/);
-    failing(["undelete", "9"], /begins with "9"; `deltar undelete` lists/);
+    failing(
+      ["undelete", "9"],
+      /begins or ends with "9"; `deltar undelete` lists/,
+    );
     failing(["diff", "latest", "latest", "x"], /not in this snapshot/);
     failing(["diff", "latest", "x"], /no snapshot/);
     failing(["diff", "latest", "./x"], /not in this snapshot/);
