@@ -7,7 +7,7 @@ import {
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
-import { isFault, isSameXattrs, isWithin, pathOf } from "../lib/tree/mod.ts";
+import { isFault, isWithin, pathOf } from "../lib/tree/mod.ts";
 import { formatBytes, formatCount } from "../shared/text.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
@@ -19,7 +19,7 @@ import {
   skipOf,
   withoutMoved,
 } from "./change_line.ts";
-import { changeWords, fieldsOf } from "./change_words.ts";
+import { changeWords } from "./change_words.ts";
 import {
   type ComparedState,
   directoryState,

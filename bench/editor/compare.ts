@@ -89,6 +89,7 @@ function deltarWay(directory: string): Way {
     directory,
     repository: store,
     cache: join(folder, "cache"),
+    originals: join(folder, "cache/originals"),
     excludes: [".git"],
     excludeCaches: false,
     gitignore: true,
