@@ -169,9 +169,12 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "deltar purge .env --dry-run",
       "Show which snapshots have the file, and where its content stays",
     ],
-    ["deltar purge .env secrets/", "Delete both from all snapshots"],
     [
-      "deltar purge video.mov --from latest",
+      "deltar purge .env secrets/ --yes",
+      "Delete both from all snapshots, without a question",
+    ],
+    [
+      "deltar purge video.mov --from latest --yes",
       "Delete a file only from the last snapshot",
     ],
   ],

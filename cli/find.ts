@@ -1,15 +1,13 @@
-import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { DeltarError } from "../mod.ts";
 import { type FoundPath, placeOf } from "../lib/repository/mod.ts";
-import type { HashedEntry } from "../lib/tree/mod.ts";
+import { type HashedEntry, isAbsent } from "../lib/tree/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { isAbsent } from "./is_absent.ts";
 import { toPattern } from "./patterns.ts";
 import { parseSizeRange, parseTimeRange, type Range } from "./ranges.ts";
 import { paint } from "./terminal.ts";
@@ -122,7 +120,8 @@ async function run(
 }
 
 function isDeleted({ path, last }: FoundPath): boolean {
-  return isAbsent(join(placeOf(last), path));
+  // `join` of Bun changes names that are not valid UTF-8.
+  return isAbsent(`${placeOf(last)}/${path}`);
 }
 
 function print(

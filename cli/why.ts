@@ -15,7 +15,7 @@ import {
   Walker,
 } from "../mod.ts";
 import { placeOf } from "../lib/repository/mod.ts";
-import { isWithin } from "../lib/tree/mod.ts";
+import { isAbsent, isWithin } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
@@ -35,7 +35,6 @@ import {
   patternsOf,
   rulesOf,
 } from "./exclude_options.ts";
-import { isAbsent } from "./is_absent.ts";
 import { openRepository } from "./open_repository.ts";
 import { pathUnder } from "./path_under.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";

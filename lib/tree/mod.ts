@@ -95,7 +95,7 @@ export {
   pathBelow,
   truePlace,
 } from "./place.ts";
-export type { FileStat } from "./stat.ts";
+export { type FileStat, isAbsent } from "./stat.ts";
 export type { OtherEntry, StreamedEntry } from "./streamed_entry.ts";
 export { formatTime, toJson } from "./to_json.ts";
 export { TreeWriter } from "./tree_writer.ts";

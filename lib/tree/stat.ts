@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { fs } from "../bytes/node.ts";
 import { loadNative, type Native } from "./native.ts";
 import { toNodePath } from "./node_path.ts";
@@ -31,6 +32,36 @@ export function lstat(path: string): FileStat {
     return readStatx(view);
   }
   return fromNodeStat(fs.lstatSync(toNodePath(path), { bigint: true }));
+}
+
+/**
+ * Returns whether nothing exists at a path. A symlink is not followed.
+ *
+ * @param path A path of the operating system, which need not be valid UTF-8.
+ * @throws The error of `node:fs`, with its `code`, if a folder on the path may
+ * not be entered.
+ *
+ * @example
+ * ```ts
+ * import { isAbsent } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(isAbsent("no/such/file"), true);
+ * assert.equal(isAbsent("."), false);
+ * ```
+ */
+export function isAbsent(path: string): boolean {
+  try {
+    lstat(path);
+    return false;
+  } catch (error) {
+    const code = codeOf(error);
+    // With `ENOTDIR`, a part of the path is a file.
+    if (code === "ENOENT" || code === "ENOTDIR") return true;
+    // Deno's `node:fs` refuses such a path after the system call has failed.
+    if (!path.isWellFormed() && nativeCalls() !== undefined) return true;
+    throw error;
+  }
 }
 
 /**

@@ -114,7 +114,7 @@ test(
       }
       assert.doesNotMatch(said, /make room/);
       const out = read("out");
-      assert.match(out, /purged 1 removed snapshot\. /);
+      assert.match(out, /Purged 1 removed snapshot\. /);
       assert.match(out, /Found no damage\./);
       assert.match(out, /^2 snapshots of /m);
       assert.ok(

@@ -28,6 +28,10 @@ const BEFORE: Record<string, string[]> = {
     "rm -r ~/.local/share/deltar; deltar init --encrypt",
     "echo correct horse battery staple > ~/passphrase",
   ],
+  purge: [
+    "mkdir secrets; echo key > secrets/key; echo x > .env; echo film > video.mov",
+    "deltar snapshot",
+  ],
   undo: ["deltar restore latest~1 --in-place"],
   redo: ["deltar restore latest~1 --in-place", "deltar undo"],
 };
