@@ -50,7 +50,8 @@ export async function* compressBlocks(
     packed.catch(() => {});
     pending.push(packed);
     if (pending.length < MAX_PENDING_BLOCKS) continue;
-    yield await pending.shift()!;
+    const [first] = pending.splice(0, 1);
+    yield await first;
   }
   for (const packed of pending) yield await packed;
 }
