@@ -230,11 +230,11 @@ class Listed implements EntrySink {
 /**
  * Returns an entry as text, without its signature and its creation time. A file
  * that is created again within one tick of the system's clock differs in this
- * time alone, which is no change.
+ * time alone, which is no change. The fields may be in any order.
  */
-function lineOf(entry: object): string {
+function lineOf({ signature: _, btime: __, ...entry }: IndexEntry): string {
   return JSON.stringify(
-    { ...entry, signature: undefined, btime: undefined },
+    Object.entries(entry).sort(([a], [b]) => a < b ? -1 : 1),
     (_, value) => typeof value === "bigint" ? String(value) : value,
   );
 }
