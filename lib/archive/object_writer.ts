@@ -85,7 +85,10 @@ export class ObjectWriter {
     return { name: this.name, size: this.size, sha256 };
   }
 
-  /** Aborts the write. Resolves when the storage has stopped. */
+  /**
+   * Aborts the write: the storage gets `reason` as the error of the source.
+   * Resolves when the storage has stopped writing the object.
+   */
   async abort(reason: unknown): Promise<void> {
     this.#pipe.fail(reason);
     await this.#stored.catch(() => {});

@@ -34,8 +34,9 @@ const LARGE_BYTES = 2 ** 22;
  */
 const MIN_LOADED_STREAK = 8;
 /**
- * The maximum distance in bytes from the end of the last loaded part to a part
- * that counts as following it.
+ * The maximum gap in bytes between the end of the last loaded part of the old
+ * content and the next part. With a larger gap, the next part does not count as
+ * following the last one.
  */
 const MAX_FOLLOWING_BYTES = 2 ** 21;
 /**

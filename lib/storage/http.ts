@@ -11,9 +11,10 @@ import type { GetOptions, Storage, StoredObject } from "./storage.ts";
 import { readWindows } from "./read_ahead.ts";
 
 /**
- * The maximum number of object sizes that a listing requests at the same time.
+ * The maximum number of requests for the sizes of objects that are sent at the
+ * same time while the objects of a folder are listed.
  */
-const CONCURRENT_LENGTH_REQUESTS = 8;
+const MAX_SIZE_REQUESTS = 8;
 /** The maximum number of folders that a listing reads. */
 const MAX_FOLDERS = 4096;
 /** The maximum number of folders above an object. */
@@ -152,7 +153,7 @@ export class HttpStorage implements Storage {
     );
     const found: StoredObject[] = [];
     let absent = 0;
-    await forEachConcurrent(names, CONCURRENT_LENGTH_REQUESTS, async (name) => {
+    await forEachConcurrent(names, MAX_SIZE_REQUESTS, async (name) => {
       if (found.length >= MAX_OBJECTS) {
         throw new DeltarError(
           "limit",

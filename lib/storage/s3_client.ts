@@ -13,7 +13,7 @@ export interface S3Options {
   bucket: string;
   /** The prefix of all names in the bucket: segments joined by `/`. */
   prefix?: string;
-  /** The access key. */
+  /** The id of the access key. */
   accessKeyId: string;
   /** The secret key, which is kept out of all messages. */
   secretAccessKey: string;

@@ -50,7 +50,10 @@ const OPEN_ANY_KIND = 0x0200_0000 | 0x0020_0000;
 /** The handle of a file that could not be opened. */
 const INVALID_HANDLE = 2n ** 64n - 1n;
 
-/** Returns a setter that calls `SetFileTime` of `kernel32.dll` on Windows. */
+/**
+ * Returns a setter that calls `SetFileTime` of `kernel32.dll` on Windows, or
+ * `undefined` if the runtime cannot call this library.
+ */
 function loadForWindows(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("win32", "kernel32.dll", {
     GetFileAttributesW: ["buffer"],
@@ -89,7 +92,10 @@ function loadForWindows(): CreationTimeSetter | undefined {
 /** The bit of the creation time in `commonattr` (`sys/attr.h`). */
 const ATTR_CMN_CRTIME = 0x200;
 
-/** Returns a setter that calls `setattrlist` of the system library on macOS. */
+/**
+ * Returns a setter that calls `setattrlist` of the system library on macOS, or
+ * `undefined` if the runtime cannot call this library.
+ */
 function loadForMac(): CreationTimeSetter | undefined {
   const calls = loadSystemCalls("darwin", "/usr/lib/libSystem.B.dylib", {
     setattrlist: ["buffer", "buffer", "buffer", "u64", "u32"],

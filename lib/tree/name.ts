@@ -22,8 +22,8 @@ const WINDOWS_DEVICES =
 const MAX_NAME = 255;
 
 /**
- * Matches the characters that HFS+ ignores when it compares names (Apple's
- * Technical Note 1150).
+ * The pattern of the characters that HFS+ ignores when it compares names
+ * (Apple's Technical Note 1150).
  */
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
