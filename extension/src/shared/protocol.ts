@@ -17,6 +17,11 @@ export interface FolderConfig {
   /** The repository: a folder, or a URL such as `s3://bucket/prefix`. */
   repository: string;
   /**
+   * Whether the repository is in the extension's own storage, because the
+   * settings name no location.
+   */
+  isOwnStorage: boolean;
+  /**
    * The folder in which this machine caches the states of backed-up folders.
    */
   cache: string;
@@ -372,10 +377,13 @@ export interface Methods {
    * snapshot.
    */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
-  /** Returns the changes that an undo or redo would make. */
+  /**
+   * Returns the changes that an undo or redo would make, or `undefined` if there
+   * is nothing to undo or redo.
+   */
   previewRevert: [
     { config: FolderConfig; direction: "undo" | "redo" },
-    RevertPreview,
+    RevertPreview | undefined,
   ];
   /** Undoes the last restore. */
   undo: [{ config: FolderConfig }, RestoreReport];

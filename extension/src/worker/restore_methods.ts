@@ -1,8 +1,6 @@
-import { createHash } from "node:crypto";
-import * as fs from "node:fs";
-import { join } from "node:path";
-import type { Repository, RestorePlan, RestoreResult } from "../../../mod.ts";
+import type { RestorePlan, RestoreResult } from "../../../mod.ts";
 import type { RestoreFailure } from "../../../lib/repository/mod.ts";
+import { NothingToRevertError } from "../../../lib/repository/restore/undo.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 import {
   SYSTEM_ERRORS,
@@ -16,6 +14,7 @@ import type {
   RestoreReport,
   RestoreRequest,
 } from "../shared/protocol.ts";
+import { editedSince } from "./edited_since.ts";
 import type { Handler, Work } from "./handler.ts";
 import type { Repositories } from "./repositories.ts";
 
@@ -41,11 +40,20 @@ export function restoreMethods(
       return previewOf(plan);
     },
 
-    async previewRevert({ config: { directory }, config, direction }, work) {
-      const { signal } = work;
-      const repository = await repositories.open(config);
-      const options = { direction, signal };
-      const plan = await repository.planRevert(directory, options);
+    async previewRevert({ config, direction }, { signal }) {
+      const { directory, isOwnStorage } = config;
+      // The disk of a repository elsewhere may not be mounted.
+      const repository = isOwnStorage
+        ? await repositories.tryOpen(config)
+        : await repositories.open(config);
+      if (repository === undefined) return undefined;
+      let plan: RestorePlan;
+      try {
+        plan = await repository.planRevert(directory, { direction, signal });
+      } catch (error) {
+        if (error instanceof NothingToRevertError) return undefined;
+        throw error;
+      }
       const preview = previewOf(plan);
       const edited = await editedSince(repository, plan, [
         ...preview.overwritten,
@@ -100,69 +108,6 @@ function previewOf({ steps, failed }: RestorePlan): RestorePreview {
     touched: of("touch").length,
     failed: failed.map(failureOf),
   };
-}
-
-/**
- * Returns those of the paths whose files or links differ from the entries that
- * the reverted work wrote.
- */
-async function editedSince(
-  repository: Repository,
-  { reverts, target }: RestorePlan,
-  paths: readonly string[],
-  signal: AbortSignal,
-): Promise<string[]> {
-  if (reverts === undefined || paths.length === 0) return [];
-  let written: ReadonlyMap<string, Written>;
-  try {
-    const record = await repository.find(reverts);
-    written = (await repository.tree(record)).byPath;
-  } catch (error) {
-    // If the snapshot was removed, the edited files are not known.
-    if (codeOf(error) === "not-found") return [];
-    throw error;
-  }
-  const edited: string[] = [];
-  for (const path of paths) {
-    signal.throwIfAborted();
-    const entry = written.get(path);
-    const file = entry?.kind === "hardlink" && entry.target !== undefined
-      ? written.get(entry.target)
-      : entry;
-    if (!await isAsWritten(join(target, path), file)) edited.push(path);
-  }
-  return edited;
-}
-
-/** The fields of an entry that are compared with the disk. */
-interface Written {
-  kind: string;
-  size: number;
-  mtime: bigint;
-  target?: string;
-  sha256?: string;
-  sparse?: number;
-}
-
-/** Returns whether a file or link on the disk is as an entry describes it. */
-async function isAsWritten(
-  place: string,
-  entry: Written | undefined,
-): Promise<boolean> {
-  const stat = await fs.promises.lstat(place, { bigint: true });
-  if (entry === undefined) return false;
-  if (entry.kind === "symlink") {
-    return stat.isSymbolicLink() &&
-      await fs.promises.readlink(place) === entry.target;
-  }
-  if (entry.kind !== "file") return true;
-  if (!stat.isFile() || Number(stat.size) !== entry.size) return false;
-  if (stat.mtimeNs === entry.mtime) return true;
-  // The checksum of a sparse file is that of its condensed form.
-  if (entry.sparse !== undefined) return false;
-  const sum = createHash("sha256");
-  for await (const piece of fs.createReadStream(place)) sum.update(piece);
-  return sum.digest("hex") === entry.sha256;
 }
 
 /** Returns a failure of a path, with advice if the system gave the reason. */

@@ -58,7 +58,7 @@ import {
   groupOf,
   groupToRevert,
   isFresh,
-  nothingTo,
+  NothingToRevertError,
   type PastWork,
   stateBefore,
 } from "./undo.ts";
@@ -356,7 +356,9 @@ async function prepareRevert(
     history = history.filter((one) => one.id !== id);
     group = groupToRevert(history, way, paths);
   }
-  if (group === undefined) throw nothingTo(way, onDisk.root);
+  if (group === undefined) {
+    throw new NothingToRevertError(way, onDisk.root);
+  }
   const { wanted, gone } = await stateBefore(store, group, paths);
   checkTrust(wanted, store, onDisk, options);
   refuseOverRepository(store.storage, onDisk, wanted);

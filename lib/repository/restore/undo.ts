@@ -148,17 +148,19 @@ export async function stateBefore(
   };
 }
 
-/** Returns the error for a directory with nothing to undo or redo. */
-export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
-  return new DeltarError(
-    "not-found",
-    way === "undo"
-      ? "nothing to undo: no restore into this directory is recorded in the " +
-        "repository, or all are undone. A restore from a read-only repository " +
-        "is not recorded; after such a restore, delete the restored files " +
-        "yourself."
-      : "nothing to redo: no undo in this directory is recorded after its last " +
-        "restore, or all are redone",
-    { object: target },
-  );
+/** The error for a directory with nothing to undo or redo. */
+export class NothingToRevertError extends DeltarError {
+  constructor(way: "undo" | "redo", target: string) {
+    super(
+      "not-found",
+      way === "undo"
+        ? "nothing to undo: no restore into this directory is recorded in " +
+          "the repository, or all are undone. A restore from a read-only " +
+          "repository is not recorded; after such a restore, delete the " +
+          "restored files yourself."
+        : "nothing to redo: no undo in this directory is recorded after its " +
+          "last restore, or all are redone",
+      { object: target },
+    );
+  }
 }

@@ -7,7 +7,6 @@ import type {
   RevertPreview,
   SnapshotInfo,
 } from "../../shared/protocol.ts";
-import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
@@ -233,6 +232,15 @@ export async function undo(
       config,
       direction,
     });
+    if (preview === undefined) {
+      await remember(memory, folder, undefined);
+      void vscode.window.showInformationMessage(
+        isUndo
+          ? `There is no restore to undo in ${folder.name}.`
+          : `There is no undone restore to redo in ${folder.name}.`,
+      );
+      return;
+    }
     if (!await confirmRevert(folder, preview, direction)) return;
     await saveUnsaved(folder, preview);
     const report = await withProgress(
@@ -248,15 +256,6 @@ export async function undo(
     showReport(report, word, log, folder, "the last restore");
   } catch (error) {
     if (isCancelled(error)) return;
-    if (error instanceof EngineError && error.code === "not-found") {
-      await remember(memory, folder, undefined);
-      void vscode.window.showInformationMessage(
-        isUndo
-          ? `There is no restore to undo in ${folder.name}.`
-          : `There is no undone restore to redo in ${folder.name}.`,
-      );
-      return;
-    }
     log.error(`${folder.name}: ${direction} failed: ${explain(error)}`);
     void showFailure(`${name}: ${explain(error)}`, log);
   }

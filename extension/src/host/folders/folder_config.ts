@@ -43,6 +43,7 @@ export function folderConfig(
     repository: isRemote
       ? `${base.replace(/\/+$/, "")}/${name}`
       : resolve(directory, base, name),
+    isOwnStorage: location === "",
     cache: join(storage.fsPath, "cache"),
     originals: join(storage.fsPath, "cache", "originals", name),
     excludes: [
