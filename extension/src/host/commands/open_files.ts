@@ -1,4 +1,3 @@
-import { utimes } from "node:fs/promises";
 import * as vscode from "vscode";
 import type { RestorePreview } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
@@ -53,25 +52,19 @@ export async function saveUnsaved(
   }
 }
 
-/**
- * Sets the time of the restored files that are open in editors to now. A file
- * that is restored with an old time looks unchanged to VS Code, which would
- * overwrite the file without asking if its editor was not reloaded.
- */
-export async function markRestored(
-  folder: ProtectedFolder,
-  { overwritten, created }: RestorePreview,
-): Promise<void> {
-  const restored = urisOf(folder, [...overwritten, ...created]);
+/** Returns the paths of the files of a folder that are open in editors. */
+export function openFiles({ uri }: ProtectedFolder): string[] {
+  const prefix = `${uri.toString().replace(/\/$/, "")}/`;
   const { textDocuments, notebookDocuments } = vscode.workspace;
-  const now = new Date();
-  for (const { uri } of [...textDocuments, ...notebookDocuments]) {
-    if (!restored.has(uri.toString())) continue;
-    // The file may not have been restored, or may belong to another user.
-    await utimes(uri.fsPath, now, now).catch(() => {});
-  }
+  return [...textDocuments, ...notebookDocuments]
+    .filter((document) => document.uri.toString().startsWith(prefix))
+    .map((document) => document.uri.fsPath);
 }
 
 function urisOf(folder: ProtectedFolder, paths: readonly string[]) {
-  return new Set(paths.map((path) => fileUri(folder, path).toString()));
+  return new Set(
+    // A name that is not valid UTF-8 has no URI, so no editor has the file.
+    paths.filter((path) => path.isWellFormed())
+      .map((path) => fileUri(folder, path).toString()),
+  );
 }

@@ -15,7 +15,8 @@ import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
-import { markRestored, saveUnsaved, unsaved } from "./open_files.ts";
+import { markRestored } from "./mark_restored.ts";
+import { openFiles, saveUnsaved, unsaved } from "./open_files.ts";
 import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
 import { remember } from "./unfinished_restores.ts";
 
@@ -155,9 +156,7 @@ export async function restore(
     if (chosen === undefined) return undefined;
     request = { ...request, ...chosen };
     await saveUnsaved(folder, preview);
-    const report = await carryOut(context, folder, request);
-    await markRestored(folder, preview);
-    return report;
+    return await carryOut(context, folder, request);
   } catch (error) {
     if (isCancelled(error)) {
       await remember(context.memory, folder, undefined);
@@ -189,10 +188,14 @@ export async function carryOut(
     "Restoring",
     (signal, onProgress) =>
       folder.exclusive(() =>
-        folder.writer.call("restore", { config, request }, {
-          signal,
-          onProgress,
-        })
+        markRestored(
+          openFiles(folder),
+          () =>
+            folder.writer.call("restore", { config, request }, {
+              signal,
+              onProgress,
+            }),
+        )
       ),
   );
   await remember(memory, folder, undefined);
@@ -247,11 +250,14 @@ export async function undo(
       name,
       (signal, onProgress) =>
         folder.exclusive(() =>
-          folder.writer.call(direction, { config }, { signal, onProgress })
+          markRestored(
+            openFiles(folder),
+            () =>
+              folder.writer.call(direction, { config }, { signal, onProgress }),
+          )
         ),
     );
     await remember(memory, folder, undefined);
-    await markRestored(folder, preview);
     const word = isUndo ? "Undone" : "Redone";
     showReport(report, word, log, folder, "the last restore");
   } catch (error) {
