@@ -1,14 +1,14 @@
 import { existsSync, realpathSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
 import { repositoryName } from "../lib/repository/mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
 import { isFolder, locationSum } from "../shared/location_sum.ts";
+import { isTooMuch } from "../shared/too_much.ts";
 import { userFolder } from "../shared/user_folder.ts";
 
-export { isFolder, userFolder };
+export { isFolder, isTooMuch, userFolder };
 export type { FolderKind } from "../shared/user_folder.ts";
 
 /** Returns the path of the folder for caches. */
@@ -118,20 +118,6 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
     if (dirname(at) === at) break;
   }
   return { location: defaultRepository(start), project: start };
-}
-
-/**
- * Returns a description of a directory that a snapshot refuses without
- * `--force`: the user's home folder or a whole disk. Returns `undefined` for
- * any other directory.
- */
-export function isTooMuch(directory: string): string | undefined {
-  const place = truePlace(directory);
-  return place === dirname(place)
-    ? "a whole disk"
-    : place === truePlace(homedir())
-    ? "a home folder"
-    : undefined;
 }
 
 /**

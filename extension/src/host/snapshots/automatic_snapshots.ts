@@ -3,6 +3,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { triggers } from "../settings.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
+import { mayBeginUnasked } from "./unasked.ts";
 
 /**
  * The maximum time from the first save of a series to the snapshot after the
@@ -97,7 +98,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     if (!isWanted) return;
     await Promise.all(
       this.#folders.all.map((folder) =>
-        this.#runner.takeAutomatically(folder, "before closing")
+        this.#takeUnasked(folder, "before closing")
       ),
     );
   }
@@ -128,15 +129,27 @@ export class AutomaticSnapshots implements vscode.Disposable {
     this.#waiting.set(folder, { timer, since });
   }
 
+  /**
+   * Takes a snapshot of a folder, unless this would be the first snapshot and
+   * may be taken only after the user saves a file.
+   */
+  async #takeUnasked(folder: ProtectedFolder, reason: string): Promise<void> {
+    if (!mayBeginUnasked(folder)) {
+      // If the list cannot be read, the snapshot fails with the same error,
+      // which the user should see.
+      await folder.snapshots().catch(() => {});
+      if (folder.hasSnapshots === false) return;
+    }
+    await this.#runner.takeAutomatically(folder, reason);
+  }
+
   #restartTimer(): void {
     clearInterval(this.#interval);
     const { every } = triggers();
     if (every === 0 || !this.mayTake) return;
     this.#interval = setInterval(() => {
       for (const folder of this.#folders.all) {
-        if (!folder.isBusy) {
-          void this.#runner.takeAutomatically(folder, "at the interval");
-        }
+        if (!folder.isBusy) void this.#takeUnasked(folder, "at the interval");
       }
     }, every);
   }

@@ -1,12 +1,10 @@
-import { homedir } from "node:os";
-import { dirname } from "node:path";
 import * as vscode from "vscode";
-import { isFolder } from "../../../../shared/location_sum.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { triggers } from "../settings.ts";
 import type { AutomaticSnapshots } from "./automatic_snapshots.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
+import { mayBeginUnasked } from "./unasked.ts";
 
 /**
  * The maximum time for which a save waits until the original is copied, in
@@ -38,7 +36,8 @@ export interface FirstSnapshotsOptions {
 /**
  * Takes the first snapshot of each folder that has none, in the background.
  * Until then, the originals of open files are copied before they can change, so
- * that the first snapshot has them.
+ * that the first snapshot has them. If the first snapshot of a folder follows
+ * only a save, each original is copied just before its first save.
  */
 export class FirstSnapshots implements vscode.Disposable {
   readonly #options: FirstSnapshotsOptions;
@@ -51,9 +50,10 @@ export class FirstSnapshots implements vscode.Disposable {
     const { folders, automatic } = options;
     const { workspace } = vscode;
     const begin = () => this.begin();
-    const keep = ({ uri }: { uri: vscode.Uri }) => void this.#keep(uri);
+    const keep = ({ uri }: { uri: vscode.Uri }) =>
+      void this.#keep(uri, "opened");
     const hold = (event: SaveEvent, { uri }: { uri: vscode.Uri }) => {
-      const kept = this.#keep(uri);
+      const kept = this.#keep(uri, "saved");
       if (kept !== undefined) event.waitUntil(within(MAX_SAVE_DELAY_MS, kept));
     };
     const wait = (event: SaveEvent, uris: readonly vscode.Uri[]) => {
@@ -93,19 +93,15 @@ export class FirstSnapshots implements vscode.Disposable {
    */
   begin(): void {
     const { folders, automatic } = this.#options;
-    if (!automatic.mayTake) return;
+    if (!automatic.mayTake || !triggers().onOpen) return;
     const { textDocuments, notebookDocuments } = vscode.workspace;
     for (const { uri } of [...textDocuments, ...notebookDocuments]) {
-      void this.#keep(uri);
+      void this.#keep(uri, "opened");
     }
-    if (!triggers().onOpen) return;
     for (const folder of folders.all) {
       // `undefined` means that the snapshots are not listed yet.
-      if (folder.hasSnapshots !== false || isTooMuch(folder)) continue;
+      if (folder.hasSnapshots !== false || !mayBeginUnasked(folder)) continue;
       const { repository } = folder.config;
-      // Nothing is sent to a server until the user saves a file or takes a
-      // snapshot.
-      if (!isFolder(repository)) continue;
       if (this.#begun.get(folder)?.repository === repository) continue;
       const controller = new AbortController();
       const end = this.#take(folder, controller.signal);
@@ -150,16 +146,26 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Copies a file of a folder that has no snapshot yet. Returns `undefined` if
+   * Copies a file of a folder that has no snapshot yet, if the first snapshot
+   * may be taken after the file was opened or is saved. Returns `undefined` if
    * no copy is needed or allowed.
    */
-  #keep(uri: vscode.Uri): Promise<boolean> | undefined {
+  #keep(
+    uri: vscode.Uri,
+    when: "opened" | "saved",
+  ): Promise<boolean> | undefined {
     const { folders, automatic } = this.#options;
     if (uri.scheme !== "file" || automatic.isOff || !automatic.mayTake) {
       return undefined;
     }
     const folder = folders.of(uri);
     if (folder === undefined || folder.hasSnapshots) return undefined;
+    const { onOpen, onSave } = triggers();
+    const isUnasked = mayBeginUnasked(folder);
+    const begins = when === "opened"
+      ? onOpen && isUnasked
+      : onSave || isUnasked;
+    if (!begins) return undefined;
     return folder.keepOriginal(uri);
   }
 }
@@ -182,9 +188,4 @@ async function within(limit: number, work: Promise<unknown>): Promise<void> {
   });
   await Promise.race([work, end]);
   clearTimeout(timer);
-}
-
-/** Returns whether a folder is the user's home folder or a whole disk. */
-function isTooMuch({ uri: { fsPath } }: ProtectedFolder): boolean {
-  return fsPath === homedir() || fsPath === dirname(fsPath);
 }

@@ -1,0 +1,30 @@
+import { realpathSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, resolve } from "node:path";
+
+/**
+ * Returns a description of a directory of which deltar takes no snapshot unless
+ * the user asks for one: the user's home folder or a whole disk. Returns
+ * `undefined` for any other directory.
+ */
+export function isTooMuch(directory: string): string | undefined {
+  const place = canonical(directory);
+  return place === dirname(place)
+    ? "a whole disk"
+    : place === canonical(homedir())
+    ? "a home folder"
+    : undefined;
+}
+
+/**
+ * Returns the absolute path of a directory without symlinks and, on Windows, in
+ * the spelling of the disk. VS Code writes the letter of a drive in lower case,
+ * and `homedir` returns it in upper case.
+ */
+function canonical(directory: string): string {
+  try {
+    return realpathSync.native(directory);
+  } catch {
+    return resolve(directory);
+  }
+}
