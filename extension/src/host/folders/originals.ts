@@ -1,25 +1,27 @@
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { codeOf } from "../../../../shared/error_code.ts";
 
 /** The maximum size of a file that is copied, in bytes. */
 const MAX_FILE_BYTES = 64 * 2 ** 20;
-/** The maximum total size of the files that are copied, in bytes. */
+/** The maximum total size of the copies of a folder, in bytes. */
 const MAX_BYTES = 256 * 2 ** 20;
-/** The maximum number of files that are copied. */
+/** The maximum number of copies of a folder. */
 const MAX_FILES = 1000;
 
 /**
  * Copies of the files of a folder as they were before the folder had a
  * snapshot. The first snapshot stores a copy in place of a file that has
  * changed since, so that the first save of a file loses nothing. The copies
- * are on the disk, so they outlive the window.
+ * are on the disk, so they outlive the window, and count for the limits of the
+ * next one.
  */
 export class Originals {
   readonly #copies = new Map<string, Promise<boolean>>();
   /** The number of copies that were begun, which names unfinished copies. */
   #count = 0;
-  /** The total size of the copies in bytes. */
-  #bytes = 0;
+  /** The copies that exist or were begun. */
+  #used: Promise<Used> | undefined;
 
   /**
    * Copies a file, unless it has a copy, is not a regular file, or would exceed
@@ -33,10 +35,7 @@ export class Originals {
   keep(place: string, file: string, path: string): Promise<boolean> {
     const known = this.#copies.get(path);
     if (known !== undefined) return known;
-    if (this.#copies.size >= MAX_FILES) return Promise.resolve(false);
-    const unfinished = `${place}.${process.pid}.${++this.#count}`;
-    const copy = this.#copy(file, join(place, path), unfinished)
-      .catch(() => false);
+    const copy = this.#copy(place, file, path).catch(() => false);
     this.#copies.set(path, copy);
     void copy.then((isKept) => {
       // The file may be readable, or new, at the next attempt.
@@ -52,39 +51,90 @@ export class Originals {
     return names.length > 0;
   }
 
-  /** Deletes the copies. Called after the first snapshot. */
+  /** Deletes the copies. Called when the folder has a snapshot. */
   async delete(place: string): Promise<void> {
     await Promise.all(this.#copies.values());
     this.#copies.clear();
-    this.#bytes = 0;
+    this.#used = undefined;
     await fs.rm(place, { recursive: true, force: true });
   }
 
   /** Copies a file with its time and mode. Returns whether the copy exists. */
-  async #copy(
-    file: string,
-    copy: string,
-    unfinished: string,
-  ): Promise<boolean> {
+  async #copy(place: string, file: string, path: string): Promise<boolean> {
     const before = await fs.lstat(file);
-    if (!before.isFile() || before.size > MAX_FILE_BYTES) return false;
+    const { size } = before;
+    if (!before.isFile() || size > MAX_FILE_BYTES) return false;
+    const copy = join(place, path);
+    const used = await (this.#used ??= usedIn(place));
     if (await exists(copy)) return true;
-    if (this.#bytes + before.size > MAX_BYTES) return false;
-    this.#bytes += before.size;
-    // Other users must not read a file that only its folder protects.
-    await fs.mkdir(dirname(copy), { recursive: true, mode: 0o700 });
+    if (used.files >= MAX_FILES || used.bytes + size > MAX_BYTES) return false;
+    used.files++;
+    used.bytes += size;
+    const unfinished = `${place}.${process.pid}.${++this.#count}`;
+    let isKept = false;
     try {
+      // Other users must not read a file that only its folder protects.
+      await fs.mkdir(dirname(copy), { recursive: true, mode: 0o700 });
       await fs.copyFile(file, unfinished, fs.constants.COPYFILE_FICLONE);
       const after = await fs.lstat(file);
-      const isSame = after.mtimeMs === before.mtimeMs &&
-        after.size === before.size;
-      if (!isSame) return false;
+      if (after.mtimeMs !== before.mtimeMs || after.size !== size) return false;
       await fs.utimes(unfinished, before.atimeMs / 1000, before.mtimeMs / 1000);
       await fs.rename(unfinished, copy);
+      isKept = true;
       return true;
     } finally {
-      await fs.rm(unfinished, { force: true });
+      if (!isKept) {
+        used.files--;
+        used.bytes -= size;
+        await fs.rm(unfinished, { force: true });
+      }
     }
+  }
+}
+
+/** The number and the total size of copies. */
+interface Used {
+  files: number;
+  /** The total size in bytes. */
+  bytes: number;
+}
+
+/**
+ * Returns the number and the size of the copies in a folder. First deletes the
+ * unfinished copies of all folders that belong to processes that have ended.
+ */
+async function usedIn(place: string): Promise<Used> {
+  const above = dirname(place);
+  for (const name of await fs.readdir(above).catch(() => [])) {
+    const [, pid] = /\.(\d+)\.\d+$/.exec(name) ?? [];
+    if (pid !== undefined && !isRunning(Number(pid))) {
+      await fs.rm(join(above, name), { force: true }).catch(() => {});
+    }
+  }
+  const used: Used = { files: 0, bytes: 0 };
+  const entries = await fs.readdir(place, {
+    recursive: true,
+    withFileTypes: true,
+  }).catch(() => []);
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const copy = join(entry.parentPath, entry.name);
+    // Another window may have deleted the copy.
+    const { size } = await fs.lstat(copy).catch(() => ({ size: 0 }));
+    used.files++;
+    used.bytes += size;
+  }
+  return used;
+}
+
+/** Returns whether a process is running. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // With `EPERM`, the process belongs to another user.
+    return codeOf(error) !== "ESRCH";
   }
 }
 

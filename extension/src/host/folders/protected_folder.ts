@@ -302,7 +302,9 @@ export class ProtectedFolder implements vscode.Disposable {
     // From now on, saving a file needs no copy. The copies are deleted only
     // after this, so none can be missing in a first snapshot.
     this.#known = [first.snapshot];
-    if (!await this.#originals.exist(config.originals)) return first;
+    const needsSecond = hasOriginals ||
+      await this.#originals.exist(config.originals);
+    if (!needsSecond) return first;
     await this.#originals.delete(config.originals);
     const second = await take(false, hasOriginals ? label : undefined);
     return second.isNew ? second : first;
@@ -325,6 +327,12 @@ export class ProtectedFolder implements vscode.Disposable {
           const skipped = await this.reader.call("skipped", { config, id });
           this.faults = skipped.filter(({ isFault }) => isFault);
         } else this.faults = [];
+      }
+      // Files are copied before it is known whether the folder has snapshots.
+      // The copies of a first snapshot in progress are still needed.
+      const hasNeedlessCopies = this.last === undefined && snapshots.length > 0;
+      if (hasNeedlessCopies && !this.isBusy) {
+        void this.#originals.delete(config.originals).catch(() => {});
       }
       this.#known = snapshots;
       this.#safety = listed.filter(({ isSafety }) => isSafety);
