@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import type { FolderConfig } from "../../extension/src/shared/protocol.ts";
+import { editedSince } from "../../extension/src/worker/edited_since.ts";
 import { Repositories } from "../../extension/src/worker/repositories.ts";
 import { restoreMethods } from "../../extension/src/worker/restore_methods.ts";
 import { Dir } from "../../mod.ts";
@@ -100,3 +101,22 @@ test(
       assert.deepEqual(preview?.edited, ["edited\udce9.txt"]);
     }),
 );
+
+test("editedSince() names paths that cannot be read or were deleted", () =>
+  withFolder(async ({ config: { directory }, config, repositories }) => {
+    for (const name of ["file", "same"]) {
+      fs.writeFileSync(join(directory, name), "the original\n");
+    }
+    const repository = await repositories.openOrCreate(config);
+    const { record } = await repository.snapshot(new Dir(directory));
+    const plan = await repository.planRestore(record, directory);
+    plan.reverts = record.id;
+    fs.rmSync(join(directory, "file"));
+    // The system or deltar refuses the other paths.
+    const unreadable = ["x".repeat(300), "../outside"];
+    const paths = ["file", "same", ...unreadable];
+    assert.deepEqual(
+      await editedSince(repository, plan, paths, work.signal),
+      ["file", ...unreadable],
+    );
+  }));

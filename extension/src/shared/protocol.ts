@@ -236,7 +236,7 @@ export interface RestorePreview {
 export interface RevertPreview extends RestorePreview {
   /**
    * The paths among those to overwrite or delete that were edited since the
-   * restore or undo that is reverted.
+   * restore or undo that is reverted, or that cannot be read.
    */
   edited: string[];
 }
