@@ -264,6 +264,58 @@ test("hard links to nothing and to directories are skipped by name", async () =>
   );
 });
 
+test("a snapshot of a stream with extreme metadata can be read", async () => {
+  const repository = await Repository.create(new MemoryStorage());
+  const end = 2n ** 63n * 1_000_000_000n;
+  const member = (path: string, more: object) =>
+    ({
+      member: { path, kind: "symlink", ...STATE, target: "x", ...more },
+    }) as StreamedEntry;
+  const long = "\udcff".repeat(16_383);
+  const { record, skipped } = await repository.snapshot(
+    streamOf(
+      member("", { kind: "directory", mtime: end - 1n, uname: "a:b" }),
+      member("long", { target: long }),
+      member("longer", { target: `${long}\udcff` }),
+      member("early", { mtime: -end }),
+      member("earlier", { mtime: -end - 1n }),
+      member("late", { mtime: end - 1n }),
+      member("later", { mtime: end }),
+    ),
+    { source: "stream" },
+  );
+  assert.deepEqual(await shown(repository, record), [
+    "early symlink x",
+    "late symlink x",
+    `long symlink ${long.slice(0, 40)}`,
+  ]);
+  assert.equal((await repository.lookup(record, "early"))?.mtime, -end);
+  assert.deepEqual(
+    skipped.map(({ path, reason }) => `${path} ${reason}`),
+    ["longer unreadable", "earlier unreadable", "later unreadable"],
+  );
+});
+
+for (
+  const [what, more] of Object.entries({
+    "has an owner of more than 32 bits": { uid: 2 ** 32, uname: "someone" },
+    "has a time of more than 64 bits": { mtime: 10n ** 29n },
+    "is not a directory": { kind: "symlink", target: "x" },
+  })
+) {
+  test(`a stream whose root ${what} is refused, and nothing is stored`, async () => {
+    const repository = await Repository.create(new MemoryStorage());
+    const member = { path: "", kind: "directory", ...STATE, ...more };
+    await assert.rejects(
+      repository.snapshot(streamOf({ member } as StreamedEntry), {
+        source: "stream",
+      }),
+      { code: "unsafe" },
+    );
+    assert.deepEqual(await repository.snapshots(), []);
+  });
+}
+
 for (
   const [what, entries] of Object.entries({
     "leads out of the tree": () => [file("../x", "x")],

@@ -17,10 +17,11 @@ import type { HashedEntry } from "../../tree/entry_line.ts";
 import { EntryList } from "../../tree/entry_list.ts";
 import type { IndexedTree, IndexProgress } from "../../tree/index_tree.ts";
 import { MAX_OWNERS, type OwnerNames } from "../../tree/owner_names.ts";
-import type { OwnerFields } from "../../tree/owner_fields.ts";
+import { type OwnerFields, ownersIn } from "../../tree/owner_fields.ts";
 import {
   checkPath,
   comparePaths,
+  isTooLong,
   nameOf,
   parentPath,
 } from "../../tree/path.ts";
@@ -64,6 +65,8 @@ export interface IndexedStream extends IndexedTree {
 const FOLDER_MODE = 0o755;
 /** The maximum number of an owner or a group, and of a part of a device. */
 const MAX_NUMBER = 2 ** 32 - 1;
+/** The first time, in nanoseconds, whose seconds do not fit into 64 bits. */
+const END_OF_TIME = 2n ** 63n * 1_000_000_000n;
 
 /**
  * The entries of a stream, such as a tar archive, which come in any order. The
@@ -108,7 +111,8 @@ export class StreamIndex extends PackedEntries {
    * Reads a stream to its end.
    *
    * @throws {DeltarError} `unsafe` if a path leads out of the tree, or if the
-   * root is not a directory; the errors of the stream and the reader.
+   * root is not a directory or has invalid metadata; the errors of the stream
+   * and the reader.
    */
   async read(stream: AsyncIterable<StreamedEntry>): Promise<void> {
     const { onProgress, signal } = this.#options;
@@ -131,12 +135,11 @@ export class StreamIndex extends PackedEntries {
   async #take({ member: found, body }: StreamedEntry): Promise<void> {
     const member = this.#withValidXattrs(found);
     const { path, kind } = member;
+    const fault = faultOf(member);
     if (path === "") {
-      if (kind !== "directory") {
-        throw new DeltarError(
-          "unsafe",
-          "the root of a tree is not a directory",
-        );
+      const detail = kind === "directory" ? fault : "not a directory";
+      if (detail !== undefined) {
+        throw new DeltarError("unsafe", `invalid root of a tree: ${detail}`);
       }
       this.#root = metadataOf(member);
       this.#name(member);
@@ -147,9 +150,8 @@ export class StreamIndex extends PackedEntries {
       const detail = "the name is reserved for deltar's temporary files";
       return this.#skip({ path, reason: "name", detail });
     }
-    const detail = faultOf(member);
-    if (detail !== undefined) {
-      return this.#skip({ path, reason: "unreadable", detail });
+    if (fault !== undefined) {
+      return this.#skip({ path, reason: "unreadable", detail: fault });
     }
     if (kind === "other") {
       const detail = "the entry has an unknown kind";
@@ -235,7 +237,9 @@ export class StreamIndex extends PackedEntries {
   }
 
   /** Records the names of an owner and a group. */
-  #name({ uid, gid, uname, gname }: Metadata & OwnerFields): void {
+  #name(member: Metadata & OwnerFields): void {
+    const { uid, gid } = member;
+    const { uname, gname } = ownersIn(member);
     for (
       const [kind, id, name] of [
         ["users", uid, uname],
@@ -490,12 +494,18 @@ function underPath(entry: HashedEntry, path: string): HashedEntry {
 
 /** Returns why a snapshot cannot contain an entry, or `undefined` if it can. */
 function faultOf(member: StreamedEntry["member"]): string | undefined {
-  const { uid, gid, target } = member;
+  const { uid, gid, mtime, target } = member;
   const { major, minor } = member.kind === "other"
     ? { major: 0, minor: 0 }
     : deviceOf(member) ?? { major: 0, minor: 0 };
   if (target === "" || target?.includes("\0")) {
     return "the target of the link is invalid";
+  }
+  if (target !== undefined && isTooLong(target)) {
+    return `the target of the link is too long: ${target.length} characters`;
+  }
+  if (mtime < -END_OF_TIME || mtime >= END_OF_TIME) {
+    return "the seconds of the time have more than 64 bits";
   }
   return [uid, gid, major, minor].every((number) =>
       isCount(number) && number <= MAX_NUMBER
