@@ -42,6 +42,12 @@ const KIND_BITS: Readonly<Record<string, number>> = {
 /** The attribute of MS-DOS for a directory. */
 const DOS_DIRECTORY = 0x10;
 
+/**
+ * Matches a path that APPNOTE.TXT forbids in section 4.4.17.1. Some programs
+ * read a backslash as a separator, and would write outside the target.
+ */
+const UNSAFE = /\\|^[A-Za-z]:/;
+
 const SECOND = 1_000_000_000n;
 /** The earliest time of MS-DOS, in seconds since 1970: the start of 1980. */
 const MIN_DOS_SECONDS = 315_532_800;
@@ -92,6 +98,13 @@ export function zipLossOf(member: TarMember): ZipLoss | undefined {
   if (!path.isWellFormed()) {
     return {
       message: "a zip cannot hold a path that is not valid UTF-8",
+      canStore: false,
+    };
+  }
+  if (UNSAFE.test(path)) {
+    return {
+      message: "a zip cannot hold a path that has a backslash or begins with " +
+        "a drive letter",
       canStore: false,
     };
   }

@@ -565,8 +565,9 @@ export class Repository {
    *
    * A tar has everything that the snapshot has, except for creation times and
    * for the metadata of the root. A zip has no named pipes, devices, paths that
-   * are not valid UTF-8, extended attributes, ACLs and names of owners, its
-   * times are in whole seconds, and a hard link becomes a copy of its file.
+   * are not valid UTF-8, have a backslash or begin with a drive letter, extended
+   * attributes, ACLs and names of owners. Its times are in whole seconds, and a
+   * hard link becomes a copy of its file.
    *
    * @param record The snapshot.
    * @param options The format, the paths and callbacks.

@@ -117,6 +117,14 @@ test("zipLossOf() names what a zip cannot hold", () => {
     false,
     "a zip cannot hold a path that is not valid UTF-8",
   ]);
+  for (const path of ["..\\..\\f", "folder/a\\b", "C:", "c:/f"]) {
+    assert.deepEqual(lossOf({ path }), [
+      false,
+      "a zip cannot hold a path that has a backslash or begins with a drive " +
+      "letter",
+    ]);
+  }
+  assert.equal(lossOf({ path: "folder/c:f" }), undefined);
   assert.deepEqual(lossOf({ xattrs: { "user.a": "", "user.b": "" } }), [
     true,
     "a zip cannot hold extended attributes or ACLs (user.a, user.b)",

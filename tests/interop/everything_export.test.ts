@@ -93,6 +93,7 @@ for folder, folders, files in os.walk(root):
         path = os.path.relpath(os.path.join(folder, name), root)
         try: path = path.decode()
         except UnicodeDecodeError: continue
+        if chr(92) in path: continue
         if stat.S_ISDIR(mode): wanted.add(path + "/")
         elif stat.S_ISREG(mode) or stat.S_ISLNK(mode): wanted.add(path)
 for name in wanted.symmetric_difference(archive.namelist()):
