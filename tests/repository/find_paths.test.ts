@@ -200,6 +200,24 @@ test("history() and findPaths() read encrypted repositories, but no forged snaps
   });
 });
 
+test("findPaths() finds a path in the snapshots from which it was not purged", async () => {
+  await withTemp(async (root) => {
+    const repository = await Repository.create(new MemoryStorage());
+    for (let n = 0; n < 20; n++) write(root, { [`f${n}`]: `${n}` });
+    await repository.snapshot(everything(root));
+    write(root, { secret: "1", other: "1" });
+    const { record: first } = await repository.snapshot(everything(root));
+    write(root, { other: "2" });
+    const { record } = await repository.snapshot(everything(root));
+    await repository.purge(["secret"], { from: [record.id] });
+    const [found] = await repository.findPaths("secret");
+    assert.deepEqual(
+      [found.first.id, found.last.id, found.count],
+      [first.id, first.id, 1],
+    );
+  });
+});
+
 test("findPaths() reads few layers if only few of them have a path", async () => {
   const storage = new CountingStorage();
   await withTemp(async (root) => {

@@ -9,7 +9,8 @@
  *
  * Most layers are not read at all. A snapshot merges the last layers of its
  * parent into its own layer. If its layer has no matching path, the merged
- * layers have none either.
+ * layers have none either. This is not true of a snapshot from which a purge
+ * deleted paths, so the layers of its parent are read.
  *
  * @module
  */
@@ -190,7 +191,8 @@ class Search {
     const layers = new Map<string, Matches>();
     const isKnown = ({ name }: LayerRecord) => this.#layers.has(name);
     const isFull = !isKnown(record.layers[0]);
-    const merged = newer?.parent === record.id && !isFull
+    const isChild = newer?.parent === record.id && newer.repairs === undefined;
+    const merged = isChild && !isFull
       ? this.#pathsMerged(newer, record)
       : undefined;
     for (const layer of record.layers) {
