@@ -13,7 +13,7 @@ import { changedFields } from "../../lib/tree/mod.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { CountingStorage } from "../support/counting_storage.ts";
 import { withTemp } from "../support/temp.ts";
-import { everything } from "./helpers.ts";
+import { everything, noise } from "./helpers.ts";
 
 /** A directory, and a repository for its snapshots. */
 class Work {
@@ -203,6 +203,29 @@ test("history() follows a renamed file from its old and its new path", async () 
   });
 });
 
+test("history() follows a renamed file whose content a purge stored again", async () => {
+  await withWork(async (at) => {
+    const secret = noise(9000, 1);
+    fs.writeFileSync(join(at.root, "secret"), secret);
+    await at.take();
+    at.rename("secret", "old");
+    await at.take();
+    fs.appendFileSync(join(at.root, "old"), "more");
+    await at.take();
+    at.rename("old", "new");
+    await at.take();
+    const { storedAgain } = await at.repository.purge(["secret"], {
+      all: true,
+    });
+    assert.deepEqual(storedAgain, ["new", "old"]);
+    const versions = await at.history("new", { follow: true });
+    assert.deepEqual(
+      versions.map(({ path, change, from }) => [path, change, from]),
+      [["new", "renamed", "old"], ["old", "created", undefined]],
+    );
+  });
+});
+
 test("history() prefers a file of the same name as the other path", async () => {
   await withWork(async (at) => {
     for (let n = 0; n < 20; n++) at.write(`other${n}`, `other ${n}`);
@@ -319,6 +342,51 @@ test("history() uses only snapshots of the machine and directory", async () => {
     const versions = await Array.fromAsync(repository.history(last, "a"));
     assert.deepEqual(versions.map(({ entry }) => entry?.size), [4, 1]);
   });
+});
+
+test("history() continues before a repaired snapshot, and after a damaged one", async () => {
+  for (const isRepaired of [true, false]) {
+    const storage = new MemoryStorage();
+    await withTemp(async (folder) => {
+      const [root, other] = ["root", "other"].map((name) => join(folder, name));
+      const repository = await Repository.create(storage);
+      const take = async (label: string, files: Record<string, string>) => {
+        fs.mkdirSync(root, { recursive: true });
+        for (const [name, text] of Object.entries(files)) {
+          fs.writeFileSync(join(root, name), text);
+        }
+        const onDamage = () => {};
+        const { record } = await repository
+          .snapshot(everything(root), { label, onDamage });
+        // The snapshot directly before the next one is of another directory.
+        fs.mkdirSync(other, { recursive: true });
+        fs.writeFileSync(join(other, label), label);
+        await repository.snapshot(everything(other), { onDamage });
+        return record;
+      };
+      await take("first", { a: "one" });
+      const { id } = await take("second", { b: "lost" });
+      const name = isRepaired
+        ? `volumes/${id}.vol0.tar.zst`
+        : `trees/${id}.ndjson.zst`;
+      assert.ok(storage.objects.delete(name));
+      if (isRepaired) {
+        const { replaced } = await repository.repair();
+        assert.equal(replaced.length, 1);
+      } else await take("third", { a: "three" });
+      const last = await repository.find(isRepaired ? "second" : "third");
+      assert.equal(last.parent, undefined);
+      const versions = await Array.fromAsync(
+        repository.history(last, "a", { onDamage: () => {} }),
+      );
+      assert.deepEqual(
+        shown(versions),
+        isRepaired
+          ? [["first", "created", 3]]
+          : [["third", "updated", 5], ["first", "created", 3]],
+      );
+    });
+  }
 });
 
 /** Returns numbers that look random, from 0 up to but not including `most`. */

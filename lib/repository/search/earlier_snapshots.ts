@@ -96,13 +96,15 @@ export class EarlierSnapshots {
     const nearest = await this.#meant(this.#ids[last], like);
     if (nearest !== undefined) return nearest;
     const earliest = await first();
-    const { parent } = earliest;
-    // The first snapshot of a directory has no parent.
-    if (parent === undefined) return undefined;
-    if (parent < earliest.id && this.#known.has(parent)) {
-      const found = await this.#get(parent);
-      if (found !== undefined) return found;
-    }
+    const { follows, repairs, parent = follows } = earliest;
+    if (parent !== undefined) {
+      if (parent < earliest.id && this.#known.has(parent)) {
+        const found = await this.#get(parent);
+        if (found !== undefined) return found;
+      }
+      // A snapshot that a repair made has no parent. Of other snapshots, only the
+      // first of a directory has none.
+    } else if (repairs === undefined) return undefined;
     for (let at = last - 1; at >= 0; at--) {
       const found = await this.#meant(this.#ids[at], earliest);
       if (found !== undefined) return found;

@@ -37,8 +37,10 @@ export async function oldPathOf(
 ): Promise<Origin | undefined> {
   if (entry.kind !== "file" || entry.size === 0) return undefined;
   const volume = entry.content.at(-1)?.reference.volume ?? "";
-  // The content of a renamed or copied file is not stored again.
-  if ((idOfObject(volume) ?? "") > before.id) return undefined;
+  // The content of a renamed or copied file is stored again only if a repair or
+  // a purge replaced one of the snapshots.
+  const isReplaced = now.repairs !== undefined || before.repairs !== undefined;
+  if (!isReplaced && (idOfObject(volume) ?? "") > before.id) return undefined;
   let renamed: string | undefined;
   let copied: string | undefined;
   for await (const from of candidates(readers, before, now, entry)) {
