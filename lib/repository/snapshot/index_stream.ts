@@ -2,7 +2,7 @@ import type { PackedFacts } from "../../archive/data_packer.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { isCount } from "../../bytes/is_count.ts";
-import { turnIfDue } from "../../bytes/turns.ts";
+import { inTurns, turnIfDue } from "../../bytes/turns.ts";
 import { STAGE_PREFIX } from "../../storage/temporary.ts";
 import { deviceOf } from "../../tree/change_finder.ts";
 import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
@@ -40,6 +40,7 @@ import {
 } from "../../tree/to_json.ts";
 import { decodeXattrs } from "../../tree/xattrs.ts";
 import { PackedEntries } from "./packed_entries.ts";
+import { pathOrder } from "./path_order.ts";
 import type { RepositoryReader } from "./repository_reader.ts";
 import type { SnapshotEntries } from "./snapshot_entries.ts";
 
@@ -259,15 +260,16 @@ export class StreamIndex extends PackedEntries {
    * @param states The writer of the states of these entries.
    * @param root The state of the root, if the stream has no entry for it.
    * @throws {DeltarError} `unsafe` if an entry is below another one that is not
-   * a directory.
+   * a directory; `aborted` if the signal fired.
    */
   async finish(
     sink: SnapshotEntries,
     states: StateWriter,
     root: Metadata,
   ): Promise<IndexedStream> {
-    const order = this.#order();
-    const firsts = this.#firstNames(order);
+    const { signal } = this.#options;
+    const order = await inTurns(pathOrder(this.list), signal);
+    const firsts = await inTurns(this.#firstNames(order), signal);
     states.begin();
     const add = (entry: IndexEntry, facts?: PackedFacts) => {
       const place = addState(states, nameOf(entry.path), entry);
@@ -277,12 +279,12 @@ export class StreamIndex extends PackedEntries {
     const folders: string[] = [];
     let last = "";
     for (const [at, number] of order.entries()) {
-      if (!this.#isLive(order, at)) continue;
       const turn = turnIfDue();
       if (turn !== undefined) {
         await turn;
-        checkAborted(this.#options.signal);
+        checkAborted(signal);
       }
+      if (!this.#isLive(order, at)) continue;
       const found = this.#entryAt(number, firsts);
       if (found === undefined) continue;
       const { entry, facts } = found;
@@ -305,16 +307,6 @@ export class StreamIndex extends PackedEntries {
     };
   }
 
-  /**
-   * Returns the numbers of the entries in path order. Entries with the same
-   * path are in the order in which they came.
-   */
-  #order(): Uint32Array {
-    const { list } = this;
-    return Uint32Array.from({ length: list.length }, (_, at) => at)
-      .sort((a, b) => comparePaths(list.path(a), list.path(b)) || a - b);
-  }
-
   /** Returns whether no later entry has the path of the entry at a position. */
   #isLive(order: Uint32Array, at: number): boolean {
     return at + 1 === order.length ||
@@ -324,9 +316,11 @@ export class StreamIndex extends PackedEntries {
   /**
    * Returns, for each file, pipe or device with several names, the number of
    * the entry with its first name in path order. The keys also include the
-   * numbers of the hard links.
+   * numbers of the hard links. The generator yields for each entry.
    */
-  #firstNames(order: Uint32Array): Map<number, Linked> {
+  *#firstNames(
+    order: Uint32Array,
+  ): Generator<void, Map<number, Linked>, void> {
     const firsts = new Map<number, Linked>();
     if (this.#links.length === 0) return firsts;
     const isLink = new Set(this.#links);
@@ -334,6 +328,7 @@ export class StreamIndex extends PackedEntries {
     // A hard link names an entry that came before it, so the targets of hard
     // links are known when the links are resolved in the order of the stream.
     for (const number of this.#links) {
+      yield;
       const { target = "" } = this.list.at(number);
       const named = this.#findBefore(order, target, number);
       const file = named !== undefined && isLink.has(named)
@@ -344,6 +339,7 @@ export class StreamIndex extends PackedEntries {
     const linked = new Set(files.values());
     const first = new Map<number, number>();
     for (const [at, number] of order.entries()) {
+      yield;
       const file = isLink.has(number) ? files.get(number) : number;
       if (file === undefined || !linked.has(file)) continue;
       if (!this.#isLive(order, at) || first.has(file)) continue;
