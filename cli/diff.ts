@@ -227,9 +227,8 @@ async function printContents(
   const style: PatchOptions = {
     context: options.unified,
     words: options.word,
-    binary: options.binary,
   };
-  for await (const [pair, comparison] of contents.compare()) {
+  for await (const [pair, comparison] of contents.compare(options.binary)) {
     for await (const part of patchOf(pair, comparison, style)) {
       if (!await output.write(patchBytes(part))) return;
     }
@@ -393,8 +392,12 @@ class Contents {
   /**
    * Yields each pair of files with the comparison of its contents. If a content
    * cannot be read, prints the reason and continues with the next pair.
+   *
+   * @param wantsBinary Whether the patch includes binary files.
    */
-  async *compare(): AsyncGenerator<[FilePair, Comparison]> {
+  async *compare(
+    wantsBinary = false,
+  ): AsyncGenerator<[FilePair, Comparison]> {
     const { states, paths } = this.#compared;
     const isShown = (path: string) =>
       paths.some((folder) => isWithin(path, folder));
@@ -404,7 +407,7 @@ class Contents {
       }
       let comparison: Comparison;
       try {
-        comparison = await comparePair(pair);
+        comparison = await comparePair(pair, wantsBinary);
       } catch (error) {
         if (!(error instanceof DeltarError) || error.code === "aborted") {
           throw error;

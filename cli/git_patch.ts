@@ -53,8 +53,6 @@ export interface PatchOptions {
   context?: number;
   /** Whether changed words are marked. `git apply` cannot read the result. */
   words?: boolean;
-  /** Whether binary files are written, so that `git apply` can change them. */
-  binary?: boolean;
 }
 
 /** The modes of a file, an executable file and a symlink in git. */
@@ -86,7 +84,7 @@ export interface FilePair {
 export type Comparison =
   | { kind: "same" }
   | { kind: "text"; runs: readonly Run[]; sums: [string, string] }
-  | { kind: "binary"; isLarge: boolean };
+  | { kind: "binary"; isLarge: boolean; sums?: [string, string] };
 
 /**
  * Yields the pairs of files of changes. git knows only files and symlinks, and
@@ -165,14 +163,26 @@ function fileOf(
   };
 }
 
-/** Compares the contents of a pair. */
+/**
+ * Compares the contents of a pair.
+ *
+ * @param pair The files.
+ * @param wantsBinary Whether the patch includes binary files, so that their
+ * checksums are needed.
+ */
 export async function comparePair(
   { old, now }: FilePair,
+  wantsBinary = false,
 ): Promise<Comparison> {
   if (old?.key === now?.key) return { kind: "same" };
+  const binary = async (isLarge: boolean): Promise<Comparison> => ({
+    kind: "binary",
+    isLarge,
+    ...wantsBinary && { sums: [await sumOf(old), await sumOf(now)] },
+  });
   const files = [old, now];
   if (files.some((file) => file !== undefined && file.size > MAX_TEXT_BYTES)) {
-    return { kind: "binary", isLarge: true };
+    return await binary(true);
   }
   const contents: [string, string] = ["", ""];
   const sums: [string, string] = [NO_SUM, NO_SUM];
@@ -182,10 +192,10 @@ export async function comparePair(
     for await (const part of file.open()) parts.push(part);
     const bytes = Buffer.concat(parts);
     if (bytes.subarray(0, BINARY_BYTES).includes(0)) {
-      return { kind: "binary", isLarge: false };
+      return await binary(false);
     }
     if (lineCount(bytes) > MAX_TEXT_LINES) {
-      return { kind: "binary", isLarge: true };
+      return await binary(true);
     }
     contents[at] = bytes.toString("latin1");
     sums[at] = blobHash(file.size).update(bytes).digest("hex");
@@ -226,12 +236,8 @@ export async function* patchOf(
   options: PatchOptions = {},
 ): AsyncGenerator<PatchPart> {
   const { old, now } = pair;
-  const isWhole = comparison.kind === "binary" && options.binary === true;
-  const sums = comparison.kind === "same"
-    ? undefined
-    : comparison.kind === "text"
-    ? comparison.sums
-    : [await sumOf(old), await sumOf(now)];
+  const sums = comparison.kind === "same" ? undefined : comparison.sums;
+  const isWhole = comparison.kind === "binary" && sums !== undefined;
   const header = [...headerOf(pair)];
   if (sums !== undefined) {
     const [from, to] = isWhole ? sums : sums.map((sum) => sum.slice(0, SHORT));

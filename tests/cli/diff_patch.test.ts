@@ -172,13 +172,15 @@ test("diff --patch --binary is what git prints of the same changes", {
     git(now, "commit", "-qm", "new");
     const words = ["diff", "-M100%", "--no-rename-empty", "--no-color"];
     const range = ["HEAD~1", "HEAD"];
-    // git adds a line of the text, and does not quote blanks.
+    // git adds a line of the text, and does not quote blanks. deltar omits the
+    // checksums of binary files that the patch does not include.
     const wanted = git(now, ...words, ...range)
       .replaceAll(/^(@@ .*? @@).*$/gm, "$1")
       .replaceAll(
         /^diff --git a\/(.* .*) b\/\1$/gm,
         'diff --git "a/$1" "b/$1"',
-      );
+      )
+      .replaceAll(/^index .*\n(?=Binary files)/gm, "");
     const found = bytesOf(place, ["diff", "latest", "--patch"]);
     assert.equal(Buffer.from(found).toString("latin1"), wanted);
     assert.equal(
@@ -412,6 +414,31 @@ test("diff refuses content that changed since it was compared", async () => {
     }
     fs.rmSync(join(place.root, "a"));
     await assert.rejects(read, { code: "io", path: "a" });
+  });
+});
+
+test("diff --binary names a damaged binary file and continues", async () => {
+  await withPlace((place) => {
+    const repo = join(place.folder, "repo");
+    const run = (words: string[]) => place.run([...words, "--repo", repo]);
+    place.write({ binary: "\0old", gone: "gone\n" });
+    run(["snapshot", "--init"]);
+    const volumes = join(repo, "volumes");
+    const known = new Set(fs.readdirSync(volumes));
+    place.write({ binary: "\0new content" });
+    fs.rmSync(join(place.root, "gone"));
+    run(["snapshot"]);
+    for (const name of fs.readdirSync(volumes)) {
+      if (!known.has(name)) fs.writeFileSync(join(volumes, name), "damaged");
+    }
+    const { code, out, err } = run(["diff", "latest~1", "latest", "--binary"]);
+    assert.equal(code, 3, err);
+    assert.match(err, /^deltar: .*binary/m);
+    assert.match(out, /^-gone$/m);
+    assert.doesNotMatch(out, /binary/);
+    const patch = run(["diff", "latest~1", "latest", "--patch"]);
+    assert.equal(patch.code, 0, patch.err);
+    assert.match(patch.out, /^Binary files a\/binary and b\/binary differ$/m);
   });
 });
 
