@@ -202,6 +202,7 @@ test("find takes conditions", async () => {
         ["--size", "+"],
         ["--modified", "soon"],
         ["--modified", ".."],
+        ["--modified", "999999 years ago.."],
         ["--deleted", "--all-directories"],
       ]
     ) assert.equal(place.run(["find", "*", ...words]).code, 2, words.join(" "));

@@ -80,6 +80,7 @@ test("namedTime() takes no other text for a time", () => {
       "constructor ago",
       "1 constructor ago",
       "20261120T140000Z",
+      "999999 years ago",
     ]
   ) assert.equal(namedTime(text, NOW), undefined, text);
 });

@@ -48,6 +48,12 @@ export interface NamedTime {
  * ```
  */
 export function namedTime(text: string, now: number): NamedTime | undefined {
+  const time = timeOf(text, now);
+  // A `Date` cannot hold a time of more than 271,821 years ago.
+  return time !== undefined && Number.isFinite(time.start) ? time : undefined;
+}
+
+function timeOf(text: string, now: number): NamedTime | undefined {
   const words = text.trim().toLowerCase();
   const today = new Date(now);
   const [year, month, date] = [
