@@ -119,21 +119,25 @@ function pagerCommand(): string | undefined {
   return isThere ? DEFAULT_PAGER : undefined;
 }
 
-/** The exit code of a shell that did not find a command. */
-const NOT_FOUND = 127;
+/** The exit codes of a shell that cannot run a command, or does not find it. */
+const NOT_RUN: readonly number[] = [126, 127];
 
 /** A pager that runs. */
 class Pager {
   readonly #child: ChildProcess;
   readonly #command: string;
   readonly #ended: Promise<void>;
-  /** The exit code of the shell, once it has ended. */
+  /** The exit code of the shell, once it has ended without a signal. */
   #code: number | null = null;
+  /** The reason why the shell could not be started. */
+  #error: Error | undefined;
   #isOpen = true;
   /** Whether the pager got the whole output. */
   #isComplete = false;
   /** Whether an interrupt ended the output. */
   isInterrupted = false;
+  /** Whether there was an interrupt, which a pager may end with. */
+  #hadInterrupt = false;
   /** The handlers of interrupts while no pager runs. */
   readonly #handlers = process.listeners("SIGINT");
   /** Called when the pager may have become able to take more bytes. */
@@ -159,7 +163,10 @@ class Pager {
         stop();
         resolve();
       };
-      this.#child.on("error", end).on("exit", (code) => {
+      this.#child.on("error", (error) => {
+        this.#error = error;
+        end();
+      }).on("exit", (code) => {
         this.#code = code;
         end();
       });
@@ -169,6 +176,7 @@ class Pager {
     // the pager and the user's shell cannot both read the terminal.
     process.removeAllListeners("SIGINT");
     process.on("SIGINT", () => {
+      this.#hadInterrupt = true;
       this.isInterrupted ||= !this.#isComplete;
       stop();
     });
@@ -188,7 +196,8 @@ class Pager {
   /**
    * Ends the input of the pager, and waits until the user leaves it.
    *
-   * @throws {DeltarError} `not-found` if the shell could not run the command.
+   * @throws {DeltarError} `not-found` if the command could not be run; `io` if
+   * it ended with an error that no interrupt caused.
    */
   async close(): Promise<void> {
     this.#isComplete = this.#isOpen;
@@ -196,12 +205,16 @@ class Pager {
     await this.#ended;
     process.removeAllListeners("SIGINT");
     for (const handler of this.#handlers) process.on("SIGINT", handler);
-    if (this.#code !== NOT_FOUND) return;
+    const isNotRun = this.#error !== undefined ||
+      NOT_RUN.includes(this.#code ?? 0);
+    if (!isNotRun && (!this.#code || this.#hadInterrupt)) return;
+    const what = isNotRun
+      ? "cannot run the pager"
+      : `the pager failed with exit code ${this.#code}`;
     throw new DeltarError(
-      "not-found",
-      "cannot run the pager. Set DELTAR_PAGER to another one, or add " +
-        "`--no-pager`.",
-      { object: this.#command },
+      isNotRun ? "not-found" : "io",
+      `${what}. Set DELTAR_PAGER to another one, or add \`--no-pager\`.`,
+      { object: this.#command, cause: this.#error },
     );
   }
 }

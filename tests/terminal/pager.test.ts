@@ -83,12 +83,18 @@ test(
         assert.equal(code, 0, shown);
         assert.ok(shown.split("\n").length < 6, shown);
       }
-      const [shown, code] = show(shell, "deltar diff latest", {
-        PAGER: "nosuch",
-      });
-      assert.equal(code, 1);
-      assert.match(shown, /nosuch: cannot run the pager\. Set DELTAR_PAGER/);
-      assert.doesNotMatch(shown, / at .*\.ts/);
+      for (
+        const [PAGER, what] of [
+          ["nosuch", /nosuch: cannot run the pager\. Set DELTAR_PAGER/],
+          ["/etc/passwd", /passwd: cannot run the pager\. Set DELTAR_PAGER/],
+          ["exit 3", /exit 3: the pager failed with exit code 3\. Set DELTAR/],
+        ] as const
+      ) {
+        const [shown, code] = show(shell, "deltar diff latest", { PAGER });
+        assert.equal(code, 1, shown);
+        assert.match(shown, what);
+        assert.doesNotMatch(shown, / at .*\.ts/);
+      }
     });
   },
 );
