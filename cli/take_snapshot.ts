@@ -178,14 +178,13 @@ export async function takeSnapshot(
     }
     if (!options.force) refuseTooMuch(one);
   }
-  if (
-    set === undefined && isDefaultRepository(location) &&
-    !holdsRepository(location) && !options.dryRun
-  ) {
-    await bringRepository(out, start, location, options, signal);
-  }
+  const former = set === undefined && isDefaultRepository(location) &&
+      !holdsRepository(location)
+    ? await formerRepository(out, start, options, signal)
+    : undefined;
+  if (former !== undefined && !options.dryRun) renameSync(former, location);
   const { repository, isNew: isNewRepository } = options.dryRun
-    ? await openForDryRun(context, location, options)
+    ? await openForDryRun(context, former ?? location, options)
     : {
       repository: await openOrCreate(context, location, {
         init: options.init,
@@ -377,16 +376,16 @@ function spelled(path: string): string {
 }
 
 /**
- * Moves the default repository of a moved directory to the default location for
- * the new path, if the directory's snapshots are to be continued.
+ * Returns the default repository of a moved directory for its old path, if the
+ * directory's snapshots are to be continued. The repository then has to be moved
+ * to the default location for the new path.
  */
-async function bringRepository(
+async function formerRepository(
   out: Console,
   directory: string,
-  location: string,
   options: TakeOptions,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const from = await formerOf(
     out,
     directory,
@@ -394,7 +393,7 @@ async function bringRepository(
     defaultRepository,
     signal,
   );
-  if (from === undefined) return;
+  if (from === undefined) return undefined;
   const before = defaultRepository(from);
   const fail = (code: "not-found" | "exists", what: string) =>
     new DeltarError(code, what, { object: from });
@@ -412,7 +411,7 @@ async function bringRepository(
         `for another directory, add \`--repo ${shellWord(before)}\`.`,
     );
   }
-  renameSync(before, location);
+  return before;
 }
 
 /** Refuses `--continue-from` for a directory that already has snapshots. */
@@ -440,9 +439,8 @@ async function continuedBy(
   const { continueFrom } = options;
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
-    // If a default repository has only snapshots of another path,
-    // `bringRepository` has moved the repository to the location for the new
-    // path.
+    // A default repository that has only snapshots of another path is the one
+    // that `formerRepository` returned.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }
@@ -468,7 +466,7 @@ async function continuedBy(
 async function formerOf(
   out: Console,
   directory: string,
-  { continueFrom }: TakeOptions,
+  { continueFrom, dryRun }: TakeOptions,
   repositoryOf: (directory: string) => string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -478,7 +476,7 @@ async function formerOf(
   const from = known.directory;
   const isHere = known.repository === repositoryOf(from) &&
     (!isFolder(known.repository) || holdsRepository(known.repository));
-  return isHere && await isToContinue(out, directory, from, signal)
+  return isHere && await isToContinue(out, directory, from, signal, dryRun)
     ? from
     : undefined;
 }
@@ -488,11 +486,12 @@ async function isToContinue(
   directory: string,
   from: string,
   signal: AbortSignal,
+  isDryRun = false,
 ): Promise<boolean> {
   const what =
     `${showPath(directory)} looks like ${showPath(from)}, which was ` +
     "moved.";
-  if (canAsk()) {
+  if (canAsk() && !isDryRun) {
     return await ask(out, `${what} Continue its snapshots?`, signal, true);
   }
   out.warn(

@@ -103,3 +103,18 @@ test("snapshot --dry-run applies no size limit", async () => {
     assert.equal(place.json(["list"]).snapshots.length, 1);
   });
 });
+
+test("snapshot --dry-run continues the snapshots of a moved directory", async () => {
+  await withPlace((place) => {
+    place.write({ a: "1" });
+    const { id } = place.json(["snapshot"]);
+    const moved = join(place.folder, "moved");
+    fs.renameSync(place.root, moved);
+    const before = filesOf(place);
+    const words = ["snapshot", "--dry-run", "--continue-from", place.root];
+    const plan = place.json(words, { cwd: moved });
+    assert.equal(plan.parent, id);
+    assert.equal(plan.counts.created, 0);
+    assert.deepEqual(filesOf(place), before);
+  });
+});

@@ -203,6 +203,25 @@ for (const what of ["the source", "the single binary"]) {
       });
     }
 
+    test("snapshot --dry-run of a moved directory asks nothing [S6]", async () => {
+      await withDeltar(async (shell) => {
+        const moved = join(shell.home, "moved");
+        const env = `DELTAR_REPOSITORY=${join(shell.home, "repository")}`;
+        shell.type(`${env} deltar snapshot`);
+        fs.renameSync(shell.project, moved);
+        fs.mkdirSync(shell.project);
+        const line = `cd ../moved; ${env} deltar snapshot --dry-run`;
+        const pty = new Pty(shell, "sh");
+        try {
+          pty.type(`${line}; echo "code=$?"\r`);
+          const [, code] = await pty.see(/code=(\d+)|Continue its/);
+          assert.equal(code, "0", pty.shown);
+        } finally {
+          await pty.close();
+        }
+      });
+    });
+
     const isRoot = process.getuid?.() === 0;
     for (
       const [name, keys, wanted, bits] of [
