@@ -24,6 +24,9 @@ const MAX_LINES = 30;
 /** The maximum number of snapshots in a row that each have their own line. */
 const MAX_SINGLE = 3;
 
+/** The words for what is done. They have the same number of columns. */
+const [KEEP, REMOVE] = ["keep  ", "remove"];
+
 /** An hour, in milliseconds. */
 const HOUR_MS = 3_600_000;
 
@@ -127,11 +130,14 @@ function calendar(preview: Preview, items: readonly Judgement[]): string[] {
       `before ${minute(shown[0][0].record.time)}: ${keepsWords(older)}; ` +
       "`--json` names all",
     ],
-    ...cells.map((row) =>
-      row.map((cell, at) =>
+    ...cells.map((row) => {
+      const [what, ...others] = row.map((cell, at) =>
         cell + " ".repeat(Math.max(0, (widths[at] ?? 0) - columnsOf(cell)))
-      ).join("  ").trimEnd()
-    ),
+      );
+      // Codes of colors have no columns, so a cell is painted after its padding.
+      const painted = row[0] === REMOVE ? paint("yellow", what) : what;
+      return [painted, ...others].join("  ").trimEnd();
+    }),
   ];
 }
 
@@ -173,7 +179,7 @@ function cellsOf(
   const last = row[row.length - 1];
   const isSingle = row.length === 1;
   return [
-    keep ? "keep  " : paint("yellow", "remove"),
+    keep ? KEEP : REMOVE,
     isSingle
       ? minute(time)
       : `${minute(time)} to ${

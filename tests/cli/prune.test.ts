@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import { parseBytes, parseDuration } from "../../cli/quantity.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
 import { previewLines } from "../../cli/prune_preview.ts";
@@ -47,6 +48,11 @@ test("prune says why, removes, and undelete brings back", async () => {
           "\\.\nThis would free .* of .*\\.\n$",
       ),
     );
+    // The columns are the same with colors, where the runtime can force them.
+    const colored = place.run(["prune", ...rules, "--dry-run"], {
+      env: { NO_COLOR: "", FORCE_COLOR: "1" },
+    });
+    assert.equal(stripVTControlCharacters(colored.out), plan.out);
     assert.equal(place.json(["list"]).snapshots.length, 3);
 
     const pruned = place.json(["prune", ...rules]);
