@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import {
   type Change,
+  type DeltarError,
   DiffIndex,
   type Repository,
   type Skipped,
@@ -9,8 +10,17 @@ import {
 import type { RecordTrust } from "../lib/repository/mod.ts";
 import { pathOf } from "../lib/tree/mod.ts";
 import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
+import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";
-import { changeLine, isOfBoth, signOf, SIGNS, skipOf } from "./change_line.ts";
+import {
+  changeLine,
+  isOfBoth,
+  rootChange,
+  signOf,
+  SIGNS,
+  skipOf,
+  withoutMoved,
+} from "./change_line.ts";
 import { changeWords } from "./change_words.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -66,7 +76,11 @@ async function run(
   const record = await findSnapshot(begun, name);
   const proof = (await repository.proofs()).get(record.id);
   const trust = await repository.trustOf(record);
-  const before = await previousOf(repository, record);
+  let code: number = EXIT.done;
+  const before = await previousOf(repository, record, ({ message }) => {
+    out.warn(`${message}; ${DAMAGE_ADVICE}`);
+    code = EXIT.partial;
+  });
   const compared = before && await compare(repository, before, record, signal);
   const { location } = repository.storage;
   const restore = restoreBeside(record, location);
@@ -83,7 +97,7 @@ async function run(
       },
       restore,
     });
-    return EXIT.done;
+    return code;
   }
   const output = new PagedOutput(context, options.pager);
   try {
@@ -97,7 +111,7 @@ async function run(
   } finally {
     await output.close();
   }
-  return output.isInterrupted ? EXIT.interrupted : EXIT.done;
+  return output.isInterrupted ? EXIT.interrupted : code;
 }
 
 /**
@@ -109,9 +123,10 @@ async function run(
 async function previousOf(
   repository: Repository,
   { id, directory, machine, safety }: SnapshotRecord,
+  onDamage: (error: DeltarError) => void,
 ): Promise<SnapshotRecord | undefined> {
   if (safety !== undefined) return undefined;
-  const records = await repository.snapshots({ onDamage: () => {} });
+  const records = await repository.snapshots({ onDamage });
   return records.filter((record) =>
     record.directory === directory && record.safety === undefined &&
     record.machine?.id === machine?.id && record.id < id
@@ -128,10 +143,10 @@ async function compare(
     [before, after].map((record) => repository.tree(record, { signal })),
   );
   const diff = DiffIndex.compute(now.index, old.index);
-  const moved = new Set(diff.renamed.map(({ from }) => from));
-  const changes = diff.changes.filter((change) =>
-    change.change !== "deleted" || !moved.has(pathOf(change))
-  );
+  const changes = [
+    ...rootChange(before, after),
+    ...withoutMoved(diff.changes),
+  ];
   const folders = new Map<string, FolderChanges>();
   for (const change of changes) {
     const name = pathOf(change);

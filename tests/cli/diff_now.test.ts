@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { needs, runText } from "../support/peer.ts";
-import { isWindows } from "../support/system.ts";
+import { isWindows, needsPosix } from "../support/system.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Returns the lines that `diff` prints, without changes of times only. */
@@ -177,6 +177,44 @@ test("show prints a snapshot and its changes", async () => {
       json.folders.find(({ path }: { path: string }) => path === "sub"),
       { path: "sub", created: 1 },
     );
+  });
+});
+
+test(
+  "show names a change of the directory itself",
+  needsPosix("modes"),
+  async () => {
+    await withPlace((place) => {
+      place.write({ a: "a" });
+      fs.chmodSync(place.root, 0o755);
+      place.run(["snapshot"]);
+      fs.chmodSync(place.root, 0o700);
+      place.run(["snapshot"]);
+      assert.match(place.run(["show"]).out, /^ {2}t \.\/: mode 0755 -> 0700$/m);
+      assert.deepEqual(place.json(["show"]).folders, [{
+        path: "",
+        touched: 1,
+      }]);
+    });
+  },
+);
+
+test("show names damaged records of earlier snapshots, and exits with 3", async () => {
+  await withPlace((place) => {
+    const repo = join(place.folder, "repo");
+    place.env.DELTAR_REPOSITORY = repo;
+    place.write({ a: "a" });
+    const { id } = place.json(["snapshot"]);
+    place.write({ a: "changed" });
+    place.run(["snapshot"]);
+    const [record] = fs.readdirSync(join(repo, "snapshots")).filter((name) =>
+      name.startsWith(id)
+    );
+    fs.truncateSync(join(repo, "snapshots", record), 10);
+    const { code, out, err } = place.run(["show"]);
+    assert.equal(code, 3);
+    assert.ok(err.includes(record), err);
+    assert.match(out, /There is no earlier snapshot to compare it with/);
   });
 });
 
