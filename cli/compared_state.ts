@@ -15,6 +15,7 @@ import {
   type IndexOptions,
   type LargeFile,
   type Metadata,
+  RACY_NANOSECONDS,
 } from "../lib/tree/mod.ts";
 import { cacheFolder, userFolder } from "./location.ts";
 
@@ -72,12 +73,6 @@ interface DirectoryOptions
 }
 
 /**
- * The number of nanoseconds in a second before the snapshot in which a file may
- * have changed again without a change of its time.
- */
-const RACY_NANOSECONDS = 2_000_000_000n;
-
-/**
  * Reads the state of a snapshot's directory as it is now, with the exclude
  * rules of the snapshot. A file with the size and time that it has in the
  * snapshot counts as unchanged and is not read, unless its time is so near to
@@ -118,7 +113,7 @@ export async function directoryState(
   return {
     index,
     root: index.root,
-    owners: ownersOf(walker, index, previous),
+    owners: ownersOf(walker, index, previous, record.root),
     async *open(file) {
       const { path } = file;
       const hash = createHash("sha256");
@@ -172,16 +167,18 @@ function ownersOf(
   walker: Walker,
   index: DirIndex,
   previous: DirIndex,
+  previousRoot: Metadata,
 ): SnapshotRecord["owners"] {
   const users: Record<number, string> = {};
   const groups: Record<number, string> = {};
-  for (const entry of index.entries) {
-    const before = previous.get(entry.path);
-    if (before === undefined) continue;
-    if (before.uid === entry.uid && before.gid === entry.gid) continue;
-    const { uname, gname } = walker.ownersOf(entry);
-    if (uname !== undefined) users[entry.uid] = uname;
-    if (gname !== undefined) groups[entry.gid] = gname;
-  }
+  const add = (now: Metadata, before: Metadata | undefined) => {
+    if (before === undefined) return;
+    if (before.uid === now.uid && before.gid === now.gid) return;
+    const { uname, gname } = walker.ownersOf(now);
+    if (uname !== undefined) users[now.uid] = uname;
+    if (gname !== undefined) groups[now.gid] = gname;
+  };
+  add(index.root, previousRoot);
+  for (const entry of index.entries) add(entry, previous.get(entry.path));
   return { users, groups };
 }

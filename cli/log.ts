@@ -136,7 +136,7 @@ function describe(version: PathVersion): string {
 
 /** Returns in words what changed in a version. */
 function words(version: PathVersion): string {
-  const { change, from, to, inside, record } = version;
+  const { change, from, to, inside, record, recordBefore } = version;
   switch (change) {
     case "created":
       return paint("green", change);
@@ -154,7 +154,9 @@ function words(version: PathVersion): string {
     ...inside === undefined ? [] : Object.entries(inside)
       .filter(([, count]) => count > 0)
       .map(([kind, count]) => `${count} ${kind}`),
-    ...both === undefined ? [] : changeWords(record, record, both),
+    ...both === undefined
+      ? []
+      : changeWords(recordBefore ?? record, record, both),
   ];
   const text = details.length === 0
     ? change

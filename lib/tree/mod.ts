@@ -95,6 +95,7 @@ export {
   pathBelow,
   truePlace,
 } from "./place.ts";
+export { RACY_NANOSECONDS } from "./racy.ts";
 export { type FileStat, isAbsent } from "./stat.ts";
 export type { OtherEntry, StreamedEntry } from "./streamed_entry.ts";
 export { formatTime, toJson } from "./to_json.ts";

@@ -208,3 +208,23 @@ test("files shows names of owners, and restore takes --numeric-owner", {
     assert.equal(fs.statSync(join(place.folder, "target/file")).uid, 1);
   });
 });
+
+test("diff and log name the old and the new owner, also of the directory", {
+  ...needsOtherUser,
+}, async () => {
+  await withPlace((place) => {
+    place.write({ file: "file" });
+    const give = (uid: number) => {
+      fs.chownSync(place.root, uid, 0);
+      fs.chownSync(join(place.root, "file"), uid, 0);
+    };
+    give(0);
+    assert.equal(place.run(["snapshot"]).code, 0);
+    give(1);
+    const { out } = place.run(["diff", "latest"]);
+    assert.match(out, /^t \.\/: owner root -> daemon$/m);
+    assert.match(out, /^t file: owner root -> daemon$/m);
+    assert.equal(place.run(["snapshot"]).code, 0);
+    assert.match(place.run(["log", "file"]).out, /owner root -> daemon/);
+  });
+});

@@ -54,6 +54,8 @@ export interface PathVersion {
    * The entry in the version before, or `undefined` if the path did not exist.
    */
   before: TreeEntry | undefined;
+  /** The last snapshot with `before`. */
+  recordBefore?: SnapshotRecord;
   /** The old path of a renamed or copied file. */
   from?: string;
   /** The new path of a file that was deleted here because it was renamed. */
@@ -203,7 +205,13 @@ class History {
       fields.length === 0;
     if (isEqual && !isFolder) return undefined;
     const record = await first();
-    const version = { record, path, entry, before };
+    const version = {
+      record,
+      path,
+      entry,
+      before,
+      ...spanBefore && before && { recordBefore: spanBefore.newest },
+    };
     if (entry === undefined) {
       if (before === undefined) return undefined;
       const to = older &&
