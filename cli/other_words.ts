@@ -24,6 +24,8 @@ const COPY =
   "`deltar copy --to LOCATION` copies snapshots to another repository";
 const REVERT = "`deltar restore latest --in-place --dry-run` shows what a " +
   "restore would change, and `deltar undo` undoes the last restore";
+const CHANGES =
+  "`deltar diff latest` shows what changed since the last snapshot";
 const STATS = "`deltar stats` shows what uses the space";
 const REPAIR = "`deltar repair` rebuilds damaged objects";
 
@@ -31,8 +33,7 @@ const REPAIR = "`deltar repair` rebuilds damaged objects";
 const COMMANDS: Readonly<Record<string, string>> = {
   ls: `${LIST}, and ${FILES}`,
   snapshots: LIST,
-  history: LIST,
-  log: LIST,
+  history: `\`deltar log PATH\` lists the versions of a file, and ${LIST}`,
   archives: LIST,
   tree: FILES,
   create: SNAPSHOT,
@@ -50,7 +51,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   cleanup: PRUNE,
   compact: PRUNE,
   expire: PRUNE,
-  purge: PRUNE,
   thin: PRUNE,
   delete: FORGET,
   remove: FORGET,
@@ -62,14 +62,13 @@ const COMMANDS: Readonly<Record<string, string>> = {
   get: RESTORE,
   mount: `${FILES}, ${CAT}, and ${RESTORE}; a repository cannot be mounted`,
   dump: CAT,
-  show: CAT,
   print: CAT,
   revert: REVERT,
   rollback: REVERT,
   reset: REVERT,
-  status: "`deltar snapshot --dry-run` shows what changed since the last " +
-    "snapshot",
-  compare: "`deltar diff latest~1 latest` compares two snapshots",
+  status: CHANGES,
+  compare: `${CHANGES}, and \`deltar diff latest~1 latest\` compares two ` +
+    "snapshots",
   tag: "`deltar label latest TEXT` gives the last snapshot a label",
   du: STATS,
   info: STATS,

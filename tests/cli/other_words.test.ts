@@ -9,7 +9,8 @@ import { withPlace } from "./helpers.ts";
 /** Words that users of restic, borg, git or tar may type first. */
 const TYPED = [
   ...["ls", "snapshots", "history", "check", "mount", "dump", "gc"],
-  ...["init-repo", "create", "extract", "status", "tag", "rm", "unlock"],
+  ...["init-repo", "create", "extract", "status", "compare", "tag", "rm"],
+  "unlock",
 ];
 
 test("words of other tools are answered with commands of deltar", async () => {
@@ -38,6 +39,9 @@ test("suggestions name commands and options that deltar has", async () => {
   const program = await createProgram(
     new Context(() => new AbortController().signal),
   );
+  for (const name of Object.keys(COMMANDS)) {
+    assert.equal(suggestionFor([name], false), undefined, name);
+  }
   for (const word of TYPED) assert.ok(suggestionFor([word], false), word);
   const texts = [
     ...TYPED.map((word) => suggestionFor([word], false)!.text),
