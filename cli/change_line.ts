@@ -1,8 +1,17 @@
 import type { Change, Skipped, SnapshotRecord } from "../mod.ts";
 import { isFault, isSameXattrs, isTouched, pathOf } from "../lib/tree/mod.ts";
-import { type ChangeOfBoth, fieldsOf } from "./change_words.ts";
+import { plural } from "../shared/text.ts";
+import {
+  type ChangeOfBoth,
+  changeWords,
+  fieldsOf,
+  type WithOwners,
+} from "./change_words.ts";
 import { paint } from "./terminal.ts";
 import { showPath, showText } from "./text.ts";
+
+/** The maximum number of changes that `changeLines` returns a line for. */
+const MAX_CHANGES = 20;
 
 /** The sign and color of each kind of change. */
 export const SIGNS = {
@@ -15,22 +24,26 @@ export const SIGNS = {
 } as const;
 
 /** Returns whether a path exists in both states, and was not moved. */
-export function isOfBoth(change: Change): change is ChangeOfBoth {
+function isOfBoth(change: Change): change is ChangeOfBoth {
   return change.change === "updated" || change.change === "touched";
 }
 
+/** The old and the new state. */
+type States = readonly [old: WithOwners, now: WithOwners];
+
 /**
- * Returns a line with a sign and a path. The path of a directory ends in `/`.
+ * Returns a line with the sign and the path of a change, and what changed. The
+ * path of a directory ends in `/`.
  *
  * @param change The change.
- * @param skip The result of `skipOf`.
- * @param words The result of `changeWords`.
+ * @param states The old and the new state.
+ * @param skips The paths that the new state excluded or skipped.
  * @param stream The stream that the line is for. Default: standard output.
  */
 export function changeLine(
   change: Change,
-  skip: Skipped | undefined,
-  words: readonly string[],
+  [old, now]: States,
+  skips: ReadonlyMap<string, Skipped>,
   stream?: NodeJS.WriteStream,
 ): string {
   const entry = change.change === "deleted" ? change.before : change.entry;
@@ -38,14 +51,42 @@ export function changeLine(
     (entry.kind === "directory" ? "/" : "");
   const moved = change.change === "renamed" || change.change === "copied";
   const from = moved ? `${showPath(change.from)} -> ` : "";
+  const skip = skipOf(change, skips);
   if (skip !== undefined) {
     const why = showText(skip.detail ?? skip.reason);
     const verb = isFault(skip) ? "skipped" : "excluded";
     return paint("yellow", `? ${path} was ${verb}: ${why}`, stream);
   }
   const [sign, color] = SIGNS[signOf(change)];
+  const words = isOfBoth(change) ? changeWords(old, now, change) : [];
   const what = words.length > 0 ? `: ${words.join(", ")}` : "";
   return paint(color, `${sign} ${from}${path}${what}`, stream);
+}
+
+/**
+ * Returns a line for each of the first `MAX_CHANGES` changes. If there are more
+ * changes, the last line has their number.
+ *
+ * @param changes The changes.
+ * @param states The old and the new state.
+ * @param skips The paths that the new state excluded or skipped.
+ * @param rest The end of the last line, which says how to see all changes.
+ * @param stream The stream that the lines are for. Default: standard output.
+ */
+export function changeLines(
+  changes: readonly Change[],
+  states: States,
+  skips: ReadonlyMap<string, Skipped>,
+  rest: string,
+  stream?: NodeJS.WriteStream,
+): string[] {
+  const more = changes.length - MAX_CHANGES;
+  return [
+    ...changes.slice(0, MAX_CHANGES).map((change) =>
+      changeLine(change, states, skips, stream)
+    ),
+    ...more > 0 ? [`and ${plural(more, "more change")}${rest}`] : [],
+  ];
 }
 
 /** Returns the kind of a change; a change of hard links only is `touched`. */

@@ -15,7 +15,7 @@ import { deviceText, showPath, showText } from "./text.ts";
 export type ChangeOfBoth = UpdatedChange | TouchedChange;
 
 /** The names of owners and groups, as far as they are known. */
-type WithOwners = Pick<SnapshotRecord, "owners">;
+export type WithOwners = Pick<SnapshotRecord, "owners">;
 
 /** The maximum number of extended attributes that are named. */
 const MAX_NAMED = 4;

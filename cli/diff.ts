@@ -14,12 +14,10 @@ import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import {
   changeFields,
   changeLine,
-  isOfBoth,
   rootChange,
   skipOf,
   withoutMoved,
 } from "./change_line.ts";
-import { changeWords } from "./change_words.ts";
 import {
   type ComparedState,
   directoryState,
@@ -193,10 +191,8 @@ async function run(
     if (options.stat || isPatch(options)) {
       await printContents(output, contents, options);
     } else {
-      const [old, now] = compared.states;
       for (const change of changes) {
-        const words = isOfBoth(change) ? changeWords(old, now, change) : [];
-        const line = changeLine(change, skipOf(change, skips), words);
+        const line = changeLine(change, compared.states, skips);
         if (!await output.line(line)) break;
       }
     }

@@ -3,15 +3,11 @@ import { Command, Option } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
 import type { StreamFormat } from "../lib/archive/mod.ts";
 import type { ExportFailure, ExportProgress } from "../lib/repository/mod.ts";
-import {
-  formatBytes,
-  formatCount,
-  pipesAndDevices,
-  plural,
-} from "../shared/text.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
+import { countWords } from "./count_words.ts";
 import { EXIT } from "./exit.ts";
 import { absolute } from "./location.ts";
 import { withOutput } from "./output.ts";
@@ -196,7 +192,7 @@ async function run(
     });
     return exitCode;
   }
-  const sentence = `Exported ${inWords(counts)}, from ${record.id} to ` +
+  const sentence = `Exported ${countWords(counts)}, from ${record.id} to ` +
     `${file === undefined ? "standard output" : showPath(file)} ` +
     `(${formatBytes(size)}) in ${formatDuration(performance.now() - started)}`;
   if (file === undefined) out.detail(sentence);
@@ -222,19 +218,6 @@ function warnOf(out: Console, { path, error, exported }: ExportFailure): void {
   // The message begins with the path.
   const why = error.message.slice(path.length + 2);
   out.warn(`${showPath(path)}${exported ? "" : " was not exported"}: ${why}`);
-}
-
-/** Returns the numbers of exported entries and bytes in words. */
-function inWords(
-  { files, directories, links, special, bytes }: Omit<ExportProgress, "path">,
-): string {
-  return [
-    plural(files, "file"),
-    plural(directories, "directory", "directories"),
-    plural(links, "link"),
-    ...special > 0 ? [pipesAndDevices(special)] : [],
-    formatBytes(bytes),
-  ].join(", ");
 }
 
 /**

@@ -9,13 +9,11 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import {
   changeFields,
-  changeLine,
-  isOfBoth,
+  changeLines,
   rootChange,
   skipOf,
   withoutMoved,
 } from "./change_line.ts";
-import { changeWords } from "./change_words.ts";
 import { EXIT } from "./exit.ts";
 import { fail } from "./failure.ts";
 import { parseLabel } from "./label_text.ts";
@@ -36,9 +34,6 @@ interface Options extends TakeOptions {
   dir?: string;
   json?: boolean;
 }
-
-/** The maximum number of changes that are printed. */
-const MAX_SHOWN = 20;
 
 /** The signals that end a command, and that are passed on to it. */
 const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
@@ -263,17 +258,16 @@ async function report(
     return;
   }
   out.line(`${told} and changed ${plural(changes.length, "path")}:`);
-  for (const change of changes.slice(0, MAX_SHOWN)) {
-    const words = isOfBoth(change) ? changeWords(before, after, change) : [];
-    const skip = skipOf(change, skips);
-    out.line(`  ${changeLine(change, skip, words, process.stderr)}`);
-  }
-  const more = changes.length - MAX_SHOWN;
-  if (more > 0) {
-    out.line(
-      `  and ${plural(more, "more path")}. Show all of them with:\n` +
-        `  ${diffLine(before, after, location)}`,
-    );
-  }
+  const rest = `. Show all of them with:\n  ${
+    diffLine(before, after, location)
+  }`;
+  const lines = changeLines(
+    changes,
+    [before, after],
+    skips,
+    rest,
+    process.stderr,
+  );
+  for (const line of lines) out.line(`  ${line}`);
   out.line(`Restore the state before it with:\n  ${restore}`);
 }

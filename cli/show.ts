@@ -9,20 +9,18 @@ import {
 } from "../mod.ts";
 import type { RecordTrust } from "../lib/repository/mod.ts";
 import { pathOf } from "../lib/tree/mod.ts";
-import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import {
   changeLine,
-  isOfBoth,
   rootChange,
   signOf,
   SIGNS,
-  skipOf,
   withoutMoved,
 } from "./change_line.ts";
-import { changeWords } from "./change_words.ts";
 import type { Context } from "./context.ts";
+import { countWords } from "./count_words.ts";
 import { EXIT } from "./exit.ts";
 import { PagedOutput } from "./pager.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
@@ -106,7 +104,9 @@ async function run(
     }
     const proven = provenWords(proof);
     if (proven !== undefined) await output.line(`  drill       ${proven}`);
-    for (const line of changeLines(record, compared)) await output.line(line);
+    for (const line of comparisonLines(record, compared)) {
+      await output.line(line);
+    }
     await output.line(`Restore it with:\n  ${restore}`);
   } finally {
     await output.close();
@@ -190,13 +190,7 @@ function* describe(
   if (trust !== "trusted") {
     yield `  trust       ${paint("yellow", TRUST[trust])}`;
   }
-  const found = [
-    plural(counts.files, "file"),
-    plural(counts.directories, "directory", "directories"),
-    ...counts.links > 0 ? [plural(counts.links, "link")] : [],
-    ...counts.special ? [pipesAndDevices(counts.special)] : [],
-  ].join(", ");
-  yield `  found       ${found}, ${formatBytes(counts.bytes)}`;
+  yield `  found       ${countWords(counts)}`;
   if (counts.faults > 0) {
     yield `  skipped     ${
       plural(counts.faults, "path")
@@ -218,7 +212,7 @@ const TRUST: Readonly<Record<Exclude<RecordTrust, "trusted">, string>> = {
  * Yields lines about the changes since the snapshot before: each change or, if
  * there are many, the folders with the most changes.
  */
-function* changeLines(
+function* comparisonLines(
   record: SnapshotRecord,
   compared: Compared | undefined,
 ): Generator<string> {
@@ -236,8 +230,7 @@ function* changeLines(
   yield `${plural(changes.length, "change")} since ${before.id}:`;
   if (changes.length <= MAX_SHOWN) {
     for (const change of changes) {
-      const words = isOfBoth(change) ? changeWords(before, record, change) : [];
-      yield `  ${changeLine(change, skipOf(change, skips), words)}`;
+      yield `  ${changeLine(change, [before, record], skips)}`;
     }
     return;
   }

@@ -1,19 +1,18 @@
 import { Command } from "commander";
-import type { Skipped, SnapshotRecord, SnapshotResult } from "../mod.ts";
+import type { Skipped, SnapshotResult } from "../mod.ts";
 import { type FitResult, placeOf } from "../lib/repository/mod.ts";
 import { isFault } from "../lib/tree/mod.ts";
-import { formatBytes, pipesAndDevices, plural } from "../shared/text.ts";
+import { formatBytes, plural } from "../shared/text.ts";
+import { countWords } from "./count_words.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import {
   changeFields,
-  changeLine,
-  isOfBoth,
+  changeLines,
   rootChange,
   skipOf,
   withoutMoved,
 } from "./change_line.ts";
-import { changeWords } from "./change_words.ts";
 import { EXIT } from "./exit.ts";
 import { addFilesFromOptions } from "./files_from.ts";
 import { INIT } from "./known_places.ts";
@@ -152,7 +151,7 @@ function print(
   time: number | undefined,
 ): void {
   const { record, isNew, skipped } = result;
-  const seen = foundWords(record);
+  const seen = countWords(record.counts);
   if (!isNew) {
     out.line(
       time === undefined
@@ -171,17 +170,6 @@ function print(
   out.line(`  repository  ${showPath(location)}`);
   printSkipped(out, skipped);
   out.line(`Restore it with:\n  ${restore}`);
-}
-
-/** Returns the numbers and the size of what a snapshot has, in words. */
-function foundWords({ counts }: SnapshotRecord): string {
-  return [
-    plural(counts.files, "file"),
-    plural(counts.directories, "directory", "directories"),
-    ...counts.links > 0 ? [plural(counts.links, "link")] : [],
-    ...counts.special ? [pipesAndDevices(counts.special)] : [],
-    formatBytes(counts.bytes),
-  ].join(", ");
 }
 
 function printCounts(
@@ -221,9 +209,6 @@ function printSkipped(out: Console, skipped: readonly Skipped[]): void {
   }
 }
 
-/** The maximum number of changes that a dry run prints. */
-const MAX_SHOWN = 20;
-
 /** Prints what a snapshot would read and store. */
 function printDryRun(
   out: Console,
@@ -243,19 +228,13 @@ function printDryRun(
         ...rootChange(before, record),
         ...withoutMoved(diff.changes),
       ];
-      for (const change of changes.slice(0, MAX_SHOWN)) {
-        const words = isOfBoth(change)
-          ? changeWords(before, record, change)
-          : [];
-        out.line(`  ${changeLine(change, skipOf(change, skips), words)}`);
-      }
-      const more = changes.length - MAX_SHOWN;
-      if (more > 0) {
-        out.line(`  and ${plural(more, "more change")}; \`--json\` shows all`);
+      const rest = "; `--json` shows all";
+      for (const line of changeLines(changes, [before, record], skips, rest)) {
+        out.line(`  ${line}`);
       }
     }
   }
-  out.line(`  found       ${foundWords(record)}`);
+  out.line(`  found       ${countWords(record.counts)}`);
   if (isNew) printCounts(out, result);
   out.line(`  read        ${formatBytes(read)}`);
   out.line(`  time        ${formatDuration(elapsed)}`);

@@ -195,7 +195,7 @@ test(
       const script = "for n in $(seq 25); do echo $n > n$n; done";
       const { err } = place.run(["run", "--", "sh", "-c", script]);
       assert.equal(err.match(/^ {2}\+ /gm)?.length, 20);
-      const [, line] = /and 5 more paths\..*\n {2}(.*)$/m.exec(err)!;
+      const [, line] = /and 5 more changes\..*\n {2}(.*)$/m.exec(err)!;
       type(place, line);
     });
   },
