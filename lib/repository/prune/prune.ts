@@ -27,7 +27,7 @@
  *
  * @module
  */
-import { attempt } from "../../bytes/attempt.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import { together } from "../../bytes/together.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
@@ -297,7 +297,7 @@ async function pruneOnce(
   const [tidied, taken] = await together([
     // Without the permission to list unfinished writes, the rest of the work is
     // still done. The error is thrown at the end.
-    attempt(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
+    outcomeOf(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
     Lease.take(storage, id, {
       ...options,
       onWait: (holder) => options.onProgress?.(waitsFor(holder, options)),

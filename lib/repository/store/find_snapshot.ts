@@ -14,7 +14,7 @@ import {
   DeltarError,
   isDamage,
 } from "../../bytes/errors.ts";
-import { attempt } from "../../bytes/attempt.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import { together } from "../../bytes/together.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
@@ -172,7 +172,7 @@ export class Finder {
     const [record] = await together([
       this.#named(text),
       // The labels are listed while the snapshot is looked up.
-      this.#options.asMade ? undefined : attempt(this.#listLabels()),
+      this.#options.asMade ? undefined : outcomeOf(this.#listLabels()),
     ]);
     return await this.#withLabel(record);
   }

@@ -16,7 +16,7 @@ import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
 import { paddingCodec } from "../../archive/padding.ts";
 import type { AgeKey } from "../../age/header.ts";
 import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
-import { attempt } from "../../bytes/attempt.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import {
   codeOf,
   type DamageHandler,
@@ -674,7 +674,7 @@ export async function* readAll(
   const results = mapAhead(
     ids,
     limits,
-    (id) => attempt(readRecord(storage, id)),
+    (id) => outcomeOf(readRecord(storage, id)),
   );
   for await (const { result, error } of results) {
     if (result !== undefined) yield result;

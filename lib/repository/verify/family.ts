@@ -1,4 +1,4 @@
-import { attempt } from "../../bytes/attempt.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import { existing } from "../../bytes/existing.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { inTurns } from "../../bytes/turns.ts";
@@ -124,7 +124,7 @@ export class Family {
       limits,
       async ({ record }) =>
         record.size <= MAX_AHEAD_BYTES
-          ? await attempt(readLayer(storage, record))
+          ? await outcomeOf(readLayer(storage, record))
           : undefined,
     );
     try {
@@ -134,7 +134,7 @@ export class Family {
         for (const [key, { record, owners }] of layers) {
           const { value } = await ahead.next();
           const { result, error } = value ??
-            await attempt(readLayer(storage, record));
+            await outcomeOf(readLayer(storage, record));
           if (result !== undefined) read.set(key, result);
           else {
             onFailure(error, record, owners);

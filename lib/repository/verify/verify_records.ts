@@ -1,7 +1,7 @@
 import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { attempt } from "../../bytes/attempt.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
@@ -146,7 +146,7 @@ export async function verifyRecords(
   const read = new Map<string, ReadRecord>();
   const limits = { most: MAX_REQUESTS_AT_ONCE };
   const results = mapAhead(ids.sort(), limits, async (id) => {
-    return { id, ...await attempt(readRecord(storage, id)) };
+    return { id, ...await outcomeOf(readRecord(storage, id)) };
   });
   for await (const { id, result, error } of results) {
     const name = recordName(id);
