@@ -347,7 +347,7 @@ export class Repository {
    *
    * The snapshot may also be of a stream of entries, such as those that
    * `tarEntries` reads from a tar archive. The stream is read once. A file of
-   * more than 1 MiB is written to a temporary file before it is stored.
+   * more than 8 MiB is written to a temporary file before it is stored.
    *
    * @param dir The directory, or a stream of entries in any order. Of several
    * entries with the same path, the last one counts.

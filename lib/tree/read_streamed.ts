@@ -26,8 +26,9 @@ export interface StreamedFileOptions {
 
 /**
  * Passes a file whose content is a stream to a reader, as `readStable` passes
- * the same file of a directory. A file of more than 1 MiB is first written to a
- * temporary file, because a reader may read its content twice.
+ * the same file of a directory. A reader may read a file of more than 1 MiB
+ * twice. Its content is therefore read first, and kept in memory or, if it has
+ * more than 8 MiB, in a temporary file.
  *
  * @param entry The entry of the file. Its `size` is set to the number of bytes.
  * @param body The content.
