@@ -88,6 +88,7 @@ function deltarWay(directory: string): Way {
   const config = {
     directory,
     repository: store,
+    isOwnStorage: false,
     cache: join(folder, "cache"),
     originals: join(folder, "cache/originals"),
     excludes: [".git"],
