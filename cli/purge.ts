@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join, sep } from "node:path";
 import { Command } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
+import { truePlace } from "../lib/tree/mod.ts";
 import type {
   PurgeOptions,
   PurgePlan,
@@ -15,8 +16,8 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { cacheFolder } from "./location.ts";
 import { pathUnder } from "./path_under.ts";
-import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
-import { showPath, treePath } from "./text.ts";
+import { findSnapshot, joinPath, SNAPSHOT_HELP } from "./suggest.ts";
+import { showPath } from "./text.ts";
 
 interface Options extends CommonOptions {
   from: string[];
@@ -69,9 +70,9 @@ async function run(
 ): Promise<number> {
   const { signal } = context;
   const begun = await begin(context, options);
-  const { out, repository, place } = begun;
+  const { out, repository } = begun;
   const { dryRun = false, yes = false, all, quick } = options;
-  const paths = words.map((word) => pathBelow(place, word));
+  const { place, paths } = pathsFrom(begun.place, words);
   const from: string[] = [];
   for (const name of options.from) {
     from.push((await findSnapshot(begun, name)).id);
@@ -88,14 +89,14 @@ async function run(
     const plan = await repository.planPurge(paths, purge);
     if (out.json) out.object("purge", { dryRun, ...plan });
     else print(out, plan, "Would replace");
-    warn(out, plan, paths);
+    warn(out, plan);
     return plan.others.length > 0 ? EXIT.partial : EXIT.done;
   }
   const result = await repository.purge(paths, {
     ...purge,
     onPlan: async (plan) => {
       if (!out.json) print(out, plan, "To do: replace");
-      warn(out, plan, paths);
+      warn(out, plan);
       await confirm(context, out, yes);
       context.interrupted =
         "no other file is lost; run the same command again to finish";
@@ -103,8 +104,9 @@ async function run(
     },
   });
   forgetStates(repository);
-  const { replaced, unfinished, deleted, rewritten } = result;
-  if (replaced.length + unfinished.length + deleted + rewritten === 0) {
+  const { replaced, unfinished, deleted, rewritten, left } = result;
+  const count = replaced.length + unfinished.length + deleted + rewritten;
+  if (count + left.length === 0) {
     throw new DeltarError(
       "not-found",
       "no snapshot and no volume has this path; `deltar files latest` lists " +
@@ -121,7 +123,7 @@ async function run(
         `${formatBytes(result.freed)}.`,
     );
   }
-  for (const name of result.left) {
+  for (const name of left) {
     out.warn(
       `${showPath(name)}: may still hold purged content, because a run needs ` +
         "the object, or because it is damaged or cannot be rewritten. Run the " +
@@ -129,23 +131,41 @@ async function run(
     );
   }
   note(out, repository, place, paths);
-  return result.left.length + result.others.length > 0
-    ? EXIT.partial
-    : EXIT.done;
+  return left.length + result.others.length > 0 ? EXIT.partial : EXIT.done;
 }
 
-/** Returns a typed path, relative to the directory. */
-function pathBelow(place: string, word: string): string {
-  const path = isAbsolute(word) ? pathUnder(place, word) : treePath(word);
-  if (path !== undefined && path !== "") return path;
-  throw new DeltarError(
-    "unsupported",
-    path === ""
-      ? "the path is the whole directory; remove whole snapshots with " +
-        "`deltar forget`"
-      : `the path is not in ${place}; name its directory with --dir`,
-    { path: word },
-  );
+/**
+ * Returns the typed paths, and the folder that they are relative to: `place`, or
+ * the closest folder above it that contains all of the paths.
+ */
+function pathsFrom(
+  place: string,
+  words: readonly string[],
+): { place: string; paths: string[] } {
+  const relative = words.map((word) => {
+    const path = isAbsolute(word) ? pathUnder(place, word) : word;
+    if (path !== undefined) return path.replaceAll(sep, "/");
+    throw new DeltarError(
+      "unsupported",
+      `the path is not in ${place}; name its directory with --dir`,
+      { path: word },
+    );
+  });
+  let folder = truePlace(place);
+  for (let below = "";;) {
+    const paths = relative.map((word) => joinPath(below, word));
+    const above = paths.findIndex((path) => /^(?:\.\.(?:\/|$)|$)/.test(path));
+    if (above < 0) return { place: folder, paths };
+    if (dirname(folder) === folder) {
+      throw new DeltarError(
+        "unsupported",
+        "the path is a whole file system; name files or folders in it",
+        { path: words[above] },
+      );
+    }
+    below = `${basename(folder)}/${below}`;
+    folder = dirname(folder);
+  }
 }
 
 /**
@@ -202,14 +222,9 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
 /** Warns of paths that no snapshot has, and of contents that stay. */
 function warn(
   out: Console,
-  { snapshots, others, running }: PurgePlan,
-  paths: readonly string[],
+  { missing, others, running }: PurgePlan,
 ): void {
-  const purged = snapshots.flatMap(({ paths }) => paths);
-  for (const path of paths) {
-    if (purged.some((one) => one === path || one.endsWith(`/${path}`))) {
-      continue;
-    }
+  for (const path of missing) {
     out.warn(`${showPath(path)}: no snapshot of this directory has this path`);
   }
   for (const { path, sameAs, snapshot } of others) {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { noise } from "../support/noise.ts";
 import { needs, run } from "../support/peer.ts";
+import { needsSymlinks } from "../support/system.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Writes secrets and other files, and takes two snapshots. */
@@ -84,6 +85,60 @@ test("purge needs a yes, a path that exists, and a directory", async () => {
     const whole = place.run(["purge", ".", "--yes"]);
     assert.match(whole.err, /whole directory.*`deltar forget`/);
     assert.equal(place.run(["purge"]).code, 2);
+  });
+});
+
+test("purge deletes a symlink, not the file that it points to", {
+  ...needsSymlinks,
+}, async () => {
+  await withPlace((place) => {
+    prepare(place);
+    fs.symlinkSync("sub/keys", join(place.root, "current"));
+    assert.equal(place.run(["snapshot"]).code, 0);
+    const through = place.run(["purge", "current/a", "--yes"]);
+    assert.match(through.err, /current\/a: no snapshot .* has this path/);
+    const { code, snapshots } = place.json(["purge", "current", "--yes"]);
+    assert.equal(code, 0);
+    assert.deepEqual(snapshots[0].paths, ["current"]);
+    const { out } = place.run(["files", "latest"]);
+    assert.match(out, /sub\/keys\/a/);
+    assert.doesNotMatch(out, /current/);
+  });
+});
+
+test("purge takes paths above the current directory, and names missing ones", async () => {
+  await withPlace((place) => {
+    prepare(place);
+    const cwd = join(place.root, "sub");
+    const { code, err, out } = place.run(
+      ["purge", "../token", "file", "sub/file", "--dry-run", "--json"],
+      { cwd },
+    );
+    assert.equal(code, 0);
+    const plan = JSON.parse(out);
+    assert.deepEqual(plan.snapshots[0].paths, ["token", "sub/file"]);
+    assert.deepEqual(plan.missing, ["sub/sub/file"]);
+    assert.match(err, /sub\/sub\/file: no snapshot/);
+    const nested = place.run(["purge", "sub/file", "keys", "--dry-run"]);
+    assert.match(nested.err, /keys: no snapshot/);
+    const suffix = place.run(["purge", "sub/keys/a", "a", "--dry-run"]);
+    assert.match(suffix.err, /^deltar: a: no snapshot/m);
+    const folder = place.json(["purge", ".", "--dry-run"], { cwd });
+    assert.deepEqual(folder.snapshots[0].paths, ["sub"]);
+  });
+});
+
+test("purge names a damaged volume if nothing else has the path", async () => {
+  await withPlace((place) => {
+    prepare(place);
+    const [repository] = fs.readdirSync(join(place.data, "repositories"));
+    const folder = join(place.data, "repositories", repository, "volumes");
+    const [name] = fs.readdirSync(folder);
+    fs.chmodSync(join(folder, name), 0o600);
+    fs.writeFileSync(join(folder, name), noise(3000, 3));
+    const { code, err } = place.run(["purge", "nothing", "--yes"]);
+    assert.equal(code, 3);
+    assert.ok(err.includes(`volumes/${name}: may still hold`), err);
   });
 });
 

@@ -53,7 +53,39 @@ export function belowOf(
 ): string | undefined {
   const root = placeOf(record);
   const below = root === place ? "" : pathBelow(root, place);
-  if (below === undefined || record.common === undefined) return below;
-  const isIn = record.rules?.paths?.some((path) => isWithin(below, path));
-  return isIn ? below : undefined;
+  return below === undefined ? undefined : ifIn(record, below);
+}
+
+/**
+ * Returns the path in a snapshot for a path relative to a place, or `undefined`
+ * if the path is not in the directory or directories of the snapshot. Symlinks
+ * in `path` are not followed, because snapshots store them as symlinks.
+ *
+ * @param record The snapshot.
+ * @param place The path of the place on the machine that took the snapshot.
+ * @param path A `/`-separated path relative to the place.
+ */
+export function pathFrom(
+  record: Pick<SnapshotRecord, "directory" | "common" | "rules">,
+  place: string,
+  path: string,
+): string | undefined {
+  const root = placeOf(record);
+  const below = root === place ? "" : pathBelow(root, place);
+  if (below !== undefined) {
+    return ifIn(record, below === "" ? path : `${below}/${path}`);
+  }
+  const way = pathBelow(place, root);
+  if (way === undefined || !isWithin(path, way)) return undefined;
+  return ifIn(record, path.slice(way.length + 1));
+}
+
+/** Returns the path if the snapshot can have it. */
+function ifIn(
+  { common, rules }: Pick<SnapshotRecord, "common" | "rules">,
+  path: string,
+): string | undefined {
+  const isIn = common === undefined ||
+    rules?.paths?.some((one) => isWithin(path, one));
+  return isIn ? path : undefined;
 }

@@ -50,8 +50,9 @@ import {
 export interface PurgeOptions extends SignalOptions {
   /**
    * The absolute path of the folder that the paths are relative to. Snapshots
-   * of directories that do not contain a path are not changed for it. By
-   * default, the paths are relative to the root of each snapshot.
+   * of directories that do not contain a path are not changed for it. Symlinks
+   * in the paths are not followed. By default, the paths are relative to the
+   * root of each snapshot.
    */
   place?: string;
   /** The ids of the snapshots to purge the paths from. Default: all. */
@@ -111,6 +112,8 @@ export interface SnapshotToPurge {
 export interface PurgePlan {
   /** The snapshots that are replaced, the oldest first. */
   snapshots: SnapshotToPurge[];
+  /** The requested paths that none of these snapshots has. */
+  missing: string[];
   /** The number of different contents that are purged. */
   contents: number;
   /** The total size of these contents before compression, in bytes. */
@@ -192,7 +195,7 @@ export async function purge(
 }
 
 function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
-  const { targets, others, contents, dependents } = surveyed;
+  const { targets, missing, others, contents, dependents } = surveyed;
   const again = [...dependents.values()].flat().map(({ path }) => path);
   const sizes = [...contents.values()].map(({ size }) => size);
   return {
@@ -203,6 +206,7 @@ function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
       paths: deletedPaths(target),
       files: target.entries.filter(({ kind }) => kind === "file").length,
     })),
+    missing,
     contents: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     others,

@@ -2,7 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
-import { belowOf } from "../format/place_of.ts";
+import { pathFrom } from "../format/place_of.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import type {
@@ -52,6 +52,8 @@ export interface SameContent {
 export interface Survey {
   /** The snapshots to replace, the oldest first. */
   targets: Target[];
+  /** The requested paths that none of the snapshots has. */
+  missing: string[];
   /** Purged contents that stay in the repository under other paths. */
   others: SameContent[];
   /** The sizes in bytes of the purged contents, by SHA-256. */
@@ -108,10 +110,17 @@ export async function survey(
   }
   work.addDependents();
   work.addSafety();
-  const { others, contents, dependents, layersWithContents } = work;
+  const { missing, others, contents, dependents, layersWithContents } = work;
   const targets = [...work.targets.values()]
     .sort((a, b) => a.record.id < b.record.id ? -1 : 1);
-  return { targets, others, contents, dependents, layersWithContents };
+  return {
+    targets,
+    missing,
+    others,
+    contents,
+    dependents,
+    layersWithContents,
+  };
 }
 
 /**
@@ -124,11 +133,12 @@ export function pathIn(
   { place }: PurgeOptions,
 ): string | undefined {
   if (place === undefined) return path;
-  return belowOf(record, `${place.replace(/\/$/, "")}/${path}`);
+  return pathFrom(record, place, path);
 }
 
 class SurveyWork {
   readonly targets = new Map<string, Target>();
+  missing: string[] = [];
   readonly contents: Survey["contents"] = new Map();
   readonly dependents: Survey["dependents"] = new Map();
   readonly layersWithContents = new Set<string>();
@@ -160,23 +170,27 @@ class SurveyWork {
   /** Finds the snapshots that have the requested paths. */
   async findPaths(paths: readonly string[]): Promise<void> {
     const { from } = this.#options;
+    const found = new Set<string>();
     for (const candidate of this.#candidates) {
       const { record } = candidate;
       if (from !== undefined && !from.includes(record.id)) continue;
-      const own = paths.flatMap((path) =>
-        pathIn(record, path, this.#options) ?? []
-      );
-      if (own.includes("")) {
-        throw new DeltarError(
-          "unsupported",
-          `the path is the whole directory of the snapshot ${record.id}; ` +
-            "remove whole snapshots with `deltar forget`",
-          { path: record.directory },
-        );
-      }
+      const own: string[] = [];
       const entries: TreeEntry[] = [];
-      for (const path of own) {
-        entries.push(...await this.#visible(record, path));
+      for (const requested of paths) {
+        const path = pathIn(record, requested, this.#options);
+        if (path === undefined) continue;
+        if (path === "") {
+          throw new DeltarError(
+            "unsupported",
+            `the path is the whole directory of the snapshot ${record.id}; ` +
+              "remove whole snapshots with `deltar forget`",
+            { path: record.directory },
+          );
+        }
+        own.push(path);
+        const within = await this.#visible(record, path);
+        if (within.length > 0) found.add(requested);
+        entries.push(...within);
       }
       if (entries.length === 0) continue;
       this.#add(candidate, entries, { paths: own });
@@ -186,6 +200,7 @@ class SurveyWork {
         this.#linked.push({ path: target, sameAs: path, snapshot: record.id });
       }
     }
+    this.missing = paths.filter((path) => !found.has(path));
   }
 
   /** Adds entries of a snapshot to those that are purged. */
