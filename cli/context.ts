@@ -19,6 +19,8 @@ export class Context {
   opened: OpenedRepositories = new OpenedRepositories();
   /** The amount of output. */
   verbosity: Verbosity = "normal";
+  /** Whether errors are printed as JSON. */
+  json = false;
   /** The exit code of the process. */
   code: number = EXIT.done;
   /**

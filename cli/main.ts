@@ -81,7 +81,7 @@ export async function main(words: string[]): Promise<number> {
     const { DeltarError } = await import("../mod.ts");
     if (isTold) process.exit(EXIT.interrupted);
     const error = new DeltarError("aborted", "interrupted");
-    process.exit(fail(error, words.includes("--json"), context));
+    process.exit(fail(error, context.json, context));
   };
   const line = toType(words);
   try {
@@ -97,7 +97,7 @@ export async function main(words: string[]): Promise<number> {
     }
     const { fail } = await import("./failure.ts");
     isTold = true;
-    return fail(error, words.includes("--json"), context);
+    return fail(error, context.json, context);
   }
 }
 

@@ -125,6 +125,9 @@ export function suggestionFor(
   isKnown: boolean,
 ): { word: string; text: string } | undefined {
   const [first = "", ...others] = words;
+  // The words after `--` are not options of deltar.
+  const end = others.indexOf("--");
+  const own = end < 0 ? others : others.slice(0, end);
   if (!isKnown) {
     return Object.hasOwn(COMMANDS, first)
       ? { word: first, text: COMMANDS[first] }
@@ -132,7 +135,7 @@ export function suggestionFor(
   }
   for (const { command, option, text } of OPTIONS) {
     const word = command === first
-      ? others.map((one) => one.replace(/=.*/s, "")).find((one) =>
+      ? own.map((one) => one.replace(/=.*/s, "")).find((one) =>
         option.test(one)
       )
       : undefined;

@@ -11,6 +11,9 @@ const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 /** The argument of `deltar run`. */
 const PROGRAM = "program";
 
+/** The option of `deltar snapshot` with which its arguments are a command. */
+const STDIN_FROM_COMMAND = "stdinFromCommand";
+
 /** The command that prints a shell's completion script. */
 const COMPLETION = "completion";
 
@@ -60,7 +63,8 @@ export async function createProgram(
   }
   program.hook("preAction", (_, command) => {
     refuseEmpty(command);
-    const { quiet, verbose } = command.opts();
+    const { json, quiet, verbose } = command.optsWithGlobals();
+    context.json = json === true;
     if (quiet || verbose) context.verbosity = verbose ? "verbose" : "quiet";
     context.interrupted = COMMANDS[command.name()]?.interrupted;
   });
@@ -115,11 +119,13 @@ names, 130 interrupted.`;
 /**
  * Refuses empty arguments and empty values of options, which an unset shell
  * variable may cause. Most commands would understand an empty value as the
- * current directory or as all paths. Only two arguments may be empty: the text
- * of `deltar label`, because an empty text removes the label, and the words that
- * `deltar run` passes on.
+ * current directory or as all paths. Two kinds of arguments may be empty: the
+ * text of `deltar label`, because an empty text removes the label, and the words
+ * of a command that deltar runs.
  */
 function refuseEmpty(command: Command): void {
+  const isRun = command.getOptionValue(STDIN_FROM_COMMAND) !== undefined;
+  const mayBeEmpty = ["text", PROGRAM, ...isRun ? ["dir"] : []];
   const empty = [
     ...command.registeredArguments.map((argument, at) => ({
       // An omitted argument may be empty by default.
@@ -131,7 +137,7 @@ function refuseEmpty(command: Command): void {
       name: option.flags,
     })),
   ].find(({ word, name }) =>
-    !["text", PROGRAM].includes(name) &&
+    !mayBeEmpty.includes(name) &&
     (Array.isArray(word) ? word : [word]).includes("")
   );
   if (empty === undefined) return;

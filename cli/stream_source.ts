@@ -152,6 +152,7 @@ export function streamOf(
   if (isCommand && words.length === 0) {
     fail(`option '${one.long}' needs a command after \`--\``);
   }
+  if (isCommand && words[0] === "") fail("the command is empty");
   if (!isCommand && words.length > 0) {
     fail(`a directory cannot be used with ${one.long}`);
   }

@@ -120,6 +120,12 @@ test(
       const taken = run("echo", "--label", "x");
       assert.equal(taken.code, 0, taken.err);
       assert.equal(place.run(["cat", "latest", "out"]).out, "--label x\n");
+      const words = run("echo", "--tag", "", "--json");
+      assert.equal(words.code, 0, words.err);
+      const { out } = place.run(["cat", "latest", "out"]);
+      assert.equal(out, "--tag  --json\n");
+      assert.match(run("sh", "-c", "exit 7", "--json").err, /^deltar: sh: /);
+      assert.match(run("").err, /the command is empty/);
     });
   },
 );
