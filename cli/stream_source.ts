@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
+import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import process from "node:process";
 import { addAbortSignal, type Readable } from "node:stream";
 import type { Command } from "commander";
@@ -177,6 +177,9 @@ export async function takeStream(
   const { signal } = context;
   const { directory } = stream;
   const { label, time } = options;
+  if (stream.option === "fromTar" && stream.value !== "-") {
+    checkArchive(absolute(stream.value), signal);
+  }
   const location = options.source === undefined
     ? locateFrom(options.repo, absolute(".")).location
     : locate(options.repo, directory);
@@ -221,6 +224,26 @@ export async function takeStream(
   return { ...taken, result };
 }
 
+/**
+ * Checks that an archive can be read, before a repository is created.
+ *
+ * @throws {DeltarError} `not-found` if there is no such file; `io` if the file
+ * cannot be read; `unsupported` if it is a directory.
+ */
+function checkArchive(file: string, signal: AbortSignal): void {
+  try {
+    accessSync(file, constants.R_OK);
+    if (!statSync(file).isDirectory()) return;
+  } catch (cause) {
+    throw readError(cause, file, signal);
+  }
+  throw new DeltarError(
+    "unsupported",
+    "a directory, not an archive; take its snapshot with `deltar snapshot DIR`",
+    { object: file },
+  );
+}
+
 /** Returns the entries of a stream. */
 function entriesOf(
   { option, value, words }: Stream,
@@ -230,8 +253,8 @@ function entriesOf(
   if (option === "fromTar") {
     const isPiped = value === "-";
     const object = isPiped ? "standard input" : absolute(value);
-    const input = isPiped ? process.stdin : createReadStream(object);
-    return tarEntries(bytesOf(input, object, signal), {
+    const open = () => isPiped ? process.stdin : createReadStream(object);
+    return tarEntries(bytesOf(open, object, signal), {
       object,
       stripComponents,
     });
@@ -239,7 +262,7 @@ function entriesOf(
   return oneFile(
     treePath(value),
     option === "stdin"
-      ? bytesOf(process.stdin, "standard input", signal)
+      ? bytesOf(() => process.stdin, "standard input", signal)
       : outputOf(words, signal),
   );
 }
@@ -259,14 +282,17 @@ async function* oneFile(
   yield { member: { path, kind: "file", mode: 0o600, ...state }, body };
 }
 
-/** Yields the bytes of a stream of the runtime. */
+/**
+ * Yields the bytes of a stream of the runtime. The stream is opened only when it
+ * is read, because an error of a stream without listeners ends the process.
+ */
 async function* bytesOf(
-  stream: Readable,
+  open: () => Readable,
   object: string,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of addAbortSignal(signal, stream)) yield chunk;
+    for await (const chunk of addAbortSignal(signal, open())) yield chunk;
   } catch (cause) {
     throw readError(cause, object, signal);
   }
@@ -304,7 +330,7 @@ async function* outputOf(
     );
   }
   try {
-    yield* bytesOf(child.stdout, program, signal);
+    yield* bytesOf(() => child.stdout, program, signal);
     const [code, killedBy] = await ended;
     if (code === 0) return;
     const how = code === null

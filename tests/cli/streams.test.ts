@@ -89,6 +89,18 @@ test(
   },
 );
 
+test("snapshot --from-tar of a missing file or a directory creates nothing", async () => {
+  await withPlace((place) => {
+    const missing = place.run(["snapshot", "--from-tar", "none.tar"]);
+    assert.equal(missing.code, 1);
+    assert.match(missing.err, /^deltar: .*none\.tar: no such file/);
+    const directory = place.run(["snapshot", "--from-tar", "."]);
+    assert.equal(directory.code, 1);
+    assert.match(directory.err, /a directory, not an archive/);
+    assert.equal(fs.existsSync(place.data), false);
+  });
+});
+
 test("snapshot --stdin stores standard input as one file", async () => {
   await withPlace((place) => {
     const words = ["snapshot", "--stdin", "db.sql"];
