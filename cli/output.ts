@@ -1,14 +1,17 @@
 import {
   closeSync,
+  existsSync,
+  linkSync,
   openSync,
   renameSync,
+  rmSync,
   statSync,
-  unlinkSync,
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { DeltarError } from "../lib/delta/mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 import { attempt } from "./attempt.ts";
 
 /**
@@ -17,8 +20,10 @@ import { attempt } from "./attempt.ts";
  */
 export class Output {
   readonly #name: string;
+  readonly #force: boolean;
   readonly #temporary: string | undefined;
   readonly #file: number = 1;
+  #isOpen = false;
   /** Deletes the temporary file if an interrupt ends the process. */
   readonly #onExit = () => this.#delete();
   /** The number of bytes written so far. */
@@ -36,6 +41,7 @@ export class Output {
    */
   constructor(name: string, force: boolean) {
     this.#name = name;
+    this.#force = force;
     if (name === "-") return;
     const existing = statSync(name, { throwIfNoEntry: false });
     if (existing?.isDirectory()) {
@@ -45,16 +51,16 @@ export class Output {
     }
     if (existing !== undefined && !existing.isFile()) {
       this.#file = attempt(name, () => openSync(name, "w"));
+      this.#isOpen = true;
       return;
     }
     if (!force && existing !== undefined) {
-      throw new DeltarError("exists", "file exists; replace it with --force", {
-        object: name,
-      });
+      throw existsError(name);
     }
     const unique = Math.random().toString(36).slice(2, 10);
     const temporary = join(dirname(name), `.${basename(name)}.${unique}`);
     this.#file = attempt(temporary, () => openSync(temporary, "wx"));
+    this.#isOpen = true;
     this.#temporary = temporary;
     process.on("exit", this.#onExit);
   }
@@ -70,28 +76,67 @@ export class Output {
     }
   }
 
-  /** Renames the temporary file to the name of the output file. */
+  /**
+   * Renames the temporary file to the name of the output file.
+   *
+   * @throws {DeltarError} `exists` if the file was created meanwhile and `force`
+   * is false, `io` if the file cannot be renamed. The temporary file still
+   * exists then.
+   */
   commit(): void {
-    const temporary = this.#temporary;
     this.#close();
+    const temporary = this.#temporary;
     if (temporary === undefined) return;
-    attempt(this.#name, () => renameSync(temporary, this.#name));
+    // A rename replaces an existing file. A hard link does not.
+    const isLinked = !this.#force && link(temporary, this.#name);
+    attempt(
+      this.#name,
+      () => isLinked ? rmSync(temporary) : renameSync(temporary, this.#name),
+    );
+    process.off("exit", this.#onExit);
   }
 
   /** Deletes the temporary file. */
   discard(): void {
-    this.#close();
-    this.#delete();
+    try {
+      this.#close();
+    } finally {
+      process.off("exit", this.#onExit);
+      this.#delete();
+    }
   }
 
   #delete(): void {
-    if (this.#temporary !== undefined) unlinkSync(this.#temporary);
+    if (this.#temporary !== undefined) rmSync(this.#temporary, { force: true });
   }
 
   #close(): void {
-    process.off("exit", this.#onExit);
-    if (this.#name !== "-") closeSync(this.#file);
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    attempt(this.#name, () => closeSync(this.#file));
   }
+}
+
+/**
+ * Makes a hard link. Returns whether it was made; `false` on a file system
+ * without hard links.
+ *
+ * @throws {DeltarError} `exists` if there is something of this name.
+ */
+function link(file: string, name: string): boolean {
+  try {
+    linkSync(file, name);
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST" && !existsSync(name)) return false;
+    throw existsError(name);
+  }
+}
+
+function existsError(name: string): DeltarError {
+  return new DeltarError("exists", "file exists; replace it with --force", {
+    object: name,
+  });
 }
 
 /**
@@ -108,12 +153,12 @@ export async function withOutput(
   const output = new Output(name, force);
   try {
     await work(output);
+    output.commit();
+    return output.size;
   } catch (error) {
     output.discard();
     throw error;
   }
-  output.commit();
-  return output.size;
 }
 
 function writeStandardOutput(bytes: Uint8Array): Promise<void> {
