@@ -34,11 +34,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   import: [
     [
-      "deltar import ~/backups/2024-* --dry-run",
+      "deltar import ~/backups/2024-* --source ~/documents --dry-run",
       "Show the dated directories and their times",
     ],
     [
-      "deltar import ~/backups/2024-*",
+      "deltar import ~/backups/2024-* --source ~/documents",
       "Take a snapshot of each, in the order of time",
     ],
     [

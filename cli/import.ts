@@ -43,7 +43,7 @@ import { timestampIn } from "./timestamp.ts";
 import { tellIndexProgress } from "./index_progress.ts";
 
 interface Options extends CommonOptions, ExcludeOptions {
-  source?: string;
+  source: string;
   timeFrom?: TimeFrom;
   skipOlder?: boolean;
   dryRun?: boolean;
@@ -97,8 +97,8 @@ export function importCommand(context: Context): Command {
     .argument("<dir...>", "The dated directories, such as /backups/daily.*")
     .option(
       "--source <dir>",
-      "Add the snapshots to those of this directory (default: the folder that " +
-        "contains the dated directories)",
+      "Add the snapshots to those of this directory, which the dated " +
+        "directories are backups of, and which need not exist (required)",
     )
     .addOption(
       new Option(
@@ -115,7 +115,15 @@ export function importCommand(context: Context): Command {
     .option("--dry-run", "Show the times, and import nothing")
     .option("--no-xattrs", "Do not store extended attributes and ACLs")
     .option("--init", INIT)
-    .action(async (dirs: string[], options: Options) => {
+    .action(async (dirs: string[], options: Options, command: Command) => {
+      // Restoring in place over the folder of the backups would delete them.
+      if (options.source === undefined) {
+        command.error(
+          "error: missing source: add `--source <dir>` with the directory that " +
+            "the dated directories are backups of",
+          { exitCode: EXIT.usage },
+        );
+      }
       context.code = await run(context, dirs, options);
     });
 }
@@ -128,9 +136,7 @@ async function run(
   const out = new Console(context, options.json ?? false);
   const paths = [...new Set(words.map(absolute))];
   for (const path of paths) new Walker(path);
-  const source = options.source === undefined
-    ? folderOf(paths)
-    : absolute(options.source);
+  const source = absolute(options.source);
   const dated = datedOf(paths, folderOf(paths), options.timeFrom);
   const location = locate(options.repo, source);
   const repository = options.dryRun

@@ -72,7 +72,8 @@ test(
       }
       const days = fs.readdirSync(backups).sort()
         .map((name) => join(backups, name));
-      const words = ["import", ...days.toReversed(), "--repo", "../imported"];
+      const words = ["import", ...days.toReversed()];
+      words.push("--source", live, "--repo", "../imported");
 
       const [program, ...args] = [...COMMAND, ...words];
       const child = spawn(program, args, {
@@ -135,9 +136,14 @@ test("import takes times from names and from rsnapshot's directories, and shows 
     const dirs = ["daily.0", "daily.1", "2024-02-01-120000.backup"]
       .map((name) => join(place.folder, "r", name));
     const env = { TZ: "UTC" };
-    const dry = place.json(["import", ...dirs, "--dry-run"], { env });
+    const unnamed = place.run(["import", ...dirs, "--dry-run"], { env });
+    assert.equal(unnamed.code, 2);
+    assert.match(unnamed.err, /missing source: add `--source <dir>`/);
+    const live = join(place.folder, "live");
+    const words = ["import", ...dirs, "--source", live];
+    const dry = place.json([...words, "--dry-run"], { env });
     assert.equal(dry.code, 0);
-    assert.equal(dry.source, join(place.folder, "r"));
+    assert.equal(dry.source, live);
     assert.deepEqual(
       dry.directories.map(({ path, time, timeFrom, state }: {
         path: string;
@@ -152,7 +158,7 @@ test("import takes times from names and from rsnapshot's directories, and shows 
       ],
     );
     assert.equal(fs.existsSync(place.data), false);
-    const done = place.run(["import", ...dirs], { env });
+    const done = place.run(words, { env });
     assert.equal(done.code, 0, done.err);
     assert.match(done.out, /Imported 3 directories/);
     const repo = ["--repo", dry.repository];
@@ -164,8 +170,8 @@ test("import takes times from names and from rsnapshot's directories, and shows 
     const cat = place.run(["cat", "2024-03-01", "a.txt", ...repo], { env });
     assert.equal(cat.out, "old");
     // A later snapshot of the same directory continues them.
-    const live = join(place.folder, "r");
-    const next = place.json(["snapshot", live, "--exclude", "daily.*"]);
+    make(place, "live");
+    const next = place.json(["snapshot", live]);
     assert.equal(next.parent, listed(place, ...repo)[2].id);
   });
 });
@@ -182,7 +188,12 @@ test("import refuses directories whose times it cannot tell, before it stores an
       ]
     ) make(place, path);
     const run = (...names: string[]) =>
-      place.run(["import", ...names.map((name) => `../b/${name}`)]);
+      place.run([
+        "import",
+        ...names.map((name) => `../b/${name}`),
+        "--source",
+        ".",
+      ]);
     for (
       const [names, message] of [
         [["2024-01-01", "latest"], /b\/latest: the name has no date/],
@@ -200,6 +211,8 @@ test("import refuses directories whose times it cannot tell, before it stores an
     const { code } = place.run([
       "import",
       "../b/latest",
+      "--source",
+      ".",
       "--time-from",
       "mtime",
     ]);
@@ -213,8 +226,9 @@ test("import refuses directories older than the last snapshot, or skips them", a
     const [first, second, third] = [1, 2, 3].map((day) =>
       `../b/2024-01-0${day}`
     );
-    assert.equal(place.run(["import", second]).code, 0);
-    const refused = place.run(["import", first, second, third]);
+    const source = ["--source", "."];
+    assert.equal(place.run(["import", second, ...source]).code, 0);
+    const refused = place.run(["import", first, second, third, ...source]);
     assert.equal(refused.code, 1);
     assert.match(refused.err, /2024-01-01: 1 directory is older/);
     const { code, directories, faults } = place.json([
@@ -222,6 +236,7 @@ test("import refuses directories older than the last snapshot, or skips them", a
       first,
       second,
       third,
+      ...source,
       "--skip-older",
     ]);
     assert.equal(code, 0);

@@ -18,8 +18,8 @@ const LINES: Record<string, string[]> = {
     "deltar snapshot --label y --exclude '*.bin' --max-size 1G",
   ],
   import: [
-    "mkdir -p ../b/2024-01-01 ../b/2024-01-02; deltar import ../b/* --dry-run",
-    "deltar import -q ../b/2024-01-01; deltar import ../b/*",
+    "mkdir -p ../b/2024-01-01 ../b/2024-01-02; deltar import ../b/* --source ../c --dry-run",
+    "deltar import -q ../b/2024-01-01 --source ../c; deltar import ../b/* --source ../c",
   ],
   init: ["deltar init --encrypt --repo ../encrypted"],
   key: [
