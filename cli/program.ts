@@ -64,7 +64,7 @@ export async function createProgram(
   program.hook("preAction", (_, command) => {
     refuseEmpty(command);
     const { json, quiet, verbose } = command.optsWithGlobals();
-    context.json = json === true;
+    if (json) context.json = true;
     if (quiet || verbose) context.verbosity = verbose ? "verbose" : "quiet";
     context.interrupted = COMMANDS[command.name()]?.interrupted;
   });

@@ -1,5 +1,13 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, sep } from "node:path";
+import {
+  basename,
+  dirname,
+  isAbsolute,
+  join,
+  relative,
+  resolve,
+  sep,
+} from "node:path";
 import { Command } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
@@ -15,7 +23,6 @@ import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { cacheFolder } from "./location.ts";
-import { pathUnder } from "./path_under.ts";
 import { findSnapshot, joinPath, SNAPSHOT_HELP } from "./suggest.ts";
 import { showPath } from "./text.ts";
 
@@ -142,18 +149,18 @@ function pathsFrom(
   place: string,
   words: readonly string[],
 ): { place: string; paths: string[] } {
-  const relative = words.map((word) => {
-    const path = isAbsolute(word) ? pathUnder(place, word) : word;
-    if (path !== undefined) return path.replaceAll(sep, "/");
+  const ways = words.map((word) => {
+    const way = isAbsolute(word) ? wayTo(place, resolve(word)) : word;
+    if (!isAbsolute(way)) return way.replaceAll(sep, "/");
     throw new DeltarError(
       "unsupported",
-      `the path is not in ${place}; name its directory with --dir`,
+      `the path is not on the disk of ${place}; name its directory with --dir`,
       { path: word },
     );
   });
   let folder = truePlace(place);
   for (let below = "";;) {
-    const paths = relative.map((word) => joinPath(below, word));
+    const paths = ways.map((way) => joinPath(below, way));
     const above = paths.findIndex((path) => /^(?:\.\.(?:\/|$)|$)/.test(path));
     if (above < 0) return { place: folder, paths };
     if (dirname(folder) === folder) {
@@ -166,6 +173,20 @@ function pathsFrom(
     below = `${basename(folder)}/${below}`;
     folder = dirname(folder);
   }
+}
+
+/**
+ * Returns the relative path from a place to a path. A symlink at the end of the
+ * path is not followed.
+ */
+function wayTo(place: string, path: string): string {
+  const folder = truePlace(place);
+  // A symlink in the path must not be followed, so the path is first compared
+  // as it was typed.
+  const typed = [place, folder].map((base) => relative(base, path))
+    .find((way) => !/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way));
+  const parent = truePlace(dirname(path));
+  return typed ?? relative(folder, join(parent, basename(path)));
 }
 
 /**

@@ -97,6 +97,10 @@ test("purge deletes a symlink, not the file that it points to", {
     assert.equal(place.run(["snapshot"]).code, 0);
     const through = place.run(["purge", "current/a", "--yes"]);
     assert.match(through.err, /current\/a: no snapshot .* has this path/);
+    const link = join(place.root, "current");
+    const cwd = join(place.root, "sub/keys");
+    const plan = place.json(["purge", link, "--dry-run"], { cwd });
+    assert.deepEqual(plan.snapshots[0].paths, ["current"]);
     const { code, snapshots } = place.json(["purge", "current", "--yes"]);
     assert.equal(code, 0);
     assert.deepEqual(snapshots[0].paths, ["current"]);
