@@ -546,6 +546,83 @@ test("purge() keeps what a run needs, and ends when the run has ended", async ()
   });
 });
 
+test("purge() finds snapshots that are taken while it asks and while it works", async () => {
+  await withPlace(async (place) => {
+    const { storage, repository, root, write, take } = place;
+    const secret = noise(3000, 1);
+    write("token", secret);
+    write("file", noise(2000, 3));
+    await take();
+    write("file", noise(2000, 4));
+    const { left, replaced } = await repository.purge(["token"], {
+      onPlan: async () => {
+        await take();
+        return true;
+      },
+    });
+    assert.deepEqual([left, replaced.length], [[], 2]);
+    assert.deepEqual(await leaksIn(place, secret), []);
+    await assertWhole(place);
+    // Another one is taken when the contents are deleted.
+    await take();
+    write("file", noise(2000, 5));
+    const slow = new FaultyStorage(storage);
+    const put = slow.put.bind(slow);
+    let late: string | undefined;
+    slow.put = async (name, source, options) => {
+      await put(name, source, options);
+      if (name.startsWith("garbage/") && late === undefined) {
+        late = (await repository.snapshot(everything(root))).record.id;
+      }
+    };
+    const result = await (await Repository.open(slow)).purge(["token"]);
+    assert.ok(result.left.includes(`snapshots/${late}.json`));
+    const end = await repository.purge(["token"]);
+    assert.deepEqual([end.left, end.replaced.length], [[], 1]);
+    assert.deepEqual(await leaksIn(place, secret), []);
+    await assertWhole(place);
+  });
+});
+
+test("purge() stores deltas of the content again although an interrupted run needs it", async () => {
+  await withPlace(async (place) => {
+    const { storage, root, repository, write, take } = place;
+    const secret = noise(9000, 1);
+    write("token", secret);
+    write("file", noise(2000, 2));
+    await take();
+    fs.renameSync(join(root, "token"), join(root, "renamed"));
+    await take();
+    write(
+      "renamed",
+      new Uint8Array(Buffer.concat([secret.subarray(900), noise(100, 3)])),
+    );
+    write("token", secret);
+    await take();
+    write("file", noise(2000, 4));
+    roundTimes(root);
+    let isDead = false;
+    const faulty = new FaultyStorage(storage, ({ name, kind }) => {
+      isDead ||= kind === "put" && name.startsWith("trees/");
+      return isDead ? "before" : undefined;
+    });
+    await assert.rejects(
+      (await Repository.open(faulty)).snapshot(everything(root)),
+      isInjected,
+    );
+    const first = await repository.purge(["token"], { all: true });
+    assert.deepEqual(first.storedAgain, ["renamed"]);
+    assert.ok(first.left.length > 0);
+    for (const name of [...storage.objects.keys()]) {
+      if (name.startsWith("running/")) storage.objects.delete(name);
+    }
+    const end = await repository.purge(["token"], { all: true });
+    assert.deepEqual(end.left, []);
+    assert.deepEqual(await leaksIn(place, secret.slice(0, 900 - RUN)), []);
+    await assertWhole(place);
+  });
+});
+
 test("purge() refuses whole directories, and changes nothing unless onPlan agrees", async () => {
   await withPlace(async ({ repository, write, take, root, storage }) => {
     write("folder/token", noise(300, 1));

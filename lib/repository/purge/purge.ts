@@ -21,8 +21,10 @@
  *
  * The purge works beside snapshots by the rules of a prune: it holds the lease,
  * removes records first, stores a mark, and reads the intents of runs after
- * that. It keeps what runs need, and reports it as left. The notes in
- * `removed/` are deleted last. So the same call finishes a purge that was killed
+ * that. It keeps what runs need, and reports it as left. Snapshots that appear
+ * before the contents are deleted are replaced, too, and the records of later
+ * ones with the paths are reported as left. The notes in `removed/` are deleted
+ * last. So the same call finishes a purge that was killed
  * or left something. It finds new snapshots whose old ones were not removed yet,
  * and compares their trees.
  *
@@ -30,17 +32,22 @@
  */
 import { DeltarError } from "../../bytes/errors.ts";
 import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
-import { newId } from "../format/names.ts";
+import { newId, noteName, REMOVED } from "../format/names.ts";
 import { DEFAULT_PATIENCE_MS } from "../prune/defaults.ts";
 import { Lease } from "../prune/lease.ts";
 import { canBeUndeleted } from "../prune/removed.ts";
-import { readState, type RepositoryState } from "../prune/repository_state.ts";
+import {
+  readRecords,
+  readState,
+  type RepositoryState,
+} from "../prune/repository_state.ts";
 import type { Store } from "../store/store.ts";
 import { type Replacement, replaceSnapshots } from "./replace.ts";
 import { scrub, type Scrubbed } from "./scrub.ts";
 import {
   deletedPaths,
   pathIn,
+  recordsWithPaths,
   type SameContent,
   type Survey,
   survey,
@@ -163,35 +170,77 @@ export async function purge(
   const id = newId(Date.now(), Math.random());
   checkAborted(signal);
   await using lease = await Lease.take(store.storage, id, { patience, signal });
-  const found = await readState(store, signal);
-  const surveyed = await survey(store, found, paths, options);
-  const plan = planOf(found, surveyed);
+  let found = await readState(store, signal);
+  let surveyed = await survey(store, found, paths, options);
+  let plan = planOf(found, surveyed);
   if (onPlan !== undefined && !await onPlan(plan)) {
     throw new DeltarError(
       "aborted",
       "the purge was stopped, because `onPlan` returned false",
     );
   }
-  const replaced = await replaceSnapshots(
-    store,
-    lease,
-    found,
-    surveyed,
-    options,
-  );
+  // Snapshots that appeared while the caller was asked, or while snapshots were
+  // replaced, are surveyed and replaced, too.
+  const known = new Set(namesIn(found));
+  const replaced: Replacement[] = [];
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const now = await readState(store, signal);
+    if (namesIn(now).some((name) => !known.has(name))) {
+      found = now;
+      surveyed = await survey(store, found, paths, options);
+      if (round === 0) plan = planOf(found, surveyed);
+    } else if (round > 0) break;
+    const more = await replaceSnapshots(
+      store,
+      lease,
+      found,
+      surveyed,
+      options,
+    );
+    replaced.push(...more);
+    for (const name of namesIn(found)) known.add(name);
+    for (const { by } of more) known.add(by).add(removedName(by));
+  }
   const own = [
     ...found.records,
     ...found.removed.flatMap((r) => r.record ?? []),
   ]
     .flatMap((record) => paths.map((path) => pathIn(record, path, options)))
     .filter((path) => path !== undefined && path !== "");
+  const findLate = async () => {
+    const now = await readRecords(store, signal);
+    const late = {
+      records: now.records.filter(({ id }) => !known.has(id)),
+      removed: now.removed.filter(({ id }) => !known.has(removedName(id))),
+    };
+    return await recordsWithPaths(store, late, paths, options);
+  };
   const scrubbed = await scrub(
     store,
     lease,
     [...new Set(own as string[])],
+    findLate,
     options,
   );
   return { ...plan, replaced, ...scrubbed };
+}
+
+/**
+ * The maximum number of times that snapshots are replaced. Snapshots that appear
+ * later stay, and the purge reports them as left.
+ */
+const MAX_ROUNDS = 4;
+
+/** Returns the names of the records that a purge may replace. */
+function namesIn({ records, removed }: RepositoryState): string[] {
+  return [
+    ...records.map(({ id }) => id),
+    ...removed.filter(canBeUndeleted).map(({ id }) => removedName(id)),
+  ];
+}
+
+function removedName(id: string): string {
+  return noteName(REMOVED, id);
 }
 
 function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {

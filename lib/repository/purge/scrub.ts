@@ -59,7 +59,8 @@ export interface Scrubbed {
   freed: number;
   /**
    * The names of the objects that may still hold purged contents, because a run
-   * needs them or was interrupted, or because they are damaged.
+   * needs them or was interrupted, or because they are damaged; and the names of
+   * records of snapshots with the paths that were stored during the purge.
    */
   left: string[];
 }
@@ -78,19 +79,23 @@ const MAX_SHARED_BYTES = 4 << 20;
  * @param store The repository.
  * @param lease The lease, which is checked before irreversible steps.
  * @param given The purged paths.
+ * @param findLate Called at the end. Returns the names of the records with
+ * purged paths that appeared too late to be replaced.
  * @param options The options of the purge.
  */
 export async function scrub(
   store: Store,
   lease: Lease,
   given: readonly string[],
+  findLate: () => Promise<string[]>,
   options: PurgeOptions,
 ): Promise<Scrubbed> {
   const id = newId(Date.now(), Math.random());
   const found = await readState(store, options.signal);
   await lease.check();
   await endDeadRuns(store, found);
-  return await new Scrubbing(store, lease, id, found, given, options).run();
+  return await new Scrubbing(store, lease, id, found, given, options)
+    .run(findLate);
 }
 
 /**
@@ -159,7 +164,7 @@ class Scrubbing {
     ];
   }
 
-  async run(): Promise<Scrubbed> {
+  async run(findLate: () => Promise<string[]>): Promise<Scrubbed> {
     const found = this.#found;
     await this.#deleteUnfinishedMoves();
     const purged = new Set<string>();
@@ -216,6 +221,7 @@ class Scrubbing {
         await this.#store.trustOfSigner(signer) === "trusted"
       );
     }
+    for (const name of await findLate()) this.#left.add(name);
     await this.#end(isMarked);
     return {
       deleted: work.deleted,

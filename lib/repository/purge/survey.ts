@@ -2,6 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
+import { noteName, recordName, REMOVED } from "../format/names.ts";
 import { pathFrom } from "../format/place_of.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
@@ -13,10 +14,7 @@ import type {
 } from "../layers/tree_layer.ts";
 import { isEntry, TreeFinder } from "../layers/tree_reader.ts";
 import { canBeUndeleted, type RemovedSnapshot } from "../prune/removed.ts";
-import {
-  type RepositoryState,
-  rootsOfRunningWork,
-} from "../prune/repository_state.ts";
+import type { RepositoryState } from "../prune/repository_state.ts";
 import { ALWAYS, findUsage, type Rank } from "../prune/usage.ts";
 import type { Store } from "../store/store.ts";
 import type { PurgeOptions } from "./purge.ts";
@@ -124,6 +122,27 @@ export async function survey(
 }
 
 /**
+ * Returns the names of the records that have any of the paths.
+ *
+ * @param store The repository.
+ * @param found The records to search.
+ * @param paths The paths to purge.
+ * @param options The options of the purge.
+ */
+export async function recordsWithPaths(
+  store: Store,
+  found: Pick<RepositoryState, "records" | "removed">,
+  paths: readonly string[],
+  options: PurgeOptions,
+): Promise<string[]> {
+  const work = new SurveyWork(store, found, options);
+  await work.findPaths(paths);
+  return [...work.targets.values()].map(({ record: { id }, removed }) =>
+    removed === undefined ? recordName(id) : noteName(REMOVED, id)
+  );
+}
+
+/**
  * Returns the path in a snapshot that a requested path names, or `undefined` if
  * it is not in the snapshot's directory.
  */
@@ -144,7 +163,6 @@ class SurveyWork {
   readonly layersWithContents = new Set<string>();
   others: SameContent[] = [];
   readonly #store: Store;
-  readonly #found: RepositoryState;
   readonly #options: PurgeOptions;
   /** The snapshots that may be replaced. */
   readonly #candidates: Candidate[];
@@ -160,9 +178,12 @@ class SurveyWork {
   /** The lines of layers within a path, by the key of the layer and the path. */
   readonly #lines = new Map<string, LayerLine[]>();
 
-  constructor(store: Store, found: RepositoryState, options: PurgeOptions) {
+  constructor(
+    store: Store,
+    found: Pick<RepositoryState, "records" | "removed">,
+    options: PurgeOptions,
+  ) {
     this.#store = store;
-    this.#found = found;
     this.#options = options;
     this.#candidates = candidatesIn(found);
   }
@@ -300,7 +321,8 @@ class SurveyWork {
         uses.push({ key, entry: line });
       }
     };
-    await findUsage([...roots, ...rootsOfRunningWork(this.#found)], {
+    // What runs need is not counted here. `scrub` keeps it for the next purge.
+    await findUsage(roots, {
       read: (record) => new LayerReader(storage, record).parts({ signal }),
       onLayer: (done, all) => onProgress?.({ phase: "reading", done, all }),
       onLine: visit,
@@ -394,7 +416,9 @@ class SurveyWork {
   }
 }
 
-function candidatesIn(found: RepositoryState): Candidate[] {
+function candidatesIn(
+  found: Pick<RepositoryState, "records" | "removed">,
+): Candidate[] {
   return [
     ...found.records.map((record) => ({ record, removed: undefined })),
     ...found.removed.flatMap((removed) =>
