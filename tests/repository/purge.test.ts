@@ -9,6 +9,7 @@ import { codeOf } from "../../lib/bytes/errors.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { chunks, collect } from "../../lib/bytes/source.ts";
+import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
@@ -420,6 +421,70 @@ test("purge() from one snapshot keeps the path in the others", async () => {
     assert.deepEqual(await pathsOf(place, replaced[0].by), ["file"]);
     assert.deepEqual(await pathsOf(place, third), ["file", "token"]);
     assert.deepEqual(await leaksIn(place, two), []);
+    await assertWhole(place);
+  });
+});
+
+test("purge() rewrites the layers of snapshots without the path, and lists only lost paths as skipped", async () => {
+  await withPlace(async (place) => {
+    const { storage, root, repository, write, take } = place;
+    const secret = noise(3000, 1);
+    for (let at = 0; at < 8; at++) write(`file ${at}`, noise(500, 10 + at));
+    await take();
+    write("token", secret);
+    const second = await take();
+    write("folder/copy", secret);
+    const third = await take();
+    fs.rmSync(join(root, "token"));
+    const last = await take();
+    const { replaced, left, snapshots } = await repository.purge(
+      ["token", "never"],
+      { all: true },
+    );
+    assert.deepEqual(replaced.map(({ id }) => id), [second, third, last]);
+    assert.deepEqual(left, []);
+    assert.deepEqual(snapshots.at(-1)?.paths, ["folder/copy"]);
+    const records = await repository.snapshots();
+    const skipped: string[][] = [];
+    for (const { layers } of records) {
+      const lines: string[] = [];
+      for (const layer of layers) {
+        for await (const part of new LayerReader(storage, layer).parts({})) {
+          lines.push(...part.lines.map(({ path }) => path));
+        }
+      }
+      assert.ok(!lines.includes("token"));
+      const reader = new LayerReader(storage, layers.at(-1)!);
+      skipped.push((await reader.skipped()).map(({ path }) => path));
+    }
+    assert.deepEqual(skipped, [
+      [],
+      ["token"],
+      ["token", "folder/copy"],
+      ["folder/copy"],
+    ]);
+    await assertWhole(place);
+    assert.deepEqual((await repository.planPurge(["token"])).snapshots, []);
+  });
+});
+
+test("purge() from one snapshot keeps the files with the same content in others", async () => {
+  await withPlace(async (place) => {
+    const { root, repository, write, take } = place;
+    const secret = noise(9000, 1);
+    write("token", secret);
+    write("note", noise(3000, 2));
+    const first = await take();
+    fs.appendFileSync(join(root, "token"), noise(300, 3));
+    await take();
+    const { replaced, others } = await repository.purge(["token", "note"], {
+      from: [first],
+      all: true,
+    });
+    // The other snapshot is replaced because of the delta.
+    assert.equal(replaced.length, 2);
+    assert.deepEqual(others.map(({ path }) => path), ["note"]);
+    assert.deepEqual(await pathsOf(place), ["note", "token"]);
     await assertWhole(place);
   });
 });

@@ -237,7 +237,8 @@ export interface PurgedRecord {
   time: number;
   /**
    * The deleted files and folders. Empty if the purge only stored contents
-   * again that depended on the deleted contents.
+   * again that depended on the deleted contents, or only rewrote layers that had
+   * lines of files deleted before the snapshot.
    */
   paths: string[];
 }

@@ -108,7 +108,8 @@ export interface SnapshotToPurge {
   isRemoved: boolean;
   /**
    * The paths that are purged from the snapshot. Empty if the snapshot is
-   * replaced only because it depends on purged content.
+   * replaced only because it depends on purged content, or because its layers
+   * have lines of paths that were deleted before the snapshot.
    */
   paths: string[];
   /** The number of files that are purged from the snapshot. */

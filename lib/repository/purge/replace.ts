@@ -87,8 +87,10 @@ interface Rewrite {
   name: string;
   /** The paths whose lines are omitted. */
   paths: readonly string[];
+  /** Whether the files with purged content are omitted. */
+  losesContents: boolean;
   /** The paths that the new layer lists as skipped. */
-  skipped: Skipped[];
+  skipped: Set<string>;
   /** Whether no layer is below this one. */
   isFirst: boolean;
 }
@@ -188,7 +190,8 @@ class Replacing {
    * snapshot. Somebody who may only add snapshots can store a false
    * replacement, so the trees are compared.
    */
-  async #findEarlier({ record, paths }: Target): Promise<boolean> {
+  async #findEarlier(target: Target): Promise<boolean> {
+    const { record, paths } = target;
     const { id } = record;
     const { stem } = partsOf(id);
     const all = [
@@ -201,7 +204,8 @@ class Replacing {
       if (await this.#store.trustOf(other) !== "trusted") continue;
       const storage = untilAborted(this.#store.storage, this.#options.signal);
       const isPurged = (entry: TreeEntry) =>
-        isWithinAny(entry.path, paths) || this.#isPurgedContent(entry);
+        isWithinAny(entry.path, paths) ||
+        this.#losesContents(target) && this.#isPurgedContent(entry);
       if (!await hasSameTree(storage, record, other, isPurged)) continue;
       this.#by.set(id, other.id);
       return true;
@@ -210,41 +214,58 @@ class Replacing {
   }
 
   /** Finds out which layers of a snapshot have to be rewritten. */
-  async #planLayers({ record, paths }: Target): Promise<void> {
+  async #planLayers(target: Target): Promise<void> {
+    const { record, paths } = target;
     const { dependents, layersWithContents } = this.#survey;
-    const { all = false } = this.#options;
+    const losesContents = this.#losesContents(target);
     for (const [at, layer] of record.layers.entries()) {
-      const key = variantOf(layer, paths);
+      const key = this.#variantOf(layer, target);
       const isLast = at === record.layers.length - 1;
-      const skipped = isLast
-        ? paths.map((path): Skipped => ({
-          path,
-          reason: "lost",
-          detail: DETAIL,
-        }))
-        : [];
+      const skipped = isLast ? deletedPaths(target) : [];
       const isNeeded = skipped.length > 0 ||
         dependents.has(keyOfLayer(layer)) ||
-        all && layersWithContents.has(keyOfLayer(layer)) ||
+        losesContents && layersWithContents.has(keyOfLayer(layer)) ||
         await this.#hasEntries(layer, paths);
       if (!isNeeded) continue;
       const known = this.#rewrites.get(key);
       if (known !== undefined) {
-        if (isLast) known.skipped = skipped;
+        for (const path of skipped) known.skipped.add(path);
         continue;
       }
       const owner = idOfObject(layer.name) as string;
       const name = layerName(this.#ids.next(owner), codecOf(layer.name).name);
       const isFirst = at === 0;
-      this.#rewrites.set(key, { layer, name, paths, skipped, isFirst });
+      this.#rewrites.set(key, {
+        layer,
+        name,
+        paths,
+        losesContents,
+        skipped: new Set(skipped),
+        isFirst,
+      });
     }
+  }
+
+  /**
+   * Returns whether a snapshot loses all files with purged content. A snapshot
+   * that was not named keeps them, although it may depend on purged content.
+   */
+  #losesContents({ record: { id } }: Target): boolean {
+    const { all = false, from } = this.#options;
+    return all && (from === undefined || from.includes(id));
+  }
+
+  /** Returns a text that identifies a layer as a snapshot needs it. */
+  #variantOf(layer: LayerRecord, target: Target): string {
+    const losesContents = this.#losesContents(target);
+    return JSON.stringify([keyOfLayer(layer), losesContents, ...target.paths]);
   }
 
   async #hasEntries(
     layer: LayerRecord,
     paths: readonly string[],
   ): Promise<boolean> {
-    const key = variantOf(layer, paths);
+    const key = JSON.stringify([keyOfLayer(layer), ...paths]);
     const known = this.#haveEntries.get(key);
     if (known !== undefined) return known;
     const { signal } = this.#options;
@@ -282,7 +303,7 @@ class Replacing {
   /** Writes a layer without the purged entries. */
   async #write(
     { storage }: SnapshotWriter,
-    { layer, name, paths, skipped, isFirst }: Rewrite,
+    { layer, name, paths, losesContents, skipped, isFirst }: Rewrite,
     objects: readonly ObjectRecord[],
   ): Promise<LayerRecord> {
     const { signal } = this.#options;
@@ -306,21 +327,26 @@ class Replacing {
           const turn = turnIfDue();
           if (turn !== undefined) await turn;
           if (isWithinAny(line.path, paths)) continue;
-          if (!this.#isPurgedContent(line)) {
+          if (!losesContents || !this.#isPurgedContent(line)) {
             writer.add(again?.get(line.path) ?? line);
           } else if (!isFirst) writer.add({ path: line.path, kind: "gone" });
           const room = writer.ready();
           if (room !== undefined) await room;
         }
         for (const object of part.objects) named.set(object.name, object);
-        kept.push(
-          ...part.skipped.filter(({ path }) => !isWithinAny(path, paths)),
-        );
+        for (const one of part.skipped) {
+          const purged = paths.find((path) => isWithin(one.path, path));
+          if (purged === undefined) kept.push(one);
+          else skipped.add(purged);
+        }
       }
       if (again !== undefined) {
         for (const object of objects) named.set(object.name, object);
       }
-      return await writer.close(named.values(), [...kept, ...skipped]);
+      for (const path of skipped) {
+        kept.push({ path, reason: "lost", detail: DETAIL });
+      }
+      return await writer.close(named.values(), kept);
     } catch (error) {
       await writer.abort(error);
       throw error;
@@ -328,13 +354,13 @@ class Replacing {
   }
 
   #isPurgedContent(line: LayerLine): boolean {
-    return this.#options.all === true && line.kind === "file" &&
+    return line.kind === "file" &&
       this.#survey.contents.has(line.sha256);
   }
 
   /** Stores the record of a replacement. */
   async #commit(writer: SnapshotWriter, target: Target): Promise<void> {
-    const { record, removed, paths, entries } = target;
+    const { record, removed, entries } = target;
     const {
       signer: _,
       repository: __,
@@ -344,7 +370,7 @@ class Replacing {
       ...rest
     } = record;
     const layers = record.layers.map((layer) =>
-      this.#written.get(variantOf(layer, paths)) ?? layer
+      this.#written.get(this.#variantOf(layer, target)) ?? layer
     );
     const id = this.#byOf(record.id);
     const bytes = await this.#sign(encodeRecord({
@@ -432,11 +458,6 @@ async function hasSameTree(
     }
   }
   return (await others.next()).done === true;
-}
-
-/** Returns a text that identifies a layer without some paths. */
-function variantOf(layer: LayerRecord, paths: readonly string[]): string {
-  return JSON.stringify([keyOfLayer(layer), ...paths]);
 }
 
 /** Returns the counts of a tree without some entries. */

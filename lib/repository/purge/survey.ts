@@ -197,6 +197,7 @@ class SurveyWork {
       if (from !== undefined && !from.includes(record.id)) continue;
       const own: string[] = [];
       const entries: TreeEntry[] = [];
+      let hasLines = false;
       for (const requested of paths) {
         const path = pathIn(record, requested, this.#options);
         if (path === undefined) continue;
@@ -209,11 +210,14 @@ class SurveyWork {
           );
         }
         own.push(path);
-        const within = await this.#visible(record, path);
-        if (within.length > 0) found.add(requested);
-        entries.push(...within);
+        const { lines, visible } = await this.#visible(record, path);
+        entries.push(...visible);
+        if (lines === 0) continue;
+        hasLines = true;
+        found.add(requested);
       }
-      if (entries.length === 0) continue;
+      // A snapshot without the path may have it in a lower layer.
+      if (!hasLines) continue;
       this.#add(candidate, entries, { paths: own });
       for (const { kind, path, target } of entries) {
         if (kind !== "hardlink" || isWithinAny(target, own)) continue;
@@ -249,19 +253,25 @@ class SurveyWork {
     }
   }
 
-  /** Returns the entries of a snapshot within a path. */
+  /**
+   * Returns the entries of a snapshot within a path, and the number of lines
+   * within the path in all layers of the snapshot.
+   */
   async #visible(
     { layers }: SnapshotRecord,
     path: string,
-  ): Promise<TreeEntry[]> {
-    const visible = new Map<string, LayerLine>();
+  ): Promise<{ lines: number; visible: TreeEntry[] }> {
+    const last = new Map<string, LayerLine>();
+    let lines = 0;
     for (const layer of layers) {
       for (const line of await this.#linesWithin(layer, path)) {
-        visible.set(line.path, line);
+        last.set(line.path, line);
+        lines++;
       }
     }
-    return [...visible.values()].filter(isEntry)
+    const visible = [...last.values()].filter(isEntry)
       .sort((a, b) => comparePaths(a.path, b.path));
+    return { lines, visible };
   }
 
   async #linesWithin(layer: LayerRecord, path: string): Promise<LayerLine[]> {
