@@ -688,6 +688,39 @@ test("purge() stores deltas of the content again although an interrupted run nee
   });
 });
 
+test("purge() finds the contents in a volume that a killed prune has moved", async () => {
+  await withPlace(async (place) => {
+    const { storage, root, repository, write, take } = place;
+    const secret = noise(3000, 1);
+    write("token", secret);
+    write("file", noise(2000, 2));
+    write("gone", noise(2_000_000, 3));
+    const first = await take();
+    fs.rmSync(join(root, "gone"));
+    await take();
+    await repository.forget((await repository.snapshots())[0]);
+    let isDead = false;
+    const faulty = new FaultyStorage(storage, ({ name, kind }) => {
+      isDead ||= kind === "delete" && name.startsWith("volumes/");
+      return isDead ? "before" : undefined;
+    });
+    await assert.rejects(
+      (await Repository.open(faulty)).prune({}, { ...NOW, repackBelow: 0.99 }),
+      isInjected,
+    );
+    const names = [...storage.objects.keys()];
+    assert.ok(names.some((name) => name.startsWith("moves/")));
+    assert.ok(names.some((name) => name.startsWith(`volumes/${first}`)));
+    const { left } = await repository.purge(["token"], {
+      quick: true,
+      patience: 0,
+    });
+    assert.deepEqual(left, []);
+    assert.deepEqual(await leaksIn(place, secret), []);
+    await assertWhole(place);
+  });
+});
+
 test("purge() refuses whole directories, and changes nothing unless onPlan agrees", async () => {
   await withPlace(async ({ repository, write, take, root, storage }) => {
     write("folder/token", noise(300, 1));

@@ -167,7 +167,7 @@ class Scrubbing {
   async run(findLate: () => Promise<string[]>): Promise<Scrubbed> {
     const found = this.#found;
     await this.#deleteUnfinishedMoves();
-    const purged = new Set<string>();
+    const pieces: StoredPiece[] = [];
     const usage = await findUsage([
       ...this.#staying,
       ...this.#replaced.map(({ record }) => ({
@@ -179,12 +179,18 @@ class Scrubbing {
       onLine: (line, rank) => {
         if (line.kind !== "file" || rank !== 0) return;
         if (!isWithinAny(line.path, this.#paths)) return;
-        for (const piece of [...line.content, line.signature]) {
-          if (piece) purged.add(this.#placeOf(piece).volume);
-        }
+        pieces.push(...line.content);
+        if (line.signature !== undefined) pieces.push(line.signature);
       },
     });
     applyMoves(usage, found.moves, found.stored);
+    // If a prune was killed after it stored a move, the old volume exists, too.
+    const purged = new Set(
+      pieces.flatMap((piece) => [
+        piece.reference.volume,
+        this.#placeOf(piece).volume,
+      ]),
+    );
     this.#findRuns();
     const unrecorded = await this.#findCheckpoints(purged);
     await this.#scan(purged);
@@ -270,11 +276,14 @@ class Scrubbing {
     }
   }
 
-  /** Returns the place of a piece, where prunes have moved it to. */
+  /**
+   * Returns the place of a piece, where prunes have moved it to. As in
+   * `applyMoves`, a move counts even if the old volume still exists.
+   */
   #placeOf({ reference }: StoredPiece): { volume: string; offset: number } {
-    const { stored, moves } = this.#found;
+    const { moves } = this.#found;
     let { volume, offset } = reference;
-    for (let depth = 0; depth < 64 && !stored.has(volume); depth++) {
+    for (let depth = 0; depth < 64; depth++) {
       const move = moves.get(moveName(volume));
       const to = move && findMoved(move, offset, reference.length);
       if (move === undefined || to === undefined) break;
