@@ -1,5 +1,5 @@
 import { ByteReader } from "../bytes/byte_reader.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { chunks } from "../bytes/source.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import { lengthened } from "./padding.ts";
@@ -35,10 +35,11 @@ const MAX_NOISE_STEP = 64;
  * @param isNeeded Called with the position of each content in the decompressed
  *   frames, in bytes. Returns whether the content stays.
  * @param object The name of the volume, for messages.
- * @returns The new frames, or the same ones if every content stays.
+ * @returns The new frames. The same ones if every content stays, or if the
+ *   frames decompress to more than 64 MiB: they then hold a single large content,
+ *   which is needed.
  * @throws {DeltarError} `corrupt` or `truncated` if the frames are damaged,
- *   `limit` if they decompress to more than 64 MiB, `unsupported` if no frames
- *   of the same length were found.
+ *   `unsupported` if no frames of the same length were found.
  */
 export async function blankContents(
   frames: Uint8Array,
@@ -46,7 +47,13 @@ export async function blankContents(
   isNeeded: (position: number) => boolean,
   object: string,
 ): Promise<Uint8Array> {
-  const old = await codec.decompressBlock(frames, MAX_PLAIN_BYTES, { object });
+  let old: Uint8Array;
+  try {
+    old = await codec.decompressBlock(frames, MAX_PLAIN_BYTES, { object });
+  } catch (error) {
+    if (codeOf(error) === "limit") return frames;
+    throw error;
+  }
   for (const isRenamed of [true, false]) {
     const plain = old.slice();
     const members = (await membersIn(plain, object)).filter((

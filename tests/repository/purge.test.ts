@@ -3,12 +3,13 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
+import { encrypt, newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { codecFor, type CodecName } from "../../lib/archive/codec.ts";
 import { codeOf } from "../../lib/bytes/errors.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { chunks, collect } from "../../lib/bytes/source.ts";
+import { encodeRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
@@ -718,6 +719,35 @@ test("purge() finds the contents in a volume that a killed prune has moved", asy
     assert.deepEqual(left, []);
     assert.deepEqual(await leaksIn(place, secret), []);
     await assertWhole(place);
+  });
+});
+
+test("purge() does not sign the replacement of a snapshot that is not trusted", async () => {
+  await withTemp(async (folder) => {
+    const { storage, isEncrypted } = await makeSmall(folder, true);
+    const repository = await open(storage, isEncrypted);
+    const last = (await repository.snapshots())
+      .findLast(({ safety }) => safety === undefined)!;
+    const [{ id: first }] = await repository.snapshots();
+    const id = first.replace(/.{3}$/, (end) => end === "000" ? "001" : "000");
+    const forged = { ...last, id, parent: undefined, parentSha256: undefined };
+    await storage.put(
+      `snapshots/${id}.json.age`,
+      encrypt([encodeRecord(forged)], [repository.keys!.recipient()]),
+    );
+    const { replaced, left } = await repository.purge(["old"], {
+      patience: 0,
+    });
+    assert.deepEqual(left, []);
+    const by = replaced.find((one) => one.id === id)?.by;
+    assert.ok(by !== undefined);
+    const records = await repository.snapshots();
+    for (const record of records) {
+      assert.equal(
+        await repository.trustOf(record),
+        record.id === by ? "unsigned" : "trusted",
+      );
+    }
   });
 });
 

@@ -37,7 +37,7 @@ import { partsOf, SiblingIds } from "../repair/sibling_ids.ts";
 import { StoreAgain } from "../repair/store_again.ts";
 import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
-import { signatureOf, type Store } from "../store/store.ts";
+import { signatureFor, type Store } from "../store/store.ts";
 import {
   deletedPaths,
   isWithinAny,
@@ -188,12 +188,14 @@ class Replacing {
   /**
    * Returns whether an interrupted purge has stored the replacement of a
    * snapshot. Somebody who may only add snapshots can store a false
-   * replacement, so the trees are compared.
+   * replacement, so the trees are compared. Only the replacement of a snapshot
+   * that is not trusted need not be trusted.
    */
   async #findEarlier(target: Target): Promise<boolean> {
     const { record, paths } = target;
     const { id } = record;
     const { stem } = partsOf(id);
+    const isTrusted = await this.#store.trustOf(record) === "trusted";
     const all = [
       ...this.#found.records,
       ...this.#found.removed.flatMap((one) => one.record ?? []),
@@ -201,7 +203,9 @@ class Replacing {
     for (const other of all) {
       if (other.repairs !== id || other.purged === undefined) continue;
       if (partsOf(other.id).stem !== stem) continue;
-      if (await this.#store.trustOf(other) !== "trusted") continue;
+      if (isTrusted && await this.#store.trustOf(other) !== "trusted") {
+        continue;
+      }
       const storage = untilAborted(this.#store.storage, this.#options.signal);
       const isPurged = (entry: TreeEntry) =>
         isWithinAny(entry.path, paths) ||
@@ -373,9 +377,10 @@ class Replacing {
       this.#written.get(this.#variantOf(layer, target)) ?? layer
     );
     const id = this.#byOf(record.id);
-    const bytes = await this.#sign(encodeRecord({
+    const signature = await signatureFor(this.#store, record);
+    const encoded = encodeRecord({
       ...rest,
-      ...signatureOf(this.#store),
+      ...signature,
       id,
       ...await this.#parentOf(parent, parentSha256),
       ...safety !== undefined && {
@@ -399,7 +404,11 @@ class Replacing {
       },
       layers,
       counts: without(record.counts, entries),
-    }));
+    });
+    const key = this.#store.signingKey;
+    const bytes = key === undefined || signature.signer === undefined
+      ? encoded
+      : await signListing(encoded, key);
     this.#sums.set(id, toHex(sha256(bytes)));
     if (removed === undefined) {
       await writer.storage.put(recordName(id), bytes, { ifAbsent: true });
@@ -407,11 +416,6 @@ class Replacing {
     }
     const { time, reason } = removed;
     await putRemoved(this.#store.storage, { id, time, reason, bytes });
-  }
-
-  async #sign(bytes: Uint8Array): Promise<Uint8Array> {
-    const key = this.#store.signingKey;
-    return key === undefined ? bytes : await signListing(bytes, key);
   }
 
   /** Returns the fields of a new record that name its parent. */

@@ -17,7 +17,7 @@ import {
 import type { ReplacedSnapshot } from "./repair.ts";
 import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
-import { signatureOf, type Store } from "../store/store.ts";
+import { signatureFor, type Store } from "../store/store.ts";
 import { partsOf, SiblingIds } from "./sibling_ids.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
@@ -154,10 +154,16 @@ async function write(
     objects: [...objects.values()],
     skipped: [...tree.skipped, ...plan.lost],
   });
-  const { parent: _, parentSha256: __, repository: ___, ...rest } = record;
+  const {
+    parent: _,
+    parentSha256: __,
+    signer: ___,
+    repository: ____,
+    ...rest
+  } = record;
   await writer.commit({
     ...rest,
-    ...signatureOf(store),
+    ...await signatureFor(store, record),
     id,
     repairs: record.id,
     layers,

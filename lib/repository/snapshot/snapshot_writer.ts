@@ -139,7 +139,9 @@ export class SnapshotWriter implements AsyncDisposable {
     const bytes = encodeRecord(record);
     await this.#store.introduce();
     await this.#run.commit(
-      key === undefined ? bytes : await signListing(bytes, key),
+      key === undefined || record.signer === undefined
+        ? bytes
+        : await signListing(bytes, key),
       onStored,
     );
   }

@@ -711,6 +711,22 @@ export function signatureOf(
 }
 
 /**
+ * Returns the fields of the record that replaces another one and depend on its
+ * signature. The replacement of a record that is not trusted is not signed,
+ * because a signature would make its contents trusted.
+ *
+ * @param store The repository.
+ * @param original The record that is replaced.
+ */
+export async function signatureFor(
+  store: Store,
+  original: SnapshotRecord,
+): Promise<ReturnType<typeof signatureOf>> {
+  const isTrusted = await store.trustOf(original) === "trusted";
+  return isTrusted ? signatureOf(store) : {};
+}
+
+/**
  * Checks that the caller's key is not write-only, for an operation that needs a
  * full key.
  *
