@@ -11,6 +11,7 @@ import {
 import { Command } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 import type {
   PurgeOptions,
   PurgePlan,
@@ -82,7 +83,14 @@ async function run(
   const { place, paths } = pathsFrom(begun.place, words);
   const from: string[] = [];
   for (const name of options.from) {
-    from.push((await findSnapshot(begun, name)).id);
+    try {
+      from.push((await findSnapshot(begun, name)).id);
+    } catch (error) {
+      // The name may be the id of a snapshot that was removed, or that an
+      // interrupted purge has replaced.
+      if (codeOf(error) !== "not-found") throw error;
+      from.push(name);
+    }
   }
   const purge: PurgeOptions = {
     place,

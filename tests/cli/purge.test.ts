@@ -85,6 +85,9 @@ test("purge needs a yes, a path that exists, and a directory", async () => {
     const whole = place.run(["purge", ".", "--yes"]);
     assert.match(whole.err, /whole directory.*`deltar forget`/);
     assert.equal(place.run(["purge"]).code, 2);
+    const from = place.run(["purge", "token", "--from", "20200101", "--yes"]);
+    assert.equal(from.code, 1);
+    assert.match(from.err, /20200101: no such snapshot/);
   });
 });
 

@@ -490,6 +490,39 @@ test("purge() from one snapshot keeps the files with the same content in others"
   });
 });
 
+test("purge() from a snapshot that an interrupted purge has replaced ends that purge", async () => {
+  await withPlace(async (place) => {
+    const { storage, repository, write, take } = place;
+    const secret = noise(9000, 1);
+    write("token", secret);
+    write("file", noise(2000, 2));
+    const first = await take();
+    write("token", noise(500, 4));
+    await take();
+    let isDead = false;
+    const faulty = new FaultyStorage(storage, ({ name, kind }) => {
+      isDead ||= kind === "put" && name.startsWith("garbage/");
+      return isDead ? "before" : undefined;
+    });
+    await assert.rejects(
+      (await Repository.open(faulty)).purge(["token"], { from: [first] }),
+      isInjected,
+    );
+    await assert.rejects(
+      repository.purge(["token"], { from: ["20200101"], patience: 0 }),
+      (error) => codeOf(error) === "not-found",
+    );
+    const { left, unfinished } = await repository.purge(["token"], {
+      from: [first.slice(-6)],
+      patience: 0,
+    });
+    assert.deepEqual([left, unfinished], [[], [first]]);
+    assert.deepEqual(await leaksIn(place, secret), []);
+    assert.deepEqual(await pathsOf(place), ["file", "token"]);
+    await assertWhole(place);
+  });
+});
+
 test("purge() refuses one name of a file with several", async () => {
   await withPlace(async (place) => {
     const { storage, root, repository, write, take } = place;

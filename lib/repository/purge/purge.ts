@@ -41,6 +41,7 @@ import {
   readState,
   type RepositoryState,
 } from "../prune/repository_state.ts";
+import { isPartOfId } from "../store/find_snapshot.ts";
 import type { Store } from "../store/store.ts";
 import { type Replacement, replaceSnapshots } from "./replace.ts";
 import { scrub, type Scrubbed } from "./scrub.ts";
@@ -62,7 +63,11 @@ export interface PurgeOptions extends SignalOptions {
    * root of each snapshot.
    */
   place?: string;
-  /** The ids of the snapshots to purge the paths from. Default: all. */
+  /**
+   * The ids of the snapshots to purge the paths from. A removed snapshot, also
+   * one that an interrupted purge has replaced, may be named by a part of its
+   * id. Default: all.
+   */
   from?: readonly string[];
   /**
    * Whether to purge other files with the same content, too. Default: `false`.
@@ -158,20 +163,22 @@ export async function planPurge(
   options: PurgeOptions,
 ): Promise<PurgePlan> {
   const found = await readState(store, options.signal);
-  return planOf(found, await survey(store, found, paths, options));
+  const named = withFrom(found, options);
+  return planOf(found, await survey(store, found, paths, named));
 }
 
 /** Purges paths from a repository. See `Repository.purge`. */
 export async function purge(
   store: Store,
   paths: readonly string[],
-  options: PurgeOptions,
+  given: PurgeOptions,
 ): Promise<PurgeResult> {
-  const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = options;
+  const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = given;
   const id = newId(Date.now(), Math.random());
   checkAborted(signal);
   await using lease = await Lease.take(store.storage, id, { patience, signal });
   let found = await readState(store, signal);
+  const options = withFrom(found, given);
   let surveyed = await survey(store, found, paths, options);
   let plan = planOf(found, surveyed);
   if (onPlan !== undefined && !await onPlan(plan)) {
@@ -242,6 +249,34 @@ function namesIn({ records, removed }: RepositoryState): string[] {
 
 function removedName(id: string): string {
   return noteName(REMOVED, id);
+}
+
+/**
+ * Returns the options with whole ids in `from`.
+ *
+ * @throws {DeltarError} `not-found` if there is no such snapshot or removed
+ * snapshot.
+ */
+function withFrom(
+  { records, removed }: RepositoryState,
+  options: PurgeOptions,
+): PurgeOptions {
+  if (options.from === undefined) return options;
+  const from = options.from.map((name) => {
+    if (records.some(({ id }) => id === name)) return name;
+    const ids = removed.map(({ id }) => id)
+      .filter((id) => isPartOfId(name, id));
+    if (ids.length === 1) return ids[0];
+    throw new DeltarError(
+      "not-found",
+      ids.length === 0
+        ? "no such snapshot. `deltar list` lists the snapshots, and `deltar " +
+          "undelete` the removed ones"
+        : "several removed snapshots have an id with this part. Name the whole id",
+      { object: name },
+    );
+  });
+  return { ...options, from };
 }
 
 function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
