@@ -784,6 +784,60 @@ test("purge() does not sign the replacement of a snapshot that is not trusted", 
   });
 });
 
+test("undelete() fails if a purge replaces the snapshot at the same time", async () => {
+  await withPlace(async (place) => {
+    const { storage, repository, write, take } = place;
+    const secret = noise(3000, 1);
+    write("token", secret);
+    write("file", noise(2000, 2));
+    const first = await take();
+    await repository.forget((await repository.snapshots())[0]);
+    let isDead = false;
+    const faulty = new FaultyStorage(storage, ({ name, kind }) => {
+      isDead ||= kind === "put" && name.startsWith("garbage/");
+      return isDead ? "before" : undefined;
+    });
+    const slow = new FaultyStorage(storage);
+    const put = slow.put.bind(slow);
+    slow.put = async (name, source, options) => {
+      if (name.startsWith("running/") && !isDead) {
+        const purging = (await Repository.open(faulty)).purge(["token"]);
+        await assert.rejects(purging, isInjected);
+      }
+      await put(name, source, options);
+    };
+    await assert.rejects(
+      (await Repository.open(slow)).undelete(first),
+      (error) => codeOf(error) === "not-found",
+    );
+    const { left } = await repository.purge(["token"], { patience: 0 });
+    assert.deepEqual(left, []);
+    assert.deepEqual(await leaksIn(place, secret), []);
+  });
+});
+
+test("purge() twice keeps the places of the snapshots for retention rules", async () => {
+  await withPlace(async ({ repository, write, take }) => {
+    for (const name of ["one", "two", "file"]) write(name, noise(2000, 1));
+    await take();
+    write("one", noise(2000, 3));
+    const second = await take();
+    write("two", noise(2000, 4));
+    const third = await take();
+    await repository.purge(["one"], { from: [second] });
+    const replaced = (await repository.snapshots())[1];
+    await repository.purge(["two"], { from: [replaced.id] });
+    const records = await repository.snapshots();
+    assert.equal(records[2].id, third);
+    const { judgements } = await repository.planPrune({ last: 3 });
+    assert.deepEqual(judgements.map(({ lateBy }) => lateBy), [
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
 test("purge() refuses whole directories, and changes nothing unless onPlan agrees", async () => {
   await withPlace(async ({ repository, write, take, root, storage }) => {
     write("folder/token", noise(300, 1));

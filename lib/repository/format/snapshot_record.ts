@@ -216,7 +216,8 @@ export interface SnapshotRecord {
   follows?: string;
   /**
    * The id of the snapshot that this one replaces, because that snapshot was
-   * damaged or a purge deleted paths from it.
+   * damaged or a purge deleted paths from it. If several purges replaced a
+   * snapshot one after the other, the id of the first one.
    */
   repairs?: string;
   /** The purge that made this snapshot. */

@@ -162,20 +162,15 @@ export async function restoreRecord(
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
     throw purged(id);
   }
-  if (removed.paths !== undefined) {
-    throw new DeltarError(
-      "not-found",
-      "a purge has replaced this snapshot, so it cannot be brought back; " +
-        "`deltar list` shows the snapshot that replaced it",
-      { object: id },
-    );
-  }
+  if (removed.paths !== undefined) throw replacedByPurge(id);
   await using run = new Run(store, {
     id: newId(Date.now(), Math.random()),
     ground: {
       layers: removed.record?.layers ?? [],
       check: async () => {
-        if (await readRemoved(storage, id) === undefined) throw purged(id);
+        const now = await readRemoved(storage, id);
+        if (now === undefined) throw purged(id);
+        if (now.paths !== undefined) throw replacedByPurge(id);
       },
     },
   });
@@ -252,6 +247,15 @@ function tryDecode(
     if (isDamage(error)) return undefined;
     throw error;
   }
+}
+
+function replacedByPurge(id: string): DeltarError {
+  return new DeltarError(
+    "not-found",
+    "a purge has replaced this snapshot, so it cannot be brought back; " +
+      "`deltar list` shows the snapshot that replaced it",
+    { object: id },
+  );
 }
 
 function purged(id: string): DeltarError {

@@ -201,7 +201,8 @@ class Replacing {
       ...this.#found.removed.flatMap((one) => one.record ?? []),
     ];
     for (const other of all) {
-      if (other.repairs !== id || other.purged === undefined) continue;
+      if (other.id === id || other.purged === undefined) continue;
+      if (other.repairs !== originalOf(record)) continue;
       if (partsOf(other.id).stem !== stem) continue;
       if (isTrusted && await this.#store.trustOf(other) !== "trusted") {
         continue;
@@ -392,7 +393,7 @@ class Replacing {
           },
         },
       },
-      repairs: record.id,
+      repairs: originalOf(record),
       purged: {
         time: Date.now(),
         paths: [
@@ -433,6 +434,14 @@ class Replacing {
       ? { parent, parentSha256 }
       : { parent: by, parentSha256: known };
   }
+}
+
+/**
+ * Returns the id of the snapshot that a record or its predecessors replaced
+ * first. Retention rules count the replacement in the place of that snapshot.
+ */
+function originalOf({ id, repairs = id }: SnapshotRecord): string {
+  return repairs;
 }
 
 /**
