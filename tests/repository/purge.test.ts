@@ -11,6 +11,7 @@ import { sha256 } from "../../lib/bytes/sha256.ts";
 import { chunks, collect } from "../../lib/bytes/source.ts";
 import { encodeRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
+import { LayerWriter } from "../../lib/repository/layers/layer_writer.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
@@ -835,6 +836,59 @@ test("purge() twice keeps the places of the snapshots for retention rules", asyn
       undefined,
       undefined,
     ]);
+  });
+});
+
+test("purge() reports forged objects as left", async () => {
+  await withPlace(async (place) => {
+    const { storage, repository, write, take } = place;
+    write("token", noise(3000, 1));
+    write("file", noise(2000, 2));
+    const id = await take();
+    const [record] = await repository.snapshots();
+    const { byPath } = await repository.tree(record);
+    // A layer that does not record the volume of its file.
+    const forgedId = id.replace(
+      /.{3}$/,
+      (end) => end === "000" ? "001" : "000",
+    );
+    const layers = new LayerWriter({
+      storage,
+      name: `trees/${forgedId}.ndjson.zst`,
+      codec: codecFor("zstd"),
+      expected: 1,
+      isFull: true,
+    });
+    const copy = `volumes/${forgedId}.vol8.tar.zst`;
+    const entry = byPath.get("file");
+    assert.ok(entry?.kind === "file");
+    const [{ reference }] = entry.content;
+    storage.objects.set(copy, storage.objects.get(reference.volume)!);
+    const content = entry.content.map((piece) => ({
+      ...piece,
+      reference: { ...piece.reference, volume: copy },
+    }));
+    layers.add({ ...entry, content, signature: undefined });
+    const layer = await layers.close([], []);
+    const forged = encodeRecord({ ...record, id: forgedId, layers: [layer] });
+    await storage.put(`snapshots/${forgedId}.json`, forged);
+    // A volume with a member of a type that is not known.
+    const header = new Uint8Array(512);
+    const text = new TextEncoder();
+    header.set(text.encode("created/x"));
+    header.set(text.encode("0000644\0"), 100);
+    header.set(text.encode("00000000000\0"), 124);
+    header.set(text.encode("M"), 156);
+    header.set(text.encode("ustar\x0000"), 257);
+    header.fill(0x20, 148, 156);
+    const sum = header.reduce((sum, byte) => sum + byte, 0).toString(8);
+    header.set(text.encode(`${sum.padStart(6, "0")}\0 `), 148);
+    const tar = new Uint8Array(2048);
+    tar.set(header);
+    const volume = `volumes/${forgedId}.vol7.tar.zst`;
+    await storage.put(volume, await codecFor("zstd").compress(tar));
+    const { left } = await repository.purge(["token"]);
+    assert.deepEqual(left, [volume, copy]);
   });
 });
 

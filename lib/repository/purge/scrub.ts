@@ -1,7 +1,7 @@
 import { blankContents } from "../../archive/blank_contents.ts";
 import { FOLDERS } from "../../archive/member_name.ts";
 import { readTar } from "../../archive/tar_reader.ts";
-import { isDamage } from "../../bytes/errors.ts";
+import { codeOf, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { findMoved } from "../content/move.ts";
@@ -59,7 +59,7 @@ export interface Scrubbed {
   freed: number;
   /**
    * The names of the objects that may still hold purged contents, because a run
-   * needs them or was interrupted, or because they are damaged; and the names of
+   * needs them or was interrupted, or because they are damaged or forged; and the names of
    * records of snapshots with the paths that were stored during the purge.
    */
   left: string[];
@@ -309,7 +309,7 @@ class Scrubbing {
         purged.add(object.name);
         names.push(name);
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         this.#left.add(name);
       }
     }
@@ -331,7 +331,7 @@ class Scrubbing {
       try {
         if (await this.#hasMember(name)) purged.add(name);
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         this.#left.add(name);
       }
     }
@@ -381,6 +381,8 @@ class Scrubbing {
       const use = usage.volumes.get(name);
       if (this.#running.has(idOfObject(name) ?? "")) this.#left.add(name);
       else if (use === undefined || !(use.rank > 0)) going.add(name);
+      // Only a hostile repository has needed volumes that no layer records.
+      else if (use.record === undefined) this.#left.add(name);
       else shared.set(name, use);
     }
     for await (const { name } of this.#storage.list(DAMAGED)) {
@@ -457,6 +459,11 @@ class Scrubbing {
     }
     if (isMarked) await storage.delete(noteName(GARBAGE, this.#id));
   }
+}
+
+/** Returns whether an error means that an object cannot be read as it is. */
+function isUnreadable(error: unknown): boolean {
+  return isDamage(error) || codeOf(error) === "unsupported";
 }
 
 /** Returns the ranges of a volume that stay, and the contents in them. */
