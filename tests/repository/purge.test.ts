@@ -892,6 +892,40 @@ test("purge() reports forged objects as left", async () => {
   });
 });
 
+test("purge() records a limited number of paths, and an interrupted one is finished", async () => {
+  await withPlace(async (place) => {
+    const { storage, repository, write, take } = place;
+    const secret = noise(3000, 1);
+    write("token", secret);
+    for (let at = 0; at < 700; at++) {
+      write(`${at} ${"x".repeat(100)}`, secret);
+    }
+    write("file", noise(2000, 2));
+    await take();
+    let isDead = false;
+    const faulty = new FaultyStorage(storage, ({ name, kind }) => {
+      isDead ||= kind === "put" && name.startsWith("garbage/");
+      return isDead ? "before" : undefined;
+    });
+    await assert.rejects(
+      (await Repository.open(faulty)).purge(["token"], { all: true }),
+      isInjected,
+    );
+    const [{ purged }] = await repository.snapshots();
+    const length = purged!.paths.join("").length;
+    assert.ok(length > 60_000 && length <= 65_536, `${length}`);
+    const { left } = await repository.purge(["token"], {
+      all: true,
+      quick: true,
+      patience: 0,
+    });
+    assert.deepEqual(left, []);
+    assert.deepEqual(await pathsOf(place), ["file"]);
+    assert.deepEqual(await leaksIn(place, secret), []);
+    await assertWhole(place);
+  });
+});
+
 test("purge() refuses whole directories, and changes nothing unless onPlan agrees", async () => {
   await withPlace(async ({ repository, write, take, root, storage }) => {
     write("folder/token", noise(300, 1));

@@ -28,12 +28,19 @@ export interface RemovedSnapshot {
   /** The record of the snapshot; `undefined` if the record is damaged. */
   record: SnapshotRecord | undefined;
   /**
-   * The paths that a purge is deleting from the repository. Absent if the
+   * The paths that a purge is deleting from the repository, or `WHOLE_TREE`.
+   * Absent if the
    * snapshot was not replaced by a purge. Such a snapshot cannot be brought
    * back.
    */
   paths?: string[];
 }
+
+/**
+ * Stands for all paths of a snapshot in `RemovedSnapshot.paths`, if the list of
+ * the purged paths is too long.
+ */
+export const WHOLE_TREE = "";
 
 /** Returns whether a removed snapshot can be brought back. */
 export function canBeUndeleted({ paths }: RemovedSnapshot): boolean {

@@ -31,7 +31,7 @@ import type {
 import { streamEntries } from "../layers/tree_reader.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import type { Lease } from "../prune/lease.ts";
-import { putRemoved, removePurged } from "../prune/removed.ts";
+import { putRemoved, removePurged, WHOLE_TREE } from "../prune/removed.ts";
 import type { RepositoryState } from "../prune/repository_state.ts";
 import { partsOf, SiblingIds } from "../repair/sibling_ids.ts";
 import { StoreAgain } from "../repair/store_again.ts";
@@ -54,6 +54,13 @@ export interface Replacement {
   /** The id of its replacement. */
   by: string;
 }
+
+/**
+ * The maximum total length, in UTF-16 code units, of the paths in a record or in
+ * a note about a removed snapshot. With `all`, a purge may delete any number of
+ * paths, and many operations read all records.
+ */
+const MAX_RECORDED_PATHS = 1 << 16;
 
 /** The detail of the skipped paths in a tree that a purge rewrote. */
 const DETAIL = "purged";
@@ -172,7 +179,9 @@ class Replacing {
     await this.#lease.check();
     for (const target of targets) {
       const { record: { id }, paths, same } = target;
-      await removePurged(this.#store, id, [...paths, ...same]);
+      const all = [...paths, ...same];
+      const isShort = firstPaths(all).length === all.length;
+      await removePurged(this.#store, id, isShort ? all : [WHOLE_TREE]);
     }
     return targets.map(({ record: { id } }) => ({ id, by: this.#byOf(id) }));
   }
@@ -396,12 +405,12 @@ class Replacing {
       repairs: originalOf(record),
       purged: {
         time: Date.now(),
-        paths: [
+        paths: firstPaths([
           ...new Set([
             ...record.purged?.paths ?? [],
             ...deletedPaths(target),
           ]),
-        ],
+        ]),
       },
       layers,
       counts: without(record.counts, entries),
@@ -442,6 +451,15 @@ class Replacing {
  */
 function originalOf({ id, repairs = id }: SnapshotRecord): string {
   return repairs;
+}
+
+/** Returns the first paths of a list, up to `MAX_RECORDED_PATHS`. */
+function firstPaths(paths: string[]): string[] {
+  let length = 0;
+  const end = paths.findIndex((path) =>
+    (length += path.length) > MAX_RECORDED_PATHS
+  );
+  return end < 0 ? paths : paths.slice(0, end);
 }
 
 /**

@@ -26,7 +26,11 @@ import { CollectWork } from "../prune/collect_work.ts";
 import type { Lease } from "../prune/lease.ts";
 import { findNewlyNeeded } from "../prune/newly_needed.ts";
 import type { KeptRange } from "../prune/repack.ts";
-import { canBeUndeleted, type RemovedSnapshot } from "../prune/removed.ts";
+import {
+  canBeUndeleted,
+  type RemovedSnapshot,
+  WHOLE_TREE,
+} from "../prune/removed.ts";
 import {
   readState,
   type RepositoryState,
@@ -126,6 +130,11 @@ class Scrubbing {
   readonly #options: PurgeOptions;
   /** The purged paths. */
   readonly #paths: readonly string[];
+  /**
+   * Whether everything that only replaced snapshots need is purged, because the
+   * list of the purged paths of one of them was too long to be stored.
+   */
+  readonly #isAll: boolean;
   /** The snapshots that were replaced. */
   readonly #replaced: RemovedSnapshot[];
   /** The ids of running or interrupted runs, whose objects stay. */
@@ -149,11 +158,10 @@ class Scrubbing {
     this.#found = found;
     this.#options = options;
     this.#replaced = found.removed.filter((one) => !canBeUndeleted(one));
+    const noted = this.#replaced.flatMap(({ paths = [] }) => paths);
+    this.#isAll = noted.includes(WHOLE_TREE);
     this.#paths = [
-      ...new Set([
-        ...given,
-        ...this.#replaced.flatMap(({ paths = [] }) => paths),
-      ]),
+      ...new Set([...given, ...noted.filter((path) => path !== WHOLE_TREE)]),
     ];
     this.#running = runningIds(found.intents);
     this.#staying = [
@@ -178,7 +186,7 @@ class Scrubbing {
       ...this.#reading(),
       onLine: (line, rank) => {
         if (line.kind !== "file" || rank !== 0) return;
-        if (!isWithinAny(line.path, this.#paths)) return;
+        if (!this.#isAll && !isWithinAny(line.path, this.#paths)) return;
         pieces.push(...line.content);
         if (line.signature !== undefined) pieces.push(line.signature);
       },
