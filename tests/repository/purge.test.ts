@@ -926,6 +926,25 @@ test("purge() records a limited number of paths, and an interrupted one is finis
   });
 });
 
+test("planPrune() does not count what an interrupted purge has to delete", async () => {
+  await withPlace(async ({ storage, repository, write, take }) => {
+    write("token", noise(1_200_000, 1));
+    write("file", noise(2000, 2));
+    await take();
+    let isDead = false;
+    const faulty = new FaultyStorage(storage, ({ name, kind }) => {
+      isDead ||= kind === "put" && name.startsWith("garbage/");
+      return isDead ? "before" : undefined;
+    });
+    await assert.rejects(
+      (await Repository.open(faulty)).purge(["token"]),
+      isInjected,
+    );
+    const { freed } = await repository.planPrune({}, NOW);
+    assert.equal(freed, 0);
+  });
+});
+
 test("purge() refuses whole directories, and changes nothing unless onPlan agrees", async () => {
   await withPlace(async ({ repository, write, take, root, storage }) => {
     write("folder/token", noise(300, 1));

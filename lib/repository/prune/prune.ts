@@ -82,7 +82,7 @@ import {
   rootsOfRunningWork,
   startState,
 } from "./repository_state.ts";
-import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
+import { ALWAYS, applyMoves, findUsage, REPLACED } from "./usage.ts";
 
 /**
  * The maximum age of an unfinished upload, in milliseconds: one day. Older
@@ -217,9 +217,9 @@ export async function planPrune(
   const going = judgements.filter(({ keep }) => !keep);
   const staying = judgements.filter(({ keep }) => keep);
   const usage = await findUsage([
-    ...found.removed.map(({ record }) => ({
-      layers: record?.layers ?? [],
-      rank: 0,
+    ...found.removed.map((one) => ({
+      layers: one.record?.layers ?? [],
+      rank: canBeUndeleted(one) ? 0 : REPLACED,
     })),
     ...going.map(({ record: { layers } }, at) => ({ layers, rank: at + 1 })),
     ...staying.map(({ record: { layers } }) => ({ layers, rank: ALWAYS })),
@@ -238,7 +238,8 @@ export async function planPrune(
       ),
     ),
     removed: found.removed.filter(canBeUndeleted),
-    freed: total(freed.values()) - (freed.get(ALWAYS) ?? 0),
+    freed: total(freed.values()) - (freed.get(ALWAYS) ?? 0) -
+      (freed.get(REPLACED) ?? 0),
     stored: total(found.stored.values()),
   };
 }

@@ -31,7 +31,10 @@ export interface RepositoryState {
   stored: Map<string, number>;
   /** The snapshots. */
   records: SnapshotRecord[];
-  /** The removed snapshots that can still be brought back. */
+  /**
+   * The removed snapshots that can still be brought back, and those that an
+   * unfinished purge has replaced.
+   */
   removed: RemovedSnapshot[];
   /** The intents in the repository. */
   intents: RunIntent[];

@@ -21,7 +21,7 @@ import {
 import { Lease, waitsFor } from "./lease.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import { checkUnusual, type PruneOptions, withDefaults } from "./prune.ts";
-import { removeSnapshot } from "./removed.ts";
+import { canBeUndeleted, removeSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
 import {
   type CountedSnapshots,
@@ -32,7 +32,7 @@ import { readJudged } from "./judged.ts";
 import { findUnusual } from "./unusual.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
-import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
+import { ALWAYS, applyMoves, findUsage, REPLACED } from "./usage.ts";
 
 /** The result of fitting a repository into its maximum size. */
 export interface FitResult {
@@ -180,9 +180,9 @@ async function chooseGoing(
   const groups = groupSnapshots(found.records, { isTrusted, judged });
   const order = thinningOrder(groups);
   const usage = await findUsage([
-    ...found.removed.map(({ record }) => ({
-      layers: record?.layers ?? [],
-      rank: 0,
+    ...found.removed.map((one) => ({
+      layers: one.record?.layers ?? [],
+      rank: canBeUndeleted(one) ? 0 : REPLACED,
     })),
     ...found.records.map((record) => ({
       layers: record.layers,
