@@ -1,4 +1,5 @@
 import { checkAborted } from "../../bytes/abort.ts";
+import { isDamage } from "../../bytes/errors.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
@@ -428,6 +429,20 @@ class Replacing {
     await putRemoved(this.#store.storage, { id, time, reason, bytes });
   }
 
+  /**
+   * Returns the SHA-256 of a stored record, or `undefined` if the record is
+   * missing or damaged.
+   */
+  async #sumOf(id: string): Promise<string | undefined> {
+    const storage = untilAborted(this.#store.storage, this.#options.signal);
+    try {
+      return (await readRecord(storage, id)).sha256;
+    } catch (error) {
+      if (isDamage(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Returns the fields of a new record that name its parent. */
   async #parentOf(
     parent: string | undefined,
@@ -436,9 +451,7 @@ class Replacing {
     if (parent === undefined || parentSha256 === undefined) return {};
     const by = this.#by.get(parent);
     if (by === undefined) return { parent, parentSha256 };
-    const known = this.#sums.get(by) ??
-      (await readRecord(this.#store.storage, by).catch(() => undefined))
-        ?.sha256;
+    const known = this.#sums.get(by) ?? await this.#sumOf(by);
     return known === undefined
       ? { parent, parentSha256 }
       : { parent: by, parentSha256: known };
