@@ -104,15 +104,19 @@ export async function scrub(
 
 /**
  * Deletes the intents of prunes and purges that rewrote volumes when they were
- * interrupted. The id of such a run is that of a mark. A run that is only
+ * interrupted. The id of such a run is that of a mark or, if a prune has deleted
+ * the mark since then, in the name of a moved volume. A run that is only
  * suspended finds that it has lost the lease and its intent.
  */
 async function endDeadRuns(
   { storage }: Store,
   found: RepositoryState,
 ): Promise<void> {
+  const movers = new Set(
+    [...found.moves.values()].map(({ to }) => idOfObject(to.name)),
+  );
   const isDead = ({ id }: RunIntent) =>
-    found.markNames.includes(noteName(GARBAGE, id));
+    found.markNames.includes(noteName(GARBAGE, id)) || movers.has(id);
   for (const { id } of found.intents.filter(isDead)) {
     const name = noteName(RUNNING, id);
     await storage.delete(name);
