@@ -723,6 +723,40 @@ test("purge() stores deltas of the content again although an interrupted run nee
   });
 });
 
+test("purge() stores deltas of the content again that a run has stored meanwhile", async () => {
+  await withPlace(async (place) => {
+    const { storage, root, repository, write, take } = place;
+    const secret = noise(9000, 1);
+    write("token", secret);
+    write("renamed", secret);
+    write("file", noise(2000, 2));
+    await take();
+    fs.rmSync(join(root, "token"));
+    const kept = Buffer.concat([secret.subarray(900), noise(100, 3)]);
+    write("renamed", new Uint8Array(kept));
+    roundTimes(root);
+    const slow = new FaultyStorage(storage);
+    const put = slow.put.bind(slow);
+    let left: string[] = [];
+    slow.put = async (name, source, options) => {
+      if (name.startsWith("trees/")) {
+        ({ left } = await repository.purge(["token"], { all: true }));
+      }
+      await put(name, source, options);
+    };
+    const { record } = await (await Repository.open(slow))
+      .snapshot(everything(root));
+    const entry = (await repository.tree(record)).byPath.get("renamed");
+    assert.ok(entry?.kind === "file" && entry.content.length > 1);
+    assert.ok(left.length > 0);
+    const end = await repository.purge(["token"], { all: true });
+    assert.deepEqual(end.left, []);
+    assert.deepEqual(end.storedAgain, ["renamed"]);
+    assert.deepEqual(await leaksIn(place, secret.slice(0, 900 - RUN)), []);
+    await assertWhole(place);
+  });
+});
+
 test("purge() finds the contents in a volume that a killed prune has moved", async () => {
   await withPlace(async (place) => {
     const { storage, root, repository, write, take } = place;

@@ -34,6 +34,8 @@ export interface RemovedSnapshot {
    * back.
    */
   paths?: string[];
+  /** Whether a purge has already deleted layers of the snapshot. */
+  isCut?: true;
 }
 
 /**

@@ -149,7 +149,8 @@ function withStoredLayers(
   const { record, paths } = removed;
   if (record === undefined || paths === undefined) return removed;
   const layers = record.layers.filter(({ name }) => stored.has(name));
-  return { ...removed, record: { ...record, layers } };
+  if (layers.length === record.layers.length) return removed;
+  return { ...removed, record: { ...record, layers }, isCut: true };
 }
 
 /**

@@ -26,7 +26,8 @@
  * ones with the paths are reported as left. The notes in `removed/` are deleted
  * last. So the same call finishes a purge that was killed
  * or left something. It finds new snapshots whose old ones were not removed yet,
- * and compares their trees.
+ * and compares their trees. It finds files that runs have stored meanwhile as
+ * deltas of contents of the old snapshots.
  *
  * @module
  */

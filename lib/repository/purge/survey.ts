@@ -101,6 +101,7 @@ export async function survey(
 ): Promise<Survey> {
   const work = new SurveyWork(store, found, options);
   await work.findPaths(paths);
+  await work.findUnfinished(paths);
   await work.findUses();
   if (options.all) {
     await work.addSame();
@@ -166,6 +167,8 @@ class SurveyWork {
   readonly #options: PurgeOptions;
   /** The snapshots that may be replaced. */
   readonly #candidates: Candidate[];
+  /** The snapshots that an unfinished purge has replaced. */
+  readonly #replaced: RemovedSnapshot[];
   /**
    * The keys of the last pieces of purged files. A file that stays and has such
    * a piece before its last one is a delta of purged content.
@@ -186,6 +189,8 @@ class SurveyWork {
     this.#store = store;
     this.#options = options;
     this.#candidates = candidatesIn(found);
+    this.#replaced = found.removed
+      .filter((one) => !canBeUndeleted(one) && one.isCut !== true);
   }
 
   /** Finds the snapshots that have the requested paths. */
@@ -243,13 +248,35 @@ class SurveyWork {
     for (const entry of entries) {
       if (known.has(entry.path)) continue;
       target.entries.push(entry);
-      if (entry.kind !== "file") continue;
-      if (entry.size > 0) {
-        const { size, path } = entry;
-        this.contents.set(entry.sha256, { size, path });
+      this.#addContent(entry);
+    }
+  }
+
+  #addContent(entry: TreeEntry): void {
+    if (entry.kind !== "file") return;
+    if (entry.size > 0) {
+      const { size, path } = entry;
+      this.contents.set(entry.sha256, { size, path });
+    }
+    const last = entry.content.at(-1);
+    if (last !== undefined) this.#pieces.add(keyOf(last));
+  }
+
+  /**
+   * Adds the contents of the paths in snapshots that an unfinished purge has
+   * replaced. Later snapshots may have deltas of them.
+   */
+  async findUnfinished(paths: readonly string[]): Promise<void> {
+    const { from } = this.#options;
+    for (const { record } of this.#replaced) {
+      if (record === undefined) continue;
+      if (from !== undefined && !from.includes(record.id)) continue;
+      for (const path of paths) {
+        const own = pathIn(record, path, this.#options);
+        if (own === undefined) continue;
+        const { visible } = await this.#visible(record, own);
+        for (const entry of visible) this.#addContent(entry);
       }
-      const last = entry.content.at(-1);
-      if (last !== undefined) this.#pieces.add(keyOf(last));
     }
   }
 
