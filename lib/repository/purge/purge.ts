@@ -24,10 +24,10 @@
  * that. It keeps what runs need, and reports it as left. Snapshots that appear
  * before the contents are deleted are replaced, too, and the records of later
  * ones with the paths are reported as left. The notes in `removed/` are deleted
- * last. So the same call finishes a purge that was killed
- * or left something. It finds new snapshots whose old ones were not removed yet,
- * and compares their trees. It finds files that runs have stored meanwhile as
- * deltas of contents of the old snapshots.
+ * last. So the same call finishes a purge that was killed or left something. It
+ * finds new snapshots whose old ones were not removed yet, and compares their
+ * trees. It also finds files that runs have stored meanwhile as deltas of
+ * contents of the old snapshots.
  *
  * @module
  */
