@@ -197,7 +197,11 @@ export async function purge(
     if (namesIn(now).some((name) => !known.has(name))) {
       found = now;
       surveyed = await survey(store, found, paths, options);
+      const others = new Map(
+        [...plan.others, ...surveyed.others].map((one) => [one.path, one]),
+      );
       if (round === 0) plan = planOf(found, surveyed);
+      plan = { ...plan, others: [...others.values()] };
     } else if (round > 0) break;
     const more = await replaceSnapshots(
       store,
