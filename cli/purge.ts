@@ -139,11 +139,13 @@ async function run(
     );
   }
   for (const name of left) {
-    out.warn(
-      `${showPath(name)}: may still hold purged content, because a run needs ` +
-        "the object, or because it is damaged or cannot be rewritten. Run the " +
-        "same command again when no other deltar is running.",
-    );
+    const why = name.startsWith("snapshots/")
+      ? "was taken during the purge and still has a purged path. Run the same " +
+        "command again."
+      : "may still hold purged content, because a run needs the object, or " +
+        "because it is damaged or cannot be rewritten. Run the same command " +
+        "again when no other deltar is running.";
+    out.warn(`${showPath(name)}: ${why}`);
   }
   note(out, repository, place, paths);
   return left.length + result.others.length > 0 ? EXIT.partial : EXIT.done;
