@@ -94,6 +94,13 @@ export function signOf(change: Change): Change["change"] {
   return isTouched(change) ? "touched" : change.change;
 }
 
+/** Returns excluded and skipped paths by path. */
+export function skipsByPath(
+  skipped: readonly Skipped[],
+): ReadonlyMap<string, Skipped> {
+  return new Map(skipped.map((skip) => [skip.path, skip]));
+}
+
 /**
  * Returns the reason why a path only looks deleted: the new state excluded or
  * skipped the path or a folder above it. Returns `undefined` for other changes.

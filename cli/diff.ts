@@ -16,6 +16,7 @@ import {
   changeLine,
   rootChange,
   skipOf,
+  skipsByPath,
   withoutMoved,
 } from "./change_line.ts";
 import {
@@ -161,7 +162,7 @@ async function run(
       out.warn(`${showPath(skip.path)}: ${skip.detail ?? skip.reason}`);
     }
   }
-  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+  const skips = skipsByPath(skipped);
   // A skipped path may still exist.
   const contents = new Contents(
     context,

@@ -12,6 +12,7 @@ import {
   changeLines,
   rootChange,
   skipOf,
+  skipsByPath,
   withoutMoved,
 } from "./change_line.ts";
 import { EXIT } from "./exit.ts";
@@ -231,7 +232,7 @@ async function report(
     ...rootChange(before, after),
     ...withoutMoved(diff.changes),
   ];
-  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+  const skips = skipsByPath(skipped);
   const restore = restoreInPlace(before, location);
   if (out.json) {
     out.object("run", {

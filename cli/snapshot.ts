@@ -11,6 +11,7 @@ import {
   changeLines,
   rootChange,
   skipOf,
+  skipsByPath,
   withoutMoved,
 } from "./change_line.ts";
 import { EXIT } from "./exit.ts";
@@ -223,7 +224,7 @@ function printDryRun(
   } else {
     out.line(`Would take a snapshot of ${showPath(record.directory)}`);
     if (before !== undefined) {
-      const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+      const skips = skipsByPath(skipped);
       const changes = [
         ...rootChange(before, record),
         ...withoutMoved(diff.changes),
@@ -252,7 +253,7 @@ function reportDryRun(
 ): void {
   const { record, isNew, diff, skipped } = result;
   const { directory, common, label, counts } = record;
-  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
+  const skips = skipsByPath(skipped);
   const changes = [
     ...before === undefined ? [] : rootChange(before, record),
     ...withoutMoved(diff.changes),

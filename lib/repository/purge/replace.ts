@@ -42,11 +42,11 @@ import { signatureFor, type Store } from "../store/store.ts";
 import {
   deletedPaths,
   isWithinAny,
-  keyOfLayer,
   type Survey,
   type Target,
 } from "./survey.ts";
 import type { PurgeOptions } from "./purge.ts";
+import { layerKey } from "../verify/family.ts";
 
 /** A snapshot and the snapshot that replaces it. */
 export interface Replacement {
@@ -238,8 +238,8 @@ class Replacing {
       const isLast = at === record.layers.length - 1;
       const skipped = isLast ? deletedPaths(target) : [];
       const isNeeded = skipped.length > 0 ||
-        dependents.has(keyOfLayer(layer)) ||
-        losesContents && layersWithContents.has(keyOfLayer(layer)) ||
+        dependents.has(layerKey(layer)) ||
+        losesContents && layersWithContents.has(layerKey(layer)) ||
         await this.#hasEntries(layer, paths);
       if (!isNeeded) continue;
       const known = this.#rewrites.get(key);
@@ -273,14 +273,14 @@ class Replacing {
   /** Returns a text that identifies a layer as a snapshot needs it. */
   #variantOf(layer: LayerRecord, target: Target): string {
     const losesContents = this.#losesContents(target);
-    return JSON.stringify([keyOfLayer(layer), losesContents, ...target.paths]);
+    return JSON.stringify([layerKey(layer), losesContents, ...target.paths]);
   }
 
   async #hasEntries(
     layer: LayerRecord,
     paths: readonly string[],
   ): Promise<boolean> {
-    const key = JSON.stringify([keyOfLayer(layer), ...paths]);
+    const key = JSON.stringify([layerKey(layer), ...paths]);
     const known = this.#haveEntries.get(key);
     if (known !== undefined) return known;
     const { signal } = this.#options;
@@ -323,7 +323,7 @@ class Replacing {
   ): Promise<LayerRecord> {
     const { signal } = this.#options;
     const reading = untilAborted(this.#store.storage, signal);
-    const again = this.#again.get(keyOfLayer(layer));
+    const again = this.#again.get(layerKey(layer));
     const writer = new LayerWriter({
       storage,
       name,

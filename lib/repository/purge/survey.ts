@@ -18,6 +18,7 @@ import type { RepositoryState } from "../prune/repository_state.ts";
 import { ALWAYS, findUsage, type Rank } from "../prune/usage.ts";
 import type { Store } from "../store/store.ts";
 import type { PurgeOptions } from "./purge.ts";
+import { layerKey } from "../verify/family.ts";
 
 /** A snapshot that a purge replaces. */
 export interface Target {
@@ -70,11 +71,6 @@ export function deletedPaths({ paths, same, entries }: Target): string[] {
   const isThere = (path: string) =>
     entries.some((entry) => isWithin(entry.path, path));
   return [...paths.filter(isThere), ...same];
-}
-
-/** Returns a text that identifies a layer. */
-export function keyOfLayer({ name, sha256 }: LayerRecord): string {
-  return `${name} ${sha256}`;
 }
 
 /** Returns whether a path is one of some paths, or inside one of them. */
@@ -302,7 +298,7 @@ class SurveyWork {
   }
 
   async #linesWithin(layer: LayerRecord, path: string): Promise<LayerLine[]> {
-    const key = `${keyOfLayer(layer)} ${path}`;
+    const key = `${layerKey(layer)} ${path}`;
     let lines = this.#lines.get(key);
     if (lines !== undefined) return lines;
     lines = [];
@@ -337,7 +333,7 @@ class SurveyWork {
     const staying = new Set<string>();
     const uses: { key: string; entry: TreeFileEntry }[] = [];
     const visit = (line: LayerLine, rank: Rank, layer: LayerRecord) => {
-      const key = keyOfLayer(layer);
+      const key = layerKey(layer);
       const paths = purgedIn.get(key) ?? [];
       const isNamed = isWithinAny(line.path, paths);
       if (line.kind === "hardlink" && !isNamed) {
@@ -382,7 +378,7 @@ class SurveyWork {
     for (const { layer, other } of others.values()) {
       const by = this.#candidates.find(({ record: { id, layers } }) =>
         !(all && this.targets.has(id)) &&
-        layers.some((one) => keyOfLayer(one) === layer)
+        layers.some((one) => layerKey(one) === layer)
       );
       this.others.push({ ...other, ...by && { snapshot: by.record.id } });
     }
@@ -392,7 +388,7 @@ class SurveyWork {
     const paths = new Map<string, string[]>();
     for (const target of this.targets.values()) {
       for (const layer of target.record.layers) {
-        const key = keyOfLayer(layer);
+        const key = layerKey(layer);
         paths.set(key, [
           ...new Set([...paths.get(key) ?? [], ...target.paths]),
         ]);
@@ -429,7 +425,7 @@ class SurveyWork {
   addDependents(): void {
     for (const candidate of this.#candidates) {
       const { layers } = candidate.record;
-      if (layers.some((layer) => this.dependents.has(keyOfLayer(layer)))) {
+      if (layers.some((layer) => this.dependents.has(layerKey(layer)))) {
         this.#add(candidate, [], {});
       }
     }

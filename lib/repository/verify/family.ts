@@ -20,7 +20,7 @@ export type LayerKey = string;
  * Returns the key of a layer. The key includes the checksum, because a forged
  * record could name the layer with another checksum.
  */
-function layerKey({ name, sha256 }: LayerRecord): LayerKey {
+export function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
 }
 
