@@ -3,8 +3,11 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { columnsOf } from "../../cli/text.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
 import { needs } from "../support/peer.ts";
+import { withProxy } from "../support/proxy.ts";
+import { withS3Server } from "../support/s3_server.ts";
 import { Pty } from "./pty.ts";
 import { withShell } from "./shell.ts";
 
@@ -72,22 +75,37 @@ test(
   pty,
   async () => {
     await withShell(async (shell) => {
-      const large = noise(30_000_000, 1);
-      fs.writeFileSync(join(shell.project, "large"), large);
+      fs.writeFileSync(join(shell.project, "large"), noise(4_000_000, 1));
       shell.type("deltar snapshot -q");
-      const pty = new Pty(shell, "sh", 100);
-      try {
-        for (const line of ["verify --data", "copy --to ../copy"]) {
-          const from = pty.shown.length;
-          pty.type(`deltar ${line}; printf 'DONE%s' 1\n`);
-          await pty.see(/DONE1/, from);
-          const lines = drawn(pty.shown.slice(from));
-          assert.ok(lines.length > 0, line);
-          for (const one of lines) assert.match(one, /^\d+%, /);
-        }
-      } finally {
-        await pty.close();
-      }
+      // A bucket that answers late, so that the work lasts on any machine.
+      await withS3Server(new MemoryStorage(), async (server) => {
+        await withProxy(server, { latency: 60 }, async ({ address }) => {
+          Object.assign(shell.env, {
+            DELTAR_S3_ADDRESSING: "path",
+            AWS_ENDPOINT_URL: address,
+            AWS_ACCESS_KEY_ID: "key",
+            AWS_SECRET_ACCESS_KEY: "secret",
+          });
+          const pty = new Pty(shell, "sh", 100);
+          try {
+            for (
+              const line of [
+                "copy --to s3://bucket/copy",
+                "verify --data --repo s3://bucket/copy",
+              ]
+            ) {
+              const from = pty.shown.length;
+              pty.type(`deltar ${line}; printf 'DONE%s' 1\n`);
+              await pty.see(/DONE1/, from);
+              const lines = drawn(pty.shown.slice(from));
+              assert.ok(lines.length > 0, pty.shown.slice(from));
+              for (const one of lines) assert.match(one, /^\d+%, /);
+            }
+          } finally {
+            await pty.close();
+          }
+        });
+      });
     });
   },
 );
