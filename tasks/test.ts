@@ -36,12 +36,12 @@ const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /**
  * Matches the tests that start many processes, which takes long with Node. Only
- * every second of them runs on Node, unless `SLOW=1` is set or they are named.
+ * every third of them runs on Node, unless `SLOW=1` is set or they are named.
  */
 const SAMPLED = /^tests\/(?:cli|interop)\//;
 const onNode = process.env.SLOW || named.length > 0
   ? files
-  : files.filter((file, at) => !SAMPLED.test(file) || at % 2 === 0);
+  : files.filter((file, at) => !SAMPLED.test(file) || at % 3 === 0);
 /** The title of the tests in VS Code itself. */
 const EDITOR = "VS Code";
 type Step = [title: string, command: Command, ...words: string[]];
