@@ -204,6 +204,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     shared: ["repo"],
     load: async (context) => (await import("./hook.ts")).hookCommand(context),
   },
+  mcp: {
+    summary: "Serve snapshots to AI agents by the Model Context Protocol",
+    shared: ["repo"],
+    load: async (context) => (await import("./mcp.ts")).mcpCommand(context),
+  },
   doctor: {
     summary: "Check this machine and the repository, and give advice",
     shared: BOTH,

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { EXIT } from "./exit.ts";
+import type { KeptRepositories } from "./kept_repositories.ts";
 import { OpenedRepositories } from "./opened.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -17,6 +18,8 @@ export class Context {
   readonly terminal: Terminal = new Terminal();
   /** The repositories that the current command has opened. */
   opened: OpenedRepositories = new OpenedRepositories();
+  /** The repositories that stay open between the calls of a server, if any. */
+  kept?: KeptRepositories;
   /** The amount of output. */
   verbosity: Verbosity = "normal";
   /** Whether errors are printed as JSON. */

@@ -266,6 +266,13 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Take a snapshot as an agent does before it edits",
     ],
   ],
+  mcp: [
+    ["deltar mcp", "Serve the current directory to the agent that starts this"],
+    [
+      "deltar mcp ~/project --max-size 2G",
+      "Serve one directory, and limit the size of its repository",
+    ],
+  ],
   doctor: [[
     "deltar doctor",
     "Check this machine and the repository of the current directory",

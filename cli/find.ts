@@ -119,7 +119,8 @@ async function run(
   return code;
 }
 
-function isDeleted({ path, last }: FoundPath): boolean {
+/** Returns whether a path does not exist in its directory now. */
+export function isDeleted({ path, last }: FoundPath): boolean {
   // `join` of Bun changes names that are not valid UTF-8.
   return isAbsent(`${placeOf(last)}/${path}`);
 }

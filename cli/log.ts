@@ -92,7 +92,7 @@ async function show(
   const shown: object[] = [];
   let count = 0;
   for await (const version of versions) {
-    if (out.json) shown.push(fields(version));
+    if (out.json) shown.push(versionFields(version));
     else {
       if (count === 0) {
         if (version.path !== path) {
@@ -129,13 +129,13 @@ function describe(version: PathVersion): string {
     paint("bold", id),
     formatDate(time),
     size.padStart(8),
-    words(version),
+    versionWords(version),
     label && showPath(label),
   ].filter((part) => part !== undefined).join("  ");
 }
 
 /** Returns in words what changed in a version. */
-function words(version: PathVersion): string {
+export function versionWords(version: PathVersion): string {
   const { change, from, to, inside, record, recordBefore } = version;
   switch (change) {
     case "created":
@@ -182,7 +182,9 @@ function changeOf(
 }
 
 /** Returns the fields of a version for JSON. */
-function fields(version: PathVersion): object {
+export function versionFields(
+  version: PathVersion,
+): Record<string, unknown> {
   const { record, path, change, entry, from, to, inside } = version;
   const both = changeOf(version);
   return {

@@ -140,6 +140,8 @@ async function openPinned(
     isDryRun?: boolean;
   } = {},
 ): Promise<Repository> {
+  const kept = isDryRun ? undefined : context.kept?.get(storage);
+  if (kept !== undefined) return kept;
   const place = keyOf(storage.location);
   const known = pinnedAt(place);
   let repository: Repository;
@@ -161,6 +163,7 @@ async function openPinned(
   if (keys !== undefined && known?.id === undefined && !isDryRun) {
     pinKeys(place, keys);
   }
+  if (!isDryRun) context.kept?.add(storage, repository);
   return repository;
 }
 

@@ -14,7 +14,7 @@ import { formatDuration, showPath } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
 /** The sign of each kind of step of a plan. */
-const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
+export const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
 /** Prints a plan, one line for each step, and returns the exit code. */
 export function printPlan(

@@ -53,7 +53,7 @@ export function revertCommand(
  * restore into `place`, returns that directory. In all other cases, returns
  * `place`.
  */
-async function targetAt(
+export async function targetAt(
   repository: Repository,
   place: string,
 ): Promise<{ target: string; below: string }> {

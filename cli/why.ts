@@ -89,7 +89,7 @@ async function run(
 ): Promise<number> {
   const out = new Console(context, options.json ?? false);
   const answer = snapshot === undefined
-    ? await next(context, word, options)
+    ? await whyNext(context, word, options)
     : await then(context, word, snapshot, options);
   if (out.json) {
     out.object("why", { ...answer });
@@ -99,14 +99,14 @@ async function run(
   const by = answer.options?.length
     ? ` with ${showText(answer.options.join(" "))}`
     : "";
-  out.line(`${showPath(path)} ${wordsOf(answer, by)}`);
+  out.line(`${showPath(path)} ${fateWords(answer, by)}`);
   if (last !== undefined) {
     const used = last.options.length > 0
       ? showText(last.options.join(" "))
       : "none";
     out.line(
       `With the options of the last snapshot (${used}), ${showPath(path)} ` +
-        wordsOf(last, ""),
+        fateWords(last, ""),
     );
   }
   return EXIT.done;
@@ -115,7 +115,8 @@ async function run(
 /** The beginning of the reason why a path cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
-function wordsOf({ kept, why = "" }: Fate, by: string): string {
+/** Returns in words whether a snapshot includes a path, and why not. */
+export function fateWords({ kept, why = "" }: Fate, by: string): string {
   if (kept) return `is included${by}`;
   const verb = why.includes(UNREADABLE) ? "is skipped" : "is excluded";
   return `${verb}${by}: ${showPath(why)}`;
@@ -125,7 +126,7 @@ function wordsOf({ kept, why = "" }: Fate, by: string): string {
  * Returns whether the next snapshot would include a path, and the reason if
  * not.
  */
-async function next(
+export async function whyNext(
   context: Context,
   word: string,
   options: Options,

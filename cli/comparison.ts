@@ -1,0 +1,211 @@
+import {
+  type Change,
+  DeltarError,
+  DiffIndex,
+  type Skipped,
+  type SnapshotRecord,
+} from "../mod.ts";
+import { isWithin, pathOf } from "../lib/tree/mod.ts";
+import { formatBytes, formatCount } from "../shared/text.ts";
+import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
+import type { Begun } from "./begin.ts";
+import { rootChange, withoutMoved } from "./change_line.ts";
+import {
+  type ComparedState,
+  directoryState,
+  snapshotState,
+} from "./compared_state.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import {
+  comparePair,
+  type Comparison,
+  type FilePair,
+  filePairs,
+  MAX_TEXT_BYTES,
+  MAX_TEXT_LINES,
+} from "./git_patch.ts";
+import { tellIndexProgress } from "./index_progress.ts";
+import { placeHere } from "./place_here.ts";
+import { type Named, pathIn } from "./suggest.ts";
+import { showPath, treePath } from "./text.ts";
+
+/** The two states that are compared, and the paths to which the user limits. */
+export interface Compared {
+  states: [before: ComparedState, after: ComparedState];
+  /** The record of the old snapshot. */
+  before: SnapshotRecord;
+  /** The record of the new snapshot, or `undefined` for the directory. */
+  after?: SnapshotRecord;
+  /** The path of the directory, if it is the new state. */
+  directory?: string;
+  /** Whether folders of snapshots are compared, and not whole snapshots. */
+  isOfFolder: boolean;
+  /** The files and folders to show; `""` stands for all. */
+  paths: string[];
+  /** The excluded and skipped paths of the new state. */
+  skipped: readonly Skipped[];
+}
+
+/** Returns two snapshots, or folders of them, for the comparison. */
+export async function withSnapshot(
+  { signal }: Context,
+  { repository }: Begun,
+  [old, now]: readonly [Named, Named],
+  words: readonly string[],
+): Promise<Compared> {
+  const isOfFolder = old.folder + now.folder !== "";
+  const trees = await Promise.all(
+    [old, now].map(async ({ record, folder }) =>
+      (await repository.tree(record)).below(folder)
+    ),
+  );
+  const [before, after] = [old, now].map(({ record, folder }, at) =>
+    snapshotState(repository, record, trees[at], folder, signal)
+  );
+  return {
+    states: [before, after],
+    before: old.record,
+    after: now.record,
+    isOfFolder,
+    paths: isOfFolder
+      ? pathsOr("", words.map(treePath))
+      : await pathsBelow(repository, now, words),
+    skipped: trees[1].skipped,
+  };
+}
+
+/** Returns a snapshot and its directory as it is now, for the comparison. */
+export async function withDirectory(
+  { signal }: Context,
+  { out, repository }: Begun,
+  old: Named,
+  words: readonly string[],
+  { checksum = false }: { checksum?: boolean } = {},
+): Promise<Compared> {
+  const { record } = old;
+  const directory = placeHere(record, "Compare it with another snapshot.");
+  const tree = await repository.tree(record, { signal });
+  const after = await directoryState(directory, record, tree.index, {
+    repository: repository.storage.localPath,
+    checksum,
+    onProgress: (progress) => tellIndexProgress(out, progress),
+    signal,
+  });
+  out.clear();
+  return {
+    states: [snapshotState(repository, record, tree, "", signal), after],
+    before: record,
+    directory,
+    isOfFolder: false,
+    paths: await pathsBelow(repository, old, words),
+    skipped: after.index.skipped,
+  };
+}
+
+/** Returns the paths, from the root of a snapshot, that a user typed. */
+async function pathsBelow(
+  repository: Begun["repository"],
+  named: Named,
+  words: readonly string[],
+): Promise<string[]> {
+  const paths = await Promise.all(
+    words.map((word) => pathIn(repository, named, word)),
+  );
+  return pathsOr(named.folder, paths);
+}
+
+/** Returns the paths or, if there are none, the folder that is shown. */
+function pathsOr(folder: string, paths: string[]): string[] {
+  return paths.length === 0 ? [folder] : paths;
+}
+
+/** Returns the changes in the paths that the user wants to see. */
+export function shownChanges(
+  { states: [before, after], paths, isOfFolder, ...compared }: Compared,
+): Change[] {
+  const diff = DiffIndex.compute(after.index, before.index);
+  const isWanted = (change: Change) =>
+    paths.some((path) => isWithin(pathOf(change), path)) &&
+    // A safety snapshot holds only the paths that a restore was about to
+    // change. The other paths of the directory are not new.
+    (compared.directory === undefined || compared.before.safety === undefined ||
+      "before" in change);
+  const wanted = diff.changes.filter(isWanted);
+  return [
+    ...paths.includes("") && !isOfFolder ? rootChange(before, after) : [],
+    ...withoutMoved(wanted),
+  ];
+}
+
+/** The files of changes, whose contents are compared one after the other. */
+export class Contents {
+  /** The exit code: `EXIT.partial` if a content could not be compared. */
+  code: number = EXIT.done;
+  readonly #context: Context;
+  readonly #begun: Begun;
+  readonly #compared: Compared;
+  readonly #changes: readonly Change[];
+  readonly #told = new Set<string>();
+
+  constructor(
+    context: Context,
+    begun: Begun,
+    compared: Compared,
+    changes: readonly Change[],
+  ) {
+    this.#context = context;
+    this.#begun = begun;
+    this.#compared = compared;
+    this.#changes = changes;
+  }
+
+  /**
+   * Yields each pair of files with the comparison of its contents. If a content
+   * cannot be read, prints the reason and continues with the next pair.
+   *
+   * @param wantsBinary Whether the patch includes binary files.
+   */
+  async *compare(
+    wantsBinary = false,
+  ): AsyncGenerator<[FilePair, Comparison]> {
+    const { states, paths } = this.#compared;
+    const isShown = (path: string) =>
+      paths.some((folder) => isWithin(path, folder));
+    for (const pair of filePairs(this.#changes, states, isShown)) {
+      if (this.#context.signal.aborted) {
+        throw new DeltarError("aborted", "interrupted");
+      }
+      let comparison: Comparison;
+      try {
+        comparison = await comparePair(pair, wantsBinary);
+      } catch (error) {
+        if (!(error instanceof DeltarError) || error.code === "aborted") {
+          throw error;
+        }
+        this.code = EXIT.partial;
+        const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
+        const place = error.path === undefined ? `${path}: ` : "";
+        const advice = isOfObject(error) ? `; ${DAMAGE_ADVICE}` : "";
+        this.#tell(`${place}${error.message}${advice}`);
+        continue;
+      }
+      if (comparison.kind === "binary" && comparison.isLarge) {
+        const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
+        this.#tell(
+          `${path}: compared as a binary file, because it is larger than ` +
+            `${formatBytes(MAX_TEXT_BYTES)} or has more than ` +
+            `${formatCount(MAX_TEXT_LINES)} lines`,
+        );
+      }
+      yield [pair, comparison];
+    }
+  }
+
+  /** Prints a message, once. */
+  #tell(text: string): void {
+    if (this.#told.has(text)) return;
+    this.#told.add(text);
+    this.#begun.out.warn(text);
+  }
+}

@@ -1,0 +1,96 @@
+import { DeltarError } from "../../mod.ts";
+import { belowOf } from "../../lib/repository/mod.ts";
+import type { Begun } from "../begin.ts";
+import type { Context } from "../context.ts";
+import { openRepository } from "../open_repository.ts";
+import type { Named } from "../suggest.ts";
+import type { Source } from "../take_snapshot.ts";
+import { showPath, showText } from "../text.ts";
+import { Messages } from "./messages.ts";
+import { pathInside } from "./served_directories.ts";
+
+/** The maximum length of a name that an error repeats, in UTF-16 code units. */
+const MAX_REPEATED = 200;
+
+/** One call of a tool. */
+export class Call {
+  /** The state that the code of the commands needs. */
+  readonly context: Context;
+  /** The served directory. */
+  readonly source: Source;
+  /** The messages for the answer. */
+  readonly messages: Messages;
+  readonly #repo: string | undefined;
+
+  /**
+   * Begins a call. `Session.begin` does this.
+   *
+   * @param context The state that the code of the commands needs.
+   * @param source The served directory.
+   * @param repo The location of the repository, if the user named one.
+   */
+  constructor(context: Context, source: Source, repo: string | undefined) {
+    this.context = context;
+    this.source = source;
+    this.#repo = repo;
+    this.messages = new Messages(context);
+  }
+
+  /** The path of the served directory. */
+  get place(): string {
+    return this.source.place;
+  }
+
+  /** Stops the work when the client cancels the call. */
+  get signal(): AbortSignal {
+    return this.context.signal;
+  }
+
+  /**
+   * Opens the repository of the directory.
+   *
+   * @throws {DeltarError} `not-found` if there is no repository yet; the errors
+   * of `openRepository`.
+   */
+  async open(): Promise<Begun> {
+    const { place } = this;
+    const repository = await openRepository(this.context, this.#repo, place);
+    return { out: this.messages, repository, place };
+  }
+
+  /**
+   * Returns the snapshot of the directory that a model names.
+   *
+   * @throws {DeltarError} `not-found` if no snapshot of the directory has the
+   * name.
+   */
+  async find({ repository }: Begun, name: string): Promise<Named> {
+    const { place, signal } = this;
+    let why = "no snapshot of this directory has this name";
+    try {
+      const record = await repository.find(name, { directory: place, signal });
+      const below = belowOf(record, place);
+      if (below !== undefined) return { record, folder: "", below };
+    } catch (error) {
+      const isNone = error instanceof DeltarError && error.code === "not-found";
+      if (!isNone) throw error;
+      why = error.message;
+    }
+    throw new DeltarError(
+      "not-found",
+      `${showText(name.slice(0, MAX_REPEATED))}: ${why}. Call deltar_list to ` +
+        `see the ids of the snapshots of ${showPath(place)}; \`latest\` is ` +
+        "the newest.",
+    );
+  }
+
+  /**
+   * Returns the paths in a snapshot for paths that a model names. Without
+   * paths, returns the path of the served directory, which is `""` unless a
+   * folder above it has the snapshots.
+   */
+  pathsIn({ below }: Named, words: readonly string[] = []): string[] {
+    if (words.length === 0) return [below];
+    return words.map((word) => pathInside(this.place, below, word));
+  }
+}

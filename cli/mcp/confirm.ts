@@ -1,0 +1,70 @@
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  type ClientCapabilities,
+  inputRequired,
+  type InputRequiredResult,
+  inputResponse,
+  type ServerContext,
+} from "@modelcontextprotocol/server";
+import { DeltarError } from "../../mod.ts";
+
+/** The name of the question in the protocol. */
+const KEY = "confirm";
+
+/** Returns whether the client can ask the person. */
+export function canElicit(
+  { mcpReq }: ServerContext,
+  negotiated: ClientCapabilities | undefined,
+): boolean {
+  const envelope = mcpReq.envelope as
+    | Record<string, ClientCapabilities | undefined>
+    | undefined;
+  const { elicitation } = envelope?.[CLIENT_CAPABILITIES_META_KEY] ??
+    negotiated ?? {};
+  // Clients from before the two modes declare an empty object.
+  return elicitation !== undefined &&
+    ("form" in elicitation || !("url" in elicitation));
+}
+
+/**
+ * Asks the person whether a plan is to be carried out.
+ *
+ * @param context The context of the call.
+ * @param question The question.
+ * @returns The request for the answer; `undefined` if the person agreed.
+ * @throws {DeltarError} `aborted` if the person refused.
+ */
+export function confirm(
+  { mcpReq }: ServerContext,
+  question: string,
+): InputRequiredResult | undefined {
+  const answer = inputResponse(mcpReq.inputResponses, KEY);
+  if (answer.kind === "elicit") {
+    if (answer.action === "accept" && answer.content?.[KEY] === true) {
+      return undefined;
+    }
+    throw new DeltarError(
+      "aborted",
+      "the person did not agree. Nothing was changed. Do not try this again " +
+        "unless the person asks for it.",
+    );
+  }
+  return inputRequired({
+    inputRequests: {
+      [KEY]: inputRequired.elicit({
+        message: question,
+        requestedSchema: {
+          type: "object",
+          properties: {
+            [KEY]: {
+              type: "boolean",
+              title: "Carry this plan out",
+              description: "The files that change are saved first.",
+            },
+          },
+          required: [KEY],
+        },
+      }),
+    },
+  });
+}

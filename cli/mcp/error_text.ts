@@ -1,0 +1,53 @@
+import process from "node:process";
+import { DeltarError } from "../../mod.ts";
+import { adviceFor } from "../advice.ts";
+import { messageOf, refusalOf, repositoryOf } from "../refusal.ts";
+import { redact, showText } from "../text.ts";
+import type { Call } from "./call.ts";
+
+/** The advice for errors without an advice of their own, by error code. */
+const ADVICE: Readonly<Record<string, string>> = {
+  "not-found": "Check the name. deltar_list shows snapshots, and deltar_find " +
+    "finds paths in all snapshots.",
+  conflict: "Call the tool again.",
+  exists: "Wait until the other work is finished, and call the tool again.",
+  aborted: "Call the tool again if the work is still needed.",
+};
+
+/** The maximum length of an error's text, in UTF-16 code units. */
+const MAX_LENGTH = 4000;
+
+/**
+ * Returns the text of an error for a model: what happened, and what to do.
+ *
+ * @param error The error.
+ * @param call The call that failed, if it began.
+ */
+export function errorText(error: unknown, call: Call | undefined): string {
+  if (!(error instanceof DeltarError) && !isOfSystem(error)) {
+    // The stack goes to the log of the host, and not to the model.
+    const text = (error as Error)?.stack ?? String(error);
+    process.stderr.write(`deltar: ${showText(text)}\n`);
+  }
+  const opened = call?.context.opened;
+  const refusal = opened && refusalOf(error, opened);
+  const what = opened ? messageOf(error, opened) : (error as Error).message;
+  const repository = opened && refusal === undefined
+    ? repositoryOf(error, opened)
+    : undefined;
+  const code = error instanceof DeltarError ? error.code : "";
+  const next = refusal?.next ?? adviceFor(error) ??
+    (/\.\s/.test(what) ? undefined : ADVICE[code]);
+  const sentence = /[.!?]$/.test(what) ? what : `${what}.`;
+  const text = [
+    sentence,
+    ...repository === undefined ? [] : [`Repository: ${repository}.`],
+    ...next === undefined ? [] : [/[.!?]$/.test(next) ? next : `${next}.`],
+  ].join(" ");
+  return showText(redact(text)).slice(0, MAX_LENGTH);
+}
+
+/** Returns whether an error is one of the operating system. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error;
+}

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import type { FoundPath } from "../../lib/repository/mod.ts";
+import { DAMAGE_ADVICE } from "../advice.ts";
+import { isDeleted } from "../find.ts";
+import { toPattern } from "../patterns.ts";
+import { showPath } from "../text.ts";
+import { pageInput, pageOf, pageOutput } from "./page.ts";
+import { commonInput, messagesOutput, READS, type Tool } from "./tool.ts";
+
+const input = z.strictObject({
+  ...commonInput,
+  ...pageInput,
+  pattern: z.string().min(1).max(1000).describe(
+    "A pattern in gitignore's syntax, such as `*.sqlite` or `src/**/*.ts`.",
+  ),
+  deleted: z.boolean().optional().describe(
+    "Whether to find only what the directory does not have now. Default: " +
+      "false.",
+  ),
+});
+
+/** The tool that finds paths in all snapshots. */
+export const findTool: Tool<z.infer<typeof input>> = {
+  name: "deltar_find",
+  title: "Find files in snapshots",
+  description:
+    "Finds files and folders by name in all snapshots of the directory, also " +
+    "those that were deleted since. Use this to find a lost file.",
+  input,
+  output: z.object({
+    paths: z.array(z.object({
+      path: z.string().describe("The path below the directory of snapshots."),
+      kind: z.string(),
+      size: z.int(),
+      first: z.string().describe("The first snapshot that has the path."),
+      last: z.string().describe("The last snapshot that has the path."),
+      count: z.int().describe("The number of snapshots that have the path."),
+    })),
+    ...pageOutput,
+    ...messagesOutput,
+  }),
+  annotations: READS,
+  async run(call, { pattern, deleted = false, ...words }) {
+    const { place, messages, signal } = call;
+    const { repository } = await call.open();
+    const all = await repository.findPaths(toPattern(pattern, place), {
+      directory: place,
+      signal,
+      onDamage: ({ message }) => messages.warn(`${message}; ${DAMAGE_ADVICE}`),
+    });
+    const found = deleted ? all.filter(isDeleted) : all;
+    const page = await pageOf(
+      found,
+      words,
+      { normal: 50, most: 200 },
+      fieldsOf,
+    );
+    return {
+      text: [
+        found.length === 0
+          ? `No snapshot has a path that matches ${showPath(pattern)}.`
+          : `Paths that match: ${found.length}`,
+        ...page.results.map(lineOf),
+        ...page.notes,
+      ].join("\n"),
+      data: { paths: page.items, nextOffset: page.nextOffset },
+    };
+  },
+};
+
+function fieldsOf({ path, entry, first, last, count }: FoundPath): object {
+  const { kind, size } = entry;
+  return { path, kind, size, first: first.id, last: last.id, count };
+}
+
+function lineOf({ path, entry, last }: FoundPath): string {
+  const mark = entry.kind === "directory" ? "/" : "";
+  return `${showPath(path)}${mark}  (last in ${last.id})`;
+}

@@ -1,0 +1,40 @@
+import { Console } from "../console.ts";
+import type { Context } from "../context.ts";
+import { redact, showText } from "../text.ts";
+
+/** The maximum number of messages that an answer has. */
+const MAX_MESSAGES = 20;
+
+/**
+ * The messages of one call. They become a part of the answer, because the
+ * server's standard output belongs to the protocol.
+ */
+export class Messages extends Console {
+  readonly #texts: string[] = [];
+  #count = 0;
+
+  /** Makes an empty list of messages. */
+  constructor(context: Context) {
+    super({ terminal: context.terminal, verbosity: "quiet" }, false);
+  }
+
+  /** Adds a message. */
+  override warn(text: string): void {
+    if (++this.#count <= MAX_MESSAGES) {
+      this.#texts.push(showText(redact(text)));
+    }
+  }
+
+  /** Adds a message. */
+  override note(text: string): void {
+    this.warn(text);
+  }
+
+  /** The messages, of which at most `MAX_MESSAGES` are listed. */
+  get texts(): string[] {
+    const more = this.#count - this.#texts.length;
+    return more > 0
+      ? [...this.#texts, `and ${more} more messages`]
+      : [...this.#texts];
+  }
+}

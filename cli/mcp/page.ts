@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { formatCount } from "../../shared/text.ts";
+
+/**
+ * The maximum size of the items of an answer, in UTF-16 code units of their
+ * JSON.
+ */
+const MAX_LENGTH = 60_000;
+
+/** The input with which a model asks for a page of a long result. */
+export const pageInput = {
+  limit: z.int().min(1).optional()
+    .describe("The maximum number of results in the answer."),
+  offset: z.int().min(0).optional()
+    .describe("The number of results to skip. See `nextOffset` of an answer."),
+};
+
+/** The output that says how to get the next page. */
+export const pageOutput = {
+  nextOffset: z.int().optional()
+    .describe("The `offset` of the next page. Absent on the last page."),
+};
+
+/** The number of results that a model asks for. */
+export interface PageInput {
+  limit?: number;
+  offset?: number;
+}
+
+/** Limits of the pages of a tool. */
+export interface PageLimits {
+  /** The number of results if the model does not ask for a number. */
+  normal: number;
+  /** The maximum number of results. */
+  most: number;
+}
+
+/** A page of a result. */
+export interface Page<Result> {
+  /** The results. */
+  results: Result[];
+  /** The fields of the results, in the same order. */
+  items: object[];
+  /** The offset of the next page, unless this is the last page. */
+  nextOffset?: number;
+  /** Lines that say what the answer leaves out, and how to get it. */
+  notes: string[];
+}
+
+/**
+ * Returns a page of results. The page ends early if its results are too long
+ * for one answer.
+ *
+ * @param results The results, which are read as far as necessary.
+ * @param input The page that the model asks for.
+ * @param limits The limits of the tool.
+ * @param fieldsOf Called with each result of the page. Returns its fields.
+ */
+export async function pageOf<Result>(
+  results: Iterable<Result> | AsyncIterable<Result>,
+  { limit, offset = 0 }: PageInput,
+  { normal, most }: PageLimits,
+  fieldsOf: (result: Result) => object,
+): Promise<Page<Result>> {
+  const wanted = Math.min(limit ?? normal, most);
+  const shown: Result[] = [];
+  const items: object[] = [];
+  let at = 0;
+  let length = 0;
+  let isMore = false;
+  for await (const result of results) {
+    if (at++ < offset) continue;
+    if (items.length >= wanted) {
+      isMore = true;
+      break;
+    }
+    const item = fieldsOf(result);
+    length += JSON.stringify(item).length;
+    if (items.length > 0 && length > MAX_LENGTH) {
+      isMore = true;
+      break;
+    }
+    shown.push(result);
+    items.push(item);
+  }
+  const nextOffset = offset + items.length;
+  return {
+    results: shown,
+    items,
+    ...isMore && { nextOffset },
+    notes: [
+      ...limit !== undefined && limit > most
+        ? [`An answer has at most ${formatCount(most)} results.`]
+        : [],
+      ...isMore
+        ? [`There are more results: call again with offset ${nextOffset}.`]
+        : [],
+    ],
+  };
+}

@@ -1,0 +1,128 @@
+import { Buffer } from "node:buffer";
+import { createHash, randomBytes } from "node:crypto";
+import { lstatSync } from "node:fs";
+import { DeltarError, type RestorePlan } from "../../mod.ts";
+import type { RestoreResult } from "../../lib/repository/mod.ts";
+import { encodeName } from "../../lib/tree/mod.ts";
+import type { Call } from "./call.ts";
+
+/** The time for which a plan can be carried out, in milliseconds. */
+export const MAX_AGE_MS: number = 10 * 60_000;
+
+/** The maximum number of plans that wait. The oldest ones are dropped. */
+const MAX_PLANS = 64;
+
+/** A restore or undo that was shown to a model and not carried out yet. */
+export interface PendingPlan {
+  /** The name of the tool that made the plan. */
+  tool: string;
+  /** The path of the served directory. */
+  place: string;
+  /** The plan in words, for the question to the person. */
+  question: string;
+  /** The checksum of the plan and of the paths that it changes. */
+  sum: string;
+  /**
+   * Called to carry the plan out, with a callback that throws unless the work
+   * is the planned work.
+   */
+  carryOut: (
+    call: Call,
+    check: (plan: RestorePlan) => void,
+  ) => Promise<RestoreResult>;
+}
+
+/** The plans that wait, by token. A token is used once. */
+export class PendingPlans {
+  readonly #plans = new Map<string, PendingPlan & { until: number }>();
+
+  /** Adds a plan, and returns its token. */
+  add(plan: PendingPlan): string {
+    const token = randomBytes(16).toString("hex");
+    this.#plans.set(token, { ...plan, until: Date.now() + MAX_AGE_MS });
+    for (const old of this.#plans.keys()) {
+      if (this.#plans.size <= MAX_PLANS) break;
+      this.#plans.delete(old);
+    }
+    return token;
+  }
+
+  /**
+   * Returns the plan of a token.
+   *
+   * @throws {DeltarError} `not-found` if the tool has no such plan, or the plan
+   * is too old.
+   */
+  get(
+    token: string,
+    { tool, place }: { tool: string; place: string },
+  ): PendingPlan {
+    const plan = this.#plans.get(token);
+    const isValid = plan?.tool === tool && plan.place === place &&
+      plan.until > Date.now();
+    if (isValid) return plan;
+    throw new DeltarError(
+      "not-found",
+      "this token names no plan. A token is valid for one use, for 10 " +
+        `minutes, and only for ${tool} in the directory that it was made ` +
+        "for. Nothing was changed. Call the tool without a token to get a " +
+        "new plan.",
+    );
+  }
+
+  /**
+   * Removes a plan and carries it out.
+   *
+   * @throws {DeltarError} `conflict` if the work is not the planned work any
+   * more, because something changed since; the errors of the restore or undo.
+   */
+  async carryOut(
+    token: string,
+    plan: PendingPlan,
+    call: Call,
+  ): Promise<RestoreResult> {
+    if (!this.#plans.delete(token)) this.get(token, plan);
+    return await plan.carryOut(call, (now) => {
+      if (sumOf(now) === plan.sum) return;
+      throw new DeltarError(
+        "conflict",
+        "something changed after the plan was made, so the plan was not " +
+          "carried out. Nothing was changed. Call the tool without a token " +
+          "to get a new plan, and check it.",
+      );
+    });
+  }
+}
+
+/**
+ * Returns the checksum of a plan and of the present state of the paths that it
+ * changes.
+ */
+export function sumOf({ target, steps, touchesRoot }: RestorePlan): string {
+  const hash = createHash("sha256");
+  const add = (value: unknown) =>
+    hash.update(
+      `${
+        JSON.stringify(
+          value,
+          (_, one) => typeof one === "bigint" ? String(one) : one,
+        )
+      }\n`,
+    );
+  add([target, touchesRoot]);
+  for (const { path, action, entry, was, from } of steps) {
+    add([path, action, entry, was, from, stateOf(`${target}/${from ?? path}`)]);
+  }
+  return hash.digest("hex");
+}
+
+/** Returns the present state of a path, or `null` if it does not exist. */
+function stateOf(path: string): string | null {
+  const place = path.isWellFormed() ? path : Buffer.from(encodeName(path));
+  try {
+    const stat = lstatSync(place, { bigint: true });
+    return `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+  } catch {
+    return null;
+  }
+}

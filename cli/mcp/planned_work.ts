@@ -1,0 +1,227 @@
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import { DeltarError, type RestorePlan } from "../../mod.ts";
+import type {
+  RestoreFailure,
+  RestoreResult,
+  RestoreStep,
+} from "../../lib/repository/mod.ts";
+import { formatBytes, plural } from "../../shared/text.ts";
+import { MARKS } from "../restore_report.ts";
+import { showPath } from "../text.ts";
+import type { Call } from "./call.ts";
+import { pageOf } from "./page.ts";
+import { type PendingPlan, sumOf } from "./pending_plans.ts";
+import {
+  type Answer,
+  messagesOutput,
+  type Surroundings,
+  type Tool,
+} from "./tool.ts";
+
+/** The maximum number of steps or paths that an answer lists. */
+const LIMITS = { normal: 200, most: 200 };
+
+/** The input with which a model carries a plan out. */
+export const tokenInput = {
+  token: z.string().max(100).optional().describe(
+    "The token of a plan. With a token, the plan is carried out, and no other " +
+      "input except `directory` may be given.",
+  ),
+};
+
+/** The output of the tools that work in two steps. */
+export const plannedOutput: z.ZodObject = z.object({
+  token: z.string().optional().describe(
+    "The token that carries this plan out. Absent if nothing would change, " +
+      "or after the plan was carried out.",
+  ),
+  isDone: z.boolean().describe("Whether a plan was carried out."),
+  target: z.string(),
+  create: z.int().optional(),
+  replace: z.int().optional(),
+  touch: z.int().optional(),
+  delete: z.int().optional(),
+  steps: z.array(z.object({
+    path: z.string(),
+    action: z.enum(["create", "replace", "touch", "delete"]),
+    kind: z.string().optional(),
+    size: z.int().optional(),
+  })).optional().describe("The first steps of the plan."),
+  areStepsCut: z.boolean().optional()
+    .describe("Whether the plan has more steps than the answer lists."),
+  written: z.int().optional().describe("The number of files written."),
+  deleted: z.int().optional().describe("The number of paths deleted."),
+  safety: z.string().optional().describe(
+    "The snapshot that has the files as they were before.",
+  ),
+  failed: z.array(z.object({ path: z.string(), error: z.string() }))
+    .optional(),
+  ...messagesOutput,
+});
+
+/** The annotations of the tools that work in two steps. */
+export const CHANGES: Tool<object>["annotations"] = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: false,
+  openWorldHint: false,
+};
+
+/**
+ * Returns the answer with a plan and its token.
+ *
+ * @param plan The plan.
+ * @param title The work in words, such as `Restore … into …`.
+ * @param work The tool, and how to carry the plan out.
+ */
+export async function planned(
+  call: Call,
+  { session }: Surroundings,
+  plan: RestorePlan,
+  title: string,
+  { tool, carryOut }: Pick<PendingPlan, "tool" | "carryOut">,
+): Promise<Answer> {
+  const { steps, target, failed, left, bytes } = plan;
+  const touchesRoot = plan.touchesRoot && existsSync(target);
+  const count = (action: RestoreStep["action"]) =>
+    steps.filter((step) => step.action === action).length;
+  const counts = {
+    create: count("create"),
+    replace: count("replace"),
+    touch: count("touch") + (touchesRoot ? 1 : 0),
+    delete: count("delete"),
+  };
+  const summary = `create ${counts.create}, replace ${counts.replace}, touch ` +
+    `${counts.touch} and delete ${plural(counts.delete, "path")}, and write ` +
+    formatBytes(bytes);
+  const isNothing = steps.length === 0 && !touchesRoot;
+  const token = isNothing ? undefined : session.plans.add({
+    tool,
+    place: call.place,
+    question: `${title}: ${summary}. Carry this out?`,
+    sum: sumOf(plan),
+    carryOut,
+  });
+  const page = await pageOf(steps, {}, LIMITS, stepFields);
+  const more = steps.length - page.results.length;
+  return {
+    text: [
+      isNothing
+        ? `${title}: nothing would change.`
+        : `Plan: ${title}: ${summary}.`,
+      ...touchesRoot ? [`${MARKS.touch} ./`] : [],
+      ...page.results.map(stepLine),
+      ...more > 0 ? [`and ${plural(more, "more step")}`] : [],
+      ...left.slice(0, LIMITS.most).map(({ path, why }) =>
+        `${showPath(path)} stays: ${showPath(why)}`
+      ),
+      ...failureLines(failed, "cannot be restored"),
+      ...token === undefined ? [] : [
+        "Nothing was changed yet. If this is what the user wants, call " +
+        `${tool} again with the token ${token} and no other input, within ` +
+        "10 minutes.",
+      ],
+    ].join("\n"),
+    data: {
+      token,
+      isDone: false,
+      target,
+      ...counts,
+      steps: page.items,
+      ...more > 0 && { areStepsCut: true },
+      failed: failureFields(failed),
+    },
+  };
+}
+
+/**
+ * Carries the plan of a token out, after the person agreed if the client can
+ * ask.
+ *
+ * @param call The call.
+ * @param surroundings The session, and how to ask.
+ * @param tool The name of the tool.
+ * @param token The token.
+ */
+export async function carriedOut(
+  call: Call,
+  { session, ask }: Surroundings,
+  tool: string,
+  token: string,
+): ReturnType<Tool<object>["run"]> {
+  const { plans } = session;
+  const plan = plans.get(token, { tool, place: call.place });
+  const question = ask?.(plan.question);
+  if (question !== undefined) return question;
+  const result = await session.inTurn(() => plans.carryOut(token, plan, call));
+  return done(call, result);
+}
+
+/**
+ * Refuses input beside a token.
+ *
+ * @throws {DeltarError} `unsupported` if there is any.
+ */
+export function refuseBeside(more: Record<string, unknown>): void {
+  const named = Object.keys(more).filter((name) => more[name] !== undefined);
+  if (named.length === 0) return;
+  throw new DeltarError(
+    "unsupported",
+    `a token carries out the plan as it was made, so ${named.join(", ")} ` +
+      "cannot be given with it. Nothing was changed. Call the tool with the " +
+      "token alone, or without a token to make another plan.",
+  );
+}
+
+function done(call: Call, result: RestoreResult): Answer {
+  const { files, directories, links, touched, deleted, failed, safety } =
+    result;
+  return {
+    text: [
+      `Done in ${showPath(call.place)}: wrote ${plural(files, "file")}, ` +
+      `${plural(directories, "folder")} and ${plural(links, "link")}, ` +
+      `touched ${touched} and deleted ${plural(deleted, "path")}.`,
+      ...safety === undefined
+        ? []
+        : [`The previous files are in safety snapshot ${safety.id}.`],
+      "deltar_undo reverts this.",
+      ...failureLines(failed, "was not restored"),
+    ].join("\n"),
+    data: {
+      isDone: true,
+      target: call.place,
+      written: files,
+      deleted,
+      safety: safety?.id,
+      failed: failureFields(failed),
+    },
+  };
+}
+
+function stepFields({ path, action, entry, was }: RestoreStep): object {
+  const kind = entry?.kind ?? was;
+  return { path, action, kind, ...entry && { size: entry.size } };
+}
+
+function stepLine({ path, action, entry, was, from }: RestoreStep): string {
+  const mark = (entry?.kind ?? was) === "directory" ? "/" : "";
+  const now = from === undefined ? "" : ` (now ${showPath(from)})`;
+  return `${MARKS[action]} ${showPath(path)}${mark}${now}`;
+}
+
+function failureFields(failed: readonly RestoreFailure[]): object[] {
+  return failed.slice(0, LIMITS.most)
+    .map(({ path, error }) => ({ path, error: error.message }));
+}
+
+function failureLines(
+  failed: readonly RestoreFailure[],
+  what: string,
+): string[] {
+  const lines = failed.slice(0, LIMITS.most).map(({ path, error, restored }) =>
+    `${showPath(path)}${restored ? "" : ` ${what}`}: ${showPath(error.message)}`
+  );
+  const more = failed.length - lines.length;
+  return [...lines, ...more > 0 ? [`and ${plural(more, "more path")}`] : []];
+}

@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { DeltarError } from "../../mod.ts";
+import { cacheFolder } from "../location.ts";
+import { placeHere } from "../place_here.ts";
+import { suggesting } from "../suggest.ts";
+import { showPath } from "../text.ts";
+import {
+  carriedOut,
+  CHANGES,
+  planned,
+  plannedOutput,
+  refuseBeside,
+  tokenInput,
+} from "./planned_work.ts";
+import { commonInput, pathName, snapshotName, type Tool } from "./tool.ts";
+
+const NAME = "deltar_restore";
+
+const input = z.strictObject({
+  ...commonInput,
+  ...tokenInput,
+  snapshot: snapshotName.optional()
+    .describe("The snapshot to restore. Needed to make a plan."),
+  paths: z.array(pathName).max(1000).optional().describe(
+    "Only these files and folders, relative to the directory. Default: all.",
+  ),
+  delete: z.boolean().optional().describe(
+    "Whether to delete files that are not in the snapshot, except excluded " +
+      "files. Default: false.",
+  ),
+});
+
+/** The tool that restores a snapshot in place. */
+export const restoreTool: Tool<z.infer<typeof input>> = {
+  name: NAME,
+  title: "Restore files from a snapshot",
+  description:
+    "Restores the directory, or some paths of it, as they are in a snapshot. " +
+    "Works in two steps: a call with `snapshot` changes nothing and returns " +
+    "a plan and a token, and a call with the `token` carries out exactly " +
+    "this plan. Restore only the paths that you need. Files that change are " +
+    "saved first, and deltar_undo brings them back.",
+  input,
+  output: plannedOutput,
+  annotations: CHANGES,
+  async run(call, words, surroundings) {
+    const { token, snapshot, paths, delete: deletes } = words;
+    if (token !== undefined) {
+      refuseBeside({ snapshot, paths, delete: deletes });
+      return await carriedOut(call, surroundings, NAME, token);
+    }
+    if (snapshot === undefined) {
+      throw new DeltarError(
+        "unsupported",
+        "the input has neither `snapshot` nor `token`. Name the snapshot to " +
+          "get a plan; deltar_list shows the snapshots.",
+      );
+    }
+    const begun = await call.open();
+    const { repository } = begun;
+    const named = await call.find(begun, snapshot);
+    const { record } = named;
+    const target = placeHere(record, "Name another snapshot.");
+    const chosen = call.pathsIn(named, paths);
+    const work = {
+      ...!chosen.includes("") && { paths: chosen },
+      delete: deletes ?? false,
+      neverTouch: [cacheFolder()],
+    };
+    const plan = await suggesting(
+      repository,
+      record,
+      () =>
+        repository.planRestore(record, target, {
+          ...work,
+          signal: call.signal,
+        }),
+    );
+    const title = `Restore ${record.id} into ${showPath(call.place)}`;
+    return await planned(call, surroundings, plan, title, {
+      tool: NAME,
+      carryOut: (later, check) =>
+        repository.restore(record, target, {
+          ...work,
+          signal: later.signal,
+          onPlan: check,
+        }),
+    });
+  },
+};

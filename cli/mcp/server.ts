@@ -1,0 +1,56 @@
+/**
+ * The server for agents that speak the Model Context Protocol.
+ *
+ * `server.ts` makes the server from the tools. Each tool is in the file that
+ * has its name, and `tool.ts` has what they have in common: it turns the
+ * answers and errors (`error_text.ts`) of tools into results of the protocol.
+ * `session.ts` keeps the opened repositories between calls, and `call.ts` is
+ * one call. `served_directories.ts` keeps models from other directories, and
+ * `page.ts` from results that are too long.
+ *
+ * The tools `restore` and `undo` work in two steps (`planned_work.ts`):
+ * `pending_plans.ts` keeps a plan until its token is used, and compares it with
+ * the disk again before it is carried out. `confirm.ts` asks the person, if the
+ * client can.
+ *
+ * @module
+ */
+import { McpServer } from "@modelcontextprotocol/server";
+import { VERSION } from "../../lib/version.ts";
+import { diffTool } from "./diff.ts";
+import { findTool } from "./find.ts";
+import { historyTool } from "./history.ts";
+import { listTool } from "./list.ts";
+import { readTool } from "./read.ts";
+import { restoreTool } from "./restore.ts";
+import type { Session } from "./session.ts";
+import { snapshotTool } from "./snapshot.ts";
+import { statusTool } from "./status.ts";
+import { register } from "./tool.ts";
+import { undoTool } from "./undo.ts";
+
+/** Makes a server whose tools work with the directories of a session. */
+export function createServer(session: Session): McpServer {
+  const server = new McpServer(
+    { name: "deltar", title: "deltar", version: VERSION },
+    {
+      capabilities: { tools: {} },
+      instructions:
+        "deltar keeps snapshots of this project, including files that git " +
+        "ignores. Call deltar_snapshot before risky work. If something is " +
+        "lost or broken, use deltar_find, deltar_history and deltar_diff to " +
+        "find the good version, and deltar_restore to bring it back. " +
+        `Directories: ${session.directories.words}.`,
+    },
+  );
+  register(server, session, snapshotTool);
+  register(server, session, listTool);
+  register(server, session, diffTool);
+  register(server, session, historyTool);
+  register(server, session, findTool);
+  register(server, session, readTool);
+  register(server, session, statusTool);
+  register(server, session, restoreTool);
+  register(server, session, undoTool);
+  return server;
+}

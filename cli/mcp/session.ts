@@ -1,0 +1,53 @@
+import { Context } from "../context.ts";
+import { KeptRepositories } from "../kept_repositories.ts";
+import type { TakeOptions } from "../take_snapshot.ts";
+import { Call } from "./call.ts";
+import { PendingPlans } from "./pending_plans.ts";
+import type { ServedDirectories } from "./served_directories.ts";
+
+/** The state that a server keeps between calls. */
+export class Session {
+  /** The directories that the server works with. */
+  readonly directories: ServedDirectories;
+  /** The options of its snapshots, and the repository. */
+  readonly options: TakeOptions;
+  /** The plans that were shown and can be carried out. */
+  readonly plans: PendingPlans = new PendingPlans();
+  readonly #kept = new KeptRepositories();
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Begins a session. */
+  constructor(directories: ServedDirectories, options: TakeOptions) {
+    this.directories = directories;
+    this.options = options;
+  }
+
+  /**
+   * Begins a call.
+   *
+   * @param directory The directory that the model names, if it names one.
+   * @param signal Stops the work of the call.
+   * @throws {DeltarError} `unsafe` if the server does not serve the directory.
+   */
+  begin(directory: string | undefined, signal: AbortSignal): Call {
+    const context = new Context(() => signal);
+    context.kept = this.#kept;
+    const source = this.directories.find(directory);
+    return new Call(context, source, this.options.repo);
+  }
+
+  /** Closes the repositories, so that the next call opens them again. */
+  close(): void {
+    this.#kept.clear();
+  }
+
+  /**
+   * Runs work that changes something after all earlier work of this kind, so
+   * that the second of two snapshots finds nothing changed since the first.
+   */
+  async inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return await turn;
+  }
+}

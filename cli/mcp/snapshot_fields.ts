@@ -1,0 +1,63 @@
+import { z } from "zod";
+import type { SnapshotRecord } from "../../mod.ts";
+import { formatBytes, plural } from "../../shared/text.ts";
+import { formatDate, showText } from "../text.ts";
+
+/** The form of a snapshot in answers. */
+export const snapshotOutput: z.ZodObject = z.object({
+  id: z.string(),
+  time: z.string().describe("The time at which it was taken, in UTC."),
+  label: z.string().optional(),
+  isSafety: z.boolean().optional().describe(
+    "Whether it holds only what a restore or undo was about to change.",
+  ),
+  files: z.int(),
+  bytes: z.int(),
+  created: z.int().describe("The number of files created since the parent."),
+  updated: z.int(),
+  deleted: z.int(),
+  renamed: z.int(),
+  incomplete: z.int().optional()
+    .describe("The number of paths that could not be read for it."),
+});
+
+/** Returns the fields of a snapshot for answers. */
+export function snapshotFields(
+  { id, time, label, counts, safety }: SnapshotRecord,
+): Record<string, unknown> {
+  const { files, bytes, created, updated, deleted, renamed, faults } = counts;
+  return {
+    id,
+    time: new Date(time).toISOString(),
+    ...label !== undefined && { label },
+    ...safety !== undefined && { isSafety: true },
+    files,
+    bytes,
+    created,
+    updated,
+    deleted,
+    renamed,
+    ...faults > 0 && { incomplete: faults },
+  };
+}
+
+/** Returns a snapshot as a line. */
+export function snapshotLine(
+  { id, time, label, counts, safety }: SnapshotRecord,
+): string {
+  const { files, bytes, created, updated, deleted, renamed } = counts;
+  const changes = [
+    `+${created}`,
+    `~${updated}`,
+    `-${deleted}`,
+    ...renamed > 0 ? [`>${renamed}`] : [],
+  ].join(" ");
+  return [
+    id,
+    formatDate(time),
+    `${plural(files, "file")}, ${formatBytes(bytes)}`,
+    changes,
+    ...safety === undefined ? [] : ["safety snapshot"],
+    ...label === undefined ? [] : [showText(label)],
+  ].join("  ");
+}

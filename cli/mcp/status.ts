@@ -1,0 +1,189 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { DeltarError, type Skipped } from "../../mod.ts";
+import { belowOf } from "../../lib/repository/mod.ts";
+import { isFault, isWithin } from "../../lib/tree/mod.ts";
+import { plural } from "../../shared/text.ts";
+import { locateFrom } from "../location.ts";
+import { showPath, showText } from "../text.ts";
+import { fateWords, whyNext } from "../why.ts";
+import type { Call } from "./call.ts";
+import { pageInput, pageOf, pageOutput } from "./page.ts";
+import { pathInside } from "./served_directories.ts";
+import {
+  snapshotFields,
+  snapshotLine,
+  snapshotOutput,
+} from "./snapshot_fields.ts";
+import {
+  type Answer,
+  commonInput,
+  messagesOutput,
+  pathName,
+  READS,
+  type Tool,
+} from "./tool.ts";
+
+const input = z.strictObject({
+  ...commonInput,
+  ...pageInput,
+  path: pathName.optional().describe(
+    "A file or folder, to know whether the next snapshot includes it and why " +
+      "not.",
+  ),
+});
+
+/** The tool that says what is protected. */
+export const statusTool: Tool<z.infer<typeof input>> = {
+  name: "deltar_status",
+  title: "Show what is protected",
+  description:
+    "Shows when the latest snapshot of the directory was taken, and which " +
+    "paths the snapshots leave out and why. What a snapshot leaves out cannot " +
+    "be restored, so check this before you delete or overwrite such paths.",
+  input,
+  output: z.object({
+    directory: z.string(),
+    repository: z.string().optional(),
+    isEncrypted: z.boolean().optional(),
+    count: z.int().describe("The number of snapshots of the directory."),
+    latest: snapshotOutput.optional(),
+    path: z.object({
+      path: z.string(),
+      isIncluded: z.boolean(),
+      why: z.string().optional(),
+    }).optional().describe("Whether the next snapshot includes the path."),
+    notProtected: z.array(z.object({
+      path: z.string(),
+      reason: z.string(),
+      detail: z.string().optional(),
+    })).describe("The paths that the latest snapshot does not have."),
+    ...pageOutput,
+    ...messagesOutput,
+  }),
+  annotations: READS,
+  async run(call, { path, ...words }, { session }) {
+    const { place, signal } = call;
+    const { repo } = session.options;
+    const asked = path === undefined
+      ? undefined
+      : await fateOf(call, path, repo);
+    const begun = await openIfAny(call);
+    const found = await begun?.repository.lastAt(place, {
+      signal,
+      onDamage: () => {},
+    });
+    if (begun === undefined || found === undefined) {
+      return withoutSnapshot(place, asked);
+    }
+    const { repository } = begun;
+    const { record, below } = found;
+    const records = await repository.snapshots({ signal, onDamage: () => {} });
+    const count =
+      records.filter((one) => !one.safety && belowOf(one, place) !== undefined)
+        .length;
+    const { skipped } = await repository.tree(record, { signal });
+    const missing = skipped
+      .filter((skip) => isWithin(skip.path, below) && isMissing(skip))
+      // Paths that could not be read come first.
+      .sort((a, b) => Number(isFault(b)) - Number(isFault(a)));
+    const limits = { normal: 50, most: 500 };
+    const page = await pageOf(missing, words, limits, skippedFields);
+    const { location } = repository.storage;
+    const isEncrypted = repository.keys !== undefined;
+    return {
+      text: [
+        `${showPath(place)} has ${plural(count, "snapshot")} in ${
+          showPath(location)
+        }` +
+        `${isEncrypted ? ", encrypted" : ""}. The latest:`,
+        snapshotLine(record),
+        ...asked === undefined ? [] : [asked.words],
+        missing.length === 0
+          ? "The snapshot has every path."
+          : `${plural(missing.length, "path")} not in the snapshot:`,
+        ...page.results.map(skippedLine),
+        ...page.notes,
+        "Changes since then are not protected. Call deltar_diff to see them, " +
+        "and deltar_snapshot to protect them.",
+      ].join("\n"),
+      data: {
+        directory: place,
+        repository: location,
+        isEncrypted,
+        count,
+        latest: snapshotFields(record),
+        path: asked?.fields,
+        notProtected: page.items,
+        nextOffset: page.nextOffset,
+      },
+    };
+  },
+};
+
+/** Whether the next snapshot includes a path. */
+interface Asked {
+  words: string;
+  fields: object;
+}
+
+async function fateOf(
+  { context, place }: Call,
+  word: string,
+  repo: string | undefined,
+): Promise<Asked> {
+  const path = pathInside(place, "", word);
+  const answer = await whyNext(context, join(place, path), {
+    repo,
+    dir: place,
+  });
+  // The options of the last snapshot also apply to the next one.
+  const { kept, why } = answer.last ?? answer;
+  const words = fateWords({ kept, why }, " in the next snapshot");
+  return {
+    words: `${showPath(answer.path)} ${words}.`,
+    fields: { path: answer.path, isIncluded: kept, ...!kept && { why } },
+  };
+}
+
+/** Opens the repository, or returns `undefined` if there is none. */
+async function openIfAny(call: Call) {
+  try {
+    return await call.open();
+  } catch (error) {
+    const isNone = error instanceof DeltarError && error.code === "not-found";
+    if (isNone) return undefined;
+    throw error;
+  }
+}
+
+function withoutSnapshot(place: string, asked: Asked | undefined): Answer {
+  return {
+    text: [
+      `${showPath(place)} has no snapshot, so nothing in it is protected. ` +
+      "Call deltar_snapshot to take the first one.",
+      ...asked === undefined ? [] : [asked.words],
+    ].join("\n"),
+    data: {
+      directory: place,
+      repository: locateFrom(undefined, place).location,
+      count: 0,
+      path: asked?.fields,
+      notProtected: [],
+    },
+  };
+}
+
+/** Returns whether a snapshot lacks a skipped path. */
+function isMissing({ reason }: Skipped): boolean {
+  return reason !== "changed";
+}
+
+function skippedFields({ path, reason, detail }: Skipped): object {
+  return { path, reason, ...detail !== undefined && { detail } };
+}
+
+function skippedLine({ path, reason, detail }: Skipped): string {
+  return `${showPath(path)}: ${reason}` +
+    (detail === undefined ? "" : `: ${showText(detail)}`);
+}

@@ -1,0 +1,148 @@
+import type {
+  CallToolResult,
+  InputRequiredResult,
+  McpServer,
+  ServerContext,
+  ToolAnnotations,
+} from "@modelcontextprotocol/server";
+import { z } from "zod";
+import { toJson } from "../text.ts";
+import type { Call } from "./call.ts";
+import { canElicit, confirm } from "./confirm.ts";
+import { errorText } from "./error_text.ts";
+import type { Session } from "./session.ts";
+
+/** The input that all tools take. */
+export const commonInput = {
+  directory: z.string().min(1).max(4096).optional().describe(
+    "The directory to work with, if the server serves several. Default: the " +
+      "first.",
+  ),
+};
+
+/** The input that names a snapshot. */
+export const snapshotName: z.ZodString = z.string().min(1).max(1000);
+
+/** The input that names a path. */
+export const pathName: z.ZodString = z.string().min(1).max(4096);
+
+/** The output that has the messages of a call. */
+export const messagesOutput = {
+  messages: z.array(z.string()).optional()
+    .describe("Warnings, such as files that could not be read."),
+};
+
+/** The answer of a tool. */
+export interface Answer {
+  /** The answer in words. */
+  text: string;
+  /** The fields of the structured answer. */
+  data: Record<string, unknown>;
+  /**
+   * The fields that have the content of files, which is passed on unaltered.
+   */
+  content?: Record<string, string>;
+}
+
+/** The session and the client of a call. */
+export interface Surroundings {
+  /** The session. */
+  session: Session;
+  /**
+   * Called with a question for the person. Returns the request for the answer,
+   * or `undefined` if the person agreed. Absent if the client cannot ask.
+   */
+  ask?: (question: string) => InputRequiredResult | undefined;
+}
+
+/** A tool of the server. */
+export interface Tool<Input extends { directory?: string }> {
+  /** The name by which models call the tool. */
+  name: string;
+  /** The name that people see. */
+  title: string;
+  /** The purpose, for models. */
+  description: string;
+  /** The form of the input. */
+  input: z.ZodType<Input>;
+  /** The form of the structured answer. */
+  output: z.ZodObject;
+  /** The hints for hosts, such as whether the tool changes files. */
+  annotations: ToolAnnotations;
+  /**
+   * Called for each call with valid input. Returns the answer, or a question to
+   * the person.
+   */
+  run(
+    call: Call,
+    input: Input,
+    surroundings: Surroundings,
+  ): Promise<Answer | InputRequiredResult>;
+}
+
+/** The annotations of a tool that only reads. */
+export const READS: ToolAnnotations = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+};
+
+/** Adds a tool to a server. */
+export function register<Input extends { directory?: string }>(
+  server: McpServer,
+  session: Session,
+  tool: Tool<Input>,
+): void {
+  const { name, title, description, input, output, annotations } = tool;
+  server.registerTool(
+    name,
+    {
+      title,
+      description,
+      inputSchema: input,
+      outputSchema: output,
+      annotations: { title, ...annotations },
+    },
+    async (words: Input, context: ServerContext) => {
+      const { signal } = context.mcpReq;
+      const negotiated = server.server.getClientCapabilities();
+      const surroundings = {
+        session,
+        ...canElicit(context, negotiated) &&
+          { ask: (question: string) => confirm(context, question) },
+      };
+      let call: Call | undefined;
+      try {
+        call = session.begin(words.directory, signal);
+        const answer = await tool.run(call, words, surroundings);
+        return "text" in answer ? resultOf(answer as Answer, call) : answer;
+      } catch (error) {
+        session.close();
+        return failure(errorText(error, call));
+      }
+    },
+  );
+}
+
+/** Returns the result of a call that failed. */
+function failure(text: string): CallToolResult {
+  return { content: [{ type: "text", text }], isError: true };
+}
+
+function resultOf(
+  { text, data, content }: Answer,
+  { messages: { texts } }: Call,
+): CallToolResult {
+  const messages = texts.length > 0 ? { messages: texts } : {};
+  return {
+    content: [{
+      type: "text",
+      text: [text, ...texts.map((one) => `Warning: ${one}`)].join("\n"),
+    }],
+    structuredContent: {
+      ...JSON.parse(toJson({ ...data, ...messages })),
+      ...content,
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { showPath } from "../text.ts";
+import { targetAt } from "../undo.ts";
+import {
+  carriedOut,
+  CHANGES,
+  planned,
+  plannedOutput,
+  refuseBeside,
+  tokenInput,
+} from "./planned_work.ts";
+import { commonInput, type Tool } from "./tool.ts";
+
+const NAME = "deltar_undo";
+
+const input = z.strictObject({
+  ...commonInput,
+  ...tokenInput,
+  direction: z.enum(["undo", "redo"]).optional().describe(
+    "`undo` reverts the last restore, `redo` the last undo. Default: undo.",
+  ),
+});
+
+/** The tool that reverts the last restore or undo. */
+export const undoTool: Tool<z.infer<typeof input>> = {
+  name: NAME,
+  title: "Undo the last restore",
+  description:
+    "Reverts the last restore in the directory, or the last undo. It does " +
+    "not revert other changes: use deltar_restore for these. Works in two " +
+    "steps: a call without a token changes nothing and returns a plan and a " +
+    "token, and a call with the `token` carries out exactly this plan.",
+  input,
+  output: plannedOutput,
+  annotations: CHANGES,
+  async run(call, { token, direction }, surroundings) {
+    if (token !== undefined) {
+      refuseBeside({ direction });
+      return await carriedOut(call, surroundings, NAME, token);
+    }
+    const way = direction ?? "undo";
+    const { repository } = await call.open();
+    const { target, below } = await targetAt(repository, call.place);
+    const work = {
+      direction: way,
+      ...below !== "" && { paths: [below] },
+    } as const;
+    const { signal } = call;
+    const plan = await repository.planRevert(target, { ...work, signal });
+    const verb = way === "undo"
+      ? "Undo the last restore"
+      : "Redo the last undo";
+    const title = `${verb} in ${showPath(call.place)}`;
+    return await planned(call, surroundings, plan, title, {
+      tool: NAME,
+      carryOut: (later, check) =>
+        repository.revert(target, {
+          ...work,
+          signal: later.signal,
+          onPlan: check,
+        }),
+    });
+  },
+};
