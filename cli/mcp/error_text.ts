@@ -14,8 +14,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   aborted: "Call the tool again if the work is still needed.",
 };
 
-/** The maximum length of an error's text, in UTF-16 code units. */
-const MAX_LENGTH = 4000;
+/**
+ * The maximum length of an error's message, in UTF-16 code units. A longer
+ * message, which has a long path, is cut in its middle.
+ */
+const MAX_LENGTH = 1500;
 
 /**
  * Returns the text of an error for a model: what happened, and what to do.
@@ -31,7 +34,9 @@ export function errorText(error: unknown, call: Call | undefined): string {
   }
   const opened = call?.context.opened;
   const refusal = opened && refusalOf(error, opened);
-  const what = opened ? messageOf(error, opened) : (error as Error).message;
+  const what = shortened(
+    opened ? messageOf(error, opened) : (error as Error).message,
+  );
   const repository = opened && refusal === undefined
     ? repositoryOf(error, opened)
     : undefined;
@@ -44,7 +49,13 @@ export function errorText(error: unknown, call: Call | undefined): string {
     ...repository === undefined ? [] : [`Repository: ${repository}.`],
     ...next === undefined ? [] : [/[.!?]$/.test(next) ? next : `${next}.`],
   ].join(" ");
-  return showText(redact(text)).slice(0, MAX_LENGTH);
+  return showText(redact(text));
+}
+
+function shortened(text: string): string {
+  if (text.length <= MAX_LENGTH) return text;
+  const half = MAX_LENGTH / 2;
+  return `${text.slice(0, half)} … ${text.slice(-half)}`;
 }
 
 /** Returns whether an error is one of the operating system. */

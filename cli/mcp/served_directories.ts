@@ -35,8 +35,8 @@ export class ServedDirectories {
     if (found.length > 0) return found[0];
     throw new DeltarError(
       "unsafe",
-      `this server does not serve the directory ${showPath(word)}. It serves ` +
-        `${this.words}. Name one of these as \`directory\`, or omit ` +
+      `this server does not serve the directory \`${showPath(word)}\`. It ` +
+        `serves ${this.words}. Name one of these as \`directory\`, or omit ` +
         "`directory`. Only the user can add directories, where the server " +
         "is configured.",
     );
@@ -65,7 +65,7 @@ export function pathInside(
   }
   throw new DeltarError(
     "unsafe",
-    `the path ${showPath(word)} is outside of ${showPath(place)}. Give a ` +
+    `the path \`${showPath(word)}\` is outside of ${showPath(place)}. Give a ` +
       "path relative to this directory, such as `src/main.ts`, without `..`.",
   );
 }

@@ -14,6 +14,8 @@ export interface ToolAnswer {
 interface ServerOptions {
   /** The arguments of `deltar mcp`. */
   words?: string[];
+  /** The current directory of the server. Default: the root. */
+  cwd?: string;
   /** The version of the protocol. Default: the newest. */
   isLegacy?: boolean;
   /** The answer of the person. By default, the client cannot ask. */
@@ -26,12 +28,15 @@ export class McpHost {
   readonly questions: string[] = [];
   readonly #transport: StdioClientTransport;
 
-  constructor(place: Place, { words = [], isLegacy, person }: ServerOptions) {
+  constructor(
+    place: Place,
+    { words = [], cwd = place.root, isLegacy, person }: ServerOptions,
+  ) {
     const [command, ...args] = [...COMMAND, "mcp", ...words];
     this.#transport = new StdioClientTransport({
       command,
       args,
-      cwd: place.root,
+      cwd,
       env: place.env,
       stderr: "ignore",
     });
