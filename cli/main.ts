@@ -19,7 +19,8 @@
  * times in names. `diff` compares two states (`compared_state.ts`), and prints a
  * patch in git's format (`git_patch.ts`, `text_diff.ts`, `git_binary.ts`) or a
  * table of changed lines (`diff_stat.ts`). `pager.ts` shows long results.
- * `complete.ts` and `completion.ts` complete words in a shell.
+ * `complete.ts` and `completion.ts` complete words in a shell. `mcp/server.ts`
+ * describes the server that `mcp.ts` starts.
  *
  * @module
  */

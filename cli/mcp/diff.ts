@@ -20,7 +20,7 @@ import { showPath } from "../text.ts";
 import type { Call } from "./call.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
 import {
-  commonInput,
+  inputOf,
   messagesOutput,
   pathName,
   READS,
@@ -31,8 +31,7 @@ import {
 /** The maximum length of a patch in an answer, in UTF-16 code units. */
 const MAX_PATCH = 50_000;
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...pageInput,
   from: snapshotName.optional()
     .describe("The old snapshot. Default: latest."),

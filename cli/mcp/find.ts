@@ -5,10 +5,9 @@ import { isDeleted } from "../find.ts";
 import { toPattern } from "../patterns.ts";
 import { showPath } from "../text.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
-import { commonInput, messagesOutput, READS, type Tool } from "./tool.ts";
+import { inputOf, messagesOutput, READS, type Tool } from "./tool.ts";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...pageInput,
   pattern: z.string().min(1).max(1000).describe(
     "A pattern in gitignore's syntax, such as `*.sqlite` or `src/**/*.ts`.",

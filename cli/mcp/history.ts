@@ -6,7 +6,7 @@ import { versionFields, versionWords } from "../log.ts";
 import { formatDate, showPath } from "../text.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
 import {
-  commonInput,
+  inputOf,
   messagesOutput,
   pathName,
   READS,
@@ -14,8 +14,7 @@ import {
   type Tool,
 } from "./tool.ts";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...pageInput,
   path: pathName.describe(
     "The file or folder, relative to the directory. It need not exist now.",

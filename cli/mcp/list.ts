@@ -8,10 +8,9 @@ import {
   snapshotLine,
   snapshotOutput,
 } from "./snapshot_fields.ts";
-import { commonInput, messagesOutput, READS, type Tool } from "./tool.ts";
+import { inputOf, messagesOutput, READS, type Tool } from "./tool.ts";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...pageInput,
   safety: z.boolean().optional().describe(
     "Whether to list safety snapshots too, which hold what a restore or undo " +

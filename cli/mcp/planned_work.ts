@@ -68,6 +68,12 @@ export const CHANGES: Tool<object>["annotations"] = {
   openWorldHint: false,
 };
 
+/** Work that a tool has planned. */
+interface PlannedWork extends Pick<PendingPlan, "tool" | "carryOut"> {
+  /** A sentence about what the steps of the plan do not show. */
+  note?: string;
+}
+
 /**
  * Returns the answer with a plan and its token.
  *
@@ -80,7 +86,7 @@ export async function planned(
   { session }: Surroundings,
   plan: RestorePlan,
   title: string,
-  { tool, carryOut }: Pick<PendingPlan, "tool" | "carryOut">,
+  { tool, note, carryOut }: PlannedWork,
 ): Promise<Answer> {
   const { steps, target, failed, left, bytes } = plan;
   const touchesRoot = plan.touchesRoot && existsSync(target);
@@ -117,6 +123,7 @@ export async function planned(
         `${showPath(path)} stays: ${showPath(why)}`
       ),
       ...failureLines(failed, "cannot be restored"),
+      ...note === undefined ? [] : [note],
       ...token === undefined ? [] : [
         "Nothing was changed yet. If this is what the user wants, call " +
         `${tool} again with the token ${token} and no other input, within ` +

@@ -4,7 +4,7 @@ import { formatBytes } from "../../shared/text.ts";
 import { suggesting } from "../suggest.ts";
 import { showPath } from "../text.ts";
 import {
-  commonInput,
+  inputOf,
   messagesOutput,
   pathName,
   READS,
@@ -17,8 +17,7 @@ const NORMAL_BYTES = 50_000;
 /** The maximum number of bytes that an answer has. */
 const MAX_BYTES = 200_000;
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   path: pathName.describe("The file, relative to the directory."),
   snapshot: snapshotName.optional()
     .describe("The snapshot that has the version. Default: latest."),

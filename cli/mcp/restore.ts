@@ -12,12 +12,11 @@ import {
   refuseBeside,
   tokenInput,
 } from "./planned_work.ts";
-import { commonInput, pathName, snapshotName, type Tool } from "./tool.ts";
+import { inputOf, pathName, snapshotName, type Tool } from "./tool.ts";
 
 const NAME = "deltar_restore";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...tokenInput,
   snapshot: snapshotName.optional()
     .describe("The snapshot to restore. Needed to make a plan."),

@@ -9,10 +9,9 @@ import {
   snapshotLine,
   snapshotOutput,
 } from "./snapshot_fields.ts";
-import { commonInput, messagesOutput, type Tool } from "./tool.ts";
+import { inputOf, messagesOutput, type Tool } from "./tool.ts";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   label: z.string().min(1).max(200).optional().describe(
     "What is about to happen or what was done, in a few words, such as " +
       "`before the rewrite of the parser`.",

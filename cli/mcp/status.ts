@@ -17,15 +17,14 @@ import {
 } from "./snapshot_fields.ts";
 import {
   type Answer,
-  commonInput,
+  inputOf,
   messagesOutput,
   pathName,
   READS,
   type Tool,
 } from "./tool.ts";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...pageInput,
   path: pathName.optional().describe(
     "A file or folder, to know whether the next snapshot includes it and why " +

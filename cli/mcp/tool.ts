@@ -13,12 +13,31 @@ import { errorText } from "./error_text.ts";
 import type { Session } from "./session.ts";
 
 /** The input that all tools take. */
-export const commonInput = {
+const commonInput = {
   directory: z.string().min(1).max(4096).optional().describe(
     "The directory to work with, if the server serves several. Default: the " +
       "first.",
   ),
 };
+
+/**
+ * Returns the form of a tool's input. A field that the tool does not have is an
+ * error, so that a model notices that the tool does not do what it asked for.
+ *
+ * @param fields The fields of the input, in addition to those of all tools.
+ */
+export function inputOf<Fields extends z.ZodRawShape>(
+  fields: Fields,
+): z.ZodObject<typeof commonInput & Fields, z.core.$strict> {
+  const all = { ...commonInput, ...fields };
+  return z.strictObject(all, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? `this tool has no input ${issue.keys?.map(String).join(", ")}. ` +
+          `Omit it. The input of this tool: ${Object.keys(all).join(", ")}.`
+        : undefined,
+  });
+}
 
 /** The input that names a snapshot. */
 export const snapshotName: z.ZodString = z.string().min(1).max(1000);

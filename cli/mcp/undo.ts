@@ -9,12 +9,11 @@ import {
   refuseBeside,
   tokenInput,
 } from "./planned_work.ts";
-import { commonInput, type Tool } from "./tool.ts";
+import { inputOf, type Tool } from "./tool.ts";
 
 const NAME = "deltar_undo";
 
-const input = z.strictObject({
-  ...commonInput,
+const input = inputOf({
   ...tokenInput,
   direction: z.enum(["undo", "redo"]).optional().describe(
     "`undo` reverts the last restore, `redo` the last undo. Default: undo.",
@@ -51,7 +50,13 @@ export const undoTool: Tool<z.infer<typeof input>> = {
       ? "Undo the last restore"
       : "Redo the last undo";
     const title = `${verb} in ${showPath(call.place)}`;
+    // The plan names no snapshot if the directory was new before the restore.
+    const note = plan.reverts === undefined
+      ? "If the restore created the directory itself, the directory is " +
+        "deleted too, unless it has other files."
+      : undefined;
     return await planned(call, surroundings, plan, title, {
+      note,
       tool: NAME,
       carryOut: (later, check) =>
         repository.revert(target, {

@@ -67,7 +67,7 @@ test("a model that names other places gets an error that says what to do", async
       }
       const unknown = { repo: other, snapshot: "latest" };
       const refused = await host.call("restore", unknown);
-      assert.match(refused.text, /repo/);
+      assert.match(refused.text, /this tool has no input repo\. Omit it/);
       assert.ok(refused.isError);
       const list = await host.call("list");
       assert.equal(list.data.count, 1);

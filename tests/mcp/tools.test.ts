@@ -234,11 +234,17 @@ test("a restore with delete removes only what its plan named", async () => {
       const input = { snapshot: "latest", delete: true };
       const stale = await host.call("restore", input);
       assert.equal(stale.data.delete, 1, stale.text);
-      place.write({ "c.txt": "c" });
+      place.write({ "new/deep/c.txt": "c" });
       const refused = await host.call("restore", { token: stale.data.token });
       assert.match(refused.text, /something changed/);
+      const deep = await host.call("restore", input);
+      assert.equal(deep.data.delete, 4);
+      // The folders that the plan deletes get another file.
+      place.write({ "new/deep/d.txt": "d" });
+      const again = await host.call("restore", { token: deep.data.token });
+      assert.match(again.text, /something changed/);
+      assert.ok(fs.existsSync(join(place.root, "new/deep/d.txt")));
       const plan = await host.call("restore", input);
-      assert.equal(plan.data.delete, 2);
       await host.call("restore", { token: plan.data.token });
       assert.deepEqual(fs.readdirSync(place.root).sort(), [
         ".deltarignore",
