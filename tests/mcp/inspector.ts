@@ -16,18 +16,24 @@ export function installInspector(): string {
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
   const folder = join(cache, "deltar-test", `mcp-inspector-${VERSION}`);
   const program = join(folder, "node_modules", ".bin", "mcp-inspector");
-  const done = join(folder, "done");
-  if (fs.existsSync(done)) return program;
-  fs.rmSync(folder, { recursive: true, force: true });
-  fs.mkdirSync(folder, { recursive: true });
-  fs.writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-  execFileSync("npm", [
-    "install",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    `@modelcontextprotocol/inspector@${VERSION}`,
-  ], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
-  fs.writeFileSync(done, "");
+  if (fs.existsSync(program)) return program;
+  // Other runtimes may install it at the same time.
+  const own = `${folder}-${process.pid}`;
+  fs.mkdirSync(own, { recursive: true });
+  try {
+    fs.writeFileSync(join(own, "package.json"), '{ "private": true }\n');
+    execFileSync("npm", [
+      "install",
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      `@modelcontextprotocol/inspector@${VERSION}`,
+    ], { cwd: own, stdio: ["ignore", "ignore", "pipe"] });
+    fs.renameSync(own, folder);
+  } catch (error) {
+    if (!fs.existsSync(program)) throw error;
+  } finally {
+    fs.rmSync(own, { recursive: true, force: true });
+  }
   return program;
 }
