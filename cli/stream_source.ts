@@ -180,6 +180,10 @@ export async function takeStream(
   if (stream.option === "fromTar" && stream.value !== "-") {
     checkArchive(absolute(stream.value), signal);
   }
+  // A command that cannot be started must not leave a new repository.
+  using command = stream.option === "stdinFromCommand"
+    ? await startCommand(stream.words)
+    : undefined;
   const location = options.source === undefined
     ? locateFrom(options.repo, absolute(".")).location
     : locate(options.repo, directory);
@@ -209,7 +213,7 @@ export async function takeStream(
     }
   }
   const result = await repository.snapshot(
-    entriesOf(stream, options, signal),
+    entriesOf(stream, options, command, signal),
     {
       source: directory,
       label,
@@ -246,8 +250,9 @@ function checkArchive(file: string, signal: AbortSignal): void {
 
 /** Returns the entries of a stream. */
 function entriesOf(
-  { option, value, words }: Stream,
+  { option, value }: Stream,
   { stripComponents }: StreamOptions,
+  command: RunningCommand | undefined,
   signal: AbortSignal,
 ): AsyncIterable<StreamedEntry> {
   if (option === "fromTar") {
@@ -261,9 +266,9 @@ function entriesOf(
   }
   return oneFile(
     treePath(value),
-    option === "stdin"
+    command === undefined
       ? bytesOf(() => process.stdin, "standard input", signal)
-      : outputOf(words, signal),
+      : command.output(signal),
   );
 }
 
@@ -298,16 +303,26 @@ async function* bytesOf(
   }
 }
 
+/** A command that runs. It is ended when it is disposed. */
+interface RunningCommand extends Disposable {
+  /**
+   * Yields the output of the command.
+   *
+   * @throws {DeltarError} `io` if the command fails; `aborted` if the signal
+   * fired.
+   */
+  output: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
+}
+
 /**
- * Yields the output of a command.
+ * Starts a command.
  *
  * @throws {DeltarError} `not-found` if the command does not exist; `io` if it
- * cannot be run or fails; `aborted` if the signal fired. The command is then ended.
+ * cannot be run.
  */
-async function* outputOf(
+async function startCommand(
   [program, ...words]: readonly string[],
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
+): Promise<RunningCommand> {
   const child = spawn(program, words, {
     stdio: ["inherit", "pipe", "inherit"],
     windowsHide: true,
@@ -329,19 +344,24 @@ async function* outputOf(
       { object: program, cause },
     );
   }
-  try {
-    yield* bytesOf(() => child.stdout, program, signal);
-    const [code, killedBy] = await ended;
-    if (code === 0) return;
-    const how = code === null
-      ? `was ended by ${killedBy}`
-      : `failed with exit status ${code}`;
-    throw new DeltarError("io", `the command ${how}, so no snapshot was made`, {
-      object: program,
-    });
-  } finally {
-    child.kill();
-  }
+  return {
+    async *output(signal) {
+      yield* bytesOf(() => child.stdout, program, signal);
+      const [code, killedBy] = await ended;
+      if (code === 0) return;
+      const how = code === null
+        ? `was ended by ${killedBy}`
+        : `failed with exit status ${code}`;
+      throw new DeltarError(
+        "io",
+        `the command ${how}, so no snapshot was made`,
+        { object: program },
+      );
+    },
+    [Symbol.dispose]() {
+      child.kill();
+    },
+  };
 }
 
 /** Returns the error for a stream that could not be read. */

@@ -66,7 +66,11 @@ async function compress(
   return await new Promise((resolve, reject) => {
     zlib.zstdCompress(
       plain,
-      { params, chunkSize: chunkFor(plain.length) },
+      {
+        params,
+        chunkSize: chunkFor(plain.length),
+        pledgedSrcSize: plain.length,
+      },
       (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
     );
   });

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { ByteReader } from "../../lib/bytes/byte_reader.ts";
 import { codecFor, detectFormat } from "../../lib/archive/codec.ts";
 import { webGunzip, webGzip } from "../../lib/archive/web_gzip.ts";
+import { nextFrame } from "../../lib/archive/zstd_frame.ts";
 import { DeltarError } from "../../lib/bytes/errors.ts";
 import { concat } from "../../lib/bytes/source.ts";
 import { gather, noise, pieces, runs, utf8 } from "./helpers.ts";
@@ -243,6 +244,17 @@ test("gzip: headers with all fields are read, damaged ones are not", async () =>
   await assert.rejects(gather(gzip.decompress(pieces(endless, 1000))), {
     code: "corrupt",
   });
+});
+
+test("zstd: each frame has the size of its content", async () => {
+  const codec = codecFor("zstd");
+  for (const size of [0, 1, 255, 256, 65_792, 1_300_000]) {
+    for (const make of [codec.compress, codec.store]) {
+      const frame = await make(noise(size));
+      const found = await nextFrame(new ByteReader(pieces(frame, 100)));
+      assert.equal(found?.size, size);
+    }
+  }
 });
 
 test("zstd: skippable frames are passed over", async () => {

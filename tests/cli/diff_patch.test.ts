@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -441,6 +442,36 @@ test("diff --binary names a damaged binary file and continues", async () => {
     assert.match(patch.out, /^Binary files a\/binary and b\/binary differ$/m);
   });
 });
+
+test(
+  "diff --binary names a file that changes while its patch is written, and continues",
+  posix,
+  async () => {
+    await withPlace(async (place) => {
+      place.write({ large: "\0old\n", last: "old\n" });
+      place.run(["snapshot", "--init"]);
+      // The pipe holds only a small part of the patch, so `diff` is still reading
+      // the file when the test changes it.
+      const content = Buffer.from(noise(12 << 20, 1));
+      content[0] = 0;
+      fs.writeFileSync(join(place.root, "large"), content);
+      place.write({ last: "new\n" });
+      const [program, ...args] = [...COMMAND, "diff", "latest", "--binary"];
+      const child = spawn(program, args, { cwd: place.root, env: place.env });
+      let out = "";
+      let err = "";
+      child.stderr.setEncoding("latin1").on("data", (text) => err += text);
+      const ended = once(child, "close");
+      for await (const text of child.stdout.setEncoding("latin1")) {
+        if (out === "") fs.truncateSync(join(place.root, "large"), 9 << 20);
+        out += text;
+      }
+      assert.deepEqual(await ended, [3, null]);
+      assert.match(err, /large: changed while it was compared/);
+      assert.match(out, /^\+new$/m);
+    });
+  },
+);
 
 test("a reader that closes the output early ends diff quietly", {
   ...needs("head"),

@@ -122,12 +122,15 @@ test(
     await withPlace((place) => {
       const run = (...words: string[]) =>
         place.run(["snapshot", "--stdin-from-command", "out", "--", ...words]);
+      const missing = run("no-such-command");
+      assert.equal(missing.code, 1);
+      assert.match(missing.err, /no such command/);
+      assert.equal(fs.existsSync(place.data), false);
       const failed = run("sh", "-c", "echo partial; exit 7");
       assert.equal(failed.code, 1);
       assert.match(failed.err, /sh: the command failed with exit status 7/);
       const killed = run("sh", "-c", "kill -9 $$");
       assert.match(killed.err, /was ended by SIGKILL/);
-      assert.match(run("no-such-command").err, /no such command/);
       assert.deepEqual(place.json(["list"]).snapshots, []);
       const taken = run("echo", "--label", "x");
       assert.equal(taken.code, 0, taken.err);

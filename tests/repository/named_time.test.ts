@@ -60,6 +60,22 @@ test("namedTime() stays in the month that is named", () => {
   assert.equal(namedTime("1y ago", leap)?.end, new Date(2023, 2, 1).getTime());
 });
 
+test("namedTime() takes the years 0 to 99 as they are written", () => {
+  const start = Date.parse("0099-02-28T12:30:00Z");
+  assert.equal(namedTime("0099-02-28 12:30Z", NOW)?.start, start);
+  const fields = (text: string) => {
+    const time = new Date(namedTime(text, NOW)?.start ?? NaN);
+    return [time.getFullYear(), time.getMonth(), time.getDate()];
+  };
+  assert.deepEqual(fields("0026-11-20"), [26, 10, 20]);
+  assert.deepEqual(fields("0026-11-20 12:30"), [26, 10, 20]);
+  assert.deepEqual(fields("0000-02"), [0, 1, 1]);
+  // The year 0 is a leap year, and 1900 is not.
+  assert.deepEqual(fields("0000-02-29"), [0, 1, 29]);
+  assert.equal(namedTime("0001-02-29", NOW), undefined);
+  assert.deepEqual(fields("2000 years ago"), [26, 10, 20]);
+});
+
 test("namedTime() takes no other text for a time", () => {
   for (
     const text of [

@@ -102,21 +102,23 @@ function namedDate(words: string): NamedTime | undefined {
       end: startOfDay(year, month, 1),
     };
   }
-  const daysOfMonth = new Date(year, month, 0).getDate();
+  const daysOfMonth = ofMonth(year, month - 1, 31);
   if (date < 1 || date > daysOfMonth) return undefined;
   if (found[4] === undefined) return day(year, month - 1, date);
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const millisecond = Number((found[7] ?? "").padEnd(3, "0").slice(0, 3));
-  const parts = [year, month - 1, date, hour, minute, second] as const;
-  const begin = found[8] === undefined
-    ? new Date(...parts, millisecond).getTime()
-    : Date.UTC(...parts, millisecond);
+  const time = new Date(startOfDay(year, month - 1, date));
+  if (found[8] === undefined) time.setHours(hour, minute, second, millisecond);
+  else {
+    time.setUTCFullYear(year, month - 1, date);
+    time.setUTCHours(hour, minute, second, millisecond);
+  }
   const length = found[6] === undefined
     ? MINUTE
     : found[7] === undefined
     ? 1000
     : 1;
-  return moment(begin, length);
+  return moment(time.getTime(), length);
 }
 
 /** Returns the time with a start and a length, in milliseconds. */
@@ -139,7 +141,10 @@ function day(year: number, month: number, date: number): NamedTime {
 
 /** Returns the first millisecond of a day, in milliseconds since 1970. */
 function startOfDay(year: number, month: number, date: number): number {
-  return new Date(year, month, date).getTime();
+  // The constructor takes the years 0 to 99 for 1900 to 1999.
+  const time = new Date(2000, 0, 1);
+  time.setFullYear(year, month, date);
+  return time.getTime();
 }
 
 /**
@@ -147,5 +152,6 @@ function startOfDay(year: number, month: number, date: number): number {
  * is shorter.
  */
 function ofMonth(year: number, month: number, date: number): number {
-  return Math.min(date, new Date(year, month + 1, 0).getDate());
+  const last = new Date(startOfDay(year, month + 1, 0));
+  return Math.min(date, last.getDate());
 }
