@@ -170,6 +170,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Show which snapshots have the file, and where its content stays",
     ],
     [
+      "deltar purge '*.key' --dry-run",
+      "Show the snapshots that have files whose names end in .key",
+    ],
+    [
       "deltar purge .env secrets/ --yes",
       "Delete both from all snapshots, without a question",
     ],

@@ -17,7 +17,7 @@ import type {
   PurgePlan,
   PurgeProgress,
 } from "../lib/repository/mod.ts";
-import { formatBytes, plural } from "../shared/text.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
@@ -43,7 +43,11 @@ export function purgeCommand(context: Context): Command {
         "from the repository. Nothing can be brought back. The files in the " +
         "directory stay",
     )
-    .argument("<path...>", "Files and folders of the directory")
+    .argument(
+      "<path...>",
+      "Files and folders of the directory, or patterns in gitignore's syntax " +
+        "in quotes: '*.key'",
+    )
     .option(
       "--from <snapshot>",
       `Purge only from this snapshot (${SNAPSHOT_HELP}); may be repeated`,
@@ -80,7 +84,7 @@ async function run(
   const begun = await begin(context, options);
   const { out, repository } = begun;
   const { dryRun = false, yes = false, all, quick } = options;
-  const { place, paths } = pathsFrom(begun.place, words);
+  const { place, paths, patterns } = pathsFrom(begun.place, words);
   const from: string[] = [];
   for (const name of options.from) {
     try {
@@ -94,6 +98,7 @@ async function run(
   }
   const purge: PurgeOptions = {
     place,
+    patterns,
     ...from.length > 0 && { from },
     all,
     quick,
@@ -126,7 +131,7 @@ async function run(
       "not-found",
       "no snapshot and no volume has this path; `deltar files latest` lists " +
         "the files of the last snapshot",
-      { path: paths[0] },
+      { path: result.paths[0] },
     );
   }
   if (out.json) out.object("purge", { dryRun, ...result });
@@ -147,18 +152,18 @@ async function run(
         "again when no other deltar is running.";
     out.warn(`${showPath(name)}: ${why}`);
   }
-  note(out, repository, place, paths);
+  note(out, repository, place, result.paths);
   return left.length + result.others.length > 0 ? EXIT.partial : EXIT.done;
 }
 
 /**
- * Returns the typed paths, and the folder that they are relative to: `place`, or
- * the closest folder above it that contains all of the paths.
+ * Returns the typed paths and patterns, and the folder that they are relative
+ * to: `place`, or the closest folder above it that contains all of them.
  */
 function pathsFrom(
   place: string,
   words: readonly string[],
-): { place: string; paths: string[] } {
+): { place: string; paths: string[]; patterns: string[] } {
   const ways = words.map((word) => {
     const way = isAbsolute(word) ? wayTo(place, resolve(word)) : word;
     if (!isAbsolute(way)) return way.replaceAll(sep, "/");
@@ -172,7 +177,21 @@ function pathsFrom(
   for (let below = "";;) {
     const paths = ways.map((way) => joinPath(below, way));
     const above = paths.findIndex((path) => /^(?:\.\.(?:\/|$)|$)/.test(path));
-    if (above < 0) return { place: folder, paths };
+    if (above < 0) {
+      const isPattern = words.map((word) => /[*?[]/.test(word));
+      const patterns = paths.map((path, at) => {
+        const isFolder = /[\\/]$/.test(words[at]);
+        const typed = `${path}${isFolder ? "/" : ""}`;
+        // A name without a slash matches at any depth below `place`.
+        if (/[\\/]./.test(words[at])) return `/${typed}`;
+        return below === "" ? typed : `/${below}**/${words[at]}`;
+      });
+      return {
+        place: folder,
+        paths: paths.filter((_, at) => !isPattern[at]),
+        patterns: patterns.filter((_, at) => isPattern[at]),
+      };
+    }
     if (dirname(folder) === folder) {
       throw new DeltarError(
         "unsupported",
@@ -227,7 +246,7 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
   for (const { id, directory, isRemoved, paths, files } of plan.snapshots) {
     const what = paths.length === 0
       ? "with the same files"
-      : `without ${paths.map(showPath).join(", ")} (${plural(files, "file")})`;
+      : `without ${showPaths(paths)} (${plural(files, "file")})`;
     out.line(
       `${id}  ${showPath(directory)}  ${what}${isRemoved ? ", removed" : ""}`,
     );
@@ -239,7 +258,7 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
   if (plan.storedAgain.length > 0) {
     out.line(
       "Stored again, because they are deltas of these contents: " +
-        `${plan.storedAgain.map(showPath).join(", ")}.`,
+        `${showPaths(plan.storedAgain)}.`,
     );
   }
   if (plan.unfinished.length > 0) {
@@ -248,6 +267,15 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
         `${plural(plan.unfinished.length, "snapshot")}.`,
     );
   }
+}
+
+/** The maximum number of paths that a line shows. */
+const MAX_SHOWN_PATHS = 5;
+
+function showPaths(paths: readonly string[]): string {
+  const shown = paths.slice(0, MAX_SHOWN_PATHS).map(showPath);
+  const rest = paths.length - shown.length;
+  return shown.join(", ") + (rest > 0 ? ` and ${formatCount(rest)} more` : "");
 }
 
 /** Warns of paths that no snapshot has, and of contents that stay. */
@@ -283,9 +311,7 @@ function note(
   const there = paths.filter((path) => existsSync(join(place, path)));
   if (there.length > 0) {
     out.note(
-      `${
-        there.map(showPath).join(", ")
-      }: still in the directory, so the next ` +
+      `${showPaths(there)}: still in the directory, so the next ` +
         "snapshot stores this again. Delete it, or exclude it with --exclude " +
         "or .deltarignore.",
     );

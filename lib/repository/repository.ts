@@ -1401,6 +1401,7 @@ function checkPurge(
   for (const path of paths) checkPath(path);
   checkOptions(call, options, {
     place: text,
+    patterns: texts,
     from: texts,
     all: flag,
     quick: flag,

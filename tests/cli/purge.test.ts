@@ -56,6 +56,69 @@ test("purge deletes paths from all snapshots, and the JSON says what", async () 
   });
 });
 
+test("purge takes patterns, and a path that is spelled like one literally", async () => {
+  await withPlace((place) => {
+    place.write({
+      "a.key": "1",
+      "sub/b.key": "2",
+      "sub/deep/c.key": "3",
+      "cache/x": "4",
+      "sub/cache": "5",
+      "*.pem": "6",
+      "d.pem": "7",
+      "[x]": "8",
+      "x": "9",
+    });
+    assert.equal(place.run(["snapshot", "--init"]).code, 0);
+    for (const name of ["sub/b.key", "*.pem", "[x]"]) {
+      fs.rmSync(join(place.root, name));
+    }
+    place.write({ "sub/e.key": "10" });
+    assert.equal(place.run(["snapshot"]).code, 0);
+    const planned = (words: string[], cwd = place.root) =>
+      place.json(["purge", "--dry-run", ...words], { cwd }).paths;
+    const keys = ["a.key", "sub/b.key", "sub/deep/c.key", "sub/e.key"];
+    assert.deepEqual(planned(["*.key"]).sort(), keys);
+    assert.deepEqual(planned(["./*.key"]), ["a.key"]);
+    assert.deepEqual(planned(["sub/*.key"]).sort(), ["sub/b.key", "sub/e.key"]);
+    assert.deepEqual(planned([join(place.root, "sub/*.key")]).sort(), [
+      "sub/b.key",
+      "sub/e.key",
+    ]);
+    assert.deepEqual(planned(["c*e/"]), ["cache"]);
+    assert.deepEqual(planned(["sub/**"]).sort(), [
+      "sub/b.key",
+      "sub/cache",
+      "sub/deep",
+      "sub/e.key",
+    ]);
+    assert.deepEqual(planned(["*.key"], join(place.root, "sub")).sort(), [
+      "b.key",
+      "deep/c.key",
+      "e.key",
+    ]);
+    assert.deepEqual(
+      planned(["*.key", "../x"], join(place.root, "sub")).sort(),
+      ["sub/b.key", "sub/deep/c.key", "sub/e.key", "x"],
+    );
+    // Snapshots have these paths, so they are not patterns.
+    assert.deepEqual(planned(["*.pem"]), ["*.pem"]);
+    assert.deepEqual(planned(["[x]"]), ["[x]"]);
+    assert.match(
+      place.run(["purge", "*.gone", "--dry-run"]).err,
+      /\*\.gone: no snapshot/,
+    );
+    const done = place.run(["purge", "*.key", "*.pem", "--yes"]);
+    assert.equal(done.code, 0, done.err);
+    for (const snapshot of ["latest~1", "latest"]) {
+      const { out } = place.run(["files", snapshot]);
+      assert.doesNotMatch(out, /\.key|\*\.pem/);
+      assert.match(out, /d\.pem/);
+    }
+    assert.equal(place.run(["verify", "--data"]).code, 0);
+  });
+});
+
 test("purge takes paths of a subfolder, and removes what the machine remembers", async () => {
   await withPlace((place) => {
     prepare(place);

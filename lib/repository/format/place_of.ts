@@ -80,6 +80,31 @@ export function pathFrom(
   return ifIn(record, path.slice(way.length + 1));
 }
 
+/**
+ * Returns the path relative to a place for a path in a snapshot, or `undefined`
+ * if the path is not in that place.
+ *
+ * @param record The snapshot.
+ * @param place The path of the place on the machine that took the snapshot.
+ * @param path A path in the snapshot.
+ */
+export function pathTo(
+  record: Pick<SnapshotRecord, "directory" | "common">,
+  place: string,
+  path: string,
+): string | undefined {
+  const root = placeOf(record);
+  const below = root === place ? "" : pathBelow(root, place);
+  if (below === "") return path;
+  if (below !== undefined) {
+    return path.startsWith(`${below}/`)
+      ? path.slice(below.length + 1)
+      : undefined;
+  }
+  const way = pathBelow(place, root);
+  return way === undefined ? undefined : `${way}/${path}`;
+}
+
 /** Returns the path if the snapshot can have it. */
 function ifIn(
   { common, rules }: Pick<SnapshotRecord, "common" | "rules">,

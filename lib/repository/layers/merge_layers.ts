@@ -59,7 +59,7 @@ export async function* mergeLayers(
 }
 
 /** A position in the lines of a layer. */
-class Cursor {
+export class Cursor {
   /** Whether there are no more lines. */
   ended = false;
   readonly #source: AsyncIterator<readonly LayerLine[]>;

@@ -1,6 +1,8 @@
 /**
  * Purging: deleting files and folders from all snapshots, at once and for good.
  *
+ * `matching_paths.ts` finds the paths that match patterns.
+ *
  * `survey.ts` reads all trees. It finds the snapshots that have the paths, the
  * other files with the same content, and the files of other paths that are
  * stored as deltas of purged content.
@@ -46,10 +48,13 @@ import { isPartOfId } from "../store/find_snapshot.ts";
 import type { Store } from "../store/store.ts";
 import { type Replacement, replaceSnapshots } from "./replace.ts";
 import { scrub, type Scrubbed } from "./scrub.ts";
+import { pathsToPurge } from "./matching_paths.ts";
 import {
+  candidatesIn,
   deletedPaths,
   pathIn,
   recordsWithPaths,
+  replacedIn,
   type SameContent,
   type Survey,
   survey,
@@ -64,6 +69,14 @@ export interface PurgeOptions extends SignalOptions {
    * root of each snapshot.
    */
   place?: string;
+  /**
+   * Patterns in gitignore's syntax. Each path that matches in any snapshot is
+   * purged from all snapshots. A pattern without a slash is compared with the
+   * name of each file and folder, and otherwise with the whole path, relative
+   * to `place`. If a snapshot has a path that is spelled like the pattern, only
+   * this path is purged.
+   */
+  patterns?: readonly string[];
   /**
    * The ids of the snapshots to purge the paths from. A removed snapshot, also
    * one that an interrupted purge has replaced, may be named by a part of its
@@ -126,6 +139,8 @@ export interface SnapshotToPurge {
 export interface PurgePlan {
   /** The snapshots that are replaced, the oldest first. */
   snapshots: SnapshotToPurge[];
+  /** The requested paths, with those that match the patterns. */
+  paths: string[];
   /** The requested paths that none of these snapshots has. */
   missing: string[];
   /** The number of different contents that are purged. */
@@ -165,13 +180,14 @@ export async function planPurge(
 ): Promise<PurgePlan> {
   const found = await readState(store, options.signal);
   const named = withFrom(found, options);
-  return planOf(found, await survey(store, found, paths, named));
+  const all = await pathsToPurge(store, found, paths, named);
+  return planOf(found, all, await survey(store, found, all, named));
 }
 
 /** Purges paths from a repository. See `Repository.purge`. */
 export async function purge(
   store: Store,
-  paths: readonly string[],
+  requested: readonly string[],
   given: PurgeOptions,
 ): Promise<PurgeResult> {
   const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = given;
@@ -180,8 +196,9 @@ export async function purge(
   await using lease = await Lease.take(store.storage, id, { patience, signal });
   let found = await readState(store, signal);
   const options = withFrom(found, given);
+  let paths = await pathsToPurge(store, found, requested, options);
   let surveyed = await survey(store, found, paths, options);
-  let plan = planOf(found, surveyed);
+  let plan = planOf(found, paths, surveyed);
   if (onPlan !== undefined && !await onPlan(plan)) {
     throw new DeltarError(
       "aborted",
@@ -196,11 +213,12 @@ export async function purge(
     const now = await readState(store, signal);
     if (namesIn(now).some((name) => !known.has(name))) {
       found = now;
+      paths = await pathsToPurge(store, found, paths, options);
       surveyed = await survey(store, found, paths, options);
       const others = new Map(
         [...plan.others, ...surveyed.others].map((one) => [one.path, one]),
       );
-      if (round === 0) plan = planOf(found, surveyed);
+      if (round === 0) plan = planOf(found, paths, surveyed);
       plan = { ...plan, others: [...others.values()] };
     } else if (round > 0) break;
     const more = await replaceSnapshots(
@@ -214,24 +232,28 @@ export async function purge(
     for (const name of namesIn(found)) known.add(name);
     for (const { by } of more) known.add(by).add(removedName(by));
   }
-  const own = [
-    ...found.records,
-    ...found.removed.flatMap((r) => r.record ?? []),
-  ]
-    .flatMap((record) => paths.map((path) => pathIn(record, path, options)))
-    .filter((path) => path !== undefined && path !== "");
+  const own = new Set<string>();
+  for (const { record } of [...candidatesIn(found), ...replacedIn(found)]) {
+    for (const path of paths) {
+      const one = pathIn(record, path, options);
+      if (one !== undefined && one !== "") own.add(one);
+    }
+  }
   const findLate = async () => {
     const now = await readRecords(store, signal);
     const late = {
       records: now.records.filter(({ id }) => !known.has(id)),
-      removed: now.removed.filter(({ id }) => !known.has(removedName(id))),
+      removed: now.removed.filter((one) =>
+        canBeUndeleted(one) && !known.has(removedName(one.id))
+      ),
     };
-    return await recordsWithPaths(store, late, paths, options);
+    const all = await pathsToPurge(store, late, paths, options);
+    return await recordsWithPaths(store, late, all, options);
   };
   const scrubbed = await scrub(
     store,
     lease,
-    [...new Set(own as string[])],
+    [...own],
     findLate,
     options,
   );
@@ -284,7 +306,11 @@ function withFrom(
   return { ...options, from };
 }
 
-function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
+function planOf(
+  found: RepositoryState,
+  paths: string[],
+  surveyed: Survey,
+): PurgePlan {
   const { targets, missing, others, contents, dependents } = surveyed;
   const again = [...dependents.values()].flat().map(({ path }) => path);
   const sizes = [...contents.values()].map(({ size }) => size);
@@ -294,8 +320,9 @@ function planOf(found: RepositoryState, surveyed: Survey): PurgePlan {
       directory: target.record.directory,
       isRemoved: target.removed !== undefined,
       paths: deletedPaths(target),
-      files: target.entries.filter(({ kind }) => kind === "file").length,
+      files: target.purged.kinds.file,
     })),
+    paths,
     missing,
     contents: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),

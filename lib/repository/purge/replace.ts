@@ -5,7 +5,6 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { isWithin } from "../../tree/path.ts";
 import {
   codecOf,
   idOfObject,
@@ -36,15 +35,11 @@ import { putRemoved, removePurged, WHOLE_TREE } from "../prune/removed.ts";
 import type { RepositoryState } from "../prune/repository_state.ts";
 import { partsOf, SiblingIds } from "../repair/sibling_ids.ts";
 import { StoreAgain } from "../repair/store_again.ts";
-import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
+import { countTree, type EntryTally } from "../snapshot/snapshot_counts.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import { signatureFor, type Store } from "../store/store.ts";
-import {
-  deletedPaths,
-  isWithinAny,
-  type Survey,
-  type Target,
-} from "./survey.ts";
+import type { PathSet } from "./path_set.ts";
+import { deletedPaths, type Survey, type Target } from "./survey.ts";
 import type { PurgeOptions } from "./purge.ts";
 import { layerKey } from "../verify/family.ts";
 
@@ -94,7 +89,7 @@ interface Rewrite {
   /** The name of the new layer. */
   name: string;
   /** The paths whose lines are omitted. */
-  paths: readonly string[];
+  paths: PathSet;
   /** Whether the files with purged content are omitted. */
   losesContents: boolean;
   /** The paths that the new layer lists as skipped. */
@@ -180,7 +175,7 @@ class Replacing {
     await this.#lease.check();
     for (const target of targets) {
       const { record: { id }, paths, same } = target;
-      const all = [...paths, ...same];
+      const all = [...paths.list, ...same];
       const isShort = firstPaths(all).length === all.length;
       await removePurged(this.#store, id, isShort ? all : [WHOLE_TREE]);
     }
@@ -219,7 +214,7 @@ class Replacing {
       }
       const storage = untilAborted(this.#store.storage, this.#options.signal);
       const isPurged = (entry: TreeEntry) =>
-        isWithinAny(entry.path, paths) ||
+        paths.includes(entry.path) ||
         this.#losesContents(target) && this.#isPurgedContent(entry);
       if (!await hasSameTree(storage, record, other, isPurged)) continue;
       this.#by.set(id, other.id);
@@ -273,24 +268,24 @@ class Replacing {
   /** Returns a text that identifies a layer as a snapshot needs it. */
   #variantOf(layer: LayerRecord, target: Target): string {
     const losesContents = this.#losesContents(target);
-    return JSON.stringify([layerKey(layer), losesContents, ...target.paths]);
+    return `${layerKey(layer)} ${losesContents} ${target.paths.key}`;
   }
 
-  async #hasEntries(
-    layer: LayerRecord,
-    paths: readonly string[],
-  ): Promise<boolean> {
-    const key = JSON.stringify([layerKey(layer), ...paths]);
+  async #hasEntries(layer: LayerRecord, paths: PathSet): Promise<boolean> {
+    if (paths.list.length === 0) return false;
+    const key = `${layerKey(layer)} ${paths.key}`;
     const known = this.#haveEntries.get(key);
     if (known !== undefined) return known;
     const { signal } = this.#options;
     const storage = untilAborted(this.#store.storage, signal);
-    const reader = new LayerReader(storage, layer);
+    const selected = new LayerReader(storage, layer).select(
+      (path) => paths.includes(path),
+      { within: paths.within, signal },
+    );
     let found = false;
-    for (const path of paths) {
-      for await (const { lines } of reader.parts({ within: path, signal })) {
-        found ||= lines.some((line) => isWithin(line.path, path));
-      }
+    for await (const lines of selected) {
+      found = lines.length > 0;
+      if (found) break;
     }
     this.#haveEntries.set(key, found);
     return found;
@@ -341,7 +336,7 @@ class Replacing {
         for (const line of part.lines) {
           const turn = turnIfDue();
           if (turn !== undefined) await turn;
-          if (isWithinAny(line.path, paths)) continue;
+          if (paths.includes(line.path)) continue;
           if (!losesContents || !this.#isPurgedContent(line)) {
             writer.add(again?.get(line.path) ?? line);
           } else if (!isFirst) writer.add({ path: line.path, kind: "gone" });
@@ -350,7 +345,7 @@ class Replacing {
         }
         for (const object of part.objects) named.set(object.name, object);
         for (const one of part.skipped) {
-          const purged = paths.find((path) => isWithin(one.path, path));
+          const purged = paths.around(one.path).at(0);
           if (purged === undefined) kept.push(one);
           else skipped.add(purged);
         }
@@ -375,7 +370,7 @@ class Replacing {
 
   /** Stores the record of a replacement. */
   async #commit(writer: SnapshotWriter, target: Target): Promise<void> {
-    const { record, removed, entries } = target;
+    const { record, removed, purged } = target;
     const {
       signer: _,
       repository: __,
@@ -414,7 +409,7 @@ class Replacing {
         ]),
       },
       layers,
-      counts: without(record.counts, entries),
+      counts: without(record.counts, purged),
     });
     const key = this.#store.signingKey;
     const bytes = key === undefined || signature.signer === undefined
@@ -507,10 +502,8 @@ async function hasSameTree(
 /** Returns the counts of a tree without some entries. */
 function without(
   counts: SnapshotCounts,
-  entries: Target["entries"],
+  tally: EntryTally,
 ): SnapshotCounts {
-  const tally = new EntryTally();
-  for (const entry of entries) tally.add(entry);
   const { files, directories, links, bytes, special = 0 } = countTree(tally);
   return {
     ...counts,

@@ -51,7 +51,7 @@ import type { RunIntent } from "../runs/run.ts";
 import { readCheckpoint } from "../snapshot/checkpoint.ts";
 import type { Store } from "../store/store.ts";
 import type { PurgeOptions } from "./purge.ts";
-import { isWithinAny } from "./survey.ts";
+import { PathSet } from "./path_set.ts";
 
 /** The result of deleting purged contents. */
 export interface Scrubbed {
@@ -133,7 +133,7 @@ class Scrubbing {
   readonly #found: RepositoryState;
   readonly #options: PurgeOptions;
   /** The purged paths. */
-  readonly #paths: readonly string[];
+  readonly #paths: PathSet;
   /**
    * Whether everything that only replaced snapshots need is purged, because the
    * list of the purged paths of one of them was too long to be stored.
@@ -164,9 +164,10 @@ class Scrubbing {
     this.#replaced = found.removed.filter((one) => !canBeUndeleted(one));
     const noted = this.#replaced.flatMap(({ paths = [] }) => paths);
     this.#isAll = noted.includes(WHOLE_TREE);
-    this.#paths = [
-      ...new Set([...given, ...noted.filter((path) => path !== WHOLE_TREE)]),
-    ];
+    this.#paths = new PathSet([
+      ...given,
+      ...noted.filter((path) => path !== WHOLE_TREE),
+    ]);
     this.#running = runningIds(found.intents);
     this.#staying = [
       ...found.records.map(({ layers }) => ({ layers, rank: ALWAYS })),
@@ -190,7 +191,7 @@ class Scrubbing {
       ...this.#reading(),
       onLine: (line, rank) => {
         if (line.kind !== "file" || rank !== 0) return;
-        if (!this.#isAll && !isWithinAny(line.path, this.#paths)) return;
+        if (!this.#isAll && !this.#paths.includes(line.path)) return;
         pieces.push(...line.content);
         if (line.signature !== undefined) pieces.push(line.signature);
       },
@@ -315,7 +316,7 @@ class Scrubbing {
       if (!name.startsWith(CHECKPOINTS)) continue;
       try {
         const { object, contents } = await readCheckpoint(this.#storage, name);
-        if (!contents.some(({ path }) => isWithinAny(path, this.#paths))) {
+        if (!contents.some(({ path }) => this.#paths.includes(path))) {
           continue;
         }
         purged.add(object.name);
@@ -355,12 +356,12 @@ class Scrubbing {
     });
     const isOfSignatures = name.startsWith("signatures/");
     for await (const { member } of readTar(plain, { object: name })) {
-      if (isOfSignatures && isWithinAny(member.path, this.#paths)) return true;
+      if (isOfSignatures && this.#paths.includes(member.path)) return true;
       for (const folder of Object.values(FOLDERS)) {
         const start = `${folder}/`;
         if (!member.path.startsWith(start)) continue;
         const path = member.path.slice(start.length);
-        if (isWithinAny(path, this.#paths)) return true;
+        if (this.#paths.includes(path)) return true;
       }
     }
     return false;

@@ -1,9 +1,9 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { comparePaths, isWithin } from "../../tree/path.ts";
 import { noteName, recordName, REMOVED } from "../format/names.ts";
-import { pathFrom } from "../format/place_of.ts";
+import { pathFrom, placeOf } from "../format/place_of.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import type {
@@ -12,12 +12,15 @@ import type {
   TreeEntry,
   TreeFileEntry,
 } from "../layers/tree_layer.ts";
-import { isEntry, TreeFinder } from "../layers/tree_reader.ts";
+import { isEntry } from "../layers/tree_reader.ts";
 import { canBeUndeleted, type RemovedSnapshot } from "../prune/removed.ts";
 import type { RepositoryState } from "../prune/repository_state.ts";
 import { ALWAYS, findUsage, type Rank } from "../prune/usage.ts";
 import type { Store } from "../store/store.ts";
+import { EntryTally } from "../snapshot/snapshot_counts.ts";
 import type { PurgeOptions } from "./purge.ts";
+import { PathSet } from "./path_set.ts";
+import { visibleLines } from "./visible_lines.ts";
 import { layerKey } from "../verify/family.ts";
 
 /** A snapshot that a purge replaces. */
@@ -27,11 +30,13 @@ export interface Target {
   /** The removal, if the snapshot was removed and can be brought back. */
   removed: RemovedSnapshot | undefined;
   /** The requested paths, relative to the root of the snapshot. */
-  paths: string[];
+  paths: PathSet;
+  /** The requested paths that the snapshot has. */
+  found: Set<string>;
   /** The other paths of the snapshot that have purged content. */
   same: string[];
-  /** The entries that are purged. */
-  entries: TreeEntry[];
+  /** The counts of the entries that are purged. */
+  purged: EntryTally;
 }
 
 /** A snapshot that a purge may replace. */
@@ -67,15 +72,8 @@ export interface Survey {
 }
 
 /** Returns the paths that a snapshot has and a purge deletes. */
-export function deletedPaths({ paths, same, entries }: Target): string[] {
-  const isThere = (path: string) =>
-    entries.some((entry) => isWithin(entry.path, path));
-  return [...paths.filter(isThere), ...same];
-}
-
-/** Returns whether a path is one of some paths, or inside one of them. */
-export function isWithinAny(path: string, paths: readonly string[]): boolean {
-  return paths.some((one) => isWithin(path, one));
+export function deletedPaths({ paths, found, same }: Target): string[] {
+  return [...paths.list.filter((path) => found.has(path)), ...same];
 }
 
 /**
@@ -159,12 +157,13 @@ class SurveyWork {
   readonly dependents: Survey["dependents"] = new Map();
   readonly layersWithContents = new Set<string>();
   others: SameContent[] = [];
+  readonly #storage: Storage;
   readonly #store: Store;
   readonly #options: PurgeOptions;
   /** The snapshots that may be replaced. */
   readonly #candidates: Candidate[];
   /** The snapshots that an unfinished purge has replaced. */
-  readonly #replaced: RemovedSnapshot[];
+  readonly #replaced: { record: SnapshotRecord }[];
   /**
    * The keys of the last pieces of purged files. A file that stays and has such
    * a piece before its last one is a delta of purged content.
@@ -172,10 +171,13 @@ class SurveyWork {
   readonly #pieces = new Set<string>();
   /** The paths of the files with purged content outside of the paths. */
   readonly #same = new Set<string>();
-  /** The files outside of the paths that have a further name in the paths. */
-  readonly #linked: SameContent[] = [];
-  /** The lines of layers within a path, by the key of the layer and the path. */
-  readonly #lines = new Map<string, LayerLine[]>();
+  /** The last entry whose content was added. */
+  #last: TreeEntry | undefined;
+  /**
+   * The files outside of the paths that have a further name in the paths, by
+   * their paths.
+   */
+  readonly #linked = new Map<string, SameContent>();
 
   constructor(
     store: Store,
@@ -183,73 +185,86 @@ class SurveyWork {
     options: PurgeOptions,
   ) {
     this.#store = store;
+    this.#storage = untilAborted(store.storage, options.signal);
     this.#options = options;
     this.#candidates = candidatesIn(found);
-    this.#replaced = found.removed
-      .filter((one) => !canBeUndeleted(one) && one.isCut !== true);
+    this.#replaced = replacedIn(found);
   }
 
   /** Finds the snapshots that have the requested paths. */
   async findPaths(paths: readonly string[]): Promise<void> {
-    const { from } = this.#options;
+    const { all, signal } = this.#options;
     const found = new Set<string>();
-    for (const candidate of this.#candidates) {
-      const { record } = candidate;
-      if (from !== undefined && !from.includes(record.id)) continue;
-      const own: string[] = [];
-      const entries: TreeEntry[] = [];
-      let hasLines = false;
-      for (const requested of paths) {
-        const path = pathIn(record, requested, this.#options);
-        if (path === undefined) continue;
-        if (path === "") {
-          throw new DeltarError(
-            "unsupported",
-            `the path is the whole directory of the snapshot ${record.id}; ` +
-              "remove whole snapshots with `deltar forget`",
-            { path: record.directory },
-          );
+    const named = this.#named(this.#candidates);
+    for (const group of groupsOf(named, paths, this.#options)) {
+      const { own, requested, snapshots } = group;
+      const [{ record }] = snapshots;
+      if (own.includes("")) {
+        throw new DeltarError(
+          "unsupported",
+          `the path is the whole directory of the snapshot ${record.id}; ` +
+            "remove whole snapshots with `deltar forget`",
+          { path: record.directory },
+        );
+      }
+      let path = "";
+      let around: string[] = [];
+      const add = (candidate: Candidate, line: LayerLine) => {
+        if (line.path !== path) {
+          path = line.path;
+          around = own.around(path);
+          for (const one of around) found.add(requested.get(one) as string);
         }
-        own.push(path);
-        const { lines, visible } = await this.#visible(record, path);
-        entries.push(...visible);
-        if (lines === 0) continue;
-        hasLines = true;
-        found.add(requested);
-      }
-      // A snapshot without the path may have it in a lower layer.
-      if (!hasLines) continue;
-      this.#add(candidate, entries, { paths: own });
-      for (const { kind, path, target } of entries) {
-        if (kind !== "hardlink" || isWithinAny(target, own)) continue;
-        if (this.#options.all) throw furtherName(target, path);
-        this.#linked.push({ path: target, sameAs: path, snapshot: record.id });
-      }
+        // A snapshot without the path may have it in a lower layer.
+        const target = this.#targetOf(candidate);
+        target.paths = own;
+        if (!isEntry(line)) return;
+        for (const one of around) target.found.add(one);
+        this.#addEntry(target, line);
+        if (line.kind !== "hardlink" || own.includes(line.target)) return;
+        if (all) throw furtherName(line.target, path);
+        const { id } = target.record;
+        const other = { path: line.target, sameAs: path, snapshot: id };
+        this.#linked.set(line.target, other);
+      };
+      await visibleLines(this.#storage, snapshots, own, add, signal);
     }
     this.missing = paths.filter((path) => !found.has(path));
   }
 
-  /** Adds entries of a snapshot to those that are purged. */
-  #add(
-    candidate: Candidate,
-    entries: readonly TreeEntry[],
-    names: Partial<Pick<Target, "paths" | "same">>,
-  ): void {
+  /** Returns the snapshots that the paths are purged from. */
+  #named<T extends { record: SnapshotRecord }>(snapshots: readonly T[]): T[] {
+    const { from } = this.#options;
+    if (from === undefined) return [...snapshots];
+    return snapshots.filter(({ record: { id } }) => from.includes(id));
+  }
+
+  /** Returns the target of a snapshot, which is added if there is none. */
+  #targetOf(candidate: Candidate): Target {
     const { id } = candidate.record;
-    const target = this.targets.get(id) ??
-      { ...candidate, paths: [], same: [], entries: [] };
-    this.targets.set(id, target);
-    Object.assign(target, names);
-    const known = new Set(target.entries.map(({ path }) => path));
-    for (const entry of entries) {
-      if (known.has(entry.path)) continue;
-      target.entries.push(entry);
-      this.#addContent(entry);
+    let target = this.targets.get(id);
+    if (target === undefined) {
+      target = {
+        ...candidate,
+        paths: NO_PATHS,
+        found: new Set(),
+        same: [],
+        purged: new EntryTally(),
+      };
+      this.targets.set(id, target);
     }
+    return target;
+  }
+
+  #addEntry(target: Target, entry: TreeEntry): void {
+    target.purged.add(entry);
+    this.#addContent(entry);
   }
 
   #addContent(entry: TreeEntry): void {
-    if (entry.kind !== "file") return;
+    // Many snapshots have the same entry, one after the other.
+    if (entry.kind !== "file" || entry === this.#last) return;
+    this.#last = entry;
     if (entry.size > 0) {
       const { size, path } = entry;
       this.contents.set(entry.sha256, { size, path });
@@ -263,55 +278,15 @@ class SurveyWork {
    * replaced. Later snapshots may have deltas of them.
    */
   async findUnfinished(paths: readonly string[]): Promise<void> {
-    const { from } = this.#options;
-    for (const { record } of this.#replaced) {
-      if (record === undefined) continue;
-      if (from !== undefined && !from.includes(record.id)) continue;
-      for (const path of paths) {
-        const own = pathIn(record, path, this.#options);
-        if (own === undefined) continue;
-        const { visible } = await this.#visible(record, own);
-        for (const entry of visible) this.#addContent(entry);
-      }
+    const named = this.#named(this.#replaced);
+    for (const group of groupsOf(named, paths, this.#options)) {
+      const add = (_: unknown, line: LayerLine) => {
+        if (isEntry(line)) this.#addContent(line);
+      };
+      const { snapshots, own } = group;
+      const { signal } = this.#options;
+      await visibleLines(this.#storage, snapshots, own, add, signal);
     }
-  }
-
-  /**
-   * Returns the entries of a snapshot within a path, and the number of lines
-   * within the path in all layers of the snapshot.
-   */
-  async #visible(
-    { layers }: SnapshotRecord,
-    path: string,
-  ): Promise<{ lines: number; visible: TreeEntry[] }> {
-    const last = new Map<string, LayerLine>();
-    let lines = 0;
-    for (const layer of layers) {
-      for (const line of await this.#linesWithin(layer, path)) {
-        last.set(line.path, line);
-        lines++;
-      }
-    }
-    const visible = [...last.values()].filter(isEntry)
-      .sort((a, b) => comparePaths(a.path, b.path));
-    return { lines, visible };
-  }
-
-  async #linesWithin(layer: LayerRecord, path: string): Promise<LayerLine[]> {
-    const key = `${layerKey(layer)} ${path}`;
-    let lines = this.#lines.get(key);
-    if (lines !== undefined) return lines;
-    lines = [];
-    const { signal } = this.#options;
-    const storage = untilAborted(this.#store.storage, signal);
-    const reader = new LayerReader(storage, layer);
-    for await (const part of reader.parts({ within: path, signal })) {
-      for (const line of part.lines) {
-        if (isWithin(line.path, path)) lines.push(line);
-      }
-    }
-    this.#lines.set(key, lines);
-    return lines;
   }
 
   /**
@@ -335,9 +310,11 @@ class SurveyWork {
     const visit = (line: LayerLine, rank: Rank, layer: LayerRecord) => {
       const key = layerKey(layer);
       const paths = purgedIn.get(key) ?? [];
-      const isNamed = isWithinAny(line.path, paths);
+      const isPurged = (path: string) =>
+        paths.some((one) => one.includes(path));
+      const isNamed = isPurged(line.path);
       if (line.kind === "hardlink" && !isNamed) {
-        if (isWithinAny(line.target, paths) || linkedTo.has(line.target)) {
+        if (isPurged(line.target) || linkedTo.has(line.target)) {
           throw furtherName(line.path, line.target);
         }
       }
@@ -374,7 +351,7 @@ class SurveyWork {
       if (known === undefined) this.dependents.set(key, [entry]);
       else known.push(entry);
     }
-    this.others = [...this.#linked];
+    this.others = [...this.#linked.values()];
     for (const { layer, other } of others.values()) {
       const by = this.#candidates.find(({ record: { id, layers } }) =>
         !(all && this.targets.has(id)) &&
@@ -384,14 +361,15 @@ class SurveyWork {
     }
   }
 
-  #pathsByLayer(): Map<string, string[]> {
-    const paths = new Map<string, string[]>();
+  /** Returns the different sets of paths that are purged from each layer. */
+  #pathsByLayer(): Map<string, PathSet[]> {
+    const paths = new Map<string, PathSet[]>();
     for (const target of this.targets.values()) {
       for (const layer of target.record.layers) {
         const key = layerKey(layer);
-        paths.set(key, [
-          ...new Set([...paths.get(key) ?? [], ...target.paths]),
-        ]);
+        const known = paths.get(key) ?? [];
+        paths.set(key, known);
+        if (!known.includes(target.paths)) known.push(target.paths);
       }
     }
     return paths;
@@ -399,26 +377,20 @@ class SurveyWork {
 
   /** Adds the other files with purged content to those that are purged. */
   async addSame(): Promise<void> {
-    const { from, signal } = this.#options;
-    const paths = [...this.#same].sort(comparePaths);
-    const storage = untilAborted(this.#store.storage, signal);
-    for (const candidate of this.#candidates) {
-      const { record } = candidate;
-      if (from !== undefined && !from.includes(record.id)) continue;
-      const finder = new TreeFinder(storage, record.layers);
-      const same: TreeEntry[] = [];
-      for (const path of paths) {
-        const entry = await finder.find(path, signal);
-        if (entry?.kind === "file" && this.contents.has(entry.sha256)) {
-          same.push(entry);
-        }
-      }
-      if (same.length === 0) continue;
-      const named = same.filter(({ path }) =>
-        !isWithinAny(path, this.targets.get(record.id)?.paths ?? [])
-      );
-      this.#add(candidate, same, { same: named.map(({ path }) => path) });
-    }
+    const { signal } = this.#options;
+    const paths = new PathSet(this.#same);
+    const exact = new Map(paths.list.map((path) => [path, path]));
+    const add = (candidate: Candidate, line: LayerLine) => {
+      const path = exact.get(line.path);
+      if (path === undefined || line.kind !== "file") return;
+      if (!this.contents.has(line.sha256)) return;
+      const target = this.#targetOf(candidate);
+      if (target.paths.includes(path)) return;
+      target.same.push(path);
+      this.#addEntry(target, line);
+    };
+    const named = this.#named(this.#candidates);
+    await visibleLines(this.#storage, named, paths, add, signal);
   }
 
   /** Adds the snapshots that have files that are stored again. */
@@ -426,7 +398,7 @@ class SurveyWork {
     for (const candidate of this.#candidates) {
       const { layers } = candidate.record;
       if (layers.some((layer) => this.dependents.has(layerKey(layer)))) {
-        this.#add(candidate, [], {});
+        this.#targetOf(candidate);
       }
     }
   }
@@ -442,14 +414,55 @@ class SurveyWork {
         const { of = "", continues = "" } = candidate.record.safety ?? {};
         const isOfSafety = this.targets.get(of)?.record.safety !== undefined;
         if (isOfSafety || this.targets.has(continues)) {
-          this.#add(candidate, [], {});
+          this.#targetOf(candidate);
         }
       }
     }
   }
 }
 
-function candidatesIn(
+/** The paths of a snapshot that is replaced for another reason. */
+const NO_PATHS = new PathSet([]);
+
+/** Snapshots in which the requested paths are the same paths. */
+interface Group<T> {
+  snapshots: T[];
+  /** The requested paths, relative to the root of the snapshots. */
+  own: PathSet;
+  /** The paths as requested, by the paths in `own`. */
+  requested: Map<string, string>;
+}
+
+/** Groups snapshots that may have any of the requested paths. */
+function groupsOf<T extends { record: SnapshotRecord }>(
+  snapshots: readonly T[],
+  paths: readonly string[],
+  options: PurgeOptions,
+): Group<T>[] {
+  const groups = new Map<string, Group<T>>();
+  for (const snapshot of snapshots) {
+    const { record } = snapshot;
+    const { common, rules } = record;
+    const place = common === undefined ? undefined : rules?.paths;
+    const key = JSON.stringify([placeOf(record), place]);
+    let group = groups.get(key);
+    if (group === undefined) {
+      const requested = new Map<string, string>();
+      for (const path of paths) {
+        const own = pathIn(record, path, options);
+        if (own !== undefined) requested.set(own, path);
+      }
+      const own = new PathSet(requested.keys());
+      group = { snapshots: [], own, requested };
+      groups.set(key, group);
+    }
+    group.snapshots.push(snapshot);
+  }
+  return [...groups.values()].filter(({ own }) => own.list.length > 0);
+}
+
+/** Returns the snapshots that a purge may replace, the oldest first. */
+export function candidatesIn(
   found: Pick<RepositoryState, "records" | "removed">,
 ): Candidate[] {
   return [
@@ -460,6 +473,17 @@ function candidatesIn(
         : { record: removed.record, removed }
     ),
   ].sort((a, b) => a.record.id < b.record.id ? -1 : 1);
+}
+
+/** Returns the snapshots that an unfinished purge has replaced. */
+export function replacedIn(
+  { removed }: Pick<RepositoryState, "removed">,
+): { record: SnapshotRecord }[] {
+  return removed.flatMap((one) =>
+    canBeUndeleted(one) || one.isCut === true || one.record === undefined
+      ? []
+      : { record: one.record }
+  );
 }
 
 /** Returns a text that identifies the place of a piece. */

@@ -18,14 +18,14 @@ import { checkAborted } from "../../bytes/abort.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { bare } from "../../tree/change_finder.ts";
 import type { HashedEntry } from "../../tree/entry_line.ts";
-import { comparePaths, nameOf } from "../../tree/path.ts";
-import { matcherOf } from "../../tree/pattern.ts";
+import { comparePaths } from "../../tree/path.ts";
 import { placeOf } from "../format/place_of.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import { isEntry } from "../layers/tree_reader.ts";
 import { PathFilter } from "../layers/path_filter.ts";
 import type { Store } from "../store/store.ts";
+import { type PathPattern, pathPattern } from "./path_pattern.ts";
 
 /** A path that was found in snapshots of a directory. */
 export interface FoundPath {
@@ -83,7 +83,7 @@ export async function findPaths(
   options: FindPathsOptions,
 ): Promise<FoundPath[]> {
   const { directory, isWanted = () => true, signal, onProgress } = options;
-  const compiled = patternOf(pattern, options.ignoreCase ?? false);
+  const compiled = pathPattern(pattern, options.ignoreCase);
   const searches = new Map<string, Search>();
   let count = 0;
   for await (const record of snapshots) {
@@ -98,40 +98,6 @@ export async function findPaths(
     onProgress?.(++count);
   }
   return [...searches.values()].flatMap((search) => search.finish());
-}
-
-/**
- * The number of paths after which a matcher is replaced, because it caches the
- * result for each path.
- */
-const PATHS_PER_MATCHER = 4096;
-
-/** A pattern with which paths are compared. */
-interface Pattern {
-  /** Returns whether a path matches, if it is of a directory. */
-  matches: (path: string) => boolean;
-  /** Whether only directories match. */
-  onlyFolders: boolean;
-}
-
-function patternOf(text: string, ignoreCase: boolean): Pattern {
-  const folded = (text: string) => ignoreCase ? text.toLowerCase() : text;
-  // At the start of a pattern, these characters have a meaning in gitignore's
-  // syntax only because it is for lists of patterns.
-  const body = folded(text).replace(/^[!#]/, "\\$&");
-  const isName = !body.slice(0, -1).includes("/");
-  let matcher = matcherOf(body);
-  let left = PATHS_PER_MATCHER;
-  return {
-    matches(path) {
-      if (left-- === 0) {
-        matcher = matcherOf(body);
-        left = PATHS_PER_MATCHER;
-      }
-      return matcher(folded(isName ? nameOf(path) : path), true);
-    },
-    onlyFolders: body.endsWith("/"),
-  };
 }
 
 /**
@@ -162,7 +128,7 @@ interface Found {
 /** The search of the snapshots of one directory. */
 class Search {
   readonly #store: Store;
-  readonly #pattern: Pattern;
+  readonly #pattern: PathPattern;
   readonly #isWanted: (entry: HashedEntry) => boolean;
   /** The snapshots, the newest first. */
   readonly #records: SnapshotRecord[] = [];
@@ -174,7 +140,7 @@ class Search {
 
   constructor(
     store: Store,
-    pattern: Pattern,
+    pattern: PathPattern,
     isWanted: (entry: HashedEntry) => boolean,
   ) {
     this.#store = store;
