@@ -6,8 +6,6 @@ import {
   type SnapshotRecord,
 } from "../mod.ts";
 import { isWithin, pathOf } from "../lib/tree/mod.ts";
-import { formatBytes, formatCount } from "../shared/text.ts";
-import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Begun } from "./begin.ts";
 import { rootChange, withoutMoved } from "./change_line.ts";
 import {
@@ -16,15 +14,6 @@ import {
   snapshotState,
 } from "./compared_state.ts";
 import type { Context } from "./context.ts";
-import { EXIT } from "./exit.ts";
-import {
-  comparePair,
-  type Comparison,
-  type FilePair,
-  filePairs,
-  MAX_TEXT_BYTES,
-  MAX_TEXT_LINES,
-} from "./git_patch.ts";
 import { tellIndexProgress } from "./index_progress.ts";
 import { placeHere } from "./place_here.ts";
 import { type Named, pathIn } from "./suggest.ts";
@@ -136,76 +125,4 @@ export function shownChanges(
     ...paths.includes("") && !isOfFolder ? rootChange(before, after) : [],
     ...withoutMoved(wanted),
   ];
-}
-
-/** The files of changes, whose contents are compared one after the other. */
-export class Contents {
-  /** The exit code: `EXIT.partial` if a content could not be compared. */
-  code: number = EXIT.done;
-  readonly #context: Context;
-  readonly #begun: Begun;
-  readonly #compared: Compared;
-  readonly #changes: readonly Change[];
-  readonly #told = new Set<string>();
-
-  constructor(
-    context: Context,
-    begun: Begun,
-    compared: Compared,
-    changes: readonly Change[],
-  ) {
-    this.#context = context;
-    this.#begun = begun;
-    this.#compared = compared;
-    this.#changes = changes;
-  }
-
-  /**
-   * Yields each pair of files with the comparison of its contents. If a content
-   * cannot be read, prints the reason and continues with the next pair.
-   *
-   * @param wantsBinary Whether the patch includes binary files.
-   */
-  async *compare(
-    wantsBinary = false,
-  ): AsyncGenerator<[FilePair, Comparison]> {
-    const { states, paths } = this.#compared;
-    const isShown = (path: string) =>
-      paths.some((folder) => isWithin(path, folder));
-    for (const pair of filePairs(this.#changes, states, isShown)) {
-      if (this.#context.signal.aborted) {
-        throw new DeltarError("aborted", "interrupted");
-      }
-      let comparison: Comparison;
-      try {
-        comparison = await comparePair(pair, wantsBinary);
-      } catch (error) {
-        if (!(error instanceof DeltarError) || error.code === "aborted") {
-          throw error;
-        }
-        this.code = EXIT.partial;
-        const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
-        const place = error.path === undefined ? `${path}: ` : "";
-        const advice = isOfObject(error) ? `; ${DAMAGE_ADVICE}` : "";
-        this.#tell(`${place}${error.message}${advice}`);
-        continue;
-      }
-      if (comparison.kind === "binary" && comparison.isLarge) {
-        const path = showPath(pair.now?.path ?? pair.old?.path ?? "");
-        this.#tell(
-          `${path}: compared as a binary file, because it is larger than ` +
-            `${formatBytes(MAX_TEXT_BYTES)} or has more than ` +
-            `${formatCount(MAX_TEXT_LINES)} lines`,
-        );
-      }
-      yield [pair, comparison];
-    }
-  }
-
-  /** Prints a message, once. */
-  #tell(text: string): void {
-    if (this.#told.has(text)) return;
-    this.#told.add(text);
-    this.#begun.out.warn(text);
-  }
 }

@@ -9,19 +9,13 @@ import {
   skipOf,
   skipsByPath,
 } from "./change_line.ts";
-import {
-  Contents,
-  shownChanges,
-  withDirectory,
-  withSnapshot,
-} from "./comparison.ts";
+import { shownChanges, withDirectory, withSnapshot } from "./comparison.ts";
 import type { Context } from "./context.ts";
 import { type FileStat, fileStats, statLines } from "./diff_stat.ts";
 import { EXIT } from "./exit.ts";
-import { patchOf, type PatchOptions } from "./git_patch.ts";
 import { absolute } from "./location.ts";
 import { PagedOutput } from "./pager.ts";
-import { patchBytes } from "./patch_view.ts";
+import { PatchContents } from "./patch_contents.ts";
 import { parseCount } from "./quantity.ts";
 import {
   checkPath,
@@ -127,12 +121,10 @@ async function run(
   }
   const skips = skipsByPath(skipped);
   // A skipped path may still exist.
-  const contents = new Contents(
-    context,
-    begun,
-    compared,
-    changes.filter((change) => skipOf(change, skips) === undefined),
-  );
+  const contents = new PatchContents(context, out, {
+    ...compared,
+    changes: changes.filter((change) => skipOf(change, skips) === undefined),
+  });
   if (out.json) {
     const stats = options.stat
       ? await fileStats(contents.compare())
@@ -173,7 +165,7 @@ async function run(
  */
 async function printContents(
   output: PagedOutput,
-  contents: Contents,
+  contents: PatchContents,
   options: Options,
 ): Promise<void> {
   if (options.stat) {
@@ -184,15 +176,7 @@ async function printContents(
     if (isPatch(options) && stats.length > 0) await output.line("");
   }
   if (!isPatch(options)) return;
-  const style: PatchOptions = {
-    context: options.unified,
-    words: options.word,
-  };
-  for await (const [pair, comparison] of contents.compare(options.binary)) {
-    for await (const part of patchOf(pair, comparison, style)) {
-      if (!await output.write(patchBytes(part))) return;
-    }
-  }
+  await contents.print(output, options);
 }
 
 /**

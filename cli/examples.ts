@@ -80,6 +80,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ]],
   log: [
     ["deltar log notes.txt", "List the versions of a file"],
+    ["deltar log notes.txt --patch", "Show the changed lines of each version"],
     ["deltar log src --limit 5", "List the last changes in a folder"],
   ],
   find: [

@@ -39,6 +39,12 @@ const SHORT = 7;
 /** The checksum that stands for a file that does not exist. */
 const NO_SUM = "0".repeat(40);
 
+/** The files of a state that a patch compares. */
+export interface PatchState extends Pick<ComparedState, "open"> {
+  /** The entries by path. */
+  readonly index: { get: (path: string) => HashedEntry | undefined };
+}
+
 /** A part of a patch. Its characters stand for bytes. */
 export interface PatchPart {
   /** The kind of the part, which decides about its color. */
@@ -99,7 +105,7 @@ export type Comparison =
  */
 export function* filePairs(
   changes: readonly Change[],
-  [before, after]: readonly [ComparedState, ComparedState],
+  [before, after]: readonly [PatchState, PatchState],
   isShown: (path: string) => boolean,
 ): Generator<FilePair> {
   /** The old paths that were renamed. Further new paths count as created. */
@@ -134,7 +140,7 @@ function isLink({ mode }: GitFile): boolean {
 
 /** Returns an entry as git knows it; `undefined` for a folder, for example. */
 function fileOf(
-  state: ComparedState,
+  state: PatchState,
   entry: HashedEntry,
 ): GitFile | undefined {
   const { path } = entry;

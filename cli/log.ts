@@ -3,18 +3,23 @@ import { DeltarError, type SnapshotRecord } from "../mod.ts";
 import type { PathVersion } from "../lib/repository/mod.ts";
 import { formatBytes } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
-import { begin, type CommonOptions } from "./begin.ts";
+import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import { type ChangeOfBoth, changeWords, fieldsOf } from "./change_words.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { parseSome } from "./quantity.ts";
+import { PagedOutput } from "./pager.ts";
+import { PatchContents, type PatchFlags } from "./patch_contents.ts";
+import { parseCount, parseSome } from "./quantity.ts";
 import { findFolder, FOLDER_HELP, joinPath, suggesting } from "./suggest.ts";
 import { paint } from "./terminal.ts";
 import { formatDate, showPath, withNanoseconds } from "./text.ts";
+import { patchedBy } from "./version_patch.ts";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, PatchFlags {
   limit?: number;
+  patch?: boolean;
+  pager: boolean;
 }
 
 /** Makes the command `deltar log`. */
@@ -30,9 +35,33 @@ export function logCommand(context: Context): Command {
       "Show at most this number of versions",
       parseSome,
     )
-    .action(async (path, snapshot, options) => {
+    .option("-p, --patch", "Print the changed lines of each version")
+    .option(
+      "-U, --unified <n>",
+      "Print the changed lines with n unchanged lines around them (default: 3)",
+      parseCount,
+    )
+    .option("--word", "Print the changed lines and mark changed words")
+    .option("--no-pager", "Do not use a pager")
+    .action(async (
+      path: string,
+      snapshot: string | undefined,
+      options: Options,
+      command: Command,
+    ) => {
+      if (options.json && isPatch(options)) {
+        command.error(
+          "error: '--json' prints no patch: omit `--json` or the patch",
+          { exitCode: EXIT.usage },
+        );
+      }
       context.code = await run(context, path, snapshot, options);
     });
+}
+
+/** Returns whether the options ask for patches. */
+function isPatch({ patch, unified, word }: Options): boolean {
+  return Boolean(patch || word) || unified !== undefined;
 }
 
 async function run(
@@ -67,8 +96,14 @@ async function run(
   for (const path of paths) {
     if (path === "") throw rootError(record);
     const versions = repository.history(record, path, settings);
-    const shown = await show(out, path, versions, options.limit ?? Infinity);
-    if (shown === 0) continue;
+    if (isPatch(options)) {
+      const shown = await showPatches(context, begun, versions, options);
+      if (shown === undefined) continue;
+      return Math.max(code, shown);
+    }
+    if (await show(out, path, versions, options.limit ?? Infinity) === 0) {
+      continue;
+    }
     return code;
   }
   const [path] = paths;
@@ -107,6 +142,37 @@ async function show(
   }
   if (out.json && count > 0) out.object("log", { path, versions: shown });
   return count;
+}
+
+/**
+ * Prints versions with their patches, and returns the exit code; `undefined` if
+ * there are no versions.
+ */
+async function showPatches(
+  context: Context,
+  { out, repository }: Begun,
+  versions: AsyncIterable<PathVersion>,
+  options: Options,
+): Promise<number | undefined> {
+  const { limit = Infinity } = options;
+  const output = new PagedOutput(context, options.pager);
+  let code: number = EXIT.done;
+  let count = 0;
+  try {
+    for await (const version of versions) {
+      if (count > 0 && !await output.line("")) break;
+      if (!await output.line(describe(version))) break;
+      const patched = await patchedBy(repository, version, context.signal);
+      const contents = new PatchContents(context, out, patched);
+      const isOpen = await contents.print(output, options);
+      code = Math.max(code, contents.code);
+      if (++count >= limit || !isOpen) break;
+    }
+  } finally {
+    await output.close();
+  }
+  if (output.isInterrupted) return EXIT.interrupted;
+  return count === 0 ? undefined : code;
 }
 
 function rootError({ directory }: SnapshotRecord): DeltarError {

@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
-
 import { isFault, isWithin } from "../../lib/tree/mod.ts";
 import {
   changeFields,
@@ -8,13 +7,8 @@ import {
   skipOf,
   skipsByPath,
 } from "../change_line.ts";
-import {
-  Contents,
-  shownChanges,
-  withDirectory,
-  withSnapshot,
-} from "../comparison.ts";
-import { patchOf } from "../git_patch.ts";
+import { shownChanges, withDirectory, withSnapshot } from "../comparison.ts";
+import { PatchContents } from "../patch_contents.ts";
 import { checkPath } from "../suggest.ts";
 import { showPath } from "../text.ts";
 import type { Call } from "./call.ts";
@@ -105,7 +99,10 @@ export const diffTool: Tool<z.infer<typeof input>> = {
     const shown = page.results
       .filter((change) => skipOf(change, skips) === undefined);
     const made = patch
-      ? await patchWithin(call, new Contents(context, begun, compared, shown))
+      ? await patchWithin(
+        call,
+        new PatchContents(context, begun.out, { ...compared, changes: shown }),
+      )
       : undefined;
     signal.throwIfAborted();
     return {
@@ -137,18 +134,16 @@ const CUT = "The patch is cut here, because it is too long for one answer. " +
 /** Returns the patch of changed files, up to the maximum length. */
 async function patchWithin(
   { signal }: Call,
-  contents: Contents,
+  contents: PatchContents,
 ): Promise<{ text: string; isCut: boolean }> {
   let text = "";
-  for await (const [pair, comparison] of contents.compare()) {
-    for await (const part of patchOf(pair, comparison)) {
-      signal.throwIfAborted();
-      // The characters of a part stand for bytes.
-      text += Buffer.from(part.text, "latin1").toString("utf8");
-      if (text.length > MAX_PATCH) {
-        const end = text.lastIndexOf("\n", MAX_PATCH) + 1;
-        return { text: text.slice(0, end || MAX_PATCH), isCut: true };
-      }
+  for await (const part of contents.parts()) {
+    signal.throwIfAborted();
+    // The characters of a part stand for bytes.
+    text += Buffer.from(part.text, "latin1").toString("utf8");
+    if (text.length > MAX_PATCH) {
+      const end = text.lastIndexOf("\n", MAX_PATCH) + 1;
+      return { text: text.slice(0, end || MAX_PATCH), isCut: true };
     }
   }
   return { text, isCut: false };

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { needs } from "../support/peer.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Takes snapshots of a directory whose files change, move and disappear. */
@@ -93,6 +95,61 @@ test("log lists folders, and what is gone with its folder", async () => {
     );
   });
 });
+
+test("log --patch prints what each version changed", async () => {
+  await withPlace((place) => {
+    fill(place);
+    place.write({ "todo.txt": "longer\nand more words\n", "sub/bin": "a\0b" });
+    place.run(["snapshot", "-q"]);
+    const { code, out, err } = place.run(["log", "notes.txt", "--patch"]);
+    assert.equal(code, 0, err);
+    const patches = out.split("\n\n");
+    assert.deepEqual(
+      patches.map((text) => text.match(/^(?:[-+ ][^-+]|old mode|rename).*/gm)),
+      [
+        [" longer", "+and more words"],
+        null,
+        ["rename from notes.txt", "rename to todo.txt"],
+        ["-one", "+longer"],
+        ["+one"],
+      ],
+    );
+    assert.match(patches[3], / updated {2}second\ndiff --git a\/notes.txt /);
+    assert.match(
+      place.run(["log", "todo.txt", "--word", "--limit", "1"]).out,
+      /\{\+and more words\+\}/,
+    );
+    const folder = place.run(["log", "-p", "sub"]).out.split("\n\n");
+    assert.match(folder[0], /Binary files \/dev\/null and b\/sub\/bin differ/);
+    assert.match(folder[1], /deleted file mode .*[^]*--- a\/sub\/deep\/b/);
+    assert.match(folder[2], /\+\+\+ b\/sub\/a\n[^]*\+\+\+ b\/sub\/deep\/b/);
+    assert.ok(!folder.join("").includes("todo.txt"));
+    assert.equal(place.run(["log", "sub", "-p", "--json"]).code, 2);
+    assert.equal(place.run(["log", "never", "-p"]).code, 1);
+  });
+});
+
+test(
+  "git apply takes the patches of log, the oldest first",
+  needs("git"),
+  async () => {
+    await withPlace((place) => {
+      fill(place);
+      const { out } = place.run(["log", "notes.txt", "-p"]);
+      const target = join(place.folder, "applied");
+      fs.mkdirSync(target);
+      for (const input of out.split("\n\n").reverse()) {
+        if (!input.includes("diff --git")) continue;
+        execFileSync("git", ["apply"], { cwd: target, input: `${input}\n` });
+      }
+      assert.deepEqual(fs.readdirSync(target), ["todo.txt"]);
+      assert.equal(
+        fs.readFileSync(join(target, "todo.txt"), "utf8"),
+        "longer\n",
+      );
+    });
+  },
+);
 
 test("log says what is wrong with a path that it does not know", async () => {
   await withPlace((place) => {
