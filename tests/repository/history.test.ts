@@ -8,6 +8,7 @@ import type {
   SnapshotRecord,
 } from "../../lib/repository/mod.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { withCache } from "../../lib/repository/with_cache.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { changedFields } from "../../lib/tree/mod.ts";
 import { Walker } from "../../lib/tree/walker.ts";
@@ -257,6 +258,25 @@ test("history() ends for files that exchange their paths", async () => {
         ["renamed a", "renamed b", "renamed a", "renamed b", "created a"],
       );
     }
+  });
+});
+
+test("history() reads records and layers from the cache of the machine that took the snapshots", async () => {
+  await withTemp(async (root) => {
+    const far = new CountingStorage();
+    const storage = withCache(far, new MemoryStorage());
+    const at = new Work(root, await Repository.create(storage));
+    for (let n = 0; n < 30; n++) at.write(`other${n}`, `other ${n}`);
+    for (let n = 0; n < 25; n++) {
+      at.write("a", `${n}`);
+      await at.take();
+    }
+    const repository = await Repository.open(storage);
+    const last = await repository.find("latest");
+    far.reset();
+    const versions = await Array.fromAsync(repository.history(last, "a"));
+    assert.equal(versions.length, 25);
+    assert.ok(far.requests <= 3, `${far.requests}`);
   });
 });
 
