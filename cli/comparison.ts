@@ -1,6 +1,5 @@
 import {
   type Change,
-  DeltarError,
   DiffIndex,
   type Skipped,
   type SnapshotRecord,
@@ -17,7 +16,7 @@ import type { Context } from "./context.ts";
 import { tellIndexProgress } from "./index_progress.ts";
 import { placeHere } from "./place_here.ts";
 import { type Named, pathIn } from "./suggest.ts";
-import { showPath, treePath } from "./text.ts";
+import { treePath } from "./text.ts";
 
 /** The two states that are compared, and the paths to which the user limits. */
 export interface Compared {
