@@ -2,7 +2,10 @@ import { appendFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
+import type { TurnRecord } from "../lib/repository/mod.ts";
+import { readEvent } from "./agent_event.ts";
+import { advanceTurn } from "./agent_turn.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -17,12 +20,9 @@ import {
 } from "./take_snapshot.ts";
 import { redact, showText } from "./text.ts";
 
-/** The input that an agent passes to a hook. */
-interface AgentEvent {
-  /** The event and the tool, such as `PreToolUse Edit`. */
-  title: string;
-  /** The directory in which the agent works. */
-  directory?: string;
+interface Options extends TakeOptions {
+  agent?: string;
+  prompt: boolean;
 }
 
 /** The maximum size of the log, in bytes. A larger log is started again. */
@@ -41,10 +41,16 @@ because an agent treats 2 as a veto.`;
 export function hookCommand(context: Context): Command {
   return addTakeOptions(new Command("hook"))
     .argument("[dir]", "The directory (default: the one the agent works in)")
+    .option(
+      "--agent <name>",
+      "Store this name of the agent (default: found out from the input)",
+      agentName,
+    )
+    .option("--no-prompt", "Do not store the first line of the prompt")
     .addHelpText("after", HELP)
     .action(async (
       dir: string | undefined,
-      options: TakeOptions,
+      options: Options,
       command: Command,
     ) => {
       if (process.stdin.isTTY) {
@@ -57,12 +63,24 @@ export function hookCommand(context: Context): Command {
       try {
         const event = readEvent(await text(process.stdin));
         title = `agent: ${event.title}`;
+        if (options.agent !== undefined) event.agent = options.agent;
+        if (!options.prompt) event.prompt = undefined;
+        if (event.worktree !== undefined) {
+          directory = undefined;
+          event.directory = event.worktree;
+        }
         const source = directory === undefined
           ? { ...sourceOf(event.directory ?? "."), isNamed: false }
           : sourceOf(directory);
         directory = source.place;
         const { signal } = context;
-        const how = { ...options, label: title, onlyIfChanged: true };
+        const how = {
+          ...options,
+          label: title,
+          onlyIfChanged: true,
+          turn: (place: string, last: TurnRecord | undefined) =>
+            advanceTurn(event, place, last),
+        };
         const taken = await takeSnapshot(context, out, source, how);
         if (taken.result.isNew) {
           outcome = "the snapshot was made, but the size limit was not applied";
@@ -82,34 +100,12 @@ export function hookCommand(context: Context): Command {
     });
 }
 
-/**
- * Reads the event of an agent. The names of the fields differ:
- *
- * - Claude Code and some versions of VS Code use snake case. So does Copilot
- *   CLI for events whose names are in Pascal case.
- * - Other versions of VS Code use camel case. So does Copilot CLI for all other
- *   events, and it omits the names of these events.
- */
-function readEvent(json: string): AgentEvent {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(json);
-  } catch {
-    // The error is thrown below.
-  }
-  if (typeof fields !== "object" || fields === null) {
-    throw new TypeError("the input from the agent is not a JSON object");
-  }
-  const get = (...names: string[]) => {
-    const found = names.map((name) => (fields as Record<string, unknown>)[name])
-      .find((value) => typeof value === "string" && value !== "");
-    return found as string | undefined;
-  };
-  const title = [
-    get("hook_event_name", "hookEventName"),
-    get("tool_name", "toolName"),
-  ].filter((word) => word !== undefined).join(" ").slice(0, 100);
-  return { title: title || "a hook", directory: get("cwd") };
+/** Returns the name of an agent that the user typed. */
+function agentName(text: string): string {
+  if (/^[\w.-]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError(
+    "The name must be 1 to 64 ASCII letters, digits, `.`, `_` and `-`.",
+  );
 }
 
 /** Returns the path of the log file for failures. */

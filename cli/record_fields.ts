@@ -5,7 +5,7 @@ import { formatDate } from "./text.ts";
 /** Returns the fields of a snapshot for the JSON of commands. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
   const { id, time, duration, directory, machine, signer, label } = record;
-  const { parent, counts, safety, common, repairs, purged } = record;
+  const { parent, counts, safety, common, repairs, purged, turn } = record;
   return {
     id,
     time: new Date(time).toISOString(),
@@ -15,6 +15,7 @@ export function recordFields(record: SnapshotRecord): Record<string, unknown> {
     ...machine !== undefined && { machine },
     ...signer !== undefined && { signer },
     ...label !== undefined && { label },
+    ...turn !== undefined && { turn },
     ...parent !== undefined && { parent },
     counts,
     ...safety !== undefined && { safety },

@@ -13,7 +13,11 @@ import {
   Walker,
 } from "../mod.ts";
 import type { VolumeRecord } from "../lib/archive/mod.ts";
-import type { FoundPlace, SnapshotChanges } from "../lib/repository/mod.ts";
+import type {
+  FoundPlace,
+  SnapshotChanges,
+  TurnRecord,
+} from "../lib/repository/mod.ts";
 import {
   type DirectorySet,
   directorySet,
@@ -70,6 +74,14 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   onlyIfChanged?: boolean;
   xattrs?: boolean;
   dryRun?: boolean;
+  /**
+   * Called with the directory of the snapshot and the turn of its last
+   * snapshot. Returns the turn of an agent to store in the record.
+   */
+  turn?: (
+    directory: string,
+    last: TurnRecord | undefined,
+  ) => TurnRecord | undefined;
 }
 
 /** Adds the options for the commands that take snapshots. */
@@ -218,6 +230,7 @@ export async function takeSnapshot(
   let before: SnapshotRecord | undefined;
   const result = await repository.snapshot(dir, {
     label: options.label,
+    turn: options.turn?.(directory, last?.record.turn),
     onlyIfChanged: options.onlyIfChanged,
     continues,
     last,

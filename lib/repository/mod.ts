@@ -174,6 +174,7 @@ export type {
   SnapshotCounts,
   SnapshotRecord,
 } from "./format/snapshot_record.ts";
+export { MAX_TURN_TEXT, type TurnRecord } from "./format/turn_record.ts";
 export type {
   SnapshotChanges,
   SnapshotOptions,

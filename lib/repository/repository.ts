@@ -55,6 +55,7 @@ import type { RepositoryKeys } from "./store/keys.ts";
 import { Labels, labelSnapshot, MAX_LABEL_LENGTH } from "./store/label.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import type { ReadRecord, SnapshotRecord } from "./format/snapshot_record.ts";
+import { isTurn } from "./format/turn_record.ts";
 import {
   planPurge,
   purge,
@@ -391,6 +392,7 @@ export class Repository {
     if (!isStream) checkWalker(dir);
     checkOptions("snapshot()", options, {
       label: text,
+      turn: aTurn,
       source: textUpTo(MAX_SOURCE_LENGTH, 1),
       time: pastTime,
       onlyIfChanged: flag,
@@ -1375,6 +1377,12 @@ function checkRestore(
     signal: aSignal,
   });
 }
+
+/** The expectation that a value is a turn of an AI agent. */
+const aTurn: Expected = {
+  words: "a turn with `agent` and a number from 1, and with short texts",
+  is: isTurn,
+};
 
 /** Refuses a label that is not a text or is too long. */
 function checkLabel(name: string, label: unknown): void {

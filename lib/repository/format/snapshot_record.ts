@@ -29,6 +29,7 @@ import {
 import { readObject, timeOf } from "./note.ts";
 import { isRepositoryId } from "./settings.ts";
 import { signerOf } from "./signed_listing.ts";
+import { decodeTurn, type TurnRecord } from "./turn_record.ts";
 
 /** A reference in a record to a stored object. */
 export interface ObjectRecord {
@@ -202,6 +203,8 @@ export interface SnapshotRecord {
   owners?: OwnerNames;
   /** The label of the snapshot. */
   label?: string;
+  /** The turn of an AI agent during which the snapshot was taken. */
+  turn?: TurnRecord;
   /**
    * The id of the parent. This snapshot records the changes to the parent's
    * tree.
@@ -444,6 +447,7 @@ export function decodeRecord(
     root: decodeMetadata((header.root ?? {}) as Line, object, 0),
     ...decodeOwners(header.owners as Line | undefined, fail),
     ...optional("label"),
+    ...decodeTurn(header.turn, fail),
     ...optional("parent"),
     ...optional("parentSha256"),
     ...optional("follows"),

@@ -64,6 +64,7 @@ import {
   type SnapshotRecord,
   timeInRecord,
 } from "../format/snapshot_record.ts";
+import type { TurnRecord } from "../format/turn_record.ts";
 import { machineOf, type Store } from "../store/store.ts";
 import type { PackedEntries } from "./packed_entries.ts";
 import { OwnSignatures } from "./own_signatures.ts";
@@ -83,6 +84,11 @@ export interface SnapshotOptions {
    * if nothing changed.
    */
   label?: string;
+  /**
+   * The turn of an AI agent during which the snapshot is taken. The turn is
+   * stored in the record. Default: none.
+   */
+  turn?: TurnRecord;
   /**
    * The name of the directory in the repository, of at most 4,096 characters.
    * Snapshots with the same name follow each other, whatever the path of the
@@ -402,6 +408,7 @@ async function takeOnce(
       root,
       ...owners ? { owners } : kept?.owners ?? ownersOf(entries.tally, root),
       ...(label !== undefined && { label }),
+      ...options.turn !== undefined && { turn: options.turn },
       ...(last
         ? { parent: last.record.id, parentSha256: last.sha256 }
         : found && { follows: found.record.id }),

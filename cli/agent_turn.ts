@@ -1,0 +1,165 @@
+import { createHash } from "node:crypto";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { repositoryName, type TurnRecord } from "../lib/repository/mod.ts";
+import { truePlace } from "../lib/tree/mod.ts";
+import type { AgentEvent } from "./agent_event.ts";
+import { userFolder } from "./location.ts";
+
+/** The last turn of a session of an agent in a directory. */
+interface SessionTurn {
+  turn: number;
+  prompt?: string;
+  /** Whether the agent has finished the turn. */
+  isOver: boolean;
+}
+
+/** The time after which the note of a session is deleted, in milliseconds. */
+const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
+
+/**
+ * Returns the turn for the record of a snapshot that a hook is about to take,
+ * and notes the state of the session for the next call of the hook. Each
+ * session has its own note, so several sessions can run at once.
+ *
+ * A prompt begins a turn. If the agent has not finished the turn before, as
+ * after an interruption, the state at the prompt is the end of that turn. A tool
+ * without a prompt before it also begins a turn.
+ *
+ * @param directory The directory of the snapshot.
+ * @param last The turn of the last snapshot of the directory.
+ * @returns The turn, or `undefined` if no turn is running.
+ */
+export function advanceTurn(
+  event: AgentEvent,
+  directory: string,
+  last: TurnRecord | undefined,
+): TurnRecord | undefined {
+  const { agent, session, kind, tool } = event;
+  const notes = new TurnNotes(directory);
+  const before = notes.read(agent, session);
+  const running = before?.isOver === false ? before : undefined;
+  const turnOf = (
+    { turn, prompt }: { turn: number; prompt?: string },
+    at?: "start" | "end",
+  ): TurnRecord => ({
+    agent,
+    ...session !== undefined && { session },
+    turn,
+    ...at !== undefined && { at },
+    ...prompt !== undefined && { prompt },
+    ...tool !== undefined && { tool },
+  });
+  if (kind === "other" || running !== undefined && kind === "tool") {
+    return running && turnOf(running);
+  }
+  if (kind === "end") {
+    if (before?.isOver) return undefined;
+    const ended = before ?? { turn: notes.next(last) };
+    notes.write(agent, session, { ...ended, isOver: true });
+    return turnOf(ended, "end");
+  }
+  const begun = {
+    turn: notes.next(last),
+    ...event.prompt !== undefined && { prompt: event.prompt },
+    isOver: false,
+  };
+  notes.write(agent, session, begun);
+  return running === undefined
+    ? turnOf(begun, "start")
+    : turnOf(running, "end");
+}
+
+/**
+ * Returns whether a turn is the last one of its session, and the agent has not
+ * finished it, as far as this machine knows.
+ */
+export function isRunning(
+  directory: string,
+  { agent, session, turn }: TurnRecord,
+): boolean {
+  const noted = new TurnNotes(directory).read(agent, session);
+  return noted?.turn === turn && !noted.isOver;
+}
+
+/** The notes of the last turns of all sessions in a directory. */
+class TurnNotes {
+  readonly #folder: string;
+
+  constructor(directory: string) {
+    this.#folder = join(
+      userFolder("state"),
+      "turns",
+      repositoryName(truePlace(directory)),
+    );
+  }
+
+  read(agent: string, session: string | undefined): SessionTurn | undefined {
+    return readNote(this.#file(agent, session));
+  }
+
+  write(agent: string, session: string | undefined, note: SessionTurn): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const file = this.#file(agent, session);
+    // A hook that reads the note meanwhile must not see a part of it.
+    const temporary = `${file}.${process.pid}`;
+    writeFileSync(temporary, JSON.stringify(note), { mode: 0o600 });
+    renameSync(temporary, file);
+  }
+
+  /**
+   * Returns the number of the next turn: a number that is greater than that of
+   * each noted turn. Deletes old notes.
+   */
+  next(last: TurnRecord | undefined): number {
+    let highest = last?.turn ?? 0;
+    for (const name of this.#names()) {
+      const file = join(this.#folder, name);
+      highest = Math.max(highest, readNote(file)?.turn ?? 0);
+      const { mtimeMs = Infinity } =
+        statSync(file, { throwIfNoEntry: false }) ??
+          {};
+      if (mtimeMs < Date.now() - MAX_AGE_MS) rmSync(file, { force: true });
+    }
+    return highest + 1;
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.#folder);
+    } catch {
+      // There are no notes yet.
+      return [];
+    }
+  }
+
+  #file(agent: string, session = ""): string {
+    const name = createHash("sha256").update(`${agent}\n${session}`)
+      .digest("hex").slice(0, 32);
+    return join(this.#folder, `${name}.json`);
+  }
+}
+
+/** Reads the note of a session. A missing or invalid note is ignored. */
+function readNote(file: string): SessionTurn | undefined {
+  try {
+    const { turn, prompt, isOver } = JSON.parse(readFileSync(file, "utf8"));
+    if (!Number.isSafeInteger(turn) || turn < 1) return undefined;
+    return {
+      turn,
+      ...typeof prompt === "string" && { prompt },
+      isOver: isOver === true,
+    };
+  } catch {
+    return undefined;
+  }
+}

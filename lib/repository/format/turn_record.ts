@@ -1,0 +1,77 @@
+import type { DeltarError } from "../../bytes/errors.ts";
+import type { Line } from "../../bytes/listing.ts";
+
+/**
+ * A turn of an AI agent, from the user's prompt to the agent's answer, and the
+ * position of a snapshot in the turn.
+ */
+export interface TurnRecord {
+  /**
+   * The agent, such as `claude-code`: 1 to 64 ASCII letters, digits, `.`, `_`
+   * and `-`.
+   */
+  agent: string;
+  /**
+   * The agent's id of the session, of at most 200 characters. Absent if the
+   * agent gave none.
+   */
+  session?: string;
+  /**
+   * The number of the turn, from 1. Turns of one directory usually have
+   * different numbers, also in different sessions.
+   */
+  turn: number;
+  /**
+   * The position of the snapshot: `start` for the state before the turn, `end`
+   * for the state after the turn. Absent for a state during the turn.
+   */
+  at?: "start" | "end";
+  /** The first line of the prompt, of at most 200 characters. */
+  prompt?: string;
+  /**
+   * The tool that the agent was about to use, of at most 100 characters.
+   */
+  tool?: string;
+}
+
+/** The maximum lengths of the texts of a turn, in UTF-16 code units. */
+export const MAX_TURN_TEXT = { session: 200, prompt: 200, tool: 100 } as const;
+
+/** Returns whether a value is a turn that a record can have. */
+export function isTurn(value: unknown): value is TurnRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { agent, turn, at, ...rest } = value as Line;
+  return typeof agent === "string" && /^[\w.-]{1,64}$/.test(agent) &&
+    Number.isSafeInteger(turn) && (turn as number) >= 1 &&
+    (at === undefined || at === "start" || at === "end") &&
+    Object.entries(MAX_TURN_TEXT).every(([name, most]) => {
+      const text = rest[name];
+      return text === undefined ||
+        typeof text === "string" && text.length <= most;
+    });
+}
+
+/**
+ * Reads the turn of a commit record.
+ *
+ * @param turn The field `turn`.
+ * @param fail Called with a description of the fault. Returns the error.
+ */
+export function decodeTurn(
+  turn: unknown,
+  fail: (what: string) => DeltarError,
+): { turn?: TurnRecord } {
+  if (turn === undefined) return {};
+  if (!isTurn(turn)) throw fail("invalid `turn`");
+  const { agent, session, turn: number, at, prompt, tool } = turn;
+  return {
+    turn: {
+      agent,
+      ...session !== undefined && { session },
+      turn: number,
+      ...at !== undefined && { at },
+      ...prompt !== undefined && { prompt },
+      ...tool !== undefined && { tool },
+    },
+  };
+}
