@@ -110,6 +110,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     interrupted: GOES_ON,
     load: async (context) => (await import("./redo.ts")).redoCommand(context),
   },
+  recover: {
+    summary: "Bring back a file or folder that is gone",
+    shared: [...LONG, "dir"],
+    interrupted: GOES_ON,
+    load: async (context) =>
+      (await import("./recover.ts")).recoverCommand(context),
+  },
   run: {
     summary: "Run a command between two snapshots, and show what changed",
     shared: LONG,

@@ -12,11 +12,13 @@ import { provenFields, provenWords, recordFields } from "./record_fields.ts";
 import { shortIds } from "./short_ids.ts";
 import { paint } from "./terminal.ts";
 import { formatDate, showPath } from "./text.ts";
+import { printTurns, turnFields, turnsIn } from "./turns.ts";
 
 interface Options extends CommonOptions {
   safety?: boolean;
   long?: boolean;
   now?: boolean;
+  turns?: boolean;
 }
 
 /** Makes the command `deltar list`. */
@@ -28,6 +30,7 @@ export function listCommand(context: Context): Command {
       "--now",
       "Show the size that only each snapshot needs now; reads all trees",
     )
+    .option("--turns", "List the turns of AI agents instead of snapshots")
     .action(async (options: Options) => {
       context.code = await run(context, options);
     });
@@ -45,6 +48,16 @@ async function run(context: Context, options: Options): Promise<number> {
   const records = options.dir === undefined
     ? all
     : all.filter((record) => belowOf(record, place) !== undefined);
+  if (options.turns) {
+    const turns = turnsIn(records);
+    if (out.json) {
+      out.object("turns", {
+        repository: repository.storage.location,
+        turns: turns.map(turnFields),
+      });
+    } else printTurns(out, turns);
+    return code;
+  }
   const proofs = await repository.proofs();
   const own = options.now
     ? await ownSizes(repository, context.signal)

@@ -12,12 +12,15 @@ import {
 } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { showPath } from "./text.ts";
+import { undoTurn } from "./undo_turn.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 
 interface Options extends CommonOptions {
   trustRepository?: boolean;
   all?: boolean;
   dryRun?: boolean;
+  turn?: string;
+  force?: boolean;
 }
 
 /** Makes the command `deltar undo`. */
@@ -31,7 +34,19 @@ export function revertCommand(
   way: "undo" | "redo",
 ): Command {
   const verb = way === "undo" ? "Undo" : "Redo";
-  return new Command(way)
+  const command = new Command(way);
+  if (way === "undo") {
+    command
+      .option(
+        "--turn <turn>",
+        "Undo only what a turn of an AI agent changed: its number, or last",
+      )
+      .option(
+        "--force",
+        "With --turn, also restore files that were changed since",
+      );
+  }
+  return command
     .argument(
       "[dir]",
       "The directory that was restored into (default: the current directory)",
@@ -43,7 +58,9 @@ export function revertCommand(
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")
     .action(async (dir: string | undefined, options: Options) => {
-      context.code = await run(context, way, dir, options);
+      context.code = options.turn === undefined
+        ? await run(context, way, dir, options)
+        : await undoTurn(context, options.turn, { ...options, dir });
     });
 }
 

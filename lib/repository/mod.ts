@@ -148,6 +148,7 @@ export type {
   RestoreOptions,
   RestoreProgress,
   RevertOptions,
+  UndoChangesOptions,
   WorkOptions,
   XattrOptions,
 } from "./restore/session.ts";
@@ -161,8 +162,10 @@ export type {
   RestorePlan,
   RestoreStep,
 } from "./restore/plan.ts";
+export type { ChangeSpan } from "./restore/undo_changes.ts";
+export { type AgentTurn, agentTurns } from "./search/agent_turns.ts";
 export { belowOf, placeOf } from "./format/place_of.ts";
-export { isMachineId } from "./format/snapshot_record.ts";
+export { isMachineId, isOfMachine } from "./format/snapshot_record.ts";
 export type {
   LayerFrame,
   LayerRecord,

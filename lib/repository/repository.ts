@@ -72,14 +72,18 @@ import {
   isRestored,
   planRestore,
   planRevert,
+  planUndoChanges,
   restoreTree,
   revertRestore,
+  undoChanges,
 } from "./restore/restore.ts";
 import type {
   RestoreOptions,
   RestoreResult,
   RevertOptions,
+  UndoChangesOptions,
 } from "./restore/session.ts";
+import type { ChangeSpan } from "./restore/undo_changes.ts";
 import type { RestorePlan } from "./restore/plan.ts";
 import {
   planPrune,
@@ -894,6 +898,69 @@ export class Repository {
   }
 
   /**
+   * Undoes the changes between snapshots in a directory. Paths that something
+   * else changed since stay as they are and are listed in `failed`, unless
+   * `force` is set. Files that are overwritten or deleted are saved to a safety
+   * snapshot first, so that `revert` can bring them back.
+   *
+   * @param spans The snapshots before and after the changes, in the order of
+   * their times. All are of the same directory.
+   * @param target The directory.
+   * @param options Whether to overwrite later changes, the label of the safety
+   * snapshot, and callbacks.
+   * @throws {DeltarError} `key` if the key is write-only; `exists` if another
+   * process restores into the directory; `unsafe` if the work would write into
+   * the repository; the error of a layer that is damaged or missing.
+   * @throws {RangeError} If `spans` is empty.
+   *
+   * @example Undo what happened between two snapshots
+   * ```ts
+   * import { Dir, MemoryStorage, Repository } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   * import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+   * import { tmpdir } from "node:os";
+   *
+   * const folder = mkdtempSync(`${tmpdir()}/deltar-`);
+   * const repository = await Repository.create(new MemoryStorage());
+   * writeFileSync(`${folder}/notes.txt`, "mine");
+   * const { record: before } = await repository.snapshot(new Dir(folder));
+   * rmSync(`${folder}/notes.txt`);
+   * const { record: after } = await repository.snapshot(new Dir(folder));
+   * await repository.undoChanges([{ before, after }], folder);
+   * assert.equal(readFileSync(`${folder}/notes.txt`, "utf8"), "mine");
+   * rmSync(folder, { recursive: true });
+   * ```
+   */
+  async undoChanges(
+    spans: readonly ChangeSpan[],
+    target: string,
+    options: UndoChangesOptions = {},
+  ): Promise<RestoreResult> {
+    checkReads(this.#store, "undo changes");
+    checkUndo("undoChanges()", spans, target, options);
+    return await undoChanges(this.#store, spans, target, options);
+  }
+
+  /**
+   * Returns the changes that `undoChanges` would make.
+   *
+   * @param spans The snapshots before and after the changes.
+   * @param target The directory.
+   * @param options The options of `undoChanges`.
+   * @throws {DeltarError} As `undoChanges`.
+   * @throws {RangeError} If `spans` is empty.
+   */
+  async planUndoChanges(
+    spans: readonly ChangeSpan[],
+    target: string,
+    options: UndoChangesOptions = {},
+  ): Promise<RestorePlan> {
+    checkReads(this.#store, "undo changes");
+    checkUndo("planUndoChanges()", spans, target, options);
+    return await planUndoChanges(this.#store, spans, target, options);
+  }
+
+  /**
    * Removes a snapshot. During its grace period, `undelete` brings it back. The
    * first `prune` after the grace period frees its space. If the disk is too
    * full to record the removal, snapshots whose grace period is over are purged
@@ -1371,6 +1438,27 @@ function checkRestore(
     safety: flag,
     direction: oneOf("undo", "redo"),
     rootAttributes: flag,
+    trust: flag,
+    onProgress: callback,
+    onPlan: callback,
+    signal: aSignal,
+  });
+}
+
+/** Refuses invalid spans, an invalid target or invalid options of an undo. */
+function checkUndo(
+  call: string,
+  spans: readonly ChangeSpan[],
+  target: unknown,
+  options: UndoChangesOptions,
+): void {
+  if (spans.length === 0) throw new RangeError(`${call}: no spans`);
+  if (typeof target !== "string") {
+    throw new TypeError(`${call}: the target has to be a path`);
+  }
+  checkOptions(call, options, {
+    force: flag,
+    label: text,
     trust: flag,
     onProgress: callback,
     onPlan: callback,

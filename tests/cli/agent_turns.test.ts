@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { needs } from "../support/peer.ts";
+import { noise } from "../support/noise.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Calls the hook with the input of an agent. */
@@ -22,7 +28,7 @@ const use = (tool: string) => ({
   hook_event_name: "PreToolUse",
   tool_name: tool,
 });
-const STOP = { hook_event_name: "Stop" };
+const STOP = { "hook_event_name": "Stop" };
 
 test("hook stores the turn of each session in the record", async () => {
   await withPlace((place) => {
@@ -55,5 +61,240 @@ test("hook stores the turn of each session in the record", async () => {
       { agent: "claude-code", session: "three", turn: 5, at: "start" },
       { agent: "mine", session: "three", turn: 6, at: "start", tool: "Bash" },
     ]);
+  });
+});
+
+/**
+ * Returns the kind, mode, content and time of every path below a folder. The
+ * times of folders are left out.
+ */
+function stateOf(folder: string): Record<string, string> {
+  const state: Record<string, string> = {};
+  for (const path of fs.readdirSync(folder, { recursive: true }).sort()) {
+    const at = join(folder, String(path));
+    const stat = fs.lstatSync(at);
+    const content = stat.isFile()
+      ? createHash("sha256").update(fs.readFileSync(at)).digest("hex")
+      : stat.isSymbolicLink()
+      ? fs.readlinkSync(at)
+      : "folder";
+    const time = stat.isDirectory() ? "" : Math.round(stat.mtimeMs);
+    state[String(path)] = `${stat.mode} ${time} ${content}`;
+  }
+  return state;
+}
+
+/** A command that an agent runs, in the shell, during a turn. */
+type Step = [tool: string, shell: string];
+
+/** Turns as in reports of users whose agents destroyed their files. */
+const TURNS: [prompt: string, steps: Step[]][] = [
+  ["edit by shell commands", [
+    ["Bash", "for i in 1 2 3 4 5 6; do echo edited >> src/$i.ts; done"],
+    ["Bash", "sed -i s/one/two/ notes.txt; chmod 600 notes.txt"],
+    ["Write", "echo new > src/new.ts; ln -s new.ts src/link"],
+  ]],
+  ["free some space", [["Bash", "rm -rf data build"]]],
+  ["clean up", [["Bash", "git clean -qfdx"]]],
+  ["start again", [
+    ["Bash", "git checkout -q -- . && git reset -q --hard HEAD~1"],
+  ]],
+  ["remove the worktree", [["Bash", "git worktree remove --force trees/one"]]],
+  ["remove the library", [
+    ["Bash", "rm -rf nested/.git"],
+    ["Bash", "cd nested && git init -q && rm library.c"],
+  ]],
+  ["a folder becomes a file", [["Bash", "rm -rf src && echo x > src"]]],
+];
+
+test(
+  "undo --turn brings back what an agent destroyed",
+  needs("git"),
+  async () => {
+    await withPlace((place) => {
+      const shell = (script: string) => {
+        const env = {
+          ...place.env,
+          GIT_CONFIG_NOSYSTEM: "1",
+          GIT_AUTHOR_NAME: "me",
+          GIT_AUTHOR_EMAIL: "me@example.org",
+          GIT_COMMITTER_NAME: "me",
+          GIT_COMMITTER_EMAIL: "me@example.org",
+        };
+        const options = { cwd: place.root, env, encoding: "utf8" } as const;
+        const done = spawnSync("sh", ["-euc", script], options);
+        assert.equal(done.status, 0, `${script}: ${done.stderr}`);
+      };
+      place.write({
+        ".gitignore": "data/\nbuild/\ntrees/\n.env\n",
+        "notes.txt": "one\n",
+        ".env": "SECRET=1\n",
+        "build/out.o": "object",
+        "nested/library.c": "int main;\n",
+        ...Object.fromEntries(
+          [1, 2, 3, 4, 5, 6].map((n) => [`src/${n}.ts`, `export ${n}\n`]),
+        ),
+      });
+      fs.mkdirSync(join(place.root, "data"));
+      const large = join(place.root, "data/large.bin");
+      fs.writeFileSync(large, noise(50 << 20, 1));
+      shell(
+        "git -C nested init -q; git -C nested add .; git -C nested commit -qm x;" +
+          "git init -q; git add .gitignore src; git commit -qm one;" +
+          "echo more >> src/1.ts; git commit -qam two;" +
+          "git worktree add -q trees/one 2>&1; echo mine > trees/one/mine.txt;" +
+          "echo uncommitted >> src/2.ts; echo untracked > src/untracked.ts",
+      );
+      for (const [at, [prompt, steps]] of TURNS.entries()) {
+        hook(place, say(prompt));
+        const before = stateOf(place.root);
+        for (const [tool, script] of steps) {
+          hook(place, use(tool));
+          shell(script);
+        }
+        // An agent may be stopped before the end of its turn.
+        if (at % 2 === 0) hook(place, STOP);
+        const harmed = stateOf(place.root);
+        assert.notDeepEqual(harmed, before, prompt);
+        const undone = place.run(["undo", "--turn", "last"]);
+        assert.equal(undone.code, 0, undone.err);
+        assert.deepEqual(stateOf(place.root), before, prompt);
+        // The undo can be undone, and done again by the number of the turn.
+        if (at !== 0) continue;
+        assert.equal(place.run(["undo"]).code, 0);
+        assert.deepEqual(stateOf(place.root), harmed);
+        assert.equal(place.run(["undo", "--turn", `${at + 1}`]).code, 0);
+        assert.deepEqual(stateOf(place.root), before);
+      }
+      const { turns } = place.json(["list", "--turns"]);
+      assert.deepEqual(
+        turns.map(({ prompt }: { prompt: string }) => prompt),
+        TURNS.map(([prompt]) => prompt),
+      );
+      assert.match(
+        place.run(["list", "--turns"]).out,
+        /claude-code.*clean up\n/,
+      );
+    });
+  },
+);
+
+test("undo --turn keeps what was changed since, unless --force", async () => {
+  await withPlace((place) => {
+    place.write({ "a.txt": "a", "b.txt": "b", "c.txt": "c" });
+    hook(place, say("Change them"));
+    place.write({ "a.txt": "agent", "b.txt": "agent", "new.txt": "agent" });
+    fs.rmSync(join(place.root, "c.txt"));
+    hook(place, STOP);
+    place.write({ "b.txt": "mine", "d.txt": "mine" });
+    const plan = place.json(["undo", "--turn", "1", "--dry-run"]);
+    assert.equal(plan.code, 3);
+    assert.deepEqual(
+      plan.steps.map(({ path, action }: Record<string, string>) =>
+        `${action} ${path}`
+      ),
+      ["replace a.txt", "create c.txt", "delete new.txt"],
+    );
+    const done = place.run(["undo", "--turn", "last"]);
+    assert.equal(done.code, 3);
+    assert.match(done.err, /b\.txt was not restored: changed since/);
+    const read = () =>
+      Object.fromEntries(
+        fs.readdirSync(place.root).sort().map((name) => [
+          name,
+          fs.readFileSync(join(place.root, name), "utf8"),
+        ]),
+      );
+    const kept = { "a.txt": "a", "b.txt": "mine", "c.txt": "c" };
+    assert.deepEqual(read(), { ...kept, "d.txt": "mine" });
+    const forced = place.run(["undo", "--turn", "last", "--force"]);
+    assert.equal(forced.code, 0, forced.err);
+    assert.deepEqual(read(), { ...kept, "b.txt": "b", "d.txt": "mine" });
+    assert.equal(place.run(["undo"]).code, 0);
+    assert.equal(read()["b.txt"], "mine");
+    const none = place.run(["undo", "--turn", "7"]);
+    assert.equal(none.code, 1);
+    assert.match(none.err, /no turn "7" is recorded/);
+  });
+});
+
+test("undo --turn undoes only the turn of one of two sessions", async () => {
+  await withPlace((place) => {
+    const other = (fields: object) => ({ ...fields, session_id: "two" });
+    place.write({ "a.txt": "a", "b.txt": "b", "both.txt": "0" });
+    hook(place, say("First"));
+    hook(place, other(say("Second")));
+    hook(place, use("Edit"));
+    place.write({ "a.txt": "first", "both.txt": "1" });
+    hook(place, use("Edit"));
+    place.write({ "b.txt": "second", "both.txt": "2" });
+    hook(place, other(use("Edit")));
+    place.write({ "both.txt": "3" });
+    hook(place, STOP);
+    hook(place, other(STOP));
+    const done = place.run(["undo", "--turn", "1"]);
+    assert.equal(done.code, 3);
+    assert.match(done.err, /both\.txt was not restored/);
+    const read = (name: string) =>
+      fs.readFileSync(join(place.root, name), "utf8");
+    assert.deepEqual(["a.txt", "b.txt", "both.txt"].map(read), [
+      "a",
+      "second",
+      "3",
+    ]);
+  });
+});
+
+test("hook takes a snapshot of a worktree before its removal", async () => {
+  await withPlace((place) => {
+    const worktree = join(place.folder, "worktree");
+    fs.mkdirSync(worktree);
+    fs.writeFileSync(join(worktree, "mine.txt"), "mine");
+    hook(place, {
+      hook_event_name: "WorktreeRemove",
+      worktree_path: worktree,
+    });
+    fs.rmSync(worktree, { recursive: true });
+    const dir = ["--dir", worktree];
+    assert.equal(place.run(["cat", "latest", "mine.txt", ...dir]).out, "mine");
+  });
+});
+
+test("recover brings back what is gone and overwrites nothing", async () => {
+  await withPlace((place) => {
+    place.write({ "data/a.txt": "a", "data/b.txt": "b", "c.txt": "old" });
+    place.run(["snapshot"]);
+    place.write({ "c.txt": "c" });
+    place.run(["snapshot"]);
+    fs.rmSync(join(place.root, "data/b.txt"));
+    fs.rmSync(join(place.root, "c.txt"));
+    place.run(["snapshot"]);
+    place.write({ "data/a.txt": "changed" });
+    const read = (path: string) =>
+      fs.readFileSync(join(place.root, path), "utf8");
+    const plan = place.json(["recover", "c.txt", "--dry-run"]);
+    assert.deepEqual(
+      plan.steps.map(({ path }: { path: string }) => path),
+      ["c.txt"],
+    );
+    assert.equal(place.run(["recover", "c.txt"]).code, 0);
+    assert.equal(read("c.txt"), "c");
+    assert.equal(place.run(["recover", "data"]).code, 0);
+    assert.equal(read("data/a.txt"), "changed");
+    assert.equal(read("data/b.txt"), "b");
+    const again = place.run(["recover", "data"]);
+    assert.equal(again.code, 1);
+    assert.match(again.err, /nothing is gone/);
+    fs.rmSync(join(place.root, "data"), { recursive: true });
+    const inside = { cwd: place.folder };
+    const recovered = place.run(
+      ["recover", join(place.root, "data"), "--dir", place.root],
+      inside,
+    );
+    assert.equal(recovered.code, 0, recovered.err);
+    assert.equal(read("data/a.txt"), "a");
+    const never = place.run(["recover", "never.txt"]);
+    assert.equal(never.code, 1);
+    assert.match(never.err, /no snapshot has this path/);
   });
 });

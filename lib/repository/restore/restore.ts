@@ -5,7 +5,8 @@
  * wanted state of the target: the snapshot's tree for a restore, the state
  * before the last restore for an undo, and the state before the last undo for a
  * redo (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
- * directory). `plan.ts` compares the wanted state with the present one and
+ * directory; `undo_changes.ts` for undoing the changes between snapshots).
+ * `plan.ts` compares the wanted state with the present one and
  * lists the steps. `removal.ts` decides what may be deleted.
  *
  * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
@@ -18,6 +19,7 @@
  */
 import { DeltarError } from "../../bytes/errors.ts";
 import { together } from "../../bytes/together.ts";
+import { inTurns } from "../../bytes/turns.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Metadata } from "../../tree/entry.ts";
@@ -26,6 +28,7 @@ import { realTarget } from "../../tree/real_target.ts";
 import { TargetDirectory } from "../../tree/target_directory.ts";
 import { isSuperuser } from "../../tree/this_system.ts";
 import { withJson } from "../../tree/to_json.ts";
+import { asOfWindows, isOfWindows } from "../../tree/windows_modes.ts";
 import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
@@ -40,6 +43,7 @@ import {
   type RestoreOptions,
   type RestoreResult,
   type RevertOptions,
+  type UndoChangesOptions,
 } from "./session.ts";
 import { freshRestoresInto } from "../store/fresh_restore.ts";
 import { type FreshUndo, planFreshUndo } from "./undo_fresh.ts";
@@ -62,6 +66,7 @@ import {
   type PastWork,
   stateBefore,
 } from "./undo.ts";
+import { type ChangeSpan, ChangesToUndo } from "./undo_changes.ts";
 
 /** Returns the steps that a restore would take. */
 export async function planRestore(
@@ -118,6 +123,34 @@ export async function revertRestore(
 ): Promise<RestoreResult> {
   return await withTarget(target, async (onDisk) => {
     const job = await prepareRevert(store, onDisk, options);
+    return await carryOut(store, job, options, hooks);
+  });
+}
+
+/** Returns the steps that an undo of changes would take. */
+export async function planUndoChanges(
+  store: Store,
+  spans: readonly ChangeSpan[],
+  target: string,
+  options: UndoChangesOptions,
+): Promise<RestorePlan> {
+  return await withTarget(target, async (onDisk) => {
+    const left = leftUnlessBusy(onDisk);
+    return (await prepareUndo(store, spans, onDisk, left, options)).plan;
+  });
+}
+
+/** Undoes the changes between snapshots. */
+export async function undoChanges(
+  store: Store,
+  spans: readonly ChangeSpan[],
+  target: string,
+  options: UndoChangesOptions,
+  hooks: RestoreHooks = {},
+): Promise<RestoreResult> {
+  return await withTarget(target, async (onDisk) => {
+    const left = leftIn(onDisk);
+    const job = await prepareUndo(store, spans, onDisk, left, options);
     return await carryOut(store, job, options, hooks);
   });
 }
@@ -377,6 +410,58 @@ async function prepareRevert(
     rootBefore: rootOf(onDisk) ?? group[0].root,
     request: { ...request, of },
     history,
+  };
+}
+
+async function prepareUndo(
+  store: Store,
+  spans: readonly ChangeSpan[],
+  onDisk: TargetDirectory,
+  left: LeftJournal[],
+  options: UndoChangesOptions,
+): Promise<RestoreJob> {
+  const { signal, force = false } = options;
+  const record = spans[0].before;
+  const changes = new ChangesToUndo();
+  for (const { before, after } of spans) {
+    const [old, now] = await together([
+      store.tree(before, { signal }),
+      store.tree(after, { signal }),
+    ]);
+    await inTurns(changes.add(old, now), signal);
+  }
+  const part = await inTurns(changes.against(onDisk, force), signal);
+  const wanted: TargetState = {
+    entries: isOfWindows(record.directory)
+      ? part.entries.map(asOfWindows)
+      : part.entries,
+    above: part.above,
+    root: undefined,
+  };
+  if (ownerMatters()) useOwnersHere(wanted, record.owners);
+  checkTrust(wanted, store, onDisk, options);
+  refuseOverRepository(store.storage, onDisk, wanted);
+  const removal = removalOf(onDisk, part.gone);
+  const plan = await planSteps(onDisk, wanted, removal, signal);
+  plan.left.push(...part.left);
+  plan.failed.push(...part.conflicts);
+  return {
+    onDisk,
+    plan,
+    work: "restore",
+    of: record.id,
+    label: options.label ?? `before undoing the changes since ${record.id}`,
+    root: undefined,
+    rootBefore: rootOf(onDisk) ?? record.root,
+    fresh: {},
+    request: {
+      work: "restore",
+      of: record.id,
+      until: spans[spans.length - 1].after.id,
+      delete: true,
+    },
+    left,
+    history: onDisk.isVacant ? [] : await historyOf(store, onDisk.root, signal),
   };
 }
 

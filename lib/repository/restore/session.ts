@@ -128,6 +128,21 @@ export interface XattrOptions {
   exclude?: readonly string[];
 }
 
+/** Options for undoing changes. */
+export interface UndoChangesOptions extends WorkOptions {
+  /**
+   * Whether paths are also restored that something else changed since, or
+   * between two of the spans. If not, these paths stay as they are and are
+   * listed in `failed`. Default: `false`.
+   */
+  force?: boolean;
+  /**
+   * The label of the safety snapshot. Default: a text with the id of the first
+   * snapshot.
+   */
+  label?: string;
+}
+
 /** The progress of a restore. */
 export interface RestoreProgress {
   /** The number of finished steps. */

@@ -1,0 +1,108 @@
+import { DeltarError, type SnapshotRecord } from "../mod.ts";
+import { type AgentTurn, agentTurns } from "../lib/repository/mod.ts";
+import { plural } from "../shared/text.ts";
+import { byDirectory } from "./by_directory.ts";
+import type { Console } from "./console.ts";
+import { formatDate, showText } from "./text.ts";
+
+/**
+ * Returns the turns in snapshots, the oldest first. The turns of each directory
+ * and machine are found separately.
+ */
+export function turnsIn(records: readonly SnapshotRecord[]): AgentTurn[] {
+  return byDirectory(records, (record) => record)
+    .flatMap(({ items }) => agentTurns(items))
+    .sort((a, b) => a.snapshots[0].id < b.snapshots[0].id ? -1 : 1);
+}
+
+/** Returns the number of changed paths of a turn. */
+export function changedPaths({ changes }: AgentTurn): number {
+  const { touched: _, ...rest } = changes;
+  return Object.values(rest).reduce((sum, count) => sum + count, 0);
+}
+
+/** Returns the fields of a turn for JSON. */
+export function turnFields(turn: AgentTurn): Record<string, unknown> {
+  const { agent, session, turn: number, prompt, snapshots, spans } = turn;
+  const [first] = snapshots;
+  return {
+    turn: number,
+    agent,
+    session,
+    prompt,
+    directory: first.directory,
+    time: new Date(first.time).toISOString(),
+    changed: changedPaths(turn),
+    changes: turn.changes,
+    snapshots: snapshots.map(({ id }) => id),
+    spans: spans.map(({ before, after }) => ({
+      before: before.id,
+      after: after.id,
+    })),
+  };
+}
+
+/** Prints a table of turns. */
+export function printTurns(out: Console, turns: readonly AgentTurn[]): void {
+  if (turns.length === 0) {
+    out.line(
+      "No turns of an agent are recorded. `deltar hook` records them.",
+    );
+    return;
+  }
+  const agents = Math.max(5, ...turns.map(({ agent }) => agent.length));
+  out.line(
+    `Turn  Time              ${"Agent".padEnd(agents)}  Session   Changed  ` +
+      "Prompt",
+  );
+  for (const turn of turns) {
+    const { agent, session = "", prompt = "", snapshots } = turn;
+    out.line(
+      [
+        String(turn.turn).padStart(4),
+        formatDate(snapshots[0].time).slice(0, -3),
+        agent.padEnd(agents),
+        showText(session).slice(0, 8).padEnd(8),
+        String(changedPaths(turn)).padStart(7),
+        showText(prompt),
+      ].join("  ").trimEnd(),
+    );
+  }
+  out.line(
+    `${plural(turns.length, "turn")}. \`deltar undo --turn last\` undoes the ` +
+      "last one.",
+  );
+}
+
+/**
+ * Returns the turn that the user names: its number, `last`, or the number and
+ * the session, such as `3@SESSION`.
+ *
+ * @throws {DeltarError} `not-found` if there is no such turn, or if two
+ * sessions have a turn with this number.
+ */
+export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
+  const fail = (what: string) =>
+    new DeltarError("not-found", `${what}; \`deltar list --turns\` lists them`);
+  if (name === "last") {
+    const last = turns.toSorted((a, b) => endOf(a) < endOf(b) ? -1 : 1).at(-1);
+    if (last !== undefined) return last;
+    throw fail("no turns of an agent are recorded for this directory");
+  }
+  const [, number, session] = /^(\d+)(?:@(.+))?$/.exec(name) ?? [];
+  const found = turns.filter((turn) =>
+    turn.turn === Number(number) &&
+    (session === undefined || turn.session?.startsWith(session))
+  );
+  if (found.length === 1) return found[0];
+  throw fail(
+    found.length === 0
+      ? `no turn ${JSON.stringify(name)} is recorded for this directory`
+      : `${found.length} sessions have a turn ${number}; add the beginning of ` +
+        `the session, such as ${number}@${found[0].session}`,
+  );
+}
+
+function endOf({ snapshots }: AgentTurn): string {
+  return snapshots[snapshots.length - 1].id;
+}

@@ -1,0 +1,118 @@
+import { Dir, type Repository, type SnapshotRecord } from "../mod.ts";
+import { type AgentTurn, isOfMachine } from "../lib/repository/mod.ts";
+import { isRunning } from "./agent_turn.ts";
+import { begin, type CommonOptions } from "./begin.ts";
+import type { Context } from "./context.ts";
+import { cacheFolder, userFolder } from "./location.ts";
+import { placeHere } from "./place_here.ts";
+import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { showPath } from "./text.ts";
+import { askingForTrust } from "./trust.ts";
+import { findTurn, turnsIn } from "./turns.ts";
+
+interface Options extends CommonOptions {
+  trustRepository?: boolean;
+  dryRun?: boolean;
+  force?: boolean;
+}
+
+/** Undoes what a turn of an agent changed, and returns the exit code. */
+export async function undoTurn(
+  context: Context,
+  name: string,
+  options: Options,
+): Promise<number> {
+  const { signal } = context;
+  const { dryRun, force = false, trustRepository: trust = false } = options;
+  const { out, repository, place } = await begin(context, options);
+  const newest = (await repository.lastAt(place))?.record;
+  const turnNow = async () => {
+    const records = await repository.snapshots();
+    return findTurn(
+      turnsIn(
+        records.filter((record) =>
+          record.directory === newest?.directory &&
+          isOfMachine(record, newest.machine?.id)
+        ),
+      ),
+      name,
+    );
+  };
+  let turn = await turnNow();
+  const target = placeHere(
+    lastOf(turn),
+    "Undo the turn on the machine on which the agent worked.",
+  );
+  if (isRunning(target, turn)) {
+    const now = "the agent has not finished this turn";
+    if (dryRun) {
+      out.warn(`${now}; the plan does not include its last changes`);
+    } else {
+      out.warn(`${now}; all changes until now count as its changes`);
+      await takeEnd(repository, target, turn, signal);
+      turn = await turnNow();
+    }
+  }
+  const last = lastOf(turn);
+  const spans = turn.spans.length > 0
+    ? turn.spans
+    : [{ before: last, after: last }];
+  const fields = { way: "undo", turn: turn.turn, session: turn.session };
+  const work = { force, label: `before undoing turn ${turn.turn}`, signal };
+  if (dryRun) {
+    const plan = await repository.planUndoChanges(spans, target, {
+      ...work,
+      trust,
+    });
+    return printPlan(out, plan, fields);
+  }
+  const started = performance.now();
+  const result = await askingForTrust(
+    out,
+    trust,
+    signal,
+    (answer) =>
+      repository.undoChanges(spans, target, {
+        ...work,
+        ...answer,
+        onProgress: tellProgress(out),
+      }),
+  );
+  return printResult(
+    out,
+    result,
+    { ...fields, target },
+    (done) => `Undone turn ${turn.turn} in ${showPath(target)}: wrote ${done}`,
+    started,
+  );
+}
+
+/** Takes a snapshot of the state in which a turn has left its directory. */
+async function takeEnd(
+  repository: Repository,
+  target: string,
+  turn: AgentTurn,
+  signal: AbortSignal,
+): Promise<void> {
+  const { agent, session, turn: number, prompt } = turn;
+  const { localPath } = repository.storage;
+  const dir = new Dir(target, {
+    ...lastOf(turn).rules,
+    neverTouch: [
+      ...localPath === undefined ? [] : [localPath],
+      cacheFolder(),
+      userFolder("state"),
+    ],
+  });
+  await repository.snapshot(dir, {
+    label: `agent: before undoing turn ${number}`,
+    turn: { agent, session, turn: number, at: "end", prompt },
+    onlyIfChanged: true,
+    cache: cacheFolder(),
+    signal,
+  });
+}
+
+function lastOf({ snapshots }: AgentTurn): SnapshotRecord {
+  return snapshots[snapshots.length - 1];
+}

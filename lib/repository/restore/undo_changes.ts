@@ -1,0 +1,267 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import {
+  deviceOf,
+  isSameNumber,
+  isSameTime,
+} from "../../tree/change_finder.ts";
+import { changedFields } from "../../tree/changed_fields.ts";
+import { isSpecial } from "../../tree/entry.ts";
+import { isSameFile } from "../../tree/folder.ts";
+import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
+import type { FileStat } from "../../tree/stat.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { Tree } from "../layers/tree.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { RestoreFailure, RestoreLeft } from "./plan.ts";
+
+/** The changes between two snapshots of a directory. */
+export interface ChangeSpan {
+  /** The snapshot before the changes. */
+  before: SnapshotRecord;
+  /** The snapshot after the changes. */
+  after: SnapshotRecord;
+}
+
+/** The states of a path before and after changes. */
+interface PathStates {
+  before: TreeEntry | undefined;
+  after: TreeEntry | undefined;
+  /** Whether something else changed the path between two of the spans. */
+  isMixed?: true;
+}
+
+/** The part of a directory's earlier state that an undo of changes restores. */
+export interface UndoneChanges {
+  /** The entries to restore, in path order. */
+  entries: TreeEntry[];
+  /** The paths of the folders above the entries. */
+  above: Set<string>;
+  /** The paths to delete, in path order. */
+  gone: Set<string>;
+  /** The paths that were changed since, and are not restored. */
+  conflicts: RestoreFailure[];
+  /** The paths that are not deleted because a rule excluded them before. */
+  left: RestoreLeft[];
+}
+
+/**
+ * Collects the changes of several spans, and returns the part of the earlier
+ * state that an undo restores.
+ */
+export class ChangesToUndo {
+  readonly #paths = new Map<string, PathStates>();
+  #first: Tree | undefined;
+
+  /**
+   * Adds the changes of a span. Spans are added in the order of their times.
+   * Yields after each entry.
+   */
+  *add(before: Tree, after: Tree): Generator<void, void> {
+    this.#first ??= before;
+    for (const [old, now] of pairs(before.entries, after.entries)) {
+      yield;
+      if (old && now && isSameEntry(now, old)) continue;
+      const { path } = (old ?? now)!;
+      const known = this.#paths.get(path);
+      if (known === undefined) {
+        this.#paths.set(path, { before: old, after: now });
+        continue;
+      }
+      if (!isSameState(known.after, old)) known.isMixed = true;
+      known.after = now;
+    }
+  }
+
+  /**
+   * Compares the changed paths with the directory. Yields after each path, and
+   * after each part of a large file.
+   *
+   * @param force Whether paths that were changed since are also restored.
+   */
+  *against(
+    onDisk: TargetDirectory,
+    force: boolean,
+  ): Generator<void, UndoneChanges> {
+    const result: UndoneChanges = {
+      entries: [],
+      above: new Set(),
+      gone: new Set(),
+      conflicts: [],
+      left: [],
+    };
+    this.#addLinked();
+    const excluded = new Set(this.#first?.skipped.map(({ path }) => path));
+    const chosen = new Map<string, TreeEntry>();
+    /** A path that is not restored although it was a folder. */
+    let blocked: string | undefined;
+    const paths = [...this.#paths.keys()].sort(comparePaths);
+    for (const path of paths) {
+      yield;
+      const states = this.#paths.get(path)!;
+      const { before } = states;
+      const stat = onDisk.at(path);
+      const isBlocked = blocked !== undefined && isWithin(path, blocked);
+      const isFree = !isBlocked &&
+        (force || (yield* isUntouched(states, stat, onDisk)));
+      if (!isFree) {
+        result.conflicts.push({ path, error: changedSince(path) });
+        if (before?.kind === "directory" && stat?.kind !== "directory") {
+          blocked ??= path;
+        }
+      } else if (before === undefined) {
+        if (isIn(path, excluded)) {
+          const why = "excluded from the snapshot before the changes";
+          result.left.push({ path, why });
+        } else result.gone.add(path);
+      } else if (before.kind !== "directory" || stat?.kind !== "directory") {
+        chosen.set(path, before);
+      } else if (force || hasAttributes(states.after, stat)) {
+        chosen.set(path, before);
+      }
+    }
+    this.#addAbove(chosen, result.above, onDisk);
+    result.entries = [...chosen.values()]
+      .sort((a, b) => comparePaths(a.path, b.path));
+    return result;
+  }
+
+  /** Adds the other names of changed files with hard links. */
+  #addLinked(): void {
+    const names = new Map<string, string[]>();
+    for (const { kind, path, target } of this.#first?.entries ?? []) {
+      if (kind !== "hardlink") continue;
+      names.set(target, [...names.get(target) ?? [target], path]);
+    }
+    for (const group of names.values()) {
+      if (!group.some((path) => this.#paths.has(path))) continue;
+      for (const path of group) {
+        if (this.#paths.has(path)) continue;
+        const entry = this.#first?.byPath.get(path);
+        this.#paths.set(path, { before: entry, after: entry });
+      }
+    }
+  }
+
+  /**
+   * Adds the folders above the chosen entries. A folder with its earlier time
+   * and mode keeps them.
+   */
+  #addAbove(
+    chosen: Map<string, TreeEntry>,
+    above: Set<string>,
+    onDisk: TargetDirectory,
+  ): void {
+    for (const path of [...chosen.keys()]) {
+      for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
+        if (chosen.has(at)) break;
+        const folder = this.#first?.byPath.get(at);
+        if (folder === undefined) break;
+        chosen.set(at, folder);
+        const stat = onDisk.at(at);
+        if (stat && !hasAttributes(folder, stat)) above.add(at);
+      }
+    }
+  }
+}
+
+/** Yields the entries of two lists in path order, by their paths. */
+function* pairs(
+  old: readonly TreeEntry[],
+  now: readonly TreeEntry[],
+): Generator<[TreeEntry | undefined, TreeEntry | undefined]> {
+  for (let i = 0, j = 0; i < old.length || j < now.length;) {
+    const [a, b] = [old.at(i), now.at(j)];
+    const order = i >= old.length
+      ? 1
+      : j >= now.length
+      ? -1
+      : comparePaths(old[i].path, now[j].path);
+    yield [order <= 0 ? a : undefined, order >= 0 ? b : undefined];
+    if (order <= 0) i++;
+    if (order >= 0) j++;
+  }
+}
+
+function isSameEntry(one: TreeEntry, other: TreeEntry): boolean {
+  return one === other || changedFields(one, other).length === 0;
+}
+
+function isSameState(
+  one: TreeEntry | undefined,
+  other: TreeEntry | undefined,
+): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  // The time of a folder changes with its content.
+  return changedFields(one, other).every((field) =>
+    field === "mtime" && one.kind === "directory"
+  );
+}
+
+/**
+ * Returns whether a path on the disk is as it was after the changes, or as it
+ * was before.
+ */
+function* isUntouched(
+  { before, after, isMixed }: PathStates,
+  stat: FileStat | undefined,
+  onDisk: TargetDirectory,
+): Generator<void, boolean> {
+  if (yield* isOnDisk(before, stat, onDisk)) return true;
+  return !isMixed && (yield* isOnDisk(after, stat, onDisk));
+}
+
+/**
+ * Returns whether a path on the disk has the kind, content, mode and owner of an
+ * entry. Of a folder, only the kind counts.
+ */
+function* isOnDisk(
+  entry: TreeEntry | undefined,
+  stat: FileStat | undefined,
+  onDisk: TargetDirectory,
+): Generator<void, boolean> {
+  if (entry === undefined || stat === undefined) {
+    return (entry === undefined) === (stat === undefined);
+  }
+  const { path } = entry;
+  if (entry.kind === "hardlink") {
+    const first = onDisk.at(entry.target);
+    return first !== undefined && isSameFile(first, stat);
+  }
+  if (entry.kind !== stat.kind) return false;
+  if (entry.kind === "directory") return true;
+  if (!isSameOwner(entry, stat)) return false;
+  if (entry.kind === "symlink") return onDisk.target(path) === entry.target;
+  if (isSpecial(entry)) return isSameNumber(deviceOf(entry), stat.rdev);
+  const { size, sha256, sparse } = entry;
+  if (stat.size !== size || sha256 === undefined) return false;
+  return yield* onDisk.hasContent(path, { size, sha256, sparse });
+}
+
+/** Returns whether a folder on the disk has the attributes of an entry. */
+function hasAttributes(entry: TreeEntry | undefined, stat: FileStat): boolean {
+  return entry !== undefined && isSameOwner(entry, stat) &&
+    isSameTime(entry.mtime, stat.mtime);
+}
+
+function isSameOwner(
+  { kind, mode, uid, gid }: TreeEntry,
+  stat: FileStat,
+): boolean {
+  return uid === stat.uid && gid === stat.gid &&
+    (kind === "symlink" || mode === stat.mode);
+}
+
+/** Returns whether a path, or a folder above it, is in a set. */
+function isIn(path: string, paths: ReadonlySet<string>): boolean {
+  for (let at = path; at !== ""; at = parentPath(at)) {
+    if (paths.has(at)) return true;
+  }
+  return false;
+}
+
+function changedSince(path: string): DeltarError {
+  return new DeltarError("changed", "changed since by something else", {
+    path,
+  });
+}

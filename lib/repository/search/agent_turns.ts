@@ -1,0 +1,112 @@
+import type {
+  SnapshotCounts,
+  SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import type { TurnRecord } from "../format/turn_record.ts";
+import type { ChangeSpan } from "../restore/undo_changes.ts";
+
+/** A turn of an AI agent, with the snapshots that were taken during the turn. */
+export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
+  /** The snapshots of the turn, the oldest first. */
+  snapshots: SnapshotRecord[];
+  /**
+   * The snapshots before and after the changes of the turn, in the order of
+   * their times. Several spans if snapshots of other turns lie between them.
+   * Empty if no snapshot shows a change.
+   */
+  spans: ChangeSpan[];
+  /** The numbers of changes, over all snapshots of the spans. */
+  changes: Pick<
+    SnapshotCounts,
+    "created" | "updated" | "deleted" | "renamed" | "copied" | "touched"
+  >;
+}
+
+/**
+ * Returns the turns of agents in one directory, the oldest first.
+ *
+ * A snapshot shows the changes since the snapshot before it. These are changes
+ * of the turn of the snapshot, unless the snapshot has the state before its
+ * turn. Between the first and the last snapshot of a turn, the changes in
+ * snapshots that belong to no turn also count, and so do the changes before the
+ * beginning of another turn.
+ *
+ * @param records The snapshots of the directory that one machine took, the
+ * oldest first. Safety snapshots are ignored.
+ *
+ * @example
+ * ```ts
+ * import { agentTurns } from "@deltar/deltar/repository";
+ * import { Dir, MemoryStorage, Repository } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const repository = await Repository.create(new MemoryStorage());
+ * const turn = { agent: "mine", turn: 1, prompt: "Sort the imports" };
+ * await repository.snapshot(new Dir("docs"), { turn: { ...turn, at: "start" } });
+ * const [found] = agentTurns(await repository.snapshots());
+ * assert.equal(found.prompt, "Sort the imports");
+ * assert.deepEqual(found.spans, []);
+ * ```
+ */
+export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
+  const ordinary = records.filter(({ safety }) => safety === undefined);
+  const turns = new Map<string, AgentTurn & { first: number; last: number }>();
+  for (const [at, record] of ordinary.entries()) {
+    if (record.turn === undefined) continue;
+    const { agent, session, turn, prompt } = record.turn;
+    const key = keyOf(record.turn);
+    const known = turns.get(key);
+    if (known !== undefined) {
+      known.snapshots.push(record);
+      known.last = at;
+      known.prompt ??= prompt;
+      continue;
+    }
+    turns.set(key, {
+      agent,
+      ...session !== undefined && { session },
+      turn,
+      ...prompt !== undefined && { prompt },
+      snapshots: [record],
+      spans: [],
+      changes: {
+        created: 0,
+        updated: 0,
+        deleted: 0,
+        renamed: 0,
+        copied: 0,
+        touched: 0,
+      },
+      first: at,
+      last: at,
+    });
+  }
+  return [...turns].map(([key, { first, last, ...turn }]) => {
+    for (let at = Math.max(first, 1); at <= last; at++) {
+      const after = ordinary[at];
+      const { turn: of } = after;
+      const isOwn = of === undefined ||
+        (keyOf(of) === key ? of.at !== "start" : of.at === "start");
+      if (isOwn) addStep(turn, ordinary[at - 1], after);
+    }
+    return turn;
+  });
+}
+
+/** Adds the changes of one snapshot to a turn. */
+function addStep(
+  { spans, changes }: AgentTurn,
+  before: SnapshotRecord,
+  after: SnapshotRecord,
+): void {
+  const span = spans.at(-1);
+  if (span?.after === before) span.after = after;
+  else spans.push({ before, after });
+  for (const name of Object.keys(changes) as (keyof typeof changes)[]) {
+    changes[name] += after.counts[name];
+  }
+}
+
+function keyOf({ agent, session, turn }: TurnRecord): string {
+  return JSON.stringify([agent, session, turn]);
+}
