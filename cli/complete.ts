@@ -187,11 +187,13 @@ class Line {
 
   /**
    * Returns the last snapshot on the line. The paths on the line are paths in
-   * this snapshot. `log` and `find` use the paths of the last snapshot of the
-   * directory.
+   * this snapshot. `log`, `find` and `recover` use the paths of the last
+   * snapshot of the directory.
    */
   #snapshot(): string | undefined {
-    if (["log", "find"].includes(this.#command.name())) return "latest";
+    if (["log", "find", "recover"].includes(this.#command.name())) {
+      return "latest";
+    }
     return this.#operands.filter((_, at) =>
       KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"
     ).at(-1);

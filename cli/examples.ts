@@ -56,6 +56,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   list: [
     ["deltar list", "List the snapshots of the repository"],
     ["deltar list --now", "Show the size that only each snapshot needs"],
+    ["deltar list --turns", "List what AI agents were told to do, and when"],
   ],
   show: [
     ["deltar show", "Show the last snapshot and what it changed"],
@@ -123,6 +124,13 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   undo: [
     ["deltar undo --dry-run", "Show what undo would change"],
     ["deltar undo", "Undo the last restore"],
+    [
+      "deltar undo --turn last --dry-run",
+      "Show how the last turn of an AI agent would be undone",
+    ],
+  ],
+  recover: [
+    ["deltar recover notes.txt", "Bring back a file that was deleted"],
   ],
   redo: [["deltar redo", "Redo what `undo` reverted"]],
   run: [

@@ -32,7 +32,13 @@ const BEFORE: Record<string, string[]> = {
     "mkdir secrets; echo key > secrets/key; echo x > .env; echo film > video.mov",
     "deltar snapshot",
   ],
-  undo: ["deltar restore latest~1 --in-place"],
+  undo: [
+    `echo '{"hook_event_name": "UserPromptSubmit", "prompt": "x"}' | deltar hook`,
+    "echo x > made-by-an-agent.txt",
+    `echo '{"hook_event_name": "Stop"}' | deltar hook`,
+    "deltar restore latest~1 --in-place",
+  ],
+  recover: ["rm notes.txt"],
   redo: ["deltar restore latest~1 --in-place", "deltar undo"],
 };
 

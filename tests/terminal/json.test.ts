@@ -30,7 +30,18 @@ const LINES: Record<string, string[]> = {
     "deltar key rotate -q --repo ../encrypted; deltar key rekey --repo ../encrypted",
   ],
   drill: ["deltar drill"],
-  list: ["deltar list"],
+  list: [
+    "deltar list",
+    `echo '{"hook_event_name": "UserPromptSubmit", "prompt": "x", "session_id": "s"}' | deltar hook
+     echo x > turn.txt
+     echo '{"hook_event_name": "Stop", "session_id": "s"}' | deltar hook
+     deltar undo -q --turn last; deltar list --turns`,
+    "deltar list",
+  ],
+  recover: [
+    "rm notes.txt; deltar recover notes.txt --dry-run",
+    "deltar recover notes.txt",
+  ],
   show: ["deltar show"],
   diff: [
     "deltar diff latest --stat",
@@ -49,7 +60,7 @@ const LINES: Record<string, string[]> = {
     "echo more >> n.txt; deltar restore latest~1 --in-place",
   ],
   export: ["deltar export latest --to ../x.zip"],
-  undo: ["deltar undo"],
+  undo: ["deltar undo", "deltar undo --turn last --dry-run"],
   redo: ["deltar redo"],
   label: ["deltar label latest good"],
   stats: ["deltar stats"],
@@ -81,6 +92,7 @@ const AS_IN: Record<string, string[]> = {
   stats: ["list"],
   repair: ["verify"],
   undo: ["restore"],
+  recover: ["restore"],
   redo: ["restore"],
 };
 
