@@ -162,8 +162,11 @@ export type {
   RestorePlan,
   RestoreStep,
 } from "./restore/plan.ts";
-export type { ChangeSpan } from "./restore/undo_changes.ts";
-export { type AgentTurn, agentTurns } from "./search/agent_turns.ts";
+export {
+  type AgentTurn,
+  agentTurns,
+  type ChangeSpan,
+} from "./search/agent_turns.ts";
 export { belowOf, placeOf } from "./format/place_of.ts";
 export { isMachineId, isOfMachine } from "./format/snapshot_record.ts";
 export type {

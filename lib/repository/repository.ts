@@ -83,7 +83,7 @@ import type {
   RevertOptions,
   UndoChangesOptions,
 } from "./restore/session.ts";
-import type { ChangeSpan } from "./restore/undo_changes.ts";
+import type { ChangeSpan } from "./search/agent_turns.ts";
 import type { RestorePlan } from "./restore/plan.ts";
 import {
   planPrune,

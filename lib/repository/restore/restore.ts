@@ -66,7 +66,8 @@ import {
   type PastWork,
   stateBefore,
 } from "./undo.ts";
-import { type ChangeSpan, ChangesToUndo } from "./undo_changes.ts";
+import type { ChangeSpan } from "../search/agent_turns.ts";
+import { ChangesToUndo } from "./undo_changes.ts";
 
 /** Returns the steps that a restore would take. */
 export async function planRestore(

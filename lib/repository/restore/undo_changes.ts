@@ -10,18 +10,9 @@ import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
-import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { RestoreFailure, RestoreLeft } from "./plan.ts";
-
-/** The changes between two snapshots of a directory. */
-export interface ChangeSpan {
-  /** The snapshot before the changes. */
-  before: SnapshotRecord;
-  /** The snapshot after the changes. */
-  after: SnapshotRecord;
-}
 
 /** The states of a path before and after changes. */
 interface PathStates {

@@ -3,7 +3,14 @@ import type {
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import type { TurnRecord } from "../format/turn_record.ts";
-import type { ChangeSpan } from "../restore/undo_changes.ts";
+
+/** The changes between two snapshots of a directory. */
+export interface ChangeSpan {
+  /** The snapshot before the changes. */
+  before: SnapshotRecord;
+  /** The snapshot after the changes. */
+  after: SnapshotRecord;
+}
 
 /** A turn of an AI agent, with the snapshots that were taken during the turn. */
 export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
