@@ -159,8 +159,32 @@ export interface FileVersion extends EntryDetails {
   time: number;
   /** The label of that snapshot. */
   label?: string;
+  /** The path in that snapshot. It differs before and after a renaming. */
+  path: string;
+  /** The path that the file was renamed or copied from in that snapshot. */
+  from?: string;
   /** The length in bytes; absent if the file was deleted. */
   size?: number;
+}
+
+/** A version of a file in which a text was found. */
+export interface FoundVersion extends FileVersion {
+  /** The number of the first line with the text, from 1. */
+  line: number;
+  /** The text of that line, shortened. */
+  excerpt: string;
+  /** The number of places with the text. */
+  matches: number;
+}
+
+/** The result of searching the versions of a file for a text. */
+export interface HistorySearch {
+  /** The versions with the text, the newest first. */
+  found: FoundVersion[];
+  /** The number of versions that were searched. */
+  searched: number;
+  /** The number of versions that are too large to be searched. */
+  tooLarge: number;
 }
 
 /**
@@ -413,8 +437,22 @@ export interface Methods {
     { config: FolderConfig; passphrase: string },
     { name: string },
   ];
-  /** Returns the versions of a file, the newest first. */
+  /** Sets the label of a snapshot or, if `label` is absent, removes it. */
+  label: [{ config: FolderConfig; id: string; label?: string }, void];
+  /** Removes a snapshot. */
+  forget: [{ config: FolderConfig; id: string }, void];
+  /** Brings a removed snapshot back. */
+  undelete: [{ config: FolderConfig; id: string }, void];
+  /**
+   * Returns the versions of a file, the newest first, including those under
+   * older and newer paths of a renamed file.
+   */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
+  /** Searches all versions of a file for a text. The case is ignored. */
+  searchHistory: [
+    { config: FolderConfig; path: string; text: string },
+    HistorySearch,
+  ];
 }
 
 /** The name of a method. */

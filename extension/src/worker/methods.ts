@@ -8,7 +8,10 @@ import {
   type SnapshotRecord,
   Tree,
 } from "../../../mod.ts";
-import { describeUnusual } from "../../../lib/repository/mod.ts";
+import {
+  describeUnusual,
+  type PathVersion,
+} from "../../../lib/repository/mod.ts";
 import {
   changedFields,
   isFault,
@@ -30,6 +33,7 @@ import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { Repositories } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
+import { type SearchedVersion, searchVersions } from "./search_history.ts";
 import { TreeCache } from "./tree_cache.ts";
 
 /** The maximum size of a version that is opened in an editor, in bytes. */
@@ -221,33 +225,87 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return new Uint8Array(await new Response(content).arrayBuffer());
     },
 
+    async label({ config, id, label }, { signal }) {
+      const repository = await repositories.open(config);
+      await repository.label(await repository.find(id), label, { signal });
+    },
+
+    async forget({ config, id }, { signal }) {
+      const repository = await repositories.open(config);
+      await repository.forget(id, { signal });
+    },
+
+    async undelete({ config, id }, { signal }) {
+      const repository = await repositories.open(config);
+      await repository.undelete(id, { signal });
+    },
+
     async history({ config, path }, { signal }) {
       const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
-      const onDamage = () => {};
-      const own = await repository.parentFor(config.directory, {
-        signal,
-        onDamage,
-      });
-      // The repository may have snapshots of this folder only from other
-      // machines.
-      const last = own?.record ?? (await recordsOf(repository, config)).at(-1);
-      if (last === undefined) return [];
       const versions: FileVersion[] = [];
-      const history = repository.history(last, path, { signal, onDamage });
-      for await (const { record, change, entry } of history) {
-        // The view shows contents, and not modes, times and owners.
-        if (change === "touched") continue;
-        const { id, time, label } = record;
-        versions.push({
-          id,
-          time,
-          ...(label !== undefined && { label }),
-          ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
-        });
+      for await (const one of versionsOf(repository, config, path, signal)) {
+        versions.push(fileVersion(one));
       }
       return versions;
     },
+
+    async searchHistory({ config, path, text }, { signal }) {
+      const repository = await repositories.open(config);
+      const searched = async function* (): AsyncGenerator<SearchedVersion> {
+        for await (const one of versionsOf(repository, config, path, signal)) {
+          const { record, path, entry } = one;
+          yield {
+            version: fileVersion(one),
+            sha256: entry?.kind === "file" ? entry.sha256 : undefined,
+            read: async () => {
+              const content = await repository.readFile(record, path, {
+                signal,
+              });
+              return new Uint8Array(await new Response(content).arrayBuffer());
+            },
+          };
+        }
+      };
+      return await searchVersions(searched(), text);
+    },
+  };
+}
+
+/**
+ * Yields the versions of a file whose content differs, the newest first,
+ * including those under older and newer paths of a renamed file.
+ */
+async function* versionsOf(
+  repository: Repository,
+  config: FolderConfig,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<PathVersion> {
+  const onDamage = () => {};
+  const own = await repository.parentFor(config.directory, {
+    signal,
+    onDamage,
+  });
+  // The repository may have snapshots of this folder only from other machines.
+  const last = own?.record ?? (await recordsOf(repository, config)).at(-1);
+  if (last === undefined) return;
+  const options = { follow: true, signal, onDamage };
+  for await (const version of repository.history(last, path, options)) {
+    // The view shows contents, and not modes, times and owners.
+    if (version.change !== "touched") yield version;
+  }
+}
+
+function fileVersion({ record, path, from, entry }: PathVersion): FileVersion {
+  const { id, time, label } = record;
+  return {
+    id,
+    time,
+    ...(label !== undefined && { label }),
+    path,
+    ...(from !== undefined && { from }),
+    ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
   };
 }
 

@@ -25,6 +25,7 @@ import {
   openVersionChange,
 } from "./compare.ts";
 import type { Context } from "./context.ts";
+import { askLabel, editLabel, removeSnapshots } from "./edit_snapshot.ts";
 import { findDeleted } from "./find_deleted.ts";
 import { pickFolder } from "./pick.ts";
 import { pruneManually } from "./prune.ts";
@@ -32,10 +33,12 @@ import {
   carryOut,
   restore,
   restoreLines,
+  restoreOpenVersion,
   restoreSnapshot,
   restoreUris,
   undo,
 } from "./restore.ts";
+import { searchHistory } from "./search_history.ts";
 import { showSkipped, showStatus } from "./show.ts";
 
 /** Additional parts of the extension that some commands use. */
@@ -64,6 +67,8 @@ const NEED_NODE = new Set([
   "restoreChange",
   "restoreFolder",
   "restoreVersion",
+  "editLabel",
+  "removeSnapshot",
 ]);
 
 type Nodes<T> = [node?: T, all?: T[]];
@@ -97,13 +102,8 @@ export function registerCommands(
   const commands: Record<string, (...words: never[]) => unknown> = {
     snapshot: () => runner.takeManually(),
     snapshotWithLabel: async () => {
-      const label = await vscode.window.showInputBox({
-        prompt: "Label of the snapshot",
-        placeHolder: "before the refactoring",
-      });
-      if (label !== undefined) {
-        await runner.takeManually(label.trim() || undefined);
-      }
+      const label = await askLabel();
+      if (label !== undefined) await runner.takeManually(label || undefined);
     },
     showStatus: () => showStatus(context, status),
     showSkipped: () => showSkipped(context),
@@ -114,8 +114,8 @@ export function registerCommands(
     openChange: (node: ChangeNode) => openChange(node),
     openVersionChange: (node: VersionNode) => openVersionChange(node),
     openSnapshotChanges: (node: SnapshotNode) => openSnapshotChanges(node),
-    openVersion: ({ folder, path, version }: VersionNode) =>
-      openVersion(folder, path, version.id),
+    openVersion: ({ folder, version }: VersionNode) =>
+      openVersion(folder, version.path, version.id),
     openFileInSnapshot: async ({ folder, change, info }: ChangeNode) => {
       const isGone = change.change === "deleted";
       const id = isGone ? await folder.before(info) : info.id;
@@ -135,14 +135,19 @@ export function registerCommands(
       const file = uri ?? activeUri();
       if (file !== undefined) await context.history.show(file);
     },
+    searchHistory: (uri?: vscode.Uri) => searchHistory(context, uri),
+    editLabel: (node: SnapshotNode) => editLabel(node),
+    removeSnapshot: (...[node, all]: Nodes<SnapshotNode>) =>
+      removeSnapshots(context, snapshotsAmong(all ?? (node ? [node] : []))),
     findDeleted: () => findDeleted(context),
     restoreSnapshot: (node?: SnapshotNode) => restoreSnapshot(context, node),
     restoreFolder: (...[node, all]: Nodes<Node>) =>
       restoreLines(context, all ?? (node ? [node] : [])),
     restoreChange: (...[node, all]: Nodes<Node>) =>
       restoreLines(context, all ?? (node ? [node] : [])),
-    restoreVersion: ({ folder, path, version }: VersionNode) =>
-      restore(context, folder, { id: version.id, paths: [path] }),
+    restoreVersion: ({ folder, version }: VersionNode) =>
+      restore(context, folder, { id: version.id, paths: [version.path] }),
+    restoreOpenVersion: (uri?: vscode.Uri) => restoreOpenVersion(context, uri),
     restoreFile: (uri?: vscode.Uri, all?: vscode.Uri[]) =>
       restoreUris(context, all ?? (uri ? [uri] : [])),
     undoRestore: (folder?: unknown) => undo(context, "undo", folderIn(folder)),

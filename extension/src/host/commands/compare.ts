@@ -28,21 +28,25 @@ export async function openChange(
 
 /** Compares a version of a file with the previous one. */
 export async function openVersionChange(
-  { folder, path, version, before }: VersionNode,
+  { folder, version, before }: VersionNode,
 ): Promise<void> {
+  const { path } = version;
   const id = (of: typeof before) => of?.size === undefined ? undefined : of.id;
   await openDiff(
-    versionUri(folder, id(before), path),
+    versionUri(folder, id(before), before?.path ?? path),
     versionUri(folder, id(version), path),
     `${nameOf(path)} (${moment(version)})`,
   );
 }
 
-/** Compares a version of a file with the current file. */
+/**
+ * Compares a version of a file with the current file. The version may have
+ * another path.
+ */
 export async function compareWithFile(
   folder: ProtectedFolder,
   path: string,
-  version: { id: string; time: number },
+  version: { id: string; time: number; path?: string },
 ): Promise<void> {
   const file = fileUri(folder, path);
   if (await lacksContent(file)) {
@@ -52,7 +56,7 @@ export async function compareWithFile(
     return;
   }
   await openDiff(
-    versionUri(folder, version.id, path),
+    versionUri(folder, version.id, version.path ?? path),
     file,
     `${nameOf(path)} (${moment(version)} \u2194 Now)`,
   );
@@ -79,16 +83,24 @@ export async function compareWithSnapshot(
   if (version !== undefined) await compareWithFile(folder, path, version);
 }
 
-/** Opens a version in an editor. */
+/**
+ * Opens a version in an editor.
+ *
+ * @param line The number of the line that is selected, from 1. Default: none.
+ */
 export async function openVersion(
   folder: ProtectedFolder,
   path: string,
   id: string,
+  line?: number,
 ): Promise<void> {
-  await vscode.commands.executeCommand(
-    "vscode.open",
-    versionUri(folder, id, path),
-  );
+  const uri = versionUri(folder, id, path);
+  if (line === undefined) {
+    await vscode.commands.executeCommand("vscode.open", uri);
+  } else {
+    const selection = new vscode.Range(line - 1, 0, line, 0);
+    await vscode.commands.executeCommand("vscode.open", uri, { selection });
+  }
 }
 
 /** Opens the changes of all files in a snapshot since the previous snapshot. */

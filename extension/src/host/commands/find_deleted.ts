@@ -3,14 +3,21 @@ import { formatBytes } from "../../../../shared/text.ts";
 import { formatMoment } from "../ui/text.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
-import { pickFolder, someSnapshots } from "./pick.ts";
+import { pickFolder, pickWithButtons, someSnapshots } from "./pick.ts";
+import { restore } from "./restore.ts";
+
+/** The button that restores a file in the list. */
+const RESTORE: vscode.QuickInputButton = {
+  iconPath: new vscode.ThemeIcon("discard"),
+  tooltip: "Restore File\u2026",
+};
 
 /**
  * Lists the files that were deleted between snapshots, and opens the last
- * version of the file that the user chooses.
+ * version of the file that the user chooses. A button restores a file.
  */
-export async function findDeleted({ folders }: Context): Promise<void> {
-  const folder = await pickFolder(folders);
+export async function findDeleted(context: Context): Promise<void> {
+  const folder = await pickFolder(context.folders);
   if (folder === undefined) return;
   if ((await someSnapshots(folder)).length === 0) return;
   const config = folder.config;
@@ -22,15 +29,19 @@ export async function findDeleted({ folders }: Context): Promise<void> {
     return;
   }
   const now = Date.now();
-  const chosen = await vscode.window.showQuickPick(
+  const chosen = await pickWithButtons(
     deleted.map(({ path, id, time, size }) => ({
       label: path,
       description: `deleted before ${formatMoment(time, now)} \u00b7 ` +
         formatBytes(size),
+      buttons: [RESTORE],
       path,
       id,
     })),
-    { placeHolder: "Choose a file to open its last version" },
+    "Choose a file to open its last version",
   );
-  if (chosen !== undefined) await openVersion(folder, chosen.path, chosen.id);
+  if (chosen === undefined) return;
+  const { item: { path, id }, button } = chosen;
+  if (button === undefined) await openVersion(folder, path, id);
+  else await restore(context, folder, { id, paths: [path] });
 }

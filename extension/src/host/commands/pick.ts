@@ -160,3 +160,31 @@ export function skippedItems(
     ...others.map(item),
   ];
 }
+
+/**
+ * Asks the user to choose a line, or to press a button of a line. Returns the
+ * line, and the button if one was pressed.
+ */
+export function pickWithButtons<T extends vscode.QuickPickItem>(
+  items: readonly T[],
+  placeholder: string,
+): Promise<{ item: T; button?: vscode.QuickInputButton } | undefined> {
+  const picker = vscode.window.createQuickPick<T>();
+  Object.assign(picker, { items, placeholder });
+  return new Promise((resolve) => {
+    picker.onDidTriggerItemButton((pressed) => {
+      resolve(pressed);
+      picker.hide();
+    });
+    picker.onDidAccept(() => {
+      const [item] = picker.selectedItems;
+      if (item !== undefined) resolve({ item });
+      picker.hide();
+    });
+    picker.onDidHide(() => {
+      resolve(undefined);
+      picker.dispose();
+    });
+    picker.show();
+  });
+}

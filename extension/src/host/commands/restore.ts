@@ -8,7 +8,7 @@ import type {
   SnapshotInfo,
 } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
-import { pathIn } from "../folders/version_uri.ts";
+import { EMPTY, pathIn, SCHEME } from "../folders/version_uri.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { formatMoment } from "../ui/text.ts";
@@ -95,9 +95,38 @@ export async function restoreUris(
   const version = paths.length === 1 && await isFile(uris[0])
     ? await pickVersion(folder, paths[0], "Choose a version to restore")
     : await pickSnapshot(folder, "Choose a snapshot to restore from");
-  if (version !== undefined) {
-    await restore(context, folder, { id: version.id, paths });
+  if (version === undefined) return;
+  await restore(context, folder, {
+    id: version.id,
+    paths: "path" in version ? [version.path] : paths,
+  });
+}
+
+/**
+ * Restores the version of a file that is open in the active editor. In a diff
+ * editor, this is the version on the right.
+ */
+export async function restoreOpenVersion(
+  context: Context,
+  uri: vscode.Uri | undefined = activeUri(),
+): Promise<void> {
+  const folder = uri && context.folders.of(uri);
+  if (uri === undefined || folder === undefined || uri.scheme !== SCHEME) {
+    void vscode.window.showInformationMessage(
+      "Open a version of a file to restore it.",
+    );
+    return;
   }
+  if (uri.query === EMPTY) {
+    void vscode.window.showInformationMessage(
+      "This snapshot does not have the file.",
+    );
+    return;
+  }
+  await restore(context, folder, {
+    id: uri.query,
+    paths: [pathIn(folder, uri)],
+  });
 }
 
 /** A restore that the user has to confirm. */

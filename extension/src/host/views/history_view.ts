@@ -14,7 +14,9 @@ import {
 /** A version of the file that the view shows. */
 export interface VersionNode {
   folder: ProtectedFolder;
+  /** The path of the file for which the versions are listed. */
   path: string;
+  /** The version. A renamed file has versions with other paths. */
   version: FileVersion;
   /** The previous version. */
   before: FileVersion | undefined;
@@ -115,8 +117,9 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     }
   }
 
-  getTreeItem({ folder, path, version, before }: VersionNode): vscode.TreeItem {
-    const { id, time, label, size } = version;
+  getTreeItem(node: VersionNode): vscode.TreeItem {
+    const { folder, version, before } = node;
+    const { id, time, label, size, path, from } = version;
     const item = new vscode.TreeItem(formatMoment(time, Date.now()));
     item.id = `${folder.uri} ${id} ${path}`;
     const change = size === undefined
@@ -126,7 +129,8 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
       : version.special !== undefined || before.special !== undefined
       ? formatSize({ ...version, size })
       : formatDifference(size - before.size);
-    item.description = [label, change]
+    const renamed = from === undefined ? undefined : `from ${from}`;
+    item.description = [label, renamed, change]
       .filter((part) => part !== undefined).join(" \u00b7 ");
     item.iconPath = new vscode.ThemeIcon(
       size === undefined
@@ -145,7 +149,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     item.command = {
       command: "deltar.openVersionChange",
       title: "Open Changes",
-      arguments: [{ folder, path, version, before }],
+      arguments: [node],
     };
     return item;
   }

@@ -1,0 +1,112 @@
+import * as vscode from "vscode";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { showFailure } from "../ui/notifications.ts";
+import { explain } from "../ui/explain.ts";
+import { plural } from "../../../../shared/text.ts";
+import { formatMoment } from "../ui/text.ts";
+import type { SnapshotNode } from "../views/snapshots_view.ts";
+import type { Context } from "./context.ts";
+
+/** The maximum number of characters of a label. */
+const MAX_LABEL_LENGTH = 1000;
+
+/**
+ * Asks for a label of a snapshot. Returns `undefined` if the user cancels, and
+ * an empty text if the snapshot should have no label.
+ */
+export async function askLabel(value = ""): Promise<string | undefined> {
+  const label = await vscode.window.showInputBox({
+    prompt: "Label of the snapshot",
+    placeHolder: "before the refactoring",
+    value,
+    validateInput: (text) =>
+      text.length > MAX_LABEL_LENGTH
+        ? `The label is too long: ${text.length} characters, at most ` +
+          `${MAX_LABEL_LENGTH}.`
+        : undefined,
+  });
+  return label?.trim();
+}
+
+/** Changes the label of a snapshot. An empty text removes the label. */
+export async function editLabel(
+  { folder, info }: SnapshotNode,
+): Promise<void> {
+  const label = await askLabel(info.label);
+  if (label === undefined || label === (info.label ?? "")) return;
+  await folder.exclusive(() =>
+    folder.writer.call("label", {
+      config: folder.config,
+      id: info.id,
+      ...(label !== "" && { label }),
+    })
+  );
+}
+
+/**
+ * Removes snapshots after the user has confirmed. The message about the removal
+ * has a button that brings the snapshots back.
+ */
+export async function removeSnapshots(
+  { log }: Context,
+  nodes: readonly SnapshotNode[],
+): Promise<void> {
+  if (nodes.length === 0) return;
+  const [{ info }] = nodes;
+  const what = nodes.length === 1
+    ? `the snapshot of ${formatMoment(info.time, Date.now())}`
+    : plural(nodes.length, "snapshot");
+  const labels = nodes.flatMap(({ info: { label } }) =>
+    label === undefined ? [] : [label]
+  );
+  const remove = "Remove";
+  const answer = await vscode.window.showWarningMessage(
+    `Remove ${what}?`,
+    {
+      modal: true,
+      detail: [
+        ...(labels.length > 0 ? [`Labels: ${labels.join(", ")}`] : []),
+        "Your files are not changed.",
+      ].join("\n\n"),
+    },
+    remove,
+  );
+  if (answer !== remove) return;
+  const removed: SnapshotNode[] = [];
+  try {
+    for (const node of nodes) {
+      await change(node.folder, "forget", node.info.id);
+      removed.push(node);
+    }
+  } finally {
+    if (removed.length > 0) {
+      const text = `Removed ${plural(removed.length, "snapshot")}.`;
+      void offerUndo(text, removed, log);
+    }
+  }
+}
+
+async function offerUndo(
+  text: string,
+  nodes: readonly SnapshotNode[],
+  log: vscode.LogOutputChannel,
+): Promise<void> {
+  const undo = "Undo";
+  if (await vscode.window.showInformationMessage(text, undo) !== undo) return;
+  try {
+    for (const { folder, info } of nodes) {
+      await change(folder, "undelete", info.id);
+    }
+  } catch (error) {
+    void showFailure(explain(error), log);
+  }
+}
+
+async function change(
+  folder: ProtectedFolder,
+  method: "forget" | "undelete",
+  id: string,
+): Promise<void> {
+  const { config } = folder;
+  await folder.exclusive(() => folder.writer.call(method, { config, id }));
+}

@@ -1,0 +1,92 @@
+/**
+ * Searching the versions of a file for a text.
+ *
+ * Versions are read one after the other, and only one content is in memory. A
+ * content that occurs in several versions is searched once.
+ *
+ * @module
+ */
+import type {
+  FileVersion,
+  FoundVersion,
+  HistorySearch,
+} from "../shared/protocol.ts";
+
+/** The maximum size of a version that is searched, in bytes. */
+export const MAX_SEARCHED_BYTES = 16 * 2 ** 20;
+
+/** The maximum number of characters of an excerpt. */
+const MAX_EXCERPT_LENGTH = 120;
+
+/** The number of characters before the text in an excerpt of a long line. */
+const EXCERPT_LEAD = 20;
+
+/** A version, and how its content is identified and read. */
+export interface SearchedVersion {
+  /** The version. */
+  version: FileVersion;
+  /**
+   * The SHA-256 of the content, or `undefined` if the version has no content.
+   */
+  sha256: string | undefined;
+  /** Returns the content. Called only if the version is small enough. */
+  read: () => Promise<Uint8Array>;
+}
+
+type Match = Pick<FoundVersion, "line" | "excerpt" | "matches">;
+
+/**
+ * Searches versions for a text. The case is ignored.
+ *
+ * @param versions The versions, the newest first.
+ * @param text The text, which is not empty.
+ * @throws {unknown} The error of `read`.
+ */
+export async function searchVersions(
+  versions: AsyncIterable<SearchedVersion>,
+  text: string,
+): Promise<HistorySearch> {
+  const pattern = new RegExp(
+    text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&"),
+    "giu",
+  );
+  const known = new Map<string, Match | undefined>();
+  const result: HistorySearch = { found: [], searched: 0, tooLarge: 0 };
+  for await (const { version, sha256, read } of versions) {
+    if (sha256 === undefined || version.size === undefined) continue;
+    if (version.size > MAX_SEARCHED_BYTES) {
+      result.tooLarge++;
+      continue;
+    }
+    if (!known.has(sha256)) known.set(sha256, find(await read(), pattern));
+    result.searched++;
+    const match = known.get(sha256);
+    if (match !== undefined) result.found.push({ ...version, ...match });
+  }
+  return result;
+}
+
+/** Finds a pattern in a content. Bytes that are not UTF-8 match no text. */
+function find(content: Uint8Array, pattern: RegExp): Match | undefined {
+  const text = new TextDecoder().decode(content);
+  let matches = 0;
+  let first: RegExpExecArray | undefined;
+  for (const match of text.matchAll(pattern)) {
+    first ??= match;
+    matches++;
+  }
+  if (first === undefined) return undefined;
+  const { index } = first;
+  const start = index === 0 ? 0 : text.lastIndexOf("\n", index - 1) + 1;
+  const newline = text.indexOf("\n", index);
+  const end = newline < 0 ? text.length : newline;
+  let line = 1;
+  for (let at = text.indexOf("\n"); at >= 0 && at < start; line++) {
+    at = text.indexOf("\n", at + 1);
+  }
+  const from = index - start > MAX_EXCERPT_LENGTH / 2
+    ? index - EXCERPT_LEAD
+    : start;
+  const excerpt = text.slice(from, Math.min(end, from + MAX_EXCERPT_LENGTH));
+  return { line, excerpt: excerpt.trim(), matches };
+}
