@@ -58,6 +58,8 @@ suite([
     await snapshot("three", /three · 1 file changed/);
     await window.row(/three/).click();
     await window.row(/^new\.md.*from old\.md/).waitFor();
+    const rows = window.rows("Snapshots");
+    assert.equal(await rows.filter({ hasText: /^old\.md/ }).count(), 0);
     await window.openFile(at("new.md"));
     await window.rows("File History").nth(2).waitFor();
     const texts = await window.texts("File History");

@@ -96,7 +96,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const old = before === undefined
         ? Tree.empty()
         : await trees.get(repository, before);
-      return DiffIndex.compute(now.index, old.index).changes.flatMap(changeOf);
+      const { changes } = DiffIndex.compute(now.index, old.index);
+      return withoutOldPaths(changes).flatMap(changeOf);
     },
 
     async skipped({ config, id }) {
@@ -122,7 +123,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
         const { changes } = await repository.diff(old, next);
-        for (const change of changes) {
+        for (const change of withoutOldPaths(changes)) {
           if (change.change !== "deleted") continue;
           const { path, kind, size } = change.before;
           if (kind === "directory" || now.has(path) || found.has(path)) {
@@ -371,6 +372,21 @@ function skippedPath(skipped: Skipped): SkippedPath {
 function kindOf(kind: string): VersionStat["kind"] {
   if (kind === "directory" || kind === "symlink") return kind;
   return kind === "file" || kind === "hardlink" ? "file" : "special";
+}
+
+/**
+ * Returns changes without the deletions of the old paths of renamed files,
+ * because a renaming is one change.
+ */
+function withoutOldPaths(changes: readonly Change[]): Change[] {
+  const old = new Set(
+    changes.flatMap((change) =>
+      change.change === "renamed" ? [change.from] : []
+    ),
+  );
+  return changes.filter((change) =>
+    change.change !== "deleted" || !old.has(pathOf(change))
+  );
 }
 
 /**
