@@ -44,6 +44,7 @@ import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
 import { WindowSync } from "./snapshots/window_sync.ts";
 import { ChangeDecorations } from "./views/change_decorations.ts";
 import { HistoryView } from "./views/history_view.ts";
+import { LargeFiles } from "./views/large_files.ts";
 import { SnapshotsView } from "./views/snapshots_view.ts";
 import { StatusBar } from "./views/status_bar.ts";
 
@@ -97,6 +98,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
       new VersionFileSystem(folders),
       { isReadonly: true, isCaseSensitive: true },
     ),
+    new LargeFiles(folders),
     vscode.window.registerFileDecorationProvider(new ChangeDecorations()),
     new Retention(log, extension.globalState, runner),
     new WindowSync(storage, folders, runner),

@@ -145,6 +145,8 @@ export interface FileChange extends EntryDetails {
    * The length in bytes: the new one, or the old one if the file was deleted.
    */
   size: number;
+  /** The old length in bytes, if the file has an old and a new content. */
+  oldSize?: number;
   /** The path that the file was moved or copied from. */
   from?: string;
   /** The fields that changed, if the path has an old and a new state. */
@@ -213,6 +215,36 @@ export interface VersionStat {
   size: number;
   /** The modification time, in milliseconds since 1970. */
   mtime: number;
+}
+
+/** A file in a snapshot, or on the disk. */
+export interface VersionPath {
+  /** The id of the snapshot. Absent for the current file. */
+  id?: string;
+  /** The path below the folder. */
+  path: string;
+}
+
+/** A range of a file that differs from an older version. */
+export interface ChangedRange {
+  /** The offset in the newer version, in bytes. */
+  offset: number;
+  /** The length in the older version, in bytes. */
+  before: number;
+  /** The length in the newer version, in bytes. */
+  after: number;
+}
+
+/** The differences between two versions of a file. */
+export interface ChangedRanges {
+  /** The size of the older version in bytes. */
+  before: number;
+  /** The size of the newer version in bytes. */
+  after: number;
+  /** The number of ranges that differ. */
+  count: number;
+  /** The first 1,000 of these ranges. */
+  ranges: ChangedRange[];
 }
 
 /** The progress of long work. */
@@ -391,6 +423,11 @@ export interface Methods {
    * kind of a named pipe or a device.
    */
   read: [{ config: FolderConfig; id: string; path: string }, Uint8Array];
+  /** Returns the ranges that differ between two versions of a file. */
+  ranges: [
+    { config: FolderConfig; before: VersionPath; after: VersionPath },
+    ChangedRanges,
+  ];
   /** Returns the changes that a restore would make. */
   previewRestore: [
     { config: FolderConfig; request: RestoreRequest },

@@ -28,6 +28,7 @@ import type {
   SnapshotInfo,
   VersionStat,
 } from "../shared/protocol.ts";
+import { changedRanges } from "./changed_ranges.ts";
 import { detailsOf, textOf } from "./entry_details.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
@@ -241,6 +242,12 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       await repository.undelete(id, { signal });
     },
 
+    async ranges({ config, before, after }, { signal }) {
+      const repository = await repositories.open(config);
+      const { directory } = config;
+      return changedRanges(repository, directory, before, after, signal);
+    },
+
     async history({ config, path }, { signal }) {
       const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
@@ -400,6 +407,9 @@ function changeOf(change: Change): FileChange[] {
     path: pathOf(change),
     change: isTouched(change) ? "touched" : change.change,
     size: entry.size,
+    ...("before" in change && change.change !== "deleted" && {
+      oldSize: change.before.size,
+    }),
     ...detailsOf(entry),
     ...("from" in change && change.from !== undefined && { from: change.from }),
     ...fieldsOf(change),

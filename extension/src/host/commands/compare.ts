@@ -4,6 +4,12 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { fileUri, pathIn, versionUri } from "../folders/version_uri.ts";
 import { formatMoment } from "../ui/text.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
+import {
+  areTooLarge,
+  isTooLarge,
+  largeUri,
+  type Sides,
+} from "../views/large_files.ts";
 import type { ChangeNode, SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
@@ -95,9 +101,8 @@ export async function openVersion(
   line?: number,
 ): Promise<void> {
   const uri = versionUri(folder, id, path);
-  if (line === undefined) {
-    await vscode.commands.executeCommand("vscode.open", uri);
-  } else {
+  if (line === undefined) await openDiff(undefined, uri, undefined);
+  else {
     const selection = new vscode.Range(line - 1, 0, line, 0);
     await vscode.commands.executeCommand("vscode.open", uri, { selection });
   }
@@ -191,8 +196,6 @@ async function openChanges(
   );
 }
 
-type Sides = [vscode.Uri | undefined, vscode.Uri | undefined];
-
 /**
  * Shows changes in the multi-file diff editor, or a message if no content
  * differs.
@@ -220,6 +223,10 @@ async function openList(
       : title,
     changes.slice(0, MAX_FILES).map((change) => {
       const [left, right] = sidesOf(change);
+      if (isTooLarge(Math.max(change.size, change.oldSize ?? 0))) {
+        const text = largeUri([left, right]);
+        return [text, undefined, text];
+      }
       // VS Code opens the first URI as the current file, and must not open a
       // pipe or a device.
       const file = change.special === undefined
@@ -248,9 +255,12 @@ function sides(
 async function openDiff(
   left: vscode.Uri | undefined,
   right: vscode.Uri | undefined,
-  title: string,
+  title: string | undefined,
 ): Promise<void> {
-  if (left !== undefined && right !== undefined) {
+  if (await areTooLarge([left, right])) {
+    const text = largeUri([left, right]);
+    await vscode.commands.executeCommand("vscode.open", text, {}, title);
+  } else if (left !== undefined && right !== undefined) {
     await vscode.commands.executeCommand("vscode.diff", left, right, title);
   } else await vscode.commands.executeCommand("vscode.open", left ?? right);
 }

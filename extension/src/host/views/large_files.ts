@@ -1,0 +1,183 @@
+import * as vscode from "vscode";
+import { formatBytes, formatCount, plural } from "../../../../shared/text.ts";
+import type { ChangedRanges, VersionPath } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { EMPTY, pathIn, SCHEME } from "../folders/version_uri.ts";
+import { explain } from "../ui/explain.ts";
+
+/** The scheme of the URIs of texts about files that are too large to show. */
+const LARGE_SCHEME = "deltar-large";
+
+/** The old and the new state of a file; `undefined` if there is none. */
+export type Sides = [vscode.Uri | undefined, vscode.Uri | undefined];
+
+/** Returns whether a file of a size in bytes is too large to show. */
+export function isTooLarge(size: number): boolean {
+  const limit = vscode.workspace.getConfiguration("diffEditor")
+    .get("maxFileSize", 50);
+  return limit > 0 && size > limit * 2 ** 20;
+}
+
+/** Returns whether one of the sides is a file that is too large to show. */
+export async function areTooLarge(sides: Sides): Promise<boolean> {
+  const sizes = await Promise.all(sides.map(sizeOf));
+  return isTooLarge(Math.max(...sizes));
+}
+
+/** Returns the URI of a text about the two sides of a large file. */
+export function largeUri(sides: Sides): vscode.Uri {
+  const [left, right] = sides.map((uri) => uri?.toString());
+  const { path } = sides[1] ?? sides[0] ?? vscode.Uri.file("");
+  return vscode.Uri.from({
+    scheme: LARGE_SCHEME,
+    // A text about a `.json` file is not JSON.
+    path: `${path} (too large to show)`,
+    query: JSON.stringify([left ?? null, right ?? null]),
+  });
+}
+
+/**
+ * Provides texts about files that are too large to show: the sizes at once, and
+ * the ranges that differ as soon as they are known.
+ */
+export class LargeFiles
+  implements vscode.TextDocumentContentProvider, vscode.Disposable {
+  readonly onDidChange: vscode.Event<vscode.Uri>;
+  readonly #changed = new vscode.EventEmitter<vscode.Uri>();
+  readonly #folders: ProtectedFolders;
+  /** The comparisons that have begun, by the URIs of their texts. */
+  readonly #begun = new Map<string, Comparison>();
+  readonly #disposables: vscode.Disposable[];
+
+  constructor(folders: ProtectedFolders) {
+    this.#folders = folders;
+    this.onDidChange = this.#changed.event;
+    this.#disposables = [
+      this.#changed,
+      vscode.workspace.registerTextDocumentContentProvider(LARGE_SCHEME, this),
+      // VS Code ignores changes of a text that is not open yet.
+      vscode.workspace.onDidOpenTextDocument(async ({ uri }) => {
+        const comparison = this.#begun.get(uri.toString());
+        await comparison?.end;
+        if (comparison !== undefined) this.#changed.fire(uri);
+      }),
+      vscode.workspace.onDidCloseTextDocument(({ uri }) => {
+        this.#begun.get(uri.toString())?.controller.abort();
+        this.#begun.delete(uri.toString());
+      }),
+    ];
+  }
+
+  async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
+    const texts: (string | null)[] = JSON.parse(uri.query);
+    const sides = texts.map((text) =>
+      text ? vscode.Uri.parse(text) : undefined
+    );
+    const [left, right] = sides;
+    const name = pathName(right ?? left);
+    const [old, now] = await Promise.all(sides.map(sizeOf));
+    const lines = [`${name} is too large to show.`, ""];
+    if (left === undefined || right === undefined) {
+      lines.push(formatBytes(left === undefined ? now : old));
+    } else {
+      const { result, failure } = this.#compare(uri, left, right);
+      lines.push(...differenceLines(result ?? { before: old, after: now }));
+      if (failure !== undefined) lines.push("", failure);
+    }
+    return `${lines.join("\n")}\n`;
+  }
+
+  dispose(): void {
+    for (const { controller } of this.#begun.values()) controller.abort();
+    for (const one of this.#disposables) one.dispose();
+  }
+
+  /** Returns the comparison of two files, which the first call begins. */
+  #compare(uri: vscode.Uri, left: vscode.Uri, right: vscode.Uri): Comparison {
+    const key = uri.toString();
+    const begun = this.#begun.get(key);
+    if (begun !== undefined) return begun;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const folder = this.#folders.of(left) ?? this.#folders.of(right);
+    const compared = folder === undefined
+      ? Promise.reject(new Error("This folder is not in the workspace."))
+      : folder.reader.call("ranges", {
+        config: folder.config,
+        before: versionOf(folder, left),
+        after: versionOf(folder, right),
+      }, { signal });
+    const end = compared.then((result) => {
+      comparison.result = result;
+    }, (error) => {
+      comparison.failure = `The contents cannot be compared: ${explain(error)}`;
+    });
+    const comparison: Comparison = { controller, end };
+    this.#begun.set(key, comparison);
+    return comparison;
+  }
+}
+
+interface Comparison {
+  controller: AbortController;
+  /** Resolves when the result or the failure is known. */
+  end: Promise<void>;
+  result?: ChangedRanges;
+  failure?: string;
+}
+
+/** Returns the lines about the sizes and, if they are known, the ranges. */
+function differenceLines(
+  { before, after, count, ranges = [] }:
+    & Pick<ChangedRanges, "before" | "after">
+    & Partial<ChangedRanges>,
+): string[] {
+  const state = count === undefined
+    ? "comparing\u2026"
+    : count === 0
+    ? "no differences"
+    : `${plural(count, "range")} ${count === 1 ? "differs" : "differ"}`;
+  const head = `${formatBytes(before)} \u2192 ${formatBytes(after)}, ${state}`;
+  if (ranges.length === 0) return [head];
+  const rows = [
+    ["Offset (bytes)", "Old length", "New length"],
+    ...ranges.map(({ offset, before, after }) => [
+      formatCount(offset),
+      formatBytes(before),
+      formatBytes(after),
+    ]),
+  ];
+  const widths = [0, 1, 2].map((column) =>
+    Math.max(...rows.map((row) => row[column].length))
+  );
+  const more = (count ?? 0) - ranges.length;
+  return [
+    head,
+    "",
+    ...rows.map((row) =>
+      row.map((cell, column) => cell.padStart(widths[column])).join("   ")
+    ),
+    ...(more > 0 ? [`and ${plural(more, "more range")}`] : []),
+  ];
+}
+
+/** Returns the size of a file in bytes; 0 if it cannot be read. */
+async function sizeOf(uri: vscode.Uri | undefined): Promise<number> {
+  if (uri === undefined || uri.query === EMPTY) return 0;
+  try {
+    return (await vscode.workspace.fs.stat(uri)).size;
+  } catch {
+    // The editor that opens the file shows the error.
+    return 0;
+  }
+}
+
+function versionOf(folder: ProtectedFolder, uri: vscode.Uri): VersionPath {
+  const path = pathIn(folder, uri);
+  return uri.scheme === SCHEME ? { id: uri.query, path } : { path };
+}
+
+function pathName(uri: vscode.Uri | undefined): string {
+  return uri?.path.slice(uri.path.lastIndexOf("/") + 1) ?? "";
+}

@@ -1,0 +1,112 @@
+/**
+ * Differences of a file that is too large to show, in real VS Code.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { noise } from "../support/noise.ts";
+import type { Editor } from "./editor.ts";
+import { suite } from "./suite.ts";
+import type { Window } from "./window.ts";
+
+/** The maximum growth of the extension host's memory, in kB. */
+const MAX_GROWTH_KB = 100_000;
+
+let editor: Editor;
+let window: Window;
+/** The memory that the extension host had used before, in kB. */
+let before: number;
+
+/** Writes a file of 300 MB, and an edit and an insertion of 1 MB. */
+function write(file: string, isEdited: boolean): void {
+  const handle = fs.openSync(file, "w");
+  for (let at = 0; at < 300; at++) {
+    const piece = noise(1_000_000, at + 1);
+    if (isEdited && at === 100) {
+      fs.writeSync(handle, new Uint8Array(50_000));
+      fs.writeSync(handle, piece.subarray(50_000));
+    } else fs.writeSync(handle, piece);
+    if (isEdited && at === 199) fs.writeSync(handle, noise(1_000_000, 1000));
+  }
+  fs.closeSync(handle);
+}
+
+/** Returns the maximum memory that the extension hosts have used, in kB. */
+function memory(): number {
+  return Math.max(
+    ...editor.extensionHosts().map((pid) => {
+      const text = fs.readFileSync(`/proc/${pid}/status`, "utf8");
+      return Number(/VmHWM:\s+(\d+)/.exec(text)?.[1]);
+    }),
+  );
+}
+
+/** Waits until the editor has a line. */
+const reads = (text: RegExp) =>
+  window.page.locator(".editor-group-container.active .view-line")
+    .filter({ hasText: text }).first().waitFor();
+
+suite([
+  ["a large file shows its sizes and the ranges that differ", async (suite) => {
+    const folder = join(suite.folder, "folder");
+    fs.mkdirSync(folder);
+    const file = join(folder, "large.json");
+    write(file, false);
+    editor = await suite.editor("editor", {
+      packages: [suite.companion()],
+      settings: {
+        "deltar.snapshot.onSave": false,
+        "deltar.snapshot.everyMinutes": 0,
+        "deltar.snapshot.onClose": false,
+      },
+    });
+    window = await suite.open(editor, { folder });
+    await window.command("View: Show Deltar");
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/Snapshot taken, 1 file/);
+    await window.hush();
+    write(file, true);
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/Snapshot taken, 1 file changed/);
+    await window.hush();
+    await window.row(/1 file changed/).click();
+    await window.row("large.json").waitFor();
+    before = memory();
+    const start = performance.now();
+    await window.row("large.json").click();
+    await reads(/^large\.json.is.too.large.to.show/);
+    const shown = performance.now() - start;
+    await reads(/^300.MB.→.301.MB,.2.ranges.differ$/);
+    const done = performance.now() - start;
+    await reads(/100,000,000.+50\.0.KB.+50\.0.KB/);
+    await reads(/200,000,000.+0.B.+1\.00.MB/);
+    console.log(
+      `sizes after ${shown.toFixed(0)} ms, ranges after ${done.toFixed(0)} ms`,
+    );
+    await window.picture("large-file");
+    await editor.set({ "workbench.colorTheme": "Default Dark Modern" });
+    await window.page.locator(".monaco-workbench.vs-dark").waitFor();
+    await window.picture("large-file-dark");
+    await editor.set({ "workbench.colorTheme": null });
+    console.log(`extension host: ${before} kB before, ${memory()} kB after`);
+    assert.ok(memory() - before < MAX_GROWTH_KB, `${memory()} kB`);
+  }],
+
+  ["a large version is compared with the current file", async () => {
+    await window.command("View: Close All Editors");
+    await window.row("large.json").click({ button: "right" });
+    await window.chooseFromMenu("Compare with File");
+    await reads(/^301.MB.→.301.MB,.no.differences$/);
+    await window.command("View: Close All Editors");
+    // In a list of changes, too.
+    await window.command("Deltar: Compare Two Snapshots…");
+    await window.page.getByPlaceholder("Choose the first snapshot").waitFor();
+    await window.choose(/1 file(?! changed)/);
+    await window.page.getByPlaceholder("Choose the second snapshot").waitFor();
+    await window.choose(/1 file changed/);
+    const entry = window.page.locator(".multiDiffEntry").first();
+    await entry.getByText(/2.ranges.differ/).first().waitFor();
+    await window.picture("large-file-in-list");
+    assert.ok(memory() - before < MAX_GROWTH_KB, `${memory()} kB`);
+  }],
+]);
