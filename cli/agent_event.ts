@@ -87,7 +87,7 @@ export function readEvent(json: string): AgentEvent {
     : "other";
   return {
     title: title || "a hook",
-    directory: get("cwd"),
+    directory: get("cwd") ?? firstRoot(fields),
     ...event === "WorktreeRemove" && {
       worktree: get("worktree_path", "worktreePath"),
     },
@@ -116,6 +116,13 @@ function agentOf(fields: Record<string, unknown>): string {
   const isOfClaude = typeof transcript === "string" &&
     /[/\\]\.claude[/\\]/.test(transcript);
   return isOfClaude || env.CLAUDE_PROJECT_DIR ? "claude-code" : "agent";
+}
+
+/** Returns the first folder of the workspace, which Cursor passes. */
+function firstRoot(fields: Record<string, unknown>): string | undefined {
+  const { workspace_roots: roots } = fields;
+  const first: unknown = Array.isArray(roots) ? roots[0] : undefined;
+  return typeof first === "string" && first !== "" ? first : undefined;
 }
 
 function firstLine(text: string | undefined): string | undefined {

@@ -4,7 +4,8 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import { Command, InvalidArgumentError } from "commander";
 import type { TurnRecord } from "../lib/repository/mod.ts";
-import { readEvent } from "./agent_event.ts";
+import { answerTo } from "./agent/answer.ts";
+import { type AgentEvent, readEvent } from "./agent_event.ts";
 import { advanceTurn } from "./agent_turn.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -29,9 +30,10 @@ interface Options extends TakeOptions {
 const MAX_LOG_BYTES = 1_000_000;
 
 const HELP = `
-VS Code, Claude Code and Copilot CLI can run this command before each use of a
-tool, with JSON on standard input. If nothing has changed, no snapshot is made.
-Nothing is printed on standard output.
+AI agents can run this command before each use of a tool, with JSON on standard
+input. If nothing has changed, no snapshot is made. Cursor and Gemini CLI get
+JSON on standard output, which lets them continue. For all other agents, nothing
+is printed on standard output.
 
 A failure never stops the agent: it is written to standard error and to hook.log
 in your data folder, and the exit code is 0. For wrong usage the exit code is 1,
@@ -58,12 +60,15 @@ export function hookCommand(context: Context): Command {
       }
       const out = new Console(context, false);
       let title = "agent";
+      let agent = options.agent ?? "agent";
+      let kind: AgentEvent["kind"] = "other";
       let outcome = "no snapshot was made";
       let directory = dir ?? process.env.CLAUDE_PROJECT_DIR;
       try {
         const event = readEvent(await text(process.stdin));
         title = `agent: ${event.title}`;
         if (options.agent !== undefined) event.agent = options.agent;
+        ({ agent, kind } = event);
         if (!options.prompt) event.prompt = undefined;
         if (event.worktree !== undefined) {
           directory = undefined;
@@ -96,6 +101,8 @@ export function hookCommand(context: Context): Command {
         out.warn(`${outcome}: ${message}`);
         log(`${title} in ${directory ?? "."}: ${message}`);
       }
+      const answer = answerTo(agent, kind);
+      if (answer !== undefined) out.line(answer);
       context.code = EXIT.done;
     });
 }

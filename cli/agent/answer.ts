@@ -1,0 +1,27 @@
+import type { AgentEvent } from "../agent_event.ts";
+
+/** The answers of agents that read JSON from a hook, by kind of event. */
+const ANSWERS: Readonly<
+  Record<string, Partial<Record<AgentEvent["kind"], object>>>
+> = {
+  // cursor.com/docs/agent/hooks: `permission` before a tool, `continue` before
+  // a prompt is sent.
+  cursor: { tool: { permission: "allow" }, prompt: { continue: true } },
+  // geminicli.com/docs/hooks/reference: standard output is parsed as JSON.
+  "gemini-cli": {},
+};
+
+/**
+ * Returns the JSON with which a hook lets an agent continue, or `undefined` for
+ * an agent that takes empty output as consent.
+ *
+ * @param agent The name of the agent, such as `cursor`.
+ * @param kind The kind of the event.
+ */
+export function answerTo(
+  agent: string,
+  kind: AgentEvent["kind"],
+): string | undefined {
+  const answers = Object.hasOwn(ANSWERS, agent) ? ANSWERS[agent] : undefined;
+  return answers && JSON.stringify(answers[kind] ?? {});
+}
