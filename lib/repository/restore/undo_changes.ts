@@ -50,10 +50,9 @@ export class ChangesToUndo {
    */
   *add(before: Tree, after: Tree): Generator<void, void> {
     this.#first ??= before;
-    for (const [old, now] of pairs(before.entries, after.entries)) {
+    for (const [path, old, now] of pairs(before.entries, after.entries)) {
       yield;
       if (old && now && isSameEntry(now, old)) continue;
-      const { path } = (old ?? now)!;
       const known = this.#paths.get(path);
       if (known === undefined) {
         this.#paths.set(path, { before: old, after: now });
@@ -86,10 +85,9 @@ export class ChangesToUndo {
     const chosen = new Map<string, TreeEntry>();
     /** A path that is not restored although it was a folder. */
     let blocked: string | undefined;
-    const paths = [...this.#paths.keys()].sort(comparePaths);
-    for (const path of paths) {
+    const paths = [...this.#paths].sort(([a], [b]) => comparePaths(a, b));
+    for (const [path, states] of paths) {
       yield;
-      const states = this.#paths.get(path)!;
       const { before } = states;
       const stat = onDisk.at(path);
       const isBlocked = blocked !== undefined && isWithin(path, blocked);
@@ -160,15 +158,21 @@ export class ChangesToUndo {
 function* pairs(
   old: readonly TreeEntry[],
   now: readonly TreeEntry[],
-): Generator<[TreeEntry | undefined, TreeEntry | undefined]> {
+): Generator<
+  [path: string, old: TreeEntry | undefined, now: TreeEntry | undefined]
+> {
   for (let i = 0, j = 0; i < old.length || j < now.length;) {
-    const [a, b] = [old.at(i), now.at(j)];
     const order = i >= old.length
       ? 1
       : j >= now.length
       ? -1
       : comparePaths(old[i].path, now[j].path);
-    yield [order <= 0 ? a : undefined, order >= 0 ? b : undefined];
+    const path = order <= 0 ? old[i].path : now[j].path;
+    yield [
+      path,
+      order <= 0 ? old[i] : undefined,
+      order >= 0 ? now[j] : undefined,
+    ];
     if (order <= 0) i++;
     if (order >= 0) j++;
   }
