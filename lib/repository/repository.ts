@@ -669,7 +669,7 @@ export class Repository {
    *
    * @param last The newest snapshot, which need not have the path.
    * @param path The path below the directory.
-   * @param options Whether to follow renamed files, the signal, and the
+   * @param options Whether to follow renamings, the signal, and the
    * callback for snapshots that cannot be read.
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; the
    * error of a snapshot that cannot be read, unless `onDamage` is given.

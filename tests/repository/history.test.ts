@@ -241,6 +241,49 @@ test("history() prefers a file of the same name as the other path", async () => 
   });
 });
 
+test("history() follows a renamed folder from its old and its new path", async () => {
+  await withWork(async (at) => {
+    for (let n = 0; n < 20; n++) at.write(`other/${n}`, `other ${n}`);
+    for (const name of ["a", "b", "in/c"]) at.write(`old/${name}`, name);
+    at.write("old/empty", "");
+    await at.take("created");
+    at.write("old/a", "changed");
+    await at.take("updated");
+    at.rename("old", "middle");
+    await at.take("renamed");
+    fs.mkdirSync(join(at.root, "above"));
+    at.rename("middle", "above/new");
+    at.write("above/new/d", "a new file");
+    await at.take("renamed again");
+    at.remove("above/new/b");
+    await at.take("updated again");
+    const follow = true;
+    for (const path of ["old", "middle", "above/new"]) {
+      const found = await at.history(path, { follow });
+      assert.deepEqual(
+        found.map(({ path, change, from }) =>
+          [path, change, from].filter(Boolean)
+        ),
+        [
+          ["above/new", "updated"],
+          ["above/new", "renamed", "middle"],
+          ["middle", "renamed", "old"],
+          ["old", "updated"],
+          ["old", "created"],
+        ],
+        path,
+      );
+    }
+    const [inner] = await at.history("above/new/in");
+    assert.deepEqual([inner.change, inner.from], ["renamed", "middle/in"]);
+    // A copy of a folder is a new folder.
+    for (const name of ["a", "in/c"]) at.write(`copy/${name}`, name);
+    await at.take("copied");
+    const [copy] = await at.history("copy", { follow });
+    assert.deepEqual([copy.change, copy.from], ["created", undefined]);
+  });
+});
+
 test("history() ends for files that exchange their paths", async () => {
   await withWork(async (at) => {
     for (let n = 0; n < 20; n++) at.write(`other${n}`, `other ${n}`);

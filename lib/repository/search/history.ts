@@ -7,8 +7,9 @@
  * A history therefore reads the record and the layers of only a few snapshots
  * for each version. `earlier_snapshots.ts` finds these snapshots,
  * `layer_readers.ts` looks up paths in them, `renames.ts` finds the other path
- * of a renamed file, `folder_changes.ts` counts the changes in a folder, and
- * `skipped_paths.ts` reads the paths that a snapshot skipped or excluded.
+ * of a renamed file and `folder_renames.ts` that of a renamed folder,
+ * `folder_changes.ts` counts the changes in a folder, and `skipped_paths.ts`
+ * reads the paths that a snapshot skipped or excluded.
  *
  * @module
  */
@@ -20,6 +21,7 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { Store } from "../store/store.ts";
 import { EarlierSnapshots } from "./earlier_snapshots.ts";
 import { countChanges, type FolderChanges } from "./folder_changes.ts";
+import { newFolderOf, oldFolderOf } from "./folder_renames.ts";
 import { LayerReaders } from "./layer_readers.ts";
 import { newPathOf, oldPathOf } from "./renames.ts";
 import { skippedIn } from "./skipped_paths.ts";
@@ -37,9 +39,10 @@ export interface PathVersion {
    * The kind of change that made the version: `created`; `updated` if the
    * content, link target, device or kind changed, or if something in the folder
    * changed; `touched` if only the mode, time, owner or extended attributes
-   * changed; `renamed` if a deleted path had the content before; `copied` if
-   * the path under which the content was first stored still has it; or
-   * `deleted`. The time of a folder does not count.
+   * changed; `renamed` if a deleted path had the content before, or a deleted
+   * folder the files of the folder; `copied` if the path under which the content
+   * was first stored still has it; or `deleted`. The time of a folder does not
+   * count.
    */
   change:
     | "created"
@@ -56,9 +59,12 @@ export interface PathVersion {
   before: TreeEntry | undefined;
   /** The last snapshot with `before`. */
   recordBefore?: SnapshotRecord;
-  /** The old path of a renamed or copied file. */
+  /** The old path of a renamed file or folder, or of a copied file. */
   from?: string;
-  /** The new path of a file that was deleted here because it was renamed. */
+  /**
+   * The new path of a file or folder that was deleted here because it was
+   * renamed.
+   */
   to?: string;
   /** The numbers of changes in the folder, if the path is a folder. */
   inside?: FolderChanges;
@@ -67,8 +73,8 @@ export interface PathVersion {
 /** Options for finding versions. */
 export interface HistoryOptions {
   /**
-   * Whether the versions of a renamed file under its older and newer paths are
-   * found, too. Default: `false`.
+   * Whether the versions of a renamed file or folder under its older and newer
+   * paths are found, too. Default: `false`.
    */
   follow?: boolean;
   /** Ends the work with an error of code `aborted`. */
@@ -102,7 +108,7 @@ interface Span {
  * @param store The repository.
  * @param last The newest snapshot.
  * @param path The path below the directory.
- * @param options Whether to follow renamed files, the signal, and a callback
+ * @param options Whether to follow renamings, the signal, and a callback
  * for damage.
  */
 export async function* historyOf(
@@ -118,9 +124,9 @@ export async function* historyOf(
 }
 
 /**
- * Yields the versions of a file under all of its paths. If the path is missing
- * from the newest snapshot because the file was renamed, the versions under the
- * newest path are yielded first.
+ * Yields the versions of a file or folder under all of its paths. If the path is
+ * missing from the newest snapshot because it was renamed, the versions under
+ * the newest path are yielded first.
  */
 async function* followed(
   history: History,
@@ -130,7 +136,7 @@ async function* followed(
 ): AsyncGenerator<PathVersion> {
   let name = path;
   let at: SnapshotRecord | undefined = last;
-  /** The snapshot in which the file got the name. */
+  /** The snapshot in which the file or folder got the name. */
   let renamed = "";
   while (at !== undefined) {
     let isNewest: boolean = at === last;
@@ -216,10 +222,21 @@ class History {
       if (before === undefined) return undefined;
       const to = older &&
         await this.#ignoringDamage(() =>
-          newPathOf(this.#readers, older, record, before)
+          before.kind === "directory"
+            ? newFolderOf(this.#readers, older, record, path)
+            : newPathOf(this.#readers, older, record, before)
         );
       const change = "deleted";
       return { ...version, change, ...to !== undefined && { to } };
+    }
+    if (before === undefined && entry.kind === "directory") {
+      const from = older &&
+        await this.#ignoringDamage(() =>
+          oldFolderOf(this.#readers, older, record, path)
+        );
+      return from === undefined
+        ? { ...version, change: "created" }
+        : { ...version, change: "renamed", from };
     }
     if (before === undefined) {
       const found = older &&

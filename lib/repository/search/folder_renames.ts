@@ -1,0 +1,109 @@
+import { isWithin } from "../../tree/path.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { mergeLayers } from "../layers/merge_layers.ts";
+import type { TreeFileEntry } from "../layers/tree_layer.ts";
+import { isEntry } from "../layers/tree_reader.ts";
+import type { LayerReaders } from "./layer_readers.ts";
+import { newPathOf, oldPathOf } from "./renames.ts";
+
+/** The number of a folder's files whose other paths are searched for. */
+const MAX_FOLLOWED_FILES = 8;
+
+/**
+ * Returns the path from which a new folder was renamed, if there is one. This
+ * is the deleted folder that had most of the first files of the new folder, at
+ * the same places in it.
+ *
+ * @param readers The readers of layers.
+ * @param before The snapshot before, which does not have the folder.
+ * @param now The snapshot that has the folder.
+ * @param folder The path of the folder.
+ */
+export async function oldFolderOf(
+  readers: LayerReaders,
+  before: SnapshotRecord,
+  now: SnapshotRecord,
+  folder: string,
+): Promise<string | undefined> {
+  const found = await mostFrequentFolder(
+    readers,
+    now,
+    folder,
+    async (file) => (await oldPathOf(readers, before, now, file))?.from,
+  );
+  return found !== undefined &&
+      await readers.find(now, found) === undefined
+    ? found
+    : undefined;
+}
+
+/**
+ * Returns the path to which a folder was renamed, if there is one. This is the
+ * new folder that has most of the first files of the old folder, at the same
+ * places in it.
+ *
+ * @param readers The readers of layers.
+ * @param before The snapshot before, which has the folder.
+ * @param now The snapshot that does not have the folder.
+ * @param folder The path of the folder in `before`.
+ */
+export async function newFolderOf(
+  readers: LayerReaders,
+  before: SnapshotRecord,
+  now: SnapshotRecord,
+  folder: string,
+): Promise<string | undefined> {
+  const found = await mostFrequentFolder(
+    readers,
+    before,
+    folder,
+    (file) => newPathOf(readers, before, now, file),
+  );
+  return found !== undefined &&
+      await readers.find(before, found) === undefined
+    ? found
+    : undefined;
+}
+
+/**
+ * Returns the folder in which most of the first files of a folder are found, at
+ * the same places in it, or `undefined` if none of the files is found.
+ *
+ * @param search Called for a file of the folder. Returns the other path of it.
+ */
+async function mostFrequentFolder(
+  readers: LayerReaders,
+  record: SnapshotRecord,
+  folder: string,
+  search: (file: TreeFileEntry) => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const counts = new Map<string, number>();
+  let searched = 0;
+  for await (const file of filesIn(readers, record, folder)) {
+    const place = file.path.slice(folder.length);
+    const other = await search(file);
+    if (other?.endsWith(place) && other.length > place.length) {
+      const found = other.slice(0, -place.length);
+      counts.set(found, (counts.get(found) ?? 0) + 1);
+    }
+    if (++searched === MAX_FOLLOWED_FILES) break;
+  }
+  const [most] = [...counts].sort(([, a], [, b]) => b - a);
+  return most?.[0];
+}
+
+/** Yields the files in a folder that have content, in path order. */
+async function* filesIn(
+  readers: LayerReaders,
+  record: SnapshotRecord,
+  folder: string,
+): AsyncGenerator<TreeFileEntry> {
+  const isWanted = (path: string) => path !== folder && isWithin(path, folder);
+  const layers = readers.of(record)
+    .map((one) => one.select(isWanted, { within: folder }));
+  for await (const lines of mergeLayers(layers)) {
+    for (const line of lines) {
+      if (isEntry(line) && line.kind === "file" && line.size > 0) yield line;
+    }
+  }
+}
