@@ -37,9 +37,10 @@ export async function patchedBy(
 
 async function ofFolder(
   repository: Repository,
-  { record, recordBefore, path }: PathVersion,
+  { record, recordBefore, path, from }: PathVersion,
   signal: AbortSignal,
 ): Promise<Patched> {
+  const paths = [path, ...from === undefined ? [] : [from]];
   const stateOf = async (snapshot: SnapshotRecord) => {
     const tree = await repository.tree(snapshot, { signal });
     return snapshotState(repository, snapshot, tree, "", signal);
@@ -51,9 +52,11 @@ async function ofFolder(
   const { changes } = DiffIndex.compute(now.index, old.index);
   return {
     states: [old, now],
-    paths: [path],
+    paths,
     changes: withoutMoved(
-      changes.filter((change) => isWithin(pathOf(change), path)),
+      changes.filter((change) =>
+        paths.some((folder) => isWithin(pathOf(change), folder))
+      ),
     ),
   };
 }

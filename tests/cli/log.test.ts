@@ -129,6 +129,23 @@ test("log --patch prints what each version changed", async () => {
   });
 });
 
+test("log --patch prints a renamed folder as renamed files", async () => {
+  await withPlace((place) => {
+    place.write({ "old/a": "one\n", "old/in/b": "two\n" });
+    place.run(["snapshot", "--init", "-q"]);
+    fs.renameSync(join(place.root, "old"), join(place.root, "new"));
+    place.run(["snapshot", "-q"]);
+    const { out } = place.run(["log", "old", "-p", "--limit", "1"]);
+    assert.match(out, / renamed from old\ndiff --git a\/old\/a b\/new\/a\n/);
+    assert.deepEqual(out.match(/^rename .*/gm), [
+      "rename from old/a",
+      "rename to new/a",
+      "rename from old/in/b",
+      "rename to new/in/b",
+    ]);
+  });
+});
+
 test(
   "git apply takes the patches of log, the oldest first",
   needs("git"),

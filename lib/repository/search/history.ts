@@ -57,7 +57,7 @@ export interface PathVersion {
    * The entry in the version before, or `undefined` if the path did not exist.
    */
   before: TreeEntry | undefined;
-  /** The last snapshot with `before`. */
+  /** The last snapshot with `before`, or with the old path of a folder. */
   recordBefore?: SnapshotRecord;
   /** The old path of a renamed file or folder, or of a copied file. */
   from?: string;
@@ -236,7 +236,7 @@ class History {
         );
       return from === undefined
         ? { ...version, change: "created" }
-        : { ...version, change: "renamed", from };
+        : { ...version, change: "renamed", from, recordBefore: older };
     }
     if (before === undefined) {
       const found = older &&
