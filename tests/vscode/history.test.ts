@@ -32,6 +32,11 @@ async function snapshot(label: string, line: RegExp): Promise<void> {
   await window.hush();
 }
 
+/** Returns the row of a snapshot or version with a label. */
+function labeled(label: string, view = "Snapshots") {
+  return window.rows(view).filter({ hasText: `${label} · ` });
+}
+
 /** Returns the labels of the snapshots except safety snapshots. */
 async function labels(): Promise<(string | undefined)[]> {
   const { records } = await repositoryOf(editor, folder);
@@ -120,20 +125,25 @@ suite([
     await window.page.getByPlaceholder("before the refactoring")
       .fill("the second");
     await window.page.keyboard.press("Enter");
-    await window.row(/the second · /).waitFor();
+    await labeled("the second").waitFor();
+    await labeled("the second", "File History").waitFor();
     assert.deepEqual(await labels(), ["one", "the second", "three", "four"]);
   }],
 
   ["a snapshot is removed, and brought back", async () => {
-    await window.row(/the second · /).click({ button: "right" });
+    await labeled("the second").click({ button: "right" });
     await window.chooseFromMenu("Remove Snapshot…");
     await window.dialog().getByText(/Labels: the second/).waitFor();
     await window.picture("remove-snapshot");
     await window.answer(/^Remove$/);
-    await window.row(/the second · /).waitFor({ state: "detached" });
+    for (const view of ["Snapshots", "File History"]) {
+      await labeled("the second", view).waitFor({ state: "detached" });
+    }
     assert.deepEqual(await labels(), ["one", "three", "four"]);
     await window.pressTold("Removed 1 snapshot.", "Undo");
-    await window.row(/the second · /).waitFor();
+    for (const view of ["Snapshots", "File History"]) {
+      await labeled("the second", view).waitFor();
+    }
     assert.deepEqual(await labels(), ["one", "the second", "three", "four"]);
     for (const theme of ["Default Light Modern", "Default Dark Modern"]) {
       await editor.set({ "workbench.colorTheme": theme });

@@ -155,6 +155,11 @@ export class ProtectedFolder implements vscode.Disposable {
       : "protected";
   }
 
+  /** The snapshots in the current list, the newest first. */
+  get listed(): readonly SnapshotInfo[] {
+    return this.#known;
+  }
+
   /** The safety snapshots in the current list, the newest first. */
   get safetySnapshots(): readonly SnapshotInfo[] {
     return this.#safety;

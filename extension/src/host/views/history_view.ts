@@ -155,13 +155,15 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   }
 
   /**
-   * Returns a text that identifies a list by its file and the last snapshot.
+   * Returns a text that identifies a list by its file and by the ids and labels
+   * of the snapshots.
    */
   #key(): string {
     const file = this.#file();
     if (file === undefined) return "";
     const { folder, path } = file;
-    return `${folder.last?.id} ${folder.uri} ${path}`;
+    const snapshots = folder.listed.map(({ id, label }) => [id, label]);
+    return JSON.stringify([folder.uri, path, snapshots]);
   }
 
   #file(): { folder: ProtectedFolder; path: string } | undefined {
