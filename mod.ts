@@ -58,6 +58,7 @@ export {
   type StatsOptions,
   Tree,
   type TreeEntry,
+  type TreeFileEntry,
   type VerifyOptions,
   type VerifyResult,
   withCache,

@@ -7,7 +7,7 @@ import {
 } from "../../extension/src/worker/search_history.ts";
 
 /** Versions with these contents, and the number of contents that were read. */
-function versionsOf(contents: (string | undefined)[]) {
+function versionsOf(contents: string[]) {
   const read: string[] = [];
   const versions = async function* (): AsyncGenerator<SearchedVersion> {
     for (const [at, content] of contents.entries()) {
@@ -15,13 +15,13 @@ function versionsOf(contents: (string | undefined)[]) {
         id: `${at}`,
         time: at,
         path: "notes.md",
-        ...(content !== undefined && { size: content.length }),
+        size: content.length,
       };
       yield {
         version,
         sha256: content,
         read: () => {
-          read.push(content!);
+          read.push(content);
           return Promise.resolve(new TextEncoder().encode(content));
         },
       };
@@ -31,7 +31,7 @@ function versionsOf(contents: (string | undefined)[]) {
 }
 
 /** The ids, lines, excerpts and numbers of matches that a search finds. */
-async function search(contents: (string | undefined)[], text: string) {
+async function search(contents: string[], text: string) {
   const { versions } = versionsOf(contents);
   const { found } = await searchVersions(versions(), text);
   return found.map(({ id, line, excerpt, matches }) => [
@@ -44,8 +44,8 @@ async function search(contents: (string | undefined)[], text: string) {
 
 test("searchVersions() finds the first line with the text in each version", async () => {
   assert.deepEqual(
-    await search(["one\n  Two two\n", "none\n", undefined, "two"], "TWO"),
-    [["0", 2, "Two two", 2], ["3", 1, "two", 1]],
+    await search(["one\n  Two two\n", "none\n", "two"], "TWO"),
+    [["0", 2, "Two two", 2], ["2", 1, "two", 1]],
   );
 });
 
@@ -69,7 +69,7 @@ test("searchVersions() shortens a long line around the text", async () => {
 
 test("searchVersions() reads the same content once, and no large one", async () => {
   const large = "x".repeat(MAX_SEARCHED_BYTES + 1);
-  const { versions, read } = versionsOf(["x", "y", "x", large, undefined]);
+  const { versions, read } = versionsOf(["x", "y", "x", large]);
   const result = await searchVersions(versions(), "x");
   assert.deepEqual(result.found.map(({ id }) => id), ["0", "2"]);
   assert.deepEqual([result.searched, result.tooLarge], [3, 1]);

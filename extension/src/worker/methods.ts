@@ -260,16 +260,16 @@ export function createMethods(): { [M in Method]: Handler<M> } {
 
     async searchHistory({ config, path, text }, { signal }) {
       const repository = await repositories.open(config);
+      const readEntry = repository.entryReader();
       const searched = async function* (): AsyncGenerator<SearchedVersion> {
         for await (const one of versionsOf(repository, config, path, signal)) {
-          const { record, path, entry } = one;
+          const { entry } = one;
+          if (entry?.kind !== "file") continue;
           yield {
             version: fileVersion(one),
-            sha256: entry?.kind === "file" ? entry.sha256 : undefined,
+            sha256: entry.sha256,
             read: async () => {
-              const content = await repository.readFile(record, path, {
-                signal,
-              });
+              const content = readEntry(entry, { signal });
               return new Uint8Array(await new Response(content).arrayBuffer());
             },
           };

@@ -21,14 +21,12 @@ const MAX_EXCERPT_LENGTH = 120;
 /** The number of characters before the text in an excerpt of a long line. */
 const EXCERPT_LEAD = 20;
 
-/** A version, and how its content is identified and read. */
+/** A version with a content, and how the content is identified and read. */
 export interface SearchedVersion {
   /** The version. */
   version: FileVersion;
-  /**
-   * The SHA-256 of the content, or `undefined` if the version has no content.
-   */
-  sha256: string | undefined;
+  /** The SHA-256 of the content. */
+  sha256: string;
   /** Returns the content. Called only if the version is small enough. */
   read: () => Promise<Uint8Array>;
 }
@@ -53,8 +51,7 @@ export async function searchVersions(
   const known = new Map<string, Match | undefined>();
   const result: HistorySearch = { found: [], searched: 0, tooLarge: 0 };
   for await (const { version, sha256, read } of versions) {
-    if (sha256 === undefined || version.size === undefined) continue;
-    if (version.size > MAX_SEARCHED_BYTES) {
+    if (version.size !== undefined && version.size > MAX_SEARCHED_BYTES) {
       result.tooLarge++;
       continue;
     }
