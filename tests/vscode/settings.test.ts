@@ -304,6 +304,13 @@ suite([
       .filter({ hasText: "cannot take a snapshot" }).waitFor();
     await window.hush();
     await window.picture("log");
+    await window.command("Deltar: Create Snapshot");
+    await window.pressTold(/notes\.md/, "Open Settings");
+    await window.page.locator(".settings-editor .setting-item")
+      .filter({ hasText: "Deltar › Repository: Location" }).waitFor();
+    await window.picture("open-settings");
+    await window.command("View: Close Editor");
+    await window.hush();
     await editor.set({ "deltar.repository.location": null });
   }],
 

@@ -334,5 +334,14 @@ function withLocation(
 }
 
 function storageOf({ repository, env }: FolderConfig): Storage {
-  return openStorage(repository, env);
+  try {
+    return openStorage(repository, env);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new DeltarError(
+      "unsupported",
+      `${cause.message}; check the setting deltar.repository.location`,
+      { cause },
+    );
+  }
 }

@@ -9,9 +9,13 @@ const ADVISED: Readonly<Record<string, string>> = {
   [CREATE_ENCRYPTED]: "deltar.createEncrypted",
 };
 
+/** A setting of the repository that messages advise the user to check. */
+const SETTING = /deltar\.repository\.\w+/;
+
 /**
- * Shows a failure, with a button that opens the log, and a button for each
- * command that the message advises the user to run.
+ * Shows a failure, with a button that opens the log, a button for each command
+ * that the message advises the user to run, and a button that opens the setting
+ * of the repository that the message names, if it names one.
  */
 export async function showFailure(
   message: string,
@@ -23,6 +27,20 @@ export async function showFailure(
       title: title.replace("Deltar: ", ""),
       run: () => vscode.commands.executeCommand(command),
     }));
+  const [setting] = SETTING.exec(message) ?? [];
+  if (setting !== undefined) {
+    advised.push({
+      title: "Open Settings",
+      run: () =>
+        // The settings of a remote machine are not among those of the user.
+        vscode.commands.executeCommand(
+          vscode.env.remoteName === undefined
+            ? "workbench.action.openSettings"
+            : "workbench.action.openRemoteSettings",
+          { query: setting },
+        ),
+    });
+  }
   const answer = await vscode.window.showErrorMessage(
     message,
     ...advised,
