@@ -95,11 +95,14 @@ export class Window {
 
   /** Runs a command as a user does, by its title in the command palette. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press("Escape");
-    await this.page.keyboard.press("F1");
     const input = this.page.locator(".quick-input-widget input.input");
-    await input.waitFor({ state: "visible" });
-    await input.fill(`>${title}`);
+    // An editor or a view that takes the focus closes the palette.
+    await this.until(`the palette for ${title}`, async () => {
+      await this.page.keyboard.press("Escape");
+      await this.page.keyboard.press("F1");
+      const filled = input.fill(`>${title}`, { timeout: 5000 });
+      return await filled.then(() => true, () => false);
+    });
     // There may be others whose names go on, and were used before.
     const name = title.replaceAll(/[.()]/g, "\\$&");
     await this.page.locator(".quick-input-list .monaco-list-row").filter({
