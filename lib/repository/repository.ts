@@ -665,8 +665,9 @@ export class Repository {
    * it reads many versions of a file in less time than `readFile`.
    *
    * @returns A function of the entry of a file in a snapshot of this repository
-   * and, optionally, the signal that ends the stream. The stream fails with the
-   * errors of the stream that `readFile` returns.
+   * and, optionally, the signal that ends the stream. It throws an error of
+   * code `aborted` if the signal fired. The stream fails with the errors of the
+   * stream that `readFile` returns.
    *
    * @example
    * ```ts
@@ -698,8 +699,10 @@ export class Repository {
     options?: SignalOptions,
   ) => ReadableStream<Uint8Array> {
     const reader = new ContentReader(this.storage);
-    return (entry, { signal } = {}) =>
-      checkedStream(entry, () => reader.read(entry, signal));
+    return (entry, { signal } = {}) => {
+      checkAborted(signal);
+      return checkedStream(entry, () => reader.read(entry, signal));
+    };
   }
 
   /**

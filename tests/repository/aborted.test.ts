@@ -52,6 +52,11 @@ const CALLS: Record<string, Call> = {
   findPaths: ({ repository }, o) => repository.findPaths("*", o),
   fileReader: ({ repository, record }, o) =>
     repository.fileReader(record)("a", o),
+  entryReader: async ({ repository, record }, o) => {
+    const entry = await repository.lookup(record, "a");
+    assert.ok(entry?.kind === "file");
+    return repository.entryReader()(entry, o);
+  },
   export: ({ repository, record }, o) => repository.export(record, o),
   planRestore: ({ repository, record, folder }, o) =>
     repository.planRestore(record, `${folder}/to`, o),

@@ -436,3 +436,31 @@ test("fileReader() reads the data of many files once", async () => {
     await assert.rejects(read("nothing"), { code: "not-found" });
   });
 });
+
+test("entryReader() reads the versions of a file and nothing else", async () => {
+  await withRepository(async (repository, root) => {
+    const text = (at: number) => `${"content\n".repeat(1000)}${at}\n`;
+    for (let at = 0; at < 10; at++) {
+      fs.writeFileSync(join(root, "file"), text(at));
+      await repository.snapshot(everything(root));
+    }
+    const last = (await repository.snapshots()).at(-1)!;
+    const versions = await Array.fromAsync(repository.history(last, "file"));
+    const { storage } = repository;
+    const get = storage.get.bind(storage);
+    const names: string[] = [];
+    storage.get = (name, options) => {
+      names.push(name);
+      return get(name, options);
+    };
+    const read = repository.entryReader();
+    const texts: string[] = [];
+    for (const { entry } of versions) {
+      assert.ok(entry?.kind === "file");
+      texts.push(new TextDecoder().decode(await collect(read(entry))));
+    }
+    assert.deepEqual(texts, versions.map((_, at) => text(9 - at)));
+    assert.ok(names.every((name) => name.startsWith("volumes/")));
+    assert.equal(names.length, new Set(names).size);
+  });
+});
