@@ -163,7 +163,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     if (file === undefined) return "";
     const { folder, path } = file;
     const snapshots = folder.listed.map(({ id, label }) => [id, label]);
-    return JSON.stringify([folder.uri, path, snapshots]);
+    return JSON.stringify([`${folder.uri}`, path, snapshots]);
   }
 
   #file(): { folder: ProtectedFolder; path: string } | undefined {
