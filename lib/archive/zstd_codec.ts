@@ -23,14 +23,19 @@ const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /**
+ * Whether the decoders get one block at a time. In Deno, the error of a decoder
+ * ends the process if the decoded bytes did not fit in one chunk. The content of
+ * a block always fits.
+ */
+const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
+
+/**
  * The content size in bytes below which a frame is decompressed in one call,
  * because making a stream takes as long as decompressing a small frame. In
- * Deno, the errors of the one-shot decoder cannot be caught, so all frames are
- * streamed there.
+ * Deno, the errors of the one-shot decoder cannot be caught either, so all
+ * frames are streamed there.
  */
-const ONE_SHOT_BYTES = builtin("node:process")?.versions.deno === undefined
-  ? SMALL_FRAME_BYTES
-  : 0;
+const ONE_SHOT_BYTES = IS_BY_BLOCK ? 0 : SMALL_FRAME_BYTES;
 
 /**
  * The Zstandard codec (RFC 8878). Each call to `compress` or `store` makes one
@@ -87,7 +92,7 @@ function decompress(
 ): AsyncGenerator<Uint8Array> {
   return decompressPieces(source, options, async (reader) => {
     const start = reader.offset;
-    const frame = await nextFrame(reader);
+    const frame = await nextFrame(reader, { isByBlock: IS_BY_BLOCK });
     return frame && decodeFrame(frame, reader, start, options);
   });
 }

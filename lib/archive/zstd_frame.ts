@@ -51,6 +51,7 @@ export interface Frame {
  *
  * @param reader The reader, at the start of a frame. The reader is at the end
  *   of the frame once `parts` of the result is exhausted.
+ * @param options Whether each block is yielded separately.
  * @returns The frame, or `undefined` for a skippable frame, which is skipped.
  * @throws {DeltarError} `corrupt` or `truncated` if the frame is invalid or
  *   incomplete, `unsupported` if the frame needs a dictionary, `limit` if its
@@ -58,6 +59,7 @@ export interface Frame {
  */
 export async function nextFrame(
   reader: ByteReader,
+  { isByBlock = false }: { isByBlock?: boolean } = {},
 ): Promise<Frame | undefined> {
   const start = reader.offset;
   const magic = await reader.exactly(4, "a zstd frame");
@@ -70,6 +72,8 @@ export async function nextFrame(
     throw reader.corrupt("not a zstd frame: wrong magic number", start);
   }
   const { size, bytes, checksum } = await restOfHeader(reader, magic, start);
+  const isSmall = size !== undefined && size < SMALL_FRAME_BYTES;
+  const most = isByBlock ? 0 : (isSmall ? size : 0) + CHUNK_BYTES;
   let stored: Uint8Array[] | undefined = [];
   let length = 0;
   const onBlock = ({ kind }: BlockHeader, content: Uint8Array[]) => {
@@ -80,7 +84,7 @@ export async function nextFrame(
   };
   return {
     size,
-    parts: blocks(reader, bytes, checksum, size, onBlock),
+    parts: blocks(reader, bytes, checksum, most, onBlock),
     stored: () => length === size ? stored : undefined,
   };
 }
@@ -387,14 +391,18 @@ export function storedFrame(plain: Uint8Array): Uint8Array {
   return frame;
 }
 
+/**
+ * Yields the header, the blocks and the checksum of a frame.
+ *
+ * @param most The number of bytes after which the parts so far are yielded.
+ */
 async function* blocks(
   reader: ByteReader,
   header: Uint8Array,
   checksum: boolean,
-  holds = 0,
+  most: number,
   onBlock: (header: BlockHeader, content: Uint8Array[]) => void,
 ): AsyncGenerator<Uint8Array[]> {
-  const most = (holds < SMALL_FRAME_BYTES ? holds : 0) + CHUNK_BYTES;
   let parts = [header];
   let length = header.length;
   for (let last = false; !last;) {
