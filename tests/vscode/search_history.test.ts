@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import {
   MAX_SEARCHED_BYTES,
   type SearchedVersion,
   searchVersions,
 } from "../../extension/src/worker/search_history.ts";
+import { createMethods } from "../../extension/src/worker/methods.ts";
+import { DeltarError } from "../../mod.ts";
+import { withTemp } from "../support/temp.ts";
+
+/** A content that cannot be read. */
+const DAMAGED = "damaged";
 
 /** Versions with these contents, and the number of contents that were read. */
 function versionsOf(contents: string[]) {
@@ -19,11 +27,18 @@ function versionsOf(contents: string[]) {
       };
       yield {
         version,
-        sha256: content,
-        read: () => {
-          read.push(content);
-          return Promise.resolve(new TextEncoder().encode(content));
-        },
+        find: () =>
+          Promise.resolve({
+            sha256: content,
+            size: content.length,
+            read: () => {
+              if (content === DAMAGED) {
+                throw new DeltarError("corrupt", "wrong checksum");
+              }
+              read.push(content);
+              return Promise.resolve(new TextEncoder().encode(content));
+            },
+          }),
       };
     }
   };
@@ -75,3 +90,50 @@ test("searchVersions() reads the same content once, and no large one", async () 
   assert.deepEqual([result.searched, result.tooLarge], [3, 1]);
   assert.deepEqual(read, ["x", "y"]);
 });
+
+test("searchVersions() counts damaged versions and searches the others", async () => {
+  const { versions } = versionsOf(["x", DAMAGED, "x y"]);
+  const result = await searchVersions(versions(), "x");
+  assert.deepEqual(result.found.map(({ id }) => id), ["0", "2"]);
+  assert.deepEqual([result.searched, result.unreadable], [2, 1]);
+});
+
+test("searchHistory finds the contents of a hard link", () =>
+  withTemp(async (temp) => {
+    const config = {
+      directory: join(temp, "folder"),
+      repository: join(temp, "repository"),
+      isOwnStorage: false,
+      cache: join(temp, "cache"),
+      originals: join(temp, "cache", "originals"),
+      excludes: [],
+      gitignore: false,
+      excludeCaches: false,
+      encrypt: false,
+    };
+    const methods = createMethods();
+    const { signal } = new AbortController();
+    const work = { signal, progress: () => {} };
+    fs.mkdirSync(config.directory);
+    const [first, second] = ["a.txt", "b.txt"].map((name) =>
+      join(config.directory, name)
+    );
+    fs.writeFileSync(first, "one needle");
+    fs.linkSync(first, second);
+    for (const [at, text] of [undefined, "none", "two needles"].entries()) {
+      if (text !== undefined) fs.writeFileSync(first, text);
+      fs.utimesSync(first, 1000 + at, 1000 + at);
+      await methods.snapshot({ config }, work);
+    }
+    for (const path of ["a.txt", "b.txt"]) {
+      const result = await methods.searchHistory(
+        { config, path, text: "needle" },
+        work,
+      );
+      assert.deepEqual(
+        result.found.map(({ excerpt, size }) => [excerpt, size]),
+        [["two needles", 11], ["one needle", 10]],
+      );
+      assert.equal(result.searched, 3);
+    }
+  }));

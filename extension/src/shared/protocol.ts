@@ -187,6 +187,8 @@ export interface HistorySearch {
   searched: number;
   /** The number of versions that are too large to be searched. */
   tooLarge: number;
+  /** The number of versions that cannot be read because of damage. */
+  unreadable: number;
 }
 
 /**

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DeltarError, type Repository } from "../../../mod.ts";
+import type { Repository } from "../../../mod.ts";
 // These modules are imported directly, because programs other than the
 // extension do not need them.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
@@ -19,6 +19,7 @@ import type {
   ChangedRanges,
   VersionPath,
 } from "../shared/protocol.ts";
+import { fileEntry } from "./file_entry.ts";
 
 /** The maximum number of ranges that are returned. */
 const MAX_RANGES = 1000;
@@ -97,16 +98,7 @@ async function findVersion(
     };
   }
   const record = await repository.find(id);
-  let entry = await repository.lookup(record, path, { signal });
-  if (entry?.kind === "hardlink") {
-    entry = await repository.lookup(record, entry.target, { signal });
-  }
-  if (entry?.kind !== "file") {
-    throw new DeltarError("not-found", "no such file in this snapshot", {
-      object: id,
-      path,
-    });
-  }
+  const entry = await fileEntry(repository, record, path, signal);
   return {
     size: entry.size,
     entry,

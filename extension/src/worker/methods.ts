@@ -30,6 +30,7 @@ import type {
 } from "../shared/protocol.ts";
 import { changedRanges } from "./changed_ranges.ts";
 import { detailsOf, textOf } from "./entry_details.ts";
+import { fileEntry } from "./file_entry.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { Repositories } from "./repositories.ts";
@@ -263,14 +264,21 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const readEntry = repository.entryReader();
       const searched = async function* (): AsyncGenerator<SearchedVersion> {
         for await (const one of versionsOf(repository, config, path, signal)) {
-          const { entry } = one;
-          if (entry?.kind !== "file") continue;
+          const { record, entry } = one;
+          if (entry?.kind !== "file" && entry?.kind !== "hardlink") continue;
           yield {
             version: fileVersion(one),
-            sha256: entry.sha256,
-            read: async () => {
-              const content = readEntry(entry, { signal });
-              return new Uint8Array(await new Response(content).arrayBuffer());
+            find: async () => {
+              const file = entry.kind === "file"
+                ? entry
+                : await fileEntry(repository, record, entry.target, signal);
+              const read = async () => {
+                const content = readEntry(file, { signal });
+                return new Uint8Array(
+                  await new Response(content).arrayBuffer(),
+                );
+              };
+              return { sha256: file.sha256, size: file.size, read };
             },
           };
         }
@@ -300,8 +308,11 @@ async function* versionsOf(
   if (last === undefined) return;
   const options = { follow: true, signal, onDamage };
   for await (const version of repository.history(last, path, options)) {
-    // The view shows contents, and not modes, times and owners.
-    if (version.change !== "touched") yield version;
+    // The view shows contents, and not modes, times and owners. If only the
+    // time of a hard link differs, the content may have changed.
+    if (version.change !== "touched" || version.entry?.kind === "hardlink") {
+      yield version;
+    }
   }
 }
 

@@ -6,6 +6,9 @@
  *
  * @module
  */
+// This module is imported directly, because programs other than the extension
+// do not need it.
+import { isDamage } from "../../../lib/bytes/errors.ts";
 import type {
   FileVersion,
   FoundVersion,
@@ -21,24 +24,33 @@ const MAX_EXCERPT_LENGTH = 120;
 /** The number of characters before the text in an excerpt of a long line. */
 const EXCERPT_LEAD = 20;
 
-/** A version with a content, and how the content is identified and read. */
+/** A version, and how its content is found. */
 export interface SearchedVersion {
   /** The version. */
   version: FileVersion;
-  /** The SHA-256 of the content. */
+  /** Returns the content. */
+  find: () => Promise<Content>;
+}
+
+/** A content, and how it is identified and read. */
+export interface Content {
+  /** The SHA-256. */
   sha256: string;
-  /** Returns the content. Called only if the version is small enough. */
+  /** The length in bytes. */
+  size: number;
+  /** Returns the bytes. Called only if the content is small enough. */
   read: () => Promise<Uint8Array>;
 }
 
 type Match = Pick<FoundVersion, "line" | "excerpt" | "matches">;
 
 /**
- * Searches versions for a text. The case is ignored.
+ * Searches versions for a text. The case is ignored. Versions that are damaged
+ * are counted.
  *
  * @param versions The versions, the newest first.
  * @param text The text, which is not empty.
- * @throws {unknown} The error of `read`.
+ * @throws {unknown} The error of `find` or `read`, if it is not about damage.
  */
 export async function searchVersions(
   versions: AsyncIterable<SearchedVersion>,
@@ -49,22 +61,37 @@ export async function searchVersions(
     "giu",
   );
   const known = new Map<string, Match | undefined>();
-  const result: HistorySearch = { found: [], searched: 0, tooLarge: 0 };
-  for await (const { version, sha256, read } of versions) {
-    if (version.size !== undefined && version.size > MAX_SEARCHED_BYTES) {
-      result.tooLarge++;
-      continue;
+  const result: HistorySearch = {
+    found: [],
+    searched: 0,
+    tooLarge: 0,
+    unreadable: 0,
+  };
+  for await (const { version, find } of versions) {
+    try {
+      const { sha256, size, read } = await find();
+      if (size > MAX_SEARCHED_BYTES) {
+        result.tooLarge++;
+        continue;
+      }
+      if (!known.has(sha256)) {
+        known.set(sha256, matchOf(await read(), pattern));
+      }
+      result.searched++;
+      const match = known.get(sha256);
+      if (match !== undefined) {
+        result.found.push({ ...version, size, ...match });
+      }
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      result.unreadable++;
     }
-    if (!known.has(sha256)) known.set(sha256, find(await read(), pattern));
-    result.searched++;
-    const match = known.get(sha256);
-    if (match !== undefined) result.found.push({ ...version, ...match });
   }
   return result;
 }
 
 /** Finds a pattern in a content. Bytes that are not UTF-8 match no text. */
-function find(content: Uint8Array, pattern: RegExp): Match | undefined {
+function matchOf(content: Uint8Array, pattern: RegExp): Match | undefined {
   const text = new TextDecoder().decode(content);
   let matches = 0;
   let first: RegExpExecArray | undefined;

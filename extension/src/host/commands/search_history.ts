@@ -29,7 +29,7 @@ export async function searchHistory(
     value: selectedText(uri),
   });
   if (text === undefined || text === "") return;
-  const { found, searched, tooLarge } = await withProgress(
+  const { found, searched, tooLarge, unreadable } = await withProgress(
     "Searching",
     (signal) =>
       folder.reader.call("searchHistory", {
@@ -38,9 +38,14 @@ export async function searchHistory(
         text,
       }, { signal }),
   );
-  const unread = tooLarge > 0
-    ? ` ${plural(tooLarge, "version")} too large to search.`
-    : "";
+  const unread = [
+    ...(tooLarge > 0
+      ? [` ${plural(tooLarge, "version")} too large to search.`]
+      : []),
+    ...(unreadable > 0
+      ? [` ${plural(unreadable, "damaged version")} not searched.`]
+      : []),
+  ].join("");
   if (found.length === 0) {
     void vscode.window.showInformationMessage(
       `No results in ${plural(searched, "version")} of ${path}.${unread}`,

@@ -1,0 +1,30 @@
+import {
+  DeltarError,
+  type Repository,
+  type SnapshotRecord,
+  type TreeFileEntry,
+} from "../../../mod.ts";
+
+/**
+ * Returns the entry of a file in a snapshot. For a hard link, returns the entry
+ * of the file that has the content.
+ *
+ * @throws {DeltarError} `not-found` if the snapshot does not have the file;
+ * `aborted` if the signal fired; the error of a layer that is damaged.
+ */
+export async function fileEntry(
+  repository: Repository,
+  record: SnapshotRecord,
+  path: string,
+  signal: AbortSignal,
+): Promise<TreeFileEntry> {
+  let entry = await repository.lookup(record, path, { signal });
+  if (entry?.kind === "hardlink") {
+    entry = await repository.lookup(record, entry.target, { signal });
+  }
+  if (entry?.kind === "file") return entry;
+  throw new DeltarError("not-found", "no such file in this snapshot", {
+    object: record.id,
+    path,
+  });
+}
