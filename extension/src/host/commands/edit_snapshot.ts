@@ -93,13 +93,17 @@ async function offerUndo(
 ): Promise<void> {
   const undo = "Undo";
   if (await vscode.window.showInformationMessage(text, undo) !== undo) return;
-  try {
-    for (const { folder, info } of nodes) {
+  const failures: string[] = [];
+  for (const { folder, info } of nodes) {
+    try {
       await change(folder, "undelete", info.id);
+    } catch (error) {
+      const moment = formatMoment(info.time, Date.now());
+      failures.push(`the snapshot of ${moment}: ${explain(error)}`);
     }
-  } catch (error) {
-    void showFailure(explain(error), log);
   }
+  if (failures.length === 0) return;
+  void showFailure(`Cannot bring back ${failures.join("; ")}`, log);
 }
 
 async function change(
