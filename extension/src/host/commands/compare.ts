@@ -221,19 +221,21 @@ async function openList(
     changes.length > MAX_FILES
       ? `${title} (the first ${MAX_FILES} of ${changes.length} files)`
       : title,
-    changes.slice(0, MAX_FILES).map((change) => {
-      const [left, right] = sidesOf(change);
-      if (isTooLarge(Math.max(change.size, change.oldSize ?? 0))) {
-        const text = largeUri([left, right]);
-        return [text, undefined, text];
-      }
-      // VS Code opens the first URI as the current file, and must not open a
-      // pipe or a device.
-      const file = change.special === undefined
-        ? fileUri(folder, change.path)
-        : right ?? left;
-      return [file, left, right];
-    }),
+    await Promise.all(
+      changes.slice(0, MAX_FILES).map(async (change) => {
+        const [left, right] = sidesOf(change);
+        if (isTooLarge(Math.max(change.size, change.oldSize ?? 0))) {
+          const text = await largeUri([left, right]);
+          return [text, undefined, text];
+        }
+        // VS Code opens the first URI as the current file, and must not open a
+        // pipe or a device.
+        const file = change.special === undefined
+          ? fileUri(folder, change.path)
+          : right ?? left;
+        return [file, left, right];
+      }),
+    ),
   );
 }
 
@@ -258,7 +260,7 @@ async function openDiff(
   title: string | undefined,
 ): Promise<void> {
   if (await areTooLarge([left, right])) {
-    const text = largeUri([left, right]);
+    const text = await largeUri([left, right]);
     await vscode.commands.executeCommand("vscode.open", text, {}, title);
   } else if (left !== undefined && right !== undefined) {
     await vscode.commands.executeCommand("vscode.diff", left, right, title);

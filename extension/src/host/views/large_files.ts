@@ -25,16 +25,36 @@ export async function areTooLarge(sides: Sides): Promise<boolean> {
   return isTooLarge(Math.max(...sizes));
 }
 
-/** Returns the URI of a text about the two sides of a large file. */
-export function largeUri(sides: Sides): vscode.Uri {
-  const [left, right] = sides.map((uri) => uri?.toString());
+/**
+ * Returns the URI of a text about the two sides of a large file. If a side is a
+ * file on the disk, the URI contains the file's time of modification, so that a
+ * changed file gets a new text.
+ */
+export async function largeUri(sides: Sides): Promise<vscode.Uri> {
   const { path } = sides[1] ?? sides[0] ?? vscode.Uri.file("");
+  const file = sides.find((uri) => uri !== undefined && uri.scheme !== SCHEME);
+  const stat = await statOf(file);
+  const [left, right] = sides.map((uri) =>
+    uri === undefined || isEmpty(uri) ? null : uri.toString()
+  );
+  const query: Query = [left, right, stat?.mtime ?? null];
   return vscode.Uri.from({
     scheme: LARGE_SCHEME,
     // A text about a `.json` file is not JSON.
     path: `${path} (too large to show)`,
-    query: JSON.stringify([left ?? null, right ?? null]),
+    query: JSON.stringify(query),
   });
+}
+
+/** The URIs of the two sides, and the time of a file on the disk. */
+type Query = [string | null, string | null, number | null];
+
+/** Returns the two sides that a URI of a text names. */
+function sidesOf({ query }: vscode.Uri): Sides {
+  const [left, right]: Query = JSON.parse(query);
+  const side = (text: string | null) =>
+    text === null ? undefined : vscode.Uri.parse(text);
+  return [side(left), side(right)];
 }
 
 /**
@@ -56,9 +76,11 @@ export class LargeFiles
     this.#disposables = [
       this.#changed,
       vscode.workspace.registerTextDocumentContentProvider(LARGE_SCHEME, this),
-      // VS Code ignores changes of a text that is not open yet.
+      // VS Code ignores changes of a text that is not open yet. After a change
+      // of the language mode, it closes the text and opens it again.
       vscode.workspace.onDidOpenTextDocument(async ({ uri }) => {
-        const comparison = this.#begun.get(uri.toString());
+        if (uri.scheme !== LARGE_SCHEME) return;
+        const comparison = this.#comparison(uri);
         await comparison?.end;
         if (comparison !== undefined) this.#changed.fire(uri);
       }),
@@ -70,18 +92,16 @@ export class LargeFiles
   }
 
   async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
-    const texts: (string | null)[] = JSON.parse(uri.query);
-    const sides = texts.map((text) =>
-      text ? vscode.Uri.parse(text) : undefined
-    );
+    const sides = sidesOf(uri);
     const [left, right] = sides;
     const name = pathName(right ?? left);
     const [old, now] = await Promise.all(sides.map(sizeOf));
     const lines = [`${name} is too large to show.`, ""];
-    if (left === undefined || right === undefined) {
+    const comparison = this.#comparison(uri);
+    if (comparison === undefined) {
       lines.push(formatBytes(left === undefined ? now : old));
     } else {
-      const { result, failure } = this.#compare(uri, left, right);
+      const { result, failure } = comparison;
       lines.push(...differenceLines(result ?? { before: old, after: now }));
       if (failure !== undefined) lines.push("", failure);
     }
@@ -93,8 +113,13 @@ export class LargeFiles
     for (const one of this.#disposables) one.dispose();
   }
 
-  /** Returns the comparison of two files, which the first call begins. */
-  #compare(uri: vscode.Uri, left: vscode.Uri, right: vscode.Uri): Comparison {
+  /**
+   * Returns the comparison for a text, which the first call begins. Returns
+   * `undefined` if the text is about a file that has only one side.
+   */
+  #comparison(uri: vscode.Uri): Comparison | undefined {
+    const [left, right] = sidesOf(uri);
+    if (left === undefined || right === undefined) return undefined;
     const key = uri.toString();
     const begun = this.#begun.get(key);
     if (begun !== undefined) return begun;
@@ -164,13 +189,25 @@ function differenceLines(
 
 /** Returns the size of a file in bytes; 0 if it cannot be read. */
 async function sizeOf(uri: vscode.Uri | undefined): Promise<number> {
-  if (uri === undefined || uri.query === EMPTY) return 0;
+  return (await statOf(uri))?.size ?? 0;
+}
+
+/** Returns the size and time of a file; `undefined` if it cannot be read. */
+async function statOf(
+  uri: vscode.Uri | undefined,
+): Promise<vscode.FileStat | undefined> {
+  if (uri === undefined || isEmpty(uri)) return undefined;
   try {
-    return (await vscode.workspace.fs.stat(uri)).size;
+    return await vscode.workspace.fs.stat(uri);
   } catch {
     // The editor that opens the file shows the error.
-    return 0;
+    return undefined;
   }
+}
+
+/** Returns whether a URI is that of an empty file instead of a version. */
+function isEmpty({ scheme, query }: vscode.Uri): boolean {
+  return scheme === SCHEME && query === EMPTY;
 }
 
 function versionOf(folder: ProtectedFolder, uri: vscode.Uri): VersionPath {
