@@ -6,6 +6,7 @@ import type { S3Credentials } from "../folders/s3_credentials.ts";
 import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
 import type { SnapshotRunner } from "../snapshots/snapshot_runner.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
+import { showInformation } from "../ui/messages.ts";
 import { showFailure } from "../ui/notifications.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
 import type {
@@ -172,7 +173,7 @@ export function registerCommands(
         try {
           if (NEED_NODE.has(name) && words[0] === undefined) {
             // VS Code passes no line while the list is being reloaded.
-            void vscode.window.showInformationMessage(
+            void showInformation(
               "The list has just changed. Choose the line again.",
             );
             return;

@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import type { FileChange, SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { fileUri, pathIn, versionUri } from "../folders/version_uri.ts";
+import { showInformation } from "../ui/messages.ts";
 import { formatMoment } from "../ui/text.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
 import {
@@ -56,7 +57,7 @@ export async function compareWithFile(
 ): Promise<void> {
   const file = fileUri(folder, path);
   if (await lacksContent(file)) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `${path} is not a file now, so there is no content to compare.`,
     );
     return;
@@ -75,7 +76,7 @@ export async function compareWithSnapshot(
 ): Promise<void> {
   const folder = uri && folders.of(uri);
   if (uri === undefined || folder === undefined) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       "Open a file in the workspace to compare it with a snapshot.",
     );
     return;
@@ -208,7 +209,7 @@ async function openList(
 ): Promise<void> {
   const changes = all.filter(({ change }) => change !== "touched");
   if (changes.length === 0) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       all.length === 0
         ? "There are no differences."
         : "Only modes, times, owners, attributes or hard links differ. The " +

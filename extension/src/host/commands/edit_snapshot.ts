@@ -3,6 +3,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { showFailure } from "../ui/notifications.ts";
 import { explain } from "../ui/explain.ts";
 import { plural } from "../../../../shared/text.ts";
+import { showInformation, showWarning } from "../ui/messages.ts";
 import { formatMoment } from "../ui/text.ts";
 import type { SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
@@ -60,7 +61,7 @@ export async function removeSnapshots(
     label === undefined ? [] : [label]
   );
   const remove = "Remove";
-  const answer = await vscode.window.showWarningMessage(
+  const answer = await showWarning(
     `Remove ${what}?`,
     {
       modal: true,
@@ -92,7 +93,7 @@ async function offerUndo(
   log: vscode.LogOutputChannel,
 ): Promise<void> {
   const undo = "Undo";
-  if (await vscode.window.showInformationMessage(text, undo) !== undo) return;
+  if (await showInformation(text, undo) !== undo) return;
   const failures: string[] = [];
   for (const { folder, info } of nodes) {
     try {

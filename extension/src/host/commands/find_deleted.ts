@@ -1,5 +1,7 @@
 import * as vscode from "vscode";
 import { formatBytes } from "../../../../shared/text.ts";
+import { showInformation } from "../ui/messages.ts";
+import { withoutIcons } from "../ui/plain.ts";
 import { formatMoment } from "../ui/text.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
@@ -23,7 +25,7 @@ export async function findDeleted(context: Context): Promise<void> {
   const config = folder.config;
   const deleted = await folder.reader.call("deleted", { config });
   if (deleted.length === 0) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `No files in ${folder.name} were deleted between snapshots.`,
     );
     return;
@@ -31,7 +33,7 @@ export async function findDeleted(context: Context): Promise<void> {
   const now = Date.now();
   const chosen = await pickWithButtons(
     deleted.map(({ path, id, time, size }) => ({
-      label: path,
+      label: withoutIcons(path),
       description: `deleted before ${formatMoment(time, now)} \u00b7 ` +
         formatBytes(size),
       buttons: [RESTORE],

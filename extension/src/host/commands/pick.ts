@@ -6,6 +6,8 @@ import type {
 } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { showInformation } from "../ui/messages.ts";
+import { withoutIcons } from "../ui/plain.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
 import {
   formatAgo,
@@ -25,8 +27,8 @@ export async function pickFolder(
   if (folders.all.length <= 1) return folders.all[0];
   const chosen = await vscode.window.showQuickPick(
     folders.all.map((folder) => ({
-      label: folder.name,
-      description: folder.uri.fsPath,
+      label: withoutIcons(folder.name),
+      description: withoutIcons(folder.uri.fsPath),
       folder,
     })),
     { placeHolder: "Choose a folder" },
@@ -44,7 +46,7 @@ export async function someSnapshots(
   const snapshots = await folder.snapshots();
   if (snapshots.length === 0) {
     const create = "Create Snapshot";
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `There are no snapshots of ${folder.name} yet.`,
       create,
     ).then((answer) => {
@@ -94,11 +96,11 @@ export function snapshotItems(
     items.push({
       label: info.label === undefined
         ? `$(history) ${formatTime(info.time)}`
-        : `$(tag) ${info.label}`,
+        : `$(tag) ${withoutIcons(info.label)}`,
       description: [
         ...(info.label === undefined ? [] : [formatTime(info.time)]),
         formatAgo(info.time, now),
-        ...(isOfSeveral ? [folder.name] : []),
+        ...(isOfSeveral ? [withoutIcons(folder.name)] : []),
         changedFiles(info),
       ].join(" \u00b7 "),
       folder,
@@ -120,7 +122,7 @@ export async function pickVersion(
     size === undefined ? [] : [{ ...version, size }]
   );
   if (there.length === 0) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `No snapshot contains ${path} yet.`,
     );
     return undefined;
@@ -130,7 +132,8 @@ export async function pickVersion(
     there.map((version) => ({
       label: formatMoment(version.time, now),
       description: [version.label, formatSize(version)]
-        .filter((part) => part !== undefined).join(" \u00b7 "),
+        .filter((part) => part !== undefined).map(withoutIcons)
+        .join(" \u00b7 "),
       version,
     })),
     { placeHolder, matchOnDescription: true },
@@ -144,12 +147,13 @@ export async function pickVersion(
  */
 export function skippedItems(
   skipped: readonly SkippedPath[],
-): vscode.QuickPickItem[] {
+): (vscode.QuickPickItem & { path?: string })[] {
   const kind = vscode.QuickPickItemKind.Separator;
   const item = ({ path, reason, detail, isFault }: SkippedPath) => ({
-    label: `$(${isFault ? "warning" : "exclude"}) ${path}`,
+    label: `$(${isFault ? "warning" : "exclude"}) ${withoutIcons(path)}`,
     description: reason,
-    ...(detail !== undefined && { detail }),
+    ...(detail !== undefined && { detail: withoutIcons(detail) }),
+    path,
   });
   const faults = skipped.filter(({ isFault }) => isFault);
   const others = skipped.filter(({ isFault }) => !isFault);

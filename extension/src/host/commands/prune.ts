@@ -1,7 +1,7 @@
-import * as vscode from "vscode";
 import { formatBytes, plural } from "../../../../shared/text.ts";
 import { retentionPolicy } from "../settings.ts";
 import { removedText } from "../snapshots/retention.ts";
+import { showInformation, showWarning } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, someSnapshots } from "./pick.ts";
@@ -17,14 +17,14 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
     params,
   );
   if (removed === 0) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `The rules keep ${plural(kept, "snapshot")} of ${folder.name}, and ` +
         `none is removed. The repository uses ${formatBytes(stored)}.`,
     );
     return;
   }
   const remove = `Remove ${plural(removed, "Snapshot")}`;
-  const answer = await vscode.window.showWarningMessage(
+  const answer = await showWarning(
     `Remove ${plural(removed, "old snapshot")} of ${folder.name}?`,
     {
       modal: true,

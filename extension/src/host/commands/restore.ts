@@ -10,7 +10,9 @@ import type {
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { EMPTY, pathIn, SCHEME } from "../folders/version_uri.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
+import { showError, showInformation, showWarning } from "../ui/messages.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
+import { withoutIcons } from "../ui/plain.ts";
 import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
@@ -82,7 +84,7 @@ export async function restoreUris(
   const uris = chosen.length > 0 ? chosen : open ? [open] : [];
   const folder = uris[0] && context.folders.of(uris[0]);
   if (folder === undefined) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       "Choose a file or folder in the workspace to restore.",
     );
     return;
@@ -112,13 +114,13 @@ export async function restoreOpenVersion(
 ): Promise<void> {
   const folder = uri && context.folders.of(uri);
   if (uri === undefined || folder === undefined || uri.scheme !== SCHEME) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       "Open a version of a file to restore it.",
     );
     return;
   }
   if (uri.query === EMPTY) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       "This snapshot does not have the file.",
     );
     return;
@@ -157,7 +159,7 @@ export async function restore(
 ): Promise<RestoreReport | undefined> {
   const { log } = context;
   if (!vscode.workspace.isTrusted) {
-    void vscode.window.showWarningMessage(
+    void showWarning(
       "Files can be restored only in a trusted workspace.",
     );
     return undefined;
@@ -166,7 +168,7 @@ export async function restore(
   const all = [...await folder.snapshots(), ...folder.safetySnapshots];
   const info = all.find((one) => one.id === id);
   if (info === undefined) {
-    void vscode.window.showErrorMessage(`Snapshot ${id} no longer exists.`);
+    void showError(`Snapshot ${id} no longer exists.`);
     return undefined;
   }
   let request: RestoreRequest = {
@@ -266,7 +268,7 @@ export async function undo(
     });
     if (preview === undefined) {
       await remember(memory, folder, undefined);
-      void vscode.window.showInformationMessage(
+      void showInformation(
         isUndo
           ? `There is no restore to undo in ${folder.name}.`
           : `There is no undone restore to redo in ${folder.name}.`,
@@ -318,7 +320,7 @@ async function confirmRevert(
     `${isUndo ? "Redo Restore" : "Undo Last Restore"} brings them back.`,
   ].filter((part) => part !== "").join("\n\n");
   const agree = isUndo ? "Undo Restore" : "Redo Restore";
-  const answer = await vscode.window.showWarningMessage(
+  const answer = await showWarning(
     isUndo
       ? `Undo the last restore in ${folder.name}?`
       : `Redo the restore in ${folder.name} that was undone?`,
@@ -378,7 +380,7 @@ async function confirm(
     : plural(paths.length, "path");
   if (written.length + deleted.length + touched === 0) {
     const match = paths !== undefined && paths.length > 1 ? "match" : "matches";
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `Nothing to restore: ${what} already ${match} snapshot ${info.id}.`,
     );
     return undefined;
@@ -399,7 +401,7 @@ async function confirm(
   const remove = `Restore and Delete ${plural(deleted.length, "File")}`;
   const choose = "Choose Files\u2026";
   const asks = deleteOthers === undefined && deleted.length > 0;
-  const answer = await vscode.window.showWarningMessage(
+  const answer = await showWarning(
     `Restore ${what} as of ${formatMoment(info.time, Date.now())}?`,
     { modal: true, detail },
     ...(written.length + touched > 0 || !asks ? [restore] : []),
@@ -415,11 +417,18 @@ async function confirm(
 async function chooseFiles(
   { overwritten, created }: RestorePreview,
 ): Promise<Partial<RestoreRequest> | undefined> {
-  const items = (paths: string[], title: string) => [
+  const items = (
+    paths: string[],
+    title: string,
+  ): (vscode.QuickPickItem & { path?: string })[] => [
     ...(paths.length > 0
       ? [{ label: title, kind: vscode.QuickPickItemKind.Separator }]
       : []),
-    ...paths.map((path) => ({ label: path, picked: true })),
+    ...paths.map((path) => ({
+      label: withoutIcons(path),
+      picked: true,
+      path,
+    })),
   ];
   const chosen = await vscode.window.showQuickPick(
     [...items(overwritten, "overwritten"), ...items(created, "created")],
@@ -430,7 +439,8 @@ async function chooseFiles(
     },
   );
   if (chosen === undefined || chosen.length === 0) return undefined;
-  return { paths: chosen.map(({ label }) => label), deleteOthers: false };
+  const paths = chosen.flatMap(({ path }) => path === undefined ? [] : [path]);
+  return { paths, deleteOthers: false };
 }
 
 /**
@@ -503,8 +513,8 @@ async function offerRevert(
   const showLog = "Show Log";
   const buttons = action === undefined ? [] : [action];
   const answer = log === undefined
-    ? await vscode.window.showInformationMessage(message, ...buttons)
-    : await vscode.window.showWarningMessage(message, ...buttons, showLog);
+    ? await showInformation(message, ...buttons)
+    : await showWarning(message, ...buttons, showLog);
   if (answer === undefined) return;
   if (answer === showLog) log?.show();
   else {

@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
 import { plural } from "../../../../shared/text.ts";
 import { pathIn } from "../folders/version_uri.ts";
+import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
+import { withoutIcons } from "../ui/plain.ts";
 import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import { openVersion } from "./compare.ts";
@@ -17,7 +19,7 @@ export async function searchHistory(
 ): Promise<void> {
   const folder = uri && folders.of(uri);
   if (uri === undefined || folder === undefined) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       "Open a file in the workspace to search its history.",
     );
     return;
@@ -47,7 +49,7 @@ export async function searchHistory(
       : []),
   ].join("");
   if (found.length === 0) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `No results in ${plural(searched, "version")} of ${path}.${unread}`,
     );
     return;
@@ -60,8 +62,9 @@ export async function searchHistory(
         version.label,
         plural(version.matches, "result"),
         ...(version.path === path ? [] : [version.path]),
-      ].filter((part) => part !== undefined).join(" \u00b7 "),
-      detail: `${version.line}: ${version.excerpt}`,
+      ].filter((part) => part !== undefined).map(withoutIcons)
+        .join(" \u00b7 "),
+      detail: withoutIcons(`${version.line}: ${version.excerpt}`),
       version,
     })),
     {

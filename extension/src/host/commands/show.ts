@@ -1,5 +1,7 @@
 import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { showInformation } from "../ui/messages.ts";
+import { withoutIcons } from "../ui/plain.ts";
 import type { StatusBar } from "../views/status_bar.ts";
 import type { Context } from "./context.ts";
 import {
@@ -39,7 +41,7 @@ export async function showStatus(
     ...(status.pause === undefined ? [] : [status.pause]),
     ...(reasons.length > 0 ? [{ label: "reasons", kind }] : []),
     ...reasons.map((label) => ({
-      label: `$(warning) ${label}`,
+      label: `$(warning) ${withoutIcons(label)}`,
       run: () => vscode.commands.executeCommand("deltar.showLog"),
     })),
     ...skippedItems(faults),
@@ -84,7 +86,7 @@ export async function showSkipped({ folders }: Context): Promise<void> {
     ...recorded.filter(({ path }) => !known.has(path)),
   ];
   if (skipped.length === 0) {
-    void vscode.window.showInformationMessage(
+    void showInformation(
       `The last snapshot of ${folder.name} excluded and skipped nothing.`,
     );
     return;
@@ -95,10 +97,9 @@ export async function showSkipped({ folders }: Context): Promise<void> {
     matchOnDetail: true,
     matchOnDescription: true,
   });
-  const path = chosen?.label.replace(/^\$\(\w+\) /, "");
-  if (path === undefined) return;
+  if (chosen?.path === undefined) return;
   await vscode.commands.executeCommand(
     "revealInExplorer",
-    vscode.Uri.joinPath(folder.uri, path),
+    vscode.Uri.joinPath(folder.uri, chosen.path),
   );
 }

@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { RestoreRequest } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { showWarning } from "../ui/messages.ts";
 import type { Context } from "./context.ts";
 
 const keyOf = ({ uri }: ProtectedFolder) => `restoring ${uri}`;
@@ -25,7 +26,7 @@ export async function offerToFinish(context: Context): Promise<void> {
     const undo = "Undo Restore";
     const finish = "Finish Restore";
     const keep = "Keep Current Files";
-    const answer = await vscode.window.showWarningMessage(
+    const answer = await showWarning(
       `A restore of ${folder.name} was interrupted or failed. The files that ` +
         "the restore replaced or deleted are in a safety snapshot.",
       undo,

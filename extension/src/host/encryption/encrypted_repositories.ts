@@ -3,6 +3,7 @@ import { isFolder } from "../../../../shared/location_sum.ts";
 import type { EncryptionState } from "../../shared/protocol.ts";
 import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { showInformation, showWarning } from "../ui/messages.ts";
 import { askKey } from "./ask_key.ts";
 import {
   ADD_PASSPHRASE,
@@ -134,13 +135,13 @@ export class EncryptedRepositories {
   async forgetKey(folder: ProtectedFolder): Promise<void> {
     const { config, keys, name } = folder;
     if (await keys.get(config) === undefined) {
-      void vscode.window.showInformationMessage(
+      void showInformation(
         `The keychain has no key for the snapshots of ${name}.`,
       );
       return;
     }
     const forget = "Forget Key";
-    const answer = await vscode.window.showWarningMessage(
+    const answer = await showWarning(
       `Forget the key of the snapshots of ${name}?`,
       {
         modal: true,
@@ -163,7 +164,7 @@ export class EncryptedRepositories {
    */
   async remind(folder: ProtectedFolder): Promise<void> {
     if (!this.#isUnsaved(folder)) return;
-    const answer = await vscode.window.showWarningMessage(
+    const answer = await showWarning(
       `The snapshots of ${folder.name} are encrypted, and only this machine ` +
         "has the key. Save a recovery sheet or add a passphrase. Otherwise " +
         "nobody can read the snapshots if the key is lost.",
@@ -197,7 +198,7 @@ export class EncryptedRepositories {
     const { config } = folder;
     const { id } = await folder.writer.call("draft", { config });
     while (!this.#saved.has(id)) {
-      const answer = await vscode.window.showInformationMessage(
+      const answer = await showInformation(
         `Save a second key before snapshots of ${folder.name} are stored.`,
         {
           modal: true,
@@ -268,7 +269,7 @@ function unsavedKey({ keys, config }: ProtectedFolder): string {
  * Tells the user the state of the repository, because there is nothing to do.
  */
 function showState({ name }: ProtectedFolder, state: EncryptionState): void {
-  void vscode.window.showInformationMessage(
+  void showInformation(
     state === "plain"
       ? `The snapshots of ${name} are not encrypted. The setting ` +
         "deltar.repository.encrypt applies to new repositories."

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { showError, showInformation } from "../ui/messages.ts";
 
 /** The title of the button and command that save a recovery sheet. */
 export const SAVE_SHEET = "Save Recovery Sheet\u2026";
@@ -27,7 +28,7 @@ export async function saveRecoverySheet(
   });
   if (file === undefined) return false;
   if (vscode.workspace.getWorkspaceFolder(file) !== undefined) {
-    void vscode.window.showErrorMessage(
+    void showError(
       "The recovery sheet was not saved, because it would be lost together " +
         "with the workspace. Save the sheet outside of the workspace.",
     );
@@ -42,7 +43,7 @@ export async function saveRecoverySheet(
   } else {
     await vscode.workspace.fs.writeFile(file, new TextEncoder().encode(text));
   }
-  void vscode.window.showInformationMessage(
+  void showInformation(
     `The recovery sheet of ${folder.name} was saved. Print it, keep the ` +
       "paper in a safe place, and delete the file: whoever has the sheet can " +
       "read the snapshots.",
@@ -85,7 +86,7 @@ export async function addPassphrase(folder: ProtectedFolder): Promise<boolean> {
     config,
     passphrase,
   });
-  void vscode.window.showInformationMessage(
+  void showInformation(
     `The passphrase opens the snapshots of ${folder.name}. The name of its ` +
       `key is ${name}.`,
   );

@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { triggers } from "../settings.ts";
+import { showInformation } from "../ui/messages.ts";
 import type { AutomaticSnapshots } from "./automatic_snapshots.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 import { mayBeginUnasked } from "./unasked.ts";
@@ -132,7 +133,7 @@ export class FirstSnapshots implements vscode.Disposable {
     await memory.update(ANNOUNCED, true);
     const show = "Show Snapshots";
     const pause = "Pause Automatic Snapshots";
-    const answer = await vscode.window.showInformationMessage(
+    const answer = await showInformation(
       `Deltar is taking a first snapshot of ${name}, and will take more while ` +
         `you work. Snapshots are stored in ${config.repository}.`,
       show,

@@ -4,6 +4,7 @@ import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { isRetentionEnabled, retentionPolicy } from "../settings.ts";
 import { explain } from "../ui/explain.ts";
+import { showWarning } from "../ui/messages.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /** The minimum time between two automatic removals, in milliseconds. */
@@ -63,7 +64,7 @@ export class Retention implements vscode.Disposable {
    */
   #warn({ name }: ProtectedFolder): void {
     const prune = "Remove Old Snapshots\u2026";
-    void vscode.window.showWarningMessage(
+    void showWarning(
       `No old snapshot of ${name} was removed, because new ones are unusual: ` +
         "there are very many of them, or the newest one has very few files.",
       prune,

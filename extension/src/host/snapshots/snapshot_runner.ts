@@ -6,6 +6,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { sizeLimit } from "../settings.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
+import { showInformation, showWarning } from "../ui/messages.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
 
@@ -48,7 +49,7 @@ export class SnapshotRunner implements vscode.Disposable {
   async takeManually(label?: string): Promise<void> {
     const folders = this.#folders.all;
     if (folders.length === 0) {
-      void vscode.window.showInformationMessage(
+      void showInformation(
         "Open a folder to take snapshots of it.",
       );
       return;
@@ -95,10 +96,10 @@ export class SnapshotRunner implements vscode.Disposable {
     const text = folders.length > 1
       ? lines.join("; ")
       : lines[0][0].toUpperCase() + lines[0].slice(1);
-    if (faults === 0) void vscode.window.showInformationMessage(`${text}.`);
+    if (faults === 0) void showInformation(`${text}.`);
     else {
       const show = "Show Excluded and Skipped Files";
-      const chosen = vscode.window.showWarningMessage(
+      const chosen = showWarning(
         `${text}. ${plural(faults, "path")} skipped.`,
         show,
       );
@@ -225,7 +226,7 @@ export class SnapshotRunner implements vscode.Disposable {
     this.#large.add(folder);
     const prune = "Remove Old Snapshots\u2026";
     const settings = "Open Settings";
-    void vscode.window.showWarningMessage(
+    void showWarning(
       `The snapshots of ${folder.name} use ${formatBytes(bytes)}, ` +
         `more than the limit of ${formatBytes(limit)}.`,
       prune,
