@@ -103,8 +103,12 @@ async function offerUndo(
       failures.push(`the snapshot of ${moment}: ${explain(error)}`);
     }
   }
-  if (failures.length === 0) return;
-  void showFailure(`Cannot bring back ${failures.join("; ")}`, log);
+  for (const failure of failures) log.error(`Cannot bring back ${failure}`);
+  const [first] = failures;
+  if (first === undefined) return;
+  const others = failures.length - 1;
+  const more = others > 0 ? ` (and ${plural(others, "other snapshot")})` : "";
+  void showFailure(`Cannot bring back ${first}${more}`, log);
 }
 
 async function change(
