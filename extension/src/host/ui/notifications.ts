@@ -1,6 +1,8 @@
 import * as vscode from "vscode";
 import type { Progress } from "../../shared/protocol.ts";
 import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
+import { showError } from "./messages.ts";
+import { withoutLinks } from "./plain.ts";
 
 /** The commands that messages advise the user to run, by their titles. */
 const ADVISED: Readonly<Record<string, string>> = {
@@ -41,7 +43,7 @@ export async function showFailure(
         ),
     });
   }
-  const answer = await vscode.window.showErrorMessage(
+  const answer = await showError(
     message,
     ...advised,
     { title: "Show Log", run: () => log.show() },
@@ -74,7 +76,7 @@ export async function withProgress<T>(
         progress.report({
           message: `${entries.toLocaleString("en")}${
             allEntries ? ` of ${allEntries.toLocaleString("en")}` : ""
-          } \u2013 ${path}`,
+          } \u2013 ${withoutLinks(path)}`,
           ...(allEntries && { increment: part - last }),
         });
         last = part;
