@@ -179,7 +179,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Show which snapshots have the file, and where its content stays",
     ],
     [
-      "deltar purge '*.key' --dry-run",
+      "deltar purge --pattern '*.key' --dry-run",
       "Show the snapshots that have files whose names end in .key",
     ],
     [

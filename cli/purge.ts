@@ -24,10 +24,12 @@ import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { cacheFolder } from "./location.ts";
+import { toPattern } from "./patterns.ts";
 import { findSnapshot, joinPath, SNAPSHOT_HELP } from "./suggest.ts";
 import { showPath } from "./text.ts";
 
 interface Options extends CommonOptions {
+  pattern: string[];
   from: string[];
   all?: boolean;
   quick?: boolean;
@@ -44,9 +46,15 @@ export function purgeCommand(context: Context): Command {
         "directory stay",
     )
     .argument(
-      "<path...>",
-      "Files and folders of the directory, or patterns in gitignore's syntax " +
-        "in quotes: '*.key'",
+      "[path...]",
+      "Files and folders of the directory",
+    )
+    .option(
+      "--pattern <pattern>",
+      "Purge all paths that match a pattern in gitignore's syntax, such as " +
+        "'*.key' (in quotes); may be repeated",
+      (pattern: string, all: string[]) => [...all, pattern],
+      [],
     )
     .option(
       "--from <snapshot>",
@@ -62,7 +70,12 @@ export function purgeCommand(context: Context): Command {
     .option("--yes", "Purge without asking")
     .option("--dry-run", "Show what would be purged without changing anything")
     .addHelpText("after", NOTES)
-    .action(async (paths: string[], options: Options) => {
+    .action(async (paths: string[], options: Options, command: Command) => {
+      if (paths.length + options.pattern.length === 0) {
+        command.error("error: name a path, or use '--pattern'", {
+          exitCode: EXIT.usage,
+        });
+      }
       context.code = await run(context, paths, options);
     });
 }
@@ -84,7 +97,8 @@ async function run(
   const begun = await begin(context, options);
   const { out, repository } = begun;
   const { dryRun = false, yes = false, all, quick } = options;
-  const { place, paths, patterns } = pathsFrom(begun.place, words);
+  const typed = options.pattern.map((text) => toPattern(text, begun.place));
+  const { place, paths, patterns } = pathsFrom(begun.place, words, typed);
   const from: string[] = [];
   for (const name of options.from) {
     try {
@@ -127,12 +141,23 @@ async function run(
   const { replaced, unfinished, deleted, rewritten, left } = result;
   const count = replaced.length + unfinished.length + deleted + rewritten;
   if (count + left.length === 0) {
-    throw new DeltarError(
-      "not-found",
-      "no snapshot and no volume has this path; `deltar files latest` lists " +
-        "the files of the last snapshot",
-      { path: result.paths[0] },
-    );
+    const [path] = result.paths;
+    throw path === undefined
+      ? new DeltarError(
+        "not-found",
+        "no path in any snapshot of this directory matches this pattern; " +
+          "`deltar find` searches for paths",
+        { path: patterns[0] },
+      )
+      : new DeltarError(
+        "not-found",
+        `no snapshot and no volume has this path; ${
+          looksLikePattern(path)
+            ? "for a pattern, use `--pattern`"
+            : "`deltar files latest` lists the files of the last snapshot"
+        }`,
+        { path },
+      );
   }
   if (out.json) out.object("purge", { dryRun, ...result });
   else {
@@ -157,12 +182,17 @@ async function run(
 }
 
 /**
- * Returns the typed paths and patterns, and the folder that they are relative
- * to: `place`, or the closest folder above it that contains all of them.
+ * Returns the typed paths and the patterns, and the folder that they are
+ * relative to: `place`, or the closest folder above it that contains all paths.
+ *
+ * @param place The current directory or that of `--dir`.
+ * @param words The typed paths.
+ * @param patterns The patterns, relative to `place`.
  */
 function pathsFrom(
   place: string,
   words: readonly string[],
+  patterns: readonly string[],
 ): { place: string; paths: string[]; patterns: string[] } {
   const ways = words.map((word) => {
     const way = isAbsolute(word) ? wayTo(place, resolve(word)) : word;
@@ -178,19 +208,8 @@ function pathsFrom(
     const paths = ways.map((way) => joinPath(below, way));
     const above = paths.findIndex((path) => /^(?:\.\.(?:\/|$)|$)/.test(path));
     if (above < 0) {
-      const isPattern = words.map((word) => /[*?[]/.test(word));
-      const patterns = paths.map((path, at) => {
-        const isFolder = /[\\/]$/.test(words[at]);
-        const typed = `${path}${isFolder ? "/" : ""}`;
-        // A name without a slash matches at any depth below `place`.
-        if (/[\\/]./.test(words[at])) return `/${typed}`;
-        return below === "" ? typed : `/${below}**/${words[at]}`;
-      });
-      return {
-        place: folder,
-        paths: paths.filter((_, at) => !isPattern[at]),
-        patterns: patterns.filter((_, at) => isPattern[at]),
-      };
+      const inside = patterns.map((pattern) => patternBelow(below, pattern));
+      return { place: folder, paths, patterns: inside };
     }
     if (dirname(folder) === folder) {
       throw new DeltarError(
@@ -202,6 +221,27 @@ function pathsFrom(
     below = `${basename(folder)}/${below}`;
     folder = dirname(folder);
   }
+}
+
+/**
+ * Returns the pattern that matches, in a folder above, what a pattern matches
+ * in a folder.
+ *
+ * @param below The path of the folder in the folder above, with a slash at the
+ * end, or `""`.
+ * @param pattern The pattern in gitignore's syntax.
+ */
+function patternBelow(below: string, pattern: string): string {
+  if (below === "") return pattern;
+  const folder = below.replace(/[\\*?[\]]/g, "\\$&");
+  // A pattern without a slash matches names at any depth.
+  const isName = !pattern.slice(0, -1).includes("/");
+  return `/${folder}${isName ? "**/" : ""}${pattern.replace(/^\//, "")}`;
+}
+
+/** Returns whether a path has characters that patterns have. */
+function looksLikePattern(path: string): boolean {
+  return /[*?]/.test(path);
 }
 
 /**
@@ -278,13 +318,27 @@ function showPaths(paths: readonly string[]): string {
   return shown.join(", ") + (rest > 0 ? ` and ${formatCount(rest)} more` : "");
 }
 
-/** Warns of paths that no snapshot has, and of contents that stay. */
+/**
+ * Warns of paths that no snapshot has, of patterns that nothing matches, and of
+ * contents that stay.
+ */
 function warn(
   out: Console,
-  { missing, others, running }: PurgePlan,
+  { missing, unmatched, others, running }: PurgePlan,
 ): void {
   for (const path of missing) {
-    out.warn(`${showPath(path)}: no snapshot of this directory has this path`);
+    const advice = looksLikePattern(path)
+      ? "; for a pattern, use `--pattern`"
+      : "";
+    out.warn(
+      `${showPath(path)}: no snapshot of this directory has this path${advice}`,
+    );
+  }
+  for (const pattern of unmatched) {
+    out.warn(
+      `${showPath(pattern)}: no path in any snapshot of this directory ` +
+        "matches this pattern",
+    );
   }
   for (const { path, sameAs, snapshot } of others) {
     out.warn(

@@ -15,19 +15,22 @@ import { candidatesIn, replacedIn } from "./survey.ts";
 
 /** A pattern, and the paths that it matches. */
 interface Search {
-  /** The pattern as a path. */
-  literal: string;
+  text: string;
   pattern: PathPattern;
-  /** Whether a snapshot has the pattern as a path. */
-  isLiteral: boolean;
   found: Set<string>;
+}
+
+/** The paths to purge. */
+export interface Matched {
+  /** The given paths, and those that match a pattern. */
+  paths: string[];
+  /** The patterns that no path matches. */
+  unmatched: string[];
 }
 
 /**
  * Returns the paths to purge: the given ones, and those that match a pattern in
- * any snapshot. If a snapshot has a path that is spelled like the pattern, only
- * this path is returned. A pattern that matches nothing is returned as a path.
- * Paths inside of other paths are omitted.
+ * any snapshot. Matching paths inside of other matching paths are omitted.
  *
  * @param store The repository.
  * @param found The snapshots to search.
@@ -39,13 +42,12 @@ export async function pathsToPurge(
   found: Pick<RepositoryState, "records" | "removed">,
   paths: readonly string[],
   options: PurgeOptions,
-): Promise<string[]> {
+): Promise<Matched> {
   const { patterns = [], from, signal } = options;
-  if (patterns.length === 0) return [...paths];
+  if (patterns.length === 0) return { paths: [...paths], unmatched: [] };
   const searches = patterns.map((text): Search => ({
-    literal: text.replace(/^\/|\/$/g, ""),
+    text,
     pattern: pathPattern(text),
-    isLiteral: false,
     found: new Set(),
   }));
   const storage = untilAborted(store.storage, signal);
@@ -59,12 +61,14 @@ export async function pathsToPurge(
       await search(new LayerReader(storage, layer), record);
     }
   }
-  const all = searches.flatMap(({ literal, isLiteral, found }) =>
-    isLiteral || found.size === 0 ? [literal] : [...found]
-  );
+  const all = searches.flatMap(({ found }) => [...found]);
   const set = new PathSet(all);
   const outer = all.filter((path) => !set.includes(parentPath(path)));
-  return [...new Set([...paths, ...outer])];
+  return {
+    paths: [...new Set([...paths, ...outer])],
+    unmatched: searches.filter(({ found }) => found.size === 0)
+      .map(({ text }) => text),
+  };
 
   async function search(
     reader: LayerReader,
@@ -76,19 +80,15 @@ export async function pathsToPurge(
     const isWanted = (path: string) => {
       const own = named(path);
       return own !== undefined &&
-        searches.some(({ literal, pattern }) =>
-          own === literal || pattern.matches(own)
-        );
+        searches.some(({ pattern }) => pattern.matches(own));
     };
     for await (const lines of reader.select(isWanted, { signal })) {
       for (const line of lines) {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         const own = named(line.path) as string;
-        for (const one of searches) {
-          const { literal, pattern, found } = one;
-          if (!isEntry(line)) continue;
-          if (own === literal) one.isLiteral = true;
+        if (!isEntry(line)) continue;
+        for (const { pattern, found } of searches) {
           const isKind = !pattern.onlyFolders || line.kind === "directory";
           if (isKind && pattern.matches(own)) found.add(own);
         }

@@ -48,7 +48,7 @@ import { isPartOfId } from "../store/find_snapshot.ts";
 import type { Store } from "../store/store.ts";
 import { type Replacement, replaceSnapshots } from "./replace.ts";
 import { scrub, type Scrubbed } from "./scrub.ts";
-import { pathsToPurge } from "./matching_paths.ts";
+import { type Matched, pathsToPurge } from "./matching_paths.ts";
 import {
   candidatesIn,
   deletedPaths,
@@ -73,8 +73,7 @@ export interface PurgeOptions extends SignalOptions {
    * Patterns in gitignore's syntax. Each path that matches in any snapshot is
    * purged from all snapshots. A pattern without a slash is compared with the
    * name of each file and folder, and otherwise with the whole path, relative
-   * to `place`. If a snapshot has a path that is spelled like the pattern, only
-   * this path is purged.
+   * to `place`. Default: none.
    */
   patterns?: readonly string[];
   /**
@@ -143,6 +142,8 @@ export interface PurgePlan {
   paths: string[];
   /** The requested paths that none of these snapshots has. */
   missing: string[];
+  /** The patterns that no path in these snapshots matches. */
+  unmatched: string[];
   /** The number of different contents that are purged. */
   contents: number;
   /** The total size of these contents before compression, in bytes. */
@@ -180,8 +181,9 @@ export async function planPurge(
 ): Promise<PurgePlan> {
   const found = await readState(store, options.signal);
   const named = withFrom(found, options);
-  const all = await pathsToPurge(store, found, paths, named);
-  return planOf(found, all, await survey(store, found, all, named));
+  const matched = await pathsToPurge(store, found, paths, named);
+  const surveyed = await survey(store, found, matched.paths, named);
+  return planOf(found, matched, surveyed);
 }
 
 /** Purges paths from a repository. See `Repository.purge`. */
@@ -196,9 +198,9 @@ export async function purge(
   await using lease = await Lease.take(store.storage, id, { patience, signal });
   let found = await readState(store, signal);
   const options = withFrom(found, given);
-  let paths = await pathsToPurge(store, found, requested, options);
-  let surveyed = await survey(store, found, paths, options);
-  let plan = planOf(found, paths, surveyed);
+  let matched = await pathsToPurge(store, found, requested, options);
+  let surveyed = await survey(store, found, matched.paths, options);
+  let plan = planOf(found, matched, surveyed);
   if (onPlan !== undefined && !await onPlan(plan)) {
     throw new DeltarError(
       "aborted",
@@ -213,12 +215,12 @@ export async function purge(
     const now = await readState(store, signal);
     if (namesIn(now).some((name) => !known.has(name))) {
       found = now;
-      paths = await pathsToPurge(store, found, paths, options);
-      surveyed = await survey(store, found, paths, options);
+      matched = await pathsToPurge(store, found, matched.paths, options);
+      surveyed = await survey(store, found, matched.paths, options);
       const others = new Map(
         [...plan.others, ...surveyed.others].map((one) => [one.path, one]),
       );
-      if (round === 0) plan = planOf(found, paths, surveyed);
+      if (round === 0) plan = planOf(found, matched, surveyed);
       plan = { ...plan, others: [...others.values()] };
     } else if (round > 0) break;
     const more = await replaceSnapshots(
@@ -232,6 +234,7 @@ export async function purge(
     for (const name of namesIn(found)) known.add(name);
     for (const { by } of more) known.add(by).add(removedName(by));
   }
+  const { paths } = matched;
   const own = new Set<string>();
   for (const { record } of [...candidatesIn(found), ...replacedIn(found)]) {
     for (const path of paths) {
@@ -248,7 +251,7 @@ export async function purge(
       ),
     };
     const all = await pathsToPurge(store, late, paths, options);
-    return await recordsWithPaths(store, late, all, options);
+    return await recordsWithPaths(store, late, all.paths, options);
   };
   const scrubbed = await scrub(
     store,
@@ -308,7 +311,7 @@ function withFrom(
 
 function planOf(
   found: RepositoryState,
-  paths: string[],
+  { paths, unmatched }: Matched,
   surveyed: Survey,
 ): PurgePlan {
   const { targets, missing, others, contents, dependents } = surveyed;
@@ -324,6 +327,7 @@ function planOf(
     })),
     paths,
     missing,
+    unmatched,
     contents: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     others,
