@@ -20,6 +20,7 @@ import {
   tellOfDamage,
   tellOfSkipped,
 } from "./take_snapshot.ts";
+import { programFiles } from "./program_files.ts";
 import { parseCount } from "./quantity.ts";
 import { treePath } from "./text.ts";
 import { parseTimestamp } from "./timestamp.ts";
@@ -166,7 +167,8 @@ export function streamOf(
 
 /**
  * Takes a snapshot of a stream. Creates the repository if it does not exist. If
- * a snapshot with the given time exists already, the stream is not read.
+ * a snapshot with the given time exists already, the stream is not read, and a
+ * command is not started.
  */
 export async function takeStream(
   context: Context,
@@ -180,10 +182,7 @@ export async function takeStream(
   if (stream.option === "fromTar" && stream.value !== "-") {
     checkArchive(absolute(stream.value), signal);
   }
-  // A command that cannot be started must not leave a new repository.
-  using command = stream.option === "stdinFromCommand"
-    ? await startCommand(stream.words)
-    : undefined;
+  if (stream.option === "stdinFromCommand") checkProgram(stream.words[0]);
   const location = options.source === undefined
     ? locateFrom(options.repo, absolute(".")).location
     : locate(options.repo, directory);
@@ -213,7 +212,7 @@ export async function takeStream(
     }
   }
   const result = await repository.snapshot(
-    entriesOf(stream, options, command, signal),
+    entriesOf(stream, options, signal),
     {
       source: directory,
       label,
@@ -248,11 +247,43 @@ function checkArchive(file: string, signal: AbortSignal): void {
   );
 }
 
+/**
+ * Checks that a program can be started, before a repository is created.
+ *
+ * @throws {DeltarError} `not-found` if there is no such program; `io` if it is
+ * not executable.
+ */
+function checkProgram(program: string): void {
+  const files = programFiles(program);
+  if (files.length === 0) throw noCommand(program);
+  if (files.some(isExecutable)) return;
+  throw new DeltarError(
+    "io",
+    "cannot run the command: the file is not executable",
+    { object: program },
+  );
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function noCommand(program: string, cause?: unknown): DeltarError {
+  return new DeltarError("not-found", "no such command", {
+    object: program,
+    cause,
+  });
+}
+
 /** Returns the entries of a stream. */
 function entriesOf(
-  { option, value }: Stream,
+  { option, value, words }: Stream,
   { stripComponents }: StreamOptions,
-  command: RunningCommand | undefined,
   signal: AbortSignal,
 ): AsyncIterable<StreamedEntry> {
   if (option === "fromTar") {
@@ -266,9 +297,9 @@ function entriesOf(
   }
   return oneFile(
     treePath(value),
-    command === undefined
+    option === "stdin"
       ? bytesOf(() => process.stdin, "standard input", signal)
-      : command.output(signal),
+      : outputOf(words, signal),
   );
 }
 
@@ -303,26 +334,18 @@ async function* bytesOf(
   }
 }
 
-/** A command that runs. It is ended when it is disposed. */
-interface RunningCommand extends Disposable {
-  /**
-   * Yields the output of the command.
-   *
-   * @throws {DeltarError} `io` if the command fails; `aborted` if the signal
-   * fired.
-   */
-  output: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
-}
-
 /**
- * Starts a command.
+ * Starts a command, and yields its output. The command starts only when its
+ * output is read, because Node discards output that nothing reads when a
+ * command ends. The command is ended if the reading stops.
  *
  * @throws {DeltarError} `not-found` if the command does not exist; `io` if it
- * cannot be run.
+ * cannot be run or fails; `aborted` if the signal fired.
  */
-async function startCommand(
+async function* outputOf(
   [program, ...words]: readonly string[],
-): Promise<RunningCommand> {
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const child = spawn(program, words, {
     stdio: ["inherit", "pipe", "inherit"],
     windowsHide: true,
@@ -337,31 +360,27 @@ async function startCommand(
   try {
     await once(child, "spawn");
   } catch (cause) {
-    const isAbsent = codeOf(cause) === "ENOENT";
-    throw new DeltarError(
-      isAbsent ? "not-found" : "io",
-      isAbsent ? "no such command" : `cannot run the command: ${cause}`,
-      { object: program, cause },
-    );
+    if (codeOf(cause) === "ENOENT") throw noCommand(program, cause);
+    throw new DeltarError("io", `cannot run the command: ${cause}`, {
+      object: program,
+      cause,
+    });
   }
-  return {
-    async *output(signal) {
-      yield* bytesOf(() => child.stdout, program, signal);
-      const [code, killedBy] = await ended;
-      if (code === 0) return;
-      const how = code === null
-        ? `was ended by ${killedBy}`
-        : `failed with exit status ${code}`;
-      throw new DeltarError(
-        "io",
-        `the command ${how}, so no snapshot was made`,
-        { object: program },
-      );
-    },
-    [Symbol.dispose]() {
-      child.kill();
-    },
-  };
+  try {
+    yield* bytesOf(() => child.stdout, program, signal);
+    const [code, killedBy] = await ended;
+    if (code === 0) return;
+    const how = code === null
+      ? `was ended by ${killedBy}`
+      : `failed with exit status ${code}`;
+    throw new DeltarError(
+      "io",
+      `the command ${how}, so no snapshot was made`,
+      { object: program },
+    );
+  } finally {
+    child.kill();
+  }
 }
 
 /** Returns the error for a stream that could not be read. */

@@ -145,6 +145,39 @@ test(
   },
 );
 
+test(
+  "snapshot --stdin-from-command starts a command only if its output is stored",
+  needsPosix("permissions"),
+  async () => {
+    await withPlace((place) => {
+      const mark = join(place.folder, "mark");
+      const run = (...words: string[]) =>
+        place.run([
+          "snapshot",
+          "--stdin-from-command",
+          "out",
+          "--time",
+          "2024-01-31T12:00:00Z",
+          ...words,
+        ]);
+      place.write({ "script": "#!/bin/sh\n" });
+      const unfit = run("--", "./script");
+      assert.equal(unfit.code, 1);
+      assert.match(unfit.err, /script: .*the file is not executable/);
+      assert.equal(fs.existsSync(place.data), false);
+      const touch = ["--", "touch", mark];
+      const refused = run("--repo", join(place.root, "script"), ...touch);
+      assert.equal(refused.code, 1);
+      assert.equal(fs.existsSync(mark), false, refused.err);
+      const taken = run(...touch);
+      assert.equal(taken.code, 0, taken.err);
+      fs.rmSync(mark);
+      assert.equal(run(...touch).code, 0);
+      assert.equal(fs.existsSync(mark), false);
+    });
+  },
+);
+
 test("options that do not fit a stream are wrong usage", async () => {
   await withPlace((place) => {
     for (

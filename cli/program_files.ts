@@ -1,0 +1,31 @@
+import { statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+
+/**
+ * Returns the files that a program's name may start, in the order in which the
+ * system tries them: in the folders of `PATH` or, if the name has a slash, at
+ * this path. On Windows, the extensions in `PATHEXT` are added to the name.
+ */
+export function programFiles(name: string): string[] {
+  const isWindows = process.platform === "win32";
+  const { PATH = isWindows ? "" : "/usr/bin:/bin", PATHEXT } = process.env;
+  const extensions = isWindows
+    ? ["", ...(PATHEXT ?? ".COM;.EXE;.BAT;.CMD").split(";")]
+    : [""];
+  const isPath = (isWindows ? /[\\/:]/ : /\//).test(name);
+  // An empty folder in `PATH` is the current one. Windows always searches the
+  // current folder first.
+  const folders = [...isWindows ? [""] : [], ...PATH.split(delimiter)];
+  return (isPath ? [name] : folders.map((folder) => join(folder, name)))
+    .flatMap((file) => extensions.map((extension) => file + extension))
+    .filter(isFile);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
