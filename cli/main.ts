@@ -15,7 +15,8 @@
  * `take_snapshot.ts` is shared by `snapshot`, `run`, `hook` and `import`, and
  * `restore_report.ts` by `restore`, `undo` and `redo`. `printed_lines.ts` makes
  * the commands that `snapshot` and `run` print. `stream_source.ts` takes
- * snapshots of archives and of standard input, and `timestamp.ts` reads the
+ * snapshots of archives, of standard input and of the output of programs, which
+ * `program_files.ts` finds, and `timestamp.ts` reads the
  * times in names. `diff` compares two states (`compared_state.ts`), and prints a
  * patch in git's format (`git_patch.ts`, `text_diff.ts`, `git_binary.ts`) or a
  * table of changed lines (`diff_stat.ts`). `pager.ts` shows long results.

@@ -1166,3 +1166,33 @@ test("purge() and a snapshot at the same time harm nothing, in any order of thei
     }
   });
 });
+
+test("purge() takes `patterns` only as patterns, also in later snapshots", async () => {
+  await withTemp(async (root) => {
+    const write = (names: string[]) => {
+      for (const name of names) fs.writeFileSync(join(root, name), name);
+    };
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    write(["[xyz]", "x", "w"]);
+    await repository.snapshot(everything(root));
+    const { paths, unmatched } = await repository.planPurge([], {
+      patterns: ["[xyz]", "*.none"],
+    });
+    assert.deepEqual([paths, unmatched], [["x"], ["*.none"]]);
+    const result = await repository.purge([], {
+      patterns: ["[xyz]"],
+      onPlan: async () => {
+        write(["y"]);
+        await repository.snapshot(everything(root));
+        return true;
+      },
+    });
+    assert.deepEqual([result.paths, result.left], [["x", "y"], []]);
+    for (const record of await repository.snapshots()) {
+      const { entries } = await repository.tree(record);
+      const names = entries.map(({ path }) => path).filter((path) => path);
+      assert.deepEqual(names, ["[xyz]", "w"]);
+    }
+  });
+});
