@@ -58,7 +58,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   drop: FORGET,
   extract: RESTORE,
   checkout: RESTORE,
-  recover: RESTORE,
   get: RESTORE,
   mount: `${FILES}, ${CAT}, and ${RESTORE}; a repository cannot be mounted`,
   dump: CAT,
