@@ -1,6 +1,7 @@
 import {
   type Change,
   DiffIndex,
+  DirIndex,
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
@@ -88,6 +89,59 @@ export async function withDirectory(
     isOfFolder: false,
     paths: await pathsBelow(repository, old, words),
     skipped: after.index.skipped,
+  };
+}
+
+/**
+ * Returns the comparison of a folder of the old state with a folder of the new
+ * one. A state without the folder counts as empty.
+ *
+ * @param compared The comparison of the whole states.
+ * @param folders The folder of the old state and the folder of the new state;
+ * `""` for the root.
+ * @param paths The files and folders to show, relative to the folders. Default:
+ * all.
+ */
+export function inFolders(
+  compared: Compared,
+  folders: readonly [old: string, now: string],
+  paths: string[] = [],
+): Compared {
+  const { states } = compared;
+  const [before, after] = folders.map((folder, at) =>
+    folder === "" ? states[at] : stateBelow(states[at], folder)
+  );
+  return {
+    ...compared,
+    states: [before, after],
+    isOfFolder: folders.some((folder) => folder !== ""),
+    paths: pathsOr("", paths),
+    skipped: after.index.skipped,
+  };
+}
+
+/** Returns the state of a folder, with paths relative to the folder. */
+function stateBelow(state: ComparedState, folder: string): ComparedState {
+  const { index, root, owners } = state;
+  const start = `${folder}/`;
+  const cut = (path: string) => path.slice(start.length);
+  const entries = index.entries.filter(({ path }) => path.startsWith(start))
+    .map((entry) => {
+      const path = cut(entry.path);
+      if (entry.kind !== "hardlink") return { ...entry, path };
+      const { target } = entry;
+      return target.startsWith(start)
+        ? { ...entry, path, target: cut(target) }
+        // The link's file is outside of the folder.
+        : { ...index.get(target) ?? entry, path };
+    });
+  const skipped = index.skipped.filter(({ path }) => path.startsWith(start))
+    .map((skip) => ({ ...skip, path: cut(skip.path) }));
+  return {
+    index: new DirIndex(entries, root, skipped),
+    root,
+    owners,
+    open: (file) => state.open({ ...file, path: `${folder}/${file.path}` }),
   };
 }
 

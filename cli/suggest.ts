@@ -7,7 +7,7 @@ import {
   type SnapshotRecord,
 } from "../mod.ts";
 import { belowOf } from "../lib/repository/mod.ts";
-import { parsePath, spellPath } from "../lib/tree/mod.ts";
+import { isWithin, parsePath, spellPath } from "../lib/tree/mod.ts";
 import type { Begun } from "./begin.ts";
 import { showPath, treePath, trimPath } from "./text.ts";
 
@@ -133,6 +133,10 @@ export async function hasPath(
 /**
  * Checks that at least one of several snapshots has a path.
  *
+ * @param repository The repository that has the snapshots.
+ * @param records The snapshots.
+ * @param path The path.
+ * @param within The folder from which a path is suggested. See `suggesting`.
  * @throws {DeltarError} `not-found` if none of them has the path. The message
  * suggests a similar path in the last of the snapshots, if there is one.
  */
@@ -140,6 +144,7 @@ export async function checkPath(
   repository: Repository,
   records: readonly SnapshotRecord[],
   path: string,
+  within = "",
 ): Promise<void> {
   for (const record of records) {
     if (await hasPath(repository, record, path)) return;
@@ -149,7 +154,7 @@ export async function checkPath(
   await suggesting(repository, last, () => {
     const place = { object: last.id, path };
     throw new DeltarError("not-found", "not in this snapshot", place);
-  });
+  }, within);
 }
 
 /**
@@ -160,11 +165,14 @@ export async function checkPath(
  * @param repository The repository that has the snapshot.
  * @param record The snapshot whose paths are compared.
  * @param work Called once, without arguments. Uses paths of the snapshot.
+ * @param within The folder of the snapshot from which a path is suggested. The
+ * paths in the error are relative to this folder. Default: `""`, the root.
  */
 export async function suggesting<Result>(
   repository: Repository,
   record: SnapshotRecord,
   work: () => Promise<Result>,
+  within = "",
 ): Promise<Result> {
   try {
     return await work();
@@ -173,21 +181,28 @@ export async function suggesting<Result>(
     if (!(error instanceof DeltarError) || code !== "not-found" || !path) {
       throw error;
     }
-    const similar = await findSimilar(repository, record, path);
-    if (similar === undefined || similar === path) throw error;
-    const what = `not in this snapshot; did you mean ${showPath(similar)}?`;
-    throw new DeltarError(code, what, { object: record.id, path });
+    const similar = await findSimilar(repository, record, path, within);
+    const isKnown = similar === undefined || similar === path;
+    if (isKnown && within === "") throw error;
+    const cut = (whole: string) =>
+      within === "" ? whole : whole.slice(within.length + 1);
+    const what = isKnown
+      ? "not in this snapshot"
+      : `not in this snapshot; did you mean ${showPath(cut(similar))}?`;
+    throw new DeltarError(code, what, { object: record.id, path: cut(path) });
   }
 }
 
 /**
  * Returns the path in a snapshot that is most similar to a typed path, or else
- * the first path that ends in the typed path, if there is one.
+ * the first path that ends in the typed path, if there is one. Only paths in
+ * the folder `within` are compared.
  */
 async function findSimilar(
   repository: Repository,
   record: SnapshotRecord,
   path: string,
+  within: string,
 ): Promise<string | undefined> {
   // A comparison takes time in proportion to the product of the lengths of the
   // two paths.
@@ -195,11 +210,13 @@ async function findSimilar(
   const { entries } = await repository.tree(record);
   let best: string | undefined;
   let least = Math.min(MAX_EDITS, path.length / 2);
+  const end = within === "" ? path : path.slice(within.length + 1);
   for (const entry of entries) {
+    if (!isWithin(entry.path, within) || entry.path === within) continue;
     if (Math.abs(entry.path.length - path.length) > least) {
       // The user may have typed only the end of the path, such as `notes.txt`
       // for `docs/notes.txt`.
-      if (entry.path.endsWith(`/${path}`)) best ??= entry.path;
+      if (entry.path.endsWith(`/${end}`)) best ??= entry.path;
       continue;
     }
     const edits = distance(entry.path, path);

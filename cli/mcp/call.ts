@@ -1,4 +1,4 @@
-import { DeltarError } from "../../mod.ts";
+import { DeltarError, type FindOptions } from "../../mod.ts";
 import { belowOf } from "../../lib/repository/mod.ts";
 import type { Begun } from "../begin.ts";
 import type { Context } from "../context.ts";
@@ -61,14 +61,23 @@ export class Call {
   /**
    * Returns the snapshot of the directory that a model names.
    *
+   * @param begun The repository.
+   * @param name The name of the snapshot.
+   * @param onDamage Called with the error of each record that cannot be read.
+   * By default, the error is thrown.
    * @throws {DeltarError} `not-found` if no snapshot of the directory has the
    * name.
    */
-  async find({ repository }: Begun, name: string): Promise<Named> {
+  async find(
+    { repository }: Begun,
+    name: string,
+    onDamage?: FindOptions["onDamage"],
+  ): Promise<Named> {
     const { place, signal } = this;
+    const options = { directory: place, onDamage, signal };
     let why = "no snapshot of this directory has this name";
     try {
-      const record = await repository.find(name, { directory: place, signal });
+      const record = await repository.find(name, options);
       const below = belowOf(record, place);
       if (below !== undefined) return { record, folder: "", below };
     } catch (error) {

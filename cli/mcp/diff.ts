@@ -7,12 +7,19 @@ import {
   skipOf,
   skipsByPath,
 } from "../change_line.ts";
-import { shownChanges, withDirectory, withSnapshot } from "../comparison.ts";
+import type { ComparedState } from "../compared_state.ts";
+import {
+  inFolders,
+  shownChanges,
+  withDirectory,
+  withSnapshot,
+} from "../comparison.ts";
 import { PatchContents } from "../patch_contents.ts";
-import { checkPath } from "../suggest.ts";
+import { checkPath, joinPath } from "../suggest.ts";
 import { showPath } from "../text.ts";
 import type { Call } from "./call.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
+import { pathInside } from "./served_directories.ts";
 import {
   inputOf,
   messagesOutput,
@@ -69,20 +76,36 @@ export const diffTool: Tool<z.infer<typeof input>> = {
     const begun = await call.open();
     const old = await call.find(begun, from);
     const now = to === undefined ? undefined : await call.find(begun, to);
-    const chosen = call.pathsIn(now ?? old, paths);
-    // The paths are relative to the root of the snapshot already.
-    const roots = [old, now ?? old].map((one) => ({ ...one, below: "" }));
-    const compared = now === undefined
-      ? await withDirectory(context, begun, roots[0], chosen)
-      : await withSnapshot(context, begun, [roots[0], roots[1]], chosen);
+    const chosen = paths?.map((path) => pathInside(call.place, "", path));
+    const last = now ?? old;
+    const whole = { ...old, below: "" };
+    const compared = inFolders(
+      now === undefined
+        ? await withDirectory(context, begun, whole, [])
+        : await withSnapshot(
+          context,
+          begun,
+          [whole, { ...now, below: "" }],
+          [],
+        ),
+      [old.below, last.below],
+      chosen,
+    );
     const { states, skipped, before, after } = compared;
     const skips = skipsByPath(skipped);
     const changes = shownChanges(compared);
     if (changes.length === 0) {
       for (const path of compared.paths) {
-        if (states[1].index.get(path) !== undefined) continue;
-        const records = after === undefined ? [before] : [before, after];
-        await checkPath(begun.repository, records, path);
+        const isThere = ({ index }: ComparedState) =>
+          path === "" || index.get(path) !== undefined;
+        if (states.some(isThere)) continue;
+        const { record, below } = last;
+        await checkPath(
+          begun.repository,
+          [record],
+          joinPath(below, path),
+          below,
+        );
       }
     }
     for (const skip of after === undefined ? skipped.filter(isFault) : []) {

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { FoundPath } from "../../lib/repository/mod.ts";
+import { isAbsent } from "../../lib/tree/mod.ts";
 import { DAMAGE_ADVICE } from "../advice.ts";
-import { isDeleted } from "../find.ts";
 import { toPattern } from "../patterns.ts";
 import { showPath } from "../text.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
+import { servedPath } from "./served_directories.ts";
 import { inputOf, messagesOutput, READS, type Tool } from "./tool.ts";
 
 const input = inputOf({
@@ -28,7 +29,7 @@ export const findTool: Tool<z.infer<typeof input>> = {
   input,
   output: z.object({
     paths: z.array(z.object({
-      path: z.string().describe("The path below the directory of snapshots."),
+      path: z.string().describe("The path relative to the directory."),
       kind: z.string(),
       size: z.int(),
       first: z.string().describe("The first snapshot that has the path."),
@@ -41,13 +42,22 @@ export const findTool: Tool<z.infer<typeof input>> = {
   annotations: READS,
   async run(call, { pattern, deleted = false, ...words }) {
     const { place, messages, signal } = call;
-    const { repository } = await call.open();
-    const all = await repository.findPaths(toPattern(pattern, place), {
+    const begun = await call.open();
+    // If the directory has no snapshots, a search could find those of another.
+    const { below } = await call.find(begun, "latest", () => {});
+    const gitignore = patternBelow(below, toPattern(pattern, place));
+    const all = await begun.repository.findPaths(gitignore, {
       directory: place,
       signal,
       onDamage: ({ message }) => messages.warn(`${message}; ${DAMAGE_ADVICE}`),
     });
-    const found = deleted ? all.filter(isDeleted) : all;
+    const served = all.flatMap((one) => {
+      const path = servedPath(below, one.path);
+      return path ? [{ ...one, path }] : [];
+    });
+    // `join` of Bun changes names that are not valid UTF-8.
+    const isDeleted = ({ path }: FoundPath) => isAbsent(`${place}/${path}`);
+    const found = deleted ? served.filter(isDeleted) : served;
     const page = await pageOf(
       found,
       words,
@@ -66,6 +76,17 @@ export const findTool: Tool<z.infer<typeof input>> = {
     };
   },
 };
+
+/**
+ * Returns a pattern relative to a folder as a pattern relative to the directory
+ * that contains the folder. A pattern for names, without a slash before its
+ * end, stays the same.
+ */
+function patternBelow(folder: string, pattern: string): string {
+  if (folder === "" || !pattern.slice(0, -1).includes("/")) return pattern;
+  const start = folder.replace(/[\\*?[\] ]/g, "\\$&");
+  return `/${start}/${pattern.replace(/^\//, "")}`;
+}
 
 function fieldsOf({ path, entry, first, last, count }: FoundPath): object {
   const { kind, size } = entry;

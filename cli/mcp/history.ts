@@ -5,6 +5,7 @@ import { DAMAGE_ADVICE } from "../advice.ts";
 import { versionFields, versionWords } from "../log.ts";
 import { formatDate, showPath } from "../text.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
+import { servedPath } from "./served_directories.ts";
 import {
   inputOf,
   messagesOutput,
@@ -49,21 +50,23 @@ export const historyTool: Tool<z.infer<typeof input>> = {
     const { messages, signal } = call;
     const begun = await call.open();
     const named = await call.find(begun, snapshot);
-    const [path] = call.pathsIn(named, [word]);
-    if (path === "") {
+    const [whole] = call.pathsIn(named, [word]);
+    const path = servedPath(named.below, whole);
+    if (!path) {
       throw new DeltarError(
         "unsupported",
         "the path is the directory itself. Name a file or folder in it, or " +
           "call deltar_list for the snapshots of the directory.",
       );
     }
-    const versions = begun.repository.history(named.record, path, {
+    const versions = begun.repository.history(named.record, whole, {
       follow: true,
       signal,
       onDamage: ({ message }) => messages.warn(`${message}; ${DAMAGE_ADVICE}`),
     });
     const limits = { normal: 20, most: 200 };
-    const page = await pageOf(versions, words, limits, versionFields);
+    const served = servedVersions(versions, named.below);
+    const page = await pageOf(served, words, limits, versionFields);
     if (page.items.length === 0 && words.offset === undefined) {
       throw new DeltarError(
         "not-found",
@@ -85,6 +88,34 @@ export const historyTool: Tool<z.infer<typeof input>> = {
     };
   },
 };
+
+/**
+ * Yields versions with paths relative to the served directory. A file that was
+ * moved into this directory counts as created, and a file that was moved out of
+ * it as deleted. Versions outside of the directory are left out.
+ *
+ * @param versions The versions.
+ * @param below The path of the served directory in the snapshot's directory.
+ */
+async function* servedVersions(
+  versions: AsyncIterable<PathVersion>,
+  below: string,
+): AsyncGenerator<PathVersion> {
+  const served = (path: string | undefined) =>
+    path === undefined ? undefined : servedPath(below, path);
+  for await (const version of versions) {
+    const [path, from, to] = [version.path, version.from, version.to]
+      .map(served);
+    if (path !== undefined) {
+      const isMovedIn = version.from !== undefined && from === undefined;
+      const change = isMovedIn ? "created" : version.change;
+      yield { ...version, path, from, to, change };
+    } else if (from !== undefined && version.change === "renamed") {
+      const { record, before } = version;
+      yield { record, path: from, change: "deleted", entry: undefined, before };
+    }
+  }
+}
 
 function lineOf(version: PathVersion): string {
   const { record, entry, path } = version;

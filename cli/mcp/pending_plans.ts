@@ -18,6 +18,8 @@ export interface PendingPlan {
   tool: string;
   /** The path of the served directory. */
   place: string;
+  /** The path of the served directory in the directory of the plan. */
+  below: string;
   /** The plan in words, for the question to the person. */
   question: string;
   /** The checksum of the plan and of the paths that it changes. */

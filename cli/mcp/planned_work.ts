@@ -12,6 +12,7 @@ import { showPath } from "../text.ts";
 import type { Call } from "./call.ts";
 import { pageOf } from "./page.ts";
 import { type PendingPlan, sumOf } from "./pending_plans.ts";
+import { servedPath } from "./served_directories.ts";
 import {
   type Answer,
   messagesOutput,
@@ -69,7 +70,7 @@ export const CHANGES: Tool<object>["annotations"] = {
 };
 
 /** Work that a tool has planned. */
-interface PlannedWork extends Pick<PendingPlan, "tool" | "carryOut"> {
+interface PlannedWork extends Pick<PendingPlan, "tool" | "below" | "carryOut"> {
   /** A sentence about what the steps of the plan do not show. */
   note?: string;
 }
@@ -86,9 +87,13 @@ export async function planned(
   { session }: Surroundings,
   plan: RestorePlan,
   title: string,
-  { tool, note, carryOut }: PlannedWork,
+  { tool, below, note, carryOut }: PlannedWork,
 ): Promise<Answer> {
-  const { steps, target, failed, left, bytes } = plan;
+  const { steps, target, bytes } = plan;
+  const [failed, left] = [
+    withNames(below, plan.failed),
+    withNames(below, plan.left),
+  ];
   const touchesRoot = plan.touchesRoot && existsSync(target);
   const count = (action: RestoreStep["action"]) =>
     steps.filter((step) => step.action === action).length;
@@ -105,11 +110,17 @@ export async function planned(
   const token = isNothing ? undefined : session.plans.add({
     tool,
     place: call.place,
+    below,
     question: `${title}: ${summary}. Carry this out?`,
     sum: sumOf(plan),
     carryOut,
   });
-  const page = await pageOf(steps, {}, LIMITS, stepFields);
+  const page = await pageOf(
+    steps,
+    {},
+    LIMITS,
+    (step) => stepFields(step, below),
+  );
   const more = steps.length - page.results.length;
   return {
     text: [
@@ -117,7 +128,7 @@ export async function planned(
         ? `${title}: nothing would change.`
         : `Plan: ${title}: ${summary}.`,
       ...touchesRoot ? [`${MARKS.touch} ./`] : [],
-      ...page.results.map(stepLine),
+      ...page.results.map((step) => stepLine(step, below)),
       ...more > 0 ? [`and ${plural(more, "more step")}`] : [],
       ...left.slice(0, LIMITS.most).map(({ path, why }) =>
         `${showPath(path)} stays: ${showPath(why)}`
@@ -133,7 +144,7 @@ export async function planned(
     data: {
       token,
       isDone: false,
-      target,
+      target: call.place,
       ...counts,
       steps: page.items,
       ...more > 0 && { areStepsCut: true },
@@ -162,7 +173,8 @@ export async function carriedOut(
   const question = ask?.(plan.question);
   if (question !== undefined) return question;
   const result = await session.inTurn(() => plans.carryOut(token, plan, call));
-  return done(call, result);
+  const failed = withNames(plan.below, result.failed);
+  return done(call, { ...result, failed });
 }
 
 /**
@@ -206,15 +218,48 @@ function done(call: Call, result: RestoreResult): Answer {
   };
 }
 
-function stepFields({ path, action, entry, was }: RestoreStep): object {
-  const kind = entry?.kind ?? was;
-  return { path, action, kind, ...entry && { size: entry.size } };
+/**
+ * Returns a path of a plan relative to the served directory. A path outside of
+ * the served directory begins with `..`.
+ *
+ * @param below The path of the served directory in the directory of the plan.
+ * @param path The path in the directory of the plan.
+ */
+function nameFrom(below: string, path: string): string {
+  return servedPath(below, path) ??
+    `${"../".repeat(below.split("/").length)}${path}`;
 }
 
-function stepLine({ path, action, entry, was, from }: RestoreStep): string {
+/** Returns results with paths relative to the served directory. */
+function withNames<Result extends { path: string }>(
+  below: string,
+  results: readonly Result[],
+): Result[] {
+  return results.map((one) => ({ ...one, path: nameFrom(below, one.path) }));
+}
+
+function stepFields(
+  { path, action, entry, was }: RestoreStep,
+  below: string,
+): object {
+  const kind = entry?.kind ?? was;
+  return {
+    path: nameFrom(below, path),
+    action,
+    kind,
+    ...entry && { size: entry.size },
+  };
+}
+
+function stepLine(
+  { path, action, entry, was, from }: RestoreStep,
+  below: string,
+): string {
   const mark = (entry?.kind ?? was) === "directory" ? "/" : "";
-  const now = from === undefined ? "" : ` (now ${showPath(from)})`;
-  return `${MARKS[action]} ${showPath(path)}${mark}${now}`;
+  const now = from === undefined
+    ? ""
+    : ` (now ${showPath(nameFrom(below, from))})`;
+  return `${MARKS[action]} ${showPath(nameFrom(below, path))}${mark}${now}`;
 }
 
 function failureFields(failed: readonly RestoreFailure[]): object[] {

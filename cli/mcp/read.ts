@@ -3,6 +3,7 @@ import { z } from "zod";
 import { formatBytes } from "../../shared/text.ts";
 import { suggesting } from "../suggest.ts";
 import { showPath } from "../text.ts";
+import { servedPath } from "./served_directories.ts";
 import {
   inputOf,
   messagesOutput,
@@ -52,13 +53,15 @@ export const readTool: Tool<z.infer<typeof input>> = {
     const begun = await call.open();
     const { repository } = begun;
     const named = await call.find(begun, snapshot);
-    const { record } = named;
-    const [path] = call.pathsIn(named, [word]);
+    const { record, below } = named;
+    const [whole] = call.pathsIn(named, [word]);
+    const path = servedPath(below, whole) ?? word;
     const { signal } = call;
     const content = await suggesting(
       repository,
       record,
-      () => repository.readFile(record, path, { signal }),
+      () => repository.readFile(record, whole, { signal }),
+      below,
     );
     const most = Math.min(limit ?? NORMAL_BYTES, MAX_BYTES);
     const { bytes, isMore } = await readRange(content, offset, most);

@@ -58,7 +58,7 @@ export const restoreTool: Tool<z.infer<typeof input>> = {
     const begun = await call.open();
     const { repository } = begun;
     const named = await call.find(begun, snapshot);
-    const { record } = named;
+    const { record, below } = named;
     const target = placeHere(record, "Name another snapshot.");
     const chosen = call.pathsIn(named, paths);
     const work = {
@@ -74,10 +74,12 @@ export const restoreTool: Tool<z.infer<typeof input>> = {
           ...work,
           signal: call.signal,
         }),
+      below,
     );
     const title = `Restore ${record.id} into ${showPath(call.place)}`;
     return await planned(call, surroundings, plan, title, {
       tool: NAME,
+      below,
       carryOut: (later, check) =>
         repository.restore(record, target, {
           ...work,

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import { DeltarError } from "../../mod.ts";
+import { isWithin } from "../../lib/tree/mod.ts";
 import { pathUnder } from "../path_under.ts";
 import { joinPath } from "../suggest.ts";
 import type { Source } from "../take_snapshot.ts";
@@ -41,6 +42,19 @@ export class ServedDirectories {
         "is configured.",
     );
   }
+}
+
+/**
+ * Returns the path relative to the served directory for a path in a snapshot,
+ * or `undefined` if the path is outside of the served directory.
+ *
+ * @param below The path of the served directory in the snapshot's directory,
+ * `""` if they are the same.
+ * @param path The path in the snapshot.
+ */
+export function servedPath(below: string, path: string): string | undefined {
+  if (!isWithin(path, below)) return undefined;
+  return below === "" ? path : path.slice(below.length + 1);
 }
 
 /**

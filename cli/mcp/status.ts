@@ -2,14 +2,14 @@ import { join } from "node:path";
 import { z } from "zod";
 import { DeltarError, type Skipped } from "../../mod.ts";
 import { belowOf } from "../../lib/repository/mod.ts";
-import { isFault, isWithin } from "../../lib/tree/mod.ts";
+import { isFault } from "../../lib/tree/mod.ts";
 import { plural } from "../../shared/text.ts";
 import { locateFrom } from "../location.ts";
 import { showPath, showText } from "../text.ts";
 import { fateWords, whyNext } from "../why.ts";
 import type { Call } from "./call.ts";
 import { pageInput, pageOf, pageOutput } from "./page.ts";
-import { pathInside } from "./served_directories.ts";
+import { pathInside, servedPath } from "./served_directories.ts";
 import {
   snapshotFields,
   snapshotLine,
@@ -83,7 +83,12 @@ export const statusTool: Tool<z.infer<typeof input>> = {
         .length;
     const { skipped } = await repository.tree(record, { signal });
     const missing = skipped
-      .filter((skip) => isWithin(skip.path, below) && isMissing(skip))
+      .flatMap((skip) => {
+        const path = servedPath(below, skip.path);
+        return path === undefined || !isMissing(skip)
+          ? []
+          : [{ ...skip, path: path || "." }];
+      })
       // Paths that could not be read come first.
       .sort((a, b) => Number(isFault(b)) - Number(isFault(a)));
     const limits = { normal: 50, most: 500 };
@@ -139,9 +144,10 @@ async function fateOf(
   // The options of the last snapshot also apply to the next one.
   const { kept, why } = answer.last ?? answer;
   const words = fateWords({ kept, why }, " in the next snapshot");
+  const name = path || ".";
   return {
-    words: `${showPath(answer.path)} ${words}.`,
-    fields: { path: answer.path, isIncluded: kept, ...!kept && { why } },
+    words: `${showPath(name)} ${words}.`,
+    fields: { path: name, isIncluded: kept, ...!kept && { why } },
   };
 }
 

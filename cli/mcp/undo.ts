@@ -58,6 +58,7 @@ export const undoTool: Tool<z.infer<typeof input>> = {
     return await planned(call, surroundings, plan, title, {
       note,
       tool: NAME,
+      below,
       carryOut: (later, check) =>
         repository.revert(target, {
           ...work,
