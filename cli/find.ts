@@ -120,7 +120,7 @@ async function run(
 }
 
 /** Returns whether a path does not exist in its directory now. */
-export function isDeleted({ path, last }: FoundPath): boolean {
+function isDeleted({ path, last }: FoundPath): boolean {
   // `join` of Bun changes names that are not valid UTF-8.
   return isAbsent(`${placeOf(last)}/${path}`);
 }

@@ -83,7 +83,9 @@ export class Call {
     } catch (error) {
       const isNone = error instanceof DeltarError && error.code === "not-found";
       if (!isNone) throw error;
-      why = error.message;
+      // Such a message names the other directories.
+      const isOfOthers = error.message.includes("other directories");
+      if (!isOfOthers) why = error.message;
     }
     throw new DeltarError(
       "not-found",

@@ -184,22 +184,35 @@ test("a folder that is newer than the snapshots can be served", async () => {
   });
 });
 
-test("a directory without snapshots does not see those of another directory", async () => {
+test("a directory without snapshots does not see those of other directories", async () => {
   await withPlace(async (place) => {
     place.write({ "a.ts": "a" });
-    const other = join(place.folder, "other");
-    fs.mkdirSync(other);
-    fs.writeFileSync(join(other, "secret.ts"), "secret");
     const repo = join(place.folder, "repo");
-    place.run(["snapshot", "--repo", repo], { cwd: other });
     await withServer(place, async (host) => {
-      for (const input of [{}, { deleted: true }]) {
-        fs.rmSync(join(other, "secret.ts"), { force: true });
-        const find = await host.call("find", { pattern: "*.ts", ...input });
-        assert.ok(find.isError, find.text);
-        assert.match(find.text, /Call deltar_list/);
-        assert.doesNotMatch(find.text, /secret|other/);
+      for (const name of ["other1", "other2"]) {
+        const other = join(place.folder, name);
+        fs.mkdirSync(other);
+        fs.writeFileSync(join(other, "secret.ts"), "secret");
+        const words = ["snapshot", "--repo", repo, "--label", "theirs"];
+        place.run(words, { cwd: other });
+        fs.rmSync(join(other, "secret.ts"));
+        const inputs: [tool: string, input: object][] = [
+          ["find", { pattern: "*.ts" }],
+          ["find", { pattern: "*.ts", deleted: true }],
+          ["read", { path: "secret.ts" }],
+          ["read", { path: "secret.ts", snapshot: "theirs" }],
+        ];
+        for (const [tool, input] of inputs) {
+          const { text, isError } = await host.call(tool, input);
+          assert.ok(isError, text);
+          assert.match(text, /Call deltar_list/);
+          assert.doesNotMatch(text, /other\d/, text);
+        }
       }
+      await host.call("snapshot");
+      const { text } = await host.call("diff", { from: "theirs" });
+      assert.match(text, /no snapshot of this directory has this name/);
+      assert.doesNotMatch(text, /other\d/, text);
     }, { words: ["--repo", repo] });
   });
 });
