@@ -18,11 +18,11 @@ export class Messages extends Console {
     super({ terminal: context.terminal, verbosity: "quiet" }, false);
   }
 
-  /** Adds a message. */
+  /** Adds a message, unless it is listed already. */
   override warn(text: string): void {
-    if (++this.#count <= MAX_MESSAGES) {
-      this.#texts.push(showText(redact(text)));
-    }
+    const shown = showText(redact(text));
+    if (this.#texts.includes(shown)) return;
+    if (++this.#count <= MAX_MESSAGES) this.#texts.push(shown);
   }
 
   /** Adds a message. */

@@ -4,6 +4,7 @@ import { DeltarError, type Skipped } from "../../mod.ts";
 import { belowOf } from "../../lib/repository/mod.ts";
 import { isFault } from "../../lib/tree/mod.ts";
 import { plural } from "../../shared/text.ts";
+import { DAMAGE_ADVICE } from "../advice.ts";
 import { locateFrom } from "../location.ts";
 import { showPath, showText } from "../text.ts";
 import { fateWords, whyNext } from "../why.ts";
@@ -62,22 +63,21 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   }),
   annotations: READS,
   async run(call, { path, ...words }, { session }) {
-    const { place, signal } = call;
+    const { place, messages, signal } = call;
     const { repo } = session.options;
+    const onDamage = ({ message }: DeltarError) =>
+      messages.warn(`${message}; ${DAMAGE_ADVICE}`);
     const asked = path === undefined
       ? undefined
       : await fateOf(call, path, repo);
     const begun = await openIfAny(call);
-    const found = await begun?.repository.lastAt(place, {
-      signal,
-      onDamage: () => {},
-    });
+    const found = await begun?.repository.lastAt(place, { signal, onDamage });
     if (begun === undefined || found === undefined) {
       return withoutSnapshot(place, asked);
     }
     const { repository } = begun;
     const { record, below } = found;
-    const records = await repository.snapshots({ signal, onDamage: () => {} });
+    const records = await repository.snapshots({ signal, onDamage });
     const count =
       records.filter((one) => !one.safety && belowOf(one, place) !== undefined)
         .length;

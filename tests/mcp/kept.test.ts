@@ -99,3 +99,23 @@ test("several directories are served, each by its name", async () => {
     }, { words: [a, b] });
   });
 });
+
+test("the status names snapshots that cannot be read", async () => {
+  await withPlace(async (place) => {
+    place.write({ "a.txt": "one" });
+    place.run(["snapshot"]);
+    place.write({ "a.txt": "two" });
+    const { id } = place.json(["snapshot"]);
+    const name = fs.readdirSync(place.data, { recursive: true }).map(String)
+      .find((name) => /[\\/]snapshots[\\/]/.test(name) && name.includes(id));
+    fs.truncateSync(join(place.data, name ?? ""), 10);
+    await withServer(place, async (host) => {
+      const { data, text } = await host.call("status");
+      assert.equal(data.count, 1, text);
+      assert.notEqual(data.latest.id, id);
+      assert.equal(data.messages.length, 1, text);
+      assert.match(data.messages[0], new RegExp(id));
+      assert.match(text, /^Warning: .*deltar verify --data/m);
+    });
+  });
+});
