@@ -4,6 +4,7 @@ import { placeOf } from "../lib/repository/mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
 import {
   absolute,
   existingDirectory,
@@ -58,6 +59,11 @@ export function revertCommand(
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")
     .action(async (dir: string | undefined, options: Options) => {
+      if (options.force && options.turn === undefined) {
+        command.error("error: `--force` can only be used with `--turn`", {
+          exitCode: EXIT.usage,
+        });
+      }
       context.code = options.turn === undefined
         ? await run(context, way, dir, options)
         : await undoTurn(context, options.turn, { ...options, dir });

@@ -1,4 +1,5 @@
-import { Dir, type Repository, type SnapshotRecord } from "../mod.ts";
+import { join } from "node:path";
+import { Dir, DirSet, type Repository, type SnapshotRecord } from "../mod.ts";
 import { type AgentTurn, isOfMachine } from "../lib/repository/mod.ts";
 import { isRunning } from "./agent_turn.ts";
 import { begin, type CommonOptions } from "./begin.ts";
@@ -12,11 +13,15 @@ import { findTurn, turnsIn } from "./turns.ts";
 
 interface Options extends CommonOptions {
   trustRepository?: boolean;
+  all?: boolean;
   dryRun?: boolean;
   force?: boolean;
 }
 
-/** Undoes what a turn of an agent changed, and returns the exit code. */
+/**
+ * Undoes what a turn of an agent changed in a directory or, with `all`, in the
+ * whole directory of its snapshots. Returns the exit code.
+ */
 export async function undoTurn(
   context: Context,
   name: string,
@@ -25,32 +30,34 @@ export async function undoTurn(
   const { signal } = context;
   const { dryRun, force = false, trustRepository: trust = false } = options;
   const { out, repository, place } = await begin(context, options);
-  const newest = (await repository.lastAt(place))?.record;
-  const turnNow = async () => {
+  const { record: newest, below = "" } = await repository.lastAt(place) ?? {};
+  const paths = below === "" || options.all ? undefined : [below];
+  const turnsNow = async () => {
     const records = await repository.snapshots();
-    return findTurn(
-      turnsIn(
-        records.filter((record) =>
-          record.directory === newest?.directory &&
-          isOfMachine(record, newest.machine?.id)
-        ),
+    return turnsIn(
+      records.filter((record) =>
+        record.directory === newest?.directory &&
+        isOfMachine(record, newest.machine?.id)
       ),
-      name,
     );
   };
-  let turn = await turnNow();
+  let turn = findTurn(await turnsNow(), name);
   const target = placeHere(
     lastOf(turn),
     "Undo the turn on the machine on which the agent worked.",
   );
-  if (isRunning(target, turn)) {
+  if (isRunning(lastOf(turn).directory, turn)) {
     const now = "the agent has not finished this turn";
     if (dryRun) {
       out.warn(`${now}; the plan does not include its last changes`);
     } else {
       out.warn(`${now}; all changes until now count as its changes`);
       await takeEnd(repository, target, turn, signal);
-      turn = await turnNow();
+      // Meanwhile, another session may have begun a turn, which is now the last.
+      const [{ id }] = turn.snapshots;
+      turn = (await turnsNow()).find(({ snapshots }) =>
+        snapshots[0].id === id
+      ) ?? turn;
     }
   }
   const last = lastOf(turn);
@@ -58,7 +65,8 @@ export async function undoTurn(
     ? turn.spans
     : [{ before: last, after: last }];
   const fields = { way: "undo", turn: turn.turn, session: turn.session };
-  const work = { force, label: `before undoing turn ${turn.turn}`, signal };
+  const label = `before undoing turn ${turn.turn}`;
+  const work = { force, paths, label, signal };
   if (dryRun) {
     const plan = await repository.planUndoChanges(spans, target, {
       ...work,
@@ -87,7 +95,7 @@ export async function undoTurn(
   );
 }
 
-/** Takes a snapshot of the state in which a turn has left its directory. */
+/** Takes a snapshot of the state in which a turn has left its directories. */
 async function takeEnd(
   repository: Repository,
   target: string,
@@ -96,14 +104,19 @@ async function takeEnd(
 ): Promise<void> {
   const { agent, session, turn: number, prompt } = turn;
   const { localPath } = repository.storage;
-  const dir = new Dir(target, {
-    ...lastOf(turn).rules,
+  const { common, rules } = lastOf(turn);
+  const options = {
+    ...rules,
     neverTouch: [
       ...localPath === undefined ? [] : [localPath],
       cacheFolder(),
       userFolder("state"),
     ],
-  });
+  };
+  const dir = common === undefined ? new Dir(target, options) : new DirSet(
+    (rules?.paths ?? []).map((path) => join(target, path)),
+    options,
+  );
   await repository.snapshot(dir, {
     label: `agent: before undoing turn ${number}`,
     turn: { agent, session, turn: number, at: "end", prompt },

@@ -952,11 +952,12 @@ export class Repository {
    * @param spans The snapshots before and after the changes, in the order of
    * their times. All are of the same directory.
    * @param target The directory.
-   * @param options Whether to overwrite later changes, the label of the safety
-   * snapshot, and callbacks.
+   * @param options Whether to overwrite later changes, the paths to which the
+   * undo is limited, the label of the safety snapshot, and callbacks.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * process restores into the directory; `unsafe` if the work would write into
-   * the repository; the error of a layer that is damaged or missing.
+   * the repository, or if one of `paths` is not a path inside a tree; the error
+   * of a layer that is damaged or missing.
    * @throws {RangeError} If `spans` is empty.
    *
    * @example Undo what happened between two snapshots
@@ -1504,6 +1505,7 @@ function checkUndo(
   }
   checkOptions(call, options, {
     force: flag,
+    paths: texts,
     label: text,
     trust: flag,
     onProgress: callback,

@@ -215,6 +215,9 @@ test("undo --turn keeps what was changed since, unless --force", async () => {
     const none = place.run(["undo", "--turn", "7"]);
     assert.equal(none.code, 1);
     assert.match(none.err, /no turn "7" is recorded/);
+    const useless = place.run(["undo", "--force"]);
+    assert.equal(useless.code, 2);
+    assert.match(useless.err, /only be used with `--turn`/);
   });
 });
 
@@ -242,6 +245,77 @@ test("undo --turn undoes only the turn of one of two sessions", async () => {
       "second",
       "3",
     ]);
+  });
+});
+
+test("undo --turn is limited to the current directory, unless --all", async () => {
+  await withPlace((place) => {
+    place.write({ "sub/a.txt": "a", "b.txt": "b" });
+    fs.linkSync(join(place.root, "b.txt"), join(place.root, "sub/link.txt"));
+    hook(place, say("Change both"));
+    place.write({ "sub/a.txt": "agent", "b.txt": "agent" });
+    fs.rmSync(join(place.root, "sub/link.txt"));
+    hook(place, STOP);
+    const read = (...names: string[]) =>
+      names.map((name) => fs.readFileSync(join(place.root, name), "utf8"));
+    const all = ["sub/a.txt", "sub/link.txt", "b.txt"];
+    const below = { cwd: join(place.root, "sub") };
+    const done = place.run(["undo", "--turn", "last"], below);
+    assert.equal(done.code, 0, done.err);
+    assert.deepEqual(read(...all), ["a", "b", "agent"]);
+    const force = ["--all", "--force"];
+    const rest = place.run(["undo", "--turn", "last", ...force], below);
+    assert.equal(rest.code, 0, rest.err);
+    assert.deepEqual(read(...all), ["a", "b", "b"]);
+  });
+});
+
+test("undo --turn works for several directories", async () => {
+  await withPlace((place) => {
+    place.write({ "a/1.txt": "a", "b/2.txt": "b", "c.txt": "c" });
+    const dirs = ["a", "b"].map((name) => join(place.root, name));
+    const repo = ["--repo", join(place.folder, "repo")];
+    const first = place.run(["snapshot", ...dirs, ...repo]);
+    assert.equal(first.code, 0, first.err);
+    const inside = { cwd: dirs[0], session_id: "one" };
+    hook(place, { ...say("Change them"), ...inside }, repo);
+    place.write({ "a/1.txt": "agent" });
+    hook(place, { ...use("Edit"), ...inside }, repo);
+    place.write({ "a/1.txt": "again", "b/2.txt": "agent", "c.txt": "mine" });
+    const done = place.run(
+      ["undo", "--turn", "last", "--all", ...repo],
+      { cwd: dirs[0] },
+    );
+    assert.equal(done.code, 0, done.err);
+    assert.match(done.err, /the agent has not finished this turn/);
+    const read = (name: string) =>
+      fs.readFileSync(join(place.root, name), "utf8");
+    assert.deepEqual(["a/1.txt", "b/2.txt", "c.txt"].map(read), [
+      "a",
+      "b",
+      "mine",
+    ]);
+  });
+});
+
+test("undo --turn keeps what was excluded while it was made", async () => {
+  await withPlace((place) => {
+    const other = (fields: object) => ({ ...fields, session_id: "two" });
+    place.write({ "a.txt": "a" });
+    hook(place, say("Edit"));
+    place.write({ "a.txt": "agent" });
+    hook(place, other(say("Another")));
+    place.write({ ".deltarignore": "mine.txt\n", "mine.txt": "mine" });
+    hook(place, other(STOP));
+    fs.rmSync(join(place.root, ".deltarignore"));
+    hook(place, STOP);
+    const done = place.run(["undo", "--turn", "1"]);
+    assert.equal(
+      fs.readFileSync(join(place.root, "mine.txt"), "utf8"),
+      "mine",
+      done.out + done.err,
+    );
+    assert.equal(fs.readFileSync(join(place.root, "a.txt"), "utf8"), "a");
   });
 });
 

@@ -253,7 +253,13 @@ function pick(
   return { entries: [...chosen.values()], above, root: undefined };
 }
 
-function withoutAbsentLink(
+/**
+ * Returns an entry or, for a hard link to a path that is not chosen, the file
+ * with the link's path. Further links to the same file link to that path.
+ *
+ * @param instead The paths that replace paths that are not chosen.
+ */
+export function withoutAbsentLink(
   entry: TreeEntry,
   tree: Tree,
   chosen: Map<string, TreeEntry>,

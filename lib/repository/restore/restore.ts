@@ -23,6 +23,7 @@ import { inTurns } from "../../bytes/turns.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Metadata } from "../../tree/entry.ts";
+import { checkPath } from "../../tree/path.ts";
 import { matcherOf } from "../../tree/pattern.ts";
 import { realTarget } from "../../tree/real_target.ts";
 import { TargetDirectory } from "../../tree/target_directory.ts";
@@ -421,7 +422,8 @@ async function prepareUndo(
   left: LeftJournal[],
   options: UndoChangesOptions,
 ): Promise<RestoreJob> {
-  const { signal, force = false } = options;
+  const { signal, paths } = options;
+  for (const path of paths ?? []) checkPath(path);
   const record = spans[0].before;
   const changes = new ChangesToUndo();
   for (const { before, after } of spans) {
@@ -431,7 +433,7 @@ async function prepareUndo(
     ]);
     await inTurns(changes.add(old, now), signal);
   }
-  const part = await inTurns(changes.against(onDisk, force), signal);
+  const part = await inTurns(changes.against(onDisk, options), signal);
   const wanted: TargetState = {
     entries: isOfWindows(record.directory)
       ? part.entries.map(asOfWindows)
@@ -459,6 +461,7 @@ async function prepareUndo(
       work: "restore",
       of: record.id,
       until: spans[spans.length - 1].after.id,
+      paths: briefly(paths),
       delete: true,
     },
     left,

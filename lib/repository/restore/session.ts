@@ -137,6 +137,11 @@ export interface UndoChangesOptions extends WorkOptions {
    */
   force?: boolean;
   /**
+   * The files and folders in which changes are undone. Changes of other paths
+   * stay. Default: all.
+   */
+  paths?: readonly string[];
+  /**
    * The label of the safety snapshot. Default: a text with the id of the first
    * snapshot.
    */

@@ -12,7 +12,12 @@ import type { FileStat } from "../../tree/stat.ts";
 import type { TargetDirectory } from "../../tree/target_directory.ts";
 import type { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import type { RestoreFailure, RestoreLeft } from "./plan.ts";
+import {
+  type RestoreFailure,
+  type RestoreLeft,
+  withoutAbsentLink,
+} from "./plan.ts";
+import type { UndoChangesOptions } from "./session.ts";
 
 /** The states of a path before and after changes. */
 interface PathStates {
@@ -20,6 +25,8 @@ interface PathStates {
   after: TreeEntry | undefined;
   /** Whether something else changed the path between two of the spans. */
   isMixed?: true;
+  /** Whether a rule excluded the path before the changes. */
+  isExcluded?: true;
 }
 
 /** The part of a directory's earlier state that an undo of changes restores. */
@@ -50,12 +57,17 @@ export class ChangesToUndo {
    */
   *add(before: Tree, after: Tree): Generator<void, void> {
     this.#first ??= before;
+    const excluded = new Set(before.skipped.map(({ path }) => path));
     for (const [path, old, now] of pairs(before.entries, after.entries)) {
       yield;
       if (old && now && isSameEntry(now, old)) continue;
       const known = this.#paths.get(path);
       if (known === undefined) {
-        this.#paths.set(path, { before: old, after: now });
+        this.#paths.set(path, {
+          before: old,
+          after: now,
+          ...old === undefined && isIn(path, excluded) && { isExcluded: true },
+        });
         continue;
       }
       if (!isSameState(known.after, old)) known.isMixed = true;
@@ -67,11 +79,15 @@ export class ChangesToUndo {
    * Compares the changed paths with the directory. Yields after each path, and
    * after each part of a large file.
    *
-   * @param force Whether paths that were changed since are also restored.
+   * @param options Whether paths that were changed since are also restored, and
+   * the files and folders to which the undo is limited.
    */
   *against(
     onDisk: TargetDirectory,
-    force: boolean,
+    { force = false, paths: limits }: Pick<
+      UndoChangesOptions,
+      "force" | "paths"
+    >,
   ): Generator<void, UndoneChanges> {
     const result: UndoneChanges = {
       entries: [],
@@ -81,8 +97,9 @@ export class ChangesToUndo {
       left: [],
     };
     this.#addLinked();
-    const excluded = new Set(this.#first?.skipped.map(({ path }) => path));
+    const within = limits && new Set(limits);
     const chosen = new Map<string, TreeEntry>();
+    const instead = new Map<string, string>();
     /** A path that is not restored although it was a folder. */
     let blocked: string | undefined;
     const paths = [...this.#paths].sort(([a], [b]) => comparePaths(a, b));
@@ -90,6 +107,11 @@ export class ChangesToUndo {
       yield;
       const { before } = states;
       const stat = onDisk.at(path);
+      // A limit may be in a folder that is now a file.
+      const isMeant = within === undefined || isIn(path, within) ||
+        before?.kind === "directory" && stat?.kind !== "directory" &&
+          [...within].some((limit) => isWithin(limit, path));
+      if (!isMeant) continue;
       const isBlocked = blocked !== undefined && isWithin(path, blocked);
       const isFree = !isBlocked &&
         (force || (yield* isUntouched(states, stat, onDisk)));
@@ -99,12 +121,17 @@ export class ChangesToUndo {
           blocked ??= path;
         }
       } else if (before === undefined) {
-        if (isIn(path, excluded)) {
+        if (states.isExcluded) {
           const why = "excluded from the snapshot before the changes";
           result.left.push({ path, why });
         } else result.gone.add(path);
       } else if (before.kind !== "directory" || stat?.kind !== "directory") {
-        chosen.set(path, before);
+        const isOutside = before.kind === "hardlink" && within !== undefined &&
+          !isIn(before.target, within);
+        const entry = isOutside && this.#first !== undefined
+          ? withoutAbsentLink(before, this.#first, chosen, instead)
+          : before;
+        chosen.set(path, entry);
       } else if (force || hasAttributes(states.after, stat)) {
         chosen.set(path, before);
       }
