@@ -62,7 +62,7 @@ export function readEvent(json: string): AgentEvent {
   } catch {
     // The error is thrown below.
   }
-  if (typeof input !== "object" || input === null) {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
     throw new TypeError("the input from the agent is not a JSON object");
   }
   const fields = input as Record<string, unknown>;
@@ -82,6 +82,8 @@ export function readEvent(json: string): AgentEvent {
     ? "prompt"
     : ENDS.has(event)
     ? "end"
+    : /^(?:post|after)/i.test(event)
+    ? "other"
     : tool !== undefined || /^before(?!Submit)/.test(event)
     ? "tool"
     : "other";
@@ -98,7 +100,7 @@ export function readEvent(json: string): AgentEvent {
     ),
     kind,
     prompt: cut(firstLine(prompt), MAX_TURN_TEXT.prompt),
-    tool: cut(tool, MAX_TURN_TEXT.tool),
+    tool: kind === "tool" ? cut(tool, MAX_TURN_TEXT.tool) : undefined,
   };
 }
 

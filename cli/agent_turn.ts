@@ -26,57 +26,73 @@ interface SessionTurn {
 /** The time after which the note of a session is deleted, in milliseconds. */
 const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 
+/** An event of an agent as a part of a turn. */
+export interface TurnStep {
+  /** The turn for the record of the snapshot, if a turn is running. */
+  turn?: TurnRecord;
+  /**
+   * Notes the state of the session for the next call of the hook, after the
+   * snapshot was taken.
+   *
+   * @throws The error of the file system if the note cannot be written.
+   */
+  note(): void;
+}
+
 /**
- * Returns the turn for the record of a snapshot that a hook is about to take,
- * and notes the state of the session for the next call of the hook. Each
- * session has its own note, so several sessions can run at once.
+ * Returns the turn for the record of a snapshot that a hook is about to take.
+ * Each session has its own note, so several sessions can run at once.
  *
  * A prompt begins a turn. If the agent has not finished the turn before, as
  * after an interruption, the state at the prompt is the end of that turn. A tool
- * without a prompt before it also begins a turn.
+ * without a prompt before it also begins a turn. An end without a beginning
+ * belongs to no turn.
  *
  * @param directory The directory of the snapshot.
  * @param last The turn of the last snapshot of the directory.
- * @returns The turn, or `undefined` if no turn is running.
  */
 export function advanceTurn(
   event: AgentEvent,
   directory: string,
   last: TurnRecord | undefined,
-): TurnRecord | undefined {
+): TurnStep {
   const { agent, session, kind, tool } = event;
   const notes = new TurnNotes(directory);
   const before = notes.read(agent, session);
   const running = before?.isOver === false ? before : undefined;
-  const turnOf = (
-    { turn, prompt }: { turn: number; prompt?: string },
+  const step = (
+    of: SessionTurn | undefined,
     at?: "start" | "end",
-  ): TurnRecord => ({
-    agent,
-    ...session !== undefined && { session },
-    turn,
-    ...at !== undefined && { at },
-    ...prompt !== undefined && { prompt },
-    ...tool !== undefined && { tool },
+    now?: SessionTurn,
+  ): TurnStep => ({
+    ...of !== undefined && {
+      turn: {
+        agent,
+        ...session !== undefined && { session },
+        turn: of.turn,
+        ...at !== undefined && { at },
+        ...of.prompt !== undefined && { prompt: of.prompt },
+        ...tool !== undefined && { tool },
+      },
+    },
+    note: () => {
+      if (now !== undefined) notes.write(agent, session, now);
+    },
   });
   if (kind === "other" || running !== undefined && kind === "tool") {
-    return running && turnOf(running);
+    return step(running);
   }
   if (kind === "end") {
-    if (before?.isOver) return undefined;
-    const ended = before ?? { turn: notes.next(last) };
-    notes.write(agent, session, { ...ended, isOver: true });
-    return turnOf(ended, "end");
+    return step(running, "end", running && { ...running, isOver: true });
   }
   const begun = {
     turn: notes.next(last),
     ...event.prompt !== undefined && { prompt: event.prompt },
     isOver: false,
   };
-  notes.write(agent, session, begun);
   return running === undefined
-    ? turnOf(begun, "start")
-    : turnOf(running, "end");
+    ? step(begun, "start", begun)
+    : step(running, "end", begun);
 }
 
 /**
@@ -107,6 +123,7 @@ class TurnNotes {
     return readNote(this.#file(agent, session));
   }
 
+  /** Writes the note of a session, and deletes old notes. */
   write(agent: string, session: string | undefined, note: SessionTurn): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const file = this.#file(agent, session);
@@ -114,23 +131,29 @@ class TurnNotes {
     const temporary = `${file}.${process.pid}`;
     writeFileSync(temporary, JSON.stringify(note), { mode: 0o600 });
     renameSync(temporary, file);
+    this.#deleteOld();
   }
 
   /**
    * Returns the number of the next turn: a number that is greater than that of
-   * each noted turn. Deletes old notes.
+   * each noted turn.
    */
   next(last: TurnRecord | undefined): number {
     let highest = last?.turn ?? 0;
     for (const name of this.#names()) {
-      const file = join(this.#folder, name);
-      highest = Math.max(highest, readNote(file)?.turn ?? 0);
-      const { mtimeMs = Infinity } =
-        statSync(file, { throwIfNoEntry: false }) ??
-          {};
-      if (mtimeMs < Date.now() - MAX_AGE_MS) rmSync(file, { force: true });
+      const note = readNote(join(this.#folder, name));
+      highest = Math.max(highest, note?.turn ?? 0);
     }
     return highest + 1;
+  }
+
+  #deleteOld(): void {
+    for (const name of this.#names()) {
+      const file = join(this.#folder, name);
+      const stat = statSync(file, { throwIfNoEntry: false });
+      const isOld = stat && stat.mtimeMs < Date.now() - MAX_AGE_MS;
+      if (isOld) rmSync(file, { force: true });
+    }
   }
 
   #names(): string[] {

@@ -1,12 +1,12 @@
+import { Buffer } from "node:buffer";
 import { appendFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { text } from "node:stream/consumers";
 import { Command, InvalidArgumentError } from "commander";
 import type { TurnRecord } from "../lib/repository/mod.ts";
 import { answerTo } from "./agent/answer.ts";
 import { type AgentEvent, readEvent } from "./agent_event.ts";
-import { advanceTurn } from "./agent_turn.ts";
+import { advanceTurn, type TurnStep } from "./agent_turn.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -28,6 +28,9 @@ interface Options extends TakeOptions {
 
 /** The maximum size of the log, in bytes. A larger log is started again. */
 const MAX_LOG_BYTES = 1_000_000;
+
+/** The maximum size of the input from an agent, in bytes. */
+const MAX_INPUT_BYTES = 64_000_000;
 
 const HELP = `
 AI agents can run this command before each use of a tool, with JSON on standard
@@ -64,8 +67,17 @@ export function hookCommand(context: Context): Command {
       let kind: AgentEvent["kind"] = "other";
       let outcome = "no snapshot was made";
       let directory = dir ?? process.env.CLAUDE_PROJECT_DIR;
+      let step: TurnStep | undefined;
+      const report = (message: string, before = "") => {
+        out.warn(before + message);
+        log(`${title} in ${directory ?? "."}: ${message}`);
+      };
       try {
-        const event = readEvent(await text(process.stdin));
+        const input = await readInput();
+        if (input === undefined) {
+          report("the input of the agent is ignored: it has more than 64 MB");
+        }
+        const event = readEvent(input ?? "{}");
         title = `agent: ${event.title}`;
         if (options.agent !== undefined) event.agent = options.agent;
         ({ agent, kind } = event);
@@ -83,10 +95,21 @@ export function hookCommand(context: Context): Command {
           ...options,
           label: title,
           onlyIfChanged: true,
-          turn: (place: string, last: TurnRecord | undefined) =>
-            advanceTurn(event, place, last),
+          turn: (place: string, last: TurnRecord | undefined) => {
+            step = advanceTurn(event, place, last);
+            return step.turn;
+          },
         };
         const taken = await takeSnapshot(context, out, source, how);
+        try {
+          step?.note();
+        } catch (error) {
+          report(
+            `the state of the turn was not stored: ${
+              messageOf(error, context.opened)
+            }`,
+          );
+        }
         if (taken.result.isNew) {
           outcome = "the snapshot was made, but the size limit was not applied";
           await keepToSize(out, taken.repository, options, signal);
@@ -98,13 +121,30 @@ export function hookCommand(context: Context): Command {
           : repositoryOf(error, opened);
         const message = messageOf(error, opened) +
           (repository === undefined ? "" : ` (in ${repository})`);
-        out.warn(`${outcome}: ${message}`);
-        log(`${title} in ${directory ?? "."}: ${message}`);
+        report(message, `${outcome}: `);
       }
       const answer = answerTo(agent, kind);
       if (answer !== undefined) out.line(answer);
       context.code = EXIT.done;
     });
+}
+
+/**
+ * Reads standard input to its end. Returns the text, or `undefined` if it is
+ * larger than the maximum.
+ */
+async function readInput(): Promise<string | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  // The rest of a larger input is also read, so that the agent can write it.
+  for await (const chunk of process.stdin) {
+    size += chunk.length;
+    if (size <= MAX_INPUT_BYTES) chunks.push(chunk);
+    else chunks.length = 0;
+  }
+  return size <= MAX_INPUT_BYTES
+    ? Buffer.concat(chunks).toString("utf8")
+    : undefined;
 }
 
 /** Returns the name of an agent that the user typed. */

@@ -226,12 +226,14 @@ export async function takeSnapshot(
   const dir = several === undefined
     ? new Dir(directory, { ...rules, paths })
     : new DirSet(directoriesOf(several), rules);
+  const turn = options.turn?.(directory, last?.record.turn);
   let read = 0;
   let before: SnapshotRecord | undefined;
   const result = await repository.snapshot(dir, {
     label: options.label,
-    turn: options.turn?.(directory, last?.record.turn),
-    onlyIfChanged: options.onlyIfChanged,
+    turn,
+    onlyIfChanged: options.onlyIfChanged &&
+      !endsAfterOther(turn, last?.record.turn),
     continues,
     last,
     cache: cacheFolder(),
@@ -269,6 +271,19 @@ export async function takeSnapshot(
       process.platform !== "win32" && !dir.readsXattrs &&
       (last === undefined || last.record.root.xattrs !== undefined),
   };
+}
+
+/**
+ * Returns whether a turn ends and the last snapshot is of another session. That
+ * snapshot may already have the last changes of the turn, so the end of the turn
+ * is stored even if nothing has changed since.
+ */
+function endsAfterOther(
+  turn: TurnRecord | undefined,
+  last: TurnRecord | undefined,
+): boolean {
+  return turn?.at === "end" && last !== undefined &&
+    (turn.agent !== last.agent || turn.session !== last.session);
 }
 
 /** Returns the message for the volumes that a failed snapshot has stored. */

@@ -76,7 +76,8 @@ export function printTurns(out: Console, turns: readonly AgentTurn[]): void {
 
 /**
  * Returns the turn that the user names: its number, `last`, or the number and
- * the session, such as `3@SESSION`.
+ * the session or the agent, such as `3@SESSION`. If a session has used a number
+ * twice, the number names the newer turn.
  *
  * @throws {DeltarError} `not-found` if there is no such turn, or if two
  * sessions have a turn with this number.
@@ -92,15 +93,24 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
   const [, number, session] = /^(\d+)(?:@(.+))?$/.exec(name) ?? [];
   const found = turns.filter((turn) =>
     turn.turn === Number(number) &&
-    (session === undefined || turn.session?.startsWith(session))
+    (session === undefined || sessionOf(turn).startsWith(session))
   );
-  if (found.length === 1) return found[0];
+  const newest = found.at(-1);
+  const isOfOne = found.every(({ agent, session }) =>
+    agent === newest?.agent && session === newest.session
+  );
+  if (newest !== undefined && isOfOne) return newest;
   throw fail(
     found.length === 0
       ? `no turn ${JSON.stringify(name)} is recorded for this directory`
       : `${found.length} sessions have a turn ${number}; add the beginning of ` +
-        `the session, such as ${number}@${found[0].session}`,
+        `the session, such as ${number}@${sessionOf(found[0])}`,
   );
+}
+
+/** Returns the session or, if the agent gave none, the name of the agent. */
+function sessionOf({ session, agent }: AgentTurn): string {
+  return session ?? agent;
 }
 
 function endOf({ snapshots }: AgentTurn): string {

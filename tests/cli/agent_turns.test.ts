@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { needs } from "../support/peer.ts";
 import { noise } from "../support/noise.ts";
+import { isWindows } from "../support/system.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Calls the hook with the input of an agent. */
@@ -61,6 +62,107 @@ test("hook stores the turn of each session in the record", async () => {
       { agent: "claude-code", session: "three", turn: 5, at: "start" },
       { agent: "mine", session: "three", turn: 6, at: "start", tool: "Bash" },
     ]);
+  });
+});
+
+const turnsOf = (place: Place) =>
+  place.json(["list"]).snapshots.map(({ turn }: { turn?: object }) => turn);
+
+test("hook records no turn for events after a tool or without a prompt", async () => {
+  await withPlace((place) => {
+    const used = { hook_event_name: "PostToolUse", tool_name: "Edit" };
+    const end = { hook_event_name: "SessionEnd" };
+    for (const [at, fields] of [used, end, STOP].entries()) {
+      place.write({ "notes.txt": `${at}` });
+      hook(place, fields);
+    }
+    assert.deepEqual(turnsOf(place), [undefined, undefined, undefined]);
+  });
+});
+
+test("hook takes a snapshot although it cannot note the turn", async () => {
+  await withPlace((place) => {
+    fs.mkdirSync(join(place.folder, "state/deltar"), { recursive: true });
+    fs.writeFileSync(join(place.folder, "state/deltar/turns"), "a file");
+    place.write({ "notes.txt": "1" });
+    const input = JSON.stringify({ cwd: place.root, ...say("Edit") });
+    const env = isWindows
+      ? { LOCALAPPDATA: place.folder }
+      : { XDG_STATE_HOME: join(place.folder, "state") };
+    const done = place.run(["hook"], { input, env, cwd: place.folder });
+    assert.equal(done.code, 0);
+    assert.match(done.err, /the state of the turn was not stored/);
+    assert.deepEqual(turnsOf(place), [
+      { agent: "agent", turn: 1, at: "start", prompt: "Edit" },
+    ]);
+  });
+});
+
+test("hook begins a turn only when its first snapshot was taken", async () => {
+  await withPlace((place) => {
+    place.write({ "notes.txt": "1" });
+    place.run(["snapshot"]);
+    fs.rmSync(join(place.root, "notes.txt"));
+    const input = JSON.stringify({ cwd: place.root, ...say("Edit") });
+    const failed = place.run(["hook"], { input });
+    assert.match(failed.err, /no snapshot was made/);
+    place.write({ "notes.txt": "mine" });
+    hook(place, { ...use("Edit"), session_id: undefined });
+    assert.deepEqual(turnsOf(place)[1], {
+      agent: "claude-code",
+      turn: 1,
+      at: "start",
+      tool: "Edit",
+    });
+  });
+});
+
+test("hook stores the end of a turn after a snapshot of another session", async () => {
+  await withPlace((place) => {
+    place.write({ "notes.txt": "1" });
+    hook(place, say("Edit"));
+    place.write({ "notes.txt": "2" });
+    hook(place, { ...say("Another"), session_id: "two" });
+    hook(place, STOP);
+    assert.equal(place.run(["undo", "--turn", "1"]).code, 0);
+    const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
+    assert.equal(text, "1");
+  });
+});
+
+test("turns with the same number are told apart", async () => {
+  await withPlace((place) => {
+    const anew = (agent: string, text: string) => {
+      place.write({ "notes.txt": `before ${text}` });
+      place.run(["snapshot"]);
+      // Without its notes and with no turn in the last snapshot, the hook
+      // begins with 1.
+      const state = isWindows
+        ? join(place.folder, "home/deltar/state/turns")
+        : join(place.folder, "home/.local/state/deltar/turns");
+      assert.equal(fs.existsSync(state), text !== "1");
+      fs.rmSync(state, { recursive: true, force: true });
+      const call = (fields: object) =>
+        hook(place, { ...fields, session_id: undefined }, ["--agent", agent]);
+      place.write({ "notes.txt": `${text} start` });
+      call(say(text));
+      place.write({ "notes.txt": `${text} end` });
+      call(STOP);
+    };
+    anew("x", "1");
+    anew("y", "2");
+    anew("y", "3");
+    const { turns } = place.json(["list", "--turns"]);
+    assert.deepEqual(
+      turns.map(({ turn, agent }: Record<string, unknown>) => [turn, agent]),
+      [[1, "x"], [1, "y"], [1, "y"]],
+    );
+    const unclear = place.run(["undo", "--turn", "1"]);
+    assert.equal(unclear.code, 1);
+    assert.match(unclear.err, /such as 1@x/);
+    assert.equal(place.run(["undo", "--turn", "1@y"]).code, 0);
+    const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
+    assert.equal(text, "3 start");
   });
 });
 

@@ -68,12 +68,24 @@ test("a hook takes a snapshot of what an agent is about to change", async () => 
   });
 });
 
+test("a hook ignores input that is too large, and takes a snapshot", async () => {
+  await withPlace((place) => {
+    place.write({ "notes.txt": "1" });
+    const input = JSON.stringify({ cwd: "/gone", prompt: "x".repeat(65e6) });
+    const { code, err } = place.run(["hook"], { input });
+    assert.equal(code, 0);
+    assert.match(err, /more than 64 MB/);
+    assert.equal(place.run(["cat", "latest", "notes.txt"]).out, "1");
+  });
+});
+
 test("a hook that fails says so, and holds no agent up", async () => {
   await withPlace((place) => {
     const gone = join(place.folder, "gone");
     const failing: [string, RegExp][] = [
       ["", /not a JSON object/],
       ['"text"', /not a JSON object/],
+      ["[]", /not a JSON object/],
       [JSON.stringify({ cwd: gone }), /no such directory/],
     ];
     for (const [input, said] of failing) {

@@ -36,7 +36,8 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
  * of the turn of the snapshot, unless the snapshot has the state before its
  * turn. Between the first and the last snapshot of a turn, the changes in
  * snapshots that belong to no turn also count, and so do the changes before the
- * beginning of another turn.
+ * beginning of another turn. A snapshot with the state before its turn always
+ * begins a turn, even if an earlier turn has the same session and number.
  *
  * @param records The snapshots of the directory that one machine took, the
  * oldest first. Safety snapshots are ignored.
@@ -57,47 +58,61 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
  */
 export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
   const ordinary = records.filter(({ safety }) => safety === undefined);
-  const turns = new Map<string, AgentTurn & { first: number; last: number }>();
-  for (const [at, record] of ordinary.entries()) {
-    if (record.turn === undefined) continue;
-    const { agent, session, turn, prompt } = record.turn;
-    const key = keyOf(record.turn);
-    const known = turns.get(key);
-    if (known !== undefined) {
-      known.snapshots.push(record);
-      known.last = at;
-      known.prompt ??= prompt;
-      continue;
+  const all: FoundTurn[] = [];
+  /** The last turn of each session and number. */
+  const newest = new Map<string, FoundTurn>();
+  /** The turn of each record. */
+  const owners: (FoundTurn | undefined)[] = [];
+  for (const [at, { turn: of }] of ordinary.entries()) {
+    if (of === undefined) continue;
+    const known = of.at === "start" ? undefined : newest.get(keyOf(of));
+    const found = known ?? { turn: emptyTurn(of), first: at, last: at };
+    if (known === undefined) {
+      all.push(found);
+      newest.set(keyOf(of), found);
     }
-    turns.set(key, {
-      agent,
-      ...session !== undefined && { session },
-      turn,
-      ...prompt !== undefined && { prompt },
-      snapshots: [record],
-      spans: [],
-      changes: {
-        created: 0,
-        updated: 0,
-        deleted: 0,
-        renamed: 0,
-        copied: 0,
-        touched: 0,
-      },
-      first: at,
-      last: at,
-    });
+    found.turn.snapshots.push(ordinary[at]);
+    if (of.prompt !== undefined) found.turn.prompt ??= of.prompt;
+    found.last = at;
+    owners[at] = found;
   }
-  return [...turns].map(([key, { first, last, ...turn }]) => {
-    for (let at = Math.max(first, 1); at <= last; at++) {
+  for (const found of all) {
+    for (let at = Math.max(found.first, 1); at <= found.last; at++) {
       const after = ordinary[at];
       const { turn: of } = after;
       const isOwn = of === undefined ||
-        (keyOf(of) === key ? of.at !== "start" : of.at === "start");
-      if (isOwn) addStep(turn, ordinary[at - 1], after);
+        (owners[at] === found) !== (of.at === "start");
+      if (isOwn) addStep(found.turn, ordinary[at - 1], after);
     }
-    return turn;
-  });
+  }
+  return all.map(({ turn }) => turn);
+}
+
+/** A turn, and the positions of its first and last snapshot. */
+interface FoundTurn {
+  turn: AgentTurn;
+  first: number;
+  last: number;
+}
+
+/** Returns the turn of a record without snapshots. */
+function emptyTurn({ agent, session, turn, prompt }: TurnRecord): AgentTurn {
+  return {
+    agent,
+    ...session !== undefined && { session },
+    turn,
+    ...prompt !== undefined && { prompt },
+    snapshots: [],
+    spans: [],
+    changes: {
+      created: 0,
+      updated: 0,
+      deleted: 0,
+      renamed: 0,
+      copied: 0,
+      touched: 0,
+    },
+  };
 }
 
 /** Adds the changes of one snapshot to a turn. */
