@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { needs } from "../support/peer.ts";
 import { noise } from "../support/noise.ts";
-import { isWindows } from "../support/system.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Calls the hook with the input of an agent. */
@@ -65,13 +64,19 @@ test("hook stores the turn of each session in the record", async () => {
   });
 });
 
+/** Returns the folder with the notes of the hook, if there is one. */
+const notesIn = (place: Place) =>
+  fs.readdirSync(place.env.HOME, { recursive: true }).map(String)
+    .filter((path) => basename(path) === "turns")
+    .map((path) => join(place.env.HOME, path));
+
 const turnsOf = (place: Place) =>
   place.json(["list"]).snapshots.map(({ turn }: { turn?: object }) => turn);
 
 test("hook records no turn for events after a tool or without a prompt", async () => {
   await withPlace((place) => {
-    const used = { hook_event_name: "PostToolUse", tool_name: "Edit" };
-    const end = { hook_event_name: "SessionEnd" };
+    const used = { ...use("Edit"), "hook_event_name": "PostToolUse" };
+    const end = { "hook_event_name": "SessionEnd" };
     for (const [at, fields] of [used, end, STOP].entries()) {
       place.write({ "notes.txt": `${at}` });
       hook(place, fields);
@@ -82,19 +87,22 @@ test("hook records no turn for events after a tool or without a prompt", async (
 
 test("hook takes a snapshot although it cannot note the turn", async () => {
   await withPlace((place) => {
-    fs.mkdirSync(join(place.folder, "state/deltar"), { recursive: true });
-    fs.writeFileSync(join(place.folder, "state/deltar/turns"), "a file");
     place.write({ "notes.txt": "1" });
-    const input = JSON.stringify({ cwd: place.root, ...say("Edit") });
-    const env = isWindows
-      ? { LOCALAPPDATA: place.folder }
-      : { XDG_STATE_HOME: join(place.folder, "state") };
-    const done = place.run(["hook"], { input, env, cwd: place.folder });
+    hook(place, say("Edit"));
+    const [notes] = notesIn(place);
+    fs.rmSync(notes, { recursive: true });
+    fs.writeFileSync(notes, "a file");
+    place.write({ "notes.txt": "2" });
+    const input = JSON.stringify({ cwd: place.root, ...say("Again") });
+    const done = place.run(["hook"], { input, cwd: place.folder });
     assert.equal(done.code, 0);
     assert.match(done.err, /the state of the turn was not stored/);
-    assert.deepEqual(turnsOf(place), [
-      { agent: "agent", turn: 1, at: "start", prompt: "Edit" },
-    ]);
+    assert.deepEqual(turnsOf(place)[1], {
+      agent: "agent",
+      turn: 2,
+      at: "start",
+      prompt: "Again",
+    });
   });
 });
 
@@ -137,11 +145,9 @@ test("turns with the same number are told apart", async () => {
       place.run(["snapshot"]);
       // Without its notes and with no turn in the last snapshot, the hook
       // begins with 1.
-      const state = isWindows
-        ? join(place.folder, "home/deltar/state/turns")
-        : join(place.folder, "home/.local/state/deltar/turns");
-      assert.equal(fs.existsSync(state), text !== "1");
-      fs.rmSync(state, { recursive: true, force: true });
+      const notes = notesIn(place);
+      assert.equal(notes.length, text === "1" ? 0 : 1);
+      for (const folder of notes) fs.rmSync(folder, { recursive: true });
       const call = (fields: object) =>
         hook(place, { ...fields, session_id: undefined }, ["--agent", agent]);
       place.write({ "notes.txt": `${text} start` });
@@ -379,7 +385,7 @@ test("undo --turn works for several directories", async () => {
     const repo = ["--repo", join(place.folder, "repo")];
     const first = place.run(["snapshot", ...dirs, ...repo]);
     assert.equal(first.code, 0, first.err);
-    const inside = { cwd: dirs[0], session_id: "one" };
+    const inside = { cwd: dirs[0] };
     hook(place, { ...say("Change them"), ...inside }, repo);
     place.write({ "a/1.txt": "agent" });
     hook(place, { ...use("Edit"), ...inside }, repo);
