@@ -36,7 +36,7 @@ const BEFORE: Record<string, string[]> = {
     `echo '{"hook_event_name": "UserPromptSubmit", "prompt": "x"}' | deltar hook`,
     "echo x > made-by-an-agent.txt",
     `echo '{"hook_event_name": "Stop"}' | deltar hook`,
-    "deltar restore latest~1 --in-place",
+    "deltar restore latest~2 --in-place",
   ],
   recover: ["rm notes.txt"],
   redo: ["deltar restore latest~1 --in-place", "deltar undo"],
