@@ -140,7 +140,7 @@ test("hook stores the end of a turn after a snapshot of another session", async 
 
 test("turns with the same number are told apart", async () => {
   await withPlace((place) => {
-    const anew = (agent: string, text: string) => {
+    const begin = (agent: string, text: string) => {
       place.write({ "notes.txt": `before ${text}` });
       place.run(["snapshot"]);
       // Without its notes and with no turn in the last snapshot, the hook
@@ -155,9 +155,9 @@ test("turns with the same number are told apart", async () => {
       place.write({ "notes.txt": `${text} end` });
       call(STOP);
     };
-    anew("x", "1");
-    anew("y", "2");
-    anew("y", "3");
+    begin("x", "1");
+    begin("y", "2");
+    begin("y", "3");
     const { turns } = place.json(["list", "--turns"]);
     assert.deepEqual(
       turns.map(({ turn, agent }: Record<string, unknown>) => [turn, agent]),

@@ -9,11 +9,8 @@ import type { Editor } from "./editor.ts";
 import { suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
-/**
- * The maximum growth of the extension host's memory, in kB: far less than the
- * 600 MB of the two contents.
- */
-const MAX_GROWTH_KB = 200_000;
+/** The maximum growth of the extension host's memory, in kB. */
+const MAX_GROWTH_KB = 100_000;
 
 let editor: Editor;
 let window: Window;

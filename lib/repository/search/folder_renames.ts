@@ -25,16 +25,12 @@ export async function oldFolderOf(
   now: SnapshotRecord,
   folder: string,
 ): Promise<string | undefined> {
-  const found = await mostFrequentFolder(
+  return await otherFolder(
     readers,
     now,
     folder,
     async (file) => (await oldPathOf(readers, before, now, file))?.from,
   );
-  return found !== undefined &&
-      await readers.find(now, found) === undefined
-    ? found
-    : undefined;
 }
 
 /**
@@ -53,25 +49,22 @@ export async function newFolderOf(
   now: SnapshotRecord,
   folder: string,
 ): Promise<string | undefined> {
-  const found = await mostFrequentFolder(
+  return await otherFolder(
     readers,
     before,
     folder,
     (file) => newPathOf(readers, before, now, file),
   );
-  return found !== undefined &&
-      await readers.find(before, found) === undefined
-    ? found
-    : undefined;
 }
 
 /**
  * Returns the folder in which most of the first files of a folder are found, at
- * the same places in it, or `undefined` if none of the files is found.
+ * the same places in it. Returns `undefined` if none of the files is found, or
+ * if the snapshot that has the folder also has the other one.
  *
  * @param search Called for a file of the folder. Returns the other path of it.
  */
-async function mostFrequentFolder(
+async function otherFolder(
   readers: LayerReaders,
   record: SnapshotRecord,
   folder: string,
@@ -88,8 +81,10 @@ async function mostFrequentFolder(
     }
     if (++searched === MAX_FOLLOWED_FILES) break;
   }
-  const [most] = [...counts].sort(([, a], [, b]) => b - a);
-  return most?.[0];
+  const [[most] = []] = [...counts].sort(([, a], [, b]) => b - a);
+  return most === undefined || await readers.find(record, most) !== undefined
+    ? undefined
+    : most;
 }
 
 /** Yields the files in a folder that have content, in path order. */
