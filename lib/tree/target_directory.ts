@@ -10,6 +10,7 @@ import { truePlace } from "./place.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
 import { rootXattrs } from "./read_xattrs.ts";
 import type { FileStat } from "./statx.ts";
+import { clearFolder, isLeftIn } from "./work_journal.ts";
 import type { ExpectedContent } from "./write_content.ts";
 import { xattrChanges, type Xattrs, type XattrSelection } from "./xattrs.ts";
 
@@ -156,20 +157,24 @@ export class TargetDirectory {
 
   /**
    * Returns a name that no plan may delete, if the folder at a path has such a
-   * name. It is the name of one of deltar's temporary files, or it contains
-   * U+FFFD. Where names are not read as bytes, that character may stand for
-   * invalid bytes, in which case the file cannot be stored in a safety
-   * snapshot.
+   * name. It is the name of a journal or of a temporary file that a running
+   * process may be writing, or it contains U+FFFD. Where names are not read as
+   * bytes, that character may stand for invalid bytes, in which case the file
+   * cannot be stored in a safety snapshot.
    */
   untouchable(path: string): string | undefined {
-    return this.#attempt(
-      path,
-      () =>
-        this.#open().at(path).names().find((name) =>
-          name.startsWith(STAGE_PREFIX) ||
-          !canUseRawNames() && name.includes("\uFFFD")
-        ),
-    );
+    return this.#attempt(path, () => {
+      const folder = this.#open().at(path);
+      return folder.names().find((name) =>
+        name.startsWith(STAGE_PREFIX) && !isLeftIn(folder, name) ||
+        !canUseRawNames() && name.includes("\uFFFD")
+      );
+    });
+  }
+
+  /** Deletes the temporary files that killed processes left in a folder. */
+  clearAbandoned(path: string): void {
+    this.#attempt(path, () => clearFolder(this.#open().at(path)));
   }
 
   /**

@@ -202,24 +202,21 @@ export async function clearAbandoned(
 }
 
 /**
- * Deletes the abandoned temporary files in one folder. Returns the names of the
- * folders in it.
+ * Deletes the abandoned temporary files in one folder, except for journals. The
+ * modification time of the folder does not change. Files that cannot be deleted
+ * stay. Returns the names of the folders in it.
  */
-function clearFolder(folder: Folder): string[] {
+export function clearFolder(folder: Folder): string[] {
   const { mtime } = folder.stat();
   const below: string[] = [];
   let cleared = false;
   for (const name of folder.names()) {
-    const isStage = name.startsWith(STAGE_PREFIX);
-    if (isStage && name.endsWith(SUFFIX)) continue;
-    const stat = folder.statAt(name);
-    if (stat === undefined) continue;
-    if (!isStage) {
-      if (stat.kind === "directory") below.push(name);
+    if (!name.startsWith(STAGE_PREFIX)) {
+      if (folder.statAt(name)?.kind === "directory") below.push(name);
       continue;
     }
     try {
-      if (!isAbandoned(name, inMilliseconds(stat), Date.now())) continue;
+      if (!isLeftIn(folder, name)) continue;
       removeTree(folder, name);
       cleared = true;
     } catch {
@@ -228,6 +225,17 @@ function clearFolder(folder: Folder): string[] {
   }
   if (cleared) folder.setOwnTimes(mtime);
   return below;
+}
+
+/**
+ * Returns whether a name in a folder is that of a temporary file or folder that
+ * a killed process left behind. Returns `false` for a journal.
+ */
+export function isLeftIn(folder: Folder, name: string): boolean {
+  if (name.endsWith(SUFFIX)) return false;
+  const stat = folder.statAt(name);
+  return stat !== undefined &&
+    isAbandoned(name, inMilliseconds(stat), Date.now());
 }
 
 function journalsIn(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { toHex } from "../../lib/bytes/hex.ts";
@@ -12,7 +12,11 @@ import {
 } from "../../lib/repository/restore/restore.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { STAGE_PREFIX } from "../../lib/storage/temporary.ts";
+import {
+  owner,
+  STAGE_PREFIX,
+  temporaryName,
+} from "../../lib/storage/temporary.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import {
@@ -171,13 +175,18 @@ async function isKilled(
   }
 }
 
-/** Gives what a kill has left the name of a process that is no more. */
+/**
+ * Gives what a kill has left the name of a process that is no more. What is in
+ * a folder is renamed before the folder.
+ */
 function asIfDead(root: string): void {
-  for (const name of leftovers(root)) {
+  for (const name of leftovers(root).sort().reverse()) {
     const place = join(root, name);
-    const { mtime } = lstat(dirname(place));
-    fs.renameSync(place, place.replace(/-p\d+-/, "-p4000000000-"));
-    setTimes(dirname(place), mtime);
+    const folder = dirname(place);
+    const { mtime } = lstat(folder);
+    const renamed = basename(place).replace(/-p\d+-/, "-p4000000000-");
+    fs.renameSync(place, join(folder, renamed));
+    setTimes(folder, mtime);
   }
 }
 
@@ -318,6 +327,36 @@ test("a storage that fails at any operation loses no byte", async () => {
       assert.deepEqual(whole(target), before, what);
       fs.rmSync(folder, { recursive: true });
       if (faulty.operations < failing) return;
+    }
+  });
+});
+
+test("only what a killed process has left in a folder may go with the folder", async () => {
+  await withTemp(async (base) => {
+    const source = join(base, "source");
+    const target = join(base, "target");
+    fs.mkdirSync(source);
+    fs.writeFileSync(join(source, "path"), "a file");
+    const repository = await Repository.create(new MemoryStorage());
+    const { record } = await repository.snapshot(everything(source));
+    const ended = `${STAGE_PREFIX}p4000000000-${owner().split("-")[1]}`;
+    for (
+      const [name, isReplaced] of [
+        [`${ended}-1`, true],
+        [`${ended}-journal`, false],
+        [temporaryName(), false],
+        [`${STAGE_PREFIX}mine`, false],
+      ] as const
+    ) {
+      fs.mkdirSync(join(target, "path/inner"), { recursive: true });
+      fs.writeFileSync(join(target, "path/inner", name), "left");
+      const options = { delete: true };
+      const { failed } = await repository.restore(record, target, options);
+      assert.equal(failed.length, isReplaced ? 0 : 1, name);
+      assert.equal(lstat(join(target, "path")).kind === "file", isReplaced);
+      const place = join(target, "path/inner", name);
+      assert.equal(fs.existsSync(place), !isReplaced, name);
+      fs.rmSync(target, { recursive: true });
     }
   });
 });
