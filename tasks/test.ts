@@ -35,10 +35,11 @@ const ONCE =
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /**
- * Matches the tests that start many processes, which takes long with Node. Only
- * every third of them runs on Node, unless `SLOW=1` is set or they are named.
+ * Matches the tests that start many processes or try many faults, which takes
+ * long with Node. Only every third of them runs on Node, unless `SLOW=1` is set
+ * or they are named.
  */
-const SAMPLED = /^tests\/(?:cli|interop)\//;
+const SAMPLED = /^tests\/(?:cli|interop|repository)\//;
 const onNode = process.env.SLOW || named.length > 0
   ? files
   : files.filter((file, at) => !SAMPLED.test(file) || at % 3 === 0);
