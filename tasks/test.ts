@@ -43,8 +43,6 @@ const SAMPLED = /^tests\/(?:cli|interop|repository)\//;
 const onNode = process.env.SLOW || named.length > 0
   ? files
   : files.filter((file, at) => !SAMPLED.test(file) || at % 3 === 0);
-/** The title of the tests in VS Code itself. */
-const EDITOR = "VS Code";
 type Step = [title: string, command: Command, ...words: string[]];
 const checks: Step[] = [
   ["format", deno(), "fmt", "--check", ...SOURCES, "docs", ...PAGES],
@@ -110,7 +108,10 @@ const groups: Step[][] = files.length === 0 ? [] : [
 // These tests run one after the other, because they start browsers, editors and
 // package managers.
 for (
-  const [title, isOfIt] of [["other programs", false], [EDITOR, true]] as const
+  const [title, isOfIt] of [["other programs", false], [
+    "VS Code",
+    true,
+  ]] as const
 ) {
   const mine = once.filter((file) =>
     file.startsWith("tests/vscode/") === isOfIt
@@ -130,12 +131,7 @@ console.log(`\n${count - failed.length} passed, ${failed.length} failed`);
 process.exitCode = failed.length === 0 ? 0 : 1;
 
 async function runStep([title, command, ...words]: Step): Promise<void> {
-  let { ok, end } = await run(title, command, ...words);
-  if (!ok && title === EDITOR) {
-    // VS Code may be too slow for a test once. A second failure is a fault.
-    console.log(`\n# ${title} failed; running it a second and last time`);
-    ({ ok, end } = await run(title, command, ...words));
-  }
+  const { ok, end } = await run(title, command, ...words);
   if (!ok) failed.push([title, end]);
 }
 

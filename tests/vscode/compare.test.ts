@@ -91,8 +91,10 @@ suite([
     await window.command("View: Close All Editors");
     await entries().first().waitFor({ state: "detached" });
     fs.writeFileSync(at("source/one.txt"), "another one\n");
-    await window.row(/before lunch/).click({ button: "right" });
-    await window.chooseFromMenu("Compare Snapshot with Workspace");
+    await window.chooseFromMenu(
+      window.row(/before lunch/),
+      "Compare Snapshot with Workspace",
+    );
     const one = entries().filter({ hasText: "one.txt" }).first();
     await one.getByText("another one").first().waitFor();
     // It is the same file on both sides, and no other differs.
@@ -115,15 +117,17 @@ suite([
     );
     await snapshot("with an image", /with an image · 1 file changed/);
     await window.command("View: Close All Editors");
-    await window.row(/with an image/).click();
+    await window.expand(window.row(/with an image/));
     // The folder below it is the only line of that name as yet.
-    await window.row(/^source$/).click();
-    await window.row("icon.png").hover();
-    await window.row("icon.png")
-      .getByRole("button", { name: "Open File from Snapshot" }).click();
+    await window.expand(window.row(/^source$/));
     const shown = page.frameLocator("iframe.webview.ready")
       .frameLocator("iframe").locator("img").first();
-    await shown.waitFor();
+    await window.row("icon.png").hover();
+    await window.clickFor(
+      window.row("icon.png")
+        .getByRole("button", { name: "Open File from Snapshot" }),
+      shown,
+    );
     assert.deepEqual(
       await shown.evaluate((img) => [
         (img as unknown as { naturalWidth: number }).naturalWidth,
@@ -150,15 +154,16 @@ suite([
         ["Take the first snapshot", "take", 1],
       ] as const
     ) {
-      await page.getByRole("button", { name: title }).first().click();
-      await page.locator(".getting-started-step.expanded")
-        .filter({ hasText: title }).waitFor();
+      await window.clickFor(
+        page.getByRole("button", { name: title }).first(),
+        page.locator(".getting-started-step.expanded")
+          .filter({ hasText: title }),
+      );
       const drawing = page.frameLocator(".getting-started-media iframe")
         .frameLocator("iframe");
       await window.until(
         `${picture} drawn`,
         async () => await drawing.locator("circle").count() === circles,
-        30_000,
       );
       await window.picture(`walkthrough-${picture}`);
     }
@@ -181,16 +186,17 @@ suite([
   }],
 
   ["it looks at home in light, dark and high-contrast themes", async () => {
-    await window.row(/before lunch/).click();
-    await window.row("notes.md").waitFor();
-    await window.row("notes.md").click();
+    await window.expand(window.row(/before lunch/));
+    await window.clickFor(
+      window.row("notes.md"),
+      window.page.locator(".monaco-diff-editor"),
+    );
     await window.sides();
     for (const [kind, theme] of THEMES) {
       await editor.set({ "workbench.colorTheme": theme });
       await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
       await window.picture(`theme-${kind}`);
-      await window.status().click();
-      await window.line(/before lunch/).waitFor();
+      await window.openStatus(/before lunch/);
       await window.picture(`theme-${kind}-status`);
       await window.page.keyboard.press("Escape");
     }
@@ -206,31 +212,30 @@ suite([
       fs.writeFileSync(at("disk.img"), "");
       fs.truncateSync(at("disk.img"), 5_000_000);
       await snapshot("with a pipe", /with a pipe \u00b7 3 files changed/);
-      await window.row(/with a pipe/).click();
+      await window.expand(window.row(/with a pipe/));
       await window.row(/^queue.*named pipe/).waitFor();
       await window.row(/^disk\.img.*5\.00 MB, sparse/).waitFor();
       const details = window.page.locator(".monaco-hover")
         .filter({ hasText: /512 B without holes/ });
       // A tooltip does not open if the list changes under the pointer.
-      for (let attempt = 1;; attempt++) {
+      await window.until("the tooltip", async () => {
+        await window.row(/^queue/).hover();
         await window.row(/^disk\.img/).hover();
-        try {
-          await details.waitFor({ timeout: 5000 });
-          break;
-        } catch (error) {
-          if (attempt === 6) throw error;
-          await window.row(/^queue/).hover();
-        }
-      }
+        const shown = details.waitFor({ timeout: 5000 });
+        return await shown.then(() => true, () => false);
+      });
       await window.picture("pipe-in-list");
-      await window.row(/^queue/).click();
-      await window.page.locator(".view-line")
-        .filter({ hasText: /^named.pipe$/ }).waitFor();
+      await window.clickFor(
+        window.row(/^queue/),
+        window.page.locator(".view-line").filter({ hasText: /^named.pipe$/ }),
+      );
       await window.picture("pipe");
       await window.command("View: Close All Editors");
       // What is on the disk now is not opened either.
-      await window.row(/before lunch/).click({ button: "right" });
-      await window.chooseFromMenu("Compare Snapshot with Workspace");
+      await window.chooseFromMenu(
+        window.row(/before lunch/),
+        "Compare Snapshot with Workspace",
+      );
       const pipe = entries().filter({ hasText: "new.txt" }).first();
       await pipe.getByText("named pipe").first().waitFor();
       await window.picture("pipe-compared");

@@ -219,7 +219,10 @@ suite([
     await window.save();
     await snapshot(/Snapshot taken, 1 file changed/);
     await window.rows("File History").nth(1).waitFor();
-    await window.rows("File History").first().click();
+    await window.clickFor(
+      window.rows("File History").first(),
+      window.page.locator(".monaco-diff-editor"),
+    );
     assert.deepEqual(await window.sides(), [
       "first thoughts\n",
       "second thoughts\n",
@@ -350,8 +353,7 @@ suite([
       const waits = /has no recovery sheet or passphrase yet/;
       await window.isTold(waits);
       await window.hasStatus(/Deltar: failed/);
-      await window.status().click();
-      await window.line(waits).waitFor();
+      await window.openStatus(waits);
       await window.picture("remote-waits");
       await window.page.keyboard.press("Escape");
       await window.pressTold(waits, "Create Encrypted Repository");

@@ -92,12 +92,14 @@ suite([
     assert.match(await told.innerText(), /stored in .*announced-\w{8}/);
     await window.hasStatus(/Deltar: protected/);
     await window.picture("first-snapshot-announced");
-    await editor.set({ "workbench.colorTheme": "Default Dark Modern" });
-    await window.page.locator(".monaco-workbench.vs-dark").waitFor();
+    await window.setTheme(editor, "Default Dark Modern");
     await window.picture("first-snapshot-announced-dark");
     await editor.set({ "workbench.colorTheme": null });
     assert.deepEqual(await contents(folder), ["the original\n"]);
-    await told.getByRole("button", { name: "Show Snapshots" }).click();
+    await window.pressTold(
+      /is taking a first snapshot of announced/,
+      "Show Snapshots",
+    );
     await window.row(/1 file$/).waitFor();
     await window.close();
   }],

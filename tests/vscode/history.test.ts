@@ -61,7 +61,7 @@ suite([
     await snapshot("two", /two · 1 file changed/);
     fs.renameSync(at("old.md"), at("new.md"));
     await snapshot("three", /three · 1 file changed/);
-    await window.row(/three/).click();
+    await window.expand(window.row(/three/));
     await window.row(/^new\.md.*from old\.md/).waitFor();
     const rows = window.rows("Snapshots");
     assert.equal(await rows.filter({ hasText: /^old\.md/ }).count(), 0);
@@ -91,11 +91,14 @@ suite([
   ["the version in a diff editor is restored from its title", async () => {
     await window.openFile(at("new.md"));
     await window.rows("File History").nth(2).waitFor();
-    await window.rows("File History").nth(1).click();
-    await window.page.locator(".tab.active").filter({ hasText: /old\.md \(/ })
-      .waitFor();
-    await window.page.getByRole("button", { name: "Restore This Version" })
-      .first().click();
+    await window.clickFor(
+      window.rows("File History").nth(1),
+      window.page.locator(".tab.active").filter({ hasText: /old\.md \(/ }),
+    );
+    await window.press(
+      window.page.locator(".editor-group-container.active"),
+      "Restore This Version",
+    );
     await window.picture("restore-this-version");
     await window.answer(/^Restore$/);
     await window.isTold("Restored: 1 file written.");
@@ -111,7 +114,7 @@ suite([
     const line = window.line("other.txt");
     await line.hover();
     await window.picture("find-deleted");
-    await line.getByRole("button", { name: "Restore File" }).click();
+    await window.press(line, "Restore File");
     await window.answer(/^Restore$/);
     await window.isTold("Restored: 1 file written.");
     assert.equal(fs.readFileSync(at("other.txt"), "utf8"), "other\n");
@@ -119,9 +122,10 @@ suite([
   }],
 
   ["a label is changed in the list", async () => {
-    await window.row(/two · /).click({ button: "right" });
+    await window.openMenu(window.row(/two · /), "Edit Label…");
     await window.picture("snapshot-menu");
-    await window.chooseFromMenu("Edit Label…");
+    await window.page.keyboard.press("Escape");
+    await window.chooseFromMenu(window.row(/two · /), "Edit Label…");
     await window.page.getByPlaceholder("before the refactoring")
       .fill("the second");
     await window.page.keyboard.press("Enter");
@@ -131,8 +135,7 @@ suite([
   }],
 
   ["a snapshot is removed, and brought back", async () => {
-    await labeled("the second").click({ button: "right" });
-    await window.chooseFromMenu("Remove Snapshot…");
+    await window.chooseFromMenu(labeled("the second"), "Remove Snapshot…");
     await window.dialog().getByText(/Labels: the second/).waitFor();
     await window.picture("remove-snapshot");
     await window.answer(/^Remove$/);
@@ -145,9 +148,10 @@ suite([
       await labeled("the second", view).waitFor();
     }
     assert.deepEqual(await labels(), ["one", "the second", "three", "four"]);
-    for (const theme of ["Default Light Modern", "Default Dark Modern"]) {
-      await editor.set({ "workbench.colorTheme": theme });
-      await window.page.waitForTimeout(500);
+    for (
+      const theme of ["Default Light Modern", "Default Dark Modern"] as const
+    ) {
+      await window.setTheme(editor, theme);
       await window.picture(`history-${theme.replaceAll(" ", "-")}`);
     }
   }],

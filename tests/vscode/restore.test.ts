@@ -165,7 +165,7 @@ suite([
     fs.writeFileSync(at("docs/new/page.md"), "not in the snapshot\n");
     fs.writeFileSync(at("README.md"), "ruined too\n");
     const ruined = state();
-    await window.rows("Snapshots").nth(1).click();
+    await window.expand(window.rows("Snapshots").nth(1));
     await window.press(window.row(/^docs$/), "Restore Folder…");
     const text = await window.dialog().innerText();
     assert.match(text, /Restore docs as of/);
@@ -198,7 +198,7 @@ suite([
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/files changed/);
     await window.hush();
-    await window.rows("Snapshots").nth(1).click();
+    await window.expand(window.rows("Snapshots").nth(1));
     await window.press(window.row(/^bench$/), "Restore Folder…");
     await window.answer(/^Restore$/);
     await window.isTold(/Restored: /);
@@ -207,10 +207,11 @@ suite([
     // The explorer's way to a folder of an older snapshot.
     fs.writeFileSync(at("docs/FORMAT.md"), "once more\n");
     await window.command("View: Show Explorer");
-    await window.page.getByRole("treeitem", { name: "docs" })
-      .click({ button: "right" });
-    await window.page.getByRole("menuitem", { name: "Snapshots" }).hover();
-    await window.chooseFromMenu("Restore from Snapshot…");
+    await window.chooseFromMenu(
+      window.page.getByRole("treeitem", { name: "docs" }),
+      "Snapshots",
+      "Restore from Snapshot…",
+    );
     await window.choose(/2 files changed/);
     await window.dialog().getByText("1 file overwritten").waitFor();
     await window.answer("Cancel");
@@ -231,7 +232,7 @@ suite([
     await window.isTold(/3 files changed/);
     await window.hush();
     for (const name of ["mod.ts", "cli.ts"]) fs.writeFileSync(at(name), "");
-    await window.rows("Snapshots").nth(1).click();
+    await window.expand(window.rows("Snapshots").nth(1));
     await window.row("mod.ts").click();
     for (const name of ["cli.ts", "SECURITY.md"]) {
       await window.row(name).click({ modifiers: ["Control"] });
@@ -241,8 +242,7 @@ suite([
     await window.page.locator(".monaco-hover:visible").waitFor({
       state: "hidden",
     });
-    await window.row("cli.ts").click({ button: "right" });
-    await window.chooseFromMenu("Restore File…");
+    await window.chooseFromMenu(window.row("cli.ts"), "Restore File…");
     // What is there after the snapshot, and then what was there before it.
     await window.dialog().getByText("Restore 2 paths as of").waitFor();
     assert.match(await window.dialog().innerText(), /2 files overwritten/);
@@ -269,7 +269,7 @@ suite([
 
     // Of all that differs, some.
     await window.command("Deltar: Restore Workspace from Snapshot…");
-    await window.line(/files? changed/).nth(1).click();
+    await window.choose(/files? changed/, 1);
     await window.answer(/^Choose Files/);
     await window.line("cli.ts").waitFor();
     await window.line("cli.ts").click();
@@ -306,7 +306,7 @@ suite([
     await window.page.keyboard.press("Escape");
 
     await window.command("Deltar: Restore Workspace from Snapshot…");
-    await window.line(/files? changed/).nth(1).click();
+    await window.choose(/files? changed/, 1);
     await window.dialog().getByText(/files? created/).waitFor();
     await window.picture("restore-workspace");
     const text = await window.dialog().innerText();

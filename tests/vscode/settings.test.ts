@@ -166,13 +166,12 @@ suite([
     await hasSnapshots(3);
     await window.command("Deltar: Pause Automatic Snapshots");
     await window.hasStatus(/Deltar: paused/);
-    await window.status().click();
-    await window.line("automatic snapshots are paused").waitFor();
+    await window.openStatus("automatic snapshots are paused");
     await window.picture("paused");
     await window.page.keyboard.press("Escape");
     await edit("while it is paused\n");
     await snapshot(/Snapshot taken, 1 file changed/);
-    await window.status().click();
+    await window.openStatus("Resume Automatic Snapshots");
     await window.choose("Resume Automatic Snapshots");
     await window.hasStatus(/Deltar: protected/);
     await edit("while it goes on\n");
@@ -298,8 +297,7 @@ suite([
     await logs(
       /\[error\] logged: cannot take a snapshot \(manual\): .*notes\.md/,
     );
-    const told = await window.isTold(/notes\.md/);
-    await told.getByRole("button", { name: "Show Log" }).click();
+    await window.pressTold(/notes\.md/, "Show Log");
     await window.page.locator(".panel .view-lines")
       .filter({ hasText: "cannot take a snapshot" }).waitFor();
     await window.hush();
@@ -422,7 +420,7 @@ suite([
     assert.match((await lines())[3], /changes since \w+day, \w+ \d+$/);
     assert.match((await lines())[5], /6 files$/);
     await window.picture("thinned-closed");
-    await window.rows("Snapshots").nth(3).click();
+    await window.expand(window.rows("Snapshots").nth(3));
     await window.until(
       "counted",
       async () => /11 files changed$/.test((await lines())[3]),

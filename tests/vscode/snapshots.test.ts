@@ -77,12 +77,13 @@ suite([
   }],
 
   ["the views show what changed, and both sides of it", async () => {
-    await window.row("1 file changed").click();
+    await window.expand(window.row("1 file changed"));
     await window.row("notes.md").waitFor();
     await window.hush();
-    await window.row("notes.md").click();
-    await window.page.locator(".tab.active").filter({ hasText: /notes\.md \(/ })
-      .waitFor();
+    await window.clickFor(
+      window.row("notes.md"),
+      window.page.locator(".tab.active").filter({ hasText: /notes\.md \(/ }),
+    );
     assert.deepEqual(await window.sides(), [
       "first thoughts\n",
       "second thoughts\nand more\n",
@@ -95,7 +96,7 @@ suite([
     fs.appendFileSync(`${project}/notes.md`, "third thoughts\n");
     fs.rmSync(`${project}/nested/untracked.txt`);
     await window.command("Deltar: Create Snapshot");
-    await window.row("3 files changed").click();
+    await window.expand(window.row("3 files changed"));
     for (
       const [name, letter, word, colour] of [
         ["new.md", "A", "Created", "addedResourceForeground"],
@@ -103,7 +104,7 @@ suite([
         ["untracked.txt", "D", "Deleted", "deletedResourceForeground"],
       ]
     ) {
-      if (letter === "D") await window.row(/^nested$/).click();
+      if (letter === "D") await window.expand(window.row(/^nested$/));
       const row = window.row(name);
       await window.isMarked(row, letter, `gitDecoration.${colour}`);
       assert.match(await row.getAttribute("aria-label") ?? "", RegExp(word));
@@ -121,8 +122,7 @@ suite([
     assert.match(first, /^\d\d:\d\d:\d\d\s*created, 15 B$/);
     await window.picture("history");
     // The list of the status bar: one click to all snapshots.
-    await window.status().click();
-    await window.line(/1 file changed/).waitFor();
+    await window.openStatus(/1 file changed/);
     await window.picture("status");
     await window.page.keyboard.press("Escape");
   }],

@@ -54,7 +54,7 @@ suite([
       fs.writeFileSync(at("draft.txt"), "ruined\n");
       fs.writeFileSync(at("other.txt"), "ruined, too\n");
       await window.command("Deltar: Restore Workspace from Snapshot…");
-      await window.line(/\d\d:\d\d:\d\d/).first().click();
+      await window.choose(/\d\d:\d\d:\d\d/);
       await window.answer(/^Restore$/);
       await window.isTold("Restored: 2 files written.");
       await window.hush();
@@ -66,8 +66,7 @@ suite([
       assert.match(text, /1 file with edits since[^:]*:\s+draft\.txt\n/);
       assert.match(text, /2 files overwritten:\s+draft\.txt\s+other\.txt/);
       await window.picture("undo-question");
-      await editor.set({ "workbench.colorTheme": "Default Dark Modern" });
-      await window.page.locator(".monaco-workbench.vs-dark").waitFor();
+      await window.setTheme(editor, "Default Dark Modern");
       await window.picture("undo-question-dark");
       await editor.set({ "workbench.colorTheme": null });
       await window.answer("Cancel");
@@ -78,11 +77,14 @@ suite([
       assert.equal(read("draft.txt"), "ruined\n");
       await window.hush();
       // The edit is in a safety snapshot, which is shown and can be opened.
-      await window.row(/before undoing the restore of \d\d:\d\d:\d\d · 2 files/)
-        .click();
-      await window.row("draft.txt").click();
-      await window.page.locator(".editor-group-container.active .view-line")
-        .filter({ hasText: /edited.after.the.restore/ }).waitFor();
+      await window.expand(
+        window.row(/before undoing the restore of \d\d:\d\d:\d\d · 2 files/),
+      );
+      await window.clickFor(
+        window.row("draft.txt"),
+        window.page.locator(".editor-group-container.active .view-line")
+          .filter({ hasText: /edited.after.the.restore/ }),
+      );
       await window.picture("safety-snapshots");
       await window.press(window.row("draft.txt"), "Restore File");
       await window.answer(/^Restore$/);
@@ -104,7 +106,7 @@ suite([
       await shown.filter({ hasText: /edited.after.the.restore/ }).waitFor();
       const began = Date.now();
       await window.command("Deltar: Restore Workspace from Snapshot…");
-      await window.line(/\d\d:\d\d:\d\d/).first().click();
+      await window.choose(/\d\d:\d\d:\d\d/);
       await window.answer(/^Restore$/);
       await window.isTold(/Restored: 2 files written/);
       await shown.filter({ hasText: /the.original/ }).waitFor();
@@ -131,7 +133,7 @@ suite([
     execFileSync("chattr", ["+i", locked]);
     try {
       await window.command("Deltar: Restore Workspace from Snapshot…");
-      await window.line(/\d\d:\d\d:\d\d/).first().click();
+      await window.choose(/\d\d:\d\d:\d\d/);
       await window.answer(/^Restore$/);
       const told = await window.isTold(/1 path could not be restored/);
       await window.picture("one-path-failed");
@@ -144,7 +146,7 @@ suite([
       assert.doesNotMatch(text, /another repository/);
       assert.equal(read("draft.txt"), "typed after the restore\n");
       assert.equal(read("locked/a.txt"), "ruined\n");
-      await told.getByRole("button", { name: "Undo" }).click();
+      await window.pressTold(/1 path could not be restored/, "Undo");
       await window.answer("Undo Restore");
       await window.isTold(/Undone: 1 file written/);
       assert.equal(read("draft.txt"), "ruined\n");

@@ -13,12 +13,23 @@ import type { Editor } from "./editor.ts";
 /** The maximum wait in milliseconds: the machine may be busy. */
 const PATIENCE = 120_000;
 
+/**
+ * The maximum wait for one attempt in milliseconds. An attempt that has no
+ * effect is repeated.
+ */
+const ATTEMPT = 10_000;
+
 /** Waits, in the page, for what moves and will end. */
 const STILL = `Promise.allSettled(
   document.getAnimations()
     .filter(({ effect }) => effect?.getComputedTiming().endTime < Infinity)
     .map(({ finished }) => finished),
 )`;
+
+/** Notes, in the page, the name of the button that receives a click. */
+const NOTE_CLICKS = `addEventListener("click", ({ target }) => {
+  globalThis.clicked = target.closest("[aria-label]")?.ariaLabel;
+}, true)`;
 
 /** Starts the browser. */
 export function startBrowser(executablePath: string): Promise<Browser> {
@@ -51,6 +62,7 @@ export class Window {
       viewport: { width: 1280, height: 800 },
     });
     context.setDefaultTimeout(PATIENCE);
+    await context.addInitScript(NOTE_CLICKS);
     const page = await context.newPage();
     const query = new URLSearchParams({ ...what });
     await page.goto(`${editor.url}/?${query}`);
@@ -95,21 +107,32 @@ export class Window {
 
   /** Runs a command as a user does, by its title in the command palette. */
   async command(title: string): Promise<void> {
-    const input = this.page.locator(".quick-input-widget input.input");
-    // An editor or a view that takes the focus closes the palette.
-    await this.until(`the palette for ${title}`, async () => {
-      await this.page.keyboard.press("Escape");
-      await this.page.keyboard.press("F1");
-      const filled = input.fill(`>${title}`, { timeout: 5000 });
-      return await filled.then(() => true, () => false);
-    });
+    const input = this.#input();
     // There may be others whose names go on, and were used before.
     const name = title.replaceAll(/[.()]/g, "\\$&");
-    await this.page.locator(".quick-input-list .monaco-list-row").filter({
-      has: this.page.locator(".label-name", {
-        hasText: RegExp(`^${name}\u2026?$`),
-      }),
-    }).first().click();
+    const line = this.page.locator(".quick-input-list .monaco-list-row").filter(
+      {
+        has: this.page.locator(".label-name", {
+          hasText: RegExp(`^${name}\u2026?$`),
+        }),
+      },
+    ).first();
+    // An editor or a view that takes the focus closes the palette.
+    await this.until(`the command ${title}`, async () => {
+      await this.page.keyboard.press("Escape");
+      await this.page.keyboard.press("F1");
+      return await isDone(input.fill(`>${title}`, { timeout: ATTEMPT })) &&
+        await isDone(line.click({ timeout: ATTEMPT })) &&
+        await this.#becomes(async () =>
+          await input.inputValue({ timeout: 100 }).catch(() => "") !==
+            `>${title}` || !await input.isVisible()
+        );
+    });
+  }
+
+  /** The field of the open list. */
+  #input(): Locator {
+    return this.page.locator(".quick-input-widget input.input");
   }
 
   /** A line of the open list. */
@@ -118,36 +141,110 @@ export class Window {
       .filter({ hasText: text });
   }
 
-  /** Chooses a line of the open list. */
-  async choose(text: string | RegExp): Promise<void> {
-    // What the pointer rests on may show a hint that covers the list.
-    await this.page.mouse.move(640, 600);
-    await this.line(text).first().click();
+  /**
+   * Chooses a line of the open list. The list then closes, or another list
+   * takes its place.
+   *
+   * @param at The position among the lines with the text.
+   */
+  async choose(text: string | RegExp, at = 0): Promise<void> {
+    const line = this.line(text).nth(at);
+    await line.waitFor();
+    const input = this.#input();
+    const asked = await input.getAttribute("placeholder");
+    await this.until(`chosen ${text}`, async () => {
+      // What the pointer rests on may show a hint that covers the list.
+      await this.page.mouse.move(640, 600);
+      await isDone(line.click({ timeout: ATTEMPT }));
+      return await this.#becomes(async () =>
+        !await line.isVisible() ||
+        await input.getAttribute("placeholder", { timeout: 100 })
+            .catch(() => asked) !== asked
+      );
+    });
   }
 
-  /**
-   * Chooses from the open menu, which takes no click as soon as it is there.
-   */
-  async chooseFromMenu(name: string): Promise<void> {
-    const item = this.page.getByRole("menuitem", { name });
-    await item.waitFor();
-    await this.until(`chosen ${name}`, async () => {
-      await item.click({ timeout: 2000 }).catch(() => {});
-      const gone = item.waitFor({ state: "detached", timeout: 2000 });
-      return await gone.then(() => true, () => false);
+  /** Expands a line of a tree. */
+  async expand(row: Locator): Promise<void> {
+    await this.until("a line is expanded", async () => {
+      const isExpanded = async () =>
+        await row.getAttribute("aria-expanded", { timeout: ATTEMPT })
+          .catch(() => null) === "true";
+      if (await isExpanded()) return true;
+      await isDone(row.click({ timeout: ATTEMPT }));
+      return await this.#becomes(isExpanded);
+    });
+  }
+
+  /** Clicks something, and again if nothing appears. */
+  async clickFor(target: Locator, shown: Locator): Promise<void> {
+    await this.until("a click has an effect", async () => {
+      await isDone(target.click({ timeout: ATTEMPT }));
+      return await isDone(shown.first().waitFor({ timeout: ATTEMPT }));
+    });
+  }
+
+  /** Clicks the status bar's item, and waits for a line of its list. */
+  async openStatus(text: string | RegExp): Promise<void> {
+    await this.clickFor(this.status(), this.line(text));
+  }
+
+  /** Opens the menu of something, and waits until an item is in it. */
+  async openMenu(target: Locator, name: string): Promise<void> {
+    await this.until(`a menu with ${name}`, async () => {
+      // Escape would clear the selection of a list if no menu were open.
+      const menu = this.page.locator(".monaco-menu:visible");
+      if (await menu.count() > 0) await this.page.keyboard.press("Escape");
+      const item = this.page.getByRole("menuitem", { name });
+      return await isDone(
+        target.click({ button: "right", timeout: ATTEMPT }),
+      ) && await isDone(item.waitFor({ timeout: ATTEMPT }));
     });
   }
 
   /**
-   * Presses a button of a row, and again if no question comes: a row that is
-   * drawn anew at that moment swallows it.
+   * Chooses from the menu of something.
+   *
+   * @param names The names of the item and, before it, of the menus it is in.
+   */
+  async chooseFromMenu(target: Locator, ...names: string[]): Promise<void> {
+    const items = names.map((name) =>
+      this.page.getByRole("menuitem", { name })
+    );
+    const item = items[items.length - 1];
+    await this.until(`chosen ${names.at(-1)}`, async () => {
+      await this.openMenu(target, names[0]);
+      for (const menu of items.slice(0, -1)) {
+        if (!await isDone(menu.hover({ timeout: ATTEMPT }))) return false;
+      }
+      // A menu takes no click as soon as it is there.
+      while (await isDone(item.click({ timeout: ATTEMPT }))) {
+        const gone = item.waitFor({ state: "detached", timeout: 2000 });
+        if (await isDone(gone)) return true;
+      }
+      return false;
+    });
+  }
+
+  /**
+   * Presses a button of a row and waits for the question. Presses again if the
+   * row was drawn again at that moment, so that the button did not receive the
+   * click, or the extension did not receive the row.
    */
   async press(row: Locator, name: string): Promise<void> {
-    await this.until(`a question after ${name}`, async () => {
-      await row.hover();
-      await row.getByRole("button", { name }).click();
-      const asked = this.dialog().waitFor({ timeout: 10_000 });
-      return await asked.then(() => true, () => false);
+    const again = this.page.locator(".notification-toast")
+      .filter({ hasText: "The list has just changed" });
+    await this.until(`pressed ${name}`, async () => {
+      await this.page.evaluate("globalThis.clicked = undefined");
+      await isDone(row.hover({ timeout: ATTEMPT }));
+      const button = row.getByRole("button", { name }).first();
+      await isDone(button.click({ timeout: ATTEMPT }));
+      const clicked = await this.page.evaluate<unknown>("globalThis.clicked");
+      if (!String(clicked).includes(name)) return false;
+      await this.dialog().or(again).first().waitFor();
+      if (await this.dialog().isVisible()) return true;
+      await this.hush();
+      return false;
     });
   }
 
@@ -161,12 +258,18 @@ export class Window {
     const unseen = this.page.locator(".statusbar-item", {
       has: this.page.locator(".codicon-bell-dot"),
     });
+    const bell = this.page.locator(
+      '.statusbar-item[id="status.notifications"]',
+    );
+    const list = this.page.locator(".notifications-center:visible");
+    let tries = 0;
     await this.until(`told ${text}`, async () => {
-      const wait = told.waitFor({ timeout: 2000 });
-      if (await wait.then(() => true, () => false)) return true;
+      if (await isDone(told.waitFor({ timeout: 2000 }))) return true;
       const toasts = this.page.locator(".notification-toast");
-      if (await toasts.count() === 0 && await unseen.count() > 0) {
-        await unseen.click();
+      if (await toasts.count() > 0 || await list.count() > 0) return false;
+      // If the list was open when it came, the bell has no dot.
+      if (await unseen.count() > 0 || ++tries % 5 === 0) {
+        await isDone(bell.click({ timeout: ATTEMPT }));
       }
       return false;
     });
@@ -180,11 +283,10 @@ export class Window {
   async pressTold(text: string | RegExp, name: string): Promise<void> {
     await this.until(`pressed ${name}`, async () => {
       const told = await this.isTold(text);
-      await told.hover({ timeout: 2000 }).catch(() => {});
-      const press = told.getByRole("button", { name }).click({ timeout: 2000 });
-      if (!await press.then(() => true, () => false)) return false;
-      const gone = told.waitFor({ state: "detached", timeout: 5000 });
-      return await gone.then(() => true, () => false);
+      await isDone(told.hover({ timeout: ATTEMPT }));
+      const button = told.getByRole("button", { name });
+      return await isDone(button.click({ timeout: ATTEMPT })) &&
+        await isDone(told.waitFor({ state: "detached", timeout: ATTEMPT }));
     });
   }
 
@@ -202,9 +304,19 @@ export class Window {
 
   /** Answers the question that is open. */
   async answer(button: string | RegExp): Promise<void> {
-    await this.dialog().locator(".monaco-button")
-      .filter({ hasText: button }).first().click();
-    await this.dialog().waitFor({ state: "detached" });
+    const choice = this.dialog().locator(".monaco-button")
+      .filter({ hasText: button }).first();
+    await choice.waitFor();
+    const asked = await this.dialog().innerText();
+    await this.until(`answered ${button}`, async () => {
+      await isDone(choice.click({ timeout: ATTEMPT }));
+      // Another question may follow at once.
+      return await this.#becomes(async () =>
+        !await this.dialog().isVisible() ||
+        await this.dialog().innerText({ timeout: 100 }).catch(() => asked) !==
+          asked
+      );
+    });
   }
 
   /** A line of a view in the side bar. */
@@ -243,7 +355,7 @@ export class Window {
       }, name);
       return looks === `"${letter}" true`;
     };
-    await this.until(`marked ${letter}`, isSo, 20_000);
+    await this.until(`marked ${letter}`, isSo);
   }
 
   /** Waits until a view says something in place of lines, or above them. */
@@ -260,15 +372,19 @@ export class Window {
 
   /** Opens a file by its absolute path. */
   async openFile(path: string): Promise<void> {
-    await this.page.keyboard.press("Escape");
-    await this.page.keyboard.press("Control+P");
-    const input = this.page.locator(".quick-input-widget input.input");
-    await input.waitFor({ state: "visible" });
-    await input.fill(path);
-    await this.line(path.split("/").at(-1)!).first().waitFor();
-    await this.page.keyboard.press("Enter");
-    await this.page.locator(".tab.active")
-      .filter({ hasText: path.split("/").at(-1)! }).waitFor();
+    const name = path.split("/").at(-1)!;
+    await this.until(`opened ${name}`, async () => {
+      await this.page.keyboard.press("Escape");
+      await this.page.keyboard.press("Control+P");
+      const timeout = ATTEMPT;
+      if (!await isDone(this.#input().fill(path, { timeout }))) return false;
+      if (!await isDone(this.line(name).first().waitFor({ timeout }))) {
+        return false;
+      }
+      await this.page.keyboard.press("Enter");
+      const tab = this.page.locator(".tab.active").filter({ hasText: name });
+      return await isDone(tab.waitFor({ timeout }));
+    });
     // A notebook lies above its group, and has no lines before it is clicked.
     await this.page.locator(
       ".editor-group-container.active .view-lines:visible, " +
@@ -278,17 +394,26 @@ export class Window {
 
   /** Replaces all that is in the active editor. */
   async type(text: string): Promise<void> {
-    await this.page.locator(".editor-group-container.active .view-lines")
-      .first()
-      .click();
-    await this.page.keyboard.press("Control+A");
-    await this.page.keyboard.insertText(text);
+    const timeout = ATTEMPT;
+    const lines = this.page.locator(
+      ".editor-group-container.active .view-lines",
+    ).first();
+    const dirty = this.page.locator(".tab.active.dirty").first();
+    await this.until("typed", async () => {
+      if (!await isDone(lines.click({ timeout }))) return false;
+      await this.page.keyboard.press("Control+A");
+      await this.page.keyboard.insertText(text);
+      return await isDone(dirty.waitFor({ timeout }));
+    });
   }
 
   /** Saves the active editor. */
   async save(): Promise<void> {
-    await this.page.keyboard.press("Control+S");
-    await this.page.locator(".tab.active:not(.dirty)").waitFor();
+    const saved = this.page.locator(".tab.active:not(.dirty)");
+    await this.until("saved", async () => {
+      await this.page.keyboard.press("Control+S");
+      return await isDone(saved.waitFor({ timeout: ATTEMPT }));
+    });
   }
 
   /** Returns the text of both sides of the open diff editor. */
@@ -317,6 +442,25 @@ export class Window {
     assert.fail(`waited in vain: ${what}`);
   }
 
+  /** Returns whether something comes to hold within the time of an attempt. */
+  async #becomes(check: () => Promise<boolean>): Promise<boolean> {
+    for (const end = Date.now() + ATTEMPT; Date.now() < end;) {
+      if (await check()) return true;
+      await this.page.waitForTimeout(50);
+    }
+    return false;
+  }
+
+  /** Uses a colour theme, and waits until it shows. */
+  async setTheme(
+    editor: Editor,
+    theme: "Default Light Modern" | "Default Dark Modern",
+  ): Promise<void> {
+    await editor.set({ "workbench.colorTheme": theme });
+    const name = theme === "Default Dark Modern" ? "vs-dark" : "vs";
+    await this.page.locator(`.monaco-workbench.${name}`).waitFor();
+  }
+
   /** Keeps how it looks, once nothing fades in or out any more. */
   async picture(name: string): Promise<void> {
     await this.page.evaluate(STILL);
@@ -328,4 +472,9 @@ export class Window {
   async close(): Promise<void> {
     await this.#context.close();
   }
+}
+
+/** Returns whether an attempt succeeded, such as a wait within its time. */
+function isDone(attempt: Promise<unknown>): Promise<boolean> {
+  return attempt.then(() => true, () => false);
 }

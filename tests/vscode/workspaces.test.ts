@@ -8,6 +8,7 @@ import { randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Editor } from "./editor.ts";
 import { stateOf } from "./project.ts";
 import { repositoryOf, type Suite, suite } from "./suite.ts";
@@ -48,11 +49,19 @@ async function snapshotsOf(folder: string) {
 async function isTaking(folder: string): Promise<void> {
   const base = join(editor.storage, "repositories");
   const name = `${folder.split("/").at(-1)}-`;
-  await window.until("it is at work", () => {
+  await soon(() => {
     const found = fs.readdirSync(base).find((one) => one.startsWith(name));
     const running = join(base, found ?? "", "running");
     return fs.existsSync(running) && fs.readdirSync(running).length > 0;
   });
+}
+
+/** Waits until something holds, and does not miss it if it passes soon. */
+async function soon(check: () => boolean): Promise<void> {
+  for (const end = Date.now() + 120_000; !check();) {
+    assert.ok(Date.now() < end, "waited in vain");
+    await sleep(2);
+  }
 }
 
 /** Every snapshot can be restored: all that it needs is there and whole. */
@@ -94,10 +103,8 @@ suite([
       await window.row(/one · 2 files/).waitFor();
       await window.row(/two · 2 files/).waitFor();
       await window.picture("multi-root");
-      await window.status().click();
-      for (const name of ["one", "two"]) {
-        await window.line(new RegExp(`just now · ${name} · 2 files`)).waitFor();
-      }
+      await window.openStatus(/just now · one · 2 files/);
+      await window.line(/just now · two · 2 files/).waitFor();
       await window.picture("multi-root-status");
       await window.page.keyboard.press("Escape");
       assert.equal((await snapshotsOf(one)).length, 1);
@@ -201,7 +208,7 @@ suite([
     const { repository, records } = await repositoryOf(wary, folder);
     const { byPath } = await repository.tree(records[0]);
     assert.ok(byPath.has("a.txt"), "the workspace switches nothing off");
-    await strange.row("2 files").click();
+    await strange.expand(strange.row("2 files"));
     await strange.row("a.txt").waitFor();
     await strange.page.keyboard.press("F1");
     await strange.page.locator(".quick-input-widget input.input")
@@ -238,7 +245,7 @@ suite([
     await isTaking(folder);
     const progress = await window.isTold("Taking a snapshot");
     await window.picture("progress");
-    await progress.getByRole("button", { name: "Cancel" }).click();
+    await window.pressTold("Taking a snapshot", "Cancel");
     await progress.waitFor({ state: "detached" });
     assert.equal((await snapshotsOf(folder)).length, 1, "it was too late");
     await window.hasStatus(/Deltar: protected/);
@@ -288,10 +295,10 @@ suite([
       fill(folder, 0, 2);
       const ruined = stateOf(folder);
       await window.command("Deltar: Restore Workspace from Snapshot…");
-      await window.line(/2,001 files/).first().click();
+      await window.choose(/2,001 files/);
       await window.dialog().getByText(/files? created/).waitFor();
       await window.answer(/^Restore$/);
-      await window.until("it is at work", () => {
+      await soon(() => {
         const back = fs.readdirSync(folder).filter((name) =>
           name.startsWith("part")
         );
@@ -312,9 +319,10 @@ suite([
       }
       await window.page.reload();
       await window.isReady();
-      const told = await window.isTold(/restore of .* was interrupted/);
+      const told = /restore of .* was interrupted/;
+      await window.isTold(told);
       await window.picture("cut-short");
-      await told.getByRole("button", { name: "Keep Current Files" }).click();
+      await window.pressTold(told, "Keep Current Files");
       await window.reload();
       await window.row(/before restoring/).waitFor();
       await window.hasStatus(/Deltar: protected/);
@@ -370,8 +378,7 @@ suite([
         await window.command("Deltar: Create Snapshot");
         await window.isTold(/1 path skipped/);
         await window.hasStatus(/Deltar: partial/);
-        await window.status().click();
-        await window.line(/secret\.txt/).waitFor();
+        await window.openStatus(/secret\.txt/);
         await window.picture("unreadable");
         assert.match(
           await window.line(/secret\.txt/).innerText(),
