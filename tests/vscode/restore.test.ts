@@ -83,7 +83,7 @@ suite([
       await window.page.getByText("later on the disk").first().waitFor();
       await window.type("only in the editor\n");
       await window.press(
-        window.rows("File History").first(),
+        window.rows("File History").filter({ hasText: "created, 12 B" }),
         "Restore Version",
       );
       await window.dialog().getByText("unsaved changes").waitFor();
@@ -128,8 +128,9 @@ suite([
     await window.page.keyboard.press("Control+A");
     await window.page.keyboard.insertText("only in the notebook");
     await window.page.locator(".tab.active.dirty").waitFor();
+    const size = `created, ${book("first").length} B`;
     await window.press(
-      window.rows("File History").first(),
+      window.rows("File History").filter({ hasText: size }),
       "Restore Version",
     );
     await window.dialog().getByText("unsaved changes").waitFor();
