@@ -64,6 +64,11 @@ async function soon(check: () => boolean): Promise<void> {
   }
 }
 
+/** Kills processes. */
+function kill(pids: readonly number[]): void {
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+}
+
 /** Every snapshot can be restored: all that it needs is there and whole. */
 async function isWhole(folder: string): Promise<void> {
   const { repository } = await repositoryOf(editor, folder);
@@ -264,9 +269,12 @@ suite([
       fill(folder, 2000, 600);
       const before = stateOf(folder);
       const known = (await snapshotsOf(folder)).length;
-      await window.command("Deltar: Create Snapshot");
-      await isTaking(folder);
-      for (const pid of editor.extensionHosts()) process.kill(pid, "SIGKILL");
+      // The page may answer only after the snapshot.
+      const hosts = editor.extensionHosts();
+      await Promise.all([
+        isTaking(folder).then(() => kill(hosts)),
+        window.command("Deltar: Create Snapshot"),
+      ]);
       assert.equal(
         (await snapshotsOf(folder)).length,
         known,
@@ -297,14 +305,15 @@ suite([
       await window.command("Deltar: Restore Workspace from Snapshot…");
       await window.choose(/2,001 files/);
       await window.dialog().getByText(/files? created/).waitFor();
-      await window.answer(/^Restore$/);
-      await soon(() => {
-        const back = fs.readdirSync(folder).filter((name) =>
-          name.startsWith("part")
-        );
-        return back.length > 2;
-      });
-      for (const pid of editor.extensionHosts()) process.kill(pid, "SIGKILL");
+      // The page may answer only after the restore.
+      const hosts = editor.extensionHosts();
+      const isRestoring = () =>
+        fs.readdirSync(folder).filter((name) => name.startsWith("part"))
+          .length > 2;
+      await Promise.all([
+        soon(isRestoring).then(() => kill(hosts)),
+        window.answer(/^Restore$/),
+      ]);
       const between = stateOf(
         folder,
         // What is being made has no name of its own yet.
