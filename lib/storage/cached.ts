@@ -1,7 +1,13 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
-import { type ByteSource, chunks, collect, concat } from "../bytes/source.ts";
+import {
+  type ByteSource,
+  chunks,
+  collect,
+  collectAtMost,
+  concat,
+} from "../bytes/source.ts";
 import { checkName } from "./names.ts";
 import { rangeIn } from "./range.ts";
 import type {
@@ -93,18 +99,25 @@ export class CachedStorage implements Storage {
     name: string,
     options: GetOptions = {},
   ): AsyncGenerator<Uint8Array> {
-    const { offset = 0, length, fresh = false, signal } = options;
+    const { offset = 0, length, pieces, fresh = false, signal } = options;
     checkName(name);
     checkAborted(signal);
     if (fresh || !this.#keeps(name)) {
       yield* this.#inner.get(name, options);
       return;
     }
-    const key = offset === 0 && length === undefined
-      ? `whole/${name}`
-      : `range/${name}/${offset}+${length}${options.clamp ? "~" : ""}`;
-    const kept = await this.#find(`whole/${name}`, options) ??
-      await this.#find(key);
+    const whole = await this.#find(`whole/${name}`, options);
+    if (whole !== undefined) {
+      if (whole.length > 0) yield whole;
+      return;
+    }
+    if (pieces !== undefined) {
+      yield* this.#getPieces(name, offset, pieces, options);
+      return;
+    }
+    const isWhole = offset === 0 && length === undefined;
+    const key = isWhole ? `whole/${name}` : keyOf(name, options);
+    const kept = isWhole ? undefined : await this.#find(key);
     if (kept !== undefined) {
       if (kept.length > 0) yield kept;
       return;
@@ -115,6 +128,56 @@ export class CachedStorage implements Storage {
       yield part;
     }
     await this.#keep(key, copy.bytes);
+  }
+
+  /**
+   * Reads consecutive pieces of an object. Missing pieces that lie next to each
+   * other are read from the inner storage as one range.
+   */
+  async *#getPieces(
+    name: string,
+    start: number,
+    pieces: readonly number[],
+    options: GetOptions,
+  ): AsyncGenerator<Uint8Array> {
+    let offset = start;
+    let missing: number[] = [];
+    for (const length of pieces) {
+      const kept = await this.#find(keyOf(name, { offset, length }));
+      if (kept === undefined) missing.push(length);
+      else {
+        yield* this.#getMissing(name, offset, missing, options);
+        missing = [];
+        yield kept;
+      }
+      offset += length;
+    }
+    yield* this.#getMissing(name, offset, missing, options);
+  }
+
+  /** Reads consecutive pieces from the inner storage, and caches each one. */
+  async *#getMissing(
+    name: string,
+    end: number,
+    pieces: readonly number[],
+    options: GetOptions,
+  ): AsyncGenerator<Uint8Array> {
+    if (pieces.length === 0) return;
+    const length = pieces.reduce((sum, piece) => sum + piece, 0);
+    let offset = end - length;
+    const range = { ...options, offset, length, pieces: undefined };
+    const bytes = await collectAtMost(
+      this.#inner.get(name, range),
+      length,
+      name,
+    );
+    let start = 0;
+    for (const length of pieces) {
+      const piece = bytes.subarray(start, start += length);
+      await this.#keep(keyOf(name, { offset, length }), piece);
+      offset += length;
+    }
+    yield bytes;
   }
 
   /** Stores an object; see {@linkcode Storage.put}. */
@@ -229,6 +292,14 @@ export class CachedStorage implements Storage {
     }
     return left;
   }
+}
+
+/** Returns the name of a cached range. */
+function keyOf(
+  name: string,
+  { offset = 0, length, clamp }: GetOptions,
+): string {
+  return `range/${name}/${offset}+${length}${clamp ? "~" : ""}`;
 }
 
 /**

@@ -22,6 +22,11 @@ export interface GetOptions {
    */
   clamp?: boolean;
   /**
+   * The lengths in bytes of the pieces of the range, if other calls read the
+   * pieces one at a time. A cache stores each piece. Their sum must be `length`.
+   */
+  pieces?: readonly number[];
+  /**
    * Whether the object is read from the storage itself rather than from a
    * cache. Default: `false`.
    */

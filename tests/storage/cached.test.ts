@@ -123,3 +123,30 @@ test("cached: what is deleted is gone here too", async () => {
   assert.equal(cache.objects.size, 0);
   await assert.rejects(collect(storage.get("trees/x")), { code: "not-found" });
 });
+
+test("pieces are cached one by one, and missing ones are read at once", async () => {
+  const far = new MemoryStorage();
+  const asked: string[] = [];
+  const get = far.get.bind(far);
+  far.get = (name, options) => {
+    asked.push(`${options?.offset}+${options?.length}`);
+    return get(name, options);
+  };
+  const cache = new MemoryStorage();
+  const storage = new CachedStorage(far, cache, { keeps: () => true });
+  const bytes = Uint8Array.from({ length: 100 }, (_, at) => at);
+  await far.put("trees/1", bytes);
+  const read = async (offset: number, ...pieces: number[]) => {
+    asked.length = 0;
+    const length = pieces.reduce((sum, piece) => sum + piece, 0);
+    const range = { offset, length, ...pieces.length > 1 && { pieces } };
+    const found = await collect(storage.get("trees/1", range));
+    assert.deepEqual([...found], [...bytes.subarray(offset, offset + length)]);
+    return asked.join(" ");
+  };
+  assert.equal(await read(20, 10), "20+10");
+  assert.equal(await read(0, 5, 15, 10, 30, 40), "0+20 30+70");
+  assert.equal(await read(0, 5, 15, 10, 30, 40), "");
+  assert.equal(await read(30, 30), "");
+  await assert.rejects(read(60, 40, 1), { code: "truncated" });
+});

@@ -1,7 +1,6 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
-import { collectAtMost } from "../../bytes/source.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Line } from "../../bytes/listing.ts";
@@ -15,6 +14,7 @@ import {
   mostLinesOfFrame,
   tooManyLines,
 } from "./layer_limits.ts";
+import { PackedFrames } from "./packed_frames.ts";
 import { PathFilter } from "./path_filter.ts";
 import type { LayerRecord } from "../format/snapshot_record.ts";
 import {
@@ -149,9 +149,15 @@ export class LayerReader {
     const frames = isShallow
       ? this.#framesOf(within).filter((at) => !this.#isBelow(at, within))
       : this.#framesOf(within);
+    const packed = new PackedFrames(
+      this.#storage,
+      this.#record,
+      frames,
+      signal,
+    );
     let entries = 0;
     const ahead = (at: number) =>
-      this.#ahead(at, signal, isShallow ? within : undefined);
+      this.#ahead(at, packed, isShallow ? within : undefined);
     let next = frames.length > 0 ? ahead(frames[0]) : undefined;
     for (let at = 0; next !== undefined; at++) {
       const part: LayerPart = await next;
@@ -181,8 +187,14 @@ export class LayerReader {
     { within = "", signal }: Omit<ReadLayerOptions, "isShallow"> = {},
   ): AsyncGenerator<LayerLine[]> {
     const frames = this.#framesOf(within);
+    const packed = new PackedFrames(
+      this.#storage,
+      this.#record,
+      frames,
+      signal,
+    );
     const ahead = (at: number): Promise<Uint8Array> => {
-      const plain = this.#plain(frames[at], signal);
+      const plain = this.#plain(frames[at], packed.take(frames[at]));
       plain.catch(() => {});
       return plain;
     };
@@ -333,10 +345,10 @@ export class LayerReader {
 
   #ahead(
     at: number,
-    signal: AbortSignal | undefined,
+    packed: PackedFrames,
     onlyIn: string | undefined,
   ): Promise<LayerPart> {
-    const part = this.#read(at, signal, onlyIn);
+    const part = this.#decode(at, packed.take(at), onlyIn);
     // The caller may stop before it awaits this promise. In that case, a
     // rejection must not be reported as unhandled.
     part.catch(() => {});
@@ -350,7 +362,7 @@ export class LayerReader {
   #text(at: number, signal?: AbortSignal): Promise<string> {
     let text = this.#recent.get(at);
     if (text === undefined) {
-      text = this.#plain(at, signal)
+      text = this.#plain(at, this.#packed(at, signal))
         .then((plain) => `\n${decoder.decode(plain)}`);
       this.#recent.set(at, text);
       if (this.#recent.size > MAX_KEPT_FRAMES) {
@@ -361,16 +373,17 @@ export class LayerReader {
     return text;
   }
 
+  /** Reads the stored bytes of a frame. */
+  #packed(at: number, signal?: AbortSignal): Promise<Uint8Array> {
+    return new PackedFrames(this.#storage, this.#record, [at], signal).take(at);
+  }
+
   /** Checks the SHA-256 of a frame and returns the decompressed frame. */
-  async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async #plain(at: number, stored: Promise<Uint8Array>): Promise<Uint8Array> {
     const { name } = this.#record;
     const { length, sha256: sum } = this.#record.frames[at];
     const offset = this.#offsets[at];
-    const packed = await collectAtMost(
-      this.#storage.get(name, { offset, length, signal }),
-      length,
-      name,
-    );
+    const packed = await stored;
     if (toHex(sha256(packed)) !== sum) {
       throw this.#corrupt(
         "the SHA-256 of the frame differs from the recorded one",
@@ -382,20 +395,26 @@ export class LayerReader {
       .decompressBlock(packed, most, { object: name, offset });
   }
 
+  /** Reads and decodes a frame. */
+  #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
+    return this.#decode(at, this.#packed(at, signal));
+  }
+
   /**
-   * Reads and decodes a frame.
+   * Decodes a frame.
    *
+   * @param stored The stored bytes of the frame.
    * @param onlyIn A folder. Most entries in its subfolders are omitted.
    */
-  async #read(
+  async #decode(
     at: number,
-    signal?: AbortSignal,
+    stored: Promise<Uint8Array>,
     onlyIn?: string,
   ): Promise<LayerPart> {
     const { name } = this.#record;
     const { first, length } = this.#record.frames[at];
     const offset = this.#offsets[at];
-    const plain = await this.#plain(at, signal);
+    const plain = await this.#plain(at, stored);
     this.#checkSize(at, plain.length);
     const most = mostLinesOfFrame(length);
     const text = onlyIn === undefined ? plain : directLines(plain, onlyIn);

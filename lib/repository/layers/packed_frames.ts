@@ -1,0 +1,118 @@
+import { collectAtMost } from "../../bytes/source.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { LayerRecord } from "../format/snapshot_record.ts";
+
+/**
+ * The maximum size in bytes of a group of frames, unless one frame is larger.
+ */
+const MAX_GROUP_BYTES = 1 << 20;
+
+/** A group of frames that lie next to each other. */
+interface Group {
+  offset: number;
+  length: number;
+  frames: number[];
+}
+
+/**
+ * Reads the stored bytes of frames of a layer. Frames that lie next to each
+ * other are read by one request, in groups of at most `MAX_GROUP_BYTES`. One
+ * group is read ahead.
+ */
+export class PackedFrames {
+  readonly #storage: Storage;
+  readonly #record: LayerRecord;
+  readonly #signal: AbortSignal | undefined;
+  readonly #groups: Group[];
+  /** The number of groups that were requested. */
+  #requested = 0;
+  /** The requested frames that were not taken yet. */
+  readonly #frames = new Map<number, Promise<Uint8Array>>();
+
+  /**
+   * Prepares to read frames, and reads nothing.
+   *
+   * @param storage The storage of the layer.
+   * @param record The record of the layer.
+   * @param frames The numbers of the frames, in ascending order.
+   * @param signal Ends the reads with an error of code `aborted`.
+   */
+  constructor(
+    storage: Storage,
+    record: LayerRecord,
+    frames: readonly number[],
+    signal: AbortSignal | undefined,
+  ) {
+    this.#storage = storage;
+    this.#record = record;
+    this.#signal = signal;
+    this.#groups = groupsOf(record, frames);
+  }
+
+  /**
+   * Returns the stored bytes of a frame. Frames must be taken in order, each
+   * once. The bytes are not checked.
+   *
+   * @param at The number of the frame.
+   */
+  async take(at: number): Promise<Uint8Array> {
+    if (!this.#frames.has(at)) this.#request();
+    const frame = this.#frames.get(at);
+    this.#frames.delete(at);
+    if (frame === undefined) throw new TypeError(`frame ${at} was not chosen`);
+    const requested = this.#requested;
+    const isFirst = this.#groups[requested - 1].frames[0] === at;
+    const bytes = await frame;
+    if (isFirst && this.#requested === requested) this.#request();
+    return bytes;
+  }
+
+  /** Requests the next group. */
+  #request(): void {
+    const group = this.#groups[this.#requested];
+    if (group === undefined) return;
+    this.#requested++;
+    const { name, frames } = this.#record;
+    const { offset, length } = group;
+    const bytes = collectAtMost(
+      this.#storage.get(name, {
+        offset,
+        length,
+        pieces: group.frames.map((at) => frames[at].length),
+        signal: this.#signal,
+      }),
+      length,
+      name,
+    );
+    let start = 0;
+    for (const at of group.frames) {
+      const [from, to] = [start, start += frames[at].length];
+      const frame = bytes.then((bytes) => bytes.subarray(from, to));
+      // The caller may stop before it takes this frame. In that case, a
+      // rejection must not be reported as unhandled.
+      frame.catch(() => {});
+      this.#frames.set(at, frame);
+    }
+  }
+}
+
+/** Returns the groups in which frames are read. */
+function groupsOf(
+  { frames }: LayerRecord,
+  numbers: readonly number[],
+): Group[] {
+  const groups: Group[] = [];
+  let offset = 0;
+  let at = 0;
+  for (const number of numbers) {
+    while (at < number) offset += frames[at++].length;
+    const { length } = frames[number];
+    const last = groups.at(-1);
+    const isNext = last?.frames.at(-1) === number - 1;
+    if (isNext && last.length + length <= MAX_GROUP_BYTES) {
+      last.length += length;
+      last.frames.push(number);
+    } else groups.push({ offset, length, frames: [number] });
+  }
+  return groups;
+}
