@@ -206,6 +206,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context, program) =>
       (await import("./schedule.ts")).scheduleCommand(context, program),
   },
+  agent: {
+    summary: "Install the hooks of AI agents, or show or remove them",
+    shared: ["json"],
+    load: async (context) => (await import("./agent.ts")).agentCommand(context),
+  },
   hook: {
     summary: "Take a snapshot before a step of an AI agent",
     shared: ["repo"],

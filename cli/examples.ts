@@ -273,6 +273,14 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     ["deltar schedule list", "List the schedules"],
   ],
+  agent: [
+    ["deltar agent status", "Show the agents and whether their hooks run"],
+    [
+      "deltar agent install claude-code --user --yes",
+      "Take a snapshot before each step of Claude Code, in all projects",
+    ],
+    ["deltar agent uninstall --user --yes", "Bring the files back"],
+  ],
   hook: [
     [
       `echo '{"hook_event_name": "PreToolUse", "tool_name": "Edit"}' | deltar hook`,

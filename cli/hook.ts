@@ -2,9 +2,11 @@ import { Buffer } from "node:buffer";
 import { appendFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { TurnRecord } from "../lib/repository/mod.ts";
 import { answerTo } from "./agent/answer.ts";
+import { noteFired } from "./agent/fired.ts";
+import { HOSTS } from "./agent/hosts.ts";
 import { type AgentEvent, readEvent } from "./agent_event.ts";
 import { advanceTurn, type TurnStep } from "./agent_turn.ts";
 import { Console } from "./console.ts";
@@ -23,6 +25,7 @@ import { redact, showText } from "./text.ts";
 
 interface Options extends TakeOptions {
   agent?: string;
+  host?: string;
   prompt: boolean;
 }
 
@@ -51,6 +54,12 @@ export function hookCommand(context: Context): Command {
       "Store this name of the agent (default: found out from the input)",
       agentName,
     )
+    .addOption(
+      new Option(
+        "--host <name>",
+        "Record that the hook of this agent ran, for `deltar agent status`",
+      ).choices(HOSTS.map(({ id }) => id)),
+    )
     .option("--no-prompt", "Do not store the first line of the prompt")
     .addHelpText("after", HELP)
     .action(async (
@@ -63,7 +72,11 @@ export function hookCommand(context: Context): Command {
       }
       const out = new Console(context, false);
       let title = "agent";
-      let agent = options.agent ?? "agent";
+      const host = HOSTS.find(({ id }) => id === options.host);
+      if (host !== undefined) noteFired(host.id);
+      const fixed = options.agent ??
+        (host?.agent.isFixed ? host.agent.name : undefined);
+      let agent = fixed ?? "agent";
       let kind: AgentEvent["kind"] = "other";
       let outcome = "no snapshot was made";
       let directory = dir ?? process.env.CLAUDE_PROJECT_DIR;
@@ -79,7 +92,10 @@ export function hookCommand(context: Context): Command {
         }
         const event = readEvent(input ?? "{}");
         title = `agent: ${event.title}`;
-        if (options.agent !== undefined) event.agent = options.agent;
+        if (fixed !== undefined) event.agent = fixed;
+        else if (host !== undefined && event.agent === "agent") {
+          event.agent = host.agent.name;
+        }
         ({ agent, kind } = event);
         if (!options.prompt) event.prompt = undefined;
         if (event.worktree !== undefined) {

@@ -1,0 +1,238 @@
+import {
+  applyEdits,
+  findNodeAtLocation,
+  getNodeValue,
+  modify,
+  type Node,
+  type ParseError,
+  parseTree,
+} from "jsonc-parser";
+import { isDeepStrictEqual } from "node:util";
+import { DeltarError } from "../../mod.ts";
+import type { Addition } from "./hosts.ts";
+
+/** A text that was inserted into another one. */
+export interface Insertion {
+  /** The position in UTF-16 code units, after the earlier insertions. */
+  at: number;
+  text: string;
+}
+
+/**
+ * The text of a JSON file with comments. Additions are inserted, and nothing
+ * else changes: comments, blanks, the order of properties and the ends of lines
+ * stay as they are.
+ */
+export class ConfigText {
+  /** The insertions, in the order in which they were made. */
+  readonly insertions: Insertion[] = [];
+  readonly #file: string;
+  readonly #eol: string;
+  readonly #unit: string;
+  #text: string;
+
+  /**
+   * @param file The path of the file, for errors.
+   * @param text The content of the file; empty if there is no such file.
+   * @throws {DeltarError} `corrupt` if the text is not a JSON object.
+   */
+  constructor(file: string, text: string) {
+    this.#file = file;
+    this.#text = text;
+    this.#eol = /\r\n|\n/.exec(text)?.[0] ?? "\n";
+    this.#unit = /\n([ \t]+)\S/.exec(text)?.[1] ?? "  ";
+    if (!this.#isEmpty) this.#root();
+  }
+
+  get text(): string {
+    return this.#text;
+  }
+
+  get #isEmpty(): boolean {
+    return /^\uFEFF?\s*$/.test(this.#text);
+  }
+
+  /**
+   * Inserts an addition, unless it is there.
+   *
+   * @throws {DeltarError} `corrupt` if a property that the addition needs has a
+   * value of another type.
+   */
+  add(addition: Addition): void {
+    if ("property" in addition) this.#set(addition.property, addition.value);
+    else if (!this.has(addition)) this.#append(addition.array, addition.item);
+  }
+
+  /** Returns whether the text has an addition. */
+  has(addition: Addition): boolean {
+    if ("property" in addition) {
+      const value = this.valueOf(addition.property);
+      return isDeepStrictEqual(value, addition.value);
+    }
+    const items = this.valueOf(addition.array);
+    return Array.isArray(items) &&
+      items.some((item) => isDeepStrictEqual(item, addition.item));
+  }
+
+  /** Returns the value at a path, or `undefined` if there is none. */
+  valueOf(path: readonly (string | number)[]): unknown {
+    if (this.#isEmpty) return undefined;
+    const node = findNodeAtLocation(this.#root(), [...path]);
+    // `getNodeValue` makes objects without a prototype.
+    return node && structuredClone(getNodeValue(node));
+  }
+
+  /**
+   * Removes the elements and properties for which `isOwn` is true, at the places
+   * of the additions, and what becomes empty by that.
+   *
+   * @param additions The additions.
+   * @param isOwn Called with each value at these places.
+   * @returns Whether something was removed.
+   */
+  remove(
+    additions: readonly Addition[],
+    isOwn: (value: unknown) => boolean,
+  ): boolean {
+    const before = this.#text;
+    for (const addition of additions) {
+      if ("property" in addition) {
+        const { property } = addition;
+        if (property.length > 1 && isOwn(this.valueOf(property))) {
+          this.#delete(property);
+        }
+        continue;
+      }
+      const items = this.valueOf(addition.array);
+      for (let at = Array.isArray(items) ? items.length : 0; at-- > 0;) {
+        const path = [...addition.array, at];
+        if (isOwn(this.valueOf(path))) this.#delete(path);
+      }
+    }
+    return this.#text !== before;
+  }
+
+  /** Deletes a value, and each object or array above that becomes empty. */
+  #delete(path: readonly (string | number)[]): void {
+    // The parser does not know byte order marks.
+    const text = this.#text.replace(/^\uFEFF/, " ");
+    const edited = applyEdits(text, modify(text, [...path], undefined, {}));
+    const mark = text === this.#text ? "" : "\uFEFF";
+    this.#text = mark + edited.slice(mark.length);
+    const above = path.slice(0, -1);
+    const rest = this.valueOf(above);
+    const isEmpty = typeof rest === "object" && rest !== null &&
+      Object.keys(rest).length === 0;
+    if (isEmpty && above.length > 0) this.#delete(above);
+  }
+
+  #append(path: readonly string[], item: unknown): void {
+    const items = this.valueOf([...path]);
+    if (items === undefined) return this.#set(path, [item]);
+    const node = this.#nodeAt(path, "array");
+    this.#insert(node, path.length, (indent) => this.#json(item, indent));
+  }
+
+  #set(path: readonly string[], value: unknown): void {
+    if (this.valueOf([...path]) !== undefined) return;
+    if (this.#isEmpty) {
+      const { text } = this;
+      const whole = new ConfigText(this.#file, `{}${this.#eol}`);
+      whole.#set(path, value);
+      this.#put(text.length, whole.text);
+      return;
+    }
+    // The innermost object of the path that exists.
+    let depth = path.length - 1;
+    while (depth > 0 && this.valueOf(path.slice(0, depth)) === undefined) {
+      depth--;
+    }
+    const node = this.#nodeAt(path.slice(0, depth), "object");
+    const inner = path.slice(depth + 1).reduceRight<unknown>(
+      (content, name) => ({ [name]: content }),
+      value,
+    );
+    this.#insert(
+      node,
+      depth,
+      (indent) =>
+        `${JSON.stringify(path[depth])}: ${this.#json(inner, indent)}`,
+    );
+  }
+
+  /** Inserts a property or an element at the end of an object or array. */
+  #insert(node: Node, depth: number, make: (indent: string) => string): void {
+    const indent = this.#unit.repeat(depth + 1);
+    const child = node.children?.at(-1);
+    const line = this.#eol + indent + make(indent);
+    const close = node.offset + node.length - 1;
+    if (child === undefined) {
+      const isOneLine = !this.#text.slice(node.offset, close).includes("\n");
+      const end = isOneLine ? this.#eol + this.#unit.repeat(depth) : "";
+      this.#put(node.offset + 1, line + end);
+      return;
+    }
+    const end = child.offset + child.length;
+    const rest = this.#text.slice(end, close);
+    // A comma after the last child, behind blanks and comments.
+    const comma = /^(?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*,/.exec(rest);
+    if (comma === null) this.#put(end, ",");
+    const from = end + (comma?.[0].length ?? 1);
+    // A comment in the same line belongs to the last child.
+    const comment = /^[ \t]*(?:\/\/[^\r\n]*|\/\*[^\n]*?\*\/[ \t]*(?=\r?\n))/
+      .exec(this.#text.slice(from));
+    this.#put(from + (comment?.[0].length ?? 0), line);
+  }
+
+  #put(at: number, text: string): void {
+    this.#text = this.#text.slice(0, at) + text + this.#text.slice(at);
+    this.insertions.push({ at, text });
+  }
+
+  #json(value: unknown, indent: string): string {
+    return JSON.stringify(value, undefined, this.#unit)
+      .replaceAll("\n", this.#eol + indent);
+  }
+
+  #nodeAt(path: readonly string[], type: "object" | "array"): Node {
+    const node = findNodeAtLocation(this.#root(), [...path]);
+    if (node?.type === type) return node;
+    const name = path.map((word) => JSON.stringify(word)).join(".");
+    throw new DeltarError("corrupt", `${name} is not an ${type}`, {
+      object: this.#file,
+    });
+  }
+
+  #root(): Node {
+    const errors: ParseError[] = [];
+    // The parser does not know byte order marks.
+    const root = parseTree(this.#text.replace(/^\uFEFF/, " "), errors, {
+      allowTrailingComma: true,
+    });
+    if (root?.type === "object" && errors.length === 0) return root;
+    const line = errors.length === 0
+      ? ""
+      : `, at line ${this.#text.slice(0, errors[0].offset).split("\n").length}`;
+    throw new DeltarError("corrupt", `not a JSON object${line}`, {
+      object: this.#file,
+    });
+  }
+}
+
+/**
+ * Takes insertions out of a text.
+ *
+ * @returns The text before the insertions.
+ * @throws {RangeError} If the text does not have the insertions.
+ */
+export function withoutInsertions(
+  text: string,
+  insertions: readonly Insertion[],
+): string {
+  return insertions.toReversed().reduce((rest, { at, text: inserted }) => {
+    if (!rest.startsWith(inserted, at)) {
+      throw new RangeError("the text does not have the insertion");
+    }
+    return rest.slice(0, at) + rest.slice(at + inserted.length);
+  }, text);
+}

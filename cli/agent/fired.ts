@@ -1,0 +1,26 @@
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { userFolder } from "../location.ts";
+
+/** Records that the hook of a host has run. A failure is ignored. */
+export function noteFired(host: string): void {
+  try {
+    mkdirSync(folder(), { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder(), host), "", { mode: 0o600 });
+  } catch {
+    // `agent status` shows an older time then.
+  }
+}
+
+/**
+ * Returns the time at which the hook of a host last ran, in milliseconds since
+ * 1970, or `undefined` if it never ran.
+ */
+export function lastFired(host: string): number | undefined {
+  const path = join(folder(), host);
+  return statSync(path, { throwIfNoEntry: false })?.mtime.getTime();
+}
+
+function folder(): string {
+  return join(userFolder("state"), "fired");
+}

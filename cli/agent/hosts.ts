@@ -1,0 +1,306 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
+import type { CommandLine } from "./command_line.ts";
+import { pluginText } from "./opencode_plugin.ts";
+
+/** Where hooks are installed: for all projects of the user, or for one. */
+export type Scope = "user" | "project";
+
+/** An addition to a JSON file. */
+export type Addition =
+  /** An element at the end of an array, which is created if necessary. */
+  | { array: readonly string[]; item: object }
+  /** A property, unless there is one of this name. */
+  | { property: readonly string[]; value: unknown };
+
+/** A configuration file, and what deltar writes to it. */
+export type ConfigFile =
+  & { path: string }
+  & ({ additions: Addition[] } | { text: string });
+
+/** The commands that a host runs. */
+export interface Commands {
+  /** The command of the hook. */
+  hook: CommandLine;
+  /** The command of the MCP server. */
+  server: CommandLine;
+}
+
+/** A program that runs AI agents. */
+export interface Host {
+  /** The name that the user types. */
+  id: string;
+  /** The name that is shown. */
+  title: string;
+  /**
+   * The name of the agent in snapshots. If `isFixed` is false, other programs
+   * read the files of this host, too, and the input of the hook may show
+   * another agent.
+   */
+  agent: { name: string; isFixed: boolean };
+  /** The programs that the host installs on the `PATH`. */
+  programs: readonly string[];
+  /** Returns the folder in which the host keeps the user's configuration. */
+  folder: () => string;
+  /**
+   * Returns the files to write.
+   *
+   * @param scope The scope of the hooks.
+   * @param root The folder of the project.
+   */
+  files: (scope: Scope, root: string, commands: Commands) => ConfigFile[];
+  /** Returns what the user has to do after the install, as sentences. */
+  next?: (scope: Scope, commands: Commands) => string | undefined;
+}
+
+const isWindows = process.platform === "win32";
+
+/** Returns the folder that an environment variable names, or the default. */
+function folderOf(name: string, ...otherwise: string[]): string {
+  const named = process.env[name] ?? "";
+  return isAbsolute(named) ? named : join(homedir(), ...otherwise);
+}
+
+const claudeFolder = () => folderOf("CLAUDE_CONFIG_DIR", ".claude");
+const codexFolder = () => folderOf("CODEX_HOME", ".codex");
+const copilotFolder = () => folderOf("COPILOT_HOME", ".copilot");
+const geminiFolder = () => join(homedir(), ".gemini");
+const cursorFolder = () => join(homedir(), ".cursor");
+const opencodeFolder = () =>
+  join(folderOf("XDG_CONFIG_HOME", ".config"), "opencode");
+
+/** Returns the additions for groups of hooks, as Claude Code has them. */
+function groups(
+  events: Readonly<Record<string, string | undefined>>,
+  handler: object,
+): Addition[] {
+  return Object.entries(events).map(([event, matcher]) => ({
+    array: ["hooks", event],
+    item: { ...matcher !== undefined && { matcher }, hooks: [handler] },
+  }));
+}
+
+/** Returns the additions for hooks without groups. */
+function handlers(events: readonly string[], handler: object): Addition[] {
+  return events.map((event) => ({ array: ["hooks", event], item: handler }));
+}
+
+/** Returns the addition that starts the MCP server. */
+function serverAt(
+  property: readonly string[],
+  { words: [command, ...args] }: CommandLine,
+  more: { type?: string; args?: string[] } = {},
+): Addition {
+  const { type, args: others = [] } = more;
+  return {
+    property: [...property, "deltar"],
+    value: {
+      ...type !== undefined && { type },
+      command,
+      args: [...args, ...others],
+    },
+  };
+}
+
+const VERSION: Addition = { property: ["version"], value: 1 };
+
+/** The hosts, in the order in which they are shown. */
+export const HOSTS: readonly Host[] = [
+  {
+    // code.claude.com/docs/en/hooks, .../mcp. VS Code and Cursor read these
+    // hooks, too.
+    id: "claude-code",
+    title: "Claude Code",
+    agent: { name: "claude-code", isFixed: false },
+    programs: ["claude"],
+    folder: claudeFolder,
+    files: (scope, root, { hook, server }) => [
+      {
+        path: join(
+          scope === "user" ? claudeFolder() : join(root, ".claude"),
+          "settings.json",
+        ),
+        additions: groups({
+          UserPromptSubmit: undefined,
+          PreToolUse: "Edit|Write|NotebookEdit|Bash|PowerShell",
+          Stop: undefined,
+          WorktreeRemove: undefined,
+        }, {
+          type: "command",
+          command: isWindows ? hook.windows : hook.posix,
+        }),
+      },
+      // Claude Code itself rewrites the user's list of servers all the time.
+      ...scope === "project"
+        ? [{
+          path: join(root, ".mcp.json"),
+          additions: [serverAt(["mcpServers"], server, { type: "stdio" })],
+        }]
+        : [],
+    ],
+    next: (scope, { server }) =>
+      scope === "user"
+        ? "To give Claude Code the snapshots, run `claude mcp add --scope user " +
+          `deltar -- ${shown(server)}\`.`
+        : "Claude Code asks once whether to use the server in `.mcp.json`.",
+  },
+  {
+    // developers.openai.com/codex/hooks: hooks.json may have no other fields
+    // than `description` and `hooks`.
+    id: "codex",
+    title: "Codex",
+    agent: { name: "codex", isFixed: true },
+    programs: ["codex"],
+    folder: codexFolder,
+    files: (scope, root, { hook }) => [{
+      path: join(
+        scope === "user" ? codexFolder() : join(root, ".codex"),
+        "hooks.json",
+      ),
+      additions: groups({
+        UserPromptSubmit: undefined,
+        PreToolUse: undefined,
+        Stop: undefined,
+      }, {
+        type: "command",
+        command: isWindows ? hook.windows : hook.posix,
+        ...hook.isPortable && { commandWindows: hook.windows },
+      }),
+    }],
+    next: (_, { server }) =>
+      "Codex runs a new hook only after you have trusted it: type `/hooks` in " +
+      "Codex. To give Codex the snapshots, run `codex mcp add deltar -- " +
+      `${shown(server)}\`.`,
+  },
+  {
+    // code.visualstudio.com/docs/agents/reference/hooks-reference reads
+    // `command`; docs.github.com/copilot/reference/hooks-reference reads `bash`
+    // and `powershell`, and takes the names of events of VS Code.
+    id: "copilot",
+    title: "VS Code and Copilot CLI",
+    agent: { name: "vscode", isFixed: false },
+    programs: ["copilot", "code"],
+    folder: copilotFolder,
+    files: (scope, root, { hook, server }) => [
+      {
+        path: scope === "user"
+          ? join(copilotFolder(), "hooks", "deltar.json")
+          : join(root, ".github", "hooks", "deltar.json"),
+        additions: [
+          VERSION,
+          ...handlers(["UserPromptSubmit", "PreToolUse", "Stop"], {
+            type: "command",
+            command: hook.windows,
+            ...!isWindows || hook.isPortable ? { bash: hook.posix } : {},
+            ...isWindows || hook.isPortable
+              ? { powershell: hook.powershell }
+              : {},
+          }),
+        ],
+      },
+      ...scope === "project"
+        ? [{
+          path: join(root, ".vscode", "mcp.json"),
+          additions: [
+            serverAt(["servers"], server, {
+              type: "stdio",
+              args: ["${workspaceFolder}"],
+            }),
+          ],
+        }]
+        : [],
+    ],
+    next: (scope) =>
+      scope === "user"
+        ? "VS Code reads the hooks of a project, and those of Claude Code: " +
+          "install them there, or use the extension."
+        : undefined,
+  },
+  {
+    // geminicli.com/docs/hooks/reference: standard output must be JSON.
+    id: "gemini-cli",
+    title: "Gemini CLI",
+    agent: { name: "gemini-cli", isFixed: true },
+    programs: ["gemini"],
+    folder: geminiFolder,
+    files: (scope, root, { hook, server }) => [{
+      path: join(
+        scope === "user" ? geminiFolder() : join(root, ".gemini"),
+        "settings.json",
+      ),
+      additions: [
+        ...groups({
+          BeforeAgent: undefined,
+          BeforeTool: "run_shell_command|write_file|replace",
+          AfterAgent: undefined,
+        }, {
+          type: "command",
+          name: "deltar",
+          command: isWindows ? hook.powershell : hook.posix,
+        }),
+        serverAt(["mcpServers"], server),
+      ],
+    }],
+  },
+  {
+    // cursor.com/docs/agent/hooks, cursor.com/docs/context/mcp
+    id: "cursor",
+    title: "Cursor",
+    agent: { name: "cursor", isFixed: true },
+    programs: ["cursor", "cursor-agent"],
+    folder: cursorFolder,
+    files: (scope, root, { hook, server }) => {
+      const folder = scope === "user" ? cursorFolder() : join(root, ".cursor");
+      return [
+        {
+          path: join(folder, "hooks.json"),
+          additions: [
+            VERSION,
+            ...handlers(["beforeSubmitPrompt", "preToolUse", "stop"], {
+              command: isWindows ? hook.windows : hook.posix,
+            }),
+          ],
+        },
+        {
+          path: join(folder, "mcp.json"),
+          additions: [
+            serverAt(["mcpServers"], server, { args: ["${workspaceFolder}"] }),
+          ],
+        },
+      ];
+    },
+  },
+  {
+    // opencode.ai/docs/plugins, opencode.ai/docs/mcp-servers
+    id: "opencode",
+    title: "OpenCode",
+    agent: { name: "opencode", isFixed: true },
+    programs: ["opencode"],
+    folder: opencodeFolder,
+    files: (scope, root, { hook, server }) => {
+      const folder = scope === "user"
+        ? opencodeFolder()
+        : join(root, ".opencode");
+      const configs = ["opencode.jsonc", "opencode.json"].map((name) =>
+        join(scope === "user" ? folder : root, name)
+      );
+      return [
+        { path: join(folder, "plugins", "deltar.js"), text: pluginText(hook) },
+        {
+          path: configs.find((path) => existsSync(path)) ?? configs[1],
+          additions: [{
+            property: ["mcp", "deltar"],
+            value: { type: "local", command: server.words, enabled: true },
+          }],
+        },
+      ];
+    },
+  },
+];
+
+/** Returns a command as the user types it. */
+function shown({ posix, powershell }: CommandLine): string {
+  return isWindows ? powershell : posix.replace("cd / && ", "");
+}
