@@ -223,8 +223,8 @@ function status(
       isFound ? "found on this machine" : "not found on this machine",
       places ? `hooks installed ${places}` : "no hooks installed",
       fired === undefined
-        ? "its hook never ran"
-        : `its hook last ran ${formatDate(fired)}`,
+        ? "no hook has run"
+        : `a hook last ran ${formatDate(fired)}`,
     ];
     out.line(`${title}: ${error ?? words.join(", ")}`);
   }

@@ -5,7 +5,7 @@ import process from "node:process";
 import type { CommandLine } from "./command_line.ts";
 import { pluginText } from "./opencode_plugin.ts";
 
-/** Where hooks are installed: for all projects of the user, or for one. */
+/** The projects that hooks are installed for: all of the user, or one. */
 export type Scope = "user" | "project";
 
 /** An addition to a JSON file. */
