@@ -38,7 +38,7 @@ export interface Change {
   apply: () => void;
 }
 
-/** What an install did to a file, so that an uninstall can take it back. */
+/** The record of an install in a file, with which an uninstall reverts it. */
 interface Receipt {
   /** The SHA-256 of the file after the install, hexadecimal. */
   sum: string;
