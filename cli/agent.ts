@@ -1,30 +1,18 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { Argument, Command } from "commander";
 import { DeltarError } from "../mod.ts";
-import {
-  type Commands,
-  type ConfigFile,
-  type Host,
-  HOSTS,
-  type Scope,
-} from "./agent/hosts.ts";
-import { commandLine, deltarWords } from "./agent/command_line.ts";
 import { lastFired } from "./agent/fired.ts";
-import {
-  type Change,
-  installing,
-  isInstalledIn,
-  uninstalling,
-} from "./agent/installation.ts";
+import { commandsOf, filesOf } from "./agent/host_files.ts";
+import { type Host, HOSTS, type Scope } from "./agent/hosts.ts";
+import { type Change, installing, uninstalling } from "./agent/installation.ts";
+import { type InstalledHook, installedHooks } from "./agent/installed_hooks.ts";
 import { ask, canAsk } from "./ask.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { absolute } from "./location.ts";
 import { programFiles } from "./program_files.ts";
 import { messageOf } from "./refusal.ts";
-import { formatDate, showPath } from "./text.ts";
+import { formatDate, shellWord, showPath, showText } from "./text.ts";
 
 interface Options {
   user?: boolean;
@@ -42,11 +30,12 @@ interface Work {
 const HELP = `
 install adds hooks, which take a snapshot before each step of an agent, and
 the MCP server, which gives the agent the snapshots. Without names, it does this
-for the agents that are found on this machine. Everything else in the files stays
-as it is. uninstall brings the files back as they were. Without --user, the files
-are in the project: the nearest folder with .git, or else the current one.
-Without a terminal and --yes, the command prints the plan, changes nothing and
-exits with 1.`;
+for the agents that are found on this machine. Hooks that you wrote, and all else
+in the files, stay as they are. uninstall brings the files back as they were.
+status shows the command of each hook, and when a hook last ran. Without --user,
+the files are in the project: the nearest folder with .git, or else the current
+one. Without a terminal and --yes, the command prints the plan, changes nothing
+and exits with 1.`;
 
 /** Makes the command `deltar agent`. */
 export function agentCommand(context: Context): Command {
@@ -92,11 +81,12 @@ async function change(
   isInstall: boolean,
   { yes }: Options,
 ): Promise<void> {
-  const root = scope === "user" ? "" : projectFolder();
   const plan = isInstall ? installing : uninstalling;
   const works = hosts.map((host): Work => {
     try {
-      return { host, changes: filesOf(host, scope, root).map(plan) };
+      const changes = filesOf(host, scope).map(plan);
+      // An install that made a folder wrote the first of the files in it.
+      return { host, changes: isInstall ? changes : changes.toReversed() };
     } catch (error) {
       return { host, changes: [], error: messageOf(error, context.opened) };
     }
@@ -115,10 +105,13 @@ async function change(
     }
   }
   for (const work of works) {
+    const done: (() => void)[] = [];
     try {
-      for (const one of work.changes) one.apply();
+      for (const one of work.changes) done.push(one.apply());
     } catch (error) {
       work.error = messageOf(error, context.opened);
+      // The other files of this agent stay as they were.
+      for (const takeBack of done.toReversed()) takeBack();
     }
   }
   const failed = works.filter(({ error }) => error !== undefined);
@@ -149,6 +142,11 @@ function show(out: Console, works: readonly Work[], isInstall: boolean): void {
         `${host.title}: ${isInstall ? "already installed" : "not installed"}`,
       );
     }
+    for (const { path, notes } of changes) {
+      for (const note of notes) {
+        out.line(`${host.title}: ${showPath(path)}: ${showText(note)}`);
+      }
+    }
     for (const { path, action, texts } of changes.filter(isChange)) {
       out.line(`${host.title}: ${action} ${showPath(path)}`);
       if (isInstall) {
@@ -174,10 +172,11 @@ function print(
     isDone,
     agents: works.map(({ host, changes, error }) => ({
       name: host.id,
-      files: changes.map(({ path, action, texts }) => ({
+      files: changes.map(({ path, action, texts, notes }) => ({
         path,
         action,
         texts,
+        notes,
       })),
       error,
     })),
@@ -189,44 +188,44 @@ function status(
   out: Console,
   hosts: readonly Host[],
 ): void {
-  const root = projectFolder();
   const rows = hosts.map((host) => {
-    const scopes = (["user", "project"] as const).map((scope) => {
-      try {
-        const files = filesOf(host, scope, root);
-        return { [scope]: files.some(isInstalledIn) };
-      } catch (error) {
-        return { [scope]: false, error: messageOf(error, opened) };
-      }
-    });
-    const fired = lastFired(host.id);
-    const state: Record<string, unknown> = Object.assign({}, ...scopes);
+    let hooks: InstalledHook[] = [];
+    let error: string | undefined;
+    try {
+      hooks = installedHooks(host);
+    } catch (caught) {
+      error = messageOf(caught, opened);
+    }
     return {
-      name: host.id,
-      title: host.title,
+      host,
       isFound: isFound(host),
-      user: state.user === true,
-      project: state.project === true,
-      fired,
-      error: state.error as string | undefined,
+      hooks,
+      fired: lastFired(host.id),
+      error,
     };
   });
   if (out.json) {
     return out.object("agent-status", {
-      agents: rows.map(({ title: _, ...row }) => row),
+      agents: rows.map(({ host, ...row }) => ({ name: host.id, ...row })),
     });
   }
-  for (const { title, isFound, user, project, fired, error } of rows) {
-    const places = [user ? "for all projects" : "", project ? "here" : ""]
-      .filter(Boolean).join(" and ");
+  for (const { host: { title }, isFound, hooks, fired, error } of rows) {
     const words = [
       isFound ? "found on this machine" : "not found on this machine",
-      places ? `hooks installed ${places}` : "no hooks installed",
+      hooks.length > 0 ? "hooks installed" : "no hooks installed",
       fired === undefined
         ? "no hook has run"
         : `a hook last ran ${formatDate(fired)}`,
     ];
     out.line(`${title}: ${error ?? words.join(", ")}`);
+    for (const { scope, words, missing } of hooks) {
+      const place = scope === "user" ? "all projects" : "this project";
+      const command = showText(words.map(shellWord).join(" "));
+      const fault = missing === undefined
+        ? ""
+        : `; ${showPath(missing)} does not exist`;
+      out.line(`  ${place}: ${command}${fault}`);
+    }
   }
 }
 
@@ -234,28 +233,4 @@ function status(
 function isFound({ programs, folder }: Host): boolean {
   return existsSync(folder()) ||
     programs.some((name) => programFiles(name).length > 0);
-}
-
-function filesOf(host: Host, scope: Scope, root: string): ConfigFile[] {
-  return host.files(scope, root, commandsOf(host, scope));
-}
-
-function commandsOf(host: Host, scope: Scope): Commands {
-  const words = deltarWords(scope === "project");
-  return {
-    hook: commandLine(words, ["hook", "--host", host.id]),
-    server: commandLine(words, ["mcp"]),
-  };
-}
-
-/**
- * Returns the folder of the project: the nearest folder with `.git`, or else
- * the current one.
- */
-function projectFolder(): string {
-  const start = absolute(".");
-  for (let at = start;; at = dirname(at)) {
-    if (existsSync(join(at, ".git"))) return at;
-    if (dirname(at) === at) return start;
-  }
 }

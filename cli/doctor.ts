@@ -14,6 +14,9 @@ import { codecFor } from "../lib/archive/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import { adviceFor } from "./advice.ts";
+import { lastFired } from "./agent/fired.ts";
+import { type Host, HOSTS } from "./agent/hosts.ts";
+import { installedHooks } from "./agent/installed_hooks.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -59,6 +62,7 @@ export function doctorCommand(context: Context): Command {
         ...await checkRepository(context, repo),
         ...checkPlaces(located(repo)),
         ...checkHook(),
+        ...HOSTS.flatMap((host) => checkAgent(context, host)),
       ];
       if (findings.some(({ state }) => state === "failed")) {
         context.code = EXIT.failed;
@@ -206,6 +210,32 @@ function checkHook(): Finding[] {
   const detail = `\`deltar hook\` failed. The last failure: ${last}. After ` +
     `you have read ${file}, delete it.`;
   return [{ check: "agent hook", state: "warning", detail }];
+}
+
+/** Checks that the hooks in the files of a host can run, and have run. */
+function checkAgent({ opened }: Context, host: Host): Finding[] {
+  const check = "agent hook";
+  const { id, title } = host;
+  try {
+    const hooks = installedHooks(host);
+    const gone = hooks.find(({ missing }) => missing !== undefined);
+    if (gone !== undefined) {
+      const detail = `the hook of ${title} runs ${gone.missing}, which does ` +
+        `not exist. Run \`deltar agent install ${id}${
+          gone.scope === "user" ? " --user" : ""
+        }\`.`;
+      return [{ check, state: "warning", detail }];
+    }
+    // Only a hook with --host records that it ran.
+    const isNamed = hooks.some(({ words }) => words.includes("--host"));
+    if (!isNamed || lastFired(id) !== undefined) return [];
+    const detail = `the hook of ${title} is installed, but has never run. ` +
+      `Start ${title} again, and send a prompt.`;
+    return [{ check, state: "warning", detail }];
+  } catch (error) {
+    const detail = `${title}: ${messageOf(error, opened)}`;
+    return [{ check, state: "warning", detail }];
+  }
 }
 
 /**

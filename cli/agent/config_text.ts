@@ -53,14 +53,27 @@ export class ConfigText {
   }
 
   /**
-   * Inserts an addition, unless it is there.
+   * Inserts an addition, unless it is there, and returns whether it was inserted.
    *
    * @throws {DeltarError} `corrupt` if a property that the addition needs has a
    * value of another type.
    */
-  add(addition: Addition): void {
+  add(addition: Addition): boolean {
+    const before = this.#text;
     if ("property" in addition) this.#set(addition.property, addition.value);
     else if (!this.has(addition)) this.#append(addition.array, addition.item);
+    return this.#text !== before;
+  }
+
+  /** Returns how many objects and arrays on the path of an addition exist. */
+  depthOf(addition: Addition): number {
+    const path = "array" in addition
+      ? addition.array
+      : addition.property.slice(0, -1);
+    const depth = path.findIndex((_, at) =>
+      this.valueOf(path.slice(0, at + 1)) === undefined
+    );
+    return depth < 0 ? path.length : depth;
   }
 
   /** Returns whether the text has an addition. */
@@ -83,37 +96,30 @@ export class ConfigText {
   }
 
   /**
-   * Removes the elements and properties for which `isOwn` is true, at the places
-   * of the additions, and what becomes empty by that.
+   * Removes an addition if it is there, and the objects and arrays above it that
+   * become empty. A property of the whole file, such as its version, is removed
+   * only if it is the last one, because other entries may need it.
    *
-   * @param additions The additions.
-   * @param isOwn Called with each value at these places.
-   * @returns Whether something was removed.
+   * @param addition The addition.
+   * @param kept The number of objects and arrays on its path that stay.
    */
-  remove(
-    additions: readonly Addition[],
-    isOwn: (value: unknown) => boolean,
-  ): boolean {
-    const before = this.#text;
-    for (const addition of additions) {
-      if ("property" in addition) {
-        const { property } = addition;
-        if (property.length > 1 && isOwn(this.valueOf(property))) {
-          this.#delete(property);
-        }
-        continue;
-      }
-      const items = this.valueOf(addition.array);
-      for (let at = Array.isArray(items) ? items.length : 0; at-- > 0;) {
-        const path = [...addition.array, at];
-        if (isOwn(this.valueOf(path))) this.#delete(path);
-      }
+  remove(addition: Addition, kept: number): void {
+    if (!this.has(addition)) return;
+    if ("array" in addition) {
+      const items = this.valueOf(addition.array) as unknown[];
+      const at = items.findLastIndex((item) =>
+        isDeepStrictEqual(item, addition.item)
+      );
+      return this.#delete([...addition.array, at], kept);
     }
-    return this.#text !== before;
+    const { property } = addition;
+    const isNeeded = property.length === 1 &&
+      Object.keys(this.valueOf([]) as object).length > 1;
+    if (!isNeeded) this.#delete(property, kept);
   }
 
-  /** Deletes a value, and each object or array above that becomes empty. */
-  #delete(path: readonly (string | number)[]): void {
+  /** Deletes a value, and what becomes empty above it, below a depth. */
+  #delete(path: readonly (string | number)[], kept: number): void {
     // The parser does not know byte order marks.
     const text = this.#text.replace(/^\uFEFF/, " ");
     const edited = applyEdits(text, modify(text, [...path], undefined, {}));
@@ -123,7 +129,7 @@ export class ConfigText {
     const rest = this.valueOf(above);
     const isEmpty = typeof rest === "object" && rest !== null &&
       Object.keys(rest).length === 0;
-    if (isEmpty && above.length > 0) this.#delete(above);
+    if (isEmpty && above.length > kept) this.#delete(above, kept);
   }
 
   #append(path: readonly string[], item: unknown): void {

@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import {
+  accessSync,
   chmodSync,
+  constants,
+  existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -24,8 +27,9 @@ import {
   type Insertion,
   withoutInsertions,
 } from "./config_text.ts";
-import type { ConfigFile } from "./hosts.ts";
-import { PLUGIN_HEAD } from "./opencode_plugin.ts";
+import { hookLines, wordsOf } from "./hook_line.ts";
+import type { Addition, ConfigFile } from "./hosts.ts";
+import { PLUGIN_HEAD, pluginWords } from "./opencode_plugin.ts";
 
 /** The change of a configuration file. */
 export interface Change {
@@ -34,8 +38,17 @@ export interface Change {
   action: "create" | "update" | "delete" | "none";
   /** The inserted texts, or the removed ones. */
   texts: string[];
-  /** Makes the change. */
-  apply: () => void;
+  /** The entries that stay as they are, and why, as sentences. */
+  notes: string[];
+  /** Makes the change, and returns a function that takes it back. */
+  apply: () => () => void;
+}
+
+/** An addition that an install made. */
+interface Entry {
+  addition: Addition;
+  /** The number of objects and arrays on its path that the user made. */
+  kept: number;
 }
 
 /** The record of an install in a file, with which an uninstall reverts it. */
@@ -43,6 +56,7 @@ interface Receipt {
   /** The SHA-256 of the file after the install, hexadecimal. */
   sum: string;
   insertions: Insertion[];
+  entries: Entry[];
   isCreated: boolean;
   /** The created folders, the innermost first. */
   folders: string[];
@@ -56,9 +70,6 @@ interface Content {
   mode: number;
 }
 
-/** Matches the command of an installed hook. */
-const HOOK = /\bhook --host [\w-]+/;
-
 /**
  * Returns the change that installs deltar in a file.
  *
@@ -68,168 +79,262 @@ export function installing(file: ConfigFile): Change {
   const { path } = file;
   const content = read(path);
   const { text } = content;
+  const receipt = text === undefined ? undefined : readReceipt(path);
+  const isSame = text !== undefined && receipt?.sum === sumOf(text);
+  const isCreated = receipt?.isCreated ?? text === undefined;
   if ("text" in file) {
-    if (text !== undefined && !text.startsWith(PLUGIN_HEAD)) {
-      throw new DeltarError("exists", "a file that deltar did not write", {
-        object: path,
-      });
+    if (text === file.text) return unchanged(path);
+    if (text !== undefined && !isSame) {
+      throw new DeltarError(
+        "exists",
+        "a file that deltar did not write, or that was changed since",
+        { object: path },
+      );
     }
     const insertions = [{ at: 0, text: file.text }];
-    return text === file.text
-      ? unchanged(path)
-      : changing(path, content, file.text, insertions);
+    const next = { isCreated, sum: sumOf(file.text), insertions, entries: [] };
+    return changing(path, content, file.text, next, [file.text]);
   }
-  let config = new ConfigText(path, text ?? "");
-  const isInstalled = file.additions.every((one) => config.has(one));
-  if (isInstalled) return unchanged(path);
-  // Entries of an earlier install with another command.
-  if (config.remove(file.additions, isOwn)) {
-    config = new ConfigText(path, config.text);
+  const now = new ConfigText(path, text ?? "");
+  // The text without an earlier install, which may have another command.
+  const base = receipt === undefined ? now : new ConfigText(
+    path,
+    isSame
+      ? withoutInsertions(now.text, receipt.insertions)
+      : withoutEntries(path, now.text, receipt),
+  );
+  const others = file.additions.map((one) => otherAt(base, one));
+  const notes = others.filter((other) => other !== undefined)
+    .map((other) => `${other} stays as it is`);
+  const isDue = file.additions.some((one, at) =>
+    !now.has(one) && others[at] === undefined
+  );
+  if (!isDue) return unchanged(path, notes);
+  const config = new ConfigText(path, base.text);
+  const entries: Entry[] = [];
+  for (const [at, addition] of file.additions.entries()) {
+    if (others[at] === undefined && config.add(addition)) {
+      entries.push({ addition, kept: base.depthOf(addition) });
+    }
   }
-  for (const addition of file.additions) config.add(addition);
-  return config.insertions.length === 0
-    ? unchanged(path)
-    : changing(path, content, config.text, config.insertions);
+  if (config.text === (text ?? "")) return unchanged(path, notes);
+  const { insertions } = config;
+  const next = { isCreated, sum: sumOf(config.text), insertions, entries };
+  const texts = insertions.map((one) => one.text);
+  return changing(path, content, config.text, next, texts, notes);
 }
 
-/** Returns the change that takes an install back. */
+/**
+ * Returns the change that takes an install back.
+ *
+ * @throws {DeltarError} If the file cannot be read or written, or is not valid.
+ */
 export function uninstalling(file: ConfigFile): Change {
   const { path } = file;
   const content = read(path);
-  const { text, target } = content;
+  const { text } = content;
   const receipt = readReceipt(path);
-  if (text === undefined) return unchanged(path);
-  const isSame = receipt?.sum === sumOf(text);
-  if ("text" in file) {
-    if (!text.startsWith(PLUGIN_HEAD)) return unchanged(path);
-    if (!isSame && text !== file.text) {
-      throw new DeltarError("exists", "changed since the install; delete it", {
-        object: path,
-      });
-    }
-    return deleting(path, target, receipt, text);
+  if (text === undefined) return forgetting(path, receipt);
+  if (receipt === undefined) {
+    return unchanged(path, staying(file, text));
   }
-  if (receipt !== undefined && isSame) {
+  if (receipt.sum === sumOf(text)) {
     const texts = receipt.insertions.map((one) => one.text);
-    if (receipt.isCreated) return deleting(path, target, receipt, ...texts);
-    const before = withoutInsertions(text, receipt.insertions);
-    return {
-      path,
-      action: "update",
-      texts,
-      apply: () => {
-        replace(path, content, before);
-        rmSync(receiptOf(path), { force: true });
-      },
-    };
+    const before = receipt.isCreated
+      ? undefined
+      : withoutInsertions(text, receipt.insertions);
+    return changing(path, content, before, undefined, texts);
   }
-  const config = new ConfigText(path, text);
-  if (!config.remove(file.additions, isOwn)) return unchanged(path);
-  const isBare = /^\s*\{\s*(?:"version"\s*:\s*1\s*)?\}\s*$/.test(config.text);
-  if (receipt?.isCreated && isBare) return deleting(path, target, receipt);
-  return {
+  if ("text" in file) {
+    throw new DeltarError(
+      "exists",
+      "changed since the install; delete it, and run the command again",
+      { object: path },
+    );
+  }
+  const rest = withoutEntries(path, text, receipt);
+  const notes = staying(file, rest);
+  if (rest === text) return forgetting(path, receipt, notes);
+  const isBare = /^\s*\{\s*\}\s*$/.test(rest);
+  return changing(
     path,
-    action: "update",
-    texts: [],
-    apply: () => {
-      replace(path, content, config.text);
-      rmSync(receiptOf(path), { force: true });
-    },
-  };
+    content,
+    receipt.isCreated && isBare ? undefined : rest,
+    undefined,
+    [],
+    notes,
+  );
 }
 
-/** Returns whether a file has what an install writes. */
-export function isInstalledIn(file: ConfigFile): boolean {
+/**
+ * Returns the words of the hook's command in a file, or `undefined` if the file
+ * has no hook.
+ */
+export function hookWordsIn(file: ConfigFile): string[] | undefined {
   const { text } = read(file.path);
-  if (text === undefined) return false;
-  if ("text" in file) return text.startsWith(PLUGIN_HEAD);
+  if (text === undefined) return undefined;
+  if ("text" in file) return pluginWords(text);
   const config = new ConfigText(file.path, text);
-  return file.additions.some((one) => {
-    const value = config.valueOf(
-      "array" in one ? [...one.array] : [
-        ...one.property,
-      ],
-    );
-    return "array" in one
-      ? Array.isArray(value) && value.some(isOwn)
-      : one.property.length > 1 && isOwn(value);
+  for (const addition of file.additions) {
+    if (!("array" in addition)) continue;
+    const line = hookLines(config.valueOf(addition.array))[0];
+    if (line !== undefined) return wordsOf(line);
+  }
+  return undefined;
+}
+
+/** Returns sentences about entries of deltar that an uninstall leaves. */
+function staying(file: ConfigFile, text: string): string[] {
+  const why = "not as an install on this machine wrote it, and stays";
+  if ("text" in file) {
+    return text.startsWith(PLUGIN_HEAD) ? [`the file is ${why}`] : [];
+  }
+  const config = new ConfigText(file.path, text);
+  return file.additions.flatMap((addition) => {
+    const isServer = !("array" in addition) && addition.property.length > 1;
+    const found = otherAt(config, addition) ??
+      (isServer && config.has(addition)
+        ? nameOf(addition.property)
+        : undefined);
+    return found === undefined ? [] : [`${found} is ${why}`];
   });
 }
 
-/** Returns whether a value is a hook or a server that an install wrote. */
-function isOwn(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { command, bash, args, hooks } = value as Record<string, unknown>;
-  if (Array.isArray(hooks)) return hooks.length > 0 && hooks.every(isOwn);
-  if (HOOK.test(String(command)) || HOOK.test(String(bash))) return true;
-  const words = [command, args].flat().map(String);
-  return words.includes("mcp") &&
-    words.some((word) => /deltar|cli\.ts$/.test(word));
+/**
+ * Returns the name of an entry for deltar that stands where an addition belongs,
+ * or `undefined`. For a server, this is an entry with another value.
+ */
+function otherAt(config: ConfigText, addition: Addition): string | undefined {
+  if ("array" in addition) {
+    const line = hookLines(config.valueOf(addition.array))[0];
+    return line && `\`${line}\` in ${nameOf(addition.array)}`;
+  }
+  const { property } = addition;
+  const isOther = property.length > 1 && !config.has(addition) &&
+    config.valueOf(property) !== undefined;
+  return isOther ? nameOf(property) : undefined;
 }
 
-function unchanged(path: string): Change {
-  return { path, action: "none", texts: [], apply: () => {} };
+function nameOf(path: readonly string[]): string {
+  return `\`${path.join(".")}\``;
 }
 
+/** Returns a text without the entries of an install, after other changes. */
+function withoutEntries(
+  path: string,
+  text: string,
+  { entries }: Receipt,
+): string {
+  const config = new ConfigText(path, text);
+  for (const { addition, kept } of entries.toReversed()) {
+    config.remove(addition, kept);
+  }
+  return config.text;
+}
+
+function unchanged(path: string, notes: string[] = []): Change {
+  return { path, action: "none", texts: [], notes, apply: () => () => {} };
+}
+
+/**
+ * Returns the change that deletes the receipt of a file that has nothing of the
+ * install any more, and the empty folders that the install created.
+ */
+function forgetting(
+  path: string,
+  receipt: Receipt | undefined,
+  notes: string[] = [],
+): Change {
+  const apply = () => {
+    removeEmpty(receipt?.folders ?? []);
+    writeNote(path, undefined);
+    return () => {};
+  };
+  return { ...unchanged(path, notes), apply };
+}
+
+/**
+ * Returns the change that gives a file another text, and another receipt.
+ *
+ * @param text The text, or `undefined` to delete the file.
+ * @param receipt The receipt without the folders that will be created, or
+ * `undefined` to delete the receipt.
+ * @throws {DeltarError} `io` if the file is read-only.
+ */
 function changing(
   path: string,
   content: Content,
-  text: string,
-  insertions: Insertion[],
+  text: string | undefined,
+  receipt: Omit<Receipt, "folders"> | undefined,
+  texts: string[],
+  notes: string[] = [],
 ): Change {
-  const isCreated = content.text === undefined;
-  return {
+  const folder = dirname(content.target);
+  const missing = missingFolders(folder);
+  if (content.text !== undefined && (content.mode & 0o222) === 0) {
+    throw new DeltarError("io", "the file is read-only", { object: path });
+  }
+  attempt(
     path,
-    action: isCreated ? "create" : "update",
-    texts: insertions.map((one) => one.text),
-    apply: () => {
-      const folders: string[] = [];
-      for (
-        let folder = dirname(content.target);
-        !statSync(folder, { throwIfNoEntry: false });
-        folder = dirname(folder)
-      ) folders.push(folder);
-      attempt(
-        path,
-        () => mkdirSync(dirname(content.target), { recursive: true }),
-      );
+    () => accessSync(dirname(missing.at(-1) ?? content.target), constants.W_OK),
+  );
+  const action = text === undefined
+    ? "delete"
+    : content.text === undefined
+    ? "create"
+    : "update";
+  const apply = () => {
+    const note = readNote(path);
+    if (read(path).text !== content.text) {
+      throw new DeltarError("io", "changed meanwhile; run the command again", {
+        object: path,
+      });
+    }
+    const takeBack = () => {
+      attempt(path, () => {
+        if (text !== content.text && read(path).text === text) {
+          mkdirSync(folder, { recursive: true });
+          put(content, content.text);
+        }
+        if (content.text === undefined) removeEmpty(missing);
+        writeNote(path, note);
+      });
+    };
+    try {
+      const old = readReceipt(path)?.folders ?? [];
+      const folders = [...missing, ...old];
       // The receipt comes first: without the install it does nothing.
-      const receipt: Receipt = {
-        sum: sumOf(text),
-        insertions,
-        isCreated,
-        folders,
-      };
-      mkdirSync(receipts(), { recursive: true, mode: 0o700 });
-      const note = JSON.stringify(receipt);
-      writeFileSync(receiptOf(path), note, { mode: 0o600 });
-      replace(path, content, text);
-    },
+      if (receipt) writeNote(path, JSON.stringify({ ...receipt, folders }));
+      attempt(path, () => {
+        if (text !== undefined) mkdirSync(folder, { recursive: true });
+        put(content, text);
+      });
+      if (text === undefined) removeEmpty(old);
+      if (receipt === undefined) writeNote(path, undefined);
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
+    return takeBack;
   };
+  return { path, action, texts, notes, apply };
 }
 
-function deleting(
-  path: string,
-  target: string,
-  receipt: Receipt | undefined,
-  ...texts: string[]
-): Change {
-  return {
-    path,
-    action: "delete",
-    texts,
-    apply: () => {
-      attempt(path, () => rmSync(target));
-      for (const folder of receipt?.folders ?? []) {
-        try {
-          rmdirSync(folder);
-        } catch {
-          // The folder has other files.
-        }
-      }
-      rmSync(receiptOf(path), { force: true });
-    },
-  };
+/** Returns a folder and those above it that do not exist, the innermost first. */
+function missingFolders(folder: string): string[] {
+  const isThere = statSync(folder, { throwIfNoEntry: false }) !== undefined;
+  return isThere ? [] : [folder, ...missingFolders(dirname(folder))];
+}
+
+/** Removes folders, except for those that have files. */
+function removeEmpty(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // The folder has files, or is gone.
+    }
+  }
 }
 
 /** Reads a file through its symlinks. */
@@ -262,27 +367,18 @@ function targetOf(path: string): string {
   }
 }
 
-/** Replaces a file, unless it was changed since it was read. */
-function replace(path: string, { target, text, mode }: Content, next: string) {
-  if (text !== undefined && (mode & 0o222) === 0) {
-    throw new DeltarError("io", "the file is read-only", { object: path });
-  }
-  if (read(path).text !== text) {
-    throw new DeltarError("io", "changed meanwhile; run the command again", {
-      object: path,
-    });
-  }
+/** Replaces the content of a file at once, or deletes the file. */
+function put({ target, text, mode }: Content, next: string | undefined): void {
+  if (next === undefined) return rmSync(target);
   const temporary = `${target}.deltar-${process.pid}`;
-  attempt(path, () => {
-    try {
-      writeFileSync(temporary, next, { flag: "wx", mode });
-      if (text !== undefined) chmodSync(temporary, mode);
-      renameSync(temporary, target);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
-    }
-  });
+  try {
+    writeFileSync(temporary, next, { flag: "wx", mode });
+    if (text !== undefined) chmodSync(temporary, mode);
+    renameSync(temporary, target);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 function sumOf(text: string): string {
@@ -298,9 +394,24 @@ function receiptOf(path: string): string {
 }
 
 function readReceipt(path: string): Receipt | undefined {
+  const note = readNote(path);
   try {
-    return JSON.parse(readFileSync(receiptOf(path), "utf8"));
+    return note === undefined ? undefined : JSON.parse(note);
   } catch {
     return undefined;
   }
+}
+
+/** Returns the text of a receipt, or `undefined` if there is none. */
+function readNote(path: string): string | undefined {
+  const file = receiptOf(path);
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+/** Writes the text of a receipt, or deletes the receipt. */
+function writeNote(path: string, note: string | undefined): void {
+  const file = receiptOf(path);
+  if (note === undefined) return rmSync(file, { force: true });
+  mkdirSync(receipts(), { recursive: true, mode: 0o700 });
+  writeFileSync(file, note, { mode: 0o600 });
 }

@@ -77,3 +77,14 @@ export default {
 };
 `;
 }
+
+/** Returns the words of the hook's command in the source of the plugin. */
+export function pluginWords(text: string): string[] | undefined {
+  const words = /^const WORDS = (\[.*\]);$/m.exec(text)?.[1];
+  if (!text.startsWith(PLUGIN_HEAD) || words === undefined) return undefined;
+  try {
+    return JSON.parse(words).map(String);
+  } catch {
+    return undefined;
+  }
+}

@@ -71,6 +71,12 @@ const LINES: Record<string, string[]> = {
     "deltar undelete",
     `deltar undelete $(deltar undelete | sed 's/ .*//;q')`,
   ],
+  agent: [
+    "deltar agent install claude-code cursor --yes",
+    "deltar agent install cursor",
+    "deltar agent status",
+    "deltar agent uninstall --yes",
+  ],
   purge: [
     "deltar purge n.txt --dry-run || [ $? = 3 ]",
     "deltar purge n.txt --yes || [ $? = 3 ]",

@@ -1,0 +1,32 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { absolute } from "../location.ts";
+import { commandLine, deltarWords } from "./command_line.ts";
+import type { Commands, ConfigFile, Host, Scope } from "./hosts.ts";
+
+/** Returns the configuration files of a host in a scope. */
+export function filesOf(host: Host, scope: Scope): ConfigFile[] {
+  const root = scope === "user" ? "" : projectFolder();
+  return host.files(scope, root, commandsOf(host, scope));
+}
+
+/** Returns the commands that a host runs in a scope. */
+export function commandsOf(host: Host, scope: Scope): Commands {
+  const words = deltarWords(scope === "project");
+  return {
+    hook: commandLine(words, ["hook", "--host", host.id]),
+    server: commandLine(words, ["mcp"]),
+  };
+}
+
+/**
+ * Returns the folder of the project: the nearest folder with `.git`, or else
+ * the current one.
+ */
+function projectFolder(): string {
+  const start = absolute(".");
+  for (let at = start;; at = dirname(at)) {
+    if (existsSync(join(at, ".git"))) return at;
+    if (dirname(at) === at) return start;
+  }
+}

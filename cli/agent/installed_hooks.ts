@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { isAbsolute } from "node:path";
+import { programFiles } from "../program_files.ts";
+import { filesOf } from "./host_files.ts";
+import type { Host, Scope } from "./hosts.ts";
+import { hookWordsIn } from "./installation.ts";
+
+/** A hook in the files of a host. */
+export interface InstalledHook {
+  scope: Scope;
+  /** The words of its command. */
+  words: string[];
+  /** The program or script that does not exist, if there is one. */
+  missing?: string;
+}
+
+/**
+ * Returns the hooks in the files of a host, for all projects and for this one.
+ *
+ * @throws {DeltarError} If a file cannot be read, or is not valid.
+ */
+export function installedHooks(host: Host): InstalledHook[] {
+  return (["user", "project"] as const).flatMap((scope) => {
+    for (const file of filesOf(host, scope)) {
+      const words = hookWordsIn(file);
+      if (words !== undefined) {
+        return [{ scope, words, missing: missingIn(words) }];
+      }
+    }
+    return [];
+  });
+}
+
+/** Returns the program or script of a command if it does not exist. */
+function missingIn([program, ...more]: readonly string[]): string | undefined {
+  const isThere = isAbsolute(program)
+    ? existsSync(program)
+    : programFiles(program).length > 0;
+  if (!isThere) return program;
+  const others = more.slice(0, more.indexOf("hook"));
+  return others.find((word) => isAbsolute(word) && !existsSync(word));
+}
