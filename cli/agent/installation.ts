@@ -138,32 +138,24 @@ export function uninstalling(file: ConfigFile): Change {
   if (receipt === undefined) {
     return unchanged(path, staying(file, text));
   }
-  if (receipt.sum === sumOf(text)) {
-    const texts = receipt.insertions.map((one) => one.text);
-    const before = receipt.isCreated
-      ? undefined
-      : withoutInsertions(text, receipt.insertions);
-    return changing(path, content, before, undefined, texts);
-  }
-  if ("text" in file) {
+  const isSame = receipt.sum === sumOf(text);
+  if ("text" in file && !isSame) {
     throw new DeltarError(
       "exists",
       "changed since the install; delete it, and run the command again",
       { object: path },
     );
   }
-  const rest = withoutEntries(path, text, receipt);
-  const notes = staying(file, rest);
+  const rest = isSame
+    ? withoutInsertions(text, receipt.insertions)
+    : withoutEntries(path, text, receipt);
+  const notes = "text" in file || isSame ? [] : staying(file, rest);
   if (rest === text) return forgetting(path, receipt, notes);
-  const isBare = /^\s*\{\s*\}\s*$/.test(rest);
-  return changing(
-    path,
-    content,
-    receipt.isCreated && isBare ? undefined : rest,
-    undefined,
-    [],
-    notes,
-  );
+  // Someone may have written other entries between two installs.
+  const isBare = /^\s*(?:\{\s*\}\s*)?$/.test(rest);
+  const texts = isSame ? receipt.insertions.map((one) => one.text) : [];
+  const next = receipt.isCreated && isBare ? undefined : rest;
+  return changing(path, content, next, undefined, texts, notes);
 }
 
 /**

@@ -366,6 +366,40 @@ test(
 );
 
 test(
+  "agent uninstall keeps what the user wrote between two installs",
+  needsPosix("sh"),
+  async () => {
+    await withHome((place) => {
+      const program = join(place.folder, "bin/deltar");
+      write(program, "#!/bin/sh\n");
+      fs.chmodSync(program, 0o755);
+      const PATH = [dirname(program), place.env.PATH].join(delimiter);
+      const install = ["agent", "install", ...HOSTS, "--yes"];
+      for (const edit of ["change", "replace"]) {
+        place.run(install);
+        const files = jsonFilesOf(place, []);
+        for (const file of files) {
+          const settings = edit === "change" ? JSON.parse(read(file)) : {};
+          write(file, JSON.stringify({ mine: 1, ...settings }));
+        }
+        const done = place.run(install, { env: { PATH } });
+        assert.equal(done.code, 0, done.err);
+        for (const file of files) {
+          assert.doesNotMatch(read(file), /cli\.ts/);
+          assert.match(read(file), /deltar/);
+        }
+        place.run(["agent", "uninstall", ...HOSTS, "--yes"]);
+        for (const file of files) {
+          const { version: _, ...settings } = JSON.parse(read(file));
+          assert.deepEqual(settings, { mine: 1 });
+          fs.rmSync(file);
+        }
+      }
+    });
+  },
+);
+
+test(
   "status and the doctor name a program that is gone, and install replaces it",
   needsPosix("sh"),
   async () => {
