@@ -60,7 +60,7 @@ suite([
       return heard;`,
     );
     assert.deepEqual(heard, ["one", "two"]);
-    await window.row(/two · 1 file changed/).waitFor();
+    await window.row(/two · a\.txt/).waitFor();
     const { records } = await repositoryOf(editor, folder);
     assert.deepEqual(records.map(({ label }) => label), ["one", "two"]);
     const [change] = await editor.ask<Record<string, string>[]>(

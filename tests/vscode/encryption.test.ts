@@ -280,7 +280,7 @@ suite([
     await window.isTold(/Nothing changed/);
     await window.hush();
     await window.reload();
-    await window.row(/1 file changed/).waitFor();
+    await window.row(/notes\.md/).waitFor();
     assert.equal(await isAsked(), false);
     // It is asked for unasked when a window opens.
     await window.command("Deltar: Forget Key");
@@ -290,7 +290,7 @@ suite([
     await box().getByText("The repository is encrypted").first().waitFor();
     await window.picture("asks-for-key");
     await enter("The repository is encrypted", identity.toLowerCase());
-    await window.row(/1 file changed/).waitFor();
+    await window.row(/notes\.md/).waitFor();
     assertNowhere(editor.folder, [identity, PASSPHRASE]);
   }],
 

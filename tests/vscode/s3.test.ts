@@ -91,14 +91,14 @@ suite([
     await window.openFile(at("notes.md"));
     await window.type("second thoughts\n");
     await window.save();
-    await window.row("1 file changed").waitFor();
+    await window.row("notes.md").waitFor();
     const { repository, records } = await stored();
     assert.equal(records.length, 2);
     const diff = await repository.diff(records[0], records[1]);
     assert.deepEqual(diff.updated, ["notes.md"]);
-    await window.expand(window.row("1 file changed"));
+    await window.expand(window.row("notes.md"));
     await window.clickFor(
-      window.row("notes.md"),
+      window.row(/^notes\.md/),
       window.page.locator(".monaco-diff-editor"),
     );
     assert.deepEqual(await window.sides(), [

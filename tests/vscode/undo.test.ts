@@ -81,12 +81,12 @@ suite([
         window.row(/before undoing the restore of \d\d:\d\d:\d\d · 2 files/),
       );
       await window.clickFor(
-        window.row("draft.txt"),
+        window.row(/^draft\.txt/),
         window.page.locator(".editor-group-container.active .view-line")
           .filter({ hasText: /edited.after.the.restore/ }),
       );
       await window.picture("safety-snapshots");
-      await window.press(window.row("draft.txt"), "Restore File");
+      await window.press(window.row(/^draft\.txt/), "Restore File");
       await window.answer(/^Restore$/);
       await window.isTold("Restored: 1 file written.");
       assert.equal(read("draft.txt"), "edited after the restore\n");

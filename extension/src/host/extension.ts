@@ -28,6 +28,7 @@ import { Api, makeExports } from "./api/make_api.ts";
 import { registerTools } from "./api/tools.ts";
 import { registerCommands } from "./commands/commands.ts";
 import type { Context } from "./commands/context.ts";
+import { watchVersionEditors } from "./commands/version_steps.ts";
 import { offerToFinish } from "./commands/unfinished_restores.ts";
 import { EncryptedRepositories } from "./encryption/encrypted_repositories.ts";
 import { Engine } from "./engine.ts";
@@ -42,11 +43,13 @@ import { FirstSnapshots } from "./snapshots/first_snapshots.ts";
 import { Retention } from "./snapshots/retention.ts";
 import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
 import { WindowSync } from "./snapshots/window_sync.ts";
+import { BrowseView } from "./views/browse_view.ts";
 import { ChangeDecorations } from "./views/change_decorations.ts";
 import { HistoryView } from "./views/history_view.ts";
 import { LargeFiles } from "./views/large_files.ts";
 import { SnapshotsView } from "./views/snapshots_view.ts";
 import { StatusBar } from "./views/status_bar.ts";
+import { VisibleRows } from "./views/visible_rows.ts";
 
 let end: (() => Promise<void>) | undefined;
 
@@ -68,7 +71,8 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   });
   const history = new HistoryView(folders);
   const memory = extension.workspaceState;
-  const context: Context = { folders, log, history, memory };
+  const browse = new BrowseView();
+  const context: Context = { folders, log, history, browse, memory };
   const encrypted = new EncryptedRepositories(memory);
   const runner = new SnapshotRunner(folders, encrypted, log);
   const automatic = new AutomaticSnapshots(folders, runner, memory);
@@ -93,6 +97,9 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     new FolderLog(folders, log, extension.extension.packageJSON.version),
     new SnapshotsView(folders).attach("deltar.snapshots"),
     history.attach("deltar.fileHistory"),
+    browse.attach("deltar.browse"),
+    vscode.window.registerFileDecorationProvider(new VisibleRows(folders)),
+    watchVersionEditors(),
     vscode.workspace.registerFileSystemProvider(
       SCHEME,
       new VersionFileSystem(folders),

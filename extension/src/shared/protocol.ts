@@ -95,11 +95,6 @@ export interface SnapshotInfo {
    * since the parent, not since `before`.
    */
   since?: number;
-  /**
-   * The number of files that differ from the snapshot `before`, if `since` is
-   * present and the files were counted.
-   */
-  changed?: number;
   /** The numbers of files, bytes and changes. */
   counts: SnapshotCounts;
 }
@@ -153,7 +148,20 @@ export interface FileChange extends EntryDetails {
   fields?: EntryField[];
 }
 
-/** A version of a file. */
+/** The changes between two snapshots in a few words. */
+export interface ChangeSummary {
+  /** The number of files whose content or name differs. */
+  changed: number;
+  /** The first two changes. Existing files come before deleted ones. */
+  first: Pick<FileChange, "path" | "change">[];
+  /**
+   * The path of the deepest folder that has all these files; empty for the
+   * workspace folder.
+   */
+  folder: string;
+}
+
+/** A version of a file or folder. */
 export interface FileVersion extends EntryDetails {
   /** The id of the first snapshot with this version. */
   id: string;
@@ -167,6 +175,8 @@ export interface FileVersion extends EntryDetails {
   from?: string;
   /** The length in bytes; absent if the file was deleted. */
   size?: number;
+  /** Whether this is a folder. */
+  isFolder?: boolean;
 }
 
 /** A version of a file in which a text was found. */
@@ -217,6 +227,16 @@ export interface VersionStat {
   size: number;
   /** The modification time, in milliseconds since 1970. */
   mtime: number;
+}
+
+/** A file or folder in a folder of a snapshot. */
+export interface FolderChild extends EntryDetails {
+  /** The name. */
+  name: string;
+  /** The kind. */
+  kind: VersionStat["kind"];
+  /** The length in bytes. */
+  size: number;
 }
 
 /** A file in a snapshot, or on the disk. */
@@ -375,11 +395,32 @@ export interface Methods {
   list: [{ config: FolderConfig }, SnapshotInfo[]];
   /**
    * Returns the changes between two snapshots. If `before` is `undefined`,
-   * returns all files of `after` as created.
+   * returns all files of `after` as created. With `within`, returns only the
+   * changes in that folder.
    */
   compare: [
-    { config: FolderConfig; before: string | undefined; after: string },
+    {
+      config: FolderConfig;
+      before: string | undefined;
+      after: string;
+      within?: string;
+    },
     FileChange[],
+  ];
+  /**
+   * Returns a summary of the changes in the folder `within` between two
+   * snapshots, or `undefined` if there are too many changes for a summary. Reads
+   * only the parts of the trees that differ. Files whose content did not change
+   * do not count.
+   */
+  summary: [
+    {
+      config: FolderConfig;
+      before: string | undefined;
+      after: string;
+      within: string;
+    },
+    ChangeSummary | undefined,
   ];
   /**
    * Returns the paths that a snapshot did not store, or did not store as they
@@ -415,10 +456,10 @@ export interface Methods {
     { config: FolderConfig; id: string; path: string },
     VersionStat | undefined,
   ];
-  /** Returns the names in a folder of a snapshot, each with its kind. */
+  /** Returns the files and folders in a folder of a snapshot, in path order. */
   children: [
     { config: FolderConfig; id: string; path: string },
-    [string, VersionStat["kind"]][],
+    FolderChild[],
   ];
   /**
    * Returns the content of a file, the target of a symlink, or the name of the
@@ -483,8 +524,8 @@ export interface Methods {
   /** Brings a removed snapshot back. */
   undelete: [{ config: FolderConfig; id: string }, void];
   /**
-   * Returns the versions of a file, the newest first, including those under
-   * older and newer paths of a renamed file.
+   * Returns the versions of a file or folder, the newest first, including those
+   * under older and newer paths if it was renamed.
    */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
   /** Searches all versions of a file for a text. The case is ignored. */

@@ -1,5 +1,4 @@
 import {
-  type Change,
   DeltarError,
   DiffIndex,
   Dir,
@@ -12,24 +11,22 @@ import {
   describeUnusual,
   type PathVersion,
 } from "../../../lib/repository/mod.ts";
-import {
-  changedFields,
-  isFault,
-  isTouched,
-  pathOf,
-} from "../../../lib/tree/mod.ts";
+import { checkAborted } from "../../../lib/bytes/abort.ts";
+import { isFault, isWithin } from "../../../lib/tree/mod.ts";
 import type {
   DeletedFile,
-  FileChange,
   FileVersion,
+  FolderChild,
   FolderConfig,
   Method,
   SkippedPath,
   SnapshotInfo,
   VersionStat,
 } from "../shared/protocol.ts";
+import { changeSummary } from "./change_summary.ts";
 import { changedRanges } from "./changed_ranges.ts";
 import { detailsOf, textOf } from "./entry_details.ts";
+import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
@@ -92,14 +89,28 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return [...taken, ...safety].sort((a, b) => a.id < b.id ? 1 : -1);
     },
 
-    async compare({ config, before, after }) {
+    async compare({ config, before, after, within = "" }, { signal }) {
       const repository = await repositories.open(config);
       const now = await trees.get(repository, after);
       const old = before === undefined
         ? Tree.empty()
         : await trees.get(repository, before);
+      checkAborted(signal);
       const { changes } = DiffIndex.compute(now.index, old.index);
-      return withoutOldPaths(changes).flatMap(changeOf);
+      return fileChanges(changes).filter(({ path, from = path, change }) =>
+        isWithin(path, within) || change === "renamed" && isWithin(from, within)
+      );
+    },
+
+    async summary({ config, before, after, within }, { signal }) {
+      const repository = await repositories.open(config);
+      return await changeSummary(repository, {
+        before: before === undefined
+          ? undefined
+          : await repository.find(before),
+        after: await repository.find(after),
+        within,
+      }, signal);
     },
 
     async skipped({ config, id }) {
@@ -115,7 +126,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const now = (await trees.get(repository, last.id)).byPath;
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
-        signal.throwIfAborted();
+        checkAborted(signal);
         // Few snapshots have deleted files. Only the trees of such snapshots
         // are read, to save time.
         const { deleted, faults } = records[at].counts;
@@ -195,18 +206,21 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const repository = await repositories.open(config);
       const record = await repository.find(id);
       const prefix = path === "" ? "" : `${path}/`;
-      const within = path === "" ? undefined : path;
-      const names: [string, VersionStat["kind"]][] = [];
-      const some = { signal, ...(within !== undefined && { within }) };
+      const children: FolderChild[] = [];
+      const some = {
+        signal,
+        isShallow: true,
+        ...(path !== "" && { within: path }),
+      };
       for await (const entries of repository.entries(record, some)) {
-        for (const { path, kind } of entries) {
-          const name = path.slice(prefix.length);
-          if (path.startsWith(prefix) && !name.includes("/")) {
-            names.push([name, kindOf(kind)]);
-          }
+        for (const entry of entries) {
+          const name = entry.path.slice(prefix.length);
+          if (!entry.path.startsWith(prefix) || name.includes("/")) continue;
+          const kind = kindOf(entry.kind);
+          children.push({ name, kind, size: entry.size, ...detailsOf(entry) });
         }
       }
-      return names;
+      return children;
     },
 
     async read({ config, id, path }, { signal }) {
@@ -316,7 +330,9 @@ async function* versionsOf(
   }
 }
 
-function fileVersion({ record, path, from, entry }: PathVersion): FileVersion {
+function fileVersion(
+  { record, path, from, entry, before }: PathVersion,
+): FileVersion {
   const { id, time, label } = record;
   return {
     id,
@@ -325,6 +341,7 @@ function fileVersion({ record, path, from, entry }: PathVersion): FileVersion {
     path,
     ...(from !== undefined && { from }),
     ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
+    ...((entry ?? before)?.kind === "directory" && { isFolder: true }),
   };
 }
 
@@ -390,49 +407,4 @@ function skippedPath(skipped: Skipped): SkippedPath {
 function kindOf(kind: string): VersionStat["kind"] {
   if (kind === "directory" || kind === "symlink") return kind;
   return kind === "file" || kind === "hardlink" ? "file" : "special";
-}
-
-/**
- * Returns changes without the deletions of the old paths of renamed files,
- * because a renaming is one change.
- */
-function withoutOldPaths(changes: readonly Change[]): Change[] {
-  const old = new Set(
-    changes.flatMap((change) =>
-      change.change === "renamed" ? [change.from] : []
-    ),
-  );
-  return changes.filter((change) =>
-    change.change !== "deleted" || !old.has(pathOf(change))
-  );
-}
-
-/**
- * Returns a list with the change of a file or link. For a folder, the list is
- * empty, because the changes of its files are listed.
- */
-function changeOf(change: Change): FileChange[] {
-  const entry = change.change === "deleted" ? change.before : change.entry;
-  if (entry.kind === "directory") return [];
-  return [{
-    path: pathOf(change),
-    change: isTouched(change) ? "touched" : change.change,
-    size: entry.size,
-    ...("before" in change && change.change !== "deleted" && {
-      oldSize: change.before.size,
-    }),
-    ...detailsOf(entry),
-    ...("from" in change && change.from !== undefined && { from: change.from }),
-    ...fieldsOf(change),
-  }];
-}
-
-/**
- * Returns the fields that changed, if the path has an old and a new state. If
- * only hard links changed, returns no fields, because the file is the same.
- */
-function fieldsOf(change: Change): Pick<FileChange, "fields"> {
-  const isOfBoth = change.change === "touched" ||
-    change.change === "updated" && change.isLinkOnly !== true;
-  return isOfBoth ? { fields: changedFields(change.entry, change.before) } : {};
 }

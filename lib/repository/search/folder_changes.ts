@@ -39,7 +39,7 @@ export async function countChanges(
   const counts = { created: 0, updated: 0, deleted: 0 };
   let skippedBefore: ((path: string) => boolean) | undefined;
   let skippedNow: ((path: string) => boolean) | undefined;
-  for await (const [old, entry] of pairs(readers, before, now, folder)) {
+  for await (const [old, entry] of pathPairs(readers, before, now, folder)) {
     if (old !== undefined && entry !== undefined) {
       if (isChanged(entry, old)) counts.updated++;
     } else if (entry !== undefined) {
@@ -61,15 +61,18 @@ function isChanged(entry: TreeEntry, old: TreeEntry): boolean {
 }
 
 /** The old and the new entry of a path. */
-type Pair = [old: TreeEntry | undefined, entry: TreeEntry | undefined];
+export type PathPair = [
+  old: TreeEntry | undefined,
+  entry: TreeEntry | undefined,
+];
 
-/** Yields the entries of all paths in a folder that may have changed. */
-async function* pairs(
+/** Yields the old and new entries of all paths in a folder that may differ. */
+export async function* pathPairs(
   readers: LayerReaders,
   before: SnapshotRecord,
   now: SnapshotRecord,
   folder: string,
-): AsyncGenerator<Pair> {
+): AsyncGenerator<PathPair> {
   const isWanted = (path: string) => path !== folder && isWithin(path, folder);
   const merged = (some: ReturnType<LayerReaders["of"]>) =>
     mergeLayers(some.map((one) => one.select(isWanted, { within: folder })));
@@ -91,7 +94,7 @@ async function* pairs(
 async function* joined(
   before: AsyncIterable<readonly LayerLine[]>,
   now: AsyncIterable<readonly LayerLine[]>,
-): AsyncGenerator<Pair> {
+): AsyncGenerator<PathPair> {
   const olds = entriesOf(before);
   const entries = entriesOf(now);
   let [old, entry] = [await olds.next(), await entries.next()];

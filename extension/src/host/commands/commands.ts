@@ -8,13 +8,17 @@ import type { SnapshotRunner } from "../snapshots/snapshot_runner.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
 import { showInformation } from "../ui/messages.ts";
 import { showFailure } from "../ui/notifications.ts";
+import { fileUri, pathIn } from "../folders/version_uri.ts";
+import type { BrowseNode } from "../views/browse_view.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
 import type {
   ChangeNode,
+  FolderNode,
   Node,
   SnapshotNode,
 } from "../views/snapshots_view.ts";
 import type { StatusBar } from "../views/status_bar.ts";
+import { changedSince } from "./changed_since.ts";
 import {
   compareSnapshots,
   compareWithFile,
@@ -28,7 +32,7 @@ import {
 import type { Context } from "./context.ts";
 import { askLabel, editLabel, removeSnapshots } from "./edit_snapshot.ts";
 import { findDeleted } from "./find_deleted.ts";
-import { pickFolder } from "./pick.ts";
+import { pickFolder, pickSnapshot } from "./pick.ts";
 import { pruneManually } from "./prune.ts";
 import {
   carryOut,
@@ -41,6 +45,7 @@ import {
 } from "./restore.ts";
 import { searchHistory } from "./search_history.ts";
 import { showSkipped, showStatus } from "./show.ts";
+import { stepVersion } from "./version_steps.ts";
 
 /** Additional parts of the extension that some commands use. */
 export interface CommandParts {
@@ -68,6 +73,10 @@ const NEED_NODE = new Set([
   "restoreChange",
   "restoreFolder",
   "restoreVersion",
+  "showRowHistory",
+  "openBrowsed",
+  "compareBrowsedWithFile",
+  "restoreBrowsed",
   "editLabel",
   "removeSnapshot",
 ]);
@@ -134,7 +143,36 @@ export function registerCommands(
       compareWithWorkspace(context, node),
     showHistory: async (uri?: vscode.Uri) => {
       const file = uri ?? activeUri();
-      if (file !== undefined) await context.history.show(file);
+      if (file !== undefined) await showHistory(context, file);
+    },
+    showFolderHistory: (uri: vscode.Uri) => showHistory(context, uri),
+    showRowHistory: (
+      { folder, ...row }: ChangeNode | FolderNode | BrowseNode,
+    ) =>
+      showHistory(
+        context,
+        fileUri(folder, "change" in row ? row.change.path : row.path),
+      ),
+    changedSince: () => changedSince(context),
+    previousVersion: () => stepVersion(context, -1),
+    nextVersion: () => stepVersion(context, 1),
+    browseSnapshot: async (node?: SnapshotNode) => {
+      const folder = node?.folder ?? await pickFolder(context.folders);
+      const info = node?.info ??
+        (folder && await pickSnapshot(folder, "Choose a snapshot to browse"));
+      if (folder && info) await context.browse.show(folder, info);
+    },
+    closeBrowse: () => context.browse.close(),
+    openBrowsed: ({ folder, info, path }: BrowseNode) =>
+      openVersion(folder, path, info.id),
+    compareBrowsedWithFile: ({ folder, info, path }: BrowseNode) =>
+      compareWithFile(folder, path, info),
+    restoreBrowsed: (...[node, all]: Nodes<BrowseNode>) => {
+      const nodes = all ?? (node ? [node] : []);
+      if (nodes.length === 0) return;
+      const [{ folder, info }] = nodes;
+      const paths = nodes.map(({ path }) => path);
+      return restore(context, folder, { id: info.id, paths });
     },
     searchHistory: (uri?: vscode.Uri) => searchHistory(context, uri),
     editLabel: (node: SnapshotNode) => editLabel(node),
@@ -192,6 +230,20 @@ export function registerCommands(
 /** Returns an argument if it is a folder, and not what VS Code passes. */
 function folderIn(given: unknown): ProtectedFolder | undefined {
   return given instanceof ProtectedFolder ? given : undefined;
+}
+
+/**
+ * Shows the versions of a file or folder. Those of the workspace folder are the
+ * snapshots.
+ */
+async function showHistory(
+  { folders, history }: Context,
+  uri: vscode.Uri,
+): Promise<void> {
+  const folder = folders.of(uri);
+  if (folder !== undefined && pathIn(folder, uri) === "") {
+    await vscode.commands.executeCommand("deltar.snapshots.focus");
+  } else await history.show(uri);
 }
 
 function snapshotsAmong(nodes: readonly SnapshotNode[]): SnapshotNode[] {

@@ -1,8 +1,13 @@
 import * as vscode from "vscode";
-import type { FileChange, SnapshotInfo } from "../../shared/protocol.ts";
+import type {
+  FileChange,
+  RestorePreview,
+  SnapshotInfo,
+} from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { fileUri, pathIn, versionUri } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
+import { withProgress } from "../ui/notifications.ts";
 import { formatMoment } from "../ui/text.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
 import {
@@ -35,7 +40,10 @@ export async function openChange(
 
 /** Compares a version of a file with the previous one. */
 export async function openVersionChange(
-  { folder, version, before }: VersionNode,
+  { folder, version, before }: Pick<
+    VersionNode,
+    "folder" | "version" | "before"
+  >,
 ): Promise<void> {
   const { path } = version;
   const id = (of: typeof before) => of?.size === undefined ? undefined : of.id;
@@ -153,18 +161,25 @@ export async function compareSnapshots(
  */
 export async function compareWithWorkspace(
   { folders }: Context,
-  node: SnapshotNode | undefined,
+  node: Pick<SnapshotNode, "folder" | "info"> | undefined,
 ): Promise<void> {
   const folder = node?.folder ?? await pickFolder(folders);
   const info = node?.info ??
     (folder && await pickSnapshot(folder, "Choose a snapshot to compare"));
   if (folder === undefined || info === undefined) return;
-  const { snapshot } = await folder.snapshot(undefined);
-  const changes = await folder.reader.call("compare", {
-    config: folder.config,
-    before: info.id,
-    after: snapshot.id,
-  });
+  const [snapshot, changes] = await withProgress(
+    `Comparing ${folder.name} with a snapshot`,
+    async (signal, onProgress) => {
+      const options = { signal, onProgress };
+      const { snapshot } = await folder.snapshot(undefined, options);
+      const ids = { before: info.id, after: snapshot.id };
+      const { config } = folder;
+      return [
+        snapshot,
+        await folder.reader.call("compare", { config, ...ids }, { signal }),
+      ];
+    },
+  );
   const title = `${moment(info)} \u2194 Now`;
   await openList(folder, changes, title, (change) => {
     const [left] = sides(folder, info.id, snapshot.id, change);
@@ -175,6 +190,37 @@ export async function compareWithWorkspace(
       : versionUri(folder, snapshot.id, change.path);
     return [left, right];
   });
+}
+
+/** Shows the changes that a restore would make to the current files. */
+export async function openRestoreChanges(
+  folder: ProtectedFolder,
+  info: SnapshotInfo,
+  { overwritten, created, deleted }: RestorePreview,
+): Promise<void> {
+  const sidesOf = (path: string): Sides => [
+    fileUri(folder, path),
+    versionUri(folder, info.id, path),
+  ];
+  const all = [
+    ...overwritten.map(sidesOf),
+    ...created.map((path): Sides => [undefined, sidesOf(path)[1]]),
+    ...deleted.map((path): Sides => [sidesOf(path)[0], undefined]),
+  ];
+  const entries: DiffResource[] = [];
+  for (const [left, right] of all.slice(0, MAX_FILES)) {
+    // VS Code must not open a pipe or a device.
+    const old = left && await lacksContent(left) ? undefined : left;
+    if (await areTooLarge([old, right])) {
+      const text = await largeUri([old, right]);
+      entries.push([text, undefined, text]);
+    } else if (old || right) entries.push([old ?? right, old, right]);
+  }
+  await showChanges(
+    `Now \u2194 ${moment(info)}`,
+    entries,
+    all.length,
+  );
 }
 
 async function openChanges(
@@ -217,13 +263,10 @@ async function openList(
     );
     return;
   }
-  await vscode.commands.executeCommand(
-    "vscode.changes",
-    changes.length > MAX_FILES
-      ? `${title} (the first ${MAX_FILES} of ${changes.length} files)`
-      : title,
+  await showChanges(
+    title,
     await Promise.all(
-      changes.slice(0, MAX_FILES).map(async (change) => {
+      changes.slice(0, MAX_FILES).map(async (change): Promise<DiffResource> => {
         const [left, right] = sidesOf(change);
         if (isTooLarge(Math.max(change.size, change.oldSize ?? 0))) {
           const text = await largeUri([left, right]);
@@ -237,6 +280,29 @@ async function openList(
         return [file, left, right];
       }),
     ),
+    changes.length,
+  );
+}
+
+/** A resource of the multi-file diff editor, with its two sides. */
+type DiffResource = [vscode.Uri | undefined, ...Sides];
+
+/**
+ * Shows files in the multi-file diff editor.
+ *
+ * @param count The number of files, of which `entries` may be the first.
+ */
+async function showChanges(
+  title: string,
+  entries: readonly DiffResource[],
+  count: number,
+): Promise<void> {
+  await vscode.commands.executeCommand(
+    "vscode.changes",
+    count > entries.length
+      ? `${title} (the first ${entries.length} of ${count} files)`
+      : title,
+    entries,
   );
 }
 

@@ -1,5 +1,6 @@
 import type * as vscode from "vscode";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import type { BrowseView } from "../views/browse_view.ts";
 import type { HistoryView } from "../views/history_view.ts";
 
 /** The parts of the extension that commands work with. */
@@ -12,4 +13,6 @@ export interface Context {
   memory: vscode.Memento;
   /** The view of the active file's versions. */
   history: HistoryView;
+  /** The view of the files of a snapshot. */
+  browse: BrowseView;
 }

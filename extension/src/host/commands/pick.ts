@@ -101,7 +101,7 @@ export function snapshotItems(
         ...(info.label === undefined ? [] : [formatTime(info.time)]),
         formatAgo(info.time, now),
         ...(isOfSeveral ? [withoutIcons(folder.name)] : []),
-        changedFiles(info),
+        withoutIcons(changedFiles(info, folder.summaryOf(info))),
       ].join(" \u00b7 "),
       folder,
       info,

@@ -16,6 +16,7 @@ import { withoutIcons } from "../ui/plain.ts";
 import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
+import { openRestoreChanges } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { markRestored } from "./mark_restored.ts";
 import { openFiles, saveUnsaved, unsaved } from "./open_files.ts";
@@ -185,6 +186,17 @@ export async function restore(
     });
     const chosen = await confirm(folder, info, preview, proposal);
     if (chosen === undefined) return undefined;
+    if (chosen === "show") {
+      await openRestoreChanges(folder, info, preview);
+      const again = "Restore\u2026";
+      const answer = await showInformation(
+        `These are the changes of restoring ${whatOf(folder, paths)} as of ` +
+          `${formatMoment(info.time, Date.now())}.`,
+        again,
+      );
+      if (answer !== again) return undefined;
+      return await restore(context, folder, proposal);
+    }
     request = { ...request, ...chosen };
     await saveUnsaved(folder, preview);
     return await carryOut(context, folder, request);
@@ -362,22 +374,18 @@ function warningsOf(folder: ProtectedFolder, preview: RestorePreview) {
 /**
  * Asks the user to confirm the changes of a restore.
  *
- * @returns The user's choices, or `undefined` if the user refused or no file
- * differs.
+ * @returns The user's choices; `"show"` if the user wants to see the changes
+ * first; or `undefined` if the user refused or no file differs.
  */
 async function confirm(
   folder: ProtectedFolder,
   info: SnapshotInfo,
   preview: RestorePreview,
   { paths, deleteOthers }: RestoreProposal,
-): Promise<Partial<RestoreRequest> | undefined> {
+): Promise<Partial<RestoreRequest> | "show" | undefined> {
   const { overwritten, created, deleted, touched } = preview;
   const written = [...overwritten, ...created];
-  const what = paths?.length === 1
-    ? paths[0]
-    : paths === undefined
-    ? folder.name
-    : plural(paths.length, "path");
+  const what = whatOf(folder, paths);
   if (written.length + deleted.length + touched === 0) {
     const match = paths !== undefined && paths.length > 1 ? "match" : "matches";
     void showInformation(
@@ -400,6 +408,7 @@ async function confirm(
   const restore = "Restore";
   const remove = `Restore and Delete ${plural(deleted.length, "File")}`;
   const choose = "Choose Files\u2026";
+  const show = "Show Changes";
   const asks = deleteOthers === undefined && deleted.length > 0;
   const answer = await showWarning(
     `Restore ${what} as of ${formatMoment(info.time, Date.now())}?`,
@@ -407,11 +416,22 @@ async function confirm(
     ...(written.length + touched > 0 || !asks ? [restore] : []),
     ...(asks ? [remove] : []),
     ...(written.length > 1 ? [choose] : []),
+    ...(written.length + deleted.length > 0 ? [show] : []),
   );
+  if (answer === show) return "show";
   if (answer === restore) return { deleteOthers: deleteOthers === true };
   if (answer === remove) return { deleteOthers: true };
   if (answer === choose) return await chooseFiles(preview);
   return undefined;
+}
+
+/** Returns the name of what is restored, for messages. */
+function whatOf(
+  folder: ProtectedFolder,
+  paths: readonly string[] | undefined,
+): string {
+  if (paths === undefined) return folder.name;
+  return paths.length === 1 ? paths[0] : plural(paths.length, "path");
 }
 
 async function chooseFiles(

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type {
+  ChangeSummary,
   FolderConfig,
   SkippedPath,
   SnapshotInfo,
@@ -7,6 +8,7 @@ import type {
 } from "../../shared/protocol.ts";
 import { type Caller, type CallOptions, EngineError } from "../engine.ts";
 import { explain } from "../ui/explain.ts";
+import type { ChangeSummaries, Comparison } from "./change_summaries.ts";
 import { folderConfig } from "./folder_config.ts";
 import type { KeyStore } from "./key_store.ts";
 import { KeyedEngine } from "./keyed_engine.ts";
@@ -33,6 +35,8 @@ export interface FolderParts {
   credentials: S3Credentials;
   /** The user's keys of encrypted repositories. */
   keys: KeyStore;
+  /** The summaries of the changes between snapshots. */
+  summaries: ChangeSummaries;
   /** The engine that takes snapshots and restores. */
   writer: Caller;
   /** The engine that reads and prunes, even while `writer` is busy. */
@@ -52,6 +56,8 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly reader: Caller;
   /** The user's keys of encrypted repositories. */
   readonly keys: KeyStore;
+  /** The summaries of the changes between snapshots. */
+  readonly summaries: ChangeSummaries;
   /** The paths that the last snapshot could not store as they were. */
   faults: readonly SkippedPath[] = [];
   /**
@@ -74,11 +80,6 @@ export class ProtectedFolder implements vscode.Disposable {
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
   #safety: readonly SnapshotInfo[] = [];
-  /**
-   * The numbers of files that differ between two snapshots, by the ids of the
-   * two snapshots.
-   */
-  readonly #counted = new Map<string, number>();
   #listError: string | undefined;
   #isLocked = false;
   #isListed = false;
@@ -89,10 +90,11 @@ export class ProtectedFolder implements vscode.Disposable {
 
   constructor(
     workspaceFolder: vscode.WorkspaceFolder,
-    { storage, credentials, keys, writer, reader }: FolderParts,
+    { storage, credentials, keys, summaries, writer, reader }: FolderParts,
   ) {
     this.workspaceFolder = workspaceFolder;
     this.keys = keys;
+    this.summaries = summaries;
     this.writer = new KeyedEngine(writer, keys);
     this.reader = new KeyedEngine(reader, keys);
     this.#storage = storage;
@@ -180,15 +182,14 @@ export class ProtectedFolder implements vscode.Disposable {
     return same ? same.before : snapshots.find((one) => one.id < id)?.id;
   }
 
-  /**
-   * Remembers the number of files that differ between a snapshot and the
-   * previous one, if the counts of the snapshot do not include this number.
-   */
-  counted({ id, before, since }: SnapshotInfo, changed: number): void {
-    const key = `${id} ${before}`;
-    if (since === undefined || this.#counted.get(key) === changed) return;
-    this.#counted.set(key, changed);
-    this.refresh();
+  /** Returns the comparison of a snapshot with the previous one. */
+  comparisonOf({ id, before }: SnapshotInfo): Comparison {
+    return { folder: this, before, after: id, within: "" };
+  }
+
+  /** Returns the summary of the changes in a snapshot, if it is known. */
+  summaryOf(info: SnapshotInfo): ChangeSummary | undefined {
+    return this.summaries.of(this.comparisonOf(info));
   }
 
   /** Makes the next call to `snapshots` read the list again. */
@@ -320,11 +321,7 @@ export class ProtectedFolder implements vscode.Disposable {
     const moves = this.#moves;
     try {
       const listed = await this.reader.call("list", { config });
-      const taken = listed.filter(({ isSafety }) => !isSafety);
-      const snapshots = taken.map((info) => {
-        const changed = this.#counted.get(`${info.id} ${info.before}`);
-        return changed === undefined ? info : { ...info, changed };
-      });
+      const snapshots = listed.filter(({ isSafety }) => !isSafety);
       if (moves !== this.#moves) return await this.snapshots();
       if (snapshots[0]?.id !== this.last?.id && snapshots[0] !== undefined) {
         const { id } = snapshots[0];

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { ChangeSummaries } from "./change_summaries.ts";
 import {
   type FolderParts,
   ProtectedFolder,
@@ -10,12 +11,14 @@ import { folderKey, SCHEME } from "./version_uri.ts";
 export class ProtectedFolders implements vscode.Disposable {
   /** Fires when a folder or the list of folders changes. */
   readonly onDidChange: vscode.Event<void>;
+  /** The summaries of the changes between snapshots. */
+  readonly summaries: ChangeSummaries = new ChangeSummaries();
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #folders = new Map<string, ProtectedFolder>();
-  readonly #parts: FolderParts;
+  readonly #parts: Omit<FolderParts, "summaries">;
   readonly #watches: vscode.Disposable[];
 
-  constructor(parts: FolderParts) {
+  constructor(parts: Omit<FolderParts, "summaries">) {
     this.#parts = parts;
     this.onDidChange = this.#changed.event;
     this.#watches = [
@@ -88,6 +91,7 @@ export class ProtectedFolders implements vscode.Disposable {
   dispose(): void {
     for (const watch of this.#watches) watch.dispose();
     this.#changed.dispose();
+    this.summaries.dispose();
     for (const folder of this.all) folder.dispose();
   }
 
@@ -104,7 +108,10 @@ export class ProtectedFolders implements vscode.Disposable {
       ([key, folder]): [string, ProtectedFolder] => {
         const known = this.#folders.get(key);
         if (known !== undefined) return [key, known];
-        const added = new ProtectedFolder(folder, this.#parts);
+        const added = new ProtectedFolder(folder, {
+          ...this.#parts,
+          summaries: this.summaries,
+        });
         added.onDidChange(() => this.#changed.fire());
         return [key, added];
       },

@@ -47,8 +47,8 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
 
   async readDirectory(uri: vscode.Uri): Promise<[string, vscode.FileType][]> {
     const { config, reader, id, path } = this.#parse(uri);
-    const names = await reader.call("children", { config, id, path });
-    return names.map(([name, kind]) => [name, typeOf(kind)]);
+    const children = await reader.call("children", { config, id, path });
+    return children.map(({ name, kind }) => [name, typeOf(kind)]);
   }
 
   createDirectory(uri: vscode.Uri): void {

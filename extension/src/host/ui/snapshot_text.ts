@@ -1,25 +1,68 @@
 import { plural } from "../../../../shared/text.ts";
-import type { SnapshotInfo } from "../../shared/protocol.ts";
+import type {
+  ChangeSummary,
+  FileChange,
+  SnapshotInfo,
+} from "../../shared/protocol.ts";
 import { formatSince } from "./text.ts";
 
+/** The number of files from which their common folder is named instead. */
+const MANY = 4;
+
+/** The words for changes other than edits. */
+const WORDS: Readonly<Partial<Record<FileChange["change"], string>>> = {
+  created: "created",
+  deleted: "deleted",
+  renamed: "renamed",
+  copied: "copied",
+};
+
 /**
- * Returns the number of files that differ between a snapshot and the previous
- * one, in words. If there is no previous snapshot, returns the number of files.
- * If the differences are not counted yet, returns a text with the time of the
- * previous snapshot.
+ * Returns the files that differ between a snapshot and the previous one, in
+ * words. Without a summary, returns the number of files or, if it is not known,
+ * a text with the time of the previous snapshot. If there is no previous
+ * snapshot, returns the number of all files.
  */
 export function changedFiles(
-  { counts, time, before, since, changed: counted }: SnapshotInfo,
+  { counts, time, before, since }: SnapshotInfo,
+  summary?: ChangeSummary,
 ): string {
   if (before === undefined) return plural(counts.files, "file");
-  if (since !== undefined && counted === undefined) {
+  if (summary !== undefined) return summaryText(summary);
+  if (since !== undefined) {
     return `changes since ${formatSince(since, time, Date.now())}`;
   }
-  const changed = counted ?? counts.created + counts.updated + counts.deleted +
-      counts.renamed + counts.copied;
+  const changed = counts.created + counts.updated + counts.deleted +
+    counts.renamed + counts.copied;
   return changed === 0
     ? "no files changed"
     : `${plural(changed, "file")} changed`;
+}
+
+/**
+ * Returns the names of changed files, such as `mod.ts and 2 more`, or the folder
+ * that has all of them.
+ */
+export function summaryText({ changed, first, folder }: ChangeSummary): string {
+  const [one, two] = first;
+  if (one === undefined) return "no files changed";
+  const name = nameOf(one.path);
+  if (changed === 1) {
+    const word = WORDS[one.change];
+    return word === undefined ? name : `${name} ${word}`;
+  }
+  if (changed >= MANY && folder !== "") {
+    return `${folder}: ${plural(changed, "file")}`;
+  }
+  if (changed === 2 && two !== undefined) {
+    const other = nameOf(two.path);
+    if (other !== name) return `${name} and ${other}`;
+  }
+  return `${name} and ${(changed - 1).toLocaleString("en")} more`;
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /**

@@ -1,26 +1,42 @@
 import * as vscode from "vscode";
-import type { FileVersion } from "../../shared/protocol.ts";
+import type { FileVersion, SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
+import { summaryText } from "../ui/snapshot_text.ts";
 import {
   detailLines,
   formatDifference,
   formatMoment,
   formatSize,
 } from "../ui/text.ts";
+import {
+  changeItem,
+  changesOf,
+  childrenOfFolder,
+  folderItem,
+  type Node,
+  noteItem,
+} from "./snapshots_view.ts";
+import { visibleRowUri } from "./visible_rows.ts";
 
-/** A version of the file that the view shows. */
+/** A version of the file or folder that the view shows. */
 export interface VersionNode {
+  kind: "version";
   folder: ProtectedFolder;
-  /** The path of the file for which the versions are listed. */
+  /** The path of the file or folder for which the versions are listed. */
   path: string;
   /** The version. A renamed file has versions with other paths. */
   version: FileVersion;
   /** The previous version. */
   before: FileVersion | undefined;
+  /** The snapshot, if this is a version of a folder and the list has it. */
+  info: SnapshotInfo | undefined;
 }
+
+/** A row of the view. The changes in a version of a folder are below it. */
+type Row = VersionNode | Node;
 
 /**
  * The time to wait after the last change in the editors before the versions are
@@ -29,14 +45,16 @@ export interface VersionNode {
 const QUIET_MS = 250;
 
 /**
- * The list of the versions of the file in the active editor, or of the file
- * that the user chose.
+ * The list of the versions of the file in the active editor, or of the file or
+ * folder that the user chose.
  */
-export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
-  readonly onDidChangeTreeData: vscode.Event<void>;
-  readonly #changed = new vscode.EventEmitter<void>();
+export class HistoryView implements vscode.TreeDataProvider<Row> {
+  readonly onDidChangeTreeData: vscode.Event<Row | void>;
+  readonly #changed = new vscode.EventEmitter<Row | void>();
   readonly #folders: ProtectedFolders;
-  #view: vscode.TreeView<VersionNode> | undefined;
+  #view: vscode.TreeView<Row> | undefined;
+  /** The rows of the versions. */
+  #rows: readonly VersionNode[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: AbortController | undefined;
   /** The text that identifies the current list. */
@@ -47,6 +65,13 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   constructor(folders: ProtectedFolders) {
     this.#folders = folders;
     this.onDidChangeTreeData = this.#changed.event;
+    folders.summaries.onDidChange(({ folder, after, within }) => {
+      const row = this.#rows.find((one) =>
+        one.folder === folder && one.version.id === after &&
+        one.version.path === within
+      );
+      if (row?.info !== undefined) this.#changed.fire(row);
+    });
   }
 
   /** Shows the list in a view, and follows the active editor. */
@@ -73,15 +98,31 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     );
   }
 
-  /** Shows the versions of a file, which need not be open in an editor. */
+  /**
+   * Shows the versions of a file or folder, which need not be open in an editor.
+   */
   async show(uri: vscode.Uri): Promise<void> {
     await vscode.commands.executeCommand("deltar.fileHistory.focus");
     this.#pinned = uri;
     this.#changed.fire();
   }
 
-  async getChildren(node?: VersionNode): Promise<VersionNode[]> {
-    if (node !== undefined) return [];
+  async getChildren(node?: Row): Promise<Row[]> {
+    switch (node?.kind) {
+      case undefined:
+        return await this.#versions();
+      case "version": {
+        const { folder, info, version } = node;
+        return info ? await changesOf({ folder, info }, version.path) : [];
+      }
+      case "folder":
+        return childrenOfFolder(node);
+      default:
+        return [];
+    }
+  }
+
+  async #versions(): Promise<VersionNode[]> {
     this.#reading?.abort();
     const reading = this.#reading = new AbortController();
     const file = this.#file();
@@ -103,11 +144,15 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
         { config: folder.config, path },
         { signal: reading.signal },
       );
-      return versions.map((version, at) => ({
+      if (reading.signal.aborted) return [];
+      const infos = new Map(folder.listed.map((info) => [info.id, info]));
+      return this.#rows = versions.map((version, at) => ({
+        kind: "version",
         folder,
         path,
         version,
         before: versions[at + 1],
+        info: version.isFolder ? infos.get(version.id) : undefined,
       }));
     } catch (error) {
       if (this.#view !== undefined && !reading.signal.aborted) {
@@ -117,41 +162,19 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     }
   }
 
-  getTreeItem(node: VersionNode): vscode.TreeItem {
-    const { folder, version, before } = node;
-    const { id, time, label, size, path, from } = version;
-    const item = new vscode.TreeItem(formatMoment(time, Date.now()));
-    item.id = `${folder.uri} ${id} ${path}`;
-    const change = size === undefined
-      ? "deleted"
-      : before?.size === undefined
-      ? `created, ${formatSize({ ...version, size })}`
-      : version.special !== undefined || before.special !== undefined
-      ? formatSize({ ...version, size })
-      : formatDifference(size - before.size);
-    const renamed = from === undefined ? undefined : `from ${from}`;
-    item.description = [label, renamed, change]
-      .filter((part) => part !== undefined).join(" \u00b7 ");
-    item.iconPath = new vscode.ThemeIcon(
-      size === undefined
-        ? "diff-removed"
-        : before?.size === undefined
-        ? "diff-added"
-        : "diff-modified",
-    );
-    item.contextValue = size === undefined ? "version.gone" : "version";
-    item.tooltip = [
-      path,
-      new Date(time).toLocaleString(),
-      size === undefined ? "Deleted" : formatSize({ ...version, size }),
-      ...detailLines(version),
-    ].join("\n");
-    item.command = {
-      command: "deltar.openVersionChange",
-      title: "Open Changes",
-      arguments: [node],
-    };
-    return item;
+  getTreeItem(node: Row): vscode.TreeItem {
+    switch (node.kind) {
+      case "version":
+        return node.version.isFolder ? folderVersionItem(node) : fileItem(node);
+      case "folder":
+        return folderItem(node);
+      case "change":
+        return changeItem(node);
+      case "note":
+        return noteItem(node);
+      default:
+        throw new Error(`no such row: ${node.kind}`);
+    }
   }
 
   /**
@@ -172,6 +195,72 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     const folder = this.#folders.of(uri);
     return folder && { folder, path: pathIn(folder, uri) };
   }
+}
+
+/** Returns how a version of a file looks. */
+function fileItem(node: VersionNode): vscode.TreeItem {
+  const { folder, version, before } = node;
+  const { id, time, label, size, path, from } = version;
+  const item = new vscode.TreeItem(formatMoment(time, Date.now()));
+  item.id = `${folder.uri} ${id} ${path}`;
+  const change = size === undefined
+    ? "deleted"
+    : before?.size === undefined
+    ? `created, ${formatSize({ ...version, size })}`
+    : version.special !== undefined || before.special !== undefined
+    ? formatSize({ ...version, size })
+    : formatDifference(size - before.size);
+  const renamed = from === undefined ? undefined : `from ${from}`;
+  item.description = [label, renamed, change]
+    .filter((part) => part !== undefined).join(" \u00b7 ");
+  item.iconPath = new vscode.ThemeIcon(
+    size === undefined
+      ? "diff-removed"
+      : before?.size === undefined
+      ? "diff-added"
+      : "diff-modified",
+  );
+  item.contextValue = size === undefined ? "version.gone" : "version";
+  item.tooltip = [
+    path,
+    new Date(time).toLocaleString(),
+    size === undefined ? "Deleted" : formatSize({ ...version, size }),
+    ...detailLines(version),
+  ].join("\n");
+  item.command = {
+    command: "deltar.openVersionChange",
+    title: "Open Changes",
+    arguments: [node],
+  };
+  return item;
+}
+
+/** Returns how a version of a folder looks. */
+function folderVersionItem({ folder, version, before, info }: VersionNode) {
+  const { id, time, label, path, from, size } = version;
+  const { Collapsed, None } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(
+    formatMoment(time, Date.now()),
+    info === undefined ? None : Collapsed,
+  );
+  item.id = `${folder.uri} ${id} ${path}`;
+  const compared = info && { ...folder.comparisonOf(info), within: path };
+  const summary = compared && folder.summaries.of(compared);
+  if (compared !== undefined) item.resourceUri = visibleRowUri(compared);
+  const isGone = size === undefined;
+  const isNew = before?.size === undefined;
+  item.description = [
+    label,
+    from === undefined ? undefined : `from ${from}`,
+    isGone ? "deleted" : isNew && from === undefined ? "created" : undefined,
+    summary && summaryText(summary),
+  ].filter((part) => part !== undefined).join(" \u00b7 ");
+  item.iconPath = new vscode.ThemeIcon(
+    isGone ? "diff-removed" : isNew ? "diff-added" : "diff-modified",
+  );
+  item.contextValue = isGone ? "folderVersion.gone" : "folderVersion";
+  item.tooltip = [path, new Date(time).toLocaleString()].join("\n");
+  return item;
 }
 
 /**

@@ -14,6 +14,10 @@ import {
   formatTime,
 } from "../ui/text.ts";
 import { changeUri, nameOfChange } from "./change_decorations.ts";
+import { visibleRowUri } from "./visible_rows.ts";
+
+/** The maximum number of changed files whose folders are open at first. */
+const MAX_OPEN_FILES = 20;
 
 /** The snapshots of one day. */
 interface DayNode {
@@ -42,6 +46,8 @@ export interface FolderNode {
    */
   title: string;
   changes: FileChange[];
+  /** Whether the folder is open at first. */
+  isOpen: boolean;
 }
 
 /** A file that changed. */
@@ -68,15 +74,21 @@ export type Node = DayNode | SnapshotNode | FolderNode | ChangeNode | NoteNode;
  * previous snapshot.
  */
 export class SnapshotsView implements vscode.TreeDataProvider<Node> {
-  readonly onDidChangeTreeData: vscode.Event<void>;
-  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onDidChangeTreeData: vscode.Event<Node | void>;
+  readonly #changed = new vscode.EventEmitter<Node | void>();
   readonly #folders: ProtectedFolders;
+  /** The rows of the snapshots, by their ids. */
+  #rows: ReadonlyMap<string, SnapshotNode> = new Map();
   #view: vscode.TreeView<Node> | undefined;
 
   constructor(folders: ProtectedFolders) {
     this.#folders = folders;
     this.onDidChangeTreeData = this.#changed.event;
     folders.onDidChange(() => this.#changed.fire());
+    folders.summaries.onDidChange(({ folder, after, within }) => {
+      const row = this.#rows.get(rowId(folder, after));
+      if (row !== undefined && within === "") this.#changed.fire(row);
+    });
   }
 
   /** Shows the list in a view. */
@@ -96,7 +108,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       case "snapshot":
         return await changesOf(node);
       case "folder":
-        return childrenOf(node, node.changes, `${node.path}/`);
+        return childrenOfFolder(node);
       default:
         return [];
     }
@@ -117,12 +129,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         return folderItem(node);
       case "change":
         return changeItem(node);
-      case "note": {
-        const item = new vscode.TreeItem(node.title);
-        item.tooltip = node.title;
-        if (node.isFault) item.iconPath = new vscode.ThemeIcon("warning");
-        return item;
-      }
+      case "note":
+        return noteItem(node);
     }
   }
 
@@ -144,6 +152,9 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       }),
     );
     const snapshots = lists.flat().sort((a, b) => b.info.time - a.info.time);
+    this.#rows = new Map(
+      snapshots.map((row) => [rowId(row.folder, row.info.id), row]),
+    );
     const days = new Map<string, DayNode>();
     const now = Date.now();
     for (const snapshot of snapshots) {
@@ -166,8 +177,12 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       formatTime(time),
       vscode.TreeItemCollapsibleState.Collapsed,
     );
-    item.id = `${folder.uri} ${id}`;
-    item.description = [name, label, changedFiles(info)]
+    item.id = rowId(folder, id);
+    const summary = isSafety ? undefined : folder.summaryOf(info);
+    if (!isSafety && info.before !== undefined) {
+      item.resourceUri = visibleRowUri(folder.comparisonOf(info));
+    }
+    item.description = [name, label, changedFiles(info, summary)]
       .filter((part) => part !== undefined).join(" \u00b7 ");
     item.iconPath = new vscode.ThemeIcon(
       counts.faults > 0
@@ -202,6 +217,11 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 }
 
+/** Returns the id of the row of a snapshot. */
+function rowId({ uri }: { uri: vscode.Uri }, id: string): string {
+  return `${uri} ${id}`;
+}
+
 /**
  * Returns the label of a snapshot. The label of a safety snapshot has the time
  * of another snapshot in place of its id.
@@ -218,28 +238,46 @@ function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
   );
 }
 
-async function changesOf(node: SnapshotNode): Promise<Node[]> {
-  const { folder, info } = node;
+/**
+ * Returns the rows of the changes in a snapshot.
+ *
+ * @param within The path of a folder, if only its changes are shown.
+ */
+export async function changesOf(
+  { folder, info }: Pick<SnapshotNode, "folder" | "info">,
+  within = "",
+): Promise<Node[]> {
   try {
+    const before = info.isSafety ? undefined : await folder.before(info);
     const changes = await folder.reader.call("compare", {
       config: folder.config,
-      before: info.isSafety ? undefined : await folder.before(info),
+      before,
       after: info.id,
+      within,
     });
     // A safety snapshot has some files, and no changes.
     if (info.isSafety) { for (const one of changes) one.change = "updated"; }
     const shown = changes.filter(({ change }) => change !== "touched");
-    folder.counted(info, shown.length);
-    const nodes = childrenOf(node, shown.length > 0 ? shown : changes, "");
+    folder.summaries.add({ folder, before, after: info.id, within }, shown);
+    const nodes = childrenOf(
+      { folder, info, isOpen: shown.length <= MAX_OPEN_FILES },
+      shown.length > 0 ? shown : changes,
+      "",
+    );
     return nodes.length > 0 ? nodes : [{ kind: "note", title: "No changes" }];
   } catch (error) {
     return [{ kind: "note", title: explain(error), isFault: true }];
   }
 }
 
+/** Returns the rows in a folder. */
+export function childrenOfFolder(node: FolderNode): Node[] {
+  return childrenOf(node, node.changes, `${node.path}/`);
+}
+
 /** Returns the lines below `prefix`, folders before files. */
 function childrenOf(
-  { folder, info }: { folder: ProtectedFolder; info: SnapshotInfo },
+  { folder, info, isOpen }: Pick<FolderNode, "folder" | "info" | "isOpen">,
   changes: FileChange[],
   prefix: string,
 ): Node[] {
@@ -267,6 +305,7 @@ function childrenOf(
         path: prefix + title,
         title,
         changes,
+        isOpen,
       };
     }),
     ...files,
@@ -291,20 +330,20 @@ function compact(changes: FileChange[], start: number, name: string): string {
   }
 }
 
-function folderItem(
-  { folder, info, path, title }: FolderNode,
+/** Returns how a folder with changes looks. */
+export function folderItem(
+  { folder, info, path, title, isOpen }: FolderNode,
 ): vscode.TreeItem {
-  const item = new vscode.TreeItem(
-    title,
-    vscode.TreeItemCollapsibleState.Collapsed,
-  );
+  const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(title, isOpen ? Expanded : Collapsed);
   item.id = `${folder.uri} ${info.id} ${path}/`;
   item.iconPath = vscode.ThemeIcon.Folder;
   item.contextValue = "folder";
   return item;
 }
 
-function changeItem(node: ChangeNode): vscode.TreeItem {
+/** Returns how a changed file looks. */
+export function changeItem(node: ChangeNode): vscode.TreeItem {
   const { folder, info, change } = node;
   const item = new vscode.TreeItem(changeUri(change));
   item.id = `${folder.uri} ${info.id} ${change.path}`;
@@ -324,6 +363,14 @@ function changeItem(node: ChangeNode): vscode.TreeItem {
     title: "Open Changes",
     arguments: [node],
   };
+  return item;
+}
+
+/** Returns how a line of text looks. */
+export function noteItem({ title, isFault }: NoteNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(title);
+  item.tooltip = title;
+  if (isFault) item.iconPath = new vscode.ThemeIcon("warning");
   return item;
 }
 

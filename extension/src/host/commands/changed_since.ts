@@ -1,0 +1,74 @@
+import * as vscode from "vscode";
+import type { SnapshotInfo } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { withoutIcons } from "../ui/plain.ts";
+import { changedFiles } from "../ui/snapshot_text.ts";
+import { formatDay, formatMoment } from "../ui/text.ts";
+import { compareWithWorkspace } from "./compare.ts";
+import type { Context } from "./context.ts";
+import { pickFolder, pickSnapshot, someSnapshots } from "./pick.ts";
+
+/** The time when VS Code started the extension in this window. */
+const SESSION_START = Date.now();
+
+/** A line to choose from. Without a snapshot, all snapshots are listed next. */
+type Since = vscode.QuickPickItem & { info?: SnapshotInfo };
+
+/**
+ * Asks the user for a moment, and shows what changed in a folder since the
+ * snapshot of that moment. The folder is compared as it is now.
+ */
+export async function changedSince(context: Context): Promise<void> {
+  const folder = await pickFolder(context.folders);
+  if (folder === undefined) return;
+  const snapshots = await someSnapshots(folder);
+  if (snapshots.length === 0) return;
+  const chosen = await vscode.window.showQuickPick(
+    momentsOf(folder, snapshots, Date.now()),
+    { placeHolder: "Show what changed since", matchOnDescription: true },
+  );
+  if (chosen === undefined) return;
+  const info = chosen.info ??
+    await pickSnapshot(folder, "Choose a snapshot to compare");
+  if (info === undefined) return;
+  await compareWithWorkspace(context, { folder, info });
+}
+
+/**
+ * Returns the moments that have a snapshot.
+ *
+ * @param snapshots The snapshots, the newest first.
+ */
+function momentsOf(
+  folder: ProtectedFolder,
+  snapshots: readonly SnapshotInfo[],
+  now: number,
+): Since[] {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const labeled = snapshots.find(({ label }) => label !== undefined);
+  const old = snapshots.find(({ time }) => time < midnight);
+  const session = snapshots.find(({ time }) => time <= SESSION_START) ??
+    snapshots.at(-1);
+  const since = (label: string, info: SnapshotInfo | undefined): Since[] =>
+    info === undefined ? [] : [{
+      label: `$(history) ${label}`,
+      description: [
+        formatMoment(info.time, now),
+        ...(info.label === undefined ? [] : [info.label]),
+        changedFiles(info, folder.summaryOf(info)),
+      ].map(withoutIcons).join(" \u00b7 "),
+      info,
+    }];
+  return [
+    ...since("Last Snapshot", snapshots[0]),
+    ...since("Last Label", labeled),
+    ...since(
+      old && formatDay(old.time, now) === "Yesterday"
+        ? "Yesterday"
+        : "Before Today",
+      old,
+    ),
+    ...since("Start of This Session", session),
+    { label: "$(list-unordered) Choose a Snapshot\u2026" },
+  ];
+}

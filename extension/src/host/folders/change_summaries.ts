@@ -1,0 +1,94 @@
+import * as vscode from "vscode";
+import type {
+  ChangeSummary,
+  FileChange,
+  FolderConfig,
+} from "../../shared/protocol.ts";
+import type { Caller } from "../engine.ts";
+
+/** The fields of a folder from which its summaries are read. */
+interface SummarizedFolder {
+  /** The URI of the folder. */
+  uri: vscode.Uri;
+  /** The configuration from the current settings. */
+  config: FolderConfig;
+  /** The engine that reads. */
+  reader: Caller;
+}
+
+/** Two snapshots of a folder, and the part of the folder that is compared. */
+export interface Comparison {
+  /** The folder. */
+  folder: SummarizedFolder;
+  /** The id of the old snapshot. If absent, all files are new. */
+  before: string | undefined;
+  /** The id of the new snapshot. */
+  after: string;
+  /** The path of a folder; empty for the whole tree. */
+  within: string;
+}
+
+/**
+ * The summaries of the changes between snapshots. They are read only for rows
+ * that are visible, and kept, because snapshots never change.
+ */
+export class ChangeSummaries implements vscode.Disposable {
+  /** Fires when a summary is known, or differs from the known one. */
+  readonly onDidChange: vscode.Event<Comparison>;
+  readonly #changed = new vscode.EventEmitter<Comparison>();
+  readonly #known = new Map<string, ChangeSummary | undefined>();
+  /** The last request. Requests run one after the other. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor() {
+    this.onDidChange = this.#changed.event;
+  }
+
+  /** Returns the summary of a comparison, if it is known. */
+  of(comparison: Comparison): ChangeSummary | undefined {
+    return this.#known.get(keyOf(comparison));
+  }
+
+  /**
+   * Reads a summary, unless it is known, after the summaries that were
+   * requested before. A summary that cannot be read is ignored.
+   */
+  request(comparison: Comparison): void {
+    const read = async () => {
+      if (this.#known.has(keyOf(comparison))) return;
+      const { folder, ...compared } = comparison;
+      const { config } = folder;
+      this.#set(
+        comparison,
+        await folder.reader.call("summary", { config, ...compared }),
+      );
+    };
+    this.#queue = this.#queue.then(read).catch(() => {});
+  }
+
+  /** Takes the summary from a list of changes that was read. */
+  add(comparison: Comparison, shown: readonly FileChange[]): void {
+    const known = this.of(comparison);
+    if (known?.changed === shown.length) return;
+    const names = shown.slice(0, 2);
+    this.#set(comparison, {
+      folder: "",
+      ...known,
+      changed: shown.length,
+      first: names.map(({ path, change }) => ({ path, change })),
+    });
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+
+  #set(comparison: Comparison, summary: ChangeSummary | undefined): void {
+    this.#known.set(keyOf(comparison), summary);
+    if (summary !== undefined) this.#changed.fire(comparison);
+  }
+}
+
+function keyOf({ folder, before, after, within }: Comparison): string {
+  return JSON.stringify([`${folder.uri}`, before, after, within]);
+}

@@ -1,0 +1,57 @@
+import type { Change } from "../../../mod.ts";
+import { changedFields, isTouched, pathOf } from "../../../lib/tree/mod.ts";
+import type { FileChange } from "../shared/protocol.ts";
+import { detailsOf } from "./entry_details.ts";
+
+/**
+ * Returns the changes of files and links. A folder has no change of its own,
+ * because the changes of its files are listed.
+ */
+export function fileChanges(changes: readonly Change[]): FileChange[] {
+  return withoutOldPaths(changes).flatMap(changeOf);
+}
+
+/**
+ * Returns changes without the deletions of the old paths of renamed files,
+ * because a renaming is one change.
+ */
+export function withoutOldPaths(changes: readonly Change[]): Change[] {
+  const old = new Set(
+    changes.flatMap((change) =>
+      change.change === "renamed" ? [change.from] : []
+    ),
+  );
+  return changes.filter((change) =>
+    change.change !== "deleted" || !old.has(pathOf(change))
+  );
+}
+
+/**
+ * Returns a list with the change of a file or link. For a folder, the list is
+ * empty, because the changes of its files are listed.
+ */
+function changeOf(change: Change): FileChange[] {
+  const entry = change.change === "deleted" ? change.before : change.entry;
+  if (entry.kind === "directory") return [];
+  return [{
+    path: pathOf(change),
+    change: isTouched(change) ? "touched" : change.change,
+    size: entry.size,
+    ...("before" in change && change.change !== "deleted" && {
+      oldSize: change.before.size,
+    }),
+    ...detailsOf(entry),
+    ...("from" in change && change.from !== undefined && { from: change.from }),
+    ...fieldsOf(change),
+  }];
+}
+
+/**
+ * Returns the fields that changed, if the path has an old and a new state. If
+ * only hard links changed, returns no fields, because the file is the same.
+ */
+function fieldsOf(change: Change): Pick<FileChange, "fields"> {
+  const isOfBoth = change.change === "touched" ||
+    change.change === "updated" && change.isLinkOnly !== true;
+  return isOfBoth ? { fields: changedFields(change.entry, change.before) } : {};
+}
