@@ -111,7 +111,14 @@ async function change(
     } catch (error) {
       work.error = messageOf(error, context.opened);
       // The other files of this agent stay as they were.
-      for (const takeBack of done.toReversed()) takeBack();
+      for (const takeBack of done.toReversed()) {
+        try {
+          takeBack();
+        } catch (error) {
+          const why = messageOf(error, context.opened);
+          work.error += `; its other file stays changed: ${why}`;
+        }
+      }
     }
   }
   const failed = works.filter(({ error }) => error !== undefined);
@@ -147,8 +154,10 @@ function show(out: Console, works: readonly Work[], isInstall: boolean): void {
         out.line(`${host.title}: ${showPath(path)}: ${showText(note)}`);
       }
     }
-    for (const { path, action, texts } of changes.filter(isChange)) {
-      out.line(`${host.title}: ${action} ${showPath(path)}`);
+    for (const one of changes.filter(isChange)) {
+      const { path, target, action, texts } = one;
+      const link = target === path ? "" : `, a link to ${showPath(target)}`;
+      out.line(`${host.title}: ${action} ${showPath(path)}${link}`);
       if (isInstall) {
         for (const text of texts) {
           for (const line of text.split(/\r?\n/)) {

@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import process from "node:process";
 import { ownCommand } from "../invocation.ts";
 import { programFiles } from "../program_files.ts";
@@ -27,7 +28,7 @@ export interface CommandLine {
  * @param isShared Whether the file is part of a project.
  */
 export function deltarWords(isShared: boolean): string[] {
-  const files = programFiles("deltar");
+  const files = programFiles("deltar").filter((file) => isAbsolute(file));
   // npm puts a script for sh, which has no extension, next to `deltar.cmd`.
   const file = process.platform === "win32"
     ? files.find((name) => /\.(?:exe|cmd|bat|com)$/i.test(name))

@@ -122,7 +122,8 @@ export class ConfigText {
   #delete(path: readonly (string | number)[], kept: number): void {
     // The parser does not know byte order marks.
     const text = this.#text.replace(/^\uFEFF/, " ");
-    const edited = applyEdits(text, modify(text, [...path], undefined, {}));
+    const edited = this.#withoutLast(text, path) ??
+      applyEdits(text, modify(text, [...path], undefined, {}));
     const mark = text === this.#text ? "" : "\uFEFF";
     this.#text = mark + edited.slice(mark.length);
     const above = path.slice(0, -1);
@@ -130,6 +131,24 @@ export class ConfigText {
     const isEmpty = typeof rest === "object" && rest !== null &&
       Object.keys(rest).length === 0;
     if (isEmpty && above.length > kept) this.#delete(above, kept);
+  }
+
+  /**
+   * Returns a text without the last of several elements of an array, or
+   * `undefined` for any other value. The parser's own edit needs a blank before
+   * the end of the array.
+   */
+  #withoutLast(
+    text: string,
+    path: readonly (string | number)[],
+  ): string | undefined {
+    const at = path.at(-1);
+    const items = findNodeAtLocation(this.#root(), path.slice(0, -1))?.children;
+    if (typeof at !== "number" || items === undefined) return undefined;
+    if (at === 0 || at !== items.length - 1) return undefined;
+    const [before, last] = items.slice(-2);
+    return text.slice(0, before.offset + before.length) +
+      text.slice(last.offset + last.length);
   }
 
   #append(path: readonly string[], item: unknown): void {
@@ -181,7 +200,8 @@ export class ConfigText {
     const end = child.offset + child.length;
     const rest = this.#text.slice(end, close);
     // A comma after the last child, behind blanks and comments.
-    const comma = /^(?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*,/.exec(rest);
+    const comma = /^(?:\s|\/\/[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*,/
+      .exec(rest);
     if (comma === null) this.#put(end, ",");
     const from = end + (comma?.[0].length ?? 1);
     // A comment in the same line belongs to the last child.

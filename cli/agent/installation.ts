@@ -35,6 +35,8 @@ import { PLUGIN_HEAD, pluginWords } from "./opencode_plugin.ts";
 export interface Change {
   /** The path of the file. */
   path: string;
+  /** The path of the file behind symlinks, which is written. */
+  target: string;
   action: "create" | "update" | "delete" | "none";
   /** The inserted texts, or the removed ones. */
   texts: string[];
@@ -118,6 +120,8 @@ export function installing(file: ConfigFile): Change {
     }
   }
   if (config.text === (text ?? "")) return unchanged(path, notes);
+  // Throws if the text is not JSON any more.
+  new ConfigText(path, config.text);
   const { insertions } = config;
   const next = { isCreated, sum: sumOf(config.text), insertions, entries };
   const texts = insertions.map((one) => one.text);
@@ -225,7 +229,8 @@ function withoutEntries(
 }
 
 function unchanged(path: string, notes: string[] = []): Change {
-  return { path, action: "none", texts: [], notes, apply: () => () => {} };
+  const apply = () => () => {};
+  return { path, target: path, action: "none", texts: [], notes, apply };
 }
 
 /**
@@ -309,7 +314,7 @@ function changing(
     }
     return takeBack;
   };
-  return { path, action, texts, notes, apply };
+  return { path, target: content.target, action, texts, notes, apply };
 }
 
 /** Returns a folder and those above it that do not exist, the innermost first. */

@@ -34,9 +34,17 @@ export function installedHooks(host: Host): InstalledHook[] {
 /** Returns the program or script of a command if it does not exist. */
 function missingIn([program, ...more]: readonly string[]): string | undefined {
   const isThere = isAbsolute(program)
-    ? existsSync(program)
-    : programFiles(program).length > 0;
+    ? exists(program)
+    : programFiles(program).some((file) => isAbsolute(file));
   if (!isThere) return program;
   const others = more.slice(0, more.indexOf("hook"));
-  return others.find((word) => isAbsolute(word) && !existsSync(word));
+  return others.find((word) => isAbsolute(word) && !exists(word));
+}
+
+/**
+ * Returns whether a file exists. A file on another machine counts as existing,
+ * because a project's file could make Windows log in there.
+ */
+function exists(path: string): boolean {
+  return /^[\\/]{2}/.test(path) || existsSync(path);
 }

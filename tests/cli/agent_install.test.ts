@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
+import { ConfigText } from "../../cli/agent/config_text.ts";
 import { needsPosix, needsSymlinks } from "../support/system.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
@@ -23,6 +24,9 @@ const TEXTS = [
   "{}",
   '\uFEFF{\r\n\t// mine\r\n\t"a": 1, // one\r\n}\r\n',
   '{"hooks": {"Stop": [{"hooks": []}], "stop": []}}',
+  '{\n  "x": {} // local, for tests\n}\n',
+  '{\n  "x": 1\n  // "y": {},\n}\n',
+  `{\n  "x": 1\n  ${"/".repeat(200)}\n  ${"/**/".repeat(100)}\n}\n`,
 ];
 
 /** Runs `work` at a place where deltar's own folders are not in the home. */
@@ -144,6 +148,20 @@ test(
     }
   },
 );
+
+test("an entry is removed from an array that ends as it began, in one line", () => {
+  const addition = { array: ["a"], item: { y: 2 } };
+  for (const text of ['{"a": [{"x": 1}]}', '{"a": [{"x": 1},]}', '{"a": []}']) {
+    const config = new ConfigText("file", text);
+    const before = config.valueOf([]);
+    config.add(addition);
+    const changed = new ConfigText("file", `${config.text}\n`);
+    assert.ok(changed.has(addition));
+    changed.remove(addition, 1);
+    const rest = new ConfigText("file", changed.text);
+    assert.deepEqual(rest.valueOf([]), before);
+  }
+});
 
 test("agent refuses read-only files before it writes anything", async () => {
   await withHome((place) => {
