@@ -254,7 +254,8 @@ export class CachedStorage implements Storage {
   }
 
   async #keep(key: string, bytes: Uint8Array | undefined): Promise<void> {
-    if (bytes === undefined || bytes.length > this.#maxBytes / 4) return;
+    const most = Math.min(MAX_OBJECT_BYTES, this.#maxBytes / 4);
+    if (bytes === undefined || bytes.length > most) return;
     await ignoring(async () => {
       const piece = concat([bytes, sha256(bytes)]);
       await this.#cache.put(key, piece);

@@ -172,9 +172,16 @@ export class TargetDirectory {
     });
   }
 
-  /** Deletes the temporary files that killed processes left in a folder. */
-  clearAbandoned(path: string): void {
-    this.#attempt(path, () => clearFolder(this.#open().at(path)));
+  /**
+   * Deletes the temporary files that killed processes left in a folder. Returns
+   * whether the folder has no temporary files any more.
+   */
+  clearAbandoned(path: string): boolean {
+    return this.#attempt(path, () => {
+      const folder = this.#open().at(path);
+      clearFolder(folder);
+      return !folder.names().some((name) => name.startsWith(STAGE_PREFIX));
+    });
   }
 
   /**

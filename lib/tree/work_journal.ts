@@ -4,6 +4,7 @@ import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import {
   isAbandoned,
+  isTemporaryName,
   ownerOf,
   STAGE_PREFIX,
   temporaryName,
@@ -223,7 +224,11 @@ export function clearFolder(folder: Folder): string[] {
       // The file belongs to another user, or is gone.
     }
   }
-  if (cleared) folder.setOwnTimes(mtime);
+  try {
+    if (cleared) folder.setOwnTimes(mtime);
+  } catch {
+    // The folder belongs to another user.
+  }
   return below;
 }
 
@@ -232,7 +237,7 @@ export function clearFolder(folder: Folder): string[] {
  * a killed process left behind. Returns `false` for a journal.
  */
 export function isLeftIn(folder: Folder, name: string): boolean {
-  if (name.endsWith(SUFFIX)) return false;
+  if (!isTemporaryName(name) || name.endsWith(SUFFIX)) return false;
   const stat = folder.statAt(name);
   return stat !== undefined &&
     isAbandoned(name, inMilliseconds(stat), Date.now());

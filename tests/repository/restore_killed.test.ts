@@ -346,10 +346,12 @@ test("only what a killed process has left in a folder may go with the folder", a
         [`${ended}-journal`, false],
         [temporaryName(), false],
         [`${STAGE_PREFIX}mine`, false],
+        [`${STAGE_PREFIX}old`, false],
       ] as const
     ) {
       fs.mkdirSync(join(target, "path/inner"), { recursive: true });
       fs.writeFileSync(join(target, "path/inner", name), "left");
+      if (name.endsWith("old")) setTimes(join(target, "path/inner", name), 0n);
       const options = { delete: true };
       const { failed } = await repository.restore(record, target, options);
       assert.equal(failed.length, isReplaced ? 0 : 1, name);

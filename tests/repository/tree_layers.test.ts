@@ -161,6 +161,10 @@ test("streamEntries() with isShallow gives a folder's own entries, and reads no 
   const found = (await Array.fromAsync(parts)).flat();
   assert.deepEqual(found.map(({ path }) => path), ["a", "b"]);
   assert.ok(storage.gets < 4, `${storage.gets} frames`);
+  // Frames that lie next to each other are read together.
+  storage.gets = 0;
+  await Array.fromAsync(streamEntries(storage, [layer]));
+  assert.ok(storage.gets < layer.frames.length / 2, `${storage.gets} requests`);
 });
 
 test("directLines() leaves out what lies deeper, whatever the names [T2]", () => {

@@ -138,7 +138,7 @@ export class LayerReader {
   }
 
   /**
-   * Yields the layer's lines, frame by frame. One frame is read ahead.
+   * Yields the layer's lines, frame by frame. One group of frames is read ahead.
    *
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported`,
    * `limit` or `not-found` if the layer is damaged or missing; an error of the
@@ -149,12 +149,7 @@ export class LayerReader {
     const frames = isShallow
       ? this.#framesOf(within).filter((at) => !this.#isBelow(at, within))
       : this.#framesOf(within);
-    const packed = new PackedFrames(
-      this.#storage,
-      this.#record,
-      frames,
-      signal,
-    );
+    const packed = this.#packed(frames, signal);
     let entries = 0;
     const ahead = (at: number) =>
       this.#ahead(at, packed, isShallow ? within : undefined);
@@ -173,8 +168,8 @@ export class LayerReader {
 
   /**
    * Yields the entries and tombstones that a filter accepts, in path order, in
-   * one batch for each frame. Only these lines are decoded. One frame is read
-   * ahead.
+   * one batch for each frame. Only these lines are decoded. One group of frames
+   * is read ahead.
    *
    * @param isWanted Called with the path of each line, and with the line as
    * text. Returns whether the line is wanted.
@@ -187,12 +182,7 @@ export class LayerReader {
     { within = "", signal }: Omit<ReadLayerOptions, "isShallow"> = {},
   ): AsyncGenerator<LayerLine[]> {
     const frames = this.#framesOf(within);
-    const packed = new PackedFrames(
-      this.#storage,
-      this.#record,
-      frames,
-      signal,
-    );
+    const packed = this.#packed(frames, signal);
     const ahead = (at: number): Promise<Uint8Array> => {
       const plain = this.#plain(frames[at], packed.take(frames[at]));
       plain.catch(() => {});
@@ -362,7 +352,7 @@ export class LayerReader {
   #text(at: number, signal?: AbortSignal): Promise<string> {
     let text = this.#recent.get(at);
     if (text === undefined) {
-      text = this.#plain(at, this.#packed(at, signal))
+      text = this.#plain(at, this.#packed([at], signal).take(at))
         .then((plain) => `\n${decoder.decode(plain)}`);
       this.#recent.set(at, text);
       if (this.#recent.size > MAX_KEPT_FRAMES) {
@@ -373,9 +363,10 @@ export class LayerReader {
     return text;
   }
 
-  /** Reads the stored bytes of a frame. */
-  #packed(at: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return new PackedFrames(this.#storage, this.#record, [at], signal).take(at);
+  /** Prepares to read the stored bytes of frames. */
+  #packed(frames: readonly number[], signal?: AbortSignal): PackedFrames {
+    const [storage, record] = [this.#storage, this.#record];
+    return new PackedFrames(storage, record, this.#offsets, frames, signal);
   }
 
   /** Checks the SHA-256 of a frame and returns the decompressed frame. */
@@ -397,7 +388,7 @@ export class LayerReader {
 
   /** Reads and decodes a frame. */
   #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
-    return this.#decode(at, this.#packed(at, signal));
+    return this.#decode(at, this.#packed([at], signal).take(at));
   }
 
   /**

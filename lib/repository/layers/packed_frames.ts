@@ -5,7 +5,7 @@ import type { LayerRecord } from "../format/snapshot_record.ts";
 /**
  * The maximum size in bytes of a group of frames, unless one frame is larger.
  */
-const MAX_GROUP_BYTES = 1 << 20;
+const MAX_GROUP_BYTES = 1 << 19;
 
 /** A group of frames that lie next to each other. */
 interface Group {
@@ -17,7 +17,9 @@ interface Group {
 /**
  * Reads the stored bytes of frames of a layer. Frames that lie next to each
  * other are read by one request, in groups of at most `MAX_GROUP_BYTES`. One
- * group is read ahead.
+ * group is read ahead. The first group is one frame, and each group may be four
+ * times as large as the one before, because the caller may need only the first
+ * frames.
  */
 export class PackedFrames {
   readonly #storage: Storage;
@@ -34,19 +36,21 @@ export class PackedFrames {
    *
    * @param storage The storage of the layer.
    * @param record The record of the layer.
+   * @param offsets The offset of each frame in the object, in bytes.
    * @param frames The numbers of the frames, in ascending order.
    * @param signal Ends the reads with an error of code `aborted`.
    */
   constructor(
     storage: Storage,
     record: LayerRecord,
+    offsets: readonly number[],
     frames: readonly number[],
     signal: AbortSignal | undefined,
   ) {
     this.#storage = storage;
     this.#record = record;
     this.#signal = signal;
-    this.#groups = groupsOf(record, frames);
+    this.#groups = groupsOf(record, offsets, frames);
   }
 
   /**
@@ -99,20 +103,22 @@ export class PackedFrames {
 /** Returns the groups in which frames are read. */
 function groupsOf(
   { frames }: LayerRecord,
+  offsets: readonly number[],
   numbers: readonly number[],
 ): Group[] {
   const groups: Group[] = [];
-  let offset = 0;
-  let at = 0;
+  let most = 0;
   for (const number of numbers) {
-    while (at < number) offset += frames[at++].length;
     const { length } = frames[number];
     const last = groups.at(-1);
     const isNext = last?.frames.at(-1) === number - 1;
-    if (isNext && last.length + length <= MAX_GROUP_BYTES) {
+    if (isNext && last.length + length <= most) {
       last.length += length;
       last.frames.push(number);
-    } else groups.push({ offset, length, frames: [number] });
+      continue;
+    }
+    most = Math.min(MAX_GROUP_BYTES, 4 * (last?.length ?? 0));
+    groups.push({ offset: offsets[number], length, frames: [number] });
   }
   return groups;
 }

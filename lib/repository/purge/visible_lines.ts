@@ -12,7 +12,7 @@ import type { PathSet } from "./path_set.ts";
 
 /**
  * The maximum number of layers that are read at the same time. About two frames
- * of each are in memory.
+ * and 1 MiB of stored frames of each are in memory.
  */
 export const MAX_LAYERS_AT_ONCE = 64;
 

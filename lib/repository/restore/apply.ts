@@ -553,7 +553,9 @@ export class PlanApplier {
     for (const [path, count] of names) {
       if (this.#onDisk.names(path).length !== count) throw changed(path);
     }
-    for (const path of names.keys()) this.#onDisk.clearAbandoned(path);
+    for (const path of names.keys()) {
+      if (!this.#onDisk.clearAbandoned(path)) throw changed(path);
+    }
     this.#removed.add(folder);
     for (const step of inside.reverse()) {
       this.#remove(step.path);
