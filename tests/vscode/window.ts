@@ -186,7 +186,7 @@ export class Window {
 
   /** Clicks the status bar's item, and waits for a line of its list. */
   async openStatus(text: string | RegExp): Promise<void> {
-    await this.clickFor(this.status(), this.line(text));
+    await this.clickFor(this.status(), this.line(text).first());
   }
 
   /** Opens the menu of something, and waits until an item is in it. */
