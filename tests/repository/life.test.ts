@@ -53,7 +53,7 @@ function withoutBtime(list: readonly object[]): object[] {
   return list.map((item) => {
     const rest: Record<string, unknown> = { ...item };
     delete rest.btime;
-    for (const side of ["before", "after"]) {
+    for (const side of ["entry", "before", "after"]) {
       if (rest[side]) [rest[side]] = withoutBtime([rest[side]]);
     }
     return rest;
