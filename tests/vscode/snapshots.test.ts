@@ -64,7 +64,7 @@ suite([
     await window.openFile(`${project}/notes.md`);
     await window.type("second thoughts\nand more\n");
     await window.save();
-    await window.row(/^notes\.md/).waitFor();
+    await window.row("notes.md").waitFor();
     const { repository, records } = await repositoryOf(editor, project);
     assert.equal(records.length, 2);
     const diff = await repository.diff(records[0], records[1]);
