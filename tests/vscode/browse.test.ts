@@ -80,7 +80,7 @@ suite([
   }],
 
   ["a small snapshot shows its files when it is opened", async () => {
-    await rowOf("six", "0.ts").click();
+    await window.expand(rowOf("six", "0.ts"));
     await window.row(/^lib\/tree/).waitFor();
     await window.row(/^1\.ts/).waitFor();
     const rows = await window.texts("Snapshots");
@@ -109,13 +109,14 @@ suite([
     await rowOf("one", "created", "File History").waitFor();
     const texts = await window.texts("File History");
     assert.equal(texts.length, 4, texts.join("\n"));
-    await rowOf("four", "0.ts", "File History").click();
+    await window.expand(rowOf("four", "0.ts", "File History"));
     const file = window.rows("File History").filter({ hasText: /^0\.ts/ });
     await file.waitFor();
     await pictures("folder-history");
-    await file.click();
-    await window.page.locator(".tab.active").filter({ hasText: /0\.ts \(/ })
-      .waitFor();
+    await window.clickFor(
+      file,
+      window.page.locator(".tab.active").filter({ hasText: /0\.ts \(/ }),
+    );
     assert.deepEqual(await window.sides(), ["line 0\n", "line 0\nmore\n"]);
   }],
 
@@ -128,14 +129,15 @@ suite([
     for (const [at, name] of ["lib", "notes.md", "old.md"].entries()) {
       assert.ok(texts[at].startsWith(name), texts.join("\n"));
     }
-    await rows.filter({ hasText: /^lib/ }).click();
-    await rows.filter({ hasText: /^tree/ }).click();
+    await window.expand(rows.filter({ hasText: /^lib/ }));
+    await window.expand(rows.filter({ hasText: /^tree/ }));
     await rows.filter({ hasText: /^0\.ts/ }).waitFor();
     await pictures("browse-snapshot");
-    await rows.filter({ hasText: /^lib/ }).click();
-    await rows.filter({ hasText: /^notes\.md/ }).click();
-    await window.page.locator(".editor-group-container.active .view-line")
-      .filter({ hasText: /^one$/ }).waitFor();
+    await window.clickFor(
+      rows.filter({ hasText: /^notes\.md/ }),
+      window.page.locator(".editor-group-container.active .view-line")
+        .filter({ hasText: /^one$/ }),
+    );
     await window.press(rows.filter({ hasText: /^old\.md/ }), "Restore…");
     await window.answer(/^Restore$/);
     await window.isTold("Restored: 1 file written.");
@@ -170,13 +172,14 @@ suite([
   ["buttons of a diff editor show the other versions", async () => {
     await window.openFile(at("notes.md"));
     const rows = window.rows("File History");
-    await rows.filter({ hasText: /four/ }).click();
-    await window.page.locator(".tab.active").filter({ hasText: /notes\.md \(/ })
-      .waitFor();
+    await window.clickFor(
+      rows.filter({ hasText: /four/ }),
+      window.page.locator(".tab.active").filter({ hasText: /notes\.md \(/ }),
+    );
     assert.deepEqual(await window.sides(), ["two\n", "three\n"]);
     await window.picture("version-buttons");
     const press = async (name: string, sides: [string, string]) => {
-      await window.page.getByRole("button", { name }).first().click();
+      await window.click(name);
       await window.until(`sides ${sides}`, async () => {
         const now = await window.sides();
         return now.join() === sides.join();
@@ -190,16 +193,14 @@ suite([
         string,
       ],
     );
-    await window.page.getByRole("button", { name: "Previous Version" }).first()
-      .click();
+    await window.click("Previous Version");
     await window.isTold("There is no older version.");
     await press("Next Version", ["one\n", "two\n"]);
     await window.hush();
   }],
 
   ["the changes of a restore are shown before it", async () => {
-    await window.page.getByRole("button", { name: "Restore This Version" })
-      .first().click();
+    await window.click("Restore This Version");
     await window.picture("restore-show-changes");
     await window.answer("Show Changes");
     await window.page.locator(".multiDiffEntry")

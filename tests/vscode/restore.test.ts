@@ -124,10 +124,10 @@ suite([
     await window.hush();
     fs.writeFileSync(at("book.ipynb"), book("later on the disk"));
     await window.openFile(at("book.ipynb"));
-    await window.page.getByText("later on the disk").last().click();
-    await window.page.keyboard.press("Control+A");
-    await window.page.keyboard.insertText("only in the notebook");
-    await window.page.locator(".tab.active.dirty").waitFor();
+    await window.type(
+      "only in the notebook",
+      window.page.getByText("later on the disk").last(),
+    );
     const size = `created, ${book("first").length} B`;
     await window.press(
       window.rows("File History").filter({ hasText: size }),

@@ -235,17 +235,27 @@ export class Window {
     const again = this.page.locator(".notification-toast")
       .filter({ hasText: "The list has just changed" });
     await this.until(`pressed ${name}`, async () => {
-      await this.page.evaluate("globalThis.clicked = undefined");
       await isDone(row.hover({ timeout: ATTEMPT }));
-      const button = row.getByRole("button", { name }).first();
-      await isDone(button.click({ timeout: ATTEMPT }));
-      const clicked = await this.page.evaluate<unknown>("globalThis.clicked");
-      if (!String(clicked).includes(name)) return false;
+      if (!await this.#receives(row, name)) return false;
       await this.dialog().or(again).first().waitFor();
       if (await this.dialog().isVisible()) return true;
       await this.hush();
       return false;
     });
+  }
+
+  /** Clicks a button, and again if another element received the click. */
+  async click(name: string, place: Page | Locator = this.page): Promise<void> {
+    await this.until(`clicked ${name}`, () => this.#receives(place, name));
+  }
+
+  /** Clicks a button, and returns whether the button received the click. */
+  async #receives(place: Page | Locator, name: string): Promise<boolean> {
+    await this.page.evaluate("globalThis.clicked = undefined");
+    const button = place.getByRole("button", { name }).first();
+    await isDone(button.click({ timeout: ATTEMPT }));
+    const clicked = await this.page.evaluate<unknown>("globalThis.clicked");
+    return String(clicked).includes(name);
   }
 
   /** Waits for a notification, and gives it. */
@@ -392,17 +402,25 @@ export class Window {
     ).first().waitFor();
   }
 
-  /** Replaces all that is in the active editor. */
-  async type(text: string): Promise<void> {
-    const timeout = ATTEMPT;
-    const lines = this.page.locator(
+  /**
+   * Replaces the text of the active editor.
+   *
+   * @param lines Where to click: the lines of the editor, or a notebook's cell.
+   */
+  async type(
+    text: string,
+    lines: Locator = this.page.locator(
       ".editor-group-container.active .view-lines",
-    ).first();
+    ).first(),
+  ): Promise<void> {
+    const timeout = ATTEMPT;
     const dirty = this.page.locator(".tab.active.dirty").first();
     await this.until("typed", async () => {
-      if (!await isDone(lines.click({ timeout }))) return false;
-      await this.page.keyboard.press("Control+A");
-      await this.page.keyboard.insertText(text);
+      // A cell that an earlier attempt has replaced no longer has the old text.
+      if (await isDone(lines.click({ timeout }))) {
+        await this.page.keyboard.press("Control+A");
+        await this.page.keyboard.insertText(text);
+      }
       return await isDone(dirty.waitFor({ timeout }));
     });
   }
