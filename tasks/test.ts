@@ -36,13 +36,17 @@ const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /**
  * Matches the tests that start many processes or try many faults, which takes
- * long with Node. Only every third of them runs on Node, unless `SLOW=1` is set
- * or they are named.
+ * long. All of them run on Deno, two thirds on Bun and one third on Node; with
+ * `SLOW=1`, or if they are named, all run on each.
  */
 const SAMPLED = /^tests\/(?:cli|interop|repository)\//;
-const onNode = process.env.SLOW || named.length > 0
-  ? files
-  : files.filter((file, at) => !SAMPLED.test(file) || at % 3 === 0);
+const isWhole = Boolean(process.env.SLOW) || named.length > 0;
+const onBun = files.filter((file, at) =>
+  isWhole || !SAMPLED.test(file) || at % 3 !== 1
+);
+const onNode = files.filter((file, at) =>
+  isWhole || !SAMPLED.test(file) || at % 3 === 0
+);
 type Step = [title: string, command: Command, ...words: string[]];
 const checks: Step[] = [
   ["format", deno(), "fmt", "--check", ...SOURCES, "docs", ...PAGES],
@@ -75,13 +79,9 @@ const checks: Step[] = [
  * do not share environment variables.
  */
 const PROCESSES = files.length > 1 ? Math.min(2, availableParallelism()) : 1;
-const parts = Array.from(
-  { length: PROCESSES },
-  (_, part) => files.filter((_, at) => at % PROCESSES === part),
-);
 /** All steps. The steps of a group run at the same time. */
 const groups: Step[][] = files.length === 0 ? [] : [
-  parts.map((part, at) => [
+  partsOf(files).map((part, at): Step => [
     titleOf("Deno", at),
     deno(),
     "test",
@@ -89,7 +89,7 @@ const groups: Step[][] = files.length === 0 ? [] : [
     "--no-check",
     ...part,
   ]),
-  parts.map((part, at) => [
+  partsOf(onBun).map((part, at): Step => [
     titleOf("Bun", at),
     bun(),
     "test",
@@ -133,6 +133,14 @@ process.exitCode = failed.length === 0 ? 0 : 1;
 async function runStep([title, command, ...words]: Step): Promise<void> {
   const { ok, end } = await run(title, command, ...words);
   if (!ok) failed.push([title, end]);
+}
+
+/** Divides files among the processes of a runtime. */
+function partsOf(files: string[]): string[][] {
+  return Array.from(
+    { length: PROCESSES },
+    (_, part) => files.filter((_, at) => at % PROCESSES === part),
+  );
 }
 
 function titleOf(runtime: string, part: number): string {
