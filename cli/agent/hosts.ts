@@ -180,7 +180,8 @@ export const HOSTS: readonly Host[] = [
     // and `powershell`, and takes the names of events of VS Code.
     id: "copilot",
     title: "VS Code and Copilot CLI",
-    agent: { name: "vscode", isFixed: false },
+    // For these events, the input of both programs may have the same fields.
+    agent: { name: "copilot", isFixed: false },
     programs: ["copilot", "code"],
     folder: copilotFolder,
     files: (scope, root, { hook, server }) => [
