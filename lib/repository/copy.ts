@@ -41,11 +41,11 @@ import { readTree } from "./layers/tree_reader.ts";
 
 /** Options for copying snapshots. */
 export interface CopyOptions {
-  /** Called after each layer or volume that was copied, with the progress. */
+  /** Called after each copied layer or volume, with the progress so far. */
   onProgress?: (progress: CopyProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`. The next copy continues
-   * where this one ended.
+   * The signal that aborts the copy, which then fails with `aborted`. The next
+   * copy continues where this one stopped.
    */
   signal?: AbortSignal;
 }
@@ -59,8 +59,8 @@ export interface CopyProgress {
   /** The total size of these layers and volumes, in bytes. */
   bytes: number;
   /**
-   * The total size of the layers and volumes to copy, in bytes. It is absent
-   * while the trees of some snapshots are not read yet.
+   * The total size of the layers and volumes to copy, in bytes. It is undefined
+   * until the trees of all snapshots have been read.
    */
   allBytes?: number;
   /** The name of the layer or volume that was just copied. */
@@ -69,25 +69,26 @@ export interface CopyProgress {
 
 /** The result of a copy. */
 export interface CopyResult {
-  /** The ids of the snapshots that were copied, the oldest first. */
+  /** The ids of the copied snapshots, oldest first. */
   copied: string[];
   /** The ids of the snapshots that the target already had. */
   present: string[];
-  /** The number of layers and volumes that were copied. */
+  /** The number of copied layers and volumes. */
   objects: number;
   /** The total size of these layers and volumes, in bytes. */
   bytes: number;
 }
 
-/** The maximum number of objects that are copied at the same time. */
-const COPYING = 3;
+/** The maximum number of objects copied at the same time. */
+const MAX_CONCURRENT_COPIES = 3;
 
 /**
- * Copies snapshots from one repository to another, the oldest first. A layer or
- * volume that is missing from the target, or has another size there, is copied
- * and checked against its recorded SHA-256. The commit record is copied last,
- * byte for byte. If the source trusts the record and the target does not, this
- * machine vouches for the record with a note in the target (`store/copied.ts`).
+ * Copies snapshots from one repository to another, oldest first. A layer or
+ * volume that is missing from the target, or has a different size there, is
+ * copied and checked against its recorded SHA-256. The commit record is copied
+ * last, byte for byte. If the source trusts the record and the target does not,
+ * this machine vouches for the record with a note in the target
+ * (`store/copied.ts`).
  */
 export async function copySnapshots(
   from: Store,
@@ -98,7 +99,7 @@ export async function copySnapshots(
   const result: CopyResult = { copied: [], present: [], objects: 0, bytes: 0 };
   const { signal } = options;
   // Nothing in the source has to be cleaned up after an abort, so the signal
-  // may end all operations on the source.
+  // can end all operations on the source.
   const source = from.until(signal);
   const [here, there] = await Promise.all([
     sizesIn(source.storage),
@@ -137,7 +138,9 @@ export async function copySnapshots(
 
 /** Callbacks and the signal for copying a snapshot. */
 interface CopySnapshotOptions {
-  /** Called with the total size of the objects that the target lacks. */
+  /**
+   * Called with the total size in bytes of the objects that the target lacks.
+   */
   onNeeds: (size: number) => void;
   /** Called with each copied object. */
   onObject: (object: ObjectRecord) => void;
@@ -145,7 +148,12 @@ interface CopySnapshotOptions {
   signal: AbortSignal | undefined;
 }
 
-/** Copies a snapshot. Returns whether the target lacked it. */
+/**
+ * Copies a snapshot or, if the target already has its record, only its new
+ * labels.
+ *
+ * @returns Whether the record was missing from the target.
+ */
 async function copySnapshot(
   source: Store,
   to: Store,
@@ -187,7 +195,7 @@ async function copySnapshot(
     there.has(name) && there.get(name) !== size
   );
   if (replaced.length > 0) await checkReplaced(to, run.id, replaced);
-  await forEachConcurrent(objects, COPYING, async (object) => {
+  await forEachConcurrent(objects, MAX_CONCURRENT_COPIES, async (object) => {
     if (there.get(object.name) === object.size) return;
     const ifAbsent = !there.has(object.name);
     await copyObject(from, run.storage, object, { ifAbsent, signal });
@@ -210,8 +218,8 @@ async function copySnapshot(
 }
 
 /**
- * Refuses to replace undamaged objects of the target. An object whose size in
- * the target differs from its size in the source may be replaced in two cases:
+ * Refuses to replace undamaged objects of the target. The target's object may
+ * be replaced by the source's object of a different size in two cases:
  *
  * - the target's own records and layers name the same size and SHA-256 as the
  *   source, so the target's object is damaged;
@@ -303,8 +311,8 @@ async function needs(
   there: ReadonlyMap<string, number>,
 ): Promise<{ objects: ObjectRecord[]; moved: string[] }> {
   const tree = await readTree(storage, record);
-  // Names were checked when they were decoded. The names of objects that will
-  // be stored are checked again here.
+  // Decoding already checks names. The names of the objects to store are
+  // checked a second time here, because they come from another repository.
   const check = (kind: "layer" | "volume", name: string) =>
     checkPart(kind, name, recordName(record.id));
   const volumes = new Set<string>();
@@ -325,7 +333,7 @@ async function needs(
     if (object === undefined) {
       throw new DeltarError(
         "corrupt",
-        `no layer names a volume that files need: ${volume}`,
+        `no layer lists a volume that files need: ${volume}`,
         {
           object: record.id,
         },
@@ -348,8 +356,8 @@ async function needs(
 }
 
 /**
- * Copies an object. The object appears in the target only if its bytes have the
- * recorded size and SHA-256.
+ * Copies an object to the target. The object is stored only if its bytes have
+ * the recorded size and SHA-256.
  */
 async function copyObject(
   from: Storage,
@@ -440,7 +448,7 @@ async function copyMove(
 ): Promise<void> {
   const move = await readMove(from, volume);
   if (move === undefined) return;
-  // The move is encoded again, so that it has only fields that were checked.
+  // The move is encoded again, so that the copy has only checked fields.
   await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
     .catch(unlessExists);
 }

@@ -35,8 +35,8 @@ export interface MirrorOptions extends SignalOptions {
    */
   signers?: readonly string[];
   /**
-   * Called after each object that was copied, with the number and total size in
-   * bytes of the objects copied so far, and the name of the object.
+   * Called after each copied object, with its name and with the number and
+   * total size in bytes of the objects copied so far.
    */
   onProgress?: (
     progress: { objects: number; bytes: number; name: string },
@@ -45,9 +45,9 @@ export interface MirrorOptions extends SignalOptions {
 
 /** The result of mirroring a repository. */
 export interface MirrorResult {
-  /** The number of objects that were copied. */
+  /** The number of copied objects. */
   objects: number;
-  /** The total size of the objects that were copied, in bytes. */
+  /** The total size of the copied objects, in bytes. */
   bytes: number;
   /** The number of objects that the mirror already had. */
   present: number;
@@ -63,8 +63,8 @@ export interface MirrorResult {
   unlisted: string[];
 }
 
-/** The maximum number of objects that are copied at the same time. */
-const COPYING = 3;
+/** The maximum number of objects copied at the same time. */
+const MAX_CONCURRENT_COPIES = 3;
 
 /**
  * Matches the names of objects that coordinate running work, and of objects
@@ -74,30 +74,32 @@ const COORDINATION =
   /^(?:running|garbage|lease|checkpoints|damaged|replaced)\//;
 
 /**
- * Matches the names of objects that may be replaced by objects of the same
- * size.
+ * Matches the names of objects whose bytes can change while their size stays
+ * the same.
  */
 const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
 
 /**
- * Matches the names of objects that may be needed to open a repository. Before
- * `mirror` replaces such an object, it stores a copy of the old one, because
- * without a key it cannot tell whether the new one is damaged.
+ * Matches the names of objects that can be needed to open a repository. Without
+ * a key, `mirror` cannot tell whether the new version of such an object is
+ * damaged. It therefore keeps a copy of the old version.
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 
 /** The folder in which a mirror keeps the objects that it has replaced. */
 const KEPT = "replaced/";
 
-/** The number of hexadecimal digits of a sum in the name of a kept object. */
+/**
+ * The number of hexadecimal digits of the SHA-256 in the name of a kept object.
+ */
 const SUM_DIGITS = 16;
 
 /**
- * Copies the objects of a repository as they are stored, to a storage that is
- * empty or already a mirror of the repository. No key is needed.
+ * Copies the objects of a repository, byte for byte, to a storage that is empty
+ * or already a mirror of the repository. No key is needed.
  *
- * - Records are copied after the objects that they need, so the snapshots of a
- *   mirror are complete at any time.
+ * - Records are copied after the objects that they need, so the snapshots in a
+ *   mirror are always complete.
  * - If the repository is encrypted, each object that has a manifest is compared
  *   with the manifest while the object is copied. Damaged objects are not
  *   copied.
@@ -165,15 +167,18 @@ export async function mirror(
   const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
-  /** Returns whether an object of the same size may have different bytes. */
+  /**
+   * Returns whether an object of the mirror can differ from the object of the
+   * same name and size in the source.
+   */
   const isReplaced = (name: string) =>
     REPLACED.test(name) ||
     isRekeyed && name.endsWith(AGE_SUFFIX) && !isSealed(name);
   /**
-   * Returns whether the mirror may have a listed object as it was before a
-   * rekey. If a call of `mirror` after a rekey was interrupted, the mirror has
-   * the manifests from before and after the rekey, and still has the old list
-   * of recipients.
+   * Returns whether the mirror can still have a listed object as it was before
+   * a rekey. If a call of `mirror` after a rekey was interrupted, the mirror
+   * has the manifests from before and after the rekey, and still has the old
+   * list of recipients.
    */
   const isNew = (name: string) => {
     if (!isSealed(name)) return false;
@@ -198,7 +203,7 @@ export async function mirror(
   }
   if (to.prepare !== undefined && there.size === 0) to.prepare();
   for (const names of steps) {
-    await forEachConcurrent(names, COPYING, async (name) => {
+    await forEachConcurrent(names, MAX_CONCURRENT_COPIES, async (name) => {
       checkAborted(signal);
       const isListed = listed.has(name);
       if (!isListed && VITAL.test(name) && there.has(name)) {
@@ -267,7 +272,7 @@ async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
   return toHex(sha256(one)) === toHex(sha256(other));
 }
 
-/** Returns an age file that is checked while it is read. */
+/** Returns the bytes of an age file, and checks the file while it is read. */
 async function whole(file: ByteSource, name: string): Promise<ByteSource> {
   // The ciphers are loaded only for encrypted repositories.
   const { wholeFile } = await import("../age/header.ts");

@@ -134,10 +134,10 @@ import {
 } from "./verify/verify.ts";
 
 /**
- * The maximum number of times that a snapshot is tried again after an error of
- * code `conflict`, for example because its parent was removed during the work.
+ * The maximum number of retries of a snapshot after an error of code
+ * `conflict`, for example because its parent was removed during the work.
  */
-const RETRIES = 2;
+const MAX_RETRIES = 2;
 
 /** The expectation that a value is a time that is not in the future. */
 const pastTime: Expected = {
@@ -203,7 +203,7 @@ export class Repository {
   /**
    * Creates a repository.
    *
-   * By default only the owner of a folder can read the repository in it,
+   * By default, only the owner of a folder can read a repository in it,
    * whatever the umask is. The mode of the folder determines the modes of all
    * files in it.
    *
@@ -211,10 +211,10 @@ export class Repository {
    * @param options The compression, `zstd` by default, and the first key of an
    * encrypted repository. For a folder, also whether its group may read, or
    * read and write, the repository.
-   * @throws {DeltarError} `exists` if the storage is a repository already;
+   * @throws {DeltarError} `exists` if the storage is already a repository;
    * `unsupported` if this runtime cannot write the compression, if the file
-   * system changes the case of names, or if the storage to share is not a
-   * folder.
+   * system changes the case of names, or if `shared` is given and the storage
+   * is not a folder.
    */
   static async create(
     storage: Storage,
@@ -243,10 +243,10 @@ export class Repository {
    * default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
-   * damaged; `unsupported` if its format is newer; `key` if it is encrypted and
-   * no key, or only a wrong one, is given; `mismatch` if it is not the
-   * repository of the options `recipient`, `admin` and `id`, or has only a key
-   * file of another repository.
+   * damaged; `unsupported` if its format is newer than this version of deltar
+   * reads; `key` if it is encrypted and no key, or only a wrong one, is given;
+   * `mismatch` if it is not the repository of the options `recipient`, `admin`
+   * and `id`, or has only a key file of another repository.
    */
   static async open(
     storage: Storage,
@@ -256,11 +256,12 @@ export class Repository {
   }
 
   /**
-   * Returns the records of all snapshots, the oldest first. The records of one
+   * Returns the records of all snapshots, oldest first. The records of one
    * directory are in the order of their ids. The records of several directories
-   * are ordered by time. For a snapshot whose time cannot be right, the time of
-   * the next snapshot of the directory is used or, if there is none, that of
-   * the previous one. Safety snapshots are included.
+   * are ordered by time. If the time of a snapshot cannot be right, the
+   * snapshot is ordered by the time of the next snapshot of the directory or,
+   * if it is the last, by the time of the previous one. Safety snapshots are
+   * included.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -270,15 +271,15 @@ export class Repository {
   }
 
   /**
-   * Returns the snapshot that a text names, or that has a label. A text is
-   * understood as the first of these that matches:
+   * Returns the snapshot that a text names, or that has a label. A text is read
+   * as the first of these forms that matches:
    *
    * - `latest`, or `latest~N` for the Nth snapshot before it;
    * - a whole id;
    * - a label;
    * - the beginning of an id, or an end of an id with at least four characters;
    * - a time, which names the last snapshot that was taken before the end of
-   *   this time: `today`, `yesterday`, `3 days ago`, `2026-11-20 14:00`,
+   *   the named period: `today`, `yesterday`, `3 days ago`, `2026-11-20 14:00`,
    *   `2026-11-20`. The time is local, unless the text ends in `Z`.
    *
    * Safety snapshots can be named only by their ids, or by the beginning or end
@@ -316,13 +317,12 @@ export class Repository {
 
   /**
    * Returns the last trusted snapshot of the directory that contains a path. If
-   * several directories contain the path, the innermost one is used. Only
-   * snapshots that this machine took, or that record no machine, count. If the
-   * repository was opened without a machine, the snapshots of all machines
-   * count.
+   * several directories contain the path, the innermost one is used. Snapshots
+   * that another machine took are ignored, unless the repository was opened
+   * without a machine.
    *
-   * @param place The path of a directory, or a path in one. The path need not
-   * exist.
+   * @param place The path of a directory, or a path inside one. The path need
+   * not exist.
    * @param options With `onDamage`, records that cannot be read are reported
    * and ignored. By default their errors are thrown.
    * @returns The snapshot, or `undefined` if there is none.
@@ -347,22 +347,23 @@ export class Repository {
 
   /**
    * Takes a snapshot of a directory and stores the changes since the last
-   * snapshot of the same directory. There are no locks. Several snapshots may
+   * snapshot of the same directory. There are no locks: several snapshots can
    * be taken at the same time.
    *
-   * The snapshot may also be of a stream of entries, such as those that
-   * `tarEntries` reads from a tar archive. The stream is read once. A file of
-   * more than 8 MiB is written to a temporary file before it is stored.
+   * A stream of entries can be passed instead of a directory, such as the
+   * entries that `tarEntries` reads from a tar archive. The stream is read
+   * once. A file of more than 8 MiB is written to a temporary file before it is
+   * stored.
    *
-   * @param dir The directory, or a stream of entries in any order. Of several
-   * entries with the same path, the last one counts.
+   * @param dir The directory, or a stream of entries in any order. If several
+   * entries have the same path, the last one is used.
    * @param options The label and other options for taking a snapshot. For a
    * stream, `source` is required.
    * @returns The record of the new snapshot, or of the last one if none was
    * taken, with the changes and the skipped and excluded paths.
    * @throws {DeltarError} `conflict` if, three times in a row, the last
    * snapshot was removed during the work or a prune considered the work dead;
-   * for a stream, if this happens once; the error of an earlier snapshot that
+   * for a stream, if this happened once; the error of an earlier snapshot that
    * cannot be read, unless `onDamage` is given; `exists` if `time` is not later
    * than the time of the last snapshot; `unsafe` if a path of a stream leads
    * out of the tree or is below a path that is not a directory; the error of
@@ -414,7 +415,7 @@ export class Repository {
       throw new TypeError("snapshot(): a stream needs the option source");
     }
     let { last } = options;
-    for (let left = RETRIES;; left--) {
+    for (let left = MAX_RETRIES;; left--) {
       try {
         return await takeSnapshot(this.#store, dir, { ...options, last });
       } catch (error) {
@@ -425,11 +426,11 @@ export class Repository {
   }
 
   /**
-   * Returns the trust in a record, by the key that signed it: `trusted`,
-   * `unsigned`, `unknown` if the key is unknown, `revoked` if the key was
-   * revoked, or `foreign` if the record was signed for another repository. A
-   * snapshot that is not trusted is found by its id only, and is never a
-   * parent.
+   * Returns whether a record is trusted, which depends on the key that signed
+   * it: `trusted`, `unsigned`, `unknown` if the key is unknown, `revoked` if
+   * the key was revoked, or `foreign` if the record was signed for another
+   * repository. A snapshot that is not trusted can be found only by its id, and
+   * is never a parent.
    *
    * - In a repository that is not encrypted, every snapshot is trusted.
    * - With a full key, the snapshots that the admin key, a signer of the
@@ -484,8 +485,8 @@ export class Repository {
   }
 
   /**
-   * Returns the entry of a path in a snapshot, or `undefined` if there is none.
-   * Reads only a small part of the tree.
+   * Returns the entry of a path in a snapshot, or `undefined` if the snapshot
+   * does not have the path. Reads only a small part of the tree.
    *
    * @param record The snapshot.
    * @param path The path below the root, `/`-separated.
@@ -563,17 +564,18 @@ export class Repository {
   }
 
   /**
-   * Returns a snapshot, or some paths of it, as a tar or zip in a stream. The
-   * members are in path order, so two exports of a snapshot are identical. The
-   * archive has no member for the root. The memory that is used does not depend
-   * on the size of the snapshot. Each file is compared with its SHA-256. If a
-   * file does not match, the stream fails. Discard what was read until then.
+   * Returns a tar or zip archive of a snapshot, or of some of its paths, as a
+   * stream. The members are in path order, so two exports of a snapshot are
+   * identical. The archive has no member for the root. The memory use does not
+   * depend on the size of the snapshot. Each file is compared with its SHA-256.
+   * If a file does not match, the stream fails. Then discard the bytes read so
+   * far.
    *
    * A tar has everything that the snapshot has, except for creation times and
-   * for the metadata of the root. A zip has no named pipes, devices, paths that
-   * are not valid UTF-8, have a backslash or begin with a drive letter, extended
-   * attributes, ACLs and names of owners. Its times are in whole seconds, and a
-   * hard link becomes a copy of its file.
+   * for the metadata of the root. A zip has no named pipes, devices, extended
+   * attributes, ACLs or names of owners. It omits paths that are not valid
+   * UTF-8, contain a backslash or begin with a drive letter. Its times are in
+   * whole seconds, and each hard link becomes a copy of its file.
    *
    * @param record The snapshot.
    * @param options The format, the paths and callbacks.
@@ -626,8 +628,9 @@ export class Repository {
 
   /**
    * Returns a function that reads files of a snapshot, as `readFile` does. The
-   * function keeps the data that it decompressed last, up to about 100 MB, so
-   * that it reads many files in less time, in particular in path order.
+   * function keeps the data that it decompressed last, up to about 100 MB. It
+   * therefore reads many files faster than `readFile`, especially in path
+   * order.
    *
    * @param record The snapshot.
    * @returns A function of the path of a file and, optionally, the signal that
@@ -660,9 +663,10 @@ export class Repository {
 
   /**
    * Returns a function that reads files by their entries, such as the entries
-   * of the versions that `history` yields. The function looks up no path, and
-   * keeps the data that it decompressed last, as that of `fileReader` does. So
-   * it reads many versions of a file in less time than `readFile`.
+   * of the versions that `history` yields. The function does not search for
+   * paths and, like the one that `fileReader` returns, keeps the data that it
+   * decompressed last. It therefore reads many versions of a file faster than
+   * `readFile`.
    *
    * @returns A function of the entry of a file in a snapshot of this repository
    * and, optionally, the signal that ends the stream. It throws an error of
@@ -706,17 +710,17 @@ export class Repository {
   }
 
   /**
-   * Yields the versions of a file or folder in a snapshot and in the snapshots
-   * before it, of the same directory and machine, the newest first. A new
-   * version begins when the content, metadata, kind or target of the path
-   * changes, when something in the folder changes, or when the path is deleted.
-   * A snapshot that skipped or excluded the path is ignored. Reads only the
-   * parts of trees that concern the path.
+   * Yields the versions of a file or folder in a snapshot and in the earlier
+   * snapshots of the same directory and machine, newest first. A new version
+   * begins when the content, metadata, kind or target of the path changes, when
+   * something in the folder changes, or when the path is deleted. A snapshot
+   * that skipped or excluded the path is ignored. Reads only the parts of trees
+   * that concern the path.
    *
-   * @param last The newest snapshot, which need not have the path.
+   * @param last The newest snapshot to read. It need not have the path.
    * @param path The path below the directory.
-   * @param options Whether to follow renamings, the signal, and the
-   * callback for snapshots that cannot be read.
+   * @param options Whether to follow renames, the signal, and the callback for
+   * snapshots that cannot be read.
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; the
    * error of a snapshot that cannot be read, unless `onDamage` is given.
    *
@@ -772,13 +776,13 @@ export class Repository {
    * Finds paths in all snapshots of a directory, or of all directories. Safety
    * snapshots and snapshots that are not trusted are ignored.
    *
-   * @param pattern A pattern in gitignore's syntax, such as `*.md`. Without a
-   * `/`, except at its end, it is compared with the name of each path, and
-   * otherwise with the whole path.
+   * @param pattern A pattern in gitignore's syntax, such as `*.md`. A pattern
+   * with a `/` before its end is compared with whole paths. Any other pattern
+   * is compared with the names of files and folders.
    * @param options The directory, further conditions, the signal, and
    * callbacks.
-   * @returns The paths of each directory in path order, with the first and last
-   * snapshot that has each.
+   * @returns The paths of each directory in path order, each with the first and
+   * the last snapshot that has it.
    * @throws {DeltarError} `not-found` if the snapshots of `directory` are not
    * known; the error of a snapshot that cannot be read, unless `onDamage` is
    * given.
@@ -826,7 +830,8 @@ export class Repository {
 
   /**
    * Returns the changes that `restore` would make. A file in the target with
-   * the right size is read and compared, even if its time is the same.
+   * the right size is read and compared, even if its modification time is also
+   * right.
    *
    * @param record The snapshot.
    * @param target The directory. It need not exist.
@@ -850,9 +855,9 @@ export class Repository {
    * Restores a snapshot, or some of its paths, into a directory. Only
    * differences are written. By default, files that would be overwritten or
    * deleted are saved to a safety snapshot first, so that `revert` can bring
-   * them back. A file that cannot be saved is not changed. If a restore was
-   * killed or failed, the same call finishes the restore, and `revert` reverts
-   * it.
+   * them back. A file that cannot be saved is not changed. If a restore failed
+   * or was killed, the same call can be made again to finish it, and `revert`
+   * can undo it.
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.
@@ -882,7 +887,7 @@ export class Repository {
    * @param options Whether to read all data, the callback for the progress, and
    * the signal.
    * @returns The numbers of checked objects and files, and the damage. Damage
-   * is not thrown.
+   * does not make the call fail.
    * @throws {DeltarError} `key` if the key is write-only; `aborted` if the
    * signal fired; the error of the storage if its objects cannot be listed.
    */
@@ -944,13 +949,13 @@ export class Repository {
   }
 
   /**
-   * Undoes the changes between snapshots in a directory. Paths that something
-   * else changed since stay as they are and are listed in `failed`, unless
-   * `force` is set. Files that are overwritten or deleted are saved to a safety
-   * snapshot first, so that `revert` can bring them back.
+   * Undoes the changes between snapshots in a directory. Paths that have
+   * changed again since then stay as they are and are listed in `failed`,
+   * unless `force` is set. Files that are overwritten or deleted are saved to a
+   * safety snapshot first, so that `revert` can bring them back.
    *
    * @param spans The snapshots before and after the changes, in the order of
-   * their times. All are of the same directory.
+   * their times. All snapshots are of the same directory.
    * @param target The directory.
    * @param options Whether to overwrite later changes, the paths to which the
    * undo is limited, the label of the safety snapshot, and callbacks.
@@ -1015,9 +1020,9 @@ export class Repository {
    *
    * @param record The snapshot or, if its record is damaged, its id.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `key` if the key is write-only; `not-found` if the
-   * snapshot neither exists nor was removed already; `io` if the disk is full
-   * and nothing can be freed.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
+   * is no such snapshot, not even a removed one; `io` if the disk is full and
+   * nothing can be freed.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -1086,12 +1091,12 @@ export class Repository {
    * Removes the snapshots that a policy does not keep. Then purges the removed
    * snapshots whose grace period is over, deletes the objects that only these
    * snapshots needed and other garbage whose grace period is over, and repacks
-   * volumes with only a small needed share. Snapshots may be taken at the same
-   * time. A prune can be killed at any time.
+   * volumes of which only a small share is needed. Snapshots can be taken
+   * during a prune. A prune can be killed at any time.
    *
    * A user who may only add snapshots cannot make a prune remove the snapshots
-   * of others: the rules do not count snapshots with a wrong time or order (see
-   * `judge`), and nothing is removed if the new snapshots are unusual and
+   * of others. The rules do not count snapshots with a wrong time or order (see
+   * `judge`). Nothing is removed if the new snapshots are unusual and
    * `onUnusual` does not return true.
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all
@@ -1141,11 +1146,11 @@ export class Repository {
    * files name them only in comments, and `recipients.json` is not encrypted
    * for them. Key files with a passphrase, except the caller's, stay as they
    * are. Damaged objects, and objects of runs that are at work or were
-   * interrupted, are not changed. If there are any, nothing is retired, and a
-   * later call does the rest.
+   * interrupted, are not changed. If there are any such objects, no identity is
+   * retired until a later call has changed them.
    *
-   * Snapshots may be taken and read at the same time, but no prune can run. A
-   * rekey can be killed at any time, and the next one does the rest. Programs
+   * Snapshots can be taken and read during a rekey, but a prune cannot run. A
+   * rekey can be killed at any time. The next one completes the work. Programs
    * that opened the repository before the rotation have to open it again.
    *
    * @param options The callbacks and the signal.
@@ -1184,8 +1189,8 @@ export class Repository {
    *
    * @param paths The files and folders.
    * @param options The options of `purge`.
-   * @throws {DeltarError} `key` and `unsupported` as for `purge`; the error of a
-   * record or layer that cannot be read.
+   * @throws {DeltarError} `key` and `unsupported` as for `purge`; the error of
+   * a record or layer that cannot be read.
    */
   async planPurge(
     paths: readonly string[],
@@ -1197,24 +1202,25 @@ export class Repository {
   }
 
   /**
-   * Deletes files and folders from all snapshots at once, and their contents
-   * from the repository. Each snapshot that has one of the paths is replaced by
-   * a snapshot without the path, whose record names the purge. Removed snapshots
-   * and safety snapshots are replaced, too. Nothing can be brought back.
+   * Deletes files and folders from all snapshots, and their contents from the
+   * repository. Each snapshot that has one of the paths is replaced by a
+   * snapshot without the path, whose record names the purge. Removed snapshots
+   * and safety snapshots are replaced, too. A purge cannot be undone.
    *
-   * Contents that other files have, too, stay unless `all` is set. Copies of
+   * A content that other files also have stays, unless `all` is set. Copies of
    * the repository, versions of objects that a bucket keeps, and caches of
    * other machines are not changed.
    *
-   * Snapshots may be taken at the same time, but no prune can run. A purge can
-   * be killed at any time: no other file is lost, and the same call does the
-   * rest.
+   * Snapshots can be taken during a purge, but a prune cannot run. A purge can
+   * be killed at any time without losing other files. The same call can be made
+   * again to complete it.
    *
    * @param paths The files and folders. Folders are purged with everything in
    * them.
-   * @param options The snapshots and the place of the paths, and callbacks.
+   * @param options The snapshots to purge, the folder that the paths are
+   *   relative to, and callbacks.
    * @throws {DeltarError} `key` if the key is write-only; `unsupported` if a
-   * path is the whole directory of a snapshot, or if a purged file has a further
+   * path is the whole directory of a snapshot, or if a purged file has another
    * name (hard link) that is not purged; `exists` if a prune, rekey or another
    * purge is running; `conflict` if another process took over; `aborted` if
    * `onPlan` returned false or the signal fired; the error of a record or layer
@@ -1275,8 +1281,9 @@ export class Repository {
   }
 
   /**
-   * Returns the maximum size in the repository's settings, in bytes, if there
-   * is one. Anyone who can write to the repository can set it. See `fit`.
+   * Returns the maximum size in the repository's settings, in bytes;
+   * `undefined` if there is none. Anyone who can write to the repository can
+   * set it. See `fit`.
    *
    * @param options The signal that ends the work.
    * @throws {DeltarError} The error of settings that cannot be read.
@@ -1304,8 +1311,8 @@ export class Repository {
   /**
    * Returns how the space of the repository is used: the space that each
    * snapshot added, the space that it alone needs, the space of the folders and
-   * the largest files of one snapshot, and the share of volumes that is needed.
-   * No content of files is read.
+   * the largest files of one snapshot, and the share of the volumes that is
+   * needed. The contents of files are not read.
    *
    * @param options The snapshot and folder to report on.
    * @throws {DeltarError} The error of a record or layer that cannot be read;
@@ -1318,7 +1325,7 @@ export class Repository {
   /**
    * Restores some files of a snapshot into a scratch folder, compares them with
    * their SHA-256, and stores the result in a note. Each drill of a snapshot
-   * takes the files that follow those of the previous drill.
+   * restores the files that follow, in path order, those of the previous drill.
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.
@@ -1361,7 +1368,7 @@ export class Repository {
    *
    * @param options Whether to only report what would be done, and callbacks.
    * @throws {DeltarError} `key` if the key is write-only; `io` if the
-   * verification that comes first could not read an object that may be
+   * verification that runs first could not read an object that might be
    * undamaged, for example because the disk or the network failed. Nothing is
    * changed in these cases.
    */
@@ -1381,8 +1388,8 @@ export class Repository {
    * and a repeated copy transfers only new objects. Each object is checked
    * against its SHA-256 while it is copied. The snapshots that this repository
    * trusts are trusted in the target, too: a note in the target vouches for
-   * each of them. The note is signed with the signing key of the target's
-   * machine or else, if the target is encrypted, with its admin key.
+   * each of them. The note is signed with this machine's key or, if there is
+   * none, with the admin key of the target.
    *
    * @param target The other repository.
    * @param records The snapshots.
@@ -1422,9 +1429,9 @@ export class Repository {
   }
 
   /**
-   * Returns the safety snapshots of a directory, the newest first. Each belongs
-   * to a restore, undo or redo. A restore into a new or empty directory has
-   * none.
+   * Returns the safety snapshots of a directory, newest first. Each belongs to
+   * a restore, undo or redo. A restore into a new or empty directory has no
+   * safety snapshot.
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options The signal that ends the work.
@@ -1516,7 +1523,7 @@ function checkUndo(
 
 /** The expectation that a value is a turn of an AI agent. */
 const aTurn: Expected = {
-  words: "a turn with `agent` and a number from 1, and with short texts",
+  words: "a turn with an `agent`, a number of at least 1 and short texts",
   is: isTurn,
 };
 

@@ -4,9 +4,9 @@ import type { Storage } from "../storage/storage.ts";
 import { idOfRecord } from "./format/names.ts";
 
 /**
- * Returns a repository's storage with a cache, for a storage with slow
- * requests. Records, trees and signatures that were written or read are kept in
- * the cache, up to its maximum size. The cache can be deleted at any time. See
+ * Returns a repository's storage with a cache, for a storage whose requests are
+ * slow. The cache keeps records, trees and signatures that were read or
+ * written, up to its maximum size. The cache can be deleted at any time. See
  * {@linkcode CachedStorage}.
  *
  * @param storage The repository's storage.

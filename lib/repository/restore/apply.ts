@@ -33,7 +33,7 @@ import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** Options for carrying out a plan. */
 export interface ApplyPlanOptions {
-  /** The reader of the files' content. */
+  /** The reader of the contents of files. */
   reader: ContentReader;
   /** Called after each step, with the error if the step failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
@@ -52,14 +52,14 @@ export interface ApplyPlanOptions {
    * tests set this callback.
    */
   onStep?: (step: string) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * The minimum length, in UTF-16 code units, of a path that an operating system
- * may refuse. Files and folders with such paths, or with paths that are not
- * valid UTF-8, are flushed through the folders above them.
+ * The length, in UTF-16 code units, from which an operating system might refuse
+ * a path. Files and folders with such paths, or with paths that are not valid
+ * UTF-8, are opened through the folders above them in order to flush them.
  */
 const MAX_PATH_LENGTH = 1000;
 /**
@@ -83,14 +83,14 @@ const MAX_LARGE_AT_ONCE = 8;
 const MIN_THREADED_FILES = 256;
 
 /**
- * Carries out the steps of a plan. Several large files may be written at the
+ * Carries out the steps of a plan. Several large files can be written at the
  * same time. An existing file or link is replaced or deleted only if it is
  * still the one that was saved, or if `isUnsaved` is `true`.
  */
 export class PlanApplier {
   /**
-   * The writer of the target. The code that made the applier has to call
-   * `finish` of the writer.
+   * The writer of the target. The code that created the applier must call the
+   * writer's `finish`.
    */
   readonly writer: TreeWriter;
   readonly #onDisk: TargetDirectory;
@@ -110,19 +110,22 @@ export class PlanApplier {
    * keep other users out, so no files of other processes are expected in them.
    */
   readonly #new = new Set<string>();
-  /** Returns the path that an entry has before the plan is carried out. */
+  /**
+   * Returns the path that an entry has before the plan is carried out, by the
+   * path that it has afterwards.
+   */
   readonly #current: (path: string) => string;
   /**
-   * The new paths that this disk may treat as one path with another new path,
-   * each with a key. Paths that the disk may treat as one have the same key.
+   * The keys of the new paths that this disk might treat as the same as other
+   * new paths. Paths that it might treat as the same have the same key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
-   * A folder that could not be created, so that nothing can be created in it.
+   * The last folder that could not be created. Nothing can be created in it.
    */
   #blocked: string | undefined;
   /**
-   * The states of large files whose content was just compared with the saved
+   * The states of large files whose content was just found to equal the saved
    * content, by path.
    */
   readonly #checked = new Map<string, FileStat>();
@@ -130,7 +133,7 @@ export class PlanApplier {
   readonly #writing = new Map<string, Promise<void>>();
 
   /**
-   * Prepares to carry out a plan. The target is created if it does not exist.
+   * Prepares to carry out a plan, and creates the target if it does not exist.
    */
   constructor(
     onDisk: TargetDirectory,
@@ -246,8 +249,8 @@ export class PlanApplier {
   }
 
   /**
-   * Starts threads if there are many small files for them. With `onStep`, there
-   * are no threads, so that tests see every step in order.
+   * Starts threads if there are enough small files for them. If `onStep` is
+   * set, no threads are started, so that tests see every step in order.
    */
   #startThreads(): WriterThreads | undefined {
     if (this.#options.onStep !== undefined) return undefined;
@@ -271,10 +274,10 @@ export class PlanApplier {
   }
 
   /**
-   * Returns whether a thread may write the file of a step if this restore
-   * creates the file's folder. The file must be new, small and without extended
-   * attributes, and this disk must not treat its name as the name of another
-   * entry.
+   * Returns whether a thread can write the file of a step, provided that this
+   * restore creates the file's folder. The file must be new, small and without
+   * extended attributes, and this disk must not treat its name as the name of
+   * another entry.
    */
   #isForThread(step: RestoreStep): step is SmallFileStep {
     const { path, action, entry } = step;
@@ -303,8 +306,8 @@ export class PlanApplier {
   }
 
   /**
-   * The failures, in path order. The list is complete after the writer is
-   * finished.
+   * The failures, in path order. The list is complete once the writer's
+   * `finish` has been called.
    */
   get failed(): RestoreFailure[] {
     const failed: RestoreFailure[] = [];
@@ -317,11 +320,11 @@ export class PlanApplier {
   }
 
   /**
-   * Flushes to the disk all files and folders that were written, except for the
-   * mode, time and owner of folders.
+   * Flushes all written files and folders to the disk, except for the mode,
+   * time and owner of folders.
    *
    * @param all Whether to flush every file and folder of the target, because an
-   * earlier process may have left data that is not flushed.
+   * earlier process might have left data that is not flushed.
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
@@ -336,10 +339,11 @@ export class PlanApplier {
     const files = new Set<string>();
     for (const step of this.#plan.steps) {
       const { path } = step;
-      // The folder of a path that could not be created may not exist.
+      // If a path could not be created, its folder might not exist.
       if (this.#failed.has(path)) continue;
       folders.add(parentPath(path));
-      // The folders further above may have been created for the path.
+      // The folders above that folder might have been created for the path,
+      // too.
       for (let at = parentPath(path); isFew && at !== ""; at = parentPath(at)) {
         folders.add(parentPath(at));
       }
@@ -652,7 +656,7 @@ function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
 
 /**
  * Returns whether a file was last changed so long before a time that any change
- * after that time gives it another `ctime`.
+ * after that time gives the file a different `ctime`.
  */
 function isOld({ ctime }: FileStat, time: number): boolean {
   return ctime < BigInt(time) * 1_000_000n - RACY_NANOSECONDS;
@@ -670,9 +674,9 @@ function changed(path: string): DeltarError {
 /**
  * Returns whether a file is flushed before it gets its name. The result is
  * `true` for files that replace an existing entry, and for files that their
- * owner may not read, because the latter cannot be flushed later. All other
- * files are flushed at the end of the restore, because an interrupted restore
- * writes them again.
+ * owner may not read, because these cannot be opened later to flush them. All
+ * other files are flushed at the end of the restore. If the restore is
+ * interrupted before that, the next call writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
@@ -685,9 +689,8 @@ function isWritten(
 }
 
 /**
- * The number of frames to read ahead, so that frames arrive while other files
- * are written. Once this number is reached, no more frames are requested. It is
- * less than the number of frames that the reader caches.
+ * The number of frames to request ahead, so that they arrive while other files
+ * are written. It is less than the number of frames that the reader caches.
  */
 const FRAMES_AHEAD = 14;
 
@@ -700,12 +703,12 @@ class ReadAhead<Step> {
   #turn = 0;
 
   /**
-   * Makes a read-ahead.
+   * Prepares to read ahead.
    *
    * @param steps The steps that write files, in the order in which they are
    * carried out.
-   * @param request Called with each step. Requests its frames, and returns the
-   * number of frames that were not requested already.
+   * @param request Called with each step. Requests the frames of the step, and
+   * returns the number of those that were not yet requested.
    */
   constructor(steps: readonly Step[], request: (step: Step) => number) {
     this.#steps = steps;

@@ -9,10 +9,10 @@ import type { TargetState } from "./plan.ts";
 
 /**
  * Replaces the numbers of owners and groups with the numbers that the same
- * names have on this system. The number of an owner or group without a name, or
- * with a name that does not exist here, stays.
+ * names have on this system. If an owner or group has no name, or a name that
+ * does not exist on this system, its number is kept.
  *
- * @param wanted The state of the target, which is changed.
+ * @param wanted The wanted state of the target. It is modified.
  * @param names The names of the owners and groups, from the record of the
  * snapshot.
  * @param system The owners and groups of this system.

@@ -67,10 +67,10 @@ export interface ChangeStep {
   /**
    * The kind of change:
    *
-   * - `replace`: the existing entry has another content, target or kind, or is
-   *   a hard link to another file;
-   * - `touch`: only the mode, time, owner, extended attributes, or spelling of
-   *   the name differs.
+   * - `replace`: the existing entry has a different content, target or kind, or
+   *   is a hard link to a different file;
+   * - `touch`: only the mode, time, owner or extended attributes differ, or the
+   *   spelling of the name.
    */
   action: "replace" | "touch";
   /** The entry after the restore. */
@@ -158,9 +158,9 @@ export interface RestorePlan {
    */
   touchesRoot: boolean;
   /**
-   * The id of the snapshot or safety snapshot whose entries the work wrote that
-   * an undo or redo reverts. Absent for a restore, and for the undo of a restore
-   * into a new or empty directory.
+   * For an undo or redo, the id of the snapshot or safety snapshot that was
+   * restored by the operation to revert. Absent for a restore, and for the undo
+   * of a restore into a new or empty directory.
    */
   reverts?: string;
 }
@@ -175,7 +175,8 @@ export interface TargetState {
    */
   above: ReadonlySet<string>;
   /**
-   * The mode, time and owner of the directory itself, if they are to be set.
+   * The mode, time and owner to set on the directory itself; `undefined` if
+   * they are not restored.
    */
   root: Metadata | undefined;
   /** The error that names the part of `root` that is not set. */
@@ -254,10 +255,12 @@ function pick(
 }
 
 /**
- * Returns an entry or, for a hard link to a path that is not chosen, the file
- * with the link's path. Further links to the same file link to that path.
+ * Returns an entry or, for a hard link to a path that is not chosen, the linked
+ * entry under the link's path. Later links to the same entry are changed to
+ * link to that path.
  *
- * @param instead The paths that replace paths that are not chosen.
+ * @param instead The replacements of linked paths that are not chosen, by the
+ *   linked path. New replacements are added.
  */
 export function withoutAbsentLink(
   entry: TreeEntry,
@@ -270,13 +273,16 @@ export function withoutAbsentLink(
   const first = instead.get(target);
   if (first !== undefined) return withJson({ ...entry, target: first });
   const linked = tree.byPath.get(target);
-  // The tree is invalid. The link will fail and be reported.
+  // The tree is invalid. The restore reports that the link fails.
   if (linked === undefined || !isLinkable(linked)) return entry;
   instead.set(target, entry.path);
   return withJson({ ...linked, path: entry.path });
 }
 
-/** Compares the wanted state with the present one and returns the plan. */
+/**
+ * Compares the wanted state of the target with the present state, and returns
+ * the plan.
+ */
 export async function planSteps(
   onDisk: TargetDirectory,
   wanted: TargetState,
@@ -303,11 +309,12 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The existing inodes with several names, each with the path of the first
-   * entry of the snapshot that was found with this inode.
+   * The path of the first entry of the snapshot that was found with each
+   * existing inode, by the device and inode. Only inodes with several names are
+   * included.
    */
   readonly #claimed = new Map<string, string>();
-  /** The further names of each entry with hard links, by its first name. */
+  /** The other names of each entry with hard links, by its first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /**
    * The files, named pipes and devices that get a new inode, so that their
@@ -316,20 +323,22 @@ class Planner {
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
-  /** The paths that some disks treat as one; see `alikePaths`. */
+  /**
+   * The keys of paths that some disks treat as the same path; see `alikePaths`.
+   */
   readonly #alike: ReadonlyMap<string, string>;
   /** The paths of earlier entries in `#alike`, by their keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
-   * The paths of entries, by the paths under which their folders list them, if
-   * the two paths differ.
+   * The paths of entries whose folders list them under a different path, by the
+   * listed path.
    */
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
   #kept = 0;
   #ownersUnset = 0;
   readonly #setsOwners = ownerMatters();
-  /** The user and group that own new entries. */
+  /** The numbers of the user and group that own new entries. */
   readonly #own = ownIds();
   #bytes = 0;
 
@@ -411,7 +420,7 @@ class Planner {
   /** Plans the deletion of the removable paths that are not wanted. */
   *#removeExtra(): Generator<void, void> {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
-    // The disk may list a name with another spelling.
+    // The disk can list a name with a different spelling.
     const removed = Map.groupBy(this.#removed, foldName);
     for (const { path: listed, kind } of this.#removal.removable()) {
       yield;
@@ -479,7 +488,7 @@ class Planner {
   }
 
   /**
-   * Returns the paths of entries that may be other spellings of the found
+   * Returns the paths of entries that might be other spellings of the found
    * paths, by folded name.
    */
   #wantedLike(found: readonly { path: string }[]): Map<string, string[]> {
@@ -709,7 +718,7 @@ class Planner {
 
   /**
    * Returns whether an earlier entry of the snapshot was found with the same
-   * inode. Otherwise records the inode, if it has several names.
+   * inode. If not, and if the inode has several names, records the inode.
    */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
     if (stat.links === 1) return false;
@@ -831,7 +840,10 @@ class Planner {
     return entry;
   }
 
-  /** Returns the present path of an entry, if its name has to be respelled. */
+  /**
+   * Returns the present path of an entry whose name must be respelled;
+   * otherwise `undefined`.
+   */
   #spelledOtherwise({ path }: TreeEntry, stat: FileStat): string | undefined {
     const from = this.#spelling.listedAs(path, stat);
     if (from === path) return undefined;
@@ -894,10 +906,9 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 
 /**
  * Returns whether an error affects only one path, so that other paths can still
- * be restored. An error of the target affects one path, unless `endsAll`
- * returns `true` for the error. An error of the repository affects one path if
- * one object is damaged or unreadable. A server that does not respond ends the
- * restore.
+ * be restored. An error in the target does, unless `endsAll` returns `true` for
+ * the error. An error in the repository does if a single object is damaged or
+ * unreadable, but not if a server does not respond.
  */
 export function isOfOnePath(error: unknown): error is DeltarError {
   if (isDamage(error)) return true;
@@ -909,8 +920,8 @@ export function isOfOnePath(error: unknown): error is DeltarError {
 }
 
 /**
- * The codes of system errors that affect the reading of one file of a local
- * repository.
+ * The codes of system errors that affect only the reading of one object of a
+ * local repository.
  */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set([
   "EACCES",

@@ -31,7 +31,7 @@ export function withoutPrivileges<Of extends Metadata>(
     given.mode &= ~SET_ID;
     dropped.push("the set-user-ID or set-group-ID bit");
   }
-  // These attributes may hold capabilities, which give a program the rights of
+  // These attributes can contain capabilities, which give a program rights of
   // root.
   const rights = Object.keys(entry.xattrs ?? {})
     .filter((name) => /^(?:security|trusted)\./.test(name));
@@ -57,7 +57,7 @@ export function withoutPrivileges<Of extends Metadata>(
 
 /**
  * Returns whether an entry is a device. A device gives access to the disk or
- * terminal that its number stands for.
+ * terminal that its number identifies.
  */
 export function isPrivileged({ kind }: { kind: string }): boolean {
   return kind === "block" || kind === "character";
@@ -73,8 +73,8 @@ export function notTrusted(
 ): DeltarError {
   return new DeltarError(
     "unsafe",
-    "the repository belongs to somebody else, so this is not restored: " +
-      dropped.join(" and "),
+    "not trusted and not restored, because the repository belongs to " +
+      `somebody else: ${dropped.join(" and ")}`,
     { path },
   );
 }

@@ -27,13 +27,13 @@ export interface RemovalPolicy {
   /** Yields the paths to delete, in path order. */
   removable(): Iterable<{ path: string; kind: FileStat["kind"] }>;
   /**
-   * Returns why an entry in a folder that is in the way has to be kept;
-   * `undefined` if the entry may be deleted.
+   * Returns why an entry must be kept although its folder is in the way of a
+   * file or link; `undefined` if the entry may be deleted.
    *
    * @param path The path below the target.
    * @param kind The kind of the entry.
-   * @param isOneName Called with other paths. Returns whether the disk treats
-   * such a path as `path`.
+   * @param isOneName Called with another path. Returns whether the disk treats
+   * the other path as `path`.
    */
   whySpared(
     path: string,
@@ -132,7 +132,7 @@ class RemovalByRules implements RemovalPolicy {
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
     if (!this.#options.delete || this.#onDisk.isVacant) return;
-    // If a rule file cannot be read, it may exclude any path in its folder.
+    // A rule file that cannot be read might exclude any path in its folder.
     const unruled = new Map<string, string>();
     const onSkip = (skip: Skipped) => {
       const folder = folderOfRules(skip, this.#rules);
@@ -285,7 +285,10 @@ class SnapshotRules {
     this.#first = IgnoreRules.forRoot(root, options);
   }
 
-  /** Returns the rule that excludes a path or a folder above it. */
+  /**
+   * Returns the rule that excludes a path or a folder above it; `undefined` if
+   * there is none.
+   */
   match(path: string, isDirectory: boolean): string | undefined {
     const folder = parentPath(path);
     if (folder !== "") {
@@ -341,8 +344,8 @@ async function ignoreFiles(
       const stream = checkedStream(entry, () => reader.read(entry));
       texts.set(path, new TextDecoder().decode(await collect(stream)));
     } catch (error) {
-      // Without the rules in this file, it is not known which paths may be
-      // deleted.
+      // Without the rules in this file, there is no way to decide which paths
+      // may be deleted.
       if (all || !isDamage(error)) throw error;
     }
   }

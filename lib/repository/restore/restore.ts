@@ -6,14 +6,14 @@
  * before the last restore for an undo, and the state before the last undo for a
  * redo (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
  * directory; `undo_changes.ts` for undoing the changes between snapshots).
- * `plan.ts` compares the wanted state with the present one and
- * lists the steps. `removal.ts` decides what may be deleted.
+ * `plan.ts` compares the wanted state with the present state and lists the
+ * steps. `removal.ts` decides which paths may be deleted.
  *
- * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
- * plan would overwrite or delete. Then the session writes a journal into the
- * target, `apply.ts` carries out the steps and flushes them to the disk, and
- * the journal is deleted. After a crash the journal is still there, and the
- * same call continues the work.
+ * `session.ts` carries out a plan. First, `safety_snapshot.ts` stores the
+ * entries that the plan would overwrite or delete. Then the session writes a
+ * journal into the target, `apply.ts` carries out the steps and flushes them to
+ * the disk, and the journal is deleted. After a crash, the journal is still in
+ * the target, and repeating the call continues the work.
  *
  * @module
  */
@@ -174,7 +174,7 @@ async function prepare(
     );
   }
   const { storage } = store;
-  // Only a safety snapshot needs the history.
+  // The history is needed only for a safety snapshot.
   const needsHistory = !onDisk.isVacant && options.safety !== false;
   const [whole, history] = await together([
     // If the target is empty, only the entries of `paths` are needed.
@@ -193,7 +193,7 @@ async function prepare(
     ...options.numericOwner && { numericOwner: true },
   };
   const cut = left.at(-1)?.data;
-  // An interrupted restore may have created the target directory without
+  // An interrupted restore might have created the target directory without
   // setting its attributes.
   const getsRoot = onDisk.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
@@ -243,7 +243,9 @@ function rootOf(onDisk: TargetDirectory): Metadata | undefined {
   return stat && { ...stat, xattrs: onDisk.rootXattrs() };
 }
 
-/** Limits the extended attributes of a state to those that are restored. */
+/**
+ * Limits the extended attributes of a state to those that the options select.
+ */
 function selectWanted(
   wanted: TargetState,
   options: RestoreOptions["xattrs"],
@@ -291,8 +293,8 @@ async function withTarget<Result>(
 }
 
 /**
- * Returns the paths for a journal or, if they are too long for a journal, their
- * SHA-256 as a text.
+ * Returns paths as a journal stores them: the paths or, if they are too long
+ * for a journal, their SHA-256.
  */
 function briefly(
   paths: readonly string[] | undefined,
@@ -323,8 +325,8 @@ function checkTrust(
 }
 
 /**
- * Refuses to restore into the repository: if the repository is overwritten,
- * nothing can be undone.
+ * Refuses to restore into the repository, because a restore that overwrites the
+ * repository cannot be undone.
  */
 function refuseOverRepository(
   storage: Storage,
@@ -483,7 +485,7 @@ function isEmptyUndo(
 
 /**
  * Returns the restores, undos and redos of a directory that the repository has
- * recorded, the newest first.
+ * recorded, newest first.
  */
 async function historyOf(
   store: Store,

@@ -71,14 +71,20 @@ export interface SafetyOptions {
   label: string;
   /** The mode, time and owner of the directory itself before the restore. */
   root: Metadata;
-  /** A snapshot, with its tree, whose content need not be stored again. */
+  /**
+   * A snapshot, with its tree, whose contents need not be stored again;
+   * `undefined` if there is none.
+   */
   basis: (ReadRecord & { tree: Tree }) | undefined;
-  /** The id after which the new id has to sort, if there is one. */
+  /**
+   * An id that the new id must sort after; `undefined` for no such condition.
+   */
   after: string | undefined;
   /** Called with each path that could not be saved. */
   onSkip: (skipped: Skipped) => void;
   /**
-   * Ends the work with an error of code `aborted`. No snapshot is stored then.
+   * The signal that ends the work with an error of code `aborted`. In this
+   * case, no snapshot is stored.
    */
   signal?: AbortSignal;
 }
@@ -162,7 +168,7 @@ async function save(
     for (const { path, xattrs } of entries) {
       if (tree.has(path)) continue;
       const before = existing(basis.byPath, path);
-      // The basis may have been stored without reading extended attributes.
+      // The basis might have been stored without reading extended attributes.
       const isKnown = xattrs === undefined || before.xattrs !== undefined;
       tree.set(path, isKnown ? before : { ...before, xattrs });
     }
@@ -186,7 +192,7 @@ async function save(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
-      // The clock may have been set back during the run.
+      // The clock might have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory: onDisk.root,
       ...machineOf(store),
@@ -249,7 +255,7 @@ function pathsToSave(
 
 /**
  * Adds paths and the folders above them, spelled as the directory lists them.
- * Paths that are already in the set keep their spelling, because the plan may
+ * Paths that are already in the set keep their spelling, because the plan can
  * spell them differently on some disks.
  */
 function addListed(
@@ -299,7 +305,7 @@ function otherNames(
 }
 
 /**
- * Reads the stored content of an entry, and compares the content with its
+ * Checks that the stored content of an entry can be read and matches its
  * SHA-256. Throws `NotReadable` if the content is missing or damaged.
  */
 async function readBack(
@@ -320,12 +326,12 @@ async function readBack(
 }
 
 /**
- * Removes from a plan the steps that must not be carried out, because a path
+ * Removes the steps from a plan that must not be carried out because a path
  * could not be saved.
  *
- * @param plan The plan, which is changed.
+ * @param plan The plan. It is modified.
  * @param path The path that could not be saved.
- * @param error The error of saving the path.
+ * @param error The error that occurred while the path was being saved.
  */
 export function withhold(
   plan: RestorePlan,

@@ -40,15 +40,16 @@ export interface WorkOptions {
    * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
    * extended attributes `trusted.*` and `security.*` are restored even if the
    * repository belongs to somebody else: to another user of this machine who is
-   * not root, or to the operator of an HTTP server. If not, the paths that have
-   * any of these are listed in `failed`. Default: `false`.
+   * not root, or to the operator of an HTTP server. If not, paths with any of
+   * these are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
   onProgress?: (progress: RestoreProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`. Finished steps are not
-   * reverted, and another call with the same options finishes the rest.
+   * The signal that ends the work with an error of code `aborted`. Finished
+   * steps are not reverted. Another call with the same options completes the
+   * work.
    */
   signal?: AbortSignal;
 }
@@ -61,8 +62,8 @@ export interface RevertOptions extends WorkOptions {
    */
   direction?: "undo" | "redo";
   /**
-   * The files and folders to bring back, with all their content. The rest can
-   * be brought back later. Default: all.
+   * The files and folders to bring back, with all their content. Other paths
+   * can be brought back later. Default: all.
    */
   paths?: readonly string[];
 }
@@ -105,8 +106,8 @@ export interface RestoreOptions extends WorkOptions {
   safety?: boolean;
   /**
    * The extended attributes and ACLs to restore. Other attributes are neither
-   * compared nor removed. `false` stands for none. Default: all that the
-   * snapshot has.
+   * compared nor removed. `false` means that none are restored. Default: all
+   * that the snapshot has.
    */
   xattrs?: false | XattrOptions;
   /**
@@ -131,19 +132,19 @@ export interface XattrOptions {
 /** Options for undoing changes. */
 export interface UndoChangesOptions extends WorkOptions {
   /**
-   * Whether paths are also restored that something else changed since, or
-   * between two of the spans. If not, these paths stay as they are and are
-   * listed in `failed`. Default: `false`.
+   * Whether to restore paths even if they also changed after the spans or
+   * between two of them. If not, these paths stay as they are and are listed in
+   * `failed`. Default: `false`.
    */
   force?: boolean;
   /**
-   * The files and folders in which changes are undone. Changes of other paths
+   * The files and folders whose changes are undone. Changes to other paths
    * stay. Default: all.
    */
   paths?: readonly string[];
   /**
-   * The label of the safety snapshot. Default: a text with the id of the first
-   * snapshot.
+   * The label of the safety snapshot. By default, it names the id of the
+   * snapshot before the first span.
    */
   label?: string;
 }
@@ -152,13 +153,13 @@ export interface UndoChangesOptions extends WorkOptions {
 export interface RestoreProgress {
   /** The number of finished steps. */
   entries: number;
-  /** The number of all steps. */
+  /** The total number of steps. */
   allEntries: number;
-  /** The number of bytes of the files that were written so far. */
+  /** The number of bytes of the files written so far. */
   bytes: number;
   /** The number of bytes of all files to write. */
   allBytes: number;
-  /** The path that was just finished. */
+  /** The path of the step that was just finished. */
   path: string;
 }
 
@@ -180,8 +181,8 @@ export interface RestoreResult {
   /** The number of bytes of the files that were written. */
   bytes: number;
   /**
-   * The number of entries of which only the mode, time, owner, extended
-   * attributes or the spelling of the name was changed.
+   * The number of entries for which only the mode, time, owner, extended
+   * attributes or spelling of the name changed.
    */
   touched: number;
   /** The number of deleted paths. */
@@ -202,10 +203,10 @@ export interface RestoreResult {
    */
   failed: RestoreFailure[];
   /**
-   * The safety snapshot, with which the restore can be undone. Absent if
-   * nothing had to be changed, if the option `safety` was `false`, or if the
-   * target was new or empty. In the last case, a note allows `revert` to undo
-   * the restore, unless the storage refused the note.
+   * The safety snapshot that an undo of the restore uses. Absent if nothing had
+   * to be changed, if the option `safety` was `false`, or if the target was new
+   * or empty. In the last case, a note allows `revert` to undo the restore,
+   * unless the storage refused the note.
    */
   safety?: SnapshotRecord;
 }
@@ -310,7 +311,7 @@ export interface RestoreJob {
   left: LeftJournal[];
   /**
    * The restores, undos and redos of the target that the repository has
-   * recorded, the newest first.
+   * recorded, newest first.
    */
   history: readonly PastWork[];
   /**
@@ -319,14 +320,15 @@ export interface RestoreJob {
    */
   basis?: string;
   /**
-   * Whether the directory itself is deleted at the end, if it is empty then.
+   * Whether the directory itself is deleted at the end, provided that it is
+   * empty.
    */
   removesRoot?: boolean;
 }
 
 /**
- * Carries a plan out. Before that, takes a safety snapshot of everything that
- * the plan changes, if one is needed and wanted.
+ * Carries out a plan. First takes a safety snapshot of everything that the plan
+ * changes, if one is needed and the job asks for it.
  */
 export async function carryOut(
   store: Store,
@@ -437,9 +439,9 @@ class RestoreSession {
   }
 
   /**
-   * Takes the safety snapshot, if one is needed and wanted. For a restore into
-   * a new or empty directory, stores a note about the restore instead. Then
-   * writes the journal.
+   * Takes the safety snapshot, if one is needed and the job asks for it. For a
+   * restore into a new or empty directory, stores a note about the restore
+   * instead. Then writes the journal.
    */
   async begin(): Promise<void> {
     const { onDisk, plan, work, request, root, isUnsaved } = this.#job;
@@ -460,15 +462,18 @@ class RestoreSession {
     });
   }
 
-  /** Carries out all steps, and flushes what was written. */
+  /**
+   * Carries out all steps, and flushes the written files and folders to the
+   * disk.
+   */
   async apply(): Promise<void> {
     const { root, left } = this.#job;
     const { signal } = this.#options;
     if (left.length > 0) await clearAbandoned(this.#folder, signal);
     await this.#applier.apply(this.#safety);
     if (root !== undefined) this.#writer.directory("", root);
-    // Everything is flushed before `finish` deletes the journal, so that a
-    // crash before that leaves the journal in the target.
+    // Everything is flushed before `finish` deletes the journal, so that after
+    // a crash the journal is missing only if all data is on the disk.
     await this.#applier.sync(left.length > 0);
   }
 
@@ -585,10 +590,10 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 }
 
 /**
- * Returns the snapshot that probably contains most of the content that has to
- * be saved. If the snapshot with the id `of` was taken of the directory, this
- * is the last snapshot of the directory. Otherwise it is the snapshot with the
- * id `of`, because a search for the directory could read all records. Returns
+ * Returns the snapshot that probably contains most of the content to be saved.
+ * If the snapshot with the id `of` was taken of the directory, this is the last
+ * snapshot of the directory. Otherwise it is the snapshot with the id `of`,
+ * because a search for the directory could read all records. Returns
  * `undefined` if that snapshot is missing or damaged.
  */
 async function basisOf(

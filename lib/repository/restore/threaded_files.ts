@@ -9,7 +9,9 @@ import { type ContentReader, keyOf } from "../content/content.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { CreateStep } from "./plan.ts";
 
-/** The maximum number of open batches, to which more files can be added. */
+/**
+ * The maximum number of open batches. More files can be added to an open batch.
+ */
 const MAX_OPEN = 64;
 /**
  * The maximum total size in bytes of the compressed frames of all batches. A
@@ -27,7 +29,7 @@ export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
 /** New files whose content is in the same frame. */
 interface Batch {
   piece: StoredPiece;
-  /** The frame. It is requested as soon as the batch is made. */
+  /** The frame, which is requested as soon as the batch is made. */
   frame: Promise<PackedFrame | undefined>;
   steps: SmallFileStep[];
   files: ThreadFile[];
@@ -39,7 +41,7 @@ export interface ThreadedFilesOptions {
   threads: WriterThreads;
   /** The writer of the target. */
   writer: TreeWriter;
-  /** The reader of the files' content. */
+  /** The reader of the contents of files. */
   reader: ContentReader;
   /** Called with the step of each file after the file was written. */
   onDone: (step: SmallFileStep) => void;
@@ -52,20 +54,20 @@ export interface ThreadedFilesOptions {
 
 /**
  * Writes new small files on threads. Files with content in the same frame are
- * written together. If a thread cannot write a file, the calling thread writes
- * it and so gets the error.
+ * written together. If a thread cannot write a file, the calling thread tries
+ * to write it, and gets the error.
  */
 export class ThreadedFiles {
   readonly #options: ThreadedFilesOptions;
   /**
-   * The batches to which files are added, by frame. The batch that got the last
-   * file is at the end.
+   * The open batches, by frame. The batch to which a file was added last is at
+   * the end.
    */
   readonly #open = new Map<string, Batch>();
   /** The total size of the compressed frames of all batches, in bytes. */
   #packed = 0;
   readonly #running = new Set<Promise<void>>();
-  /** The paths of files that were added and are not finished. */
+  /** The paths of files that were added but are not finished. */
   readonly #unfinished = new Set<string>();
   /**
    * The number of unfinished files in each folder, by the folder's file
@@ -79,8 +81,8 @@ export class ThreadedFiles {
   }
 
   /**
-   * Adds a file, which may be written later. No other process may write to the
-   * folder of the file.
+   * Adds a file, which is written now or later. No other process may write to
+   * the folder of the file.
    *
    * @returns A promise that resolves when further files can be added;
    * `undefined` if they can be added now.
@@ -116,7 +118,7 @@ export class ThreadedFiles {
     }
   }
 
-  /** Returns whether a file was added and is not finished. */
+  /** Returns whether a file was added but is not finished. */
   has(path: string): boolean {
     return this.#unfinished.has(path);
   }

@@ -7,8 +7,8 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /**
- * The safety snapshots of one restore, undo or redo, the earliest first. There
- * are several if the restore, undo or redo was interrupted and continued.
+ * The safety snapshots of one restore, undo or redo, earliest first. There are
+ * several if the restore, undo or redo was interrupted and continued.
  */
 export type Group = [SnapshotRecord, ...SnapshotRecord[]];
 
@@ -27,10 +27,9 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
 }
 
 /**
- * Returns the safety snapshots of the restore, undo or redo to revert: for
- * `undo`, the last restore or redo that was not undone; for `redo`, the last
- * undo that was not redone. An undo that is older than a restore cannot be
- * redone.
+ * Returns the safety snapshots of the operation to revert: for `undo`, the last
+ * restore or redo that was not undone; for `redo`, the last undo that was not
+ * redone. An undo that is older than a restore cannot be redone.
  *
  * @param records The safety snapshots of one directory, and the notes of
  * restores into it when it was new or empty, the newest first.
@@ -38,7 +37,7 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
  * @param paths The paths to bring back. Default: all.
  * @returns The safety snapshots, or the note of a restore into a new or empty
  * directory. If several safety snapshots contain the same path, the earliest of
- * them applies. `undefined` if there is nothing to revert.
+ * them applies. The result is `undefined` if there is nothing to revert.
  */
 export function groupToRevert(
   records: readonly PastWork[],

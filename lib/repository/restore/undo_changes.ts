@@ -23,7 +23,7 @@ import type { UndoChangesOptions } from "./session.ts";
 interface PathStates {
   before: TreeEntry | undefined;
   after: TreeEntry | undefined;
-  /** Whether something else changed the path between two of the spans. */
+  /** Whether the path also changed between two of the spans. */
   isMixed?: true;
   /** Whether a rule excluded the path before the changes. */
   isExcluded?: true;
@@ -37,9 +37,15 @@ export interface UndoneChanges {
   above: Set<string>;
   /** The paths to delete, in path order. */
   gone: Set<string>;
-  /** The paths that were changed since, and are not restored. */
+  /**
+   * The paths that are not restored because they changed again after the
+   * changes to undo.
+   */
   conflicts: RestoreFailure[];
-  /** The paths that are not deleted because a rule excluded them before. */
+  /**
+   * The paths that are not deleted because a rule excluded them before the
+   * changes.
+   */
   left: RestoreLeft[];
 }
 
@@ -79,8 +85,8 @@ export class ChangesToUndo {
    * Compares the changed paths with the directory. Yields after each path, and
    * after each part of a large file.
    *
-   * @param options Whether paths that were changed since are also restored, and
-   * the files and folders to which the undo is limited.
+   * @param options Whether paths that changed again are also restored, and the
+   * files and folders to which the undo is limited.
    */
   *against(
     onDisk: TargetDirectory,
@@ -100,14 +106,14 @@ export class ChangesToUndo {
     const within = limits && new Set(limits);
     const chosen = new Map<string, TreeEntry>();
     const instead = new Map<string, string>();
-    /** A path that is not restored although it was a folder. */
+    /** A folder that is not restored because its path has changed again. */
     let blocked: string | undefined;
     const paths = [...this.#paths].sort(([a], [b]) => comparePaths(a, b));
     for (const [path, states] of paths) {
       yield;
       const { before } = states;
       const stat = onDisk.at(path);
-      // A limit may be in a folder that is now a file.
+      // A path of `within` can be in a folder that is now a file.
       const isMeant = within === undefined || isIn(path, within) ||
         before?.kind === "directory" && stat?.kind !== "directory" &&
           [...within].some((limit) => isWithin(limit, path));
@@ -160,8 +166,8 @@ export class ChangesToUndo {
   }
 
   /**
-   * Adds the folders above the chosen entries. A folder with its earlier time
-   * and mode keeps them.
+   * Adds the folders above the chosen entries. A folder that still has its
+   * earlier mode, time and owner keeps them.
    */
   #addAbove(
     chosen: Map<string, TreeEntry>,
@@ -181,7 +187,7 @@ export class ChangesToUndo {
   }
 }
 
-/** Yields the entries of two lists in path order, by their paths. */
+/** Yields each path of two lists in path order, with its entry in each list. */
 function* pairs(
   old: readonly TreeEntry[],
   now: readonly TreeEntry[],
@@ -221,8 +227,8 @@ function isSameState(
 }
 
 /**
- * Returns whether a path on the disk is as it was after the changes, or as it
- * was before.
+ * Returns whether the state of a path on the disk is the state after the
+ * changes or the state before them.
  */
 function* isUntouched(
   { before, after, isMixed }: PathStates,
@@ -234,8 +240,8 @@ function* isUntouched(
 }
 
 /**
- * Returns whether a path on the disk has the kind, content, mode and owner of an
- * entry. Of a folder, only the kind counts.
+ * Returns whether a path on the disk has the kind, content, mode and owner of
+ * an entry. For a folder, only the kind is compared.
  */
 function* isOnDisk(
   entry: TreeEntry | undefined,
@@ -260,7 +266,10 @@ function* isOnDisk(
   return yield* onDisk.hasContent(path, { size, sha256, sparse });
 }
 
-/** Returns whether a folder on the disk has the attributes of an entry. */
+/**
+ * Returns whether a folder on the disk has the mode, time and owner of an
+ * entry.
+ */
 function hasAttributes(entry: TreeEntry | undefined, stat: FileStat): boolean {
   return entry !== undefined && isSameOwner(entry, stat) &&
     isSameTime(entry.mtime, stat.mtime);
@@ -283,7 +292,11 @@ function isIn(path: string, paths: ReadonlySet<string>): boolean {
 }
 
 function changedSince(path: string): DeltarError {
-  return new DeltarError("changed", "changed since by something else", {
-    path,
-  });
+  return new DeltarError(
+    "changed",
+    "not undone, because the path has changed again since then",
+    {
+      path,
+    },
+  );
 }

@@ -35,7 +35,7 @@ export interface FreshUndo {
 interface FreshUndoOptions {
   /** The paths for which the restore is undone. Default: all paths. */
   paths?: readonly string[];
-  /** A signal that ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -95,15 +95,17 @@ async function writtenBy(
 }
 
 /**
- * A search for the entries that a restore wrote, and for the entries that were
- * changed or added after the restore.
+ * Finds the entries that a restore wrote, and the entries that were changed or
+ * added after the restore.
  */
 class Search {
   readonly stays: { path: string; error: DeltarError }[] = [];
   readonly #onDisk: TargetDirectory;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
-  /** The keys of the paths that some disks treat as one; see `alikePaths`. */
+  /**
+   * The keys of paths that some disks treat as the same path; see `alikePaths`.
+   */
   readonly #alike: ReadonlyMap<string, string>;
   /** The paths of the earlier entries that exist, by their keys in `#alike`. */
   readonly #firsts = new Map<string, string[]>();
@@ -211,7 +213,7 @@ class Search {
     const known = new Set(written);
     const found = this.#onDisk.names(folder);
     const there = new Set(found);
-    // The disk may list a name in another normalization or case.
+    // The disk can list a name in a different normalization or case.
     const respelled = new Set(
       written.filter((name) => !there.has(name)).map(foldName),
     );
