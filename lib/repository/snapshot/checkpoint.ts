@@ -19,7 +19,7 @@ import {
   type StoredPiece,
 } from "../layers/tree_layer.ts";
 
-/** A content that is complete in a stored volume. */
+/** A content that is stored completely in a volume. */
 export interface KeptContent {
   /** The path under which the content was stored. */
   path: string;
@@ -48,8 +48,8 @@ export interface Checkpoint {
 /** The contents of volumes that are being written. */
 export interface VolumeContents {
   /**
-   * Returns the next content in a volume; `undefined` after the last one. The
-   * volumes have to be passed in the order in which they are stored.
+   * Returns the next content in a volume; `undefined` after the last one.
+   * Volumes must be passed in the order in which they are stored.
    */
   next(volume: string): KeptContent | undefined;
 }
@@ -108,8 +108,8 @@ export async function readCheckpoint(
 }
 
 /**
- * A writer of the checkpoints of a run. The checkpoints remain stored if the
- * run is interrupted.
+ * Writes the checkpoints of a run. They stay in the storage if the run is
+ * interrupted.
  */
 export class CheckpointWriter {
   /** The stored volumes that have a checkpoint. */
@@ -123,7 +123,7 @@ export class CheckpointWriter {
   readonly #contents: VolumeContents;
 
   /**
-   * Makes a writer. Nothing is stored before the first volume.
+   * Creates a writer. Nothing is stored before the first call of `stored`.
    *
    * @param storage The storage of the checkpoints.
    * @param repository The compression of the checkpoints, and the key that
@@ -165,7 +165,7 @@ export class CheckpointWriter {
     } catch (error) {
       await writer.abort(error);
       if (!(error instanceof DeltarError)) throw error;
-      // If the storage keeps failing, storing the next object throws.
+      // If the storage still fails, storing the next object throws an error.
     }
   }
 

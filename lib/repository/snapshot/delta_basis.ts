@@ -31,14 +31,13 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
  */
 const MAX_DELTAS = 8;
 /**
- * The number of frames to fetch in advance. Once this number is reached, no
- * more frames are fetched until some of them are read. The number is less than
+ * The maximum number of frames to fetch before they are read. It is less than
  * the number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The maximum number of blocks that a signature may have in addition to four
- * times the usual number for the size of its file.
+ * The maximum number of blocks of a signature beyond four times the usual
+ * number for the size of its file.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /**
@@ -51,8 +50,8 @@ const SMALL_BLOCK_BYTES = 256;
 
 /**
  * Returns the block size of a large file, in bytes. Small blocks make deltas
- * smaller and the signature larger, but a signature is stored only with a whole
- * content.
+ * smaller and the signature larger. The blocks can be small, because a
+ * signature is stored only with a whole content.
  */
 function largeBlockSize(size: number): number {
   return Math.max(2048, chooseBlockSize(size) / 2);
@@ -72,7 +71,7 @@ export interface PackingOptions {
    */
   readsLarge?: boolean;
   /**
-   * Called for each changed file of at most 1 MiB, before its old content is
+   * Called before the old content of each changed file of at most 1 MiB is
    * read.
    */
   onChanged?: () => void;
@@ -120,7 +119,7 @@ export function packingAgainst(
 
 /**
  * Returns the basis for a large file on a write-only machine; `undefined` if
- * the file has to be stored whole.
+ * the file must be stored whole.
  */
 async function ownBasis(
   parent: Parent,
@@ -136,9 +135,9 @@ async function ownBasis(
 }
 
 /**
- * The bases for the deltas of changed files. For a large file, the basis is the
- * file's stored signature, updated by the deltas that were made after the
- * signature. For a small file, the basis is the old content itself, which is as
+ * Reads the bases for the deltas of changed files. For a large file, the basis
+ * is the stored signature of the file, updated with the deltas that were made
+ * later. For a small file, the basis is the old content itself, which is as
  * fast to read as a signature and allows small blocks.
  */
 class Bases {
@@ -152,7 +151,7 @@ class Bases {
   readonly #storage: Storage;
   readonly #readsLarge: boolean;
 
-  /** Makes the bases for the files of a tree. */
+  /** Creates a reader of the bases for the files of a tree. */
   constructor(parent: Parent, storage: Storage, readsLarge: boolean) {
     this.#parent = parent;
     this.#reader = new ContentReader(storage);
@@ -160,7 +159,7 @@ class Bases {
     this.#readsLarge = readsLarge;
   }
 
-  /** Begins to fetch the frames that `small` will need. */
+  /** Begins to fetch the frames that `small` needs for a file. */
   expect(before: IndexFileEntry): void {
     const { path, size } = before;
     if (size === 0 || size > MAX_WHOLE_BYTES) return;
@@ -172,13 +171,13 @@ class Bases {
       this.#expected.set(path, frames);
       this.#frames += frames;
     }).catch(() => {
-      // The read that needs the frame fails with the same error.
+      // Reading the frame later fails with the same error.
     });
   }
 
   /**
-   * Returns the basis for a file of at most 1 MiB; `undefined` if the file has
-   * to be stored whole.
+   * Returns the basis for a file of at most 1 MiB; `undefined` if the file must
+   * be stored whole.
    */
   async small(before: IndexFileEntry): Promise<Uint8Array | undefined> {
     this.#hasCome(before.path);
@@ -191,7 +190,7 @@ class Bases {
 
   /**
    * Returns the basis for a file of more than 1 MiB; `undefined` if the file
-   * has to be stored whole.
+   * must be stored whole.
    */
   async large(before: IndexFileEntry): Promise<LargeBasis | undefined> {
     const entry = await this.#entry(before);
@@ -218,9 +217,9 @@ class Bases {
   }
 
   /**
-   * Records that a file is being read. Files are expected in the order in which
-   * they are read, so the files that were expected before this file will not be
-   * read any more.
+   * Records that a file is being read. Files are read in the order in which
+   * they were passed to `expect`, so the files that were passed before this
+   * file are no longer expected.
    */
   #hasCome(path: string): void {
     if (!this.#expected.has(path)) return;
@@ -254,13 +253,14 @@ class Bases {
     const bytes = await this.#reader.readPiece(piece, path);
     const signature = Signature.decode(bytes, { object });
     if (signature.fileSize !== base.size) return undefined;
-    // Each block of the file takes memory, and the repository is not trusted.
+    // Each block takes memory, and the signature might come from an attacker
+    // who can write to the repository.
     const blocks = size / signature.blockSize;
     if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) {
       return undefined;
     }
-    // A file that has grown a lot needs longer checksums than the signature
-    // has, so it is stored whole.
+    // A file that has grown considerably needs longer checksums than those in
+    // the signature, so it is stored whole.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
     if (deltas.length === 0) {
@@ -304,8 +304,8 @@ class Bases {
 
 /**
  * Waits for a result that depends on a basis, and returns the result. Returns
- * `undefined` if the basis cannot be read. The file is then stored whole, or as
- * the delta that was made without reading the basis.
+ * `undefined` if the basis cannot be read. In that case, the file is stored
+ * whole, or as the delta that was made without reading the basis.
  */
 function unlessDamaged<Basis>(
   loading: Promise<Basis>,
@@ -327,8 +327,8 @@ function refining(basis: BasisContent): LargeBasis["refine"] {
 }
 
 /**
- * Returns a smaller form of a delta, made by reading the basis. Returns
- * `undefined` if there is no smaller form.
+ * Reads the basis of a delta, and returns a smaller delta with the same result;
+ * `undefined` if there is no smaller delta.
  */
 async function refined(
   delta: Spool,

@@ -15,8 +15,8 @@ import type { ObjectRecord, ReadRecord } from "../format/snapshot_record.ts";
 import { Run } from "../runs/run.ts";
 
 /**
- * The maximum number of contents in the table. The newest snapshots are read
- * first.
+ * The maximum number of contents in the table. The contents of the newest
+ * snapshots are added first.
  */
 const MAX_CONTENTS = 4_000_000;
 /** The total size of the paths at which the table is full, in bytes. */
@@ -33,10 +33,10 @@ interface OtherTree {
 }
 
 /**
- * The contents in the latest snapshots of a repository's other directories. The
- * first snapshot of a directory takes over equal files from those snapshots.
- * Each content takes about a hundred bytes of memory, because the contents are
- * kept in typed arrays rather than in JavaScript objects.
+ * The contents in the latest snapshots of other directories of the repository.
+ * The first snapshot of a directory reuses these contents for files with the
+ * same SHA-256. Each content takes only about a hundred bytes of memory,
+ * because it is kept in typed arrays rather than in JavaScript objects.
  */
 export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   readonly #storage: Storage;
@@ -56,9 +56,10 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * @param others The snapshots. If several of them have the same content, the
    * first of them is used.
    * @param onDamage Called with the error of each tree that cannot be read
-   * completely. Only contents that were read before the error are taken over
-   * from such a tree.
-   * @param signal A signal that ends the work with an error of code `aborted`.
+   * completely. Only the contents of this tree that were read before the error
+   * are used.
+   * @param signal The signal that ends the work with an error of code
+   * `aborted`.
    * @returns The contents; `undefined` if there are none.
    */
   static async read(
@@ -94,7 +95,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 
   /**
-   * Returns the entry of a file with a content for which `has` returned `true`.
+   * Returns the entry of a file with the content; `undefined` if there is none.
    */
   async find(sha256: string): Promise<TreeEntry | undefined> {
     const found = this.#contents.find(sha256);
@@ -102,17 +103,17 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
     return await this.#trees[found.tree].finder.find(found.path);
   }
 
-  /** The volumes that may hold the contents that were found. */
+  /** The volumes that might contain the contents that `has` found. */
   get objects(): ObjectRecord[] {
     return this.#used().flatMap(({ objects }) => objects);
   }
 
   /**
-   * Protects the found contents from a prune until this instance is disposed
-   * of. Stores an intent for each snapshot that has some of the contents, like
-   * a run that builds on the snapshot.
+   * Protects the contents that `has` found from a prune until this instance is
+   * disposed of. For each snapshot with such contents, stores an intent like
+   * that of a run that builds on the snapshot.
    *
-   * @param id The id of the run that takes the contents over.
+   * @param id The id of the run that reuses the contents.
    * @throws {DeltarError} `conflict` if one of the snapshots was removed after
    * it was read.
    */
@@ -164,12 +165,12 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
 }
 
 /**
- * The positions of the words in a row of the table, and the number of words.
- * The first eight words are the SHA-256.
+ * The positions of the 32-bit words in a row of the table. `length` is the
+ * number of words. The first eight words are the SHA-256.
  */
 const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
 
-/** A table of the trees and paths of contents, by SHA-256. */
+/** A table that gives the tree and the path of each content by its SHA-256. */
 class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);

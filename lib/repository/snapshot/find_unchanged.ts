@@ -10,15 +10,14 @@ import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 
 /**
  * Checks whether a directory has changed since its last snapshot, using only
- * the state that this machine remembers. No tree is read and nothing is
- * written.
+ * the state that this machine remembers. Reads no tree and writes nothing.
  *
  * @param last The last snapshot of the directory.
  * @param dir The directory.
  * @param cache The remembered state of the directory in that snapshot.
  * @param options The callbacks and the signal.
  * @returns The result of the snapshot; `undefined` if the directory has changed
- * or may have changed.
+ * or might have changed.
  */
 export async function findUnchanged(
   last: SnapshotRecord,

@@ -52,11 +52,11 @@ export interface StreamIndexOptions {
   onSkip?: (skipped: Skipped) => void;
   /** Called with the progress after each entry, and during a large file. */
   onProgress?: (progress: IndexProgress) => void;
-  /** The signal that ends the work with the error code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** The result of indexing a stream, besides the entries. */
+/** The result of indexing a stream, except for the entries. */
 export interface IndexedStream extends IndexedTree {
   /** The names of the owners and groups; `undefined` if none has a name. */
   owners: OwnerNames | undefined;
@@ -64,19 +64,23 @@ export interface IndexedStream extends IndexedTree {
 
 /** The mode of a folder for which the stream has no entry. */
 const FOLDER_MODE = 0o755;
-/** The maximum number of an owner or a group, and of a part of a device. */
+/**
+ * The maximum number of an owner or group, and the maximum major and minor
+ * number of a device.
+ */
 const MAX_NUMBER = 2 ** 32 - 1;
 /** The first time, in nanoseconds, whose seconds do not fit into 64 bits. */
 const END_OF_TIME = 2n ** 63n * 1_000_000_000n;
 
 /**
- * The entries of a stream, such as a tar archive, which come in any order. The
- * content of each file is stored when the file arrives. At the end, `finish`
- * passes the entries on in path order, and
+ * An index of the entries of a stream, such as a tar archive, which arrive in
+ * any order. The content of each file is stored when the file arrives. At the
+ * end, `finish` passes the entries in path order to a sink, and
  *
  * - omits entries that a later entry with the same path replaced;
- * - turns the names of a file into one file and hard links to its first name;
- * - adds the folders that the stream has no entry for.
+ * - represents a file with several names as its first name in path order and
+ *   hard links to that name;
+ * - adds folders for which the stream has no entry.
  */
 export class StreamIndex extends PackedEntries {
   readonly #states: StateWriter;
@@ -85,16 +89,16 @@ export class StreamIndex extends PackedEntries {
   readonly #skipped: Skipped[] = [];
   readonly #owners: OwnerNames = { users: {}, groups: {} };
   readonly #named = { users: 0, groups: 0 };
-  /** The paths of the files that may have a stored signature. */
+  /** The paths of the files that might have a stored signature. */
   readonly #large = new Set<string>();
-  /** The numbers of the hard links. */
+  /** The numbers of the entries that are hard links. */
   readonly #links: number[] = [];
   readonly #buffer = new Uint8Array(MAX_WHOLE_BYTES);
   #root: Metadata | undefined;
   #bytes = 0;
 
   /**
-   * Makes an empty index.
+   * Creates an empty index.
    *
    * @param reader The reader, which stores the content of files.
    * @param options The index of the parent, callbacks and the signal.
@@ -199,7 +203,7 @@ export class StreamIndex extends PackedEntries {
         signal,
       },
     );
-    // The signature may be that of an earlier file with the same path.
+    // The signature can be that of an earlier file with the same path.
     if (this.#large.has(path)) signatures.delete(path);
     else if (facts.size > MAX_WHOLE_BYTES) this.#large.add(path);
     this.#bytes += facts.size;
@@ -213,7 +217,10 @@ export class StreamIndex extends PackedEntries {
     this.add(entry, place, false, facts);
   }
 
-  /** Returns an entry without its attributes if they are too large. */
+  /**
+   * Returns an entry, without its extended attributes if they are invalid or
+   * too large.
+   */
   #withValidXattrs(
     member: StreamedEntry["member"],
   ): StreamedEntry["member"] {
@@ -237,7 +244,7 @@ export class StreamIndex extends PackedEntries {
     this.#options.onSkip?.(skipped);
   }
 
-  /** Records the names of an owner and a group. */
+  /** Records the names of the owner and group of an entry. */
   #name(member: Metadata & OwnerFields): void {
     const { uid, gid } = member;
     const { uname, gname } = ownersIn(member);
@@ -254,13 +261,13 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Passes the entries on in path order.
+   * Passes the entries to a sink in path order.
    *
    * @param sink The sink of the entries.
-   * @param states The writer of the states of these entries.
+   * @param states The writer of the states of the entries.
    * @param root The state of the root, if the stream has no entry for it.
-   * @throws {DeltarError} `unsafe` if an entry is below another one that is not
-   * a directory; `aborted` if the signal fired.
+   * @throws {DeltarError} `unsafe` if the path of an entry is below a path that
+   * is not a directory; `aborted` if the signal fired.
    */
   async finish(
     sink: SnapshotEntries,
@@ -307,16 +314,16 @@ export class StreamIndex extends PackedEntries {
     };
   }
 
-  /** Returns whether no later entry has the path of the entry at a position. */
+  /** Returns whether the entry at a position is the last one with its path. */
   #isLive(order: Uint32Array, at: number): boolean {
     return at + 1 === order.length ||
       this.list.path(order[at]) !== this.list.path(order[at + 1]);
   }
 
   /**
-   * Returns, for each file, pipe or device with several names, the number of
-   * the entry with its first name in path order. The keys also include the
-   * numbers of the hard links. The generator yields for each entry.
+   * Returns the file and its first name in path order for each file, pipe or
+   * device with several names, by the numbers of the entries of all of these
+   * names. Yields after each entry.
    */
   *#firstNames(
     order: Uint32Array,
@@ -325,8 +332,9 @@ export class StreamIndex extends PackedEntries {
     if (this.#links.length === 0) return firsts;
     const isLink = new Set(this.#links);
     const files = new Map<number, number | undefined>();
-    // A hard link names an entry that came before it, so the targets of hard
-    // links are known when the links are resolved in the order of the stream.
+    // The target of a hard link is an earlier entry of the stream. If the links
+    // are resolved in the order of the stream, each target is therefore already
+    // resolved.
     for (const number of this.#links) {
       yield;
       const { target = "" } = this.list.at(number);
@@ -360,7 +368,10 @@ export class StreamIndex extends PackedEntries {
     return firsts;
   }
 
-  /** Returns the number of the last entry with a path before another entry. */
+  /**
+   * Returns the number of the last entry that has a path and precedes another
+   * entry in the stream.
+   */
   #findBefore(
     order: Uint32Array,
     path: string,
@@ -382,8 +393,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the entry of a number, as the snapshot has it, and the facts about
-   * its content; `undefined` if the entry is skipped.
+   * Returns the entry with a number as it is in the snapshot, and the facts
+   * about its content; `undefined` if the entry is skipped.
    */
   #entryAt(
     number: number,
@@ -400,7 +411,7 @@ export class StreamIndex extends PackedEntries {
       linked === undefined || file === undefined || file.kind === "directory"
     ) {
       const detail = file === undefined
-        ? `hard link to ${own.target}, which does not come before it`
+        ? `hard link to ${own.target}, which is not earlier in the stream`
         : `hard link to ${own.target}, which is a directory`;
       this.#skip({ path, reason: "unreadable", detail });
       return undefined;
@@ -430,8 +441,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the facts about the content of a file that the snapshot has under
-   * another path than the stream.
+   * Returns the facts about the content of a file whose path in the snapshot
+   * differs from its path in the stream.
    */
   #renamedFacts(
     number: number,
@@ -453,7 +464,8 @@ export class StreamIndex extends PackedEntries {
       return facts;
     }
     if (facts.size > 0) return facts;
-    // Empty content is found by path only, so it is stored for this path.
+    // Empty content can be found only by its path, so it is stored for this
+    // path.
     const entry = underPath(this.list.at(number), path);
     return entry.kind === "file"
       ? this.#reader.whole(entry, new Uint8Array(), undefined)
@@ -463,8 +475,8 @@ export class StreamIndex extends PackedEntries {
 
 /**
  * The number of the entry of a file, pipe or device, and the number of the
- * entry with its first name in path order; `undefined` if a hard link names
- * nothing.
+ * entry with its first name in path order; `undefined` if the target of a hard
+ * link does not exist.
  */
 type Linked = { file: number; first: number } | undefined;
 
@@ -473,17 +485,20 @@ const NO_CONTENT: AsyncIterable<Uint8Array> = {
   async *[Symbol.asyncIterator]() {},
 };
 
-/** Returns the mode, time, owner and attributes of an entry. */
+/** Returns the mode, time, owner and extended attributes of an entry. */
 function metadataOf({ mode, mtime, uid, gid, xattrs }: Metadata): Metadata {
   return { mode: mode & 0o7777, mtime, uid, gid, ...xattrs && { xattrs } };
 }
 
-/** Returns the metadata of a hard link, which has no attributes of its own. */
+/**
+ * Returns the metadata of a hard link, which has no extended attributes of its
+ * own.
+ */
 function bareMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
   return { mode, mtime, uid, gid };
 }
 
-/** Returns the same entry with another path. */
+/** Returns a copy of an entry with a different path. */
 function underPath(entry: HashedEntry, path: string): HashedEntry {
   return withJson({ ...entry, path });
 }
@@ -501,17 +516,18 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
     return `the target of the link is too long: ${target.length} characters`;
   }
   if (mtime < -END_OF_TIME || mtime >= END_OF_TIME) {
-    return "the seconds of the time have more than 64 bits";
+    return "the modification time has more than 64 bits of seconds";
   }
   return [uid, gid, major, minor].every((number) =>
       isCount(number) && number <= MAX_NUMBER
     )
     ? undefined
-    : "a number of the owner, the group or the device is invalid";
+    : "the number of the owner, group or device is invalid";
 }
 
 /**
- * Yields the folders that an entry needs and that do not exist yet.
+ * Returns the paths of the folders above an entry that do not exist yet,
+ * outermost first.
  *
  * @param folders The folders that contain the last entry, from the root. The
  * folders that do not contain `path` are removed from this array.
@@ -534,13 +550,16 @@ function missingFolders(folders: string[], path: string): string[] {
 function notFolder(path: string, below: string): DeltarError {
   return new DeltarError(
     "unsafe",
-    `an entry is below another one that is not a directory: ` +
+    "the entry is below a path that is not a directory: " +
       JSON.stringify(below.slice(0, 200)),
     { path },
   );
 }
 
-/** Adds the state of an entry under a name, and returns its place. */
+/**
+ * Adds the state of an entry under a name, and returns the position of the
+ * state.
+ */
 function addState(states: StateWriter, name: string, entry: Entry): number {
   const bytes = encodeName(name);
   return states.add(bytes, 0, bytes.length, entryStatx(entry));

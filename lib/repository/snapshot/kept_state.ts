@@ -24,12 +24,12 @@ interface Restored {
 }
 
 /**
- * The modes, owners and extended attributes that a directory had before, for a
+ * The earlier modes, owners and extended attributes of a directory, for a
  * system that does not store them. They come from the snapshot that was last
- * restored into the directory, if that was after the directory's last snapshot,
- * and otherwise from the last snapshot. Files that are restored from Linux to
- * Windows, stored in a snapshot there and restored to Linux again thus keep
- * their modes and owners.
+ * restored into the directory or, if no restore is newer than the last snapshot
+ * of the directory, from the last snapshot. With them, files that are restored
+ * from Linux to Windows, stored in a snapshot there and restored to Linux again
+ * keep their modes and owners.
  */
 export class KeptState {
   readonly #parent: Parent;
@@ -41,13 +41,13 @@ export class KeptState {
   }
 
   /**
-   * Reads the modes, owners and attributes that a directory had before. Returns
-   * `undefined` on systems that store modes and owners.
+   * Reads the earlier modes, owners and extended attributes of a directory.
+   * Returns `undefined` on systems that store modes and owners.
    *
    * @param store The repository.
    * @param place The directory's absolute path, without symlinks.
    * @param parent The parent of the next snapshot.
-   * @param signal A signal that aborts the reading.
+   * @param signal The signal that aborts the reading.
    */
   static async read(
     store: Store,
@@ -62,10 +62,7 @@ export class KeptState {
     );
   }
 
-  /**
-   * Returns an entry with the mode, owner and extended attributes that it had
-   * before.
-   */
+  /** Returns an entry with its earlier mode, owner and extended attributes. */
   entry(entry: IndexEntry): IndexEntry {
     return withKeptMetadata(
       entry,
@@ -74,8 +71,7 @@ export class KeptState {
   }
 
   /**
-   * Returns the state of the directory itself, with the mode and owner that the
-   * directory had before.
+   * Returns the state of the directory itself, with its earlier mode and owner.
    */
   root(found: Metadata): Metadata {
     const { root } = this.#isWhole()
@@ -106,10 +102,10 @@ export class KeptState {
 }
 
 /**
- * Returns the snapshot that was last restored into a directory, if that was
- * after the parent. Returns `undefined` if the snapshot or the note of the
- * restore is damaged or was removed, or if it cannot be decrypted with this
- * machine's keys, so that the next snapshot can be taken anyway.
+ * Returns the snapshot that was last restored into a directory, if the restore
+ * is newer than the parent. Returns `undefined` if the snapshot or the note of
+ * the restore is damaged, was removed or cannot be decrypted with this
+ * machine's keys, because the next snapshot can be taken without it.
  */
 async function lastRestored(
   store: Store,

@@ -10,8 +10,8 @@ import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * The runs of a directory that have checkpoints, and these checkpoints. A run
- * may have been interrupted, or may still be at work.
+ * The runs of a directory that have checkpoints, and the checkpoints. Each run
+ * was interrupted or is still at work.
  */
 export interface LeftRuns {
   /** The ids of the runs. */
@@ -52,7 +52,10 @@ export async function findLeftRuns(
   return left;
 }
 
-/** The contents that interrupted runs have stored, which can be taken over. */
+/**
+ * The contents that interrupted runs have stored and that a new run can take
+ * over.
+ */
 export class LeftWork {
   /** The volumes of the contents. */
   readonly objects: ObjectRecord[] = [];
@@ -62,16 +65,16 @@ export class LeftWork {
 
   /**
    * Reads the checkpoints of interrupted runs. Call this method after storing
-   * the intent of the run that takes the contents over. Before that, a prune
-   * may delete the objects of the interrupted runs.
+   * the intent of the run that takes the contents over. Until then, a prune can
+   * delete the objects of the interrupted runs.
    *
    * @param storage The repository's storage.
    * @param left The runs.
    * @param expected The id of the parent of the next snapshot, and the public
    * key that must have signed the checkpoints, as for `findLeftRuns`. Deltas
    * that were made against another parent are ignored. If `isLocal` is `true`,
-   * the storage is a folder of this machine, and volumes are compared with
-   * their SHA-256. Otherwise only the sizes of volumes are compared.
+   * the storage is a folder of this machine, and the SHA-256 of each volume is
+   * checked. Otherwise only the sizes of volumes are checked.
    */
   static async read(
     storage: Storage,
@@ -112,7 +115,7 @@ export class LeftWork {
     return work;
   }
 
-  /** Returns whether a file of this size may have been stored. */
+  /** Returns whether a file of this size, in bytes, might have been stored. */
   hasSize(size: number): boolean {
     return this.#sizes.has(size);
   }
@@ -144,9 +147,10 @@ export class LeftWork {
 }
 
 /**
- * Returns whether a stored object has its recorded SHA-256. This is checked
- * only on a local disk, which may have lost the content of a file in a crash.
- * Reading an object from another storage may cost as much as storing it again.
+ * Returns whether a stored object has its recorded SHA-256. The SHA-256 is
+ * checked only on a local disk, which can lose the content of a file in a
+ * crash. Reading an object from any other storage can cost as much as storing
+ * it again.
  */
 async function isWhole(
   storage: Storage,
@@ -179,8 +183,8 @@ async function tryRead(
     const isOurs = signer === undefined || checkpoint.signer === signer;
     return isOurs ? checkpoint : undefined;
   } catch (error) {
-    // This includes `not-found`: the checkpoint may have been deleted after it
-    // was listed.
+    // This includes `not-found`: the checkpoint might have been deleted after
+    // it was listed.
     if (isDamage(error)) return undefined;
     // A write-only key cannot decrypt the checkpoints of other machines.
     if (codeOf(error) === "key") return undefined;

@@ -16,7 +16,7 @@ const LINES_PER_BATCH = 1024;
  * content, and lines of the kind `gone` for deleted paths.
  *
  * @param changes The changes in path order, each with the stored form of its
- * new content, if new content was stored.
+ * new content; `undefined` if no new content was stored.
  * @param parent The parent of the snapshot.
  * @param signatures The signatures that were stored, by path.
  */
@@ -56,9 +56,9 @@ function lineOf(
 }
 
 /**
- * Returns the entry of a file that was not stored whole. If there is a delta,
- * the entry has the file's old content and this delta. Otherwise the entry has
- * a content that is already stored.
+ * Returns the entry of a file that was not stored whole. If a delta was stored,
+ * the entry refers to the file's old content and the delta. Otherwise it refers
+ * to a content that was stored earlier.
  */
 async function fromBefore(
   entry: HashedFileEntry,
@@ -101,7 +101,7 @@ async function fromBefore(
   return {
     ...entry,
     content: [...before, { ...piece, result: storedSize(entry) }],
-    // The signature is that of the whole content that the deltas apply to.
+    // The signature belongs to the whole content that the deltas apply to.
     ...(signature && { signature }),
   };
 }

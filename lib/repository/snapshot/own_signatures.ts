@@ -17,9 +17,9 @@ const SUFFIX = ".signature.age";
 
 /**
  * The current signatures of the large files of a directory, which a write-only
- * machine keeps in its cache folder. Other machines derive such signatures from
- * stored objects, some of which a write-only machine cannot read. The files are
- * encrypted for the machine itself.
+ * machine keeps in its cache folder. Other machines derive these signatures
+ * from stored objects, which a write-only machine cannot always read. The files
+ * are encrypted for the machine itself.
  */
 export class OwnSignatures {
   readonly #folder: string;
@@ -28,7 +28,7 @@ export class OwnSignatures {
   readonly #prefix: string;
 
   /**
-   * Makes a view of a directory's signatures. Nothing is read yet.
+   * Creates a view of a directory's signatures. Reads nothing yet.
    *
    * @param folder The folder of the caches.
    * @param files The encryption of files for this machine.

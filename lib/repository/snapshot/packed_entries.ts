@@ -8,7 +8,7 @@ import { PieceTable } from "./piece_table.ts";
 /**
  * Entries and the stored forms of their content, in the order in which the
  * content is stored. Each entry takes about 150 bytes of memory. JavaScript
- * objects are made only on request.
+ * objects are created only on request.
  */
 export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries. */
@@ -19,9 +19,9 @@ export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
   #told = 0;
 
   /**
-   * Uses an empty list.
+   * Creates an empty collection of entries.
    *
-   * @param list The list, to which entries are added.
+   * @param list An empty list, to which the entries are added.
    */
   constructor(list: EntryList) {
     this.list = list;

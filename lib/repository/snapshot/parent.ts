@@ -17,7 +17,9 @@ export interface Parent {
   last?: ReadRecord;
   /** The entries of the parent's tree. */
   index: DirIndex;
-  /** The layers of the parent's tree, the layer with all entries first. */
+  /**
+   * The layers of the parent's tree, in order. The first layer has all entries.
+   */
   layers: readonly LayerRecord[];
   /** The paths that the parent skipped or excluded. */
   skipped: readonly Skipped[];
@@ -26,8 +28,8 @@ export interface Parent {
   /** Returns an entry of another directory by the SHA-256 of its content. */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
-   * Whether this machine remembered the parent's entries, and `find` found
-   * damage in the parent's tree.
+   * Whether the entries come from the memory of this machine, and `find` has
+   * found damage in the parent's tree.
    */
   isBroken: boolean;
 }
@@ -45,9 +47,9 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
 }
 
 /**
- * Returns a parent whose entries this machine remembers; `undefined` if this
- * machine remembers none. Only the frames of the tree that contain changed
- * entries are read.
+ * Returns a parent whose entries this machine remembers; `undefined` if it
+ * remembers none. Only the frames of the tree that contain changed entries are
+ * read.
  */
 export function rememberedParent(
   storage: Storage,

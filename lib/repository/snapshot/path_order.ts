@@ -3,7 +3,7 @@ import { comparePaths } from "../../tree/path.ts";
 /** The number of entries that are sorted in one step. */
 const RUN = 2048;
 
-/** Entries in any order. */
+/** Numbered entries, in any order. */
 export interface Paths {
   /** The number of entries. */
   readonly length: number;
@@ -13,8 +13,8 @@ export interface Paths {
 
 /**
  * Returns the numbers of entries in path order. Entries with the same path stay
- * in the order of their numbers. The generator yields after steps of a few
- * milliseconds. It sorts short runs and merges them, because a merge decodes each
+ * in the order of their numbers. The generator yields every few milliseconds.
+ * It sorts short runs of entries and merges them, because a merge decodes each
  * path only once.
  */
 export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
@@ -41,7 +41,9 @@ export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
   return order;
 }
 
-/** Merges two sorted runs. The numbers in `left` are below those in `right`. */
+/**
+ * Merges two sorted runs. The numbers in `left` are less than those in `right`.
+ */
 function* merge(
   paths: Paths,
   left: Uint32Array,

@@ -8,13 +8,13 @@ import { WordRows } from "../../bytes/word_rows.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 
 /**
- * The positions of the words in a row, and the number of words. The words
- * describe where an entry's content is stored.
+ * The positions of the 32-bit words in a row. `length` is the number of words.
+ * The words describe where an entry's content is stored.
  */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
 /**
- * The kind of a row for which no content was stored, or whose content a row
- * cannot describe.
+ * The kind of a row whose entry has no stored content, or a stored content that
+ * a row cannot describe.
  */
 const NONE = 0;
 const WHOLE = 1;
@@ -28,9 +28,9 @@ const SHARED = 3;
 const MIN_OVERSIZE_BYTES = 2 ** 30;
 
 /**
- * A table of the stored contents of a snapshot's entries, which also finds
- * equal contents. It takes twelve bytes for each entry, and 8 to 16 bytes for
- * each different content that was stored whole.
+ * A table of the stored contents of a snapshot's entries, in which contents can
+ * be found by SHA-256. It takes 12 bytes for each entry, and 8 to 16 bytes for
+ * each distinct content that was stored whole.
  */
 export class PieceTable {
   readonly #entries: EntryList;
@@ -46,7 +46,7 @@ export class PieceTable {
   readonly #sum = new Uint8Array(32);
   readonly #sumWords = new Uint32Array(this.#sum.buffer);
 
-  /** Makes a table for the entries of a list. */
+  /** Creates a table for the entries of a list. */
   constructor(entries: EntryList) {
     this.#entries = entries;
   }
@@ -63,7 +63,8 @@ export class PieceTable {
     else if (path !== undefined) {
       this.#sum.set(this.#entries.sumOf(number));
       const owner = this.#slots[this.#slot()] - 1;
-      // In a stream, the entry that the content was stored for may come later.
+      // In a stream, the entry under whose path the content was stored can come
+      // later.
       if (form === "delta" || owner < 0) this.#others.set(number, stored);
       else this.#set(number, owner, 0, SHARED);
       return;
@@ -106,10 +107,9 @@ export class PieceTable {
   }
 
   /**
-   * Returns the location of the frame with the content that was stored for an
-   * entry; `undefined` if no content was stored, or if it is stored under the
-   * path of another entry. The location's fields are set when the frame is
-   * stored.
+   * Returns the location of the frame with the content of an entry; `undefined`
+   * if no content was stored, or if the content was stored under the path of
+   * another entry. The location's fields are set when the frame is stored.
    */
   frame(number: number): FrameLocation | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
@@ -124,8 +124,9 @@ export class PieceTable {
   }
 
   /**
-   * Finds a content that was stored whole, by the SHA-256. Returns its stored
-   * form, with the path under which the content is stored.
+   * Finds a content that was stored whole by its SHA-256. Returns the stored
+   * form of the content, with the path under which it was stored; `undefined`
+   * if there is none.
    */
   find(sha256: string): StoredContent | undefined {
     fillHex(this.#sum, sha256);
@@ -156,7 +157,7 @@ export class PieceTable {
   #put(number: number): void {
     this.#sum.set(this.#entries.sumOf(number));
     const slot = this.#slot();
-    // Of several entries with the same content, the first one is kept.
+    // If several entries have the same content, the first of them is kept.
     if (this.#slots[slot] === 0) this.#slots[slot] = number + 1;
   }
 

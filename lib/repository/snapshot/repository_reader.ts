@@ -8,9 +8,9 @@ import type { OwnSignatures } from "./own_signatures.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * A reader that passes files to a packer and stores each signature at once. If
- * the signatures were kept until the end, they would take memory in proportion
- * to the data.
+ * Passes files to a packer, and stores each signature as soon as it is
+ * complete. If all signatures were kept until the end, their memory use would
+ * grow with the amount of data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
   /** See {@linkcode FileReader.condenses}. */
@@ -22,7 +22,7 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   readonly #own: OwnSignatures | undefined;
 
   /**
-   * Makes a reader.
+   * Creates a reader.
    *
    * @param packer The packer, which stores the content of files.
    * @param writer The writer of the signatures of large files that are stored

@@ -56,7 +56,7 @@ export function countTree(
 
 /**
  * Returns the field `owners` of a record: the names of the users and groups
- * that own the entries, as far as this system knows the names.
+ * that own the entries, except for those that have no name on this system.
  *
  * @param tally The entries of the tree.
  * @param root The state of the directory itself.

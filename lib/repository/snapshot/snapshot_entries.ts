@@ -18,12 +18,12 @@ export class SnapshotEntries extends PackedEntries {
   readonly #kept: KeptState | undefined;
 
   /**
-   * Makes an empty list.
+   * Creates an empty list.
    *
    * @param states The writer of the states that the walk finds.
    * @param previous The index of the parent.
-   * @param kept The modes and owners that the entries had before, on a system
-   * that does not store them.
+   * @param kept The earlier modes and owners of the entries, on a system that
+   * does not store them.
    */
   constructor(states: StateWriter, previous: DirIndex, kept?: KeptState) {
     super(new EntryList(states));
@@ -44,8 +44,9 @@ export class SnapshotEntries extends PackedEntries {
     facts: PackedFacts | undefined,
   ): void {
     const entry = this.#kept?.entry(found) ?? found;
-    // The remembered state has the mode and owner that the system made up, so
-    // an entry with another mode or owner is not the same as in that state.
+    // The remembered state has the mode and owner that the system makes up. An
+    // entry with a different mode or owner therefore counts as changed since
+    // that state.
     const isOther = isChanged || this.#kept !== undefined && !isMadeUp(entry);
     super.add(entry, place, isOther, facts);
     this.tally.add(entry);
@@ -56,7 +57,7 @@ export class SnapshotEntries extends PackedEntries {
    * Ends the list and returns the changes since the parent.
    *
    * @param root The state of the directory itself.
-   * @param skipped The skipped paths, which do not count as deleted.
+   * @param skipped The skipped paths. They do not count as deleted.
    */
   finish(root: Metadata, skipped: readonly Skipped[]): DiffIndex {
     this.#changes.finish(skipped.map(({ path }) => path));
@@ -71,7 +72,8 @@ export class SnapshotEntries extends PackedEntries {
   }
 
   /**
-   * Yields the changes, each with the stored form of its new content, if any.
+   * Yields the changes, each with the stored form of its new content;
+   * `undefined` if no new content was stored.
    */
   *stored(): Generator<[change: Change, stored: StoredContent | undefined]> {
     const changes = this.#changes.changes((at) => this.list.at(at));

@@ -19,11 +19,11 @@ export interface SnapshotWriterOptions extends RunOptions {
   /** The maximum size of volumes, in bytes. Default: 64 MiB. */
   volumeSize?: number;
   /**
-   * Called with each volume of content that is stored. From then on, `abort`
-   * does not delete the volume.
+   * Called with each stored volume of content. Afterwards, `abort` no longer
+   * deletes the volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** A signal that ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -32,11 +32,11 @@ const VOLUME_SIZE_BYTES = 64 << 20;
 
 /**
  * Writes the objects of one snapshot as a run: content and signatures into
- * volumes, the tree into a layer, and last the commit record. The snapshot
- * exists when the record is stored.
+ * volumes, the tree into a layer and, last, the commit record. The snapshot
+ * exists once the record is stored.
  *
- * Dispose of the writer at the end. If no record was stored, everything that
- * the writer stored is garbage, except for volumes with a checkpoint, which a
+ * Dispose of the writer at the end. If no record was stored, all objects that
+ * the writer stored are garbage, except for volumes with a checkpoint, which a
  * later run can take over.
  */
 export class SnapshotWriter implements AsyncDisposable {
@@ -55,7 +55,7 @@ export class SnapshotWriter implements AsyncDisposable {
   #stored = 0;
 
   /**
-   * Makes a writer. Nothing is stored yet.
+   * Creates a writer. Stores nothing yet.
    *
    * @param repository The repository.
    * @param options The snapshot's id, and the parent or layers that it builds
@@ -94,7 +94,7 @@ export class SnapshotWriter implements AsyncDisposable {
     return this.#run.begin();
   }
 
-  /** Checks that the run may go on. See {@linkcode Run.check}. */
+  /** Checks that the run may continue. See {@linkcode Run.check}. */
   check(): Promise<void> {
     return this.#run.check();
   }

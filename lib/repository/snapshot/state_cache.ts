@@ -24,18 +24,18 @@ import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
 /**
- * The version of the format. Version 2 had no creation times, and version 1
- * also listed named pipes and devices as skipped.
+ * The version of the format. Version 2 had no creation times. Version 1 also
+ * listed named pipes and devices as skipped.
  */
 const VERSION = 3;
 const NEWLINE = 10;
-/** The number of bytes that are written at a time. */
+/** The number of bytes written at a time. */
 const WRITE_BYTES = 1 << 20;
 const SUM_BYTES = 32;
 
 /**
- * The maximum size of a remembered state, in bytes for each entry, in addition
- * to `MIN_STATE_BYTES`. The size includes the names of excluded paths.
+ * The maximum size of a remembered state in bytes per entry, beyond
+ * `MIN_STATE_BYTES`. The size includes the names of excluded paths.
  */
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
@@ -51,10 +51,10 @@ interface Memory {
 }
 
 /**
- * The state of a directory that a machine remembers between snapshots. It has
- * the state of each file, so that unchanged files are not read and an unchanged
- * directory is not compared with the repository. If it is lost or damaged, the
- * next snapshot reads the files again.
+ * The state of a directory that a machine remembers between snapshots. It
+ * contains the state of each file, so that unchanged files are not read, and an
+ * unchanged directory is not compared with the repository. If the state is lost
+ * or damaged, the next snapshot reads all files.
  */
 export class StateCache {
   readonly #file: string | undefined;
@@ -78,11 +78,12 @@ export class StateCache {
   }
 
   /**
-   * Reads the state of a directory that was remembered for a snapshot.
+   * Reads the remembered state of a directory in a snapshot.
    *
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
-   * @param store The repository. If it is encrypted, so is the state.
+   * @param store The repository. If it is encrypted, the state is encrypted,
+   * too.
    * @param directory The name of the directory in the repository, and the
    * directory on this machine.
    * @param options The parent of the next snapshot, the current time in
@@ -140,7 +141,10 @@ export class StateCache {
     return this.#memory?.skipped ?? [];
   }
 
-  /** Returns the snapshot's entries, if they are remembered. */
+  /**
+   * Returns the remembered entries of the snapshot; `undefined` if there are
+   * none.
+   */
   entries(): readonly IndexEntry[] | undefined {
     const memory = this.#memory;
     if (memory === undefined) return undefined;
@@ -172,8 +176,8 @@ export class StateCache {
   }
 
   /**
-   * Stores the state that the walk found, as the state of a snapshot. An error
-   * is ignored, because it does not affect the snapshot.
+   * Stores the state that the walk found, as the state of a snapshot. Errors
+   * are ignored, because they do not affect the snapshot.
    *
    * @param snapshot The id of the snapshot.
    * @param entries The entries that the walk found.
@@ -207,15 +211,15 @@ export class StateCache {
 }
 
 /**
- * Yields a remembered state as bytes: a line of JSON, padded with spaces to a
- * multiple of four bytes, the blocks, and the entries.
+ * Yields the bytes of a remembered state: a line of JSON that is padded with
+ * spaces to a multiple of four bytes, then the blocks, and then the entries.
  *
  * @param snapshot The id of the snapshot.
  * @param entries The entries of the snapshot.
  * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The blocks of `StateWriter`.
  * @param hasXattrs Whether the extended attributes of all entries were read.
- * @returns The bytes, part by part.
+ * @returns The bytes, in parts.
  */
 export function* encodeState(
   snapshot: string,
@@ -240,7 +244,8 @@ export function* encodeState(
   head[head.length - 1] = NEWLINE;
   for (const part of [head, blocks, bytes]) {
     for (let at = 0; at < part.length; at += WRITE_BYTES) {
-      // The bytes are copied, because not every function accepts shared memory.
+      // The bytes are copied, because some functions do not accept shared
+      // memory.
       yield part.slice(at, at + WRITE_BYTES);
     }
   }
@@ -286,8 +291,8 @@ function decode(bytes: Uint8Array, object: string): Memory {
 }
 
 /**
- * Returns the same bytes at an offset in their buffer that is a multiple of
- * four.
+ * Returns bytes at an offset in their buffer that is a multiple of four. Copies
+ * the bytes only if necessary.
  */
 function aligned(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();

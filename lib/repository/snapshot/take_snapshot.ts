@@ -1,17 +1,17 @@
 /**
  * Taking snapshots.
  *
- * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and
- * what this machine remembers of it (`state_cache.ts`). If the remembered state
- * shows that nothing changed, and no label requires a new snapshot, the work
- * ends here (`find_unchanged.ts`). Otherwise the directory is walked.
- * Changed files go through the `RepositoryReader` into volumes. A file is
- * stored as a delta against its last state if the delta is small enough
+ * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and the
+ * state that this machine remembers of it (`state_cache.ts`). If the remembered
+ * state shows that nothing changed, and no label requires a new snapshot, the
+ * work ends here (`find_unchanged.ts`). Otherwise the directory is walked, and
+ * the `RepositoryReader` stores changed files in volumes. A file is stored as a
+ * delta against its last state if the delta is small enough
  * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis).
  * `SnapshotEntries` collects the entries, with the stored forms of their
- * content in a compact table (`piece_table.ts`). The entries of a stream, such
- * as a tar archive, are collected by a `StreamIndex` first, because they come
- * in any order (`index_stream.ts`).
+ * content in a compact table (`piece_table.ts`). A `StreamIndex` first collects
+ * the entries of a stream, such as a tar archive, because they arrive in any
+ * order (`index_stream.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
@@ -97,10 +97,10 @@ export interface SnapshotOptions {
    */
   source?: string;
   /**
-   * The time of the snapshot, in milliseconds since 1970, if the content is
-   * older than now. It must be later than the time of the last snapshot with
-   * the same `source`. A snapshot with a time is taken even if nothing changed.
-   * Default: the current time.
+   * The time of the snapshot, in milliseconds since 1970, for content from the
+   * past. It must be later than the time of the last snapshot with the same
+   * `source`. A snapshot with a time is taken even if nothing changed. Default:
+   * the current time.
    */
   time?: number;
   /**
@@ -111,13 +111,13 @@ export interface SnapshotOptions {
   /** The maximum size of volumes, in bytes, at least 4,096. Default: 64 MiB. */
   volumeSize?: number;
   /**
-   * The path of a folder in which this machine remembers the state of
+   * The path of the folder in which this machine remembers the states of
    * directories. Without this folder, each snapshot reads every file. Not used
    * for a stream.
    */
   cache?: string;
   /**
-   * Whether the folder `cache` is only read, as for a dry run. Default: `false`.
+   * Whether the folder `cache` is only read, as in a dry run. Default: `false`.
    */
   readOnlyCache?: boolean;
   /** Called with each path that is skipped or excluded. */
@@ -129,9 +129,9 @@ export interface SnapshotOptions {
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
-   * Whether to pass the totals to `onProgress`. To count them, a second walk
-   * visits each folder once more during the snapshot. Not used for a stream.
-   * Default: `false`.
+   * Whether to pass the total numbers of entries and bytes to `onProgress`. To
+   * count them, a second walk visits each folder during the snapshot. Not used
+   * for a stream. Default: `false`.
    */
   measure?: boolean;
   /**
@@ -144,7 +144,7 @@ export interface SnapshotOptions {
   onDamage?: DamageHandler;
   /**
    * The last snapshot of this directory, if `Repository.lastAt` has just
-   * returned it. By default, the last snapshot is looked up.
+   * returned it. Default: deltar searches for the last snapshot.
    */
   last?: FoundPlace;
   /**
@@ -162,14 +162,14 @@ export interface SnapshotOptions {
    */
   onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
   /**
-   * Called if the snapshot fails after it stored volumes that have a
-   * checkpoint, with these volumes. The next snapshot of the directory takes
-   * over their content.
+   * Called with the stored volumes that have a checkpoint, if the snapshot
+   * fails after storing them. The next snapshot of the directory takes over
+   * their contents.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
   /**
-   * A signal that ends the work with an error of code `aborted`. Then no
-   * snapshot is taken.
+   * The signal that ends the work with an error of code `aborted`. In this
+   * case, no snapshot is taken.
    */
   signal?: AbortSignal;
 }
@@ -207,8 +207,8 @@ export interface SnapshotResult {
 }
 
 /**
- * The maximum difference between the clocks of two machines that is not
- * reported, in milliseconds.
+ * The maximum difference between the clocks of two machines, in milliseconds. A
+ * larger difference is reported.
  */
 const MAX_CLOCK_DIFFERENCE_MS = 10 * 60 * 1000;
 
@@ -230,9 +230,9 @@ export async function takeSnapshot(
 }
 
 /**
- * Thrown if the parent's tree is damaged and the damage was found late, because
- * the remembered state was used instead of the tree. The remembered state was
- * deleted.
+ * Thrown if the remembered state was used instead of the parent's tree, and
+ * damage in this tree was found later. The remembered state is deleted before
+ * this error is thrown.
  */
 class DamageFoundLate extends Error {}
 
@@ -333,7 +333,8 @@ async function takeOnce(
         // The intent is stored while the old content is read. An error is
         // thrown when the first object is stored.
         onChanged: () => writer.begin().catch(() => {}),
-        // Fetching or decrypting the old content would cost more than it saves.
+        // If the old content must be fetched or decrypted, reading it costs
+        // more than it saves.
         readsLarge: store.storage.localPath !== undefined &&
           store.keys === undefined,
       }),
@@ -399,7 +400,7 @@ async function takeOnce(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, time),
-      // The clock may have been set back during the run.
+      // The clock might have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory,
       ...dir && directory === dir.name && dir.name !== dir.path &&
@@ -473,7 +474,7 @@ function rootAt(time: number): Metadata {
   return { mode: 0o755, mtime: BigInt(time) * 1_000_000n, uid: 0, gid: 0 };
 }
 
-/** Refuses a time that is not later than that of the last snapshot. */
+/** Refuses a time that is not later than the time of the last snapshot. */
 function checkLater(time: number, last: SnapshotRecord): void {
   if (time > last.time) return;
   const [wanted, found] = [time, last.time].map((one) =>
@@ -481,9 +482,9 @@ function checkLater(time: number, last: SnapshotRecord): void {
   );
   throw new DeltarError(
     "exists",
-    `snapshots are taken in the order of time, and the last snapshot, ` +
-      `${last.id}, has the time ${found}, so no snapshot of ${wanted} can ` +
-      "follow; use another source",
+    `the time of the new snapshot, ${wanted}, is not later than the time of ` +
+      `the last snapshot, ${last.id}: ${found}. Use a later time or another ` +
+      "source.",
     { object: last.directory },
   );
 }
@@ -507,8 +508,8 @@ function* sumsIn(list: EntryList): Generator<string> {
 }
 
 /**
- * Finds the last snapshot of a directory. Also returns the last snapshots of
- * other directories that were read during the search.
+ * Finds the last snapshot of a directory. Also returns the last snapshot of
+ * each other directory among the records that were read during the search.
  */
 async function findLast(
   store: Store,
