@@ -34,7 +34,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     assert.deepEqual(harmed.damage, [{
       object: `volumes/${name}`,
       kind: "content",
-      message: "the SHA-256 differs from the recorded one",
+      message: "the object's SHA-256 differs from the recorded one",
       unreadable: false,
       lost: [],
       needing: [second.id],

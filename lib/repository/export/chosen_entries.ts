@@ -5,7 +5,7 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { streamEntries, TreeFinder } from "../layers/tree_reader.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** The choice of entries of a snapshot. */
+/** The conditions that choose entries of a snapshot. */
 export interface EntryChoice {
   /** The folder that is the root of the choice. Default: the root. */
   from?: string;
@@ -14,7 +14,7 @@ export interface EntryChoice {
    * all.
    */
   paths?: readonly string[];
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -54,7 +54,7 @@ export async function chooseEntries(
   }
   const start = from === "" ? "" : `${from}/`;
   const wanted = paths?.map((path) => start + path).sort(comparePaths)
-    // A path in another one is chosen with the other one.
+    // A path below another chosen path need not be chosen separately.
     .reduce<string[]>((all, path) => {
       const last = all.at(-1);
       if (last === undefined || !isWithin(path, last)) all.push(path);

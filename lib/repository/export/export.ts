@@ -1,10 +1,10 @@
 /**
- * Exporting: a snapshot, or some paths of it, as one tar or zip.
+ * Exporting a snapshot, or some of its paths, as one tar or zip.
  *
  * `chosen_entries.ts` reads the chosen entries of the tree in path order, and
- * `member_reader.ts` makes members of them and reads the content of each file.
- * `lib/archive` turns the members into the bytes of the archive. Nothing is kept
- * for each entry, so the memory that is used does not depend on the size of the
+ * `member_reader.ts` turns them into members and reads the content of each
+ * file. `lib/archive` turns the members into the bytes of the archive. Entries
+ * are not kept in memory, so the memory use does not depend on the size of the
  * snapshot.
  *
  * @module
@@ -19,7 +19,7 @@ import type { ExportOptions } from "./export_options.ts";
 import { MemberReader } from "./member_reader.ts";
 
 /**
- * Returns a snapshot, or some paths of it, as the bytes of an archive.
+ * Returns the bytes of an archive of a snapshot, or of some of its paths.
  *
  * @param store The repository.
  * @param record The snapshot.

@@ -20,48 +20,52 @@ export interface ExportOptions {
    * progress.
    */
   onProgress?: (progress: ExportProgress) => void;
-  /** Called with each entry that the format cannot hold as it is. */
+  /** Called with each entry that the format cannot represent completely. */
   onFailure?: (failure: ExportFailure) => void;
-  /** Ends the work and the stream with an error of code `aborted`. */
+  /**
+   * The signal that ends the work and the stream with an error of code
+   * `aborted`.
+   */
   signal?: AbortSignal;
 }
 
 /** The progress of an export. */
 export interface ExportProgress {
   /**
-   * The number of files so far. A file with hard links counts once in a tar. In
-   * a zip, which has no hard links, each of its names counts as a file.
+   * The number of files exported so far. A file with hard links counts once in
+   * a tar. In a zip, which has no hard links, each of its names counts as a
+   * file.
    */
   files: number;
-  /** The number of directories so far. */
+  /** The number of directories exported so far. */
   directories: number;
   /**
-   * The number of symlinks and hard links so far. The first name of a file with
-   * hard links does not count.
+   * The number of symlinks and hard links exported so far. The first name of a
+   * file with hard links does not count.
    */
   links: number;
-  /** The number of named pipes and devices so far. */
+  /** The number of named pipes and devices exported so far. */
   special: number;
   /**
-   * The number of hard links so far that became copies of their files, which
-   * count as files.
+   * The number of hard links exported so far as copies of their files. The
+   * copies also count as files.
    */
   copies: number;
-  /** The number of bytes of the files so far. */
+  /** The number of bytes of the files exported so far. */
   bytes: number;
-  /** The path in the archive of the current entry. */
+  /** The path of the current entry in the archive. */
   path: string;
 }
 
-/** An entry that an archive cannot hold as it is in the snapshot. */
+/** An entry that an archive cannot represent completely. */
 export interface ExportFailure {
   /** The path in the archive. */
   path: string;
   /** The reason. */
   error: DeltarError;
   /**
-   * Whether the archive has the entry, without a part of its metadata. If not,
-   * the entry is not in the archive.
+   * Whether the entry is in the archive without a part of its metadata. If
+   * `false`, the entry is not in the archive.
    */
   exported: boolean;
 }

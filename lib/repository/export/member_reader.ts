@@ -32,11 +32,14 @@ export class MemberReader {
   readonly #finder: TreeFinder;
   /** Whether the archive is a zip. */
   readonly #isZip: boolean;
-  /** The part of each path that is not in the archive. */
+  /**
+   * The start of each path in the snapshot that is left out of the path in the
+   * archive.
+   */
   readonly #start: string;
   /**
    * The first exported name of each file, named pipe or device whose own path
-   * is not exported, by this path.
+   * is not exported, by its own path.
    */
   readonly #firsts = new Map<string, string>();
   readonly #progress: ExportProgress = {
@@ -50,7 +53,7 @@ export class MemberReader {
   };
 
   /**
-   * Makes a reader without reading anything.
+   * Creates a reader. Reads nothing yet.
    *
    * @param storage The repository's storage.
    * @param record The snapshot.
@@ -74,8 +77,8 @@ export class MemberReader {
   }
 
   /**
-   * Yields the members in path order. The content of a member has to be read
-   * before the next member.
+   * Yields the members in path order. The content of a member must be read
+   * before the next member is requested.
    *
    * @throws {DeltarError} The error of a layer or a content that is damaged or
    * missing, with the path; `aborted` if the signal fired.
@@ -92,8 +95,8 @@ export class MemberReader {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(signal);
-        // A program that extracts the archive might follow a symlink to the
-        // entry.
+        // When the archive is extracted, the entry might be written through a
+        // symlink at the path of its folder.
         if (blocked !== undefined && isWithin(entry.path, blocked.path)) {
           throw new DeltarError(
             "corrupt",
@@ -171,7 +174,7 @@ export class MemberReader {
     return withJson({ ...linked, path });
   }
 
-  /** Returns a file with its content: in condensed form only for a tar. */
+  /** Returns a file with its content. Only a tar gets the condensed form. */
   async #file(entry: TreeFileEntry, member: TarMember): Promise<ArchiveMember> {
     try {
       const read = await this.#reader.read(entry, this.#options.signal);
@@ -200,8 +203,8 @@ export class MemberReader {
     const { onProgress, signal } = this.#options;
     try {
       for await (const part of parts) {
-        // The zeros of a hole are made without reading the storage, which would
-        // check the signal.
+        // The zeros of a hole are not read from the storage, so the storage
+        // does not check the signal.
         checkAborted(signal);
         yield part;
         progress.bytes += part.length;

@@ -1,11 +1,11 @@
 /**
- * Repairing what `verify` finds.
+ * Repairing the damage that `verify` finds.
  *
- * Small settings, records and notes with one flipped bit are corrected with the
- * help of their own checksums (`mend_bit.ts`). A snapshot that cannot be read
+ * Small settings, records and notes with one flipped bit are corrected by means
+ * of their own checksums (`mend_bit.ts`). A snapshot that cannot be read
  * completely is replaced by a snapshot without the lost files
- * (`replace_snapshot.ts`): `salvage.ts` reads the rest of its tree, and
- * `store_again.ts` stores the readable content of damaged volumes again.
+ * (`replace_snapshot.ts`): `salvage.ts` reads the undamaged part of its tree,
+ * and `store_again.ts` stores the readable content of damaged volumes again.
  * Settings, records and notes that are replaced or cannot be corrected are
  * copied to `damaged/` before they are deleted. Damaged layers and volumes stay
  * where they are.
@@ -38,9 +38,9 @@ import { type VerifyProgress, verifyRepository } from "../verify/verify.ts";
 export interface RepairOptions {
   /** Whether to only report what would be done. Default: `false`. */
   dryRun?: boolean;
-  /** Called during the verification that comes first, with its progress. */
+  /** Called during the verification that runs first, with its progress. */
   onProgress?: (progress: VerifyProgress) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -58,19 +58,19 @@ export interface ReplacedSnapshot {
   /** The ranges of paths whose entries are lost. */
   unknown: LostRange[];
   /**
-   * The number of files whose content or signature is stored again, because it
+   * The number of files whose content or signature is stored again because it
    * was in a damaged volume.
    */
   storedAgain: number;
 }
 
 /**
- * The result of a repair. On a dry run, the result that a repair would have.
+ * The result of a repair or, on a dry run, the result that a repair would have.
  */
 export interface RepairResult {
   /** The damage that was found. */
   damage: Damage[];
-  /** The names of the objects that were corrected or made again. */
+  /** The names of the objects that were corrected or created again. */
   mended: string[];
   /**
    * The names of the objects that were moved to `damaged/`. Their bytes are
@@ -79,18 +79,18 @@ export interface RepairResult {
   setAside: string[];
   /** The snapshots that were replaced. */
   replaced: ReplacedSnapshot[];
-  /** The ids of the snapshots of which nothing can be read. */
+  /** The ids of the snapshots without any readable entry. */
   lost: string[];
 }
 
 /**
  * Corrects damaged settings, records and notes if possible, moves the damaged
  * objects to `damaged/`, and replaces snapshots that cannot be read completely,
- * so that the rest of the repository can be used. A repair can be killed at any
- * time and run again.
+ * so that the undamaged part of the repository can be used. A repair can be
+ * killed at any time and run again.
  *
- * @throws {DeltarError} `io` if the verification that comes first could not
- * read an object that may be undamaged, for example because the disk or the
+ * @throws {DeltarError} `io` if the verification that runs first could not read
+ * an object that might be undamaged, for example because the disk or the
  * network failed. Nothing is changed in that case. `aborted` if the signal ends
  * the work. The error of the storage.
  */
@@ -110,9 +110,9 @@ export async function repairRepository(
   if (unreadable !== undefined) {
     throw new DeltarError(
       "io",
-      `the object could not be read (${unreadable.message}), but it may be ` +
-        "undamaged. Check the disk or the network and repair again, or copy " +
-        "what can be read to another storage and repair the copy",
+      `the object could not be read (${unreadable.message}), but it might ` +
+        "be undamaged. Check the disk or the network and repair again, or " +
+        "copy all readable objects to another storage and repair the copy.",
       { object: unreadable.object },
     );
   }
@@ -155,8 +155,7 @@ export async function repairRepository(
 }
 
 /**
- * Returns the ids of the snapshots that need a damaged object, the oldest
- * first.
+ * Returns the ids of the snapshots that need a damaged object, oldest first.
  */
 function harmedSnapshots(damage: readonly Damage[]): string[] {
   const ids = damage
@@ -167,8 +166,8 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
 
 /**
  * Repairs settings or a note: moves the damaged object to `damaged/` and stores
- * a corrected one. Settings that cannot be corrected are made again. A note
- * that cannot be corrected is not replaced.
+ * a corrected one. Settings that cannot be corrected are created again. A note
+ * that cannot be corrected is only moved.
  */
 async function repairListing(
   store: Store,
@@ -208,7 +207,7 @@ async function idOf(store: Store): Promise<string> {
 
 /**
  * Repairs a record: moves the damaged object to `damaged/` and, if the record
- * can be corrected with the help of its own checksum, stores the corrected one.
+ * can be corrected by means of its own checksum, stores the corrected record.
  */
 async function repairRecord(
   store: Store,
@@ -231,7 +230,9 @@ async function repairRecord(
   else await putBack(store, name, mended, result, dryRun);
 }
 
-/** Stores a corrected object after the damaged one was moved to `damaged/`. */
+/**
+ * Stores a corrected object after the damaged object was moved to `damaged/`.
+ */
 async function putBack(
   { storage, manifests }: Store,
   name: string,
@@ -256,8 +257,8 @@ async function isWhole(storage: Storage, id: string): Promise<boolean> {
 }
 
 /**
- * Returns the bytes of a damaged object: no bytes if the object cannot be
- * decrypted, and `undefined` if it does not exist.
+ * Returns the bytes of a damaged object. The array is empty if the object
+ * cannot be decrypted. Returns `undefined` if the object does not exist.
  */
 async function readDamaged(
   { storage, keys }: Store,

@@ -29,14 +29,17 @@ import { changedLines } from "../layers/write_tree.ts";
 interface Plan {
   /** The entries that stay as they are. */
   kept: TreeEntry[];
-  /** The files of which the content, or only the signature, is stored again. */
+  /**
+   * The files to store again. If `content` is `false`, only the signature is
+   * stored again.
+   */
   again: { entry: TreeFileEntry; content: boolean }[];
   /** The files and hard links that are lost. */
   lost: Skipped[];
 }
 
 /**
- * Makes the replacement for a snapshot that cannot be read completely. The
+ * Creates the replacement for a snapshot that cannot be read completely. The
  * replacement is the same snapshot without the lost files, which it lists as
  * skipped. Its id contains the same time as the id of the original.
  *
@@ -45,8 +48,8 @@ interface Plan {
  * @param damage The damage that `verify` found in the repository.
  * @param again The writer that stores the readable content of damaged volumes
  * again.
- * @param options Whether only the plan is made, and the signal.
- * @returns The snapshot and its replacement; `undefined` if nothing of the
+ * @param options Whether to only make the plan, and the signal.
+ * @returns The snapshot and its replacement; `undefined` if no entry of the
  * snapshot can be read.
  */
 export async function replaceSnapshot(
@@ -97,7 +100,7 @@ async function makePlan(
     } else if (entry.kind !== "file") plan.kept.push(entry);
     else {
       const { content, signature } = entry;
-      // If the tree itself was damaged, the verification did not check its
+      // If the tree itself is damaged, the verification did not check its
       // files.
       const isSuspect = content
         .some(({ reference }) => suspect.has(reference.volume));
@@ -208,8 +211,8 @@ function countsOf(
 }
 
 /**
- * Returns the id of the replacement that an earlier, interrupted repair made,
- * if there is one.
+ * Returns the id of the replacement that an earlier, interrupted repair stored;
+ * `undefined` if there is none.
  */
 async function standIn(
   storage: Storage,

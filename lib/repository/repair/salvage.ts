@@ -10,11 +10,11 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** A range of paths, in path order, whose entries are lost. */
 export interface LostRange {
-  /** The start of the range: no path before it is in the range. */
+  /** The start of the range. No path in the range sorts before it. */
   from: string;
   /**
-   * The end of the range, which is after all of its paths. Absent if the range
-   * has no end.
+   * The end of the range. All paths in the range sort before it. Absent if the
+   * range has no end.
    */
   to?: string;
 }
@@ -22,12 +22,12 @@ export interface LostRange {
 /** The readable part of a tree whose layers are damaged. */
 export interface SalvagedTree {
   /**
-   * The entries that were certainly in the tree, and the folders above them. A
-   * folder whose entry is lost has the mode 0755, and the time and owner of the
-   * root.
+   * The entries that were certainly in the tree, and the folders above them, by
+   * path. A folder whose entry is lost has the mode 0755, and the time and
+   * owner of the root.
    */
   entries: Map<string, TreeEntry>;
-  /** The objects that the readable frames name. */
+  /** The objects that the readable frames list, by name. */
   objects: Map<string, ObjectRecord>;
   /**
    * The paths that the snapshot skipped or excluded, as far as they are known.
@@ -38,8 +38,9 @@ export interface SalvagedTree {
 }
 
 /**
- * Merges the readable frames of a snapshot's layers. Where a frame is lost, the
- * entries of the layers below are not used, because they may be outdated.
+ * Merges the readable frames of a snapshot's layers. In the range of a lost
+ * frame, the entries of lower layers are not used, because they might be
+ * outdated.
  */
 export async function salvageTree(
   storage: Storage,
@@ -66,8 +67,8 @@ export async function salvageTree(
       for (const object of part.objects) objects.set(object.name, object);
       for (const skip of part.skipped) skipped.push(skip);
     }
-    // Entries of lower layers in the lost ranges may be outdated. The lines
-    // that were read from this layer are outside these ranges.
+    // Entries of lower layers in the lost ranges might be outdated. The lines
+    // read from this layer are outside these ranges.
     if (unread.length > 0) {
       for (const path of entries.keys()) {
         if (isWithinOne(path, unread)) entries.delete(path);

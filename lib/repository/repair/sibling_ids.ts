@@ -6,7 +6,10 @@ import type { Storage } from "../../storage/storage.ts";
  * time as the id of the replaced snapshot.
  */
 export class SiblingIds {
-  /** The last three digits of the ids that are taken, by the part before. */
+  /**
+   * The three random digits of each taken id, by the part of the id before
+   * them.
+   */
   readonly #taken = new Map<string, Set<string>>();
 
   private constructor() {}
@@ -23,8 +26,8 @@ export class SiblingIds {
   }
 
   /**
-   * Returns the next free id with the same time as the given id, and takes it.
-   * After the last possible id, the search continues with the first.
+   * Returns the next free id with the same time as the given id, and marks it
+   * as taken. After the last possible id, the search continues with the first.
    *
    * @throws {DeltarError} `limit` if all ids with this time are taken.
    */
@@ -50,7 +53,10 @@ export class SiblingIds {
   }
 }
 
-/** Matches each id in the name of an object. */
+/**
+ * Matches each id in the name of an object. The groups are the part before the
+ * random digits, and these digits.
+ */
 const ANY_ID = /(\d{8}T\d{6}Z-[0-9a-f]{3})([0-9a-f]{3})/g;
 
 /**

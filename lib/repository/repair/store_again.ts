@@ -28,7 +28,7 @@ export class StoreAgain {
   readonly #contents = new Map<string, Stored>();
   readonly #signatures = new Map<string, Stored>();
 
-  /** Makes a writer that reads from a repository's storage. */
+  /** Creates a writer that reads from a repository's storage. */
   constructor(storage: Storage) {
     this.#reader = new ContentReader(storage);
   }
@@ -38,8 +38,8 @@ export class StoreAgain {
    *
    * @param writer The snapshot's writer.
    * @param entries The files, whose content must be readable. If `content` is
-   * `true`, the content is stored again, and otherwise only the signature of a
-   * large file.
+   * `true`, the content is stored again. Otherwise, only the signature of a
+   * large file is stored again.
    * @returns The same entries with their new references.
    * @throws {DeltarError} `corrupt` if the content of a file differs from its
    * SHA-256.

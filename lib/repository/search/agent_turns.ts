@@ -14,15 +14,15 @@ export interface ChangeSpan {
 
 /** A turn of an AI agent, with the snapshots that were taken during the turn. */
 export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
-  /** The snapshots of the turn, the oldest first. */
+  /** The snapshots of the turn, oldest first. */
   snapshots: SnapshotRecord[];
   /**
    * The snapshots before and after the changes of the turn, in the order of
-   * their times. Several spans if snapshots of other turns lie between them.
-   * Empty if no snapshot shows a change.
+   * their times. There are several spans if the turn was interleaved with other
+   * turns, and none if no snapshot has changes of the turn.
    */
   spans: ChangeSpan[];
-  /** The numbers of changes, over all snapshots of the spans. */
+  /** The numbers of changes in all snapshots of the spans. */
   changes: Pick<
     SnapshotCounts,
     "created" | "updated" | "deleted" | "renamed" | "copied" | "touched"
@@ -30,17 +30,21 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
 }
 
 /**
- * Returns the turns of agents in one directory, the oldest first.
+ * Returns the turns of agents in one directory, oldest first.
  *
- * A snapshot shows the changes since the snapshot before it. These are changes
- * of the turn of the snapshot, unless the snapshot has the state before its
- * turn. Between the first and the last snapshot of a turn, the changes in
- * snapshots that belong to no turn also count, and so do the changes before the
- * beginning of another turn. A snapshot with the state before its turn always
- * begins a turn, even if an earlier turn has the same session and number.
+ * Each snapshot has the changes since the snapshot before it. From the first to
+ * the last snapshot of a turn, the changes in these snapshots are changes of
+ * the turn:
  *
- * @param records The snapshots of the directory that one machine took, the
- * oldest first. Safety snapshots are ignored.
+ * - snapshots of the turn, except for a snapshot of the state before the turn;
+ * - snapshots that belong to no turn;
+ * - snapshots of the state before another turn.
+ *
+ * A snapshot of the state before a turn always begins a new turn, even if an
+ * earlier turn has the same session and number.
+ *
+ * @param records The snapshots of the directory that one machine took, oldest
+ * first. Safety snapshots are ignored.
  *
  * @example
  * ```ts
@@ -95,7 +99,7 @@ interface FoundTurn {
   last: number;
 }
 
-/** Returns the turn of a record without snapshots. */
+/** Returns the turn of a record, without any snapshots. */
 function emptyTurn({ agent, session, turn, prompt }: TurnRecord): AgentTurn {
   return {
     agent,

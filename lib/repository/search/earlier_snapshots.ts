@@ -7,12 +7,12 @@ import {
 } from "../format/snapshot_record.ts";
 import { readAll, type Store } from "../store/store.ts";
 
-/** The maximum number of records that are cached. */
+/** The maximum number of cached records. */
 const MAX_KEPT_RECORDS = 64;
 
 /**
- * The snapshots before a snapshot, of the same directory and machine. A record
- * is read only when it is needed. Snapshots that are not trusted are ignored.
+ * The earlier snapshots of the directory and machine of a snapshot. A record is
+ * read only when it is needed. Snapshots that are not trusted are ignored.
  */
 export class EarlierSnapshots {
   readonly #store: Store;
@@ -55,17 +55,17 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot of the same directory before a snapshot or, if
-   * the directory was moved, of the directory that it continues. Returns
-   * `undefined` if there is none.
+   * Returns the last earlier snapshot of the same directory; `undefined` if
+   * there is none. If the directory was moved, the snapshots of its former path
+   * are included.
    */
   async before(record: SnapshotRecord): Promise<SnapshotRecord | undefined> {
     return await this.#before(record.id, record, () => Promise.resolve(record));
   }
 
   /**
-   * Returns the last snapshot before the first of the snapshots with a layer.
-   * See `before` and `withLayer`.
+   * Returns the last snapshot before all snapshots that have a layer;
+   * `undefined` if there is none. See `before` and `withLayer`.
    */
   async beforeLayer(
     layer: LayerRecord,
@@ -84,7 +84,7 @@ export class EarlierSnapshots {
    *
    * @param like A snapshot of the same directory.
    * @param first Called if the snapshot directly before the id is of another
-   * directory. Returns the first snapshot from the id on.
+   * directory. Returns the first snapshot that is not before the id.
    */
   async #before(
     id: string,
@@ -102,8 +102,8 @@ export class EarlierSnapshots {
         const found = await this.#get(parent);
         if (found !== undefined) return found;
       }
-      // A snapshot that a repair made has no parent. Of other snapshots, only the
-      // first of a directory has none.
+      // Snapshots made by a repair have no parent. Among other snapshots, only
+      // the first snapshot of a directory has none.
     } else if (repairs === undefined) return undefined;
     for (let at = last - 1; at >= 0; at--) {
       const found = await this.#meant(this.#ids[at], earliest);
@@ -122,8 +122,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Yields the snapshots whose trees have a layer, the oldest first, up to and
-   * including a given snapshot that has it.
+   * Yields the snapshots whose trees have a layer, oldest first, up to and
+   * including a given snapshot that has the layer.
    */
   async *withLayer(
     layer: LayerRecord,
@@ -140,8 +140,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the record of a snapshot if `#get` returns it and it is of the same
-   * directory as another snapshot.
+   * Returns the record of a snapshot if `#get` returns the record, and the
+   * snapshot is of the same directory as another snapshot.
    */
   async #meant(
     id: string,

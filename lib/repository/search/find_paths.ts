@@ -2,15 +2,15 @@
  * Finding paths in many snapshots.
  *
  * The snapshots of a directory are compared one after the other, from the
- * newest to the oldest. From one snapshot to the next, only paths with a line
- * in a layer that the two do not share can differ, so only the lines of these
- * layers are compared, and each layer is read at most once. Of each layer, only
- * the lines of matching paths are kept.
+ * newest to the oldest. Two consecutive snapshots can differ only in paths that
+ * have a line in a layer that the two do not share. Only the lines of these
+ * layers are therefore compared. Each layer is read at most once, and only its
+ * lines for matching paths are kept.
  *
  * Most layers are not read at all. A snapshot merges the last layers of its
  * parent into its own layer. If its layer has no matching path, the merged
- * layers have none either. This is not true of a snapshot from which a purge
- * deleted paths, so the layers of its parent are read.
+ * layers have none either. This does not apply to a snapshot from which a purge
+ * deleted paths, so in this case the layers of the parent are read.
  *
  * @module
  */
@@ -49,20 +49,23 @@ export interface FindPathsOptions {
    * these are searched. Default: all directories of all machines.
    */
   directory?: string;
-  /** Whether upper case and lower case count as equal. Default: `false`. */
+  /** Whether to ignore the case of letters. Default: `false`. */
   ignoreCase?: boolean;
   /**
    * Called with each entry whose path matches. Returns whether the entry is
-   * wanted. Default: all are.
+   * wanted. Default: all entries are wanted.
    */
   isWanted?: (entry: HashedEntry) => boolean;
-  /** Called after each snapshot, with the number of snapshots so far. */
+  /**
+   * Called after each snapshot, with the number of snapshots searched so far.
+   */
   onProgress?: (snapshots: number) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
    * Called with the error of each record or layer that cannot be read. The
-   * snapshots that need it are ignored. By default, the error is thrown.
+   * snapshots that need the record or layer are ignored. By default, the error
+   * is thrown.
    */
   onDamage?: DamageHandler;
 }
@@ -108,24 +111,28 @@ type Matches = ReadonlyMap<string, HashedEntry | undefined>;
 
 const NO_MATCHES: Matches = new Map();
 
-/** A path that was found, and where. */
+/** A path that was found, and its positions in the list of snapshots. */
 interface Found {
   /** The newest matching entry. */
   entry: HashedEntry;
   /** The position of the last snapshot that has a matching entry. */
   last: number;
-  /** The position of the first such snapshot, so far. */
+  /**
+   * The position of the first snapshot found so far that has a matching entry.
+   */
   first: number;
-  /** The number of such snapshots before the current series. */
+  /**
+   * The number of snapshots with a matching entry, without the current series.
+   */
   count: number;
   /**
-   * The position at which the current series of such snapshots begins;
-   * `undefined` if the current snapshot has no matching entry.
+   * The position at which the current series of snapshots with a matching entry
+   * begins; `undefined` if the current snapshot has none.
    */
   since: number | undefined;
 }
 
-/** The search of the snapshots of one directory. */
+/** Searches the snapshots of one directory. */
 class Search {
   readonly #store: Store;
   readonly #pattern: PathPattern;
@@ -222,9 +229,9 @@ class Search {
   }
 
   /**
-   * Returns the matching paths of the layers that a snapshot has and its parent
-   * does not have. The parent's other layers were merged into these layers, so
-   * they have no other paths.
+   * Returns the matching paths of the layers that a snapshot does not share
+   * with its parent. The layers that only the parent has were merged into these
+   * layers, so they have no other paths.
    */
   #pathsMerged(newer: SnapshotRecord, parent: SnapshotRecord): string[] {
     const kept = new Set(parent.layers.map(({ name }) => name));
@@ -235,7 +242,8 @@ class Search {
   /**
    * Reads the matches of a layer.
    *
-   * @param paths The only paths that may match; `undefined` if all paths may.
+   * @param paths The only paths that can match; `undefined` if all paths can
+   * match.
    */
   async #read(
     layer: LayerRecord,
@@ -260,8 +268,8 @@ class Search {
 }
 
 /**
- * Returns a record that shares the records of layers with the record of a newer
- * snapshot, because each may take many kilobytes.
+ * Returns a record that shares its records of layers with the record of a newer
+ * snapshot, because each record of a layer can take many kilobytes of memory.
  */
 function keptLayers(
   record: SnapshotRecord,

@@ -9,8 +9,8 @@ import { addedLayers } from "./renames.ts";
 import { skippedIn } from "./skipped_paths.ts";
 
 /**
- * The numbers of changed paths in a folder, including subfolders. A renamed
- * file counts as created and as deleted. A path that one of the two snapshots
+ * The numbers of changed paths in a folder and its subfolders. A renamed file
+ * counts as created and as deleted. A path that one of the two snapshots
  * skipped or excluded does not count.
  */
 export interface FolderChanges {
@@ -60,13 +60,19 @@ function isChanged(entry: TreeEntry, old: TreeEntry): boolean {
   );
 }
 
-/** The old and the new entry of a path. */
+/**
+ * The old and the new entry of a path; `undefined` where the path does not
+ * exist.
+ */
 export type PathPair = [
   old: TreeEntry | undefined,
   entry: TreeEntry | undefined,
 ];
 
-/** Yields the old and new entries of all paths in a folder that may differ. */
+/**
+ * Yields the old and new entries of all paths in a folder that might have
+ * changed.
+ */
 export async function* pathPairs(
   readers: LayerReaders,
   before: SnapshotRecord,
@@ -78,7 +84,7 @@ export async function* pathPairs(
     mergeLayers(some.map((one) => one.select(isWanted, { within: folder })));
   const added = addedLayers(readers, before, now);
   if (added.length === now.layers.length) {
-    // Without tombstones, both trees have to be read.
+    // Without tombstones, both trees must be read.
     yield* joined(merged(readers.of(before)), merged(added));
     return;
   }
@@ -90,7 +96,7 @@ export async function* pathPairs(
   }
 }
 
-/** Yields the entries of two trees, path by path. */
+/** Yields the entries of each path in two trees. */
 async function* joined(
   before: AsyncIterable<readonly LayerLine[]>,
   now: AsyncIterable<readonly LayerLine[]>,

@@ -6,13 +6,16 @@ import { isEntry } from "../layers/tree_reader.ts";
 import type { LayerReaders } from "./layer_readers.ts";
 import { newPathOf, oldPathOf } from "./renames.ts";
 
-/** The number of a folder's files whose other paths are searched for. */
+/**
+ * The maximum number of a folder's files whose old or new paths are searched
+ * for.
+ */
 const MAX_FOLLOWED_FILES = 8;
 
 /**
  * Returns the path from which a new folder was renamed, if there is one. This
- * is the deleted folder that had most of the first files of the new folder, at
- * the same places in it.
+ * is the deleted folder that had most of the first files of the new folder at
+ * the same relative paths.
  *
  * @param readers The readers of layers.
  * @param before The snapshot before, which does not have the folder.
@@ -35,8 +38,8 @@ export async function oldFolderOf(
 
 /**
  * Returns the path to which a folder was renamed, if there is one. This is the
- * new folder that has most of the first files of the old folder, at the same
- * places in it.
+ * new folder that has most of the first files of the old folder at the same
+ * relative paths.
  *
  * @param readers The readers of layers.
  * @param before The snapshot before, which has the folder.
@@ -58,11 +61,12 @@ export async function newFolderOf(
 }
 
 /**
- * Returns the folder in which most of the first files of a folder are found, at
- * the same places in it. Returns `undefined` if none of the files is found, or
- * if the snapshot that has the folder also has the other one.
+ * Returns the other folder in which most of the first files of a folder are
+ * found at the same relative paths. Returns `undefined` if none of the files is
+ * found, or if a snapshot has both folders.
  *
- * @param search Called for a file of the folder. Returns the other path of it.
+ * @param search Called for a file of the folder. Returns the other path of the
+ * file; `undefined` if there is none.
  */
 async function otherFolder(
   readers: LayerReaders,
@@ -87,7 +91,7 @@ async function otherFolder(
     : most;
 }
 
-/** Yields the files in a folder that have content, in path order. */
+/** Yields the files in a folder that are not empty, in path order. */
 async function* filesIn(
   readers: LayerReaders,
   record: SnapshotRecord,

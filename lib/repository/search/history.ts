@@ -1,13 +1,13 @@
 /**
  * The history of a path.
  *
- * A layer has a line for each path that changed since the layers below it. So
- * the last layer of a tree with a line for a path shows how far back the state
- * of the path goes: all earlier snapshots with this layer have the same state.
- * A history therefore reads the record and the layers of only a few snapshots
- * for each version. `earlier_snapshots.ts` finds these snapshots,
- * `layer_readers.ts` looks up paths in them, `renames.ts` finds the other path
- * of a renamed file and `folder_renames.ts` that of a renamed folder,
+ * A layer has a line for each path that changed since the layers below it. The
+ * last layer of a tree that has a line for a path therefore shows how old the
+ * state of the path is: all earlier snapshots with this layer have the same
+ * state. A history therefore reads the record and the layers of only a few
+ * snapshots for each version. `earlier_snapshots.ts` finds these snapshots,
+ * `layer_readers.ts` finds paths in them, `renames.ts` finds the other path of
+ * a renamed file, `folder_renames.ts` finds the other path of a renamed folder,
  * `folder_changes.ts` counts the changes in a folder, and `skipped_paths.ts`
  * reads the paths that a snapshot skipped or excluded.
  *
@@ -27,22 +27,28 @@ import { newPathOf, oldPathOf } from "./renames.ts";
 import { skippedIn } from "./skipped_paths.ts";
 
 /**
- * A version of a path. It lasts from the snapshot in which it was first found
- * until the next version.
+ * A version of a path. It lasts from the first snapshot that has it until the
+ * next version.
  */
 export interface PathVersion {
-  /** The first snapshot in which this version was found. */
+  /** The first snapshot that has this version. */
   record: SnapshotRecord;
-  /** The path in that snapshot. It differs before and after a renaming. */
+  /** The path in that snapshot. It differs before and after a rename. */
   path: string;
   /**
-   * The kind of change that made the version: `created`; `updated` if the
-   * content, link target, device or kind changed, or if something in the folder
-   * changed; `touched` if only the mode, time, owner or extended attributes
-   * changed; `renamed` if a deleted path had the content before, or a deleted
-   * folder the files of the folder; `copied` if the path under which the content
-   * was first stored still has it; or `deleted`. The time of a folder does not
-   * count.
+   * The kind of change that made the version:
+   *
+   * - `created`;
+   * - `updated`: the content, link target, device or kind changed, or something
+   * in the folder changed;
+   * - `touched`: only the mode, time, owner or extended attributes changed;
+   * - `renamed`: a deleted path had the content of the file, or a deleted
+   * folder had the files of the folder;
+   * - `copied`: the path under which the content was first stored still has the
+   * content;
+   * - `deleted`.
+   *
+   * The time of a folder is ignored.
    */
   change:
     | "created"
@@ -54,7 +60,8 @@ export interface PathVersion {
   /** The entry in that snapshot, or `undefined` if the path was deleted. */
   entry: TreeEntry | undefined;
   /**
-   * The entry in the version before, or `undefined` if the path did not exist.
+   * The entry in the previous version, or `undefined` if the path did not
+   * exist.
    */
   before: TreeEntry | undefined;
   /** The last snapshot with `before`, or with the old path of a folder. */
@@ -62,8 +69,8 @@ export interface PathVersion {
   /** The old path of a renamed file or folder, or of a copied file. */
   from?: string;
   /**
-   * The new path of a file or folder that was deleted here because it was
-   * renamed.
+   * The new path of a file or folder that was deleted under this path because
+   * it was renamed.
    */
   to?: string;
   /** The numbers of changes in the folder, if the path is a folder. */
@@ -73,16 +80,16 @@ export interface PathVersion {
 /** Options for finding versions. */
 export interface HistoryOptions {
   /**
-   * Whether the versions of a renamed file or folder under its older and newer
-   * paths are found, too. Default: `false`.
+   * Whether to include the versions of a renamed file or folder under its other
+   * paths. Default: `false`.
    */
   follow?: boolean;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
-   * Called for each snapshot in which the path cannot be looked up because its
-   * record or a layer is missing or damaged, with the error. The snapshot is
-   * then ignored. By default, the first such error is thrown.
+   * Called with the error for each snapshot whose record or layers are missing
+   * or damaged, so that the path cannot be found. The snapshot is then ignored.
+   * By default, the first such error is thrown.
    */
   onDamage?: DamageHandler;
 }
@@ -102,14 +109,14 @@ interface Span {
 }
 
 /**
- * Yields the versions of a path in a snapshot and in the snapshots before it,
- * of the same directory and machine, the newest first.
+ * Yields the versions of a path in a snapshot and in the earlier snapshots of
+ * the same directory and machine, newest first.
  *
  * @param store The repository.
  * @param last The newest snapshot.
  * @param path The path below the directory.
- * @param options Whether to follow renamings, the signal, and a callback
- * for damage.
+ * @param options Whether to follow renames, the signal, and a callback for
+ * damage.
  */
 export async function* historyOf(
   store: Store,
@@ -124,7 +131,7 @@ export async function* historyOf(
 }
 
 /**
- * Yields the versions of a file or folder under all of its paths. If the path is
+ * Yields the versions of a file or folder under all its paths. If the path is
  * missing from the newest snapshot because it was renamed, the versions under
  * the newest path are yielded first.
  */
@@ -136,7 +143,7 @@ async function* followed(
 ): AsyncGenerator<PathVersion> {
   let name = path;
   let at: SnapshotRecord | undefined = last;
-  /** The snapshot in which the file or folder got the name. */
+  /** The id of the snapshot in which the file or folder got the name. */
   let renamed = "";
   while (at !== undefined) {
     let isNewest: boolean = at === last;
@@ -173,7 +180,7 @@ class History {
     this.#options = options;
   }
 
-  /** Yields the versions of a path, the newest first. */
+  /** Yields the versions of a path, newest first. */
   async *versions(
     last: SnapshotRecord,
     path: string,
@@ -190,7 +197,7 @@ class History {
 
   /**
    * Returns the version that begins with a span, or `undefined` if the state in
-   * the span before is the same. Snapshots between the two spans skipped or
+   * the previous span is the same. Snapshots between the two spans skipped or
    * excluded the path.
    */
   async #compare(
@@ -257,10 +264,9 @@ class History {
   }
 
   /**
-   * Yields the spans of a path, the newest first. Consecutive spans may have
-   * the same state. Snapshots that skipped or excluded the path are omitted,
-   * and so is the time before the path existed, if that was before all
-   * snapshots.
+   * Yields the spans of a path, newest first. Consecutive spans can have the
+   * same state. Snapshots that skipped or excluded the path are omitted. If the
+   * first snapshots do not have the path, they are omitted, too.
    */
   async *#spans(last: SnapshotRecord, path: string): AsyncGenerator<Span> {
     for (let at: SnapshotRecord | undefined = last; at !== undefined;) {
@@ -289,10 +295,10 @@ class History {
   }
 
   /**
-   * Returns the first of the snapshots with a layer that neither skipped nor
-   * excluded a path that they do not have. Returns `undefined` if there is
-   * none, or if both the first and the newest of the snapshots skipped or
-   * excluded the path.
+   * For a path that the snapshots with a layer do not have, returns the first
+   * of these snapshots that neither skipped nor excluded the path. Returns
+   * `undefined` if there is none, or if both the first and the newest of the
+   * snapshots skipped or excluded the path.
    */
   async #startOf(
     newest: SnapshotRecord,
@@ -310,7 +316,7 @@ class History {
 
   /**
    * Returns whether a snapshot skipped or excluded a path or a folder above it.
-   * Returns `true` if that cannot be read because of damage.
+   * Returns `true` if the list of these paths is damaged.
    */
   async #isSkipped(record: SnapshotRecord, path: string): Promise<boolean> {
     const isSkipped = await this.#ignoringDamage(() =>
@@ -337,7 +343,7 @@ class History {
   }
 }
 
-/** The fields that are not part of the content of a path. */
+/** The fields of an entry whose change only touches the path. */
 const METADATA: ReadonlySet<EntryField> = new Set([
   "mode",
   "uid",

@@ -18,9 +18,9 @@ export interface Located {
 }
 
 /**
- * Looks up paths in the trees of several snapshots. The snapshots share most of
- * their layers, so the readers of the layers of the last two snapshots, with
- * their cached frames, are kept.
+ * Finds paths in the trees of several snapshots. Snapshots share most of their
+ * layers, so the readers of the layers of the last two snapshots, with their
+ * cached frames, are kept.
  */
 export class LayerReaders {
   readonly #storage: Storage;
@@ -30,7 +30,10 @@ export class LayerReaders {
     this.#storage = storage;
   }
 
-  /** Returns the readers of a snapshot's layers, the full one first. */
+  /**
+   * Returns the readers of a snapshot's layers, in order. The first layer has
+   * all entries.
+   */
   of(record: SnapshotRecord): LayerReader[] {
     const known = this.#kept.find((one) => one.record === record);
     if (known !== undefined) return [...known.readers];
@@ -52,7 +55,7 @@ export class LayerReaders {
     return undefined;
   }
 
-  /** Looks up a path in a snapshot. */
+  /** Finds a path in a snapshot. */
   async locate(record: SnapshotRecord, path: string): Promise<Located> {
     const readers = this.of(record);
     for (let at = readers.length - 1; at >= 0; at--) {
@@ -69,7 +72,9 @@ export class LayerReaders {
     return { entry: undefined, layer: record.layers[0] };
   }
 
-  /** Returns the entry of a path in a snapshot, if there is one. */
+  /**
+   * Returns the entry of a path in a snapshot; `undefined` if there is none.
+   */
   async find(
     record: SnapshotRecord,
     path: string,
@@ -82,7 +87,9 @@ export class LayerReaders {
   }
 }
 
-/** Returns whether a layer has a line for a folder or a path in it. */
+/**
+ * Returns whether a layer has a line for a folder or for a path in the folder.
+ */
 async function hasWithin(
   reader: LayerReader,
   folder: string,

@@ -2,31 +2,34 @@ import { nameOf } from "../../tree/path.ts";
 import { matcherOf } from "../../tree/pattern.ts";
 
 /**
- * The number of paths after which a matcher is replaced, because it caches the
- * result for each path.
+ * The number of paths after which a matcher is replaced. Each matcher caches
+ * its results, so a new one limits the memory use.
  */
 const PATHS_PER_MATCHER = 4096;
 
 /** A pattern with which paths are compared. */
 export interface PathPattern {
-  /** Returns whether a path matches, if it is of a directory. */
+  /**
+   * Returns whether a path matches. If `onlyFolders` is `true`, the path must
+   * be that of a directory.
+   */
   matches: (path: string) => boolean;
   /** Whether only directories match. */
   onlyFolders: boolean;
 }
 
 /**
- * Makes a pattern in gitignore's syntax, which matches the paths themselves and
- * not what is in them.
+ * Parses a pattern in gitignore's syntax. Unlike in gitignore, a folder that
+ * matches does not make the paths in it match.
  *
- * @param text The pattern. Without a slash, it is compared with the name of
- * each path, and otherwise with the whole path.
- * @param ignoreCase Whether upper case and lower case count as equal.
+ * @param text The pattern. If it has a slash before its end, it is compared
+ * with whole paths, and otherwise with the names of files and folders.
+ * @param ignoreCase Whether to ignore the case of letters.
  */
 export function pathPattern(text: string, ignoreCase = false): PathPattern {
   const folded = (text: string) => ignoreCase ? text.toLowerCase() : text;
-  // At the start of a pattern, these characters have a meaning in gitignore's
-  // syntax only because it is for lists of patterns.
+  // In gitignore's syntax, these characters have a special meaning at the start
+  // of a pattern. A single pattern does not need this meaning.
   const body = folded(text).replace(/^[!#]/, "\\$&");
   const isName = !body.slice(0, -1).includes("/");
   let matcher = matcherOf(body);

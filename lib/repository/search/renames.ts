@@ -6,8 +6,8 @@ import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { LayerReaders } from "./layer_readers.ts";
 
 /**
- * The maximum number of deleted paths that are compared with a new file one by
- * one. If there are more, the tree before is searched for the content.
+ * The maximum number of deleted paths to compare with a new file one by one. If
+ * there are more, the whole old tree is searched for the content.
  */
 const MAX_COMPARED = 256;
 
@@ -22,7 +22,7 @@ export interface Origin {
 /**
  * Returns the path from which a new file was renamed or copied, if there is
  * one. If several deleted files had the content, a file with the same name in
- * another folder comes first.
+ * another folder is preferred.
  *
  * @param readers The readers of layers.
  * @param before The snapshot before, which does not have the file.
@@ -57,8 +57,8 @@ export async function oldPathOf(
 
 /**
  * Returns the path to which a file was renamed, if there is one. If several new
- * files have the content, a file with the same name in another folder comes
- * first.
+ * files have the content, a file with the same name in another folder is
+ * preferred.
  *
  * @param readers The readers of layers.
  * @param before The snapshot before, which has the file.
@@ -85,7 +85,7 @@ export async function newPathOf(
   return renamed;
 }
 
-/** Yields paths that may have had the content of a new file. */
+/** Yields paths that might have had the content of a new file. */
 async function* candidates(
   readers: LayerReaders,
   before: SnapshotRecord,
@@ -99,9 +99,10 @@ async function* candidates(
 }
 
 /**
- * Returns the paths with a tombstone in the layers that `now` has in addition
- * to those of `before`. Returns `undefined` if there are too many, or if one of
- * these layers is the full layer, which has no tombstones.
+ * Returns the paths with a tombstone in the layers that only `now` has, not
+ * `before`. Returns `undefined` if there are more than `MAX_COMPARED` paths, or
+ * if one of these layers is the first layer of the tree, which has no
+ * tombstones.
  */
 async function deletedPaths(
   readers: LayerReaders,

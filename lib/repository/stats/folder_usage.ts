@@ -3,17 +3,20 @@ import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
 /** The space that a folder or file uses. */
 export interface PathUsage {
-  /** The path. `""` means the files directly in the folder `within`. */
+  /**
+   * The path below the root. `""` stands for the files directly in the folder
+   * `within`.
+   */
   path: string;
   /** The number of files. */
   files: number;
   /** The total length of the files, in bytes. */
   bytes: number;
   /**
-   * The space used in the repository, in bytes. A frame that several folders
-   * share is divided among them in proportion to the lengths of their pieces.
-   * For a single file, each piece counts with its length or the size of its
-   * frames, whichever is smaller.
+   * The space used in the repository, in bytes. The size of a frame that
+   * several folders share is divided among them in proportion to the lengths of
+   * their pieces. For a single file, the space is the sum over its pieces of
+   * the length of the piece or the size of its frames, whichever is smaller.
    */
   stored: number;
 }
@@ -34,7 +37,7 @@ export class FolderUsage {
   #largest: PathUsage[] = [];
 
   /**
-   * Makes an instance without entries. `add` adds entries.
+   * Creates an instance without entries. Call `add` to add entries.
    *
    * @param within The folder whose subfolders are counted separately.
    * @param most The maximum number of largest files to return.
@@ -67,7 +70,7 @@ export class FolderUsage {
     if (this.#largest.length >= 2 * this.#most + 1000) this.#cut();
   }
 
-  /** Returns the folders. The folders that use the most space come first. */
+  /** Returns the folders, sorted by the space that they use, largest first. */
   folders(): PathUsage[] {
     const folders = new Map(
       [...this.#folders].map(([path, folder]) => [path, { ...folder }]),
@@ -88,8 +91,8 @@ export class FolderUsage {
 
   /**
    * Returns the largest files. The space of a file is the sum of the space of
-   * its pieces. A piece counts with its length or the size of its frames,
-   * whichever is smaller, because other files may share the frames.
+   * its pieces. The space of a piece is its length or the size of its frames,
+   * whichever is smaller, because other files can share the frames.
    */
   largest(): PathUsage[] {
     this.#cut();

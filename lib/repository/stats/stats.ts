@@ -1,6 +1,6 @@
 /**
- * Statistics: how the space of a repository is used. No content of files is
- * read. `folder_usage.ts` adds up the folders and largest files of one
+ * Statistics: how the space of a repository is used. The contents of files are
+ * not read. `folder_usage.ts` adds up the folders and largest files of one
  * snapshot.
  *
  * @module
@@ -20,8 +20,8 @@ import { allPieces } from "../verify/verify_files.ts";
 /** Options for statistics. */
 export interface StatsOptions {
   /**
-   * The snapshot whose folders are reported. Default: the last snapshot, which
-   * may be a safety snapshot.
+   * The snapshot whose folders are reported. Default: the last snapshot, even
+   * if it is a safety snapshot.
    */
   snapshot?: SnapshotRecord;
   /** The folder whose subfolders are reported. Default: the root. */
@@ -29,13 +29,13 @@ export interface StatsOptions {
   /** The maximum number of the largest files to return. Default: 10. */
   largest?: number;
   /**
-   * Called with the error of each record, note and layer that cannot be read.
-   * Such a record or note, or a snapshot with such a layer, is ignored, but the
-   * error of a layer of the reported snapshot is also thrown. By default, the
+   * Called with the error of each record, note or layer that cannot be read.
+   * The record, the note, or the snapshots with the layer are then ignored. The
+   * error of a layer of the reported snapshot is also thrown. By default, each
    * error of a record or layer is thrown.
    */
   onDamage?: DamageHandler;
-  /** A signal that ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -63,21 +63,24 @@ export interface RepositoryStats {
   objects: number;
   /** The total size of all objects, in bytes. */
   bytes: number;
-  /** The snapshots, the oldest first. */
+  /** The snapshots, oldest first. */
   snapshots: SnapshotUsage[];
   /**
    * The snapshot whose folders and files are reported. Absent if the repository
    * has no snapshots.
    */
   snapshot?: SnapshotRecord;
-  /** The folders of the reported snapshot, those with the most space first. */
+  /**
+   * The folders of the reported snapshot, sorted by the space that they use,
+   * largest first.
+   */
   folders: PathUsage[];
   /** The largest files of the reported snapshot. */
   largest: PathUsage[];
   /**
    * The number of volumes of content and signatures, their total size in bytes,
    * and the number of bytes that snapshots need (`alive`) and do not need
-   * (`dead`). Removed snapshots do not count.
+   * (`dead`). Removed snapshots are not considered.
    */
   volumes: { count: number; bytes: number; alive: number; dead: number };
 }
@@ -146,11 +149,12 @@ export async function repositoryStats(
 }
 
 /**
- * The owner of each range of a volume and of each layer: the only snapshot that
- * needs the range or layer, or `SHARED` if several snapshots need it.
+ * Records the owner of each range of a volume and of each layer: the only
+ * snapshot that needs the range or layer, or `SHARED` if several snapshots need
+ * it.
  */
 class Owners {
-  /** The number of bytes of volumes that any snapshot needs. */
+  /** The number of bytes of volumes that at least one snapshot needs. */
   alive = 0;
   readonly #byKey = new Map<string, { owner: string; length: number }>();
 

@@ -18,7 +18,7 @@ export type LayerKey = string;
 
 /**
  * Returns the key of a layer. The key includes the checksum, because a forged
- * record could name the layer with another checksum.
+ * record could name the layer with a different checksum.
  */
 export function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
@@ -41,7 +41,9 @@ export function familiesOf(
   return [...families.values()];
 }
 
-/** Returns the layers of snapshots, each with the snapshots that have it. */
+/**
+ * Returns the layers of snapshots, each with the snapshots to which it belongs.
+ */
 function ownedLayers(
   snapshots: readonly SnapshotRecord[],
 ): Map<LayerKey, { record: LayerRecord; owners: SnapshotRecord[] }> {
@@ -57,7 +59,7 @@ function ownedLayers(
   return layers;
 }
 
-/** A visible entry and its layer. */
+/** An entry that no higher layer of its tree hides, and its layer. */
 export interface VisibleEntry {
   /** The entry. */
   entry: TreeEntry;
@@ -68,7 +70,7 @@ export interface VisibleEntry {
 /**
  * A family: the trees of all snapshots that have the same first layer. Each
  * layer is read once and each entry is visited once, even if many snapshots
- * have it. All layers of the family are in memory at the same time.
+ * share them. All layers of the family are in memory at the same time.
  */
 export class Family {
   /** All snapshots of the family, in order. */
@@ -82,8 +84,7 @@ export class Family {
   /** The paths that each layer hides in the layers below it. */
   readonly #covers = new Map<LayerKey, Set<string>>();
   /**
-   * For each layer in use, the paths of the layer that layers above it hide in
-   * every snapshot.
+   * The paths of each layer that the layers above it hide in every snapshot.
    */
   readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
 
@@ -98,14 +99,15 @@ export class Family {
   }
 
   /**
-   * Groups snapshots into families, and yields each family when its layers are
-   * read. Small layers of the next families are read in advance.
+   * Groups snapshots into families, and yields each family as soon as its
+   * layers have been read. Small layers of the next families are read in
+   * advance.
    *
    * @param storage The repository's storage.
    * @param records The snapshots.
    * @param onFailure Called for each layer that cannot be read, with the error,
    * the layer, and the snapshots that have the layer. These snapshots are
-   * ignored. The callback may throw.
+   * ignored, unless the callback throws.
    */
   static async *read(
     storage: Storage,
@@ -150,7 +152,7 @@ export class Family {
     }
   }
 
-  /** Returns the volumes that the family's layers refer to, by their names. */
+  /** Returns the volumes that the family's layers refer to, by name. */
   objects(): Map<string, ObjectRecord> {
     const objects = new Map<string, ObjectRecord>();
     for (const { layer } of this.#layers.values()) {
@@ -178,8 +180,8 @@ export class Family {
   }
 
   /**
-   * Returns the snapshot in which an entry is visible. Returns `undefined` if
-   * the entry is visible in several snapshots.
+   * Returns the only snapshot in which an entry is visible; `undefined` if the
+   * entry is visible in several snapshots.
    */
   onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
     const [first, second] = this.#having(visible);
@@ -212,8 +214,8 @@ export class Family {
   }
 
   /**
-   * Finds the paths of each layer that layers above it hide in every snapshot.
-   * Yields at each path, so that other work can run.
+   * Finds the paths of each layer that the layers above it hide in every
+   * snapshot. Yields after each path, so that other work can run.
    */
   *#hide(): Generator<void, void> {
     for (const { layers } of this.snapshots) {

@@ -14,11 +14,10 @@ export type DamageKind =
 
 /** A file or hard link that is affected by damage. */
 export interface HarmedFile {
-  /** The path. */
+  /** The path below the directory. */
   path: string;
   /**
-   * The ids of the snapshots in which the file cannot be read, the oldest
-   * first.
+   * The ids of the snapshots in which the file cannot be read, oldest first.
    */
   snapshots: string[];
 }
@@ -38,13 +37,13 @@ export interface Damage {
   /** The ids of the snapshots that are known to need the object. */
   needing: string[];
   /**
-   * Whether reading the object failed with an error of code `io`, so that the
-   * object may be undamaged.
+   * Whether reading the object failed with an error of code `io`. In this case,
+   * the object might be undamaged.
    */
   unreadable: boolean;
   /**
-   * The files and hard links that cannot be read because of the damage, without
-   * the files and hard links of lost snapshots.
+   * The files and hard links that cannot be read because of the damage, except
+   * for those of lost snapshots.
    */
   files: HarmedFile[];
 }
@@ -60,9 +59,10 @@ export class Findings {
    *
    * @param object The name of the object.
    * @param kind The kind of the object.
-   * @param fault The fault as text, or the error that reading the object threw.
-   * An error that is not about a stored object is thrown again.
-   * @returns The damage, to which snapshots and files can be added.
+   * @param fault The fault as text, or the error that was thrown while the
+   * object was read. An error that does not concern a stored object is thrown
+   * again.
+   * @returns The damage. Snapshots and files can be added to it.
    */
   object(
     object: string,
@@ -148,8 +148,9 @@ export class Findings {
 }
 
 /**
- * Returns the message of an error without the object, which is shown
- * separately. An error that is not about a stored object is thrown again.
+ * Returns the message of an error without the name of the object, which is
+ * shown separately. An error that does not concern a stored object is thrown
+ * again.
  */
 export function messageOf(error: unknown): string {
   if (!(error instanceof DeltarError) || error.code === "aborted") throw error;

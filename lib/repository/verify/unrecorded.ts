@@ -21,9 +21,9 @@ export interface UnrecordedSnapshot {
   /** The objects that the snapshot stored and that no other snapshot needs. */
   objects: StoredObject[];
   /**
-   * Whether there is evidence that the record existed: another snapshot whose
-   * parent is this snapshot, a label, or the result of a drill. If there is no
-   * evidence, the run may also have been interrupted just before it stored the
+   * Whether there is evidence that the record existed: another snapshot with
+   * this snapshot as its parent, a label, or the result of a drill. Without
+   * evidence, the run might have been interrupted just before it stored the
    * record.
    */
   wasThere: boolean;
@@ -61,8 +61,8 @@ export async function findUnrecorded(
   try {
     ({ marks } = await readMarks(storage));
   } catch (error) {
-    // Without the marks, it is not known for which snapshots a prune has freed
-    // the space.
+    // Without the marks, there is no way to know for which snapshots a prune
+    // has freed the space.
     if (isDamage(error)) return [];
     throw error;
   }

@@ -49,7 +49,10 @@ async function findUntrustedSnapshots(
   return untrusted;
 }
 
-/** Returns the trust in a record if only the given public keys are trusted. */
+/**
+ * Returns whether a record is trusted if only the given public keys are
+ * trusted.
+ */
 async function trustIn(
   store: Store,
   record: SnapshotRecord,
@@ -64,9 +67,9 @@ async function trustIn(
 }
 
 /**
- * Returns the labels and results of drills that would count if their signature
- * were trusted, in the order of their names. Labels and results that cannot be
- * read are omitted.
+ * Returns the labels and results of drills that are ignored only because their
+ * signature is missing or not trusted, in the order of their names. Labels and
+ * results that cannot be read are omitted.
  */
 async function findUntrustedNotes(
   store: Store,

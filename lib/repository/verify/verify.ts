@@ -51,45 +51,43 @@ import {
 /** Options for verifying. */
 export interface VerifyOptions {
   /**
-   * Whether to read all needed volumes. Each volume is checked against its
-   * SHA-256, and each file is rebuilt and checked against the file's SHA-256.
-   * Default: `false`.
+   * Whether to read all needed volumes. The SHA-256 of each volume is checked.
+   * Each file is rebuilt, and its SHA-256 is checked. Default: `false`.
    */
   data?: boolean;
   /**
    * The public keys (`ssh-ed25519 AAAA…`) whose signatures on records are
-   * trusted. By default, the keys that `Store.trustOf` trusts: in an encrypted
-   * repository, the admin key, the key of this machine and the keys of the
-   * signers. If the repository is not encrypted, every record is trusted by
-   * default.
+   * trusted. By default, an encrypted repository trusts the admin key, the key
+   * of this machine and the keys of the signers (`Store.trustOf`), and a
+   * repository that is not encrypted trusts every record.
    */
   signers?: readonly string[];
   /**
    * Called with the progress, at least once for each record, volume and file.
    */
   onProgress?: (progress: VerifyProgress) => void;
-  /** A signal that ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /** The progress of a verification. */
 export interface VerifyProgress {
-  /** The current phase, named after what it checks. */
+  /** The kind of objects or files that the current phase checks. */
   phase: "records" | "objects" | "files";
   /** The number of objects or files checked since the current phase began. */
   done: number;
-  /** The number of bytes read so far, of objects and rebuilt files. */
+  /** The number of bytes of objects and rebuilt files read so far. */
   bytes: number;
   /** The current object or path. */
   name: string;
   /**
-   * With `data`: the number of bytes of volumes and files that are done. A file
-   * whose content was checked before counts too.
+   * With `data`: the number of bytes of the finished volumes and files. A file
+   * with a content that was checked earlier counts, too.
    */
   doneBytes: number;
   /**
-   * With `data`: the value of `doneBytes` at the end. It is absent while the
-   * trees of some directories are not read yet.
+   * With `data`: the value of `doneBytes` at the end. It is absent until the
+   * trees of all directories have been read.
    */
   allBytes?: number;
 }
@@ -103,7 +101,7 @@ export interface VerifyResult {
   /** The total size of the checked objects, in bytes. */
   bytes: number;
   /**
-   * The number of checked files of all snapshots. An entry of a layer counts
+   * The number of checked files in all snapshots. An entry of a layer counts
    * once, even if several snapshots share the layer.
    */
   files: number;
@@ -119,18 +117,17 @@ export interface VerifyResult {
    */
   xattrs: number;
   /**
-   * The number of contents that were rebuilt and are sound. A content that is
-   * stored in several places counts once for each place.
+   * The number of contents that were rebuilt and match their SHA-256. A content
+   * that is stored in several places counts once for each place.
    */
   rebuilt: number;
   /** The damage, by object. */
   damage: Damage[];
   /**
-   * The objects that no snapshot needs. Interrupted or removed snapshots, or
-   * other programs, left these objects behind. They do not count as damage.
-   * Notes, marks, moves and similar objects are not included. The list is empty
-   * if a record or layer cannot be read, because then it is not known which
-   * objects are needed.
+   * The objects that no snapshot needs, left behind by interrupted or removed
+   * snapshots or by other programs. They do not count as damage. Notes, marks,
+   * moves and similar objects are not included. The list is empty if a record
+   * or layer cannot be read, because it names objects that are needed.
    */
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
@@ -138,13 +135,13 @@ export interface VerifyResult {
   /** The snapshots whose signature is missing or not trusted. */
   untrusted: UntrustedSnapshot[];
   /**
-   * The labels and results of drills that are ignored, because their signature
+   * The labels and results of drills that are ignored because their signature
    * is missing or not trusted.
    */
   untrustedNotes: UntrustedNote[];
 }
 
-/** A note that is ignored, because its signature is missing or not trusted. */
+/** A note that is ignored because its signature is missing or not trusted. */
 export interface UntrustedNote {
   /** The name of the note. */
   object: string;
@@ -196,7 +193,9 @@ class Verification {
     name: "",
     doneBytes: 0,
   };
-  /** The size of the volumes and files of all trees that were read. */
+  /**
+   * The total size in bytes of the volumes and files of all trees read so far.
+   */
   #known = 0;
   #entries = 0;
   #sparse = 0;
@@ -282,7 +281,7 @@ class Verification {
 
   /**
    * Compares the keys and notes of an encrypted repository with their
-   * manifests. Somebody who can write to the storage but has no trusted key
+   * manifests. A person who can write to the storage but has no trusted key
    * cannot sign manifests.
    */
   async #verifyNoted(): Promise<void> {
@@ -310,7 +309,7 @@ class Verification {
 
   /**
    * Verifies the trees of a family of snapshots, and the objects that they
-   * need. With the last family, all sizes are known.
+   * need. Once the trees of the last family are read, all sizes are known.
    */
   async #verifyFamily(
     family: Family,

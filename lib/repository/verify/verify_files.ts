@@ -14,7 +14,7 @@ import type {
   TreeFileEntry,
 } from "../layers/tree_layer.ts";
 
-/** Returns all pieces that an entry refers to, the signature last. */
+/** Returns all pieces that an entry refers to, with the signature last. */
 export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
   const pieces = [...content ?? []];
   if (signature !== undefined) pieces.push(signature);
@@ -22,11 +22,11 @@ export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
 }
 
 /**
- * Returns an error if an entry refers to an object that the tree does not name,
- * or to bytes beyond the end of an object.
+ * Returns an error if an entry refers to an object that the tree does not list,
+ * or to bytes beyond the end of an object; otherwise `undefined`.
  *
  * @param entry The entry.
- * @param objects The objects that the tree names.
+ * @param objects The objects that the tree lists, by name.
  */
 export function referenceFault(
   entry: TreeEntry,
@@ -36,7 +36,7 @@ export function referenceFault(
     const { volume, offset, length } = reference;
     const object = objects.get(volume);
     const what = object === undefined
-      ? "needed by a file, but not named by the tree"
+      ? "a file needs the object, but the tree does not list it"
       : offset + length > object.size
       ? `a file's content reaches beyond the object's end: ${object.size} bytes`
       : undefined;
@@ -52,13 +52,13 @@ export function referenceFault(
 }
 
 /**
- * A check that rebuilds files and compares them with their SHA-256. Each
- * content is rebuilt once.
+ * Rebuilds files and compares them with their SHA-256. Each content is rebuilt
+ * once.
  */
 export class FileCheck {
   /**
-   * The number of contents that were rebuilt and are sound. A content that is
-   * stored in several places counts once for each place.
+   * The number of contents that were rebuilt and match their SHA-256. A content
+   * that is stored in several places counts once for each place.
    */
   files = 0;
   readonly #reader: ContentReader;
@@ -66,16 +66,17 @@ export class FileCheck {
   readonly #bad = new Map<string, DeltarError>();
   readonly #running = new Map<string, Promise<void>>();
 
-  /** Makes a check for a storage. */
+  /** Creates a check of the files in a storage. */
   constructor(storage: Storage) {
     this.#reader = new ContentReader(storage);
   }
 
   /**
-   * Rebuilds a file, unless its content was rebuilt before.
+   * Rebuilds a file, unless its content was already rebuilt.
    *
    * @param entry The file.
-   * @param signal A signal that ends the work with an error of code `aborted`.
+   * @param signal The signal that ends the work with an error of code
+   * `aborted`.
    * @param onRead Called after each part of the file is read, with the size of
    * the part in bytes.
    * @returns The fault of the file; `undefined` if it is sound.
@@ -100,9 +101,9 @@ export class FileCheck {
   }
 
   /**
-   * Returns the fault of a large file's stored signature. Returns `undefined`
-   * if there is no signature, or if the signature can be read and records the
-   * size of the file's first piece.
+   * Returns the fault of a large file's stored signature; `undefined` if there
+   * is no signature, or if the signature can be read and records the size of
+   * the file's first piece.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,
@@ -147,7 +148,7 @@ export class FileCheck {
           yield part;
         }
       };
-      // The ranges of a sparse file are checked, too.
+      // For a sparse file, this also checks the ranges.
       const rebuilt = entry.sparse === undefined ? parts() : placedData(
         parts(),
         entry.size,

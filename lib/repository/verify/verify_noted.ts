@@ -15,20 +15,20 @@ import {
 /** Options for comparing keys and notes with their manifests. */
 export interface NotedOptions {
   /**
-   * Called with each manifest. Returns the reason why the manifest does not
-   * count; `undefined` if it counts.
+   * Called with each manifest. Returns the reason why the manifest is ignored;
+   * `undefined` if the manifest is used.
    */
   refuse: Refuse;
-  /** Whether to compare the SHA-256 too, instead of only the size. */
+  /** Whether to compare the SHA-256 in addition to the size. */
   data: boolean;
   /**
-   * Called with the name of each damaged key or note, and of each manifest that
-   * is damaged or does not count, and with the reason.
+   * Called with the name of each damaged key or note and of each damaged or
+   * ignored manifest, and with the reason.
    */
   fail: (object: string, message: string) => void;
   /** Called after each key or note is compared, with its size in bytes. */
   onCompared?: (size: number) => void;
-  /** A signal that ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -36,8 +36,8 @@ export interface NotedOptions {
  * Compares the keys and notes of an encrypted repository with their manifests.
  *
  * @param storage The storage of the encrypted objects.
- * @param options Which manifests count, whether to compare the SHA-256, and the
- * callbacks.
+ * @param options The condition for ignoring a manifest, whether to compare the
+ * SHA-256, callbacks and the signal.
  * @returns The names of the keys and notes that have no manifest, because an
  * earlier version of deltar stored them or somebody deleted the manifest.
  */
@@ -52,8 +52,8 @@ export async function verifyNoted(
       if (isNoted(name)) sizes.set(name, size);
     }
   }
-  // A manifest is stored before its object, so this list includes the manifests
-  // of all objects that were listed above.
+  // Manifests are stored before their objects, so this list includes the
+  // manifests of all objects listed above.
   const manifests = await allNoteManifests(storage);
   for (const file of new Set([...sizes.keys(), ...manifests.keys()])) {
     checkAborted(signal);
@@ -66,7 +66,7 @@ export async function verifyNoted(
       : { size };
     let faults = await compare(storage, file, names, stored, refuse);
     if (faults.length > 0 || names.length === 0) {
-      // Another process may have replaced or deleted the object in the
+      // Another process might have replaced or deleted the object in the
       // meantime.
       names = await manifestsOfNote(storage, file);
       stored = await storedAs(storage, file);
@@ -110,7 +110,8 @@ async function compare(
       "the object's size or SHA-256 differs from the one in the manifest",
     ]);
   } else if (isRefused) {
-    // If all manifests are damaged, nothing is known about the object.
+    // If all manifests are damaged, there is nothing to compare the object
+    // with.
     faults.push([file, "no trusted manifest lists the object"]);
   }
   return faults;

@@ -10,9 +10,7 @@ import { whereIs } from "../content/follow_moves.ts";
 /** The maximum number of objects that are read at the same time. */
 const MAX_OBJECTS_AT_ONCE = 3;
 
-/**
- * A check of volumes. Each volume is checked once, even if many layers name it.
- */
+/** Checks volumes. Each volume is checked once, even if many layers list it. */
 export class ObjectCheck {
   /** The number of objects that were checked. */
   objects = 0;
@@ -23,11 +21,14 @@ export class ObjectCheck {
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
-  /** The new volumes of moved content, by the names of the old volumes. */
+  /**
+   * The new volumes to which content was moved, by the names of the old
+   * volumes.
+   */
   readonly #places = new Map<string, ObjectRecord>();
 
   /**
-   * Makes a check.
+   * Creates a check.
    *
    * @param storage The repository's storage.
    * @param sizes The sizes of the stored objects, by name.
@@ -55,8 +56,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Returns the name of the volume that has the needed content of a volume: the
-   * same name, or the name of the new volume that the content was moved to.
+   * Returns the name of the volume that now has the needed content of a volume:
+   * the same name or, if the content was moved, the name of the new volume.
    */
   placeOf(name: string): string {
     return this.#places.get(name)?.name ?? name;
@@ -72,13 +73,14 @@ export class ObjectCheck {
   }
 
   /**
-   * Checks objects that were not checked before.
+   * Checks those objects that were not checked earlier.
    *
    * @param objects The records of the objects.
-   * @param signal A signal that ends the work with an error of code `aborted`.
+   * @param signal The signal that ends the work with an error of code
+   * `aborted`.
    * @param onRead Called after each part of an object is read, with the name of
-   * the object and the size of the part in bytes. Called again after the object
-   * is checked, with the name and 0.
+   * the object and the size of the part in bytes. Called once more after the
+   * object is checked, with the name and 0.
    */
   async check(
     objects: Iterable<ObjectRecord>,
@@ -99,8 +101,9 @@ export class ObjectCheck {
   }
 
   /**
-   * Finds the new volume that the content of a missing volume was moved to, if
-   * there is one. Returns the fault if a move cannot be read.
+   * Finds the new volume to which the content of a missing volume was moved, if
+   * there is one. Returns the fault if a move cannot be read; otherwise
+   * `undefined`.
    */
   async #findPlace(object: ObjectRecord): Promise<string | undefined> {
     if (this.#sizes.has(object.name)) return undefined;
@@ -168,7 +171,7 @@ export class ObjectCheck {
       return error as DeltarError;
     }
     if (toHex(sum.digest()) === sha256) return undefined;
-    return "the SHA-256 differs from the recorded one";
+    return "the object's SHA-256 differs from the recorded one";
   }
 }
 

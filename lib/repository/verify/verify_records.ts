@@ -53,8 +53,8 @@ const FORMATS: Record<string, string> = {
 
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
- * counted snapshots, and settings that can change. If one of these objects is
- * damaged, its content is lost, but no file is affected.
+ * counted snapshots, and settings that can change. Damage to these objects does
+ * not affect any file.
  */
 export async function verifyNotes(
   storage: Storage,
@@ -98,8 +98,8 @@ function formatOf(name: string): string {
 
 /**
  * Checks the checksum, format and signature of a note, and that the note is
- * about the snapshot in its name. If two notes were swapped, their checksums
- * are right, but their names are wrong.
+ * about the snapshot in its name. The last check detects two swapped notes,
+ * whose checksums are right.
  */
 async function checkNote(
   bytes: Uint8Array,
@@ -128,7 +128,7 @@ async function checkNote(
 
 /**
  * Reads all commit records and checks each against the SHA-256 in its child's
- * record. A parent may be absent, because snapshots can be removed.
+ * record. A missing parent is not a fault, because snapshots can be removed.
  *
  * @param storage The repository's storage.
  * @param names The names of all objects.
@@ -163,8 +163,8 @@ export async function verifyRecords(
     findings.object(
       recordName(parent.record.id),
       "record",
-      `the SHA-256 differs from the one in the record of the child ${record.id}: ` +
-        "one of the two records was replaced",
+      "the record's SHA-256 differs from the one that its child " +
+        `${record.id} records: one of the two records was replaced`,
     );
   }
   return [...read.values()].map(({ record }) => record);

@@ -62,19 +62,20 @@ export interface VerifySealedResult {
 /**
  * Verifies an encrypted repository without a key. Nothing is changed.
  *
- * - Each record, layer, volume and move that a manifest lists has to exist with
+ * - Each record, layer, volume and move that a manifest lists must exist with
  *   the listed size and, with `data`, the listed SHA-256.
- * - Each key, label and other note has to have the size and, with `data`, the
- *   SHA-256 in one of its own manifests. A key or note may be missing, because
- *   keys and notes may be deleted at any time.
- * - The settings and all manifests have to be undamaged.
+ * - Each key, label and other note must have the size and, with `data`, the
+ *   SHA-256 in one of its own manifests. A missing key or note is not a fault,
+ *   because keys and notes can be deleted at any time.
+ * - The settings and all manifests must be undamaged.
  *
  * These changes are not detected:
  *
  * - a key or note that the storage deletes, with or without its manifests;
  * - a key or note that the storage changes after deleting its manifests (see
  *   `uncovered`);
- * - an older state of an object and its manifests that the storage puts back.
+ * - an object that the storage replaces, together with its manifests, by an
+ *   older state.
  *
  * @param storage The storage of the repository.
  * @param options Whether to read all data, the trusted signers, the callback
