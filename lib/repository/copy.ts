@@ -54,16 +54,18 @@ export interface CopyOptions {
 export interface CopyProgress {
   /** The id of the snapshot that is being copied. */
   snapshot: string;
-  /** The number of layers and volumes copied so far, of all snapshots. */
+  /**
+   * The number of layers and volumes of all snapshots that were copied so far.
+   */
   objects: number;
-  /** The total size of these layers and volumes, in bytes. */
+  /** The total size of the layers and volumes copied so far, in bytes. */
   bytes: number;
   /**
    * The total size of the layers and volumes to copy, in bytes. It is undefined
    * until the trees of all snapshots have been read.
    */
   allBytes?: number;
-  /** The name of the layer or volume that was just copied. */
+  /** The name of the layer or volume copied last. */
   name: string;
 }
 
@@ -75,7 +77,7 @@ export interface CopyResult {
   present: string[];
   /** The number of copied layers and volumes. */
   objects: number;
-  /** The total size of these layers and volumes, in bytes. */
+  /** The total size of the copied layers and volumes, in bytes. */
   bytes: number;
 }
 
@@ -89,6 +91,12 @@ const MAX_CONCURRENT_COPIES = 3;
  * last, byte for byte. If the source trusts the record and the target does not,
  * this machine vouches for the record with a note in the target
  * (`store/copied.ts`).
+ *
+ * @param from The source.
+ * @param to The target.
+ * @param records The snapshots.
+ * @param options The callback for the progress, and the signal.
+ * @throws {DeltarError} See `Repository.copyTo`.
  */
 export async function copySnapshots(
   from: Store,
@@ -203,8 +211,8 @@ async function copySnapshot(
     onObject(object);
   });
   for (const volume of moved) {
-    // If a volume has a move, the next prune deletes the volume. A move is
-    // therefore not copied if the target has the old volume.
+    // If there is a move for a volume, the next prune deletes the volume. A
+    // move is therefore not copied if the target has the old volume.
     if (there.has(volume)) throw isOther(to.storage, volume);
     await copyMove(from, run.storage, volume);
   }
@@ -333,7 +341,8 @@ async function needs(
     if (object === undefined) {
       throw new DeltarError(
         "corrupt",
-        `no layer lists a volume that files need: ${volume}`,
+        `no layer lists the volume ${volume}, which files need; ` +
+          "run `deltar verify`",
         {
           object: record.id,
         },
@@ -440,7 +449,7 @@ async function vouch(
   await to.copied.vouch(storage, read, from.id, signingKey);
 }
 
-/** Copies the move of a volume. */
+/** Copies the move of a volume, if there is one. */
 async function copyMove(
   from: Storage,
   to: Storage,

@@ -58,7 +58,7 @@ export interface MirrorResult {
   damage: { object: string; message: string }[];
   /**
    * The names of encrypted objects that were not copied because no trusted
-   * manifest lists them. Empty if `signers` is not given.
+   * manifest lists them. The list is empty if `signers` is not given.
    */
   unlisted: string[];
 }
@@ -118,6 +118,8 @@ const SUM_DIGITS = 16;
  * @param from The storage of the repository.
  * @param to The storage of the mirror, to which nothing else may write.
  * @param options The trusted signers, the callback and the signal.
+ * @returns The numbers of copied and present objects, and the objects that were
+ *   not copied.
  * @throws {DeltarError} `mismatch` if the mirror is another repository, or is
  *   neither a repository nor empty; `not-found` if the source is not a
  *   repository; `aborted` if the signal fired; the error of a storage.
@@ -226,8 +228,8 @@ export async function mirror(
 }
 
 /**
- * Returns the objects that trusted manifests list, by name. For a key or note
- * without an undamaged and trusted manifest, the list is empty.
+ * Returns the objects that trusted manifests list, by name. The list is empty
+ * for a key or note without an undamaged and trusted manifest.
  */
 async function readExpected(
   storage: Storage,
@@ -288,7 +290,8 @@ async function keepOld(mirror: Storage, name: string): Promise<void> {
 }
 
 /**
- * Copies an object, if it still exists and has an expected size and SHA-256.
+ * Copies an object, provided that it still exists and that its size and SHA-256
+ * are among the expected ones.
  *
  * @returns The size of the object in bytes; `undefined` if it was not copied.
  */
@@ -324,7 +327,7 @@ async function copyOne(
     await to.put(name, checked());
     return size;
   } catch (error) {
-    // A prune of the source may have deleted the object after it was listed.
+    // A prune of the source might have deleted the object after it was listed.
     if (codeOf(error) === "not-found") return undefined;
     if (!isDamage(error)) throw error;
     damage.push({ object: name, message: error.message });

@@ -14,15 +14,16 @@
  *   files (`content/content.ts`);
  * - `store/`: the `Store` (`store/store.ts`), and finding snapshots by names,
  *   labels and dates (`store/find_snapshot.ts`);
- * - `search/`: the history of a path (`search/history.ts`), and finding paths in
- *   many snapshots (`search/find_paths.ts`);
+ * - `search/`: the history of a path (`search/history.ts`), and finding paths
+ *   in many snapshots (`search/find_paths.ts`);
  * - `snapshot/`: taking snapshots (`snapshot/take_snapshot.ts`);
  * - `prune/`: removing snapshots and freeing space (`prune/prune.ts`);
  * - `rekey/`: new headers for encrypted objects (`rekey/rekey.ts`);
  * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
  * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);
  * - `purge/`: deleting paths from all snapshots (`purge/purge.ts`);
- * - `drill/`, `stats/`, `export/` (`export/export.ts`) and `copy.ts`.
+ * - `drill/`, `stats/`, `export/` (`export/export.ts`), `copy.ts` and
+ *   `mirror.ts`.
  *
  * Each file in parentheses begins with a description of its directory.
  *

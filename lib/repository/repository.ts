@@ -239,8 +239,8 @@ export class Repository {
    * @param storage The repository's storage.
    * @param options The keys, if the repository is encrypted. With `onDamage`, a
    * repository with snapshots is opened even if its settings are lost or
-   * damaged: its compression is inferred from the names of its objects. By
-   * default, lost or damaged settings are an error.
+   * damaged: its compression is inferred from the names of its objects. Without
+   * `onDamage`, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged; `unsupported` if its format is newer than this version of deltar
@@ -256,12 +256,12 @@ export class Repository {
   }
 
   /**
-   * Returns the records of all snapshots, oldest first. The records of one
-   * directory are in the order of their ids. The records of several directories
-   * are ordered by time. If the time of a snapshot cannot be right, the
-   * snapshot is ordered by the time of the next snapshot of the directory or,
-   * if it is the last, by the time of the previous one. Safety snapshots are
-   * included.
+   * Returns the records of all snapshots, including safety snapshots, oldest
+   * first. The records of one directory are in the order of their ids. The
+   * records of different directories are ordered by time. If the time of a
+   * snapshot cannot be right, the snapshot is ordered by the time of the next
+   * snapshot of the directory or, if it is the last, by the time of the
+   * previous one.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -412,7 +412,9 @@ export class Repository {
     });
     checkLabel("snapshot(): label", options.label);
     if (isStream && options.source === undefined) {
-      throw new TypeError("snapshot(): a stream needs the option source");
+      throw new TypeError(
+        "snapshot(): the option source is required for a stream",
+      );
     }
     let { last } = options;
     for (let left = MAX_RETRIES;; left--) {
@@ -426,7 +428,7 @@ export class Repository {
   }
 
   /**
-   * Returns whether a record is trusted, which depends on the key that signed
+   * Returns the trust status of a record, which depends on the key that signed
    * it: `trusted`, `unsigned`, `unknown` if the key is unknown, `revoked` if
    * the key was revoked, or `foreign` if the record was signed for another
    * repository. A snapshot that is not trusted can be found only by its id, and
@@ -1506,7 +1508,9 @@ function checkUndo(
   target: unknown,
   options: UndoChangesOptions,
 ): void {
-  if (spans.length === 0) throw new RangeError(`${call}: no spans`);
+  if (spans.length === 0) {
+    throw new RangeError(`${call}: spans has to contain at least one span`);
+  }
   if (typeof target !== "string") {
     throw new TypeError(`${call}: the target has to be a path`);
   }
@@ -1527,7 +1531,7 @@ const aTurn: Expected = {
   is: isTurn,
 };
 
-/** Refuses a label that is not a text or is too long. */
+/** Refuses a label that is not a string or is too long. */
 function checkLabel(name: string, label: unknown): void {
   checkValue(name, label, text);
   checkValue(name, label, textUpTo(MAX_LABEL_LENGTH));

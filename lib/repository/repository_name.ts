@@ -8,14 +8,14 @@ import { sha256 } from "../bytes/sha256.ts";
 const MAX_NAME_BYTES = 246;
 
 /**
- * Returns a name for the repository of a directory among the repositories of
- * other directories. The result consists of the name of the directory, which
- * people recognize, and the start of the SHA-256 of its path, so that
- * directories with the same name in different folders get different results. If
+ * Returns a name for the repository of a directory, which differs from the
+ * names for other directories. The name consists of the name of the directory,
+ * which people recognize, and the start of the SHA-256 of its path, so that
+ * directories with the same name in different folders get different names. If
  * the name of the directory is too long for a file system, its end is cut off.
  *
  * @param directory The directory's absolute path. Different spellings of a path
- * give different results.
+ * give different names.
  * @returns A name of letters, digits, `_`, `.` and `-`.
  * @example
  * ```ts

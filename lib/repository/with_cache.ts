@@ -14,6 +14,7 @@ import { idOfRecord } from "./format/names.ts";
  * Unless the repository is encrypted, the cache contains the names of files, so
  * the cache is confidential.
  * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
+ * @returns The storage with the cache, to pass to `Repository.open`.
  */
 export function withCache(
   storage: Storage,

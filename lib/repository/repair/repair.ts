@@ -70,7 +70,10 @@ export interface ReplacedSnapshot {
 export interface RepairResult {
   /** The damage that was found. */
   damage: Damage[];
-  /** The names of the objects that were corrected or created again. */
+  /**
+   * The names of the objects that were corrected, and of the settings if they
+   * were created again.
+   */
   mended: string[];
   /**
    * The names of the objects that were moved to `damaged/`. Their bytes are
@@ -91,8 +94,8 @@ export interface RepairResult {
  *
  * @throws {DeltarError} `io` if the verification that runs first could not read
  * an object that might be undamaged, for example because the disk or the
- * network failed. Nothing is changed in that case. `aborted` if the signal ends
- * the work. The error of the storage.
+ * network failed, in which case nothing is changed; `aborted` if the signal
+ * ends the work; the error of the storage.
  */
 export async function repairRepository(
   store: Store,

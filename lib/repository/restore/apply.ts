@@ -57,15 +57,15 @@ export interface ApplyPlanOptions {
 }
 
 /**
- * The length, in UTF-16 code units, from which an operating system might refuse
- * a path. Files and folders with such paths, or with paths that are not valid
- * UTF-8, are opened through the folders above them in order to flush them.
+ * The minimum length, in UTF-16 code units, of a path that an operating system
+ * might refuse. To flush a file or folder with such a path, or with a path that
+ * is not valid UTF-8, the folders above it are opened one after the other.
  */
-const MAX_PATH_LENGTH = 1000;
+const MIN_LONG_PATH_LENGTH = 1000;
 /**
  * The maximum number of steps of a plan whose files and folders are flushed
- * individually. If a plan has more steps, the whole file system is flushed if
- * the system allows it, which also waits for the data of other programs.
+ * individually. If a plan has more steps and the operating system allows it,
+ * the whole file system is flushed, including the data of other programs.
  */
 const MAX_SINGLE_FLUSHES = 8;
 
@@ -107,7 +107,8 @@ export class PlanApplier {
   readonly #removed = new Set<string>();
   /**
    * The folders that this restore created. Until the restore ends, their modes
-   * keep other users out, so no files of other processes are expected in them.
+   * keep other users out, so that no files of other processes are expected in
+   * them.
    */
   readonly #new = new Set<string>();
   /**
@@ -162,7 +163,8 @@ export class PlanApplier {
       this.writer.close();
       throw new DeltarError(
         "unsafe",
-        "replaced by another directory after the plan was made; restore again",
+        "the target was replaced by another directory after the plan was made; " +
+          "restore again",
         {
           object: onDisk.root,
         },
@@ -286,7 +288,9 @@ export class PlanApplier {
       !hasXattrs(entry.xattrs) && !this.#alike.has(path);
   }
 
-  /** Returns whether this restore creates a folder, or has created it. */
+  /**
+   * Returns whether this restore creates a folder or has already created it.
+   */
   #becomesNew(path: string): boolean {
     if (this.#new.has(path)) return true;
     const step = this.#steps.get(path);
@@ -355,7 +359,7 @@ export class PlanApplier {
     }
     const place = (path: string) => this.#onDisk.place(path);
     const isPlain = (path: string) =>
-      place(path).length < MAX_PATH_LENGTH && path.isWellFormed();
+      place(path).length < MIN_LONG_PATH_LENGTH && path.isWellFormed();
     if (!isFew) {
       await syncTree(
         [...folders].filter(isPlain).map(place),
@@ -488,7 +492,10 @@ export class PlanApplier {
     await this.writer.file(path, content, entry, { size, sha256, sparse });
   }
 
-  /** Runs a step. An error that affects only the step's path is recorded. */
+  /**
+   * Runs a step. Records an error that affects only the step's path, and throws
+   * any other error.
+   */
   async #try(
     step: RestoreStep,
     work: () => void | Promise<void>,
@@ -692,7 +699,7 @@ function isWritten(
  * The number of frames to request ahead, so that they arrive while other files
  * are written. It is less than the number of frames that the reader caches.
  */
-const FRAMES_AHEAD = 14;
+const MAX_FRAMES_AHEAD = 14;
 
 /** Requests frames before their files are restored. */
 class ReadAhead<Step> {
@@ -720,7 +727,7 @@ class ReadAhead<Step> {
     const done = this.#asked[this.#turn++] ?? 0;
     for (let at = this.#asked.length; at < this.#steps.length; at++) {
       const before = this.#asked[at - 1] ?? 0;
-      if (before - done >= FRAMES_AHEAD) return;
+      if (before - done >= MAX_FRAMES_AHEAD) return;
       this.#asked.push(before + this.#request(this.#steps[at]));
     }
   }

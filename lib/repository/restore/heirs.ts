@@ -6,10 +6,10 @@ import {
 } from "../../tree/entry.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
-/** An entry to which there may be hard links. */
+/** An entry to which hard links are possible. */
 export type LinkableEntry = TreeFileEntry | SpecialEntry;
 
-/** Returns whether there may be hard links to an entry. */
+/** Returns whether hard links to an entry are possible. */
 export function isLinkable(entry: TreeEntry): entry is LinkableEntry {
   return canHaveLinks(entry.kind);
 }

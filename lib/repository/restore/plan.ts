@@ -123,8 +123,8 @@ export interface RestoreFailure {
    */
   restored?: true;
   /**
-   * Whether the reason is that the repository belongs to somebody else. With
-   * the option `trust`, the path is restored nevertheless.
+   * Whether the path failed because the repository belongs to somebody else.
+   * With the option `trust`, the path is restored anyway.
    */
   untrusted?: true;
 }
@@ -145,12 +145,12 @@ export interface RestorePlan {
   /** The paths that `delete`, an undo or a redo keeps, and the reasons. */
   left: RestoreLeft[];
   /**
-   * The paths that cannot be restored completely, as far as this is known in
-   * advance, for example because an entry that must not be deleted is in the
-   * way, the system does not allow the name, or the folder is not writable.
+   * The paths that are already known to fail, at least in part. For example, an
+   * entry that must not be deleted is in the way, the system does not allow the
+   * name, or the folder is not writable.
    */
   failed: RestoreFailure[];
-  /** The number of bytes of the files to write. */
+  /** The total size of the files to write, in bytes. */
   bytes: number;
   /**
    * Whether the mode, time, owner or extended attributes of the directory
@@ -282,6 +282,11 @@ export function withoutAbsentLink(
 /**
  * Compares the wanted state of the target with the present state, and returns
  * the plan.
+ *
+ * @param onDisk The target.
+ * @param wanted The wanted state.
+ * @param removal The policy for deleting paths.
+ * @param signal The signal that ends the work.
  */
 export async function planSteps(
   onDisk: TargetDirectory,
@@ -318,7 +323,7 @@ class Planner {
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /**
    * The files, named pipes and devices that get a new inode, so that their
-   * other names have to be linked again.
+   * other names must be linked again.
    */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
@@ -448,7 +453,10 @@ class Planner {
       );
       if (stays === undefined) continue;
       going.delete(path);
-      this.#left.push({ path, why: `not empty: ${path}/${stays} is kept` });
+      this.#left.push({
+        path,
+        why: `the folder is not empty: ${path}/${stays} is kept`,
+      });
     }
     for (const [path, kind] of going) this.#remove(path, kind);
   }
@@ -586,8 +594,8 @@ class Planner {
   }
 
   /**
-   * Returns whether mode, time, owner and extended attributes are as wanted, as
-   * far as they can be set.
+   * Returns whether the mode, time, owner and extended attributes have the
+   * wanted values, except for those that cannot be set.
    */
   #isSame(entry: Metadata & { path: string }, stat: FileStat): boolean {
     return isSameMetadata(entry, stat) && this.#onDisk.hasXattrs(
@@ -647,8 +655,8 @@ class Planner {
   }
 
   /**
-   * Plans the replacement of an existing entry of another kind, which has to be
-   * deleted first.
+   * Plans the replacement of an existing entry of a different kind, which must
+   * be deleted first.
    */
   #exchange(entry: TreeEntry, stat: FileStat): void {
     const { path } = entry;
@@ -879,14 +887,15 @@ function refused(path: string, why: string): DeltarError {
 export function sameName(path: string, first: string): DeltarError {
   return new DeltarError(
     "exists",
-    `same name as ${first} on this disk; only ${first} is restored`,
+    `this disk does not distinguish the name from ${first}; only ${first} ` +
+      "is restored",
     { path },
   );
 }
 
 /**
- * Returns whether mode, time and owner are as wanted, as far as they can be
- * set.
+ * Returns whether the mode, time and owner have the wanted values, except for
+ * those that cannot be set.
  */
 function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
   return isSameMode(wanted.mode, stat) &&
@@ -895,8 +904,8 @@ function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
 }
 
 /**
- * Returns whether a mode is as wanted. Windows stores only whether a file is
- * writable.
+ * Returns whether a mode has the wanted value. On Windows, only whether a file
+ * is writable is compared, because Windows stores nothing else.
  */
 function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
   if (kind === "symlink") return true;

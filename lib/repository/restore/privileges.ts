@@ -31,8 +31,8 @@ export function withoutPrivileges<Of extends Metadata>(
     given.mode &= ~SET_ID;
     dropped.push("the set-user-ID or set-group-ID bit");
   }
-  // These attributes can contain capabilities, which give a program rights of
-  // root.
+  // These attributes can contain capabilities, which give a program some rights
+  // of root.
   const rights = Object.keys(entry.xattrs ?? {})
     .filter((name) => /^(?:security|trusted)\./.test(name));
   if (rights.length > 0) {

@@ -62,8 +62,8 @@ export interface RemovalOptions {
 /**
  * Returns the policy of a restore: a path may be deleted only if the snapshot
  * would contain the path if it had existed when the snapshot was taken. Paths
- * that the present rules or the snapshot's rules exclude are kept, and so are
- * paths that existed then but could not be stored.
+ * that the present rules or the snapshot's rules exclude are kept. So are paths
+ * that existed at that time but could not be stored.
  *
  * @throws {DeltarError} `unsupported` if `delete` is `true` and the snapshot
  * does not record its exclude rules; the error of reading an ignore file of the

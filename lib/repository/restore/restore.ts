@@ -70,7 +70,9 @@ import {
 import type { ChangeSpan } from "../search/agent_turns.ts";
 import { ChangesToUndo } from "./undo_changes.ts";
 
-/** Returns the steps that a restore would take. */
+/**
+ * Returns the steps that a restore would take. See `Repository.planRestore`.
+ */
 export async function planRestore(
   store: Store,
   record: SnapshotRecord,
@@ -85,7 +87,7 @@ export async function planRestore(
 
 /**
  * Restores a snapshot. Each file is compared with its SHA-256 before it is
- * renamed into place.
+ * renamed into place. See `Repository.restore`.
  */
 export async function restoreTree(
   store: Store,
@@ -103,7 +105,7 @@ export async function restoreTree(
 
 /**
  * Returns the steps that an undo of the last restore, or a redo of the last
- * undo, would take.
+ * undo, would take. See `Repository.planRevert`.
  */
 export async function planRevert(
   store: Store,
@@ -116,7 +118,9 @@ export async function planRevert(
   );
 }
 
-/** Reverts the last restore or redo, or the last undo. */
+/**
+ * Reverts the last restore or redo, or the last undo. See `Repository.revert`.
+ */
 export async function revertRestore(
   store: Store,
   target: string,
@@ -129,7 +133,10 @@ export async function revertRestore(
   });
 }
 
-/** Returns the steps that an undo of changes would take. */
+/**
+ * Returns the steps that an undo of the changes between snapshots would take.
+ * See `Repository.planUndoChanges`.
+ */
 export async function planUndoChanges(
   store: Store,
   spans: readonly ChangeSpan[],
@@ -142,7 +149,7 @@ export async function planUndoChanges(
   });
 }
 
-/** Undoes the changes between snapshots. */
+/** Undoes the changes between snapshots. See `Repository.undoChanges`. */
 export async function undoChanges(
   store: Store,
   spans: readonly ChangeSpan[],
@@ -500,7 +507,10 @@ async function historyOf(
   return [...saved, ...fresh].sort((a, b) => a.id < b.id ? 1 : -1);
 }
 
-/** Returns whether a repository has a record of a restore into a directory. */
+/**
+ * Returns whether a repository has a record of a restore into a directory, even
+ * if the restore was undone.
+ */
 export async function isRestored(
   store: Store,
   directory: string,

@@ -57,7 +57,7 @@ export interface Safety {
   record: SnapshotRecord;
   /** The state of each path when its bytes were saved. */
   seen: ReadonlyMap<string, FileStat>;
-  /** The contents that were saved, by path. */
+  /** The saved contents, by path. */
   contents: ReadonlyMap<string, ExpectedContent>;
   /** The start of the safety snapshot, in milliseconds since 1970. */
   time: number;
@@ -91,9 +91,9 @@ export interface SafetyOptions {
 
 /**
  * Saves everything that a plan changes, overwrites or deletes: the existing
- * entries with their content, and the paths that do not exist yet. Every file
- * is read. Content that the basis already has is read back from the repository,
- * and stored again if it is missing or damaged there.
+ * entries with their content, and the names of paths that do not exist yet.
+ * Every file is read. Content that the basis already has is read back from the
+ * repository, and stored again if it is missing or damaged there.
  */
 export async function takeSafety(
   store: Store,

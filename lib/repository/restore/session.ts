@@ -280,7 +280,7 @@ export interface RestoreJob {
   of: string;
   label: string;
   /**
-   * The attributes that the directory itself gets. Absent if the directory
+   * The attributes to set on the directory itself; `undefined` if the directory
    * keeps its attributes.
    */
   root: SnapshotRecord["root"] | undefined;
@@ -395,7 +395,7 @@ function resumptionOf({ left, request }: RestoreJob): Resumption {
 
 /**
  * Carries out the plan of a job. A journal is in the target from `begin` to
- * `finish`, so that the work can be continued if the process dies.
+ * `finish`, so that the work can be continued if the process is killed.
  */
 class RestoreSession {
   readonly #store: Store;
@@ -499,8 +499,8 @@ class RestoreSession {
   }
 
   /**
-   * Gives up after a failure. The journal stays, so that the work can be
-   * continued.
+   * Ends the work after a failure. The journal stays in the target, so that a
+   * later call can continue the work.
    */
   abandon(): void {
     try {
@@ -593,8 +593,8 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
  * Returns the snapshot that probably contains most of the content to be saved.
  * If the snapshot with the id `of` was taken of the directory, this is the last
  * snapshot of the directory. Otherwise it is the snapshot with the id `of`,
- * because a search for the directory could read all records. Returns
- * `undefined` if that snapshot is missing or damaged.
+ * because finding a snapshot of the directory could require reading all
+ * records. Returns `undefined` if that snapshot is missing or damaged.
  */
 async function basisOf(
   store: Store,
@@ -615,8 +615,8 @@ async function basisOf(
 }
 
 /**
- * Returns whether a plan changes no existing entry, except that it may touch
- * folders.
+ * Returns whether a plan changes no existing entries other than the mode, time
+ * or owner of folders.
  */
 function losesNothing({ steps }: RestorePlan): boolean {
   return steps.every(({ action, was }) =>

@@ -12,16 +12,16 @@ import type { CreateStep } from "./plan.ts";
 /**
  * The maximum number of open batches. More files can be added to an open batch.
  */
-const MAX_OPEN = 64;
+const MAX_OPEN_BATCHES = 64;
 /**
  * The maximum total size in bytes of the compressed frames of all batches. A
- * single frame may be larger.
+ * single frame can be larger.
  */
 const MAX_PACKED_BYTES = 32 << 20;
 /** The maximum number of files in a batch. */
-const MAX_FILES = 1024;
+const MAX_FILES_PER_BATCH = 1024;
 /** The maximum number of folders that are kept open for files. */
-const MAX_FOLDERS = 512;
+const MAX_OPEN_FOLDERS = 512;
 
 /** The creation of a small file whose content is a single piece. */
 export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
@@ -81,8 +81,8 @@ export class ThreadedFiles {
   }
 
   /**
-   * Adds a file, which is written now or later. No other process may write to
-   * the folder of the file.
+   * Adds a file to write, at the latest when `finish` is called. No other
+   * process may write to the folder of the file.
    *
    * @returns A promise that resolves when further files can be added;
    * `undefined` if they can be added now.
@@ -99,14 +99,14 @@ export class ThreadedFiles {
     batch.steps.push(step);
     batch.files.push(file);
     this.#folders.set(file.fd, (this.#folders.get(file.fd) ?? 0) + 1);
-    const isFull = batch.files.length >= MAX_FILES;
+    const isFull = batch.files.length >= MAX_FILES_PER_BATCH;
     if (isFull) return this.#send(batch);
     return this.#isFull ? this.#makeRoom() : undefined;
   }
 
   get #isFull(): boolean {
-    return this.#open.size > MAX_OPEN ||
-      this.#folders.size > MAX_FOLDERS || this.#packed > MAX_PACKED_BYTES;
+    return this.#open.size > MAX_OPEN_BATCHES ||
+      this.#folders.size > MAX_OPEN_FOLDERS || this.#packed > MAX_PACKED_BYTES;
   }
 
   /** Sends the oldest batches until further files can be added. */

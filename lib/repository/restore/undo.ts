@@ -19,7 +19,7 @@ export type Group = [SnapshotRecord, ...SnapshotRecord[]];
 export type PastWork = SnapshotRecord | FreshRestore;
 
 /**
- * Returns whether past work is the note of a restore into a new or empty
+ * Returns whether recorded work is the note of a restore into a new or empty
  * directory.
  */
 export function isFresh(work: PastWork | Group): work is FreshRestore {
@@ -32,7 +32,7 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
  * redone. An undo that is older than a restore cannot be redone.
  *
  * @param records The safety snapshots of one directory, and the notes of
- * restores into it when it was new or empty, the newest first.
+ * restores into it when it was new or empty, newest first.
  * @param way The direction: `undo` or `redo`.
  * @param paths The paths to bring back. Default: all.
  * @returns The safety snapshots, or the note of a restore into a new or empty
@@ -88,7 +88,7 @@ function covers(others: Paths, paths: Paths): boolean {
  * restore into a new or empty directory.
  *
  * @param records The safety snapshots of one directory, and the notes of
- * restores into it when it was new or empty, the newest first.
+ * restores into it when it was new or empty, newest first.
  * @param id The id of the first safety snapshot, or of the note.
  */
 export function groupOf(
@@ -147,7 +147,7 @@ export async function stateBefore(
   };
 }
 
-/** The error for a directory with nothing to undo or redo. */
+/** Thrown if there is nothing to undo or redo in a directory. */
 export class NothingToRevertError extends DeltarError {
   constructor(way: "undo" | "redo", target: string) {
     super(

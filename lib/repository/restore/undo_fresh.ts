@@ -186,7 +186,7 @@ class Search {
   #isOneName(first: string, path: string, stat: FileStat): boolean {
     const other = this.#onDisk.at(first);
     if (other === undefined || !isSameFile(other, stat)) return false;
-    // On a disk that distinguishes the two names, they may be hard links to one
+    // On a disk that distinguishes the two names, they can be hard links to one
     // file. In that case, the folder lists both names.
     const names = this.#onDisk.names(parentPath(path));
     return ![first, path].every((one) => names.includes(nameOf(one)));

@@ -45,6 +45,7 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
  *
  * @param records The snapshots of the directory that one machine took, oldest
  * first. Safety snapshots are ignored.
+ * @returns The turns, each with its snapshots and changes.
  *
  * @example
  * ```ts

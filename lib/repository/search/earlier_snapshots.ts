@@ -36,7 +36,7 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Lists the ids of the snapshots.
+   * Lists the ids of the snapshots before a snapshot.
    *
    * @param store The repository.
    * @param last The newest snapshot.

@@ -74,7 +74,7 @@ export interface FindPathsOptions {
  * Finds the paths that match a pattern in snapshots.
  *
  * @param store The repository.
- * @param snapshots The snapshots, the newest first.
+ * @param snapshots The snapshots, newest first.
  * @param pattern A pattern in gitignore's syntax.
  * @param options See `FindPathsOptions`.
  * @returns The paths of each directory in path order.
@@ -118,7 +118,7 @@ interface Found {
   /** The position of the last snapshot that has a matching entry. */
   last: number;
   /**
-   * The position of the first snapshot found so far that has a matching entry.
+   * The position of the oldest snapshot found so far that has a matching entry.
    */
   first: number;
   /**
@@ -137,10 +137,13 @@ class Search {
   readonly #store: Store;
   readonly #pattern: PathPattern;
   readonly #isWanted: (entry: HashedEntry) => boolean;
-  /** The snapshots, the newest first. */
+  /** The snapshots, newest first. */
   readonly #records: SnapshotRecord[] = [];
   readonly #found = new Map<string, Found>();
-  /** The matches of the layers of the last added snapshot, by their names. */
+  /**
+   * The matches in the layers of the last added snapshot, by the names of the
+   * layers.
+   */
   #layers = new Map<string, Matches>();
   /** The names of the layers that could not be read. */
   readonly #damaged = new Set<string>();
@@ -198,7 +201,7 @@ class Search {
     }
   }
 
-  /** Returns the paths, in path order. */
+  /** Returns the found paths, in path order. */
   finish(): FoundPath[] {
     const end = this.#records.length;
     return [...this.#found]

@@ -13,13 +13,13 @@ import { newPathOf, oldPathOf } from "./renames.ts";
 const MAX_FOLLOWED_FILES = 8;
 
 /**
- * Returns the path from which a new folder was renamed, if there is one. This
- * is the deleted folder that had most of the first files of the new folder at
- * the same relative paths.
+ * Returns the path from which a new folder was renamed; `undefined` if there is
+ * none. This is the deleted folder that had most of the first files of the new
+ * folder at the same relative paths.
  *
  * @param readers The readers of layers.
- * @param before The snapshot before, which does not have the folder.
- * @param now The snapshot that has the folder.
+ * @param before The old snapshot, which does not have the folder.
+ * @param now The new snapshot, which has the folder.
  * @param folder The path of the folder.
  */
 export async function oldFolderOf(
@@ -37,13 +37,13 @@ export async function oldFolderOf(
 }
 
 /**
- * Returns the path to which a folder was renamed, if there is one. This is the
- * new folder that has most of the first files of the old folder at the same
- * relative paths.
+ * Returns the path to which a folder was renamed; `undefined` if there is none.
+ * This is the new folder that has most of the first files of the old folder at
+ * the same relative paths.
  *
  * @param readers The readers of layers.
- * @param before The snapshot before, which has the folder.
- * @param now The snapshot that does not have the folder.
+ * @param before The old snapshot, which has the folder.
+ * @param now The new snapshot, which does not have the folder.
  * @param folder The path of the folder in `before`.
  */
 export async function newFolderOf(

@@ -33,7 +33,9 @@ import { skippedIn } from "./skipped_paths.ts";
 export interface PathVersion {
   /** The first snapshot that has this version. */
   record: SnapshotRecord;
-  /** The path in that snapshot. It differs before and after a rename. */
+  /**
+   * The path in the snapshot `record`. It differs before and after a rename.
+   */
   path: string;
   /**
    * The kind of change that made the version:
@@ -57,14 +59,19 @@ export interface PathVersion {
     | "renamed"
     | "copied"
     | "deleted";
-  /** The entry in that snapshot, or `undefined` if the path was deleted. */
+  /**
+   * The entry in the snapshot `record`, or `undefined` if the path was deleted.
+   */
   entry: TreeEntry | undefined;
   /**
    * The entry in the previous version, or `undefined` if the path did not
    * exist.
    */
   before: TreeEntry | undefined;
-  /** The last snapshot with `before`, or with the old path of a folder. */
+  /**
+   * The last snapshot that has the entry `before` or, if a folder was renamed,
+   * the folder under its old path.
+   */
   recordBefore?: SnapshotRecord;
   /** The old path of a renamed file or folder, or of a copied file. */
   from?: string;
@@ -100,11 +107,14 @@ interface Span {
   path: string;
   /** The entry, or `undefined` if the path was deleted. */
   entry: TreeEntry | undefined;
-  /** The last of the snapshots. */
+  /** The last of the consecutive snapshots. */
   newest: SnapshotRecord;
-  /** Returns the first of the snapshots. */
+  /** Returns the first of the consecutive snapshots. */
   first: () => Promise<SnapshotRecord>;
-  /** The snapshot before the first one, if there is one. */
+  /**
+   * The snapshot before the consecutive snapshots; `undefined` if there is
+   * none.
+   */
   older: SnapshotRecord | undefined;
 }
 
@@ -265,8 +275,8 @@ class History {
 
   /**
    * Yields the spans of a path, newest first. Consecutive spans can have the
-   * same state. Snapshots that skipped or excluded the path are omitted. If the
-   * first snapshots do not have the path, they are omitted, too.
+   * same state. Snapshots that skipped or excluded the path are omitted. So are
+   * the snapshots before the first one that has the path.
    */
   async *#spans(last: SnapshotRecord, path: string): AsyncGenerator<Span> {
     for (let at: SnapshotRecord | undefined = last; at !== undefined;) {

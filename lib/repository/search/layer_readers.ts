@@ -11,8 +11,9 @@ export interface Located {
   entry: TreeEntry | undefined;
   /**
    * The last layer with a line for the path or, if the path is a directory, for
-   * a path in it. If there is none, the first layer. The state is the same in
-   * all earlier snapshots of the directory that have this layer.
+   * a path in it; the first layer if no layer has such a line. The state of the
+   * path is the same in all earlier snapshots of the directory that have this
+   * layer.
    */
   layer: LayerRecord;
 }

@@ -7,7 +7,7 @@ import { matcherOf } from "../../tree/pattern.ts";
  */
 const PATHS_PER_MATCHER = 4096;
 
-/** A pattern with which paths are compared. */
+/** A pattern that matches paths. */
 export interface PathPattern {
   /**
    * Returns whether a path matches. If `onlyFolders` is `true`, the path must

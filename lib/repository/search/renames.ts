@@ -9,7 +9,7 @@ import type { LayerReaders } from "./layer_readers.ts";
  * The maximum number of deleted paths to compare with a new file one by one. If
  * there are more, the whole old tree is searched for the content.
  */
-const MAX_COMPARED = 256;
+const MAX_COMPARED_PATHS = 256;
 
 /** The origin of a new file. */
 export interface Origin {
@@ -20,13 +20,13 @@ export interface Origin {
 }
 
 /**
- * Returns the path from which a new file was renamed or copied, if there is
- * one. If several deleted files had the content, a file with the same name in
- * another folder is preferred.
+ * Returns the path from which a new file was renamed or copied; `undefined` if
+ * there is none. If several deleted files had the content, a file with the same
+ * name in another folder is preferred.
  *
  * @param readers The readers of layers.
- * @param before The snapshot before, which does not have the file.
- * @param now The snapshot that has the file.
+ * @param before The old snapshot, which does not have the file.
+ * @param now The new snapshot, which has the file.
  * @param entry The entry of the file.
  */
 export async function oldPathOf(
@@ -56,13 +56,13 @@ export async function oldPathOf(
 }
 
 /**
- * Returns the path to which a file was renamed, if there is one. If several new
- * files have the content, a file with the same name in another folder is
- * preferred.
+ * Returns the path to which a file was renamed; `undefined` if there is none.
+ * If several new files have the content, a file with the same name in another
+ * folder is preferred.
  *
  * @param readers The readers of layers.
- * @param before The snapshot before, which has the file.
- * @param now The snapshot that does not have the file.
+ * @param before The old snapshot, which has the file.
+ * @param now The new snapshot, which does not have the file.
  * @param old The entry of the file in `before`.
  */
 export async function newPathOf(
@@ -99,10 +99,10 @@ async function* candidates(
 }
 
 /**
- * Returns the paths with a tombstone in the layers that only `now` has, not
- * `before`. Returns `undefined` if there are more than `MAX_COMPARED` paths, or
- * if one of these layers is the first layer of the tree, which has no
- * tombstones.
+ * Returns the paths with a tombstone in the layers that `now` has and `before`
+ * does not have. Returns `undefined` if there are more than
+ * `MAX_COMPARED_PATHS` paths, or if one of these layers is the first layer of
+ * the tree, which has no tombstones.
  */
 async function deletedPaths(
   readers: LayerReaders,
@@ -116,7 +116,7 @@ async function deletedPaths(
     const isGone = (_: string, text: string) => text.startsWith('{"gone":');
     for await (const lines of reader.select(isGone)) {
       for (const { path } of lines) deleted.push(path);
-      if (deleted.length > MAX_COMPARED) return undefined;
+      if (deleted.length > MAX_COMPARED_PATHS) return undefined;
     }
   }
   return deleted;

@@ -59,7 +59,7 @@ const VERSION = 1;
 /** The maximum size of a checkpoint before compression, in bytes. */
 const MAX_CHECKPOINT_BYTES = 2 ** 25;
 
-/** Returns a content as a line of a checkpoint. */
+/** Returns the line of a checkpoint that describes a content. */
 function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
   return { path, sha256, size, content: encodePiece(piece) };
 }
@@ -82,7 +82,11 @@ export async function readCheckpoint(
   const signer = await signerOf(plain, name);
   const { directory, parent } = header;
   const fail = () =>
-    new DeltarError("corrupt", "invalid checkpoint", { object: name });
+    new DeltarError(
+      "corrupt",
+      "fields of the checkpoint are missing or invalid",
+      { object: name },
+    );
   if (typeof directory !== "string") throw fail();
   const object = decodeObject("volume", (header.object ?? {}) as Line, name, 0);
   const contents: KeptContent[] = [];

@@ -36,8 +36,8 @@ const MAX_DELTAS = 8;
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The maximum number of blocks of a signature beyond four times the usual
- * number for the size of its file.
+ * The number of blocks by which a signature may exceed four times the usual
+ * number of blocks for the size of its file.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /**
@@ -318,7 +318,7 @@ function unlessDamaged<Basis>(
   });
 }
 
-/** Returns the function that makes deltas smaller by reading their basis. */
+/** Returns a function that makes deltas smaller by reading their basis. */
 function refining(basis: BasisContent): LargeBasis["refine"] {
   return (delta) =>
     delta.size < basis.size / MAX_BASIS_PER_DELTA_BYTE

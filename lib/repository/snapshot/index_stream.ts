@@ -69,8 +69,11 @@ const FOLDER_MODE = 0o755;
  * number of a device.
  */
 const MAX_NUMBER = 2 ** 32 - 1;
-/** The first time, in nanoseconds, whose seconds do not fit into 64 bits. */
-const END_OF_TIME = 2n ** 63n * 1_000_000_000n;
+/**
+ * The first time, in nanoseconds since 1970, whose seconds do not fit into 64
+ * bits.
+ */
+const END_OF_TIME_NS = 2n ** 63n * 1_000_000_000n;
 
 /**
  * An index of the entries of a stream, such as a tar archive, which arrive in
@@ -282,7 +285,7 @@ export class StreamIndex extends PackedEntries {
       const place = addState(states, nameOf(entry.path), entry);
       sink.add(entry, place, false, facts);
     };
-    /** The folders that contain the last entry, from the root. */
+    /** The folders that contain the last entry, outermost first. */
     const folders: string[] = [];
     let last = "";
     for (const [at, number] of order.entries()) {
@@ -321,8 +324,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the file and its first name in path order for each file, pipe or
-   * device with several names, by the numbers of the entries of all of these
+   * Returns the entry and the first name in path order of each file, pipe or
+   * device with several names, by the number of each entry that is one of these
    * names. Yields after each entry.
    */
   *#firstNames(
@@ -369,8 +372,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the number of the last entry that has a path and precedes another
-   * entry in the stream.
+   * Returns the number of the last entry with the given path before another
+   * entry of the stream.
    */
   #findBefore(
     order: Uint32Array,
@@ -393,8 +396,8 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the entry with a number as it is in the snapshot, and the facts
-   * about its content; `undefined` if the entry is skipped.
+   * Returns an entry as it appears in the snapshot, and the facts about its
+   * content; `undefined` if the entry is skipped.
    */
   #entryAt(
     number: number,
@@ -515,7 +518,7 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
   if (target !== undefined && isTooLong(target)) {
     return `the target of the link is too long: ${target.length} characters`;
   }
-  if (mtime < -END_OF_TIME || mtime >= END_OF_TIME) {
+  if (mtime < -END_OF_TIME_NS || mtime >= END_OF_TIME_NS) {
     return "the modification time has more than 64 bits of seconds";
   }
   return [uid, gid, major, minor].every((number) =>
@@ -529,7 +532,7 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
  * Returns the paths of the folders above an entry that do not exist yet,
  * outermost first.
  *
- * @param folders The folders that contain the last entry, from the root. The
+ * @param folders The folders that contain the last entry, outermost first. The
  * folders that do not contain `path` are removed from this array.
  * @param path The path of the entry.
  */

@@ -121,7 +121,7 @@ export class LeftWork {
   }
 
   /**
-   * Returns the stored content of a file, if there is one.
+   * Returns the stored content of a file; `undefined` if there is none.
    *
    * @param sha256 The file's SHA-256, in hexadecimal.
    * @param path The file's path. A delta can be used only for the same path.
@@ -183,8 +183,8 @@ async function tryRead(
     const isOurs = signer === undefined || checkpoint.signer === signer;
     return isOurs ? checkpoint : undefined;
   } catch (error) {
-    // This includes `not-found`: the checkpoint might have been deleted after
-    // it was listed.
+    // The error can be `not-found`, because the checkpoint might have been
+    // deleted after it was listed.
     if (isDamage(error)) return undefined;
     // A write-only key cannot decrypt the checkpoints of other machines.
     if (codeOf(error) === "key") return undefined;

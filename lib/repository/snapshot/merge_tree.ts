@@ -8,7 +8,7 @@ import type {
   TreeEntry,
 } from "../layers/tree_layer.ts";
 
-/** The number of lines that are yielded at a time. */
+/** The number of lines yielded at a time. */
 const LINES_PER_BATCH = 1024;
 
 /**
@@ -81,7 +81,7 @@ async function fromBefore(
     };
   }
   const { replacesDeltas, ...piece } = delta;
-  // A delta in a stream may have been made for another name of the same file.
+  // A delta in a stream might have been made for another name of the same file.
   const basis = delta.path ?? entry.path;
   const old = await parent.find(basis);
   if (old?.kind !== "file") {

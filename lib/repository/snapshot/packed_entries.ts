@@ -41,7 +41,7 @@ export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
 
   /**
    * Returns a content that was stored whole for an earlier entry, with the path
-   * of that entry.
+   * of that entry; `undefined` if there is none.
    */
   findStored(sha256: string): StoredContent | undefined {
     return this.pieces.find(sha256);

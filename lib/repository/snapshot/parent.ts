@@ -11,8 +11,8 @@ import { TreeFinder } from "../layers/tree_reader.ts";
 /** The parent of a snapshot. */
 export interface Parent {
   /**
-   * The record of the parent. Absent for a first snapshot, and if the parent's
-   * tree is damaged.
+   * The record of the parent. Absent for the first snapshot of a directory, and
+   * if the parent's tree is damaged.
    */
   last?: ReadRecord;
   /** The entries of the parent's tree. */

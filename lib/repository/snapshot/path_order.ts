@@ -1,7 +1,7 @@
 import { comparePaths } from "../../tree/path.ts";
 
-/** The number of entries that are sorted in one step. */
-const RUN = 2048;
+/** The number of entries in a run, which is sorted in one step. */
+const RUN_LENGTH = 2048;
 
 /** Numbered entries, in any order. */
 export interface Paths {
@@ -20,8 +20,8 @@ export interface Paths {
 export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
   const { length } = paths;
   let order = new Uint32Array(length);
-  for (let start = 0; start < length; start += RUN) {
-    const run = order.subarray(start, start + RUN);
+  for (let start = 0; start < length; start += RUN_LENGTH) {
+    const run = order.subarray(start, start + RUN_LENGTH);
     const texts = Array.from(run, (_, at) => paths.path(start + at));
     for (const at of run.keys()) run[at] = start + at;
     run.sort((a, b) =>
@@ -30,7 +30,7 @@ export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
     yield;
   }
   let merged = new Uint32Array(length);
-  for (let size = RUN; size < length; size *= 2) {
+  for (let size = RUN_LENGTH; size < length; size *= 2) {
     for (let start = 0; start < length; start += 2 * size) {
       const left = order.subarray(start, start + size);
       const right = order.subarray(start + size, start + 2 * size);
@@ -55,7 +55,7 @@ function* merge(
   let [l, r] = [0, 0];
   let [first, second] = [pathAt(left, l), pathAt(right, r)];
   while (first !== undefined && second !== undefined) {
-    if ((l + r) % RUN === 0) yield;
+    if ((l + r) % RUN_LENGTH === 0) yield;
     if (comparePaths(first, second) <= 0) {
       merged[l + r] = left[l++];
       first = pathAt(left, l);

@@ -28,7 +28,7 @@ export interface SnapshotWriterOptions extends RunOptions {
 }
 
 /** The default maximum size of volumes, in bytes. */
-const VOLUME_SIZE_BYTES = 64 << 20;
+const DEFAULT_VOLUME_BYTES = 64 << 20;
 
 /**
  * Writes the objects of one snapshot as a run: content and signatures into
@@ -65,7 +65,7 @@ export class SnapshotWriter implements AsyncDisposable {
     repository: Store,
     options: SnapshotWriterOptions,
   ) {
-    const { id, volumeSize = VOLUME_SIZE_BYTES, onStored, signal } = options;
+    const { id, volumeSize = DEFAULT_VOLUME_BYTES, onStored, signal } = options;
     this.id = id;
     this.#codec = repository.codec;
     this.#store = repository;
@@ -147,8 +147,9 @@ export class SnapshotWriter implements AsyncDisposable {
   }
 
   /**
-   * Aborts the current volumes and deletes the stored ones, except for those
-   * that `onStored` was called with. Has no effect after `closeVolumes`.
+   * Aborts the volumes that are being written, and deletes the stored volumes,
+   * except for those with which `onStored` was called. Has no effect after
+   * `closeVolumes`.
    *
    * @param error The error that made the snapshot fail.
    */

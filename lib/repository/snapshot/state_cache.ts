@@ -270,7 +270,7 @@ function withoutSum(bytes: Uint8Array, object: string): Uint8Array {
 }
 
 function invalid(object: string): DeltarError {
-  return new DeltarError("corrupt", "invalid state cache", { object });
+  return new DeltarError("corrupt", "the state cache is invalid", { object });
 }
 
 function decode(bytes: Uint8Array, object: string): Memory {

@@ -16,7 +16,7 @@
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
  * record there is no snapshot. An interrupted run leaves checkpoints
- * (`checkpoint.ts`), from which the next run takes over finished volumes
+ * (`checkpoint.ts`). With these, the next run takes over finished volumes
  * (`left_work.ts`). A first snapshot takes over equal files from other
  * directories' snapshots (`elsewhere.ts`).
  *
@@ -181,7 +181,7 @@ export interface SnapshotChanges {
    * snapshot is damaged.
    */
   parent: SnapshotRecord | undefined;
-  /** The changes since the last snapshot. The list is made on first use. */
+  /** The changes since the last snapshot. The list is created on first use. */
   diff: DiffIndex;
   /** The number of files and links in the directory. */
   files: number;
@@ -195,13 +195,14 @@ export interface SnapshotResult {
   record: SnapshotRecord;
   /** Whether a new snapshot was taken. */
   isNew: boolean;
-  /** The changes since the parent. The list is made on first use. */
+  /** The changes since the parent. The list is created on first use. */
   diff: DiffIndex;
   /** The paths that were skipped or excluded, and the reasons. */
   skipped: readonly Skipped[];
   /**
    * The parent, if its time is more than ten minutes ahead of this machine's
-   * clock. One of the two clocks is wrong.
+   * clock. In this case, the clock of this machine or of the machine that took
+   * the parent is wrong.
    */
   ahead?: SnapshotRecord;
 }
@@ -213,7 +214,8 @@ export interface SnapshotResult {
 const MAX_CLOCK_DIFFERENCE_MS = 10 * 60 * 1000;
 
 /**
- * Takes a snapshot of a directory or a stream and stores it in a repository.
+ * Takes a snapshot of a directory or a stream, and stores it in a repository.
+ * See `Repository.snapshot`.
  */
 export async function takeSnapshot(
   store: Store,
@@ -537,7 +539,10 @@ async function findLast(
   return { found, others: taken };
 }
 
-/** Returns the option `last`, if it is a snapshot of the directory. */
+/**
+ * Returns the option `last` if it is a snapshot of the directory; otherwise
+ * `undefined`.
+ */
 function knownLast(
   directory: string,
   { machine }: Store,

@@ -48,7 +48,7 @@ export interface Damage {
   files: HarmedFile[];
 }
 
-/** The damage that was found, by object. */
+/** Collects the damage that was found, by object. */
 export class Findings {
   readonly #byObject = new Map<string, Damage>();
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();
@@ -130,7 +130,7 @@ export class Findings {
     }
   }
 
-  /** Returns the recorded damage to an object, if there is any. */
+  /** Returns the recorded damage to an object; `undefined` if there is none. */
   of(object: string): Damage | undefined {
     return this.#byObject.get(object);
   }

@@ -78,7 +78,7 @@ export interface VerifyProgress {
   done: number;
   /** The number of bytes of objects and rebuilt files read so far. */
   bytes: number;
-  /** The current object or path. */
+  /** The name of the current object, or the path of the current file. */
   name: string;
   /**
    * With `data`: the number of bytes of the finished volumes and files. A file
@@ -121,13 +121,13 @@ export interface VerifyResult {
    * that is stored in several places counts once for each place.
    */
   rebuilt: number;
-  /** The damage, by object. */
+  /** The damage, with one element for each object. */
   damage: Damage[];
   /**
    * The objects that no snapshot needs, left behind by interrupted or removed
    * snapshots or by other programs. They do not count as damage. Notes, marks,
    * moves and similar objects are not included. The list is empty if a record
-   * or layer cannot be read, because it names objects that are needed.
+   * or layer cannot be read, because then not all needed objects are known.
    */
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
@@ -171,7 +171,10 @@ export interface UntrustedSnapshot {
 /** The maximum number of files that are rebuilt at the same time. */
 const MAX_FILES_AT_ONCE = 4;
 
-/** Verifies a repository and reports the damage. Nothing is changed. */
+/**
+ * Verifies a repository and reports the damage. Changes nothing. See
+ * `Repository.verify`.
+ */
 export async function verifyRepository(
   store: Store,
   options: VerifyOptions = {},

@@ -25,7 +25,7 @@ import {
 import { readSettings } from "../format/settings.ts";
 import { decodeManifest } from "../runs/manifest.ts";
 
-/** Verifies the settings. */
+/** Verifies the settings of a repository, and adds damage to `findings`. */
 export async function verifySettings(
   storage: Storage,
   findings: Findings,
@@ -53,8 +53,8 @@ const FORMATS: Record<string, string> = {
 
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
- * counted snapshots, and settings that can change. Damage to these objects does
- * not affect any file.
+ * counted snapshots, and settings that can change. Damage to these objects is
+ * added to `findings` and does not affect any file.
  */
 export async function verifyNotes(
   storage: Storage,
