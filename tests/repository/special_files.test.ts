@@ -290,7 +290,10 @@ test("devices of somebody else's repository are made only with `trust` [S2]", {
     assert.deepEqual(lost.map(({ path }) => path), ["disk", "null"]);
     for (const { error, untrusted } of lost) {
       assert.equal(untrusted, true);
-      assert.match(error.message, /so this is not restored: the device$/);
+      assert.match(
+        error.message,
+        /so the following is not restored: the device$/,
+      );
     }
     assert.deepEqual(fs.readdirSync(target).sort(), ["file", "pipe"]);
     await repository.restore(record, target, { trust: true });

@@ -73,8 +73,8 @@ export function notTrusted(
 ): DeltarError {
   return new DeltarError(
     "unsafe",
-    "not trusted and not restored, because the repository belongs to " +
-      `somebody else: ${dropped.join(" and ")}`,
+    "the repository belongs to somebody else, so the following is not " +
+      `restored: ${dropped.join(" and ")}`,
     { path },
   );
 }

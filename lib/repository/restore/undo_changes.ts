@@ -294,7 +294,7 @@ function isIn(path: string, paths: ReadonlySet<string>): boolean {
 function changedSince(path: string): DeltarError {
   return new DeltarError(
     "changed",
-    "not undone, because the path has changed again since then",
+    "changed again by something else after the changes to undo",
     {
       path,
     },
