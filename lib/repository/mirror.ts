@@ -104,10 +104,11 @@ const SUM_DIGITS = 16;
  *   with the manifest while the object is copied. Damaged objects are not
  *   copied.
  * - If the mirror has an object of the same name and size, the object is not
- *   copied again, unless the manifests of the repository and of the mirror list
- *   the object with different SHA-256 sums, for example after a rekey. Key
- *   files, holders, signers and removed records may be replaced, so they are
- *   always compared. Notes are compared after a rotation or rekey.
+ *   copied again. Objects that the manifests of the repository and of the
+ *   mirror list with different SHA-256 sums, for example after a rekey, are
+ *   copied again. Key files, holders, signers and removed records may be
+ *   replaced, so they are always compared. Notes are compared after a rotation
+ *   or rekey.
  * - A key file, a holder, a signer or `recipients.json` without a manifest is
  *   replaced in the mirror only by a complete age file. The old object is kept
  *   as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its SHA-256.

@@ -258,10 +258,10 @@ export class Repository {
   /**
    * Returns the records of all snapshots, including safety snapshots, oldest
    * first. The records of one directory are in the order of their ids. The
-   * records of different directories are ordered by time. If the time of a
-   * snapshot cannot be right, the snapshot is ordered by the time of the next
-   * snapshot of the directory or, if it is the last, by the time of the
-   * previous one.
+   * records of different directories are ordered by time. A snapshot whose time
+   * cannot be right is ordered by the time of the next snapshot of the
+   * directory. The last snapshot is ordered by the time of the previous one in
+   * this case.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -361,13 +361,13 @@ export class Repository {
    * stream, `source` is required.
    * @returns The record of the new snapshot, or of the last one if none was
    * taken, with the changes and the skipped and excluded paths.
-   * @throws {DeltarError} `conflict` if, three times in a row, the last
-   * snapshot was removed during the work or a prune considered the work dead;
-   * for a stream, if this happened once; the error of an earlier snapshot that
-   * cannot be read, unless `onDamage` is given; `exists` if `time` is not later
-   * than the time of the last snapshot; `unsafe` if a path of a stream leads
-   * out of the tree or is below a path that is not a directory; the error of
-   * the stream or of the storage; `aborted` if the signal ends the work.
+   * @throws {DeltarError} `conflict` if the last snapshot was removed during
+   * the work, or a prune considered the work dead, in each of three attempts
+   * or, for a stream, in the only attempt; the error of an earlier snapshot
+   * that cannot be read, unless `onDamage` is given; `exists` if `time` is not
+   * later than the time of the last snapshot; `unsafe` if a path of a stream
+   * leads out of the tree or is below a path that is not a directory; the error
+   * of the stream or of the storage; `aborted` if the signal ends the work.
    * @throws {RangeError} If `time` is in the future or before 1970.
    *
    * @example Keep the output of a program
@@ -916,9 +916,9 @@ export class Repository {
    * were created since then, at paths that the restore did not change, stay.
    *
    * If the directory was new or empty before the restore, the restored files
-   * that have not changed since are deleted, and then the directory, if it is
-   * empty and the restore created it. Files that were changed or added since
-   * the restore stay, and are listed in `failed`.
+   * that have not changed since are deleted. The directory is then also
+   * deleted, provided that it is empty and the restore created it. Files that
+   * were changed or added since the restore stay, and are listed in `failed`.
    *
    * @param target The directory.
    * @param options With the direction `redo`, the last undo is reverted. With
@@ -1091,10 +1091,10 @@ export class Repository {
 
   /**
    * Removes the snapshots that a policy does not keep. Then purges the removed
-   * snapshots whose grace period is over, deletes the objects that only these
-   * snapshots needed and other garbage whose grace period is over, and repacks
-   * volumes of which only a small share is needed. Snapshots can be taken
-   * during a prune. A prune can be killed at any time.
+   * snapshots whose grace period is over, and deletes the objects that only
+   * these snapshots needed and other garbage whose grace period is over.
+   * Finally, repacks volumes of which only a small share is needed. Snapshots
+   * can be taken during a prune. A prune can be killed at any time.
    *
    * A user who may only add snapshots cannot make a prune remove the snapshots
    * of others. The rules do not count snapshots with a wrong time or order (see
@@ -1144,7 +1144,7 @@ export class Repository {
    * but can still decrypt copies of objects or file keys that they made
    * earlier.
    *
-   * When no object needs the older identities any more, they are retired: key
+   * When no object needs the older identities any longer, they are retired: key
    * files name them only in comments, and `recipients.json` is not encrypted
    * for them. Key files with a passphrase, except the caller's, stay as they
    * are. Damaged objects, and objects of runs that are at work or were
@@ -1312,9 +1312,9 @@ export class Repository {
 
   /**
    * Returns how the space of the repository is used: the space that each
-   * snapshot added, the space that it alone needs, the space of the folders and
-   * the largest files of one snapshot, and the share of the volumes that is
-   * needed. The contents of files are not read.
+   * snapshot added and the space that it alone needs, the space of the folders
+   * and largest files of one snapshot, and the needed share of the volumes. The
+   * contents of files are not read.
    *
    * @param options The snapshot and folder to report on.
    * @throws {DeltarError} The error of a record or layer that cannot be read;

@@ -10,9 +10,9 @@ const MAX_NAME_BYTES = 246;
 /**
  * Returns a name for the repository of a directory, which differs from the
  * names for other directories. The name consists of the name of the directory,
- * which people recognize, and the start of the SHA-256 of its path, so that
- * directories with the same name in different folders get different names. If
- * the name of the directory is too long for a file system, its end is cut off.
+ * which people recognize, and the start of the SHA-256 of its path. Directories
+ * with the same name in different folders therefore get different names. If the
+ * name of the directory is too long for a file system, its end is cut off.
  *
  * @param directory The directory's absolute path. Different spellings of a path
  * give different names.

@@ -15,6 +15,18 @@ import { idOfRecord } from "./format/names.ts";
  * the cache is confidential.
  * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
  * @returns The storage with the cache, to pass to `Repository.open`.
+ *
+ * @example
+ * ```ts
+ * import { MemoryStorage, Repository } from "@deltar/deltar";
+ * import { withCache } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * const [storage, cache] = [new MemoryStorage(), new MemoryStorage()];
+ * const { id } = await Repository.create(storage);
+ * const repository = await Repository.open(withCache(storage, cache));
+ * assert.equal(repository.id, id);
+ * ```
  */
 export function withCache(
   storage: Storage,

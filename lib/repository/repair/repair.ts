@@ -87,15 +87,16 @@ export interface RepairResult {
 }
 
 /**
- * Corrects damaged settings, records and notes if possible, moves the damaged
- * objects to `damaged/`, and replaces snapshots that cannot be read completely,
- * so that the undamaged part of the repository can be used. A repair can be
- * killed at any time and run again.
+ * Corrects damaged settings, records and notes if possible, and moves the
+ * damaged objects to `damaged/`. Replaces snapshots that cannot be read
+ * completely, so that their undamaged parts can be used. A repair can be killed
+ * at any time and run again.
  *
  * @throws {DeltarError} `io` if the verification that runs first could not read
- * an object that might be undamaged, for example because the disk or the
- * network failed, in which case nothing is changed; `aborted` if the signal
- * ends the work; the error of the storage.
+ * an object that might be undamaged, for example because the disk failed.
+ * Nothing is changed in this case.
+ * @throws {DeltarError} `aborted` if the signal ends the work; the error of the
+ * storage.
  */
 export async function repairRepository(
   store: Store,

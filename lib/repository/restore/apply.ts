@@ -117,8 +117,8 @@ export class PlanApplier {
    */
   readonly #current: (path: string) => string;
   /**
-   * The keys of the new paths that this disk might treat as the same as other
-   * new paths. Paths that it might treat as the same have the same key.
+   * The keys of the new paths that this disk might treat as equal to other new
+   * paths. Paths that it might treat as equal have the same key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
@@ -251,8 +251,9 @@ export class PlanApplier {
   }
 
   /**
-   * Starts threads if there are enough small files for them. If `onStep` is
-   * set, no threads are started, so that tests see every step in order.
+   * Starts threads, and returns them; `undefined` if there are too few small
+   * files. Starts none if `onStep` is set, so that tests see every step in
+   * order.
    */
   #startThreads(): WriterThreads | undefined {
     if (this.#options.onStep !== undefined) return undefined;
@@ -297,7 +298,10 @@ export class PlanApplier {
     return step?.action === "create" && step.entry.kind === "directory";
   }
 
-  /** Passes a file to the threads. */
+  /**
+   * Passes a file to the threads. Returns a promise that resolves when more
+   * files can be passed; `undefined` if they can be passed now.
+   */
   #begin(
     threaded: ThreadedFiles,
     step: SmallFileStep,

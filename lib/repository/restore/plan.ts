@@ -78,10 +78,10 @@ export interface ChangeStep {
   /** The kind of the existing entry. */
   was: FileStat["kind"];
   /**
-   * The path as its folder spells it now, if the spelling differs from `path`
-   * by more than Unicode normalization, such as `file.TXT` for `File.txt` on a
-   * disk that treats them as one name. The restore changes the spelling to that
-   * of `path`.
+   * The path as its folder spells it now, such as `file.TXT` for `File.txt` on
+   * a disk that ignores case. Absent if it differs from `path` only in Unicode
+   * normalization or not at all. The restore changes the spelling to that of
+   * `path`.
    */
   from?: string;
 }
@@ -556,7 +556,7 @@ class Planner {
 
   /**
    * Returns an error if wanted entries have extended attributes and this
-   * runtime cannot set them.
+   * runtime cannot set them; otherwise `undefined`.
    */
   #xattrFault(): DeltarError | undefined {
     const isUnsettable = ({ xattrs }: Pick<Metadata, "xattrs">) =>

@@ -11,10 +11,12 @@ const SET_ID = 0o6000;
 
 /**
  * Removes privileges from an entry of a repository that belongs to somebody
- * else: set-user-ID and set-group-ID bits, extended attributes of the
- * namespaces `security` and `trusted` and, if this process may change owners,
- * an owner and group that are neither those of this process nor those of the
- * existing entry.
+ * else:
+ *
+ * - set-user-ID and set-group-ID bits;
+ * - extended attributes of the namespaces `security` and `trusted`;
+ * - if this process may change owners, an owner and group other than those of
+ * this process or of the existing entry.
  *
  * @param entry The entry of the snapshot.
  * @param stat The state of the existing entry.

@@ -249,7 +249,7 @@ function folderOfRules(
 
 /**
  * Returns the reason for keeping a path if a rule file in a folder above the
- * path could not be read.
+ * path could not be read; otherwise `undefined`.
  */
 function unruledAt(
   path: string,

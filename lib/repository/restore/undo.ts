@@ -85,7 +85,8 @@ function covers(others: Paths, paths: Paths): boolean {
 
 /**
  * Returns the safety snapshots of a restore, undo or redo, or the note of a
- * restore into a new or empty directory.
+ * restore into a new or empty directory; `undefined` if `records` has none with
+ * the id.
  *
  * @param records The safety snapshots of one directory, and the notes of
  * restores into it when it was new or empty, newest first.

@@ -187,7 +187,10 @@ export class ChangesToUndo {
   }
 }
 
-/** Yields each path of two lists in path order, with its entry in each list. */
+/**
+ * Yields each path of two lists in path order, with its entry in each list;
+ * `undefined` where a list does not have the path.
+ */
 function* pairs(
   old: readonly TreeEntry[],
   now: readonly TreeEntry[],

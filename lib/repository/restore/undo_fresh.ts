@@ -107,7 +107,10 @@ class Search {
    * The keys of paths that some disks treat as the same path; see `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The paths of the earlier entries that exist, by their keys in `#alike`. */
+  /**
+   * The paths of the existing entries that were compared so far, by their keys
+   * in `#alike`.
+   */
   readonly #firsts = new Map<string, string[]>();
   /**
    * The folders that were not written, because this disk treats the path of

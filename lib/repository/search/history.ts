@@ -5,11 +5,12 @@
  * last layer of a tree that has a line for a path therefore shows how old the
  * state of the path is: all earlier snapshots with this layer have the same
  * state. A history therefore reads the record and the layers of only a few
- * snapshots for each version. `earlier_snapshots.ts` finds these snapshots,
- * `layer_readers.ts` finds paths in them, `renames.ts` finds the other path of
- * a renamed file, `folder_renames.ts` finds the other path of a renamed folder,
- * `folder_changes.ts` counts the changes in a folder, and `skipped_paths.ts`
- * reads the paths that a snapshot skipped or excluded.
+ * snapshots for each version.
+ *
+ * `earlier_snapshots.ts` finds these snapshots, and `layer_readers.ts` finds
+ * paths in them. `renames.ts` and `folder_renames.ts` find the other path of a
+ * renamed file or folder. `folder_changes.ts` counts the changes in a folder.
+ * `skipped_paths.ts` reads the paths that a snapshot skipped or excluded.
  *
  * @module
  */

@@ -325,8 +325,8 @@ export class StreamIndex extends PackedEntries {
 
   /**
    * Returns the entry and the first name in path order of each file, pipe or
-   * device with several names, by the number of each entry that is one of these
-   * names. Yields after each entry.
+   * device with several names. The keys are the numbers of the entries of all
+   * these names. Yields after each entry.
    */
   *#firstNames(
     order: Uint32Array,
@@ -373,7 +373,7 @@ export class StreamIndex extends PackedEntries {
 
   /**
    * Returns the number of the last entry with the given path before another
-   * entry of the stream.
+   * entry of the stream; `undefined` if there is none.
    */
   #findBefore(
     order: Uint32Array,
@@ -445,7 +445,7 @@ export class StreamIndex extends PackedEntries {
 
   /**
    * Returns the facts about the content of a file whose path in the snapshot
-   * differs from its path in the stream.
+   * might differ from its path in the stream; `undefined` if there are none.
    */
   #renamedFacts(
     number: number,

@@ -23,7 +23,10 @@ export interface Parent {
   layers: readonly LayerRecord[];
   /** The paths that the parent skipped or excluded. */
   skipped: readonly Skipped[];
-  /** Returns the entry of a path, with its content. */
+  /**
+   * Returns the entry of a path, with its content; `undefined` if there is
+   * none.
+   */
   find(path: string): Promise<TreeEntry | undefined>;
   /** Returns an entry of another directory by the SHA-256 of its content. */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;

@@ -57,9 +57,9 @@ export interface VerifyOptions {
   data?: boolean;
   /**
    * The public keys (`ssh-ed25519 AAAA…`) whose signatures on records are
-   * trusted. By default, an encrypted repository trusts the admin key, the key
-   * of this machine and the keys of the signers (`Store.trustOf`), and a
-   * repository that is not encrypted trusts every record.
+   * trusted. Default: in an encrypted repository, the admin key, the key of
+   * this machine and the keys of the signers (`Store.trustOf`). If the
+   * repository is not encrypted, every record is trusted.
    */
   signers?: readonly string[];
   /**

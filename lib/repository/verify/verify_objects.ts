@@ -123,7 +123,10 @@ export class ObjectCheck {
     }
   }
 
-  /** Returns the fault of a volume, or of the volume that replaced it. */
+  /**
+   * Returns the fault of a volume, or of the volume that replaced it;
+   * `undefined` if there is none.
+   */
   async #placeFault(
     object: ObjectRecord,
     signal: AbortSignal | undefined,

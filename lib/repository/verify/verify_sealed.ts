@@ -42,8 +42,9 @@ export interface VerifySealedResult {
    */
   damage: { object: string; message: string }[];
   /**
-   * The names of encrypted objects that no trusted manifest lists. A run that
-   * is still at work or was interrupted stored them, or they are forged.
+   * The names of encrypted objects that no trusted manifest lists. They were
+   * stored by a run that is still at work or was interrupted, or they are
+   * forged.
    */
   unlisted: string[];
   /**
