@@ -115,7 +115,7 @@ export interface RestoreLeft {
 export interface RestoreFailure {
   /** The path below the target; `.` for the target itself. */
   path: string;
-  /** The error. */
+  /** The error, which names the reason. */
   error: Error;
   /**
    * Whether the path was restored except for a part of its mode, time, owner or
@@ -484,7 +484,7 @@ class Planner {
   }
 
   /**
-   * Returns a listed path, with the folders above the path spelled as in the
+   * Returns a listed path in which the folders above are spelled as in the
    * paths of the entries.
    */
   #asWanted(path: string): string {

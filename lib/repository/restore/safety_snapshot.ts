@@ -77,7 +77,8 @@ export interface SafetyOptions {
    */
   basis: (ReadRecord & { tree: Tree }) | undefined;
   /**
-   * An id that the new id must sort after; `undefined` for no such condition.
+   * An id that the new id must sort after; `undefined` if any new id is
+   * allowed.
    */
   after: string | undefined;
   /** Called with each path that could not be saved. */

@@ -615,8 +615,8 @@ async function basisOf(
 }
 
 /**
- * Returns whether a plan changes no existing entries other than the mode, time
- * or owner of folders.
+ * Returns whether a plan leaves all existing entries unchanged, except for the
+ * mode, time or owner of folders.
  */
 function losesNothing({ steps }: RestorePlan): boolean {
   return steps.every(({ action, was }) =>

@@ -37,7 +37,7 @@ interface Batch {
 
 /** Options for writing files on threads. */
 export interface ThreadedFilesOptions {
-  /** The threads. */
+  /** The threads that write the files. */
   threads: WriterThreads;
   /** The writer of the target. */
   writer: TreeWriter;

@@ -55,9 +55,9 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last earlier snapshot of the same directory; `undefined` if
-   * there is none. If the directory was moved, the snapshots of its former path
-   * are included.
+   * Returns the last snapshot of the same directory before a snapshot;
+   * `undefined` if there is none. If the directory was moved, the snapshots of
+   * its former path are included.
    */
   async before(record: SnapshotRecord): Promise<SnapshotRecord | undefined> {
     return await this.#before(record.id, record, () => Promise.resolve(record));

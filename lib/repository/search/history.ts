@@ -104,9 +104,9 @@ export interface HistoryOptions {
 
 /** Consecutive snapshots in which a path has the same state. */
 interface Span {
-  /** The path. */
+  /** The path below the directory. */
   path: string;
-  /** The entry, or `undefined` if the path was deleted. */
+  /** The entry of the path, or `undefined` if the path was deleted. */
   entry: TreeEntry | undefined;
   /** The last of the consecutive snapshots. */
   newest: SnapshotRecord;

@@ -37,7 +37,7 @@ export interface Checkpoint {
   directory: string;
   /** The id of the snapshot's parent, against which deltas are made. */
   parent?: string;
-  /** The volume. */
+  /** The name, size and SHA-256 of the volume. */
   object: ObjectRecord;
   /** The contents in the volume. */
   contents: KeptContent[];

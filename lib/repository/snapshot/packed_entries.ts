@@ -11,7 +11,7 @@ import { PieceTable } from "./piece_table.ts";
  * objects are created only on request.
  */
 export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
-  /** The entries. */
+  /** The entries, in the order in which they were added. */
   readonly list: EntryList;
   /** The stored forms of the entries' content. */
   protected readonly pieces: PieceTable;

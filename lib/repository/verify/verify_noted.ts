@@ -123,7 +123,10 @@ interface Stored {
   sha256?: string;
 }
 
-/** Reads an object. Returns `undefined` if it does not exist. */
+/**
+ * Returns the size of a stored object and, if all of its bytes are to be read,
+ * its SHA-256; `undefined` if the object does not exist.
+ */
 async function storedAs(
   storage: Storage,
   file: string,
