@@ -124,8 +124,8 @@ interface Stored {
 }
 
 /**
- * Returns the size of a stored object and, if all of its bytes are to be read,
- * its SHA-256; `undefined` if the object does not exist.
+ * Reads a stored object, and returns its size and SHA-256; `undefined` if the
+ * object does not exist.
  */
 async function storedAs(
   storage: Storage,
