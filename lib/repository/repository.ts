@@ -1001,7 +1001,7 @@ export class Repository {
    * @param spans The snapshots before and after the changes.
    * @param target The directory.
    * @param options The options of `undoChanges`.
-   * @throws {DeltarError} As `undoChanges`.
+   * @throws {DeltarError} The errors of `undoChanges`.
    * @throws {RangeError} If `spans` is empty.
    */
   async planUndoChanges(

@@ -915,9 +915,10 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 
 /**
  * Returns whether an error affects only one path, so that other paths can still
- * be restored. An error in the target does, unless `endsAll` returns `true` for
- * the error. An error in the repository does if a single object is damaged or
- * unreadable, but not if a server does not respond.
+ * be restored. An error in the target affects only one path, unless `endsAll`
+ * returns `true` for the error. An error in the repository affects only one
+ * path if a single object is damaged or unreadable, but all paths if a server
+ * does not respond.
  */
 export function isOfOnePath(error: unknown): error is DeltarError {
   if (isDamage(error)) return true;

@@ -327,7 +327,7 @@ async function readBack(
 }
 
 /**
- * Removes the steps from a plan that must not be carried out because a path
+ * Removes from a plan the steps that must not be carried out because a path
  * could not be saved.
  *
  * @param plan The plan. It is modified.
