@@ -54,9 +54,7 @@ export interface CopyOptions {
 export interface CopyProgress {
   /** The id of the snapshot that is being copied. */
   snapshot: string;
-  /**
-   * The number of layers and volumes of all snapshots that were copied so far.
-   */
+  /** The number of layers and volumes copied so far, for all snapshots. */
   objects: number;
   /** The total size of the layers and volumes copied so far, in bytes. */
   bytes: number;

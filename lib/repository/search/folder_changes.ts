@@ -70,8 +70,8 @@ export type PathPair = [
 ];
 
 /**
- * Yields the old and new entries of all paths in a folder that might have
- * changed.
+ * Yields the old and the new entry of each path in a folder whose entry might
+ * have changed.
  */
 export async function* pathPairs(
   readers: LayerReaders,
