@@ -15,25 +15,23 @@ import { isSameXattrs } from "./xattrs.ts";
 const TIME_SLACK = 1000n;
 
 /**
- * The positions of the words in a row: the kind of change, the number of the
- * new entry and the number of the old entry. A row of created entries has no
- * old entry. The third word of such a row is the number of further created
- * entries that directly follow and share the row.
+ * The position of each word in a row, and the number of words. The words are
+ * the kind of change, the number of the new entry and the number of the old
+ * entry. In a row of created entries, which have no old entry, the third word
+ * is the number of further created entries that directly follow the first one
+ * and share its row.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
 const UPDATED = 1;
 /**
- * The code for a file that was renamed or copied. Only at the end of the
- * comparison, when all deletions are known, can the two be told apart.
+ * The code for a file that was renamed or copied. The two cases can be told
+ * apart only at the end of the comparison, when all deletions are known.
  */
 const MOVED = 2;
 const TOUCHED = 3;
 const DELETED = 4;
-/**
- * The code for a path of which only the grouping of hard links changed, not the
- * content.
- */
+/** The code for a path whose hard links changed, but not its content. */
 const RELINKED = 5;
 /**
  * The number that is added to the code of a change if the path is a directory.
@@ -169,7 +167,7 @@ export class ChangeFinder {
 
   /**
    * Yields the changes in path order, each with the number of the new entry, or
-   * -1 if there is none. Skipped paths are yielded as deleted, because the new
+   * -1 for a deletion. Skipped paths are yielded as deleted, because the new
    * state does not contain them. Call it after `finish`.
    *
    * @param at Called with the number of an entry of the new state. Returns the
@@ -276,7 +274,7 @@ export class ChangeFinder {
 
   /**
    * Returns whether a path is or was a hard link and has the same content as
-   * before. If so, only the grouping of hard links changed.
+   * before. If so, only the hard links of the path changed.
    */
   #isContentSame(entry: HashedEntry, before: HashedEntry): boolean {
     if (entry.kind !== "hardlink" && before.kind !== "hardlink") return false;
@@ -290,7 +288,8 @@ export class ChangeFinder {
 
   /**
    * Returns the first path that had this content in the old state, or
-   * `undefined` if there is none, the file is empty or the entry is not a file.
+   * `undefined` if no path had this content, the file is empty or the entry is
+   * not a file.
    */
   #sourceOf({ sha256, size }: HashedEntry): string | undefined {
     if (sha256 === undefined || size === 0) return undefined;
@@ -298,9 +297,10 @@ export class ChangeFinder {
   }
 
   /**
-   * Returns whether the file, pipe or device that a hard link names is still
-   * the same. If it was replaced, the hard links to it have to be made again.
-   * Also returns `true` for an entry that is not a hard link.
+   * Returns whether the file, pipe or device that a hard link names is the same
+   * as before. If the file, pipe or device was replaced, all hard links to it
+   * must be made again. Also returns `true` for an entry that is not a hard
+   * link.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;
@@ -308,7 +308,10 @@ export class ChangeFinder {
   }
 }
 
-/** Returns whether two entries have the same content, or both have none. */
+/**
+ * Returns whether two entries have the same content. Also returns `true` if
+ * neither entry has content.
+ */
 function isContentEqual(one: HashedEntry, other: HashedEntry): boolean {
   return one.sha256 === other.sha256 && one.sparse === other.sparse;
 }

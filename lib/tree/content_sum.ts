@@ -7,14 +7,14 @@ import type { ExpectedContent } from "./write_content.ts";
 
 /**
  * Returns whether an open file has the given content. The checksum is computed
- * over all bytes of the file or, if the content is that of a sparse file, over
+ * from all bytes of the file or, if the content is that of a sparse file, from
  * the condensed form. If the content has more than 1 MiB, the function yields
  * after each part of the file that it reads.
  *
  * @param file The open file.
- * @param content The content. If the file is larger than the content, at least
- * one more byte is read, so that the checksums differ.
- * @param buffer A buffer of more than 1 MiB. Default: a new one.
+ * @param content The expected content. If the file is larger, at least one
+ * additional byte is read, so the checksums differ.
+ * @param buffer A buffer of more than 1 MiB. Default: a new buffer.
  * @throws The error of the system, with its `code`.
  */
 export function* hasContent(

@@ -45,9 +45,12 @@ const FILE_WRITE_ATTRIBUTES = 0x100;
 const FILE_SHARE_ALL = 7;
 /** The value that opens a file only if it exists (`fileapi.h`). */
 const OPEN_EXISTING = 3;
-/** The flags that open folders too, and a symlink itself (`winbase.h`). */
+/**
+ * The flags that allow opening folders, and a symlink instead of its target
+ * (`winbase.h`).
+ */
 const OPEN_ANY_KIND = 0x0200_0000 | 0x0020_0000;
-/** The handle of a file that could not be opened. */
+/** The value that `CreateFileW` returns if it cannot open the file. */
 const INVALID_HANDLE = 2n ** 64n - 1n;
 
 /**
@@ -132,7 +135,7 @@ const TICKS_TO_1970 = 116_444_736_000_000_000n;
  *
  * @param time The time, in nanoseconds since 1970.
  * @returns The eight bytes, or `undefined` if the time is not after the
- * beginning of 1601 or is too late.
+ * beginning of 1601 or is too late for a `FILETIME`.
  */
 export function asFileTime(time: bigint): Uint8Array | undefined {
   const rest = time % 100n;

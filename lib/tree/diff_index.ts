@@ -48,15 +48,15 @@ export interface UpdatedChange {
   /** The path that had this content in the old state, if any. */
   from?: string;
   /**
-   * Whether the content is unchanged and only the grouping of hard links
-   * changed. Such a path counts as touched.
+   * Whether only the hard links of the path changed, but not its content. Such
+   * a path counts as touched.
    */
   isLinkOnly?: boolean;
 }
 
 /**
- * A new path whose content another path had in the old state, so that the
- * content is not stored again.
+ * A new path with content that another path had in the old state. This content
+ * is not stored again.
  */
 export interface MovedChange {
   /** `renamed` if the other path was deleted, otherwise `copied`. */
@@ -94,8 +94,8 @@ export interface ChangeCounts {
   /** The number of paths whose content, link target or kind changed. */
   updated: number;
   /**
-   * The number of paths of which only the mode, time, owner, extended
-   * attributes or hard links changed.
+   * The number of paths whose mode, time, owner, extended attributes or hard
+   * links changed, but not their content.
    */
   touched: number;
   /** The number of deleted files and links, except renamed ones. */
@@ -111,9 +111,10 @@ export interface ChangeCounts {
 const FORMAT = "deltar-diff";
 
 /**
- * The changes from one state of a directory to another. With the new content in
- * an archive of `DiffData`, they suffice to make the second state from the
- * first. A full backup is the difference from `DirIndex.empty()`.
+ * The changes from one state of a directory to another. Together with an
+ * archive of `DiffData`, which contains the new content, the changes are enough
+ * to make the second state from the first. A full backup is the difference from
+ * `DirIndex.empty()`.
  *
  * @example A new file
  * ```ts
@@ -144,10 +145,11 @@ export class DiffIndex {
    * Makes a difference from changes that are in path order.
    *
    * @param changes The changes. An iterable that is not an array is collected
-   * into an array only when `changes` is read, because a million changes take
-   * much memory.
+   * into an array only when `changes` is read, because a million changes take a
+   * lot of memory.
    * @param root The new state of the directory itself.
-   * @param counts The number of changes of each kind, if known.
+   * @param counts The number of changes of each kind. If omitted, the changes
+   * are counted when `counts` is read.
    */
   constructor(
     changes: Iterable<Change>,
@@ -160,7 +162,8 @@ export class DiffIndex {
   }
 
   /**
-   * Compares two states of a directory. No file is read.
+   * Compares two states of a directory and returns the difference. No file is
+   * read.
    *
    * @param index The new state.
    * @param previous The old state. Absent for a full backup.
@@ -208,8 +211,8 @@ export class DiffIndex {
   }
 
   /**
-   * The paths of which only the mode, time, owner, extended attributes or hard
-   * links changed.
+   * The paths whose mode, time, owner, extended attributes or hard links
+   * changed, but not their content.
    */
   get touched(): string[] {
     return this.changes.filter(isTouched).map(pathOf);
@@ -250,8 +253,8 @@ export class DiffIndex {
   }
 
   /**
-   * Returns the difference as the bytes of a file. The format is in
-   * docs/FORMAT.md.
+   * Returns the difference as the bytes of a file, in the format that
+   * docs/FORMAT.md describes.
    */
   encode(): Uint8Array {
     return concat([...this.#pieces()]);
@@ -288,9 +291,9 @@ export class DiffIndex {
    *
    * @param file A path of the operating system.
    * @param options A signal that aborts the reading.
-   * @throws {DeltarError} `not-found` if there is no such file, `limit` if it
-   * is larger than 1 GiB, `io` if it cannot be read, `aborted` if the signal
-   * fired, and the errors of `decode`.
+   * @throws {DeltarError} `not-found` if the file does not exist, `limit` if
+   * the file is larger than 1 GiB, `io` if the file cannot be read, `aborted`
+   * if the signal fired, and the errors of `decode`.
    */
   static async fromFile(
     file: string,
@@ -326,7 +329,8 @@ export class DiffIndex {
 }
 
 /**
- * Compares two states of a directory, entry by entry.
+ * Compares two states of a directory and returns the difference. Yields after
+ * each entry and each change.
  *
  * @param index The new state.
  * @param previous The old state. Absent for a full backup.

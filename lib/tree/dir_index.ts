@@ -111,8 +111,8 @@ export class DirIndex {
   }
 
   /**
-   * Walks a directory and reads each of its files that is not known to be
-   * unchanged.
+   * Walks a directory and returns its index. All files are read, except those
+   * that are known to be unchanged.
    *
    * @param dir The directory to index.
    * @param options Options for making the index.
@@ -140,14 +140,15 @@ export class DirIndex {
   }
 
   /**
-   * Returns the entry of a path, if there is one.
+   * Returns the entry of a path, or `undefined` if the index does not contain
+   * the path.
    *
    * @param path The path below the root.
    */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
-      // A map of all entries takes much memory, so it is made only after many
-      // look-ups.
+      // A map of all entries takes a lot of memory, so it is made only after
+      // many look-ups.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }
@@ -155,7 +156,8 @@ export class DirIndex {
   }
 
   /**
-   * Returns the first file, in path order, with this content, if there is one.
+   * Returns the first file, in path order, with the given content, or
+   * `undefined` if no file has this content.
    *
    * @param sha256 The SHA-256 of the content in hexadecimal.
    */
@@ -191,8 +193,8 @@ export class DirIndex {
   }
 
   /**
-   * Returns the index as the bytes of an index file. The format is in
-   * docs/FORMAT.md.
+   * Returns the index as the bytes of an index file, in the format that
+   * docs/FORMAT.md describes.
    */
   encode(): Uint8Array {
     return concat([...this.#pieces()]);
@@ -229,9 +231,9 @@ export class DirIndex {
    *
    * @param file A path of the operating system.
    * @param options A signal that aborts the reading.
-   * @throws {DeltarError} `not-found` if there is no such file, `limit` if it
-   * is larger than 1 GiB, `io` if it cannot be read, `aborted` if the signal
-   * fired, and the errors of `decode`.
+   * @throws {DeltarError} `not-found` if the file does not exist, `limit` if
+   * the file is larger than 1 GiB, `io` if the file cannot be read, `aborted`
+   * if the signal fired, and the errors of `decode`.
    */
   static async fromFile(
     file: string,

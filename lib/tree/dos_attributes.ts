@@ -6,9 +6,10 @@ import { PLATFORM } from "./this_system.ts";
 import type { XattrAccess } from "./xattrs.ts";
 
 /**
- * The extended attribute that stands for the attributes "hidden" and "system"
- * of a file on Windows. Its value is their bits as a hexadecimal number, such
- * as `0x2`. Wine stores the attribute under this name and in this form on Linux.
+ * The extended attribute that represents the attributes "hidden" and "system"
+ * of a file on Windows. Its value is the bits of these attributes as a
+ * hexadecimal number, such as `0x2`. Wine stores the attribute under this name
+ * and in this form on Linux.
  */
 export const DOS_ATTRIBUTES = "user.DOSATTRIB";
 
@@ -50,8 +51,8 @@ export function decodeDosAttributes(value: Uint8Array): number | undefined {
  * {@linkcode DOS_ATTRIBUTES}. The function is available in Deno and Bun on
  * Windows.
  *
- * @returns The function, or `undefined` if this is another system or the
- * runtime cannot call Windows.
+ * @returns The function, or `undefined` if the system is not Windows or the
+ * runtime cannot call its functions.
  */
 export function dosAttributes(): ((path: string) => XattrAccess) | undefined {
   if (!isLoaded) {
@@ -86,7 +87,10 @@ export interface FileAttributes {
   write(attributes: number): boolean;
 }
 
-/** The attributes "hidden" and "system" of an entry, for {@linkcode dosAttributes}. */
+/**
+ * Access to the attributes "hidden" and "system" of an entry, for {@linkcode
+ * dosAttributes}.
+ */
 export class DosAttributes implements XattrAccess {
   readonly #path: string;
   readonly #file: FileAttributes;

@@ -27,7 +27,7 @@ export interface Metadata {
   gid: number;
   /**
    * The creation time, in nanoseconds since 1970. Absent if it was not read or
-   * the file system does not know it. Creation times are never compared.
+   * the file system does not record it. Creation times are never compared.
    */
   btime?: bigint;
   /**
@@ -158,8 +158,8 @@ export function isSpecialKind(kind: string): kind is SpecialKind {
 }
 
 /**
- * Returns whether deltar stores further names for an entry of this kind as hard
- * links. It does so for files, named pipes and devices.
+ * Returns whether deltar stores further names of an entry of this kind as hard
+ * links. Returns `true` for files, named pipes and devices.
  */
 export function canHaveLinks(kind: string): kind is "file" | SpecialKind {
   return kind === "file" || isSpecialKind(kind);
@@ -190,7 +190,7 @@ const NAMES: Record<string, string> = {
   special: "socket",
 };
 
-/** The state that lets a later walk recognize that an entry is unchanged. */
+/** The state by which a later walk recognizes that an entry is unchanged. */
 export interface WalkedState {
   /**
    * The time of the last change of content or metadata, in nanoseconds since
@@ -213,10 +213,10 @@ export type WalkedFile = FileEntry & WalkedState;
 
 /**
  * The reason why a path is skipped or excluded. If a reason depends on more
- * than the path and the kind of an entry, `is_unchanged.ts` has to compare the
- * other facts too, as it does for a size limit, or the walk has to flag the
- * entry as doubtful. Otherwise a snapshot would not notice that the reason no
- * longer applies.
+ * than the path and the kind of an entry, `is_unchanged.ts` must also compare
+ * the other facts, as it does for a size limit, or the walk must flag the entry
+ * as doubtful. Otherwise, a snapshot would not notice that the reason no longer
+ * applies.
  */
 export type SkipReason =
   | "excluded"
@@ -252,8 +252,8 @@ export interface Skipped {
    *   while its folder was listed, or does not exist although it is one of the
    *   `paths` that the walk is limited to.
    * - `changed`: the path changed or was replaced before it was read
-   *   completely, or its extended attributes could not be read; what was read
-   *   is stored.
+   *   completely, or its extended attributes could not be read; deltar stores
+   *   the parts that it could read.
    * - `lost`: the content of the path is damaged in the repository; only a
    *   repair uses this reason.
    * - `name`: the name is not valid Unicode or is reserved for deltar, so an

@@ -35,8 +35,8 @@ export interface HashedFileEntry extends FileEntry {
 }
 
 /**
- * Returns the number of bytes of a file's content as it is stored: the length
- * of the condensed form of a sparse file, otherwise the file's size.
+ * Returns the length in bytes of a file's content in its stored form: the
+ * length of the condensed form for a sparse file, otherwise the file's size.
  */
 export function storedSize({ size, sparse }: HashedFileEntry): number {
   return sparse ?? size;
@@ -46,8 +46,8 @@ export function storedSize({ size, sparse }: HashedFileEntry): number {
 export type HashedEntry = HashedFileEntry | NonFileEntry;
 
 /**
- * The version of listings with entries that a reader of version 1 does not
- * know: named pipes, devices, and names that are not valid UTF-8.
+ * The version of listings with entries that a reader of version 1 cannot read:
+ * named pipes, devices, and names that are not valid UTF-8.
  */
 export const LATER_VERSION = 2;
 
@@ -137,7 +137,7 @@ export function encodeMetadata(metadata: Metadata): Line {
 }
 
 /**
- * Reads an entry's line. Every field is validated.
+ * Returns the entry in a line of a listing, and validates every field.
  *
  * @param line The line.
  * @param object The name of the file, for errors.
@@ -199,7 +199,8 @@ function decodeDevice(value: unknown): DeviceNumber | undefined {
 }
 
 /**
- * Reads a line that `encodeMetadata` wrote.
+ * Returns the metadata in a line that `encodeMetadata` made, and validates
+ * every field.
  *
  * @param line The line.
  * @param object The name of the file, for errors.
@@ -252,9 +253,9 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
 }
 
 /**
- * Refuses a path that does not sort after the previous one.
+ * Checks that a path sorts after the previous path.
  *
- * @param last The previous path; `undefined` for the first one.
+ * @param last The previous path; `undefined` for the first path.
  * @param path The path to check.
  * @param object The name of the file, for errors.
  * @param offset The offset of the line in the file, in bytes.

@@ -56,9 +56,9 @@ export class EntryList {
   /**
    * Makes an empty list.
    *
-   * @param states The writer that holds the states of the entries.
-   * @param isFlat Whether the names in the states are whole paths. The entries
-   * may then be added in any order, and `find` must not be called. Default:
+   * @param states The writer that contains the states of the entries.
+   * @param isFlat Whether the names in the states are whole paths. If so, the
+   * entries may be added in any order, and `find` must not be called. Default:
    * `false`.
    */
   constructor(states: StateWriter, isFlat = false) {
@@ -129,7 +129,7 @@ export class EntryList {
     return toHex(this.sumOf(number));
   }
 
-  /** Returns the 32 bytes of the SHA-256 of a file by its number. */
+  /** Returns the SHA-256 of a file by its number, as 32 bytes. */
   sumOf(number: number): Uint8Array {
     return this.#rows.bytes(number, WORDS.sha256, 32);
   }
@@ -142,7 +142,10 @@ export class EntryList {
     return true;
   }
 
-  /** Returns the entry of a path, if there is one. */
+  /**
+   * Returns the entry of a path, or `undefined` if the list does not contain
+   * the path.
+   */
   find(path: string): HashedEntry | undefined {
     let low = 0;
     let high = this.length;

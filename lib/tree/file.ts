@@ -11,8 +11,8 @@ export interface WriteFileOptions extends SignalOptions {
   /** Whether the file's folder is created if it is missing. */
   inNewFolder?: boolean;
   /**
-   * Whether the file can be made again if a crash loses or damages it. If so,
-   * the file is not flushed to the disk.
+   * Whether the file can be made again if it is lost or damaged in a crash. If
+   * so, the file is not flushed to the disk.
    */
   mayBeLost?: boolean;
   /**
@@ -71,8 +71,8 @@ export async function writeFileAtomic(
  * @param file A path of the operating system.
  * @param signal A signal. If it has fired, nothing is read.
  * @param most The maximum size in bytes. Default: 1 GiB.
- * @throws {DeltarError} `not-found` if the file is absent, `limit` if it is
- * larger than `most`, `aborted` if the signal has fired, `io` if the file
+ * @throws {DeltarError} `not-found` if the file is absent, `limit` if the file
+ * is larger than `most`, `aborted` if the signal has fired, `io` if the file
  * cannot be read.
  */
 export async function readFileBytes(
@@ -217,7 +217,7 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
 /**
  * Returns whether an error of the file system affects every path: the disk is
  * full, read-only, failing or disconnected, the quota is exceeded, or the
- * process has no more descriptors or memory.
+ * process is out of file descriptors or memory.
  */
 export function endsAll(error: unknown): boolean {
   return ENDS_ALL.has(codeOf(error)) ||

@@ -25,7 +25,7 @@ export type FolderVisitor = (
  * An open folder. Entries are reached by their names relative to this folder,
  * and no symlink is followed. If the folder is moved or replaced later, its
  * entries can still be reached. Where folders can be reached only by paths,
- * changes fail with `ENOENT` instead.
+ * changes to such a folder fail with `ENOENT` instead.
  *
  * A name is one segment. A name that is not valid UTF-8 has the form that
  * `decodeName` returns. Where the runtime has no calls for such names, they are
@@ -44,7 +44,7 @@ export interface Folder {
   /**
    * Returns whether the folder has this device and inode. If folders are
    * reached by system calls and this folder was listed, the check usually needs
-   * no further call.
+   * no further system call.
    */
   is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
@@ -60,8 +60,8 @@ export interface Folder {
   /** Returns the names in the folder, in the system's order. */
   names(): string[];
   /**
-   * Opens a folder inside this one. A folder that may be entered but not listed
-   * can be opened. An attempt to list it then fails.
+   * Opens a folder inside this one. A folder that this process may enter but
+   * not list can be opened, but cannot be listed.
    *
    * @throws `ENOTDIR` if the entry is not a folder, or is a symlink to a
    * folder.
@@ -75,7 +75,7 @@ export interface Folder {
    */
   openFile(name: string): OpenFile;
   /**
-   * Opens a file for reading without checking its kind first. The caller has to
+   * Opens a file for reading without checking its kind first. The caller must
    * check `stat().kind` before it uses the bytes. Opening a pipe does not
    * block.
    *
@@ -102,9 +102,9 @@ export interface Folder {
    * Creates a named pipe or a device, without opening it.
    *
    * @param name The name of the entry.
-   * @param kind The kind of pipe or device.
+   * @param kind The kind of the entry: a named pipe or a kind of device.
    * @param mode The permission bits before the umask is applied.
-   * @param device The number of a device. It is not used for a pipe.
+   * @param device The number of the device. Ignored for a pipe.
    * @throws `EEXIST` if the name exists, `EPERM` if this process may not create
    * devices, `EINVAL` if the system has no such device number, `ENOSYS` if the
    * runtime has no call that creates pipes and devices.
@@ -157,8 +157,8 @@ export interface Folder {
   isPlaceholder?(name: string): boolean;
   /**
    * Sets the creation time of an entry, in nanoseconds since 1970, if the
-   * system and the runtime can. A symlink is not followed. The method is absent
-   * where folders are reached by system calls of Linux.
+   * system and the runtime can do so. A symlink is not followed. The method is
+   * absent where folders are reached by system calls of Linux.
    */
   setBtime?(name: string, btime: bigint): void;
   /** Sets the creation time of the folder itself. See `setBtime`. */
@@ -181,15 +181,15 @@ export interface Folder {
    */
   setOwnTimes(mtime: bigint): void;
   /**
-   * Flushes the names in the folder to the disk, if the system can. The method
-   * does not block the event loop if the runtime can make the call on another
-   * thread.
+   * Flushes the names in the folder to the disk, if the system can do so. The
+   * method does not block the event loop if the runtime can make the call on
+   * another thread.
    */
   sync(): Promise<void>;
   /**
-   * Flushes the whole file system. Returns `false` if the system cannot do
-   * that. The method does not block the event loop if the runtime can make the
-   * call on another thread.
+   * Flushes the whole file system to the disk. Returns `false` if the system
+   * cannot do so. The method does not block the event loop if the runtime can
+   * make the call on another thread.
    */
   syncFileSystem(): Promise<boolean>;
   /**
@@ -198,7 +198,7 @@ export interface Folder {
    * closed. The method is absent where folders are not reached by system calls.
    */
   hold?(): number;
-  /** Ends the effect of one call of `hold`. */
+  /** Undoes one call of `hold`. */
   release?(): void;
   /** Closes the folder. A second call does nothing. */
   close(): void;
@@ -211,7 +211,7 @@ export interface OpenFile {
   /** Returns the state of the file. */
   stat(): FileStat;
   /**
-   * Reads into `buffer`. Fewer bytes than fit into `buffer` may be read.
+   * Reads into `buffer`. A call can read fewer bytes than fit into `buffer`.
    *
    * @param buffer The buffer to fill.
    * @param offset The offset in the file, in bytes.
@@ -254,9 +254,7 @@ export interface OpenFile {
   close(): void;
 }
 
-/**
- * Returns whether two devices and inodes are those of the same file or folder.
- */
+/** Returns whether two identities belong to the same file or folder. */
 export function isSameFile(left: Identity, right: Identity): boolean {
   return left.inode === right.inode && left.device === right.device;
 }

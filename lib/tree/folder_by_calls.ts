@@ -60,7 +60,7 @@ const load = () =>
 
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
-/** Loads `mknodat`, which is in the GNU C library from version 2.33 on. */
+/** Loads `mknodat`, which the GNU C library has since version 2.33. */
 const loadNodeCalls = () =>
   loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
 
@@ -98,7 +98,7 @@ const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
-/** The bits in the mode of `mknod(2)` that give the kind. */
+/** The bits of the mode of `mknod(2)` that specify the kind. */
 const TYPES = { fifo: 0o010000, block: 0o060000, character: 0o020000 };
 
 /** The number of bits of each part of a device number in Linux. */
@@ -134,7 +134,8 @@ let isLoaded = false;
 /** The call that makes pipes and devices; `null` until it is loaded. */
 let nodeCalls: ReturnType<typeof loadNodeCalls> | null = null;
 /**
- * The calls that may wait a long time for a disk; `null` until they are loaded.
+ * The calls that can take long because they wait for a disk; `null` until they
+ * are loaded.
  */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
@@ -182,8 +183,8 @@ export function hasSystemCalls(): boolean {
 }
 
 /**
- * Returns whether named pipes and devices can be created. They can if folders
- * can be opened by system calls and the C library has `mknodat`.
+ * Returns whether named pipes and devices can be created: whether folders can
+ * be opened by system calls and the C library has `mknodat`.
  */
 export function hasSpecialCall(): boolean {
   if (!hasSystemCalls()) return false;
@@ -315,9 +316,9 @@ class CallFolder implements Folder {
   }
 
   /**
-   * Returns the error of a failed listing. A folder that may be entered but not
-   * listed was opened with `O_PATH`. For such a folder, the error is `EACCES`
-   * instead of the system's `EBADF`.
+   * Returns the error of a failed listing. A folder that this process may enter
+   * but not list was opened with `O_PATH`. For such a folder, the error is
+   * `EACCES` instead of the system's `EBADF`.
    */
   #unlistable(): Error {
     const errno = lastErrno();
@@ -464,7 +465,7 @@ class CallFolder implements Folder {
     const errno = lastErrno();
     const place = this.#path(name);
     if (errno !== ENOTSUP) throw errorOfNumber(errno, "chmod", place);
-    // Older C libraries reject the flag.
+    // Older C libraries reject `AT_SYMLINK_NOFOLLOW`.
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     const fd = openAt(this.fd, path, flags, 0, place);
     try {
@@ -526,9 +527,9 @@ class CallFolder implements Folder {
       throw systemError("EIO", "fsync", this.place);
     }
     const errno = lastErrno();
-    // Some file systems cannot flush a folder (`EINVAL`). A folder that may not
-    // be listed was opened with `O_PATH`, which does not allow flushing
-    // (`EBADF`).
+    // Some file systems cannot flush a folder (`EINVAL`). A folder that this
+    // process may not list was opened with `O_PATH`, and cannot be flushed
+    // either (`EBADF`).
     if (errno === EBADF || errno === EINVAL) return;
     throw errorOfNumber(errno, "fsync", this.place);
   }
@@ -808,8 +809,8 @@ function isDots(start: number): boolean {
 }
 
 /**
- * Opens a folder, even one that may be entered but not listed, and returns the
- * descriptor.
+ * Opens a folder and returns its descriptor. A folder that this process may
+ * enter but not list is opened too.
  */
 function openFolderAt(
   at: number,

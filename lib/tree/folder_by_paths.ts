@@ -28,8 +28,8 @@ import { errorAt, systemError } from "./system_error.ts";
 import type { XattrAccess } from "./xattrs.ts";
 
 /**
- * The flag that opens a file without access to its content, so that unreadable
- * files can be opened.
+ * The flag that opens a file without access to its content, which is possible
+ * even if the file is unreadable.
  */
 const O_PATH = 0o10000000;
 
@@ -61,8 +61,8 @@ export function hasProc(): boolean {
 }
 
 /**
- * Returns whether `node:fs` takes paths as bytes. Deno takes only strings. Bun
- * does not need paths as bytes, because it reaches folders by system calls.
+ * Returns whether `node:fs` accepts paths as bytes. Deno accepts only strings.
+ * Bun does not need paths as bytes, because it reaches folders by system calls.
  */
 export function takesBytes(): boolean {
   const { deno, bun } = process.versions;
@@ -108,7 +108,7 @@ abstract class PathFolder implements Folder {
     this.place = place;
   }
 
-  /** Whether `base` is a symlink to the folder, which has to be followed. */
+  /** Whether `base` is a symlink to the folder and must be followed. */
   protected abstract readonly isLink: boolean;
   /** Whether names and the targets of symlinks need not be valid UTF-8. */
   protected abstract readonly takesBytes: boolean;
@@ -244,7 +244,9 @@ abstract class PathFolder implements Folder {
     return this.takesBytes || name.isWellFormed();
   }
 
-  /** Returns the path of an entry. Refuses a name that cannot be used. */
+  /**
+   * Returns the path of an entry. Throws an error if the name cannot be used.
+   */
   #pathTo(name: string, call = "lstat"): NodeFs.PathLike {
     const place = `${this.place}/${name}`;
     if (!isSafe(name)) throw systemError("EINVAL", call, place);
@@ -366,8 +368,8 @@ abstract class PathFolder implements Folder {
 class ProcFolder extends PathFolder {
   protected override readonly base: string;
   /**
-   * `base` is a link in `/proc`. Calls through it also work for a folder that
-   * may be entered but not listed.
+   * Always `true`, because `base` is a link in `/proc`. Calls through the link
+   * work even for a folder that this process may enter but not list.
    */
   protected override readonly isLink = true;
   protected override readonly takesBytes = takesBytes();
@@ -381,7 +383,7 @@ class ProcFolder extends PathFolder {
   }
 
   protected override check(call: string): void {
-    // After `close`, the descriptor's number may belong to another folder.
+    // After `close`, the descriptor's number can belong to another folder.
     if (!this.#isOpen) throw systemError("EBADF", call, this.place);
   }
 
@@ -665,7 +667,7 @@ function readText(path: NodeFs.PathLike): string | undefined {
     text = fs.readlinkSync(path);
   } catch (error) {
     // Deno reports a target that is not UTF-8 as `InvalidData`, and all other
-    // errors by the system's names.
+    // errors under their system names.
     if ((error as Error).name === "InvalidData") return undefined;
     throw error;
   }
@@ -690,9 +692,9 @@ async function syncFolder(fd: number, place: string): Promise<void> {
     await flush(fd, place);
   } catch (error) {
     const code = codeOf(error);
-    // Some file systems cannot flush a folder (`EINVAL`). A folder that may not
-    // be listed was opened with `O_PATH`, which does not allow flushing
-    // (`EBADF`).
+    // Some file systems cannot flush a folder (`EINVAL`). A folder that this
+    // process may not list was opened with `O_PATH`, and cannot be flushed
+    // either (`EBADF`).
     if (code !== "EBADF" && code !== "EINVAL") throw error;
   }
 }
@@ -725,8 +727,8 @@ function attempt<Result>(
   try {
     return work();
   } catch (error) {
-    // The error of `node:fs` may name a path in `/proc`. `place` is the real
-    // path.
+    // The error of `node:fs` can name a path in `/proc` instead of the real
+    // path, `place`.
     throw errorAt(error, call, place);
   }
 }

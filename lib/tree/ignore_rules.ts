@@ -67,7 +67,7 @@ export interface IgnoreOptions {
  * folder.
  */
 export interface RuleSource {
-  /** Returns whether the folder has a file or folder with that name. */
+  /** Returns whether the folder contains an entry with this name. */
   has(name: string): boolean;
   /**
    * Returns the text of a rule file by its path below the folder, or
@@ -126,7 +126,7 @@ interface Sources {
   folded: readonly Rule[];
 }
 
-/** The properties of a folder's rules, besides their sources. */
+/** The properties of a folder's rules other than their sources. */
 interface Inside {
   /** The number of folders from the root to this one. */
   depth?: number;
@@ -209,8 +209,8 @@ export class IgnoreRules {
   static forRoot(root: string, given: IgnoreOptions): IgnoreRules {
     const { paths } = given;
     const picked = paths === undefined ? "all" : pickedNames(paths);
-    // The options are part of each folder's digest. The list of paths may be
-    // long, so its checksum stands for it.
+    // The options are part of each folder's digest. The list of paths can be
+    // long, so its checksum is used instead.
     const options = paths === undefined
       ? given
       : { ...given, paths: [sumOfPaths(paths)] };
@@ -360,7 +360,10 @@ export class IgnoreRules {
     return `exclude-larger-than: ${this.#options.excludeLargerThan} bytes`;
   }
 
-  /** Returns the rule of `iexcludes` that excludes a path, if there is one. */
+  /**
+   * Returns the rule of `iexcludes` that excludes a path, or `undefined` if no
+   * such rule does.
+   */
   #matchFolded(path: string, isDirectory: boolean): string | undefined {
     const { folded } = this.#sources;
     if (folded.length === 0) return undefined;
@@ -389,7 +392,10 @@ function newMatcher(): Ignore {
   return ignore({ ignorecase: false });
 }
 
-/** Returns the rule of a matcher that excludes a path below the top, if any. */
+/**
+ * Returns the rule of a matcher that excludes a path below the top, or
+ * `undefined` if no rule does.
+ */
 function ruleOf(
   matcher: Ignore,
   path: string,
@@ -428,7 +434,8 @@ const encoder = new TextEncoder();
 
 /**
  * Returns the top folder of the git work tree that contains `root`, or `root`
- * if there is none. Above `root`, only a folder with a trusted owner counts.
+ * if no work tree contains it. Above `root`, only a folder with a trusted owner
+ * counts.
  */
 function repositoryTop(root: string): string {
   const trusted = trustedOwners(root);

@@ -20,12 +20,12 @@ import type { Walker, WalkOptions } from "./walker.ts";
 import type { Xattrs } from "./xattrs.ts";
 
 /**
- * An entry of a tree that is being indexed. It is either complete or a file
- * that has to be read.
+ * An entry of a tree that is being indexed: either a complete entry, or a file
+ * that must be read.
  */
 export type Step = KnownStep | ReadStep;
 
-/** A complete entry. No file has to be read for it. */
+/** A complete entry, for which no file must be read. */
 export interface KnownStep {
   /** The entry. */
   entry: IndexEntry;
@@ -37,7 +37,7 @@ export interface KnownStep {
   before?: undefined;
 }
 
-/** A file that has to be read. */
+/** A file that must be read. */
 export interface ReadStep {
   /** The entry, without its SHA-256 and signature, which are not known yet. */
   entry: FileEntry;

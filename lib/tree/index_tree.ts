@@ -24,8 +24,7 @@ import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /**
- * The number of entries that are added without being read before the clock is
- * checked again.
+ * The number of known entries that are added before the clock is checked again.
  */
 const KNOWN_AT_ONCE = 64;
 
@@ -39,7 +38,7 @@ export interface IndexOptions {
   /**
    * Called with each file. Returns whether the file is unchanged since
    * `previous`. An unchanged file that is in `previous` is not read. By
-   * default, every file is read, because the content of a file may change while
+   * default, every file is read, because the content of a file can change while
    * its size and time stay the same.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
@@ -76,7 +75,7 @@ export interface IndexProgress {
   bytes: number;
   /** The size in bytes of all files that were read so far. */
   read: number;
-  /** The path that was just finished, or the large file that is being read. */
+  /** The path that was indexed last, or the large file that is being read. */
   path: string;
   /** The number of all entries, once they are counted. */
   allEntries?: number;
@@ -88,7 +87,7 @@ export interface IndexProgress {
   allRead?: number;
 }
 
-/** The result of `indexTree` besides the entries. */
+/** The result of `indexTree`, apart from the entries. */
 export interface IndexedTree {
   /** The state of the directory itself. */
   root: Metadata;
@@ -100,7 +99,8 @@ export interface IndexedTree {
 }
 
 /**
- * Walks a directory and reads each file that is not known to be unchanged.
+ * Walks a directory and reads its files, except those that are known to be
+ * unchanged.
  *
  * @param walker The directory to walk.
  * @param sink The sink that receives the entries and the facts that the reader
@@ -186,7 +186,8 @@ async function indexFolders<Facts extends FileFacts>(
     onRead: tell,
     readsXattrs: walker.readsXattrs,
     originals: walker.options.originals,
-    // The next walk has to read the current file, although it is unchanged.
+    // The next walk must read the current file again, even if the file is
+    // unchanged.
     onOriginal: () => {
       if (reading === undefined) return;
       states?.writer?.mark(reading.place, ENTRY_FLAG.doubtful);

@@ -22,10 +22,10 @@ interface Folder {
 }
 
 /**
- * Returns whether everything in a directory that its rules do not exclude is
- * unchanged. Each folder is listed and the state of each entry is compared.
- * Only files with exclusion rules are read. The comparison stops at the first
- * entry that differs or is flagged as doubtful.
+ * Returns whether a directory is unchanged, apart from the paths that its rules
+ * exclude. Each folder is listed, and the state of each entry is compared. Only
+ * files with exclusion rules are read. The comparison stops at the first entry
+ * that differs or is flagged as doubtful.
  *
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.

@@ -60,9 +60,9 @@ export function keptRoot(found: Metadata, before: Metadata): Metadata {
 
 /**
  * Returns an entry with the mode, owner and extended attributes that it had
- * before, for a system that makes up modes and owners and does not
- * store all extended attributes. If the earlier entry has a different kind, the entry is returned
- * unchanged. See {@linkcode withKeptMode}.
+ * before, for a system that makes up modes and owners and cannot store all
+ * extended attributes. If the earlier entry has a different kind, the entry is
+ * returned unchanged. See {@linkcode withKeptMode}.
  *
  * @param entry The entry that was found. If it is a file, it has its SHA-256.
  * @param before The entry of the path in an earlier snapshot.

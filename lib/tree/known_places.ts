@@ -12,9 +12,10 @@ export interface KnownPlace {
 }
 
 /**
- * The locations of the repositories that a machine has used. A folder holds one
- * note for each location. The note distinguishes a repository whose disk is not
- * mounted from a repository that never existed or was deleted.
+ * The locations of the repositories that a machine has used. A folder contains
+ * one note for each location. The note makes it possible to distinguish a
+ * repository whose disk is not mounted from a repository that never existed or
+ * was deleted.
  *
  * @example Distinguish a deleted repository from a disk that is not mounted
  * ```ts
@@ -35,12 +36,12 @@ export interface KnownPlace {
  * ```
  */
 export class KnownPlaces {
-  /** The folder that holds the notes. */
+  /** The folder that contains the notes. */
   readonly folder: string;
 
   /**
-   * Uses a folder for the notes. The folder is created when the first place is
-   * remembered.
+   * Makes an instance that stores its notes in a folder. The folder is created
+   * when the first place is remembered.
    *
    * @param folder A path of the operating system.
    */
@@ -96,7 +97,8 @@ export class KnownPlaces {
   }
 
   /**
-   * Returns the place that is remembered under a key, if any.
+   * Returns the place that is remembered under a key, or `undefined` if no
+   * place is.
    *
    * @param key The key that was passed to `remember`.
    */
@@ -133,7 +135,10 @@ function readText(file: string): string | undefined {
   }
 }
 
-/** Reads a note. Returns `undefined` for anything that is not a note. */
+/**
+ * Returns the place in the text of a note, or `undefined` if the text is not a
+ * note.
+ */
 function decodePlace(text: string | undefined): KnownPlace | undefined {
   try {
     const { location, fileSystem } = JSON.parse(text ?? "");

@@ -4,9 +4,9 @@ import type { Step } from "./index_steps.ts";
 export interface Totals {
   /** The number of all entries. */
   allEntries: number;
-  /** The number of bytes of all files. */
+  /** The size of all files, in bytes. */
   allBytes: number;
-  /** The number of bytes of the files that have to be read. */
+  /** The size of the files that must be read, in bytes. */
   allRead: number;
 }
 
@@ -22,7 +22,7 @@ const PAUSE_MS = 30;
 
 /**
  * Counts the entries and bytes of a directory while it is being indexed. A
- * second walk runs ahead in slices of time and reads only files with exclusion
+ * second walk, which runs in short time slices, reads only files with exclusion
  * rules. Until the second walk ends, it takes up to about a quarter of the
  * total time.
  */
@@ -44,14 +44,14 @@ export class Measure {
   /**
    * Continues the counting for one slice, if a slice is due.
    *
-   * @returns The totals, if the walk has ended.
+   * @returns The totals, or `undefined` if the second walk has not ended.
    */
   advance(): Totals | undefined {
     if (this.#state === "walking" && performance.now() >= this.#next) {
       try {
         this.#walk(performance.now() + SLICE_MS);
       } catch {
-        // The first walk will meet the same error and report it.
+        // The first walk encounters the same error and reports it.
         this.#state = "failed";
       }
       this.#next = performance.now() + PAUSE_MS;

@@ -10,7 +10,7 @@ const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 
 /**
  * Matches names that Windows opens as devices in every folder: in upper or
- * lower case, with any extension, and with blanks before the extension.
+ * lower case, with any extension, and with spaces before the extension.
  */
 const WINDOWS_DEVICES =
   /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i;
@@ -90,8 +90,8 @@ export function nameFault(
 const OWN = "the name is reserved for deltar's temporary files";
 
 /**
- * Returns the same text for all names that a common file system may treat as
- * one name. Such names differ only by case, Unicode normalization or ignored
+ * Returns the same text for all names that some common file system treats as
+ * one name. Such names differ only in case, Unicode normalization or ignored
  * characters.
  *
  * @param name A name, or a path.

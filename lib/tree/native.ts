@@ -11,13 +11,15 @@ export interface Native {
    * succeeded.
    */
   statx: (path: Uint8Array, stat: Uint8Array) => boolean;
-  /** Sets the access and modification times. Returns whether that succeeded. */
+  /**
+   * Sets the access and modification times. Returns whether the call succeeded.
+   */
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 
 /**
- * The value that stands for the current folder where a call takes a descriptor
- * (`fcntl.h`).
+ * The value that a call accepts in place of a descriptor and that refers to the
+ * current folder (`fcntl.h`).
  */
 export const AT_FDCWD = -100;
 /** The flag that stops a call from following a symlink (`fcntl.h`). */
@@ -26,8 +28,8 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const STATX_MASK = 0xfff;
 
 /**
- * Returns the system calls, or `undefined` if the runtime or the system lacks
- * them.
+ * Returns the system calls, or `undefined` if the runtime or the system does
+ * not have them.
  */
 export function loadNative(): Native | undefined {
   const calls = loadLibrary({

@@ -24,7 +24,7 @@ export type FolderAccess = "calls" | "proc" | "paths";
 let chosen: FolderAccess | undefined;
 let isMounted: boolean | undefined;
 
-/** Returns the safest way to reach folders that is available. */
+/** Returns the safest available way to reach folders. */
 export function folderAccess(): FolderAccess {
   chosen ??= hasSystemCalls() ? "calls" : hasProc() ? "proc" : "paths";
   return chosen;
@@ -48,9 +48,9 @@ export function canUseXattr(name: string): boolean {
 }
 
 /**
- * Returns whether names of entries and targets of symlinks can be used even if
- * they are not valid UTF-8. They can on Linux with Node or Bun, or with Deno if
- * it may use system calls.
+ * Returns whether names of entries and targets of symlinks that are not valid
+ * UTF-8 can be used. They can be used on Linux with Node or Bun, and with Deno
+ * if it has the permission for system calls.
  */
 export function canUseRawNames(): boolean {
   const access = folderAccess();
@@ -60,7 +60,7 @@ export function canUseRawNames(): boolean {
 /**
  * Sets the way to reach folders, for tests.
  *
- * @param access The way; `undefined` for the safest way that is available.
+ * @param access The way; `undefined` for the safest available way.
  * @returns Whether this way is available.
  */
 export function useFolderAccess(access: FolderAccess | undefined): boolean {

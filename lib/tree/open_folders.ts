@@ -29,13 +29,15 @@ const MAX_REMEMBERED = 1 << 16;
 /**
  * The folders below a root, opened when they are needed. If they are used in
  * path order and are not nested too deeply, each folder is opened only once. A
- * path may be longer than the system's limit, because each folder is opened
+ * path can be longer than the system's limit, because each folder is opened
  * from the one above it.
  */
 export class OpenFolders {
   /** The root. */
   readonly root: Folder;
-  /** The open folders by their paths. The most recently used is at the end. */
+  /**
+   * The open folders by their paths. The most recently used folder is the last.
+   */
   readonly #open = new Map<string, Folder>();
   /** The devices and inodes of closed folders, by the folders' paths. */
   readonly #closed = new Map<string, Identity>();
@@ -48,7 +50,7 @@ export class OpenFolders {
   #above: Folder | undefined;
 
   /**
-   * Takes over an open root.
+   * Makes an instance that takes over an open root.
    *
    * @param root The root, which `close` closes.
    * @param options Options for keeping folders open.
@@ -170,8 +172,8 @@ export class OpenFolders {
 
   /**
    * Returns the nearest open folder above a path, and the offset in `path`
-   * where the folder's path ends (0 for the root). Also returns such offsets
-   * for the folders that have to be opened below this folder, the deepest
+   * where the folder's path ends (0 for the root). Also returns the same
+   * offsets for the folders below it that must be opened, the deepest folder
    * first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
@@ -197,9 +199,9 @@ export class OpenFolders {
 
   /**
    * Closes a folder that is about to be deleted or renamed, and all open
-   * folders below it. Afterwards, another folder may be opened at the path. At
-   * the path of a folder below it, another folder may be opened only if this
-   * method was called for that path.
+   * folders below it. Afterwards, a different folder is accepted at this path.
+   * At the path of a folder below it, a different folder is accepted only if
+   * this method is also called for that path.
    *
    * @param path The path below the root.
    */
@@ -221,7 +223,7 @@ export class OpenFolders {
     this.root.close();
   }
 
-  /** Closes all folders but the root. */
+  /** Closes all folders except the root. */
   closeBelow(): void {
     for (const folder of this.#open.values()) folder.close();
     this.#open.clear();
@@ -242,8 +244,8 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the least recently used open folder. Skips the folder that another
-   * folder is being opened from.
+   * Returns the least recently used open folder. Skips the folder from which
+   * another folder is being opened.
    */
   #oldest(): [path: string, folder: Folder] {
     const [first, second] = this.#open;

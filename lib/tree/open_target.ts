@@ -12,17 +12,17 @@ export interface OpenTarget {
   place: string;
   /**
    * The mode that the umask gives a directory that `openTarget` created;
-   * `undefined` for an existing directory. The new directory is closed to other
-   * users until the caller sets this mode.
+   * `undefined` for an existing directory. Other users have no access to the
+   * new directory until the caller sets this mode.
    */
   newMode: number | undefined;
 }
 
 /**
- * Opens a directory for writing. It is created, with the folders above it, if
- * it does not exist. If folders can be reached by descriptors, each folder is
- * opened from the folder above it, so a symlink that another process creates
- * during the call is not followed.
+ * Opens a directory for writing. If the directory does not exist, it is created
+ * together with the folders above it. If folders can be reached by descriptors,
+ * each folder is opened from the folder above it, so a symlink that another
+ * process creates during the call is not followed.
  *
  * @param root A path of the operating system; symlinks that are on the path at
  * the time of the call are followed.
@@ -64,7 +64,7 @@ function openByPath(place: string): OpenTarget {
 }
 
 /**
- * Creates a folder that is closed to other users, and opens it.
+ * Creates a folder to which other users have no access, and opens it.
  *
  * @param above The open folder in which the new folder is created.
  * @param name The name of the folder.
@@ -90,11 +90,12 @@ export function openNew(
 }
 
 /**
- * Closes a new folder to other users until its own mode is set. On a file system
- * that refuses to change modes, such as exFAT, the folder stays as it is.
+ * Denies other users access to a new folder until its final mode is set. On a
+ * file system that refuses to change modes, such as exFAT, the mode stays as it
+ * is.
  *
  * @param folder The folder.
- * @param mode The mode that the umask gave it.
+ * @param mode The mode that the umask gave the folder.
  */
 export function closeToOthers(folder: Folder, mode: number): void {
   try {

@@ -3,17 +3,18 @@ import type { FileStat } from "./statx.ts";
 import { lstat } from "./stat.ts";
 
 /**
- * The difference in nanoseconds below which two times count as equal. A copy
- * has the time of its file only to about a microsecond.
+ * The difference in nanoseconds below which two times count as equal. The time
+ * of a copy matches that of its file only to about a microsecond.
  */
 const MAX_TIME_DIFFERENCE_NS = 1_000_000n;
 
 /**
  * Returns the path of the original of a file, in the form of the operating
- * system; `undefined` if there is none, or if the file is unchanged.
+ * system; `undefined` if the file has no original or is unchanged.
  *
  * @param originals The folder of the originals.
- * @param path The path of the file, and of its original in that folder.
+ * @param path The path of the file below the root. The original has the same
+ * path below `originals`.
  * @param state The current size and time of the file.
  */
 export function originalOf(

@@ -3,7 +3,7 @@ import type { OwnerKind } from "./owner_names.ts";
 
 /**
  * Loads the functions of the C library that look up users and groups. These
- * functions also ask the directory services that the system is configured to
+ * functions also query the directory services that the system is configured to
  * use (`nsswitch.conf`).
  */
 const load = () =>

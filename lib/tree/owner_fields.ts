@@ -12,9 +12,9 @@ export interface OwnerFields {
 }
 
 /**
- * Returns the names of an owner and a group, without those that are not valid.
+ * Returns the names of an owner and a group, without invalid names.
  *
- * @param fields The names, of any type.
+ * @param fields The names, which can be values of any type.
  */
 export function ownersIn(
   { uname, gname }: { uname?: unknown; gname?: unknown },

@@ -40,7 +40,7 @@ export class SystemOwners {
   readonly #tables = new Map<OwnerKind, Table>();
 
   /**
-   * Returns the name of a user or group, if it is known.
+   * Returns the name of a user or group, or `undefined` if it is not known.
    *
    * @param kind Whether to look up a user or a group.
    * @param id The number.
@@ -50,7 +50,7 @@ export class SystemOwners {
   }
 
   /**
-   * Returns the number of a user or group, if it is known.
+   * Returns the number of a user or group, or `undefined` if it is not known.
    *
    * @param kind Whether to look up a user or a group.
    * @param name The name.
@@ -68,7 +68,10 @@ export class SystemOwners {
   }
 }
 
-/** The users or the groups of a system, as far as they were looked up. */
+/**
+ * The users or the groups of a system: those in the system's file, and those
+ * that have been looked up so far.
+ */
 class Table {
   readonly #kind: OwnerKind;
   readonly #names = new Map<number, string | undefined>();
@@ -122,8 +125,8 @@ export class OwnerTally {
   }
 
   /**
-   * Returns the names of the collected owners, as far as the system knows them;
-   * `undefined` if it knows none.
+   * Returns the names of the collected owners that exist on the system;
+   * `undefined` if none of them do.
    */
   names(system: SystemOwners = new SystemOwners()): OwnerNames | undefined {
     const users = namesOf(system, "users", this.#users);
@@ -167,7 +170,7 @@ export function numbersHere(
   const here = new Map<number, number>();
   for (const [text, name] of Object.entries(names)) {
     const id = Number(text);
-    // A name may have several numbers here. A number that has the name is kept.
+    // A name can have several numbers here. If `id` is one of them, it is kept.
     if (system.nameOf(kind, id) === name) continue;
     const number = system.numberOf(kind, name);
     if (number !== undefined && number !== id) here.set(id, number);
@@ -175,7 +178,7 @@ export function numbersHere(
   return here;
 }
 
-/** Returns the text of a file; an empty text if it cannot be read. */
+/** Returns the text of a file, or an empty text if the file cannot be read. */
 function readTable(place: string): string {
   if (PLATFORM === "win32" || PLATFORM === "" || !mayRead(place)) return "";
   try {

@@ -17,7 +17,7 @@ const MAX_LENGTH = 16_383;
 const MAX_SEGMENTS = 2048;
 
 /**
- * Refuses a path that is not relative, `/`-separated and inside its root.
+ * Checks that a path is relative, `/`-separated and inside its root.
  *
  * @param path The path, from an index, an archive or a caller.
  * @param object The archive or file that the path was read from.
@@ -83,8 +83,8 @@ export function skippedPath(path: string): string {
  *
  * @param left A path.
  * @param right The path to compare it with.
- * @returns A negative number if `left` comes first, a positive one if `right`
- * does, and 0 if they are equal.
+ * @returns A negative number if `left` comes first, a positive number if
+ * `right` comes first, and 0 if the paths are equal.
  *
  * @example
  * ```ts
@@ -138,11 +138,12 @@ export function isWithin(path: string, folder: string): boolean {
 }
 
 /**
- * Yields the folders that contain the given paths, each once and without the
- * root. If a folder is not wanted, neither it nor a folder below it is yielded.
+ * Yields each folder that contains one of the given paths once, except the
+ * root. If a folder is not wanted, neither this folder nor any folder below it
+ * is yielded.
  *
  * @param paths The paths, in path order.
- * @param isWanted Called with each folder that may be yielded. Returns whether
+ * @param isWanted Called with each folder before it is yielded. Returns whether
  * the folder is wanted.
  */
 export function* foldersAbove(

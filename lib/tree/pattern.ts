@@ -1,7 +1,7 @@
 import ignore from "ignore";
 
 /**
- * Returns a function that returns whether a path itself, and not only a folder
+ * Returns a function that tests whether a path itself, and not only a folder
  * above it, matches a pattern in gitignore's syntax.
  *
  * @param pattern The pattern, such as `*.md`.

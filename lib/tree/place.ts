@@ -1,7 +1,10 @@
 import { codeOf } from "../bytes/errors.ts";
 import { fs, nodePath } from "../bytes/node.ts";
 
-/** The default maximum number of symlinks with absent targets on one path. */
+/**
+ * The default maximum number of symlinks with absent targets that are followed
+ * for one path.
+ */
 const LINKS = 40;
 
 /**
@@ -82,7 +85,7 @@ export function pathBelow(
   directory: string,
   place: string,
 ): string | undefined {
-  // A snapshot may name a directory on another system, whose path is not
+  // A snapshot can name a directory of another system, whose path is not
   // absolute here.
   if (!nodePath.isAbsolute(directory)) return undefined;
   const way = nodePath.relative(truePlace(directory), truePlace(place));
@@ -101,8 +104,8 @@ export interface FileSystemIdentity {
 }
 
 /**
- * Returns the file system that contains a path, or would contain it if the path
- * were created.
+ * Identifies the file system that contains a path, or that would contain the
+ * path if it were created.
  *
  * The mount point is the highest folder above the path with the same device.
  * `mark` is the kind of the file system and the birth time of the mount point's

@@ -27,7 +27,8 @@ export class PrivateFolders {
   #owner: number | undefined;
 
   /**
-   * Prepares private folders for a tree. Each is created when it is first used.
+   * Prepares private folders for a tree. Each private folder is created when it
+   * is first used.
    *
    * @param tree The folders of the tree.
    */
@@ -60,8 +61,8 @@ export class PrivateFolders {
   }
 
   /**
-   * Refuses a folder that was just created if it belongs to another user, who
-   * must have replaced it before it was opened.
+   * Checks that a folder that was just created belongs to this user. A folder
+   * of another user must have replaced it before it was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();
@@ -84,8 +85,8 @@ export class PrivateFolders {
   }
 
   /**
-   * Returns the owner that new files get. On some file systems, this is not the
-   * user who creates them.
+   * Returns the ID of the owner that new files get. On some file systems, this
+   * is not the user who creates them.
    */
   #askOwner(): number {
     const { root } = this.#tree;

@@ -4,13 +4,13 @@ import { type Folder, isSameFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { removeTree } from "./remove_tree.ts";
 
-/** Tests of how a disk treats names that do not exist on it yet. */
+/** Tests that find out how a disk treats names that do not exist on it yet. */
 export interface NameProbe {
   /** Returns whether a folder treats two names as one. */
   isOne(folder: string, name: string, other: string): boolean;
   /**
    * Returns the name under which a folder lists a file that is created as
-   * `name`; `undefined` if this cannot be tested.
+   * `name`; `undefined` if the test is not possible.
    */
   listed(folder: string, name: string): string | undefined;
 }
