@@ -1,8 +1,10 @@
-/** Matches the code units that stand for bytes that are not valid UTF-8. */
+/** Matches the code units that represent bytes of invalid UTF-8. */
 const RAW = /[\udc80-\udcff]/gu;
-/** Matches a lone surrogate that does not stand for a byte. */
+/** Matches a lone surrogate that does not represent a byte. */
 const FOREIGN = /[\ud800-\udc7f\udd00-\udfff]/u;
-/** The number that is added to a byte to get the code unit for it. */
+/**
+ * The number that is added to a byte to get the code unit that represents it.
+ */
 const OFFSET = 0xdc00;
 const REPLACEMENT = "\ufffd";
 
@@ -32,8 +34,8 @@ function decodeRaw(bytes: Uint8Array): string {
 }
 
 /**
- * Returns the length in bytes of the valid UTF-8 sequence at an offset; 0 if
- * there is none (Unicode 16.0, table 3-7).
+ * Returns the length in bytes of the valid UTF-8 sequence at an offset; 0 if no
+ * valid sequence begins there (Unicode 16.0, table 3-7).
  */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at];
@@ -84,7 +86,7 @@ function put(text: string, bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Encodes a text into a buffer, like `encodeInto` of a `TextEncoder`.
+ * Writes the bytes that `encodeName` returns for a text into a buffer.
  *
  * @returns The number of bytes; `undefined` if the buffer is too small.
  */
@@ -144,8 +146,8 @@ export function spellPath(path: string): string {
 }
 
 /**
- * Returns the path for a spelling that {@linkcode spellPath} returned. `\x` and
- * two digits are read only for `\x5c` and for bytes from `\x80` to `\xff`.
+ * Returns the path for a spelling that {@linkcode spellPath} returned. Only the
+ * escapes `\x5c` and `\x80` to `\xff` are decoded.
  *
  * @param spelling A path with escapes.
  */

@@ -19,13 +19,13 @@ import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 import { withBtime } from "./walked_entry.ts";
 
-/** The values that the reads of all files of one index share. */
+/** The values that are shared by the reads of all files of an index. */
 export interface Reading<Facts extends FileFacts = FileFacts> {
   /** The folders of the tree. */
   folders: OpenFolders;
   /** The reader of the content. */
   reader: FileReader<Facts>;
-  /** A buffer of 1 MiB, for a whole file or a part of one. */
+  /** A buffer of 1 MiB, for a whole file or a part of a file. */
   buffer: Uint8Array;
   /**
    * Called with each file that cannot be read, or that changed while being
@@ -65,7 +65,7 @@ type State = Pick<
  * Reads a file and checks that it did not change while being read. A file of at
  * most 1 MiB that changed is read again, up to three times, and is passed to
  * the reader once. A larger file is read once. A file that changed during the
- * last attempt is reported.
+ * last attempt is reported to `onSkip`.
  *
  * The bytes and the state come from the same open file, even if its name is
  * given to another file during the reading. The file is opened from its folder.
@@ -142,7 +142,7 @@ async function readLarge<Facts extends FileFacts>(
   let fault: unknown;
   let condensed: CondensedFile | undefined;
   // If reading fails, the parts end and the error is not thrown, because the
-  // reader may be writing an archive member, which it has to complete.
+  // reader may be writing an archive member, which it must complete.
   const readable = function* () {
     try {
       if (condensed === undefined) yield* readPieces(file, state.size, buffer);
@@ -185,7 +185,7 @@ async function readLarge<Facts extends FileFacts>(
     const after = file.stat();
     if (!isSame(state, after)) {
       const isThere = folders.statAt(entry.path) !== undefined;
-      // A file that was deleted while it was open was still read to its end.
+      // A file that is deleted while it is open can still be read to its end.
       onSkip(isThere ? unstable(entry.path) : gone(entry.path));
     }
     return facts;
@@ -195,8 +195,8 @@ async function readLarge<Facts extends FileFacts>(
 }
 
 /**
- * Reports a file with several names that was replaced by another file before it
- * was read. The other names become hard links to the new file in the index,
+ * Reports a file with several names if it was replaced by another file before
+ * it was read. The other names become hard links to the new file in the index,
  * although on the disk they are still names of the old file.
  */
 function checkLinks(

@@ -25,12 +25,13 @@ export interface StreamedFileOptions {
 }
 
 /**
- * Passes a file whose content is a stream to a reader, as `readStable` passes
- * the same file of a directory. A reader may read a file of more than 1 MiB
- * twice. Its content is therefore read first, and kept in memory or, if it has
- * more than 8 MiB, in a temporary file.
+ * Passes a file whose content is a stream to a reader, in the same way as
+ * `readStable` passes a file of a directory. A reader may read a file of more
+ * than 1 MiB twice, so the content of such a file is first stored in memory or,
+ * if it has more than 8 MiB, in a temporary file.
  *
- * @param entry The entry of the file. Its `size` is set to the number of bytes.
+ * @param entry The entry of the file. Its `size` is set to the length of the
+ * content, in bytes.
  * @param body The content.
  * @param before The file at this path in the previous index.
  * @param reader The reader.

@@ -36,14 +36,15 @@ export function isCache(folder: Folder): boolean {
 }
 
 /**
- * The text of a file with exclusion rules, or the reason why it cannot be used.
+ * The text of a file with exclusion rules, or the reason why the file cannot be
+ * used.
  */
 export interface RuleFile {
   /** The text; `undefined` if the file does not exist or cannot be used. */
   text?: string;
   /** The reason why the rules of an existing file are not applied. */
   fault?: string;
-  /** Whether the file exists and the system refuses to read it. */
+  /** Whether the file exists but cannot be read. */
   isUnreadable?: boolean;
   /** The user ID of the owner. */
   uid?: number;
@@ -118,7 +119,7 @@ function faultOf(error: unknown): RuleFile {
   switch (codeOf(error)) {
     case "ENOENT":
     case "ENOTDIR":
-    // A folder with the name of a rule file holds no rules.
+    // A folder with the name of a rule file contains no rules.
     case "EISDIR":
       return {};
     case "ELOOP":

@@ -29,8 +29,9 @@ export function encodeSkipped({ path, reason, detail }: Skipped): Line {
 }
 
 /**
- * Reads a line that `encodeSkipped` wrote. The path may be any text within the
- * maximum length of paths, since nothing is ever written to it.
+ * Returns the skipped path in a line that `encodeSkipped` made. The path can be
+ * any text within the maximum length of paths, because nothing is ever written
+ * to this path.
  *
  * @param line The line.
  * @param object The name of the file, for errors.

@@ -43,7 +43,7 @@ const BLOCK_BYTES = 4096;
 /** The minimum length of a hole, in bytes. */
 const MIN_HOLE_BYTES = 1 << 16;
 /**
- * The maximum number of ranges of a file. In a large file, holes have to be
+ * The maximum number of ranges of a file. In a large file, holes must be
  * longer, so that this number is never exceeded.
  */
 const MAX_RANGES = 1 << 20;
@@ -58,8 +58,9 @@ const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /**
- * Returns whether a file may have holes. It may if the space that it takes is
- * smaller than its size by at least the minimum length of a hole.
+ * Returns whether a file can have holes: whether the space that the file takes
+ * on the disk is smaller than its size by at least the minimum length of a
+ * hole.
  */
 export function maySparse({ size, allocated }: FileStat): boolean {
   return allocated + MIN_HOLE_BYTES <= size;
@@ -81,7 +82,7 @@ function minHole(size: number): number {
  * @param buffer A buffer to read into. Its size is a multiple of 4,096 bytes
  * and at most 1 MiB.
  * @returns The ranges in order. A file without holes has one range, which
- * covers all of it.
+ * covers the whole file.
  * @throws The error of the system, with its `code`.
  */
 export function* findData(
@@ -122,7 +123,9 @@ export function* findData(
   return ranges;
 }
 
-/** Returns the list of ranges that a condensed form begins with. */
+/**
+ * Returns the bytes of the list of ranges with which a condensed form begins.
+ */
 export function encodeMap(
   ranges: readonly DataRange[],
   size: number,
@@ -268,8 +271,8 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
  * @throws {DeltarError} `limit` if there are more ranges than deltar writes.
  */
 export function checkCount(count: number, place: ErrorContext): void {
-  // There may be one more range than there are holes, and the empty range at
-  // the end.
+  // A file can have one more range than holes, and the list has an empty range
+  // at the end.
   const most = MAX_RANGES + 2;
   if (count <= most) return;
   const { object, offset } = place;
@@ -397,8 +400,8 @@ export async function* filled(
 
 /**
  * The content of a sparse file as a source. The source yields the whole
- * content, with zeros for the holes. Code that knows this class can read `data`
- * instead, which has no holes.
+ * content, with zeros for the holes. Code that recognizes this class can read
+ * `data` instead, which does not include the holes.
  */
 export class SparseSource implements AsyncIterable<Uint8Array> {
   /** The size of the file, in bytes. */
@@ -457,8 +460,8 @@ function isZero(bytes: Uint8Array): boolean {
 }
 
 /**
- * Fills a buffer with the bytes at an offset in a file, as far as the file
- * reaches. Returns the number of bytes read.
+ * Reads the bytes at an offset in a file until the buffer is full or the file
+ * ends. Returns the number of bytes read.
  */
 function readFully(
   file: SparseFile,

@@ -72,8 +72,8 @@ export class Spelling {
 
   /**
    * Returns whether the file system itself changes a name to the spelling that
-   * the folder lists, so that the name cannot be respelled. Also returns `true`
-   * if the two spellings differ only by normalization and the test fails.
+   * the folder lists, so the name cannot be respelled. Also returns `true` if
+   * the two spellings differ only by normalization and the test fails.
    *
    * @param listed The path as the folder lists it.
    * @param path The path in the wanted spelling.
@@ -143,7 +143,7 @@ export class Spelling {
     try {
       found = this.#disk.at(join(folder, other));
     } catch {
-      // The other spelling may be too long or invalid as a name.
+      // The other spelling can be too long or invalid as a name.
       return undefined;
     }
     if (!isSame(found, stat)) return false;

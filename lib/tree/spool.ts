@@ -8,10 +8,10 @@ import { readPieces } from "./read_file.ts";
 
 /**
  * A buffer for bytes that are written once and read soon after, when their
- * number is not known in advance. By default, up to 8 MiB are kept in memory.
- * If there are more, all bytes are kept in a temporary file. If the system
- * allows it, the name of the file is deleted at once, so a killed process
- * leaves nothing behind.
+ * number is not known in advance. By default, up to 8 MiB are kept in memory. A
+ * larger number of bytes is kept in a temporary file. If the system allows it,
+ * the name of the file is deleted immediately, so a killed process leaves
+ * nothing behind.
  */
 export class Spool {
   /** The number of bytes written. */

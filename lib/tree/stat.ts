@@ -38,8 +38,8 @@ export function lstat(path: string): FileStat {
  * Returns whether nothing exists at a path. A symlink is not followed.
  *
  * @param path A path of the operating system, which need not be valid UTF-8.
- * @throws The error of `node:fs`, with its `code`, if a folder on the path may
- * not be entered.
+ * @throws The error of `node:fs`, with its `code`, if this process may not
+ * enter a folder on the path.
  *
  * @example
  * ```ts
@@ -58,7 +58,8 @@ export function isAbsent(path: string): boolean {
     const code = codeOf(error);
     // With `ENOTDIR`, a part of the path is a file.
     if (code === "ENOENT" || code === "ENOTDIR") return true;
-    // Deno's `node:fs` refuses such a path after the system call has failed.
+    // If the system call fails, `node:fs` is called, and in Deno refuses a path
+    // that is not valid UTF-8.
     if (!path.isWellFormed() && nativeCalls() !== undefined) return true;
     throw error;
   }
@@ -66,8 +67,8 @@ export function isAbsent(path: string): boolean {
 
 /**
  * Sets the access and modification times of the entry at a path. A symlink is
- * not followed. The precision is a nanosecond where system calls are available
- * (Deno and Bun on Linux), and that of a double (240 ns) elsewhere.
+ * not followed. The precision is 1 ns where system calls are available (Deno
+ * and Bun on Linux). Elsewhere, it is that of a double (240 ns).
  *
  * @param path A path of the operating system.
  * @param mtime The time, in nanoseconds since 1970.

@@ -9,20 +9,24 @@ import { makeDirectory, makeFile } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
 /**
- * The offsets, in 32-bit words, of the values of an entry: the number of the
- * first word of its state, the number of its folder, and its SHA-256.
+ * The offsets, in 32-bit words, of the values of an entry, and the number of
+ * words. The values are the number of the first word of the entry's state, the
+ * number of its folder, and its SHA-256.
  */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
-/** The folder number that stands for the root. */
+/** The folder number that represents the root. */
 export const ROOT = 2 ** 32 - 1;
 
-/** The entries of an index, as they are stored beside their states. */
+/**
+ * The entries of an index, in the form that is stored together with their
+ * states.
+ */
 export interface StoredEntries {
   /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
   /**
-   * The position in the list and the line of each entry that is not fully
-   * described by its state.
+   * For each entry that is not fully described by its state: the position in
+   * the list, and the line.
    */
   odd: [number, Line][];
 }
@@ -36,7 +40,7 @@ export interface KnownEntries {
 }
 
 /**
- * Reads the entries that are stored beside a state.
+ * Reads the entries that are stored together with a state.
  *
  * @param stored The stored entries.
  * @param state The state of the directory.

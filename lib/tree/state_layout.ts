@@ -9,8 +9,8 @@ export const ENTRY_FLAG = {
    */
   skipped: 1 << 16,
   /**
-   * The next walk has to read the entry again, because its state is not known
-   * or may stay the same when the entry changes.
+   * The next walk must read the entry again, because its state is not known or
+   * can stay the same when the entry changes.
    */
   doubtful: 1 << 17,
   /**
@@ -64,7 +64,7 @@ export const ENTRY = {
   length: 20,
 } as const;
 
-/** The bits of `st_mode` that hold the type. */
+/** The bits of `st_mode` that contain the type. */
 export const TYPE = 0o170000;
 /** The type of a directory. */
 export const DIRECTORY = 0o040000;
@@ -143,7 +143,7 @@ export function readIdentity(words: Uint32Array, at: number): Identity {
   };
 }
 
-/** Returns the part of the state at word `at` that an index keeps. */
+/** Returns the part of the state at word `at` that an index records. */
 export function readBasics(
   words: Uint32Array,
   at: number,

@@ -48,7 +48,7 @@ export class StateWriter {
   /**
    * Adds an entry.
    *
-   * @param bytes The buffer that holds the name.
+   * @param bytes The buffer that contains the name.
    * @param start The offset of the name's first byte.
    * @param end The offset after the name's last byte.
    * @param stat The entry's `struct statx`. If it is `undefined`, the entry is
@@ -116,7 +116,7 @@ export class StateWriter {
     return readIdentity(this.#memory.words, entry);
   }
 
-  /** Returns the part of an entry's state that an index keeps. */
+  /** Returns the part of an entry's state that an index records. */
   basics(entry: number): ReturnType<typeof readBasics> {
     return readBasics(this.#memory.words, entry);
   }
@@ -144,7 +144,7 @@ export class StateWriter {
     return this.#block;
   }
 
-  /** Sets a flag of a folder, and the checksum of its rules. */
+  /** Sets a flag of a folder and, if given, the checksum of its rules. */
   markFolder(block: number, flag: number, rules?: Uint8Array): void {
     this.#memory.words[block + HEAD.flags] |= flag;
     if (rules) this.#memory.bytes.set(rules, 4 * (block + HEAD.rules));

@@ -26,7 +26,7 @@ export interface FileStat {
   ctime: bigint;
   /**
    * The creation time, in nanoseconds since 1970. Absent if the system or the
-   * file system does not know it.
+   * file system does not record it.
    */
   btime?: bigint;
   /** The length in bytes. */
@@ -54,7 +54,7 @@ export interface FileStat {
 export interface NodeStat {
   /** The ID of the device. */
   dev: bigint;
-  /** The number of a device, with its two parts in one number. */
+  /** The number of a device, as a single number. */
   rdev: bigint;
   /** The number of the inode on its device. */
   ino: bigint;
@@ -97,12 +97,12 @@ export const STATX = {
   device: 34,
 } as const;
 
-/** Returns the size in bytes in the words of a `struct statx`. */
+/** Returns the size, in bytes, from the words of a `struct statx`. */
 export function sizeIn(words: Uint32Array): number {
   return words[STATX.size] + words[STATX.size + 1] * 2 ** 32;
 }
 
-/** Returns the ID of the device in the words of a `struct statx`. */
+/** Returns the ID of the device from the words of a `struct statx`. */
 export function deviceIn(words: Uint32Array): bigint {
   return BigInt(words[STATX.device + 1]) << 32n | BigInt(words[STATX.device]);
 }
@@ -210,9 +210,9 @@ const TYPES: Readonly<Record<EntryKind, number>> = {
 };
 
 /**
- * Returns a creation time, or `undefined` if it is one of the values that stand
- * for an unknown time: 0 on Linux and Windows, and one second before 1970 on
- * BSD systems.
+ * Returns a creation time, or `undefined` if it is one of the values that
+ * represent an unknown time: 0 on Linux and Windows, and one second before 1970
+ * on BSD systems.
  */
 export function knownTime(btime: bigint | undefined): bigint | undefined {
   return btime === 0n || btime === -NANO ? undefined : btime;
@@ -307,7 +307,7 @@ export function shownMode(mode: number, platform: string): number {
 }
 
 /**
- * Returns a time in nanoseconds since 1970 in the form that `node:fs` takes.
+ * Returns a time in nanoseconds since 1970 in the form that `node:fs` accepts.
  */
 export function toNodeTime(mtime: bigint): number | string {
   const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;

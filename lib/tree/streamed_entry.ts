@@ -13,13 +13,13 @@ export interface OtherEntry extends BaseEntry {
 export interface StreamedEntry {
   /**
    * The entry, with the names of its owner and group, if they are known. The
-   * path `""` is the root of the tree. The `size` of a file may differ from the
+   * path `""` is the root of the tree. The `size` of a file can differ from the
    * length of the content.
    */
   member: (Entry | OtherEntry) & OwnerFields;
   /**
    * The content of a file. The content is read before the next entry is
-   * requested. Other kinds need no content.
+   * requested. Entries of other kinds have no content.
    */
   body?: AsyncIterable<Uint8Array>;
 }

@@ -12,11 +12,11 @@ import { lstat } from "./stat.ts";
 const MAX_FLUSHES_AT_ONCE = 64;
 
 /**
- * Flushes to the disk what was written into a tree: content, state and names.
- * Where system calls are available (Deno and Bun on Linux), each file system is
- * flushed with one call. Elsewhere, each file and folder is flushed
- * individually, and files that this process may not read are ignored. The
- * caller has to flush such a file when writing it.
+ * Flushes to the disk the content, the metadata and the names that were written
+ * into a tree. Where system calls are available (Deno and Bun on Linux), each
+ * file system is flushed with one call. Elsewhere, each file and folder is
+ * flushed individually, and files that this process may not read are ignored.
+ * The caller must flush such a file when writing it.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
@@ -88,8 +88,8 @@ async function syncFile(file: string): Promise<void> {
 }
 
 /**
- * Runs an operation on a path. A path that is gone or cannot be opened is
- * ignored.
+ * Runs an operation on a path. A path that no longer exists or cannot be opened
+ * is ignored.
  */
 async function attempt<Result>(
   place: string,
@@ -111,7 +111,10 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   "EPERM",
 ]);
 
-/** Returns whether an error means that a path is gone or cannot be opened. */
+/**
+ * Returns whether an error means that a path no longer exists or cannot be
+ * opened.
+ */
 export function isPassedOver(error: unknown): boolean {
   const code = codeOf(error);
   return PASSED_OVER.has(code ?? "");

@@ -6,7 +6,7 @@ import { nodeUtil } from "../bytes/node.ts";
  *
  * @param code The name of the error, such as `ENOENT`.
  * @param call The system call that failed.
- * @param place The path that the call was made with.
+ * @param place The path that was passed to the call.
  * @param words The reason. Default: the system's message.
  */
 export function systemError(
@@ -27,7 +27,7 @@ export function systemError(
  *
  * @param errno The error number.
  * @param call The system call that failed.
- * @param place The path that the call was made with.
+ * @param place The path that was passed to the call.
  */
 export function errorOfNumber(
   errno: number,

@@ -15,7 +15,7 @@ export function attributeList(common: number): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** Returns a text in the form that Windows takes: UTF-16 with a final NUL. */
+/** Returns a text in the form that Windows expects: UTF-16 with a final NUL. */
 export function asWideText(text: string): Uint8Array {
   const words = new Uint16Array(text.length + 1);
   for (let at = 0; at < text.length; at++) words[at] = text.charCodeAt(at);

@@ -123,7 +123,7 @@ export class TargetDirectory {
    *
    * @param path The path below the root.
    * @param content The size and the checksum of the content.
-   * @throws {DeltarError} `not-found` if there is no such file; `io` if the
+   * @throws {DeltarError} `not-found` if the file does not exist; `io` if the
    * file cannot be read.
    */
   *hasContent(
@@ -156,11 +156,12 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns a name that no plan may delete, if the folder at a path has such a
-   * name. It is the name of a journal or of a temporary file that a running
-   * process may be writing, or it contains U+FFFD. Where names are not read as
-   * bytes, that character may stand for invalid bytes, in which case the file
-   * cannot be stored in a safety snapshot.
+   * Returns the first name in a folder that no plan may delete, or `undefined`
+   * if no name is protected. Protected names are those of journals and of
+   * temporary files that a running process may be writing. Where names are not
+   * read as bytes, names with U+FFFD are protected too: this character can
+   * represent invalid bytes, and a safety snapshot cannot store a file with
+   * such a name.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(path, () => {
@@ -174,7 +175,7 @@ export class TargetDirectory {
 
   /**
    * Deletes the temporary files that killed processes left in a folder. Returns
-   * whether the folder has no temporary files any more.
+   * whether the folder no longer contains temporary files.
    */
   clearAbandoned(path: string): boolean {
     return this.#attempt(path, () => {

@@ -90,9 +90,9 @@ export function withJson<Of extends object>(object: Of): Of {
 }
 
 /**
- * Makes the entry of a file, with its `toJSON` method. There may be millions of
- * entries. An entry that a constructor makes takes less memory than an object
- * literal to which properties are added.
+ * Makes the entry of a file, with its `toJSON` method. There can be millions of
+ * entries, and an entry that a constructor makes takes less memory than an
+ * object literal to which properties are added.
  *
  * @param path The path below the root.
  * @param metadata The mode, time and owner.
@@ -137,7 +137,7 @@ export function makeLink(
  * @param path The path below the root.
  * @param kind The kind of the entry.
  * @param metadata The mode, time, owner and extended attributes.
- * @param device The number of a device. It is not used for a pipe.
+ * @param device The number of the device. Ignored for a pipe.
  */
 export function makeSpecial(
   path: string,
@@ -151,7 +151,7 @@ export function makeSpecial(
   return Object.assign(entry, { device: { major, minor } });
 }
 
-/** The fields of all kinds of entries that the constructor may set. */
+/** The fields of all kinds of entries that the constructor can set. */
 interface AllFields extends Metadata {
   path: string;
   kind: EntryKind;

@@ -56,7 +56,8 @@ export class TreeState {
    *
    * @param at The number of the first word of the block. The block of the root
    * begins at word 0.
-   * @returns The folder, or `undefined` if no complete block begins there.
+   * @returns The folder, or `undefined` if no complete block begins at this
+   * word.
    */
   folder(at: number): FolderState | undefined {
     return isBlock(this.#words, at)
@@ -64,7 +65,7 @@ export class TreeState {
       : undefined;
   }
 
-  /** Returns the part of an entry's state that an index keeps. */
+  /** Returns the part of an entry's state that an index records. */
   basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
     return readBasics(this.#words, entry);
   }
@@ -87,7 +88,7 @@ export class TreeState {
 
 /**
  * Returns whether a complete block begins at word `at`: its number of entries
- * is right, the last entry ends where the block ends, and the blocks of its
+ * is correct, the last entry ends where the block ends, and the blocks of its
  * folders begin after `at`.
  */
 function isBlock(words: Uint32Array, at: number): boolean {
@@ -130,7 +131,7 @@ export class FolderState {
   #byName: Map<string, number> | undefined;
 
   /**
-   * Uses a block of a state.
+   * Makes an instance for a block of a state.
    *
    * @param bytes All blocks as bytes.
    * @param words All blocks as 32-bit words.
@@ -160,11 +161,11 @@ export class FolderState {
   }
 
   /**
-   * Finds the entry with the given name. Names are found without a search if
-   * they are looked up in the system's order.
+   * Finds the entry with the name in the bytes from `start` to `end`. Names are
+   * found without a search if they are looked up in the system's order.
    *
-   * @returns The number of the first word of the entry, or -1 if there is no
-   * such entry.
+   * @returns The number of the first word of the entry, or -1 if no entry has
+   * this name.
    */
   find(bytes: Uint8Array, start: number, end: number): number {
     const entry = this.#next;
