@@ -66,20 +66,21 @@ export interface TreeWriterOptions {
    * Called with a path directly before a new file or link is renamed to it, or
    * before the entry at the path is deleted. The callback may delete what
    * exists at the path, or throw an error to keep it. `adopt` and `respell` do
-   * not call it.
+   * not call this callback.
    */
   onReplace?: (path: string) => void;
   /**
    * Called with a path and an error. The error names which of the mode, time,
-   * owner and extended attributes of the path could not be set, or says that
+   * owner and extended attributes of the path could not be set, or reports that
    * the folder at the path was replaced. The entry is created nevertheless. By
    * default, the error is thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
-   * Called with a path and an error that names which extended attributes of the
-   * path could not be set. The entry is created nevertheless. If this callback
-   * is absent, `onUnset` is called. If both are absent, the error is thrown.
+   * Called with a path and an error that names the extended attributes of the
+   * path that could not be set. The entry is created nevertheless. If this
+   * callback is absent, `onUnset` is called. If both are absent, the error is
+   * thrown.
    */
   onUnsetXattrs?: (path: string, error: DeltarError) => void;
   /**
@@ -90,22 +91,23 @@ export interface TreeWriterOptions {
   selectsXattr?: XattrSelection;
   /**
    * Called before each step of the writing, such as a rename, with a
-   * description of the step, so that tests can interrupt the writing there.
+   * description of the step, so that tests can interrupt the writing at this
+   * step.
    */
   onStep?: (step: string) => void;
 }
 
-/** The state that a folder gets after its content was written. */
+/** The state that is set for a folder after its content is written. */
 type Pending =
   | Metadata & { as: "wanted" }
   /**
-   * The folder existed before. It gets its previous state back, as far as
+   * The folder existed before. Its previous state is restored, as far as
    * possible.
    */
   | Metadata & { as: "kept"; opened: boolean }
   /**
-   * The folder was created as a parent of a path, with the mode that the umask
-   * gives.
+   * The folder was created as a parent of a path, and gets the mode that the
+   * umask gives it.
    */
   | { as: "implied"; mode: number };
 
@@ -113,14 +115,14 @@ type Pending =
 const NEW_FILE_MODE = 0o600;
 /**
  * The maximum difference, in nanoseconds, between a time that was set and the
- * time that is read back. FAT, which stores even seconds, has the largest
- * difference.
+ * time that is read back. The difference is largest on FAT, which stores times
+ * in steps of two seconds.
  */
 const MAX_TIME_LOSS = 2_000_000_000n;
 
 /**
- * Returns whether a time that was read back is the time that was set, within
- * the precision of disks.
+ * Returns whether a time that was read back equals the time that was set,
+ * within the precision of file systems.
  */
 function isKeptTime(time: bigint, set: bigint): boolean {
   const late = time - set;
@@ -141,7 +143,7 @@ interface StateSetter {
 }
 
 /**
- * The number of folders that may always be created although no entry for them
+ * The number of folders that may always be created, even if no entry for them
  * was passed to the writer.
  */
 const MIN_IMPLIED = 4096;
@@ -160,10 +162,10 @@ export function rootOf(writer: TreeWriter): Folder {
 }
 
 /**
- * Returns what a thread needs to write a file, and holds the file's folder
- * until the caller releases it. Returns `undefined` if threads cannot write the
- * file, because folders are not reached by system calls, the owner is invalid,
- * the file has extended attributes, or the file would inherit an ACL.
+ * Returns the values that a thread needs to write a file, and holds the file's
+ * folder until the caller releases it. Returns `undefined` if threads cannot
+ * write the file, because folders are not reached by system calls, the owner is
+ * invalid, the file has extended attributes, or the file would inherit an ACL.
  *
  * @param writer The writer of the directory.
  * @param path The path below the root.
@@ -187,8 +189,8 @@ export function fileForThread(
  * and each folder is opened from the folder above it without following a
  * symlink. A file gets its name only after its content was checked, so it
  * appears whole or not at all. Existing files and links are replaced. Existing
- * directories are kept. A new directory is closed to other users until `finish`
- * is called, if the file system can change modes.
+ * directories are kept. If the file system can change modes, other users have
+ * no access to a new directory until `finish` is called.
  *
  * @example
  * ```ts
@@ -216,7 +218,7 @@ export class TreeWriter {
     rootFolder = (writer) => writer.#folders.root;
     threadFile = (writer, path, file, skip) => {
       const { mode, mtime, uid, gid, size, sha256 } = file;
-      // A thread does not check what the file system keeps.
+      // A thread does not check whether the file system keeps modes and times.
       if (!writer.#keepsState) return undefined;
       if (writer.#owned && !isOwner(uid, gid)) return undefined;
       const folder = writer.#place(path);
@@ -257,7 +259,8 @@ export class TreeWriter {
    */
   readonly #entered = new Map<string, Identity>();
   /**
-   * The states that folders get, or get back, after their content was written.
+   * The states that are set or restored for folders after their content is
+   * written.
    */
   readonly #pending = new Map<string, Pending>();
   /** The number of paths that were passed to the writer. */
@@ -265,8 +268,8 @@ export class TreeWriter {
   /** The number of folders that were created only as parents of other paths. */
   #implied = 0;
   /**
-   * The folders that this writer created, that are closed to other users, and
-   * that belong to the user and the group of the process. New files in them
+   * The folders that this writer created, to which other users have no access,
+   * and that belong to the user and the group of the process. New files in them
    * have the same owner and group, because the group of a new file is either
    * that of the process or that of the folder.
    */
@@ -287,8 +290,8 @@ export class TreeWriter {
   readonly #options: TreeWriterOptions;
   /**
    * Whether an entry has shown that the file system keeps modes and times. Some
-   * file systems, such as NTFS with `ntfs-3g`, accept them and do not keep them.
-   * Windows makes up modes, so they are not checked there.
+   * file systems, such as NTFS with `ntfs-3g`, accept modes and times but do
+   * not keep them. Windows makes up modes, so nothing is checked on Windows.
    */
   #keepsState = PLATFORM === "win32";
   /** Whether the last synchronous flush took longer than `MAX_FLUSH_MS`. */
@@ -419,9 +422,9 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param what The name of the entry's kind, for `onStep`.
-   * @param metadata The metadata with the creation time of the entry.
-   * @param make Called with a folder and a temporary name. Makes the entry
-   * there and sets its state.
+   * @param metadata The metadata of the entry. Only the creation time is used.
+   * @param make Called with a folder and a temporary name. Creates the entry
+   * under this name in the folder, and sets the entry's state.
    */
   #makeAside(
     path: string,
@@ -458,7 +461,7 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param kind The kind of the entry.
-   * @param device The number of a device. It is not used for a pipe.
+   * @param device The number of the device. Ignored for a pipe.
    * @param metadata The mode, time and owner.
    * @throws {DeltarError} `io` if the system or the runtime cannot create the
    * pipe or device, and the errors of `directory` for the path.
@@ -528,9 +531,9 @@ export class TreeWriter {
    * entries, and files on Windows, are not compared with `seen`. By default,
    * any entry may be at the path.
    * @throws {DeltarError} `changed` if a different entry is at the path, or if
-   * the number of the entry's names changed; `not-found` if there is no entry;
-   * `io` if the system refuses a change; and the errors of `directory` for the
-   * path.
+   * the number of the entry's names changed; `not-found` if the path does not
+   * exist; `io` if the system refuses a change; and the errors of `directory`
+   * for the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -580,8 +583,8 @@ export class TreeWriter {
 
   /**
    * Sets the state of a named pipe or a device. The pipe or device is not
-   * opened, so its owner can be set only by name. The name is that of a
-   * temporary hard link in a folder that other users cannot enter, so they
+   * opened, so its owner can be set only by name. A temporary hard link in a
+   * folder that other users cannot enter is used for this, so that these users
    * cannot replace the entry.
    */
   #touchSpecial(path: string, metadata: Metadata, seen: FileStat): void {
@@ -602,7 +605,7 @@ export class TreeWriter {
    * Deletes a file or link, or an empty directory.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
+   * @throws {DeltarError} `not-found` if the path does not exist; `io` if the
    * system refuses the deletion; and the errors of `onReplace`.
    */
   remove(path: string): void {
@@ -632,7 +635,7 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param from The other writer.
    * @param fromPath The path below the other writer's root.
-   * @throws {DeltarError} `not-found` if there is no such file; `io` if the
+   * @throws {DeltarError} `not-found` if the file does not exist; `io` if the
    * system refuses the move.
    */
   adopt(path: string, from: TreeWriter, fromPath: string): void {
@@ -649,7 +652,7 @@ export class TreeWriter {
    *
    * @param from The path in its current spelling.
    * @param path The path in its new spelling, in the same folder.
-   * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
+   * @throws {DeltarError} `not-found` if the entry does not exist; `io` if the
    * system refuses the new name.
    */
   respell(from: string, path: string): void {
@@ -712,8 +715,8 @@ export class TreeWriter {
       }
       this.#private.close();
       // `beforeRoot` changes the root's time, so the root's state is set again
-      // after it. If the process ends in between, the mode and owner of the
-      // root are right, and only its time is wrong. A root without write
+      // afterwards. If the process ends in between, the mode and owner of the
+      // root are correct, and only its time is wrong. A root without write
       // permission gets its mode only after `beforeRoot`.
       if (beforeRoot !== undefined && root.mode & 0o200) {
         this.#step("finish folder");
@@ -738,8 +741,8 @@ export class TreeWriter {
 
   /**
    * Flushes the file systems that were written to. Returns `false` if the
-   * system cannot flush a whole file system. The caller then has to flush each
-   * file and folder.
+   * system cannot flush a whole file system. In this case, the caller must
+   * flush each file and folder.
    *
    * @throws {DeltarError} `io` if the disk did not accept the data.
    */
@@ -759,8 +762,8 @@ export class TreeWriter {
   }
 
   /**
-   * Flushes a file or folder with a path of any length. A path that is gone or
-   * cannot be opened is ignored.
+   * Flushes a file or folder with a path of any length. A path that no longer
+   * exists or cannot be opened is ignored.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `io` if the disk did not accept the data.
@@ -906,8 +909,8 @@ export class TreeWriter {
     checkName(path);
     this.#attempt(path, () => {
       const above = this.#folders.at(parentPath(path));
-      // In a folder that is closed to other users, no folder was opened at the
-      // path before, unless this writer entered it.
+      // If other users have no access to the folder above, a folder can be open
+      // at the path only if this writer entered it.
       const isUnknown = this.#made.has(parentPath(path)) &&
         !this.#entered.has(path);
       if (!isUnknown) this.#folders.forget(path);
@@ -971,7 +974,8 @@ export class TreeWriter {
   }
 
   /**
-   * Records the state of an existing folder, which is set again after writing.
+   * Records the state of an existing folder, so that the state can be restored
+   * after writing.
    */
   #keep(path: string, folder: Folder, stat: FileStat): void {
     const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
@@ -986,7 +990,7 @@ export class TreeWriter {
    * Returns the metadata that a file gets. If the extended attributes were not
    * read for the snapshot, the file keeps those of the file that it replaces,
    * except those that give rights to a program. The file keeps none of them if
-   * the replaced file has a different owner, because an ACL may give that owner
+   * the replaced file has a different owner, because an ACL can give that owner
    * access.
    */
   #withKept(path: string, metadata: Metadata): Metadata {
@@ -1045,8 +1049,8 @@ export class TreeWriter {
     const before = target.stat();
     this.#setPossible(path, target, metadata);
     const after = target.stat();
-    // A file system that makes up modes shows neither a new mode nor, usually,
-    // the mode of a new file.
+    // A file system that makes up modes does not report a mode that was set
+    // and, usually, not even the mode with which a file was created.
     this.#keepsState = before !== undefined && after !== undefined &&
       target.setMode !== undefined && after.mode === mode &&
       (before.mode !== mode || mode === NEW_FILE_MODE) &&
@@ -1073,7 +1077,8 @@ export class TreeWriter {
       const { set, remove } = changes;
       if (set.length + remove.length === 0) return undefined;
       if (!this.#owned && target.setMode !== undefined) {
-        // Only a writable entry takes attributes. Its mode is set afterwards.
+        // Attributes can be set only on a writable entry. The mode of the entry
+        // is set afterwards.
         const { mode } = target.stat() ?? { mode: 0o600 };
         if ((mode & 0o200) === 0) target.setMode(mode | 0o200);
       }
@@ -1117,8 +1122,8 @@ export class TreeWriter {
         if (endsAll(error)) throw error;
         why = error;
       }
-      // A file system that cannot store owners or modes reports fixed ones. If
-      // these are the requested values, nothing is missing.
+      // A file system that cannot store owners or modes reports fixed values.
+      // If these are the requested values, nothing is missing.
       const stat = target.stat();
       if (stat !== undefined && isSo(stat)) return;
       unset.push(what);
@@ -1132,7 +1137,8 @@ export class TreeWriter {
       );
     }
     // If the owner could not be set, the set-user-ID and set-group-ID bits are
-    // not set either. They would give the rights of the file's current owner.
+    // not set either. They would give other users the rights of the file's
+    // current owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     set(
       "time",
@@ -1224,8 +1230,8 @@ const MAX_FLUSH_MS = 0.5;
 const SHRINK_BYTES = 1 << 22;
 
 /**
- * Returns whether this process runs as root, which may change the owner of
- * files. Returns `false` on Windows.
+ * Returns whether this process runs as root, and can therefore change the owner
+ * of files. Returns `false` on Windows.
  */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;
@@ -1254,8 +1260,8 @@ async function shrink(file: OpenFile): Promise<void> {
 
 /**
  * Sets the creation time of an entry, if it is known and the system can set it.
- * This is done after the entry got its name, because Windows gives a new file
- * the creation time of the file that it replaces.
+ * The time is set after the entry was renamed into place, because Windows gives
+ * a new file the creation time of the file that it replaces.
  */
 function setBtime(folder: Folder, path: string, metadata: Metadata): void {
   const { btime } = metadata;
@@ -1264,8 +1270,8 @@ function setBtime(folder: Folder, path: string, metadata: Metadata): void {
 }
 
 /**
- * Refuses an entry if a different entry was seen at the path, or if the entry
- * had a different number of names then.
+ * Checks that an entry is the entry that was seen at the path, and that the
+ * number of its names has not changed since.
  */
 function checkSeen(path: string, now: FileStat, seen: FileStat): void {
   if (isSameFile(now, seen) && now.links === seen.links) return;
@@ -1276,7 +1282,10 @@ function checkSeen(path: string, now: FileStat, seen: FileStat): void {
   );
 }
 
-/** Refuses a path whose name this system would change or misread. */
+/**
+ * Throws `unsafe` if this system would refuse, change or misread the name of a
+ * path.
+ */
 function checkName(path: string): void {
   const fault = nameFault(nameOf(path), PLATFORM, canUseRawNames());
   if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
@@ -1299,7 +1308,10 @@ interface Unset {
   cause: unknown;
 }
 
-/** Returns the error that names what could not be set. */
+/**
+ * Returns the error that names the parts of an entry's state that could not be
+ * set.
+ */
 function unsetError(
   path: string,
   unset: readonly string[],

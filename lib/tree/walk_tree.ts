@@ -46,11 +46,11 @@ export interface WalkStates {
    */
   known?: TreeState;
   /**
-   * The entries of the previous state, by the index of the first word of their
+   * The entries of the previous state, by the number of the first word of their
    * states.
    */
   entries?: ReadonlyMap<number, IndexEntry>;
-  /** The writer of the new state. By default the new state is not kept. */
+  /** The writer of the new state. By default, the new state is discarded. */
   writer?: StateWriter;
   /**
    * A time in nanoseconds since 1970. A file that changed at this time or later
@@ -61,7 +61,7 @@ export interface WalkStates {
 
 /**
  * An entry that a walk yields: a new entry, or the known entry of an unchanged
- * path. `place` is the index of the first word of the entry's state in the
+ * path. `place` is the number of the first word of the entry's state in the
  * `StateWriter`.
  */
 export type Walked =
@@ -78,17 +78,17 @@ export interface NewWalked {
 /** An entry of a folder before the rules are applied. */
 interface Found {
   name: string;
-  /** The index of the first word of the entry's state in the `StateWriter`. */
+  /** The number of the first word of the entry's state in the `StateWriter`. */
   entry: number;
   isKnown: boolean;
   /**
-   * The index of the first word of the entry's previous state, or -1 if there
-   * is none.
+   * The number of the first word of the entry's previous state, or -1 if the
+   * entry has no previous state.
    */
   old: number;
   /**
-   * The index of the first word of a directory's block in the previous state;
-   * `undefined` if there is none.
+   * The number of the first word of a directory's block in the previous state;
+   * `undefined` if the previous state has no such block.
    */
   before: number | undefined;
 }
@@ -107,7 +107,7 @@ interface Level {
   next: number;
   /**
    * The last name that contains U+FFFD. Where names are not returned as bytes,
-   * several names may be listed as the same text.
+   * several names can be listed as the same text.
    */
   text?: string;
 }
@@ -121,7 +121,7 @@ interface Unruled {
 
 /**
  * Opens the root of a directory. The folders below it are opened when they are
- * needed. The caller has to call `close` at the end.
+ * needed. The caller must call `close` at the end.
  *
  * @param walker The directory.
  * @throws {DeltarError} `not-found` or `io` if the directory cannot be opened.
@@ -136,9 +136,9 @@ export function openTree(walker: Walker): OpenFolders {
 }
 
 /**
- * Yields the entries of a directory that are neither excluded nor skipped, one
- * folder after the other. Each folder is opened from the one above it, so the
- * walk never leaves the directory.
+ * Yields the entries of a directory that are neither excluded nor skipped, in
+ * path order. Each folder is opened from the one above it, so the walk never
+ * leaves the directory.
  *
  * @param walker The directory to walk.
  * @param options The callback for skipped paths, and the signal.
@@ -240,7 +240,7 @@ export function* walkTree(
         continue;
       }
       if (name.includes("\uFFFD")) {
-        // Where names are not returned as bytes, several names may be listed as
+        // Where names are not returned as bytes, several names can be listed as
         // the same text, and only one of them is exactly this text.
         if (name === level.text) {
           leaveOut("name", "the name is not valid UTF-8");
@@ -274,7 +274,8 @@ export function* walkTree(
         ? writer.identity(place)
         : undefined;
       if (rule === NOT_PICKED) {
-        // The list of paths has paths below this one, which is not a folder.
+        // The list of paths contains paths below this path, which is not a
+        // folder.
         writer.mark(place, ENTRY_FLAG.skipped);
         const { picked } = level.rules;
         const below = picked === "all" ? undefined : picked.get(name);
@@ -360,8 +361,8 @@ const SOCKET = 0o140000;
  * Returns the entry of a named pipe or a device. The remembered state of a
  * device does not contain the device's number, so the number is read again.
  *
- * @throws The error of the system, or `ENOENT` if the entry is gone or has
- * another kind.
+ * @throws The error of the system, or `ENOENT` if the entry no longer exists or
+ * has another kind.
  */
 function specialAt(
   folders: OpenFolders,
@@ -441,7 +442,7 @@ function enterFolder(
     },
     isCache: () => isCache(folder),
   });
-  // If only a part of a folder is picked, the state may not include the
+  // If only a part of a folder is picked, the state does not always include the
   // folder's rule files and tags. The digest shows whether they have changed.
   if (path === "" || rules.isOwn || picked !== "all") {
     writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
@@ -478,9 +479,10 @@ function whyUnknown(
 }
 
 /**
- * Returns whether a later change of a file may leave the file's state the same.
- * A modification time of more than a day in the future was set explicitly.
- * Every later change replaces such a time, so the function ignores it.
+ * Returns whether a later change of a file can leave the file's state
+ * unchanged. A modification time that is more than a day in the future was set
+ * explicitly. Every later change replaces such a time, so the function ignores
+ * this time.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
   return ctime >= newest || mtime >= newest && mtime < newest + DAY;

@@ -1,7 +1,7 @@
 import type { Metadata, SpecialKind, WalkedEntry } from "./entry.ts";
 import type { FileStat } from "./statx.ts";
 
-/** The fields of a state that an entry is made from. */
+/** The fields of a state from which an entry is made. */
 type State = Pick<
   FileStat,
   "mode" | "mtime" | "btime" | "uid" | "gid" | "size" | "ctime" | "inode"
@@ -95,7 +95,7 @@ export function walkedSpecial(
  * function adds to this map.
  * @param makeFirst Called if `path` is the first name that was found. Returns
  * the entry of this name.
- * @throws The error of `makeFirst`. In this case the map is not changed.
+ * @throws The error of `makeFirst`. In this case, the map is not changed.
  */
 export function nameOfLinked(
   path: string,

@@ -70,9 +70,9 @@ export interface WalkerOptions extends IgnoreOptions {
    */
   xattrs?: boolean;
   /**
-   * The path of a folder with earlier copies of some files, which have the same
-   * paths in this folder. If a file has another size or time than its copy,
-   * indexes and snapshots contain the copy. Default: none.
+   * The path of a folder that contains earlier copies of some files, under the
+   * same paths. If the size or time of a file differs from that of its copy,
+   * indexes and snapshots contain the copy instead of the file. Default: none.
    */
   originals?: string;
 }
@@ -180,8 +180,8 @@ export class Walker {
 
   /**
    * Returns whether a folder is always excluded. The folder is identified by
-   * device and inode, because its path may have another spelling or go through
-   * a mount.
+   * its device and inode, because it can also be reached by another spelling of
+   * its path or through a mount.
    *
    * @param folder The device and inode of the folder.
    */
@@ -220,8 +220,8 @@ export class Walker {
   }
 
   /**
-   * Returns whether a path is always excluded, is below such a path, or
-   * contains one.
+   * Returns whether a path is always excluded, or is below or above a path that
+   * is always excluded.
    *
    * @param path The path below the root.
    */
@@ -245,8 +245,8 @@ export class Walker {
   /**
    * Returns the state of the root directory itself.
    *
-   * @throws {DeltarError} `not-found` if the directory is gone; `io` if the
-   * system refuses access.
+   * @throws {DeltarError} `not-found` if the directory no longer exists; `io`
+   * if the system refuses access.
    */
   stat(): FileStat {
     const folders = openTree(this);
@@ -360,7 +360,7 @@ export class Walker {
    * the option and its value, such as `exclude: pattern`.
    * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
    * leads out of the root; `io` if a folder above it cannot be read;
-   * `not-found` if the directory is gone.
+   * `not-found` if the directory no longer exists.
    */
   whyExcluded(path: string): string | undefined {
     const bare = this.#below(path).replace(/\/$/, "");
@@ -402,8 +402,8 @@ export class Walker {
   }
 
   /**
-   * Returns the names of an entry's owner and group, as far as this system
-   * knows them.
+   * Returns the names of an entry's owner and group. A name that does not exist
+   * on this system is absent.
    *
    * @param entry The entry.
    */
@@ -418,7 +418,7 @@ export class Walker {
   /** Returns the path below the root for a path that may be absolute. */
   #below(path: string): string {
     if (!nodePath.isAbsolute(path)) return path;
-    // The path may name a symlink, which is not followed.
+    // The path can name a symlink, which is not followed.
     const folder = pathBelow(this.path, nodePath.dirname(path));
     if (folder === undefined) return path;
     const name = nodePath.basename(path);
@@ -471,7 +471,7 @@ function identityOf(place: string): Identity[] {
 }
 
 /**
- * Refuses an argument that is not a `Walker`.
+ * Checks that an argument is a `Walker`.
  *
  * @throws {TypeError} If the argument is something else, such as a path.
  */

@@ -1,7 +1,7 @@
 import type { Metadata } from "./entry.ts";
 import { withJson } from "./to_json.ts";
 
-/** Returns whether a directory's path is a path of Windows. */
+/** Returns whether the path of a directory is a Windows path. */
 export function isOfWindows(directory: string): boolean {
   return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(directory);
 }

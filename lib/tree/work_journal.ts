@@ -29,7 +29,7 @@ export interface LeftJournal {
 
 const SUFFIX = "-journal";
 
-/** The pattern of the names that `begin` chooses, and of no other names. */
+/** Matches the names that `begin` chooses, and no other names. */
 const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
 
 /** The maximum size of a journal, in bytes. */
@@ -39,9 +39,9 @@ const MAX_JOURNAL_BYTES = 1 << 16;
 const open = new Set<string>();
 
 /**
- * A file in a directory that exists while a process changes the directory. If
+ * A file that exists in a directory while a process changes the directory. If
  * the process is killed, the next process finds the journal and reads from it
- * what the interrupted work was. No walk yields the file.
+ * which work was interrupted. Walks exclude the file.
  */
 export class WorkJournal {
   readonly #folder: Folder;
@@ -141,7 +141,7 @@ export class WorkJournal {
     open.delete(this.#key);
   }
 
-  /** Leaves the journal in the directory, because the work is half done. */
+  /** Leaves the journal in the directory, because the work is not finished. */
   abandon(): void {
     open.delete(this.#key);
   }
@@ -196,7 +196,7 @@ export async function clearAbandoned(
         waiting.push(path === "" ? name : `${path}/${name}`);
       }
     } catch {
-      // The folder belongs to another user, or is gone.
+      // The folder belongs to another user, or no longer exists.
     }
   }
   folders.closeBelow();
@@ -221,7 +221,7 @@ export function clearFolder(folder: Folder): string[] {
       removeTree(folder, name);
       cleared = true;
     } catch {
-      // The file belongs to another user, or is gone.
+      // The file belongs to another user, or no longer exists.
     }
   }
   try {

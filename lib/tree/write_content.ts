@@ -158,7 +158,7 @@ export async function writeData(
 }
 
 /**
- * Refuses content whose size or checksum is not the expected one.
+ * Checks that content has the expected size and checksum.
  *
  * @param path The path below the root, for the error.
  * @param got The size and checksum of the content.

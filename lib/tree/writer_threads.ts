@@ -9,7 +9,9 @@ const MAX_THREADS = 4;
 
 /** A small file that a thread writes. */
 export interface ThreadFile {
-  /** The folder of the file. It is held until the file is written. */
+  /**
+   * The folder of the file. Its descriptor is held until the file is written.
+   */
   folder: Folder;
   /** The descriptor of the folder. */
   fd: number;
@@ -57,12 +59,12 @@ interface Job {
 
 /** The number of values for each file in `Job.words`. */
 const WORDS = 8;
-/** The value that stands for an owner that is not set. */
+/** The value that represents an owner that is not set. */
 const NOBODY = -1;
 
 /**
- * The program of a thread, for Bun on Linux. It is a text, so that a thread can
- * be started without a separate file, even in a single binary.
+ * The program of a thread, for Bun on Linux. The program is a text, so that a
+ * thread can be started without a separate file, even in a single binary.
  *
  * A thread decompresses the frame of a job and writes the files as
  * `TreeWriter.file` does. It checks the content of a file, writes it under a
@@ -168,7 +170,7 @@ interface WriterThread {
 }
 
 /**
- * Threads that write small files, of which many are in one zstd frame. Each
+ * Threads that write small files. Many small files are in one zstd frame. Each
  * thread decompresses a frame, checks the content of the files, and writes
  * them.
  */
@@ -228,12 +230,12 @@ export class WriterThreads {
    * Writes files whose content is in one frame. The promise never rejects.
    *
    * @param frame The frame. Its memory is moved to a thread.
-   * @param files The files. Their folders have to be held until the promise
+   * @param files The files. Their folders must be held until the promise
    * resolves.
-   * @param temporary The beginning of the temporary names. The name of no other
-   * file begins with it.
-   * @returns For each file, whether it was written. Nothing is left of a file
-   * that was not written, unless the thread has failed.
+   * @param temporary The beginning of the temporary names. No other file has a
+   * name that begins with this text.
+   * @returns For each file, whether it was written. A file that was not written
+   * leaves nothing behind, unless the thread failed.
    */
   async write(
     { bytes, size }: PackedFrame,

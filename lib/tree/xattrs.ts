@@ -64,15 +64,15 @@ export const MAX_XATTRS_BYTES: number = 1 << 18;
 const MAX_NAME_BYTES = 255;
 
 /**
- * The pattern of the names of the attributes that are kept. Other namespaces
- * belong to file systems.
+ * The pattern of the names of the attributes that are stored and restored.
+ * Attributes of other namespaces belong to file systems.
  */
 const KEPT =
   /^(?:user|trusted|security)\.|^system\.posix_acl_(?:access|default)$/;
 
 /**
- * The attributes that the system sets on its own. They are restored, but not
- * removed from an entry that has no such attribute in the snapshot.
+ * The attributes that the system sets on its own. They are restored, but are
+ * not removed from an entry that does not have them in the snapshot.
  */
 const OF_SYSTEM: ReadonlySet<string> = new Set([
   "security.selinux",
@@ -88,7 +88,7 @@ const ABSENT: ReadonlySet<unknown> = new Set(["ENODATA", "ENOATTR", "E61"]);
 
 const encoder = new TextEncoder();
 
-/** Returns the sorted names of those attributes of an entry that are kept. */
+/** Returns the sorted names of the attributes of an entry that match `KEPT`. */
 function namesOf(access: XattrAccess): string[] {
   try {
     const names = access.list();
@@ -123,7 +123,8 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
  * `trusted` and `security`, and the POSIX ACLs.
  *
  * @param access The attributes on the disk.
- * @returns All attributes, by name; {@linkcode NO_XATTRS} if there are none.
+ * @returns All attributes, by name; {@linkcode NO_XATTRS} if the entry has
+ * none.
  * @throws The error of the system, with its `code`, or a `DeltarError` with the
  * code `limit` if the attributes take more than 256 KiB.
  */
@@ -202,7 +203,7 @@ export function selectXattrs(
   );
 }
 
-/** The differences between the attributes of an entry and the wanted ones. */
+/** The changes that give an entry the wanted attributes. */
 export interface XattrChanges {
   /** The attributes to set, with their values. */
   set: [name: string, value: Uint8Array][];
@@ -211,8 +212,8 @@ export interface XattrChanges {
 }
 
 /**
- * Returns what has to change so that an entry has the wanted attributes, as far
- * as the system can store them.
+ * Returns the changes that give an entry the wanted attributes, as far as the
+ * system can store them.
  *
  * @param access The attributes on the disk.
  * @param wanted The wanted attributes.
@@ -257,7 +258,7 @@ export function changeXattrs(
     try {
       work();
     } catch (error) {
-      // On ext4, `ENOSPC` may mean that the inode has no space left for
+      // On ext4, `ENOSPC` can mean that the inode has no space left for
       // attributes, which affects only this entry.
       if (endsAll(error) && codeOf(error) !== "ENOSPC") throw error;
       failed.push({ name, error });
