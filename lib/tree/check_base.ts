@@ -60,7 +60,7 @@ export function checkBase(root: string, diff: DiffIndex): void {
           fail(path, "the parent folder is missing");
         }
         if (kindAt(root, path) !== undefined) {
-          fail(path, "the path exists already");
+          fail(path, "the path already exists");
         }
       }
       if (change.entry.kind === "directory") opened.add(path);
@@ -145,9 +145,13 @@ function checkFolders(root: string, path: string): void {
   checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
     if (kindOf(`${root}/${at}`) === "symlink") {
-      throw new DeltarError("unsafe", `the folder ${at} is a symlink`, {
-        path,
-      });
+      throw new DeltarError(
+        "unsafe",
+        `the folder ${at} is a symlink, which is not followed`,
+        {
+          path,
+        },
+      );
     }
   }
 }

@@ -79,10 +79,10 @@ export function nameFault(
     return `Windows does not allow ${JSON.stringify(character)} in a name`;
   }
   if (/[. ]$/.test(name)) {
-    return "Windows removes a dot or blank at the end of a name";
+    return "Windows removes a dot or space at the end of a name";
   }
   if (WINDOWS_DEVICES.test(name)) {
-    return "the name is that of a device on Windows";
+    return "the name is reserved for a device on Windows";
   }
   return undefined;
 }

@@ -272,7 +272,7 @@ export class OpenFolders {
       return;
     }
     folder.close();
-    const words = "the folder was replaced by another one";
+    const words = "the folder was replaced by another folder";
     throw systemError("ENOENT", "open", folder.place, words);
   }
 }

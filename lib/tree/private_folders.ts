@@ -67,7 +67,7 @@ export class PrivateFolders {
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();
     if (uid === this.#owner) return;
-    const words = "the folder was replaced by another one";
+    const words = "the folder was replaced by another folder";
     throw systemError("ENOENT", "open", place, words);
   }
 

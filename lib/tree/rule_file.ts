@@ -66,7 +66,7 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
     for (const segment of segments) {
       const kind = at.statAt(segment)?.kind;
       if (kind === "symlink") {
-        return unusable("a folder of the path is a symlink");
+        return unusable("a folder on the path is a symlink");
       }
       // In a linked work tree, `.git` is a file, and the rules are elsewhere.
       if (kind !== "directory") return {};

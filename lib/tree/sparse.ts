@@ -236,7 +236,7 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
   while (left !== 0) {
     const block = await reader.exactly(
       MAP_BLOCK_BYTES,
-      "the list of the data of a sparse file",
+      "the list of ranges of a sparse file",
     );
     for (let at = 0; at < block.length && left !== 0; at++) {
       const digit = block[at] - 0x30;
@@ -247,7 +247,7 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
       }
       if (block[at] !== NEWLINE || digits === 0) {
         throw reader.corrupt(
-          "the list of the data of a sparse file is invalid",
+          "the list of ranges of a sparse file is invalid",
         );
       }
       if (left === undefined) {

@@ -798,7 +798,7 @@ export class TreeWriter {
     if (entered === undefined || !isSameFile(entered, folder.identity())) {
       throw new DeltarError(
         "changed",
-        "the folder was replaced by another one, whose mode, time and owner " +
+        "the folder was replaced by another folder, whose mode, time and owner " +
           "were not set",
         { path },
       );
@@ -1117,7 +1117,7 @@ export class TreeWriter {
       try {
         work();
         if (this.#keepsState) return;
-        why = new Error("the file system does not keep what is set");
+        why = new Error("the file system does not keep the new value");
       } catch (error) {
         if (endsAll(error)) throw error;
         why = error;

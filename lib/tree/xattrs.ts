@@ -140,7 +140,7 @@ export function readXattrs(access: XattrAccess): Xattrs {
     if (size > MAX_XATTRS_BYTES) {
       throw new DeltarError(
         "limit",
-        `the extended attributes have more than ${MAX_XATTRS_BYTES} bytes`,
+        `the extended attributes take more than ${MAX_XATTRS_BYTES} bytes`,
       );
     }
     found.push([name, value]);
