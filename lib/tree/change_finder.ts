@@ -40,8 +40,8 @@ const DIRECTORY = 8;
 
 /**
  * Finds the changes between two states of a directory while the entries of the
- * new state arrive one by one. Each change is kept as a few numbers, because
- * there may be millions of changes.
+ * new state arrive one by one. Each change is stored as a few numbers, because
+ * there can be millions of changes.
  */
 export class ChangeFinder {
   readonly #previous: DirIndex | undefined;

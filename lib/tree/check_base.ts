@@ -140,7 +140,7 @@ function kindOf(place: string): string | undefined {
   }
 }
 
-/** Refuses a path that leads out of the tree or through a symlink. */
+/** Throws an error if a path leads out of the tree or through a symlink. */
 function checkFolders(root: string, path: string): void {
   checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
@@ -157,7 +157,8 @@ function checkFolders(root: string, path: string): void {
 }
 
 /**
- * Refuses the deletion of a folder that contains a path that is not deleted.
+ * Throws an error if a folder that is deleted contains a path that is not
+ * deleted.
  */
 function checkEmptied(root: string, path: string, gone: Set<string>): void {
   if (kindAt(root, path) !== "directory") return;

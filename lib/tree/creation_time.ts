@@ -46,8 +46,8 @@ const FILE_SHARE_ALL = 7;
 /** The value that opens a file only if it exists (`fileapi.h`). */
 const OPEN_EXISTING = 3;
 /**
- * The flags that allow opening folders, and a symlink instead of its target
- * (`winbase.h`).
+ * The flags for opening folders, and for opening a symlink instead of its
+ * target (`winbase.h`).
  */
 const OPEN_ANY_KIND = 0x0200_0000 | 0x0020_0000;
 /** The value that `CreateFileW` returns if it cannot open the file. */

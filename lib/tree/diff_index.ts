@@ -48,8 +48,8 @@ export interface UpdatedChange {
   /** The path that had this content in the old state, if any. */
   from?: string;
   /**
-   * Whether only the hard links of the path changed, but not its content. Such
-   * a path counts as touched.
+   * Whether only the hard links of the path changed. Such a path counts as
+   * touched.
    */
   isLinkOnly?: boolean;
 }
@@ -94,8 +94,8 @@ export interface ChangeCounts {
   /** The number of paths whose content, link target or kind changed. */
   updated: number;
   /**
-   * The number of paths whose mode, time, owner, extended attributes or hard
-   * links changed, but not their content.
+   * The number of paths with unchanged content whose mode, time, owner,
+   * extended attributes or hard links changed.
    */
   touched: number;
   /** The number of deleted files and links, except renamed ones. */
@@ -211,8 +211,8 @@ export class DiffIndex {
   }
 
   /**
-   * The paths whose mode, time, owner, extended attributes or hard links
-   * changed, but not their content.
+   * The paths with unchanged content whose mode, time, owner, extended
+   * attributes or hard links changed.
    */
   get touched(): string[] {
     return this.changes.filter(isTouched).map(pathOf);

@@ -30,10 +30,10 @@ import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
 import { toJson, withJson } from "./to_json.ts";
 import { checkWalker, type Walker } from "./walker.ts";
 
-/** A file in an index. */
+/** The entry of a file in an index. */
 export interface IndexFileEntry extends HashedFileEntry {
   /**
-   * The block checksums of a file that is large enough for deltas to save
+   * The block checksums. Absent if the file is too small for deltas to save
    * space.
    */
   signature?: Signature;
@@ -52,8 +52,9 @@ const EMPTY_ROOT: Metadata = withJson({
 
 /**
  * The state of a directory: its entries in path order, with the SHA-256 of each
- * file and the block checksums of each file that is large enough. To find and
- * store what changed, a backup needs only the index of the previous backup.
+ * file and the block checksums of each file that is large enough for deltas. To
+ * find and store what changed, a backup needs only the index of the previous
+ * backup.
  *
  * @example Index a directory, store the index and read it again
  * ```ts

@@ -31,13 +31,13 @@ export interface Metadata {
    */
   btime?: bigint;
   /**
-   * The extended attributes and ACLs. Absent if they were not read, and for a
-   * hard link, which has the same attributes as the file.
+   * The extended attributes and ACLs. Absent if they were not read. Also absent
+   * for a hard link, which has the attributes of its target.
    */
   xattrs?: Xattrs;
 }
 
-/** The number of a device. The system uses it to find the driver. */
+/** The number of a device, by which the system finds the driver. */
 export interface DeviceNumber {
   /** The number of the driver. */
   major: number;
@@ -55,7 +55,7 @@ export interface BaseEntry extends Metadata {
 
 /** The entry of a file. */
 export interface FileEntry extends BaseEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "file";
   /** Always absent, because only links have a target. */
   target?: undefined;
@@ -75,7 +75,7 @@ export interface ContentlessEntry extends BaseEntry {
 
 /** The entry of a directory. */
 export interface DirectoryEntry extends ContentlessEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "directory";
   /** Always absent, because only links have a target. */
   target?: undefined;
@@ -83,7 +83,7 @@ export interface DirectoryEntry extends ContentlessEntry {
 
 /** The entry of a symlink. */
 export interface SymlinkEntry extends ContentlessEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "symlink";
   /** The path that the link contains. It is not checked. */
   target: string;
@@ -91,7 +91,7 @@ export interface SymlinkEntry extends ContentlessEntry {
 
 /** The entry of a hard link: another name for a file, named pipe or device. */
 export interface HardLinkEntry extends ContentlessEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "hardlink";
   /**
    * The path, below the root, of the first name for the file, pipe or device.
@@ -102,7 +102,7 @@ export interface HardLinkEntry extends ContentlessEntry {
 
 /** The entry of a named pipe. */
 export interface FifoEntry extends ContentlessEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "fifo";
   /** Always absent, because only links have a target. */
   target?: undefined;
@@ -110,7 +110,7 @@ export interface FifoEntry extends ContentlessEntry {
 
 /** The entry of a device. */
 export interface DeviceEntry extends ContentlessEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "block" | "character";
   /** The number of the device. */
   device: DeviceNumber;
@@ -229,7 +229,10 @@ export type SkipReason =
   | "absent"
   | "lost";
 
-/** A path that is not stored, or not stored as it was, with the reason. */
+/**
+ * A path that is not stored, or whose stored state can be incomplete or
+ * inconsistent, with the reason.
+ */
 export interface Skipped {
   /**
    * The path below the root, `/`-separated. A path of more than 16,383
@@ -273,8 +276,8 @@ const NO_FAULT: ReadonlySet<SkipReason> = new Set([
 ]);
 
 /**
- * Returns whether a path that belongs to the tree could not be stored as it
- * was. Excluded, special and absent paths do not count.
+ * Returns whether a path belongs to the tree but could not be stored correctly.
+ * Excluded, special and absent paths do not count.
  *
  * @param skipped The path and the reason.
  *

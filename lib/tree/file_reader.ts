@@ -22,7 +22,7 @@ export interface FileFacts {
    * present, `sha256` and `signature` are those of the condensed form.
    */
   sparse?: number;
-  /** The block checksums, if the file is large enough. */
+  /** The block checksums, if the file is large enough for deltas. */
   signature?: Signature;
 }
 

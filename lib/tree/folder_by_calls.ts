@@ -134,8 +134,8 @@ let isLoaded = false;
 /** The call that makes pipes and devices; `null` until it is loaded. */
 let nodeCalls: ReturnType<typeof loadNodeCalls> | null = null;
 /**
- * The calls that can take long because they wait for a disk; `null` until they
- * are loaded.
+ * The calls that can take a long time because they wait for a disk; `null`
+ * until they are loaded.
  */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
@@ -161,8 +161,9 @@ async function doneAside(
 }
 
 /**
- * Flushes a file on one of Bun's existing threads, and returns whether that
- * succeeded. Starting another thread would take as long as restoring a file.
+ * Flushes a file on one of Bun's existing threads, and returns whether the
+ * flush succeeded. Starting another thread would take as long as restoring a
+ * file.
  */
 function flushOnPool(fd: number): Promise<boolean> {
   return new Promise((resolve) => fs.fsync(fd, (error) => resolve(!error)));
@@ -183,8 +184,8 @@ export function hasSystemCalls(): boolean {
 }
 
 /**
- * Returns whether named pipes and devices can be created: whether folders can
- * be opened by system calls and the C library has `mknodat`.
+ * Returns whether named pipes and devices can be created. This requires system
+ * calls on folders, and `mknodat` in the C library.
  */
 export function hasSpecialCall(): boolean {
   if (!hasSystemCalls()) return false;

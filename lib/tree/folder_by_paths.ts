@@ -41,8 +41,8 @@ const encoder = new TextEncoder();
 
 /**
  * Returns whether `/proc/PID/fd/N/name` leads to `name` in the open folder with
- * descriptor N. If so, `node:fs`, which takes only paths, can work relative to
- * a folder.
+ * descriptor N. If so, `node:fs`, which accepts only paths, can reach entries
+ * relative to an open folder.
  */
 export function hasProc(): boolean {
   if (process.platform !== "linux") return false;

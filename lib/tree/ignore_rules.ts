@@ -317,7 +317,7 @@ export class IgnoreRules {
     return sha256(encoder.encode(said));
   }
 
-  /** Whether the size of a file decides whether it is excluded. */
+  /** Whether a file can be excluded because of its size. */
   get hasSizeLimit(): boolean {
     return this.#options.excludeLargerThan !== undefined;
   }

@@ -25,7 +25,7 @@ import type { Xattrs } from "./xattrs.ts";
  */
 export type Step = KnownStep | ReadStep;
 
-/** A complete entry, for which no file must be read. */
+/** A complete entry. No file needs to be read for this entry. */
 export interface KnownStep {
   /** The entry. */
   entry: IndexEntry;
@@ -69,8 +69,8 @@ export function* indexSteps(
   const walk = states === undefined
     ? unknown(walker.entries(options))
     : walkTree(walker, options, states, folders);
-  // The extended attributes of a file that has to be read are read together
-  // with its content.
+  // If a file must be read, its extended attributes are read together with its
+  // content.
   const reads = folders !== undefined && walker.readsXattrs;
   const read = (path: string, place: number) =>
     xattrsOrSkip(path, () => folders?.xattrsAt(path), (skipped) => {

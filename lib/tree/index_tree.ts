@@ -82,7 +82,7 @@ export interface IndexProgress {
   /** The size in bytes of all files, once they are counted. */
   allBytes?: number;
   /**
-   * The size in bytes of all files that have to be read, once they are counted.
+   * The size in bytes of all files that must be read, once they are counted.
    */
   allRead?: number;
 }
@@ -282,7 +282,8 @@ function isPlaceholderAt(folders: OpenFolders, path: string): boolean {
   try {
     return folders.isPlaceholder(path);
   } catch {
-    // Reading the file fails with the same error, which is reported then.
+    // Reading the file fails with the same error, and the error is reported
+    // then.
     return false;
   }
 }

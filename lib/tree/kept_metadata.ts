@@ -71,7 +71,7 @@ export function withKeptMetadata(
   entry: IndexEntry,
   before: IndexEntry | undefined,
 ): IndexEntry {
-  // A hard link has the mode and owner of the file.
+  // A hard link has the mode and owner of its target.
   if (before?.kind !== entry.kind || entry.kind === "hardlink") return entry;
   const kept = withKeptMode(entry, before, entry.kind);
   const xattrs = withKeptXattrs(kept.xattrs, keptXattrs(kept, before));

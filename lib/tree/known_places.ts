@@ -74,7 +74,7 @@ export class KnownPlaces {
 
   /**
    * Remembers a place. If the note cannot be written, no error is thrown, and
-   * the place counts as new each time.
+   * the place still counts as new the next time.
    *
    * @param key The key of the place, which becomes the name of the note.
    * @param location The location of the repository: a folder or a URL.
@@ -97,8 +97,8 @@ export class KnownPlaces {
   }
 
   /**
-   * Returns the place that is remembered under a key, or `undefined` if no
-   * place is.
+   * Returns the place that is remembered under a key, or `undefined` if the key
+   * is unknown.
    *
    * @param key The key that was passed to `remember`.
    */

@@ -27,7 +27,7 @@
  * symlinks, and renames a file into place only after its content was checked.
  * `probe.ts` and `spelling.ts` find out how the disk treats names (case,
  * normalization). `work_journal.ts` records the work in progress in a
- * directory, so that a later process can finish or undo interrupted work. Its
+ * directory, so that a later process can finish or undo interrupted work. The
  * caller decides what the record contains.
  *
  * `entry.ts` has the kinds of entries, and lists the reasons for skipping a

@@ -18,8 +18,8 @@ export interface Native {
 }
 
 /**
- * The value that a call accepts in place of a descriptor and that refers to the
- * current folder (`fcntl.h`).
+ * The value for the current folder, where a call expects a descriptor
+ * (`fcntl.h`).
  */
 export const AT_FDCWD = -100;
 /** The flag that stops a call from following a symlink (`fcntl.h`). */

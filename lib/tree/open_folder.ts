@@ -70,8 +70,8 @@ export function useFolderAccess(access: FolderAccess | undefined): boolean {
 }
 
 /**
- * Returns a description of an entry that this process cannot create, with the
- * reason if there is one; `undefined` if this process can create it.
+ * Returns a description of an entry that this process cannot create, usually
+ * with the reason; `undefined` if this process can create it.
  *
  * @param kind The kind of the entry.
  */

@@ -71,7 +71,7 @@ export function numberByCall(
 }
 
 /**
- * Returns the pointer to the name and the number in a `struct passwd` or
+ * Returns the pointer to the name, and the number, from a `struct passwd` or
  * `struct group`; `undefined` for a null pointer.
  */
 function fieldsAt(

@@ -33,7 +33,7 @@ export function isOwnerName(value: unknown): value is string {
 /**
  * The users and groups of this system. They are read from `/etc/passwd` and
  * `/etc/group`. A number or name that is not in these files is looked up with
- * the C library, if the runtime can call it, because the system may have users
+ * the C library, if the runtime can call it, because the system can have users
  * from a directory service.
  */
 export class SystemOwners {

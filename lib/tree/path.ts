@@ -138,9 +138,8 @@ export function isWithin(path: string, folder: string): boolean {
 }
 
 /**
- * Yields each folder that contains one of the given paths once, except the
- * root. If a folder is not wanted, neither this folder nor any folder below it
- * is yielded.
+ * Yields each folder above the given paths once, except the root. If a folder
+ * is not wanted, neither this folder nor any folder below it is yielded.
  *
  * @param paths The paths, in path order.
  * @param isWanted Called with each folder before it is yielded. Returns whether

@@ -68,7 +68,7 @@ export class Permissions {
     // is changed temporarily.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#onDisk.place(path);
-    // Deno cannot ask the system about a path that is not valid UTF-8. A change
+    // Deno cannot check the access to a path that is not valid UTF-8. A change
     // that the system refuses is reported when deltar tries to make it.
     if (!place.isWellFormed()) return {};
     try {

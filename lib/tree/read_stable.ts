@@ -67,8 +67,9 @@ type State = Pick<
  * the reader once. A larger file is read once. A file that changed during the
  * last attempt is reported to `onSkip`.
  *
- * The bytes and the state come from the same open file, even if its name is
- * given to another file during the reading. The file is opened from its folder.
+ * The bytes and the state come from the same open file, even if the name of the
+ * file is given to another file during the reading. The file is opened from its
+ * folder.
  *
  * @param walked The entry of the file, as the walk found it.
  * @param entry The file's entry, which is updated to the state of the file when

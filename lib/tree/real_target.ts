@@ -15,8 +15,8 @@ const MAX_LINKS = 40;
  *
  * @param target A path of the operating system; it need not exist.
  * @throws {DeltarError} `unsafe` for a symlink that belongs to another user;
- * `io` if the path has more than 40 symlinks or a part of it cannot be looked
- * up.
+ * `io` if the path has more than 40 symlinks or a part of the path cannot be
+ * examined.
  */
 export function realTarget(target: string): string {
   const place = nodePath.resolve(target);

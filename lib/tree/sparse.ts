@@ -27,7 +27,7 @@ export interface DataRange {
   length: number;
 }
 
-/** The operations of an open file that condensing needs. */
+/** The operations that are needed to condense an open file. */
 export type SparseFile = Pick<OpenFile, "read" | "nextData">;
 
 /** Bytes of a file, and their offset in the file. */
@@ -58,9 +58,8 @@ const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /**
- * Returns whether a file can have holes: whether the space that the file takes
- * on the disk is smaller than its size by at least the minimum length of a
- * hole.
+ * Returns whether a file can have holes. It can if its size exceeds the space
+ * that it takes on the disk by at least the minimum length of a hole.
  */
 export function maySparse({ size, allocated }: FileStat): boolean {
   return allocated + MIN_HOLE_BYTES <= size;

@@ -58,8 +58,8 @@ export function isAbsent(path: string): boolean {
     const code = codeOf(error);
     // With `ENOTDIR`, a part of the path is a file.
     if (code === "ENOENT" || code === "ENOTDIR") return true;
-    // If the system call fails, `node:fs` is called, and in Deno refuses a path
-    // that is not valid UTF-8.
+    // If the system call fails, `lstat` calls `node:fs`. In Deno, `node:fs`
+    // refuses a path that is not valid UTF-8.
     if (!path.isWellFormed() && nativeCalls() !== undefined) return true;
     throw error;
   }
@@ -98,8 +98,8 @@ function nativeCalls(): Native | undefined {
 }
 
 /**
- * Writes the path and a final NUL into the buffer. Returns whether they fit and
- * the path itself contains no NUL.
+ * Writes the path and a final NUL into the buffer. Returns `false` if they do
+ * not fit or the path itself contains a NUL.
  */
 function encodePath(path: string): boolean {
   const length = encodeNameInto(path, pathBuffer);

@@ -46,7 +46,7 @@ export interface FileStat {
   device: bigint;
   /** The number of names (hard links) of the file. */
   links: number;
-  /** The number of a device. Absent for other kinds. */
+  /** The number of a block or character device. Absent for other kinds. */
   rdev?: DeviceNumber;
 }
 
@@ -54,7 +54,7 @@ export interface FileStat {
 export interface NodeStat {
   /** The ID of the device. */
   dev: bigint;
-  /** The number of a device, as a single number. */
+  /** The number of a device, with the major and minor number in one value. */
   rdev: bigint;
   /** The number of the inode on its device. */
   ino: bigint;

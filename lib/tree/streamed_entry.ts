@@ -3,7 +3,7 @@ import type { OwnerFields } from "./owner_fields.ts";
 
 /** An entry of an unknown kind, which a snapshot does not contain. */
 export interface OtherEntry extends BaseEntry {
-  /** The kind. */
+  /** The kind of the entry. */
   kind: "other";
   /** Always absent, because only links have a target. */
   target?: undefined;

@@ -4,7 +4,7 @@ import { nodeUtil } from "../bytes/node.ts";
 /**
  * Returns an error like those that `node:fs` throws.
  *
- * @param code The name of the error, such as `ENOENT`.
+ * @param code The code of the error, such as `ENOENT`.
  * @param call The system call that failed.
  * @param place The path that was passed to the call.
  * @param words The reason. Default: the system's message.

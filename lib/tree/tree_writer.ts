@@ -1049,8 +1049,8 @@ export class TreeWriter {
     const before = target.stat();
     this.#setPossible(path, target, metadata);
     const after = target.stat();
-    // A file system that makes up modes does not report a mode that was set
-    // and, usually, not even the mode with which a file was created.
+    // A file system that makes up modes does not report a newly set mode, and
+    // usually does not report the mode with which a file was created.
     this.#keepsState = before !== undefined && after !== undefined &&
       target.setMode !== undefined && after.mode === mode &&
       (before.mode !== mode || mode === NEW_FILE_MODE) &&

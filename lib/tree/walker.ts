@@ -59,7 +59,7 @@ export interface WalkOptions {
   signal?: AbortSignal;
 }
 
-/** Options for a walker, including the options for what is excluded. */
+/** Options for a walker, including the options for excluding paths. */
 export interface WalkerOptions extends IgnoreOptions {
   /** Paths of the operating system that are never part of the tree. */
   neverTouch?: readonly string[];
@@ -233,7 +233,7 @@ export class Walker {
 
   /**
    * Returns a walker of the same directory that never yields the given file or
-   * folder, such as one that is being written.
+   * folder, such as a file that is being written.
    *
    * @param place The path of the file or folder in the operating system.
    */

@@ -8,7 +8,7 @@ export function isOfWindows(directory: string): boolean {
 
 /**
  * Returns an entry of Windows with a usable mode. Earlier versions of deltar
- * stored 0666 for all entries of Windows, or 0444 for read-only ones. On
+ * stored 0666 for all entries of Windows, or 0444 for read-only entries. On
  * another system, only root could enter a folder with such a mode.
  */
 export function asOfWindows<Of extends Metadata & { kind?: string }>(
