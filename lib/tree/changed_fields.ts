@@ -3,8 +3,8 @@ import type { HashedEntry } from "./entry_line.ts";
 import { isSameXattrs } from "./xattrs.ts";
 
 /**
- * A field in which two states of a path differ. `content` stands for the size,
- * the SHA-256 and the holes of a file.
+ * A field in which two states of a path differ. `content` means the size, the
+ * SHA-256 and the holes of a file.
  */
 export type EntryField =
   | "kind"

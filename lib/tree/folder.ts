@@ -60,8 +60,8 @@ export interface Folder {
   /** Returns the names in the folder, in the system's order. */
   names(): string[];
   /**
-   * Opens a folder inside this one. A folder that this process may enter but
-   * not list can be opened, but cannot be listed.
+   * Opens a folder inside this one. A folder that this process may not list can
+   * be opened if the process may enter it.
    *
    * @throws `ENOTDIR` if the entry is not a folder, or is a symlink to a
    * folder.

@@ -13,9 +13,9 @@ export interface KnownPlace {
 
 /**
  * The locations of the repositories that a machine has used. A folder contains
- * one note for each location. The note makes it possible to distinguish a
- * repository whose disk is not mounted from a repository that never existed or
- * was deleted.
+ * one note for each location. The notes are used to distinguish a repository
+ * whose disk is not mounted from a repository that never existed or was
+ * deleted.
  *
  * @example Distinguish a deleted repository from a disk that is not mounted
  * ```ts

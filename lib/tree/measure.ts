@@ -11,8 +11,8 @@ export interface Totals {
 }
 
 /**
- * The time before the counting starts, in milliseconds. A directory that is
- * indexed in less time is not counted.
+ * The time before the second walk starts, in milliseconds. If the indexing
+ * takes less time, nothing is counted.
  */
 const DELAY_MS = 500;
 /** The duration of one slice of counting, in milliseconds. */

@@ -50,7 +50,7 @@ export function canUseXattr(name: string): boolean {
 /**
  * Returns whether names of entries and targets of symlinks that are not valid
  * UTF-8 can be used. They can be used on Linux with Node or Bun, and with Deno
- * if it has the permission for system calls.
+ * if it has the permission for foreign functions.
  */
 export function canUseRawNames(): boolean {
   const access = folderAccess();

@@ -61,8 +61,8 @@ export class PrivateFolders {
   }
 
   /**
-   * Checks that a folder that was just created belongs to this user. Otherwise,
-   * another user replaced the folder before it was opened.
+   * Checks that a folder that was just created has the owner that new files
+   * get. Otherwise, another user replaced the folder before it was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();

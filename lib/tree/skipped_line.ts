@@ -19,8 +19,8 @@ const REASONS: ReadonlySet<unknown> = new Set(Object.keys(ALL_REASONS));
 
 /**
  * Returns a skipped or excluded path as a line of JSON. Earlier versions of
- * deltar refuse reasons that they do not know, so a placeholder is written as an
- * unreadable path with a flag.
+ * deltar reject unknown reasons, so a placeholder is written as an unreadable
+ * path with a flag.
  */
 export function encodeSkipped({ path, reason, detail }: Skipped): Line {
   return reason === "placeholder"

@@ -84,7 +84,7 @@ export class WorkJournal {
    * Writes a journal before work on a directory begins. The journal is on the
    * disk when the promise resolves.
    *
-   * @param folder The directory, which is open until the work ends.
+   * @param folder The directory, which must stay open until the work ends.
    * @param data The data to store in the journal.
    * @returns The journal, or `undefined` if this user may not write into the
    * directory itself. Folders in it may still be writable.

@@ -35,7 +35,7 @@ export interface ExpectedContent {
  * content. If `expected` is `undefined`, the checksum is not computed and is
  * empty.
  *
- * @param file The open file, which is empty.
+ * @param file The open file, which must be empty.
  * @param bytes The content.
  * @param expected The size and checksum that the content must have, if known.
  * This function does not compare them.
@@ -54,7 +54,7 @@ export function writeWhole(
  * Writes a new file part by part, with a hole for each part that consists of
  * zeros. Returns the size and checksum of its content.
  *
- * @param file The open file, which is empty.
+ * @param file The open file, which must be empty.
  * @param source The content.
  * @param flushes Whether the file is flushed after every 16 MiB of data. The
  * data after the last of these flushes is not flushed.
@@ -101,7 +101,7 @@ export async function writePieces(
  * zeros. Returns the size of the file, and the length and checksum of the
  * condensed form.
  *
- * @param file The open file, which is empty.
+ * @param file The open file, which must be empty.
  * @param source The content in condensed form.
  * @param size The size of the file in bytes.
  * @param sparse The length of the condensed form in bytes.
@@ -132,7 +132,7 @@ export async function writeSparse(
  * Writes a new file from its data, with a hole wherever it has no data or only
  * zeros.
  *
- * @param file The open file, which is empty.
+ * @param file The open file, which must be empty.
  * @param data The data in order, with its offsets.
  * @param size The size of the file in bytes.
  * @param flushes Whether the file is flushed after every 16 MiB of data. The
