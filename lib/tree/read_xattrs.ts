@@ -5,7 +5,7 @@ import { readXattrs, type XattrAccess, type Xattrs } from "./xattrs.ts";
 
 /**
  * Reads the extended attributes of an entry. If they cannot be read, the path
- * is reported, because it is stored without them.
+ * is reported to `onSkip`, because it is stored without the attributes.
  *
  * @param path The path below the root.
  * @param access Called once. Returns access to the attributes; `undefined` if

@@ -583,9 +583,9 @@ export class TreeWriter {
 
   /**
    * Sets the state of a named pipe or a device. The pipe or device is not
-   * opened, so its owner can be set only by name. A temporary hard link in a
-   * folder that other users cannot enter is used for this, so that these users
-   * cannot replace the entry.
+   * opened, so its owner can be set only by name. The owner is therefore set on
+   * a temporary hard link in a folder that other users cannot enter, so that
+   * they cannot replace the entry.
    */
   #touchSpecial(path: string, metadata: Metadata, seen: FileStat): void {
     const stage = this.#private.beside(parentPath(path));
@@ -1137,8 +1137,8 @@ export class TreeWriter {
       );
     }
     // If the owner could not be set, the set-user-ID and set-group-ID bits are
-    // not set either. They would give other users the rights of the file's
-    // current owner.
+    // not set either. With these bits, a program would run with the rights of
+    // the file's current owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     set(
       "time",
