@@ -20,7 +20,7 @@ import type {
 /** Options for a cache. */
 export interface CachedStorageOptions {
   /**
-   * Called with the name of an object. Returns whether the object is cached. A
+   * Called with the name of an object. Returns whether to cache the object. A
    * cached object must never be replaced by an object with different bytes.
    */
   keeps: (name: string) => boolean;
@@ -40,10 +40,11 @@ const SUM_BYTES = 32;
 /**
  * A storage that caches objects, or the ranges of objects that were read, in a
  * second, faster storage. Cached bytes are checked whenever they are used, so a
- * lost or damaged cache causes requests, but not wrong bytes. When the cache is
- * full, objects are deleted until a fifth of the cache is free, in the order of
- * their names without the first segment. If the rest of each name begins with a
- * time, the oldest objects are deleted first.
+ * lost or damaged cache causes extra requests, but never wrong bytes. When the
+ * cache is full, cached objects are deleted until a fifth of the cache is free.
+ * They are deleted in the order of their names without the first segment, so
+ * that the oldest ones are deleted first if the rest of the name begins with a
+ * time.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the
@@ -72,8 +73,8 @@ export class CachedStorage implements Storage {
   readonly #keeps: (name: string) => boolean;
   readonly #maxBytes: number;
   /**
-   * The total size of the cached objects in bytes; absent until they are
-   * counted.
+   * The total size of the cached objects in bytes; `undefined` until the
+   * objects have been counted.
    */
   #kept: Promise<number> | undefined;
 
@@ -81,8 +82,8 @@ export class CachedStorage implements Storage {
    * Makes a cache for a storage.
    *
    * @param inner The storage to cache.
-   * @param cache The storage that holds the cached copies. No other inner
-   *   storage may use it.
+   * @param cache The storage that holds the cached copies. It must not be
+   *   shared with another inner storage.
    * @param options The function that chooses the objects to cache, and the
    *   maximum size of the cache.
    */
@@ -131,8 +132,8 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Reads consecutive pieces of an object. Missing pieces that lie next to each
-   * other are read from the inner storage as one range.
+   * Reads consecutive pieces of an object. Adjacent pieces that are not cached
+   * are read from the inner storage as one range.
    */
   async *#getPieces(
     name: string,
@@ -232,8 +233,8 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Returns the cached bytes, or a range of them, if their checksum is right,
-   * otherwise `undefined`.
+   * Returns cached bytes, or a range of them. Returns `undefined` if the bytes
+   * are not cached or do not match their checksum.
    */
   async #find(
     key: string,
@@ -259,8 +260,8 @@ export class CachedStorage implements Storage {
     await ignoring(async () => {
       const piece = concat([bytes, sha256(bytes)]);
       await this.#cache.put(key, piece);
-      // Several objects may be cached at the same time. Their sizes are added
-      // one after the other.
+      // Several objects can be cached at the same time, so each size is added
+      // after the previous one.
       const kept = (this.#kept ?? this.#count()).then((before) => {
         const bytes = before + piece.length;
         return bytes > this.#maxBytes ? this.#makeRoom() : bytes;
@@ -278,8 +279,8 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Deletes objects until a fifth of the cache is free. Returns the total size
-   * of the others.
+   * Deletes cached objects until a fifth of the cache is free. Returns the
+   * total size of the remaining objects in bytes.
    */
   async #makeRoom(): Promise<number> {
     const pieces = await Array.fromAsync(this.#cache.list());
@@ -295,7 +296,7 @@ export class CachedStorage implements Storage {
   }
 }
 
-/** Returns the name of a cached range. */
+/** Returns the name under which a range is cached. */
 function keyOf(
   name: string,
   { offset = 0, length, clamp }: GetOptions,
@@ -304,8 +305,8 @@ function keyOf(
 }
 
 /**
- * A copy of an object's bytes, made as they are transferred. The copy is
- * dropped if the object is too large to be cached.
+ * A copy of an object's bytes, collected while they are transferred. The copy
+ * is dropped if the object is too large to be cached.
  */
 class Copy {
   #parts: Uint8Array[] | undefined = [];
@@ -323,8 +324,8 @@ class Copy {
 }
 
 /**
- * Runs work on the cache and ignores its errors, because the inner storage
- * works without a cache.
+ * Calls a function that uses the cache, and ignores its errors, because the
+ * inner storage works without a cache.
  */
 async function ignoring<Result>(
   work: () => Promise<Result>,

@@ -1,8 +1,8 @@
 /**
  * The conformance suite for `Storage`, for authors of storages.
  *
- * The suite needs any test runner, and `node:assert`, which Deno, Bun and Node
- * have.
+ * The suite works with any test runner. It uses `node:assert`, which Deno, Bun
+ * and Node provide.
  *
  * @module
  */
@@ -23,14 +23,14 @@ export interface StorageCheck {
   /**
    * Runs the check.
    *
-   * @param storage An empty storage, which is not used for another check.
+   * @param storage An empty storage that is used for this check only.
    * @throws {Error} An `AssertionError`, or an error of the storage, if the
    *   storage does not conform.
    */
   run: (storage: Storage) => Promise<void>;
 }
 
-/** Returns the bytes 0, 1, 2 and so on. */
+/** Returns `length` bytes that count up from 0, modulo 256. */
 function count(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => at);
 }
@@ -42,8 +42,8 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
 }
 
 /**
- * The checks of the contract of {@linkcode Storage}, as far as a caller can
- * check this contract. Each check is meant to be one test.
+ * The checks for the parts of the {@linkcode Storage} contract that a caller
+ * can test. Run each check as a separate test.
  *
  * @example
  * ```ts

@@ -26,8 +26,8 @@ import type {
 } from "./storage.ts";
 
 /**
- * The maximum number of objects whose heads are kept. A head is the age header
- * of an object and the nonce that follows the header.
+ * The maximum number of objects whose heads are kept in memory. A head is the
+ * age header of an object and the nonce that follows the header.
  */
 const MAX_HEADS = 256;
 
@@ -37,10 +37,12 @@ const MAX_HEADS = 256;
  */
 const MAX_WHOLE_CHUNKS = 32;
 
-/** The maximum number of objects for which a decrypted chunk is kept. */
+/**
+ * The maximum number of objects for which a decrypted chunk is kept in memory.
+ */
 const MAX_KEPT_CHUNKS = 16;
 
-/** The last chunk of a range that was requested. */
+/** The last chunk of the most recently requested range of an object. */
 interface LastChunk {
   /** The index of the chunk in its object. */
   index: number;
@@ -50,7 +52,8 @@ interface LastChunk {
 
 /**
  * The number of bytes that are fetched to read the head of an object. The head
- * of an object for up to four X25519 recipients is shorter.
+ * of an object that is encrypted for up to four X25519 recipients is shorter
+ * than this.
  */
 const HEAD_FETCH_BYTES = 512;
 
@@ -60,14 +63,14 @@ export interface EncryptedOptions {
   keys: readonly AgeKey[];
   /**
    * Called with the name of an object. Returns the recipients that the object
-   * is encrypted for. All recipients have to take the same space in a head, so
-   * that the size of a head depends only on the number of recipients.
+   * is encrypted for. All recipients must take up the same number of bytes in a
+   * head, so that the size of a head depends only on the number of recipients.
    */
   recipientsOf: (name: string) => readonly AgeRecipient[];
   /**
-   * Whether there may be objects that are not encrypted for these keys. If so,
-   * reading such an object fails with the code `key`, otherwise with `corrupt`.
-   * Default: `false`.
+   * Whether the storage can contain objects that are not encrypted for these
+   * keys. Reading such an object fails with the code `key` if this is `true`,
+   * and with `corrupt` if it is `false`. Default: `false`.
    */
   isPartial?: boolean;
   /**
@@ -78,15 +81,15 @@ export interface EncryptedOptions {
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
   /**
-   * Called with the name of an object. Returns whether the object is a text of
-   * lines and is padded with spaces at the end of its last line. The spaces are
-   * removed when the whole object is read. Ranges of the object, and its size
-   * in lists, include the spaces. Default: no object is padded.
+   * Called with the name of an object. Returns whether the object is text that
+   * is padded with spaces at the end of its last line. The spaces are removed
+   * when the whole object is read. Ranges of the object, and its size in lists,
+   * include the spaces. Default: no object is padded.
    */
   isPadded?: (name: string) => boolean;
   /**
-   * Called with each encrypted object that was stored: its name in the other
-   * storage, and the size and SHA-256 of its encrypted bytes.
+   * Called after each encrypted object is stored, with its name in the other
+   * storage and the size and SHA-256 of its encrypted bytes.
    */
   onStored?: (object: StoredFile) => void;
 }
@@ -100,8 +103,8 @@ export interface StoredFile extends StoredObject {
 /**
  * A storage whose objects are stored in another storage as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
- * decrypts. Objects for which `kindOf` returns `clear` are stored as they are.
- * Objects of the other storage that are of neither kind are not listed.
+ * decrypts. Objects for which `kindOf` returns `clear` are stored as they are,
+ * and objects for which it returns `foreign` are not listed.
  *
  * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
  * an encrypted object is authenticated before it is yielded. The other storage
@@ -120,10 +123,10 @@ export class EncryptedStorage implements Storage {
   readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
   readonly #onStored: EncryptedOptions["onStored"];
   readonly #isPadded: NonNullable<EncryptedOptions["isPadded"]>;
-  /** The heads of the objects whose ranges were read most recently. */
+  /** The heads of the objects whose ranges were read most recently, by name. */
   readonly #heads = new Map<string, Promise<Head>>();
   /**
-   * For each object, the last chunk of the range that was requested last. The
+   * The last chunk of the most recently requested range, by object name. The
    * next range often begins in this chunk.
    */
   readonly #lastChunks = new Map<string, LastChunk>();
@@ -131,10 +134,11 @@ export class EncryptedStorage implements Storage {
   readonly #headLengths = new Map<number, Promise<number>>();
 
   /**
-   * Makes an encrypted view of a storage. Nothing is read yet.
+   * Makes an encrypted view of a storage. Does not read the storage yet.
    *
    * @param inner The storage of the age files.
-   * @param options The keys, and how objects are handled.
+   * @param options The keys, and the functions that decide how each object is
+   *   handled.
    */
   constructor(inner: Storage, options: EncryptedOptions) {
     const { keys, recipientsOf, isPartial = false } = options;
@@ -205,7 +209,7 @@ export class EncryptedStorage implements Storage {
 
   /**
    * Lists the objects under a prefix; see {@linkcode Storage.list}. The size of
-   * an object is right only if the object is encrypted for the number of
+   * an object is correct only if the object is encrypted for the number of
    * recipients that `recipientsOf` returns for its name.
    */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
@@ -216,8 +220,8 @@ export class EncryptedStorage implements Storage {
       const plain = name.slice(0, -AGE_SUFFIX.length);
       if (prefix !== undefined && !plain.startsWith(prefix)) continue;
       const head = await this.#headLengthOf(plain) - NONCE_BYTES;
-      // An object whose size is impossible is listed too, so that its damage is
-      // found.
+      // An object with an impossible size is listed too, so that the caller
+      // finds the damage.
       yield { name: plain, size: plainSize(size - head) ?? 0 };
     }
   }
@@ -265,8 +269,8 @@ export class EncryptedStorage implements Storage {
     name: string,
     { offset = 0, length, clamp, fresh, signal }: GetOptions,
   ): AsyncGenerator<Uint8Array> {
-    // If the range may be empty, the byte before it is read as well, which
-    // shows whether the object reaches up to the range.
+    // If the range could be empty, the byte before the range is read too, to
+    // check that the object is long enough.
     const from = length ? offset : Math.max(0, offset - 1);
     const first = Math.floor(from / CHUNK_BYTES);
     const end = length === undefined ? undefined : offset + length;
@@ -313,7 +317,7 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Yields a few chunks after all of them were decrypted. If the first chunk is
+   * Decrypts all of a few chunks, then yields them. If the first chunk is also
    * the last chunk of the previous range, it is not read again.
    */
   async *#fewChunks(

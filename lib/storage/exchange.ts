@@ -41,16 +41,16 @@ const MIN_UPLOAD_BYTES_PER_MS = 32;
  * `patience`.
  */
 const MIN_BYTES_PER_SECOND = 1024;
-/** The maximum number of attempts if the response is too slow. */
+/** The maximum number of attempts at a request whose responses are too slow. */
 const MAX_SLOW_ATTEMPTS = 3;
 /** The default maximum size of a response that is read as text, in bytes. */
 const MAX_TEXT_BYTES = 4 << 20;
 
 /**
- * A request and its response. A connection that breaks, that delivers nothing
- * for `patience` milliseconds, or that delivers fewer than 1,024 bytes a second
- * over that time, fails with a `PassingFault`. Time in which the caller does
- * not read the body does not count.
+ * A request and its response. The exchange fails with a `PassingFault` if the
+ * connection breaks, delivers nothing for `patience` milliseconds, or delivers
+ * fewer than 1,024 bytes a second over that time. Time during which the caller
+ * is not reading the body does not count.
  */
 export class Exchange {
   /** The response. Its body is read through this exchange. */
@@ -149,7 +149,7 @@ export class Exchange {
 }
 
 /**
- * A watch over an exchange. It aborts the exchange if a step takes too long,
+ * A watchdog for an exchange. It aborts the exchange if a step takes too long,
  * and makes the errors for failed steps.
  */
 class Watch {

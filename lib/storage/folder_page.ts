@@ -1,16 +1,16 @@
 import { isName } from "./names.ts";
 
 /**
- * The maximum length of a link's tag, and of the start of a page in which a
- * title is looked for, in characters.
+ * The maximum length of a link's tag in characters, and the number of
+ * characters at the start of a page that are searched for a title.
  */
 const MAX_TAG_LENGTH = 8192;
-/** The titles that servers give to their listings of a folder. */
+/** The pattern of the titles that servers give to their folder listings. */
 const TITLE =
   /<(?:title|h1)\b[^>]{0,1000}>\s*(?:index of|directory (?:listing|of)|listing (?:of|for)|files within)\b/i;
 const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 
-/** A folder as a web server's page lists it. */
+/** The contents of a folder, as listed on a web server's page. */
 export interface FolderPage {
   /**
    * Whether the page is a listing of the folder: it links to a name in the
@@ -25,7 +25,7 @@ export interface FolderPage {
 }
 
 /**
- * Reads a web server's page that lists a folder, in one pass.
+ * Parses a page on which a web server lists a folder, in one pass.
  *
  * @param page The HTML of the page.
  * @param place The URL of the folder, which ends in `/`.
@@ -42,7 +42,7 @@ export function readFolderPage(
   for (let at = page.indexOf("<"); at >= 0; at = page.indexOf("<", at)) {
     const end = page.indexOf(">", at);
     if (end < 0) break;
-    // A tag that is not closed before the next one begins is skipped.
+    // A tag that is not closed before the next tag begins is skipped.
     const start = page.lastIndexOf("<", end);
     at = end + 1;
     if (end - start > MAX_TAG_LENGTH) continue;

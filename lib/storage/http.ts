@@ -11,8 +11,8 @@ import type { GetOptions, Storage, StoredObject } from "./storage.ts";
 import { readWindows } from "./read_ahead.ts";
 
 /**
- * The maximum number of requests for the sizes of objects that are sent at the
- * same time while the objects of a folder are listed.
+ * The maximum number of concurrent requests for object sizes while a folder is
+ * listed.
  */
 const MAX_SIZE_REQUESTS = 8;
 /** The maximum number of folders that a listing reads. */
@@ -20,22 +20,22 @@ const MAX_FOLDERS = 4096;
 /** The maximum number of folders above an object. */
 const MAX_DEPTH = 16;
 /**
- * The maximum size of a page that lists a folder, in bytes: about 100,000
- * names.
+ * The maximum size in bytes of a page that lists a folder. A page of this size
+ * has about 100,000 names.
  */
 const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The number of missing objects that every listing may have, because objects
- * may be deleted after the page was read. A listing with more missing objects
- * is refused, unless at least as many of the listed objects exist.
+ * The number of missing objects that is accepted in any listing, because
+ * objects can be deleted after the page was read. A larger number is accepted
+ * only if at least as many of the listed objects exist.
  */
 const MAX_ABSENT = 1000;
 
-/** Options for a web server. */
+/** Options for an {@linkcode HttpStorage}. */
 export interface HttpOptions {
-  /** The function that sends requests, in place of the runtime's `fetch`. */
+  /** The function that sends requests. Default: the runtime's `fetch`. */
   fetch?: Fetch;
   /**
    * The maximum time in milliseconds for which the server may send nothing, or
@@ -45,11 +45,11 @@ export interface HttpOptions {
 }
 
 /**
- * A folder on a web server, which is read-only: a copy of a repository, or a
+ * A read-only folder on a web server, such as a copy of a repository, or a
  * repository that is served by `rclone serve http`, nginx with `autoindex on`,
- * or Apache. The server has to support byte ranges and listings of folders.
+ * or Apache. The server must support byte ranges and folder listings.
  *
- * @example A repository that others publish
+ * @example A published repository
  * ```ts
  * import { HttpStorage } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -218,10 +218,10 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Returns the names in a folder, or no names if the folder does not exist. A
-   * status of 404 does not prove that the folder does not exist, because the
-   * server may not list folders at all. The folder does not exist if the page
-   * of its parent folder does not link to it.
+   * Returns the names in a folder, or an empty list if the folder does not
+   * exist. A status of 404 does not prove that the folder does not exist,
+   * because the server may not list folders at all. The folder does not exist
+   * if the page of its parent folder does not link to it.
    */
   async #listed(folder: string): Promise<Iterable<string>> {
     const names = await this.#page(folder);
@@ -244,8 +244,8 @@ export class HttpStorage implements Storage {
       : "the server does not list this folder, so its content is unknown;";
     return new DeltarError(
       "io",
-      `${what} let the server list folders (nginx: autoindex on; or use rclone ` +
-        "serve http)",
+      `${what} turn on folder listings on the server (nginx: autoindex on), or ` +
+        "use rclone serve http",
       { object: folder || this.location },
     );
   }

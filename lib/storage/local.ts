@@ -27,7 +27,7 @@ const MAX_READ_BYTES = 1 << 20;
 
 /**
  * A folder on a local or mounted disk. Each object is a file with the object's
- * name. The folder is made by `prepare`, or when the first object is stored.
+ * name. The folder is made by `prepare` or by the first `put`.
  *
  * Files and folders get the permissions of the storage's folder, without the
  * permissions that the process's umask forbids. If the folder has the
@@ -36,8 +36,8 @@ const MAX_READ_BYTES = 1 << 20;
  * group.
  *
  * An object is written to a temporary file `.deltar-stage-…` in the object's
- * folder, flushed to the disk, and renamed in one step. So a crash leaves at
- * most a temporary file besides complete objects.
+ * folder, flushed to the disk, and renamed in one step. A crash can therefore
+ * leave a temporary file, but never an incomplete object.
  *
  * @example Store and list
  * ```ts
@@ -188,8 +188,8 @@ export class LocalStorage implements Storage {
   /**
    * Deletes the unfinished files of killed processes, which `list` does not
    * show. If it is not known whether the process of a file is running, for
-   * example because the process is on another machine, the file is deleted when
-   * it is a day old. A file that cannot be deleted stays.
+   * example because the process is on another machine, the file is deleted once
+   * it is a day old. A file that cannot be deleted is kept.
    */
   clearAbandoned(): void {
     this.#clearFolder(this.location);
@@ -442,7 +442,9 @@ function sizeOf(fd: number): number {
   throw Object.assign(new Error("the path is a folder"), { code: "EISDIR" });
 }
 
-/** Checks that the nearest existing path above a file is a folder. */
+/**
+ * Throws an error unless the nearest existing path above a file is a folder.
+ */
 function checkFolderAbove(file: string): void {
   const above = nodePath.dirname(file);
   const stat = fs.statSync(above, { throwIfNoEntry: false });
@@ -450,7 +452,7 @@ function checkFolderAbove(file: string): void {
   else if (stat?.isDirectory() === false) fs.readdirSync(above);
 }
 
-/** Returns new memory with arbitrary content, in a separate buffer. */
+/** Returns `length` uninitialized bytes in a buffer of their own. */
 function unfilled(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -11,7 +11,7 @@ export type Sharing = "read" | "write";
  * group.
  */
 const OF_GROUP = 0o2000;
-/** The mode of a shared folder, by the access of its group. */
+/** The mode of a shared folder, by the access that its group gets. */
 const SHARED: Record<Sharing, number> = {
   read: OF_GROUP | 0o750,
   write: OF_GROUP | 0o770,

@@ -1,5 +1,5 @@
 /**
- * The maximum number of small objects that one piece of work requests from a
+ * The maximum number of small objects that one operation requests from a
  * storage at the same time. Each request to a distant storage takes tens of
  * milliseconds, so requests that do not depend on each other are made together.
  */

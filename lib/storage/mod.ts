@@ -16,8 +16,8 @@
  * of an object, and continues a read that broke off. `read_ahead.ts` reads
  * several such ranges of a large object at the same time. `retry.ts` repeats
  * requests that fail temporarily, and sets the default number of attempts.
- * `s3_fault.ts` decides by status and code which errors of S3 are temporary. A
- * fault may allow fewer attempts, as the fault of a slow response does.
+ * `s3_fault.ts` decides by status and code which errors of S3 are temporary.
+ * Some faults, such as a slow response, allow fewer attempts.
  *
  * `conformance.ts` tests any storage against the contract.
  *

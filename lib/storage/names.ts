@@ -3,13 +3,13 @@ const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 /** The end of the names of encrypted objects. */
 export const AGE_SUFFIX = ".age";
 
-/** Returns the name of an object without the `.age` of encrypted objects. */
+/** Returns the name of an object without the suffix `.age`, if it has one. */
 export function withoutAge(name: string): string {
   return name.endsWith(AGE_SUFFIX) ? name.slice(0, -AGE_SUFFIX.length) : name;
 }
 
 /**
- * Returns whether a text can be one segment of an object's name, between
+ * Returns whether a string is a valid segment of an object's name, between
  * slashes.
  */
 export function isSegment(text: string): boolean {

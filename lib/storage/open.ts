@@ -8,8 +8,8 @@ import type { Storage } from "./storage.ts";
  * `http://` or `https://`, or else the path of a folder.
  *
  * @param location The location of the objects.
- * @param env The environment variables with the keys; see {@linkcode
- *   S3Storage.fromLocation}.
+ * @param env The environment variables, which contain the access keys for S3;
+ *   see {@linkcode S3Storage.fromLocation}.
  * @throws {TypeError} If the location is invalid or begins with a different
  *   scheme.
  * @throws {DeltarError} `not-found` if the location is on S3 and `env` has no

@@ -32,8 +32,8 @@ export async function* padText(
 export async function* unpadText(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  // The number of spaces that were read last and may be padding, and whether a
-  // newline follows these spaces.
+  // The number of spaces at the end of the bytes read so far, which could be
+  // padding, and whether a newline follows these spaces.
   let held = 0;
   let isLine = false;
   for await (const part of source) {

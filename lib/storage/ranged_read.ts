@@ -23,12 +23,12 @@ export interface RangeSource {
 
 /**
  * Reads the bytes of an object from offset `from` up to, but not including,
- * `to` with a ranged request (RFC 9110, section 14). If a response breaks off,
- * another request reads the rest.
+ * `to` with a ranged request (RFC 9110, section 14). If the response breaks
+ * off, another request reads the remaining bytes.
  *
  * @param source The object, and the functions that send requests for it.
  * @param from The offset of the first byte.
- * @param to The offset after the last byte; it may be beyond the end of the
+ * @param to The offset after the last byte. It can be beyond the end of the
  *   object.
  * @param tag The entity tag that the object must have; `undefined` if any tag
  *   is accepted.
@@ -109,8 +109,8 @@ export async function readWindow(
 }
 
 /**
- * Returns the entity tag of a response, unless it is weak: different bytes may
- * have the same weak tag.
+ * Returns the entity tag of a response, or `undefined` if the tag is missing or
+ * weak. Different bytes can have the same weak tag.
  */
 function strongTag(headers: Headers): string | undefined {
   const tag = headers.get("etag") ?? undefined;

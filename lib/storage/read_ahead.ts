@@ -7,9 +7,9 @@ export const MAX_WINDOW_BYTES = 8 << 20;
 /** The number of windows that are requested ahead of the current window. */
 const WINDOWS_AHEAD = 3;
 
-/** A part of an object that is read as a whole. */
+/** A range of an object that is read with one call. */
 export interface Window {
-  /** The requested bytes, as far as the object has them. */
+  /** The requested bytes, up to the end of the object. */
   bytes: Uint8Array;
   /** The length of the whole object, in bytes. */
   size: number;
@@ -31,10 +31,10 @@ export type ReadWindow = (
 ) => Promise<Window>;
 
 /**
- * Reads a range in windows. Several windows are requested ahead, so that a
- * connection with a high latency is fully used. Each window is a separate
- * request, so a connection that breaks affects only one window. The memory that
- * is used does not depend on how much the runtime's streams buffer.
+ * Reads a range in windows. Several windows are requested ahead, to make full
+ * use of a connection with a high latency. Each window is a separate request,
+ * so a connection that breaks affects only one window. The memory use does not
+ * depend on how much the runtime's streams buffer.
  *
  * @param name The name of the object, for errors.
  * @param read Called to read each window.

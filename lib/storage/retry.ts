@@ -44,17 +44,17 @@ export class PassingFault extends Error {
 }
 
 /**
- * Runs work until it succeeds, fails with something other than a
- * `PassingFault`, or was tried `attempts` times or as often as the fault
- * allows. Between attempts, waits for a random time whose maximum doubles
- * ("full jitter", Exponential Backoff And Jitter, AWS Architecture Blog, 2015),
- * so that many clients do not retry at the same moment. If the server asks for
- * a longer delay, waits for that delay, but at most for 20 seconds.
+ * Calls `work` until it succeeds, throws something other than a `PassingFault`,
+ * or has been called `attempts` times or as often as the fault allows. Between
+ * calls, waits for a random time whose maximum doubles ("full jitter",
+ * Exponential Backoff And Jitter, AWS Architecture Blog, 2015), so that many
+ * clients do not retry at the same moment. If the server asks for a longer
+ * delay, waits for that delay, but at most for 20 seconds.
  *
  * @param work Called with the number of earlier attempts.
  * @param options The maximum number of attempts, 8 by default, and the signal.
- * @throws {DeltarError} `aborted` if the signal fired, or the error in the last
- *   fault.
+ * @throws {DeltarError} `aborted` if the signal fired; the error in the last
+ *   fault if no attempt succeeded.
  * @throws Any error of `work` that is not a `PassingFault`.
  */
 export async function retried<Result>(

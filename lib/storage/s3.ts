@@ -32,10 +32,10 @@ const MAX_EMPTY_PAGES = 1000;
  * A bucket of Amazon S3 or of a compatible service (Ceph, MinIO, R2 and
  * others), or the objects under a prefix in such a bucket.
  *
- * Requests that break or that are refused temporarily are tried up to eight
+ * A request that breaks off or is temporarily refused is tried up to eight
  * times, with growing random pauses. Objects of more than 5 MiB are uploaded in
- * parts, at most three at once. Objects of more than 8 MiB are downloaded in
- * windows of that size, also at most three at once.
+ * parts, at most three at a time. Objects of more than 8 MiB are downloaded in
+ * windows of that size, also at most three at a time.
  *
  * `ifAbsent` relies on the service: objects of up to 5 MiB are stored with
  * `If-None-Match: *`, and the uploads of larger objects are completed with the
@@ -85,7 +85,7 @@ export class S3Storage implements Storage {
    *   `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
    *   `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and `DELTAR_S3_ADDRESSING`
    *   (`path` or `virtual`).
-   * @throws {DeltarError} `not-found` if there are no keys.
+   * @throws {DeltarError} `not-found` if `env` contains no access keys.
    * @throws {TypeError} If the location is invalid.
    */
   static fromLocation(
@@ -269,10 +269,7 @@ export class S3Storage implements Storage {
   }
 }
 
-/**
- * A check of the pages of a listing, so that a service cannot continue the
- * listing forever.
- */
+/** A guard that keeps a service from continuing a listing forever. */
 class Pages {
   readonly #location: string;
   /**
@@ -312,7 +309,10 @@ class Pages {
     if (++this.#objects > MAX_OBJECTS) throw this.#endless();
   }
 
-  /** Throws an error if another page had the same token or first key. */
+  /**
+   * Records the token or first key of a page. Throws an error if another page
+   * had the same one.
+   */
   #note(text: string): void {
     const sum = sha256(new TextEncoder().encode(text)).subarray(0, 12);
     const short = toHex(sum);
@@ -331,7 +331,7 @@ class Pages {
 }
 
 /**
- * Returns the token of the next page, or `undefined` if the page is the last.
+ * Returns the token of the next page, or `undefined` if this is the last page.
  *
  * @throws {DeltarError} `io` if the list is incomplete and has no token.
  *   Without this error, the caller would treat the incomplete list as complete.

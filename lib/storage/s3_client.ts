@@ -32,7 +32,7 @@ export interface S3Options {
    * has dots, which Amazon's certificates do not cover; otherwise `virtual`.
    */
   addressing?: "path" | "virtual";
-  /** The function that sends requests, in place of the runtime's `fetch`. */
+  /** The function that sends requests. Default: the runtime's `fetch`. */
   fetch?: Fetch;
   /**
    * The maximum time in milliseconds for which the service may send nothing, or
@@ -45,7 +45,10 @@ export interface S3Options {
 export interface S3Request {
   /** The HTTP method. */
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
-  /** The name of the object without the prefix; absent for the bucket. */
+  /**
+   * The name of the object without the prefix; absent if the request is for the
+   * bucket.
+   */
   object?: string;
   /** The parameters of the query. */
   query?: Record<string, string>;
@@ -64,7 +67,7 @@ const MAX_TAGS = 100_000;
 
 const EMPTY = toHex(sha256(new Uint8Array()));
 
-/** A client of one bucket, which signs and sends requests. */
+/** A client for one bucket. It signs and sends requests. */
 export class S3Client {
   /** The bucket and prefix, for messages. */
   readonly location: string;
@@ -86,7 +89,7 @@ export class S3Client {
       // The location is not shown, because it may contain keys by mistake.
       throw new TypeError(
         "invalid bucket name; use 2 to 255 letters, digits, `.`, `_` and `-`, " +
-          "of which the first is not `.` or `-`",
+          "not beginning with `.` or `-`",
       );
     }
     this.#options = { ...options, region };
@@ -202,7 +205,7 @@ export class S3Client {
     }, { signal: request.signal });
   }
 
-  /** Returns the error for a response that is a refusal. */
+  /** Returns the error for a request that the service refused. */
   async refusal(request: S3Request, exchange: Exchange): Promise<Error> {
     const text = await exchange.text();
     const { response } = exchange;
@@ -226,7 +229,7 @@ export class S3Client {
     });
   }
 
-  /** Returns a text without the secrets in it. */
+  /** Returns a string without the secrets that it contains. */
   #redact(text: string): string {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#options;
     for (const secret of [accessKeyId, secretAccessKey, sessionToken]) {

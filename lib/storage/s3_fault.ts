@@ -6,7 +6,7 @@ import { PassingFault } from "./retry.ts";
 export interface Refusal {
   /** The method of the request. */
   method: string;
-  /** The name of the object, if the request was for one. */
+  /** The name of the object, if the request was for an object. */
   object: string | undefined;
   /** The bucket and prefix, for messages. */
   bucket: string;

@@ -60,7 +60,10 @@ export async function putParts(
   }
 }
 
-/** Sends parts, several at once, and returns their entity tags in order. */
+/**
+ * Sends several parts at a time, and returns the entity tags of all parts in
+ * order.
+ */
 async function sendParts(
   client: S3Client,
   name: string,
@@ -122,7 +125,7 @@ async function complete(
   { ifAbsent, signal }: PutOptions,
 ): Promise<void> {
   // Some services ignore the condition of the request below, so a separate
-  // request first finds out whether the object exists.
+  // request checks first whether the object exists.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
     throw new DeltarError("exists", "the object exists already", {
       object: name,
@@ -155,7 +158,7 @@ async function complete(
 }
 
 /**
- * Aborts an upload. If that fails, the error is ignored.
+ * Aborts an upload, and ignores any error.
  *
  * @param client The client of the bucket.
  * @param object The name of the object.

@@ -29,7 +29,7 @@ export function partSize(n: number): number {
 /**
  * Cuts a source into the parts of an upload. All parts but the last are full,
  * and a part is empty only if the source is empty. Each part has a new buffer,
- * or one that the caller put into `spare`.
+ * or a buffer that the caller put into `spare`.
  *
  * @param name The name of the object, for errors.
  * @param source The bytes of the object.
@@ -56,7 +56,7 @@ export async function* parts(
         if (++n > 10_000) {
           throw new DeltarError(
             "limit",
-            "the object is larger than 1.2 TiB, the maximum of deltar on S3",
+            "the object is larger than 1.2 TiB, the most that deltar stores on S3",
             {
               object: name,
             },

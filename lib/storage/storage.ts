@@ -22,8 +22,9 @@ export interface GetOptions {
    */
   clamp?: boolean;
   /**
-   * The lengths in bytes of the pieces of the range, if other calls read the
-   * pieces one at a time. A cache stores each piece. Their sum must be `length`.
+   * The lengths in bytes of the pieces of the range. A cache stores each piece
+   * separately, so that other calls can read single pieces. The sum of the
+   * lengths must be `length`.
    */
   pieces?: readonly number[];
   /**

@@ -23,8 +23,8 @@ const OWNER = /^p(\d{1,10})-([0-9a-f]{8})$/;
 let count = 0;
 
 /**
- * Returns a name for a file that is being written. The name contains the
- * process and the machine, so that the files of a killed process are
+ * Returns a name for a file that is being written. The name identifies the
+ * process and the machine, so that the files of a killed process can be
  * recognized.
  *
  * @param suffix The end of the name. Default: a number that is used only once.
@@ -41,14 +41,14 @@ export function isTemporaryName(name: string): boolean {
   return OWNED.test(name);
 }
 
-/** Returns a text that identifies this process and machine. */
+/** Returns a string that identifies this process and machine. */
 export function owner(): string {
   return `p${process.pid}-${machine()}`;
 }
 
 /**
- * Returns the ID of the process that a text from `owner` identifies, or
- * `undefined` if the process is on another machine or the text is invalid.
+ * Returns the ID of the process that a string from `owner` identifies, or
+ * `undefined` if the process is on another machine or the string is invalid.
  */
 export function processOf(owner: string): number | undefined {
   const [, pid, where] = OWNER.exec(owner) ?? [];

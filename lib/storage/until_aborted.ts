@@ -5,11 +5,12 @@ import type { Storage, StoredObject } from "./storage.ts";
  * Returns a storage whose reads, writes and listings end with an error of code
  * `aborted` when a signal fires, so that the signal need not be passed to each
  * function that uses the storage. After that, objects cannot be deleted either,
- * so cleanup after an abort must use the original storage. A call that is
- * passed another signal uses only that signal.
+ * so cleanup after an abort must use the original storage. A call that passes
+ * its own signal uses only that signal.
  *
  * @param storage The storage that the result uses.
- * @param signal The signal. Without one, the storage itself is returned.
+ * @param signal The signal. If it is `undefined`, the storage itself is
+ *   returned.
  */
 export function untilAborted(
   storage: Storage,
