@@ -46,7 +46,7 @@ export interface ApplyOptions {
  *   `corrupt`, `truncated`, `limit`, `unsafe` or `not-found` if the archive is
  *   damaged, has a member with an invalid path, or lacks content. In all these
  *   cases, nothing in the directory is changed. `io` if a file cannot be read
- *   or changed; if a change fails, the changes before it stay.
+ *   or changed; if a change fails, earlier changes are kept.
  */
 export async function applyDiff(
   base: string,
@@ -151,7 +151,7 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // The archive may contain a member that no change needs: the beginning of a
+    // The archive can contain a member that no change needs: the beginning of a
     // file that could not be read completely.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
@@ -203,7 +203,7 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
         writer.special(path, entry.kind, deviceOf(entry), entry);
       }
     }
-    // Hard links are made last, because the file that a hard link names may
+    // Hard links are made last, because the file that a hard link names can
     // come after the hard link in path order.
     for (const change of diff.changes) {
       if (change.change === "deleted" || change.change === "touched") continue;

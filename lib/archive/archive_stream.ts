@@ -10,8 +10,8 @@ export type StreamFormat = "tar" | "tar.gz" | "tar.zst" | "zip";
 
 /**
  * Yields the bytes of an archive in parts of about 512 KiB or less. The memory
- * that is used does not depend on the number or the size of the members. The same
- * members always result in the same bytes of a tar. The bytes of a compressed
+ * use does not depend on the number or the size of the members. An uncompressed
+ * tar of the same members always has the same bytes. The bytes of a compressed
  * archive also depend on the zlib or zstd of the runtime.
  *
  * @param members The members, in order. They are read once.

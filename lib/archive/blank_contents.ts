@@ -19,8 +19,8 @@ const LEVELS: Record<CodecName, (number | undefined)[]> = {
   gzip: [undefined, 9],
 };
 /**
- * The number of random bytes up to which each number is tried. Above it, each
- * number tried is twice the one before.
+ * Up to this number of random bytes, every number is tried. After that, each
+ * number is twice the previous one.
  */
 const MAX_NOISE_STEP = 64;
 
@@ -33,11 +33,11 @@ const MAX_NOISE_STEP = 64;
  * @param frames The frames. They hold whole tar members, or a part of one.
  * @param codec The compression.
  * @param isNeeded Called with the position of each content in the decompressed
- *   frames, in bytes. Returns whether the content stays.
+ *   frames, in bytes. Returns whether the content is kept.
  * @param object The name of the volume, for messages.
- * @returns The new frames. The same ones if every content stays, or if the
- *   frames decompress to more than 64 MiB: they then hold a single large content,
- *   which is needed.
+ * @returns The new frames, or the given frames if every content is kept. Frames
+ *   that decompress to more than 64 MiB are also returned as they are, because
+ *   they hold a single large content, which is needed.
  * @throws {DeltarError} `corrupt` or `truncated` if the frames are damaged,
  *   `unsupported` if no frames of the same length were found.
  */
@@ -63,7 +63,7 @@ export async function blankContents(
     if (isRenamed) { for (const member of members) rename(member); }
     const contents = members.map(({ content }) => content);
     for (const level of LEVELS[codec.name]) {
-      // The more random bytes, the longer the frame.
+      // More random bytes make the frame longer.
       for (const count of noiseCounts(contents)) {
         blank(contents, count);
         const packed = await codec.compress(plain, level);
@@ -80,7 +80,7 @@ export async function blankContents(
   );
 }
 
-/** Fills contents with random bytes up to a number, and then with zeros. */
+/** Overwrites contents with `count` random bytes, and the rest with zeros. */
 function blank(contents: readonly Uint8Array[], count: number): void {
   let left = count;
   for (const content of contents) {
@@ -91,7 +91,9 @@ function blank(contents: readonly Uint8Array[], count: number): void {
   }
 }
 
-/** A file in a part of a tar, whose fields are parts of the same bytes. */
+/**
+ * A file in a part of a tar. Its arrays are views of the bytes of this part.
+ */
 interface Member {
   /** The position of the content, in bytes. */
   position: number;
@@ -135,12 +137,13 @@ async function membersIn(
 function rename({ header, extended }: Member): void {
   header.fill(0, 0, 100).fill(0, 345, 500);
   header.set(new TextEncoder().encode(BLANKED));
-  // The checksum is computed as if its field had spaces.
+  // The checksum is computed as if its field were filled with spaces.
   const sum = header.fill(0x20, 148, 156).reduce((sum, byte) => sum + byte, 0);
   const digits = sum.toString(8).padStart(6, "0");
   header.set(new TextEncoder().encode(`${digits}\0 `), 148);
   if (extended === undefined) return;
-  // Each record is its length, a space, the key, `=`, the value and a newline.
+  // Each record consists of its length, a space, the key, `=`, the value and a
+  // newline.
   const decoder = new TextDecoder("latin1");
   for (let at = 0; at < extended.length;) {
     const [all, length, key] =
@@ -163,7 +166,7 @@ function* noiseCounts(contents: readonly Uint8Array[]): Generator<number> {
 }
 
 function fillRandomly(bytes: Uint8Array): void {
-  // The Web Crypto API limits the number of bytes of one call.
+  // The Web Crypto API limits the number of bytes per call.
   const most = 1 << 16;
   for (let at = 0; at < bytes.length; at += most) {
     crypto.getRandomValues(

@@ -20,9 +20,9 @@ export interface DecompressOptions {
    */
   limit?: number;
   /**
-   * Whether the caller compares the SHA-256 of the content. The checksum of a
-   * frame of uncompressed blocks may then be ignored, which saves a copy.
-   * Default: `false`.
+   * Whether the caller checks the SHA-256 of the content. If so, the checksum
+   * of a frame that has only uncompressed blocks can be ignored, which saves a
+   * copy. Default: `false`.
    */
   comparesSum?: boolean;
 }
@@ -42,8 +42,8 @@ export interface Codec {
    * thread if the runtime supports that.
    *
    * @param plain The bytes. They must not change until the promise resolves.
-   * @param level The level: 1 to 9 for gzip, 1 to 22 for zstd. A runtime without
-   *   levels ignores it. Default: the level of the runtime.
+   * @param level The level: 1 to 9 for gzip, 1 to 22 for zstd. A runtime
+   *   without levels ignores this parameter. Default: the level of the runtime.
    * @returns The compressed bytes. If their `ArrayBuffer` has 256 KiB or more,
    *   nothing else uses this `ArrayBuffer`, so the caller may free it.
    * @throws {DeltarError} `unsupported` for zstd if the runtime cannot write it

@@ -8,8 +8,8 @@ const BLOCK_BYTES = 1 << 19;
 const MAX_PENDING_BLOCKS = 3;
 
 /**
- * Yields the bytes of a source in blocks of 512 KiB. The last block may be
- * shorter. Each block has its own memory.
+ * Yields the bytes of a source in blocks of 512 KiB. The last block can be
+ * shorter. Each block has its own buffer.
  */
 export async function* inBlocks(
   source: AsyncIterable<Uint8Array>,

@@ -15,18 +15,17 @@ const MAX_FRAME_BYTES = 4 << 20;
  */
 const MAX_STORED_PART_BYTES = 2 ** 16;
 /**
- * The number of bytes that are loaded before a requested byte, together with
- * that byte.
+ * The number of bytes before a requested byte that are loaded together with it.
  */
 const BEFORE_BYTES = 2 ** 12;
-/** The maximum number of parts in memory. */
+/** The maximum number of parts that are kept in memory. */
 const MAX_PARTS = 2;
 /**
  * The expected length of a frame, as a multiple of the length of the last frame
  * that was read.
  */
 const EXPECTED_GROWTH = 1.125;
-/** The minimum size in bytes of a buffer that is freed at once. */
+/** The minimum size in bytes of a buffer that is freed immediately. */
 const MIN_FREED_BYTES = 2 ** 18;
 
 /** A part of a content that is in memory. */
@@ -38,10 +37,10 @@ export interface ContentPart {
 }
 
 /**
- * Access to a content that is compressed with zstd. The part of the content
- * around a byte is loaded on request: the whole frame that holds the byte or,
- * if the frame has no compressed blocks, at most 64 KiB of it. The last two
- * parts stay in memory.
+ * Random access to a content that is compressed with zstd. The part of the
+ * content around a byte is loaded on request: the whole frame that holds the
+ * byte or, if the frame has no compressed blocks, at most 64 KiB of the frame.
+ * The last two parts stay in memory.
  */
 export class ContentFrames implements Disposable {
   readonly #storage: Storage;
@@ -87,8 +86,8 @@ export class ContentFrames implements Disposable {
    * Loads the part that holds a byte, and returns it.
    *
    * @param offset The offset of the byte in the content.
-   * @returns The part, which stays valid during the next call, and may be freed
-   *   by the call after it.
+   * @returns The part. It stays valid during the next call, and can be freed by
+   *   the call after that.
    * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid or the
    *   content ends before `offset`, `limit` if a frame is too large, and the
    *   errors of the storage.
@@ -214,11 +213,12 @@ interface PlacedFrame extends MeasuredFrame {
 }
 
 /**
- * Frees the memory of a part at once instead of at the next garbage collection.
+ * Frees the memory of a part immediately instead of at the next garbage
+ * collection.
  */
 function free(part: ContentPart | undefined): void {
   const buffer = part?.bytes.buffer;
-  // A smaller buffer may be a part of memory that the runtime shares.
+  // A smaller buffer can belong to memory that the runtime shares.
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= MIN_FREED_BYTES) {
     buffer.transfer?.(0);
   }

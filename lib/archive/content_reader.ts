@@ -5,9 +5,9 @@ import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 
 /**
- * The maximum number of decompressed bytes that a range may have before its
- * content, and the maximum number after its content. The same number is the
- * default limit of `readRange`.
+ * The maximum number of decompressed bytes before the content of a range, and
+ * also the maximum after the content. It is also the default limit of
+ * `readRange`.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
@@ -18,8 +18,8 @@ export interface ReadContentOptions {
   /** The signal that aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
-   * Whether the caller compares the SHA-256 of the content, as in the options
-   * of a codec. Default: `false`.
+   * Whether the caller checks the SHA-256 of the content; see
+   * `DecompressOptions`. Default: `false`.
    */
   comparesSum?: boolean;
 }
@@ -110,7 +110,7 @@ export function readRange(
  * Reads the whole range of a reference into memory without decompressing it.
  *
  * @param storage The storage of the volume.
- * @param reference The range of the volume. The caller has to limit its length.
+ * @param reference The range of the volume. The caller must limit its length.
  * @param options The signal.
  * @returns The bytes, in a buffer that nothing else uses.
  * @throws {DeltarError} `corrupt` if the reference is invalid or the storage

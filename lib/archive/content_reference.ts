@@ -25,8 +25,8 @@ export interface FrameLocation {
 }
 
 /**
- * A content reference whose range is that of a frame. The members in the frame
- * share its location, which is set when the frame is written to a volume.
+ * A content reference whose range is a frame. The members in the frame share
+ * its location, which is set when the frame is written to a volume.
  */
 export class PlacedContent implements ContentReference {
   /**

@@ -62,13 +62,11 @@ export interface PackedFacts extends FileFacts {
 
 /** The basis of a large file's delta. */
 export interface LargeBasis {
-  /**
-   * The signature of the basis, whose blocks are looked for in the new content.
-   */
+  /** The signature of the basis. The new content is searched for its blocks. */
   signature: Signature;
   /**
-   * The content that `signature` was made from. Only the parts that have
-   * changed are read. By default, nothing is read.
+   * The content that `signature` was made from. Only its changed parts are
+   * read. By default, no old content is read.
    */
   old?: OldParts;
   /**
@@ -96,11 +94,11 @@ export interface DataPackerOptions {
   /** The writer of the members. */
   writer: VolumeWriter;
   /**
-   * The old index. Content that a file in the old index has is not stored
-   * again, except the empty content of a new file.
+   * The old index. The content of a file in the old index is not stored again,
+   * except the empty content of a new file.
    */
   previous: DirIndex;
-  /** The naming of members. Default: `hash`. */
+  /** The naming scheme of the members. Default: `hash`. */
   names?: MemberNames;
   /**
    * The minimum size of a file that gets a signature, in bytes. Default: 4096.
@@ -174,9 +172,11 @@ export interface ContentElsewhere {
   has(sha256: string): boolean;
 }
 
-/** Contents that are already stored, though no file of `previous` has them. */
+/**
+ * Contents that are already stored, although no file in `previous` has them.
+ */
 export interface KnownContents {
-  /** Returns whether one of the contents may have this size in bytes. */
+  /** Returns whether one of the contents might have this size in bytes. */
   hasSize(size: number): boolean;
   /**
    * Returns the stored form of the content with this SHA-256, for the file at
@@ -198,9 +198,9 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  * Stores the content of files in the same pass that indexes the files. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta is small enough, and otherwise like a new file.
- * Content that a file in the old index has is not stored again, except the
- * empty content of a new file. Content that `known`, `shared` or `elsewhere`
- * has is not stored again either.
+ * The content of a file in the old index is not stored again, except the empty
+ * content of a new file. Content that `known`, `shared` or `elsewhere` reports
+ * is not stored either.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;
@@ -261,9 +261,9 @@ export class DataPacker implements FileReader {
     const sum = toHex(sha256(bytes));
     const facts: PackedFacts = { size: bytes.length, sha256: sum };
     const known = this.#previous.findContent(sum);
-    // A file with old content was copied or moved, and its content is not
-    // stored again. A new empty file is stored, because empty files are equal
-    // without being copies.
+    // A file whose content is in the old index was copied or moved, so its
+    // content is not stored again. A new empty file is stored, because empty
+    // files are usually not copies of each other.
     const isOld = bytes.length === 0
       ? before?.sha256 === sum
       : known !== undefined;
@@ -389,8 +389,8 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Returns whether the content of a large file of this size may already be
-   * stored, so that the content is worth hashing before it is stored.
+   * Returns whether the content of a large file of this size might already be
+   * stored, so that hashing the content first is worthwhile.
    */
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(

@@ -19,7 +19,7 @@ import { VolumeWriter } from "./volume_writer.ts";
 export interface DiffDataOptions {
   /** The compression. Default: `gzip`, which makes a `.tgz`. */
   codec?: CodecName;
-  /** The naming of members. Default: `hash`. */
+  /** The naming scheme of the members. Default: `hash`. */
   names?: MemberNames;
   /**
    * The signal that aborts the work with an error of code `aborted`. In that

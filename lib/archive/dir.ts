@@ -21,10 +21,10 @@ export interface FilesOptions {
 }
 
 /**
- * The part of each file's state that a directory's hash covers, besides names,
- * kinds, link targets and device numbers: `times` for modification times and
- * sizes, `contents` for the contents, or a function that returns a value for
- * each file.
+ * The part of each file's state that a directory's hash covers, in addition to
+ * names, kinds, link targets and device numbers: `times` for modification times
+ * and sizes, `contents` for the contents, or a function that returns a value
+ * for each file.
  */
 export type HashBasis =
   | "times"
@@ -131,9 +131,9 @@ export class Dir extends Walker {
   /**
    * Returns one SHA-256, in hexadecimal, for the state of the whole directory.
    *
-   * @param of The part of each file's state that the hash covers, besides
-   *   names, kinds, link targets and device numbers. Default: `times`, which is
-   *   fast.
+   * @param of The part of each file's state that the hash covers, in addition
+   *   to names, kinds, link targets and device numbers. Default: `times`, which
+   *   is fast.
    * @param options The signal that aborts the work.
    * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    * @throws {Error} With `contents`, the system's error for a file that cannot
@@ -198,8 +198,8 @@ export class Dir extends Walker {
    *
    * @param path The path below the root, or an absolute path of the operating
    *   system. A path that ends in `/` is treated as a directory, even if it is
-   *   not one.
-   * @throws {DeltarError} `unsafe` if the path lies outside the directory; `io`
+   *   a file.
+   * @throws {DeltarError} `unsafe` if the path is outside the directory; `io`
    *   if a directory above the path cannot be read.
    */
   isExcluded(path: string): boolean {
@@ -228,8 +228,8 @@ export class Dir extends Walker {
    *
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored
-   *   in itself. Default: a file in a new temporary folder. The caller has to
-   *   delete that file and that folder.
+   *   in itself. Default: a file in a new temporary folder. The caller must
+   *   delete both.
    * @param options Options for writing the archive, and a callback for skipped
    *   paths.
    * @returns The path of the archive.

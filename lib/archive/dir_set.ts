@@ -50,7 +50,7 @@ export class DirSet extends Dir {
    *
    * @param directories The paths of the directories, at least two. A directory
    *   that is inside another directory of the list is ignored.
-   * @param options Options for what to exclude and what to read. Patterns are
+   * @param options Options for excluding and reading paths. Patterns are
    *   relative to the common folder.
    * @throws {DeltarError} `not-found` if one of the paths is not a directory;
    *   `limit` if the name of the set has more than 4,096 characters;
@@ -85,6 +85,6 @@ export class DirSet extends Dir {
 
 function fewError(): RangeError {
   return new RangeError(
-    "a set needs at least two directories, none of which is inside another",
+    "a set needs at least two directories that are not inside one another",
   );
 }

@@ -1,16 +1,16 @@
 import { turnIfDue } from "../bytes/turns.ts";
 
 /**
- * The size of the chunks that an engine takes and returns, in bytes. Each chunk
- * takes a round trip to another thread. With the runtimes' default of 16 KiB,
- * the round trips would take longer than the compression.
+ * The size in bytes of the chunks that an engine accepts and returns. Each
+ * chunk needs a round trip to another thread. With the runtimes' default of 16
+ * KiB, the round trips would take longer than the compression.
  */
 export const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Returns the chunk size, in bytes, for compressing `length` bytes. The
- * compressed form of up to 1 MiB fits in one chunk, which takes one round trip
- * and needs no concatenation.
+ * compressed form of up to 1 MiB fits in one chunk, which needs one round trip
+ * and no concatenation.
  */
 export function chunkFor(length: number): number {
   return Math.min(4 * CHUNK_BYTES, length) + 1024;
@@ -20,7 +20,9 @@ export function chunkFor(length: number): number {
 export interface Engine {
   /** Returns the next chunk of output, or `null` if none is ready. */
   read(): unknown;
-  /** Writes a chunk of input. `done` is called when the chunk is used up. */
+  /**
+   * Writes a chunk of input. `done` is called when the chunk has been consumed.
+   */
   write(chunk: Uint8Array, done: () => void): unknown;
   /** Ends the input. */
   end(): unknown;
@@ -32,9 +34,9 @@ export interface Engine {
 
 /**
  * Yields the output of a `node:zlib` stream. Input is pulled only after the
- * previous input is used up and all of its output was taken, so memory holds at
- * most one chunk of input and the engine's own buffer. The output ends when the
- * stream ends, which may be before the input ends.
+ * previous input has been consumed and all of its output has been taken, so
+ * memory holds at most one chunk of input and the engine's own buffer. The
+ * output ends when the stream ends, which can be before the input ends.
  *
  * @param engine The stream. It is destroyed at the end.
  * @param pull Called for the next input. Returns `undefined` at the end of the

@@ -23,10 +23,11 @@ export const SMALL_BYTES = 1024 * 1024;
 /** Options for extracting. */
 export interface ExtractOptions {
   /**
-   * Called with each member that cannot be made, such as a device that the user
-   * may not make, a member of an unknown type, or one whose name is not valid
-   * UTF-8, if the runtime or the system does not support such names. Also
-   * called with each member whose extended attributes could not be set.
+   * Called with each member that cannot be extracted: a device that the user is
+   * not permitted to make, a member of an unknown type, or a member whose name
+   * is not valid UTF-8 if the runtime or the system does not support such
+   * names. Also called with each member whose extended attributes could not be
+   * set.
    */
   onSkip?: (skipped: Skipped) => void;
   /**
@@ -43,7 +44,7 @@ export interface ExtractOptions {
  * Writes scanned members to a sink.
  *
  * @param members The members.
- * @param within The path to extract, with everything below it; `""` is
+ * @param within The path to extract, with everything below it. `""` extracts
  *   everything.
  * @param sink The sink that the members are written to.
  * @param find Called with the target of each hard link whose target is not

@@ -74,7 +74,7 @@ export class FrameFiller {
     }
   }
 
-  /** Ends the member that was begun, whose content has `size` bytes. */
+  /** Ends the member that was begun. Its content has `size` bytes. */
   end(size: number): void {
     // The size of a frame is a multiple of the block size, so the padding fits.
     this.#pad(padding(size));
@@ -87,7 +87,7 @@ export class FrameFiller {
     this.#place = newPlace();
   }
 
-  /** Takes back the buffer of a frame that is no longer used. */
+  /** Keeps the buffer of a frame that is no longer used, for reuse. */
   recycle(frame: Frame): void {
     if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(frame.buffer);
   }

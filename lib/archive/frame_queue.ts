@@ -5,7 +5,7 @@ import type { Codec } from "./codec.ts";
  * queue holds the plain and compressed bytes of the pending frames.
  */
 export class FrameQueue<Item> {
-  /** The number of frames that were pushed and not yet passed on. */
+  /** The number of frames that have been pushed but not yet passed on. */
   pending = 0;
   readonly #codec: Codec;
   readonly #place: (item: Item, packed: Uint8Array) => Promise<void>;

@@ -10,7 +10,7 @@ import { webGunzip, webGzip } from "./web_gzip.ts";
 const zlib = builtin("node:zlib");
 type Zlib = NonNullable<typeof zlib>;
 
-// These are the flags in a member's header (RFC 1952, section 2.3.1).
+// The flags in a member's header (RFC 1952, section 2.3.1).
 const HAS_CRC = 2;
 const HAS_EXTRA = 4;
 const HAS_NAME = 8;

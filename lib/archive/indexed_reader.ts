@@ -21,7 +21,7 @@ import type {
   VolumeIndex,
 } from "./volume_index.ts";
 
-/** The maximum number of ranges that are read ahead of the current one. */
+/** The maximum number of ranges that are read ahead of the current range. */
 const MAX_RANGES_AHEAD = 3;
 /**
  * The maximum decompressed size, in bytes, of a range that is held in memory
@@ -46,7 +46,7 @@ export class IndexedReader {
    *
    * @param storage The storage of the volumes.
    * @param folder The prefix of the volumes' object names. The names in the
-   *   index lack this prefix.
+   *   index do not have this prefix.
    * @param index The index.
    * @param signal Aborts all reads.
    */
@@ -96,7 +96,7 @@ export class IndexedReader {
   /**
    * Writes members to a sink.
    *
-   * @param within The path to extract, with everything below it; `""` is
+   * @param within The path to extract, with everything below it. `""` extracts
    *   everything.
    * @param sink The sink that the members are written to.
    * @param options The signal that aborts this extraction, and a callback for

@@ -15,7 +15,7 @@ export class LargeStarts {
 
   /**
    * Returns whether a large file has the same key as a stored file. If so, the
-   * content may already be stored, and is worth hashing before it is stored.
+   * content might already be stored, so hashing it first is worthwhile.
    *
    * @param size The size of the file in bytes.
    * @param open Called to read the file from its start.

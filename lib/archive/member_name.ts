@@ -3,8 +3,9 @@ import { sha256 } from "../bytes/sha256.ts";
 import { encodeName } from "../tree/raw_name.ts";
 
 /**
- * The naming of the members of a data archive below `created/` and `updated/`:
- * by the SHA-256 of the path in hexadecimal, or by the path itself.
+ * The naming scheme for the members of a data archive. Each name below
+ * `created/` or `updated/` is the SHA-256 of the path in hexadecimal (`hash`),
+ * or the path itself (`path`).
  */
 export type MemberNames = "hash" | "path";
 

@@ -1,6 +1,6 @@
 /**
- * Archives: tar cut into volumes and frames, directories as archives, and
- * differences as archives.
+ * Archives: tar files that are cut into volumes and frames, and archives of
+ * directories and of differences.
  *
  * `tar_header.ts` and `tar_reader.ts` write and read tar. `volume_writer.ts`
  * sets the size of frames, fills them with members (`frame_filler.ts`),
@@ -22,7 +22,7 @@
  * `apply_diff.ts` applies the difference to a directory.
  *
  * `archive_stream.ts` writes an archive without an index as one stream: a tar
- * (`tar_stream.ts`), which may be compressed (`compress_blocks.ts`), or a zip
+ * (`tar_stream.ts`), optionally compressed (`compress_blocks.ts`), or a zip
  * (`zip_stream.ts`, `zip_record.ts` and `deflate.ts`).
  *
  * @module

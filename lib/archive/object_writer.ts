@@ -29,7 +29,7 @@ export class ObjectWriter {
   readonly #stored: Promise<void>;
 
   /**
-   * Starts to store an object, which must not exist yet.
+   * Starts storing an object, which must not exist yet.
    *
    * @param storage The storage of the object.
    * @param name The name of the object.
@@ -52,7 +52,7 @@ export class ObjectWriter {
   }
 
   /**
-   * Writes bytes. Resolves when the storage has taken them.
+   * Writes bytes. Resolves when the storage has accepted them.
    *
    * @param onUsed Called when the storage no longer needs the bytes. Not called
    *   if the storage fails.
@@ -86,7 +86,7 @@ export class ObjectWriter {
   }
 
   /**
-   * Aborts the write: the storage gets `reason` as the error of the source.
+   * Aborts the write: the storage receives `reason` as the error of the source.
    * Resolves when the storage has stopped writing the object.
    */
   async abort(reason: unknown): Promise<void> {

@@ -3,7 +3,10 @@ import { concat } from "../bytes/source.ts";
 import { type Codec, codecFor, type CodecName } from "./codec.ts";
 import { longerFrame } from "./zstd_frame.ts";
 
-/** A maker of gzip members or zstd frames that decompress to nothing. */
+/**
+ * A function that makes gzip members or zstd frames that decompress to nothing,
+ * and the limits of their length.
+ */
 interface Filler {
   /** The minimum length of a member or frame, in bytes. */
   min: number;
@@ -62,7 +65,7 @@ function* fill(name: CodecName, length: number): Generator<Uint8Array> {
 }
 
 /**
- * Returns a gzip member or zstd frame with further bytes that decompress to
+ * Returns a gzip member or zstd frame with additional bytes that decompress to
  * nothing.
  *
  * @param name The name of the compression.
@@ -86,7 +89,7 @@ export function lengthened(
 /**
  * Returns a gzip member with a comment in its header (RFC 1952, section 2.3.1).
  *
- * @param member A member whose header has no further fields.
+ * @param member A member whose header has no optional fields.
  * @param length The length of the comment with its NUL, in bytes.
  */
 function withComment(member: Uint8Array, length: number): Uint8Array {

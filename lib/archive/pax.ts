@@ -14,9 +14,9 @@ export const SPARSE = "GNU.sparse.";
 /** The key of the record that lists the data ranges of a sparse member. */
 const SPARSE_MAP = "GNU.sparse.map";
 /**
- * The keys of the records for sparse members in GNU tar's first version. That
- * version has two records for each range instead of a list. The values are
- * collected into a list.
+ * The keys of the records for sparse members in the first version of GNU tar's
+ * format. That version has two records for each range instead of a list. The
+ * values are collected into a list.
  */
 const SPARSE_PARTS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 
@@ -28,7 +28,7 @@ export const DEVICE = {
 
 /**
  * The keys of the records that are decoded. Other records are ignored, because
- * an archive may have any number of them.
+ * an archive can have any number of them.
  */
 const KNOWN: readonly string[] = [
   "path",
@@ -52,7 +52,7 @@ const KNOWN: readonly string[] = [
 /**
  * The maximum length in bytes of a key that is decoded, with the space before
  * it. The longest known keys are those of extended attributes, whose names have
- * at most 255 bytes, each of which may be escaped.
+ * at most 255 bytes. Each byte can be escaped.
  */
 const MAX_KEY_BYTES = 1024;
 
@@ -121,7 +121,7 @@ export function decodePax(
     if (equals - start > MAX_KEY_BYTES) continue;
     const key = decoder.decode(body.subarray(start + 1, equals));
     if (isXattrKey(key)) {
-      // An extended attribute may have an empty value, so its record is kept.
+      // An extended attribute can have an empty value, so its record is kept.
       records.set(key, body.slice(equals + 1, end - 1));
       continue;
     }

@@ -79,7 +79,7 @@ export async function xattrsIn(
   for (const [key, value] of records) {
     if (!(value instanceof Uint8Array)) continue;
     if (!isAclKey(key)) {
-      // A member may have an attribute under both prefixes. Both records then
+      // A member can have an attribute under both prefixes. Both records then
       // have the same value.
       const attribute = attributeOf(key, value);
       if (attribute !== undefined) found.set(...attribute);
@@ -87,7 +87,7 @@ export async function xattrsIn(
     }
     const acl = await aclOf(key, value);
     // If the ACL is also stored as an attribute, the attribute is preferred,
-    // because it has numbers where the text may have names.
+    // because the text can have names in place of numbers.
     if (acl !== undefined && !found.has(acl[0])) found.set(...acl);
   }
   return found.size === 0 ? undefined : Object.fromEntries(found);
@@ -149,7 +149,7 @@ function isAclKey(key: string): boolean {
 }
 
 /**
- * Decodes a name whose characters may be escaped as `%` and two hexadecimal
+ * Decodes a name in which characters are escaped as `%` and two hexadecimal
  * digits.
  */
 function unescaped(name: string): string {

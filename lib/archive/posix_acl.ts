@@ -111,9 +111,9 @@ export function isMinimal(value: Uint8Array): boolean {
 }
 
 /**
- * Returns the mode of a member that has an access ACL. In the mode, Linux shows
- * the rights of the mask in place of those of the group. libarchive writes the
- * rights of the group, so this function replaces those rights.
+ * Returns the mode of a member that has an access ACL. In the group bits of
+ * such a mode, Linux shows the rights of the mask. libarchive writes the rights
+ * of the group there, so this function replaces them.
  *
  * @param mode The mode in the header of the member.
  * @param value The value of the attribute that holds the ACL.

@@ -22,12 +22,13 @@ export interface TarEntriesOptions {
  * another program. It is read once, from the start.
  *
  * @param source The bytes of the archive.
- * @param options The name of the archive, and what to remove from paths.
+ * @param options The name of the archive, and the number of folders to remove
+ *   from paths.
  * @throws {DeltarError} `corrupt` if the archive is not a tar, gzip or zstd
  *   archive, or is damaged; `truncated` if it ends early; `unsafe` for a member
  *   whose path or hard link target is absolute or contains `..`; `limit` and
- *   `unsupported` as for `readTar`; `not-found` if a path of something other
- *   than a directory has no names left after `stripComponents` are removed.
+ *   `unsupported` as for `readTar`; `not-found` if a member other than a
+ *   directory has no more than `stripComponents` names in its path.
  *
  * @example Take a snapshot of an archive
  * ```ts

@@ -27,8 +27,8 @@ const TYPES = {
 const SCRATCH = 3 * BLOCK;
 
 /**
- * Returns memory for `encodeHeader`, for a caller that encodes many headers and
- * copies each one before it encodes the next.
+ * Returns scratch memory for `encodeHeader`, for a caller that encodes many
+ * headers and copies each one before it encodes the next.
  */
 export function headerScratch(): Uint8Array {
   return new Uint8Array(SCRATCH);

@@ -23,8 +23,8 @@ import { decodeIndexSteps, type VolumeIndex } from "./volume_index.ts";
 /** Options for opening an archive. */
 export interface OpenOptions {
   /**
-   * The archive's index, or `null` to read without one. By default, the index
-   * is read from the storage if it exists.
+   * The archive's index, or `null` to read without an index. By default, the
+   * index is read from the storage if it exists.
    */
   index?: VolumeIndex | null;
   /**

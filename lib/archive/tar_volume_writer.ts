@@ -74,7 +74,8 @@ export interface TarVolumeOptions {
 }
 
 /**
- * A member to add. A file needs only `path`, and a directory `path` and `kind`.
+ * A member to add. A file needs only a `path`. A directory needs a `path` and a
+ * `kind`.
  */
 export interface NewMember extends Partial<BaseEntry>, OwnerFields {
   /** The path in the archive, `/`-separated. */

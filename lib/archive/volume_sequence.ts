@@ -110,8 +110,8 @@ export class VolumeSequence {
   }
 
   /**
-   * Aborts the current volume and deletes the others, except for those that
-   * `onStored` was called with.
+   * Aborts the current volume, and deletes the earlier volumes except for those
+   * that were passed to `onStored`.
    *
    * @param reason The reason that is passed to the storage.
    * @param settled A promise that resolves when no more frames are being

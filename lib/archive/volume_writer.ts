@@ -13,8 +13,8 @@ import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 const MEBIBYTE = 1024 * 1024;
 /**
  * The default size of a frame in bytes. A frame is small enough to be read for
- * a single small file, and large enough for many similar files. A file of 1 MiB
- * fits in a frame together with its header.
+ * the sake of one small file, and large enough to hold many similar files. A
+ * file of 1 MiB fits in a frame together with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
 /**
@@ -67,8 +67,9 @@ export interface StreamedContent {
 
 /**
  * Writes members to volumes: tar archives that are cut into frames. A frame
- * holds one or more members, or a part of a large one. Each frame is compressed
- * separately, so that a member can be read without the rest of the volume.
+ * holds one or more members, or a part of a large member. Each frame is
+ * compressed separately, so that a member can be read without the rest of the
+ * volume.
  *
  * A volume exceeds its maximum size only if it holds a single member that is
  * larger. If the caller waits for `ready()` between calls to `add()`, memory
@@ -171,9 +172,9 @@ export class VolumeWriter {
 
   /**
    * Adds a file from a stream, in bounded memory. Exactly `member.size` bytes
-   * go into the archive: a shorter source is filled up with zeros, and the rest
-   * of a longer source is not read. No other member may be added at the same
-   * time.
+   * are written to the archive: a shorter source is filled up with zeros, and
+   * the rest of a longer source is not read. No other member may be added at
+   * the same time.
    *
    * @param member The member.
    * @param source The content.
@@ -215,7 +216,7 @@ export class VolumeWriter {
    * Ends the last volume. Resolves when all volumes are stored.
    *
    * @returns The volumes, in order.
-   * @throws The error of a write. The caller then has to call `abort`.
+   * @throws The error of a write. The caller must then call `abort`.
    */
   async close(): Promise<VolumeRecord[]> {
     this.#check();
@@ -231,7 +232,7 @@ export class VolumeWriter {
   }
 
   /**
-   * Aborts the write. The current volume does not appear. Volumes that were
+   * Aborts the write. The current volume is not stored. Volumes that were
    * already stored are deleted if the storage allows it, unless the writer has
    * an `onStored`. After `close` has resolved, `abort` has no effect.
    *
@@ -315,8 +316,8 @@ export class VolumeWriter {
 }
 
 /**
- * Passes the first `size` bytes of a source to `use`, or all of them if there
- * are fewer.
+ * Passes the first `size` bytes of a source to `use`, or all bytes if the
+ * source has fewer.
  */
 async function take(
   source: ByteSource,

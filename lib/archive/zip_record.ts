@@ -26,7 +26,7 @@ export const MAX_PLAIN_BYTES = MAX_32 - (MAX_32 >>> 8);
 
 /** The version of the format in which zip64 was introduced. */
 const VERSION = 45;
-/** The number of Unix as the system that made a member. */
+/** The number that stands for Unix as the system that made a member. */
 const UNIX = 3 << 8;
 /** The flag of a member whose checksum and sizes follow its content. */
 const HAS_DESCRIPTOR = 1 << 3;
@@ -83,8 +83,8 @@ export interface ZipLoss {
 }
 
 /**
- * Returns what a zip cannot hold of a member, or `undefined` if it can hold
- * everything except for the fraction of a second of the time and the names of
+ * Returns the part of a member that a zip cannot hold. Returns `undefined` if
+ * nothing is lost except the fraction of a second of the time and the names of
  * the owner and group.
  */
 export function zipLossOf(member: TarMember): ZipLoss | undefined {

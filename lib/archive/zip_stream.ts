@@ -17,14 +17,14 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * Yields the bytes of a zip. Files are compressed with deflate. The headers of
- * the central directory, which come last, are spooled, because an archive may
- * have millions of members. deltar writes this format itself: of the libraries
- * that can write files of more than 4 GiB (`@zip.js/zip.js`, `yazl`), each
- * keeps several kilobytes in memory for each member until the end.
+ * the central directory, which come last, are spooled, because an archive can
+ * have millions of members. deltar writes this format itself, because the
+ * libraries that can write files of more than 4 GiB (`@zip.js/zip.js`, `yazl`)
+ * keep several kilobytes in memory for each member until the end.
  *
- * @param members The members, in order, without those of which `zipLossOf`
- *   returns that a zip cannot hold them. The content of a sparse file includes
- *   its holes. A hard link is passed as a file.
+ * @param members The members, in order, without those that a zip cannot store;
+ *   see `zipLossOf`. The content of a sparse file includes its holes. A hard
+ *   link is passed as a file.
  * @throws {DeltarError} `unsupported` if the runtime has no `node:zlib`.
  * @throws The errors of reading the members.
  */

@@ -23,9 +23,9 @@ const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /**
- * Whether the decoders get one block at a time. In Deno, the error of a decoder
- * ends the process if the decoded bytes did not fit in one chunk. The content of
- * a block always fits.
+ * Whether the decoders get one block at a time. In Deno, an error of a decoder
+ * ends the process if the decoded bytes did not fit in one chunk. The content
+ * of a block always fits.
  */
 const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
 
@@ -143,7 +143,7 @@ async function* decodeFrame(
 
 /**
  * Reads the parts of a frame into `head`, up to about `most` bytes. The limit
- * is needed because even a frame with little content may have any number of
+ * is needed because even a frame with little content can have any number of
  * bytes.
  *
  * @returns Whether the frame was read to its end.
@@ -175,8 +175,8 @@ async function* joined(
 
 /**
  * Decompresses one whole frame in memory. If possible, the frame is
- * decompressed at once on this thread, with fewer copies than `zstd.decompress`
- * makes.
+ * decompressed in one call on this thread, with fewer copies than
+ * `zstd.decompress` makes.
  *
  * @param frame The frame.
  * @param limit The maximum number of decompressed bytes.

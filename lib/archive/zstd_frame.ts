@@ -159,8 +159,8 @@ export interface MeasuredFrame {
  * only the headers of the first and last blocks are read.
  *
  * @param read Called with an offset from the start of the frame and a length,
- *   both in bytes. Yields the bytes of this range. They may end early, at the
- *   end of the part of the volume that may be read.
+ *   both in bytes. Yields the bytes of this range. They can end early, at the
+ *   end of the readable part of the volume.
  * @param object The name of the volume, for error messages.
  * @param options The maximum length of a frame that is read, and its expected
  *   length, in bytes. A frame that is not longer than expected is read without
@@ -224,7 +224,7 @@ export async function measureFrame(
   const begins = await storedBlock(0);
   const last = begins && count > 1 ? await storedBlock(count - 1) : begins;
   if (last !== undefined) {
-    // An encoder may add an empty block at the end.
+    // An encoder can add an empty block at the end.
     const end = startOf(count - 1) + 3 + last.length + (last.isLast ? 0 : 3);
     return {
       length: end + tail,
@@ -436,12 +436,12 @@ function uint32(bytes: Uint8Array): number {
 }
 
 /**
- * Returns a frame with the same content that is a few bytes longer. A field for
- * the window takes one byte more, a longer field for the size takes two or four
- * bytes more, and each empty block takes three (RFC 8878, section 3.1.1).
+ * Returns a frame with the same content that is a few bytes longer. A window
+ * field adds one byte, a longer size field adds two or four bytes, and each
+ * empty block adds three bytes (RFC 8878, section 3.1.1).
  *
  * @param frame The frame.
- * @param more The number of further bytes, at least 1.
+ * @param more The number of additional bytes, at least 1.
  * @returns The frame, or `undefined` if no combination has this length.
  */
 export function longerFrame(
