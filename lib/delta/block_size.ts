@@ -1,5 +1,7 @@
 const MIN_BLOCK_BYTES = 1024;
-/** The maximum number of blocks of a file with the chosen block size. */
+/**
+ * The maximum number of blocks into which the chosen block size divides a file.
+ */
 const MAX_BLOCKS = 2 ** 22;
 /** The file size in bytes that is assumed for a stream of unknown size. */
 const UNKNOWN_SIZE = 2 ** 29;
@@ -9,8 +11,9 @@ const UNKNOWN_SIZE = 2 ** 29;
  * power of two, and at least 1,024. Above a file size of 1 TiB, blocks are
  * larger, so that a file has at most 2^22 of them. With this block size, the
  * signature and the literals of a few hundred scattered edits take about the
- * same space. Pages of databases and disk images have sizes of powers of two,
- * so a page consists of whole blocks, or a block of whole pages.
+ * same space. The pages of databases and disk images have sizes that are powers
+ * of two, so a page consists of whole blocks, or a block consists of whole
+ * pages.
  *
  * @param fileSize The size of the file in bytes. Default: 512 MiB, which is
  *   assumed for a stream of unknown size.
@@ -41,11 +44,12 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
 }
 
 /**
- * Returns the number of bytes to keep of each strong sum, so that a search in a
- * file as large as the basis finds a false match with a probability below
- * 2^-64. At each position of the file, the search compares strong sums only
- * with those of blocks that have the same 32-bit weak sum. (The block after a
- * match is confirmed by its strong sum alone, which adds a few comparisons.)
+ * Returns the number of bytes to keep of each strong sum. The number is chosen
+ * so that a search in a file as large as the basis finds a false match with a
+ * probability below 2^-64. At each position of the file, the search compares
+ * strong sums only with those of blocks that have the same 32-bit weak sum.
+ * (The block after a match is confirmed by its strong sum alone, which adds a
+ * few comparisons.)
  *
  * @param fileSize The size of the basis in bytes. Default: 512 MiB.
  * @param blockSize The size of a block in bytes. Default: the result of

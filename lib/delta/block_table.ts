@@ -2,16 +2,15 @@ import type { Signature } from "./signature.ts";
 
 /**
  * The maximum number of blocks in the table with the same weak sum and
- * different contents. The maximum limits the time that a search with a crafted
+ * different contents. This limits the time that a search with a crafted
  * signature can take.
  */
 const MAX_EQUAL_SUMS = 8;
 
 /**
  * A hash table with open addressing that finds the blocks of a signature by
- * their weak sums. Blocks of equal content are entered once, so that a run of
- * equal blocks takes no longer to search than a single one. A short last block
- * is not entered.
+ * their weak sums. Blocks with equal content are entered once, so that many
+ * equal blocks do not make a search slower. A short last block is not entered.
  */
 export class BlockTable {
   readonly #signature: Signature;
@@ -37,7 +36,7 @@ export class BlockTable {
 
   /**
    * Returns the number of the first block in the table with these sums, or -1
-   * if there is none.
+   * if no block has them.
    *
    * @param sum The weak sum of a window.
    * @param digest Called at most once, if a block has this weak sum. Returns

@@ -1,21 +1,21 @@
 import type { DeltaWriter } from "./delta_writer.ts";
 import type { OldPart } from "./old_parts.ts";
 
-/** The number of bytes that are hashed to look for a match. */
+/** The number of bytes that are hashed together in the search for matches. */
 const HASHED_BYTES = 24;
 /**
- * The distance in bytes between the places of the old content that are hashed.
- * Each match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
+ * The distance in bytes between the hashed places in the old content. Each
+ * match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
  */
 const STEP_BYTES = 8;
 /**
- * The minimum distance in bytes between the places that are hashed in parts
- * from which bytes may have moved.
+ * The minimum distance in bytes between the hashed places in parts from which
+ * bytes can have moved.
  */
 const MIN_SPARSE_STEP_BYTES = 32;
 /**
- * The approximate maximum number of places that are hashed in parts from which
- * bytes may have moved. If the parts are large, the distance is larger.
+ * The approximate maximum number of hashed places in parts from which bytes can
+ * have moved. In large parts, the distance between the places is increased.
  */
 const MAX_SPARSE_PLACES = 2 ** 18;
 /**
@@ -55,10 +55,10 @@ export interface ChangedPlace {
 }
 
 /**
- * Writes deltas whose copies may begin and end at any byte of the old content.
- * Copies next to changed bytes are extended. For the remaining bytes, matches
- * are searched for at any offset, first by a hash of 24 bytes, and then byte by
- * byte. xdelta and zstd's long-distance matching find matches in the same way.
+ * Writes deltas whose copies can begin and end at any byte of the old content.
+ * Copies next to changed bytes are extended. The remaining bytes are searched
+ * for at any offset, first by a hash of 24 bytes, and then byte by byte. xdelta
+ * and zstd's long-distance matching find matches in the same way.
  */
 export class ByteMatcher {
   readonly #elsewhere: readonly OldPart[];
@@ -67,7 +67,7 @@ export class ByteMatcher {
   /**
    * Makes a matcher.
    *
-   * @param elsewhere Parts of the old content from which bytes may have moved
+   * @param elsewhere Parts of the old content from which bytes can have moved
    *   to any other place.
    */
   constructor(elsewhere: readonly OldPart[]) {
@@ -131,11 +131,11 @@ export class ByteMatcher {
   }
 
   /**
-   * Writes the commands that produce the bytes of a gap between copies, by a
-   * search for matches at any offset.
+   * Searches for matches at any offset, and writes the commands that produce
+   * the bytes of a gap between copies.
    *
    * @returns The offset in the old content at which the last copy from `parts`
-   *   ends, or `gap.least` if nothing is copied from them.
+   *   ends, or `gap.least` if nothing is copied from `parts`.
    */
   #search(
     writer: DeltaWriter,
@@ -179,23 +179,34 @@ export class ByteMatcher {
   }
 }
 
-/** Changed bytes between copies, after these copies were extended. */
+/**
+ * Changed bytes between copies, after the copies have been extended. All
+ * offsets are in bytes.
+ */
 interface Gap {
   /** The offset of the first changed byte. */
   from: number;
   /** The offset after the last changed byte. */
   to: number;
-  /** The minimum offset in the old content at which a near match begins. */
+  /**
+   * The minimum offset in the old content at which a match near the copies
+   * begins.
+   */
   least: number;
-  /** The maximum offset in the old content at which a near match ends. */
+  /**
+   * The maximum offset in the old content at which a match near the copies
+   * ends.
+   */
   most: number;
-  /** Whether near matches must be in the order of the old content. */
+  /**
+   * Whether matches near the copies must be in the order of the old content.
+   */
   isAscending: boolean;
 }
 
 /**
- * Yields the runs of at least 32 bytes in `now` that equal the bytes in `old`
- * that are `shift` bytes further on.
+ * Yields the runs of at least 32 bytes in `now` that equal the bytes of `old`
+ * at the same offset plus `shift`.
  */
 function* equalRuns(
   now: Uint8Array,
@@ -205,8 +216,8 @@ function* equalRuns(
   shift: number,
 ): Generator<{ from: number; to: number }> {
   for (let at = from; at < to; at++) {
-    // At first, only one byte in 32 is compared, because every run that is long
-    // enough contains such a byte.
+    // At first, only every 32nd byte is compared, because every run that is
+    // long enough contains such a byte.
     const probe = at + MIN_COPY_BYTES - 1;
     if (probe >= to) return;
     let start = probe;
@@ -222,7 +233,10 @@ function* equalRuns(
   }
 }
 
-/** Returns the parts of the old content, cut at the bounds of a range. */
+/**
+ * Returns the parts of the old content that are inside a range, cut at its
+ * bounds.
+ */
 function clipped(
   parts: readonly OldPart[],
   start: number,
@@ -297,7 +311,7 @@ function roll(hash: number, bytes: Uint8Array, at: number): number {
       Math.imul(bytes[at - 1], OUTGOING) | 0;
 }
 
-/** A match of new bytes with old ones. All offsets are in bytes. */
+/** A match between new and old bytes. All offsets are in bytes. */
 interface Match {
   /** The offset in the new bytes. */
   at: number;
@@ -307,7 +321,7 @@ interface Match {
   length: number;
 }
 
-/** The ranges in which a match must lie. All offsets are in bytes. */
+/** The ranges that must contain a match. All offsets are in bytes. */
 interface Bounds {
   /** The minimum offset in the new bytes at which the match begins. */
   from: number;
@@ -331,8 +345,8 @@ class PlaceTable {
    */
   readonly #heads: Int32Array;
   /**
-   * For each place, the number of the next place in its slot plus one, or 0 if
-   * there is none.
+   * For each place, the number of the next place in its slot plus one, or 0 for
+   * the last place in the slot.
    */
   readonly #next: Int32Array;
   /** The hash of each place. */
@@ -340,8 +354,7 @@ class PlaceTable {
   readonly #shift: number;
   /**
    * One bit for each quarter of a slot, which is set if the quarter has a
-   * place. The bits may fit into the processor's cache even if the slots do
-   * not.
+   * place. The bits can fit in the processor's cache even if the slots do not.
    */
   readonly #filter: Uint32Array;
 
@@ -376,15 +389,15 @@ class PlaceTable {
     }
   }
 
-  /** Returns whether the bytes at any place may have this hash. */
+  /** Returns whether the bytes at some place might have this hash. */
   mayHold(hash: number): boolean {
     const quarter = this.#quarterOf(hash);
     return (this.#filter[quarter >>> 5] >>> quarter & 1) !== 0;
   }
 
   /**
-   * Returns a match of at least 32 bytes around the bytes at an offset, or
-   * `undefined` if none is found.
+   * Returns a match of at least 32 bytes that includes the bytes at an offset,
+   * or `undefined` if no match is found.
    */
   find(
     hash: number,
@@ -438,7 +451,7 @@ class PlaceTable {
   }
 }
 
-/** Returns a table of the places in parts from which bytes may have moved. */
+/** Returns a table of the places in parts from which bytes can have moved. */
 function sparseTable(parts: readonly OldPart[]): PlaceTable {
   const size = parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
   let step = MIN_SPARSE_STEP_BYTES;

@@ -10,7 +10,7 @@ import type { DeltaSources } from "./segments.ts";
 
 /**
  * The maximum number of literal bytes that are read at a time, and the number
- * of waiting output bytes at which a chunk is yielded.
+ * of buffered output bytes at which a chunk is yielded.
  */
 const PART_BYTES = 2 ** 16;
 
@@ -82,8 +82,8 @@ async function* composeDeltas(
 }
 
 /**
- * Composes two deltas like {@linkcode compose}. The first delta is given by the
- * sources of its result.
+ * Composes two deltas like {@linkcode compose}. The first delta is passed as
+ * the sources of its result.
  */
 export async function* composeSources(
   { segments, literals }: DeltaSources,

@@ -94,5 +94,5 @@ async function* deltaParts(
   yield* parts;
 }
 
-/** The maximum number of bytes that are searched before parts are yielded. */
+/** The maximum number of bytes that are searched before output is yielded. */
 const MAX_SEARCH_BYTES = 2 ** 20;

@@ -3,7 +3,7 @@ import { DeltaWriter } from "./delta_writer.ts";
 
 /**
  * Returns the delta between two states of a small file that are both in memory.
- * The copies of the delta may begin and end at any byte.
+ * The copies of the delta can begin and end at any byte.
  *
  * @param old The old state.
  * @param now The new state.

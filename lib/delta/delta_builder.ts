@@ -16,8 +16,8 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 const MIN_SEARCH_BYTES = 2 ** 18;
 
 /**
- * The number of expected blocks that must be confirmed in a row before the next
- * ones are confirmed together.
+ * The number of expected blocks that must be confirmed in a row before further
+ * blocks are confirmed together.
  */
 const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes that are hashed together on two threads. */
@@ -29,48 +29,49 @@ const WORTH_SHARING = 2 ** 16;
 const LARGE_BYTES = 2 ** 22;
 
 /**
- * The number of expected blocks that must match in a row before a part of the
- * old content is loaded that does not follow the last loaded part.
+ * The number of expected blocks that must match in a row before the builder
+ * loads a part of the old content that does not follow the last loaded part.
  */
 const MIN_LOADED_STREAK = 8;
 /**
  * The maximum gap in bytes between the end of the last loaded part of the old
- * content and the next part. With a larger gap, the next part does not count as
- * following the last one.
+ * content and the next part. If the gap is larger, the next part does not count
+ * as following the last one.
  */
 const MAX_FOLLOWING_BYTES = 2 ** 21;
 /**
- * The maximum number of bytes of the old content that are loaded while no
- * loaded bytes are matched. If content has moved, loading old content saves no
+ * The maximum number of bytes of the old content that are loaded without a
+ * match in the loaded bytes. If content has moved, loading old content saves no
  * time.
  */
 const MAX_VAIN_BYTES = 2 ** 22;
 /**
- * The number of further bytes that may be loaded for each loaded byte that was
- * matched. Loading takes only slightly less time than computing the strong sums
- * that it saves.
+ * The number of additional bytes that can be loaded for each loaded byte that
+ * was matched. Loading takes only slightly less time than computing the strong
+ * sums, which it makes unnecessary.
  */
 const LOADED_GAIN = 1.25;
 /**
- * The maximum number of following blocks that are still compared with the old
- * content, each at its expected offset, after a block that differs.
+ * The maximum number of further blocks that are compared with the old content,
+ * at their expected offsets, after a block has differed.
  */
 const MAX_SKIPPED_BLOCKS = 8;
 /**
- * The maximum number of old bytes between two copies that are kept, in addition
- * to twice the number of new bytes between them.
+ * The number of old bytes between two copies that can be kept, in addition to
+ * twice the number of new bytes between the copies.
  */
 const MAX_EXTRA_KEPT_BYTES = 2 ** 12;
 
 /** Options for a {@linkcode DeltaBuilder}. */
 export interface DeltaBuilderOptions {
   /**
-   * The expected size of the file in bytes. A small file needs less memory.
+   * The expected size of the file in bytes. If it is small, the builder needs
+   * less memory.
    */
   size?: number;
   /**
-   * The old content, of which only the changed parts are read. By default, the
-   * delta is made from the signature alone.
+   * The old content. Only its changed parts are read. By default, the delta is
+   * made from the signature alone.
    */
   old?: OldParts;
 }
@@ -84,8 +85,9 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
 
 /**
  * Makes the delta of a file against the signature of its basis. The file is
- * pushed part by part. The search is that of the rsync algorithm (A. Tridgell,
- * "Efficient Algorithms for Sorting and Synchronization", 1999, chapter 3).
+ * pushed part by part. The builder uses the search of the rsync algorithm (A.
+ * Tridgell, "Efficient Algorithms for Sorting and Synchronization", 1999,
+ * chapter 3).
  *
  * The file passes through a window in memory. At the start, and after a block
  * that matched, the next block of the basis is expected and confirmed by its
@@ -125,7 +127,7 @@ export class DeltaBuilder {
   /** Whether the rolling sum is positioned at `#at`. */
   #rolled = false;
   /**
-   * The number of the block that is expected at `#at`, or -1 if none is
+   * The number of the block that is expected at `#at`, or -1 if no block is
    * expected.
    */
   #expected: number;
@@ -134,9 +136,12 @@ export class DeltaBuilder {
   /** Whether the file is large enough for a second thread. */
   readonly #isLarge: boolean;
   readonly #old: OldParts | undefined;
-  /** The number of bytes of the old content that may still be loaded. */
+  /** The number of bytes of the old content that can still be loaded. */
   #room = MAX_VAIN_BYTES;
-  /** The offset in the old content of the byte to load next, or -1. */
+  /**
+   * The offset in the old content of the byte to load next, or -1 if nothing is
+   * to be loaded.
+   */
   #wanted = -1;
   /** The offset in the old content at which the last loaded part ends. */
   #loaded = 0;
@@ -174,10 +179,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Takes the next bytes of the file. Returns a promise if the sink does, or if
-   * old content is loaded. The caller may make the next call and reuse the
-   * array when the call has returned or, if it returned a promise, when the
-   * promise is fulfilled.
+   * Processes the next bytes of the file. Returns a promise if the sink returns
+   * one or if old content is loaded. Before the caller calls `push` again or
+   * reuses the array, it must wait until any returned promise is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {
@@ -232,7 +236,10 @@ export class DeltaBuilder {
     return rolling;
   }
 
-  /** Enlarges the window to its maximum, for a file larger than expected. */
+  /**
+   * Enlarges the window to its maximum size, for a file that is larger than
+   * expected.
+   */
   #grow(): void {
     const small = this.#rolling;
     this.#rolling = this.#roll(this.#capacity);
@@ -242,8 +249,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Looks for blocks at all positions up to `last`. Stops earlier if a part of
-   * the old content has to be loaded first, and sets `#wanted`.
+   * Searches for blocks at all positions up to `last`. If a part of the old
+   * content must be loaded first, sets `#wanted` and stops earlier.
    */
   #search(last: number): void {
     const { blockSize } = this.#basis;
@@ -275,8 +282,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Returns whether the part of the old content that holds an expected block,
-   * which did not match, has to be loaded. If so, sets `#wanted`.
+   * Returns whether to load the part of the old content that holds an expected
+   * block that did not match. If so, sets `#wanted`.
    */
   #wants(block: number): boolean {
     if (this.#old === undefined || this.#room <= 0) return false;
@@ -290,8 +297,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Loads the wanted part of the old content. If that is not possible, the rest
-   * of the delta is made from the signature alone.
+   * Loads the wanted part of the old content. If the part cannot be loaded, the
+   * rest of the delta is made from the signature alone.
    */
   async #load(): Promise<void> {
     const place = this.#wanted;
@@ -317,7 +324,7 @@ export class DeltaBuilder {
 
   /**
    * Compares the next expected blocks with the loaded old content. If the first
-   * of these blocks differs, looks for the first later block that matches.
+   * of these blocks differs, searches for the first later block that matches.
    * Returns whether a block matched, or `undefined` if the expected block is
    * not loaded.
    */
@@ -358,9 +365,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Confirms the next expected blocks in the window together, on two threads:
-   * at most as many blocks as have matched in a row. Returns whether any of
-   * them matched.
+   * Confirms the next expected blocks in the window together, on two threads,
+   * but at most as many blocks as have matched in a row. Returns whether any of
+   * these blocks matched.
    */
   #matchRun(): boolean {
     const { blockSize, fileSize, strongKind, strongLength } = this.#basis;
@@ -394,7 +401,10 @@ export class DeltaBuilder {
     return true;
   }
 
-  /** Confirms the expected block, which may be the short last one. */
+  /**
+   * Confirms the expected block, which can be the short last block, and returns
+   * whether it matched.
+   */
   #matchExpected(): boolean {
     const length = this.#lengthOf(this.#expected);
     if (this.#at + length > this.#end || !this.#same(this.#expected, length)) {
@@ -406,9 +416,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Looks for the basis's short last block at the end of the file. A signature
-   * of librsync does not contain the length of that block, so every length is
-   * tried.
+   * Searches for the short last block of the basis at the end of the file. A
+   * signature of librsync does not contain the length of that block, so every
+   * length is tried.
    */
   #matchTail(): void {
     const { blockSize, fileSize, sizeKnown, weak, weakKind } = this.#basis;

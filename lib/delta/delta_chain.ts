@@ -47,10 +47,10 @@ export interface ChainOptions {
  * The result of a chain of deltas, as literals and as ranges of the whole
  * content at the start of the chain.
  *
- * The deltas are read from the last to the first, and of each one, only the
- * literals that later deltas need are stored. Therefore, the stored literals
- * are never larger than the last result, however large the results before it
- * are. Memory holds lists of at most 2^22 ranges, of 16 bytes each.
+ * The deltas are read from the last to the first, and only the literals that
+ * later deltas need are stored. Therefore, the stored literals are never larger
+ * than the last result, however large the earlier results are. Memory holds
+ * lists of at most 2^22 ranges, with 16 bytes for each range.
  */
 export class DeltaChain implements DeltaSources {
   /** The source of each byte of the last result. */
@@ -141,7 +141,7 @@ export class DeltaChain implements DeltaSources {
 
 /**
  * Returns the sources of the needed ranges of a delta's result, and stores the
- * literals that lie in these ranges.
+ * literals in these ranges.
  */
 async function keep(
   { open, object }: ChainLink,

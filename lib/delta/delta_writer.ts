@@ -30,7 +30,7 @@ export class DeltaWriter {
 
   /**
    * The number of bytes written so far, without the bytes of a copy command
-   * that may still be merged with the next one.
+   * that can still be merged with the next one.
    */
   get size(): number {
     return this.#taken + this.#length;

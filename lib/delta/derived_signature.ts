@@ -9,17 +9,18 @@ import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
 /**
- * The number of waiting output bytes at which a chunk of a delta is yielded.
+ * The number of buffered output bytes at which a chunk of a delta is yielded.
  */
 const MIN_YIELD_BYTES = 2 ** 16;
 
 /**
  * The known blocks of a file, derived from the signature of its old state and
- * the delta from that state, without reading either state. These are the blocks
- * of the old state that lie completely in ranges that the delta copies, at
- * their new offsets, and the whole blocks into which the delta's literals can
- * be cut. A short last block is known only if it ends both states. Therefore,
- * no signature of the file needs to be made or stored.
+ * the delta from that state, without reading either state. The known blocks are
+ * the blocks of the old state that are completely inside ranges that the delta
+ * copies, at their new offsets, and the whole blocks into which the delta's
+ * literals can be cut. A short last block is known only if both states end with
+ * it. With the known blocks, no signature of the file needs to be made or
+ * stored.
  */
 export class DerivedSignature {
   /**
@@ -87,7 +88,7 @@ export class DerivedSignature {
         if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
-          // A copy consists of blocks, of which the last one may be short.
+          // A copy consists of blocks. The last block can be short.
           const end = command.offset + command.length;
           for (let at = command.offset; at < end; at += blockSize) {
             const length = Math.min(blockSize, end - at);
@@ -124,8 +125,8 @@ class Blocks {
   }
 
   /**
-   * Adds the blocks of the old state that lie completely in a copied range. A
-   * short last block is added only if the range is the last of the file.
+   * Adds the blocks of the old state that are completely inside a copied range.
+   * A short last block is added only if the range is the last of the file.
    *
    * @param place The offset of the range in the file, in bytes.
    */

@@ -12,9 +12,9 @@ export interface FileScanOptions {
   /** The signature of the old file. Default: no delta is made. */
   basis?: Signature;
   /**
-   * The old file. The parts of it that have changed are loaded, and blocks in
-   * these parts are compared byte by byte. By default, the delta is made from
-   * the signature alone.
+   * The old file. Its changed parts are loaded, and the blocks in these parts
+   * are compared byte by byte. By default, the delta is made from the signature
+   * alone.
    */
   old?: OldParts;
   /**
@@ -23,7 +23,7 @@ export interface FileScanOptions {
    */
   blockSize?: number;
   /**
-   * The expected size of the file in bytes. The file may be larger or smaller.
+   * The expected size of the file in bytes. The file can be larger or smaller.
    */
   size?: number;
   /**
@@ -98,12 +98,11 @@ export class FileScan {
   }
 
   /**
-   * Takes the next bytes of the file. The call is synchronous if `onDelta` is
-   * synchronous and `old` is not set. Before you call `push` again or reuse the
-   * array, wait until the call has returned and, if it returned a promise,
-   * until the promise is fulfilled.
+   * Processes the next bytes of the file. The call is synchronous if `onDelta`
+   * is synchronous and `old` is not set. Before you call `push` again or reuse
+   * the array, wait until any returned promise is fulfilled.
    *
-   * @param bytes The next bytes, any number of them.
+   * @param bytes Any number of bytes.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length;

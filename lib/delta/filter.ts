@@ -40,7 +40,7 @@ export function fillFilter(filter: Int32Array, signature: Signature): void {
   }
 }
 
-/** Returns whether a sum may be the weak sum of a block. */
+/** Returns whether a sum might be the weak sum of a block. */
 export function passes(filter: Int32Array, sum: number): boolean {
   const bits = FILTER_BITS[sum >>> 20];
   return (filter[sum >>> 2 & filter.length - 1] & bits) === bits;

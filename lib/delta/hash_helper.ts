@@ -37,7 +37,7 @@ type Deliver = (digests: Uint8Array) => void;
 
 /**
  * Computes the SHA-256 of many blocks on two threads. The blocks are passed in
- * jobs, of which up to four may be open at the same time. A worker hashes the
+ * jobs. Up to four jobs can be open at the same time. A worker hashes the
  * blocks while the caller reads the file and starts further jobs. When the
  * caller needs the digests, or room for another job, it hashes the remaining
  * blocks together with the worker. The caller then waits synchronously, so the
@@ -50,7 +50,7 @@ export class HashHelper {
   );
   readonly #input = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
   readonly #output = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
-  /** The receiver of the digests, for each slot with an open job. */
+  /** The function that receives the digests, for each slot with an open job. */
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
   #started = 0;
@@ -60,10 +60,11 @@ export class HashHelper {
   #digest: StrongSum = strongSum("sha256", 32);
 
   /**
-   * Returns the helper of this thread. Starts a new helper if there is none, or
-   * if the worker of the last one is dead. Returns `undefined` if no helper can
-   * be started, for example because the runtime has no `node:worker_threads`,
-   * or if the blocks are larger than 64 KiB or smaller than 64 bytes.
+   * Returns the helper of this thread. Starts a new helper if no helper exists
+   * or the worker of the existing one is dead. Returns `undefined` if no helper
+   * can be started, for example because the runtime has no
+   * `node:worker_threads`, or if the blocks are larger than 64 KiB or smaller
+   * than 64 bytes.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
@@ -107,8 +108,8 @@ export class HashHelper {
   }
 
   /**
-   * Opens a job, which the worker starts at once. If four jobs are open
-   * already, the oldest one is finished first.
+   * Opens a job, which the worker starts immediately. If four jobs are already
+   * open, the oldest job is finished first.
    *
    * @param bytes One or more whole blocks, at most `capacity` bytes in total.
    *   They are copied.
@@ -196,8 +197,8 @@ export class HashHelper {
   }
 
   /**
-   * Finishes all open jobs if the worker is dead, because the next job may go
-   * to another helper.
+   * Finishes all open jobs if the worker is dead, because another helper might
+   * be used for the next job.
    */
   #finishIfDead(): void {
     if (this.#isDead) this.finish();

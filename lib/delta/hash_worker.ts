@@ -5,7 +5,7 @@ export const CAPACITY = 2 ** 18;
 /** The number of control words of each slot. */
 export const SLOT_WORDS = 8;
 /**
- * The number of low bits of a ticket that hold the number of the group. The
+ * The number of low bits of a ticket that contain the number of the group. The
  * other bits identify the job.
  */
 export const GROUP_BITS = 12;
@@ -44,7 +44,7 @@ export const CONTROL = {
 
 /** The data that is passed to the worker. */
 export interface HashWorkerData {
-  /** The control words of all slots, and then the one at `STARTED`. */
+  /** The control words of all slots, followed by the word at `STARTED`. */
   control: SharedArrayBuffer;
   /** The blocks, `CAPACITY` bytes for each slot. */
   input: SharedArrayBuffer;
@@ -60,7 +60,7 @@ export interface HashWorkerData {
  * A thread takes a group by incrementing the slot's ticket. Groups of the
  * oldest job are taken first. The thread that starts a job sets its parameters
  * while the ticket is closed. Tickets repeat only after 2^19 jobs, so an old
- * ticket is not mistaken for one of a later job.
+ * ticket is not mistaken for a ticket of a later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");

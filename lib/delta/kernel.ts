@@ -60,7 +60,7 @@ let compiled: WebAssembly.Module | undefined | null = null;
 
 /**
  * Returns a new instance of the kernel, or `undefined` if WebAssembly with SIMD
- * is not available or not allowed, or if there is not enough memory.
+ * is not available or not permitted, or if there is not enough memory.
  */
 export function createKernel(): Kernel | undefined {
   if (compiled === null) compiled = compile();

@@ -4,7 +4,7 @@ import { type DecodeOptions, MAX_BLOCK_BYTES, Signature } from "./signature.ts";
 
 const HEADER_LENGTH = 12;
 /**
- * The kind of weak sum for each `rs_magic_number` of librsync that stands for
+ * The kind of weak sum for each `rs_magic_number` of librsync that means
  * BLAKE2b strong sums.
  */
 const MAGIC: Record<number, WeakKind> = {
@@ -42,7 +42,7 @@ export function isLibrsyncSignature(bytes: Uint8Array): boolean {
  * @param options The name of the file, for error messages.
  * @throws {DeltarError} `corrupt` if the header is invalid, `truncated` if the
  *   file ends inside the header or the sums of a block, `unsupported` if its
- *   strong sums are MD4, which is not secure. Changed sums are not detected,
+ *   strong sums are MD4, which is not secure. Damaged sums are not detected,
  *   because the file has no checksum.
  *
  * @example

@@ -1,6 +1,6 @@
 /**
- * The ranges of a file that are needed, in order. They are not empty, and do
- * not touch or overlap.
+ * The needed ranges of a file, in order. No range is empty, and no two ranges
+ * touch or overlap.
  */
 export class NeededRanges {
   /** The offset of the start and of the end of each range, in bytes. */
@@ -13,7 +13,7 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the union of the given ranges, which may overlap and be in any
+   * Returns the union of the given ranges, which can overlap and be in any
    * order.
    */
   static of(
@@ -65,7 +65,7 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the offset in bytes that a byte of the file has if only the needed
+   * Returns the offset, in bytes, of a byte of the file when only the needed
    * ranges are stored, one after the other.
    *
    * @param offset The offset of the byte in the file, in a needed range.
@@ -111,8 +111,8 @@ export class RangeCursor {
 
   /**
    * Returns the first needed range between `start` and `end`, cut at these
-   * bounds, or `undefined` if there is none. `start` must not decrease between
-   * calls.
+   * bounds, or `undefined` if there is no such range. `start` must not decrease
+   * between calls.
    */
   next(start: number, end: number): { start: number; end: number } | undefined {
     if (start >= end) return undefined;
@@ -128,7 +128,7 @@ export class RangeCursor {
   }
 }
 
-/** Returns ranges in order, with adjacent and overlapping ones merged. */
+/** Returns ranges in order, with adjacent and overlapping ranges merged. */
 function merged(bounds: Float64Array): Float64Array {
   const order = new Uint32Array(bounds.length / 2);
   for (let at = 0; at < order.length; at++) order[at] = at;

@@ -6,7 +6,7 @@ export interface OldPart {
   bytes: Uint8Array;
 }
 
-/** The old state of a file, of which parts are loaded on request. */
+/** The old state of a file. Parts of it are loaded on request. */
 export interface OldParts {
   /** The loaded parts. The next call to `load` may free them. */
   readonly parts: readonly OldPart[];
@@ -20,9 +20,9 @@ export interface OldParts {
   load(offset: number): Promise<void>;
 
   /**
-   * Called with each range of the old state that lies between two copies of a
-   * delta and is not much longer than the new bytes between these copies. The
-   * range may have bytes that are not loaded.
+   * Called with each range of the old state that is between two copies of a
+   * delta and not much longer than the new bytes between these copies. The
+   * range can include bytes that are not loaded.
    *
    * @param start The offset of the range in the old state, in bytes.
    * @param end The offset after the last byte of the range, in bytes.

@@ -26,9 +26,9 @@ const MIN_SCAN_WINDOWS = 2 ** 13;
 const MAX_SCAN_WINDOWS = 2 ** 18;
 
 /**
- * The kernels that are kept for the next file. Each reserves gigabytes of
- * address space, so a new kernel for each of many files would exhaust the
- * address space before the old kernels are garbage-collected.
+ * The kernels that are kept for the next file. Each kernel reserves gigabytes
+ * of address space, so making a new kernel for each of many files would exhaust
+ * the address space before the old kernels are garbage-collected.
  */
 const spare: Kernel[] = [];
 
@@ -37,8 +37,8 @@ const spare: Kernel[] = [];
  *
  * After many positions without a match, four windows scan ahead at the same
  * time. A match makes the rest of such a scan useless, so a scan covers at most
- * as many positions as were passed since the last match. At most half of all
- * positions are therefore scanned in vain.
+ * as many positions as were passed since the last match. Therefore, at most
+ * half of all positions are scanned unnecessarily.
  */
 export class RabinKarpKernel implements RollingSum {
   readonly buffer: Uint8Array;
@@ -62,8 +62,8 @@ export class RabinKarpKernel implements RollingSum {
   #list = 0;
   #next = 0;
   /**
-   * Whether the sum has to be computed again for the position after the scanned
-   * ones.
+   * Whether the sum must be computed again for the position after the scanned
+   * positions.
    */
   #stale = false;
 
@@ -174,8 +174,8 @@ export class RabinKarpKernel implements RollingSum {
 
   /**
    * Scans ahead from `at` on. Returns `false` if too few positions were passed
-   * or are left, or if a list became full, because a full list may lack
-   * windows.
+   * or remain, or if a list became full, because windows can be missing from a
+   * full list.
    */
   #scan(at: number, last: number): boolean {
     const span = Math.min(last + 1 - at, this.#passed, MAX_SCAN_WINDOWS) & ~15;

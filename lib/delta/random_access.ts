@@ -7,9 +7,8 @@ export interface RandomAccess {
 
   /**
    * Reads a range of the bytes. Only ranges within the first `size` bytes are
-   * requested. An implementation may return the same buffer each time if the
-   * reader of the result, such as the reader of a patched file, uses each part
-   * before it reads the next.
+   * requested. An implementation may return the same buffer each time if its
+   * caller uses each result before it reads the next one.
    *
    * @param offset The offset of the first byte, in bytes.
    * @param length The number of bytes. The result has exactly this length.

@@ -8,7 +8,7 @@ import { Segments } from "./segments.ts";
 const MAX_READ_BYTES = 2 ** 16;
 
 /**
- * Reads a delta, and returns where each byte of its result comes from.
+ * Reads a delta, and returns the source of each byte of its result.
  *
  * @param delta The delta. The segments refer to literals by their offsets in
  *   the delta.

@@ -25,13 +25,13 @@ const MARGIN_BYTES = 2 ** 12;
  */
 const MAX_UNUSED_BYTES = 2 ** 26;
 
-/** The old content, of which ranges can be read. */
+/** The old content. Ranges of it can be read. */
 export interface BasisContent {
   /** The size in bytes. */
   readonly size: number;
   /**
-   * Reads ranges, and returns access to their bytes. This method is called
-   * once.
+   * Reads ranges, and returns random access to their bytes. This method is
+   * called once.
    */
   read(ranges: NeededRanges): Promise<RandomAccess & Disposable>;
 }
@@ -73,9 +73,10 @@ interface Change {
 /**
  * Makes a delta smaller with the help of the old content. A delta that was made
  * from a signature copies whole blocks, and all bytes between these blocks are
- * literals. The literals are compared with the old content near the copies
- * beside them, and with old content that is not copied. Only the bytes that are
- * not found there stay literals. Yields the smaller delta, in the same format.
+ * literals. The literals are compared with the old content near the adjacent
+ * copies, and with old content that is not copied. Only the bytes that are
+ * found in neither place remain literals. Yields the smaller delta, in the same
+ * format.
  *
  * @param delta The delta, which is read twice.
  * @param basis The old content. Only the ranges that literals are compared with
@@ -125,8 +126,8 @@ export async function* refineDelta(
 }
 
 /**
- * Yields the ranges of the old content that a refinement reads: those that the
- * changes are compared with, and those that the delta does not use.
+ * Yields the ranges of the old content that a refinement reads: the ranges that
+ * the changes are compared with, and the ranges that the delta does not use.
  */
 function* rangesOf(
   segments: Segments,

@@ -30,7 +30,7 @@ export interface RollingSum {
   readonly buffer: Uint8Array;
 
   /**
-   * The filter that tells which sums may be those of blocks. `fillFilter` fills
+   * The filter for the sums that might be sums of blocks. `fillFilter` fills
    * it.
    */
   readonly filter: Int32Array;
@@ -52,11 +52,11 @@ export interface RollingSum {
   /**
    * Moves the bytes from `count` up to `end` to the start of the buffer. If the
    * window is at `count` after a `seek` that found nothing, the window moves
-   * with the bytes. Otherwise, `start` has to be called next.
+   * with the bytes. Otherwise, `start` must be called next.
    */
   drop(count: number, end: number): void;
 
-  /** Frees the memory. No other method may be called afterwards. */
+  /** Frees the memory. No method may be called afterwards. */
   free(): void;
 }
 

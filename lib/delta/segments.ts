@@ -2,8 +2,8 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { RandomAccess } from "./random_access.ts";
 
 /**
- * The maximum number of segments. Each takes 16 bytes, so all of them take 64
- * MiB.
+ * The maximum number of segments. Each segment takes 16 bytes, so this number
+ * takes 64 MiB.
  */
 const MAX_SEGMENTS = 2 ** 22;
 
@@ -31,7 +31,7 @@ export interface DeltaSources {
 /**
  * The sources of the bytes of a delta's result: ranges of the old state, and
  * literals that are stored separately. Ranges of the result that are not needed
- * may have no segment.
+ * can be without a segment.
  */
 export class Segments {
   /** Whether the copied ranges are in ascending order and do not overlap. */

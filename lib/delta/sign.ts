@@ -42,13 +42,13 @@ export interface SignOptions extends SignBytesOptions {
  */
 const LARGE_BYTES = 2 ** 22;
 /**
- * The number of bytes that are hashed before the signal is checked and the
- * event loop gets a turn, if one is due.
+ * The number of bytes that are hashed before the signal is checked and, if a
+ * turn is due, the event loop runs.
  */
 const TURN_BYTES = 2 ** 20;
 /**
- * The minimum number of bytes that have to be pushed at once for the second
- * thread to be used.
+ * The minimum number of bytes in one call of `push` for which the second thread
+ * is used.
  */
 const WORTH_SHARING = 2 ** 16;
 
@@ -59,7 +59,9 @@ export class SignatureBuilder {
   readonly #strongKind: StrongKind;
   readonly #weakSum = weakSum("rabin-karp");
   readonly #strongSum: (block: Uint8Array) => Uint8Array;
-  /** The beginning of a block whose rest has not been pushed yet. */
+  /**
+   * The beginning of a block whose remaining bytes have not been pushed yet.
+   */
   readonly #pending: Uint8Array;
   #pendingLength = 0;
   #weak: Uint32Array;
@@ -82,13 +84,15 @@ export class SignatureBuilder {
       HashHelper.get(this.#blockSize);
     }
     // The expected size is only a hint. If it is too large, the operating
-    // system does not provide the memory that stays unused.
+    // system does not provide the unused memory.
     const blocks = Math.min(Math.ceil((size ?? 0) / this.#blockSize), 2 ** 22);
     this.#weak = new Uint32Array(blocks);
     this.#strong = new Uint8Array(blocks * this.#strongLength);
   }
 
-  /** Takes the next bytes of the file. The array may be reused afterwards. */
+  /**
+   * Processes the next bytes of the file. The array may be reused afterwards.
+   */
   push(bytes: Uint8Array): void {
     const size = this.#blockSize;
     let at = 0;

@@ -19,7 +19,7 @@ export const MAX_BLOCK_BYTES: number = 2 ** 26;
 /** The fields of a {@linkcode Signature}. */
 export interface SignatureFields {
   /**
-   * The size of a block in bytes, from 1 to 2^26. The last block may be
+   * The size of a block in bytes, from 1 to 2^26. The last block can be
    * shorter.
    */
   blockSize: number;
@@ -36,8 +36,8 @@ export interface SignatureFields {
   /** The kind of strong sum. Default: `sha256`. */
   strongKind?: StrongKind;
   /**
-   * Whether `fileSize` is the size of the file. If not, `fileSize` is the
-   * maximum possible size. Default: `true`.
+   * Whether `fileSize` is the actual size of the file. If `false`, `fileSize`
+   * is the maximum possible size. Default: `true`.
    */
   sizeKnown?: boolean;
 }
@@ -49,8 +49,8 @@ export interface DecodeOptions {
 }
 
 /**
- * The block checksums of a file, from which a delta against the file can be
- * made without the file.
+ * The block checksums of a file. A delta against the file can be made from
+ * them, without the file itself.
  *
  * @example
  * ```ts
@@ -76,8 +76,8 @@ export class Signature {
    */
   readonly fileSize: number;
   /**
-   * Whether `fileSize` is the file's size, and not only the maximum possible
-   * size.
+   * Whether `fileSize` is the actual size of the file. If `false`, it is the
+   * maximum possible size.
    */
   readonly sizeKnown: boolean;
   /** The number of bytes of each strong sum, at most 32. */

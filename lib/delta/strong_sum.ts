@@ -4,13 +4,14 @@ import { sha256 } from "../bytes/sha256.ts";
 
 /**
  * The kind of digest that decides whether blocks are equal: SHA-256 in deltar's
- * own signatures, BLAKE2b with 32 bytes in librsync's.
+ * own signatures, BLAKE2b with 32 bytes in librsync's signatures.
  */
 export type StrongKind = "sha256" | "blake2b";
 
 /**
- * Returns the first bytes of the digest of a block. The number of bytes was
- * chosen when the function was made. The bytes are valid until the next call.
+ * Returns the first bytes of the digest of a block. The number of bytes is the
+ * `length` that was passed to `strongSum`. The bytes are valid until the next
+ * call.
  */
 export type StrongSum = (block: Uint8Array) => Uint8Array;
 

@@ -19,9 +19,8 @@ function connect(
 }
 
 /**
- * A stream that takes a file and returns its encoded signature. The signature
- * is returned after the file has ended. Only the signature and small parts of
- * the file are kept in memory.
+ * A stream that reads a file and returns its encoded signature at the end of
+ * the file. Only the signature and small parts of the file are kept in memory.
  *
  * @example Make the signature of a file from a stream
  * ```ts
@@ -48,10 +47,10 @@ export class SignatureStream
    * Makes a stream.
    *
    * @param options Options, as for {@linkcode sign}. Without `size`, the block
-   *   size is that of a file of unknown size. If an option is out of range, the
-   *   readable stream fails with a `RangeError`; if `strongKind` is `blake2b`,
-   *   with a `TypeError`, because {@linkcode Signature.encode} does not encode
-   *   such sums.
+   *   size for a file of unknown size is used. If an option is out of range,
+   *   the readable stream fails with a `RangeError`; if `strongKind` is
+   *   `blake2b`, with a `TypeError`, because {@linkcode Signature.encode} does
+   *   not encode such sums.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -64,7 +63,7 @@ export class SignatureStream
 }
 
 /**
- * A stream that takes a file and returns its delta against a basis, in
+ * A stream that reads a file and returns its delta against a basis, in
  * librsync's format and in bounded memory.
  *
  * @example Make the delta of a file from a stream
@@ -103,7 +102,7 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
 }
 
 /**
- * A stream that takes a delta and returns the file, in bounded memory. The
+ * A stream that reads a delta and returns the file, in bounded memory. The
  * readable stream fails with the errors of {@linkcode patch}. Check the SHA-256
  * of the result before it replaces anything.
  *
