@@ -34,7 +34,7 @@ export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
 }
 
 /**
- * The functions that make ciphers, in order of preference. A runtime may
+ * The functions that make ciphers, in order of preference. Some runtimes
  * support only some of them.
  */
 export const CIPHERS: readonly MakeCipher[] = [

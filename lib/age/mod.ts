@@ -2,8 +2,8 @@
  * The age file format (https://c2sp.org/age), for streams and, inside deltar,
  * for ranges of stored files.
  *
- * The package `age-encryption` makes and opens headers, which hold the key of
- * the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that
+ * The package `age-encryption` makes and opens headers, which contain the key
+ * of the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that
  * are encrypted one by one (`payload.ts`), so that a range can be decrypted
  * without the rest. `chunk_cipher.ts` chooses an implementation of
  * ChaCha20-Poly1305: the runtime's if it has one, otherwise portable code.
@@ -95,7 +95,7 @@ export async function encryptWith(
 /**
  * Decrypts an age file. The bytes of a chunk are yielded only after the chunk
  * has been authenticated. If the file is damaged or cut off after its first
- * chunk, earlier chunks may be yielded before the error is thrown.
+ * chunk, earlier chunks can be yielded before the error is thrown.
  *
  * @param source The file.
  * @param keys The keys to try.

@@ -8,10 +8,13 @@ export const CHUNK_BYTES = 1 << 16;
 export const SEALED_BYTES: number = CHUNK_BYTES + TAG_BYTES;
 /**
  * The number of bytes in a payload's nonce. The nonce is random, differs in
- * each file, and stands before the chunks.
+ * each file, and precedes the chunks.
  */
 export const NONCE_BYTES = 16;
-/** The maximum number of chunks that are encrypted or decrypted at once. */
+/**
+ * The maximum number of chunks that are encrypted or decrypted at the same
+ * time.
+ */
 const MAX_AT_ONCE = 32;
 /** The maximum number of encrypted chunks that are yielded as one part. */
 const MAX_JOINED = 16;
@@ -51,7 +54,7 @@ export interface OpenOptions {
   index?: number;
   /**
    * `does` if the source ends where the payload ends; `may` if the last chunk
-   * of the source may be any chunk of the payload. Default: `does`.
+   * of the source can be any chunk of the payload. Default: `does`.
    */
   endsThere?: "does" | "may";
 }
@@ -87,7 +90,7 @@ export async function* openPayload(
 
 /**
  * Decrypts the chunks of an age payload that are in memory. All chunks are
- * decrypted at once, so the result needs as much memory as the chunks.
+ * decrypted at the same time, so the result needs as much memory as the chunks.
  *
  * @param cipher The cipher with the payload's key.
  * @param sealed The encrypted chunks, beginning at the start of a chunk.
@@ -144,7 +147,7 @@ async function openChunk(
     // This is the last chunk, or it is damaged.
   }
   // Only the last chunk of the source is tried again, because the memory of an
-  // earlier chunk may already hold another chunk.
+  // earlier chunk might already hold another chunk.
   if (guess && await opens(cipher, nonceOf(index, false), sealed)) {
     throw endsEarly(object);
   }
@@ -207,14 +210,14 @@ interface Chunk {
 }
 
 /**
- * Yields a source in chunks of `size` bytes. The last chunk may be shorter. An
+ * Yields a source in chunks of `size` bytes. The last chunk can be shorter. An
  * empty source yields one empty chunk.
  */
 async function* inChunks(
   source: ByteSource,
   size: number,
 ): AsyncGenerator<Chunk> {
-  // This buffer holds the beginning of a chunk, or a whole chunk that may be
+  // This buffer holds the beginning of a chunk, or a whole chunk that might be
   // the last one.
   let begun = new Uint8Array(0);
   let used = 0;
@@ -247,8 +250,8 @@ async function* inChunks(
 }
 
 /**
- * Yields the results of work on chunks, in the order of the chunks. Further
- * chunks are requested during the work on earlier ones.
+ * Yields the results of work on chunks, in the order of the chunks. Later
+ * chunks are requested while earlier chunks are being worked on.
  *
  * @param work Called with each chunk. `work` must read the bytes of the chunk
  *   before it returns.

@@ -10,7 +10,7 @@ export interface SignalOptions {
  * Waits for work that cannot be aborted, but only until the signal fires. After
  * that, the work continues and its result is ignored.
  *
- * @param work The work.
+ * @param work The promise of the work's result.
  * @param signal The signal, if the caller passed one.
  * @throws {DeltarError} `aborted` if the signal fired first; otherwise the
  *   error of the work, if the work fails.

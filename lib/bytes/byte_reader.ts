@@ -5,8 +5,8 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * Reads bytes from a source of chunks of any size. The reader pulls a chunk
- * only when it needs one, and allocates memory for a length only after that
- * number of bytes has arrived.
+ * only when it needs one, and never allocates memory for bytes that have not
+ * arrived yet.
  */
 export class ByteReader {
   /** The name of the object that is read, for messages. */

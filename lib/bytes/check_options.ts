@@ -1,6 +1,6 @@
 /** The type or values that an option must have. */
 export interface Expected {
-  /** The expectation in words, for messages: "a string". */
+  /** The expectation in words, for messages, such as "a string". */
   words: string;
   /**
    * Called with the value to check. Returns whether the value is as expected.
@@ -101,14 +101,14 @@ export function either(one: Expected, other: Expected): Expected {
 
 /**
  * Checks the types and ranges of options, because callers in plain JavaScript
- * may pass anything. Unknown options are ignored.
+ * can pass any value. Unknown options are ignored.
  *
  * @param call The name of the call or class that the options belong to, for
  *   messages.
  * @param options The options to check.
- * @param expected The expectation for each option that may be present.
+ * @param expected The expectation for each known option.
  * @throws {RangeError} If an option must be a number in some range and is a
- *   number outside it.
+ *   number outside this range.
  * @throws {TypeError} If any other option is not as expected, or if `options`
  *   is not an object.
  */
@@ -119,7 +119,7 @@ export function checkOptions(
 ): void {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(
-      `${call}: the options have to be an object, not ${show(options)}`,
+      `${call}: the options must be an object, not ${show(options)}`,
     );
   }
   for (const [name, one] of Object.entries(expected)) {
@@ -138,7 +138,7 @@ export function checkOptions(
  * @param value The value to check.
  * @param expected The expectation.
  * @throws {RangeError} If the value must be a number in some range and is a
- *   number outside it.
+ *   number outside this range.
  * @throws {TypeError} If any other value is not as expected.
  */
 export function checkValue(
@@ -147,7 +147,7 @@ export function checkValue(
   { words, is }: Expected,
 ): void {
   if (value === undefined || is(value)) return;
-  const message = `${name} has to be ${words}, not ${show(value)}`;
+  const message = `${name} must be ${words}, not ${show(value)}`;
   throw typeof value === "number" && words.includes("number")
     ? new RangeError(message)
     : new TypeError(message);

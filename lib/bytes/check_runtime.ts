@@ -1,7 +1,7 @@
 /** The first version of Node 22 with zstd and `process.getBuiltinModule`. */
 const MIN_NODE: readonly [major: number, minor: number] = [22, 15];
 
-/** The versions that tell which runtime is used. */
+/** The versions that identify the runtime. */
 interface Versions {
   node?: string;
   deno?: string;

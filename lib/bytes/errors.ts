@@ -110,9 +110,9 @@ export class DeltarError extends Error {
 }
 
 /**
- * Returns the code of a thrown value: that of a `DeltarError`, or of an error
- * of the operating system, such as `ENOENT`. Returns `undefined` if the value
- * has no code that is a string.
+ * Returns the code of a thrown value: the code of a `DeltarError`, or of an
+ * error of the operating system, such as `ENOENT`. Returns `undefined` if the
+ * value has no code that is a string.
  */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;
@@ -130,7 +130,7 @@ export function errorMessage(error: unknown): string {
 
 /**
  * Called when an object is found to be missing or damaged, with the error that
- * says so.
+ * reports the damage.
  */
 export type DamageHandler = (error: DeltarError) => void;
 

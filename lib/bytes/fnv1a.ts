@@ -1,6 +1,6 @@
 /**
- * Returns the FNV-1a sum of bytes, an unsigned number of 32 bits
- * ({@link http://www.isthe.com/chongo/tech/comp/fnv/}).
+ * Returns the FNV-1a sum of bytes, a 32-bit unsigned integer ({@link
+ * http://www.isthe.com/chongo/tech/comp/fnv/}).
  */
 export function fnv1a(bytes: Iterable<number>): number {
   let sum = 0x811c9dc5;

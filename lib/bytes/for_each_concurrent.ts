@@ -1,12 +1,12 @@
 import { turnIfDue } from "./turns.ts";
 
 /**
- * Calls `work` with each item, in order and for several items at a time. After
- * a failure, no more calls are made, and the function waits for the calls in
- * progress.
+ * Calls `work` with each item in order, with several calls in progress at a
+ * time. After a failure, no more calls are made, and the function waits for the
+ * calls in progress.
  *
- * @param items The items. The next one is pulled when fewer than `most` are in
- *   progress.
+ * @param items The items. The next item is pulled when fewer than `most` items
+ *   are in progress.
  * @param most The maximum number of items in progress.
  * @param work Called with each item.
  * @throws The error of `items`, or else the first error of `work`.

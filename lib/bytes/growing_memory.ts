@@ -7,9 +7,8 @@
 const MAX_BYTES = 2 ** 30;
 
 /**
- * An array of bytes that grows by at least a quarter. Where the runtime
- * supports it, the array grows in place, up to at least 1 GiB, and is not
- * copied.
+ * An array of bytes that grows by at least a quarter. If the runtime supports
+ * growing in place, the array is not copied until it has at least 1 GiB.
  */
 export class GrowingMemory {
   /** The memory as bytes. `reserve` replaces this array. */
@@ -46,7 +45,7 @@ export class GrowingMemory {
 
 /**
  * Allocates shared memory, which can grow while views of it are in use, or
- * ordinary memory where that is not possible.
+ * ordinary memory if shared memory is not available.
  */
 function allocate(length: number): ArrayBufferLike {
   try {
@@ -54,7 +53,7 @@ function allocate(length: number): ArrayBufferLike {
     const buffer = new SharedArrayBuffer(length, { maxByteLength });
     if (isGrowable(buffer)) return buffer;
   } catch {
-    // A browser may have no shared memory, and the system may have no free
+    // Some browsers have no shared memory, and the system might have no free
     // address range of this size.
   }
   return new ArrayBuffer(length);

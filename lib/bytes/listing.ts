@@ -13,8 +13,8 @@ const NEWLINE = 10;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;
 /**
- * The maximum length, in bytes, of a first line that may have any number of
- * JSON objects.
+ * The maximum length, in bytes, of a first line whose number of JSON objects is
+ * not limited.
  */
 const LONG_LINE_BYTES = 1 << 20;
 /**

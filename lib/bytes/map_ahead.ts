@@ -1,6 +1,6 @@
 import { turnIfDue } from "./turns.ts";
 
-/** Options for working ahead. */
+/** Options for {@linkcode mapAhead}. */
 export interface AheadOptions {
   /** The maximum number of items in progress. */
   most: number;

@@ -56,9 +56,9 @@ interface Host {
 }
 
 /**
- * Loads functions of the C library that `node:fs` lacks or that are slow there.
- * The functions are available in Deno and Bun on Linux only. Elsewhere, the
- * caller must use `node:fs`.
+ * Loads functions of the C library that are missing from `node:fs` or slow
+ * there. The functions are available in Deno and Bun on Linux only. Elsewhere,
+ * the caller must use `node:fs`.
  *
  * @param signatures The types of each function's parameters.
  * @returns The functions, or `undefined` if the runtime, the system or the

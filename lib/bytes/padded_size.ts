@@ -14,7 +14,7 @@ export const MIN_PADDED_BYTES = 3712;
  * number of the highest bit that is set, counted from 0, the bits that can be
  * set are bit `E` and the ⌊log2 `E`⌋ + 1 bits below bit `E`. Padding adds at
  * most 6.25 % to an object of more than `MIN_PADDED_BYTES`, and at most 3.2 %
- * to one of 64 KiB or more.
+ * to an object of 64 KiB or more.
  *
  * @param size The size in bytes, a safe integer.
  */

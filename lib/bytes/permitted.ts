@@ -38,7 +38,8 @@ export function explained(error: unknown): unknown {
     resource?: string;
   };
   if (name === "NotCapable") {
-    // Deno lets a program make symlinks only if it may access all paths.
+    // Deno lets a program make symlinks only if it is permitted to access all
+    // paths.
     if (/requires unscoped/.test(message)) {
       return lacks("--allow-read --allow-write", undefined, error);
     }
@@ -52,7 +53,7 @@ export function explained(error: unknown): unknown {
   if (code === "ERR_ACCESS_DENIED") {
     const flag = /^FileSystem(Read|Write)$/.exec(permission ?? "")?.[1];
     if (flag === undefined) {
-      // Node refuses some calls whatever the permissions are.
+      // Node refuses some calls regardless of the permissions.
       const words =
         `Node refused a call, because --permission is set: ${message}`;
       return new DeltarError("io", words, { cause: error });

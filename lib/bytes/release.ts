@@ -2,9 +2,9 @@
 const WORTH = 2 ** 18;
 
 /**
- * Frees the memory of a large array at once instead of leaving it to the
- * garbage collector, because runtimes collect large arrays late, and by then
- * use many times as much memory as they need. Afterwards, the array and every
+ * Frees the memory of a large array immediately instead of leaving it to the
+ * garbage collector. Runtimes collect large arrays so late that a program would
+ * use many times the memory that it needs. Afterwards, the array and every
  * other view of its memory are empty. Arrays of less than 256 KiB and arrays in
  * shared memory are not changed.
  *

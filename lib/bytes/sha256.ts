@@ -2,9 +2,9 @@ import { sha256 as portable } from "@noble/hashes/sha2.js";
 import { builtin } from "./builtin.ts";
 import { createOnThread } from "./sha256_thread.ts";
 
-/** A SHA-256 computation (FIPS 180-4) that takes its input part by part. */
+/** A SHA-256 computation (FIPS 180-4) that receives its input part by part. */
 export interface Sha256 {
-  /** Takes the next bytes of the input. */
+  /** Adds the next bytes of the input. */
   update(bytes: Uint8Array): unknown;
   /** Ends the input and returns the 32 bytes of the sum. */
   digest(): Uint8Array;
@@ -30,11 +30,11 @@ const startNative: (() => Sha256) | undefined = Bun
 
 /**
  * Starts a SHA-256 of input that arrives in parts. Web Crypto can only hash
- * whole buffers, so the runtime's own hash is used where there is one (Deno,
- * Bun, Node), and portable code in a browser. Large input is hashed on a
- * separate thread if the runtime has threads. The caller waits while the thread
- * has four parts left to hash, and gets an error of code `io` if the thread has
- * stopped.
+ * whole buffers, so the runtime's own hash is used in Deno, Bun and Node, and
+ * portable code in a browser. Large input is hashed on a separate thread if the
+ * runtime has threads. In that case, `update` waits while the thread has four
+ * parts left to hash, and `update` and `digest` throw an error of code `io` if
+ * the thread has stopped.
  *
  * @param size The expected number of bytes.
  */

@@ -9,14 +9,14 @@ const MAX_PART_BYTES = 2 ** 18;
 /** The value that is passed instead of a length to request the sum. */
 const END = -1;
 /**
- * The period in milliseconds without progress after which the thread may be
+ * The period in milliseconds without progress after which the thread might be
  * dead.
  */
 const MAX_WAIT_MS = 10_000;
 /**
- * The number of periods of `MAX_WAIT_MS` in a row, without progress, after
+ * The number of consecutive periods of `MAX_WAIT_MS` without progress after
  * which the thread counts as dead. One period is not enough, because the
- * process may have been stopped for a while.
+ * process might have been suspended for a while.
  */
 const MAX_SILENCES = 6;
 
@@ -40,8 +40,8 @@ const control = new Int32Array(workerData.control);
 const bytes = new Uint8Array(workerData.bytes);
 const sums = new Map();
 for (let piece = 0;; piece++) {
-  // The wake-up may be for an earlier part, so the control word decides
-  // whether a part has come.
+  // The wake-up can be for an earlier part, so the control word decides
+  // whether a part has arrived.
   while (Atomics.load(control, ${CAME}) === piece) {
     Atomics.wait(control, ${CAME}, piece);
   }

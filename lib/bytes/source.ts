@@ -73,7 +73,8 @@ export async function collect(source: ByteSource): Promise<Uint8Array> {
  * @param source The source to pull from.
  * @param most The maximum number of bytes.
  * @param object The name of the object that is read, for errors.
- * @throws {DeltarError} `limit` as soon as there are more bytes.
+ * @throws {DeltarError} `limit` as soon as the source yields more than `most`
+ *   bytes.
  */
 export async function collectAtMost(
   source: ByteSource,

@@ -1,10 +1,10 @@
 /**
- * Waits for several pieces of work that run at the same time. If one fails, the
- * function still waits for the others.
+ * Waits for several promises. If one of them rejects, the function still waits
+ * for the others.
  *
- * @param works The work, as promises of it.
- * @returns The results, in the order of the work.
- * @throws The error of the first one, in order, that failed.
+ * @param works The promises.
+ * @returns The results, in the order of the promises.
+ * @throws The error of the first promise, in order, that rejected.
  */
 export async function together<const Works extends readonly unknown[]>(
   works: Works,

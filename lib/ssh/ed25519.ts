@@ -28,7 +28,7 @@ export interface SigningKey {
 /**
  * Makes a new Ed25519 key pair.
  *
- * @param comment A text that is stored in the file, such as a name.
+ * @param comment The comment to store in the file, such as a name.
  * @returns The text of a private key file without a passphrase, in the form
  *   that `ssh-keygen -t ed25519 -N ""` writes.
  *
@@ -51,8 +51,8 @@ export async function makeKeyPair(comment: string): Promise<string> {
   const raw = await crypto.subtle.exportKey("raw", pair.publicKey);
   const publicKey = new Uint8Array(raw);
   const wire = publicWire(publicKey);
-  // The format has two equal numbers here, which show after decryption that the
-  // passphrase was right.
+  // The format has two equal numbers here. After decryption, they show whether
+  // the passphrase was correct.
   const check = uint32(0);
   const secret = concat([
     ...[check, check, string(KIND), string(publicKey)],

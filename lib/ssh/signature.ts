@@ -139,8 +139,8 @@ export function readSignature(text: string): SshSignature {
 
 /**
  * Returns whether a signature is valid for a message. The signature is checked
- * with the public key that it contains. The caller has to decide whether this
- * key is trusted.
+ * with the public key that it contains. The caller must decide whether this key
+ * is trusted.
  *
  * @param message The signed bytes.
  * @param signature The signature.

@@ -12,7 +12,7 @@ export function uint32(value: number): Uint8Array {
 }
 
 /**
- * Returns a text or bytes, preceded by the length in bytes (RFC 4251, section
+ * Returns a string or bytes, preceded by the length in bytes (RFC 4251, section
  * 5).
  */
 export function string(value: string | Uint8Array): Uint8Array {
@@ -66,7 +66,7 @@ export class WireReader {
     return this.bytes(this.uint32());
   }
 
-  /** Reads a text that is preceded by its length in bytes. */
+  /** Reads a UTF-8 string that is preceded by its length in bytes. */
   text(): string {
     return decoder.decode(this.string());
   }

@@ -403,7 +403,7 @@ test("TarVolumeWriter.add() refuses a file without a source and a stream without
   });
   await assert.rejects(
     writer.add({ path: "file3", size: NaN }, [new Uint8Array(3)]),
-    { name: "RangeError", message: /file3: size has to be a whole number/ },
+    { name: "RangeError", message: /file3: size must be a whole number/ },
   );
   await writer.add({ path: "folder", kind: "directory" });
   const index = await writer.close();

@@ -20,29 +20,29 @@ const WRONG: [
   [
     (repository, dir) => repository.snapshot(dir, { label: 5 as Wrong }),
     "TypeError",
-    /snapshot\(\): label has to be a string, not 5/,
+    /snapshot\(\): label must be a string, not 5/,
   ],
   [
     (repository, dir) =>
       repository.snapshot(dir, { label: "x".repeat(70_000) }),
     "TypeError",
-    /label has to be a string of at most 1000 characters/,
+    /label must be a string of at most 1000 characters/,
   ],
   [
     (repository, dir) => repository.snapshot(dir, { volumeSize: NaN }),
     "RangeError",
-    /volumeSize has to be a number of at least 4096, not NaN/,
+    /volumeSize must be a number of at least 4096, not NaN/,
   ],
   [
     (repository, dir) =>
       repository.snapshot(dir, { onlyIfChanged: "no" as Wrong }),
     "TypeError",
-    /onlyIfChanged has to be true or false, not "no"/,
+    /onlyIfChanged must be true or false, not "no"/,
   ],
   [
     (repository, dir) => repository.snapshot(dir, { signal: {} as Wrong }),
     "TypeError",
-    /signal has to be an AbortSignal, not an object/,
+    /signal must be an AbortSignal, not an object/,
   ],
   [
     (repository) => repository.snapshot("folder" as Wrong),
@@ -52,22 +52,22 @@ const WRONG: [
   [
     (repository, dir) => repository.snapshot(dir, "label" as Wrong),
     "TypeError",
-    /the options have to be an object, not "label"/,
+    /the options must be an object, not "label"/,
   ],
   [
     (_, dir) => new Dir(dir.path, { gitignore: "yes" as Wrong }),
     "TypeError",
-    /gitignore has to be true or false, not "yes"/,
+    /gitignore must be true or false, not "yes"/,
   ],
   [
     (_, dir) => new Dir(dir.path, { excludes: "*.o" as Wrong }),
     "TypeError",
-    /excludes has to be a list of strings, not "\*\.o"/,
+    /excludes must be a list of strings, not "\*\.o"/,
   ],
   [
     () => Repository.create(new MemoryStorage(), { codec: "lz4" as Wrong }),
     "TypeError",
-    /codec has to be "gzip" or "zstd", not "lz4"/,
+    /codec must be "gzip" or "zstd", not "lz4"/,
   ],
   [
     async (repository) =>
@@ -75,32 +75,32 @@ const WRONG: [
         paths: "a" as Wrong,
       }),
     "TypeError",
-    /paths has to be a list of strings, not "a"/,
+    /paths must be a list of strings, not "a"/,
   ],
   [
     (repository) => repository.verify({ data: 1 as Wrong }),
     "TypeError",
-    /data has to be true or false, not 1/,
+    /data must be true or false, not 1/,
   ],
   [
     (repository) => repository.prune({ last: 1 }, { grace: NaN }),
     "RangeError",
-    /grace has to be a number of at least 0, not NaN/,
+    /grace must be a number of at least 0, not NaN/,
   ],
   [
     (repository) => repository.purge(["a"], { patience: NaN }),
     "RangeError",
-    /patience has to be a number of at least 0, not NaN/,
+    /patience must be a number of at least 0, not NaN/,
   ],
   [
     (repository) => repository.drill({ files: 0.5 }),
     "RangeError",
-    /files has to be a whole number of at least 1, not 0.5/,
+    /files must be a whole number of at least 1, not 0.5/,
   ],
   [
     () => TarVolume.create(new MemoryStorage(), "a", { codec: "zip" as Wrong }),
     "TypeError",
-    /codec has to be "gzip" or "zstd", not "zip"/,
+    /codec must be "gzip" or "zstd", not "zip"/,
   ],
   [
     (_, dir) =>

@@ -327,7 +327,7 @@ test("snapshots() of a server that lists no folders is an error, not empty [L3]"
       const listless = {
         name: "DeltarError",
         code: "io",
-        message: /list folders \(nginx/,
+        message: /folder listings on the server \(nginx/,
       };
       await assert.rejects(repository.snapshots(), listless, what);
       const copy = await Repository.create(new MemoryStorage());
