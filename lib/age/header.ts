@@ -128,8 +128,8 @@ export async function makeHead(
       },
     );
   }
-  // The package passes the file key only to recipients. This recipient keeps
-  // the key and adds no section.
+  // `age-encryption` passes the file key only to recipients. This recipient
+  // keeps the key and adds no section.
   encrypter.addRecipient({
     wrapFileKey(key) {
       fileKey = key;

@@ -15,9 +15,9 @@ export const NONCE_BYTES = 16;
  * The maximum number of chunks that are encrypted or decrypted at the same
  * time.
  */
-const MAX_AT_ONCE = 32;
+const MAX_CHUNKS_AT_ONCE = 32;
 /** The maximum number of encrypted chunks that are yielded as one part. */
-const MAX_JOINED = 16;
+const MAX_JOINED_CHUNKS = 16;
 
 /**
  * Encrypts the chunks of an age payload
@@ -39,7 +39,7 @@ export async function* sealPayload(
   // parts.
   let parts: Uint8Array[] = [];
   for await (const part of sealed) {
-    if (parts.push(part) < MAX_JOINED) continue;
+    if (parts.push(part) < MAX_JOINED_CHUNKS) continue;
     yield concat(parts);
     parts = [];
   }
@@ -144,7 +144,7 @@ async function openChunk(
   try {
     return await cipher.open(nonceOf(index, guess), sealed);
   } catch {
-    // This is the last chunk, or it is damaged.
+    // The chunk is damaged, or `guess` is wrong.
   }
   // Only the last chunk of the source is tried again, because the memory of an
   // earlier chunk might already hold another chunk.
@@ -268,7 +268,7 @@ async function* severalAtOnce(
       next.catch(() => {});
       coming.push(next);
       const [first] = coming;
-      if (coming.length >= MAX_AT_ONCE) {
+      if (coming.length >= MAX_CHUNKS_AT_ONCE) {
         coming.shift();
         yield await first;
       }

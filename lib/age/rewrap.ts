@@ -107,8 +107,8 @@ async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");
   const decrypter = new Decrypter();
   let found: AgeStanza[] = [];
-  // The package passes all sections to each identity. This identity keeps the
-  // sections and decrypts none of them.
+  // `age-encryption` passes all sections to each identity. This identity keeps
+  // the sections and decrypts none of them.
   decrypter.addIdentity({
     unwrapFileKey(stanzas) {
       found = stanzas;
@@ -126,9 +126,9 @@ async function headerFor(
 ): Promise<Uint8Array> {
   const { Encrypter } = await import("age-encryption");
   const encrypter = new Encrypter();
-  // The package makes a key for each file, and passes the key to the recipients
-  // before it computes the MAC. This recipient adds no section, and overwrites
-  // the key with `fileKey`.
+  // `age-encryption` makes a key for each file, and passes the key to the
+  // recipients before it computes the MAC. This recipient adds no section, and
+  // overwrites the key with `fileKey`.
   encrypter.addRecipient({
     wrapFileKey(made) {
       made.set(fileKey);

@@ -80,7 +80,10 @@ export async function blankContents(
   );
 }
 
-/** Overwrites contents with `count` random bytes, and the rest with zeros. */
+/**
+ * Overwrites the first `count` bytes of the contents with random bytes, and the
+ * remaining bytes with zeros.
+ */
 function blank(contents: readonly Uint8Array[], count: number): void {
   let left = count;
   for (const content of contents) {

@@ -139,7 +139,7 @@ export interface DataPackerOptions {
   blockSize?: (size: number) => number;
   /**
    * Whether a file of more than 1 MiB that is stored as a delta gets a
-   * signature. Default: true.
+   * signature. Default: `true`.
    */
   signUpdates?: boolean;
   /** The contents that are already stored. Default: none. */

@@ -173,7 +173,7 @@ export class Dir extends Walker {
         : of === "times"
         ? `${mtime} ${size}`
         : `${of(entry)}`;
-      // JSON separates the fields, whatever characters a name contains.
+      // JSON keeps the fields separate, whatever characters a name contains.
       const target = "target" in entry ? entry.target : "";
       const device = deviceOf(entry);
       const line = JSON.stringify(

@@ -54,8 +54,8 @@ export class DirSet extends Dir {
    *   relative to the common folder.
    * @throws {DeltarError} `not-found` if one of the paths is not a directory;
    *   `limit` if the name of the set has more than 4,096 characters;
-   *   `unsupported` if the directories are on different drives of Windows; `io`
-   *   if the system refuses access.
+   *   `unsupported` if the directories are on different Windows drives; `io` if
+   *   the system refuses access.
    * @throws {RangeError} If fewer than two directories remain after nested
    *   directories are ignored.
    * @throws {TypeError} If an argument has the wrong type.

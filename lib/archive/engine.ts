@@ -18,7 +18,7 @@ export function chunkFor(length: number): number {
 
 /** The methods of a `node:zlib` stream that `drive` uses. */
 export interface Engine {
-  /** Returns the next chunk of output, or `null` if none is ready. */
+  /** Returns the next chunk of output, or `null` if no output is ready. */
   read(): unknown;
   /**
    * Writes a chunk of input. `done` is called when the chunk has been consumed.

@@ -71,7 +71,7 @@ function* fill(name: CodecName, length: number): Generator<Uint8Array> {
  * @param name The name of the compression.
  * @param frame The member or frame, without a comment in its header.
  * @param length The total length, in bytes.
- * @returns The bytes, or `undefined` if there are none of this length.
+ * @returns The bytes, or `undefined` if this length is not possible.
  */
 export function lengthened(
   name: CodecName,

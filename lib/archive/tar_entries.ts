@@ -75,7 +75,8 @@ export async function* tarEntries(
 }
 
 /**
- * Returns a path without its first names; `undefined` if it has fewer names.
+ * Returns a path without its first `count` names, or `undefined` if the path
+ * has fewer names.
  */
 function strip(path: string, count: number): string | undefined {
   if (count === 0) return path;

@@ -39,7 +39,7 @@ const KIND_BITS: Readonly<Record<string, number>> = {
   directory: 0o040000,
   symlink: 0o120000,
 };
-/** The attribute of MS-DOS for a directory. */
+/** The MS-DOS attribute for a directory. */
 const DOS_DIRECTORY = 0x10;
 
 /**
@@ -49,9 +49,9 @@ const DOS_DIRECTORY = 0x10;
 const UNSAFE = /\\|^[A-Za-z]:/;
 
 const SECOND = 1_000_000_000n;
-/** The earliest time of MS-DOS, in seconds since 1970: the start of 1980. */
+/** The earliest MS-DOS time, in seconds since 1970: the start of 1980. */
 const MIN_DOS_SECONDS = 315_532_800;
-/** The latest time of MS-DOS, in seconds since 1970: the end of 2107. */
+/** The latest MS-DOS time, in seconds since 1970: the end of 2107. */
 const MAX_DOS_SECONDS = 4_354_819_198;
 
 /** A member of a zip, as its headers describe it. */
@@ -252,8 +252,8 @@ function writeCommon(
   const time = new Date(
     1000 * Math.min(Math.max(seconds, MIN_DOS_SECONDS), MAX_DOS_SECONDS),
   );
-  // MS-DOS has local times. The result must not depend on the time zone, so the
-  // time is in UTC. Programs that know the field `UT` ignore this time.
+  // MS-DOS times are local times. The result must not depend on the time zone,
+  // so the time is in UTC. Programs that know the field `UT` ignore this time.
   record.u16(
     time.getUTCHours() << 11 | time.getUTCMinutes() << 5 |
       time.getUTCSeconds() >>> 1,

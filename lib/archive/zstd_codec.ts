@@ -212,7 +212,10 @@ export async function decompressFrame(
   }
 }
 
-/** Decompresses one whole frame whose header has the size of the content. */
+/**
+ * Decompresses one whole frame in one call. The frame's header must contain the
+ * size of the content.
+ */
 function decodeAtOnce(
   zlib: NonNullable<ReturnType<typeof builtin<"node:zlib">>>,
   frame: Uint8Array,

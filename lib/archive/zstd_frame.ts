@@ -346,8 +346,8 @@ function windowOf(descriptor: number): number {
 }
 
 /**
- * Checks the size of a window, because a decoder allocates a window of the size
- * in the header.
+ * Throws an error if a window is too large, because a decoder allocates a
+ * window of the size in the header.
  */
 function checkWindow(
   window: number,

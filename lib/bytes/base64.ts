@@ -12,7 +12,7 @@ export function toBase64(bytes: Uint8Array): string {
 }
 
 /**
- * Decodes a base64 text.
+ * Decodes base64 text.
  *
  * @param text The text, padded or not.
  * @throws {DOMException} If the text is not base64.

@@ -22,6 +22,6 @@ export const process = permitted(
 ) as typeof NodeProcess;
 /** The module with the names and descriptions of system errors. */
 export const nodeUtil = builtin("node:util") as typeof NodeUtil;
-/** Node's byte array, some of whose methods are faster than portable code. */
+/** Node's byte array. Some of its methods are faster than portable code. */
 export const Buffer = builtin("node:buffer")
   ?.Buffer as typeof NodeBuffer.Buffer;

@@ -1,5 +1,5 @@
 /** The minimum size of memory that is released explicitly, in bytes. */
-const WORTH = 2 ** 18;
+const MIN_RELEASED_BYTES = 2 ** 18;
 
 /**
  * Frees the memory of a large array immediately instead of leaving it to the
@@ -13,7 +13,9 @@ const WORTH = 2 ** 18;
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength >= WORTH) {
+  if (
+    buffer instanceof ArrayBuffer && buffer.byteLength >= MIN_RELEASED_BYTES
+  ) {
     // Some browsers lack this method.
     buffer.transfer?.(0);
   }

@@ -17,11 +17,10 @@ const timers = builtin("node:timers");
 let last = performance.now();
 
 /**
- * Lets the event loop run if the last turn that this function made was more
- * than 8 ms ago. Work that never waits, or that only awaits promises that are
- * already settled, blocks timers, signals, aborts and I/O. A loop that can run
- * for a long time calls this function once for each step of at most a few
- * milliseconds:
+ * Gives the event loop a turn if the last such turn ended more than 8 ms ago.
+ * Work that never waits, or that only awaits promises that are already settled,
+ * blocks timers, signals, aborts and I/O. A loop that can run for a long time
+ * calls this function once for each step of at most a few milliseconds:
  *
  *     const turn = turnIfDue();
  *     if (turn !== undefined) await turn;

@@ -31,7 +31,10 @@ const MULTIPLIER = 0x01000193;
 const OUTGOING = Array.from({ length: HASHED_BYTES })
   .reduce<number>((power) => Math.imul(power, MULTIPLIER), 1);
 
-/** The place of changed bytes between copies. All offsets are in bytes. */
+/**
+ * The position of changed bytes between two copies, and the old content near
+ * them. All offsets are in bytes.
+ */
 export interface ChangedPlace {
   /**
    * The parts of the old content that are searched for matches. They do not

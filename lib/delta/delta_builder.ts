@@ -21,7 +21,7 @@ const MIN_SEARCH_BYTES = 2 ** 18;
  */
 const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes that are hashed together on two threads. */
-const WORTH_SHARING = 2 ** 16;
+const MIN_SHARED_BYTES = 2 ** 16;
 /**
  * The minimum size in bytes of a file for which a second thread is started. A
  * smaller file would be finished before the thread has started.
@@ -57,7 +57,7 @@ const LOADED_GAIN = 1.25;
  */
 const MAX_SKIPPED_BLOCKS = 8;
 /**
- * The number of old bytes between two copies that can be kept, in addition to
+ * The maximum number of old bytes that are kept between two copies, beyond
  * twice the number of new bytes between the copies.
  */
 const MAX_EXTRA_KEPT_BYTES = 2 ** 12;
@@ -95,10 +95,10 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  * byte, with a rolling sum, until a block in the table matches.
  *
  * If the old content is given, the builder loads the part that holds the first
- * expected block that does not match. The further expected blocks in this part
- * are compared byte by byte, which takes less time than computing strong sums.
- * The old bytes between two copies are kept, so that the delta can be refined
- * without reading them again.
+ * expected block that does not match. The following expected blocks in this
+ * part are compared byte by byte, which takes less time than computing strong
+ * sums. The old bytes between two copies are kept, so that the delta can be
+ * refined without reading them again.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;
@@ -380,7 +380,7 @@ export class DeltaBuilder {
       Math.floor(helper.capacity(blockSize) / blockSize),
       Math.floor(fileSize / blockSize) - this.#expected,
     );
-    if (blocks * blockSize < WORTH_SHARING) return false;
+    if (blocks * blockSize < MIN_SHARED_BYTES) return false;
     const end = this.#at + blocks * blockSize;
     const run = this.#rolling.buffer.subarray(this.#at, end);
     let same = 0;

@@ -38,11 +38,11 @@ type Deliver = (digests: Uint8Array) => void;
 /**
  * Computes the SHA-256 of many blocks on two threads. The blocks are passed in
  * jobs. Up to four jobs can be open at the same time. A worker hashes the
- * blocks while the caller reads the file and starts further jobs. When the
- * caller needs the digests, or room for another job, it hashes the remaining
- * blocks together with the worker. The caller then waits synchronously, so the
- * code that hashes need not be asynchronous. The wait is short unless the
- * worker is dead.
+ * blocks while the caller reads the file and starts more jobs. When the caller
+ * needs the digests, or room for another job, it hashes the remaining blocks
+ * together with the worker. The caller then waits synchronously, so the code
+ * that hashes need not be asynchronous. The wait is short unless the worker is
+ * dead.
  */
 export class HashHelper {
   readonly #control = new Int32Array(
@@ -112,7 +112,7 @@ export class HashHelper {
    * open, the oldest job is finished first.
    *
    * @param bytes One or more whole blocks, at most `capacity` bytes in total.
-   *   They are copied.
+   *   The bytes are copied.
    * @param blockSize The size of a block in bytes.
    * @param keep The number of bytes to keep of each digest.
    * @param deliver Called with the digests, `keep` bytes each, during this call

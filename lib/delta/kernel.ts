@@ -30,8 +30,8 @@ export interface Kernel {
    * Checks all windows from `at` on, in four streams of `stride` windows, where
    * `stride` is a multiple of 4. The windows that pass the filter are written
    * to the list of their stream. A list begins with its length in bytes, from 0
-   * to `LIST_SIZE - 8`. From its ninth byte on, it has the address and the sum
-   * of each window. No window is added to a full list.
+   * to `LIST_SIZE - 8`. From its ninth byte on, the list contains the address
+   * and the sum of each window. No window is added to a full list.
    */
   scan(
     at: number,

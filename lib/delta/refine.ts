@@ -50,7 +50,7 @@ interface Range {
   length: number;
 }
 
-/** A step of the delta that is refined. */
+/** A copy or a change of a delta that is being refined. */
 type Step = { kind: "copy" } & Range | { kind: "change" } & Change;
 
 /** Changed bytes of the new content. */

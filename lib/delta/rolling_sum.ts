@@ -30,8 +30,8 @@ export interface RollingSum {
   readonly buffer: Uint8Array;
 
   /**
-   * The filter for the sums that might be sums of blocks. `fillFilter` fills
-   * it.
+   * The filter that rejects most of the sums that are not sums of blocks.
+   * `fillFilter` fills it.
    */
   readonly filter: Int32Array;
 

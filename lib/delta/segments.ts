@@ -31,7 +31,7 @@ export interface DeltaSources {
 /**
  * The sources of the bytes of a delta's result: ranges of the old state, and
  * literals that are stored separately. Ranges of the result that are not needed
- * can be without a segment.
+ * can have no segment.
  */
 export class Segments {
   /** Whether the copied ranges are in ascending order and do not overlap. */

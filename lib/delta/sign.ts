@@ -50,7 +50,7 @@ const TURN_BYTES = 2 ** 20;
  * The minimum number of bytes in one call of `push` for which the second thread
  * is used.
  */
-const WORTH_SHARING = 2 ** 16;
+const MIN_SHARED_BYTES = 2 ** 16;
 
 /** Makes the signature of a file that is pushed part by part. */
 export class SignatureBuilder {
@@ -135,7 +135,7 @@ export class SignatureBuilder {
     let at = 0;
     const helper = this.#helper;
     const batch = helper?.capacity(size) ?? 0;
-    while (helper && bytes.length - at >= WORTH_SHARING) {
+    while (helper && bytes.length - at >= MIN_SHARED_BYTES) {
       const part = bytes.subarray(at, at + batch);
       const first = this.#blocks;
       this.#blocks += part.length / size;

@@ -21,7 +21,7 @@ const LINE_LENGTH = 70;
 export interface SigningKey {
   /** The public key in the form of OpenSSH: `ssh-ed25519 AAAA…`. */
   publicKey: string;
-  /** The private key. It does not have to be extractable. */
+  /** The private key, which need not be extractable. */
   privateKey: CryptoKey;
 }
 

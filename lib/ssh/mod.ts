@@ -1,5 +1,5 @@
 /**
- * Ed25519 keys and signatures in the forms of OpenSSH, so that `ssh-keygen -Y
+ * Ed25519 keys and signatures in the formats of OpenSSH, so that `ssh-keygen -Y
  * verify` checks what deltar signs.
  *
  * `ed25519.ts` makes and reads keys, `signature.ts` makes and checks

@@ -23,8 +23,8 @@ export interface SshSignature {
   /** The purpose of the signature. */
   namespace: string;
   /**
-   * The 64 bytes of the signature, which signs the namespace and the SHA-512 of
-   * the message.
+   * The 64 bytes of the signature, which covers the namespace and the SHA-512
+   * of the message.
    */
   bytes: Uint8Array;
 }

@@ -260,8 +260,8 @@ export class CachedStorage implements Storage {
     await ignoring(async () => {
       const piece = concat([bytes, sha256(bytes)]);
       await this.#cache.put(key, piece);
-      // Several objects can be cached at the same time, so each size is added
-      // after the previous one.
+      // Several objects can be cached at the same time, so the updates of the
+      // total size run one after the other.
       const kept = (this.#kept ?? this.#count()).then((before) => {
         const bytes = before + piece.length;
         return bytes > this.#maxBytes ? this.#makeRoom() : bytes;

@@ -470,7 +470,10 @@ export class EncryptedStorage implements Storage {
     return length;
   }
 
-  /** Returns an error that names the object as the caller does. */
+  /**
+   * Returns an error that gives the object's name without `.age`, as the caller
+   * passed it.
+   */
   #named(error: unknown, name: string): unknown {
     if (!(error instanceof DeltarError)) return error;
     const { object, offset, path, cause, code } = error;

@@ -235,7 +235,7 @@ class Watch {
       );
     }
     const words = wordsOf(cause);
-    if (NOBODY.test(words)) {
+    if (UNREACHABLE.test(words)) {
       return fail(
         "the server cannot be reached; check the address and the network " +
           `(${shorten(words)})`,
@@ -260,7 +260,7 @@ class Watch {
  * The pattern of the messages of Deno, Bun and Node for a host that cannot be
  * reached.
  */
-const NOBODY =
+const UNREACHABLE =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
 /**
  * The pattern of the messages of Deno, Bun and Node for too many redirects.
@@ -283,8 +283,8 @@ function wordsOf(cause: unknown): string {
 }
 
 /**
- * Returns a message as one short line without URLs, because the error names the
- * host already.
+ * Returns a message as one short line without URLs, because the error already
+ * names the host.
  */
 function shorten(words: string): string {
   return words.replaceAll(/\(?\bhttps?:\/\/[^\s)]*\)?/g, "").replaceAll(

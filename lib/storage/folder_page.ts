@@ -66,7 +66,10 @@ function urlOf(quoted: string | undefined, place: URL): URL | undefined {
     : undefined;
 }
 
-/** Returns the name that a link points to, if it is directly in the folder. */
+/**
+ * Returns the name that a link points to, or `undefined` if the name is not
+ * directly in the folder.
+ */
 function nameOf(url: URL, place: URL, folder: string): string | undefined {
   if (
     url.origin !== place.origin || !url.pathname.startsWith(place.pathname)

@@ -220,7 +220,7 @@ export class HttpStorage implements Storage {
   /**
    * Returns the names in a folder, or an empty list if the folder does not
    * exist. A status of 404 does not prove that the folder does not exist,
-   * because the server may not list folders at all. The folder does not exist
+   * because the server might not list folders at all. The folder does not exist
    * if the page of its parent folder does not link to it.
    */
   async #listed(folder: string): Promise<Iterable<string>> {
@@ -372,8 +372,8 @@ function isAbsence(error: unknown): boolean {
 }
 
 /**
- * Decodes the user or the password of an address. Error messages do not contain
- * the text.
+ * Decodes the user or the password of a URL. Errors do not contain the text,
+ * because it can be secret.
  */
 function decodePart(text: string, what: string): string {
   try {

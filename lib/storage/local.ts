@@ -115,7 +115,7 @@ export class LocalStorage implements Storage {
    * and closes it to other users. Without `shared`, an existing folder is
    * closed only under these conditions: the folder is empty except for hidden
    * files and `lost+found`, users outside its group have access, it has no
-   * set-group-ID bit, and this user may change its mode.
+   * set-group-ID bit, and this user is permitted to change its mode.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such
@@ -228,7 +228,8 @@ export class LocalStorage implements Storage {
         const { mtimeMs } = fs.lstatSync(place);
         if (isAbandoned(entry.name, mtimeMs, Date.now())) fs.rmSync(place);
       } catch {
-        // The file is gone already, or this user may not delete it.
+        // The file has already been deleted, or this user has no permission to
+        // delete it.
       }
     }
   }
@@ -457,23 +458,22 @@ function unfilled(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
-/** The error codes of `Storage` that each correspond to one system error. */
-const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
+/** The system errors that correspond to error codes of `Storage`, by code. */
+const SYSTEM_ERRORS = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
 
 /**
- * Runs a system call. If the call fails with the system error for `told`,
- * throws an error of code `told`. If the call fails in another way, throws an
- * error of code `io`.
+ * Runs a system call. Throws an error of code `told` if the call fails with the
+ * system error for this code, and of code `io` if it fails in another way.
  */
 function attempt<Result>(
   name: string,
   work: () => Result,
-  told?: keyof typeof TOLD,
+  told?: keyof typeof SYSTEM_ERRORS,
 ): Result {
   try {
     return work();
   } catch (cause) {
-    if (told === undefined || !isCode(cause, TOLD[told])) {
+    if (told === undefined || !isCode(cause, SYSTEM_ERRORS[told])) {
       throw ioError(name, cause);
     }
     const what = told === "exists"
@@ -489,7 +489,7 @@ function ioError(name: string, cause: unknown): DeltarError {
 }
 
 /**
- * Returns the reason for a system error without the path, which may be the path
+ * Returns the reason for a system error without the path, which can be the path
  * of a temporary file.
  */
 function reasonOf(cause: unknown): string {

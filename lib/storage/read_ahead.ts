@@ -39,8 +39,9 @@ export type ReadWindow = (
  * @param name The name of the object, for errors.
  * @param read Called to read each window.
  * @param options The range to read, in bytes, and the signal.
- * @throws {DeltarError} `truncated` if the range reaches beyond the end and may
- *   not be shortened; `aborted` if the signal fired; and the errors of `read`.
+ * @throws {DeltarError} `truncated` if the range reaches beyond the end of the
+ *   object and `clamp` is not set; `aborted` if the signal fired; and the
+ *   errors of `read`.
  */
 export async function* readWindows(
   name: string,

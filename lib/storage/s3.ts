@@ -62,7 +62,7 @@ export class S3Storage implements Storage {
   readonly #client: S3Client;
 
   /**
-   * Opens a bucket, which has to exist. No request is sent yet.
+   * Opens a bucket, which must exist. No request is sent yet.
    *
    * @param options The bucket, the access keys and the service.
    * @throws {TypeError} If the bucket, the prefix or the endpoint is invalid.
@@ -211,7 +211,7 @@ export class S3Storage implements Storage {
 
   /**
    * Aborts unfinished uploads, such as those of killed writers, because the
-   * service charges for their parts. An upload that cannot be aborted stays.
+   * service charges for their parts. An upload that cannot be aborted is kept.
    *
    * @param before The time in milliseconds since 1970. Only uploads that were
    *   begun earlier are aborted.
@@ -355,7 +355,7 @@ function nextOf(
 
 /**
  * Decodes a key of a listing with `encoding-type=url`. Returns `undefined` if
- * the key is not valid text, and so is not a key of this storage.
+ * the key is not valid text, and therefore not a key of this storage.
  */
 function decode(text: string): string | undefined {
   try {

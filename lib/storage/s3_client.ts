@@ -229,7 +229,7 @@ export class S3Client {
     });
   }
 
-  /** Returns a string without the secrets that it contains. */
+  /** Returns a text with the access keys and the session token removed. */
   #redact(text: string): string {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#options;
     for (const secret of [accessKeyId, secretAccessKey, sessionToken]) {

@@ -27,7 +27,7 @@ const MAX_TEXT_CHARACTERS = 1 << 16;
  * The reason and the advice for each error code of the service that users can
  * act on.
  */
-const CURES: Record<string, string> = {
+const ADVICE: Record<string, string> = {
   AccessDenied:
     "access is denied; check AWS_ACCESS_KEY_ID and the permissions of its user " +
     "(without the permission to list the bucket, a missing object is reported " +
@@ -100,11 +100,11 @@ export function faultOf(refusal: Refusal): Error {
   }
   const what = code === "RequestTimeTooSkewed"
     ? skew(headers)
-    : CURES[code ?? ""] ??
+    : ADVICE[code ?? ""] ??
       (status === 301 || status === 307 || status === 308
-        ? CURES.PermanentRedirect
+        ? ADVICE.PermanentRedirect
         : status === 403 && hasNoCode
-        ? CURES.AccessDenied
+        ? ADVICE.AccessDenied
         : `the service answered ${method} with status ` +
           [status, code, message].filter((part) => part).join(": "));
   const fault = new DeltarError("io", `${what} (${endpoint})`, {
@@ -148,7 +148,7 @@ function describe(text: string): { code?: string; message?: string } {
 
 /**
  * Returns the text of the first child element with this name, or `undefined` if
- * there is none.
+ * no child has this name.
  */
 export function textIn(element: XmlElement, name: string): string | undefined {
   return elementsIn(element, name)[0]?.text;

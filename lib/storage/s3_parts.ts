@@ -9,7 +9,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 export const PART = 5 << 20;
 /**
  * The maximum total size, in bytes, of the parts that are sent at the same
- * time. A single part may be larger.
+ * time. A single part can be larger.
  */
 export const MAX_SENDING_BYTES = 3 * PART;
 

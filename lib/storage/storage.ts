@@ -164,15 +164,15 @@ export interface Storage {
    * implement `tidy`.
    *
    * @param before The time in milliseconds since 1970. All unfinished writes
-   *   that were begun earlier are deleted, so the time has to be earlier than
-   *   the start of any write that is still in progress.
+   *   that were begun earlier are deleted, so the time must be earlier than the
+   *   start of any write that is still in progress.
    * @throws {DeltarError} `io` if the storage fails.
    */
   tidy?(before: number): Promise<void>;
 
   /**
    * Prepares the storage for a new repository. Only a storage whose access is
-   * controlled by file modes has to implement `prepare`.
+   * controlled by file modes needs to implement `prepare`.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the storage cannot hold a
@@ -183,7 +183,7 @@ export interface Storage {
   /**
    * Deletes the unfinished writes of processes that have ended, or that are
    * presumed to have ended. Never throws. Only a storage that can distinguish
-   * killed processes from running ones has to implement `clearAbandoned`.
+   * killed processes from running ones needs to implement `clearAbandoned`.
    */
   clearAbandoned?(): void;
 
