@@ -134,7 +134,8 @@ class Staging {
       } else if (!this.#done.has(path)) {
         throw new DeltarError(
           "not-found",
-          "the content is not in the archive",
+          "the archive does not contain the content of this file; use the " +
+            "archive that was written for this difference",
           {
             object: archive,
             path,
@@ -155,10 +156,14 @@ class Staging {
     // file that could not be read completely.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
-      throw new DeltarError("corrupt", "the content is in the archive twice", {
-        object: archive,
-        path: member.path,
-      });
+      throw new DeltarError(
+        "corrupt",
+        "the archive contains the content of this file twice",
+        {
+          object: archive,
+          path: member.path,
+        },
+      );
     }
     const { path, delta } = expected;
     const { entry } = existing(this.#wanted, path);

@@ -75,7 +75,7 @@ export async function blankContents(
   }
   throw new DeltarError(
     "unsupported",
-    "found no frame of the same length without the purged content",
+    "cannot blank the purged content: no frame of the same length was found",
     { object },
   );
 }

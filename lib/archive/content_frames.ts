@@ -28,7 +28,7 @@ const EXPECTED_GROWTH = 1.125;
 /** The minimum size in bytes of a buffer that is freed immediately. */
 const MIN_FREED_BYTES = 2 ** 18;
 
-/** A part of a content that is in memory. */
+/** A part of a file's content, held in memory. */
 export interface ContentPart {
   /** The offset of the part in the content, in bytes. */
   offset: number;

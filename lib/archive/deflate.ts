@@ -62,7 +62,7 @@ export async function* deflateStream(
     const output = drive(
       createDeflateRaw({ chunkSize: CHUNK_BYTES }),
       pull,
-      (cause) => new DeltarError("io", "deflate failed", { cause }),
+      (cause) => new DeltarError("io", "deflate compression failed", { cause }),
     );
     for await (const part of output) {
       sums.packedSize += part.length;

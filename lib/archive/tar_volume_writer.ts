@@ -194,7 +194,7 @@ export class TarVolumeWriter {
     if (this.#members.has(path)) {
       throw new DeltarError(
         "exists",
-        "the path has already been added to the archive",
+        "the archive already contains a member with this path",
         {
           path,
         },

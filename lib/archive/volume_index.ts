@@ -132,14 +132,22 @@ export function* decodeIndexSteps(
   );
   const { codec, volumes } = header;
   if (codec !== "gzip" && codec !== "zstd") {
-    throw new DeltarError("unsupported", "unknown codec of the volumes", {
-      object,
-    });
+    throw new DeltarError(
+      "unsupported",
+      "the codec of the volumes is neither gzip nor zstd; use a newer deltar",
+      {
+        object,
+      },
+    );
   }
   if (!Array.isArray(volumes) || !volumes.every(isRecord)) {
-    throw new DeltarError("corrupt", "invalid list of volumes", {
-      object,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "invalid list of volumes in the first line",
+      {
+        object,
+      },
+    );
   }
   const members: IndexedMember[] = [];
   for (const [line, offset] of lines) {

@@ -1,4 +1,4 @@
-/** A part of the old state of a file that is in memory. */
+/** A part of the old state of a file, held in memory. */
 export interface OldPart {
   /** The offset of the part in the old state, in bytes. */
   offset: number;

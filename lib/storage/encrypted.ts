@@ -292,7 +292,7 @@ export class EncryptedStorage implements Storage {
     if (isShort) {
       throw new DeltarError(
         "truncated",
-        "the range reaches beyond the object's end",
+        "the requested range ends after the end of the object",
         {
           object: name,
           offset: at,
@@ -471,8 +471,8 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Returns an error that gives the object's name without `.age`, as the caller
-   * passed it.
+   * Returns an error that contains the name of the object instead of the name
+   * of its age file.
    */
   #named(error: unknown, name: string): unknown {
     if (!(error instanceof DeltarError)) return error;

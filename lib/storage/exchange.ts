@@ -130,7 +130,7 @@ export class Exchange {
         const { host } = new URL(this.#watch.url);
         throw new DeltarError(
           "limit",
-          `the response has more than ${most} bytes`,
+          `the response is too large: more than ${most} bytes; check the address`,
           {
             object: host,
           },

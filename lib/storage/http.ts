@@ -157,7 +157,7 @@ export class HttpStorage implements Storage {
       if (found.length >= MAX_OBJECTS) {
         throw new DeltarError(
           "limit",
-          `the server lists more than ${MAX_OBJECTS} objects`,
+          `the server lists more than ${MAX_OBJECTS} objects; check the address`,
           { object: prefix || this.location },
         );
       }
@@ -203,7 +203,7 @@ export class HttpStorage implements Storage {
         throw new DeltarError(
           "limit",
           `the server lists more than ${MAX_FOLDERS} folders, or folders ` +
-            `nested more than ${MAX_DEPTH} deep`,
+            `nested more than ${MAX_DEPTH} deep; check the address`,
           { object: at },
         );
       }
@@ -361,9 +361,13 @@ export class HttpStorage implements Storage {
   }
 
   #readOnly(name: string): DeltarError {
-    return new DeltarError("unsupported", "a web server is read-only", {
-      object: name,
-    });
+    return new DeltarError(
+      "unsupported",
+      "a web server is read-only; write to the storage that it serves instead",
+      {
+        object: name,
+      },
+    );
   }
 }
 

@@ -95,7 +95,7 @@ export class LocalStorage implements Storage {
         if (got === 0) {
           throw new DeltarError(
             "truncated",
-            "the object shrank while it was being read",
+            "the object became shorter while it was being read; try again",
             {
               object: name,
               offset: at,

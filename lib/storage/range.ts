@@ -20,7 +20,7 @@ export function rangeIn(
   if (offset > size || end > size) {
     throw new DeltarError(
       "truncated",
-      "the range reaches beyond the object's end",
+      "the requested range ends after the end of the object",
       {
         object: name,
         offset: size,

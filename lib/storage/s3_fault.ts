@@ -88,8 +88,8 @@ export function faultOf(refusal: Refusal): Error {
     }
   }
   if (status === 412) {
-    // A request that continues a read has the condition that the object is
-    // unchanged. The service answers 412 if the object was replaced.
+    // A request that continues a read has an `If-Match` header. The service
+    // answers 412 if the object was replaced.
     return method === "GET"
       ? new DeltarError(
         "io",

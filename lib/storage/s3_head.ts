@@ -61,7 +61,8 @@ export async function sizeOf(
   if (Number.isSafeInteger(size)) return size;
   throw new DeltarError(
     "io",
-    "the service does not send the object's length (Content-Length)",
+    "the service does not send the object's length (Content-Length); use a " +
+      "service that does",
     {
       object: name,
     },
