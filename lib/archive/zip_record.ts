@@ -151,8 +151,8 @@ export function localHeader(entry: ZipEntry): Uint8Array {
 }
 
 /**
- * Returns the record with the checksum and the sizes that follows the content
- * of a streamed member.
+ * Returns the record that follows the content of a streamed member. It contains
+ * the checksum and the sizes.
  */
 export function encodeDescriptor(
   { crc, size, packedSize, isLarge }: ZipEntry,
@@ -209,7 +209,9 @@ export interface ZipEnd {
   size: number;
 }
 
-/** Returns the records after the central directory. */
+/**
+ * Returns the records that follow the central directory, at the end of a zip.
+ */
 export function encodeEnd({ count, offset, size }: ZipEnd): Uint8Array {
   const isLarge = count >= MAX_16 || offset >= MAX_32 || size >= MAX_32;
   const record = new RecordWriter(isLarge ? 98 : 22);

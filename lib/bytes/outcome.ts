@@ -1,9 +1,9 @@
-/** The result of some work, or the error that the work threw. */
+/** The result of a promise, or the error with which it rejected. */
 export type Outcome<Result> =
   | { result: Result; error?: undefined }
   | { result?: undefined; error: unknown };
 
-/** Waits for some work, and returns its result or its error. */
+/** Waits for a promise, and returns its result or its error. */
 export async function outcomeOf<Result>(
   work: Promise<Result>,
 ): Promise<Outcome<Result>> {

@@ -29,7 +29,7 @@ export function filterWords({ fileSize, blockSize }: Signature): number {
   return 2 ** Math.ceil(Math.log2(Math.max(8, blocks)));
 }
 
-/** Adds the weak sums of all whole blocks to the filter. */
+/** Adds the weak sums of all whole blocks of a signature to its filter. */
 export function fillFilter(filter: Int32Array, signature: Signature): void {
   const { weak, fileSize, blockSize } = signature;
   const mask = filter.length - 1;

@@ -18,8 +18,9 @@ const LONG_BYTES = 256;
 let shared: { kernel: Kernel | undefined; memory: Uint8Array } | undefined;
 
 /**
- * Returns librsync's Rabin-Karp sum (see its `rabinkarp.h`): for `n` bytes `c`
- * and the multiplier `M`, `M^n + c[0] M^(n-1) + … + c[n-1]` modulo 2^32.
+ * Returns librsync's Rabin-Karp sum (see its `rabinkarp.h`) of the bytes from
+ * `start` up to, but not including, `end`. For `n` bytes `c` and the multiplier
+ * `M`, the sum is `M^n + c[0] M^(n-1) + … + c[n-1]` modulo 2^32.
  */
 export function rabinKarp(
   bytes: Uint8Array,

@@ -9,7 +9,7 @@ const CHAR_OFFSET = 31;
 
 /**
  * Returns librsync's older sum (see its `rollsum.h`), which is similar to
- * Adler-32.
+ * Adler-32, of the bytes from `start` up to, but not including, `end`.
  */
 export function rollsum(
   bytes: Uint8Array,

@@ -284,9 +284,9 @@ export class Signature {
 }
 
 /**
- * Checks the size of a block.
+ * Throws an error if `blockSize` is not a valid size of a block in bytes.
  *
- * @throws {RangeError} If a block cannot have this size.
+ * @throws {RangeError} If `blockSize` is not an integer from 1 to 2^26.
  */
 export function checkBlockSize(blockSize: number): void {
   if (
@@ -299,9 +299,10 @@ export function checkBlockSize(blockSize: number): void {
 }
 
 /**
- * Checks the length of a strong sum.
+ * Throws an error if `strongLength` is not a valid length of a strong sum in
+ * bytes.
  *
- * @throws {RangeError} If a strong sum cannot have this length.
+ * @throws {RangeError} If `strongLength` is not an integer from 1 to 32.
  */
 export function checkStrongLength(strongLength: number): void {
   if (

@@ -159,14 +159,14 @@ export async function keyOfSeed(seed: Uint8Array): Promise<SigningKey> {
   };
 }
 
-/** Returns a public key in the form `ssh-ed25519 AAAA…`. */
+/** Returns the text `ssh-ed25519 AAAA…` of a public key in its binary form. */
 export function publicText(wire: Uint8Array): string {
   return `${KIND} ${toBase64(wire)}`;
 }
 
 /**
- * Returns the binary form of a public key `ssh-ed25519 AAAA…`. A comment may
- * follow the key.
+ * Returns the binary form of a public key `ssh-ed25519 AAAA…`. The text can
+ * have a comment after the key.
  *
  * @throws {DeltarError} `unsupported` if the text does not have the form of an
  *   Ed25519 key; `corrupt` if the binary form of the key is invalid.

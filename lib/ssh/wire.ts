@@ -4,7 +4,7 @@ import { concat } from "../bytes/source.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Returns a number as four bytes (RFC 4251, section 5). */
+/** Returns a number as four big-endian bytes (RFC 4251, section 5). */
 export function uint32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value);

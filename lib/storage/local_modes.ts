@@ -44,7 +44,10 @@ export function modesIn(folder: string): LocalModes {
   };
 }
 
-/** Returns the mode of the folder of a new storage. */
+/**
+ * Returns the mode for the folder of a new storage. `shared` is the access that
+ * the folder's group gets.
+ */
 export function modeOf(shared: Sharing | undefined): number {
   return shared === undefined ? CLOSED : SHARED[shared];
 }
