@@ -13,10 +13,10 @@ export interface AheadOptions {
 }
 
 /**
- * Yields the results of `work` for each item, in the order of the items. The
- * work on the next items is in progress while a result is awaited or used. If
- * the caller stops early, or after an error, no more calls are made, and the
- * generator waits for the calls in progress and ignores their results.
+ * Yields the results of `work` for each item, in the order of the items. While
+ * a result is awaited or used, work on the next items is in progress. After an
+ * error, or if the caller stops early, the generator makes no more calls, waits
+ * for the calls in progress, and ignores their results.
  *
  * @param items The items.
  * @param options The number of items in progress.

@@ -14,8 +14,8 @@ const MAGIC: Record<number, WeakKind> = {
 const MD4_MAGIC = [0x72730136, 0x72730146];
 
 /**
- * Returns whether `bytes` begin like a signature file of librsync
- * (`rdiff signature`), with any kind of sums.
+ * Returns whether `bytes` begin with the magic number of a signature file of
+ * librsync (`rdiff signature`), with any kind of sums.
  *
  * @param bytes The beginning of the file, or the whole file.
  *

@@ -113,8 +113,7 @@ export class S3Client {
    * Sends a request once.
    *
    * @param request The request.
-   * @param accept The statuses that are accepted in addition to the statuses of
-   *   success.
+   * @param accept The statuses that are accepted in addition to 2xx statuses.
    * @throws {DeltarError | PassingFault} If the request is refused, the
    *   connection breaks or the signal fires.
    */
