@@ -37,10 +37,10 @@ export interface ContentPart {
 }
 
 /**
- * Random access to a content that is compressed with zstd. The part of the
- * content around a byte is loaded on request: the whole frame that holds the
- * byte or, if the frame has no compressed blocks, at most 64 KiB of the frame.
- * The last two parts stay in memory.
+ * Random access to a file's content that is compressed with zstd. The part of
+ * the content around a byte is loaded on request: the whole frame that holds
+ * the byte or, if the frame has no compressed blocks, at most 64 KiB of the
+ * frame. The last two parts stay in memory.
  */
 export class ContentFrames implements Disposable {
   readonly #storage: Storage;
@@ -63,7 +63,7 @@ export class ContentFrames implements Disposable {
   readonly #parts: ContentPart[] = [];
 
   /**
-   * Prepares access to a content. Nothing is read yet.
+   * Prepares access to a file's content. Nothing is read yet.
    *
    * @param storage The storage of the volume.
    * @param reference The range of the volume.

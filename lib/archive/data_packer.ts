@@ -145,10 +145,10 @@ export interface DataPackerOptions {
   /** The contents that are already stored. Default: none. */
   known?: KnownContents;
   /**
-   * Called with the SHA-256 of a content. If the content was stored whole after
-   * this packer was made, returns the stored form of the content, with its
-   * path. Such content is not stored again. By default, the content of each new
-   * file is stored, even if several new files are equal.
+   * Called with the SHA-256 of a file's content. If the content was stored
+   * whole after this packer was made, returns the stored form of the content,
+   * with its path. Such content is not stored again. By default, the content of
+   * each new file is stored, even if several new files are equal.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**

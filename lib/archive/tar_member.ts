@@ -81,8 +81,8 @@ export interface ArchiveMember {
 export const BLOCK = 512;
 
 /**
- * Returns the number of zero bytes between the end of a content of `size` bytes
- * and the next block.
+ * Returns the number of zero bytes between the end of a member's content, which
+ * has `size` bytes, and the next block.
  */
 export function padding(size: number): number {
   return (BLOCK - size % BLOCK) % BLOCK;
