@@ -22,7 +22,7 @@ import {
   linesOf,
   type Run,
   wordsOf,
-} from "./text_diff.ts";
+} from "../shared/text_diff.ts";
 
 /** The maximum size of a file that is compared as text, in bytes. */
 export const MAX_TEXT_BYTES = 8 << 20;

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { directoryState } from "../../cli/compared_state.ts";
-import { compareParts, hunksOf, linesOf } from "../../cli/text_diff.ts";
+import { compareParts, hunksOf, linesOf } from "../../shared/text_diff.ts";
 import { Dir, MemoryStorage, Repository } from "../../mod.ts";
 import { needs, run } from "../support/peer.ts";
 import { needsPosix } from "../support/system.ts";

@@ -45,6 +45,7 @@ import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
 import { WindowSync } from "./snapshots/window_sync.ts";
 import { BrowseView } from "./views/browse_view.ts";
 import { ChangeDecorations } from "./views/change_decorations.ts";
+import { GutterMarks } from "./views/gutter_marks.ts";
 import { HistoryView } from "./views/history_view.ts";
 import { LargeFiles } from "./views/large_files.ts";
 import { SnapshotsView } from "./views/snapshots_view.ts";
@@ -106,6 +107,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
       { isReadonly: true, isCaseSensitive: true },
     ),
     new LargeFiles(folders),
+    new GutterMarks(folders),
     vscode.window.registerFileDecorationProvider(new ChangeDecorations()),
     new Retention(log, extension.globalState, runner),
     new WindowSync(storage, folders, runner),

@@ -43,6 +43,15 @@ export function sizeLimit(): number {
     .get("maxSizeMB", 0) * 1e6;
 }
 
+/** The snapshot that the marks next to the line numbers compare files with. */
+export type GutterBase = "nothing" | "lastSnapshot" | "lastLabel";
+
+/** Returns the snapshot that files are compared with. */
+export function gutterBase(): GutterBase {
+  return vscode.workspace.getConfiguration("deltar.gutter")
+    .get<GutterBase>("compareWith", "nothing");
+}
+
 /** Returns whether old snapshots are removed automatically. */
 export function isRetentionEnabled(): boolean {
   return vscode.workspace.getConfiguration("deltar.retention")

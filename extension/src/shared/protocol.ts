@@ -189,6 +189,32 @@ export interface FoundVersion extends FileVersion {
   matches: number;
 }
 
+/** A version of a file in which a range of lines changed. */
+export interface LineVersion {
+  /** The version. */
+  version: FileVersion;
+  /** The previous version, unless the range was in the oldest version. */
+  before?: FileVersion;
+  /** The number of the first line of the range in this version, from 1. */
+  line: number;
+  /** The number of lines of the range in this version. */
+  count: number;
+  /** The text of the first line that is not blank, shortened. */
+  excerpt: string;
+}
+
+/** The result of comparing a range of lines in the versions of a file. */
+export interface LineHistory {
+  /** The versions in which the range changed, the newest first. */
+  found: LineVersion[];
+  /** The number of versions that were compared. */
+  compared: number;
+  /** The number of versions that are too large to be compared. */
+  tooLarge: number;
+  /** The number of versions that cannot be read because of damage. */
+  unreadable: number;
+}
+
 /** The result of searching the versions of a file for a text. */
 export interface HistorySearch {
   /** The versions with the text, the newest first. */
@@ -532,6 +558,20 @@ export interface Methods {
   searchHistory: [
     { config: FolderConfig; path: string; text: string },
     HistorySearch,
+  ];
+  /**
+   * Finds the versions of a file in which the lines of `range` changed. `text`
+   * is the current text. `range` has the number of the first line, from 0, and
+   * that of the line after the last one.
+   */
+  lineHistory: [
+    {
+      config: FolderConfig;
+      path: string;
+      text: string;
+      range: readonly [start: number, end: number];
+    },
+    LineHistory,
   ];
 }
 

@@ -30,6 +30,7 @@ import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
+import { lineHistory } from "./line_history.ts";
 import { Repositories } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
 import { type SearchedVersion, searchVersions } from "./search_history.ts";
@@ -275,31 +276,43 @@ export function createMethods(): { [M in Method]: Handler<M> } {
 
     async searchHistory({ config, path, text }, { signal }) {
       const repository = await repositories.open(config);
-      const readEntry = repository.entryReader();
-      const searched = async function* (): AsyncGenerator<SearchedVersion> {
-        for await (const one of versionsOf(repository, config, path, signal)) {
-          const { record, entry } = one;
-          if (entry?.kind !== "file" && entry?.kind !== "hardlink") continue;
-          yield {
-            version: fileVersion(one),
-            find: async () => {
-              const file = entry.kind === "file"
-                ? entry
-                : await fileEntry(repository, record, entry.target, signal);
-              const read = async () => {
-                const content = readEntry(file, { signal });
-                return new Uint8Array(
-                  await new Response(content).arrayBuffer(),
-                );
-              };
-              return { sha256: file.sha256, size: file.size, read };
-            },
-          };
-        }
-      };
-      return await searchVersions(searched(), text);
+      const versions = contentsOf(repository, config, path, signal);
+      return await searchVersions(versions, text);
+    },
+
+    async lineHistory({ config, path, text, range }, { signal }) {
+      const repository = await repositories.open(config);
+      const versions = contentsOf(repository, config, path, signal);
+      return await lineHistory(versions, text, range);
     },
   };
+}
+
+/** Yields the versions of a file that have a content, the newest first. */
+async function* contentsOf(
+  repository: Repository,
+  config: FolderConfig,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<SearchedVersion> {
+  const readEntry = repository.entryReader();
+  for await (const one of versionsOf(repository, config, path, signal)) {
+    const { record, entry } = one;
+    if (entry?.kind !== "file" && entry?.kind !== "hardlink") continue;
+    yield {
+      version: fileVersion(one),
+      find: async () => {
+        const file = entry.kind === "file"
+          ? entry
+          : await fileEntry(repository, record, entry.target, signal);
+        const read = async () => {
+          const content = readEntry(file, { signal });
+          return new Uint8Array(await new Response(content).arrayBuffer());
+        };
+        return { sha256: file.sha256, size: file.size, read };
+      },
+    };
+  }
 }
 
 /**

@@ -44,6 +44,7 @@ import {
   undo,
 } from "./restore.ts";
 import { searchHistory } from "./search_history.ts";
+import { showSelectionHistory } from "./selection_history.ts";
 import { showSkipped, showStatus } from "./show.ts";
 import { stepVersion } from "./version_steps.ts";
 
@@ -175,6 +176,7 @@ export function registerCommands(
       return restore(context, folder, { id: info.id, paths });
     },
     searchHistory: (uri?: vscode.Uri) => searchHistory(context, uri),
+    showSelectionHistory: () => showSelectionHistory(context),
     editLabel: (node: SnapshotNode) => editLabel(node),
     removeSnapshot: (...[node, all]: Nodes<SnapshotNode>) =>
       removeSnapshots(context, snapshotsAmong(all ?? (node ? [node] : []))),

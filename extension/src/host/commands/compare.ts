@@ -38,12 +38,18 @@ export async function openChange(
   await openDiff(left, right, `${nameOf(change.path)} (${moment(info)})`);
 }
 
-/** Compares a version of a file with the previous one. */
+/**
+ * Compares a version of a file with the previous one.
+ *
+ * @param line The number of the line that is shown, from 1. Default: the first
+ * change.
+ */
 export async function openVersionChange(
   { folder, version, before }: Pick<
     VersionNode,
     "folder" | "version" | "before"
   >,
+  line?: number,
 ): Promise<void> {
   const { path } = version;
   const id = (of: typeof before) => of?.size === undefined ? undefined : of.id;
@@ -51,6 +57,7 @@ export async function openVersionChange(
     versionUri(folder, id(before), before?.path ?? path),
     versionUri(folder, id(version), path),
     `${nameOf(path)} (${moment(version)})`,
+    line,
   );
 }
 
@@ -325,12 +332,17 @@ async function openDiff(
   left: vscode.Uri | undefined,
   right: vscode.Uri | undefined,
   title: string | undefined,
+  line?: number,
 ): Promise<void> {
   if (await areTooLarge([left, right])) {
     const text = await largeUri([left, right]);
     await vscode.commands.executeCommand("vscode.open", text, {}, title);
   } else if (left !== undefined && right !== undefined) {
-    await vscode.commands.executeCommand("vscode.diff", left, right, title);
+    await vscode.commands.executeCommand("vscode.diff", left, right, title, {
+      ...line !== undefined && {
+        selection: new vscode.Range(line - 1, 0, line - 1, 0),
+      },
+    });
   } else await vscode.commands.executeCommand("vscode.open", left ?? right);
 }
 

@@ -1,0 +1,105 @@
+import * as vscode from "vscode";
+import { plural } from "../../../../shared/text.ts";
+import { pathIn, SCHEME } from "../folders/version_uri.ts";
+import { showInformation } from "../ui/messages.ts";
+import { withProgress } from "../ui/notifications.ts";
+import { withoutIcons } from "../ui/plain.ts";
+import { formatMoment } from "../ui/text.ts";
+import { openVersion, openVersionChange } from "./compare.ts";
+import type { Context } from "./context.ts";
+
+/**
+ * Lists the versions of a file in which the selected lines changed, and shows
+ * the change that the user chooses.
+ */
+export async function showSelectionHistory(
+  { folders }: Context,
+): Promise<void> {
+  const editor = vscode.window.activeTextEditor;
+  const uri = editor?.document.uri;
+  const folder = uri && uri.scheme !== SCHEME && folders.of(uri);
+  if (editor === undefined || uri === undefined || !folder) {
+    void showInformation(
+      "Select lines of a file in the workspace to see their history.",
+    );
+    return;
+  }
+  const path = pathIn(folder, uri);
+  const { selection, document } = editor;
+  const range = linesOf(selection);
+  const { found, compared, tooLarge, unreadable } = await withProgress(
+    "Comparing versions",
+    (signal) =>
+      folder.reader.call("lineHistory", {
+        config: folder.config,
+        path,
+        text: document.getText(),
+        range,
+      }, { signal }),
+  );
+  const ignored = [
+    ...(tooLarge > 0
+      ? [` ${plural(tooLarge, "version")} too large to compare.`]
+      : []),
+    ...(unreadable > 0
+      ? [` ${plural(unreadable, "damaged version")} not compared.`]
+      : []),
+  ].join("");
+  const lines = `${range[1] - range[0] === 1 ? "line" : "lines"} ${
+    rangeText(range[0] + 1, range[1])
+  }`;
+  if (found.length === 0) {
+    void showInformation(
+      `No snapshot of ${path} has ${lines}. ${
+        plural(compared, "version")
+      } compared.${ignored}`,
+    );
+    return;
+  }
+  const now = Date.now();
+  const chosen = await vscode.window.showQuickPick(
+    found.map((one) => ({
+      label: formatMoment(one.version.time, now),
+      description: [
+        one.version.label,
+        one.before === undefined ? "first version" : undefined,
+        one.version.path === path ? undefined : one.version.path,
+      ].filter((part) => part !== undefined).map(withoutIcons)
+        .join(" \u00b7 "),
+      detail: withoutIcons(
+        `${rangeText(one.line, one.line + one.count - 1)}: ${one.excerpt}`,
+      ),
+      one,
+    })),
+    {
+      title: `${
+        plural(found.length, "change")
+      } of ${lines} in ${path}.${ignored}`,
+      placeHolder: "Choose a change to show",
+      matchOnDescription: true,
+      matchOnDetail: true,
+    },
+  );
+  if (chosen === undefined) return;
+  const { version, before, line } = chosen.one;
+  if (before === undefined) {
+    await openVersion(folder, version.path, version.id, line);
+  } else await openVersionChange({ folder, version, before }, line);
+}
+
+/** Returns a range of line numbers, such as `3` or `3–5`. */
+function rangeText(first: number, last: number): string {
+  return first === last ? `${first}` : `${first}\u2013${last}`;
+}
+
+/**
+ * Returns the lines of a selection: the number of the first line from 0, and
+ * that of the line after the last one. A line in which only the end of the
+ * selection is, before the first character, does not count.
+ */
+function linesOf(
+  { start, end }: vscode.Selection,
+): [start: number, end: number] {
+  const isAtStart = end.character === 0 && end.line > start.line;
+  return [start.line, isAtStart ? end.line : end.line + 1];
+}

@@ -1,0 +1,133 @@
+/**
+ * The versions of a file in which a range of lines changed, like `git log -L`.
+ *
+ * Versions are compared from the newest to the oldest. The range is carried
+ * from each version to the next older one: unchanged lines keep their place,
+ * and a change that overlaps the range replaces it with the old lines of the
+ * change.
+ *
+ * @module
+ */
+import { isDamage } from "../../../lib/bytes/errors.ts";
+import { compareParts, linesOf, type Run } from "../../../shared/text_diff.ts";
+import type { LineHistory, LineVersion } from "../shared/protocol.ts";
+import { MAX_SEARCHED_BYTES, type SearchedVersion } from "./search_history.ts";
+
+/** A range of lines: the number of the first line from 0, and of the end. */
+type Range = readonly [start: number, end: number];
+
+/** A version with its text and the range of lines in it. */
+interface Compared {
+  /** The version, or `undefined` for the text in the editor. */
+  version: SearchedVersion["version"] | undefined;
+  lines: readonly string[];
+  range: Range;
+}
+
+/**
+ * Finds the versions in which a range of lines changed or was created. Versions
+ * that are damaged or too large are counted, and ignored.
+ *
+ * @param versions The versions, the newest first.
+ * @param text The text in the editor.
+ * @param range The range of lines in this text, which has at least one line.
+ * @throws {unknown} The error of `find` or `read`, if it is not about damage.
+ */
+export async function lineHistory(
+  versions: AsyncIterable<SearchedVersion>,
+  text: string,
+  range: Range,
+): Promise<LineHistory> {
+  const result: LineHistory = {
+    found: [],
+    compared: 0,
+    tooLarge: 0,
+    unreadable: 0,
+  };
+  let newer: Compared = { version: undefined, lines: linesOf(text), range };
+  for await (const { version, find } of versions) {
+    let lines: string[];
+    try {
+      const { size, read } = await find();
+      if (size > MAX_SEARCHED_BYTES) {
+        result.tooLarge++;
+        continue;
+      }
+      lines = linesOf(new TextDecoder().decode(await read()));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      result.unreadable++;
+      continue;
+    }
+    result.compared++;
+    const older = {
+      version,
+      lines,
+      range: rangeBefore(await compareParts(lines, newer.lines), newer.range),
+    };
+    if (!areEqual(older, newer)) add(result.found, newer, version);
+    newer = older;
+    if (isEmpty(newer)) return result;
+  }
+  add(result.found, newer, undefined);
+  return result;
+}
+
+/** Adds a version of the range, unless it is the one in the editor. */
+function add(
+  found: LineVersion[],
+  { version, lines, range: [start, end] }: Compared,
+  before: SearchedVersion["version"] | undefined,
+): void {
+  if (version === undefined) return;
+  const text = lines.slice(start, end).find((line) => line.trim() !== "") ?? "";
+  found.push({
+    version,
+    ...before !== undefined && { before },
+    line: start + 1,
+    count: end - start,
+    excerpt: text.trim().slice(0, 120),
+  });
+}
+
+function isEmpty({ range: [start, end] }: Compared): boolean {
+  return start === end;
+}
+
+/** Returns whether two versions have the same lines in their ranges. */
+function areEqual(one: Compared, two: Compared): boolean {
+  const [{ lines, range: [start, end] }, { range: [start2, end2] }] = [
+    one,
+    two,
+  ];
+  if (end - start !== end2 - start2) return false;
+  for (let at = start; at < end; at++) {
+    if (lines[at] !== two.lines[start2 + at - start]) return false;
+  }
+  return true;
+}
+
+/**
+ * Returns the range of the old text from which a range of the new text was
+ * made. The range is empty if all of its lines were inserted.
+ *
+ * @param runs The differences of the texts, line by line.
+ */
+export function rangeBefore(runs: readonly Run[], range: Range): Range {
+  const [start, end] = range;
+  let [oldAt, newAt] = [0, 0];
+  let [oldStart, oldEnd]: (number | undefined)[] = [undefined, undefined];
+  for (const { old, now, isSame } of runs) {
+    const [oldNext, newNext] = [oldAt + old.length, newAt + now.length];
+    // Lines that were deleted between two lines of the range belong to it.
+    const overlaps = now.length === 0
+      ? newAt > start && newAt < end
+      : newAt < end && newNext > start;
+    if (overlaps) {
+      oldStart ??= isSame ? oldAt + Math.max(start - newAt, 0) : oldAt;
+      oldEnd = isSame ? oldAt + Math.min(end - newAt, old.length) : oldNext;
+    }
+    [oldAt, newAt] = [oldNext, newNext];
+  }
+  return [oldStart ?? oldAt, oldEnd ?? oldAt];
+}
