@@ -22,12 +22,12 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of a `DeltarError`, or any other code that does not come from the
-   * operating system, if the error had one.
+   * The code of the error, if it has one and the code does not come from the
+   * operating system: the code of a `DeltarError` or another code.
    */
   readonly code: string | undefined;
   /**
-   * The error code of the operating system, such as `ENOSPC`, if the error had
+   * The error code of the operating system, such as `ENOSPC`, if the error has
    * one.
    */
   readonly system: string | undefined;

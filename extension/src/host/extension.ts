@@ -4,14 +4,15 @@
  * takes snapshots and restores. The other one reads and prunes, even while the
  * first is busy.
  *
- * `host/` is the code of the extension host. `extension.ts` makes its parts;
- * `folders/` has the workspace's folders with the state of their snapshots,
- * `encryption/` creates encrypted repositories and asks for their keys, and
- * `snapshots/` takes and removes snapshots (`automatic_snapshots.ts` decides
- * when). `views/` shows the snapshots, `commands/` carries out what the user
- * chooses, and `api/` answers other extensions and language models. `ui/` has
- * the texts and notifications that these parts show. `settings.ts` reads the
- * settings, which `package.json` declares. `engine.ts` calls a worker.
+ * `host/` is the code of the extension host. `extension.ts` creates the parts
+ * of the extension; `folders/` has the workspace's folders with the state of
+ * their snapshots, `encryption/` creates encrypted repositories and asks for
+ * their keys, and `snapshots/` takes and removes snapshots
+ * (`automatic_snapshots.ts` decides when). `views/` shows the snapshots,
+ * `commands/` carries out what the user chooses, and `api/` answers other
+ * extensions and language models. `ui/` has the texts and notifications that
+ * these parts show. `settings.ts` reads the settings, which `package.json`
+ * declares. `engine.ts` calls a worker.
  *
  * `worker/` is the code of the workers. `worker.ts` receives requests, cancels
  * them and reports their progress; `methods.ts`, `restore_methods.ts` and

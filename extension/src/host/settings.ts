@@ -14,15 +14,15 @@ export interface Triggers {
   /** The delay after the last save, in milliseconds. */
   delay: number;
   /**
-   * The interval between snapshots, in milliseconds; 0 if none is taken at an
-   * interval.
+   * The interval between snapshots, in milliseconds. 0 if no snapshots are
+   * taken at an interval.
    */
   every: number;
   /** Whether a snapshot is taken before the window closes. */
   onClose: boolean;
 }
 
-/** Returns the triggers in the settings. */
+/** Returns the triggers that the settings define. */
 export function triggers(): Triggers {
   const settings = vscode.workspace.getConfiguration("deltar.snapshot");
   return {

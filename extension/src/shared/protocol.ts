@@ -46,7 +46,7 @@ export interface FolderConfig {
    * region and URL that are set.
    */
   env?: Record<string, string>;
-  /** Whether the repository is encrypted when it is created. */
+  /** Whether a new repository is created with encryption. */
   encrypt: boolean;
   /**
    * The user's key of the repository, if it is encrypted. The key is added just
@@ -169,7 +169,7 @@ export interface FileVersion extends EntryDetails {
   time: number;
   /** The label of that snapshot. */
   label?: string;
-  /** The path in that snapshot. It differs before and after a renaming. */
+  /** The path in that snapshot, which a rename changes. */
   path: string;
   /** The path that the file was renamed or copied from in that snapshot. */
   from?: string;
@@ -181,11 +181,11 @@ export interface FileVersion extends EntryDetails {
 
 /** A version of a file in which a text was found. */
 export interface FoundVersion extends FileVersion {
-  /** The number of the first line with the text, from 1. */
+  /** The number of the first line with the text, counted from 1. */
   line: number;
   /** The text of that line, shortened. */
   excerpt: string;
-  /** The number of places with the text. */
+  /** The number of times the text occurs in the version. */
   matches: number;
 }
 
@@ -217,7 +217,7 @@ export interface LineHistory {
 
 /** The result of searching the versions of a file for a text. */
 export interface HistorySearch {
-  /** The versions with the text, the newest first. */
+  /** The versions that contain the text, the newest first. */
   found: FoundVersion[];
   /** The number of versions that were searched. */
   searched: number;
@@ -297,11 +297,11 @@ export interface ChangedRanges {
 
 /** The progress of long work. */
 export interface Progress {
-  /** The number of files and folders done so far. */
+  /** The number of files and folders processed so far. */
   entries: number;
-  /** The number of all files and folders, if known. */
+  /** The total number of files and folders, if known. */
   allEntries?: number;
-  /** The path of the last file or folder that was done. */
+  /** The path of the file or folder that was processed last. */
   path: string;
 }
 
@@ -332,15 +332,15 @@ export interface RestorePreview {
    * extended attributes.
    */
   touched: number;
-  /** The paths that cannot be restored, as far as this is known, with errors. */
+  /** The paths that are known not to be restorable, with the errors. */
   failed: PathFailure[];
 }
 
 /** The changes that an undo or redo would make, as paths. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * The paths among those to overwrite or delete that were edited since the
-   * restore or undo that is reverted, or that cannot be read.
+   * The paths to overwrite or delete that were edited since the restore or undo
+   * that is reverted, or that cannot be read.
    */
   edited: string[];
 }
@@ -351,7 +351,7 @@ export interface PathFailure {
   path: string;
   /** The message of the error, without the path. */
   message: string;
-  /** The beginning of a sentence of advice, if there is any. */
+  /** The advice, as an imperative phrase, if there is any. */
   advice?: string;
 }
 
@@ -365,7 +365,7 @@ export interface PrunePreview {
    * The number of bytes that would be freed when all grace periods are over.
    */
   freed: number;
-  /** The number of bytes of trees and content that the repository has now. */
+  /** The total size of trees and contents in the repository now, in bytes. */
   stored: number;
   /**
    * The descriptions of unusual new snapshots. If there are any, a prune fails
@@ -402,8 +402,9 @@ export interface RestoreReport {
 /** The parameters and the result of each method. */
 export interface Methods {
   /**
-   * Takes a snapshot. With `measure`, the progress has the number of all
-   * entries. With `isFirst`, the originals of changed files are stored.
+   * Takes a snapshot. With `measure`, the progress includes the total number of
+   * entries. With `isFirst`, the snapshot stores the originals of changed
+   * files.
    */
   snapshot: [
     {
@@ -554,7 +555,7 @@ export interface Methods {
    * under older and newer paths if it was renamed.
    */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
-  /** Searches all versions of a file for a text. The case is ignored. */
+  /** Searches all versions of a file for a text, ignoring case. */
   searchHistory: [
     { config: FolderConfig; path: string; text: string },
     HistorySearch,

@@ -3,8 +3,8 @@
  *
  * Two snapshots share most layers of their trees. A summary reads only the
  * lines of the layers that they do not share, and the old entries of the paths
- * in these lines. The entries are compared as whole trees are, so a summary has
- * the number of files that the list of changes shows.
+ * in these lines. The entries are compared in the same way as those of whole
+ * trees, so a summary has the same number of files as the list of changes.
  *
  * @module
  */
@@ -102,7 +102,7 @@ function summaryOf(changes: readonly FileChange[]): ChangeSummary {
   };
 }
 
-/** Returns the deepest folder that has all files; empty for the root. */
+/** Returns the deepest folder that contains all paths; empty for the root. */
 function commonFolder([path = "", ...others]: readonly string[]): string {
   let folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
   for (const other of others) {

@@ -21,12 +21,12 @@ import type {
 } from "../shared/protocol.ts";
 import { fileEntry } from "./file_entry.ts";
 
-/** The maximum number of ranges that are returned. */
+/** The maximum number of ranges to return. */
 const MAX_RANGES = 1000;
 
 /**
- * The number of equal bytes that separates two ranges in a comparison byte by
- * byte.
+ * The minimum number of equal bytes between two ranges in a byte-by-byte
+ * comparison.
  */
 const MIN_GAP_BYTES = 4096;
 
@@ -46,8 +46,8 @@ interface Version {
 /**
  * Returns the ranges that differ between two versions of a file. If the newer
  * version is stored as deltas to the older one, only the deltas are read.
- * Otherwise, the contents are compared byte by byte. The memory that is used
- * does not depend on the size of the file.
+ * Otherwise, the contents are compared byte by byte. The memory use does not
+ * depend on the size of the file.
  *
  * @throws {DeltarError} `not-found` if a snapshot does not have the file;
  * `aborted` if the signal fired; the errors of `Repository.readFile`.
@@ -108,7 +108,8 @@ async function findVersion(
 
 /**
  * Adds the ranges of a version that is stored as deltas to the older one.
- * Returns whether the version is stored in this way, with all copies in order.
+ * Returns `false` if the version is not stored in this way, or if copies are
+ * out of order.
  */
 async function addStored(
   { storage }: Repository,
@@ -129,7 +130,8 @@ async function addStored(
   using literals = new Spool();
   const { segments } = await new ContentReader(storage)
     .deltas({ ...now, content }, literals, signal);
-  // Parts that moved, or that are copied from a similar part, have no old place.
+  // If copies are out of order, a part has moved or was copied from a similar
+  // part, and no single range of the old version corresponds to it.
   if (!segments.isInOrder) return false;
   addSegments(segments, size, list);
   return true;
@@ -210,7 +212,7 @@ async function addDifferent(
   }
 }
 
-/** Returns the next part that is not empty, or an empty one at the end. */
+/** Returns the next part that is not empty, or an empty part at the end. */
 async function nextPart(
   parts: AsyncIterator<Uint8Array>,
 ): Promise<Uint8Array> {

@@ -7,8 +7,9 @@ import { TargetDirectory } from "../../../lib/tree/target_directory.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 
 /**
- * Returns those of the paths whose files or links differ from the entries that
- * the reverted work wrote. A path that cannot be read counts as edited.
+ * Returns the paths, among the given ones, whose files or links differ from the
+ * entries that the reverted restore or undo wrote. A path that cannot be read
+ * counts as edited.
  */
 export async function editedSince(
   repository: Repository,
@@ -41,7 +42,7 @@ export async function editedSince(
         .catch(() => false);
       if (!isSame) edited.push(path);
     }
-    // An abort during the last comparison counts as a difference above.
+    // The loop treats an abort during the last comparison as a difference.
     checkAborted(signal);
     return edited;
   } finally {
@@ -59,7 +60,7 @@ interface Written {
   sparse?: number;
 }
 
-/** Returns whether a file or link on the disk is as an entry describes it. */
+/** Returns whether a file or link on the disk matches an entry. */
 async function isAsWritten(
   onDisk: TargetDirectory,
   path: string,

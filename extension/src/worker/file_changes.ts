@@ -13,7 +13,7 @@ export function fileChanges(changes: readonly Change[]): FileChange[] {
 
 /**
  * Returns changes without the deletions of the old paths of renamed files,
- * because a renaming is one change.
+ * because a rename counts as one change.
  */
 export function withoutOldPaths(changes: readonly Change[]): Change[] {
   const old = new Set(
@@ -27,8 +27,8 @@ export function withoutOldPaths(changes: readonly Change[]): Change[] {
 }
 
 /**
- * Returns a list with the change of a file or link. For a folder, the list is
- * empty, because the changes of its files are listed.
+ * Returns a list with the change of a file or link. For a folder, returns an
+ * empty list, because the changes of its files are listed.
  */
 function changeOf(change: Change): FileChange[] {
   const entry = change.change === "deleted" ? change.before : change.entry;

@@ -5,13 +5,13 @@ export interface Work {
   /** The signal that is aborted when the request is cancelled. */
   signal: AbortSignal;
   /**
-   * Reports the progress. A report that follows another one too soon is
-   * dropped.
+   * Reports the progress. A report that follows the previous one within 100
+   * milliseconds is dropped.
    */
   progress: (progress: Progress) => void;
 }
 
-/** The function that carries out a method. */
+/** A function that carries out a method. */
 export type Handler<M extends Method> = (
   params: Methods[M][0],
   work: Work,

@@ -46,7 +46,7 @@ export function keyMethods(
           await keys.add({ name, to: { passphrase } });
           return { name };
         } catch (error) {
-          // If the name is taken, the next name is tried.
+          // If the name is taken, the loop tries the next name.
           if (codeOf(error) !== "exists") throw error;
         }
       }

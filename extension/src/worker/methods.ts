@@ -39,7 +39,7 @@ import { TreeCache } from "./tree_cache.ts";
 /** The maximum size of a version that is opened in an editor, in bytes. */
 const MAX_VERSION_BYTES = 2 ** 30;
 
-/** Returns the methods of the worker, which share a cache of trees. */
+/** Returns the methods of the worker. They share a cache of trees. */
 export function createMethods(): { [M in Method]: Handler<M> } {
   const trees = new TreeCache();
   const repositories = new Repositories();
@@ -128,8 +128,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         checkAborted(signal);
-        // Few snapshots have deleted files. Only the trees of such snapshots
-        // are read, to save time.
+        // Few snapshots have deleted files. To save time, only the trees of
+        // these snapshots are read.
         const { deleted, faults } = records[at].counts;
         // A path that could not be read counts as a fault. If the path is
         // deleted later, it does not count as deleted, because it is already
@@ -316,8 +316,8 @@ async function* contentsOf(
 }
 
 /**
- * Yields the versions of a file whose content differs, the newest first,
- * including those under older and newer paths of a renamed file.
+ * Yields the versions of a file with different contents, the newest first,
+ * including the versions under older and newer paths of a renamed file.
  */
 async function* versionsOf(
   repository: Repository,
@@ -330,13 +330,13 @@ async function* versionsOf(
     signal,
     onDamage,
   });
-  // The repository may have snapshots of this folder only from other machines.
+  // All snapshots of this folder can be from other machines.
   const last = own?.record ?? (await recordsOf(repository, config)).at(-1);
   if (last === undefined) return;
   const options = { follow: true, signal, onDamage };
   for await (const version of repository.history(last, path, options)) {
-    // The view shows contents, and not modes, times and owners. If only the
-    // time of a hard link differs, the content may have changed.
+    // The view shows only contents, and no modes, times or owners. If the time
+    // of a hard link differs, its content can have changed, too.
     if (version.change !== "touched" || version.entry?.kind === "hardlink") {
       yield version;
     }
@@ -359,8 +359,9 @@ function fileVersion(
 }
 
 /**
- * Returns the directory of a folder, with its exclude rules and the folder of
- * its originals, if they are to be stored.
+ * Returns the `Dir` of a folder, with its exclude rules. If `originals` is
+ * given, a snapshot stores the copies in this folder in place of the changed
+ * files.
  */
 function dirOf(
   { directory, repository, cache, ...rules }: FolderConfig,
@@ -388,7 +389,7 @@ async function recordsOf(
   return records.filter((record) => isTaken(record, config));
 }
 
-/** Returns whether a record is a snapshot of a folder, not a safety snapshot. */
+/** Returns whether a record is that of an ordinary snapshot of a folder. */
 function isTaken(
   { directory, safety }: SnapshotRecord,
   config: FolderConfig,

@@ -30,8 +30,7 @@ export class Repositories {
   /**
    * The identities of the encrypted repositories that were opened, by the
    * locations of the repositories and the keys of the user. The identities are
-   * kept, because opening a repository with a passphrase takes a second each
-   * time.
+   * kept, because opening a repository with a passphrase takes about a second.
    */
   readonly #identities = new Map<string, readonly string[]>();
   /** The encrypted repositories that are not stored yet, by their locations. */
@@ -239,7 +238,7 @@ export class UncreatedError extends Error {
  * where there is no repository now.
  *
  * @throws {DeltarError} `not-found` if this machine has used one. The disk of
- * the repository may not be mounted, and the same key would not open a new
+ * the repository might not be mounted, and the same key would not open a new
  * repository.
  */
 function checkNotLost(storage: Storage, config: FolderConfig): void {
@@ -258,7 +257,7 @@ function checkNotLost(storage: Storage, config: FolderConfig): void {
 async function ownKeys({ key }: FolderConfig): Promise<AgeKey[]> {
   if (key === undefined) return await fileIdentities();
   // The identity is checked here, because the library's error for an invalid
-  // identity does not say what to do.
+  // identity contains no advice.
   return typeof key === "string" ? await parseIdentities(key) : [key];
 }
 

@@ -17,7 +17,7 @@ export class RepositoryDraft {
   readonly id: string;
   /** The keys of the repository. */
   readonly keys: RepositoryKeys;
-  /** The identity that was made for the first key, if one was made. */
+  /** The new identity of the first key, if it was made for this draft. */
   readonly made: string | undefined;
   readonly #memory: MemoryStorage;
 
@@ -37,7 +37,8 @@ export class RepositoryDraft {
    * Makes a repository in memory.
    *
    * @param first The first key.
-   * @param made The identity that was made for the first key, if one was made.
+   * @param made The new identity of the first key, if it was made for the
+   * draft.
    */
   static async make(first: KeyFor, made?: string): Promise<RepositoryDraft> {
     const memory = new MemoryStorage();

@@ -42,7 +42,8 @@ export function restoreMethods(
 
     async previewRevert({ config, direction }, { signal }) {
       const { directory, isOwnStorage } = config;
-      // The disk of a repository elsewhere may not be mounted.
+      // A repository elsewhere can be on a disk that is not mounted, so a
+      // missing repository is an error there.
       const repository = isOwnStorage
         ? await repositories.tryOpen(config)
         : await repositories.open(config);
@@ -92,7 +93,7 @@ export function restoreMethods(
   };
 }
 
-/** Returns the files of a plan by what happens to them. */
+/** Returns the paths of a plan, grouped by what the restore does to them. */
 function previewOf({ steps, failed }: RestorePlan): RestorePreview {
   const files = steps.filter(({ entry, was }) =>
     entry?.kind !== "directory" &&
@@ -110,7 +111,7 @@ function previewOf({ steps, failed }: RestorePlan): RestorePreview {
   };
 }
 
-/** Returns a failure of a path, with advice if the system gave the reason. */
+/** Returns the failure of a path, with advice if a system error caused it. */
 function failureOf({ path, error }: RestoreFailure): PathFailure {
   const prefix = `${path}: `;
   const said = error.message;

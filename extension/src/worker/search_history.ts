@@ -1,8 +1,8 @@
 /**
  * Searching the versions of a file for a text.
  *
- * Versions are read one after the other, and only one content is in memory. A
- * content that occurs in several versions is searched once.
+ * Versions are read one after the other, so only one content is in memory at a
+ * time. A content that occurs in several versions is searched once.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const MAX_EXCERPT_LENGTH = 120;
 /** The number of characters before the text in an excerpt of a long line. */
 const EXCERPT_LEAD = 20;
 
-/** A version, and how its content is found. */
+/** A version, with a function that finds its content. */
 export interface SearchedVersion {
   /** The version. */
   version: FileVersion;
@@ -32,7 +32,7 @@ export interface SearchedVersion {
   find: () => Promise<Content>;
 }
 
-/** A content, and how it is identified and read. */
+/** A content: its checksum, its size, and a function that reads it. */
 export interface Content {
   /** The SHA-256. */
   sha256: string;
@@ -45,8 +45,8 @@ export interface Content {
 type Match = Pick<FoundVersion, "line" | "excerpt" | "matches">;
 
 /**
- * Searches versions for a text. The case is ignored. Versions that are damaged
- * are counted.
+ * Searches versions for a text, ignoring case. Damaged versions are only
+ * counted.
  *
  * @param versions The versions, the newest first.
  * @param text The text, which is not empty.
@@ -90,7 +90,9 @@ export async function searchVersions(
   return result;
 }
 
-/** Finds a pattern in a content. Bytes that are not UTF-8 match no text. */
+/**
+ * Finds a pattern in a content. Bytes that are not valid UTF-8 match no text.
+ */
 function matchOf(content: Uint8Array, pattern: RegExp): Match | undefined {
   const text = new TextDecoder().decode(content);
   let matches = 0;

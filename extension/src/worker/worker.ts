@@ -38,15 +38,15 @@ function receive(message: ToWorker): void {
 }
 
 /**
- * Receives the messages that arrived while the thread was busy. Only
- * cancellations take effect at once.
+ * Receives the messages that arrived while the thread was busy. Cancellations
+ * take effect immediately. Requests are queued.
  */
 function poll(): void {
   for (;;) {
     const received = receiveMessageOnPort(port);
     if (received === undefined) return;
     const message = received.message as ToWorker;
-    // A new request waits until the thread is free.
+    // A new request has to wait until the thread is free.
     if ("cancel" in message) receive(message);
     else setImmediate(receive, message);
   }

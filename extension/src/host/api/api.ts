@@ -21,7 +21,7 @@ export interface Snapshot {
 
 /** A change to a file. */
 export interface Change {
-  /** The path below the folder, `/`-separated. */
+  /** The path relative to the folder, with `/` between names. */
   readonly path: string;
   /**
    * The kind of change: `created`, `updated`, `deleted`, `renamed`, `copied` or
@@ -37,8 +37,8 @@ export interface Change {
 /** Options for a restore. */
 export interface RestoreOptions {
   /**
-   * The paths of the files and folders to restore, below the workspace folder
-   * and `/`-separated. Default: all.
+   * The paths of the files and folders to restore, relative to the workspace
+   * folder and with `/` between names. Default: all.
    */
   readonly paths?: readonly string[];
   /**
@@ -98,6 +98,8 @@ export interface DeltarApi {
   /**
    * Returns the changes between two snapshots of the same folder.
    *
+   * @param before The older snapshot.
+   * @param after The newer snapshot.
    * @throws {RangeError} If the folders differ, or are not in this workspace.
    */
   diff(before: Snapshot, after: Snapshot): Promise<Change[]>;
@@ -105,6 +107,9 @@ export interface DeltarApi {
    * Restores a snapshot into its workspace folder, after the user has confirmed
    * the restore.
    *
+   * @param snapshot The snapshot.
+   * @param options The paths to restore, and whether to delete other files.
+   * @returns The result, even if the user refused the restore.
    * @throws {RangeError} If the folder is not in this workspace.
    */
   restore(snapshot: Snapshot, options?: RestoreOptions): Promise<RestoreResult>;

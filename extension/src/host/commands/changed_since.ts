@@ -8,15 +8,21 @@ import { compareWithWorkspace } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, pickSnapshot, someSnapshots } from "./pick.ts";
 
-/** The time when VS Code started the extension in this window. */
+/**
+ * The time when VS Code started the extension in this window, in milliseconds
+ * since 1970.
+ */
 const SESSION_START = Date.now();
 
-/** A line to choose from. Without a snapshot, all snapshots are listed next. */
+/**
+ * An item of the quick pick. If the user chooses an item without a snapshot, a
+ * second quick pick lists all snapshots.
+ */
 type Since = vscode.QuickPickItem & { info?: SnapshotInfo };
 
 /**
- * Asks the user for a moment, and shows what changed in a folder since the
- * snapshot of that moment. The folder is compared as it is now.
+ * Asks the user for a point in time, and compares the snapshot of that time
+ * with the current state of its folder.
  */
 export async function changedSince(context: Context): Promise<void> {
   const folder = await pickFolder(context.folders);
@@ -35,7 +41,7 @@ export async function changedSince(context: Context): Promise<void> {
 }
 
 /**
- * Returns the moments that have a snapshot.
+ * Returns the items for the points in time that have a snapshot.
  *
  * @param snapshots The snapshots, the newest first.
  */

@@ -62,7 +62,7 @@ export interface CommandParts {
   encrypted: EncryptedRepositories;
 }
 
-/** The commands that work on a line of a view. */
+/** The commands that work on a row of a view. */
 const NEED_NODE = new Set([
   "openChange",
   "openVersionChange",
@@ -212,9 +212,9 @@ export function registerCommands(
       async (...words: never[]) => {
         try {
           if (NEED_NODE.has(name) && words[0] === undefined) {
-            // VS Code passes no line while the list is being reloaded.
+            // VS Code passes no row while the list is being reloaded.
             void showInformation(
-              "The list has just changed. Choose the line again.",
+              "The list has just changed. Choose the row again.",
             );
             return;
           }
@@ -229,14 +229,17 @@ export function registerCommands(
   );
 }
 
-/** Returns an argument if it is a folder, and not what VS Code passes. */
+/**
+ * Returns the argument of a command if it is a folder. Other arguments come
+ * from VS Code and are ignored.
+ */
 function folderIn(given: unknown): ProtectedFolder | undefined {
   return given instanceof ProtectedFolder ? given : undefined;
 }
 
 /**
- * Shows the versions of a file or folder. Those of the workspace folder are the
- * snapshots.
+ * Shows the versions of a file or folder. For the workspace folder itself,
+ * shows the list of snapshots.
  */
 async function showHistory(
   { folders, history }: Context,

@@ -27,7 +27,8 @@ const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
 /**
  * Compares a file in a snapshot with the same file in the previous snapshot.
- * Both sides are read-only. A file in a safety snapshot is opened instead.
+ * Both sides are read-only. If the snapshot is a safety snapshot, opens the
+ * file instead.
  */
 export async function openChange(
   { folder, info, change }: ChangeNode,
@@ -62,8 +63,8 @@ export async function openVersionChange(
 }
 
 /**
- * Compares a version of a file with the current file. The version may have
- * another path.
+ * Compares a version of a file with the current file. If the file was renamed,
+ * the path of the version differs from the current path.
  */
 export async function compareWithFile(
   folder: ProtectedFolder,
@@ -108,7 +109,7 @@ export async function compareWithSnapshot(
 /**
  * Opens a version in an editor.
  *
- * @param line The number of the line that is selected, from 1. Default: none.
+ * @param line The number of the line to select, counted from 1. Default: none.
  */
 export async function openVersion(
   folder: ProtectedFolder,
@@ -297,7 +298,8 @@ type DiffResource = [vscode.Uri | undefined, ...Sides];
 /**
  * Shows files in the multi-file diff editor.
  *
- * @param count The number of files, of which `entries` may be the first.
+ * @param count The number of all files. `entries` can be limited to the first
+ * of these files.
  */
 async function showChanges(
   title: string,
@@ -347,8 +349,8 @@ async function openDiff(
 }
 
 /**
- * Returns whether a URI is that of a pipe, a device or a broken symlink. VS
- * Code must not open a pipe or a device, because it would wait for data.
+ * Returns whether a URI refers to a pipe, a device or a broken symlink. VS Code
+ * must not open a pipe or a device, because it would wait for data.
  */
 async function lacksContent(uri: vscode.Uri): Promise<boolean> {
   try {

@@ -2,13 +2,14 @@ import type { BigIntStats } from "node:fs";
 import { lstat, lutimes } from "node:fs/promises";
 
 /**
- * Runs work that restores files. Then sets the time of those of the given files
- * that were replaced or created to now, even if the work failed. A file that is
- * restored with an old time looks unchanged to VS Code, which would overwrite
- * the file without asking if its editor was not reloaded.
+ * Runs a restore, and then sets the modification time of each given file that
+ * the restore replaced or created to the current time, even if the restore
+ * failed. Otherwise a restored file with an old time would look unchanged to VS
+ * Code, and an editor that was not reloaded could overwrite the file without
+ * asking.
  *
  * @param places The paths of the files that are open in editors.
- * @param restore The work.
+ * @param restore The function that restores the files.
  */
 export async function markRestored<Result>(
   places: readonly string[],
@@ -22,7 +23,7 @@ export async function markRestored<Result>(
     await Promise.all(places.map(async (place, at) => {
       const file = await stat(place);
       if (file === undefined || !isReplaced(file, before[at])) return;
-      // The file may belong to another user.
+      // This fails if the file belongs to another user.
       await lutimes(place, now, now).catch(() => {});
     }));
   }

@@ -6,7 +6,7 @@ import { fileUri } from "../folders/version_uri.ts";
 /** A file with unsaved changes in an editor. */
 interface UnsavedFile {
   uri: vscode.Uri;
-  /** Saves the file. Returns whether it was saved. */
+  /** Saves the file. Returns whether the file was saved. */
   save: () => PromiseLike<boolean>;
 }
 

@@ -18,8 +18,9 @@ import {
 } from "../ui/text.ts";
 
 /**
- * Returns the only folder of the workspace. If there are several, asks the user
- * to choose one, and returns `undefined` if the user cancels.
+ * Returns the only folder of the workspace. If the workspace has several
+ * folders, asks the user to choose one of them, and returns `undefined` if the
+ * user cancels.
  */
 export async function pickFolder(
   folders: ProtectedFolders,
@@ -37,8 +38,8 @@ export async function pickFolder(
 }
 
 /**
- * Returns the snapshots of a folder, the newest first. If there are none, tells
- * the user, with a button that takes one.
+ * Returns the snapshots of a folder, the newest first. If the folder has no
+ * snapshots, shows a message with a button that takes one.
  */
 export async function someSnapshots(
   folder: ProtectedFolder,
@@ -72,7 +73,7 @@ export async function pickSnapshot(
   return chosen?.info;
 }
 
-/** Returns snapshots as lines to choose from, grouped by day. */
+/** Returns the items of a quick pick for snapshots, grouped by day. */
 export function snapshotItems(
   snapshots: readonly { folder: ProtectedFolder; info: SnapshotInfo }[],
 ): (vscode.QuickPickItem & {
@@ -142,8 +143,8 @@ export async function pickVersion(
 }
 
 /**
- * Returns skipped and excluded paths as lines to choose from, the skipped ones
- * first.
+ * Returns the items of a quick pick for skipped and excluded paths. The skipped
+ * paths come first.
  */
 export function skippedItems(
   skipped: readonly SkippedPath[],
@@ -166,8 +167,9 @@ export function skippedItems(
 }
 
 /**
- * Asks the user to choose a line, or to press a button of a line. Returns the
- * line, and the button if one was pressed.
+ * Asks the user to choose an item, or to press a button of an item. Returns the
+ * item and, if the user pressed a button, the button. Returns `undefined` if
+ * the user cancels.
  */
 export function pickWithButtons<T extends vscode.QuickPickItem>(
   items: readonly T[],

@@ -6,7 +6,7 @@ import { withProgress } from "../ui/notifications.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, someSnapshots } from "./pick.ts";
 
-/** Removes old snapshots, after the user has confirmed their number. */
+/** Removes old snapshots, after the user has confirmed the removal. */
 export async function pruneManually({ folders, log }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;

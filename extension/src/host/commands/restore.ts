@@ -27,11 +27,11 @@ import { remember } from "./unfinished_restores.ts";
 const MAX_NAMED_PATHS = 8;
 
 /**
- * Restores files and folders that were chosen in the list of snapshots, each to
- * its state in the snapshot under which it is listed. A file that the snapshot
- * no longer has, or a folder with only such files, is restored to its state in
- * the previous snapshot. The user confirms the restore from each of these
- * snapshots.
+ * Restores the files and folders that the user chose in the list of snapshots,
+ * each to its state in the snapshot that lists it. A file that the snapshot no
+ * longer has, or a folder with only such files, is restored to its state in the
+ * previous snapshot. The user confirms each restore from one of these snapshots
+ * separately.
  */
 export async function restoreLines(
   context: Context,
@@ -75,7 +75,7 @@ export async function restoreSnapshot(
 /**
  * Restores the files and folders that the user chose in the explorer or, if
  * none was chosen, the file in the active editor. Ignores files and folders
- * outside of the workspace folder that has the first one.
+ * that are not in the same workspace folder as the first one.
  */
 export async function restoreUris(
   context: Context,
@@ -342,7 +342,10 @@ async function confirmRevert(
   return answer === agree;
 }
 
-/** Returns the files that are written or touched, for a question. */
+/**
+ * Returns the part of a question that lists the files to overwrite, create or
+ * touch.
+ */
 function changesOf({ overwritten, created, touched }: RestorePreview): string {
   return [
     list("overwritten", overwritten),
@@ -356,8 +359,8 @@ function changesOf({ overwritten, created, touched }: RestorePreview): string {
 }
 
 /**
- * Returns the files with unsaved changes, and the paths that cannot be
- * restored, for a question.
+ * Returns the parts of a question that list the files with unsaved changes, and
+ * the paths that cannot be restored.
  */
 function warningsOf(folder: ProtectedFolder, preview: RestorePreview) {
   const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
@@ -425,7 +428,10 @@ async function confirm(
   return undefined;
 }
 
-/** Returns the name of what is restored, for messages. */
+/**
+ * Returns the words for the paths to restore, for messages: the name of the
+ * folder, the only path, or the number of paths.
+ */
 function whatOf(
   folder: ProtectedFolder,
   paths: readonly string[] | undefined,
@@ -464,8 +470,8 @@ async function chooseFiles(
 }
 
 /**
- * Returns a title with the number of paths, and the first few of these paths,
- * for a question.
+ * Returns the part of a question that lists paths: the number of paths, a
+ * title, and the first few of the paths.
  */
 function list(
   title: string,

@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 
 /**
  * Asks for a text, lists the versions of a file that contain the text, and
- * opens the version that the user chooses at the first place with the text.
+ * opens the version that the user chooses, at the first line with the text.
  */
 export async function searchHistory(
   { folders }: Context,

@@ -5,15 +5,19 @@ import { showInformation } from "../ui/messages.ts";
 import { compareWithFile, openVersion, openVersionChange } from "./compare.ts";
 import type { Context } from "./context.ts";
 
-/** The sides of the active editor. An editor of one file has only the right. */
+/**
+ * The sides of the active editor. An editor of a single file has only the right
+ * side.
+ */
 interface OpenSides {
   left: vscode.Uri | undefined;
   right: vscode.Uri;
 }
 
 /**
- * Keeps the context key that shows the buttons for other versions in the title
- * of an editor with a version.
+ * Sets the context key that shows the buttons for the previous and next version
+ * in the title of the active editor, and updates it when the active editor
+ * changes.
  */
 export function watchVersionEditors(): vscode.Disposable {
   const update = () =>
@@ -31,7 +35,8 @@ export function watchVersionEditors(): vscode.Disposable {
 
 /**
  * Shows the version before or after the one in the active editor. If the editor
- * compares a version with the current file, so does the next one.
+ * compares a version with the current file, the other version is compared with
+ * the current file, too.
  *
  * @param step -1 for the older version, 1 for the newer version.
  */
@@ -79,8 +84,8 @@ export async function stepVersion(
 }
 
 /**
- * Returns the position of the version that a snapshot has. The snapshot need not
- * be the first with this version.
+ * Returns the index of the version that a snapshot has, even if an earlier
+ * snapshot has the same version.
  */
 function indexIn(
   versions: readonly FileVersion[],

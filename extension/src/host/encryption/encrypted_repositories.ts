@@ -15,22 +15,22 @@ import {
 /**
  * Creates encrypted repositories and asks for their keys.
  *
- * The key of a new repository is in the keychain of one machine, and may be
+ * The key of a new repository is in the keychain of one machine, and can be
  * lost with this machine. So a repository that is not in a folder is created
  * only after the user has saved a second key. For a repository in a folder, the
- * user is reminded to save one.
+ * user is only reminded to save a second key.
  */
 export class EncryptedRepositories {
   readonly #memory: vscode.Memento;
   /** The ids of the drafts for which a second key was saved. */
   readonly #saved = new Set<string>();
   /**
-   * The names of the keys that the user was already asked for, or has deleted.
+   * The names of the keys that the user was already asked for or has deleted.
    */
   readonly #asked = new Set<string>();
   /**
    * The last question for a key. The next question waits for this one, because
-   * only one can be shown at a time.
+   * only one question can be shown at a time.
    */
   #question: Promise<unknown> = Promise.resolve();
 
@@ -44,8 +44,8 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Asks for the key of each locked repository, unless the user was already
-   * asked for this key in this window.
+   * Asks for the key of each locked repository, unless this window has already
+   * asked for the key.
    */
   askForMissing(folders: readonly ProtectedFolder[]): void {
     for (const folder of folders) {
@@ -230,10 +230,10 @@ export class EncryptedRepositories {
             "thread has ended; try again",
         });
       }
-      // The key is stored first, so that no crash can lose it. Another window
-      // that creates the same repository may have stored its own key before. So
-      // a stored key is replaced only after this window has created the
-      // repository.
+      // The key is stored before the repository, so that a crash cannot lose
+      // the key. Another window that creates the same repository might already
+      // have stored its own key. So a stored key is replaced only after this
+      // window has created the repository.
       const isOurs = identity !== undefined;
       if (isOurs && await keys.get(config) === undefined) {
         await keys.store(config, identity);
@@ -266,7 +266,8 @@ function unsavedKey({ keys, config }: ProtectedFolder): string {
 }
 
 /**
- * Tells the user the state of the repository, because there is nothing to do.
+ * Shows a message about the state of a repository for which there is nothing to
+ * do.
  */
 function showState({ name }: ProtectedFolder, state: EncryptionState): void {
   void showInformation(

@@ -6,13 +6,13 @@ import type {
 } from "../../shared/protocol.ts";
 import type { Caller } from "../engine.ts";
 
-/** The fields of a folder from which its summaries are read. */
+/** The fields of a folder that are needed to read its summaries. */
 interface SummarizedFolder {
   /** The URI of the folder. */
   uri: vscode.Uri;
   /** The configuration from the current settings. */
   config: FolderConfig;
-  /** The engine that reads. */
+  /** The engine that reads the summaries. */
   reader: Caller;
 }
 
@@ -29,11 +29,12 @@ export interface Comparison {
 }
 
 /**
- * The summaries of the changes between snapshots. They are read only for rows
- * that are visible, and kept, because snapshots never change.
+ * The summaries of the changes between snapshots. A summary is read when its
+ * row becomes visible, and is then kept in memory, because snapshots never
+ * change.
  */
 export class ChangeSummaries implements vscode.Disposable {
-  /** Fires when a summary is known, or differs from the known one. */
+  /** Fires when a summary has been read or has changed. */
   readonly onDidChange: vscode.Event<Comparison>;
   readonly #changed = new vscode.EventEmitter<Comparison>();
   readonly #known = new Map<string, ChangeSummary | undefined>();
@@ -66,7 +67,7 @@ export class ChangeSummaries implements vscode.Disposable {
     this.#queue = this.#queue.then(read).catch(() => {});
   }
 
-  /** Takes the summary from a list of changes that was read. */
+  /** Updates a summary from the list of the changes that it summarizes. */
   add(comparison: Comparison, shown: readonly FileChange[]): void {
     const known = this.of(comparison);
     if (known?.changed === shown.length) return;

@@ -78,7 +78,7 @@ export class KeyStore implements vscode.Disposable {
       return await this.#secrets.get(name);
     } catch {
       // Without a keychain there are no keys. Opening a repository that needs a
-      // key then fails with an error that says so.
+      // key then fails with an error about the missing key.
       return undefined;
     }
   }

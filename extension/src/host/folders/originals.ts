@@ -12,15 +12,15 @@ const MAX_FILES = 1000;
 /**
  * Copies of the files of a folder as they were before the folder had a
  * snapshot. The first snapshot stores a copy in place of a file that has
- * changed since, so that the first save of a file loses nothing. The copies
- * are on the disk, so they outlive the window, and count for the limits of the
- * next one.
+ * changed since, so that the first save of a file loses nothing. The copies are
+ * on the disk, so they still exist after the window was closed, and count
+ * toward the limits in the next window.
  */
 export class Originals {
   readonly #copies = new Map<string, Promise<boolean>>();
-  /** The number of copies that were begun, which names unfinished copies. */
+  /** The number of copies begun so far, used in names of unfinished copies. */
   #count = 0;
-  /** The copies that exist or were begun. */
+  /** The number and the total size of the copies that exist or were begun. */
   #used: Promise<Used> | undefined;
 
   /**
@@ -38,13 +38,13 @@ export class Originals {
     const copy = this.#copy(place, file, path).catch(() => false);
     this.#copies.set(path, copy);
     void copy.then((isKept) => {
-      // The file may be readable, or new, at the next attempt.
+      // At the next attempt, the file might exist or be readable.
       if (!isKept && this.#copies.get(path) === copy) this.#copies.delete(path);
     });
     return copy;
   }
 
-  /** Returns whether there are copies, also those of an earlier window. */
+  /** Returns whether there are copies, including those of earlier windows. */
   async exist(place: string): Promise<boolean> {
     await Promise.all(this.#copies.values());
     const names = await fs.readdir(place).catch(() => []);
@@ -119,7 +119,7 @@ async function usedIn(place: string): Promise<Used> {
   for (const entry of entries) {
     if (!entry.isFile()) continue;
     const copy = join(entry.parentPath, entry.name);
-    // Another window may have deleted the copy.
+    // Another window might have deleted the copy.
     const { size } = await fs.lstat(copy).catch(() => ({ size: 0 }));
     used.files++;
     used.bytes += size;

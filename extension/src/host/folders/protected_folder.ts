@@ -140,7 +140,7 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Whether the folder has snapshots; `undefined` while they could not be
+   * Whether the folder has snapshots. `undefined` until the snapshots have been
    * listed.
    */
   get hasSnapshots(): boolean | undefined {
@@ -182,12 +182,12 @@ export class ProtectedFolder implements vscode.Disposable {
     return same ? same.before : snapshots.find((one) => one.id < id)?.id;
   }
 
-  /** Returns the comparison of a snapshot with the previous one. */
+  /** Returns the comparison of a snapshot with the snapshot before it. */
   comparisonOf({ id, before }: SnapshotInfo): Comparison {
     return { folder: this, before, after: id, within: "" };
   }
 
-  /** Returns the summary of the changes in a snapshot, if it is known. */
+  /** Returns the summary of a snapshot's changes, if the summary is known. */
   summaryOf(info: SnapshotInfo): ChangeSummary | undefined {
     return this.summaries.of(this.comparisonOf(info));
   }
@@ -201,7 +201,7 @@ export class ProtectedFolder implements vscode.Disposable {
   /**
    * Drops the list of snapshots, and reads the list from the repository that
    * the current configuration names. Called after the location, the credentials
-   * or the key of the repository changed.
+   * or the key of the repository have changed.
    */
   async move(): Promise<void> {
     this.#moves++;
@@ -245,8 +245,8 @@ export class ProtectedFolder implements vscode.Disposable {
    * Keeps a copy of a file for the first snapshot, unless the folder has
    * snapshots.
    *
-   * @returns Whether the file as it is now can be restored, at the latest after
-   * the first snapshot.
+   * @returns Whether the current content of the file can be restored, now or
+   * after the first snapshot.
    */
   async keepOriginal(uri: vscode.Uri): Promise<boolean> {
     if (this.hasSnapshots) return true;
@@ -282,8 +282,9 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot. The first snapshot has the originals. If there are any, a
-   * second snapshot with the current files follows, so that no edit is missing.
+   * Takes a snapshot. If the folder has no snapshots but there are originals,
+   * takes two snapshots: the first stores the originals, and the second stores
+   * the current files.
    */
   async #take(
     label: string | undefined,
@@ -299,14 +300,14 @@ export class ProtectedFolder implements vscode.Disposable {
       }, options);
     const known = await this.snapshots().catch(() => undefined);
     if (known?.length !== 0) {
-      // A crash may have left copies after the first snapshot.
+      // A crash after the first snapshot can leave copies behind.
       if (known) await this.#originals.delete(config.originals);
       return await take(false, label);
     }
     const hasOriginals = await this.#originals.exist(config.originals);
     const first = await take(true, hasOriginals ? undefined : label);
-    // From now on, saving a file needs no copy. The copies are deleted only
-    // after this, so none can be missing in a first snapshot.
+    // From now on, saving a file makes no copy. The copies are deleted only
+    // after this point, so the first snapshot cannot lack a copy.
     this.#known = [first.snapshot];
     const needsSecond = hasOriginals ||
       await this.#originals.exist(config.originals);
@@ -339,8 +340,8 @@ export class ProtectedFolder implements vscode.Disposable {
       this.#known = snapshots;
       this.#safety = listed.filter(({ isSafety }) => isSafety);
       this.#isListed = true;
-      // Listing works again. So a failure with the same text as the last
-      // listing error is over, even if `snapshot` has set the failure.
+      // Listing works again. A failure with the same text as the last listing
+      // error is therefore resolved, even if `snapshot` has set it.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
       this.#isLocked = false;

@@ -7,7 +7,7 @@ import {
 } from "./protected_folder.ts";
 import { folderKey, SCHEME } from "./version_uri.ts";
 
-/** The folders of the workspace that can be protected. */
+/** The list of the workspace folders that can be protected. */
 export class ProtectedFolders implements vscode.Disposable {
   /** Fires when a folder or the list of folders changes. */
   readonly onDidChange: vscode.Event<void>;
@@ -71,9 +71,9 @@ export class ProtectedFolders implements vscode.Disposable {
   }
 
   /**
-   * The protection of the folders: the protection that all of them have, or
-   * else `partial`. Folders that cannot be protected make the workspace
-   * `partial`, too.
+   * The protection of the workspace: the protection of its folders if it is the
+   * same for all, and otherwise `partial`. If a folder cannot be protected, the
+   * workspace is also `partial`.
    */
   get protection(): Protection {
     const all = new Set(this.all.map(({ protection }) => protection));

@@ -67,7 +67,8 @@ export class S3Credentials implements vscode.Disposable {
       env = JSON.parse(await this.#secrets.get(SECRET) ?? "{}");
     } catch {
       // Without a keychain there are no credentials. Opening a storage that
-      // needs credentials then fails with an error that says so.
+      // needs credentials then fails with an error about the missing
+      // credentials.
     }
     if (JSON.stringify(env) === JSON.stringify(this.#env)) return;
     this.#env = env;

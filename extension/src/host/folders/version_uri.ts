@@ -7,7 +7,7 @@ export const SCHEME = "deltar";
 /** The query of the URI of an empty file, in place of a snapshot's id. */
 export const EMPTY = "nothing";
 
-/** The fields of a folder from which the URIs of its files are made. */
+/** The fields of a folder that are needed to make the URIs of its files. */
 interface Folder {
   /** The URI of the folder. */
   uri: vscode.Uri;
@@ -20,8 +20,8 @@ export function folderKey(uri: vscode.Uri): string {
 
 /**
  * Returns the URI of a file in the snapshot `id` or, if `id` is `undefined`,
- * the URI of an empty file. The path in the URI is that of the file in the
- * workspace, because editors show different paths as a rename.
+ * the URI of an empty file. The path in the URI is the path of the file in the
+ * workspace, because a diff editor shows different paths as a rename.
  */
 export function versionUri(
   { uri }: Folder,
@@ -41,7 +41,7 @@ export function fileUri({ uri }: Folder, path: string): vscode.Uri {
   return vscode.Uri.joinPath(uri, path);
 }
 
-/** Returns the path of a file below its folder, `/`-separated. */
+/** Returns the path of a file in its folder, with `/` between names. */
 export function pathIn(folder: Folder, uri: vscode.Uri): string {
   return uri.path.slice(folder.uri.path.replace(/\/$/, "").length + 1);
 }

@@ -6,12 +6,12 @@ import type { SnapshotRunner } from "./snapshot_runner.ts";
 import { mayBeginUnasked } from "./unasked.ts";
 
 /**
- * The maximum time from the first save of a series to the snapshot after the
- * series, as a multiple of the delay.
+ * The maximum time from the first of several saves in a row to the snapshot
+ * after them, as a multiple of the delay.
  */
 const MAX_DELAYS = 6;
 
-/** The key under which the workspace remembers that the user paused. */
+/** The key of the workspace state that is set while snapshots are paused. */
 const PAUSED = "paused";
 
 /** Takes snapshots after saving, at an interval, and before closing. */
@@ -49,8 +49,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
       this.#paused,
       vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
       vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
-      // A change in the explorer is not a save, but the user may want to undo
-      // the change, too.
+      // A change in the explorer is not a save, but the user might want to undo
+      // it, too.
       vscode.workspace.onDidCreateFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidDeleteFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidRenameFiles(({ files }) =>
@@ -69,7 +69,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     return this.#memory.get(PAUSED, false);
   }
 
-  /** Pauses or resumes automatic snapshots, also for the next windows. */
+  /** Pauses or resumes automatic snapshots, in later windows, too. */
   async setPaused(isPaused: boolean): Promise<void> {
     // `undefined` deletes the key.
     await this.#memory.update(PAUSED, isPaused || undefined);
@@ -83,14 +83,14 @@ export class AutomaticSnapshots implements vscode.Disposable {
     return this.isPaused || !onOpen && !onSave && every === 0 && !onClose;
   }
 
-  /** Whether the user's trust and pause allow automatic snapshots. */
+  /** Whether the workspace is trusted and the user has not paused snapshots. */
   get mayTake(): boolean {
     return vscode.workspace.isTrusted && !this.isPaused;
   }
 
   /**
-   * Takes the last snapshots before the window closes, if the settings ask for
-   * them.
+   * Takes the last snapshots before the window closes, if the settings turn
+   * these snapshots on.
    */
   async close(): Promise<void> {
     const isWanted = triggers().onClose && this.mayTake;
@@ -130,8 +130,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot of a folder, unless this would be the first snapshot and
-   * may be taken only after the user saves a file.
+   * Takes a snapshot of a folder, unless it would be a first snapshot that must
+   * wait until the user saves a file.
    */
   async #takeUnasked(folder: ProtectedFolder, reason: string): Promise<void> {
     if (!mayBeginUnasked(folder)) {

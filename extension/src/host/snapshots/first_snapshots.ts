@@ -19,7 +19,7 @@ const MAX_SAVE_DELAY_MS = 1200;
  */
 const MAX_DELETE_DELAY_MS = 5000;
 
-/** The key under which this machine remembers that the user was told. */
+/** The key of the global state that is set after the user was notified. */
 const ANNOUNCED = "announced";
 
 /** Options for the first snapshots. */
@@ -28,7 +28,7 @@ export interface FirstSnapshotsOptions {
   folders: ProtectedFolders;
   /** The part that takes snapshots. */
   runner: SnapshotRunner;
-  /** The part that knows whether snapshots may be taken automatically. */
+  /** The part that decides whether snapshots may be taken automatically. */
   automatic: AutomaticSnapshots;
   /** The state that VS Code keeps for this machine. */
   memory: vscode.Memento;
@@ -37,12 +37,12 @@ export interface FirstSnapshotsOptions {
 /**
  * Takes the first snapshot of each folder that has none, in the background.
  * Until then, the originals of open files are copied before they can change, so
- * that the first snapshot has them. If the first snapshot of a folder follows
- * only a save, each original is copied just before its first save.
+ * that the first snapshot has them. If the first snapshot of a folder has to
+ * wait for a save, each original is copied just before its first save.
  */
 export class FirstSnapshots implements vscode.Disposable {
   readonly #options: FirstSnapshotsOptions;
-  /** The first snapshots that were begun, with the work that ends them. */
+  /** The first snapshots that have begun. */
   readonly #begun = new Map<ProtectedFolder, Begun>();
   readonly #disposables: vscode.Disposable[];
 
@@ -89,8 +89,8 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Begins the first snapshot of each folder that needs one. Called also after
-   * the snapshots were listed.
+   * Begins the first snapshot of each folder that needs one. Also called after
+   * the snapshots have been listed.
    */
   begin(): void {
     const { folders, automatic } = this.#options;
@@ -126,7 +126,7 @@ export class FirstSnapshots implements vscode.Disposable {
     await runner.takeAutomatically(folder, "first snapshot", signal);
   }
 
-  /** Tells the user, once on this machine, where snapshots are stored. */
+  /** Shows where snapshots are stored, once on each machine. */
   async #announce({ name, config }: ProtectedFolder): Promise<void> {
     const { memory } = this.#options;
     if (memory.get(ANNOUNCED, false)) return;
@@ -147,9 +147,9 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Copies a file of a folder that has no snapshot yet, if the first snapshot
-   * may be taken after the file was opened or is saved. Returns `undefined` if
-   * no copy is needed or allowed.
+   * Copies a file of a folder that has no snapshot yet, if the event that
+   * `when` names can lead to the first snapshot. Returns `undefined` if no copy
+   * is needed or allowed.
    */
   #keep(
     uri: vscode.Uri,

@@ -48,7 +48,7 @@ export class Retention implements vscode.Disposable {
       this.#log.info(removedText(folder, removed));
       if (removed.length > 0) folder.refresh();
     } catch (error) {
-      // Another window may be pruning. This window tries again after a day.
+      // Another window might be pruning. This window tries again after a day.
       const text = `${folder.name}: cannot remove old snapshots: ${
         explain(error)
       }`;
@@ -60,7 +60,8 @@ export class Retention implements vscode.Disposable {
   }
 
   /**
-   * Warns the user that no snapshot was removed, because new ones are unusual.
+   * Warns the user that no snapshot was removed, because the new snapshots are
+   * unusual.
    */
   #warn({ name }: ProtectedFolder): void {
     const prune = "Remove Old Snapshots\u2026";
@@ -76,7 +77,7 @@ export class Retention implements vscode.Disposable {
   }
 }
 
-/** Returns the text about the removed snapshots, for the log. */
+/** Returns the log line about removed snapshots. */
 export function removedText(
   { name }: ProtectedFolder,
   removed: readonly string[],

@@ -26,7 +26,7 @@ export class SnapshotRunner implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
   readonly #encrypted: EncryptedRepositories;
   readonly #log: vscode.LogOutputChannel;
-  /** The folders whose failure was already shown. */
+  /** The folders for which a failure was already shown. */
   readonly #failed = new Set<ProtectedFolder>();
   /** The folders for which the warning about the size was already shown. */
   readonly #large = new Set<ProtectedFolder>();
@@ -82,7 +82,7 @@ export class SnapshotRunner implements vscode.Disposable {
           );
         } catch (error) {
           if (isCancelled(error)) throw error;
-          // The other folders get their snapshots nevertheless.
+          // Snapshots of the other folders are still taken.
           failures.push(failureText(folder, error));
         }
       }
@@ -210,7 +210,7 @@ export class SnapshotRunner implements vscode.Disposable {
 
   /**
    * Warns when the snapshots of a folder exceed the size limit. The user is
-   * warned again only after the size was within the limit.
+   * warned again only if the size was within the limit in the meantime.
    */
   async #watchSize(folder: ProtectedFolder): Promise<void> {
     const limit = sizeLimit();
@@ -245,7 +245,7 @@ export class SnapshotRunner implements vscode.Disposable {
   }
 }
 
-/** Returns the text about a snapshot that failed. */
+/** Returns the message about a failed snapshot. */
 function failureText({ name }: ProtectedFolder, error: unknown): string {
   return `Cannot take a snapshot of ${name}: ${explain(error)}`;
 }

@@ -13,7 +13,7 @@ export const ENTER_KEY = "Deltar: Enter Key";
 /** The command that creates an encrypted repository. */
 export const CREATE_ENCRYPTED = "Deltar: Create Encrypted Repository";
 
-/** The command that removes the cause of an error, by the error's code. */
+/** The command that solves a problem, by the code of the error. */
 const REMEDIES: Readonly<Record<string, string>> = {
   key: ENTER_KEY,
   uncreated: CREATE_ENCRYPTED,
@@ -48,7 +48,7 @@ function adviceFor({ system, isOfFolder }: EngineError): string | undefined {
   if (system === undefined || !Object.hasOwn(known, system)) return undefined;
   const { reason, remedy } = known[system];
   const sentence = `${reason[0].toUpperCase()}${reason.slice(1)}.`;
-  // Another repository would not help.
+  // If the error is about the folder, another repository does not help.
   if (isOfFolder) return remedy ? `${sentence} ${remedy}.` : sentence;
   return `${sentence} ` +
     `${remedy ? `${remedy}, or choose` : "Choose"} another repository with ` +

@@ -4,14 +4,14 @@ import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
 import { showError } from "./messages.ts";
 import { withoutLinks } from "./plain.ts";
 
-/** The commands that messages advise the user to run, by their titles. */
+/** The commands that messages can advise the user to run, by their titles. */
 const ADVISED: Readonly<Record<string, string>> = {
   [SET_CREDENTIALS]: "deltar.setCredentials",
   [ENTER_KEY]: "deltar.enterKey",
   [CREATE_ENCRYPTED]: "deltar.createEncrypted",
 };
 
-/** A setting of the repository that messages advise the user to check. */
+/** Matches a repository setting that a message advises the user to check. */
 const SETTING = /deltar\.repository\.\w+/;
 
 /**
@@ -34,7 +34,7 @@ export async function showFailure(
     advised.push({
       title: "Open Settings",
       run: () =>
-        // The settings of a remote machine are not among those of the user.
+        // The user settings do not include the settings of a remote machine.
         vscode.commands.executeCommand(
           vscode.env.remoteName === undefined
             ? "workbench.action.openSettings"

@@ -1,5 +1,5 @@
 /**
- * Returns a text for a quick pick. VS Code shows `$(name)` in the text as it is,
+ * Returns a text for a quick pick, in which VS Code shows `$(name)` literally
  * and not as an icon.
  */
 export function withoutIcons(text: string): string {
@@ -7,9 +7,9 @@ export function withoutIcons(text: string): string {
 }
 
 /**
- * Returns a text for a notification. VS Code shows `[text](command:name)` in the
- * text as it is, and not as a link, because the brackets are separated by a
- * character of no width.
+ * Returns a text for a notification, in which VS Code shows
+ * `[text](command:name)` literally and not as a link. A zero-width character
+ * separates the brackets from the parentheses.
  */
 export function withoutLinks(text: string): string {
   return text.replaceAll(/\]\((?=https?:|command:|file:)/gi, "]\u2060(");

@@ -6,10 +6,13 @@ import type {
 } from "../../shared/protocol.ts";
 import { formatSince } from "./text.ts";
 
-/** The number of files from which their common folder is named instead. */
-const MANY = 4;
+/**
+ * The minimum number of changed files for which their common folder is named
+ * instead of the files.
+ */
+const MIN_FILES_FOR_FOLDER = 4;
 
-/** The words for changes other than edits. */
+/** The words for kinds of changes other than edits. */
 const WORDS: Readonly<Partial<Record<FileChange["change"], string>>> = {
   created: "created",
   deleted: "deleted",
@@ -51,7 +54,7 @@ export function summaryText({ changed, first, folder }: ChangeSummary): string {
     const word = WORDS[one.change];
     return word === undefined ? name : `${name} ${word}`;
   }
-  if (changed >= MANY && folder !== "") {
+  if (changed >= MIN_FILES_FOR_FOLDER && folder !== "") {
     return `${folder}: ${plural(changed, "file")}`;
   }
   if (changed === 2 && two !== undefined) {

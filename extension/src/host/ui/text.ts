@@ -13,8 +13,8 @@ export function formatSize(
 }
 
 /**
- * Returns the lines of a tooltip that give the size of a sparse file without
- * its holes, and the names of extended attributes and ACLs.
+ * Returns the lines of a tooltip with the size of a sparse file without its
+ * holes, and the names of extended attributes and ACLs.
  */
 export function detailLines({ sparse, xattrs = [] }: EntryDetails): string[] {
   const lines: string[] = [];
@@ -42,8 +42,8 @@ const FIELDS: Readonly<Record<EntryField, string>> = {
 };
 
 /**
- * Returns a list of one line that says what changed, such as "Changed: mode,
- * time". The list is empty if nothing is known to have changed.
+ * Returns a list of one line that names the changed fields, such as "Changed:
+ * mode, time". The list is empty if nothing is known to have changed.
  */
 export function fieldLines(fields: readonly EntryField[] = []): string[] {
   return fields.length === 0

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { FileChange } from "../../shared/protocol.ts";
 
 /**
- * The scheme of the URIs of lines that show a change. No file can be read with
+ * The scheme of the URIs of rows that show a change. No file can be read with
  * such a URI.
  */
 const SCHEME = "deltar-change";
@@ -23,7 +23,7 @@ export function nameOfChange(change: FileChange["change"]): string {
 }
 
 /**
- * Returns the URI from which VS Code derives the icon and the letter of a line.
+ * Returns the URI from which VS Code derives the icon and the letter of a row.
  */
 export function changeUri({ path, change }: FileChange): vscode.Uri {
   return vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: change });

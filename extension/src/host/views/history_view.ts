@@ -197,7 +197,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 }
 
-/** Returns how a version of a file looks. */
+/** Returns the tree item for a version of a file. */
 function fileItem(node: VersionNode): vscode.TreeItem {
   const { folder, version, before } = node;
   const { id, time, label, size, path, from } = version;
@@ -235,7 +235,7 @@ function fileItem(node: VersionNode): vscode.TreeItem {
   return item;
 }
 
-/** Returns how a version of a folder looks. */
+/** Returns the tree item for a version of a folder. */
 function folderVersionItem({ folder, version, before, info }: VersionNode) {
   const { id, time, label, path, from, size } = version;
   const { Collapsed, None } = vscode.TreeItemCollapsibleState;
@@ -265,7 +265,7 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
 
 /**
  * Returns the URI of the file in the active editor, which may be a text,
- * notebook, custom or diff editor. In a diff editor, it is the file on the
+ * notebook, custom or diff editor. In a diff editor, this is the file on the
  * right.
  */
 export function activeUri(): vscode.Uri | undefined {

@@ -27,7 +27,7 @@ export async function areTooLarge(sides: Sides): Promise<boolean> {
 
 /**
  * Returns the URI of a text about the two sides of a large file. If a side is a
- * file on the disk, the URI contains the file's time of modification, so that a
+ * file on the disk, the URI contains the file's modification time, so that a
  * changed file gets a new text.
  */
 export async function largeUri(sides: Sides): Promise<vscode.Uri> {
@@ -40,7 +40,8 @@ export async function largeUri(sides: Sides): Promise<vscode.Uri> {
   const query: Query = [left, right, stat?.mtime ?? null];
   return vscode.Uri.from({
     scheme: LARGE_SCHEME,
-    // A text about a `.json` file is not JSON.
+    // The suffix keeps VS Code from treating a text about a `.json` file as
+    // JSON.
     path: `${path} (too large to show)`,
     query: JSON.stringify(query),
   });
@@ -58,8 +59,8 @@ function sidesOf({ query }: vscode.Uri): Sides {
 }
 
 /**
- * Provides texts about files that are too large to show: the sizes at once, and
- * the ranges that differ as soon as they are known.
+ * Provides texts about files that are too large to show: first the sizes, and
+ * later the ranges that differ, when they are known.
  */
 export class LargeFiles
   implements vscode.TextDocumentContentProvider, vscode.Disposable {
@@ -114,8 +115,9 @@ export class LargeFiles
   }
 
   /**
-   * Returns the comparison for a text, which the first call begins. Returns
-   * `undefined` if the text is about a file that has only one side.
+   * Returns the comparison for a text. The first call for a text begins the
+   * comparison. Returns `undefined` if the text is about a file with only one
+   * side.
    */
   #comparison(uri: vscode.Uri): Comparison | undefined {
     const [left, right] = sidesOf(uri);

@@ -16,7 +16,7 @@ import {
 import { changeUri, nameOfChange } from "./change_decorations.ts";
 import { visibleRowUri } from "./visible_rows.ts";
 
-/** The maximum number of changed files whose folders are open at first. */
+/** The maximum number of changed files for which folders start expanded. */
 const MAX_OPEN_FILES = 20;
 
 /** The snapshots of one day. */
@@ -41,12 +41,12 @@ export interface FolderNode {
   /** The path of the folder. */
   path: string;
   /**
-   * The displayed text. If all changes in a folder are in a single folder
-   * inside it, one line shows the names of both folders, such as `src/lib`.
+   * The displayed text. If all changes in a folder are in a single subfolder,
+   * one row shows the names of both folders, such as `src/lib`.
    */
   title: string;
   changes: FileChange[];
-  /** Whether the folder is open at first. */
+  /** Whether the folder starts expanded. */
   isOpen: boolean;
 }
 
@@ -58,7 +58,7 @@ export interface ChangeNode {
   change: FileChange;
 }
 
-/** A line of text. */
+/** A row with a text. */
 interface NoteNode {
   kind: "note";
   title: string;
@@ -66,7 +66,7 @@ interface NoteNode {
   isFault?: boolean;
 }
 
-/** A line of the view. */
+/** A row of the view. */
 export type Node = DayNode | SnapshotNode | FolderNode | ChangeNode | NoteNode;
 
 /**
@@ -164,7 +164,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       days.set(title, day);
     }
     // The failures are shown above the list, because VS Code would cut them off
-    // in a line of the list.
+    // in a row of the list.
     if (this.#view !== undefined) this.#view.message = failures.join("\n");
     return [...days.values()];
   }
@@ -223,8 +223,8 @@ function rowId({ uri }: { uri: vscode.Uri }, id: string): string {
 }
 
 /**
- * Returns the label of a snapshot. The label of a safety snapshot has the time
- * of another snapshot in place of its id.
+ * Returns the label of a snapshot. The label of a safety snapshot contains the
+ * id of another snapshot, which is replaced by the time of that snapshot.
  */
 function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
   if (!isSafety) return label;
@@ -255,7 +255,7 @@ export async function changesOf(
       after: info.id,
       within,
     });
-    // A safety snapshot has some files, and no changes.
+    // A safety snapshot is only a set of files, so they are shown as updated.
     if (info.isSafety) { for (const one of changes) one.change = "updated"; }
     const shown = changes.filter(({ change }) => change !== "touched");
     folder.summaries.add({ folder, before, after: info.id, within }, shown);
@@ -275,7 +275,7 @@ export function childrenOfFolder(node: FolderNode): Node[] {
   return childrenOf(node, node.changes, `${node.path}/`);
 }
 
-/** Returns the lines below `prefix`, folders before files. */
+/** Returns the rows below the path `prefix`, folders before files. */
 function childrenOf(
   { folder, info, isOpen }: Pick<FolderNode, "folder" | "info" | "isOpen">,
   changes: FileChange[],
@@ -330,7 +330,7 @@ function compact(changes: FileChange[], start: number, name: string): string {
   }
 }
 
-/** Returns how a folder with changes looks. */
+/** Returns the tree item for a folder with changes. */
 export function folderItem(
   { folder, info, path, title, isOpen }: FolderNode,
 ): vscode.TreeItem {
@@ -342,7 +342,7 @@ export function folderItem(
   return item;
 }
 
-/** Returns how a changed file looks. */
+/** Returns the tree item for a changed file. */
 export function changeItem(node: ChangeNode): vscode.TreeItem {
   const { folder, info, change } = node;
   const item = new vscode.TreeItem(changeUri(change));
@@ -366,7 +366,7 @@ export function changeItem(node: ChangeNode): vscode.TreeItem {
   return item;
 }
 
-/** Returns how a line of text looks. */
+/** Returns the tree item for a row with a text. */
 export function noteItem({ title, isFault }: NoteNode): vscode.TreeItem {
   const item = new vscode.TreeItem(title);
   item.tooltip = title;

@@ -72,7 +72,7 @@ export class StatusBar implements vscode.Disposable {
       : `, ${isCurrent ? "" : "last snapshot "}${formatAgo(last, Date.now())}`;
     const icon = isBusy ? "sync~spin" : ICONS[state.level];
     this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
-    // A color is shown only for failures, which the user has to act on.
+    // Only failures are shown in color, because only they require an action.
     this.#item.backgroundColor = all.some(({ failure }) => failure)
       ? new vscode.ThemeColor("statusBarItem.warningBackground")
       : undefined;

@@ -1,10 +1,10 @@
 /**
  * Finding out which rows of a tree are visible.
  *
- * VS Code asks a tree for all rows of an open level at once, but asks for the
- * decoration of a row only when it draws the row. So each row has a URI of its
- * own, and a request for the decoration of this URI means that the row needs
- * its summary.
+ * VS Code requests all rows of an expanded level of a tree together, but
+ * requests the decoration of a row only when it draws the row. So each row has
+ * its own URI, and a request for the decoration of this URI means that the row
+ * needs its summary.
  *
  * @module
  */
