@@ -59,7 +59,7 @@ interface Pending {
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** The library in a separate thread, which the first call starts. */
+/** Runs the library in a worker thread, which the first call starts. */
 export class Engine implements Caller {
   readonly #script: string;
   readonly #pending = new Map<number, Pending>();

@@ -40,7 +40,7 @@ export async function openChange(
 }
 
 /**
- * Compares a version of a file with the previous one.
+ * Compares a version of a file with the previous version.
  *
  * @param line The number of the line that is shown, from 1. Default: the first
  * change.

@@ -14,7 +14,7 @@ export class VersionFileSystem implements vscode.FileSystemProvider {
     this.#folders = folders;
   }
 
-  /** Watches nothing, because snapshots never change. */
+  /** Does nothing, because snapshots never change. */
   watch(): vscode.Disposable {
     return new vscode.Disposable(() => {});
   }

@@ -42,7 +42,7 @@ export interface FirstSnapshotsOptions {
  */
 export class FirstSnapshots implements vscode.Disposable {
   readonly #options: FirstSnapshotsOptions;
-  /** The first snapshots that have begun. */
+  /** The first snapshots that have begun, by folder. */
   readonly #begun = new Map<ProtectedFolder, Begun>();
   readonly #disposables: vscode.Disposable[];
 
