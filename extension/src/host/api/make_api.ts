@@ -19,7 +19,7 @@ export function makeExports(api: Api): DeltarExports {
   };
 }
 
-/** The API, which is also used by the tools for language models. */
+/** Implements the API. The tools for language models use this class, too. */
 export class Api implements DeltarApi {
   readonly version = 1;
   readonly onDidSnapshot: vscode.Event<Snapshot>;

@@ -7,7 +7,7 @@ import type { HistoryView } from "../views/history_view.ts";
 export interface Context {
   /** The folders of the workspace. */
   folders: ProtectedFolders;
-  /** The output channel. */
+  /** The log of the extension, which is an output channel of VS Code. */
   log: vscode.LogOutputChannel;
   /** The state that VS Code keeps for this workspace. */
   memory: vscode.Memento;

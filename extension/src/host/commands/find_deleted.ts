@@ -16,7 +16,8 @@ const RESTORE: vscode.QuickInputButton = {
 
 /**
  * Lists the files that were deleted between snapshots, and opens the last
- * version of the file that the user chooses. A button restores a file.
+ * version of the file that the user chooses. Each item has a button that
+ * restores the file.
  */
 export async function findDeleted(context: Context): Promise<void> {
   const folder = await pickFolder(context.folders);

@@ -48,7 +48,7 @@ export interface FolderParts {
  * protection. Runs snapshots, restores, undo and redo one after the other.
  */
 export class ProtectedFolder implements vscode.Disposable {
-  /** The folder in VS Code. */
+  /** The workspace folder, as VS Code represents it. */
   readonly workspaceFolder: vscode.WorkspaceFolder;
   /** The engine that takes snapshots and restores. */
   readonly writer: Caller;

@@ -35,7 +35,7 @@ export interface VersionNode {
   info: SnapshotInfo | undefined;
 }
 
-/** A row of the view. The changes in a version of a folder are below it. */
+/** A row of the view: a version, or a change in a version of a folder. */
 type Row = VersionNode | Node;
 
 /**
@@ -59,7 +59,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   #reading: AbortController | undefined;
   /** The text that identifies the current list. */
   #shown: string | undefined;
-  /** The file that `show` was called for, until a tab changes. */
+  /** The file or folder that `show` was called with, until a tab changes. */
   #pinned: vscode.Uri | undefined;
 
   constructor(folders: ProtectedFolders) {

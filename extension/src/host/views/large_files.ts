@@ -9,10 +9,13 @@ import { explain } from "../ui/explain.ts";
 /** The scheme of the URIs of texts about files that are too large to show. */
 const LARGE_SCHEME = "deltar-large";
 
-/** The old and the new state of a file; `undefined` if there is none. */
+/**
+ * The URIs of the old and the new state of a file. `undefined` for a state that
+ * does not exist.
+ */
 export type Sides = [vscode.Uri | undefined, vscode.Uri | undefined];
 
-/** Returns whether a file of a size in bytes is too large to show. */
+/** Returns whether a file of the given size, in bytes, is too large to show. */
 export function isTooLarge(size: number): boolean {
   const limit = vscode.workspace.getConfiguration("diffEditor")
     .get("maxFileSize", 50);
@@ -50,7 +53,7 @@ export async function largeUri(sides: Sides): Promise<vscode.Uri> {
 /** The URIs of the two sides, and the time of a file on the disk. */
 type Query = [string | null, string | null, number | null];
 
-/** Returns the two sides that a URI of a text names. */
+/** Returns the two sides that the URI of a text contains. */
 function sidesOf({ query }: vscode.Uri): Sides {
   const [left, right]: Query = JSON.parse(query);
   const side = (text: string | null) =>
