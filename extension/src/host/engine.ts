@@ -45,7 +45,7 @@ export class EngineError extends Error {
 
 /** An object that calls the methods of a worker. */
 export interface Caller {
-  /** Calls a method. */
+  /** Calls a method of a worker. */
   call<M extends Method>(
     method: M,
     params: Methods[M][0],

@@ -155,8 +155,8 @@ export interface ChangeSummary {
   /** The first two changes. Existing files come before deleted ones. */
   first: Pick<FileChange, "path" | "change">[];
   /**
-   * The path of the deepest folder that has all these files; empty for the
-   * workspace folder.
+   * The path of the deepest folder that contains all changed files; empty for
+   * the workspace folder.
    */
   folder: string;
 }

@@ -78,8 +78,8 @@ export interface DeltarApi {
    *
    * @param options `folder` is the URI of the workspace folder (default: all),
    * and `label` the label (default: none).
-   * @returns The new snapshot of each folder. If nothing changed in a folder
-   * and there is no label, the last snapshot of the folder.
+   * @returns One snapshot for each folder: the new snapshot or, if nothing has
+   * changed in the folder and no label is given, the last snapshot.
    *
    * @throws {RangeError} If `folder` is not in this workspace.
    */

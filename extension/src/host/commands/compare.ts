@@ -165,7 +165,7 @@ export async function compareSnapshots(
 }
 
 /**
- * Compares a snapshot with the folder, after taking a snapshot of the folder.
+ * Takes a snapshot of a folder, and compares an older snapshot with it.
  */
 export async function compareWithWorkspace(
   { folders }: Context,

@@ -8,8 +8,8 @@ import type { FolderConfig, OwnKey } from "../../shared/protocol.ts";
  */
 export class KeyStore implements vscode.Disposable {
   /**
-   * Fires when a key was stored or deleted, by this window or another one, with
-   * the name of the key.
+   * Fires with the name of a key after this window or another one has stored or
+   * deleted the key.
    */
   readonly onDidChange: vscode.Event<string>;
   readonly #changed = new vscode.EventEmitter<string>();

@@ -73,7 +73,8 @@ export class Originals {
     const unfinished = `${place}.${process.pid}.${++this.#count}`;
     let isKept = false;
     try {
-      // Other users must not read a file that only its folder protects.
+      // The mode of its folder can be the only protection of a file, so the
+      // folder of the copy is closed to other users.
       await fs.mkdir(dirname(copy), { recursive: true, mode: 0o700 });
       await fs.copyFile(file, unfinished, fs.constants.COPYFILE_FICLONE);
       const after = await fs.lstat(file);
@@ -101,7 +102,7 @@ interface Used {
 
 /**
  * Returns the number and the size of the copies in a folder. First deletes the
- * unfinished copies of all folders that belong to processes that have ended.
+ * unfinished copies that ended processes have left behind, in all folders.
  */
 async function usedIn(place: string): Promise<Used> {
   const above = dirname(place);

@@ -217,8 +217,7 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot, after the work of all earlier calls to `exclusive` has
-   * ended.
+   * Takes a snapshot, after all earlier calls to `exclusive` have finished.
    */
   snapshot(
     label: string | undefined,
@@ -256,8 +255,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Runs work, after the work of all earlier calls to `exclusive` has ended.
-   * Then reads the list of snapshots again.
+   * Runs a function after all earlier calls to `exclusive` have finished, and
+   * then reads the list of snapshots again.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const run = async () => {

@@ -14,7 +14,10 @@ const MAX_DELAYS = 6;
 /** The key of the workspace state that is set while snapshots are paused. */
 const PAUSED = "paused";
 
-/** Takes snapshots after saving, at an interval, and before closing. */
+/**
+ * Takes snapshots after the user saves files, at an interval, and before the
+ * window closes.
+ */
 export class AutomaticSnapshots implements vscode.Disposable {
   /** Fires when automatic snapshots are paused or resumed. */
   readonly onDidPause: vscode.Event<void>;

@@ -14,7 +14,7 @@ import { changedFiles } from "../ui/snapshot_text.ts";
 export interface SnapshotEvent {
   /** The folder of the snapshot. */
   folder: ProtectedFolder;
-  /** The result. */
+  /** The result of taking the snapshot. */
   report: SnapshotReport;
 }
 
@@ -58,7 +58,7 @@ export class SnapshotRunner implements vscode.Disposable {
     const failures: string[] = [];
     for (const folder of folders) {
       await this.#encrypted.prepare(folder).catch((error) => {
-        // The snapshot will fail, too, and its error will show the reason.
+        // The snapshot then fails, too, and its error shows the reason.
         this.#log.error(
           `${folder.name}: cannot prepare the repository: ${explain(error)}`,
         );

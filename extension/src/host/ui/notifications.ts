@@ -15,9 +15,9 @@ const ADVISED: Readonly<Record<string, string>> = {
 const SETTING = /deltar\.repository\.\w+/;
 
 /**
- * Shows a failure, with a button that opens the log, a button for each command
- * that the message advises the user to run, and a button that opens the setting
- * of the repository that the message names, if it names one.
+ * Shows a failure, with a button that opens the log, and a button for each
+ * command that the message advises the user to run. If the message names a
+ * setting of the repository, another button opens this setting.
  */
 export async function showFailure(
   message: string,

@@ -14,7 +14,9 @@ export interface BrowseNode {
   child: FolderChild;
 }
 
-/** The tree of all files of a snapshot. Each folder is read when it is opened. */
+/**
+ * The tree of all files of a snapshot. Each folder is read when it is expanded.
+ */
 export class BrowseView implements vscode.TreeDataProvider<BrowseNode> {
   readonly onDidChangeTreeData: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
@@ -26,7 +28,7 @@ export class BrowseView implements vscode.TreeDataProvider<BrowseNode> {
     this.onDidChangeTreeData = this.#changed.event;
   }
 
-  /** Shows the tree in a view. */
+  /** Shows the tree in the view with the given id. */
   attach(id: string): vscode.Disposable {
     return this.#view = vscode.window.createTreeView(id, {
       treeDataProvider: this,

@@ -31,7 +31,7 @@ export interface VersionNode {
   version: FileVersion;
   /** The previous version. */
   before: FileVersion | undefined;
-  /** The snapshot, if this is a version of a folder and the list has it. */
+  /** The snapshot of the version, if it is a listed version of a folder. */
   info: SnapshotInfo | undefined;
 }
 
@@ -74,7 +74,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     });
   }
 
-  /** Shows the list in a view, and follows the active editor. */
+  /** Shows the list in the view with this id, and follows the active editor. */
   attach(id: string): vscode.Disposable {
     const view = this.#view = vscode.window.createTreeView(id, {
       treeDataProvider: this,
@@ -264,7 +264,7 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
 }
 
 /**
- * Returns the URI of the file in the active editor, which may be a text,
+ * Returns the URI of the file in the active editor, which can be a text,
  * notebook, custom or diff editor. In a diff editor, this is the file on the
  * right.
  */

@@ -50,7 +50,10 @@ export async function largeUri(sides: Sides): Promise<vscode.Uri> {
   });
 }
 
-/** The URIs of the two sides, and the time of a file on the disk. */
+/**
+ * The URIs of the two sides and, if a side is a file on the disk, its
+ * modification time in milliseconds since 1970.
+ */
 type Query = [string | null, string | null, number | null];
 
 /** Returns the two sides that the URI of a text contains. */
@@ -151,7 +154,7 @@ export class LargeFiles
 
 interface Comparison {
   controller: AbortController;
-  /** Resolves when the result or the failure is known. */
+  /** The promise that resolves when the result or the failure is known. */
   end: Promise<void>;
   result?: ChangedRanges;
   failure?: string;

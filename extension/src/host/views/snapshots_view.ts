@@ -91,7 +91,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     });
   }
 
-  /** Shows the list in a view. */
+  /** Shows the list in the view with the given id. */
   attach(id: string): vscode.Disposable {
     return this.#view = vscode.window.createTreeView(id, {
       treeDataProvider: this,
