@@ -76,7 +76,7 @@ test("latest of a directory without snapshots is not that of another [R9]", asyn
     for (const name of ["latest", "latest~1", "today", "yesterday"]) {
       const { code, err } = place.run(["cat", name, "n"]);
       assert.equal(code, 1, name);
-      assert.ok(err.includes(`there are no snapshots of ${place.root}`), err);
+      assert.ok(err.includes(`no snapshots of ${place.root}`), err);
       assert.ok(err.includes(docs) && err.includes(photos), err);
       assert.match(err, /`deltar list`.*`--dir`/);
     }

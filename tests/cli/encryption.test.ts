@@ -544,9 +544,9 @@ test("key adds and removes keys, but not the last one", async () => {
       failed(
         ["add", name, ...forLaptop],
         "unsupported",
-        /invalid name of a key/,
+        /invalid key name/,
       );
-      failed(["remove", name], "unsupported", /invalid name of a key/);
+      failed(["remove", name], "unsupported", /invalid key name/);
     }
     failed(["add", "y", "--recipient", "age1x"], "unsupported", /age1…/);
     failed(["add", "y"], "key", /`--recipient` or `--passphrase-file`/);

@@ -27,7 +27,7 @@ const VERSION = 1;
 export class CopiedNotes {
   readonly #storage: Storage;
   readonly #repository: string;
-  /** The names of the notes, by the ids of the snapshots. */
+  /** The names of the notes, by snapshot id. */
   #names: Promise<Map<string, string[]>> | undefined;
 
   /**
@@ -77,8 +77,8 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a key that may vouch for records signed a note about a
-   * record.
+   * Returns whether a stored note vouches for a record and is signed by a key
+   * that may vouch for records.
    *
    * @param record The record as it was read, possibly with another label.
    * @param mayVouch Called with the public key that signed a note. Returns
@@ -92,8 +92,8 @@ export class CopiedNotes {
     const names = (await this.#all()).get(record.id) ?? [];
     if (names.length === 0) return false;
     try {
-      // The record is read again, because its SHA-256 is needed. A hostile
-      // storage may return another record this time.
+      // The record is read again to compute its SHA-256. A hostile storage
+      // could return another record this time, so both are compared.
       const again = await readRecord(this.#storage, record.id);
       if (!isSame(again.record, record)) return false;
       for (const name of names) {
@@ -108,8 +108,8 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a note is about a record and signed by a key that may
-   * vouch.
+   * Returns whether a note is about a record and is signed by a key that may
+   * vouch for the record.
    */
   async #vouches(
     name: string,

@@ -1,9 +1,9 @@
 /**
  * Finding the snapshot that a text names.
  *
- * If the option `directory` has a path, the name `latest`, labels and dates
- * refer to snapshots of one directory: the innermost directory that contains
- * this path. An id names a snapshot of any directory.
+ * If the option `directory` is set, the name `latest`, labels and dates refer
+ * to the snapshots of one directory: the innermost directory that contains the
+ * path in this option. An id can name a snapshot of any directory.
  *
  * @module
  */
@@ -37,8 +37,8 @@ import {
 /** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {
   /**
-   * Whether the found record keeps the label with which the snapshot was taken.
-   * Later changes to the label are then not read, which saves a request.
+   * Whether to return the record with the label that the snapshot had when it
+   * was taken. Later changes of the label are not read, which saves a request.
    * Default: `false`.
    */
   asMade?: boolean;
@@ -95,17 +95,20 @@ export interface FoundPlace extends ReadRecord {
   below: string;
 }
 
-/** The minimum length of a text that names a snapshot by the end of its id. */
+/**
+ * The minimum number of characters with which the end of an id names a
+ * snapshot.
+ */
 const MIN_END_LENGTH = 4;
 
 /** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
 /**
- * Returns whether a text is the beginning of an id, or at least the last four
- * characters of it.
+ * Returns whether a text is the beginning of a snapshot's id, or its last four
+ * or more characters.
  *
- * @param text The text. The empty text is not a part of an id.
+ * @param text The text. An empty text is not part of any id.
  * @param id The id of a snapshot.
  *
  * @example
@@ -126,7 +129,9 @@ export function isPartOfId(text: string, id: string): boolean {
   return id.startsWith(text) || isEnd && id.endsWith(text);
 }
 
-/** A finder of snapshots by their names. It caches the records it reads. */
+/**
+ * A finder of snapshots by name. An instance caches the records that it reads.
+ */
 export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
@@ -144,7 +149,7 @@ export class Finder {
   #untrusted = 0;
 
   /**
-   * Makes a finder. Nothing is read yet.
+   * Creates a finder without reading anything.
    *
    * @param storage The repository's storage.
    * @param list Called when the ids are needed. Returns the ids of all
@@ -165,7 +170,9 @@ export class Finder {
   /**
    * Returns the snapshot that a text names.
    *
-   * @throws {DeltarError} `not-found` if the text names no snapshot, or more
+   * @param text `latest`, `latest~N`, a label, an id or a part of an id, or a
+   * time such as `yesterday`.
+   * @throws {DeltarError} `not-found` if the text names no snapshot or more
    * than one.
    */
   async find(text: string): Promise<SnapshotRecord> {
@@ -180,8 +187,9 @@ export class Finder {
   /**
    * Returns the snapshot that has a label.
    *
-   * @throws {DeltarError} `not-found` if no snapshot has the label, or more
-   * than one.
+   * @param label The whole label.
+   * @throws {DeltarError} `not-found` if no snapshot or more than one has the
+   * label.
    */
   async findLabelled(label: string): Promise<SnapshotRecord> {
     const record = await this.#byLabel(label);
@@ -232,8 +240,8 @@ export class Finder {
 
   /**
    * Returns the last trusted snapshot of the innermost directory that contains
-   * a path. Only snapshots of the machine in the options, and those that record
-   * no machine, count.
+   * a path. Only snapshots that record no machine, or the machine in the
+   * options, are considered.
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
@@ -295,13 +303,14 @@ export class Finder {
     throw this.#fail(
       count === 0
         ? this.#noneYet()
-        : `no snapshot ${text}; number of snapshots: ${count}`,
+        : `no snapshot ${text}: the number of snapshots is ${count}`,
     );
   }
 
   /**
-   * Returns the record if a text is a complete id. The ids of all snapshots are
-   * not listed for this.
+   * Returns the record of the snapshot whose complete id is the text, or
+   * `undefined` if there is none. The ids of all snapshots are not listed for
+   * this.
    */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
@@ -329,7 +338,7 @@ export class Finder {
     text: string,
     ids: readonly string[],
   ): Promise<SnapshotRecord | undefined> {
-    if (text === "") throw this.#fail("the snapshot's name is empty");
+    if (text === "") throw this.#fail("the name of the snapshot is empty");
     const found = ids.filter((id) => isPartOfId(text, id));
     if (found.length === 0) return undefined;
     if (found.length === 1) {
@@ -364,8 +373,8 @@ export class Finder {
   }
 
   /**
-   * Returns a function that returns whether `latest`, labels and dates can
-   * refer to a record.
+   * Returns a function that tests whether `latest`, labels and dates can refer
+   * to a record.
    */
   async #isMeant(): Promise<(record: SnapshotRecord) => boolean> {
     return this.#scope ??= await this.#findScope();
@@ -393,11 +402,11 @@ export class Finder {
       `${record.directory}${onMachine(record)}: ${record.id}`
     );
     throw this.#fail(
-      `there are no snapshots of ${directory} ` +
+      `no snapshots of ${directory} ` +
         `${
           machine === undefined ? "" : "on this machine "
         }in this repository. ` +
-        `The last snapshots of ${all.size} other directories or machines are ` +
+        `The last snapshots of ${all.size} other directories or machines: ` +
         lasts.join(", ") +
         (all.size > MAX_NAMED ? ", …" : ""),
     );
@@ -426,7 +435,10 @@ export class Finder {
     return this.#labelled;
   }
 
-  /** Returns why no snapshot was found, after all records were read. */
+  /**
+   * Returns the reason why no snapshot was found. All records must have been
+   * read before.
+   */
   #noneYet(): string {
     const count = this.#untrusted;
     if (count === 0) return "no snapshots yet";
@@ -445,8 +457,8 @@ export class Finder {
     const ids = (await this.#all()).toReversed()
       .filter((id) => !isSafety(id) && timeOfId(id) !== undefined);
     const limits = { most: MAX_REQUESTS_AT_ONCE, first: 1 };
-    // Each request ends before its result is needed. Damage is reported only
-    // for the snapshots that are considered.
+    // The records are requested ahead of their use, and errors are ignored
+    // here. Damage is reported only when a snapshot is considered.
     const requested = mapAhead(ids, limits, async (id) => {
       await this.#request(id).catch(() => {});
       return id;
@@ -485,7 +497,7 @@ export class Finder {
     }
   }
 
-  /** Reads a record, unless it was read before. */
+  /** Reads a record, or returns the cached record if it was read before. */
   #request(id: string): Promise<ReadRecord> {
     let read = this.#records.get(id);
     if (read === undefined) {
@@ -514,14 +526,14 @@ function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
   return below.length - directory.length;
 }
 
-/** Returns ` on HOST` for a snapshot whose machine is known. */
+/**
+ * Returns ` on HOST` for a snapshot that records its machine, or an empty text.
+ */
 function onMachine({ machine }: SnapshotRecord): string {
   return machine === undefined ? "" : ` on ${machine.host ?? machine.id}`;
 }
 
-/**
- * Returns the ids of the last few snapshots with their directories, as text.
- */
+/** Returns a text with the ids and directories of the last few snapshots. */
 function listed(records: readonly SnapshotRecord[]): string {
   const names = records.slice(-MAX_NAMED).map(({ id, directory }) =>
     `${id} (${directory})`

@@ -70,7 +70,7 @@ export async function noteFreshRestore(
     const time = new Date(now).toISOString();
     const fields = { snapshot, time, directory, made, from, paths };
     const bytes = encodeLines(format, VERSION, fields, []);
-    // A reader would refuse such a large note.
+    // Readers refuse notes that are larger than this.
     if (bytes.length > mostBytesOf(name)) return;
     await storage.put(name, bytes, { ifAbsent: true, signal });
   } catch (error) {
@@ -106,10 +106,10 @@ export async function freshRestoresInto(
 }
 
 /**
- * Deletes the notes of restores that were made before a time.
+ * Deletes the notes about restores that were made before a given time.
  *
  * @param storage The repository's storage.
- * @param names The names of all notes of restores.
+ * @param names The names of all notes about restores.
  * @param before The time, in milliseconds since 1970.
  */
 export async function forgetFreshRestores(

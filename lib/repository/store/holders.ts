@@ -69,9 +69,9 @@ export async function deleteHolder(
 }
 
 /**
- * Returns the holders of keys, by the names of the keys. A holder is omitted if
- * the object that names the holder is damaged, not signed by the admin key, or
- * not encrypted for the caller.
+ * Returns the holder of each key, by key name. A holder is omitted if the
+ * object that names the holder is damaged, not signed by the admin key, or not
+ * encrypted for the caller.
  *
  * @param storage The objects of the repository, decrypted.
  * @param adminPublicKey The public key of the admin key, which signs holders.
@@ -89,7 +89,7 @@ export async function readHolders(
       holders.set(name, holderOf(line, name, object));
     } catch (error) {
       // The identities on a recovery sheet that was printed before a rotation
-      // cannot decrypt later objects.
+      // cannot decrypt objects that were stored after the rotation.
       if (codeOf(error) !== "key" && !isDamage(error)) throw error;
     }
   }

@@ -10,8 +10,8 @@
  * A process that is killed leaves its note behind. The note is ignored ten
  * minutes after it was stored (`MAX_CHANGE_MS`). On the machine of the process,
  * the note is ignored as soon as the process has ended. There is one exception:
- * a removal must leave at least one full key whose removal no note announces,
- * however old the notes are (`keys.ts`).
+ * a removal must leave at least one full key whose removal is not announced by
+ * any note, however old the note is (`keys.ts`).
  *
  * @module
  */
@@ -49,15 +49,16 @@ interface Mark extends KeyChange {
 }
 
 /**
- * The changes to the keys of a repository. A change is refused if it must not
- * run at the same time as another change that is running.
+ * The changes to the keys of a repository. An instance announces each change to
+ * other processes, and refuses a change that must not run at the same time as
+ * another one.
  */
 export class KeyChanges {
   readonly #storage: Storage;
   readonly #admin: SigningKey;
 
   /**
-   * Prepares for changes. Nothing is read yet.
+   * Creates a view of the changes without reading anything.
    *
    * @param storage The objects of the repository, decrypted.
    * @param admin The admin key, which signs the notes.
@@ -68,7 +69,8 @@ export class KeyChanges {
   }
 
   /**
-   * Makes a change while a note announces it to other processes.
+   * Stores a note that announces a change, makes the change, and deletes the
+   * note.
    *
    * @param change The change.
    * @param work Called to make the change, with the names of the keys that
@@ -96,8 +98,8 @@ export class KeyChanges {
         if (!isExcluded && other.key !== key) continue;
         const end = await this.#endOf(other.object);
         if (end === undefined) {
-          // The note of another key's removal stays until that removal is
-          // repeated.
+          // If another process was interrupted while it removed another key,
+          // its note stays until that removal is repeated.
           const isFinished = other.kind !== "remove" || other.key === key;
           if (isFinished) over.push(other.object);
         } else if (isExcluded) throw busyError(end);

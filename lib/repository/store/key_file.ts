@@ -20,10 +20,10 @@ export interface KeyFile {
    */
   identities: readonly string[];
   /**
-   * The identities that a rekey has retired, the newest first. No object needs
-   * them. The first identity is kept because the admin key is derived from it.
-   * The others are kept because copies of objects that were made before the
-   * rekey may need them.
+   * The identities that a rekey has retired, the newest first. No stored object
+   * needs them. The first identity is kept because the admin key is derived
+   * from it. The others are kept because copies of objects that were made
+   * before the rekey may need them.
    */
   retired: readonly string[];
 }

@@ -109,7 +109,10 @@ interface Target extends Required<Pick<KeyFor, "name" | "kind" | "to">> {
   isOwn: boolean;
 }
 
-/** The keys of an encrypted repository. */
+/**
+ * The keys of an encrypted repository. An instance decrypts and encrypts the
+ * objects of the repository, and adds, removes and rotates its keys.
+ */
 export class RepositoryKeys {
   /** The public admin key: `ssh-ed25519 AAAA…`. */
   readonly adminPublicKey: string;
@@ -145,9 +148,7 @@ export class RepositoryKeys {
    * list.
    */
   readonly #openers: AgeKey[];
-  /**
-   * The content of the caller's key file. A rotation replaces this content.
-   */
+  /** The content of the caller's key file. A rotation replaces it. */
   #file: KeyFile;
 
   private constructor(
@@ -177,14 +178,14 @@ export class RepositoryKeys {
 
   /**
    * Makes the identity of a new repository, and stores the file of its first
-   * key. The caller has to call `begin` after storing the settings.
+   * key. The caller must store the settings and then call `begin`.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
    * @param first The first key, which is a full key.
    * @param machineKey The signing key of this machine, if it has one.
-   * @throws {DeltarError} `exists` if there is a key of this name;
-   *   `unsupported` if the recipient is not valid.
+   * @throws {DeltarError} `exists` if a key has this name; `unsupported` if the
+   *   recipient is not valid.
    * @throws {TypeError} If the name is not valid, or the key is write-only.
    */
   static async create(
@@ -239,7 +240,7 @@ export class RepositoryKeys {
     if (admin === undefined || admin === keys.adminPublicKey) return keys;
     throw new DeltarError(
       "mismatch",
-      "the admin key of the repository is not the one that it had before",
+      "the repository has a different admin key than before",
       { object: storage.location },
     );
   }
@@ -274,8 +275,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the SHA-256 of the first identity's recipient, in hexadecimal, for
-   * the settings.
+   * Returns the SHA-256 of the first identity's recipient, in hexadecimal, as
+   * the settings contain it.
    *
    * @throws {DeltarError} `key` if the settings are lost and the caller's key
    *   is write-only.
@@ -319,10 +320,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the key with which this machine encrypts the files that it keeps
-   * about the repository: the newest identity or, if the caller's key is
-   * write-only, the caller's own key. `secret` is a text that is known only to
-   * those who have the key.
+   * Returns the key for encrypting the files that this machine keeps about the
+   * repository: the newest identity or, if the caller's key is write-only, the
+   * caller's own key. `secret` is a text that is known only to those who have
+   * the key.
    */
   cacheKey(): { key: AgeKey; recipient: string; secret: string } {
     const { identities: [identity], recipient } = this.#file;
@@ -364,8 +365,10 @@ export class RepositoryKeys {
   /**
    * Adds a key.
    *
+   * @param key The name and kind of the key, the person or machine that it is
+   *   for, and the recipient or passphrase.
    * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
-   *   there is a key of this name, or the signing key was revoked;
+   *   a key already has this name, or the signing key was revoked;
    *   `unsupported` if the recipient or the signing key is not valid;
    *   `conflict` if another process is changing the keys.
    * @throws {TypeError} If the name is not valid, or a write-only key has no
@@ -386,10 +389,12 @@ export class RepositoryKeys {
   }
 
   /**
-   * Removes a key. The owner of a full key may have kept the identity of the
-   * repository; see `rotate`. If the key is write-only, the signing key of its
-   * machine is revoked.
+   * Removes a key. Its owner may still have a copy of the repository's
+   * identity, unless the key is write-only; `rotate` protects new objects from
+   * this copy. If the key is write-only, the signing key of its machine is
+   * revoked.
    *
+   * @param name The name of the key.
    * @throws {DeltarError} `key` if the caller's key is write-only; `not-found`
    *   if there is no such key; `unsafe` if no other full key would be left;
    *   `conflict` if another process is changing the keys.
@@ -403,7 +408,7 @@ export class RepositoryKeys {
     if (!names.includes(name) && !isNoted) {
       throw new DeltarError(
         "not-found",
-        `no such key; the keys are ${names.join(", ")}`,
+        `the key does not exist; existing keys: ${names.join(", ")}`,
         { object },
       );
     }
@@ -420,8 +425,8 @@ export class RepositoryKeys {
         if (!isLeft && holder?.kind !== "write-only") {
           throw new DeltarError(
             "unsafe",
-            "the last full key cannot be removed, because nobody could read " +
-              "the repository any more; add another full key first",
+            "cannot remove the last full key: nobody could read the " +
+              "repository without it; add another full key first",
             { object },
           );
         }
@@ -471,7 +476,7 @@ export class RepositoryKeys {
       for (const target of [...own, ...others]) {
         if (target.kind === "full") await this.#replace(target, begun, admin);
       }
-      // Now every full key has the new identity.
+      // At this point, every full key has the new identity.
       await this.#putRecipients(ended, admin);
       for (const target of [...others, ...own]) {
         await this.#replace(target, ended, admin);
@@ -493,8 +498,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Revokes a signing key permanently, so that its signatures are not trusted
-   * any more. See `Signers.revoke`.
+   * Revokes a signing key permanently, so that its signatures are no longer
+   * trusted. See `Signers.revoke`.
    *
    * @throws {DeltarError} The errors of `Signers.revoke`; `conflict` if another
    *   process is changing the keys.
@@ -517,10 +522,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the identities for `Repository.rekey`: the older identities, with
-   * which file keys are decrypted, and the newest identity, for which the file
-   * keys are then encrypted. Returns `undefined` if the repository has only one
-   * identity.
+   * Returns the identities that `Repository.rekey` needs: the older identities,
+   * which decrypt the file keys, and the newest identity, for which the file
+   * keys are encrypted again. Returns `undefined` if the repository has only
+   * one identity.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or does not
    *   have the newest identity; `conflict` if a rotation was interrupted.
@@ -547,11 +552,11 @@ export class RepositoryKeys {
    * Retires the older identities: they stay in the key files only as comments,
    * and `recipients.json` is no longer encrypted for them. Key files whose
    * passphrases or recipients are not known stay as they are. Does nothing if
-   * the older identities are retired already.
+   * the older identities have already been retired.
    *
    * @param work Called first, while no other process can change the keys.
-   *   Returns whether no object needs the older identities any more. If it
-   *   returns `false`, nothing is retired.
+   *   Returns whether the older identities are no longer needed by any object.
+   *   If it returns `false`, nothing is retired.
    * @returns The number of identities that were retired.
    * @throws {DeltarError} The errors of `rotate`, except `unsupported`.
    */
@@ -569,8 +574,9 @@ export class RepositoryKeys {
         identities: [newest],
         retired: [...older, ...retired],
       };
-      // The list of recipients is stored last, so that the next call notices an
-      // interruption and continues.
+      // The list of recipients is stored last. If this process is interrupted
+      // before, the next call notices it and retires the identities in the
+      // remaining key files.
       for (const target of targets) {
         if (target.kind === "full") await this.#replace(target, file, admin);
       }
@@ -581,7 +587,10 @@ export class RepositoryKeys {
     return count;
   }
 
-  /** Returns whether the stored list has more than one recipient in use. */
+  /**
+   * Returns whether the stored list has more than one recipient that is not
+   * retired.
+   */
   async #needsRetiring(): Promise<boolean> {
     const { recipients } = await readRecipients(
       this.decrypted(),
@@ -601,7 +610,7 @@ export class RepositoryKeys {
   }
 
   /**
-   * Deletes the key file that this process stored, after another process
+   * Deletes the key file that this process stored. Called if another process
    * created the repository first.
    */
   async discard(name: string): Promise<void> {
@@ -641,7 +650,7 @@ export class RepositoryKeys {
       if (codeOf(cause) !== "exists") throw cause;
       throw new DeltarError(
         "exists",
-        "there is a key of this name; choose another name",
+        "a key with this name already exists; choose another name",
         { object, cause },
       );
     }
@@ -680,7 +689,8 @@ export class RepositoryKeys {
         this.#file = await withRetired(this.#file, stored.retired);
         return await work(leaving);
       }
-      // The caller would write key files without the newest identity.
+      // The key files that the caller would write would lack the newest
+      // identity.
       throw outdatedError(this.#storage);
     });
   }
@@ -705,7 +715,7 @@ export class RepositoryKeys {
 
   /**
    * Returns the recipient or passphrase that the caller's key file is encrypted
-   * for; `undefined` if this cannot be determined.
+   * for; `undefined` if neither is known.
    */
   async #toSelf(): Promise<KeyFor["to"] | undefined> {
     const { own } = this.#opened;
@@ -725,9 +735,10 @@ export class RepositoryKeys {
 }
 
 /**
- * Returns how an object is stored. Objects that are not encrypted tell the
- * operator of the storage only what the operator sees anyway, and which
- * snapshots are from the same machine.
+ * Returns how an object is stored: `clear` objects are not encrypted, `foreign`
+ * ones are encrypted for the owner of a key, and `encrypted` ones for the
+ * repository. From `clear` objects, the operator of the storage learns only
+ * what the operator sees anyway, and which snapshots are from the same machine.
  */
 function kindOf(name: string): "clear" | "foreign" | "encrypted" {
   const isClear = name === SETTINGS || name.startsWith(MANIFESTS) ||
@@ -770,8 +781,8 @@ async function keyFile(
 
 /**
  * Returns a key file in which the identities of the given recipients are
- * retired. The file may still list them as in use, because another process
- * retired them, or because the file could not be encrypted again.
+ * retired. The file still lists them as in use if another process retired them,
+ * or if the file could not be encrypted again.
  */
 async function withRetired(
   file: KeyFile,
@@ -794,9 +805,9 @@ function unknownError(
 ): DeltarError {
   return new DeltarError(
     "unsupported",
-    "these keys cannot be encrypted again, because their passphrases or " +
-      `recipients are not known: ${unknown.join(", ")}. Remove these keys ` +
-      "first, and add them again afterwards",
+    "cannot encrypt these key files again, because their passphrases or " +
+      `recipients are not known: ${unknown.join(", ")}. Remove these keys, ` +
+      "rotate again, and then add the keys again",
     { object: location },
   );
 }
@@ -804,9 +815,9 @@ function unknownError(
 function outdatedError({ location }: Storage): DeltarError {
   return new DeltarError(
     "key",
-    "the identity of the repository was changed after this key was read " +
-      "or printed; open the repository again, with a key read or printed " +
-      "after the change",
+    "the keys of the repository were rotated after this key was read or " +
+      "printed. Open the repository again, with a key that was read or " +
+      "printed after the rotation",
     { object: location },
   );
 }
@@ -818,8 +829,8 @@ function recipientsOf(identities: readonly string[]): Promise<string[]> {
 function checkKeyName(name: string): void {
   if (KEY_NAME.test(name)) return;
   throw new TypeError(
-    "invalid name of a key; a name has 1 to 64 letters, digits, `.`, `_` and " +
-      `\`-\`, and begins with a letter or digit: ${JSON.stringify(name)}`,
+    `invalid key name: ${JSON.stringify(name)}. A name has 1 to 64 letters, ` +
+      "digits, `.`, `_` and `-`, and begins with a letter or digit",
   );
 }
 

@@ -16,10 +16,12 @@ import {
 export const MAX_LABEL_LENGTH = 1000;
 
 /**
- * Changes the label of a snapshot. The label is stored in a note. The stored
- * record does not change.
+ * Changes the label of a snapshot by storing a note. The stored record does not
+ * change.
  *
- * @param label The label; `undefined` removes it.
+ * @param storage The repository's storage.
+ * @param record The record of the snapshot.
+ * @param label The new label; `undefined` removes the label.
  * @param key The key that signs the note, in an encrypted repository.
  * @returns The record with the new label.
  */
@@ -42,7 +44,8 @@ export interface LabelOptions {
   onDamage?: DamageHandler;
   /**
    * Called for each label, with the key that signed it and the machine of the
-   * snapshot. Returns whether the label counts. By default, all labels count.
+   * snapshot. Returns whether the label is trusted. By default, all labels are
+   * trusted.
    */
   isTrusted?: (signed: Signed) => Promise<boolean>;
 }
@@ -77,7 +80,7 @@ export class Labels {
   #names: Promise<string[]> | undefined;
 
   /**
-   * Makes a reader. The notes are listed when the first label is read.
+   * Creates a reader. It lists the notes when it reads the first label.
    *
    * @param storage The repository's storage.
    * @param isTrusted See `LabelOptions.isTrusted`.

@@ -92,7 +92,7 @@ function namedDate(words: string): NamedTime | undefined {
     /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/
       .exec(words);
   if (found === null) return undefined;
-  // Parts that are missing from the text are 0 here.
+  // Parts that the text does not have are 0.
   const [year, month, date, hour, minute, second] = found.slice(1, 7)
     .map((digits) => Number(digits ?? 0));
   if (month < 1 || month > 12) return undefined;
@@ -121,13 +121,17 @@ function namedDate(words: string): NamedTime | undefined {
   return moment(time.getTime(), length);
 }
 
-/** Returns the time with a start and a length, in milliseconds. */
+/**
+ * Returns the period that begins at `start`, in milliseconds since 1970, and
+ * lasts `length` milliseconds.
+ */
 function moment(start: number, length: number): NamedTime {
   return { start, end: start + length };
 }
 
 /**
- * Returns a day. A day after the end of a month is a day of the next month.
+ * Returns the period of a day. A date after the end of the month is a day of
+ * the next month.
  *
  * @param month The month, from 0.
  * @param date The day of the month, from 1.
@@ -141,7 +145,7 @@ function day(year: number, month: number, date: number): NamedTime {
 
 /** Returns the first millisecond of a day, in milliseconds since 1970. */
 function startOfDay(year: number, month: number, date: number): number {
-  // The constructor takes the years 0 to 99 for 1900 to 1999.
+  // The constructor of `Date` maps the years 0 to 99 to 1900 to 1999.
   const time = new Date(2000, 0, 1);
   time.setFullYear(year, month, date);
   return time.getTime();

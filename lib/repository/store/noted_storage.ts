@@ -17,7 +17,7 @@ import {
  * Returns a storage of encrypted objects that stores a manifest before each key
  * and note, so that keys and notes can be verified without a key.
  *
- * A writer that is killed may leave a manifest whose object was not stored or
+ * If a writer is killed, a manifest may remain whose object was not stored or
  * not replaced. So an object counts as undamaged if any of its manifests
  * contains its SHA-256. After an object is replaced or deleted, its older
  * manifests are deleted.
@@ -58,9 +58,9 @@ export function withNoteManifests(
     }
     if (options?.ifAbsent) return;
     const all = await manifestsOfNote(storage, file);
-    // Another writer that replaced the object at the same time may have deleted
-    // this manifest as an older one. Which writer stored its object last is not
-    // known, so this manifest is stored again.
+    // Another writer may have replaced the object at the same time and deleted
+    // this manifest as an older one. It is not known which writer stored the
+    // object last, so this manifest is stored again.
     if (!all.includes(name)) return await putManifest();
     for (const other of all) {
       if (other !== name) await storage.delete(other);
@@ -91,8 +91,8 @@ export function withNoteManifests(
 
 /**
  * Deletes the manifests that were stored for another repository in the same
- * storage. The creation of that repository was interrupted, or failed because
- * the new repository was created first.
+ * storage. That repository was not created, because its process was interrupted
+ * or the new repository was created first.
  *
  * @param storage The storage of the encrypted objects of a new repository.
  * @param repository The id of the new repository.

@@ -23,7 +23,7 @@ const MAX_FILE_BYTES = 1 << 18;
 
 /** The content of a key file that was opened, or of a recovery sheet. */
 export interface OpenedKey {
-  /** The content. */
+  /** The content of the key file or recovery sheet. */
   file: KeyFile;
   /** The admin key, or only its public half if the key is write-only. */
   admin: SigningKey | string;
@@ -39,8 +39,8 @@ export interface OpenedKey {
 }
 
 /**
- * Opens a repository with a recovery sheet or a key file. Returns the content
- * of the sheet or file.
+ * Opens a repository with a recovery sheet or a key file, and returns the
+ * content of the sheet or file.
  *
  * @param storage The storage of the key files.
  * @param id The id of the repository.
@@ -104,9 +104,9 @@ async function openSheet(
     if (codeOf(cause) !== "key") throw cause;
     throw new DeltarError(
       "key",
-      "the identities are older than the last rekey of the repository, so no " +
-        "object is encrypted for them; use a recovery sheet that was printed " +
-        "later, or another key",
+      "the identities on the recovery sheet are older than the last rekey of " +
+        "the repository and cannot decrypt its objects; use a recovery sheet " +
+        "that was printed later, or another key",
       { object: storage.location, cause },
     );
   }
@@ -177,7 +177,7 @@ async function openKeyFiles(
 }
 
 /**
- * Returns whether an id does not identify a repository. The id is empty in key
+ * Returns whether the id of a repository is unknown. The id is empty in key
  * files of the first versions of deltar, and `LOST_ID` if the settings are
  * lost.
  */
@@ -185,10 +185,7 @@ function isUnknown(id: string): boolean {
   return id === "" || id === LOST_ID;
 }
 
-/**
- * Finds the first identity of a repository in a list of its identities, the
- * newest first.
- */
+/** Finds the first identity of a repository. */
 async function firstOf(
   identities: readonly string[],
   sum: string | undefined,

@@ -31,13 +31,13 @@ export interface Proof {
    */
   withoutDeltas?: boolean;
   /**
-   * The names of the keys of the encrypted repository with which this drill or
-   * earlier ones have succeeded.
+   * The names of the keys with which this drill or earlier drills succeeded.
+   * Only in an encrypted repository.
    */
   keys?: readonly string[];
   /**
-   * The recipient on the recovery sheet with which this drill or an earlier one
-   * has succeeded.
+   * The recipient on the recovery sheet with which this drill or an earlier
+   * drill succeeded.
    */
   sheet?: string;
 }

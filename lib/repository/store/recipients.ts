@@ -18,9 +18,8 @@ export interface Recipients {
 
 /**
  * Stores the recipients of a repository. The object is encrypted for all
- * recipients that are not retired, so that the owner of a recovery sheet, even
- * of one that was printed before a rotation, can find out which recipient to
- * encrypt for.
+ * recipients that are not retired. So the owner of a recovery sheet that was
+ * printed before a rotation can read which recipient is the newest.
  *
  * @param storage The storage of the age files.
  * @param list The recipients.

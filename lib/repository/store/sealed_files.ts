@@ -30,7 +30,7 @@ export class SealedFiles {
 
   /**
    * Returns the name of the file about a subject: 64 hexadecimal digits.
-   * Without the key, nobody can check whether a guess of the subject is right.
+   * Without the key, nobody can verify a guess of the subject.
    *
    * @param what The subject of the file, such as the path of a directory.
    */

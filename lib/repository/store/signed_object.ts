@@ -24,7 +24,8 @@ export function encodeSigned(
  * @param format The name of the format.
  * @param fields The fields of the line.
  * @param key The key that signs the object.
- * @throws {DeltarError} `exists` if the name is taken and `ifAbsent` is set.
+ * @throws {DeltarError} `exists` if an object has this name and
+ *   `options.ifAbsent` is set.
  */
 export async function putSigned(
   storage: Storage,
@@ -41,7 +42,7 @@ export async function putSigned(
  * Returns the line of an object that `putSigned` stored.
  *
  * @param signer The public key that must have signed the object.
- * @throws {DeltarError} `corrupt` if the object is not signed, or signed by
+ * @throws {DeltarError} `corrupt` if the object is not signed or is signed by
  *   another key; `corrupt`, `truncated` or `limit` if it is damaged;
  *   `not-found` if there is no such object; `key` if it is not encrypted for
  *   the caller.

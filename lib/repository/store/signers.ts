@@ -39,9 +39,9 @@ export interface Signer {
   added: number;
   /**
    * The time at which the key was revoked, in milliseconds since 1970; absent
-   * if it was not revoked. No signature of a revoked key is trusted, whatever
-   * time the record states, because a thief can sign records with earlier
-   * times.
+   * if it was not revoked. No signature of a revoked key is trusted, not even
+   * on a record with an earlier time, because a thief can sign records with any
+   * time.
    */
   revoked?: number;
 }
@@ -65,12 +65,12 @@ export class Signers {
   readonly #known = new Map<string, Promise<Signer | undefined>>();
 
   /**
-   * Makes a view of the signers of a repository. Nothing is read yet.
+   * Creates a view of the signers of a repository without reading anything.
    *
    * @param storage The objects of the repository, decrypted.
    * @param adminPublicKey The public admin key, which must have signed each
    *   signer.
-   * @param admin The admin key, for changes.
+   * @param admin The admin key, which is needed to change signers.
    */
   constructor(
     storage: Storage,
@@ -107,8 +107,8 @@ export class Signers {
 
   /**
    * Returns the trust in the signatures of a key. The signatures of the admin
-   * key are always trusted. Each signer is read only once, unless it is changed
-   * through this object. A damaged signer counts as missing.
+   * key are always trusted. Each signer is read only once, unless this instance
+   * changes it. A damaged signer counts as missing.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @throws {DeltarError} `key` if the signer is not encrypted for the caller.
@@ -177,7 +177,7 @@ export class Signers {
       }
       throw new DeltarError(
         "exists",
-        "the signing key was revoked; use another one",
+        "the signing key was revoked; use another signing key",
         { object: name, cause: error },
       );
     }

@@ -137,8 +137,8 @@ export interface ReadOptions extends SignalOptions {
 export interface ParentOptions extends ReadOptions {
   /**
    * Called with each snapshot of another directory or machine that is newer
-   * than the snapshot that is found, the newest first. If no snapshot is found,
-   * `onOther` is called with all snapshots except safety snapshots.
+   * than the returned snapshot, the newest first. If no snapshot is returned,
+   * it is called with all snapshots except safety snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
@@ -191,9 +191,9 @@ export class Store {
    * @param storage An empty storage.
    * @param options The compression, the first key of an encrypted repository,
    * and who may access a repository in a folder.
-   * @throws {DeltarError} `exists` if there is already a repository in the
-   * storage; `unsupported` if this runtime does not support the compression, or
-   * if this storage cannot be shared.
+   * @throws {DeltarError} `exists` if the storage already contains a
+   * repository; `unsupported` if this runtime does not support the
+   * compression, or if this storage cannot be shared.
    */
   static async create(
     storage: Storage,
@@ -207,8 +207,8 @@ export class Store {
     // is stored.
     await codec.compress(new Uint8Array(0));
     if (storage.prepare !== undefined) {
-      // The modes of an existing repository are not changed. If there is one,
-      // storing the settings, below, throws `exists`.
+      // The modes of an existing repository are not changed. If a repository
+      // exists here, storing the settings, below, throws `exists`.
       const isThere = await readIfThere(storage, SETTINGS) !== undefined;
       if (!isThere) storage.prepare(shared);
     } else if (shared !== undefined) {
@@ -248,8 +248,8 @@ export class Store {
    *
    * @param storage The repository's storage.
    * @param options With `onDamage`, a repository is opened even if its settings
-   * are lost or damaged: its compression is inferred from the names of its
-   * objects. By default, lost or damaged settings are an error.
+   * are lost or damaged; its compression is then inferred from the names of
+   * its objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
@@ -393,9 +393,9 @@ export class Store {
 
   /**
    * Returns whether a record is trusted, so that `latest`, a label or a date
-   * may find it. If this machine signed the record, this function does not look
-   * up whether the machine's key was revoked, which saves a request. A machine
-   * with a revoked key fails to take its next snapshot anyway.
+   * may find it. If this machine signed the record, this function saves a
+   * request by not checking whether the machine's key was revoked. A machine
+   * with a revoked key cannot take another snapshot anyway.
    */
   async mayFind(record: SnapshotRecord): Promise<boolean> {
     const own = this.machine?.key?.publicKey;
@@ -462,8 +462,8 @@ export class Store {
 
   /**
    * Returns whether snapshots of this machine may refer to the contents of a
-   * trusted snapshot. They must not if another machine took that snapshot with
-   * a write-only key, because the contents were then not checked against their
+   * trusted snapshot. The contents of a snapshot that another machine took with
+   * a write-only key are excluded, because they were not checked against their
    * SHA-256.
    *
    * @throws {DeltarError} The error of the storage.
@@ -518,7 +518,9 @@ export class Store {
     return new SealedFiles(this.keys.cacheKey());
   }
 
-  /** Returns the same repository with a signal that ends reads and writes. */
+  /**
+   * Returns the same repository with a signal that aborts its reads and writes.
+   */
   until(signal: AbortSignal | undefined): Store {
     if (signal === undefined) return this;
     const storage = untilAborted(this.storage, signal);
@@ -658,9 +660,9 @@ async function createKeys(
 
 /**
  * Yields the records of snapshots, in the order of the ids. Several records are
- * requested at the same time. Omits the snapshots that were removed, those that
- * the key of this machine cannot decrypt, and those whose record is damaged, if
- * there is `onDamage`, which is then called.
+ * requested at the same time. Omits snapshots that were removed and snapshots
+ * that the key of this machine cannot decrypt. If `onDamage` is given, it is
+ * called with the error of each damaged record, and the record is omitted.
  *
  * @param first The number of records that are requested before the first one is
  * yielded, for a caller that may stop early.
@@ -698,7 +700,7 @@ export function machineOf(
 
 /**
  * Returns the fields of a new record that depend on its signature: the key that
- * signs it, and the repository for which it is signed.
+ * signs it, and the repository that it is signed for.
  */
 export function signatureOf(
   { signingKey, id }: Store,
@@ -711,9 +713,9 @@ export function signatureOf(
 }
 
 /**
- * Returns the fields of the record that replaces another one and depend on its
- * signature. The replacement of a record that is not trusted is not signed,
- * because a signature would make its contents trusted.
+ * Returns the fields that depend on the signature, for a record that replaces
+ * another record. The replacement of a record that is not trusted is not
+ * signed, because a signature would make its contents trusted.
  *
  * @param store The repository.
  * @param original The record that is replaced.
