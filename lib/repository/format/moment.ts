@@ -1,4 +1,6 @@
-/** The end of the plausible times, in milliseconds since 1970. */
+/**
+ * The first time that is too late to be plausible, in milliseconds since 1970.
+ */
 const END = Date.UTC(2200, 0, 1);
 
 /** The pattern of a time in RFC 3339 format. */
@@ -17,8 +19,8 @@ export function isPlausibleTime(time: number): boolean {
 /**
  * Parses the time of a record or note.
  *
- * @param value The text, in RFC 3339 format.
- * @returns The time in milliseconds since 1970; `undefined` if the text is not
+ * @param value The field, which should be a text in RFC 3339 format.
+ * @returns The time in milliseconds since 1970; `undefined` if the value is not
  * in that format or the time is not plausible.
  */
 export function parseTime(value: unknown): number | undefined {

@@ -1,19 +1,19 @@
 /**
- * The names of a repository's objects, as docs/FORMAT.md, "The repository",
- * defines them.
+ * The names of a repository's objects. "The repository" in docs/FORMAT.md
+ * specifies them.
  *
  * The content of a repository is not trusted. `checkPart` checks each name of a
  * layer or volume that is read from an object. A copy checks each name again
- * before it stores the object, and a `Run` stores only objects that
- * `isRunObject` allows.
+ * before storing the object, and a `Run` stores only objects that `isRunObject`
+ * allows.
  *
  * The other files of this directory read and write the objects themselves.
- * `snapshot_record.ts` is for the records of snapshots, `settings.ts` for the
- * id, compression and encryption of the repository, and `snapshot_note.ts` for
- * notes about snapshots, such as changed labels. `signed_listing.ts` signs
- * objects and checks SSH signatures. `note.ts` reads whole objects and lists
- * names. `moment.ts` parses times. `plausible_times.ts` decides which times of
- * snapshots can be right. `place_of.ts` finds the folder that the paths of a
+ * `snapshot_record.ts` handles the records of snapshots, `settings.ts` the id,
+ * compression and encryption of the repository, and `snapshot_note.ts` notes
+ * about snapshots, such as changed labels. `signed_listing.ts` signs objects
+ * and checks SSH signatures. `note.ts` reads whole objects and lists names.
+ * `moment.ts` parses times. `plausible_times.ts` decides which times of
+ * snapshots are plausible. `place_of.ts` finds the folder that the paths of a
  * snapshot are relative to.
  *
  * @module
@@ -33,8 +33,7 @@ export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
  * The maximum sizes of objects that are read into memory as a whole, in bytes.
- * Each maximum is listed under a folder, or under the name of an object that is
- * in no folder.
+ * A key is the name of a folder, or of an object outside of all folders.
  */
 const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,
@@ -47,7 +46,7 @@ const MAX_BYTES: Record<string, number> = {
   "recipients.json": MEBIBYTE / 16,
   "proofs": MEBIBYTE / 4,
   "snapshots": MAX_RECORD_BYTES,
-  // These objects contain a record, or the layers of a record, as text.
+  // These objects contain the text of a record, or of a record's layers.
   "running": 2 * MAX_RECORD_BYTES,
   "removed": 2 * MAX_RECORD_BYTES + MEBIBYTE,
   "moves": 64 * MEBIBYTE,
@@ -58,8 +57,8 @@ const MAX_BYTES: Record<string, number> = {
 };
 
 /**
- * Returns the maximum size of an object that is read as a whole, in bytes. This
- * maximum does not apply to layers and volumes, which are read frame by frame.
+ * Returns the maximum size, in bytes, of an object that is read as a whole.
+ * Layers and volumes are read frame by frame and have no such maximum.
  */
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
@@ -107,16 +106,18 @@ export const COPIED = "copied/";
 export const REMOVED = "removed/";
 /** The folder of the intents of runs. */
 export const RUNNING = "running/";
-/** The folder of the marks of prunes. */
+/** The folder of the garbage marks of prunes. */
 export const GARBAGE = "garbage/";
-/** The folder of the lists of snapshots that rules have counted. */
+/**
+ * The folder of the lists of snapshots to which retention rules were applied.
+ */
 export const JUDGED = "judged/";
 /**
  * The folder of moves. A move names a repacked volume and the volume that
  * replaced it.
  */
 export const MOVES = "moves/";
-/** The folder of the lease of the running prune. */
+/** The folder of the lease of the current prune. */
 export const LEASES = "lease/";
 /** The folder of settings that can change, such as the maximum size. */
 export const LATER_SETTINGS = "settings/";
@@ -126,15 +127,15 @@ export const LATER_SETTINGS = "settings/";
  */
 export const CHECKPOINTS = "checkpoints/";
 /**
- * The folder into which a repair copies the objects that it replaces, under
- * their own names.
+ * The folder to which a repair copies objects, under their own names, before it
+ * replaces them.
  */
 export const DAMAGED = "damaged/";
 /** The folder of the manifests of an encrypted repository. */
 export const MANIFESTS = "manifests/";
 /** The folder of the layers of trees. */
 export const TREES = "trees/";
-/** The folders in which prunes look for garbage. */
+/** The folders in which prunes search for garbage. */
 export const COLLECTED = [
   TREES,
   "volumes/",
@@ -146,6 +147,9 @@ export const COLLECTED = [
 /**
  * Returns the name of an intent, a mark, the record of a removed snapshot, a
  * list of counted snapshots, or settings that can change.
+ *
+ * @param folder The folder of the object, such as `running/`.
+ * @param id The id of the object.
  */
 export function noteName(
   folder:
@@ -160,8 +164,8 @@ export function noteName(
 }
 
 /**
- * Returns the id in a name that `noteName` made for this folder; `undefined`
- * for other names.
+ * Returns the id in a name that `noteName` returned for this folder;
+ * `undefined` for other names.
  */
 export function idOfNote(folder: string, name: string): string | undefined {
   if (!name.startsWith(folder) || !name.endsWith(".json")) return undefined;
@@ -169,7 +173,7 @@ export function idOfNote(folder: string, name: string): string | undefined {
   return ID.test(id) ? id : undefined;
 }
 
-/** Returns the name of the move of a volume. */
+/** Returns the name of the move for a repacked volume. */
 export function moveName(volume: string): string {
   return `${MOVES}${volume}.json`;
 }
@@ -215,8 +219,10 @@ export function isNoted(file: string): boolean {
 }
 
 /**
- * Returns whether only the admin key signs the manifests of a stored object.
- * These objects are keys, holders, signers and the list of recipients.
+ * Returns whether the manifests of an object must be signed by the admin key,
+ * which is the case for keys, holders, signers and the list of recipients.
+ *
+ * @param file The name of the object, as it is stored.
  */
 export function isOfAdmin(file: string): boolean {
   return [KEYS, HOLDERS, SIGNERS, RECIPIENTS]
@@ -224,7 +230,7 @@ export function isOfAdmin(file: string): boolean {
 }
 
 /**
- * Returns the name of a manifest that is for a single object.
+ * Returns the name of a manifest of a single object.
  *
  * @param file The name of the object, as it is stored.
  * @param id The id of the manifest.
@@ -234,17 +240,17 @@ export function noteManifestName(file: string, id: string): string {
 }
 
 /**
- * Returns the beginning of the names of the manifests that are for a single
- * object.
+ * Returns the beginning of the names of the manifests of a single object.
+ *
+ * @param file The name of the object, as it is stored.
  */
 export function manifestsOf(file: string): string {
   return `${MANIFESTS}${file}.`;
 }
 
 /**
- * Returns the stored name of the object that a manifest is for, and the id of
- * the manifest. Returns `undefined` if the name is not that of a manifest for a
- * single object.
+ * Splits the name of a manifest of a single object into the stored name of the
+ * object and the id of the manifest. Returns `undefined` for other names.
  */
 export function partsOfNoteManifest(
   name: string,
@@ -263,8 +269,8 @@ export const LISTED = [
 ] as const;
 
 /**
- * Returns whether the manifests of runs list objects of this name: records,
- * layers, volumes of contents and signatures, and moves.
+ * Returns whether the manifests of runs list objects with this name. They list
+ * records, layers, volumes of contents and signatures, and moves.
  */
 export function isListed(name: string): boolean {
   return isPart("record", name) || isPart("layer", name) ||
@@ -272,8 +278,9 @@ export function isListed(name: string): boolean {
 }
 
 /**
- * Returns the id at the beginning of an object's file name: for a layer or
- * volume, the id of the run that wrote it. Returns `undefined` for other names.
+ * Returns the id at the beginning of an object's file name. For a layer or
+ * volume, this is the id of the run that wrote it. Returns `undefined` for
+ * other names.
  */
 export function idOfObject(name: string): string | undefined {
   const file = name.slice(name.lastIndexOf("/") + 1);
@@ -286,7 +293,9 @@ export function layerName(id: string, codec: CodecName): string {
   return `${TREES}${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
-/** Returns the name of a run's checkpoint for its `n`th finished volume. */
+/**
+ * Returns the name of the checkpoint that a run stores after its `n`th volume.
+ */
 export function checkpointName(
   id: string,
   n: number,
@@ -339,13 +348,13 @@ export function isPart(kind: PartKind, name: unknown): name is string {
 }
 
 /**
- * Refuses a value that is not a valid name for an object of this kind.
+ * Throws an error if a value is not a valid name for an object of this kind.
  *
  * @param kind The expected kind of the object.
  * @param name The value.
  * @param object The name of the object that contains the value, for errors.
  * @param offset The offset of the value's line in that object, in bytes.
- * @throws {DeltarError} `corrupt` if the value is refused.
+ * @throws {DeltarError} `corrupt` if the name is not valid.
  */
 export function checkPart(
   kind: PartKind,
@@ -364,9 +373,10 @@ export function checkPart(
 }
 
 /**
- * Returns whether a run may store an object of this name through its `storage`:
- * a note about a snapshot or an object of a snapshot, but not settings, a mark,
- * a lease or an intent. A `Run` stores its own intent directly.
+ * Returns whether a run may store an object with this name through its
+ * `storage`. Notes about snapshots and the objects of snapshots are allowed.
+ * Settings, marks, leases and intents are not. A `Run` stores its own intent
+ * directly.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));
@@ -378,8 +388,8 @@ export function isId(value: unknown): value is string {
 }
 
 /**
- * Returns whether an id belongs to a safety snapshot. Such a snapshot holds
- * only the paths that a restore was about to change, so it is never a parent.
+ * Returns whether an id belongs to a safety snapshot. Such a snapshot has only
+ * the paths that a restore was about to change, so it is never a parent.
  */
 export function isSafety(id: string): boolean {
   return id.endsWith("-safety");
@@ -404,9 +414,10 @@ export function timeOfId(id: string): number | undefined {
 }
 
 /**
- * Makes an id. The id consists of the time to the second in readable form, the
- * milliseconds and a random number. The milliseconds and the random number have
- * three hexadecimal digits each. Ids sort by time.
+ * Returns a new id for a snapshot or run. The id consists of the time to the
+ * second in readable form, the milliseconds and a random number. The
+ * milliseconds and the random number have three hexadecimal digits each. Ids
+ * sort by time.
  *
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
@@ -417,8 +428,7 @@ export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {
     throw new DeltarError(
       "io",
-      "the time is not in the years 1970 to 2199; set the clock of this " +
-        "machine",
+      "the year is not between 1970 and 2199; set the clock of this machine",
       { object: "clock" },
     );
   }
@@ -429,13 +439,13 @@ export function newId(now: number, chance: number): string {
 }
 
 /**
- * Makes an id that sorts after another id, even if the clock was set back.
+ * Returns a new id that sorts after another id, even if the clock was set back.
  *
  * @param last The other id; `undefined` if there is none.
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
- * @throws {DeltarError} `corrupt` if no id can sort after the other id; `io` as
- * for `newId`.
+ * @throws {DeltarError} `corrupt` if no id can sort after the other id; also
+ * the error of `newId`.
  */
 export function idBehind(
   last: string | undefined,
@@ -448,7 +458,7 @@ export function idBehind(
   if (isPlausibleTime(next)) return newId(next, chance);
   throw new DeltarError(
     "corrupt",
-    "the time in the id cannot be right, and no new id can sort after it; " +
+    "the time in the id is not plausible, and no new id can sort after it; " +
       `remove the snapshot with \`deltar forget ${last}\``,
     { object: last },
   );

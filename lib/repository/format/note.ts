@@ -44,8 +44,8 @@ export async function readIfThere(
 }
 
 /**
- * Yields the objects of a list of names that exist, in the order of the names,
- * with their bytes. Several objects are requested at the same time.
+ * Reads the given objects, several of them at the same time. Yields each object
+ * that exists, with its bytes, in the order of the names.
  *
  * @throws {DeltarError} The errors of `readIfThere`.
  */
@@ -87,7 +87,7 @@ export async function namesUnder(
 /**
  * Returns the time of a note or record, in milliseconds since 1970.
  *
- * @param value The text, in RFC 3339 format.
+ * @param value The field, which must be a text in RFC 3339 format.
  * @param object The name of the note or record, for errors.
  * @throws {DeltarError} `corrupt` if the time is missing or invalid.
  */
@@ -95,7 +95,7 @@ export function timeOf(value: unknown, object: string): number {
   const time = parseTime(value);
   if (time === undefined) {
     const what = typeof value === "string"
-      ? `the time ${JSON.stringify(value.slice(0, 40))} cannot be right`
+      ? `the time ${JSON.stringify(value.slice(0, 40))} is not plausible`
       : "the time is missing";
     throw new DeltarError("corrupt", what, { object });
   }

@@ -26,11 +26,11 @@ export function placeOf(
 }
 
 /**
- * Returns the path that a place on a machine has in a snapshot, or `undefined`
- * if the place is not in the directory or directories of the snapshot.
+ * Converts a path on a machine into a path in a snapshot. Returns `undefined`
+ * if the path is not in a directory of the snapshot.
  *
  * @param record The snapshot.
- * @param place The path of the place on the machine that took the snapshot.
+ * @param place The path on the machine that took the snapshot.
  *
  * @example
  * ```ts
@@ -57,13 +57,14 @@ export function belowOf(
 }
 
 /**
- * Returns the path in a snapshot for a path relative to a place, or `undefined`
- * if the path is not in the directory or directories of the snapshot. Symlinks
- * in `path` are not followed, because snapshots store them as symlinks.
+ * Converts a path that is relative to a folder into a path in a snapshot.
+ * Returns `undefined` if the path is not in a directory of the snapshot.
+ * Symlinks in `path` are not followed, because snapshots store them as
+ * symlinks.
  *
  * @param record The snapshot.
- * @param place The path of the place on the machine that took the snapshot.
- * @param path A `/`-separated path relative to the place.
+ * @param place The path of the folder on the machine that took the snapshot.
+ * @param path A `/`-separated path, relative to the folder.
  */
 export function pathFrom(
   record: Pick<SnapshotRecord, "directory" | "common" | "rules">,
@@ -81,11 +82,11 @@ export function pathFrom(
 }
 
 /**
- * Returns the path relative to a place for a path in a snapshot, or `undefined`
- * if the path is not in that place.
+ * Converts a path in a snapshot into a path that is relative to a folder.
+ * Returns `undefined` if the path is not in that folder.
  *
  * @param record The snapshot.
- * @param place The path of the place on the machine that took the snapshot.
+ * @param place The path of the folder on the machine that took the snapshot.
  * @param path A path in the snapshot.
  */
 export function pathTo(
@@ -105,7 +106,7 @@ export function pathTo(
   return way === undefined ? undefined : `${way}/${path}`;
 }
 
-/** Returns the path if the snapshot can have it. */
+/** Returns the path if it is in a directory of the snapshot. */
 function ifIn(
   { common, rules }: Pick<SnapshotRecord, "common" | "rules">,
   path: string,

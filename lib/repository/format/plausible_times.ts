@@ -1,46 +1,48 @@
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * The maximum error of a clock whose times are used, in milliseconds: two
- * hours. A clock that misses a change to or from summer time is wrong by one
- * hour. With a higher maximum, forged times could do more harm: under a rule
- * such as `hourly`, a snapshot with a forged time can replace snapshots whose
- * times differ by up to this error.
+ * The maximum error of a recorded time that is considered plausible, in
+ * milliseconds: two hours. A clock that misses a change to or from summer time
+ * is wrong by one hour. A higher maximum would make forged times more harmful:
+ * under a rule such as `hourly`, a snapshot with a forged time can replace
+ * snapshots whose times differ from it by up to this error.
  */
 const MAX_CLOCK_ERROR_MS = 2 * 60 * 60 * 1000;
 
 /** A snapshot with the time that retention rules use. */
 export interface TimedSnapshot {
-  /** The snapshot. */
+  /** The record of the snapshot. */
   record: SnapshotRecord;
   /**
    * The time, in milliseconds since 1970. It differs from the recorded time if
    * the recorded time is after the current time, or not between the times of
    * the snapshots before and after this one. If no recorded time of the
-   * directory can be right, the recorded time of the first snapshot is used.
+   * directory is plausible, the recorded time of the first snapshot is used.
    */
   time: number;
   /**
-   * Whether the recorded time can be right. An error of up to two hours is
-   * allowed.
+   * Whether the recorded time is plausible, with an allowed error of two hours.
    */
   isPlausible: boolean;
 }
 
 /**
- * Returns whether the time of a snapshot is too far ahead of the current time
- * to be right. Both times are in milliseconds since 1970.
+ * Returns whether the time of a snapshot is more than two hours after the
+ * current time.
+ *
+ * @param time The time of the snapshot, in milliseconds since 1970.
+ * @param now The current time, in milliseconds since 1970.
  */
 export function isAhead(time: number, now: number): boolean {
   return time > now + MAX_CLOCK_ERROR_MS;
 }
 
 /**
- * Determines which recorded times of the snapshots of one directory can be
- * right. The snapshots were taken in the order of their ids, so their times
+ * Determines which recorded times of the snapshots of one directory are
+ * plausible. The snapshots were taken in the order of their ids, so their times
  * must not decrease. Times more than two hours after `now` are wrong. Of the
  * other times, the longest subsequence that does not decrease is trusted.
- * Another time can be right if it is at most two hours before the trusted time
+ * Another time is plausible if it is at most two hours before the trusted time
  * that precedes it, and at most two hours after the trusted time that follows
  * it.
  *
@@ -78,7 +80,7 @@ export function judgeTimes(
     const nearest = isPlausible
       ? Math.min(Math.max(own, last), above[at])
       : [above[at], last].find(Number.isFinite) ?? own;
-    // The times of later snapshots must not be earlier.
+    // The time of each later snapshot must be at least this time.
     last = Math.max(last, nearest);
     return { record, time: nearest, isPlausible };
   });
@@ -86,8 +88,8 @@ export function judgeTimes(
 
 /**
  * Returns the time for a new note: the current time of this machine or, if its
- * clock is behind, the time of the newest snapshot. A grace period that begins
- * at a time in the past could already be over by the clock of another machine.
+ * clock is behind, the time of the newest snapshot. If the grace period began
+ * at an earlier time, it could already be over by the clock of another machine.
  *
  * @param records The snapshots, in any order.
  * @returns The time in milliseconds since 1970.
@@ -105,7 +107,7 @@ export function timeNotBehind(records: readonly SnapshotRecord[]): number {
 
 /**
  * Groups snapshots by directory and machine. The safety snapshots of a
- * directory are a separate group.
+ * directory form a separate group.
  */
 function groupsOf(
   records: readonly SnapshotRecord[],
@@ -133,13 +135,13 @@ export function byTime(records: readonly SnapshotRecord[]): SnapshotRecord[] {
 }
 
 /**
- * Returns, for each time, whether it belongs to the longest subsequence of
- * times that do not decrease.
+ * Finds the longest subsequence of times that do not decrease. Returns, for
+ * each time, whether it belongs to this subsequence.
  */
 function longestRun(times: readonly (number | undefined)[]): boolean[] {
   /**
-   * For each length, the subsequence of that length with the lowest last time:
-   * the position of its last time, and that time.
+   * The best subsequence of each length: the one with the lowest last time.
+   * `at` is the position of that time.
    */
   const ends: { at: number; time: number }[] = [];
   const before: (number | undefined)[] = [];

@@ -12,26 +12,28 @@ const VERSION = 1;
 const ENCRYPTED = 2;
 
 /**
- * The value that stands for the id of a repository whose settings are lost. No
- * real id equals it.
+ * The id of a repository whose settings are lost. No other repository has this
+ * id.
  */
 export const LOST_ID = "settings-lost";
 
-/** The settings in `deltar.json`, which only a repair replaces. */
+/**
+ * The settings in `deltar.json`. They never change; only a repair writes them
+ * again.
+ */
 export interface Settings {
   /** The id of the repository. */
   id: string;
   /** The compression of the repository. */
   codec: CodecName;
   /**
-   * The encryption of the objects, and the SHA-256 of the recipient, in
-   * hexadecimal, if the SHA-256 is known. Absent if the objects are not
-   * encrypted.
+   * The encryption of the objects, with the SHA-256 of the recipient in
+   * hexadecimal if it is known. Absent if the objects are not encrypted.
    */
   encryption?: { kind: "age"; recipient?: string };
 }
 
-/** Returns the bytes of the object that stores the given settings. */
+/** Encodes the settings of a repository. */
 export function encodeSettings(
   { id, codec, encryption }: Settings,
 ): Uint8Array {
@@ -41,7 +43,7 @@ export function encodeSettings(
 }
 
 /**
- * Reads a repository's settings. Every field is validated.
+ * Reads a repository's settings and validates every field.
  *
  * @throws {DeltarError} `not-found` if there is no settings object, `corrupt`
  * or `truncated` if the object is damaged, `limit` if it is too large,
@@ -51,7 +53,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);
   const { header } = decodeLines(bytes, FORMAT, ENCRYPTED, SETTINGS);
   const { id, codec, encryption } = header;
-  // The id becomes part of file names on this machine.
+  // The id is used in file names on this machine.
   if (
     !isRepositoryId(id) ||
     (codec !== "gzip" && codec !== "zstd")
@@ -63,7 +65,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   if (encryption === undefined) return { id, codec };
   const { kind, recipient } = (encryption ?? {}) as Record<string, unknown>;
   if (kind !== "age") {
-    throw new DeltarError("unsupported", "unknown kind of encryption", {
+    throw new DeltarError("unsupported", "unknown encryption", {
       object: SETTINGS,
     });
   }

@@ -17,11 +17,12 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Signs a listing. The SSH signature covers all bytes before the last line. The
- * signature becomes a separate line before a new last line with the checksum.
+ * Signs a listing. The SSH signature covers all bytes before the last line. It
+ * is inserted as a separate line, followed by a new last line with the
+ * checksum.
  *
  * @param listing A listing, as `encodeLines` returns it.
- * @param key The key that signs.
+ * @param key The key that signs the listing.
  * @returns The signed listing.
  */
 export async function signListing(
@@ -39,7 +40,7 @@ export async function signListing(
 
 /**
  * Returns the public key (`ssh-ed25519 AAAA…`) that signed a listing, or
- * `undefined` if the listing has no SSH signature. The caller has to decide
+ * `undefined` if the listing has no SSH signature. The caller must decide
  * whether the key is trusted.
  *
  * @param listing The whole listing.
@@ -72,7 +73,9 @@ export async function signerOf(
   throw fail();
 }
 
-/** Returns the offset of the last line of the first `end` bytes. */
+/**
+ * Returns the offset of the last line in the first `end` bytes of a listing.
+ */
 function lastLine(listing: Uint8Array, end: number): number {
   return listing.lastIndexOf(NEWLINE, end - 2) + 1;
 }

@@ -27,14 +27,14 @@ export interface NoteKind {
   format: string;
 }
 
-/** The notes of labels that were changed after the snapshot was taken. */
+/** Notes with labels that were changed after the snapshot was taken. */
 export const LABELS: NoteKind = { folder: "labels/", format: "deltar-label" };
 /**
- * The notes of drills. They record when files of a snapshot were last restored
- * and compared.
+ * Notes about drills. A note records when files of a snapshot were last
+ * restored and compared.
  */
 export const PROOFS: NoteKind = { folder: "proofs/", format: "deltar-proof" };
-/** The notes of restores of a snapshot into new or empty directories. */
+/** Notes about restores of a snapshot into new or empty directories. */
 export const RESTORES: NoteKind = {
   folder: "restores/",
   format: "deltar-restore",
@@ -42,12 +42,13 @@ export const RESTORES: NoteKind = {
 
 /**
  * Stores a note about a snapshot under a new name. If a snapshot has several
- * notes of one kind, only the note whose name sorts last counts.
+ * notes of one kind, only the note whose name sorts last is used.
  *
  * @param storage The repository's storage.
  * @param kind The kind of the note.
  * @param snapshot The id of the snapshot.
- * @param fields The fields of the note besides the snapshot and the time.
+ * @param fields The fields of the note, in addition to the snapshot and the
+ *   time.
  * @param key The key that signs the note, in an encrypted repository.
  */
 export async function putSnapshotNote(
@@ -61,8 +62,8 @@ export async function putSnapshotNote(
   const now = Date.now();
   const names = await namesUnder(storage, `${folder}${snapshot}.`);
   const before = names.findLast((name) => ownIdOf(name) !== undefined);
-  // The note whose name sorts last counts, so the new id must sort last even if
-  // the clock was set back.
+  // Readers use the note whose name sorts last. So the new id must sort last,
+  // even if the clock was set back.
   const id = idBehind(before && ownIdOf(before), now, Math.random());
   const time = new Date(now).toISOString();
   const name = `${folder}${snapshot}.${id}.json`;
@@ -72,14 +73,13 @@ export async function putSnapshotNote(
 }
 
 /**
- * Returns the bytes of the object that stores a note about a snapshot. A signed
- * note contains its own name, so that a copy under another name does not count.
+ * Encodes a note about a snapshot. A signed note contains its own name, so that
+ * readers ignore a copy of the note under another name.
  *
  * @param kind The kind of the note.
  * @param name The name of the note.
  * @param header The fields of the note.
- * @param key The key that signs the note; `undefined` if the note is not to be
- *   signed.
+ * @param key The key that signs the note; `undefined` to sign nothing.
  */
 export async function encodeSnapshotNote(
   { format }: NoteKind,
@@ -106,7 +106,7 @@ export interface SnapshotNote {
 
 /**
  * Reads a note about a snapshot. If the note has an SSH signature, the
- * signature is checked. The caller has to decide whether the signer is trusted.
+ * signature is checked. The caller must decide whether the signer is trusted.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, if its
  *   SSH signature is not valid, or if the note names another snapshot or
@@ -126,7 +126,7 @@ export async function decodeSnapshotNote(
   }
   throw new DeltarError(
     "corrupt",
-    "the object has the content of another object",
+    "the object contains a note with another name or about another snapshot",
     {
       object: name,
     },
@@ -136,9 +136,8 @@ export async function decodeSnapshotNote(
 /** Options for reading notes about snapshots. */
 export interface ReadNotesOptions {
   /**
-   * Called with the error of each note that cannot be read. By default, the
-   * error of a note of a newer version is thrown, and damaged notes are
-   * ignored.
+   * Called with the error of each note that cannot be read. By default, damaged
+   * notes are ignored, and the error of a note with a newer version is thrown.
    */
   onDamage?: DamageHandler;
   /** The ids of the snapshots whose notes are read. Default: all. */
@@ -146,16 +145,17 @@ export interface ReadNotesOptions {
   /** The names of the notes, sorted. By default, all notes are listed. */
   names?: readonly string[];
   /**
-   * Called with each note that was read. Returns whether the note counts
-   * because its signer is trusted. By default, all notes count.
+   * Called with each note that was read. Returns whether the signer of the note
+   * is trusted. Notes that are not trusted are ignored. By default, all notes
+   * are used.
    */
   isTrusted?: (note: SnapshotNote) => Promise<boolean>;
 }
 
 /**
- * Returns the fields of the last readable and trusted note of each snapshot
- * that has such a note, by the snapshot's id. If a note cannot be read or is
- * not trusted, the previous note of the snapshot is used.
+ * Returns the fields of the last readable and trusted note of each snapshot, by
+ * the snapshot's id. If a note cannot be read or is not trusted, the previous
+ * note of the snapshot is used.
  *
  * @throws {DeltarError} `unsupported` if a note has a newer version and there
  * is no `onDamage`.
@@ -176,8 +176,8 @@ export async function readSnapshotNotes(
         const note = await decodeSnapshotNote(bytes, kind, name);
         if (await isTrusted?.(note) !== false) return note;
       } catch (error) {
-        // With a write-only key, notes about the snapshots of other machines
-        // cannot be read.
+        // A write-only key cannot decrypt notes about the snapshots of other
+        // machines.
         if (codeOf(error) === "key") continue;
         if (isDamage(error)) onDamage?.(error);
         else if (onDamage !== undefined && isOfLater(error)) onDamage(error);
@@ -203,14 +203,15 @@ export async function readSnapshotNotes(
   return notes;
 }
 
-/** Returns whether an error was caused by a note of a newer version. */
+/** Returns whether an error was caused by a note with a newer version. */
 function isOfLater(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code === "unsupported";
 }
 
 /**
- * Returns the id of a note, which is the second id in its name, after the id of
- * the snapshot; `undefined` if the time in the id is not plausible.
+ * Returns the id of a note. The name of a note contains the id of the snapshot
+ * and then the id of the note. Returns `undefined` if the time in the id is not
+ * plausible.
  */
 export function ownIdOf(name: string): string | undefined {
   const id = name.split(".").at(-2);

@@ -35,7 +35,7 @@ import { decodeTurn, type TurnRecord } from "./turn_record.ts";
 export interface ObjectRecord {
   /** The object's name. */
   name: string;
-  /** The length of the object in bytes. */
+  /** The size of the object in bytes. */
   size: number;
   /** The SHA-256 of the object, in hexadecimal. */
   sha256: string;
@@ -53,9 +53,9 @@ export interface LayerFrame {
   /** The SHA-256 of the frame's bytes, in hexadecimal. */
   sha256: string;
   /**
-   * A lower bound of the paths of the frame, in path order: it sorts after all
-   * paths of earlier frames, and it equals the first path of this frame or
-   * sorts before it. Absent if the frame has no paths.
+   * A text that sorts after all paths of earlier frames, and is equal to the
+   * first path of this frame or sorts before it. Absent if the frame has no
+   * paths.
    */
   first?: string;
 }
@@ -70,7 +70,7 @@ export interface LayerRecord extends ObjectRecord {
   filter?: string;
   /** Whether the layer has entries of named pipes or devices. */
   special?: true;
-  /** Whether the layer has sparse files, which older readers do not know. */
+  /** Whether the layer has sparse files, which older readers do not support. */
   sparse?: true;
   /**
    * Whether the layer has paths or link targets that are not valid UTF-8, which
@@ -82,7 +82,7 @@ export interface LayerRecord extends ObjectRecord {
 /** The counts of a snapshot. */
 export interface SnapshotCounts {
   /**
-   * The number of files in the tree. A file with several hard links counts
+   * The number of files in the tree. A file with several hard links is counted
    * once.
    */
   files: number;
@@ -90,7 +90,7 @@ export interface SnapshotCounts {
   directories: number;
   /**
    * The number of symlinks and hard links in the tree. The first name of a file
-   * with hard links does not count.
+   * with hard links is not counted.
    */
   links: number;
   /**
@@ -104,24 +104,24 @@ export interface SnapshotCounts {
   created: number;
   /** The number of files and links whose content or target changed. */
   updated: number;
-  /** The number of deleted files and links, not counting skipped ones. */
+  /** The number of deleted files and links, not counting skipped paths. */
   deleted: number;
   /** The number of renamed files. */
   renamed: number;
   /** The number of new files with the content of a file that still exists. */
   copied: number;
   /**
-   * The number of entries of which only the mode, time, owner, extended
-   * attributes or hard links changed. The backed-up directory counts as an
-   * entry.
+   * The number of entries of which only metadata changed: the mode, time,
+   * owner, extended attributes or hard links. The backed-up directory is
+   * counted as an entry.
    */
   touched: number;
   /**
-   * The number of bytes that were added to the repository, not counting this
-   * record.
+   * The number of bytes that the snapshot added to the repository, not counting
+   * this record.
    */
   stored: number;
-  /** The number of paths that could not be stored as they were. */
+  /** The number of paths that could not be stored exactly as they were. */
   faults: number;
 }
 
@@ -160,12 +160,12 @@ export interface SnapshotRecord {
   /** The id of the snapshot. It sorts after the id of the parent. */
   id: string;
   /**
-   * The start of the snapshot by the clock of its machine, in milliseconds
+   * The start time of the snapshot by the clock of its machine, in milliseconds
    * since 1970. If the clock of the parent's machine was ahead, the time in the
    * id is later.
    */
   time: number;
-  /** The time from the start to the end of the snapshot, in milliseconds. */
+  /** The time that it took to take the snapshot, in milliseconds. */
   duration: number;
   /**
    * The path of the directory on the machine that took the snapshot. If the
@@ -220,12 +220,12 @@ export interface SnapshotRecord {
   /**
    * The id of the snapshot that this one replaces, because that snapshot was
    * damaged or a purge deleted paths from it. If several purges replaced a
-   * snapshot one after the other, the id of the first one.
+   * snapshot one after the other, this is the id of the original snapshot.
    */
   repairs?: string;
   /** The purge that made this snapshot. */
   purged?: PurgedRecord;
-  /** The layers of the tree, the full one first. */
+  /** The layers of the tree. The first layer has all entries. */
   layers: LayerRecord[];
   /** The counts of the snapshot. */
   counts: SnapshotCounts;
@@ -235,30 +235,31 @@ export interface SnapshotRecord {
   safety?: SafetyRecord;
 }
 
-/** A purge that replaced a snapshot by another one without some paths. */
+/** A purge that replaced a snapshot with one that lacks some paths. */
 export interface PurgedRecord {
   /** The time of the last purge, in milliseconds since 1970. */
   time: number;
   /**
-   * The deleted files and folders. Empty if the purge only stored contents
-   * again that depended on the deleted contents, or only rewrote layers that had
-   * lines of files deleted before the snapshot.
+   * The deleted files and folders. Empty if the purge deleted no paths of this
+   * snapshot. Then it only stored contents again that depended on deleted
+   * contents, or rewrote layers that had lines of files deleted before the
+   * snapshot.
    */
   paths: string[];
 }
 
-/** The purpose of a safety snapshot: the work that it can undo. */
+/** The purpose of a safety snapshot: the operation that it can undo. */
 export interface SafetyRecord {
-  /** The work that was about to start. */
+  /** The operation that was about to start. */
   before: "restore" | "undo" | "redo";
   /**
-   * The id of the snapshot to restore or, for an undo or redo, of the safety
-   * snapshot to restore.
+   * The id of the snapshot that was about to be restored. For an undo or redo,
+   * this is a safety snapshot.
    */
   of: string;
   /**
    * The id of the first safety snapshot of the same restore, undo or redo, if
-   * the work was interrupted and started again.
+   * the operation was interrupted and started again.
    */
   continues?: string;
   /**
@@ -269,9 +270,10 @@ export interface SafetyRecord {
 }
 
 /**
- * The rules that older versions of deltar do not know. A record with one of
- * them has `selection` instead of `rules`. An older version then restores the
- * snapshot, but refuses to delete paths that these rules may exclude.
+ * The rules that older versions of deltar do not support. A record with one of
+ * these rules has the field `selection` instead of `rules`. Older versions can
+ * restore such a snapshot, but refuse to delete paths that the rules may
+ * exclude.
  */
 const LATER_RULES = [
   "iexcludes",
@@ -288,7 +290,7 @@ function hasLaterRules(rules: IgnoreOptions): boolean {
 
 const FORMAT = "deltar-snapshot";
 /**
- * The version of records that a reader of version 1 would misunderstand:
+ * The version of records that a reader of version 1 would misinterpret:
  *
  * - records whose `time` differs from the time in their id;
  * - records of an undo or redo of only some paths;
@@ -297,19 +299,19 @@ const FORMAT = "deltar-snapshot";
 const LATER = 2;
 /**
  * The version of records of trees with named pipes, devices, sparse files, or
- * names that are not valid UTF-8. A reader of version 2 does not know these
- * kinds of entries, would restore the condensed form of a sparse file as its
- * content, and would write U+FFFD in place of the bytes of a name.
+ * names that are not valid UTF-8. A reader of version 2 does not support these
+ * entries. It would restore the condensed form of a sparse file as its content,
+ * and write U+FFFD in place of invalid bytes of a name.
  */
 const WITH_LATER_ENTRIES = 3;
 /**
  * The minimum difference, in milliseconds, between the time of a record and the
  * time in its id for the two times to count as different.
  */
-const MOMENT = 1000;
+const MIN_DIFFERENCE_MS = 1000;
 /**
- * The maximum number of layers of a tree. For a tree of n entries, writers make
- * at most about log2(n) layers.
+ * The maximum number of layers of a tree. Writers make at most about log2(n)
+ * layers for a tree of n entries.
  */
 const MAX_LAYERS = 128;
 /**
@@ -334,9 +336,9 @@ const COUNTS = [
 ] as const;
 
 /**
- * Returns the bytes of the object that stores a commit record.
+ * Encodes a commit record.
  *
- * @throws {DeltarError} `limit` if the record is larger than a reader accepts.
+ * @throws {DeltarError} `limit` if the record is larger than readers accept.
  */
 export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const { time, root, rules, purged, signer: _, ...rest } = record;
@@ -350,14 +352,14 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
     time: new Date(time).toISOString(),
     root: encodeMetadata(root),
   };
-  // A reader of version 1 makes the next id from `time`. If `time` differs from
-  // the time in this id, the next id could sort before this one.
+  // A reader of version 1 derives the next id from `time`. If `time` differs
+  // from the time in this id, the next id could sort before this one.
   const isUntouched = timeInRecord(record.id, time) !== timeOfId(record.id);
-  // A reader of version 1 also assumes that an undo applied to all paths, so
-  // its next undo would undo an earlier restore.
+  // A reader of version 1 also assumes that an undo applied to all paths. Its
+  // next undo would therefore undo an earlier restore.
   const isPartial = record.safety?.paths !== undefined;
-  // A reader of version 1 would also put the snapshots of all machines into one
-  // chain, and its prune would count them together.
+  // A reader of version 1 would also build one chain from the snapshots of all
+  // machines, and its prune would apply the rules to all of them together.
   const version = record.layers.some(needsLater)
     ? WITH_LATER_ENTRIES
     : isUntouched || isPartial || record.machine
@@ -373,27 +375,27 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   );
 }
 
-/** Returns whether a layer has entries that older readers do not know. */
+/** Returns whether a layer has entries that older readers do not support. */
 function needsLater({ special, sparse, raw }: LayerRecord): boolean {
   return special === true || sparse === true || raw === true;
 }
 
 /**
- * Returns the time of a snapshot for its record: the time in its id or, if that
- * differs from `started` by a second or more, `started`.
+ * Returns the time for the record of a snapshot: `started` if it differs by a
+ * second or more from the time in the id, and otherwise the time in the id.
  *
  * @param id The snapshot's id.
  * @param started The start of the snapshot, in milliseconds since 1970.
  */
 export function timeInRecord(id: string, started: number): number {
   const time = timeOfId(id);
-  return time !== undefined && Math.abs(time - started) < MOMENT
+  return time !== undefined && Math.abs(time - started) < MIN_DIFFERENCE_MS
     ? time
     : started;
 }
 
 /**
- * Reads a commit record. Every field is validated.
+ * Reads a commit record and validates every field.
  *
  * @param bytes The whole object.
  * @param object The name of the object, for errors.
@@ -516,7 +518,8 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   if (frames.length > MIN_FRAMES + layer.size / BYTES_EACH_FRAME) {
     throw new DeltarError(
       "limit",
-      `too many frames for a layer of ${layer.size} bytes: ${frames.length}`,
+      `too many frames in a layer of ${layer.size} bytes: ${frames.length}, ` +
+        `at most ${Math.floor(MIN_FRAMES + layer.size / BYTES_EACH_FRAME)}`,
       { object },
     );
   }
@@ -572,7 +575,7 @@ function decodeRules(
     !excludes.every((pattern) => typeof pattern === "string") ||
     ignoreFile !== false && typeof ignoreFile !== "string" ||
     typeof gitignore !== "boolean" ||
-    // The name becomes part of a path.
+    // The name is used as part of a path.
     /[/\\\0]/.test(ignoreFile || "")
   ) throw fail("invalid `rules`");
   const known = { excludes, ignoreFile, gitignore };
@@ -599,9 +602,9 @@ function decodeOwners(
 }
 
 /**
- * Reads the common folder of several directories. A restore in place writes
- * into this folder, so the folder must match the recorded name of the
- * directories.
+ * Reads the folder that contains the directories of a snapshot, and checks that
+ * it matches the recorded name of the directories. A restore in place writes
+ * into this folder.
  */
 function decodeCommon(
   { common, directory, selection }: Line,
@@ -660,7 +663,7 @@ export function isMachineId(value: unknown): value is string {
  *
  * @param record The snapshot.
  * @param directory The path of the directory.
- * @param machine The id of the machine; `undefined` for any.
+ * @param machine The id of the machine; `undefined` for any machine.
  */
 export function isOf(
   record: SnapshotRecord,
@@ -671,10 +674,11 @@ export function isOf(
 }
 
 /**
- * Returns whether the given machine may have taken a snapshot.
+ * Returns whether the given machine took a snapshot. Also returns `true` if the
+ * snapshot does not record its machine.
  *
  * @param record The snapshot.
- * @param machine The id of the machine; `undefined` for any.
+ * @param machine The id of the machine; `undefined` for any machine.
  */
 export function isOfMachine(
   record: SnapshotRecord,
@@ -758,7 +762,7 @@ function isSum(value: unknown): value is string {
 
 /** A record and the SHA-256 of its object. */
 export interface ReadRecord {
-  /** The record. */
+  /** The decoded record. */
   record: SnapshotRecord;
   /** The SHA-256 of the record's object, in hexadecimal. */
   sha256: string;
@@ -767,9 +771,9 @@ export interface ReadRecord {
 /**
  * Reads the commit record of a snapshot.
  *
- * @param id The snapshot's whole id.
+ * @param id The complete id of the snapshot.
  * @throws {DeltarError} `not-found` if there is no such record; `corrupt` if
- * its SSH signature is not valid; or an error of `decodeRecordOf`.
+ * its SSH signature is not valid; also the errors of `decodeRecordOf`.
  */
 export async function readRecord(
   storage: Storage,
@@ -779,12 +783,12 @@ export async function readRecord(
 }
 
 /**
- * Decodes the commit record of a snapshot, and checks its SSH signature. The
- * caller has to decide whether the signer is trusted.
+ * Decodes the commit record of a snapshot and checks its SSH signature. The
+ * caller must decide whether the signer is trusted.
  *
- * @param id The snapshot's whole id.
- * @throws {DeltarError} `corrupt` if the signature is not valid; or an error of
- * `decodeRecordOf`.
+ * @param id The complete id of the snapshot.
+ * @throws {DeltarError} `corrupt` if the signature is not valid; also the
+ * errors of `decodeRecordOf`.
  */
 export async function decodeSigned(
   id: string,
@@ -799,17 +803,17 @@ export async function decodeSigned(
 /**
  * Decodes the commit record of a snapshot.
  *
- * @param id The snapshot's whole id.
+ * @param id The complete id of the snapshot.
  * @throws {DeltarError} `corrupt` if the record names another snapshot or the
- * time in the id is not plausible; or an error of `decodeRecord`.
+ * time in the id is not plausible; also the errors of `decodeRecord`.
  */
 export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
   const name = recordName(id);
   if (timeOfId(id) === undefined) {
     throw new DeltarError(
       "corrupt",
-      "the time in the snapshot's id cannot be right, so the record is not " +
-        `read; remove the snapshot with \`deltar forget ${id}\``,
+      "the time in the snapshot's id is not plausible; remove the snapshot " +
+        `with \`deltar forget ${id}\``,
       { object: name },
     );
   }

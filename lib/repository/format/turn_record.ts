@@ -12,32 +12,30 @@ export interface TurnRecord {
    */
   agent: string;
   /**
-   * The agent's id of the session, of at most 200 characters. Absent if the
-   * agent gave none.
+   * The id that the agent gave to the session, at most 200 characters. Absent
+   * if the agent gave none.
    */
   session?: string;
   /**
-   * The number of the turn, from 1. Turns of one directory usually have
-   * different numbers, also in different sessions.
+   * The number of the turn, counted from 1. Turns of one directory usually have
+   * different numbers, even in different sessions.
    */
   turn: number;
   /**
-   * The position of the snapshot: `start` for the state before the turn, `end`
-   * for the state after the turn. Absent for a state during the turn.
+   * The position of the snapshot: `start` before the turn, `end` after the
+   * turn. Absent if the snapshot was taken during the turn.
    */
   at?: "start" | "end";
-  /** The first line of the prompt, of at most 200 characters. */
+  /** The first line of the prompt, at most 200 characters. */
   prompt?: string;
-  /**
-   * The tool that the agent was about to use, of at most 100 characters.
-   */
+  /** The tool that the agent was about to use, at most 100 characters. */
   tool?: string;
 }
 
 /** The maximum lengths of the texts of a turn, in UTF-16 code units. */
 export const MAX_TURN_TEXT = { session: 200, prompt: 200, tool: 100 } as const;
 
-/** Returns whether a value is a turn that a record can have. */
+/** Returns whether a value is a valid turn of a record. */
 export function isTurn(value: unknown): value is TurnRecord {
   if (typeof value !== "object" || value === null) return false;
   const { agent, turn, at, ...rest } = value as Line;
@@ -55,7 +53,8 @@ export function isTurn(value: unknown): value is TurnRecord {
  * Reads the turn of a commit record.
  *
  * @param turn The field `turn`.
- * @param fail Called with a description of the fault. Returns the error.
+ * @param fail Called with the description of an invalid field. Returns the
+ * error that is then thrown.
  */
 export function decodeTurn(
   turn: unknown,

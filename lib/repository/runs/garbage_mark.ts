@@ -28,11 +28,11 @@ export interface GarbageLine {
   condemned: boolean;
 }
 
-/** A run that a prune found, with the number of its heartbeats. */
+/** A run that a prune found, with its heartbeat count. */
 export interface SeenRun {
   /** The run's id. */
   running: string;
-  /** The number of the run's heartbeats. */
+  /** The heartbeat count of the run. */
   count: number;
   /**
    * The time at which a prune first saw this count, in milliseconds since 1970.
@@ -51,8 +51,8 @@ export interface Mark {
   /** The ids of purged snapshots whose layers may still exist. */
   purged: string[];
   /**
-   * The leap (see `../prune/clock.ts`) because of which the prune did not trust
-   * its clock, in milliseconds. Absent if the clock was trusted.
+   * The leap of the clock (see `../prune/clock.ts`) because of which the prune
+   * did not trust the clock, in milliseconds. Absent if the clock was trusted.
    */
   leap?: number;
 }
@@ -60,7 +60,7 @@ export interface Mark {
 const FORMAT = "deltar-garbage";
 const VERSION = 1;
 
-/** Stores the mark of a prune under a name that has the prune's id. */
+/** Stores the mark of a prune. Its name contains the id of the prune. */
 export async function putMark(
   storage: Storage,
   id: string,
@@ -85,8 +85,8 @@ export async function putMark(
 }
 
 /**
- * Reads the marks of earlier prunes. If several marks list an object, the
- * caller has to use the earliest time.
+ * Reads the marks of earlier prunes. If several marks list the same object, the
+ * caller must use the earliest time.
  *
  * @param storage The repository's storage.
  * @param listed The names of all objects in `garbage/`, if the caller has just
@@ -112,8 +112,12 @@ export async function readMarks(
 }
 
 /**
- * Returns whether a prune is deleting objects that one of these runs wrote, or
- * is rewriting or has rewritten one of their volumes.
+ * Returns whether a prune is deleting objects that one of the given runs wrote,
+ * or whether a prune is rewriting or has rewritten one of the volumes of these
+ * runs.
+ *
+ * @param storage The repository's storage.
+ * @param ids The ids of the runs.
  */
 export async function isCondemned(
   storage: Storage,

@@ -21,8 +21,9 @@ export function beatName(name: string): string {
 
 /**
  * Increases the count in the heartbeat object of an intent or lease, until
- * `stop` is called. Other processes watch the count. If it changes, the run or
- * prune is alive. The clocks of two machines need not be compared for this.
+ * `stop` is called. Other processes watch the count. A changing count shows
+ * that the run or prune is alive, even if the clocks of the two machines
+ * differ.
  */
 export class Heartbeat {
   readonly #storage: Storage;
@@ -31,13 +32,15 @@ export class Heartbeat {
   #timer: ReturnType<typeof setInterval> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  /** Makes a heartbeat for the intent or lease `name`. `start` starts it. */
+  /**
+   * Prepares heartbeats for the intent or lease `name`. Call `start` to begin.
+   */
   constructor(storage: Storage, name: string) {
     this.#storage = storage;
     this.#name = beatName(name);
   }
 
-  /** Starts to increase the count at an interval of `every` milliseconds. */
+  /** Starts to increase the count every `every` milliseconds. */
   start(every: number = BEAT_MS): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());
@@ -53,7 +56,7 @@ export class Heartbeat {
 
   async #beat(): Promise<void> {
     const bytes = encodeLines(FORMAT, VERSION, { count: ++this.#count }, []);
-    // A failed heartbeat is skipped. The next one may succeed.
+    // A failed heartbeat is ignored, because the next one may succeed.
     await this.#storage.put(this.#name, bytes).catch(() => {});
   }
 }

@@ -2,8 +2,8 @@
  * Manifests list the stored objects of an encrypted repository. The manifests
  * themselves are not encrypted. A machine with a signing key signs its
  * manifests. With manifests, a user without a key can verify and mirror the
- * repository. Manifests tell a storage nothing that the storage does not see
- * anyway, except which objects the same machine stored.
+ * repository. The operator of a storage learns from manifests only which
+ * objects were stored by the same machine.
  *
  * Each run stores manifests of the objects that it stored. Before an object
  * that a manifest may list is deleted, another manifest lists the object as
@@ -58,14 +58,14 @@ const FORMAT = "deltar-manifest";
 const VERSION = 1;
 
 /**
- * The minimum age, in milliseconds, at which the manifest of a key or note that
- * does not exist counts as left behind by an interrupted writer.
+ * The age, in milliseconds, from which the manifest of a missing key or note is
+ * considered to be left behind by an interrupted writer.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
 /**
- * Reads a manifest. Every field is validated. A manifest that was changed after
- * it was signed is refused. The caller decides whether the signer is trusted.
+ * Reads a manifest and validates every field. The caller decides whether the
+ * signer is trusted.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the manifest is damaged or
  * was changed after it was signed; `unsupported` if its version is newer.
@@ -122,13 +122,13 @@ function objectIn(
   return { name, size, sha256 };
 }
 
-/** Returns whether manifests list the encrypted object of this name. */
+/** Returns whether manifests list the encrypted object with the given name. */
 export function isSealed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) &&
     isListed(name.slice(0, -AGE_SUFFIX.length));
 }
 
-/** Returns a manifest as the bytes of its object, signed if a key is given. */
+/** Encodes a manifest, and signs it if a key is given. */
 export async function encodeManifest(
   { name, repository, objects, removed }: Manifest,
   key: SigningKey | undefined,
@@ -157,8 +157,8 @@ export async function manifestsOfNote(
 }
 
 /**
- * Returns the names of the manifests of all keys and notes, by the names under
- * which the keys and notes are stored.
+ * Returns the names of the manifests of all keys and notes, by the stored names
+ * of the keys and notes.
  *
  * @param storage The storage of the encrypted objects.
  */
@@ -181,11 +181,11 @@ export async function allNoteManifests(
  *
  * @param storage The storage of the encrypted objects.
  * @param names The names of the manifests.
- * @param refuse Called with each manifest. Returns the reason why the manifest
- * does not count, or `undefined` if it counts.
- * @param fail Called with the name of each manifest that is damaged or does not
- * count, and the reason as text.
- * @returns The manifests that count.
+ * @param refuse Called with each manifest. Returns the reason for ignoring the
+ * manifest, or `undefined` to accept it.
+ * @param fail Called with the name of each manifest that is damaged or ignored,
+ * and with the reason as text.
+ * @returns The accepted manifests.
  */
 export async function readNoteManifests(
   storage: Storage,
@@ -211,11 +211,12 @@ export async function readNoteManifests(
 }
 
 /**
- * Returns a function that returns why a manifest does not count.
+ * Returns a function that returns the reason for ignoring a manifest, or
+ * `undefined` to accept it.
  *
- * @param expected In `repository`, the id of the repository, or `undefined` if
- * the manifests of every repository count. In `signers`, the trusted public
- * keys, or `undefined` if unsigned manifests and those of all signers count.
+ * @param expected `repository` is the id of the repository, or `undefined` to
+ * accept manifests of all repositories. `signers` are the trusted public keys,
+ * or `undefined` to accept unsigned manifests and those of all signers.
  */
 export function refusal(
   { repository, signers }: {
@@ -235,7 +236,7 @@ export function refusal(
 }
 
 /**
- * Reads the manifests of the runs of a repository.
+ * Yields the manifests of all runs in a repository.
  *
  * @param storage The storage of the encrypted objects.
  * @param onDamage Called with the error of each manifest that cannot be read.
@@ -257,18 +258,18 @@ export async function* readManifests(
 }
 
 /**
- * A function that is called with a manifest. It returns the reason why the
- * manifest does not count, as text, or `undefined` if the manifest counts.
+ * A function that is called with a manifest. Returns the reason for ignoring
+ * the manifest, as text, or `undefined` to accept it.
  */
 export type Refuse = (
   manifest: Manifest,
 ) => Promise<string | undefined> | string | undefined;
 
-/** The trusted manifests of a repository, taken together. */
+/** The contents of all trusted manifests of a repository. */
 export interface Lists {
   /**
-   * The stored objects, by name. An object that was stored again has several
-   * entries, and must have the size and SHA-256 in one of these entries.
+   * The stored objects, by name. An object that was stored several times has
+   * several entries, and its size and SHA-256 must match one of them.
    */
   listed: Map<string, ObjectRecord[]>;
   /**
@@ -286,10 +287,10 @@ export interface Lists {
  * Reads the trusted manifests of the runs of a repository.
  *
  * @param storage The storage of the encrypted objects.
- * @param refuse Called with each manifest. Returns the reason why the manifest
- * does not count, or `undefined` if it counts.
- * @param fail Called with the name of each manifest that is damaged or not
- * trusted, and the reason as text.
+ * @param refuse Called with each manifest. Returns the reason for ignoring the
+ * manifest, or `undefined` to accept it.
+ * @param fail Called with the name of each manifest that is damaged or ignored,
+ * and with the reason as text.
  */
 export async function readLists(
   storage: Storage,
@@ -328,7 +329,7 @@ export class ManifestWriter {
   readonly #storage: Storage;
   readonly #repository: string;
   readonly #key: SigningKey | undefined;
-  /** The objects that were stored and are not listed yet. */
+  /** The objects that were stored and that no manifest lists yet. */
   readonly #stored = new Map<string, ObjectRecord>();
 
   /**
@@ -359,7 +360,8 @@ export class ManifestWriter {
   }
 
   /**
-   * Stores a manifest of objects that were stored and are not listed yet.
+   * Stores a manifest of objects that were stored and that no manifest lists
+   * yet.
    *
    * @param id The id of the run.
    * @param number The number of manifests that the run has stored so far.
@@ -401,12 +403,12 @@ export class ManifestWriter {
    * - Manifests that list only removed objects are deleted.
    * - Manifests that only list objects as removed are merged into one manifest,
    *   with the names that the remaining manifests still list.
-   * - Manifests of keys and notes that do not exist are deleted a day after
-   *   they were stored.
+   * - Manifests of missing keys and notes are deleted a day after the manifests
+   *   were stored.
    *
    * @param isTrusted Called with the signer of each manifest. Returns whether
-   * the signer is trusted. A manifest that is not trusted, is damaged or
-   * belongs to another repository stays, so that a verification reports it.
+   * the signer is trusted. A manifest is kept if it is not trusted, is damaged
+   * or belongs to another repository, so that a verification reports it.
    */
   async tidy(
     isTrusted: (signer: string | undefined) => Promise<boolean>,
@@ -451,8 +453,8 @@ export class ManifestWriter {
     const now = Date.now();
     for (const name of [...all.values()].flat()) {
       const time = timeOfId(partsOfNoteManifest(name)?.id ?? "");
-      // A writer stores a key or note right after the manifest. The writer of a
-      // recent manifest may still be at work.
+      // A writer stores the manifest right before the key or note. So the
+      // writer of a recent manifest may still be running.
       if (time === undefined || now - time < MIN_LEFT_MS) continue;
       await this.#storage.delete(name);
     }
@@ -471,8 +473,8 @@ export class ManifestWriter {
    * Stores a manifest.
    *
    * @param lists The stored and the removed objects that the manifest lists.
-   * @param name The name of the manifest. Default: a new name that does not
-   * belong to a run.
+   * @param name The name of the manifest. Default: a new name that contains no
+   * id of a run.
    * @returns The name of the manifest.
    */
   async put(

@@ -1,7 +1,7 @@
 /**
  * A run writes objects that no record names yet, while prunes may be deleting
- * objects that nothing needs. A run and a prune do not wait for each other, and
- * there is no lock.
+ * objects that nothing needs. Runs and prunes use no locks and do not wait for
+ * each other.
  *
  * A run (`Run`) stores an intent before its first object. The intent names the
  * layers that the run builds on. Only then does the run check that its parent
@@ -20,8 +20,8 @@
  * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
  * after the grace period, deletes the garbage. A run that takes over objects of
  * an interrupted run reads the marks after it has stored its intent, and takes
- * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has
- * the whole argument.
+ * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md
+ * explains why this is safe.
  *
  * In an encrypted repository, a run also stores manifests (`manifest.ts`) of
  * the objects that it stored. With manifests, the repository can be verified
@@ -69,21 +69,21 @@ export interface RunIntent {
    * layers refer to.
    */
   layers: LayerRecord[];
-  /** The ids of interrupted runs whose finished objects are taken over. */
+  /** The ids of interrupted runs whose finished objects this run takes over. */
   reuses: string[];
 }
 
 const FORMAT = "deltar-running";
 const VERSION = 1;
 
-/** Returns an intent as the bytes of its object. */
+/** Encodes an intent. */
 export function encodeIntent(intent: RunIntent): Uint8Array {
   const time = new Date(intent.time).toISOString();
   return encodeLines(FORMAT, VERSION, { ...intent, time }, []);
 }
 
 /**
- * Reads an intent. Every field is validated.
+ * Reads an intent and validates every field.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the intent is damaged,
  * `limit` if it names too many layers or frames, `unsupported` if its version
@@ -113,7 +113,7 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
 }
 
 /**
- * Reads all intents. An intent that is deleted before it is read is ignored.
+ * Reads all intents. Ignores an intent that is deleted before it is read.
  *
  * @param storage The repository's storage.
  * @param listed The names of all objects in `running/`, if the caller has just
@@ -139,18 +139,18 @@ export interface RunOptions {
   /** The parent snapshot, with the SHA-256 of its record. */
   parent?: { record: SnapshotRecord; sha256: string };
   /**
-   * The layers that a run without a parent needs, and a function that is called
-   * after the intent is stored and throws if a prune may have deleted the
-   * layers.
+   * The layers that a run without a parent needs, and a function that checks
+   * them. The function is called after the intent is stored. It throws an error
+   * if a prune may have deleted the layers.
    */
   ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
-  /** The ids of interrupted runs whose finished objects are taken over. */
+  /** The ids of interrupted runs whose finished objects this run takes over. */
   reuses?: readonly string[];
 }
 
 /**
- * A run, which writes objects that no record refers to yet. Before it stores
- * its first object, it stores an intent and then checks that its parent still
+ * A run. It writes objects that no record refers to yet. Before it stores its
+ * first object, it stores an intent and then checks that its parent still
  * exists. A prune removes records first and reads intents afterwards. Therefore
  * either the run finds that its parent was removed, or the prune finds the
  * intent.
@@ -174,7 +174,7 @@ export class Run {
   #begun: Promise<void> | undefined;
 
   /**
-   * Makes a run. Nothing is stored yet.
+   * Creates a run without storing anything.
    *
    * @param store The repository's storage and, if it is encrypted, the writer
    * of its manifests.
@@ -196,7 +196,9 @@ export class Run {
       put: async (name, source, options) => {
         if (!isRunObject(name)) {
           throw new TypeError(
-            `a run cannot store this object: ${JSON.stringify(name)}`,
+            `a run must not store an object with this name: ${
+              JSON.stringify(name)
+            }`,
           );
         }
         await this.begin();
@@ -213,24 +215,24 @@ export class Run {
   }
 
   /**
-   * Stores the intent, unless it is stored already. The first write to
+   * Stores the intent, unless it has already been stored. The first write to
    * `storage` calls this method.
    *
    * @throws {DeltarError} `conflict` if the parent was removed or its record
    * changed, or if a prune is deleting or rewriting objects of the runs in
-   * `reuses`; the errors of `ground.check`.
+   * `reuses`; also the errors of `ground.check`.
    */
   begin(): Promise<void> {
     return this.#begun ??= this.#begin();
   }
 
   /**
-   * Stores the commit record. If a prune has declared the run dead, the record
-   * is deleted again, because the prune may delete the run's objects.
+   * Stores the commit record. If a prune has declared the run dead, deletes the
+   * record again, because the prune may delete the run's objects.
    *
    * @param bytes The record.
-   * @param onStored Called after the record is stored. The intent is checked at
-   * the same time.
+   * @param onStored Called after the record is stored, while the intent is
+   * being checked.
    * @throws {DeltarError} `conflict` if the run was declared dead.
    */
   async commit(
@@ -279,7 +281,7 @@ export class Run {
     if (await readIfThere(this.#inner, this.#name) !== undefined) return;
     throw new DeltarError(
       "conflict",
-      "the run was inactive for so long that a prune considered it dead and " +
+      "the run was inactive for too long: a prune considered it dead and " +
         "may delete its objects; start the run again",
       { object: this.#name },
     );
