@@ -396,7 +396,7 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
     assert.equal(refused.code, 1);
     assert.match(
       refused.err,
-      /root: 61 snapshots within a day, where at most 1 were usual, push out 5/,
+      /root: 61 snapshots within a day \(usually at most 1\) would replace 5/,
     );
     assert.equal(listed().length, 65);
     const { err } = place.run([...prune, "--json"]);

@@ -12,8 +12,8 @@ import { followMoves } from "./follow_moves.ts";
 import { KeptRanges } from "./kept_ranges.ts";
 
 /**
- * Returns access to the whole content at the start of a file's chain. The
- * content must be compressed with zstd.
+ * Returns access to the whole content at the start of a chain. The content must
+ * be compressed with zstd.
  *
  * @param storage The repository's storage.
  * @param piece The whole content.
@@ -43,7 +43,7 @@ export function storedContent(
 }
 
 /**
- * Returns access to the result of a chain.
+ * Returns access to the content that a chain results in.
  *
  * @param chain The deltas.
  * @param whole The whole content at the start of the chain.
@@ -69,8 +69,8 @@ export function contentOf(
 }
 
 /**
- * Yields the ranges of the whole content that are copied into the given ranges
- * of the chain's result.
+ * Yields the ranges of the whole content that the chain copies into the given
+ * ranges of its result.
  */
 function* copiesOf(chain: DeltaChain, ranges: NeededRanges, size: number) {
   const cursor = ranges.cursor();
@@ -104,7 +104,7 @@ async function* piecesOf(
   }
 }
 
-/** Reads ranges of a content into a spool, and returns access to them. */
+/** Copies ranges of a content into a spool, and returns access to them. */
 async function spooled(
   frames: ContentFrames,
   ranges: NeededRanges,

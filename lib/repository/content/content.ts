@@ -1,12 +1,13 @@
 /**
- * The content of files, put together from stored pieces.
+ * Reading the content of files from stored pieces.
  *
  * An entry refers to the pieces of a file: a whole content and the deltas that
  * apply to it. Writers make at most eight deltas. `ContentReader` reads the
  * ranges of the volumes that contain these pieces, caches the last small ranges
- * for the next files, and applies the deltas. `checkedStream` or another caller
- * checks the SHA-256. If a prune repacked a volume, its move leads to the new
- * volume (`follow_moves.ts`; `move.ts` has the format).
+ * for the next files, and applies the deltas. Its callers, such as
+ * `checkedStream`, check the SHA-256. If a prune repacked a volume, a move
+ * names the new volume: `follow_moves.ts` follows moves, and `move.ts` defines
+ * their format.
  *
  * @module
  */
@@ -38,7 +39,7 @@ const MAX_KEPT_FRAMES = 24;
 
 /**
  * The maximum decompressed size in bytes of a range that is cached for the next
- * files. A file in a larger range is read without the cache.
+ * files. Files in larger ranges are read without the cache.
  */
 const MAX_RANGE_BYTES = 4 << 20;
 
@@ -46,14 +47,14 @@ const MAX_RANGE_BYTES = 4 << 20;
 const MAX_READ_BYTES = 1 << 18;
 
 /**
- * The maximum number of deltas that a reader applies. Writers make at most
- * eight.
+ * The maximum number of deltas of a file that a reader accepts. Writers make at
+ * most eight.
  */
 const MAX_DELTAS = 16;
 
 /**
- * The size in bytes up to which a delta or signature is accepted even if its
- * file is small.
+ * The size of a delta or signature that is accepted even for a small file, in
+ * bytes.
  */
 const MIN_DELTA_BYTES = 1 << 16;
 
@@ -61,29 +62,28 @@ const MIN_DELTA_BYTES = 1 << 16;
 const MAX_SIGNATURE_BYTES = 1 << 27;
 
 /**
- * The maximum size in bytes of an intermediate version of a file that is made
- * in memory.
+ * The maximum size of an intermediate version of a file in memory, in bytes.
  */
 const MAX_BASIS_BYTES = 8 << 20;
 
 /**
- * Reads the content of files from volumes. Many small files share a frame, so
- * the last frames are cached for the next files.
+ * A reader of the content of files in volumes. Many small files share a frame,
+ * so an instance caches the last frames for the next files.
  */
 export class ContentReader {
   readonly #storage: Storage;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
 
-  /** Makes a reader for a repository's storage. */
+  /** Creates a reader for a repository's storage. */
   constructor(storage: Storage) {
     this.#storage = followMoves(storage);
   }
 
   /**
    * Starts reading the frames that a small file needs, so that a later `read`
-   * takes less time.
+   * is faster.
    *
-   * @returns The number of frames that were not cached already.
+   * @returns The number of frames that were not cached yet.
    */
   prefetch(entry: TreeFileEntry): number {
     if (entry.size > MAX_WHOLE_BYTES) return 0;
@@ -99,8 +99,8 @@ export class ContentReader {
   /**
    * Returns the compressed frame that holds the content of a small file.
    * Returns `undefined` if the content cannot be read, or is not in a single
-   * zstd frame of less than 4 MiB. In these cases, `read` returns the content
-   * or throws the error.
+   * zstd frame of less than 4 MiB. In these cases, use `read`, which returns
+   * the content or throws the error.
    */
   async readPacked(
     { reference }: StoredPiece,
@@ -117,14 +117,14 @@ export class ContentReader {
   }
 
   /**
-   * Returns a file's content. The caller has to compare its SHA-256. The
-   * content of a sparse file is in condensed form.
+   * Returns a file's content. The caller must check its SHA-256. The content of
+   * a sparse file is in condensed form.
    *
    * @returns The whole content for a small file whose deltas can be applied in
    * memory, otherwise its parts in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
    * piece is damaged or has an impossible size, `not-found` if a volume is
-   * missing, or another error of the storage. Some of these errors are thrown
+   * missing; also the errors of the storage. Some of these errors are thrown
    * only when the parts are read.
    */
   async read(
@@ -180,7 +180,7 @@ export class ContentReader {
    * small file.
    *
    * @throws {DeltarError} `limit` if the piece is larger than the maximum size
-   * of a signature, and the errors of `read`.
+   * of a signature, also the errors of `read`.
    */
   async readPiece(
     piece: StoredPiece,
@@ -208,7 +208,7 @@ export class ContentReader {
     return bytes;
   }
 
-  /** Yields the content of a file that has deltas. */
+  /** Yields the content of a file that has deltas, in parts. */
   async *#patched(
     entry: TreeFileEntry,
     base: StoredPiece,
@@ -237,8 +237,8 @@ export class ContentReader {
         );
         return;
       }
-      // Only the ranges of the basis that the deltas copy are spooled. In
-      // total, they are at most as large as the file.
+      // Only the ranges of the basis that the deltas copy are spooled. Their
+      // total size is at most the size of the file.
       const cursor = needed.cursor();
       let at = 0;
       for await (const part of content) {
@@ -269,8 +269,8 @@ export class ContentReader {
   /**
    * Reads the deltas of a file.
    *
-   * @param literals The spool for the literals of the deltas. The caller
-   * disposes of it.
+   * @param literals The spool for the literals of the deltas. The caller must
+   * dispose of the spool.
    * @throws {DeltarError} The errors of `read`.
    * @throws {RangeError} If the file has no deltas.
    */
@@ -323,8 +323,8 @@ export class ContentReader {
 }
 
 /**
- * Returns the cache key of a piece. Only pieces in the same range of a volume
- * have the same key.
+ * Returns the cache key of a piece. Pieces have the same key only if they are
+ * in the same range of a volume.
  */
 export function keyOf({ reference }: StoredPiece): string {
   return `${reference.volume}:${reference.offset}:${reference.length}`;
@@ -379,8 +379,8 @@ async function unlessTooLarge(
 }
 
 /**
- * Yields a range of a source that can be read only once. Each call must request
- * a range that starts at or after the end of the previous one.
+ * Yields a range of a source that can be read only once. The range must start
+ * at or after the end of the range of the previous call.
  */
 async function* forward(
   reader: ByteReader,
@@ -398,9 +398,9 @@ async function* forward(
 }
 
 /**
- * Refuses a file whose pieces have impossible sizes, before any piece is read.
+ * Checks the sizes of a file's pieces before any piece is read.
  *
- * @throws {DeltarError} `corrupt` if sizes contradict each other, `limit` if
+ * @throws {DeltarError} `corrupt` if sizes contradict each other; `limit` if
  * there are too many deltas or a piece is too large.
  */
 function checkSizes(entry: TreeFileEntry): void {
@@ -420,7 +420,7 @@ function checkSizes(entry: TreeFileEntry): void {
   if (deltas.length === 0 && base.size !== size) {
     throw fail(
       "corrupt",
-      `the stored content has ${base.size} bytes, but the file has ${size}`,
+      `the stored content has ${base.size} bytes, but the file has ${size} bytes`,
     );
   }
   for (const delta of deltas) {
@@ -428,16 +428,17 @@ function checkSizes(entry: TreeFileEntry): void {
     if (isLast && delta.result !== undefined && delta.result !== size) {
       throw fail(
         "corrupt",
-        `the last delta makes ${delta.result} bytes, but the file has ${size}`,
+        `the last delta makes ${delta.result} bytes, but the file has ${size} bytes`,
         delta,
       );
     }
     const result = isLast ? size : delta.result;
-    // A writer stores the whole content rather than a delta of this size.
+    // Instead of a delta of this size, a writer stores the whole content.
     if (result !== undefined && delta.size > 2 * result + MIN_DELTA_BYTES) {
       throw fail(
         "limit",
-        `delta too large: ${delta.size} bytes for a result of ${result} bytes`,
+        `delta too large: ${delta.size} bytes, at most ` +
+          `${2 * result + MIN_DELTA_BYTES} for a result of ${result} bytes`,
         delta,
       );
     }
@@ -456,13 +457,13 @@ function checkSizes(entry: TreeFileEntry): void {
 }
 
 /**
- * Returns a file's whole content as a stream that fails at its end if the
- * content does not match its SHA-256.
+ * Returns a file's whole content as a stream. The stream fails at its end if
+ * the content does not match its SHA-256.
  *
  * @param entry The file.
- * @param read Called when the first bytes are requested, so that the reader of
- * the stream gets the error if the call fails. Returns the result of
- * `ContentReader.read`.
+ * @param read Called when the first bytes are requested. Returns the result of
+ * `ContentReader.read`. If the call fails, the reader of the stream gets the
+ * error.
  */
 export function checkedStream(
   entry: TreeFileEntry,
@@ -479,9 +480,10 @@ async function* checked(
 }
 
 /**
- * Returns content as `ContentReader.read` returned it. A whole content is
- * compared with its size and SHA-256 before this function returns. Parts fail
- * at their end if they do not match, and before they exceed the size.
+ * Checks content that `ContentReader.read` returned, and returns it. A whole
+ * content is checked against its size and SHA-256 before this function returns.
+ * Parts are checked while they are read: they fail at their end, or before they
+ * exceed the size.
  *
  * @throws {DeltarError} `corrupt` if the content does not match.
  */
@@ -512,11 +514,11 @@ async function* checkedParts(
 }
 
 /**
- * Returns the content of a file with zeros for its holes.
+ * Returns the content of a file, with zeros for its holes.
  *
  * @param entry The file.
- * @param stored The content as it is stored: for a sparse file, in condensed
- * form.
+ * @param stored The stored content, which is in condensed form for a sparse
+ * file.
  */
 export function wholeContent<
   Stored extends Uint8Array | AsyncIterable<Uint8Array>,

@@ -7,14 +7,15 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
  * The maximum number of moves that are followed, one after the other. A longer
- * sequence of moves counts as a loop.
+ * sequence of moves is treated as a loop.
  */
 const MAX_MOVES = 64;
 
 /**
- * Returns a storage that reads ranges of moved volumes from the volumes that
- * replaced them. Reading other volumes takes no extra requests: a move is
- * looked for only if the storage reports that the volume is missing.
+ * Returns a storage that follows moves: it reads ranges of repacked volumes
+ * from the volumes that replaced them. Reading other volumes takes no extra
+ * requests, because the storage searches for a move only if the volume is
+ * missing.
  */
 export function followMoves(storage: Storage): Storage {
   const known = new Map<string, Move>();
@@ -34,8 +35,8 @@ export function followMoves(storage: Storage): Storage {
         }
         return;
       } catch (error) {
-        // A volume may be deleted while it is read. The rest is then read from
-        // the volume that replaced it.
+        // The volume may have been deleted while it was read. The remaining
+        // bytes are then read from the volume that replaced it.
         move = await find(name, error);
         if (options.length === undefined || move === undefined) throw error;
         known.set(name, move);
@@ -73,8 +74,8 @@ export function followMoves(storage: Storage): Storage {
  * Returns the move of a volume, or `undefined` if there is none.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
- * `limit` if it is too large, `unsupported` if its version is newer, or an
- * error of the storage.
+ * `limit` if it is too large, `unsupported` if its version is newer; also the
+ * errors of the storage.
  */
 export async function readMove(
   storage: Storage,
@@ -95,9 +96,9 @@ export async function readMove(
 }
 
 /**
- * Returns the object that holds the remaining content of a volume: the volume,
- * if it exists, or the volume that replaced it. If neither exists, returns the
- * record of the given volume.
+ * Returns the record of the object that contains the needed frames of a volume:
+ * the volume itself, if it exists, or the volume that replaced it. If neither
+ * exists, returns the record of the given volume.
  *
  * @param has Called with the name of an object. Returns whether the object
  * exists.

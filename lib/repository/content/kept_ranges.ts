@@ -5,12 +5,13 @@ import type { RandomAccess } from "../../delta/random_access.ts";
 import { Spool } from "../../tree/spool.ts";
 
 /**
- * A range of a content and its place in the spool. All offsets are in bytes.
+ * A range of a content, and its position in the spool. All offsets are in
+ * bytes.
  */
 interface KeptRange {
   /** The offset of the range in the content. */
   start: number;
-  /** The offset in the content after the last byte. */
+  /** The offset after the last byte of the range, in the content. */
   end: number;
   /** The offset of the range in the spool. */
   place: number;
@@ -25,11 +26,11 @@ export class KeptRanges implements Disposable {
   #ranges: KeptRange[] = [];
 
   /**
-   * Keeps those bytes of a range that are in memory.
+   * Copies the bytes of a range that are in memory to the spool.
    *
    * @param parts The parts of the content that are in memory.
    * @param start The offset of the range in bytes.
-   * @param end The offset after the last byte.
+   * @param end The offset after the last byte of the range.
    */
   keep(parts: readonly OldPart[], start: number, end: number): void {
     for (const { offset, bytes } of parts) {
@@ -44,7 +45,7 @@ export class KeptRanges implements Disposable {
   /**
    * Returns access to ranges of the content.
    *
-   * @param ranges The ranges.
+   * @param ranges The ranges to access.
    * @param read Called once. Reads the ranges that were not kept, and returns
    *   access to their bytes.
    */
@@ -87,7 +88,7 @@ export class KeptRanges implements Disposable {
     this.#spool.dispose();
   }
 
-  /** Yields the parts of ranges that were not kept. */
+  /** Yields the parts of the given ranges that were not kept. */
   *#missing(ranges: NeededRanges) {
     const cursor = ranges.cursor();
     for (
@@ -105,8 +106,8 @@ export class KeptRanges implements Disposable {
   }
 
   /**
-   * Returns the kept range that holds a byte, if there is one, and the offset
-   * at which the next kept range begins.
+   * Returns the kept range that contains a byte, if there is one, and the
+   * offset at which the next kept range begins.
    */
   #at(offset: number): [KeptRange | undefined, number] {
     let low = 0;

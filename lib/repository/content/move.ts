@@ -23,7 +23,7 @@ export interface Move {
   /** The new volume. */
   to: ObjectRecord;
   /**
-   * The ranges of the old volume that the new volume has, in the order of their
+   * The ranges that were copied to the new volume, in the order of their
    * offsets in the old volume.
    */
   ranges: MovedRange[];
@@ -32,7 +32,7 @@ export interface Move {
 const FORMAT = "deltar-move";
 const VERSION = 1;
 
-/** Returns a move as the bytes of its object. */
+/** Encodes a move. */
 export function encodeMove({ from, to, ranges }: Move): Uint8Array {
   const lines = ranges.map(({ offset, length, to }): Line => ({
     offset,
@@ -43,7 +43,7 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
 }
 
 /**
- * Reads a move. Every field is validated.
+ * Reads a move and validates every field.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
  * `limit` if its first line has too many JSON objects, `unsupported` if its
@@ -74,7 +74,7 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
 
 /**
  * Returns the offset in bytes that a range of the old volume has in the new
- * volume. Returns `undefined` if the range is not within one of the moved
+ * volume. Returns `undefined` if the range is not inside one of the moved
  * ranges.
  */
 export function findMoved(

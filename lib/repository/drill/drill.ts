@@ -1,12 +1,12 @@
 /**
- * Drills: proof that a snapshot can be restored.
+ * Drills, which test that a snapshot can be restored.
  *
- * `drill_sample.ts` chooses the next files. `drill` restores them into a
+ * `drill_sample.ts` chooses the files of a drill. `drill` restores them into a
  * scratch folder and compares their content with the recorded SHA-256. Of the
  * extended attributes, `drill` sets and compares only `user.*`. ACLs and other
  * attributes grant rights or can be set only by root, so they are not set in
- * the scratch folder. A note (`../store/proof.ts`) records the time, and the
- * file after which the next drill continues.
+ * the scratch folder. A note (`../store/proof.ts`) records the time and the
+ * result, and the file after which the next drill continues.
  *
  * @module
  */
@@ -48,16 +48,16 @@ export interface DrillOptions {
   /** The maximum total size of the files, in bytes. Default: 256 MiB. */
   bytes?: number;
   /**
-   * The path of a folder with room for the largest file. Default: the system's
-   * folder for temporary files.
+   * The path of a folder with enough space for the largest file. Default: the
+   * system's folder for temporary files.
    */
   scratch?: string;
-  /** Called after each file with the progress. */
+  /** Called after each file, with the progress so far. */
   onProgress?: (progress: DrillProgress) => void;
   /**
-   * Called with the error of each record and note that cannot be read. By
-   * default, a record that cannot be read or a note of a newer version ends the
-   * drill with its error, and a damaged note is ignored.
+   * Called with the error of each record or note that cannot be read. By
+   * default, damaged notes are ignored, and the error of a record or of a note
+   * with a newer version is thrown.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. No proof is recorded. */
@@ -66,19 +66,19 @@ export interface DrillOptions {
 
 /** The progress of a drill. */
 export interface DrillProgress {
-  /** The number of files of the sample that have been tried so far. */
+  /** The number of files that have been tested so far. */
   files: number;
   /** The number of files in the sample. */
   allFiles: number;
   /** The number of bytes that have been restored so far. */
   bytes: number;
-  /** The path of the file that was just tried. */
+  /** The path of the file that was just tested. */
   path: string;
 }
 
 /** The result of a drill. */
 export interface DrillResult {
-  /** The snapshot that was tested. */
+  /** The record of the snapshot that was tested. */
   snapshot: SnapshotRecord;
   /** The number of files that were restored exactly. */
   files: number;
@@ -109,8 +109,8 @@ export interface DrillResult {
    */
   tooLarge: number;
   /**
-   * The error, if the proof could not be recorded, for example because the
-   * storage is read-only. The next drill then takes the same files.
+   * The error because of which the proof could not be recorded, for example
+   * because the storage is read-only. The next drill then tests the same files.
    */
   unnoted?: DeltarError;
 }
@@ -119,17 +119,20 @@ const FILES = 100;
 const BYTES = 256 << 20;
 
 /**
- * Restores some files of a snapshot into a scratch folder, reads them back and
- * compares their content with the recorded SHA-256. Each drill takes the files
+ * Restores some files of a snapshot into a scratch folder, reads them back, and
+ * compares their content with the recorded SHA-256. Each drill tests the files
  * that follow those of the last drill of the same snapshot. Up to half of the
- * files have deltas, because restoring them also tests the deltas. If the next
- * file without deltas does not fit beside the files with deltas, drills
+ * files have deltas, so that deltas are tested, too. If the next file without
+ * deltas does not fit into the sample next to the files with deltas, drills
  * alternate between the two kinds. A note records the result, unless the
  * storage refuses the note.
  *
- * @throws {DeltarError} `not-found` if there is no snapshot; the error of a
- * layer that is damaged or missing; `io` if the scratch folder or the storage
- * fails; `aborted` if the signal ends the work.
+ * @param store The repository.
+ * @param options The snapshot, the limits of the sample, and callbacks.
+ * @returns The tested snapshot, the number of files, and the failures.
+ * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
+ * scratch folder or the storage fails; `aborted` if the signal ends the work;
+ * also the error of a damaged or missing layer.
  * @throws {RangeError} If `files` or `bytes` is less than 1.
  */
 export async function drill(
@@ -139,7 +142,7 @@ export async function drill(
   const { files = FILES, bytes = BYTES, signal, onDamage } = options;
   if (!(files >= 1) || !(bytes >= 1)) {
     throw new RangeError(
-      `files and bytes must be at least 1: ${files} files, ${bytes} bytes`,
+      `files (${files}) and bytes (${bytes}) must be at least 1`,
     );
   }
   const storage = untilAborted(store.storage, signal);
@@ -164,8 +167,9 @@ export async function drill(
     files: files - withDeltas.length,
     bytes: bytes - withDeltas.reduce((sum, { size }) => sum + size, 0),
   });
-  // If the next file without deltas does not fit beside those with deltas,
-  // drills alternate between the two kinds, so that every file is restored.
+  // If the next file without deltas does not fit into the sample next to the
+  // files with deltas, drills alternate between the two kinds. So every file is
+  // restored by some drill.
   const isInTurn = others.length === 0 && proof?.withoutDeltas !== true &&
     wholes.files().length > 0;
   if (isInTurn) {
@@ -213,8 +217,8 @@ export async function drill(
 }
 
 /**
- * Returns the keys that drills have succeeded with, for the note of a drill:
- * the keys in the earlier notes and, if this drill succeeded, its key.
+ * Returns the keys with which drills succeeded, for the note of a drill: the
+ * keys in the earlier notes and, if this drill succeeded, its key.
  */
 function provenKeys(
   { keys }: Store,
@@ -226,7 +230,8 @@ function provenKeys(
   let sheet: string | undefined;
   for (const proof of proofs.values()) {
     for (const name of proof.keys ?? []) names.add(name);
-    // A recovery sheet from before a rotation does not open all objects.
+    // A recovery sheet that was printed before a rotation cannot decrypt all
+    // objects.
     if (proof.sheet === keys.recipient()) sheet = proof.sheet;
   }
   if (files > 0 && failed.length === 0) {
@@ -310,18 +315,18 @@ async function restoreOne(
 }
 
 /**
- * Returns whether a drill sets an attribute. A drill sets only the attributes
- * that any user may set.
+ * Returns whether a drill sets an attribute, which it does only for attributes
+ * that every user is allowed to set.
  */
 function isUserXattr(name: string): boolean {
   return name.startsWith("user.");
 }
 
 /**
- * Compares the attributes `user.*` of a restored file with the snapshot.
+ * Compares the `user.*` attributes of a restored file with the snapshot.
  *
- * @returns Whether the snapshot has such attributes and the runtime can read
- * them.
+ * @returns Whether the attributes were compared: the snapshot has such
+ * attributes, and the runtime can read them.
  * @throws {DeltarError} `mismatch` if an attribute is missing or has another
  * value; `io` if the attributes cannot be read.
  */
@@ -353,8 +358,8 @@ function compareXattrs(
 }
 
 /**
- * Returns whether an error is about stored data, so that it affects only one
- * file. An error of code `io` ends the drill.
+ * Returns whether an error is about the stored data of one file. Other errors,
+ * such as those of code `io`, end the drill.
  */
 function isOfStored(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code !== "aborted" &&

@@ -3,8 +3,8 @@ import { comparePaths } from "../../tree/path.ts";
 import type { TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * Chooses the files of a drill: those after the last file of the previous
- * sample, then those from the start of the tree.
+ * The files of a drill: first those after the last file of the previous sample,
+ * then those from the start of the tree.
  */
 export class DrillSample {
   /**
@@ -18,7 +18,7 @@ export class DrillSample {
   readonly #before = new Part();
 
   /**
-   * Makes an empty sample, which `offer` fills.
+   * Creates an empty sample, which `offer` fills.
    *
    * @param after The last path of the previous sample, if there was one.
    * @param most The maximum number of files in the sample, and their maximum
@@ -32,7 +32,10 @@ export class DrillSample {
     this.#most = most;
   }
 
-  /** Offers the next file. Files must be offered in path order. */
+  /**
+   * Adds a file to the sample if it fits. Must be called with the files in path
+   * order.
+   */
   offer(entry: TreeFileEntry): void {
     if (storedSize(entry) > this.#most.bytes) {
       this.tooLarge++;
@@ -60,7 +63,7 @@ export class DrillSample {
   }
 }
 
-/** Collects consecutive files until the next one does not fit. */
+/** Consecutive files, up to the first one that does not fit. */
 class Part {
   readonly entries: TreeFileEntry[] = [];
   isFull = false;

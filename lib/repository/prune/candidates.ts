@@ -13,13 +13,13 @@ import {
 } from "./usage.ts";
 
 /**
- * A volume that can be repacked, because only a small share of its bytes is
+ * A volume that can be repacked because only a small share of its bytes is
  * needed.
  */
 export interface RepackCandidate {
   /** The name of the volume. */
   name: string;
-  /** The ranges that are needed. */
+  /** The ranges of the volume that are needed. */
   ranges: KeptRange[];
   /** The number of bytes that repacking frees. */
   freed: number;
@@ -27,7 +27,7 @@ export interface RepackCandidate {
 
 /** The objects that could be deleted or repacked. */
 export interface Candidates {
-  /** The objects that neither a kept snapshot nor a run needs. */
+  /** The objects that no kept snapshot or run needs. */
   garbage: GarbageLine[];
   /** The volumes to repack. */
   repack: RepackCandidate[];
@@ -41,16 +41,21 @@ export interface CandidateOptions {
   now: number;
   /**
    * The start of the grace period of new garbage, in milliseconds since 1970.
-   * The start is not earlier than `now`.
+   * It is not earlier than `now`.
    */
   since: number;
   /** The grace period of garbage, in milliseconds. */
   grace: number;
-  /** Whether the clock is trusted. If not, no grace period counts as over. */
+  /**
+   * Whether the clock is trusted. If not, all grace periods are treated as
+   * running.
+   */
   isTimeSure: boolean;
-  /** The share of needed bytes below which a volume is repacked. */
+  /**
+   * The share of needed bytes, from 0 to 1, below which a volume is repacked.
+   */
   repackBelow: number;
-  /** The ids of runs whose objects are kept. */
+  /** The ids of the runs whose objects are kept. */
   running: ReadonlySet<string>;
 }
 
@@ -62,20 +67,25 @@ export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
 }
 
-/** Returns the rank of an object. */
+/** Returns the rank of an object in the given usage. */
 export function rankOf(usage: Usage, name: string): Rank {
   return usage.others.get(name) ?? usage.volumes.get(name)?.rank ?? NEVER;
 }
 
 /**
- * The approximate size of a move, in bytes. Repacking a volume must free more
- * than this size.
+ * The approximate size of a move, in bytes. A volume is repacked only if this
+ * frees more bytes than the move takes.
  */
 const MOVE_BYTES = 1024;
 
 /**
- * Returns the size that a volume of `size` bytes has after a prune if `alive`
- * of its bytes are needed.
+ * Returns the size, in bytes, that a volume has after a prune.
+ *
+ * @param size The size of the volume before the prune, in bytes.
+ * @param alive The number of bytes of the volume that are needed.
+ * @param repackBelow The share of needed bytes below which a volume is
+ * repacked.
+ * @param isPadded Whether objects are padded when they are written.
  */
 function sizeAfter(
   size: number,
@@ -94,6 +104,10 @@ function sizeAfter(
  * Finds the objects that can be deleted and the volumes that can be repacked.
  * An object can be deleted if its rank is at most 0. Objects of rank 0 are
  * needed only by removed snapshots whose grace period is over.
+ *
+ * @param state The state of the repository.
+ * @param usage The objects that trees need, with their ranks.
+ * @param options The times, the runs and the limits of the prune.
  */
 export function findCandidates(
   { stored, marks, moves, isPadded }: RepositoryState,

@@ -3,17 +3,15 @@ import { byDirectory } from "./retention.ts";
 import type { RepositoryState } from "./repository_state.ts";
 
 /**
- * The maximum leap that is trusted even if the grace period is shorter, in
- * milliseconds: one day. A leap is the difference between two successive times
- * that are recorded in a repository, or between the last of these times and
- * now. After a longer leap, the clock is trusted once snapshots have been taken
- * for at least one day.
+ * The longest leap that is always trusted, in milliseconds: one day. If the
+ * grace period is longer, leaps up to the grace period are trusted, too. A leap
+ * is the difference between two successive times that are recorded in a
+ * repository, or between the last of these times and now. After a longer leap,
+ * the clock is trusted once snapshots have been taken for at least one day.
  */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 
-/**
- * A time that is recorded in a repository for a snapshot, a removal or a mark.
- */
+/** The recorded time of a snapshot, a removal or a mark. */
 interface Moment {
   time: number;
   /** Whether the time is the plausible time of a snapshot. */
@@ -26,18 +24,17 @@ interface Moment {
 }
 
 /**
- * Returns the leap because of which the clock is not trusted. The clock is
- * trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace period
- * and a day. After a longer leap, the clock is trusted if snapshots have been
- * taken for at least a day, or if an earlier prune recorded that it did not
- * trust the clock. A clock that is wrong only during one snapshot and the next
- * prune is therefore not trusted.
+ * Finds the leap because of which this machine's clock is not trusted. The
+ * clock is trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace
+ * period and a day. After a longer leap, the clock is trusted if snapshots have
+ * been taken for at least a day, or if an earlier prune recorded that it did
+ * not trust the clock. So a clock that is wrong only during one snapshot and
+ * the next prune is not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The current time, in milliseconds since 1970.
  * @param grace The grace period, in milliseconds.
- * @returns The leap that is not trusted, in milliseconds; `undefined` if the
- * clock is trusted.
+ * @returns The leap, in milliseconds; `undefined` if the clock is trusted.
  */
 export function findLeap(
   { records, removed, marks }: Pick<
@@ -60,9 +57,8 @@ export function findLeap(
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
-    // If a prune recorded a leap that it did not trust, the time between two
-    // prunes may really be that long, so the next leap may be up to twice as
-    // long.
+    // If an earlier prune recorded a leap, prunes may really be that far apart.
+    // So the next leap is trusted if it is at most twice as long.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
       return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }

@@ -47,7 +47,7 @@ export interface Collected {
    * longer be brought back.
    */
   purged: string[];
-  /** The removed snapshots that can still be brought back. */
+  /** The removed snapshots that can be brought back. */
   removed: RemovedSnapshot[];
   /** The number of objects that were deleted, not counting repacked volumes. */
   deleted: number;
@@ -63,16 +63,16 @@ export interface Collected {
   /** The ids of interrupted runs that were declared dead. */
   dead: string[];
   /**
-   * The volumes that are needed but missing. They were missing before this
+   * The names of the volumes that are needed but were missing before this
    * prune.
    */
   missing: string[];
-  /** The volumes that were to be repacked but are damaged. They are kept. */
+  /** The names of damaged volumes that were kept instead of being repacked. */
   damaged: string[];
   /**
    * Whether the clock was not trusted while something was waiting for the end
-   * of a grace period. The clock is not trusted if its time is far ahead of
-   * earlier times recorded in the repository. No grace period then counts as
+   * of a grace period. The clock is not trusted if its time is far ahead of the
+   * times recorded in the repository. This prune then treats no grace period as
    * over. The next prune trusts the clock, unless its time is far ahead again.
    */
   isClockDoubted: boolean;
@@ -90,14 +90,14 @@ type Options =
 
 /**
  * Collects garbage. "Removing" in docs/FORMAT.md explains the order of the
- * steps, and why they are safe while snapshots are taken.
+ * steps and why they are safe while snapshots are being taken.
  *
  * @param store The repository.
  * @param lease The lease, which is checked before irreversible steps.
  * @param id The id of this prune.
  * @param options The options of the prune.
  * @param known The first part of the repository's state, if the prune has read
- * it, and has removed no snapshot since then.
+ * it and has removed no snapshot since then.
  */
 export async function collectGarbage(
   store: Store,
@@ -118,7 +118,8 @@ export async function collectGarbage(
     isTimeSure,
     onWait: (ids) => options.onProgress?.(waitsFor({ ids }, options)),
   });
-  // An interrupted purge needs the snapshots that it replaced.
+  // The snapshots that an interrupted purge replaced must stay until the purge
+  // is finished.
   const isExpired = (one: RemovedSnapshot) =>
     canBeUndeleted(one) &&
     (grace === 0 || isTimeSure && one.time + grace <= now);
@@ -156,7 +157,8 @@ export async function collectGarbage(
   await deleteEach(storage, expired.map(({ id }) => noteName(REMOVED, id)));
   const isFreeing = repack.length > 0 ||
     garbage.some(({ condemned }) => condemned);
-  // If no object is to be deleted or repacked, none has to be spared.
+  // Needed objects are searched for only if an object is about to be deleted or
+  // repacked.
   const spared = isFreeing
     ? await findNewlyNeeded(store, found, {
       grounds,
@@ -178,16 +180,17 @@ export async function collectGarbage(
     );
   }
   for (const { id } of expired) await deleteNotes(storage, id);
-  // If the clock is wrong, only the ability to undo some restores into new or
-  // empty directories is lost.
+  // This is done even if the clock is not trusted. If the clock is wrong, some
+  // restores into new or empty directories can no longer be undone, but no
+  // other data is lost.
   const { restoreNames } = found;
   await forgetFreshRestores(storage, restoreNames, now - DEFAULT_SAFETY_MS);
-  // Condemned objects stay condemned, because a prune whose lease was taken
-  // over may still delete them.
+  // A prune whose lease was taken over may still delete condemned objects. So
+  // this prune keeps them condemned.
   const waiting = garbage.filter((line) => !isGoing(line));
   const remaining = withTrees(purged, { ...found, removed }, going);
-  // If anything waits for the end of a grace period, a mark records for the
-  // next prune that the clock was not trusted.
+  // If a grace period is still running, a mark tells the next prune that the
+  // clock was not trusted.
   const isDoubted = !isTimeSure &&
     waiting.length + seen.length + removed.length > 0;
   if (waiting.length + seen.length + remaining.length > 0 || isDoubted) {
@@ -227,8 +230,8 @@ export async function collectGarbage(
 }
 
 /**
- * Returns the options with which `findUsage` reads layers and reports the
- * progress.
+ * Returns options for `findUsage` with which it reads layers from the
+ * repository and reports the progress.
  */
 export function layerOptions(
   { storage }: Store,
@@ -242,9 +245,9 @@ export function layerOptions(
 }
 
 /**
- * Finds the objects that snapshots and live runs need. The rank of expired
- * snapshots is 0, that of snapshots that a purge replaced is `REPLACED`, and the
- * rank of all others is `ALWAYS`.
+ * Finds the objects that snapshots and live runs need. Expired snapshots have
+ * rank 0, snapshots that a purge replaced have rank `REPLACED`, and all other
+ * snapshots and runs have rank `ALWAYS`.
  */
 export async function readUsage(
   store: Store,
@@ -266,9 +269,8 @@ export async function readUsage(
 }
 
 /**
- * Returns which of the volumes that seemed to be missing are really missing. A
- * volume may have been stored after the objects were listed and before the
- * records were read.
+ * Returns those of the given volumes that are still missing. A volume may have
+ * been stored after the objects were listed and before the records were read.
  */
 async function stillMissing(
   storage: Storage,
@@ -278,7 +280,7 @@ async function stillMissing(
   for (const name of names) {
     const seen = new Set<string>();
     let at: string | undefined = name;
-    // A volume may have been moved more than once. If the moves form a cycle,
+    // A volume may have been moved several times. If its moves form a cycle,
     // the volume is missing.
     while (at !== undefined && !await isStored(storage, at)) {
       const next: string | undefined = (await readMove(storage, at))?.to.name;
@@ -306,8 +308,8 @@ export async function deleteNotes(storage: Storage, id: string): Promise<void> {
 }
 
 /**
- * Returns the ids of the snapshots whose records this prune or an earlier one
- * deleted, and whose trees may still exist.
+ * Returns the ids of the snapshots whose records were deleted by this prune or
+ * an earlier one, and whose trees may still exist.
  */
 function purgedIds(
   { marks }: RepositoryState,
@@ -325,8 +327,9 @@ function purgedIds(
 }
 
 /**
- * Returns the ids in `purged` of snapshots that still have a stored layer. Such
- * a layer stays because a run builds on it, although no snapshot needs it.
+ * Returns those of the ids in `purged` whose snapshots still have a stored
+ * layer. Such a layer is kept because a run builds on it, although no snapshot
+ * needs it.
  */
 function withTrees(
   purged: readonly string[],

@@ -15,7 +15,7 @@ import type { RepositoryState } from "./repository_state.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Usage } from "./usage.ts";
 
-/** Carries out the irreversible steps of a prune. */
+/** The irreversible steps of a prune: deleting and repacking objects. */
 export class CollectWork {
   deleted = 0;
   repacked = 0;
@@ -65,9 +65,9 @@ export class CollectWork {
         await this.#repackOne(run, at, candidate, usage);
       } catch (error) {
         const code = codeOf(error);
-        // Another prune may have moved the volume already, or the volume is
-        // damaged, or no frames of the same length were found. The other
-        // volumes are repacked anyway.
+        // One volume that cannot be repacked does not end the prune. Another
+        // prune may have moved the volume already, the volume may be damaged,
+        // or its frames could not be rewritten with the same length.
         const isKept = code === "unsupported" || isDamage(error);
         if (code !== "exists" && !isKept) throw error;
         if (code !== "exists") this.damaged.push(candidate.name);
@@ -85,7 +85,9 @@ export class CollectWork {
     const { signal } = this.#options;
     const from = usage.volumes.get(name)?.record;
     if (from === undefined) {
-      throw new TypeError(`no record of the volume: ${name}`);
+      throw new TypeError(
+        `no layer or move records the size and SHA-256 of the volume: ${name}`,
+      );
     }
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
     // A copied snapshot may have volumes with a different compression.
@@ -107,15 +109,15 @@ export class CollectWork {
         ifAbsent: true,
       });
     } catch (error) {
-      // Nothing refers to the new volume, so it is deleted. After an error of
-      // code `io`, the move may have been stored nevertheless, so the new
-      // volume stays.
+      // No move refers to the new volume, so it is deleted. It is kept after an
+      // error of code `io`, because the move may have been stored in spite of
+      // the error.
       if (codeOf(error) !== "io") await run.storage.delete(to);
       throw error;
     }
-    // If the run was declared dead, the new volume may have been deleted. If
-    // another prune took over the lease, the old volume may be needed again. In
-    // both cases the old volume stays.
+    // The old volume is deleted only if both checks succeed. If the run was
+    // declared dead, the new volume may have been deleted. If another prune
+    // took over the lease, the old volume may be needed again.
     await run.check();
     await this.#lease.check();
     await this.#store.manifests?.removing([name]);

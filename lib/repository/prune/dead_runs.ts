@@ -9,8 +9,8 @@ import type { RepositoryState } from "./repository_state.ts";
 import { watch } from "./lease.ts";
 
 /**
- * The minimum time from the last sign of life of a run until it is declared
- * dead, in milliseconds.
+ * The minimum time, in milliseconds, between the last sign of life of a run and
+ * the prune that declares it dead.
  */
 const MIN_AGE_MS = 24 * 60 * 60 * 1000;
 
@@ -19,14 +19,14 @@ export interface DeadRunOptions {
   /** The current time, in milliseconds since 1970. */
   now: number;
   /**
-   * The time without a heartbeat after which runs are watched, in milliseconds.
-   * Less than a day counts as a day.
+   * The time without a heartbeat after which a run is watched, in milliseconds.
+   * The minimum is one day.
    */
   grace: number;
   /** Whether the clock is trusted. If not, no run is declared dead. */
   isTimeSure: boolean;
   /**
-   * The time for which a run is watched before it counts as dead, in
+   * The time for which a run is watched before it is declared dead, in
    * milliseconds.
    */
   patience: number;
@@ -37,15 +37,15 @@ export interface DeadRunOptions {
 }
 
 /**
- * Finds dead runs and deletes their intents. A run is dead if all of these are
- * true:
+ * Finds dead runs and deletes their intents. A run is dead if all of these
+ * conditions are met:
  *
  * - an earlier prune saw the same heartbeat count;
  * - since then the grace period, or a day if that is longer, has passed;
  * - the count does not change while the run is watched.
  *
- * A run that was only suspended finds, before it commits, that its intent is
- * missing.
+ * If a run was only suspended, it finds that its intent is missing before it
+ * commits.
  *
  * @returns The live runs with their heartbeat counts, and the ids of the dead
  * runs.

@@ -5,13 +5,15 @@
 export const DEFAULT_GRACE_MS: number = 7 * 24 * 60 * 60 * 1000;
 
 /**
- * The default time for which a prune watches a silent run, or a silent holder
- * of the lease, before the prune considers the run or holder dead, in
- * milliseconds: three heartbeats.
+ * The default time, in milliseconds, for which a prune watches a silent run or
+ * lease holder before it considers the run or holder dead: three heartbeats.
  */
 export const DEFAULT_PATIENCE_MS = 45_000;
 
-/** The default share of needed bytes below which a volume is repacked. */
+/**
+ * The default share of needed bytes, from 0 to 1, below which a volume is
+ * repacked.
+ */
 export const DEFAULT_REPACK_BELOW = 0.5;
 
 /**

@@ -46,17 +46,17 @@ export interface FreedSpace {
 
 /**
  * Collects garbage without writing, because the disk is full. Unlike
- * `collectGarbage`, this function takes no lease, writes no mark and no notes
- * of removed snapshots, and repacks no volumes. A mark would keep snapshots
+ * `collectGarbage`, this function takes no lease, stores no mark and no notes
+ * of removed snapshots, and repacks no volumes. A mark would prevent snapshots
  * from taking over objects that are being deleted. Instead, the checkpoints
  * that lead to those objects are deleted first.
  *
  * @param store The repository.
- * @param going The snapshots to delete permanently, with the objects that only
- * they need.
- * @param options The options. The grace period applies only to snapshots that
- * were removed before and to garbage.
- * @throws {DeltarError} The error of a read that failed. Nothing is collected
+ * @param going The snapshots to delete permanently, together with the objects
+ * that no other snapshot needs.
+ * @param options The options of the prune. The grace period applies only to
+ * garbage and to snapshots that were removed earlier.
+ * @throws {DeltarError} The error of a read that failed. Nothing is deleted
  * unless all needed objects are known.
  */
 export async function freeSpace(
@@ -101,8 +101,8 @@ export async function freeSpace(
   const names = new Set(
     garbage.filter(({ condemned }) => condemned).map(({ name }) => name),
   );
-  // A later snapshot can take over the objects of an interrupted run whose
-  // checkpoint stays, so these objects stay, too.
+  // If the checkpoint of an interrupted run is kept, a later snapshot can take
+  // over the objects of this run. So these objects are kept, too.
   const left = new Set(
     [...found.stored.keys()]
       .filter((name) => name.startsWith(CHECKPOINTS) && !names.has(name))
@@ -139,8 +139,8 @@ export async function freeSpace(
       !spared(name)
     ),
   );
-  // The manifest is stored only now, because there may have been no space for
-  // it before objects were deleted.
+  // Before objects were deleted, there may have been no space for this
+  // manifest.
   await store.manifests?.removing(gone).catch(() => {});
   return result;
 }
@@ -150,13 +150,13 @@ export async function freeSpace(
  * can free space.
  *
  * @param store The repository.
- * @param going The snapshots to delete permanently, with the objects that only
- * they need.
+ * @param going The snapshots to delete permanently, together with the objects
+ * that no other snapshot needs.
  * @param options The options of `freeSpace`.
  * @param error The error of the operation that failed because the disk is full.
  * @throws {DeltarError} `io` if nothing can be freed and there is a grace
- * period; `error` if nothing can be freed and there is no grace period; the
- * errors of `freeSpace`.
+ * period; the given `error` if nothing can be freed and there is no grace
+ * period; also the errors of `freeSpace`.
  */
 export async function makeRoom(
   store: Store,
@@ -172,7 +172,7 @@ export async function makeRoom(
     "the disk is full: there is no space to record which snapshots are " +
       "removed, and no removed snapshot is past its grace period. Free space " +
       "on the disk, or choose snapshots to delete: `deltar prune --keep-last 3 " +
-      "--grace 0 --dry-run` shows which ones these rules remove. Without " +
+      "--grace 0 --dry-run` shows which snapshots it would remove. Without " +
       "`--dry-run`, the command deletes them permanently and needs no free space",
     { object: store.storage.location },
   );

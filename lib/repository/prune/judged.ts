@@ -6,28 +6,29 @@ import { idOfNote, isId, JUDGED, noteName } from "../format/names.ts";
 import { deleteEach, namesUnder, readEach, timeOf } from "../format/note.ts";
 
 /**
- * The snapshots of one directory of one machine that the rules of a prune
- * counted.
+ * The snapshots of one directory of one machine to which a prune applied its
+ * rules.
  */
 export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
   times: Map<string, number>;
   /**
-   * The maximum number of snapshots within a day that counts as usual: the
-   * largest number that was found among snapshots older than a day, or that the
-   * user accepted. 0 for safety snapshots.
+   * The maximum number of snapshots within a day that is considered usual: the
+   * largest number among snapshots older than a day, or a larger number that
+   * the user accepted. 0 for safety snapshots.
    */
   busiest: number;
 }
 
 /**
- * The snapshots that the rules of a prune counted, for later prunes. The keys
- * of the maps are those of `byDirectory`.
+ * The list of the snapshots to which a prune applied its rules (the counted
+ * snapshots). Later prunes use it. The keys of the maps are those of
+ * `byDirectory`.
  */
 export interface Judged {
-  /** The ordinary snapshots of each directory. */
+  /** The ordinary snapshots, by directory and machine. */
   taken: Map<string, JudgedGroup>;
-  /** The safety snapshots of each directory. */
+  /** The safety snapshots, by directory and machine. */
   saved: Map<string, JudgedGroup>;
 }
 
@@ -46,8 +47,8 @@ const VERSION = 1;
 
 /**
  * Reads the lists that earlier prunes stored. Anyone who can write to the
- * repository can add a list. A caller must therefore use all lists, and must
- * use them only to count fewer snapshots.
+ * repository can add a list. So a caller must use all lists, and only to count
+ * fewer snapshots.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a list is damaged, `limit`
  * if it is too large, `unsupported` if its version is newer.
@@ -65,8 +66,8 @@ export async function readJudged(storage: Storage): Promise<StoredJudged> {
 }
 
 /**
- * Returns the snapshots of a directory that are in all lists with the same
- * time: their times, in milliseconds since 1970, by their ids.
+ * Returns the snapshots of a directory that all lists contain with the same
+ * time, as a map from the ids to the times in milliseconds since 1970.
  */
 export function countedByAll(
   [first, ...others]: readonly JudgedGroup[],
@@ -79,8 +80,8 @@ export function countedByAll(
 }
 
 /**
- * Stores the list of a prune and deletes the earlier lists. Writes nothing if
- * the only earlier list is the same.
+ * Stores the list of a prune and deletes the earlier lists. Does nothing if
+ * there is only one earlier list and it is the same.
  *
  * @param storage The repository's storage.
  * @param id The id of the prune.

@@ -3,12 +3,12 @@ import { timeOfId } from "../format/names.ts";
 import { countedByAll, type JudgedGroup } from "./judged.ts";
 
 /**
- * The evidence because of which the rules do not count a snapshot:
+ * The reason why the rules do not count a snapshot:
  *
- * - `skipped`: the parent of a later snapshot sorts before this snapshot. `by`
- *   is the id of the later snapshot, if that snapshot may be forged: if earlier
- *   prunes counted this snapshot but not the later one, or if there was no
- *   earlier prune.
+ * - `skipped`: a later snapshot has a parent that sorts before this snapshot.
+ *   If the later snapshot may be forged, `by` is its id. This is the case if
+ *   earlier prunes counted this snapshot but not the later one, or if there was
+ *   no earlier prune.
  * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
  * - `first`: this snapshot claims to be the first of its directory, but an
  *   earlier prune counted a snapshot that sorts before it.
@@ -19,29 +19,29 @@ export type Late =
   | { kind: "first" };
 
 /**
- * Finds late snapshots, which appeared in a repository although snapshots of
- * the same directory that sort after them already existed. A writer takes the
- * last snapshot of the directory that it finds as the parent, and makes an id
- * that sorts after the parent's. A snapshot is therefore late only if it was
- * copied from another repository, was brought back, was taken at the same time
- * as another one, or has a forged id.
+ * Finds late snapshots. A snapshot is late if it appeared in the repository
+ * after a snapshot of the same directory that sorts after it. A writer takes
+ * the last snapshot of the directory as the parent, and makes an id that sorts
+ * after the parent's id. So a snapshot is late only if it was copied from
+ * another repository, was brought back, was taken at the same time as another
+ * one, or has a forged id.
  *
  * There are two kinds of evidence:
  *
  * - A later snapshot has a parent that sorts before the late one.
- * - An earlier prune counted a later snapshot, but not the late one, or counted
- *   it with another time.
+ * - An earlier prune counted a later snapshot, but did not count the late one
+ *   or counted it with another time.
  *
- * Somebody who can only add objects can forge records and lists of counted
- * snapshots, and so make other snapshots late, but cannot make a late snapshot
- * count.
+ * An attacker who can only add objects can forge records and lists of counted
+ * snapshots. With them, the attacker can make other snapshots late, but cannot
+ * make the rules count a late snapshot.
  *
  * A snapshot without a parent would make all earlier snapshots of its directory
- * late. If all earlier prunes counted one of these earlier snapshots, the
- * snapshot without a parent is not the first of its directory. It then makes no
- * other snapshot late, and is not counted. The only late snapshots that this
- * rule lets count are those that sort before all other snapshots. They do not
- * take the place of any other snapshot.
+ * late. But if all earlier prunes counted one of these earlier snapshots, the
+ * snapshot without a parent is not the first of its directory. It is then not
+ * counted itself and makes no other snapshot late. Because of this exception,
+ * late snapshots can be counted only if they sort before all other snapshots,
+ * and then they do not take the place of any other snapshot.
  *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.
@@ -57,7 +57,7 @@ export function findLate(
 ): Map<SnapshotRecord, Late> {
   const originals = findOriginals(records);
   // `newest` is the newest counted snapshot that still exists. The user may
-  // have removed newer ones.
+  // have removed newer snapshots.
   const known = judged.map(({ times }) => ({
     times,
     newest: records.findLast(({ id }) => times.has(id))?.id ?? "",
@@ -66,12 +66,12 @@ export function findLate(
   const counted = countedByAll(judged);
   const firstCounted = records
     .find(({ id, time }) => counted.get(id) === time)?.id;
-  // If no record names a parent, a record without one is not evidence.
+  // If no record names a parent, a missing parent is not evidence.
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
   /**
-   * The lowest id of the parents of later snapshots, and the id of the snapshot
-   * with this parent.
+   * The lowest id of a parent among the later snapshots, and the id of the
+   * snapshot with this parent.
    */
   let lowest: { parent: string; by: string } | undefined;
   for (const record of records.toReversed()) {
@@ -101,9 +101,10 @@ export function findLate(
 }
 
 /**
- * Returns, for each snapshot with which a repair replaced a damaged snapshot,
- * the id of the damaged one. Both ids contain the same time, and the damaged
- * snapshot no longer exists. A snapshot is replaced only once.
+ * Finds the snapshots with which a repair replaced damaged snapshots. Returns,
+ * for each of them, the id of the damaged snapshot. Both ids contain the same
+ * time, and the damaged snapshot no longer exists. Each damaged snapshot is
+ * returned only once.
  */
 function findOriginals(
   records: readonly SnapshotRecord[],

@@ -11,17 +11,16 @@ import { checkAborted } from "../../bytes/abort.ts";
 import type { PruneProgress } from "./prune.ts";
 
 /**
- * The holder of a lease: the id of the prune or rekey, and the process number
- * if it is known. If the lease is damaged, the name of the lease takes the
- * place of the id.
+ * The holder of a lease: the id of the prune, rekey or purge, and the process
+ * number if it is known. If the lease is damaged, its name is used as the id.
  */
 type Holder = Omit<Watched, "most">;
 
 /** Options for taking a lease. */
 export interface LeaseOptions {
   /**
-   * The time for which a silent holder is watched before it counts as dead, in
-   * milliseconds.
+   * The time for which a silent holder is watched before it is considered dead,
+   * in milliseconds.
    */
   patience: number;
   /** Called before a holder that may have died is watched, with that holder. */
@@ -35,18 +34,20 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune, rekey or purge, which one holder has at a time. If the holder's
- * process dies, the lease stays. Another process takes the lease over if the
- * holder's heartbeat count does not change for some time, measured by the other
- * process's monotonic clock. If the holder was a process of the same machine
- * that has ended, the lease is taken over at once. The name of each lease
- * contains a number. A process takes a lease over by creating a lease with the
- * next number, which only one process can do. A holder that was only suspended
- * then finds a lease with a higher number, and stops.
+ * The right to prune, rekey or purge, which one holder has at a time.
  *
- * The lease keeps prunes from doing the same work twice, and keeps a rekey from
- * bringing back objects that a prune deletes. The safety of the data does not
- * depend on the lease.
+ * If the holder's process is killed, the lease remains. Another process takes
+ * the lease over if the holder's heartbeat count does not change for some time,
+ * measured by the other process's monotonic clock. If the holder was a process
+ * on the same machine that has ended, the lease is taken over without waiting.
+ * The name of each lease contains a number. A process takes a lease over by
+ * creating a lease with the next number, which only one process can do. A
+ * holder that was only suspended then finds a lease with a higher number, and
+ * stops.
+ *
+ * The lease prevents prunes from doing the same work twice, and prevents a
+ * rekey from bringing back objects that a prune deletes. The safety of the data
+ * does not depend on the lease.
  */
 export class Lease {
   readonly #storage: Storage;
@@ -68,9 +69,9 @@ export class Lease {
    * @param storage The repository's storage.
    * @param holder The id of this holder. No other holder has the same id.
    * @param options The duration of the watch, the callback and the signal.
-   * @throws {DeltarError} `exists` if another holder that is alive has the
-   * lease, or another process takes it at the same time; `aborted` if the
-   * signal ends the waiting; an error of the storage.
+   * @throws {DeltarError} `exists` if a live holder has the lease, or another
+   * process takes it at the same time; `aborted` if the signal ends the
+   * waiting; also the errors of the storage.
    */
   static async take(
     storage: Storage,
@@ -123,7 +124,7 @@ export class Lease {
     throw new DeltarError(
       "conflict",
       "another prune, rekey or purge took over the lease, because this process " +
-        "did not respond; nothing is lost, and the next one does the rest",
+        "did not respond; nothing is lost. Start the operation again to finish it",
       { object: this.#name },
     );
   }
@@ -172,8 +173,8 @@ async function holderOf(
 
 /**
  * Returns whether a holder's process has certainly ended. Process numbers are
- * reused, so a running process with the holder's number may be another process.
- * In that case, the holder's heartbeat is watched.
+ * reused, so another process may now have the holder's number. In that case,
+ * the function returns `false`, and the holder's heartbeat is watched.
  */
 function isGone({ process }: Holder): boolean {
   return process !== undefined && isRunning(process) === false;
@@ -189,7 +190,7 @@ async function isBeating(
   options.onWait?.(holder);
   return await watch(async () => {
     const now = await leases(storage);
-    // If the lease is released or taken over, -1 counts as a change.
+    // If the lease was released or taken over, -1 differs from every count.
     return now.at(-1)?.name === name
       ? await countHeartbeats(storage, name)
       : -1;
@@ -208,11 +209,11 @@ function taken(object: string, holder?: Holder): DeltarError {
   );
 }
 
-/** Other prunes or runs that may have died and are being watched. */
+/** A prune or runs that may have died and are being watched. */
 export interface Watched {
   /**
-   * The ids of a prune or of runs. An id contains the start time of the prune
-   * or run. If a lease is damaged, its name takes the place of the id.
+   * The ids of the prune or runs. An id contains the start time of the prune or
+   * run. If a lease is damaged, its name is used as the id.
    */
   ids: string[];
   /** The process number, if the process is known to be on this machine. */
@@ -221,7 +222,7 @@ export interface Watched {
   most: number;
 }
 
-/** Returns the progress of a prune that watches other prunes or runs. */
+/** Returns the progress of a prune that is watching another prune or runs. */
 export function waitsFor(
   watched: Omit<Watched, "most">,
   { patience }: { patience: number },
@@ -239,7 +240,7 @@ const LOOKS = 4;
  * @param look Called to read the value.
  * @param options The duration in milliseconds, and the signal.
  * @returns Whether the value changed.
- * @throws {DeltarError} `aborted` if the signal ends the work.
+ * @throws {DeltarError} `aborted` if the signal ends the watch.
  */
 export async function watch(
   look: () => Promise<number>,

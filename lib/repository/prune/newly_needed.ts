@@ -11,8 +11,8 @@ import { readRecords, type RepositoryState } from "./repository_state.ts";
 
 /**
  * Finds the objects that became needed after the state was read, because a new
- * record or run refers to them. Intents are read before records, so that a run
- * that ends between the two reads is found by its record.
+ * record or run refers to them. Intents are read before records. If a run ends
+ * between the two reads, its record is found instead of its intent.
  *
  * @returns A function that takes the name of an object and returns whether the
  * object became needed.
@@ -64,8 +64,8 @@ export async function findNewlyNeeded(
     try {
       await spare(layers);
     } catch (error) {
-      // The run's parent was removed before the run checked for it, so the run
-      // fails with `conflict`.
+      // The layers were deleted because the run's parent was removed before the
+      // run checked for it. The run will fail with `conflict`.
       if (!isDamage(error)) throw error;
     }
   }

@@ -1,15 +1,16 @@
 /**
- * Pruning: removing snapshots by rules, and freeing the space that nothing
- * needs.
+ * Pruning: removing snapshots by rules, and freeing the space that is no longer
+ * needed.
  *
- * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
- * size, and `clock.ts` decides whether this machine's clock is trusted.
- * Somebody who may only add snapshots must not be able to make a prune remove
- * the snapshots of others. `late.ts` finds snapshots with forged ids, by the
- * parents of later snapshots and by the lists of earlier prunes (`judged.ts`),
- * and `unusual.ts` finds changes after which a prune asks the caller before it
- * removes anything. `removed.ts` removes a snapshot so that it can be brought
- * back. `defaults.ts` has the default times and shares.
+ * `retention.ts` chooses the snapshots to keep by a policy, `size_limit.ts`
+ * chooses them by a maximum size, and `clock.ts` decides whether this machine's
+ * clock is trusted. An attacker who can only add snapshots must not be able to
+ * make a prune remove the snapshots of others. `late.ts` finds snapshots with
+ * forged ids, by the parents of later snapshots and by the lists of earlier
+ * prunes (`judged.ts`), and `unusual.ts` finds changes after which a prune asks
+ * the caller before it removes anything. `removed.ts` removes a snapshot so
+ * that it can be brought back. `defaults.ts` defines the default times and
+ * limits.
  *
  * `collect_garbage.ts` frees space. It reads the state of the repository
  * (`repository_state.ts`: first what is stored, then the records, then the
@@ -21,9 +22,10 @@
  * (`newly_needed.ts`) are deleted, and volumes with only a small needed share
  * are repacked (`collect_work.ts`, `repack.ts`).
  *
- * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
- * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out
- * about each other. `free_space.ts` frees space on a disk that is full.
+ * The lease (`lease.ts`) prevents two prunes from doing the same work. Safety
+ * does not depend on it: `../runs/run.ts` explains how snapshots and prunes
+ * find out about each other. `free_space.ts` frees space on a disk that is
+ * full.
  *
  * @module
  */
@@ -86,7 +88,7 @@ import { ALWAYS, applyMoves, findUsage, REPLACED } from "./usage.ts";
 
 /**
  * The maximum age of an unfinished upload, in milliseconds: one day. Older
- * uploads count as dead and are deleted.
+ * uploads are considered dead and are deleted.
  */
 const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
 
@@ -104,8 +106,8 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
    */
   repackBelow?: number;
   /**
-   * The time for which another prune or run without a sign of life is watched
-   * before it counts as dead, in milliseconds. Default: 45 seconds, three
+   * The time for which another prune or run without a heartbeat is watched
+   * before it is considered dead, in milliseconds. Default: 45 seconds, three
    * heartbeats.
    */
   patience?: number;
@@ -116,10 +118,10 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
    */
   onProgress?: (progress: PruneProgress) => void;
   /**
-   * Called with the unusual changes before anything is removed, if the new
-   * snapshots of a directory are unusual and good snapshots could therefore be
-   * lost. Returns whether to remove snapshots nevertheless. By default, nothing
-   * is removed, and an error with the code `unsafe` is thrown.
+   * Called before anything is removed, if the new snapshots of a directory are
+   * unusual and good snapshots could therefore be lost. It is called with the
+   * unusual changes. Returns whether to remove snapshots nevertheless. By
+   * default, nothing is removed, and an error with the code `unsafe` is thrown.
    */
   onUnusual?: (unusual: readonly Unusual[]) => boolean | Promise<boolean>;
   /**
@@ -132,36 +134,38 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
 /** The progress of a prune. */
 export interface PruneProgress {
   /**
-   * The current phase. In the phase `waiting`, another prune or run is watched
-   * that may have died.
+   * The current phase. In the phase `waiting`, the prune watches another prune
+   * or runs that may have died.
    */
   phase: "waiting" | "reading" | "deleting" | "repacking";
-  /** The number of layers, objects or volumes that were processed so far. */
+  /**
+   * The number of layers, objects or volumes that have been processed so far.
+   */
   done: number;
-  /** The total number of layers, objects or volumes of the phase. */
+  /** The total number of layers, objects or volumes in this phase. */
   all: number;
-  /** In the phase `waiting`: the prune or runs that are watched. */
+  /** The prune or runs that are watched. Only in the phase `waiting`. */
   waitsFor?: Watched;
 }
 
 /** The changes that a prune would make. */
 export interface PrunePlan {
-  /** The judgement of the policy on each snapshot, the oldest first. */
+  /** The judgement on each snapshot, the oldest first. */
   judgements: Judgement[];
   /**
-   * The changes because of which a prune would not remove any snapshot, unless
-   * `onUnusual` returned true.
+   * The unusual changes. If there are any, a prune removes no snapshot unless
+   * `onUnusual` returns true.
    */
   unusual: Unusual[];
   /**
    * The number of bytes that each snapshot to be removed frees when its grace
-   * period is over, by the snapshot's id. Bytes that are already freed by
-   * removing older snapshots do not count.
+   * period is over, by the snapshot's id. Bytes that the removal of older
+   * snapshots already frees are not counted again.
    */
   frees: ReadonlyMap<string, number>;
-  /** The snapshots that were removed before, and can still be brought back. */
+  /** The snapshots that were removed earlier and can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The number of bytes that are freed when all grace periods are over. */
+  /** The number of bytes that are free when all grace periods are over. */
   freed: number;
   /**
    * The total size of all layers, volumes, checkpoints and moves before the
@@ -172,7 +176,7 @@ export interface PrunePlan {
 
 /** The result of a prune. */
 export interface PruneResult extends Collected {
-  /** The judgement of the policy on each snapshot, the oldest first. */
+  /** The judgement on each snapshot, the oldest first. */
   judgements: Judgement[];
 }
 
@@ -191,7 +195,7 @@ export function withDefaults(options: PruneOptions): Required<
   } = options;
   if (!(grace >= 0) || !(patience >= 0)) {
     throw new RangeError(
-      `grace and patience must be 0 or more milliseconds: ${grace}, ${patience}`,
+      `grace (${grace}) and patience (${patience}) must be 0 or more milliseconds`,
     );
   }
   if (!(repackBelow >= 0 && repackBelow <= 1)) {
@@ -270,8 +274,9 @@ export async function prune(
       all,
     );
     await checkUnusual(unusual, all);
-    // With a grace period, a removal stores a note and needs space for it, so
-    // only snapshots that were removed before can be deleted permanently.
+    // With a grace period, each removal stores a note, for which there is no
+    // space. So only snapshots that were removed earlier can be deleted
+    // permanently.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);
@@ -296,8 +301,8 @@ async function pruneOnce(
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
   const [tidied, taken] = await together([
-    // Without the permission to list unfinished writes, the rest of the work is
-    // still done. The error is thrown at the end.
+    // If this machine must not list unfinished uploads, the prune still does
+    // the rest of its work. The error is thrown at the end.
     outcomeOf(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
     Lease.take(storage, id, {
       ...options,
@@ -325,7 +330,7 @@ async function pruneOnce(
     checkAborted(signal);
     await removeSnapshot(store, record.id, "policy", time);
   }
-  // While the caller was asked about unusual changes, much may have changed.
+  // If the caller was asked about unusual changes, the state may be outdated.
   const isCurrent = going.length === 0 && unusual.length === 0;
   const known = isCurrent ? state : undefined;
   const collected = await collectGarbage(store, lease, id, options, known);
@@ -338,8 +343,8 @@ async function pruneOnce(
 }
 
 /**
- * Judges the snapshots of a repository. `records` has to contain all of them.
- * `stored` has the lists of earlier prunes, if the caller has read them.
+ * Judges the snapshots of a repository. `records` must contain all of them.
+ * `stored` contains the lists of earlier prunes, if the caller has read them.
  */
 async function judgeStored(
   store: Store,
@@ -385,11 +390,11 @@ export async function checkUnusual(
 }
 
 /**
- * Returns the list for later prunes: the snapshots that the rules count, and
- * the snapshots that are in all earlier lists, except for snapshots that can no
- * longer be brought back. Snapshots of the earlier lists may be counted again
- * if they are brought back, or if a forged snapshot that makes them late is
- * removed.
+ * Returns the list of counted snapshots for later prunes. It contains the
+ * snapshots that the rules count. It also contains the snapshots that are in
+ * all earlier lists, except for those that can no longer be brought back. A
+ * snapshot of the earlier lists may be counted again if it is brought back, or
+ * if a forged snapshot that makes it late is removed.
  */
 function nextJudged(
   groups: readonly SnapshotGroup[],

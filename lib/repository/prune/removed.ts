@@ -28,19 +28,18 @@ export interface RemovedSnapshot {
   /** The record of the snapshot; `undefined` if the record is damaged. */
   record: SnapshotRecord | undefined;
   /**
-   * The paths that a purge is deleting from the repository, or `WHOLE_TREE`.
-   * Absent if the
-   * snapshot was not replaced by a purge. Such a snapshot cannot be brought
-   * back.
+   * The paths that a purge is deleting from the repository, or `[WHOLE_TREE]`.
+   * Absent if no purge replaced the snapshot. A snapshot that a purge replaced
+   * cannot be brought back.
    */
   paths?: string[];
-  /** Whether a purge has already deleted layers of the snapshot. */
+  /** Whether the purge has already deleted layers of the snapshot. */
   isCut?: true;
 }
 
 /**
- * Stands for all paths of a snapshot in `RemovedSnapshot.paths`, if the list of
- * the purged paths is too long.
+ * A value in `RemovedSnapshot.paths` that stands for all paths of a snapshot.
+ * It is used if the list of purged paths is too long.
  */
 export const WHOLE_TREE = "";
 
@@ -49,7 +48,7 @@ export function canBeUndeleted({ paths }: RemovedSnapshot): boolean {
   return paths === undefined;
 }
 
-/** A removed snapshot with the bytes of its record. */
+/** A removed snapshot, and the bytes of its record. */
 interface StoredRemoval extends RemovedSnapshot {
   bytes: Uint8Array;
 }
@@ -61,17 +60,16 @@ const PURGED = "purged";
 
 /**
  * Removes a snapshot by moving its record into a note, from which `undelete`
- * can bring the snapshot back. After an interruption, the removal can be
+ * can bring the snapshot back. If the removal is interrupted, it can be
  * repeated.
  *
  * @param store The repository.
  * @param id The id of the snapshot.
  * @param reason The reason for the removal, as text.
- * @param time The time of the removal, in milliseconds since 1970. Default:
- * now, but not before the time of the snapshot, because this machine's clock
- * may be behind.
+ * @param time The time of the removal, in milliseconds since 1970. Default: the
+ * current time or, if this machine's clock is behind, the time of the snapshot.
  * @throws {DeltarError} `not-found` if there is no such snapshot and no removed
- * snapshot has this id; the errors of the storage.
+ * snapshot has this id; also the errors of the storage.
  */
 export async function removeSnapshot(
   { storage, manifests }: Store,
@@ -87,8 +85,8 @@ export async function removeSnapshot(
     });
   }
   const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
-  // An interrupted undelete may have left a note with an earlier time. That
-  // note is replaced.
+  // An interrupted undelete may have left a note with an earlier time. The note
+  // is replaced.
   await putRemoved(storage, {
     id,
     time: time ?? Math.max(Date.now(), taken),
@@ -101,8 +99,8 @@ export async function removeSnapshot(
 
 /**
  * Removes a snapshot that a purge replaced, or marks a removed snapshot as
- * replaced, so that it cannot be brought back. A later purge finds the snapshot
- * if this one is interrupted. After an interruption, the call can be repeated.
+ * replaced, so that it cannot be brought back. If the purge is interrupted, a
+ * later purge finds the snapshot and can repeat the call.
  *
  * @param store The repository.
  * @param id The id of the snapshot.
@@ -158,7 +156,7 @@ export async function putRemoved(
  * Brings a removed snapshot back. Does nothing if the snapshot exists already.
  *
  * @throws {DeltarError} `not-found` if the snapshot can no longer be brought
- * back, or if no snapshot ever had the id.
+ * back, or if there never was a snapshot with this id.
  */
 export async function restoreRecord(
   store: Store,
@@ -189,8 +187,8 @@ export async function restoreRecord(
 }
 
 /**
- * Returns the removed snapshots, in the order of their ids. They may include a
- * snapshot whose removal or undelete was interrupted, and whose record still
+ * Returns the removed snapshots, in the order of their ids. They can include a
+ * snapshot whose removal or undelete was interrupted and whose record still
  * exists.
  *
  * @throws {DeltarError} The error of a note that cannot be read.

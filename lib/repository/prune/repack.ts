@@ -9,33 +9,35 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Move, MovedRange } from "../content/move.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
-/** A range of an old volume that the new volume gets. */
+/** A range of an old volume that is copied to the new volume. */
 export interface KeptRange {
   /** The offset of the range in the old volume, in bytes. */
   offset: number;
   /** The length of the range in bytes. */
   length: number;
   /**
-   * Called with the bytes of the range, if not all of its contents are needed.
-   * Returns bytes of the same length without the contents that are not needed.
+   * Called with the bytes of the range, if some of its contents are not needed.
+   * Returns bytes of the same length without these contents.
    */
   change?: (bytes: Uint8Array) => Promise<Uint8Array>;
 }
 
 /**
  * Writes a new volume with only the needed frames of an old one. Frames without
- * a `change` are not decompressed. The old volume is read as a whole and checked against its
- * SHA-256, so that damaged frames do not get a valid checksum.
+ * a `change` are copied without being decompressed. The old volume is read as a
+ * whole and checked against its SHA-256, so that damaged frames do not get a
+ * valid checksum.
  *
  * @param storage The repository's storage.
  * @param from The old volume.
  * @param ranges The ranges to keep: whole frames that do not overlap, sorted by
  * offset.
- * @param name The new volume's name.
+ * @param name The name of the new volume.
  * @param codec The compression of both volumes.
  * @param signal Ends the work with an error of code `aborted`.
- * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged,
- * `not-found` if it is missing, or another error of the storage. If the old
+ * @returns The move from the old volume to the new one.
+ * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged;
+ * `not-found` if it is missing; also the errors of the storage. If the old
  * volume is damaged or missing, nothing is stored.
  */
 export async function repackVolume(
@@ -51,7 +53,7 @@ export async function repackVolume(
   const sum = createSha256();
   let at = 0;
   let next = 0;
-  /** The parts of the current range, if the range is changed. */
+  /** The bytes of the current range so far, if the range is to be changed. */
   const held: Uint8Array[] = [];
   try {
     for await (const part of storage.get(from.name, { signal })) {

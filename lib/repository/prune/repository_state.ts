@@ -25,11 +25,11 @@ import { ALWAYS, type Root } from "./usage.ts";
 /** The objects and records of a repository that a prune reads. */
 export interface RepositoryState {
   /**
-   * The sizes in bytes of the stored layers, volumes, checkpoints and moves, by
-   * name.
+   * The sizes of the stored layers, volumes, checkpoints and moves, in bytes,
+   * by name.
    */
   stored: Map<string, number>;
-  /** The snapshots. */
+  /** The records of the snapshots. */
   records: SnapshotRecord[];
   /**
    * The removed snapshots that can still be brought back, and those that an
@@ -42,7 +42,7 @@ export interface RepositoryState {
   marks: Mark[];
   /** The names of the marks' objects. */
   markNames: string[];
-  /** The names of the notes of restores into new or empty directories. */
+  /** The names of the notes about restores into new or empty directories. */
   restoreNames: string[];
   /** The moves, by the names of their objects. */
   moves: Map<string, Move>;
@@ -58,7 +58,7 @@ async function listStored(
   storage: Storage,
 ): Promise<Map<string, number>> {
   const stored = new Map<string, number>();
-  // No order is promised between the folders.
+  // The order in which the folders are listed does not matter.
   await together(COLLECTED.map(async (folder) => {
     for await (const { name, size } of storage.list(folder)) {
       stored.set(name, size);
@@ -67,7 +67,7 @@ async function listStored(
   return stored;
 }
 
-/** The first part of the state of a repository. */
+/** The part of the state of a repository that is read first. */
 export type KnownState = Pick<RepositoryState, "stored" | "records">;
 
 /**
@@ -83,15 +83,15 @@ export async function startState(
 }
 
 /**
- * Reads the state of a repository. The order matters. Objects are listed first,
- * so that objects that are written later cannot become candidates. Then the
- * records are read, then the removed records, and then the intents. The intents
- * and marks can be read in any order.
+ * Reads the state of a repository. The order of the reads matters. Objects are
+ * listed first, so that objects that are written later cannot become
+ * candidates. Then the records are read, then the removed records, and then the
+ * intents. The intents and marks can be read in any order.
  *
- * @param known The first part of the state, if the caller has read it, and has
+ * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.
- * @throws {DeltarError} The error of a read that failed. Nothing may be
- * collected unless all needed objects are known.
+ * @throws {DeltarError} The error of a read that failed. The caller must then
+ * delete nothing, because not all needed objects are known.
  */
 export async function readState(
   store: Store,
@@ -139,8 +139,8 @@ export async function readState(
 }
 
 /**
- * Returns a snapshot that a purge replaced without the layers that the purge has
- * already deleted. Other snapshots are returned unchanged.
+ * Returns a snapshot without the layers that a purge has already deleted.
+ * Snapshots that no purge replaced are returned unchanged.
  */
 function withStoredLayers(
   removed: RemovedSnapshot,
@@ -154,8 +154,9 @@ function withStoredLayers(
 }
 
 /**
- * Reads the records of snapshots and removed snapshots. A snapshot that is
- * removed between the two reads is found in at least one of the lists.
+ * Reads the records of snapshots and then those of removed snapshots. A
+ * snapshot that is removed between the two reads is found in at least one of
+ * the lists.
  */
 export async function readRecords(
   store: Store,
@@ -165,7 +166,10 @@ export async function readRecords(
   return { records, removed: await readRemoved(store, records, signal) };
 }
 
-/** Reads the removed records, after the records of the snapshots were read. */
+/**
+ * Reads the records of removed snapshots. Called after the records of the
+ * snapshots were read.
+ */
 async function readRemoved(
   store: Store,
   records: readonly SnapshotRecord[],
@@ -178,8 +182,8 @@ async function readRemoved(
 
 /**
  * Returns a root of rank `ALWAYS` for each live run, with the layers that the
- * run builds on. A run whose layers are deleted is ignored: the run's parent
- * was removed before the run checked for the parent, so the run fails with
+ * run builds on. Ignores a run whose layers were deleted: its parent was
+ * removed before the run checked for the parent, so the run will fail with
  * `conflict`.
  */
 export function rootsOfRunningWork(

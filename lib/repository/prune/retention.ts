@@ -9,56 +9,56 @@ import type { Judged, JudgedGroup } from "./judged.ts";
 import { findLate } from "./late.ts";
 
 /**
- * The rules by which the snapshots of each directory of each machine are kept.
- * A snapshot is kept if any rule keeps it. A rule of 0 has no effect. If there
- * is no rule, all snapshots are kept.
+ * The rules that choose the snapshots to keep, for each directory of each
+ * machine. A snapshot is kept if any rule keeps it. A rule of 0 has no effect.
+ * If there is no rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
   /** The number of newest snapshots to keep. */
   last?: number;
   /**
    * The number of hours to keep: the newest snapshot of each hour is kept.
-   * Hours without snapshots do not count.
+   * Hours without snapshots are not counted.
    */
   hourly?: number;
   /**
    * The number of days to keep: the newest snapshot of each day is kept. Days
-   * without snapshots do not count.
+   * without snapshots are not counted.
    */
   daily?: number;
   /**
    * The number of weeks to keep: the newest snapshot of each week is kept. A
-   * week begins on Monday. Weeks without snapshots do not count.
+   * week begins on Monday. Weeks without snapshots are not counted.
    */
   weekly?: number;
   /**
    * The number of months to keep: the newest snapshot of each month is kept.
-   * Months without snapshots do not count.
+   * Months without snapshots are not counted.
    */
   monthly?: number;
   /**
    * The number of years to keep: the newest snapshot of each year is kept.
-   * Years without snapshots do not count.
+   * Years without snapshots are not counted.
    */
   yearly?: number;
   /** The labels of snapshots to keep; `*` means any label. */
   labels?: readonly string[];
   /**
-   * The maximum age of snapshots to keep, in milliseconds. The age is the time
-   * from a snapshot to the newest one.
+   * The maximum age of snapshots to keep, in milliseconds. The age of a
+   * snapshot is the time between it and the newest snapshot of its directory.
    */
   within?: number;
-  /** The same as `within`, but only for the newest snapshot of each hour. */
+  /** Like `within`, but keeps only the newest snapshot of each hour. */
   withinHourly?: number;
-  /** The same as `within`, but only for the newest snapshot of each day. */
+  /** Like `within`, but keeps only the newest snapshot of each day. */
   withinDaily?: number;
-  /** The same as `within`, but only for the newest snapshot of each week. */
+  /** Like `within`, but keeps only the newest snapshot of each week. */
   withinWeekly?: number;
   /**
-   * The maximum age of safety snapshots to keep, in milliseconds. The age is
-   * the time from a safety snapshot to the newest snapshot of its directory.
-   * The other rules ignore safety snapshots. The last safety snapshot is always
-   * kept. Default: 30 days.
+   * The maximum age of safety snapshots to keep, in milliseconds. The age of a
+   * safety snapshot is the time between it and the newest snapshot of its
+   * directory. The other rules ignore safety snapshots. The last safety
+   * snapshot is always kept. Default: 30 days.
    */
   safety?: number;
 }
@@ -81,51 +81,54 @@ export type KeepRule =
 
 /** The reason why a snapshot is kept. */
 export interface KeepReason {
-  /** The rule. */
+  /** The rule that keeps the snapshot. */
   rule: KeepRule;
   /** The reason as text. */
   text: string;
   /**
-   * The number of the snapshot among those that the rule keeps, from 1 for the
-   * newest. Only `last`, `hourly`, `daily`, `weekly`, `monthly` and `yearly`
-   * have it.
+   * The position of the snapshot among the snapshots that the rule keeps,
+   * counted from 1 for the newest. Only for the rules `last`, `hourly`,
+   * `daily`, `weekly`, `monthly` and `yearly`.
    */
   at?: number;
 }
 
-/** The judgement of a policy on a snapshot. */
+/** The decision of a policy about a snapshot. */
 export interface Judgement {
   /** The snapshot. */
   record: SnapshotRecord;
   /** Whether the snapshot is kept. */
   keep: boolean;
   /**
-   * The rules that keep the snapshot, as texts. Empty if the snapshot is
+   * The reasons why the snapshot is kept, as texts. Empty if the snapshot is
    * removed.
    */
   reasons: string[];
-  /** The same reasons, each with its rule. */
+  /** The same reasons, with the rule of each. */
   rules: KeepReason[];
   /**
-   * Whether the rules count the snapshot. If not, the snapshot is kept in
-   * addition to the snapshots that the rules keep.
+   * Whether the rules count the snapshot. A snapshot that is not counted is
+   * kept in addition to the snapshots that the rules keep.
    */
   isCounted: boolean;
   /**
-   * The id of the later snapshot because of which the rules do not count this
-   * snapshot, if the later snapshot may be forged. If the later snapshot is
-   * removed, the rules count this one again.
+   * The id of a later snapshot that may be forged and because of which the
+   * rules do not count this snapshot. If the later snapshot is removed, the
+   * rules count this one again.
    */
   lateBy?: string;
 }
 
 /** Options for judging snapshots. */
 export interface JudgeOptions {
-  /** The time, in milliseconds since 1970. Default: the current time. */
+  /**
+   * The current time, in milliseconds since 1970. Default: the time of the
+   * clock.
+   */
   now?: number;
   /**
-   * Called with each snapshot. Returns whether it is known that a trusted
-   * machine took the snapshot. The rules count only such snapshots. By default,
+   * Called with each snapshot. Returns whether a trusted machine is known to
+   * have taken the snapshot. The rules count only such snapshots. By default,
    * all snapshots are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
@@ -138,9 +141,9 @@ export interface JudgeOptions {
 }
 
 /**
- * Judges the snapshots of each directory of each machine by a policy. The last
+ * Applies a policy to the snapshots of each directory of each machine. The last
  * counted snapshot of a directory is always kept, and so is its last counted
- * safety snapshot. An empty policy keeps everything. A snapshot without a
+ * safety snapshot. An empty policy keeps all snapshots. A snapshot without a
  * machine belongs to every machine that has snapshots of its directory, and is
  * kept if it is kept for one of them.
  *
@@ -148,7 +151,7 @@ export interface JudgeOptions {
  * longer periods are those of the local time zone.
  *
  * The rules count only snapshots that can be trusted. A snapshot is not counted
- * if one of these is true:
+ * if one of these conditions is met:
  *
  * - `isTrusted` returns false for it;
  * - it is late: it appeared after a snapshot of the directory that sorts after
@@ -175,9 +178,9 @@ export interface JudgeOptions {
  *
  * @param records The snapshots, in any order.
  * @param policy The rules.
- * @param options The time, which snapshots are trusted, and the lists of
- * earlier prunes.
- * @returns The judgement on each snapshot, in the order of `records`.
+ * @param options The current time, a test of trust, and the lists of earlier
+ *   prunes.
+ * @returns The decision about each snapshot, in the order of `records`.
  * @throws {RangeError} If a number of the policy is negative or not a number,
  * or if a count is not an integer.
  */
@@ -189,7 +192,9 @@ export function judge(
   return judgeGroups(records, groupSnapshots(records, options), policy);
 }
 
-/** Judges snapshots that `groupSnapshots` has grouped. See `judge`. */
+/**
+ * Applies a policy to snapshots that `groupSnapshots` has grouped. See `judge`.
+ */
 export function judgeGroups(
   records: readonly SnapshotRecord[],
   groups: readonly SnapshotGroup[],
@@ -255,7 +260,7 @@ const AGES = [
   "withinWeekly",
 ] as const;
 
-/** The rules that keep one snapshot of each period up to a maximum age. */
+/** The rules that keep one snapshot of each period within a maximum age. */
 const THINNED = [
   { rule: "withinHourly", unit: "hour", key: hourOf },
   { rule: "withinDaily", unit: "day", key: dayOf },
@@ -310,8 +315,8 @@ export function byDirectory(
 }
 
 /**
- * The snapshots of one directory of one machine, and which of them the rules
- * count.
+ * The snapshots of one directory of one machine, divided into those that the
+ * rules count and those that they do not count.
  */
 export interface SnapshotGroup {
   /** The key of the directory and machine in `byDirectory`. */
@@ -322,13 +327,19 @@ export interface SnapshotGroup {
   saved: CountedSnapshots;
 }
 
-/** Snapshots, and which of them the rules count. */
+/**
+ * Snapshots, divided into those that the rules count and those that they do not
+ * count.
+ */
 export interface CountedSnapshots {
   /** All of the snapshots, from the newest to the oldest. */
   all: readonly TimedSnapshot[];
   /** The snapshots that the rules count, from the newest to the oldest. */
   counted: readonly TimedSnapshot[];
-  /** The other snapshots, with the reasons for keeping them in addition. */
+  /**
+   * The snapshots that the rules do not count, with the reasons for keeping
+   * them.
+   */
   extra: readonly {
     record: SnapshotRecord;
     reason: string;
@@ -340,11 +351,11 @@ export interface CountedSnapshots {
 
 /**
  * Groups snapshots by directory and machine, and separates the snapshots that
- * the rules count from the others.
+ * the rules count from those that they do not count.
  *
  * @param records The snapshots, in any order.
- * @param options The time, which snapshots are trusted, and the lists of
- *   earlier prunes.
+ * @param options The current time, a test of trust, and the lists of earlier
+ *   prunes.
  */
 export function groupSnapshots(
   records: readonly SnapshotRecord[],
@@ -451,8 +462,9 @@ function judgeTaken(
 }
 
 /**
- * Judges the safety snapshots of a directory. `taken` has the ordinary
- * snapshots of the directory.
+ * Applies a policy to the safety snapshots of a directory.
+ *
+ * @param taken The ordinary snapshots of the directory.
  */
 function judgeSaved(
   { all, counted, extra }: CountedSnapshots,
@@ -483,9 +495,9 @@ function judgeSaved(
 }
 
 /**
- * Keeps all safety snapshots of an interrupted restore or undo if one of them
- * is kept, because only together do they have everything that the restore or
- * undo replaced.
+ * If one safety snapshot of an interrupted restore or undo is kept, keeps all
+ * of them. Only together do they contain everything that the restore or undo
+ * replaced.
  */
 function keepParts(
   records: readonly SnapshotRecord[],
@@ -518,7 +530,7 @@ function hourOf(date: Date): string {
   return `${dayOf(date)}-${date.getHours()}`;
 }
 
-/** Returns the Monday of the week that contains a date. */
+/** Returns the date of the Monday of the week that contains a date. */
 function weekOf(date: Date): string {
   const day = date.getDate() - (date.getDay() + 6) % 7;
   return dayOf(new Date(date.getFullYear(), date.getMonth(), day));

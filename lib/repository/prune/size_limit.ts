@@ -34,13 +34,13 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage, REPLACED } from "./usage.ts";
 
-/** The result of fitting a repository into its maximum size. */
+/** The result of reducing a repository to its maximum size. */
 export interface FitResult {
   /** The maximum size, in bytes. */
   maxSize: number;
   /** The size of the repository before snapshots were removed, in bytes. */
   before: number;
-  /** The size of the repository afterwards, in bytes. */
+  /** The size of the repository after snapshots were removed, in bytes. */
   after: number;
   /** The snapshots that were removed, in the order of removal. */
   removed: SnapshotRecord[];
@@ -50,8 +50,8 @@ export interface FitResult {
    */
   grace: number;
   /**
-   * The result of the last garbage collection; `undefined` if the size was not
-   * above the maximum.
+   * The result of the last garbage collection; `undefined` if the repository
+   * was not larger than its maximum size.
    */
   collected: Collected | undefined;
 }
@@ -103,7 +103,7 @@ export async function writeBudget(
   if (maxSize !== undefined) checkBudget(maxSize);
   const old = await namesUnder(storage, LATER_SETTINGS);
   const last = settingsId(old.findLast(settingsId));
-  // The settings whose id sorts last are used, so the new id must sort last
+  // Readers use the settings whose id sorts last. So the new id must sort last,
   // even if the clock was set back.
   const id = idBehind(last, Date.now(), Math.random());
   const bytes = encodeLines(FORMAT, VERSION, { maxSize }, []);
@@ -111,7 +111,10 @@ export async function writeBudget(
   for (const name of old) await storage.delete(name);
 }
 
-/** Fits a repository into its maximum size. See `Repository.fit`. */
+/**
+ * Removes snapshots until a repository has at most its maximum size. See
+ * `Repository.fit`.
+ */
 export async function fitBudget(
   store: Store,
   maxSize: number,
@@ -132,8 +135,8 @@ export async function fitBudget(
   if (before <= maxSize) return result;
   const id = newId(Date.now(), Math.random());
   {
-    // The lease's object adds to the size of the repository until this block
-    // ends.
+    // The lease is released at the end of this block, because its object adds
+    // to the size of the repository.
     await using lease = await Lease.take(storage, id, {
       ...all,
       onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
@@ -149,8 +152,8 @@ export async function fitBudget(
       const run = newId(Date.now(), Math.random());
       result.collected = await collectGarbage(store, lease, run, all);
       result.after = await sizeOf(storage);
-      // `chooseGoing` only estimates the freed bytes, so one round may free too
-      // few.
+      // `chooseGoing` only estimates the number of freed bytes, so one round
+      // may free too few bytes.
     } while (result.after > maxSize && gone.length > 0);
   }
   result.after = await sizeOf(storage);
@@ -164,8 +167,8 @@ async function sizeOf(storage: Storage): Promise<number> {
 }
 
 /**
- * Returns the snapshots to remove so that, together with the garbage and the
- * snapshots that were removed before, at least `excess` bytes are freed.
+ * Returns the snapshots to remove. Together with the garbage and the snapshots
+ * that were removed earlier, they free at least `excess` bytes.
  */
 async function chooseGoing(
   store: Store,
@@ -206,13 +209,13 @@ async function chooseGoing(
 }
 
 /**
- * Returns the snapshots that may be removed when space is short, each with its
- * position in the order of removal, from 1. The snapshots with the shortest
- * time to the next snapshot, relative to their age, come first, so that the
- * gaps between older snapshots become larger. Snapshots that a user labelled
- * are removed after all others. The last snapshot and the last safety snapshot
- * of a directory are never removed, and neither are the last snapshots that the
- * rules count.
+ * Returns the snapshots that may be removed to save space, each with its
+ * position in the order of removal, from 1. Snapshots that are close to the
+ * next snapshot, relative to their age, come first, so that the gaps between
+ * older snapshots become larger. Snapshots that a user labelled come last. The
+ * last snapshot and the last safety snapshot of a directory are never removed,
+ * even if the rules do not count them. The last snapshots that the rules count
+ * are never removed either.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],
@@ -220,13 +223,13 @@ export function thinningOrder(
   const order: SnapshotRecord[] = [];
   const lists = groups.flatMap(({ taken, saved }) => [taken, saved])
     .filter(({ all }) => all.length > 0);
-  // A snapshot without a machine may be the last of one group but not of
-  // another. Such a snapshot is never removed.
+  // A snapshot without a machine belongs to several groups. If it is the last
+  // of one group, it is never removed.
   const kept = new Set(lists.map(({ all: [newest] }) => newest.record));
   for (const isLabelled of [false, true]) {
     const queues = lists.map((list) => thinGroup(list, isLabelled));
-    // The next snapshot comes from the group whose first candidate has the
-    // shortest time to the next snapshot, relative to its age.
+    // The next snapshot comes from the group whose first candidate is closest
+    // to the snapshot after it, relative to its age.
     while (true) {
       const next = queues.filter((queue) => queue.length > 0)
         .sort((a, b) => a[0].density - b[0].density)[0]?.shift();
@@ -239,12 +242,11 @@ export function thinningOrder(
 
 /**
  * Returns the snapshots of one group in the order of removal. The newest
- * snapshot is never removed, and neither is the newest one that the rules
- * count.
+ * snapshot and the newest snapshot that the rules count are never removed.
  *
  * @param list The snapshots.
- * @param isLabelled Whether to return the snapshots that a user labelled. If
- * not, the other snapshots are returned.
+ * @param isLabelled Whether to return the snapshots that a user labelled, or
+ * those without such a label.
  */
 function thinGroup(
   { all: [newest, ...rest], counted }: CountedSnapshots,
@@ -253,12 +255,12 @@ function thinGroup(
   const going: { record: SnapshotRecord; density: number }[] = [];
   const left = rest.reverse().filter(({ record }) =>
     record !== counted[0]?.record &&
-    // deltar labels safety snapshots itself.
+    // deltar itself labels safety snapshots, so their labels are ignored.
     (record.label !== undefined && record.safety === undefined) === isLabelled
   );
   while (left.length > 0) {
-    // The snapshot with the shortest time to the next one, relative to its age,
-    // is removed next.
+    // The next snapshot to remove is the one that is closest to the snapshot
+    // after it, relative to its age.
     const gaps = left.map(({ time }, at) =>
       ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)
     );

@@ -13,13 +13,14 @@ interface Range {
 
 /**
  * Returns whether the new volume of a move has the same bytes in the moved
- * ranges as the old volume, which must still exist. Both volumes are read,
- * because anyone who can add objects can store a false move, and a prune
- * deletes the old volume of a move.
+ * ranges as the old volume, which must still exist. Both volumes are read.
+ * Anyone who can add objects can store a false move, and a prune deletes the
+ * old volume of a move.
  *
  * @param storage The repository's storage.
  * @param move The move.
- * @throws {DeltarError} An error of the storage other than damage.
+ * @throws {DeltarError} The errors of the storage, except errors about damaged
+ * or missing volumes.
  */
 export async function isTrueMove(
   storage: Storage,
@@ -52,10 +53,7 @@ async function sumOf(
   return toHex(sum.digest());
 }
 
-/**
- * Returns the ranges with adjacent ranges merged, so that fewer requests are
- * needed.
- */
+/** Merges adjacent ranges, so that fewer requests are needed. */
 function joined(ranges: readonly Range[]): Range[] {
   const all: Range[] = [];
   for (const { offset, length } of ranges) {

@@ -3,8 +3,8 @@ import { countedByAll } from "./judged.ts";
 import type { CountedSnapshots, SnapshotGroup } from "./retention.ts";
 
 /**
- * A change of a directory's snapshots after which a removal could lose good
- * snapshots:
+ * A change in the snapshots of a directory after which a prune could remove
+ * good snapshots:
  *
  * - `flood`: there are unusually many new snapshots, and at least half of the
  *   newest snapshots before them would be removed.
@@ -21,7 +21,7 @@ export interface Flood {
   directory: string;
   /** The largest number of snapshots within a day, including the new ones. */
   snapshots: number;
-  /** The maximum number of snapshots within a day that counts as usual. */
+  /** The maximum number of snapshots within a day that is considered usual. */
   usual: number;
   /** The number of older snapshots that would be removed. */
   lost: number;
@@ -39,7 +39,7 @@ export interface Emptied {
   id: string;
   /** The number of files in the newest snapshot. */
   files: number;
-  /** The number of files in an earlier snapshot. */
+  /** The largest number of files in an earlier snapshot. */
   before: number;
 }
 
@@ -48,28 +48,27 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * The maximum ratio of the number of snapshots within a day to the usual
- * number. Above this ratio, there are unusually many new snapshots. A machine
- * that takes hourly snapshots for eight hours a day, and later around the
- * clock, stays within the limit.
+ * number. A higher ratio is unusual. A machine that takes hourly snapshots for
+ * eight hours a day, and later around the clock, stays within the limit.
  */
 const MAX_INCREASE = 3;
 
 /**
  * The maximum ratio of the number of files in an earlier snapshot to the number
- * in the newest one. Above this ratio, the directory counts as emptied. Few
- * users delete more of a directory on purpose.
+ * of files in the newest one. With a higher ratio, the directory is considered
+ * emptied. Users rarely delete so large a share of a directory on purpose.
  */
 const MAX_DECREASE = 10;
 
 /**
- * The minimum number of files that a directory had before it was emptied. In
- * smaller directories, such changes are common.
+ * The minimum number of files in the earlier snapshot for a directory to be
+ * considered emptied. In smaller directories, such changes are common.
  */
 const MIN_FILES = 10;
 
 /**
- * The minimum number of snapshots within a day that counts as usual while no
- * snapshot of a directory is a day old. Until then, the usual number is not
+ * The minimum value of the usual number of snapshots within a day, as long as
+ * no snapshot of a directory is a day old. Until then, the usual number is not
  * known.
  */
 const MIN_USUAL_AT_FIRST = 7;
@@ -81,8 +80,8 @@ interface Moment {
 }
 
 /**
- * Finds directories with unusual new snapshots. A snapshot is new if at least
- * one of the lists of counted snapshots that earlier prunes stored does not
+ * Finds directories with unusual new snapshots. Earlier prunes stored lists of
+ * counted snapshots. A snapshot is new if at least one of these lists does not
  * contain it. If no list exists, a snapshot is new if it was taken at most 24
  * hours before the newest one. A directory is ignored if none of its ordinary
  * snapshots would be removed.
@@ -91,8 +90,8 @@ interface Moment {
  * @param isGoing Called with the record of a snapshot. Returns whether the
  * snapshot would be removed.
  * @param last The number of newest snapshots of each directory that a rule
- * keeps regardless of their times. The same number of new snapshots would
- * replace all of them. `Infinity` for a size limit.
+ * keeps regardless of their times. If this number of new snapshots is taken,
+ * none of the older ones is kept by the rule. `Infinity` for a size limit.
  */
 export function findUnusual(
   groups: readonly SnapshotGroup[],
@@ -138,8 +137,8 @@ function findFlood(
     counted.flatMap(({ record }) => isGoing(record) ? [] : [record.id]),
   );
   const yesterday = counted[0].time - DAY_MS;
-  // Several prunes on one day may have removed snapshots little by little, so
-  // the snapshots of the days before are compared, too.
+  // Several prunes on one day may have removed snapshots one by one, so the
+  // snapshots of the days before are compared, too.
   const lost = Math.max(
     lostOf(known.filter(({ id }) => live.has(id)).slice(0, last), staying),
     last === Infinity ? 0 : lostOf(
@@ -167,8 +166,8 @@ function findFlood(
 }
 
 /**
- * Returns the number of the snapshots in `had` that do not stay, or 0 if more
- * than half of the snapshots in `had` stay.
+ * Returns the number of snapshots in `had` that are not in `staying`, or 0 if
+ * more than half of the snapshots in `had` are in `staying`.
  */
 function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
   const lost = had.filter(({ id }) => !staying.has(id)).length;
@@ -176,12 +175,12 @@ function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
 }
 
 /**
- * Returns the usual maximum number of snapshots within a day, which a prune
- * stores in its list.
+ * Returns the usual maximum number of snapshots of a directory within a day. A
+ * prune stores this number in its list of counted snapshots.
  *
  * @param taken The ordinary snapshots of a directory.
  * @param isAccepted Whether the user has confirmed that the new snapshots are
- * good, so that their number is usual from now on.
+ * good. Then their number is usual from now on.
  */
 export function busiestBefore(
   { counted, judged }: Pick<CountedSnapshots, "counted" | "judged">,
@@ -247,6 +246,6 @@ export function describeUnusual(unusual: Unusual): string {
       `an earlier one has ${before}`;
   }
   const { snapshots, usual, lost } = unusual;
-  return `${directory}: ${snapshots} snapshots within a day, where at most ` +
-    `${usual} were usual, push out ${lost} older ones`;
+  return `${directory}: ${snapshots} snapshots within a day (usually at most ` +
+    `${usual}) would replace ${lost} older ones`;
 }

@@ -29,9 +29,9 @@ export const REPLACED: Rank = 0.5;
 /** The rank of trees that are not removed. */
 export const ALWAYS: Rank = Infinity;
 
-/** A tree, given by its layers, with its rank. */
+/** The layers of a tree, and the rank of the tree. */
 export interface Root {
-  /** The layers of the tree, the full one first. */
+  /** The layers of the tree. The first layer has all entries. */
   layers: readonly LayerRecord[];
   /** The rank of the tree. */
   rank: Rank;
@@ -47,7 +47,7 @@ export interface VolumeUse {
   /** The highest rank of the ranges. */
   rank: Rank;
   /**
-   * The needed ranges with their lengths in bytes, by their offsets in bytes.
+   * The needed ranges, by their offsets in bytes. Their lengths are in bytes.
    */
   ranges: Map<number, { length: number; rank: Rank }>;
 }
@@ -56,46 +56,44 @@ export interface VolumeUse {
 export interface Usage {
   /** The ranks of the layers and moves, by name. */
   others: Map<string, Rank>;
-  /** The use of the volumes, by name. */
+  /** The needed ranges of the volumes, by the names of the volumes. */
   volumes: Map<string, VolumeUse>;
 }
 
 /** Options for finding the objects that trees need. */
 export interface UsageOptions {
-  /**
-   * Called once for each layer. Yields the content of the layer, part by part.
-   */
+  /** Called once for each layer. Yields the content of the layer in parts. */
   read: (record: LayerRecord) => AsyncIterable<LayerPart>;
   /**
    * Called after each layer, with the number of layers read so far and the
-   * number of all layers.
+   * total number of layers.
    */
   onLayer?: (done: number, all: number) => void;
   /**
    * Called for each line of a layer that is visible in at least one tree, with
-   * the line, the highest rank of these trees, and the record of the layer.
+   * the line, the highest rank of those trees, and the record of the layer.
    */
   onLine?: (line: LayerLine, rank: Rank, layer: LayerRecord) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** A layer with the layers that are directly above it in at least one tree. */
+/** A layer, with the layers that are directly above it in at least one tree. */
 interface Node {
   record: LayerRecord | undefined;
   /**
-   * The highest rank of the trees whose last layer this is, or `NEVER` if there
-   * are no such trees.
+   * The highest rank of the trees whose last layer is this layer, or `NEVER` if
+   * there are no such trees.
    */
   own: Rank;
   above: Map<string, Node>;
 }
 
 /**
- * The visibility of a layer's paths in the trees that have the layer. `paths`
- * has the paths that layers above hide in some or all of these trees. The rank
- * of such a path is the highest rank of the trees in which it is visible, or
- * `NEVER`. All other paths have the rank `rank`.
+ * The visibility of a layer's paths in the trees that contain the layer.
+ * `paths` contains the paths that upper layers hide in some or all of these
+ * trees. The rank of such a path is the highest rank of the trees in which it
+ * is visible, or `NEVER`. The rank of every other path is `rank`.
  */
 interface Showing {
   rank: Rank;
@@ -115,7 +113,7 @@ export async function findUsage(
   const usage: Usage = { others: new Map(), volumes: new Map() };
   const { top, count } = plant(roots);
   let done = 0;
-  // Small layers are read in advance, in the order in which they are visited.
+  // Small layers are read ahead, in the order in which they are needed.
   const ahead = mapAhead(
     upperFirst(top),
     { most: MAX_REQUESTS_AT_ONCE },
@@ -151,16 +149,18 @@ export async function findUsage(
   return usage;
 }
 
-/** Yields the layers of a node and of the nodes above it, the upper ones first. */
+/**
+ * Yields the layers of a node and of all nodes above it, upper layers first.
+ */
 function* upperFirst({ record, above }: Node): Generator<LayerRecord> {
   for (const next of above.values()) yield* upperFirst(next);
   if (record !== undefined) yield record;
 }
 
 /**
- * Combines the layers of all roots into one tree of nodes, in which roots share
- * their lower layers. Returns the node below all layers, which has no layer,
- * and the number of layers.
+ * Builds a tree of nodes from the layers of all roots. Roots share the nodes of
+ * their common lower layers. Returns the bottom node, which has no layer, and
+ * the number of layers.
  */
 function plant(roots: readonly Root[]): { top: Node; count: number } {
   const top: Node = { record: undefined, own: NEVER, above: new Map() };
@@ -202,7 +202,7 @@ function merge(into: Showing, other: Showing): void {
 }
 
 /**
- * Adds the pieces and volumes that a part of a layer needs to the usage, and
+ * Adds to the usage the pieces and volumes that a part of a layer needs, and
  * hides the paths of the part in the layers below.
  */
 function* addPart(
@@ -258,10 +258,10 @@ function addRange(
 }
 
 /**
- * Replaces each moved volume in a usage with the volume that has its frames
- * now.
+ * Replaces each moved volume in a usage with the volume that now contains its
+ * frames.
  *
- * @param usage The usage, which is changed.
+ * @param usage The usage. It is changed in place.
  * @param moves The moves, by the names of their objects. If a move lacks a
  * needed range and the old volume still exists, the move is ignored and removed
  * from the map.
@@ -277,8 +277,8 @@ export function applyMoves(
   const byVolume = new Map(
     [...moves].map(([object, move]) => [move.from.name, { object, move }]),
   );
-  // A volume may have been moved more than once, so new names are added to the
-  // list.
+  // A volume may have been moved several times, so the names of new volumes are
+  // added to this list.
   const names = [...usage.volumes.keys()];
   for (const name of names) {
     const found = byVolume.get(name);

@@ -1,22 +1,22 @@
 /**
  * Rekeying: after a rotation, the objects that are encrypted for an older
- * identity get new headers for the newest one. Nothing is decrypted: an age
- * file is a header with the key of the file, and a payload that is encrypted
- * with this key. `../../age/rewrap.ts` makes the new header, which has the
- * length of the old one, and the payload is copied.
+ * identity get new headers for the newest one. An age file consists of a header
+ * with the file key, and a payload that is encrypted with this key.
+ * `../../age/rewrap.ts` makes a new header with the length of the old one. The
+ * payload is copied without being decrypted.
  *
- * Each object is replaced in one step, and the key files have the old and the
- * new identity, so at any moment every full key opens every object. Before an
- * object is replaced, a manifest lists its new SHA-256
- * (`rekeyed_manifests.ts`). When no object needs the older identities any more,
- * they are retired (`../store/keys.ts`).
+ * Each object is replaced in one step, and the key files have both the old and
+ * the new identity. So every full key can decrypt every object at any time.
+ * Before an object is replaced, a manifest lists its new SHA-256
+ * (`rekeyed_manifests.ts`). When no object needs the older identities any
+ * longer, they are retired (`../store/keys.ts`).
  *
  * Replacing an object could bring back an object that another process has just
  * deleted. So a rekey holds the lease of prunes while it replaces objects, and
  * announces a change of the keys (`../store/key_changes.ts`) while it replaces
- * holders and signers. It does not replace the objects of runs that are at work
- * or were interrupted, because these runs list the SHA-256 of their objects in
- * their own manifests.
+ * holders and signers. It does not replace the objects of unfinished runs,
+ * which are running or were interrupted, because these runs list the SHA-256 of
+ * their objects in their own manifests.
  *
  * @module
  */
@@ -62,7 +62,7 @@ import { RekeyedManifests } from "./rekeyed_manifests.ts";
 export interface RekeyOptions extends SignalOptions {
   /**
    * Called with the plan before anything is changed. Returns whether to
-   * continue. By default, the rekey continues.
+   * continue. By default, the rekey always continues.
    */
   onPlan?: (plan: RekeyPlan) => boolean | Promise<boolean>;
   /**
@@ -71,8 +71,8 @@ export interface RekeyOptions extends SignalOptions {
    */
   onProgress?: (progress: RekeyProgress) => void;
   /**
-   * The time for which a prune or rekey without a sign of life is watched
-   * before it counts as dead, in milliseconds. Default: 45 seconds, three
+   * The time for which a prune or rekey without a heartbeat is watched before
+   * it is considered dead, in milliseconds. Default: 45 seconds, three
    * heartbeats.
    */
   patience?: number;
@@ -82,29 +82,31 @@ export interface RekeyOptions extends SignalOptions {
 export interface RekeyProgress {
   /** The current phase: reading all headers, or replacing objects. */
   phase: "reading" | "writing";
-  /** The number of objects that were examined or replaced. */
+  /**
+   * The number of objects that have been examined or replaced in this phase.
+   */
   done: number;
-  /** The number of objects to replace; 0 while headers are read. */
+  /** The number of objects to replace; 0 in the phase `reading`. */
   all: number;
-  /** The total size of the replaced objects so far, in bytes. */
+  /** The total size of the objects that have been replaced so far, in bytes. */
   bytes: number;
 }
 
 /** The changes that a rekey would make. */
 export interface RekeyPlan {
   /**
-   * The number of objects to replace, because they are encrypted for an older
-   * identity.
+   * The number of objects that are encrypted for an older identity and are to
+   * be replaced.
    */
   objects: number;
   /**
-   * The total size of the objects to replace, in bytes. Each of them is stored
+   * The total size of the objects to replace, in bytes. Each object is stored
    * again as a whole.
    */
   bytes: number;
   /**
-   * The names of the objects that are encrypted for an older identity and are
-   * not replaced, because they belong to a run that is at work or was
+   * The names of the objects that are encrypted for an older identity but are
+   * not replaced, because they belong to a run that is running or was
    * interrupted.
    */
   atWork: string[];
@@ -119,7 +121,7 @@ export interface RekeyPlan {
 export interface RekeyResult extends RekeyPlan {
   /**
    * The number of identities that were retired because no object needs them any
-   * more. It is 0 if there are objects in `atWork` or `damage`.
+   * longer. It is 0 if `atWork` or `damage` is not empty.
    */
   retired: number;
 }
@@ -132,9 +134,9 @@ const WRITING = 3;
 const HEADER_FETCH_BYTES = 512;
 /** The maximum total size of objects that are held in memory, in bytes. */
 const MAX_BATCH_BYTES = 16 << 20;
-/** The maximum number of objects that one manifest announces. */
+/** The maximum number of objects in one manifest of new SHA-256 sums. */
 const MAX_BATCH_OBJECTS = 500;
-/** The counts of a rekey that has nothing to do. */
+/** The counts of an empty plan. */
 const NOTHING = { objects: 0, bytes: 0 };
 
 /** Plans a rekey. See `Repository.planRekey`. */
@@ -170,9 +172,9 @@ function keysOf({ keys, storage }: Store): RepositoryKeys {
   );
 }
 
-/** An object with its new header, before it is stored. */
+/** An object with its new header that is ready to be stored. */
 interface Rewrapped {
-  /** The object as it is about to be stored. */
+  /** The name, size and new SHA-256 of the object. */
   record: ObjectRecord;
   /** Stores the object. */
   store: () => Promise<void>;
@@ -186,7 +188,7 @@ class Rekey {
   readonly #options: RekeyOptions;
   /** The storage of the encrypted objects. */
   readonly #files: Storage;
-  /** The names of the objects that do not need an older identity. */
+  /** The names of the objects that need no older identity. */
   readonly #current = new Set<string>();
   readonly #damage = new Map<string, string>();
   #done = 0;
@@ -229,9 +231,9 @@ class Rekey {
     await this.#replaceOld(old, manifests, check, isAdministered);
     let left: string[] = [];
     const retired = await this.#keys.retire(async () => {
-      // No other process changes holders or signers now. Objects that other
-      // processes stored for an older identity in the meantime are replaced,
-      // too.
+      // At this point, no other process changes holders or signers. Other
+      // processes may have stored objects for an older identity since the first
+      // search, so these objects are replaced, too.
       const rest = await this.#findOld(this.#current);
       await this.#replaceOld(rest, manifests, check, () => false);
       left = [...rest.keys()].filter((name) =>
@@ -262,11 +264,11 @@ class Rekey {
   }
 
   /**
-   * Returns the sizes, in bytes, of the objects that are encrypted for an older
-   * identity, by name. Adds the damaged objects to `#damage`, and the names of
-   * objects that do not need an older identity to `#current`.
+   * Finds the objects that are encrypted for an older identity, and returns
+   * their sizes in bytes, by name. Adds the damaged objects to `#damage`, and
+   * the names of objects that need no older identity to `#current`.
    *
-   * @param known The names of objects that are not examined.
+   * @param known The names of objects that need not be examined.
    */
   async #findOld(
     known: ReadonlySet<string> = new Set(),
@@ -312,7 +314,7 @@ class Rekey {
 
   /**
    * Replaces the objects that `#findOld` found, except those of runs that are
-   * at work or were interrupted.
+   * running or were interrupted.
    *
    * @param isSpared Called with the name of each object. Returns whether the
    * object must not be replaced yet.
@@ -324,8 +326,8 @@ class Rekey {
     isSpared: (name: string) => boolean,
   ): Promise<void> {
     // The objects were listed before the intents are read, and the manifests
-    // are read after the intents. A run that has no intent any more has
-    // therefore stored its manifests.
+    // are read after the intents. So a run that no longer has an intent has
+    // already stored its manifests.
     const running = await this.#running();
     await manifests.load();
     const going = [...old].filter(([name]) =>
@@ -337,8 +339,8 @@ class Rekey {
   }
 
   /**
-   * Stores manifests that list objects with their new SHA-256, then replaces
-   * the objects.
+   * Stores manifests that list the objects with their new SHA-256, and then
+   * replaces the objects.
    */
   async #replace(
     objects: readonly (readonly [string, number])[],
@@ -446,9 +448,9 @@ class Rekey {
   }
 
   /**
-   * Records that an object is damaged. An object that was deleted in the
-   * meantime, or that a repair moved to `damaged/`, counts as current, because
-   * it needs no identity. Other errors are thrown again.
+   * Records that an object is damaged. An object that was deleted since it was
+   * listed, or that a repair copied to `damaged/`, is added to `#current`
+   * instead, because it needs no identity. Other errors are thrown again.
    */
   #failed(name: string, error: unknown): void {
     const isUnreadable = isDamage(error) || codeOf(error) === "key" ||
@@ -464,7 +466,7 @@ class Rekey {
       .map(([object, message]) => ({ object, message }));
   }
 
-  /** Returns the ids of the runs that are at work or were interrupted. */
+  /** Returns the ids of the runs that are running or were interrupted. */
   async #running(): Promise<Set<string>> {
     const names = await namesUnder(this.#files, RUNNING);
     return new Set(
@@ -493,7 +495,7 @@ class Rekey {
 }
 
 /**
- * Throws an error if the manifests list an object, but not with its size and
+ * Throws an error if manifests list an object only with another size or
  * SHA-256.
  */
 function checkIntact(object: ObjectRecord, manifests: RekeyedManifests): void {
@@ -542,19 +544,16 @@ function isRekeyed(name: string): boolean {
     name !== RECIPIENTS + AGE_SUFFIX && !name.startsWith(CHANGES);
 }
 
-/**
- * Returns whether objects with this name are stored only by changes of the
- * keys.
- */
+/** Returns whether only changes of the keys store objects with this name. */
 function isAdministered(name: string): boolean {
   return name.startsWith(HOLDERS) || name.startsWith(SIGNERS);
 }
 
 /**
- * Returns whether an object belongs to a run or prune that is at work or was
+ * Returns whether an object belongs to a run or prune that is running or was
  * interrupted.
  *
- * @param running The ids of the runs that are at work or were interrupted.
+ * @param running The ids of the runs that are running or were interrupted.
  */
 function isAtWork(name: string, running: ReadonlySet<string>): boolean {
   if (name.startsWith(RUNNING) || name.startsWith(LEASES)) return true;
@@ -564,7 +563,7 @@ function isAtWork(name: string, running: ReadonlySet<string>): boolean {
 }
 
 /**
- * Returns whether the id in an object's name is the id of the run that stored
+ * Returns whether the name of an object contains the id of the run that stored
  * the object.
  */
 function isOfRun(name: string): boolean {

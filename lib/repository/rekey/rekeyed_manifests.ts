@@ -13,8 +13,8 @@ import {
 
 /**
  * The maximum number of lines of a merged manifest. A prune deletes a manifest
- * when all of its objects are deleted, so objects of about the same age share a
- * manifest.
+ * when all of its objects are deleted. So objects of about the same age should
+ * share a manifest, and manifests should not be too large.
  */
 const MAX_LINES = 1000;
 
@@ -36,7 +36,7 @@ export interface RekeyedRepository {
 /**
  * The manifests of a repository while its objects get new headers, which change
  * their SHA-256. Before an object is replaced, a manifest lists it with its new
- * SHA-256, so at any time a manifest lists the SHA-256 that the object has.
+ * SHA-256. So a manifest lists the current SHA-256 of each object at any time.
  * After all objects are replaced, `settle` removes the outdated SHA-256 sums
  * from the manifests.
  */
@@ -44,9 +44,9 @@ export class RekeyedManifests {
   readonly #repository: RekeyedRepository;
   readonly #writer: ManifestWriter;
   readonly #unsigned: ManifestWriter;
-  /** The lines of trusted manifests, by the names of the objects. */
+  /** The objects in trusted manifests, by name. */
   readonly #trusted = new Map<string, ObjectRecord[]>();
-  /** The lines of the other manifests, by the names of the objects. */
+  /** The objects in untrusted manifests, by name. */
   readonly #others = new Map<string, ObjectRecord[]>();
   /** The names of the signed manifests that `list` stored. */
   readonly #stored = new Set<string>();
@@ -55,7 +55,10 @@ export class RekeyedManifests {
   readonly #replaced = new Map<string, string>();
   #isSettled = false;
 
-  /** Prepares the work with the manifests without reading them. */
+  /**
+   * Creates a view of the manifests without reading them. Call `load` to read
+   * them.
+   */
   constructor(repository: RekeyedRepository) {
     const { files, id, signer } = repository;
     this.#repository = repository;
@@ -64,7 +67,7 @@ export class RekeyedManifests {
   }
 
   /**
-   * Reads the manifests. Damaged manifests are ignored.
+   * Reads the manifests. Ignores damaged manifests.
    *
    * @throws {DeltarError} The error of the storage.
    */
@@ -83,9 +86,9 @@ export class RekeyedManifests {
   }
 
   /**
-   * Returns whether an object has a size and SHA-256 that a manifest lists, or
-   * is not listed at all. If a trusted manifest lists the object, untrusted
-   * manifests do not count.
+   * Returns whether the size and SHA-256 of an object are listed by a manifest,
+   * or no manifest lists the object. If a trusted manifest lists the object,
+   * untrusted manifests are ignored.
    */
   isIntact({ name, size, sha256 }: ObjectRecord): boolean {
     const lines = this.#trusted.get(name) ?? this.#others.get(name);
@@ -94,10 +97,10 @@ export class RekeyedManifests {
   }
 
   /**
-   * Stores manifests that list objects with the SHA-256 that they are about to
-   * get. An object that only untrusted manifests list is listed in an unsigned
-   * manifest, because no trusted signer vouches for it. An object that no
-   * manifest lists is not listed here either.
+   * Stores manifests that list objects with their future SHA-256. If only
+   * untrusted manifests list an object, it is listed in an unsigned manifest,
+   * because no trusted signer vouches for it. An object that no manifest lists
+   * is ignored.
    */
   async list(objects: readonly ObjectRecord[]): Promise<void> {
     const sealed = objects.filter(({ name }) => isSealed(name));
@@ -118,15 +121,16 @@ export class RekeyedManifests {
   }
 
   /**
-   * Replaces two kinds of trusted manifests with as few new ones as possible:
-   * those that list an object with a SHA-256 that the object does not have, and
-   * those that `list` stored. The new manifests list everything else that the
-   * old ones list, and are signed. An object that matches none of the lines
-   * that list it keeps all of these lines, so that a verification reports the
-   * object. Does nothing if `list` has stored no manifest since the last call.
+   * Replaces trusted manifests with as few new ones as possible. Two kinds of
+   * manifests are replaced: those that list an outdated SHA-256 of an object,
+   * and those that `list` stored. The new manifests are signed, and list
+   * everything else that the old ones list. If an object matches none of the
+   * lines that list it, all of these lines are kept, so that a verification
+   * reports the object. Does nothing if `list` has stored no manifest since the
+   * last call.
    *
    * @param isAtWork Called with the name of an object. Returns whether the
-   * object may belong to a run that is still at work.
+   * object may belong to a run that is still running.
    * @throws {DeltarError} The error of the storage.
    */
   async settle(isAtWork: (name: string) => boolean): Promise<void> {
@@ -174,7 +178,7 @@ export class RekeyedManifests {
     for (const { name } of going) await this.#repository.files.delete(name);
   }
 
-  /** Yields each undamaged manifest, and whether it is trusted. */
+  /** Yields each undamaged manifest, with whether it is trusted. */
   async *#manifests(): AsyncGenerator<[Manifest, boolean]> {
     const { files, id, isTrusted } = this.#repository;
     for await (const manifest of readManifests(files, () => {})) {
@@ -211,8 +215,8 @@ function addTo(lines: Map<string, ObjectRecord[]>, object: ObjectRecord): void {
 }
 
 /**
- * Returns an object's name without its folder. The result begins with the time
- * of the run that stored the object.
+ * Returns an object's name without its folder. The returned text begins with
+ * the start time of the run that stored the object.
  */
 function timeText(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);

@@ -26,8 +26,8 @@ export interface Proof {
   afterDelta?: string;
   /**
    * Whether the drill restored no files with deltas, because the next file
-   * without deltas left no space for them. The next drill restores files with
-   * deltas.
+   * without deltas did not fit into the sample next to them. The next drill
+   * then restores files with deltas.
    */
   withoutDeltas?: boolean;
   /**
