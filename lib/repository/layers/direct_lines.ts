@@ -1,8 +1,8 @@
 /**
- * Removes lines of a layer without decoding them.
+ * Removing lines of a layer without decoding them.
  *
  * When one folder of a large tree is listed, most lines of a frame may describe
- * entries in subfolders of that folder. These lines are recognized by their
+ * entries in subfolders of this folder. These lines are recognized by their
  * first bytes, which deltar's writer always writes in the same form. Lines in
  * another form are kept.
  */
@@ -17,8 +17,8 @@ const encoder = new TextEncoder();
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Returns the lines of a frame, without most of the lines for entries and
- * tombstones in the subfolders of a folder.
+ * Removes from a frame most lines of entries and tombstones in the subfolders
+ * of a folder. Returns the other lines.
  *
  * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.
@@ -41,8 +41,8 @@ export function directLines(plain: Uint8Array, folder: string): Uint8Array {
 }
 
 /**
- * Returns whether the line from `start` to `end` begins with `opening`, and a
- * `/` follows before the next quote.
+ * Returns whether the line from `start` to `end` begins with `opening`,
+ * followed by a `/` before the next quote.
  */
 function isDeeper(
   plain: Uint8Array,

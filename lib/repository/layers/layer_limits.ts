@@ -1,15 +1,14 @@
 import { DeltarError } from "../../bytes/errors.ts";
 
 /**
- * The maximum size in bytes of a layer that is read before it is needed, while
- * other layers are read or used. A larger layer takes more memory and several
- * requests.
+ * The maximum size of a layer that is read ahead, in bytes. Reading a larger
+ * layer ahead would take too much memory and several requests.
  */
 export const MAX_AHEAD_BYTES = 1 << 15;
 
 /**
  * The maximum size of a frame before compression, in bytes. Writers end a frame
- * with the line that reaches half of this size, or earlier.
+ * at the latest with the line that reaches half of this size.
  */
 const MAX_FRAME_BYTES = 8 << 20;
 /**
@@ -58,17 +57,22 @@ export function mostLinesOfFrame(packed: number): number {
  *
  * @param most The maximum number of lines.
  * @param object The name of the layer.
- * @param offset The offset of the first line that is too many.
+ * @param offset The offset of the first line that exceeds the maximum, in
+ * bytes.
  */
 export function tooManyLines(
   most: number,
   object: string,
   offset: number,
 ): DeltarError {
-  return new DeltarError("limit", `a frame has more than ${most} lines`, {
-    object,
-    offset,
-  });
+  return new DeltarError(
+    "limit",
+    `too many lines in a frame: at most ${most}`,
+    {
+      object,
+      offset,
+    },
+  );
 }
 
 /**

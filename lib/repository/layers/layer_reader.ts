@@ -36,8 +36,8 @@ export interface ReadLayerOptions {
    */
   within?: string;
   /**
-   * Whether to omit most entries in subfolders of `within`, without decoding
-   * them. The caller filters out the rest. Default: `false`.
+   * Whether to omit most entries in subfolders of `within` without decoding
+   * them. The caller must filter out the remaining ones. Default: `false`.
    */
   isShallow?: boolean;
   /** Ends the work with an error of code `aborted`. */
@@ -45,8 +45,8 @@ export interface ReadLayerOptions {
 }
 
 /**
- * Reads a layer of a tree frame by frame. Each frame is checked against its
- * SHA-256 before it is decoded.
+ * A reader of one layer of a tree. It reads the layer frame by frame, and
+ * checks each frame against its SHA-256 before decoding it.
  */
 export class LayerReader {
   readonly #storage: Storage;
@@ -67,14 +67,15 @@ export class LayerReader {
   #bytes = 0;
   /**
    * The last line that `find` found in the text of a frame: the number of the
-   * frame, the path, and the position of the newline before the line.
+   * frame, the path of the line, and the position of the newline before the
+   * line.
    */
   #last = { frame: -1, path: "", start: 0 };
-  /** The last frames that `find` read. */
+  /** The frames that `find` read last, by number. */
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
-   * Makes a reader without reading anything.
+   * Creates a reader without reading anything.
    *
    * @throws {DeltarError} `corrupt` if the record's filter is invalid.
    */
@@ -95,8 +96,8 @@ export class LayerReader {
   }
 
   /**
-   * Returns the line of the layer for a path, if there is one. At most one
-   * frame is read. The frame is cached for the next look-ups.
+   * Returns the line of a path, or `undefined` if the layer has none. At most
+   * one frame is read. The frame is cached for the next look-ups.
    *
    * @throws {DeltarError} The errors of `parts`.
    */
@@ -108,7 +109,8 @@ export class LayerReader {
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
     const text = await this.#text(at, signal);
-    // Lines are sorted, so look-ups in path order continue from the last line.
+    // Lines are sorted, so a look-up in path order can continue from the last
+    // line.
     const last = this.#last;
     const isFurther = last.frame === at && comparePaths(path, last.path) >= 0;
     const found = findLine(text, path, isFurther ? last.start : 0);
@@ -121,7 +123,7 @@ export class LayerReader {
         offset,
       );
     }
-    if (OURS.test(text)) return undefined;
+    if (PATH_LINE.test(text)) return undefined;
     // Another program may have written the line with its fields in another
     // order.
     const { lines } = await this.#read(at, signal);
@@ -138,11 +140,12 @@ export class LayerReader {
   }
 
   /**
-   * Yields the layer's lines, frame by frame. One group of frames is read ahead.
+   * Yields the lines of the layer, frame by frame. One group of frames is read
+   * ahead.
    *
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported`,
-   * `limit` or `not-found` if the layer is damaged or missing; an error of the
-   * storage, such as `aborted`.
+   * `limit` or `not-found` if the layer is damaged or missing; also the errors
+   * of the storage, such as `aborted`.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
     const { within = "", isShallow = false, signal } = options;
@@ -174,7 +177,7 @@ export class LayerReader {
    * @param isWanted Called with the path of each line, and with the line as
    * text. Returns whether the line is wanted.
    * @param options With `within`, only frames that can contain its entries are
-   * read. The filter has to refuse the other entries of these frames.
+   * read. The filter must refuse the other entries of these frames.
    * @throws {DeltarError} The errors of `parts`.
    */
   async *select(
@@ -229,11 +232,11 @@ export class LayerReader {
 
   /**
    * Returns the path of an entry or tombstone, or `undefined` for other lines.
-   * Parses only lines whose path has escapes, and lines in a form that deltar
-   * does not write.
+   * Parses a line only if its path has escapes, or if deltar does not write
+   * lines in this form.
    */
   #pathOf(text: string, offset: number): string | undefined {
-    if (text === "" || OTHERS.test(text)) return undefined;
+    if (text === "" || OTHER_LINE.test(text)) return undefined;
     if (text.startsWith('{"path":"') || text.startsWith('{"gone":"')) {
       const path = text.slice(PATH_START, text.indexOf('"', PATH_START));
       if (!path.includes("\\")) return path;
@@ -244,9 +247,9 @@ export class LayerReader {
   }
 
   /**
-   * Returns the paths that the snapshot of this layer skipped or excluded, and
-   * the reasons. These lines follow all entries, so only the last frame with
-   * paths and the frames after it are read.
+   * Returns the paths that the snapshot of this layer skipped or excluded, with
+   * the reasons. The lines of these paths follow all entries, so only the last
+   * frame with entries or tombstones and the frames after it are read.
    *
    * @throws {DeltarError} The errors of `parts`.
    */
@@ -262,8 +265,8 @@ export class LayerReader {
   /**
    * Yields three values for each frame of the layer: `part` has the lines of
    * the frame, `from` is the lower bound of its paths, and `to` is the lower
-   * bound of the next frame with paths. `part` is absent if the frame is
-   * damaged or missing.
+   * bound of the next frame with paths. If the frame is damaged or missing,
+   * `part` is absent.
    */
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
@@ -291,8 +294,8 @@ export class LayerReader {
   }
 
   /**
-   * Returns whether the lower bounds of a frame and the next one show that all
-   * paths of the frame are in one subfolder of a folder.
+   * Returns whether all paths of a frame are in one subfolder of a folder,
+   * according to the lower bounds of the frame and the next frame.
    */
   #isBelow(at: number, within: string): boolean {
     const { first } = this.#record.frames[at];
@@ -319,8 +322,8 @@ export class LayerReader {
   }
 
   /**
-   * Returns the position in `#withPaths` of the last frame whose lower bound is
-   * not after a path; -1 if there is none.
+   * Returns the index in `#withPaths` of the last frame whose lower bound does
+   * not sort after a path; -1 if there is no such frame.
    */
   #lastUpTo(path: string): number {
     let low = -1;
@@ -339,8 +342,8 @@ export class LayerReader {
     onlyIn: string | undefined,
   ): Promise<LayerPart> {
     const part = this.#decode(at, packed.take(at), onlyIn);
-    // The caller may stop before it awaits this promise. In that case, a
-    // rejection must not be reported as unhandled.
+    // The caller may stop before it awaits this promise. Then a rejection must
+    // not be reported as unhandled.
     part.catch(() => {});
     return part;
   }
@@ -363,7 +366,7 @@ export class LayerReader {
     return text;
   }
 
-  /** Prepares to read the stored bytes of frames. */
+  /** Returns a reader of the stored bytes of frames. */
   #packed(frames: readonly number[], signal?: AbortSignal): PackedFrames {
     const [storage, record] = [this.#storage, this.#record];
     return new PackedFrames(storage, record, this.#offsets, frames, signal);
@@ -395,7 +398,8 @@ export class LayerReader {
    * Decodes a frame.
    *
    * @param stored The stored bytes of the frame.
-   * @param onlyIn A folder. Most entries in its subfolders are omitted.
+   * @param onlyIn A folder. Most entries in its subfolders are omitted. By
+   * default, no entries are omitted.
    */
   async #decode(
     at: number,
@@ -433,8 +437,8 @@ export class LayerReader {
   }
 
   /**
-   * Throws an error if the total size of all frames read so far, including this
-   * one, is larger than `mostBytesOfLayer` allows.
+   * Adds the size of a frame to the total size of all frames read so far.
+   * Throws an error if the total is larger than `mostBytesOfLayer` allows.
    */
   #checkSize(at: number, length: number): void {
     if (this.#seen.has(at)) return;
@@ -478,22 +482,26 @@ function isInside(text: string, folder: string): boolean {
 }
 
 /**
- * Matches the beginning of a line for a path, in the form that deltar writes.
+ * Matches the beginning of the line of an entry or tombstone, in the form that
+ * deltar writes.
  */
-const OURS = /\n{"(?:path|gone)":"/;
-
-/** The first position of the path in a line in the form that deltar writes. */
-const PATH_START = '{"path":"'.length;
-
-/** Matches the beginnings of the lines that are not for a path. */
-const OTHERS = /^\{"(?:object|skipped|sha256|format)":/;
+const PATH_LINE = /\n{"(?:path|gone)":"/;
 
 /**
- * Returns the line of a path, and the position of the newline before it.
- * Returns `undefined` if there is no line of the path in the form that deltar
- * writes at or after `from`.
+ * The position at which the path begins in a line, in the form that deltar
+ * writes.
+ */
+const PATH_START = '{"path":"'.length;
+
+/** Matches the beginnings of lines other than entries and tombstones. */
+const OTHER_LINE = /^\{"(?:object|skipped|sha256|format)":/;
+
+/**
+ * Searches for the line of a path, in the form that deltar writes. Returns the
+ * line and the position of the newline before it, or `undefined` if the path
+ * has no such line at or after `from`.
  *
- * @param lines The lines, each after a newline.
+ * @param lines The text of a frame, with a newline before each line.
  * @param from The position of the newline where the search begins.
  */
 function findLine(

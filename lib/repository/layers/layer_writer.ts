@@ -28,33 +28,31 @@ import {
 } from "./tree_layer.ts";
 
 /**
- * The minimum target size of a frame before compression, in bytes. Small layers
- * use this size.
+ * The minimum target size of a frame before compression, in bytes. It is used
+ * in small layers.
  */
 const MIN_FRAME_BYTES = 1 << 18;
 /**
- * The maximum target size of a frame before compression, in bytes. Large layers
- * use this size.
+ * The maximum target size of a frame before compression, in bytes. It is used
+ * in large layers.
  */
 const MAX_FRAME_BYTES = 1 << 22;
 /**
- * The number of frames to aim for in a layer. The number is limited because a
+ * The target number of frames in a layer. The number is limited because a
  * commit record lists all frames.
  */
-const FRAMES = 128;
+const TARGET_FRAMES = 128;
 /** The approximate length of a line, in bytes. */
-const LINE = 300;
+const LINE_BYTES = 300;
 /** The maximum number of paths of a layer that has a path filter. */
 const MAX_FILTERED_PATHS = 2048;
-/**
- * The maximum number of pending frames before `ready` makes the caller wait.
- */
+/** The number of pending frames at which `ready` makes the caller wait. */
 const MAX_PENDING_FRAMES = 4;
 /**
- * The number of lines that `FullFrame.lines` does not count: the opening line
- * and the closing line of the layer.
+ * The number of lines that `FullFrame.lines` does not count: the first and the
+ * last line of the layer.
  */
-const BESIDES = 2;
+const UNCOUNTED_LINES = 2;
 
 /** The number of characters that are collected before they are encoded. */
 const MIN_BATCH_CHARACTERS = 1 << 15;
@@ -69,7 +67,7 @@ export interface LayerWriterOptions {
   name: string;
   /** The compression of frames. */
   codec: Codec;
-  /** The approximate number of lines. */
+  /** The approximate number of lines that will be added. */
   expected: number;
   /** Whether the layer is a full layer. Full layers have no path filter. */
   isFull: boolean;
@@ -79,18 +77,21 @@ export interface LayerWriterOptions {
 
 /** A frame that is ready to be stored. */
 interface FullFrame {
-  /** The lower bound of the paths. Absent if the frame has no paths. */
+  /** The lower bound of the frame's paths. Absent if the frame has no paths. */
   first?: string;
   /** The number of lines, not counting the first and last line of the layer. */
   lines: number;
-  /** The buffer, whose first `used` bytes are the frame. */
+  /** The buffer. Its first `used` bytes are the frame. */
   buffer: Uint8Array;
   used: number;
   /** Whether this is the last frame. The padding of the layer follows it. */
   isLast: boolean;
 }
 
-/** Writes a layer line by line, and divides it into frames. */
+/**
+ * A writer of one layer. It takes the lines one by one, and divides them into
+ * frames.
+ */
 export class LayerWriter {
   readonly #options: LayerWriterOptions;
   readonly #object: ObjectWriter;
@@ -111,18 +112,18 @@ export class LayerWriter {
   #plain = 0;
   #size = 0;
   #paths: string[] = [];
-  /** Whether an entry is a named pipe or a device. */
+  /** Whether the layer has an entry of a named pipe or device. */
   #hasSpecial = false;
-  /** Whether a file is sparse. */
+  /** Whether the layer has a sparse file. */
   #hasSparse = false;
-  /** Whether a path, or the target of a link, is not valid UTF-8. */
+  /** Whether the layer has a path or link target that is not valid UTF-8. */
   #hasRaw = false;
 
-  /** Makes a writer for a layer. The layer must not exist yet. */
+  /** Creates a writer for a layer. The layer must not exist yet. */
   constructor(options: LayerWriterOptions) {
     const { storage, name, codec, expected, signal } = options;
     this.#options = options;
-    const size = expected * LINE / FRAMES;
+    const size = expected * LINE_BYTES / TARGET_FRAMES;
     this.#frameSize = Math.min(
       MAX_FRAME_BYTES,
       Math.max(MIN_FRAME_BYTES, size),
@@ -164,8 +165,8 @@ export class LayerWriter {
   }
 
   /**
-   * Returns a promise that resolves when the writer can take more lines;
-   * `undefined` if it can take them now. If writing the layer fails, the
+   * Returns a promise that resolves when the writer can take more lines, or
+   * `undefined` if it can take more lines now. If writing the layer fails, the
    * promise rejects with the error.
    */
   ready(): Promise<void> | undefined {
@@ -173,13 +174,13 @@ export class LayerWriter {
   }
 
   /**
-   * Ends the layer. Resolves when the layer is stored.
+   * Writes the end of the layer. Resolves when the layer is stored.
    *
-   * @param objects The volumes that the layer has to name.
+   * @param objects The volumes that the layer must name.
    * @param skipped The paths that the snapshot skipped or excluded.
    * @returns The record of the layer.
-   * @throws The error with which writing the layer failed. Call `abort` in that
-   * case.
+   * @throws The error because of which writing the layer failed. The caller
+   * must then call `abort`.
    */
   async close(
     objects: Iterable<ObjectRecord>,
@@ -208,7 +209,11 @@ export class LayerWriter {
     };
   }
 
-  /** Aborts the write. Resolves when the write has stopped. */
+  /**
+   * Aborts the write. Resolves when writing has stopped.
+   *
+   * @param reason The error with which the write fails.
+   */
   async abort(reason: unknown): Promise<void> {
     this.#queue.fail(reason);
     await this.#object.abort(reason);
@@ -216,13 +221,13 @@ export class LayerWriter {
   }
 
   /**
-   * Returns whether a reader accepts a frame of `packed` compressed bytes. Many
-   * similar lines may compress better than the limits of a reader allow. A
-   * frame that a reader would refuse is stored uncompressed.
+   * Returns whether readers accept a frame of `packed` compressed bytes. Many
+   * similar lines may compress better than the limits of readers allow. A frame
+   * that readers would refuse is stored uncompressed.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&
-      lines + BESIDES <= mostLinesOfFrame(packed) &&
+      lines + UNCOUNTED_LINES <= mostLinesOfFrame(packed) &&
       this.#plain + used <= mostBytesOfLayer(this.#size + packed);
   }
 
@@ -256,7 +261,7 @@ export class LayerWriter {
     buffer.set(bytes, used);
   }
 
-  /** Passes the frame on to be compressed and stored, unless it is empty. */
+  /** Sends the frame to be compressed and stored, unless it is empty. */
   #send(isLast: boolean): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
@@ -276,8 +281,8 @@ export class LayerWriter {
 
 /**
  * Returns the shortest prefix of `path` that sorts after `last` and does not
- * end inside a surrogate pair. Returns the whole path if that prefix is not
- * well-formed.
+ * end inside a surrogate pair. If this prefix is not well-formed, returns the
+ * whole path.
  */
 export function separator(last: string | undefined, path: string): string {
   let same = 0;
@@ -290,7 +295,7 @@ export function separator(last: string | undefined, path: string): string {
   const first = path.slice(0, same + 1);
   if (first.isWellFormed()) return first;
   // The shortest prefix ends inside a surrogate pair, so one more code unit is
-  // added. A path that is not valid UTF-8 is not cut.
+  // added. A path that is not valid UTF-8 is not shortened.
   const longer = path.slice(0, same + 2);
   return longer.isWellFormed() ? longer : path;
 }

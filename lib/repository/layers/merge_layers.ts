@@ -11,12 +11,12 @@ import type { LayerLine } from "./tree_layer.ts";
 const LINES_PER_BATCH = 1024;
 
 /**
- * Merges layers as they are read. One batch of each layer is in memory at a
+ * Merges layers while they are read. One batch of each layer is in memory at a
  * time.
  *
  * @param layers The lines of each layer in path order, in batches of any size.
- * If several layers have a line for the same path, the line of the last layer
- * counts.
+ * If several layers have a line for the same path, the line of the last of
+ * these layers is used.
  * @returns The merged lines in path order, in batches of any size, including
  * tombstones.
  */
@@ -58,9 +58,9 @@ export async function* mergeLayers(
   }
 }
 
-/** A position in the lines of a layer. */
+/** A cursor that moves through the lines of a layer. */
 export class Cursor {
-  /** Whether there are no more lines. */
+  /** Whether the cursor is after the last line. */
   ended = false;
   readonly #source: AsyncIterator<readonly LayerLine[]>;
   #lines: readonly LayerLine[] = [];
@@ -76,8 +76,8 @@ export class Cursor {
   }
 
   /**
-   * Moves to the next line, if it is in memory. Returns `false` if it first has
-   * to be loaded with `advance`.
+   * Moves to the next line if it is in memory. Returns `false` if `advance`
+   * must load the line first.
    */
   step(): boolean {
     this.#at++;

@@ -3,11 +3,12 @@ import type { Storage } from "../../storage/storage.ts";
 import type { LayerRecord } from "../format/snapshot_record.ts";
 
 /**
- * The maximum size in bytes of a group of frames, unless one frame is larger.
+ * The maximum size of a group of frames, in bytes. A single larger frame is
+ * also a group.
  */
 const MAX_GROUP_BYTES = 1 << 19;
 
-/** A group of frames that lie next to each other. */
+/** A group of frames that are adjacent in the object. */
 interface Group {
   offset: number;
   length: number;
@@ -15,24 +16,23 @@ interface Group {
 }
 
 /**
- * Reads the stored bytes of frames of a layer. Frames that lie next to each
- * other are read by one request, in groups of at most `MAX_GROUP_BYTES`. One
- * group is read ahead. The first group is one frame, and each group may be four
- * times as large as the one before, because the caller may need only the first
- * frames.
+ * A reader of the stored bytes of a layer's frames. Adjacent frames are read by
+ * one request, in groups of at most `MAX_GROUP_BYTES`. One group is read ahead.
+ * The first group has one frame, and each group can be four times as large as
+ * the one before, because the caller may need only the first frames.
  */
 export class PackedFrames {
   readonly #storage: Storage;
   readonly #record: LayerRecord;
   readonly #signal: AbortSignal | undefined;
   readonly #groups: Group[];
-  /** The number of groups that were requested. */
+  /** The number of groups that have been requested. */
   #requested = 0;
-  /** The requested frames that were not taken yet. */
+  /** The requested frames that the caller has not taken yet. */
   readonly #frames = new Map<number, Promise<Uint8Array>>();
 
   /**
-   * Prepares to read frames, and reads nothing.
+   * Creates a reader without reading anything.
    *
    * @param storage The storage of the layer.
    * @param record The record of the layer.
@@ -54,8 +54,8 @@ export class PackedFrames {
   }
 
   /**
-   * Returns the stored bytes of a frame. Frames must be taken in order, each
-   * once. The bytes are not checked.
+   * Returns the stored bytes of a frame, without checking them. The frames must
+   * be taken in order, and each frame only once.
    *
    * @param at The number of the frame.
    */
@@ -63,7 +63,9 @@ export class PackedFrames {
     if (!this.#frames.has(at)) this.#request();
     const frame = this.#frames.get(at);
     this.#frames.delete(at);
-    if (frame === undefined) throw new TypeError(`frame ${at} was not chosen`);
+    if (frame === undefined) {
+      throw new TypeError(`frame ${at} was not requested or is taken`);
+    }
     const requested = this.#requested;
     const isFirst = this.#groups[requested - 1].frames[0] === at;
     const bytes = await frame;
@@ -92,15 +94,15 @@ export class PackedFrames {
     for (const at of group.frames) {
       const [from, to] = [start, start += frames[at].length];
       const frame = bytes.then((bytes) => bytes.subarray(from, to));
-      // The caller may stop before it takes this frame. In that case, a
-      // rejection must not be reported as unhandled.
+      // The caller may stop before it takes this frame. Then a rejection must
+      // not be reported as unhandled.
       frame.catch(() => {});
       this.#frames.set(at, frame);
     }
   }
 }
 
-/** Returns the groups in which frames are read. */
+/** Divides frames into the groups in which they are read. */
 function groupsOf(
   { frames }: LayerRecord,
   offsets: readonly number[],

@@ -3,16 +3,16 @@ import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 import { encodeName } from "../../tree/raw_name.ts";
 
 /**
- * The number of bits of a filter for each of its paths. With this number, about
- * one in a hundred other paths passes the filter.
+ * The number of bits of a filter for each path in it. With 10 bits, the filter
+ * accepts about one in a hundred paths that are not in it.
  */
 const BITS_EACH = 10;
 /** The number of bits that each path sets. */
 const HASHES = 7;
 
 /**
- * A Bloom filter that recognizes most paths that a layer does not have. It is
- * small enough for a commit record.
+ * A Bloom filter of the paths of a layer. It rejects most paths that the layer
+ * does not have, and is small enough for a commit record.
  */
 export class PathFilter {
   readonly #bytes: Uint8Array;
@@ -43,8 +43,8 @@ export class PathFilter {
   }
 
   /**
-   * Returns whether a path may be one of the filter's paths. The result is
-   * `true` for each of the filter's paths, and for a few other paths.
+   * Returns whether a path may be in the filter. Returns `true` for all paths
+   * in the filter and for a few other paths.
    */
   has(path: string): boolean {
     for (const bit of bitsOf(path, this.#bytes.length * 8)) {
@@ -60,8 +60,8 @@ export class PathFilter {
 }
 
 /**
- * Yields the positions of the bits of a path, by double hashing of its bytes
- * with FNV-1a (32 bits).
+ * Yields the positions of the bits for a path, by double hashing of the bytes
+ * of the path with FNV-1a (32 bits).
  */
 function* bitsOf(path: string, bits: number): Generator<number> {
   const hash = fnv1a(encodeName(path));

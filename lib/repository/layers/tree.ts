@@ -11,43 +11,43 @@ export interface TreeFields {
   /** The entries, in path order. */
   entries: readonly TreeEntry[];
   /**
-   * The volumes that the layers name, by name. Empty if only some paths of the
+   * The volumes that the layers name, by name. Empty if not all paths of the
    * tree were read.
    */
   objects: ReadonlyMap<string, ObjectRecord>;
   /**
-   * The paths that the snapshot skipped or excluded, and the reasons. Empty if
-   * only some paths of the tree were read.
+   * The paths that the snapshot skipped or excluded, with the reasons. Empty if
+   * not all paths of the tree were read.
    */
   skipped: readonly Skipped[];
-  /** The layers, the full one first. */
+  /** The layers of the tree. The first layer has all entries. */
   layers: readonly LayerRecord[];
   /** The mode, time and owner of the directory itself. */
   root?: Metadata;
 }
 
-/** A snapshot's tree, or some paths of it, merged from its layers. */
+/** The tree of a snapshot, or some paths of it, merged from its layers. */
 export class Tree {
   /** The entries, in path order. */
   readonly entries: readonly TreeEntry[];
   /**
-   * The volumes that the layers name, by name. Empty if only some paths of the
+   * The volumes that the layers name, by name. Empty if not all paths of the
    * tree were read.
    */
   readonly objects: ReadonlyMap<string, ObjectRecord>;
   /**
-   * The paths that the snapshot skipped or excluded, and the reasons. Empty if
-   * only some paths of the tree were read.
+   * The paths that the snapshot skipped or excluded, with the reasons. Empty if
+   * not all paths of the tree were read.
    */
   readonly skipped: readonly Skipped[];
-  /** The layers, the full one first. */
+  /** The layers of the tree. The first layer has all entries. */
   readonly layers: readonly LayerRecord[];
   /** The mode, time and owner of the directory itself. */
   readonly root: Metadata | undefined;
   #byPath: ReadonlyMap<string, TreeEntry> | undefined;
   #index: DirIndex | undefined;
 
-  /** Makes a tree from its fields. */
+  /** Creates a tree from its fields. */
   constructor(fields: TreeFields) {
     this.entries = fields.entries;
     this.objects = fields.objects;
@@ -68,8 +68,8 @@ export class Tree {
 
   /**
    * Returns the tree of a folder, with paths relative to the folder. A hard
-   * link to a file outside of the folder becomes a file, and further hard links
-   * to the same target become hard links to this file.
+   * link to a file outside the folder becomes a file, and further hard links to
+   * the same target become hard links to this file.
    *
    * @param folder The folder's path, `""` for the root.
    * @throws {DeltarError} `not-found` if there is no such folder.
@@ -109,7 +109,7 @@ export class Tree {
     });
   }
 
-  /** Returns the tree for `JSON.stringify`. See `toJson`. */
+  /** Returns the value of the tree for `JSON.stringify`. See `toJson`. */
   toJSON(): unknown {
     const { root, entries, objects, skipped, layers } = this;
     return toJson({ root, entries, objects, skipped, layers });
@@ -122,7 +122,7 @@ export class Tree {
     );
   }
 
-  /** The tree as an index, without block checksums. */
+  /** The tree as an index without block checksums. */
   get index(): DirIndex {
     return this.#index ??= new DirIndex(
       this.entries.map(bare),

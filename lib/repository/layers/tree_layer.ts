@@ -1,17 +1,17 @@
 /**
- * Trees as layers.
+ * Storing trees as layers.
  *
- * A snapshot's tree is a stack of layers. The lowest layer is a full layer with
- * every entry that the tree had when the layer was written. The layers above it
- * have the changes since then: entries and tombstones. `tree_layer.ts` encodes
- * and decodes the lines of a layer, `layer_writer.ts` stores them in frames
- * that are compressed separately, and `layer_reader.ts` reads all frames or
- * single frames. To look up a path, the reader uses the lower bounds of the
- * frames' paths and, for small layers, a filter (`path_filter.ts`).
+ * A snapshot's tree is a stack of layers. The first layer is a full layer: it
+ * has all entries that the tree had when the layer was written. The layers
+ * above it have the changes since then: entries and tombstones. `tree_layer.ts`
+ * encodes and decodes the lines of a layer, `layer_writer.ts` stores them in
+ * frames that are compressed separately, and `layer_reader.ts` reads all frames
+ * or some of them. To look up a path, the reader uses the lower bounds of the
+ * frames' paths and, in small layers, a filter (`path_filter.ts`).
  * `write_tree.ts` merges layers so that a tree of n entries has at most about
- * log2(n) layers. `merge_layers.ts` merges layers as they are read.
- * `tree_reader.ts` reads whole trees, parts and single paths, and `tree.ts` holds
- * a tree in memory.
+ * log2(n) layers. `merge_layers.ts` merges layers while they are read.
+ * `tree_reader.ts` reads whole trees, parts and single paths, and `tree.ts`
+ * holds a tree in memory.
  *
  * @module
  */
@@ -34,7 +34,7 @@ import { checkPart } from "../format/names.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 import { tooManyLines } from "./layer_limits.ts";
 
-/** A stored piece of a file: the whole content at some time, or a delta. */
+/** A stored piece of a file: a whole content or a delta. */
 export interface StoredPiece {
   /** The form of the piece. The form of a stored signature is `whole`. */
   form: "whole" | "delta";
@@ -42,11 +42,11 @@ export interface StoredPiece {
   size: number;
   /**
    * The size of the content that a delta makes, in bytes. Absent for a whole
-   * content, in a checkpoint, and for deltas that older versions of deltar
-   * stored.
+   * content and in a checkpoint. Also absent for deltas that older versions of
+   * deltar stored.
    */
   result?: number;
-  /** The range of a volume that holds the piece. */
+  /** The range of a volume that contains the piece. */
   reference: ContentReference;
   /**
    * The path under which the piece was stored, if it differs from the path of
@@ -57,9 +57,12 @@ export interface StoredPiece {
 
 /** A file of a snapshot's tree. */
 export interface TreeFileEntry extends HashedFileEntry {
-  /** The pieces of the content: a whole content, then deltas in order. */
+  /**
+   * The pieces of the content: a whole content, and then deltas in the order in
+   * which they apply.
+   */
   content: StoredPiece[];
-  /** The stored signature of a large file's first piece. */
+  /** The stored signature of the first piece. Only large files have one. */
   signature?: StoredPiece;
 }
 
@@ -73,7 +76,7 @@ export type TreeEntry = TreeFileEntry | NonFileEntry;
 export interface Tombstone {
   /** The deleted path. */
   path: string;
-  /** The kind of all tombstones. No entry has this kind. */
+  /** The kind of a line. All tombstones have this kind, and no entry has it. */
   kind: "gone";
 }
 
@@ -84,9 +87,11 @@ export type LayerLine = TreeEntry | Tombstone;
 export interface LayerPart {
   /** Entries and tombstones, in path order. */
   lines: LayerLine[];
-  /** The volumes that the frame names. Entries of the layer need them. */
+  /**
+   * The volumes that the frame names because entries of the layer need them.
+   */
   objects: ObjectRecord[];
-  /** The skipped and excluded paths that the frame names, and the reasons. */
+  /** The skipped and excluded paths that the frame names, with the reasons. */
   skipped: Skipped[];
 }
 
@@ -95,7 +100,7 @@ export const LAYER_FORMAT = "deltar-tree";
 /** The version of the format of layers. */
 export const LAYER_VERSION = 1;
 
-/** Returns an entry or tombstone as a line of JSON. */
+/** Encodes an entry or tombstone as a line of JSON. */
 export function encodeLayerLine(entry: LayerLine): Line {
   if (entry.kind === "gone") return addRaw({ gone: entry.path }, "gone");
   const line = encodeEntry(entry);
@@ -113,7 +118,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param mostLines The maximum number of lines in `bytes`.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
  * unsafe, `limit` if there are too many lines, `unsupported` if the version of
- * the layer is newer. An offset in the error counts from the start of `bytes`.
+ * the layer is newer. Offsets in errors are relative to the start of `bytes`.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,
@@ -202,7 +207,7 @@ function decodeTreeEntry(
   return Object.assign(file, { signature });
 }
 
-/** Returns a piece as a part of a line of JSON. */
+/** Encodes a piece as part of a line of JSON. */
 export function encodePiece(
   { form, size, result, reference, path }: StoredPiece,
 ): Line {
@@ -214,8 +219,8 @@ export function encodePiece(
 }
 
 /**
- * Reads a piece that `encodePiece` wrote. A `path` that is not a string is
- * ignored.
+ * Reads a piece that `encodePiece` wrote. Ignores a `path` that is not a
+ * string.
  *
  * @throws {DeltarError} `corrupt`, with the offset of the line, if another
  * field is invalid.
@@ -234,7 +239,7 @@ export function decodePiece(
   ) {
     throw new DeltarError(
       "corrupt",
-      "invalid `form`, size or content reference of a piece",
+      "invalid `form`, `size` or content reference of a piece",
       {
         object,
         offset: at,

@@ -20,14 +20,14 @@ import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 /** Options for looking up paths. */
 export interface FinderOptions {
   /**
-   * Whether to keep the results in memory, for paths that are looked up more
+   * Whether to keep the results in memory, for callers that look up paths more
    * than once. Default: `false`.
    */
   remember?: boolean;
 }
 
 /**
- * Looks up paths in a snapshot's tree. Look-ups in path order are fastest,
+ * A finder of paths in a snapshot's tree. Look-ups in path order are fastest,
  * because the last frames of each layer are cached.
  */
 export class TreeFinder {
@@ -35,10 +35,10 @@ export class TreeFinder {
   readonly #found: Map<string, TreeEntry | undefined> | undefined;
 
   /**
-   * Makes a finder without reading anything.
+   * Creates a finder without reading anything.
    *
    * @param storage The repository's storage.
-   * @param layers The layers, the full one first.
+   * @param layers The layers of the tree. The first layer has all entries.
    * @param options Whether to keep the results in memory.
    */
   constructor(
@@ -52,12 +52,14 @@ export class TreeFinder {
   }
 
   /**
-   * Returns the entry of a path. The layers are searched from the last to the
-   * first until one has a line for the path. At most one frame of each layer is
-   * read.
+   * Returns the entry of a path, or `undefined` if the tree has none. The
+   * layers are searched from the last to the first until one has a line for the
+   * path. At most one frame of each layer is read.
    *
-   * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; an
-   * error of `LayerReader.find` if a layer is damaged or missing.
+   * @param path The path of the entry.
+   * @param signal Ends the work with an error of code `aborted`.
+   * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; also
+   * the errors of `LayerReader.find`.
    */
   async find(
     path: string,
@@ -93,11 +95,11 @@ export class TreeFinder {
  * at a time.
  *
  * @param storage The repository's storage.
- * @param layers The layers, the full one first.
- * @param options The part of the tree: with `within`, only that file, or that
- * folder and its content; with `isShallow`, only the folder's direct entries.
- * `signal` aborts the work.
- * @throws {DeltarError} An error of `LayerReader.parts` if a layer is damaged
+ * @param layers The layers of the tree. The first layer has all entries.
+ * @param options `within` is a file or folder. Only its own entry and the
+ * entries inside it are yielded. With `isShallow`, entries in its subfolders
+ * are omitted. `signal` aborts the work.
+ * @throws {DeltarError} The errors of `LayerReader.parts` if a layer is damaged
  * or missing.
  */
 export async function* streamEntries(
@@ -121,7 +123,7 @@ export async function* streamEntries(
   }
 }
 
-/** Reads a snapshot's whole tree into memory. */
+/** Reads the whole tree of a snapshot into memory. */
 export async function readTree(
   storage: Storage,
   record: SnapshotRecord,
@@ -151,12 +153,12 @@ export async function readTree(
 /**
  * Reads a part of a snapshot's tree into memory: the given paths, everything in
  * them, and the files that hard links in this part refer to. A folder above one
- * of the paths is included only if no further frame has to be read for the
- * folder, because the mode and time of a folder are not worth a request.
- * Skipped paths and the volumes that the layers name are not included.
+ * of the paths is included only if no additional frame must be read for it,
+ * because the mode and time of a folder are not worth a request. Skipped paths
+ * and the volumes that the layers name are not included.
  *
- * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; the
- * errors of `streamEntries`.
+ * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; also
+ * the errors of `streamEntries`.
  */
 export async function readPart(
   storage: Storage,
@@ -196,12 +198,12 @@ export async function readPart(
   });
 }
 
-/** Returns whether a line is an entry and not a tombstone. */
+/** Returns whether a line of a layer is an entry, not a tombstone. */
 export function isEntry(line: LayerLine): line is TreeEntry {
   return line.kind !== "gone";
 }
 
-/** Yields the lines of a layer's parts. `onPart` is called with each part. */
+/** Yields the lines of a layer, part by part. Calls `onPart` with each part. */
 export async function* linesOf(
   parts: AsyncIterable<LayerPart>,
   onPart: (part: LayerPart) => void = () => {},
@@ -212,7 +214,7 @@ export async function* linesOf(
   }
 }
 
-/** The content of a layer: entries, deleted and skipped paths, and objects. */
+/** The content of a layer: entries, deleted and skipped paths, and volumes. */
 export interface TreeLayer {
   /** The new and changed entries, in path order. */
   entries: TreeEntry[];
@@ -229,7 +231,7 @@ export interface TreeLayer {
 
 /** A layer that has been read, and its record. */
 export interface ReadLayer {
-  /** The record of the layer in the snapshot's record. */
+  /** The record of the layer, which is part of the snapshot's record. */
   record: LayerRecord;
   /** The content of the layer. */
   layer: TreeLayer;
@@ -240,8 +242,8 @@ export interface ReadLayer {
  *
  * @param storage The repository's storage.
  * @param record The record of the layer.
- * @throws {DeltarError} `corrupt` if the layer does not match its record; the
- * errors of reading, decompressing and decoding.
+ * @throws {DeltarError} `corrupt` if the layer does not match its record; also
+ * the errors of reading, decompressing and decoding the layer.
  */
 export async function readLayer(
   storage: Storage,

@@ -11,7 +11,9 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
-/** The lines by which a snapshot's tree differs from the parent's tree. */
+/**
+ * The lines that differ between a snapshot's tree and the tree of its parent.
+ */
 export interface ChangedLines {
   /** The number of lines. */
   size: number;
@@ -22,11 +24,11 @@ export interface ChangedLines {
   lines: AsyncIterable<readonly LayerLine[]>;
 }
 
-/** The difference between the tree of a snapshot and the tree of its parent. */
+/** The change from the tree of a parent to the tree of a snapshot. */
 export interface TreeChange {
   /**
-   * The parent's layers, the full one first. Empty if a full layer has to be
-   * written, for example because there is no parent.
+   * The parent's layers. The first layer has all entries. The list is empty if
+   * a full layer must be written, for example because there is no parent.
    */
   layers: readonly LayerRecord[];
   /** The paths that the parent skipped or excluded. */
@@ -48,8 +50,8 @@ export interface TreeChange {
  * Stores the layer of a new snapshot, unless the snapshot has a parent and
  * nothing changed.
  *
- * The parent's last layers are merged into the new layer if they have at most
- * twice as many lines as the new layer. A tree of n entries thus has at most
+ * The last layers of the parent are merged into the new layer if they have at
+ * most twice as many lines as the new layer. So a tree of n entries has at most
  * about log2(n) layers. If the new layer would have at least as many lines as
  * the tree has entries, a full layer is written instead. Merging and full
  * layers limit the cost of reading a tree.
@@ -57,7 +59,7 @@ export interface TreeChange {
  * @param storage The storage for the layer.
  * @param name The layer's name.
  * @param codec The compression of the layer.
- * @param change The difference from the parent's tree.
+ * @param change The change from the parent's tree.
  * @param signal Aborts the work with an error of code `aborted`.
  * @returns The layers of the new tree, and the number of bytes stored.
  */
@@ -121,8 +123,9 @@ export async function writeTree(
 }
 
 /**
- * Returns which of the parent's layers stay, which are merged into the new
- * layer, and the maximum number of entries and tombstones in the new layer.
+ * Returns the layers of the parent that the new tree shares, the layers to
+ * merge into the new layer, and the maximum number of entries and tombstones in
+ * the new layer.
  */
 function planLayer(
   { layers, changed, size }: TreeChange,
@@ -144,9 +147,9 @@ function planLayer(
 }
 
 /**
- * Returns the lines for changes that are in memory.
+ * Returns the lines of a layer for changes that are in memory.
  *
- * @param changed The changed entries by path; `undefined` for a deleted path.
+ * @param changed The changed entries, by path; `undefined` for a deleted path.
  */
 export function changedLines(
   changed: ReadonlyMap<string, TreeEntry | undefined>,

@@ -232,7 +232,7 @@ export function waitsFor(
 }
 
 /** The number of times that a watched value is read again. */
-const LOOKS = 4;
+const READS_PER_WATCH = 4;
 
 /**
  * Watches a value for some time, measured by this machine's monotonic clock.
@@ -247,8 +247,8 @@ export async function watch(
   { patience, signal }: { patience: number; signal?: AbortSignal },
 ): Promise<boolean> {
   const first = await look();
-  for (let at = 0; at < LOOKS; at++) {
-    await pause(patience / LOOKS, signal);
+  for (let at = 0; at < READS_PER_WATCH; at++) {
+    await pause(patience / READS_PER_WATCH, signal);
     checkAborted(signal);
     if (await look() !== first) return true;
   }

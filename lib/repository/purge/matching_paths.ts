@@ -22,15 +22,16 @@ interface Search {
 
 /** The paths to purge. */
 export interface Matched {
-  /** The given paths, and those that match a pattern. */
+  /** The given paths, and the paths that match a pattern. */
   paths: string[];
-  /** The patterns that no path matches. */
+  /** The patterns that match no path. */
   unmatched: string[];
 }
 
 /**
- * Returns the paths to purge: the given ones, and those that match a pattern in
- * any snapshot. Matching paths inside of other matching paths are omitted.
+ * Returns the paths to purge: the given paths, and the paths that match a
+ * pattern in any snapshot. A matching path inside another matching path is
+ * omitted.
  *
  * @param store The repository.
  * @param found The snapshots to search.

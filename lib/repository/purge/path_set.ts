@@ -1,11 +1,11 @@
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 
-/** Files and folders. A folder includes everything in it. */
+/** A set of files and folders. A folder includes everything in it. */
 export class PathSet {
-  /** The paths, each once. */
+  /** The paths, without duplicates. */
   readonly list: readonly string[];
-  /** Identifies the paths: equal lists have equal keys. */
+  /** A key that identifies the paths. Equal lists have equal keys. */
   readonly key: string;
   readonly #paths: ReadonlySet<string>;
 
@@ -17,8 +17,8 @@ export class PathSet {
   }
 
   /**
-   * The only path of the set, or the root: the folder or file that has
-   * everything that is included.
+   * The path of a folder or file that contains everything in the set: the only
+   * path of the set or, if there are several, the root (`""`).
    */
   get within(): string {
     return this.list.length === 1 ? this.list[0] : "";
@@ -29,7 +29,10 @@ export class PathSet {
     return this.around(path).length > 0;
   }
 
-  /** Returns the paths that are a path or a folder above it, the outer first. */
+  /**
+   * Returns the paths of the set that are equal to a path or are a folder above
+   * it, from the outermost to the innermost.
+   */
   around(path: string): string[] {
     const found = this.#paths.has("") ? [""] : [];
     for (let end = -1; end < path.length;) {

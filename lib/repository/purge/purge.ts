@@ -1,5 +1,6 @@
 /**
- * Purging: deleting files and folders from all snapshots, at once and for good.
+ * Purging: deleting files and folders from all snapshots, immediately and
+ * permanently.
  *
  * `matching_paths.ts` finds the paths that match patterns.
  *
@@ -11,24 +12,27 @@
  * that has an entry of the paths, once for all snapshots that share the layer,
  * and stores the dependent files again. The new records are stored last. Only
  * then are the old snapshots removed, with a note in `removed/` that names the
- * paths. Such a snapshot cannot be brought back, and prunes leave it alone.
+ * paths. Snapshots with such a note cannot be brought back, and prunes keep
+ * them.
  *
  * `scrub.ts` deletes the contents. It finds the volumes of the purged files in
- * the trees of the replaced snapshots, and reads all other volumes, because
+ * the trees of the replaced snapshots. It also reads all other volumes, because
  * snapshots that were removed earlier may have left contents of the paths that
  * no tree names. A volume that nothing else needs is deleted. Any other volume
- * is rewritten: a frame that nothing needs is omitted. In a frame that has
- * needed contents, too, everything else is blanked, and the frame keeps its
- * length, so that a move leads to the new volume as after a prune.
+ * is rewritten without the frames that nothing needs. In a frame with both
+ * needed and purged contents, the purged contents are blanked, and the frame
+ * keeps its length. So a move can lead to the new volume, as after a prune.
  *
- * The purge works beside snapshots by the rules of a prune: it holds the lease,
- * removes records first, stores a mark, and reads the intents of runs after
- * that. It keeps what runs need, and reports it as left. Snapshots that appear
- * before the contents are deleted are replaced, too, and the records of later
- * ones with the paths are reported as left. The notes in `removed/` are deleted
- * last. So the same call finishes a purge that was killed or left something. It
+ * A purge can run at the same time as snapshots, because it follows the rules
+ * of a prune: it holds the lease, removes records first, stores a mark, and
+ * then reads the intents of runs. It keeps the objects that runs need, and
+ * reports them as left. Snapshots that appear before the contents are deleted
+ * are replaced, too. Records of later snapshots with the paths are reported as
+ * left. The notes in `removed/` are deleted last.
+ *
+ * So the same call finishes a purge that was killed or that left something. It
  * finds new snapshots whose old ones were not removed yet, and compares their
- * trees. It also finds files that runs have stored meanwhile as deltas of
+ * trees. It also finds files that runs have meanwhile stored as deltas of
  * contents of the old snapshots.
  *
  * @module
@@ -63,23 +67,23 @@ import {
 /** Options for purging paths. */
 export interface PurgeOptions extends SignalOptions {
   /**
-   * The absolute path of the folder that the paths are relative to. Snapshots
-   * of directories that do not contain a path are not changed for it. Symlinks
-   * in the paths are not followed. By default, the paths are relative to the
-   * root of each snapshot.
+   * The absolute path of the folder that the paths are relative to. If a path
+   * is not in the directory of a snapshot, it is ignored for this snapshot.
+   * Symlinks in the paths are not followed. By default, the paths are relative
+   * to the root of each snapshot.
    */
   place?: string;
   /**
-   * Patterns in gitignore's syntax. Each path that matches in any snapshot is
-   * purged from all snapshots. A pattern without a slash is compared with the
-   * name of each file and folder, and otherwise with the whole path, relative
-   * to `place`. Default: none.
+   * Patterns in gitignore's syntax. A path that matches a pattern in any
+   * snapshot is purged from all snapshots. A pattern without a slash is
+   * compared with the name of each file and folder. Any other pattern is
+   * compared with the whole path, relative to `place`. Default: none.
    */
   patterns?: readonly string[];
   /**
-   * The ids of the snapshots to purge the paths from. A removed snapshot, also
-   * one that an interrupted purge has replaced, may be named by a part of its
-   * id. Default: all.
+   * The ids of the snapshots to purge the paths from. Removed snapshots,
+   * including those that an interrupted purge has replaced, can be named by a
+   * part of their ids. Default: all snapshots.
    */
   from?: readonly string[];
   /**
@@ -87,21 +91,22 @@ export interface PurgeOptions extends SignalOptions {
    */
   all?: boolean;
   /**
-   * Whether to leave out the search for contents that snapshots which were
-   * removed earlier have left. The search reads all volumes. Default: `false`.
+   * Whether to skip the search for purged contents that snapshots left behind
+   * when they were removed earlier. The search reads all volumes. Default:
+   * `false`.
    */
   quick?: boolean;
   /**
    * Called with the plan before anything is changed. Returns whether to
-   * continue. By default, the purge continues.
+   * continue. By default, the purge always continues.
    */
   onPlan?: (plan: PurgePlan) => boolean | Promise<boolean>;
-  /** Called with the progress. */
+  /** Called with the progress, before or after each object. */
   onProgress?: (progress: PurgeProgress) => void;
   /**
-   * The time for which a prune, rekey or purge without a sign of life is
-   * watched before it counts as dead, in milliseconds. Default: 45 seconds,
-   * three heartbeats.
+   * The time for which a prune, rekey or purge without a heartbeat is watched
+   * before it is considered dead, in milliseconds. Default: 45 seconds, three
+   * heartbeats.
    */
   patience?: number;
 }
@@ -110,9 +115,14 @@ export interface PurgeOptions extends SignalOptions {
 export interface PurgeProgress {
   /** The current phase. */
   phase: "reading" | "replacing" | "scanning" | "deleting" | "rewriting";
-  /** The number of layers, snapshots, volumes or objects processed so far. */
+  /**
+   * The number of layers, snapshots, volumes or objects that have been
+   * processed so far in this phase.
+   */
   done: number;
-  /** The total number of layers, snapshots, volumes or objects of the phase. */
+  /**
+   * The total number of layers, snapshots, volumes or objects in this phase.
+   */
   all: number;
 }
 
@@ -120,14 +130,14 @@ export interface PurgeProgress {
 export interface SnapshotToPurge {
   /** The id of the snapshot. */
   id: string;
-  /** The directory of the snapshot. */
+  /** The path of the snapshot's directory. */
   directory: string;
   /** Whether the snapshot was removed and can be brought back. */
   isRemoved: boolean;
   /**
    * The paths that are purged from the snapshot. Empty if the snapshot is
    * replaced only because it depends on purged content, or because its layers
-   * have lines of paths that were deleted before the snapshot.
+   * have lines of paths that were deleted before the snapshot was taken.
    */
   paths: string[];
   /** The number of files that are purged from the snapshot. */
@@ -136,40 +146,40 @@ export interface SnapshotToPurge {
 
 /** The changes that a purge would make. */
 export interface PurgePlan {
-  /** The snapshots that are replaced, the oldest first. */
+  /** The snapshots to replace, the oldest first. */
   snapshots: SnapshotToPurge[];
-  /** The requested paths, with those that match the patterns. */
+  /** The requested paths, and the paths that match the patterns. */
   paths: string[];
-  /** The requested paths that none of these snapshots has. */
+  /** The requested paths that none of these snapshots contains. */
   missing: string[];
-  /** The patterns that no path in these snapshots matches. */
+  /** The patterns that match no path in these snapshots. */
   unmatched: string[];
   /** The number of different contents that are purged. */
   contents: number;
   /** The total size of these contents before compression, in bytes. */
   bytes: number;
   /**
-   * The other files with the same content. They stay, and so does their
-   * content.
+   * The other files that have purged content. These files are kept, and so is
+   * their content.
    */
   others: SameContent[];
   /**
-   * The paths of the files that are stored again, because they are deltas of
-   * purged content.
+   * The paths of the files that are stored again because they are stored as
+   * deltas of purged content.
    */
   storedAgain: string[];
   /** The ids of snapshots that an interrupted purge has replaced. */
   unfinished: string[];
   /**
-   * The ids of running or interrupted runs. What they need or have stored is
-   * not purged.
+   * The ids of running or interrupted runs. The objects that they need or have
+   * stored are not purged.
    */
   running: string[];
 }
 
 /** The result of a purge. */
 export interface PurgeResult extends PurgePlan, Scrubbed {
-  /** The replaced snapshots, and their replacements. */
+  /** The replaced snapshots, with their replacements. */
   replaced: Replacement[];
 }
 
@@ -207,8 +217,8 @@ export async function purge(
       "the purge was stopped, because `onPlan` returned false",
     );
   }
-  // Snapshots that appeared while the caller was asked, or while snapshots were
-  // replaced, are surveyed and replaced, too.
+  // Snapshots may have appeared while `onPlan` was called or while snapshots
+  // were being replaced. They are surveyed and replaced, too.
   const known = new Set(namesIn(found));
   const replaced: Replacement[] = [];
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -264,12 +274,15 @@ export async function purge(
 }
 
 /**
- * The maximum number of times that snapshots are replaced. Snapshots that appear
- * later stay, and the purge reports them as left.
+ * The maximum number of rounds in which new snapshots are replaced. Snapshots
+ * that appear later are kept, and the purge reports them as left.
  */
 const MAX_ROUNDS = 4;
 
-/** Returns the names of the records that a purge may replace. */
+/**
+ * Returns the names of the records and notes of the snapshots that a purge may
+ * replace.
+ */
 function namesIn({ records, removed }: RepositoryState): string[] {
   return [
     ...records.map(({ id }) => id),
@@ -282,10 +295,10 @@ function removedName(id: string): string {
 }
 
 /**
- * Returns the options with whole ids in `from`.
+ * Returns the options with complete ids in `from`.
  *
- * @throws {DeltarError} `not-found` if there is no such snapshot or removed
- * snapshot.
+ * @throws {DeltarError} `not-found` if a name matches no snapshot or removed
+ * snapshot, or several removed snapshots.
  */
 function withFrom(
   { records, removed }: RepositoryState,
@@ -302,7 +315,8 @@ function withFrom(
       ids.length === 0
         ? "no such snapshot. `deltar list` lists the snapshots, and `deltar " +
           "undelete` the removed ones"
-        : "several removed snapshots have an id with this part. Name the whole id",
+        : "several removed snapshots have an id with this beginning or end. " +
+          "Use the complete id",
       { object: name },
     );
   });

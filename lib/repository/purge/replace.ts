@@ -52,25 +52,30 @@ export interface Replacement {
 }
 
 /**
- * The maximum total length, in UTF-16 code units, of the paths in a record or in
- * a note about a removed snapshot. With `all`, a purge may delete any number of
- * paths, and many operations read all records.
+ * The maximum total length of the paths in a record or in a note about a
+ * removed snapshot, in UTF-16 code units. The length is limited because many
+ * operations read all records, and a purge with the option `all` may delete any
+ * number of paths.
  */
 const MAX_RECORDED_PATHS = 1 << 16;
 
-/** The detail of the skipped paths in a tree that a purge rewrote. */
+/**
+ * The detail that a rewritten layer gives for purged paths, which it lists as
+ * skipped.
+ */
 const DETAIL = "purged";
 
 /**
- * Replaces snapshots by snapshots without the purged paths. First, all new
- * objects are stored, and the new records last, the oldest first. Then the old
- * snapshots are removed.
+ * Replaces snapshots with snapshots that do not have the purged paths. First,
+ * all new objects are stored, then the new records, the oldest first. Then the
+ * old snapshots are removed.
  *
  * @param store The repository.
  * @param lease The lease, which is checked before snapshots are removed.
  * @param found The state of the repository.
  * @param surveyed The snapshots to replace.
  * @param options The options of the purge.
+ * @returns The replaced snapshots, with their replacements.
  */
 export async function replaceSnapshots(
   store: Store,
@@ -83,18 +88,18 @@ export async function replaceSnapshots(
   return await new Replacing(store, lease, found, surveyed, ids, options).run();
 }
 
-/** A layer that is rewritten. */
+/** A layer to rewrite. */
 interface Rewrite {
   layer: LayerRecord;
   /** The name of the new layer. */
   name: string;
-  /** The paths whose lines are omitted. */
+  /** The paths whose lines the new layer omits. */
   paths: PathSet;
-  /** Whether the files with purged content are omitted. */
+  /** Whether the new layer omits files with purged content. */
   losesContents: boolean;
   /** The paths that the new layer lists as skipped. */
   skipped: Set<string>;
-  /** Whether no layer is below this one. */
+  /** Whether this is the first layer of its trees. */
   isFirst: boolean;
 }
 
@@ -105,17 +110,24 @@ class Replacing {
   readonly #ids: SiblingIds;
   readonly #options: PurgeOptions;
   readonly #found: RepositoryState;
-  /** The ids of the replacements, by the ids of the replaced snapshots. */
+  /** The ids of the replacements, by the id of the replaced snapshot. */
   readonly #by = new Map<string, string>();
-  /** The SHA-256 of the new records, by their ids. */
+  /** The SHA-256 of the new records, by id. */
   readonly #sums = new Map<string, string>();
-  /** The layers to rewrite, by the keys of the layers and their paths. */
+  /**
+   * The layers to rewrite. Each key identifies a layer and the purged paths.
+   */
   readonly #rewrites = new Map<string, Rewrite>();
-  /** The new layers, by the same keys. */
+  /** The new layers, by the keys of `#rewrites`. */
   readonly #written = new Map<string, LayerRecord>();
-  /** The files that are stored again, by the key of the layer and the path. */
+  /**
+   * The files that were stored again, by the key of the layer and then by path.
+   */
   readonly #again = new Map<string, Map<string, TreeFileEntry>>();
-  /** Whether layers have entries in purged paths, by the same keys. */
+  /**
+   * Whether layers have entries in purged paths. Each key identifies a layer
+   * and the paths.
+   */
   readonly #haveEntries = new Map<string, boolean>();
 
   constructor(
@@ -147,7 +159,7 @@ class Replacing {
       left.push(target);
     }
     for (const target of left) await this.#planLayers(target);
-    // A prune keeps the objects of the runs that an intent names as reused.
+    // If an intent names a run as reused, prunes keep the objects of this run.
     const reuses = [...this.#rewrites.values()]
       .map(({ name }) => idOfObject(name) as string);
     await using writer = new SnapshotWriter(this.#store, {
@@ -192,9 +204,9 @@ class Replacing {
 
   /**
    * Returns whether an interrupted purge has stored the replacement of a
-   * snapshot. Somebody who may only add snapshots can store a false
-   * replacement, so the trees are compared. Only the replacement of a snapshot
-   * that is not trusted need not be trusted.
+   * snapshot. An attacker who can only add snapshots can store a false
+   * replacement, so the trees are compared. The replacement of a trusted
+   * snapshot must be trusted, too.
    */
   async #findEarlier(target: Target): Promise<boolean> {
     const { record, paths } = target;
@@ -223,7 +235,7 @@ class Replacing {
     return false;
   }
 
-  /** Finds out which layers of a snapshot have to be rewritten. */
+  /** Finds the layers of a snapshot that must be rewritten. */
   async #planLayers(target: Target): Promise<void> {
     const { record, paths } = target;
     const { dependents, layersWithContents } = this.#survey;
@@ -257,15 +269,19 @@ class Replacing {
   }
 
   /**
-   * Returns whether a snapshot loses all files with purged content. A snapshot
-   * that was not named keeps them, although it may depend on purged content.
+   * Returns whether a snapshot loses all files with purged content. Snapshots
+   * outside the option `from` keep these files, even if they are replaced
+   * because they depend on purged content.
    */
   #losesContents({ record: { id } }: Target): boolean {
     const { all = false, from } = this.#options;
     return all && (from === undefined || from.includes(id));
   }
 
-  /** Returns a text that identifies a layer as a snapshot needs it. */
+  /**
+   * Returns the key in `#rewrites` of a layer as the snapshot's replacement
+   * needs it.
+   */
   #variantOf(layer: LayerRecord, target: Target): string {
     const losesContents = this.#losesContents(target);
     return `${layerKey(layer)} ${losesContents} ${target.paths.key}`;
@@ -291,7 +307,9 @@ class Replacing {
     return found;
   }
 
-  /** Stores the content of the dependents again. Returns the new volumes. */
+  /**
+   * Stores the content of the dependent files again. Returns the new volumes.
+   */
   async #storeAgain(writer: SnapshotWriter): Promise<ObjectRecord[]> {
     const { signal } = this.#options;
     const again = new StoreAgain(untilAborted(this.#store.storage, signal));
@@ -454,14 +472,17 @@ class Replacing {
 }
 
 /**
- * Returns the id of the snapshot that a record or its predecessors replaced
- * first. Retention rules count the replacement in the place of that snapshot.
+ * Returns the id of the original snapshot, which a record or its predecessors
+ * replaced. Retention rules treat the replacement like the original snapshot.
  */
 function originalOf({ id, repairs = id }: SnapshotRecord): string {
   return repairs;
 }
 
-/** Returns the first paths of a list, up to `MAX_RECORDED_PATHS`. */
+/**
+ * Returns the first paths of a list, with a total length of at most
+ * `MAX_RECORDED_PATHS`.
+ */
 function firstPaths(paths: string[]): string[] {
   let length = 0;
   const end = paths.findIndex((path) =>
@@ -471,8 +492,8 @@ function firstPaths(paths: string[]): string[] {
 }
 
 /**
- * Returns whether two snapshots have the same files, folders and links, apart
- * from purged ones.
+ * Returns whether two snapshots have the same files, folders and links,
+ * ignoring purged entries.
  */
 async function hasSameTree(
   storage: Storage,
@@ -499,7 +520,7 @@ async function hasSameTree(
   return (await others.next()).done === true;
 }
 
-/** Returns the counts of a tree without some entries. */
+/** Returns the counts of a tree after some entries were taken out. */
 function without(
   counts: SnapshotCounts,
   tally: EntryTally,

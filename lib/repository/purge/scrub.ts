@@ -62,23 +62,23 @@ export interface Scrubbed {
   /** The number of bytes that were freed. */
   freed: number;
   /**
-   * The names of the objects that may still hold purged contents, because a run
-   * needs them or was interrupted, or because they are damaged or forged; and the names of
-   * records of snapshots with the paths that were stored during the purge.
+   * The names of the objects that may still contain purged contents, because a
+   * run needs them or was interrupted, or because they are damaged or forged.
+   * Also the names of the records of snapshots with purged paths that were
+   * stored during the purge.
    */
   left: string[];
 }
 
 /**
- * The maximum length in bytes of a range with several contents. Larger ranges
- * hold one large content, which is needed or not as a whole.
+ * The maximum length of a range that can have several contents, in bytes. A
+ * larger range has one large content, which is needed or not needed as a whole.
  */
 const MAX_SHARED_BYTES = 4 << 20;
 
 /**
- * Deletes everything that only replaced snapshots needed, and rewrites the
- * volumes that other snapshots need, too: the new volumes have only needed
- * contents.
+ * Deletes everything that only replaced snapshots needed. If other snapshots
+ * need some contents of a volume, rewrites the volume with only these contents.
  *
  * @param store The repository.
  * @param lease The lease, which is checked before irreversible steps.
@@ -103,10 +103,10 @@ export async function scrub(
 }
 
 /**
- * Deletes the intents of prunes and purges that rewrote volumes when they were
- * interrupted. The id of such a run is that of a mark or, if a prune has deleted
- * the mark since then, in the name of a moved volume. A run that is only
- * suspended finds that it has lost the lease and its intent.
+ * Deletes the intents of prunes and purges that were interrupted while they
+ * rewrote volumes. The id of such a run is the id of a mark. If a prune has
+ * deleted the mark since then, the id is in the name of a moved volume. A run
+ * that is only suspended finds that it has lost the lease and its intent.
  */
 async function endDeadRuns(
   { storage }: Store,
@@ -135,15 +135,16 @@ class Scrubbing {
   /** The purged paths. */
   readonly #paths: PathSet;
   /**
-   * Whether everything that only replaced snapshots need is purged, because the
-   * list of the purged paths of one of them was too long to be stored.
+   * Whether to purge everything that only replaced snapshots need. This is
+   * necessary if the list of purged paths of a replaced snapshot was too long
+   * to be stored.
    */
   readonly #isAll: boolean;
   /** The snapshots that were replaced. */
   readonly #replaced: RemovedSnapshot[];
-  /** The ids of running or interrupted runs, whose objects stay. */
+  /** The ids of running or interrupted runs, whose objects are kept. */
   readonly #running: ReadonlySet<string>;
-  /** The trees that stay. */
+  /** The trees that are kept. */
   readonly #staying: Root[];
   readonly #left = new Set<string>();
 
@@ -197,7 +198,8 @@ class Scrubbing {
       },
     });
     applyMoves(usage, found.moves, found.stored);
-    // If a prune was killed after it stored a move, the old volume exists, too.
+    // If a prune was killed after it stored a move, both the old and the new
+    // volume exist.
     const purged = new Set(
       pieces.flatMap((piece) => [
         piece.reference.volume,
@@ -228,7 +230,8 @@ class Scrubbing {
         onProgress?.({ phase: own, done, all });
       },
     });
-    // The layers name the volumes, so they are deleted last.
+    // The layers are deleted last, because a later purge needs them to find the
+    // volumes.
     const isLayer = (name: string) => name.startsWith(TREES);
     const all = [...going].filter((name) => !isSpared(name));
     await work.delete(all.filter((name) => !isLayer(name)));
@@ -250,7 +253,7 @@ class Scrubbing {
     };
   }
 
-  /** Notes the layers of replaced snapshots that runs build on. */
+  /** Adds to `#left` the layers of replaced snapshots that runs build on. */
   #findRuns(): void {
     const needed = new Set(
       rootsOfRunningWork(this.#found)
@@ -274,8 +277,9 @@ class Scrubbing {
   }
 
   /**
-   * Deletes the moves whose old volume still exists and has other bytes: those
-   * of an interrupted purge. Without the move, the old volume is used again.
+   * Deletes the moves that an interrupted purge stored: those whose old volume
+   * still exists and has other bytes. Without the move, the old volume is used
+   * again.
    */
   async #deleteUnfinishedMoves(): Promise<void> {
     const { stored, moves } = this.#found;
@@ -290,8 +294,8 @@ class Scrubbing {
   }
 
   /**
-   * Returns the place of a piece, where prunes have moved it to. As in
-   * `applyMoves`, a move counts even if the old volume still exists.
+   * Returns the current position of a piece, after all moves. As in
+   * `applyMoves`, a move is followed even if the old volume still exists.
    */
   #placeOf({ reference }: StoredPiece): { volume: string; offset: number } {
     const { moves } = this.#found;
@@ -307,8 +311,8 @@ class Scrubbing {
   }
 
   /**
-   * Adds the volumes of interrupted runs that have purged paths. Returns the
-   * names of their checkpoints.
+   * Adds to `purged` the volumes of interrupted runs that have purged paths.
+   * Returns the names of the checkpoints of these volumes.
    */
   async #findCheckpoints(purged: Set<string>): Promise<string[]> {
     const names: string[] = [];
@@ -330,8 +334,9 @@ class Scrubbing {
   }
 
   /**
-   * Adds the volumes that have a member of a purged path: also contents of
-   * snapshots that were removed earlier, and that no tree names any more.
+   * Adds to `purged` the volumes that have a member with a purged path. These
+   * include volumes of snapshots that were removed earlier, which no tree names
+   * any longer.
    */
   async #scan(purged: Set<string>): Promise<void> {
     const { quick = false, onProgress } = this.#options;
@@ -394,7 +399,7 @@ class Scrubbing {
       const use = usage.volumes.get(name);
       if (this.#running.has(idOfObject(name) ?? "")) this.#left.add(name);
       else if (use === undefined || !(use.rank > 0)) going.add(name);
-      // Only a hostile repository has needed volumes that no layer records.
+      // In an honest repository, a layer records every needed volume.
       else if (use.record === undefined) this.#left.add(name);
       else shared.set(name, use);
     }
@@ -419,8 +424,8 @@ class Scrubbing {
   }
 
   /**
-   * Returns the positions of the needed contents in the ranges of volumes: by
-   * the volume and the offset of the range.
+   * Returns the positions of the needed contents inside the ranges of volumes,
+   * by the name of the volume and then by the offset of the range in bytes.
    */
   async #neededPositions(
     volumes: ReadonlyMap<string, unknown>,
@@ -474,12 +479,14 @@ class Scrubbing {
   }
 }
 
-/** Returns whether an error means that an object cannot be read as it is. */
+/** Returns whether an error means that the stored object cannot be read. */
 function isUnreadable(error: unknown): boolean {
   return isDamage(error) || codeOf(error) === "unsupported";
 }
 
-/** Returns the ranges of a volume that stay, and the contents in them. */
+/**
+ * Returns the ranges of a volume to keep, with the contents to keep in them.
+ */
 function rangesOf(
   name: string,
   use: VolumeUse,
@@ -491,7 +498,7 @@ function rangesOf(
   for (const [offset, { length }] of sorted) {
     const last = ranges.at(-1);
     if (last !== undefined && offset < last.offset + last.length) {
-      // Only a hostile repository has ranges that overlap.
+      // Ranges overlap only in a hostile repository.
       last.length = Math.max(last.length, offset + length - last.offset);
       delete last.change;
       continue;

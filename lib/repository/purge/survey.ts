@@ -25,17 +25,17 @@ import { layerKey } from "../verify/family.ts";
 
 /** A snapshot that a purge replaces. */
 export interface Target {
-  /** The snapshot. */
+  /** The record of the snapshot. */
   record: SnapshotRecord;
   /** The removal, if the snapshot was removed and can be brought back. */
   removed: RemovedSnapshot | undefined;
   /** The requested paths, relative to the root of the snapshot. */
   paths: PathSet;
-  /** The requested paths that the snapshot has. */
+  /** The requested paths that the snapshot contains. */
   found: Set<string>;
-  /** The other paths of the snapshot that have purged content. */
+  /** The paths of other files in the snapshot that have purged content. */
   same: string[];
-  /** The counts of the entries that are purged. */
+  /** The counts of the purged entries. */
   purged: EntryTally;
 }
 
@@ -48,7 +48,7 @@ export interface SameContent {
   path: string;
   /** The path of a purged file with the same content. */
   sameAs: string;
-  /** The id of a snapshot that has the file, if it is known. */
+  /** The id of a snapshot that has the file. Absent if it is not known. */
   snapshot?: string;
 }
 
@@ -56,14 +56,14 @@ export interface SameContent {
 export interface Survey {
   /** The snapshots to replace, the oldest first. */
   targets: Target[];
-  /** The requested paths that none of the snapshots has. */
+  /** The requested paths that none of the snapshots contains. */
   missing: string[];
-  /** Purged contents that stay in the repository under other paths. */
+  /** The files that are kept and have purged content. */
   others: SameContent[];
-  /** The sizes in bytes of the purged contents, by SHA-256. */
+  /** The purged contents, by SHA-256. Sizes are in bytes. */
   contents: Map<string, { size: number; path: string }>;
   /**
-   * The files whose content is stored again, because it depends on purged
+   * The files whose content is stored again because it depends on purged
    * content, by the key of their layer.
    */
   dependents: Map<string, TreeFileEntry[]>;
@@ -71,21 +71,22 @@ export interface Survey {
   layersWithContents: Set<string>;
 }
 
-/** Returns the paths that a snapshot has and a purge deletes. */
+/** Returns the paths of a snapshot that a purge deletes. */
 export function deletedPaths({ paths, found, same }: Target): string[] {
   return [...paths.list.filter((path) => found.has(path)), ...same];
 }
 
 /**
- * Finds the snapshots that have the paths, the other files with the same
+ * Finds the snapshots that contain the paths, the other files with the same
  * content, and the files that are stored as deltas of the purged content.
  *
  * @param store The repository.
  * @param found The state of the repository.
  * @param paths The paths to purge.
  * @param options The options of the purge.
- * @throws {DeltarError} `unsupported` if a purged file has a further name (hard
- * link) that is not purged; the error of a layer that cannot be read.
+ * @throws {DeltarError} `unsupported` if a purged file has another name (hard
+ * link) that is not purged, or if a path is the whole directory of a snapshot;
+ * also the error of a layer that cannot be read.
  */
 export async function survey(
   store: Store,
@@ -117,7 +118,7 @@ export async function survey(
 }
 
 /**
- * Returns the names of the records that have any of the paths.
+ * Returns the names of the records of snapshots that contain any of the paths.
  *
  * @param store The repository.
  * @param found The records to search.
@@ -138,8 +139,8 @@ export async function recordsWithPaths(
 }
 
 /**
- * Returns the path in a snapshot that a requested path names, or `undefined` if
- * it is not in the snapshot's directory.
+ * Converts a requested path into a path in a snapshot. Returns `undefined` if
+ * the path is not in the snapshot's directory.
  */
 export function pathIn(
   record: SnapshotRecord,
@@ -165,17 +166,19 @@ class SurveyWork {
   /** The snapshots that an unfinished purge has replaced. */
   readonly #replaced: { record: SnapshotRecord }[];
   /**
-   * The keys of the last pieces of purged files. A file that stays and has such
-   * a piece before its last one is a delta of purged content.
+   * The keys of the last pieces of purged files. A file that is kept is a delta
+   * of purged content if it has such a piece before its last piece.
    */
   readonly #pieces = new Set<string>();
-  /** The paths of the files with purged content outside of the paths. */
+  /**
+   * The paths of files outside the requested paths that have purged content.
+   */
   readonly #same = new Set<string>();
   /** The last entry whose content was added. */
   #last: TreeEntry | undefined;
   /**
-   * The files outside of the paths that have a further name in the paths, by
-   * their paths.
+   * The files outside the requested paths that have another name (hard link)
+   * inside them, by path.
    */
   readonly #linked = new Map<string, SameContent>();
 
@@ -215,7 +218,8 @@ class SurveyWork {
           around = own.around(path);
           for (const one of around) found.add(requested.get(one) as string);
         }
-        // A snapshot without the path may have it in a lower layer.
+        // The line may be a tombstone. The snapshot is a target even so,
+        // because a lower layer may have an entry of the path.
         const target = this.#targetOf(candidate);
         target.paths = own;
         if (!isEntry(line)) return;
@@ -232,14 +236,16 @@ class SurveyWork {
     this.missing = paths.filter((path) => !found.has(path));
   }
 
-  /** Returns the snapshots that the paths are purged from. */
+  /** Returns the snapshots that the option `from` selects. */
   #named<T extends { record: SnapshotRecord }>(snapshots: readonly T[]): T[] {
     const { from } = this.#options;
     if (from === undefined) return [...snapshots];
     return snapshots.filter(({ record: { id } }) => from.includes(id));
   }
 
-  /** Returns the target of a snapshot, which is added if there is none. */
+  /**
+   * Returns the target for a snapshot. Adds a target if the snapshot has none.
+   */
   #targetOf(candidate: Candidate): Target {
     const { id } = candidate.record;
     let target = this.targets.get(id);
@@ -262,7 +268,8 @@ class SurveyWork {
   }
 
   #addContent(entry: TreeEntry): void {
-    // Many snapshots have the same entry, one after the other.
+    // Many snapshots share an entry, so the same entry often arrives several
+    // times in a row.
     if (entry.kind !== "file" || entry === this.#last) return;
     this.#last = entry;
     if (entry.size > 0) {
@@ -275,7 +282,7 @@ class SurveyWork {
 
   /**
    * Adds the contents of the paths in snapshots that an unfinished purge has
-   * replaced. Later snapshots may have deltas of them.
+   * replaced. Later snapshots may have deltas of these contents.
    */
   async findUnfinished(paths: readonly string[]): Promise<void> {
     const named = this.#named(this.#replaced);
@@ -290,8 +297,8 @@ class SurveyWork {
   }
 
   /**
-   * Reads all layers, and finds the files that have purged content and stay,
-   * and those that depend on purged content.
+   * Reads all layers. Finds the files that have purged content and are kept,
+   * and the files that depend on purged content.
    */
   async findUses(): Promise<void> {
     const { all = false, signal, onProgress } = this.#options;
@@ -331,7 +338,8 @@ class SurveyWork {
         uses.push({ key, entry: line });
       }
     };
-    // What runs need is not counted here. `scrub` keeps it for the next purge.
+    // The needs of runs are ignored here. `scrub` keeps what runs need for the
+    // next purge.
     await findUsage(roots, {
       read: (record) => new LayerReader(storage, record).parts({ signal }),
       onLayer: (done, all) => onProgress?.({ phase: "reading", done, all }),
@@ -361,7 +369,10 @@ class SurveyWork {
     }
   }
 
-  /** Returns the different sets of paths that are purged from each layer. */
+  /**
+   * Returns the sets of paths that are purged from each layer, without
+   * duplicates.
+   */
   #pathsByLayer(): Map<string, PathSet[]> {
     const paths = new Map<string, PathSet[]>();
     for (const target of this.targets.values()) {
@@ -375,7 +386,7 @@ class SurveyWork {
     return paths;
   }
 
-  /** Adds the other files with purged content to those that are purged. */
+  /** Adds the other files with purged content to the files to purge. */
   async addSame(): Promise<void> {
     const { signal } = this.#options;
     const paths = new PathSet(this.#same);
@@ -393,7 +404,7 @@ class SurveyWork {
     await visibleLines(this.#storage, named, paths, add, signal);
   }
 
-  /** Adds the snapshots that have files that are stored again. */
+  /** Adds as targets the snapshots that contain files to be stored again. */
   addDependents(): void {
     for (const candidate of this.#candidates) {
       const { layers } = candidate.record;
@@ -404,8 +415,8 @@ class SurveyWork {
   }
 
   /**
-   * Adds the safety snapshots that name a replaced safety snapshot, because
-   * `undo` follows these names.
+   * Adds as targets the safety snapshots that name a replaced safety snapshot,
+   * because `undo` follows these names.
    */
   addSafety(): void {
     for (let before = -1; before < this.targets.size;) {
@@ -421,19 +432,21 @@ class SurveyWork {
   }
 }
 
-/** The paths of a snapshot that is replaced for another reason. */
+/** The purged paths of a snapshot that is replaced for another reason. */
 const NO_PATHS = new PathSet([]);
 
-/** Snapshots in which the requested paths are the same paths. */
+/** Snapshots for which the requested paths convert to the same paths. */
 interface Group<T> {
   snapshots: T[];
   /** The requested paths, relative to the root of the snapshots. */
   own: PathSet;
-  /** The paths as requested, by the paths in `own`. */
+  /** The requested paths as the caller gave them, by the paths in `own`. */
   requested: Map<string, string>;
 }
 
-/** Groups snapshots that may have any of the requested paths. */
+/**
+ * Groups the snapshots whose directories contain any of the requested paths.
+ */
 function groupsOf<T extends { record: SnapshotRecord }>(
   snapshots: readonly T[],
   paths: readonly string[],
@@ -486,7 +499,7 @@ export function replacedIn(
   );
 }
 
-/** Returns a text that identifies the place of a piece. */
+/** Returns a text that identifies the position of a piece. */
 function keyOf({ reference }: StoredPiece): string {
   const { volume, offset, skip } = reference;
   return `${volume} ${offset} ${skip}`;
@@ -495,8 +508,8 @@ function keyOf({ reference }: StoredPiece): string {
 function furtherName(path: string, target: string): DeltarError {
   return new DeltarError(
     "unsupported",
-    `the file is a further name (hard link) of ${JSON.stringify(target)}, ` +
-      "which is to be purged. Name both paths, or neither",
+    `the file is another name (hard link) of ${JSON.stringify(target)}, ` +
+      "which is to be purged. Purge both paths, or neither",
     { path },
   );
 }

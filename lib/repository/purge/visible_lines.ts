@@ -11,24 +11,24 @@ import { layerKey } from "../verify/family.ts";
 import type { PathSet } from "./path_set.ts";
 
 /**
- * The maximum number of layers that are read at the same time. About two frames
- * and 1 MiB of stored frames of each are in memory.
+ * The maximum number of layers that are read at the same time. For each layer,
+ * about two frames and 1 MiB of stored frames are in memory.
  */
 export const MAX_LAYERS_AT_ONCE = 64;
 
 /**
  * Calls a function with the visible line of each path of each snapshot. Many
  * snapshots are read together, and each layer that they share is read once. The
- * memory that this takes depends neither on the number of the paths nor on that
- * of the snapshots.
+ * required memory depends neither on the number of paths nor on the number of
+ * snapshots.
  *
  * @param storage The repository's storage.
  * @param snapshots The snapshots. Those that share layers should follow each
  * other.
- * @param paths The paths.
- * @param onLine Called with each snapshot, and the line of a path in its last
- * layer that has one. The line may be a tombstone.
- * @param signal Ends the work.
+ * @param paths The paths. A folder includes everything in it.
+ * @param onLine Called with a snapshot and a visible line: for each path, the
+ * line of the last layer that has a line for it. The line can be a tombstone.
+ * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} The errors of `LayerReader.select`.
  */
 export async function visibleLines<T extends { record: SnapshotRecord }>(
@@ -44,7 +44,9 @@ export async function visibleLines<T extends { record: SnapshotRecord }>(
   }
 }
 
-/** Divides snapshots into groups with few different layers. */
+/**
+ * Divides snapshots into groups that have at most `MAX_LAYERS_AT_ONCE` layers.
+ */
 function* batchesOf<T extends { record: SnapshotRecord }>(
   snapshots: readonly T[],
 ): Generator<T[]> {
@@ -63,10 +65,13 @@ function* batchesOf<T extends { record: SnapshotRecord }>(
   if (batch.length > 0) yield batch;
 }
 
-/** A layer, and the snapshots that have it. */
+/** A layer, and the snapshots that share it. */
 interface Shared {
   layer: LayerRecord;
-  /** The positions of the snapshots, and those of the layer in them. */
+  /**
+   * The indexes of the snapshots, and the position of the layer in each
+   * snapshot.
+   */
   users: { at: number; depth: number }[];
 }
 
@@ -100,7 +105,10 @@ class Merge {
     }));
   }
 
-  /** Calls a function with the position of each snapshot and each line. */
+  /**
+   * Calls a function with the index of each snapshot and each of its visible
+   * lines.
+   */
   async run(onLine: (at: number, line: LayerLine) => void): Promise<void> {
     const all = this.#open;
     try {
