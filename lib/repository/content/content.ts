@@ -485,6 +485,8 @@ async function* checked(
  * Parts are checked while they are read: they fail at their end, or before they
  * exceed the size.
  *
+ * @param entry The file.
+ * @param content The content.
  * @throws {DeltarError} `corrupt` if the content does not match.
  */
 export function checkedContent(

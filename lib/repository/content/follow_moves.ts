@@ -73,6 +73,8 @@ export function followMoves(storage: Storage): Storage {
 /**
  * Returns the move of a volume, or `undefined` if there is none.
  *
+ * @param storage The repository's storage.
+ * @param volume The name of the volume.
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
  * `limit` if it is too large, `unsupported` if its version is newer; also the
  * errors of the storage.

@@ -45,6 +45,8 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
 /**
  * Reads a move and validates every field.
  *
+ * @param bytes The object.
+ * @param object The name of the object, for errors.
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
  * `limit` if its first line has too many JSON objects, `unsupported` if its
  * version is newer.
@@ -76,6 +78,10 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
  * Returns the offset in bytes that a range of the old volume has in the new
  * volume. Returns `undefined` if the range is not inside one of the moved
  * ranges.
+ *
+ * @param move The move.
+ * @param offset The offset of the range in the old volume, in bytes.
+ * @param length The length of the range, in bytes.
  */
 export function findMoved(
   { ranges }: Move,

@@ -166,6 +166,9 @@ export function noteName(
 /**
  * Returns the id in a name that `noteName` returned for this folder;
  * `undefined` for other names.
+ *
+ * @param folder The folder, such as `running/`.
+ * @param name The name of an object.
  */
 export function idOfNote(folder: string, name: string): string | undefined {
   if (!name.startsWith(folder) || !name.endsWith(".json")) return undefined;
@@ -178,7 +181,12 @@ export function moveName(volume: string): string {
   return `${MOVES}${volume}.json`;
 }
 
-/** Returns the name of manifest `n` of a run, counted from 0. */
+/**
+ * Returns the name of a manifest of a run.
+ *
+ * @param id The id of the run.
+ * @param n The number of the manifest in the run, counted from 0.
+ */
 export function manifestName(id: string, n: number): string {
   return `${MANIFESTS}${id}.${n}.json`;
 }
@@ -288,13 +296,23 @@ export function idOfObject(name: string): string | undefined {
   return ID.test(id) ? id : undefined;
 }
 
-/** Returns the name of a snapshot's tree layer. */
+/**
+ * Returns the name of a layer.
+ *
+ * @param id The id of the snapshot that the layer was written for.
+ * @param codec The compression of the layer.
+ */
 export function layerName(id: string, codec: CodecName): string {
   return `${TREES}${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
 /**
- * Returns the name of the checkpoint that a run stores after its `n`th volume.
+ * Returns the name of the checkpoint that a run stores after it finished a
+ * volume.
+ *
+ * @param id The id of the run.
+ * @param n The number of the volume.
+ * @param codec The compression of the checkpoint.
  */
 export function checkpointName(
   id: string,
@@ -304,7 +322,14 @@ export function checkpointName(
   return `${CHECKPOINTS}${id}.${n}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
-/** Returns the name of volume `n` of a snapshot's content or signatures. */
+/**
+ * Returns the name of a volume.
+ *
+ * @param folder The kind of the volume: with contents or with signatures.
+ * @param id The id of the run that writes the volume.
+ * @param n The number of the volume in the run.
+ * @param codec The compression of the volume.
+ */
 export function volumeName(
   folder: "volumes" | "signatures",
   id: string,

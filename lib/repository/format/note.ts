@@ -11,6 +11,9 @@ import { parseTime } from "./moment.ts";
  * Returns the bytes of an object that is read as a whole, such as a record, a
  * note, an intent or a move.
  *
+ * @param storage The repository's storage.
+ * @param name The name of the object.
+ * @param options The options of `Storage.get`.
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
  * its folder, and the errors of the storage.
  */
@@ -26,6 +29,8 @@ export function readObject(
  * Returns the bytes of an object that is read as a whole, or `undefined` if the
  * storage reports that the object does not exist.
  *
+ * @param storage The repository's storage.
+ * @param name The name of the object.
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
  * its folder, and the other errors of the storage.
  */
@@ -47,6 +52,8 @@ export async function readIfThere(
  * Reads the given objects, several of them at the same time. Yields each object
  * that exists, with its bytes, in the order of the names.
  *
+ * @param storage The repository's storage.
+ * @param names The names of the objects.
  * @throws {DeltarError} The errors of `readIfThere`.
  */
 export async function* readEach(

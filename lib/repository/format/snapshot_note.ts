@@ -108,6 +108,9 @@ export interface SnapshotNote {
  * Reads a note about a snapshot. If the note has an SSH signature, the
  * signature is checked. The caller must decide whether the signer is trusted.
  *
+ * @param bytes The object.
+ * @param kind The expected kind of the note.
+ * @param name The name of the object.
  * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, if its
  *   SSH signature is not valid, or if the note names another snapshot or
  *   object; `unsupported` if its version is newer.
@@ -157,8 +160,12 @@ export interface ReadNotesOptions {
  * the snapshot's id. If a note cannot be read or is not trusted, the previous
  * note of the snapshot is used.
  *
+ * @param storage The repository's storage.
+ * @param kind The kind of the notes.
+ * @param options The snapshots and names of the notes, and callbacks for
+ *   damaged notes and for trust.
  * @throws {DeltarError} `unsupported` if a note has a newer version and there
- * is no `onDamage`.
+ *   is no `onDamage`.
  */
 export async function readSnapshotNotes(
   storage: Storage,

@@ -471,6 +471,8 @@ export function decodeRecord(
 /**
  * Reads the layers of a tree from a record.
  *
+ * @param layers The field `layers` of the record.
+ * @param object The name of the record's object, for errors.
  * @throws {DeltarError} `corrupt` if a layer is invalid, `limit` if there are
  * too many layers or frames.
  */

@@ -158,6 +158,9 @@ export async function decodeLayerPart(
 /**
  * Reads a line that `encodeLayerLine` wrote.
  *
+ * @param line The line, as JSON.
+ * @param object The name of the layer, for errors.
+ * @param offset The offset of the line in the layer, in bytes, for errors.
  * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is
  * unsafe.
  */
@@ -222,6 +225,9 @@ export function encodePiece(
  * Reads a piece that `encodePiece` wrote. Ignores a `path` that is not a
  * string.
  *
+ * @param line The fields of the piece.
+ * @param object The name of the object that contains the line, for errors.
+ * @param at The offset of the line in the object, in bytes, for errors.
  * @throws {DeltarError} `corrupt`, with the offset of the line, if another
  * field is invalid.
  */

@@ -157,6 +157,10 @@ export async function readTree(
  * because the mode and time of a folder are not worth a request. Skipped paths
  * and the volumes that the layers name are not included.
  *
+ * @param storage The repository's storage.
+ * @param record The snapshot.
+ * @param paths The paths. A folder includes everything in it.
+ * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; also
  * the errors of `streamEntries`.
  */
@@ -203,7 +207,12 @@ export function isEntry(line: LayerLine): line is TreeEntry {
   return line.kind !== "gone";
 }
 
-/** Yields the lines of a layer, part by part. Calls `onPart` with each part. */
+/**
+ * Yields the lines of a layer, part by part. Calls `onPart` with each part.
+ *
+ * @param parts The parts of a layer.
+ * @param onPart Called with each part before its lines are yielded.
+ */
 export async function* linesOf(
   parts: AsyncIterable<LayerPart>,
   onPart: (part: LayerPart) => void = () => {},

@@ -232,6 +232,9 @@ export async function collectGarbage(
 /**
  * Returns options for `findUsage` with which it reads layers from the
  * repository and reports the progress.
+ *
+ * @param store The repository.
+ * @param options The callback for the progress, and the signal.
  */
 export function layerOptions(
   { storage }: Store,
@@ -248,6 +251,12 @@ export function layerOptions(
  * Finds the objects that snapshots and live runs need. Expired snapshots have
  * rank 0, snapshots that a purge replaced have rank `REPLACED`, and all other
  * snapshots and runs have rank `ALWAYS`.
+ *
+ * @param store The repository.
+ * @param state The state of the repository.
+ * @param expired The removed snapshots whose grace period is over.
+ * @param grounds The layers that live runs build on.
+ * @param options The options of the prune.
  */
 export async function readUsage(
   store: Store,

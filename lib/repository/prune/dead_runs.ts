@@ -47,6 +47,9 @@ export interface DeadRunOptions {
  * If a run was only suspended, it finds that its intent is missing before it
  * commits.
  *
+ * @param storage The repository's storage.
+ * @param state The intents and marks in the repository.
+ * @param options The times, the callback and the signal.
  * @returns The live runs with their heartbeat counts, and the ids of the dead
  * runs.
  */

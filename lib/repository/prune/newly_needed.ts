@@ -14,6 +14,9 @@ import { readRecords, type RepositoryState } from "./repository_state.ts";
  * record or run refers to them. Intents are read before records. If a run ends
  * between the two reads, its record is found instead of its intent.
  *
+ * @param store The repository.
+ * @param found The state of the repository that was read earlier.
+ * @param options The runs and expired snapshots in that state, and a signal.
  * @returns A function that takes the name of an object and returns whether the
  * object became needed.
  */

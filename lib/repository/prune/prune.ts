@@ -373,6 +373,9 @@ async function judgeStored(
 /**
  * Asks the caller whether to remove snapshots in spite of unusual changes.
  *
+ * @param unusual The unusual changes. If there are none, the caller is not
+ * asked.
+ * @param options The options of the prune.
  * @throws {DeltarError} `unsafe` if the caller refuses.
  */
 export async function checkUnusual(

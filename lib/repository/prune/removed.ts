@@ -128,7 +128,12 @@ export async function removePurged(
   await storage.delete(recordName(id));
 }
 
-/** Stores the note from which a removed snapshot can be brought back. */
+/**
+ * Stores the note from which a removed snapshot can be brought back.
+ *
+ * @param storage The repository's storage.
+ * @param removal The removal, with the bytes of the snapshot's record.
+ */
 export async function putRemoved(
   storage: Storage,
   { id, time, reason, bytes, paths }: {
@@ -155,6 +160,9 @@ export async function putRemoved(
 /**
  * Brings a removed snapshot back. Does nothing if the snapshot exists already.
  *
+ * @param store The repository.
+ * @param id The id of the snapshot.
+ * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} `not-found` if the snapshot can no longer be brought
  * back, or if there never was a snapshot with this id.
  */

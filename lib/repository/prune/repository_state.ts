@@ -185,6 +185,9 @@ async function readRemoved(
  * run builds on. Ignores a run whose layers were deleted: its parent was
  * removed before the run checked for the parent, so the run will fail with
  * `conflict`.
+ *
+ * @param state The state of the repository.
+ * @param alive The intents of the live runs. Default: all intents in the state.
  */
 export function rootsOfRunningWork(
   { stored, records, removed, intents }: RepositoryState,

@@ -194,6 +194,10 @@ export function judge(
 
 /**
  * Applies a policy to snapshots that `groupSnapshots` has grouped. See `judge`.
+ *
+ * @param records The snapshots, in the order of the returned decisions.
+ * @param groups The groups of these snapshots.
+ * @param policy The rules.
  */
 export function judgeGroups(
   records: readonly SnapshotRecord[],

@@ -91,9 +91,10 @@ function settingsId(name = ""): string | undefined {
 }
 
 /**
- * Writes the maximum size, in bytes, into the settings of a repository. If
- * `maxSize` is `undefined`, removes the maximum.
+ * Writes the maximum size into the settings of a repository.
  *
+ * @param storage The repository's storage.
+ * @param maxSize The maximum size, in bytes; `undefined` removes the maximum.
  * @throws {RangeError} If the size is not a positive integer.
  */
 export async function writeBudget(

@@ -105,6 +105,10 @@ interface Showing {
  * entries that are visible in any tree. Trees share their lower layers. Each
  * layer is read once, part by part, while the paths of the layers above it are
  * in memory.
+ *
+ * @param roots The trees, with their ranks.
+ * @param options Callbacks that read layers and report the progress, and a
+ * signal.
  */
 export async function findUsage(
   roots: readonly Root[],
@@ -323,6 +327,9 @@ export function applyMoves(
 /**
  * Returns the ranges of a volume, in bytes, whose rank is at least `atLeast`,
  * sorted by offset. Adjacent ranges are merged.
+ *
+ * @param use The needed ranges of the volume, with their ranks.
+ * @param atLeast The minimum rank.
  */
 export function neededRanges(
   use: VolumeUse,

@@ -141,6 +141,11 @@ export async function recordsWithPaths(
 /**
  * Converts a requested path into a path in a snapshot. Returns `undefined` if
  * the path is not in the snapshot's directory.
+ *
+ * @param record The snapshot.
+ * @param path The requested path.
+ * @param options The options of the purge, with the `place` that the path is
+ * relative to.
  */
 export function pathIn(
   record: SnapshotRecord,

@@ -60,7 +60,13 @@ export interface Mark {
 const FORMAT = "deltar-garbage";
 const VERSION = 1;
 
-/** Stores the mark of a prune. Its name contains the id of the prune. */
+/**
+ * Stores the mark of a prune. Its name contains the id of the prune.
+ *
+ * @param storage The repository's storage.
+ * @param id The id of the prune.
+ * @param mark The findings of the prune.
+ */
 export async function putMark(
   storage: Storage,
   id: string,

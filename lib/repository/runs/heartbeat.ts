@@ -64,6 +64,9 @@ export class Heartbeat {
 /**
  * Returns the current heartbeat count of the intent or lease `name`, or 0
  * before the first heartbeat.
+ *
+ * @param storage The repository's storage.
+ * @param name The name of the intent or lease.
  */
 export async function countHeartbeats(
   storage: Storage,

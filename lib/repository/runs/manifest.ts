@@ -67,6 +67,8 @@ const MIN_LEFT_MS = 24 * 60 * 60_000;
  * Reads a manifest and validates every field. The caller decides whether the
  * signer is trusted.
  *
+ * @param bytes The object.
+ * @param name The name of the object, for errors.
  * @throws {DeltarError} `corrupt` or `truncated` if the manifest is damaged or
  * was changed after it was signed; `unsupported` if its version is newer.
  */
@@ -128,7 +130,12 @@ export function isSealed(name: string): boolean {
     isListed(name.slice(0, -AGE_SUFFIX.length));
 }
 
-/** Encodes a manifest, and signs it if a key is given. */
+/**
+ * Encodes a manifest, and signs it if a key is given.
+ *
+ * @param manifest The manifest. Its `signer` is ignored.
+ * @param key The key that signs the manifest; `undefined` to sign nothing.
+ */
 export async function encodeManifest(
   { name, repository, objects, removed }: Manifest,
   key: SigningKey | undefined,

@@ -85,6 +85,8 @@ export function encodeIntent(intent: RunIntent): Uint8Array {
 /**
  * Reads an intent and validates every field.
  *
+ * @param bytes The object.
+ * @param object The name of the object, for errors.
  * @throws {DeltarError} `corrupt` or `truncated` if the intent is damaged,
  * `limit` if it names too many layers or frames, `unsupported` if its version
  * is newer.

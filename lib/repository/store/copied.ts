@@ -19,10 +19,10 @@ const VERSION = 1;
 /**
  * The notes in which a machine that copied snapshots into a repository vouches
  * for these snapshots. The record of a copied snapshot stays as it is, byte for
- * byte. It is thus signed for the repository from which it was copied, often by
- * a machine that the target repository does not know. The note has the SHA-256
- * of the record and the id of the target repository, and is signed by the
- * machine that copied the snapshot.
+ * byte. So it is signed for the repository from which it was copied, often by a
+ * machine that is not a signer of the target repository. The note has the
+ * SHA-256 of the record and the id of the target repository, and is signed by
+ * the machine that copied the snapshot.
  */
 export class CopiedNotes {
   readonly #storage: Storage;
@@ -31,7 +31,7 @@ export class CopiedNotes {
   #names: Promise<Map<string, string[]>> | undefined;
 
   /**
-   * Makes a view of the notes. Nothing is read yet.
+   * Creates a view of the notes without reading anything.
    *
    * @param storage The objects of the repository, decrypted.
    * @param repository The id of the repository.
@@ -46,7 +46,7 @@ export class CopiedNotes {
    * stored.
    *
    * @param to The storage to write to, such as the storage of a run.
-   * @param read The record, and its SHA-256.
+   * @param read The record of the snapshot, and its SHA-256.
    * @param from The id of the repository that the snapshot comes from.
    * @param key The key of the machine that copied the snapshot.
    */

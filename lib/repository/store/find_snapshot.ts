@@ -65,25 +65,25 @@ export interface FindOptions extends SignalOptions {
   now?: number;
   /**
    * Called with the error of each record that cannot be read during a search.
-   * The record is then ignored. By default the errors are thrown.
+   * The record is then ignored. By default, the error is thrown.
    */
   onDamage?: DamageHandler;
   /**
    * Called with the record of each snapshot that is considered. Returns whether
    * the record is trusted. A snapshot that is not trusted is found only by its
-   * id. Default: all are trusted.
+   * id. By default, all records are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
   /**
-   * Called with each changed label. Returns whether the key that signed the
-   * label is trusted. Default: all are trusted.
+   * Called with each changed label, and the key that signed it. Returns whether
+   * the key is trusted. By default, all labels are trusted.
    */
   isTrustedLabel?: (label: Signed) => Promise<boolean>;
 }
 
 /** A snapshot and a folder in it. */
 export interface FoundFolder {
-  /** The snapshot. */
+  /** The record of the snapshot. */
   record: SnapshotRecord;
   /** The folder's path below the root, `""` for the root. */
   folder: string;
@@ -140,7 +140,7 @@ export class Finder {
   /** The ids of the snapshots whose damage was reported. */
   readonly #reported = new Set<string>();
   readonly #below = new Map<string, string | undefined>();
-  /** The names of all notes of labels, once they are listed. */
+  /** The names of all notes with labels, after they were listed. */
   #labels: Promise<string[]> | undefined;
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
@@ -240,8 +240,10 @@ export class Finder {
 
   /**
    * Returns the last trusted snapshot of the innermost directory that contains
-   * a path. Only snapshots that record no machine, or the machine in the
-   * options, are considered.
+   * a path. Considers only snapshots of the machine in the options and
+   * snapshots that record no machine.
+   *
+   * @param place The absolute path on this machine.
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
@@ -283,8 +285,8 @@ export class Finder {
     if (whole !== undefined) return whole;
     const ids = await this.#all();
     if (ids.length === 0) throw this.#fail("no snapshots yet");
-    // A text that begins with a time, like an id, is not looked up as a label,
-    // because that would read all records.
+    // If a text begins with a time, as ids do, labels are not searched, because
+    // that would read all records.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
       : await this.#byLabel(text);

@@ -82,7 +82,7 @@ export async function noteFreshRestore(
 
 /**
  * Returns the recorded restores into a directory that was new or empty, the
- * newest first. Damaged notes are ignored.
+ * newest first. Ignores damaged notes.
  *
  * @param storage The repository's storage.
  * @param directory The directory's absolute path, without symlinks.

@@ -44,7 +44,13 @@ export interface Holder {
   added: number;
 }
 
-/** Stores the holder of a key. */
+/**
+ * Stores the holder of a key.
+ *
+ * @param storage The objects of the repository, decrypted.
+ * @param holder The holder.
+ * @param admin The admin key, which signs the object.
+ */
 export async function putHolder(
   storage: Storage,
   { name, kind, recipient, signer, added }: Holder,
@@ -60,7 +66,12 @@ export async function putHolder(
   await putSigned(storage, holderName(name), FORMAT, fields, admin);
 }
 
-/** Deletes the holder of a key. */
+/**
+ * Deletes the holder of a key.
+ *
+ * @param storage The objects of the repository, decrypted.
+ * @param name The name of the key.
+ */
 export async function deleteHolder(
   storage: Storage,
   name: string,
@@ -74,7 +85,8 @@ export async function deleteHolder(
  * encrypted for the caller.
  *
  * @param storage The objects of the repository, decrypted.
- * @param adminPublicKey The public key of the admin key, which signs holders.
+ * @param adminPublicKey The public admin key, which must have signed each
+ * holder.
  */
 export async function readHolders(
   storage: Storage,

@@ -28,7 +28,7 @@ const FORMAT = "deltar-key-change";
 const MARK =
   /^(add|remove|rotate|rekey|revoke)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
 
-/** The time after which a change counts as interrupted, in milliseconds. */
+/** The time after which a change is considered interrupted, in milliseconds. */
 const MAX_CHANGE_MS = 10 * 60_000;
 
 /**
@@ -125,10 +125,10 @@ export class KeyChanges {
   }
 
   /**
-   * Returns the time after which a change counts as interrupted, in
-   * milliseconds since 1970. Returns `undefined` if the change already counts
-   * as interrupted: it is too old, it was made on this machine by a process
-   * that has ended, or its note is damaged or missing.
+   * Returns the time after which a change is considered interrupted, in
+   * milliseconds since 1970. Returns `undefined` if this time is over, if the
+   * process that made the change was on this machine and has ended, or if the
+   * note is damaged or missing.
    */
   async #endOf(object: string): Promise<number | undefined> {
     const { publicKey } = this.#admin;
@@ -160,7 +160,7 @@ function busyError(end: number): DeltarError {
   return new DeltarError(
     "conflict",
     "another process is changing the keys of the repository, or was " +
-      "interrupted while it changed them. Try again in a minute or, if it was " +
+      "interrupted while changing them. Try again in a minute or, if it was " +
       `interrupted, after ${new Date(end).toISOString()}`,
   );
 }

@@ -40,6 +40,9 @@ const RETIRED = "# retired: ";
  * Returns the bytes of a key file. If the file has no identity, the admin key
  * signs it: the last line contains an SSH signature of all lines before it, in
  * base64.
+ *
+ * @param file The content of the key file.
+ * @param admin The admin key.
  */
 export async function encodeKeyFile(
   { id, recipient, identities, retired }: KeyFile,

@@ -177,8 +177,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Makes the identity of a new repository, and stores the file of its first
-   * key. The caller must store the settings and then call `begin`.
+   * Generates the identity of a new repository and stores its first key file.
+   * The caller must store the settings and then call `begin`.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
@@ -339,7 +339,7 @@ export class RepositoryKeys {
    * Copies an encrypted object as it is stored, even if it cannot be decrypted.
    *
    * @param from The name of the object, without the ending `.age`.
-   * @param to The name of the copy, without the ending.
+   * @param to The name of the copy, without the ending `.age`.
    * @throws {DeltarError} `exists` if an object named `to` exists.
    */
   async copyFile(from: string, to: string): Promise<void> {
@@ -440,8 +440,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Makes a new identity and updates all key files. From then on, all objects
-   * are encrypted for the new identity. A person who has only the older
+   * Generates a new identity and adds it to all key files. From then on, new
+   * objects are encrypted for the new identity. A person who has only the older
    * identities, such as the owner of a key that was removed earlier, cannot
    * read the new objects. Older objects are not changed.
    *
@@ -462,15 +462,14 @@ export class RepositoryKeys {
       if (unknown.length > 0) throw unknownError(unknown, this.#storage);
       const { id, recipient, identities, retired } = this.#file;
       const [newest] = identities;
-      // If the two recipients differ, an interrupted rotation left an identity
+      // The two recipients differ if an interrupted rotation left an identity
       // that is not in use yet.
       const isBegun = await recipientOf(newest) !== recipient;
       const all = isBegun ? identities : [await newIdentity(), ...identities];
       const begun = { id, recipient, identities: all, retired };
       const ended = { ...begun, recipient: await recipientOf(all[0]) };
       // The caller's own key file gets the new identity first and is finished
-      // last, so that the next rotation can continue this one if it is
-      // interrupted.
+      // last. So the next rotation can continue this one if it is interrupted.
       const [own, others] = [true, false]
         .map((isOwn) => targets.filter((target) => target.isOwn === isOwn));
       for (const target of [...own, ...others]) {
@@ -490,6 +489,7 @@ export class RepositoryKeys {
    * Stores the holder of the first key, and deletes manifests that were stored
    * for other repositories. The settings must already be stored.
    *
+   * @param first The holder of the first key.
    * @throws {DeltarError} The errors of `add`.
    */
   async begin(first: KeyFor): Promise<void> {
@@ -498,9 +498,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Revokes a signing key permanently, so that its signatures are no longer
+   * Revokes a signing key permanently, so that none of its signatures is
    * trusted. See `Signers.revoke`.
    *
+   * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @throws {DeltarError} The errors of `Signers.revoke`; `conflict` if another
    *   process is changing the keys.
    */
@@ -612,6 +613,8 @@ export class RepositoryKeys {
   /**
    * Deletes the key file that this process stored. Called if another process
    * created the repository first.
+   *
+   * @param name The name of the key.
    */
   async discard(name: string): Promise<void> {
     await this.#storage.delete(keyFileName(name));
@@ -696,8 +699,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the keys with the recipient or passphrase that each key file is
-   * encrypted for, and the names of the keys for which this is not known.
+   * Returns the keys and the recipient or passphrase of each key file. Also
+   * returns the names of the keys whose recipient or passphrase is not known.
    */
   async #targets(): Promise<{ targets: Target[]; unknown: string[] }> {
     const holders = await this.#holders();

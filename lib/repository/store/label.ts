@@ -38,7 +38,7 @@ export async function labelSnapshot(
 
 /** Options for reading labels. */
 export interface LabelOptions {
-  /** The names of all notes of labels, if the caller has listed them. */
+  /** The names of all notes with labels, if the caller has listed them. */
   names?: readonly string[];
   /** Called with the error of each note that cannot be read. */
   onDamage?: DamageHandler;
@@ -50,7 +50,14 @@ export interface LabelOptions {
   isTrusted?: (signed: Signed) => Promise<boolean>;
 }
 
-/** Returns records with their current labels. */
+/**
+ * Returns records with their current labels.
+ *
+ * @param storage The repository's storage.
+ * @param records The records, with any labels.
+ * @param options The names of the notes, and callbacks for damaged notes and
+ * for trust.
+ */
 export async function withLabels(
   storage: Storage,
   records: SnapshotRecord[],
@@ -73,7 +80,7 @@ export async function withLabels(
   });
 }
 
-/** Reads the current labels of snapshots one by one. */
+/** A reader of the current labels of snapshots, one snapshot at a time. */
 export class Labels {
   readonly #storage: Storage;
   readonly #isTrusted: LabelOptions["isTrusted"];
@@ -90,7 +97,7 @@ export class Labels {
     this.#isTrusted = isTrusted;
   }
 
-  /** Returns a record with its current label. */
+  /** Returns a record with the current label of its snapshot. */
   async of(record: SnapshotRecord): Promise<SnapshotRecord> {
     this.#names ??= namesUnder(this.#storage, LABELS.folder);
     const start = `${LABELS.folder}${record.id}.`;

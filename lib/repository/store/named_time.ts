@@ -33,7 +33,7 @@ export interface NamedTime {
  * `1 day ago` is `yesterday`. A number of hours, minutes or seconds ago names a
  * millisecond.
  *
- * @param text The text.
+ * @param text The text, in English.
  * @param now The current time, in milliseconds since 1970.
  * @returns The time, or `undefined` if the text names no time.
  *
@@ -49,7 +49,7 @@ export interface NamedTime {
  */
 export function namedTime(text: string, now: number): NamedTime | undefined {
   const time = timeOf(text, now);
-  // A `Date` cannot hold a time of more than 271,821 years ago.
+  // A `Date` cannot represent a time more than 271,821 years in the past.
   return time !== undefined && Number.isFinite(time.start) ? time : undefined;
 }
 
@@ -86,7 +86,7 @@ function timeOf(text: string, now: number): NamedTime | undefined {
   }
 }
 
-/** Returns the time that is written in digits. */
+/** Returns the period that a text in digits names, such as `2026-11-20`. */
 function namedDate(words: string): NamedTime | undefined {
   const found =
     /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/

@@ -18,7 +18,7 @@ import {
  * and note, so that keys and notes can be verified without a key.
  *
  * If a writer is killed, a manifest may remain whose object was not stored or
- * not replaced. So an object counts as undamaged if any of its manifests
+ * not replaced. So an object is considered undamaged if any of its manifests
  * contains its SHA-256. After an object is replaced or deleted, its older
  * manifests are deleted.
  *
@@ -91,8 +91,8 @@ export function withNoteManifests(
 
 /**
  * Deletes the manifests that were stored for another repository in the same
- * storage. That repository was not created, because its process was interrupted
- * or the new repository was created first.
+ * storage. The creation of the other repository was interrupted, or failed
+ * because the new repository was created first.
  *
  * @param storage The storage of the encrypted objects of a new repository.
  * @param repository The id of the new repository.

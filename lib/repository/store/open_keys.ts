@@ -16,9 +16,9 @@ import { KEY_NAME, RECOVERY_SHEET } from "./holders.ts";
 import { decodeKeyFile, type KeyFile } from "./key_file.ts";
 import { readRecipients, type Recipients } from "./recipients.ts";
 
-/** The maximum size of a decrypted key file in bytes. */
+/** The maximum size of a decrypted key file, in bytes. */
 const MAX_KEY_BYTES = 1 << 16;
-/** The maximum size of a key file as it is stored, in bytes. */
+/** The maximum size of an encrypted key file, in bytes. */
 const MAX_FILE_BYTES = 1 << 18;
 
 /** The content of a key file that was opened, or of a recovery sheet. */
@@ -230,7 +230,7 @@ export async function namesOfKeys(storage: Storage): Promise<string[]> {
   return names.sort();
 }
 
-/** Returns the name of the file of a key, as it is stored. */
+/** Returns the name of a key file, as it is stored. */
 export function keyFileName(name: string): string {
   return `${KEYS}${name}${AGE_SUFFIX}`;
 }

@@ -46,6 +46,7 @@ export interface Proof {
  * Returns the last trusted proof of each snapshot that has one, by the id of
  * the snapshot.
  *
+ * @param store The repository.
  * @param onDamage Called with the error of each proof that cannot be read.
  */
 export async function readProofs(

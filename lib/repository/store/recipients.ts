@@ -19,7 +19,7 @@ export interface Recipients {
 /**
  * Stores the recipients of a repository. The object is encrypted for all
  * recipients that are not retired. So the owner of a recovery sheet that was
- * printed before a rotation can read which recipient is the newest.
+ * printed before a rotation can find out the newest recipient.
  *
  * @param storage The storage of the age files.
  * @param list The recipients.
@@ -44,8 +44,8 @@ export async function putRecipients(
  * @param adminPublicKey The public admin key, which must have signed the
  *   object.
  * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the object is
- *   damaged or not signed by the admin key; `key` if the storage is partial and
- *   the object is not encrypted for the storage's keys.
+ *   damaged or not signed by the admin key; `key` if the object is not
+ *   encrypted for the keys of the storage.
  */
 export async function readRecipients(
   storage: Storage,

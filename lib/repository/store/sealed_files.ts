@@ -17,7 +17,7 @@ export class SealedFiles {
   readonly #secret: string;
 
   /**
-   * Makes a cipher for files.
+   * Creates a cipher for files.
    *
    * @param of The key that decrypts the files, its recipient, and a text that
    *   is known only to those who have the key.

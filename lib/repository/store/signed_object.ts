@@ -7,7 +7,13 @@ import { signerOf, signListing } from "../format/signed_listing.ts";
 
 const VERSION = 1;
 
-/** Returns the bytes of an object with one line, signed with a key. */
+/**
+ * Encodes an object with one line, signed with a key.
+ *
+ * @param format The name of the format.
+ * @param fields The fields of the line.
+ * @param key The key that signs the object.
+ */
 export function encodeSigned(
   format: string,
   fields: Line,
@@ -41,6 +47,9 @@ export async function putSigned(
 /**
  * Returns the line of an object that `putSigned` stored.
  *
+ * @param storage The objects of the repository, decrypted.
+ * @param name The name of the object.
+ * @param format The name of the format.
  * @param signer The public key that must have signed the object.
  * @throws {DeltarError} `corrupt` if the object is not signed or is signed by
  *   another key; `corrupt`, `truncated` or `limit` if it is damaged;

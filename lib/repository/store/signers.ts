@@ -88,8 +88,8 @@ export class Signers {
    * @param onDamage Called with the error of each object that cannot be read or
    *   is not signed by the admin key. By default, the error is thrown.
    * @throws {DeltarError} `key` if an object is not encrypted for the caller,
-   *   as is always the case if the caller's key is write-only; any error that
-   *   `onDamage` throws.
+   *   which is always the case if the caller's key is write-only; also any
+   *   error that `onDamage` throws.
    */
   async list(onDamage?: DamageHandler): Promise<Signer[]> {
     const signers: Signer[] = [];
@@ -108,7 +108,7 @@ export class Signers {
   /**
    * Returns the trust in the signatures of a key. The signatures of the admin
    * key are always trusted. Each signer is read only once, unless this instance
-   * changes it. A damaged signer counts as missing.
+   * changes it. A damaged signer is treated as missing.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @throws {DeltarError} `key` if the signer is not encrypted for the caller.
@@ -139,7 +139,7 @@ export class Signers {
   }
 
   /**
-   * Adds a signer. If the key is already trusted, the stored signer is changed
+   * Adds a signer. If the key is already trusted, changes the stored signer
    * only if its `writeOnly` differs.
    *
    * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the

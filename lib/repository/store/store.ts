@@ -150,7 +150,9 @@ export interface ParentOptions extends ReadOptions {
  */
 export type RecordTrust = Trust | "unsigned" | "foreign";
 
-/** A repository's objects and snapshots. */
+/**
+ * A repository: its objects and snapshots, and the trust in their signatures.
+ */
 export class Store {
   /** The storage of the objects. */
   readonly storage: Storage;
@@ -163,7 +165,7 @@ export class Store {
   readonly codec: Codec;
   /** The keys, if the repository is encrypted. */
   readonly keys: RepositoryKeys | undefined;
-  /** This machine, if it is known. */
+  /** This machine. `undefined` if the caller gave none. */
   readonly machine: Machine | undefined;
   /** The writer of manifests, if the repository is encrypted. */
   readonly manifests: ManifestWriter | undefined;
@@ -252,12 +254,12 @@ export class Store {
    * its objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
-   * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
-   * format is newer; `key` if it is encrypted and no key is given, or none of
-   * the given keys opens it; `mismatch` if it is not the repository of the
-   * options `recipient`, `admin` and `id`, or has only a key file of another
-   * repository; the error of a damaged key file if no other key file can be
-   * opened.
+   * damaged, unless there are an `onDamage` and a snapshot; `unsupported` if
+   * its format is newer; `key` if it is encrypted and no key is given, or none
+   * of the given keys opens it; `mismatch` if it does not match the options
+   * `recipient`, `admin` and `id`, or has only a key file of another
+   * repository; also the error of a damaged key file if no other key file can
+   * be opened.
    */
   static async open(
     storage: Storage,
@@ -287,14 +289,14 @@ export class Store {
     return await Store.#with(storage, settings, options);
   }
 
-  /** Opens a repository with known settings. */
+  /** Opens a repository whose settings have been read. */
   static async #with(
     storage: Storage,
     { id: named, codec, encryption }: Settings,
     { keys: own, recipient: expected, admin, id: pinned, machine }: OpenOptions,
   ): Promise<Store> {
-    // Lost settings do not name a recipient. Then the expected recipient is
-    // used, if the caller names one.
+    // Lost settings do not name a recipient. In this case, the recipient that
+    // the caller expects is used.
     const recipient = encryption && (encryption.recipient ?? expected);
     if (expected !== undefined && recipient !== expected) {
       throw new DeltarError(
@@ -355,7 +357,7 @@ export class Store {
   /**
    * The key that signs the objects that this machine stores: the machine's own
    * key or, if the machine has no key, the admin key. `undefined` if there is
-   * no admin key either. Then nothing is signed.
+   * no admin key either. In this case, nothing is signed.
    */
   get signingKey(): SigningKey | undefined {
     return this.machine?.key ?? this.keys?.admin;
@@ -440,7 +442,8 @@ export class Store {
   }
 
   /**
-   * Returns the trust in the signatures of a key, on any object. See `trustOf`.
+   * Returns the trust in the signatures of a key on objects of any kind. See
+   * `trustOf`.
    *
    * @param signer The public key; `undefined` for an object that is not signed.
    */
@@ -478,8 +481,8 @@ export class Store {
   }
 
   /**
-   * Checks the signatures of records. Returns a function that returns whether
-   * the signature of one of these records is trusted. See `trustOf`.
+   * Checks the signatures of records. Returns a function that tests whether one
+   * of these records is trusted. See `trustOf`.
    */
   async trusted(
     records: readonly SnapshotRecord[],
@@ -541,9 +544,9 @@ export class Store {
   /**
    * Returns the records of all snapshots, the oldest first. The records of one
    * directory are in the order of their ids. The records of several directories
-   * are ordered by time. For a snapshot whose time cannot be right, the time of
-   * the next snapshot of the directory is used or, if there is no next
-   * snapshot, the time of the previous snapshot.
+   * are ordered by time. If the time of a snapshot is not plausible, the time
+   * of the next snapshot of the directory is used instead or, if there is no
+   * next snapshot, the time of the previous one.
    *
    * @param options With `onDamage`, records that cannot be read are reported
    * and omitted.
@@ -636,7 +639,7 @@ export class Store {
   }
 }
 
-/** Makes the identity of a new repository, and its first key. */
+/** Generates the identity of a new repository and stores its first key. */
 async function createKeys(
   storage: Storage,
   id: string,
@@ -651,7 +654,7 @@ async function createKeys(
     throw new DeltarError(
       "exists",
       "another process is creating an encrypted repository here, or was " +
-        "interrupted while it did so. If no such process is running, delete " +
+        "interrupted while creating one. If no such process is running, delete " +
         "keys/ and try again",
       { object: storage.location, cause },
     );
@@ -748,7 +751,7 @@ export function checkReads({ keys, storage }: Store, what: string): void {
 function checkMachine(machine: Machine | undefined): void {
   if (machine === undefined || isMachineId(machine.id)) return;
   throw new TypeError(
-    "machine.id: must be 1 to 64 letters, digits, `.`, `_` and `-`: " +
+    "invalid machine.id, must be 1 to 64 letters, digits, `.`, `_` or `-`: " +
       JSON.stringify(machine.id),
   );
 }
