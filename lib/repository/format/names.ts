@@ -32,8 +32,8 @@ const MEBIBYTE = 2 ** 20;
 export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
- * The maximum sizes of objects that are read into memory as a whole, in bytes.
- * A key is the name of a folder, or of an object outside of all folders.
+ * The maximum sizes of objects that are read into memory as a whole, in bytes,
+ * by the name of their folder. Objects outside all folders are listed by name.
  */
 const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,

@@ -15,7 +15,7 @@ export interface TimedSnapshot {
   record: SnapshotRecord;
   /**
    * The time, in milliseconds since 1970. It differs from the recorded time if
-   * the recorded time is after the current time, or not between the times of
+   * the recorded time is after the current time, or is not between the times of
    * the snapshots before and after this one. If no recorded time of the
    * directory is plausible, the recorded time of the first snapshot is used.
    */

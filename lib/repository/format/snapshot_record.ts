@@ -225,7 +225,7 @@ export interface SnapshotRecord {
   repairs?: string;
   /** The purge that made this snapshot. */
   purged?: PurgedRecord;
-  /** The layers of the tree. The first layer has all entries. */
+  /** The layers of the tree, starting with the full layer. */
   layers: LayerRecord[];
   /** The counts of the snapshot. */
   counts: SnapshotCounts;
@@ -305,8 +305,8 @@ const LATER = 2;
  */
 const WITH_LATER_ENTRIES = 3;
 /**
- * The minimum difference, in milliseconds, between the time of a record and the
- * time in its id for the two times to count as different.
+ * The difference, in milliseconds, from which the time of a record and the time
+ * in its id are considered different.
  */
 const MIN_DIFFERENCE_MS = 1000;
 /**

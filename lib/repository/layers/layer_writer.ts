@@ -54,7 +54,9 @@ const MAX_PENDING_FRAMES = 4;
  */
 const UNCOUNTED_LINES = 2;
 
-/** The number of characters that are collected before they are encoded. */
+/**
+ * The minimum number of characters that are collected before they are encoded.
+ */
 const MIN_BATCH_CHARACTERS = 1 << 15;
 
 const encoder = new TextEncoder();

@@ -20,7 +20,7 @@ export interface TreeFields {
    * not all paths of the tree were read.
    */
   skipped: readonly Skipped[];
-  /** The layers of the tree. The first layer has all entries. */
+  /** The layers of the tree, starting with the full layer. */
   layers: readonly LayerRecord[];
   /** The mode, time and owner of the directory itself. */
   root?: Metadata;
@@ -40,7 +40,7 @@ export class Tree {
    * not all paths of the tree were read.
    */
   readonly skipped: readonly Skipped[];
-  /** The layers of the tree. The first layer has all entries. */
+  /** The layers of the tree, starting with the full layer. */
   readonly layers: readonly LayerRecord[];
   /** The mode, time and owner of the directory itself. */
   readonly root: Metadata | undefined;

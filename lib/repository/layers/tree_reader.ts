@@ -38,7 +38,7 @@ export class TreeFinder {
    * Creates a finder without reading anything.
    *
    * @param storage The repository's storage.
-   * @param layers The layers of the tree. The first layer has all entries.
+   * @param layers The layers of the tree, starting with the full layer.
    * @param options Whether to keep the results in memory.
    */
   constructor(
@@ -95,7 +95,7 @@ export class TreeFinder {
  * at a time.
  *
  * @param storage The repository's storage.
- * @param layers The layers of the tree. The first layer has all entries.
+ * @param layers The layers of the tree, starting with the full layer.
  * @param options `within` is a file or folder. Only its own entry and the
  * entries inside it are yielded. With `isShallow`, entries in its subfolders
  * are omitted. `signal` aborts the work.

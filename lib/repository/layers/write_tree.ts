@@ -27,8 +27,8 @@ export interface ChangedLines {
 /** The change from the tree of a parent to the tree of a snapshot. */
 export interface TreeChange {
   /**
-   * The parent's layers. The first layer has all entries. The list is empty if
-   * a full layer must be written, for example because there is no parent.
+   * The parent's layers, starting with the full layer. The list is empty if a
+   * new full layer must be written, for example because there is no parent.
    */
   layers: readonly LayerRecord[];
   /** The paths that the parent skipped or excluded. */

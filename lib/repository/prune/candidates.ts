@@ -25,7 +25,7 @@ export interface RepackCandidate {
   freed: number;
 }
 
-/** The objects that could be deleted or repacked. */
+/** The objects that a prune can delete or repack. */
 export interface Candidates {
   /** The objects that no kept snapshot or run needs. */
   garbage: GarbageLine[];

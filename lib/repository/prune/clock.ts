@@ -57,8 +57,8 @@ export function findLeap(
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
-    // If an earlier prune recorded a leap, prunes may really be that far apart.
-    // So the next leap is trusted if it is at most twice as long.
+    // If an earlier prune recorded a leap, the times between prunes may really
+    // be that long. So the next leap is trusted if it is at most twice as long.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
       return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }

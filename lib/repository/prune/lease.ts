@@ -23,9 +23,9 @@ export interface LeaseOptions {
    * in milliseconds.
    */
   patience: number;
-  /** Called before a holder that may have died is watched, with that holder. */
+  /** Called before a silent holder is watched, with this holder. */
   onWait?: (holder: Holder) => void;
-  /** Ends the waiting with an error of code `aborted`. */
+  /** Ends the wait with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

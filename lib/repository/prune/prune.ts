@@ -13,14 +13,14 @@
  * limits.
  *
  * `collect_garbage.ts` frees space. It reads the state of the repository
- * (`repository_state.ts`: first what is stored, then the records, then the
- * intents of runs), declares silent runs dead (`dead_runs.ts`), and finds what
- * every kept snapshot and run needs (`usage.ts`). Every other object becomes a
- * candidate (`candidates.ts`) and is marked. An object is condemned if its mark
- * is older than the grace period, or if only removed snapshots whose grace
- * period is over needed it. Condemned objects that are still not needed
- * (`newly_needed.ts`) are deleted, and volumes with only a small needed share
- * are repacked (`collect_work.ts`, `repack.ts`).
+ * (`repository_state.ts`: first the list of objects, then the records, then the
+ * intents of runs) and declares silent runs dead (`dead_runs.ts`). It finds the
+ * objects that kept snapshots and runs need (`usage.ts`). Every other object
+ * becomes a candidate (`candidates.ts`) and is marked. An object is condemned
+ * if its mark is older than the grace period, or if only removed snapshots
+ * whose grace period is over needed it. Condemned objects that are still not
+ * needed (`newly_needed.ts`) are deleted, and volumes with only a small needed
+ * share are repacked (`collect_work.ts`, `repack.ts`).
  *
  * The lease (`lease.ts`) prevents two prunes from doing the same work. Safety
  * does not depend on it: `../runs/run.ts` explains how snapshots and prunes
@@ -165,7 +165,10 @@ export interface PrunePlan {
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed earlier and can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The number of bytes that are free when all grace periods are over. */
+  /**
+   * The number of bytes that a prune frees, counted when all grace periods are
+   * over.
+   */
   freed: number;
   /**
    * The total size of all layers, volumes, checkpoints and moves before the
@@ -343,8 +346,9 @@ async function pruneOnce(
 }
 
 /**
- * Judges the snapshots of a repository. `records` must contain all of them.
- * `stored` contains the lists of earlier prunes, if the caller has read them.
+ * Applies a policy to the snapshots of a repository. `records` must contain all
+ * of them. `stored` contains the lists of earlier prunes, if the caller has
+ * read them.
  */
 async function judgeStored(
   store: Store,

@@ -17,7 +17,7 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
-/** A snapshot that was removed and can be brought back. */
+/** A snapshot that was removed. */
 export interface RemovedSnapshot {
   /** The id of the snapshot. */
   id: string;
@@ -106,7 +106,7 @@ export async function removeSnapshot(
  * @param id The id of the snapshot.
  * @param paths The paths that the purge deletes.
  * @throws {DeltarError} `not-found` if the snapshot neither exists nor was
- * removed; the errors of the storage.
+ * removed; also the errors of the storage.
  */
 export async function removePurged(
   { storage, manifests }: Store,

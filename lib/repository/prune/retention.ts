@@ -95,7 +95,7 @@ export interface KeepReason {
 
 /** The decision of a policy about a snapshot. */
 export interface Judgement {
-  /** The snapshot. */
+  /** The record of the snapshot. */
   record: SnapshotRecord;
   /** Whether the snapshot is kept. */
   keep: boolean;
@@ -119,7 +119,7 @@ export interface Judgement {
   lateBy?: string;
 }
 
-/** Options for judging snapshots. */
+/** Options for applying a policy to snapshots. */
 export interface JudgeOptions {
   /**
    * The current time, in milliseconds since 1970. Default: the time of the

@@ -31,7 +31,7 @@ export const ALWAYS: Rank = Infinity;
 
 /** The layers of a tree, and the rank of the tree. */
 export interface Root {
-  /** The layers of the tree. The first layer has all entries. */
+  /** The layers of the tree, starting with the full layer. */
   layers: readonly LayerRecord[];
   /** The rank of the tree. */
   rank: Rank;

@@ -101,7 +101,10 @@ export interface PurgeOptions extends SignalOptions {
    * continue. By default, the purge always continues.
    */
   onPlan?: (plan: PurgePlan) => boolean | Promise<boolean>;
-  /** Called with the progress, before or after each object. */
+  /**
+   * Called for each layer, snapshot, volume or object of a phase, with the
+   * progress.
+   */
   onProgress?: (progress: PurgeProgress) => void;
   /**
    * The time for which a prune, rekey or purge without a heartbeat is watched

@@ -520,7 +520,7 @@ async function hasSameTree(
   return (await others.next()).done === true;
 }
 
-/** Returns the counts of a tree after some entries were taken out. */
+/** Returns the counts that a tree has without some of its entries. */
 function without(
   counts: SnapshotCounts,
   tally: EntryTally,

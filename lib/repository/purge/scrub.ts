@@ -415,8 +415,8 @@ class Scrubbing {
   }
 
   /**
-   * Returns whether an object in `damaged/` may hold purged content, or is the
-   * record of a replaced snapshot.
+   * Returns whether an object in `damaged/` may contain purged content, or is
+   * the record of a replaced snapshot.
    */
   #isOfPurged(name: string): boolean {
     if (/^(?:trees|volumes|signatures|checkpoints)\//.test(name)) return true;

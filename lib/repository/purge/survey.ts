@@ -223,7 +223,7 @@ class SurveyWork {
           around = own.around(path);
           for (const one of around) found.add(requested.get(one) as string);
         }
-        // The line may be a tombstone. The snapshot is a target even so,
+        // The line may be a tombstone. Even then, the snapshot is a target,
         // because a lower layer may have an entry of the path.
         const target = this.#targetOf(candidate);
         target.paths = own;

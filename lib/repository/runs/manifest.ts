@@ -58,8 +58,8 @@ const FORMAT = "deltar-manifest";
 const VERSION = 1;
 
 /**
- * The age, in milliseconds, from which the manifest of a missing key or note is
- * considered to be left behind by an interrupted writer.
+ * The age of a manifest, in milliseconds, from which it is deleted if its key
+ * or note is missing. Such a manifest was left behind by an interrupted writer.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
@@ -340,7 +340,7 @@ export class ManifestWriter {
   readonly #stored = new Map<string, ObjectRecord>();
 
   /**
-   * Makes a writer.
+   * Creates a writer.
    *
    * @param storage The storage of the encrypted objects.
    * @param repository The id of the repository.

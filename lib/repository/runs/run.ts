@@ -328,6 +328,9 @@ export class Run {
 /**
  * Checks that a snapshot still exists with the same record.
  *
+ * @param storage The repository's storage.
+ * @param parent The record of the snapshot, and the SHA-256 that its object
+ * must have.
  * @throws {DeltarError} `conflict` if the snapshot was removed or its record
  * changed.
  */

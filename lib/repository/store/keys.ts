@@ -21,7 +21,7 @@
  * admin key signs all of these objects (`signed_object.ts`). `key_changes.ts`
  * coordinates processes that change the keys at the same time.
  * `noted_storage.ts` stores a manifest before each key and note.
- * `sealed_files.ts` encrypts the files that a machine keeps outside of the
+ * `sealed_files.ts` encrypts the files that a machine keeps outside the
  * repository.
  *
  * @module

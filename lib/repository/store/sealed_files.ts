@@ -9,7 +9,7 @@ import { type ByteSource, chunks, concat } from "../../bytes/source.ts";
 
 /**
  * A cipher for the files that a machine keeps about an encrypted repository
- * outside of the repository, such as the state of a directory.
+ * outside the repository, such as the state of a directory.
  */
 export class SealedFiles {
   readonly #key: AgeKey;

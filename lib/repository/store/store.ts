@@ -254,12 +254,12 @@ export class Store {
    * its objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
-   * damaged, unless there are an `onDamage` and a snapshot; `unsupported` if
-   * its format is newer; `key` if it is encrypted and no key is given, or none
-   * of the given keys opens it; `mismatch` if it does not match the options
-   * `recipient`, `admin` and `id`, or has only a key file of another
-   * repository; also the error of a damaged key file if no other key file can
-   * be opened.
+   * damaged, unless `onDamage` is given and the repository has a snapshot;
+   * `unsupported` if its format is newer; `key` if it is encrypted and no key
+   * is given, or none of the given keys opens it; `mismatch` if it does not
+   * match the options `recipient`, `admin` and `id`, or has only a key file of
+   * another repository; also the error of a damaged key file if no other key
+   * file can be opened.
    */
   static async open(
     storage: Storage,
