@@ -180,7 +180,7 @@ export class ContentReader {
    * small file.
    *
    * @throws {DeltarError} `limit` if the piece is larger than the maximum size
-   * of a signature, also the errors of `read`.
+   * of a signature; also the errors of `read`.
    */
   async readPiece(
     piece: StoredPiece,
@@ -449,8 +449,8 @@ function checkSizes(entry: TreeFileEntry): void {
   ) {
     throw fail(
       "limit",
-      `signature too large: ${signature.size} bytes for a content of ` +
-        `${Math.max(base.size, size)} bytes`,
+      `signature too large: ${signature.size} bytes, at most an eighth of the ` +
+        `content of ${Math.max(base.size, size)} bytes plus ${MIN_DELTA_BYTES}`,
       signature,
     );
   }

@@ -15,7 +15,7 @@ import { parseTime } from "./moment.ts";
  * @param name The name of the object.
  * @param options The options of `Storage.get`.
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
- * its folder, and the errors of the storage.
+ * its folder; also the errors of the storage.
  */
 export function readObject(
   storage: Storage,
@@ -32,7 +32,7 @@ export function readObject(
  * @param storage The repository's storage.
  * @param name The name of the object.
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
- * its folder, and the other errors of the storage.
+ * its folder; also the other errors of the storage.
  */
 export async function readIfThere(
   storage: Storage,

@@ -179,7 +179,7 @@ export interface SnapshotRecord {
    * paths of the directories, relative to this folder, are `rules.paths`.
    */
   common?: string;
-  /** The machine that took the snapshot, if it has an id. */
+  /** The machine that took the snapshot. Absent if the machine has no id. */
   machine?: MachineRecord;
   /**
    * The public key that signed the record (`ssh-ed25519 AAAA…`). The SSH

@@ -40,7 +40,7 @@ export interface SeenRun {
   since: number;
 }
 
-/** The findings of a prune, for the next prune. */
+/** The findings of a prune, which it stores for the next prune. */
 export interface Mark {
   /** The time of the mark, in milliseconds since 1970. */
   time: number;
