@@ -54,7 +54,7 @@ test("an encrypted repository is not replaced by another behind the user", async
     place.run(["init", "--encrypt", "--repo", other]);
     fs.rmSync(repo, { recursive: true });
     fs.cpSync(other, repo, { recursive: true });
-    refused(/was encrypted for another recipient before/);
+    refused(/is encrypted for another recipient than before/);
     back();
     assert.equal(place.run(["list", ...words]).code, 0);
     // A deleted repository is created again, encrypted.

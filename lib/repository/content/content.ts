@@ -449,8 +449,11 @@ function checkSizes(entry: TreeFileEntry): void {
   ) {
     throw fail(
       "limit",
-      `signature too large: ${signature.size} bytes, at most an eighth of the ` +
-        `content of ${Math.max(base.size, size)} bytes plus ${MIN_DELTA_BYTES}`,
+      `signature too large: ${signature.size} bytes, at most ` +
+        `${
+          Math.floor(Math.max(base.size, size) / 8) + MIN_DELTA_BYTES
+        } for a ` +
+        `content of ${Math.max(base.size, size)} bytes`,
       signature,
     );
   }

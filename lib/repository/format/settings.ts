@@ -65,7 +65,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   if (encryption === undefined) return { id, codec };
   const { kind, recipient } = (encryption ?? {}) as Record<string, unknown>;
   if (kind !== "age") {
-    throw new DeltarError("unsupported", "unknown encryption", {
+    throw new DeltarError("unsupported", "unknown encryption; update deltar", {
       object: SETTINGS,
     });
   }

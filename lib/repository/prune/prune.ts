@@ -304,7 +304,7 @@ async function pruneOnce(
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
   const [tidied, taken] = await together([
-    // If this machine must not list unfinished uploads, the prune still does
+    // If listing unfinished uploads is not permitted, the prune still does
     // the rest of its work. The error is thrown at the end.
     outcomeOf(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
     Lease.take(storage, id, {

@@ -68,7 +68,8 @@ export interface RetentionPolicy {
  *
  * - `newest`: the last counted snapshot of a directory is always kept. For a
  *   safety snapshot, this is the last counted safety snapshot.
- * - `uncounted`: the rules do not count the snapshot.
+ * - `uncounted`: the rules do not count the snapshot, so it is kept in addition
+ *   to the snapshots that they keep.
  * - `part`: another safety snapshot of the same operation is kept.
  * - `none`: the policy has no rules.
  */

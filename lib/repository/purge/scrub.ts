@@ -199,7 +199,7 @@ class Scrubbing {
     });
     applyMoves(usage, found.moves, found.stored);
     // If a prune was killed after it stored a move, both the old and the new
-    // volume exist.
+    // volume exist. So both are purged.
     const purged = new Set(
       pieces.flatMap((piece) => [
         piece.reference.volume,

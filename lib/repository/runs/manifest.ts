@@ -158,7 +158,8 @@ export async function manifestsOfNote(
   storage: Storage,
   file: string,
 ): Promise<string[]> {
-  // The name of another key or note may begin with the name of this one.
+  // The prefix also matches manifests of other keys and notes whose names begin
+  // with the name of this one.
   return (await namesUnder(storage, manifestsOf(file)))
     .filter((name) => partsOfNoteManifest(name)?.file === file);
 }

@@ -303,7 +303,7 @@ export class Store {
         "mismatch",
         encryption === undefined
           ? "the repository was encrypted before, and is not encrypted now"
-          : "the repository was encrypted for another recipient before",
+          : "the repository is encrypted for another recipient than before",
         { object: storage.location },
       );
     }
