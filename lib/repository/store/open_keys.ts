@@ -215,7 +215,7 @@ async function decryptWith(
       if (codeOf(error) !== "key") throw error;
     }
   }
-  throw new DeltarError("key", "none of the given keys decrypts this file", {
+  throw new DeltarError("key", "none of the keys decrypts this file", {
     object,
   });
 }
