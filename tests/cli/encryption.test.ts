@@ -552,7 +552,7 @@ test("key adds and removes keys, but not the last one", async () => {
     failed(["add", "y"], "key", /`--recipient` or `--passphrase-file`/);
     const none = join(place.folder, "none");
     failed(["add", "y", "--passphrase-file", none], "key", /no such file/);
-    failed(["remove", "y"], "not-found", /the keys are laptop, main, paper/);
+    failed(["remove", "y"], "not-found", /existing keys: laptop, main, paper/);
     for (const words of [["add"], ["remove"], ["list", "x"], ["revoke"]]) {
       const { code } = place.run(["key", ...words], { env: encrypted.env });
       assert.equal(code, 2, words.join());
@@ -564,7 +564,7 @@ test("key adds and removes keys, but not the last one", async () => {
     assert.match(removed.err, /may have kept the secret key/);
     const last = encrypted.refused(["key", "remove", "laptop"], byLaptop);
     assert.equal(last.code, "unsafe");
-    assert.match(last.message, /the last full key cannot be removed/);
+    assert.match(last.message, /cannot remove the last full key/);
     encrypted.run(["verify", "--data"], byLaptop);
   });
 });

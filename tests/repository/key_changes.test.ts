@@ -272,7 +272,7 @@ test("rotate() shuts out whoever has only the old identity", async () => {
   assert.equal(again.sum(), old.sum());
   assert.equal(again.adminPublicKey, old.adminPublicKey);
   // The one who was shut out cannot take the new identity from others.
-  const refused = { code: "key", message: /changed after this key was read/ };
+  const refused = { code: "key", message: /rotated after this key was read/ };
   await assert.rejects(old.rotate(), refused);
   await assert.rejects(
     old.add({ name: "back", to: await recipientOf(IDENTITIES.other) }),
