@@ -316,7 +316,7 @@ test("rotate() names the keys whose passphrases are not known", async () => {
   await keys.add({ name: "paper", to: { passphrase: "correct horse" } });
   await assert.rejects(keys.rotate(), {
     code: "unsupported",
-    message: /not known: paper\. Remove these keys first/,
+    message: /not known: paper\. Remove these keys, rotate again/,
   });
   const repository = await Repository.open(storage, {
     keys: [{ passphrase: "correct horse" }],
