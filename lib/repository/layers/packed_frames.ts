@@ -64,7 +64,7 @@ export class PackedFrames {
     const frame = this.#frames.get(at);
     this.#frames.delete(at);
     if (frame === undefined) {
-      throw new TypeError(`frame ${at} was not requested or is taken`);
+      throw new TypeError(`frame ${at} was not chosen or was already taken`);
     }
     const requested = this.#requested;
     const isFirst = this.#groups[requested - 1].frames[0] === at;

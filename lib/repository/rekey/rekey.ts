@@ -129,7 +129,7 @@ export interface RekeyResult extends RekeyPlan {
 /** The maximum number of headers that are requested at the same time. */
 const MAX_HEADERS_AT_ONCE = 8;
 /** The maximum number of objects that are stored at the same time. */
-const MAX_WRITES_AT_ONCE = 3;
+const MAX_WRITES = 3;
 /** The number of bytes that are fetched to read a header. */
 const HEADER_FETCH_BYTES = 512;
 /** The maximum total size of objects that are held in memory, in bytes. */
@@ -365,24 +365,20 @@ class Rekey {
       if (ready.length === 0) continue;
       await manifests.list(ready.map(({ record }) => record));
       await check();
-      await forEachConcurrent(
-        ready,
-        MAX_WRITES_AT_ONCE,
-        async ({ record, store }) => {
-          checkAborted(signal);
-          await store();
-          manifests.replaced(record);
-          this.#current.add(record.name);
-          this.#done++;
-          this.#bytes += record.size;
-          this.#options.onProgress?.({
-            phase: "writing",
-            done: this.#done,
-            all: this.#all,
-            bytes: this.#bytes,
-          });
-        },
-      );
+      await forEachConcurrent(ready, MAX_WRITES, async ({ record, store }) => {
+        checkAborted(signal);
+        await store();
+        manifests.replaced(record);
+        this.#current.add(record.name);
+        this.#done++;
+        this.#bytes += record.size;
+        this.#options.onProgress?.({
+          phase: "writing",
+          done: this.#done,
+          all: this.#all,
+          bytes: this.#bytes,
+        });
+      });
     }
   }
 
