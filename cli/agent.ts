@@ -10,7 +10,7 @@ import { ask, canAsk } from "./ask.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { programFiles } from "./program_files.ts";
+import { programFiles } from "../shared/program_files.ts";
 import { messageOf } from "./refusal.ts";
 import { formatDate, shellWord, showPath, showText } from "./text.ts";
 

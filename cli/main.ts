@@ -15,11 +15,11 @@
  * `take_snapshot.ts` is shared by `snapshot`, `run`, `hook` and `import`, and
  * `restore_report.ts` by `restore`, `undo` and `redo`. `printed_lines.ts` makes
  * the commands that `snapshot` and `run` print. `stream_source.ts` takes
- * snapshots of archives, of standard input and of the output of programs, which
- * `program_files.ts` finds, and `timestamp.ts` reads the times in names. `diff`
- * compares two states (`compared_state.ts`), and prints a patch in git's format
- * (`git_patch.ts`, `git_binary.ts`) or a table of changed lines
- * (`diff_stat.ts`). `pager.ts` shows long results.
+ * snapshots of archives, of standard input and of the output of programs, and
+ * `timestamp.ts` reads the times in names. `diff` compares two states
+ * (`compared_state.ts`), and prints a patch in git's format (`git_patch.ts`,
+ * `git_binary.ts`) or a table of changed lines (`diff_stat.ts`). `pager.ts`
+ * shows long results.
  * `complete.ts` and `completion.ts` complete words in a shell. `mcp/server.ts`
  * describes the server that `mcp.ts` starts.
  *

@@ -20,7 +20,7 @@ import {
   tellOfDamage,
   tellOfSkipped,
 } from "./take_snapshot.ts";
-import { programFiles } from "./program_files.ts";
+import { programFiles } from "../shared/program_files.ts";
 import { parseCount } from "./quantity.ts";
 import { treePath } from "./text.ts";
 import { parseTimestamp } from "./timestamp.ts";

@@ -1,7 +1,5 @@
-import { isAbsolute } from "node:path";
-import process from "node:process";
 import { ownCommand } from "../invocation.ts";
-import { programFiles } from "../program_files.ts";
+import { deltarFile } from "../../shared/program_files.ts";
 import { shellWord } from "../text.ts";
 
 /** A command as lines for the shells in which agents run hooks. */
@@ -28,11 +26,7 @@ export interface CommandLine {
  * @param isShared Whether the file is part of a project.
  */
 export function deltarWords(isShared: boolean): string[] {
-  const files = programFiles("deltar").filter((file) => isAbsolute(file));
-  // npm puts a script for sh, which has no extension, next to `deltar.cmd`.
-  const file = process.platform === "win32"
-    ? files.find((name) => /\.(?:exe|cmd|bat|com)$/i.test(name))
-    : files[0];
+  const file = deltarFile();
   if (file === undefined) return ownCommand();
   return [isShared ? "deltar" : file];
 }

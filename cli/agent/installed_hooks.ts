@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { programFiles } from "../program_files.ts";
+import { programFiles } from "../../shared/program_files.ts";
 import { filesOf } from "./host_files.ts";
 import type { Host, Scope } from "./hosts.ts";
 import { hookWordsIn } from "./installation.ts";

@@ -26,6 +26,7 @@
 import * as vscode from "vscode";
 import type { DeltarExports } from "./api/api.ts";
 import { Api, makeExports } from "./api/make_api.ts";
+import { offerMcpServers } from "./api/mcp_servers.ts";
 import { registerTools } from "./api/tools.ts";
 import { registerCommands } from "./commands/commands.ts";
 import type { Context } from "./commands/context.ts";
@@ -120,6 +121,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
       encrypted,
     }),
     registerTools(api),
+    offerMcpServers(vscode, { folders, log }),
   );
   end = async () => {
     await automatic.close();

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
 
 /**
@@ -20,6 +20,20 @@ export function programFiles(name: string): string[] {
   return (isPath ? [name] : folders.map((folder) => join(folder, name)))
     .flatMap((file) => extensions.map((extension) => file + extension))
     .filter(isFile);
+}
+
+/**
+ * Returns the absolute path of the file that the name `deltar` starts, or
+ * `undefined` if there is none. Files in the current directory do not count.
+ *
+ * @param name A name or path to use instead of `deltar`.
+ */
+export function deltarFile(name = "deltar"): string | undefined {
+  const files = programFiles(name).filter((file) => isAbsolute(file));
+  // npm puts a script for sh, which has no extension, next to `deltar.cmd`.
+  return process.platform === "win32"
+    ? files.find((file) => /\.(?:exe|cmd|bat|com)$/i.test(file))
+    : files[0];
 }
 
 function isFile(path: string): boolean {

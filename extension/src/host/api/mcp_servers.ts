@@ -1,0 +1,151 @@
+import { homedir } from "node:os";
+import type * as vscode from "vscode";
+import { deltarFile } from "../../../../shared/program_files.ts";
+import type { FolderConfig } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+
+/** The id of the provider in `package.json`. */
+const PROVIDER = "deltar.servers";
+
+/** The parts of the VS Code API that this file uses. */
+type Editor =
+  & Pick<
+    typeof vscode,
+    "Disposable" | "EventEmitter" | "lm" | "McpStdioServerDefinition"
+  >
+  & {
+    workspace: Pick<
+      typeof vscode.workspace,
+      | "getConfiguration"
+      | "isTrusted"
+      | "onDidChangeConfiguration"
+      | "onDidGrantWorkspaceTrust"
+    >;
+  };
+
+/** The parts of the extension that this file uses. */
+interface Parts {
+  folders: Pick<ProtectedFolders, "all" | "onDidChange">;
+  log: Pick<vscode.LogOutputChannel, "info">;
+}
+
+/**
+ * Offers VS Code the MCP servers of the folders: `deltar mcp` with the
+ * repository and the exclude rules of the extension. There is a server for each
+ * folder that has snapshots, but none in Restricted Mode, none for a repository
+ * whose key is in the keychain, which `deltar` does not read, and none if the
+ * program `deltar` is not found. The program is looked for only when VS Code
+ * asks for the servers.
+ *
+ * @param editor The API of VS Code. If the API has no MCP servers, nothing is
+ * offered.
+ */
+export function offerMcpServers(
+  editor: Editor,
+  { folders, log }: Parts,
+): vscode.Disposable {
+  const { workspace } = editor;
+  if (
+    typeof editor.lm?.registerMcpServerDefinitionProvider !== "function" ||
+    editor.McpStdioServerDefinition === undefined
+  ) return new editor.Disposable(() => {});
+  const changed = new editor.EventEmitter<void>();
+  /** The folders of the servers, by the labels of the servers. */
+  let served = new Map<string, ProtectedFolder>();
+  let logged: string | undefined;
+  const tell = (message: string | undefined) => {
+    if (message !== undefined && message !== logged) log.info(message);
+    logged = message;
+  };
+  const withSnapshots = () =>
+    folders.all.filter(({ hasSnapshots }) => hasSnapshots)
+      .map(({ uri }) => `${uri}`).join("\n");
+  let known = withSnapshots();
+  const provider: vscode.McpServerDefinitionProvider<
+    vscode.McpStdioServerDefinition
+  > = {
+    onDidChangeMcpServerDefinitions: changed.event,
+    async provideMcpServerDefinitions() {
+      if (!workspace.isTrusted) return [];
+      const name = workspace.getConfiguration("deltar").get("command", "")
+        .trim().replace(/^~(?=\/|\\|$)/, homedir()) || "deltar";
+      const command = deltarFile(name);
+      tell(
+        command === undefined
+          ? `agents get no MCP server, because the program ${name} was not ` +
+            "found; install it, or set deltar.command to its path"
+          : undefined,
+      );
+      if (command === undefined) return [];
+      const found = new Map<string, ProtectedFolder>();
+      for (const folder of folders.all) {
+        if (!await canBeServed(folder)) continue;
+        const label = folders.all.length === 1
+          ? "deltar"
+          : `deltar: ${folder.config.directory}`;
+        found.set(label, folder);
+      }
+      served = found;
+      return [...found].map(([label, { config }]) =>
+        new editor.McpStdioServerDefinition(
+          label,
+          command,
+          mcpArguments(config),
+        )
+      );
+    },
+    resolveMcpServerDefinition(server) {
+      // VS Code stores what it was offered, so the credentials of S3 are added
+      // only when the server starts.
+      server.env = { ...served.get(server.label)?.config.env };
+      return server;
+    },
+  };
+  return editor.Disposable.from(
+    changed,
+    folders.onDidChange(() => {
+      const now = withSnapshots();
+      if (now === known) return;
+      known = now;
+      changed.fire();
+    }),
+    workspace.onDidGrantWorkspaceTrust(() => changed.fire()),
+    workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("deltar")) changed.fire();
+    }),
+    editor.lm.registerMcpServerDefinitionProvider(PROVIDER, provider),
+  );
+}
+
+/**
+ * Returns whether a folder has snapshots that the program `deltar` can read.
+ */
+async function canBeServed(folder: ProtectedFolder): Promise<boolean> {
+  try {
+    const snapshots = await folder.snapshots();
+    return snapshots.length > 0 &&
+      await folder.keys.get(folder.config) === undefined;
+  } catch {
+    // The log of the folder has the reason.
+    return false;
+  }
+}
+
+/** Returns the arguments of the program `deltar` that serve a folder. */
+export function mcpArguments(
+  { directory, repository, excludes, ...rules }: FolderConfig,
+): string[] {
+  const { gitignore, excludeCaches, excludeLargerThan } = rules;
+  return [
+    "mcp",
+    directory,
+    `--repo=${repository}`,
+    ...excludes.map((pattern) => `--exclude=${pattern}`),
+    ...gitignore ? ["--gitignore"] : [],
+    ...excludeCaches ? ["--exclude-caches"] : [],
+    ...excludeLargerThan === undefined
+      ? []
+      : [`--exclude-larger-than=${excludeLargerThan}B`],
+  ];
+}
