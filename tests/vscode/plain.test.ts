@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  oneLine,
   withoutIcons,
   withoutLinks,
 } from "../../extension/src/host/ui/plain.ts";
@@ -30,4 +31,14 @@ test("withoutLinks() separates the brackets of links that VS Code opens", () => 
     assert.equal(plain.replace("\u2060", ""), text);
   }
   assert.equal(withoutLinks("[slug](group)/a"), "[slug](group)/a");
+});
+
+test("oneLine() keeps no line ends and no changes of direction", () => {
+  const texts = [
+    ["Sort the imports", "Sort the imports"],
+    ["a\r\n\tb\u2028c\0", "a b c"],
+    ["\u202egpj.exe\u2066\u200f", "gpj.exe"],
+    ["\u{1f468}\u200d\u{1f4bb} \u05d0", "\u{1f468}\u200d\u{1f4bb} \u05d0"],
+  ];
+  for (const [text, line] of texts) assert.equal(oneLine(text), line);
 });

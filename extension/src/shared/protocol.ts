@@ -68,6 +68,28 @@ export type OwnKey = string | { passphrase: string };
  */
 export type EncryptionState = "plain" | "unlocked" | "locked" | "uncreated";
 
+/** A turn of an AI agent, from the user's prompt to the agent's answer. */
+export interface TurnInfo {
+  /** The id of the first snapshot of the turn. */
+  id: string;
+  /** The agent, such as `claude-code`. */
+  agent: string;
+  /** The agent's id of the session, if the agent gave one. */
+  session?: string;
+  /** The number of the turn, from 1. */
+  number: number;
+  /** The first line of the prompt, if it was recorded. */
+  prompt?: string;
+  /** The time of the first snapshot, in milliseconds since 1970. */
+  start: number;
+  /** The time of the last snapshot, in milliseconds since 1970. */
+  end: number;
+  /** Whether the last snapshot has the state after the turn. */
+  isOver: boolean;
+  /** The number of files that the turn changed. */
+  changed: number;
+}
+
 /** A snapshot in a list. */
 export interface SnapshotInfo {
   /** The id. Ids sort by time. */
@@ -83,6 +105,8 @@ export interface SnapshotInfo {
    * undo or redo was about to change.
    */
   isSafety?: boolean;
+  /** The turn of an agent during which the snapshot was taken. */
+  turn?: TurnInfo;
   /**
    * The id of the previous snapshot, which this snapshot is compared with: the
    * parent or, if the parent is not in the list, the next older snapshot.
@@ -345,6 +369,19 @@ export interface RevertPreview extends RestorePreview {
   edited: string[];
 }
 
+/** The changes that undoing a turn of an agent would make, as paths. */
+export interface TurnPreview extends RestorePreview {
+  /**
+   * The paths that were changed since by something else. They stay as they are,
+   * unless `force` is set.
+   */
+  conflicts: string[];
+  /**
+   * The new paths that stay, because a rule excluded them before the turn.
+   */
+  left: string[];
+}
+
 /** A path that could not be restored. */
 export interface PathFailure {
   /** The path below the folder. */
@@ -520,6 +557,19 @@ export interface Methods {
   undo: [{ config: FolderConfig }, RestoreReport];
   /** Undoes the last undo. */
   redo: [{ config: FolderConfig }, RestoreReport];
+  /**
+   * Returns the changes that undoing a turn would make. `turn` is the id of its
+   * first snapshot.
+   */
+  previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
+  /**
+   * Undoes what a turn changed. With `force`, also restores paths that were
+   * changed since.
+   */
+  undoTurn: [
+    { config: FolderConfig; turn: string; force: boolean },
+    RestoreReport,
+  ];
   /** Returns the state of the repository's encryption. */
   encryption: [{ config: FolderConfig }, EncryptionState];
   /**

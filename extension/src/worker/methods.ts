@@ -35,6 +35,7 @@ import { Repositories } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
 import { type SearchedVersion, searchVersions } from "./search_history.ts";
 import { TreeCache } from "./tree_cache.ts";
+import { turnMethods, turnsBySnapshot } from "./turns.ts";
 
 /** The maximum size of a version that is opened in an editor, in bytes. */
 const MAX_VERSION_BYTES = 2 ** 30;
@@ -46,6 +47,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
   return {
     ...restoreMethods(repositories),
     ...keyMethods(repositories),
+    ...turnMethods(repositories),
 
     async snapshot({ config, label, measure, isFirst }, { signal, progress }) {
       const started = performance.now();
@@ -84,6 +86,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);
       });
+      const turns = turnsBySnapshot(records);
+      for (const info of taken) info.turn = turns.get(info.id);
       const safety = all.filter(({ directory, safety }) =>
         directory === config.directory && safety !== undefined
       ).map((record) => ({ ...infoOf(record), isSafety: true }));

@@ -94,7 +94,7 @@ export function restoreMethods(
 }
 
 /** Returns the paths of a plan, grouped by what the restore does to them. */
-function previewOf({ steps, failed }: RestorePlan): RestorePreview {
+export function previewOf({ steps, failed }: RestorePlan): RestorePreview {
   const files = steps.filter(({ entry, was }) =>
     entry?.kind !== "directory" &&
     (entry !== undefined || was !== "directory")
@@ -136,11 +136,13 @@ function optionsOf(
   };
 }
 
-function workOptions({ signal, progress }: Work) {
+/** Returns the signal and the callback of a request as options. */
+export function workOptions({ signal, progress }: Work) {
   return { signal, onProgress: progress };
 }
 
-function reportOf(
+/** Returns the result of a restore in the form of a message. */
+export function reportOf(
   { files, links, touched, deleted, failed }: RestoreResult,
 ): RestoreReport {
   return {

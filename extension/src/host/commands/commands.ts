@@ -18,6 +18,7 @@ import type {
   SnapshotNode,
 } from "../views/snapshots_view.ts";
 import type { StatusBar } from "../views/status_bar.ts";
+import type { TurnNode } from "../views/turn_rows.ts";
 import { changedSince } from "./changed_since.ts";
 import {
   compareSnapshots,
@@ -46,6 +47,7 @@ import {
 import { searchHistory } from "./search_history.ts";
 import { showSelectionHistory } from "./selection_history.ts";
 import { showSkipped, showStatus } from "./show.ts";
+import { undoTurn } from "./undo_turn.ts";
 import { stepVersion } from "./version_steps.ts";
 
 /** Additional parts of the extension that some commands use. */
@@ -80,6 +82,7 @@ const NEED_NODE = new Set([
   "restoreBrowsed",
   "editLabel",
   "removeSnapshot",
+  "undoTurn",
 ]);
 
 type Nodes<T> = [node?: T, all?: T[]];
@@ -195,6 +198,7 @@ export function registerCommands(
     finishRestore: (folder: ProtectedFolder, request: RestoreRequest) =>
       carryOut(context, folder, request),
     redoRestore: (folder?: unknown) => undo(context, "redo", folderIn(folder)),
+    undoTurn: (node: TurnNode) => undoTurn(context, node),
     prune: () => pruneManually(context),
     setCredentials: () => credentials.ask(),
     forgetCredentials: () => credentials.forget(),

@@ -346,7 +346,9 @@ async function confirmRevert(
  * Returns the part of a question that lists the files to overwrite, create or
  * touch.
  */
-function changesOf({ overwritten, created, touched }: RestorePreview): string {
+export function changesOf(
+  { overwritten, created, touched }: RestorePreview,
+): string {
   return [
     list("overwritten", overwritten),
     list("created", created),
@@ -362,7 +364,10 @@ function changesOf({ overwritten, created, touched }: RestorePreview): string {
  * Returns the parts of a question that list the files with unsaved changes, and
  * the paths that cannot be restored.
  */
-function warningsOf(folder: ProtectedFolder, preview: RestorePreview) {
+export function warningsOf(
+  folder: ProtectedFolder,
+  preview: RestorePreview,
+): string[] {
   const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
   return [
     list("with unsaved changes, which will be saved first", dirty),
@@ -473,7 +478,7 @@ async function chooseFiles(
  * Returns the part of a question that lists paths: the number of paths, a
  * title, and the first few of the paths.
  */
-function list(
+export function list(
   title: string,
   paths: readonly string[],
   noun = "file",
@@ -490,7 +495,7 @@ function list(
  * button that reverts the operation. If some paths could not be restored, the
  * message names the first one, and has a button that opens the log.
  */
-function showReport(
+export function showReport(
   { written, touched, deleted, failed }: RestoreReport,
   word: string,
   log: vscode.LogOutputChannel,

@@ -14,3 +14,15 @@ export function withoutIcons(text: string): string {
 export function withoutLinks(text: string): string {
   return text.replaceAll(/\]\((?=https?:|command:|file:)/gi, "]\u2060(");
 }
+
+/**
+ * Returns a text of another program in one line. Each run of control
+ * characters, line ends and characters that change the direction of text
+ * becomes a space.
+ */
+export function oneLine(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu,
+    " ",
+  ).trim();
+}

@@ -14,6 +14,7 @@ import {
   formatTime,
 } from "../ui/text.ts";
 import { changeUri, nameOfChange } from "./change_decorations.ts";
+import { groupByTurn, turnItem, type TurnNode } from "./turn_rows.ts";
 import { visibleRowUri } from "./visible_rows.ts";
 
 /** The maximum number of changed files for which folders start expanded. */
@@ -23,7 +24,7 @@ const MAX_OPEN_FILES = 20;
 interface DayNode {
   kind: "day";
   title: string;
-  snapshots: SnapshotNode[];
+  rows: (SnapshotNode | TurnNode<SnapshotNode>)[];
 }
 
 /** A snapshot of a folder. */
@@ -67,11 +68,17 @@ interface NoteNode {
 }
 
 /** A row of the view. */
-export type Node = DayNode | SnapshotNode | FolderNode | ChangeNode | NoteNode;
+export type Node =
+  | DayNode
+  | TurnNode<SnapshotNode>
+  | SnapshotNode
+  | FolderNode
+  | ChangeNode
+  | NoteNode;
 
 /**
- * The list of snapshots by day, each with the files that changed since the
- * previous snapshot.
+ * The list of snapshots by day and by turn of an agent, each with the files
+ * that changed since the previous snapshot.
  */
 export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly onDidChangeTreeData: vscode.Event<Node | void>;
@@ -104,6 +111,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     if (node === undefined) return await this.#dayNodes();
     switch (node.kind) {
       case "day":
+        return node.rows;
+      case "turn":
         return node.snapshots;
       case "snapshot":
         return await changesOf(node);
@@ -123,6 +132,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         item.contextValue = "day";
         return item;
       }
+      case "turn":
+        return turnItem(node, this.#nameOf(node));
       case "snapshot":
         return this.#snapshotItem(node);
       case "folder":
@@ -157,10 +168,11 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     );
     const days = new Map<string, DayNode>();
     const now = Date.now();
-    for (const snapshot of snapshots) {
-      const title = formatDay(snapshot.info.time, now);
-      const day = days.get(title) ?? { kind: "day", title, snapshots: [] };
-      day.snapshots.push(snapshot);
+    for (const row of groupByTurn(snapshots)) {
+      const newest = row.kind === "turn" ? row.snapshots[0] : row;
+      const title = formatDay(newest.info.time, now);
+      const day = days.get(title) ?? { kind: "day", title, rows: [] };
+      day.rows.push(row);
       days.set(title, day);
     }
     // The failures are shown above the list, because VS Code would cut them off
@@ -169,10 +181,15 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     return [...days.values()];
   }
 
+  /** Returns the name of a row's folder, if the workspace has several. */
+  #nameOf({ folder }: { folder: ProtectedFolder }): string | undefined {
+    return this.#folders.all.length > 1 ? folder.name : undefined;
+  }
+
   #snapshotItem({ folder, info }: SnapshotNode): vscode.TreeItem {
     const { counts, time, id, isSafety } = info;
     const label = labelOf(info);
-    const name = this.#folders.all.length > 1 ? folder.name : undefined;
+    const name = this.#nameOf({ folder });
     const item = new vscode.TreeItem(
       formatTime(time),
       vscode.TreeItemCollapsibleState.Collapsed,
