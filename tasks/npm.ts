@@ -8,6 +8,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import own from "../package.json" with { type: "json" };
+import server from "../server.json" with { type: "json" };
 import { Context } from "../cli/context.ts";
 import { createProgram } from "../cli/program.ts";
 import { manualPage } from "./man.ts";
@@ -58,6 +59,8 @@ writeFileSync(
       description: own.description,
       license: own.license,
       keywords: KEYWORDS,
+      // The MCP registry accepts a package only if it has this name.
+      mcpName: server.name,
       type: "module",
       sideEffects: ["./cli.js"],
       engines: { node: ">=22.15" },

@@ -24,6 +24,9 @@ test("publint and arethetypeswrong find nothing wrong with the package", () => {
   run(join(bin, "publint"), ["--strict", "dist/npm"], place);
   const words = ["--pack", "dist/npm", "--profile", "esm-only"];
   run(join(bin, "attw"), words, place);
+  const [{ mcpName }, { name }] = ["dist/npm/package.json", "server.json"]
+    .map((file) => JSON.parse(fs.readFileSync(join(ROOT, file), "utf8")));
+  assert.equal(mcpName, name);
 });
 
 test("each entry point has the library's error", async () => {
