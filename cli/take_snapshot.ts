@@ -274,16 +274,16 @@ export async function takeSnapshot(
 }
 
 /**
- * Returns whether a turn ends and the last snapshot is of another session. That
- * snapshot may already have the last changes of the turn, so the end of the turn
- * is stored even if nothing has changed since.
+ * Returns whether a turn ends and the last snapshot is of another session or of
+ * no turn. That snapshot may already have the last changes of the turn, so the
+ * end of the turn is stored even if nothing has changed since.
  */
 function endsAfterOther(
   turn: TurnRecord | undefined,
   last: TurnRecord | undefined,
 ): boolean {
-  return turn?.at === "end" && last !== undefined &&
-    (turn.agent !== last.agent || turn.session !== last.session);
+  return turn?.at === "end" &&
+    (turn.agent !== last?.agent || turn.session !== last.session);
 }
 
 /** Returns the message for the volumes that a failed snapshot has stored. */

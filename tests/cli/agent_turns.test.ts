@@ -138,6 +138,22 @@ test("hook stores the end of a turn after a snapshot of another session", async 
   });
 });
 
+test("hook stores the end of a turn after a snapshot without a turn", async () => {
+  await withPlace((place) => {
+    place.write({ "notes.txt": "1" });
+    hook(place, say("Edit"));
+    place.write({ "notes.txt": "2" });
+    // Such as a snapshot of a schedule or of VS Code.
+    place.run(["snapshot"]);
+    hook(place, STOP);
+    hook(place, STOP);
+    assert.equal(turnsOf(place).length, 3);
+    place.run(["undo", "--turn", "last"]);
+    const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
+    assert.equal(text, "1");
+  });
+});
+
 test("turns with the same number are told apart", async () => {
   await withPlace((place) => {
     const begin = (agent: string, text: string) => {
