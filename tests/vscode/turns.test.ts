@@ -124,6 +124,12 @@ suite([
     await window.row(/^new\.txt/).waitFor();
   }],
 
+  ["a snapshot of the hook appears in the open list", async () => {
+    write("later.txt", "agent");
+    hook("Stop");
+    await window.row(/claude-code, turn 2 ?Go on · 1 file changed/).waitFor();
+  }],
+
   ["undoing a turn names what was changed since, and keeps it", async () => {
     write("b.txt", "mine");
     await window.press(turn(1), "Undo Turn…");

@@ -42,6 +42,7 @@ import { VersionFileSystem } from "./folders/version_file_system.ts";
 import { SCHEME } from "./folders/version_uri.ts";
 import { AutomaticSnapshots } from "./snapshots/automatic_snapshots.ts";
 import { FirstSnapshots } from "./snapshots/first_snapshots.ts";
+import { RepositoryWatch } from "./snapshots/repository_watch.ts";
 import { Retention } from "./snapshots/retention.ts";
 import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
 import { WindowSync } from "./snapshots/window_sync.ts";
@@ -113,6 +114,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     vscode.window.registerFileDecorationProvider(new ChangeDecorations()),
     new Retention(log, extension.globalState, runner),
     new WindowSync(storage, folders, runner),
+    new RepositoryWatch(folders),
     ...registerCommands(context, {
       runner,
       automatic,
