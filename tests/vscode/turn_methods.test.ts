@@ -173,7 +173,8 @@ test("previewUndoTurn refuses a turn that is gone or of another machine", () =>
     const { id } = await project.hook(turn, { "a.txt": "a" }, machine);
     await assert.rejects(project.preview(id), {
       code: "unsafe",
-      message: /turn 3 ran on another machine, elsewhere; undo it there/,
+      message:
+        /^turn 3 ran on another machine: elsewhere\. Undo the turn there$/,
     });
     await assert.rejects(project.preview(`${id}x`), {
       code: "not-found",

@@ -156,9 +156,9 @@ suite([
     assert.equal(read("b.txt"), "mine\n");
   }],
 
-  ["what was changed since is replaced only on demand", async () => {
+  ["what was changed since is undone only on demand", async () => {
     await window.press(turn(1), "Undo Turn…");
-    await window.answer("Undo Turn and Replace 2 Paths");
+    await window.answer("Also Undo 2 Changed Paths");
     await window.isTold("Restored: 2 files written.");
     assert.equal(read("a.txt"), "a\n");
     assert.equal(read("b.txt"), "b\n");

@@ -21,10 +21,12 @@ import { thisMachine } from "./machine.ts";
 import type { Repositories } from "./repositories.ts";
 import { previewOf, reportOf, workOptions } from "./restore_methods.ts";
 
+type Methods = "previewUndoTurn" | "undoTurn";
+
 /** Returns the methods of the worker for turns of agents. */
 export function turnMethods(
   repositories: Repositories,
-): { [M in "previewUndoTurn" | "undoTurn" & Method]: Handler<M> } {
+): { [M in Methods & Method]: Handler<M> } {
   return {
     async previewUndoTurn({ config, turn: id }, { signal }) {
       const repository = await repositories.open(config);
@@ -91,14 +93,13 @@ async function findTurn(
       { object: id },
     );
   }
-  const [{ machine }] = turn.snapshots;
-  if (isOfMachine(turn.snapshots[0], (await thisMachine()).id)) return turn;
+  const [first] = turn.snapshots;
+  const { id: here } = await thisMachine();
+  if (isOfMachine(first, here)) return turn;
   throw new DeltarError(
     "unsafe",
-    `turn ${turn.turn} ran on another machine, ${
-      machine?.host ?? "unknown"
-    }; ` +
-      "undo it there",
+    `turn ${turn.turn} ran on another machine: ${first.machine?.host}. Undo ` +
+      "the turn there",
   );
 }
 

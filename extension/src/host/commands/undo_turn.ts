@@ -81,7 +81,7 @@ async function confirm(
     return undefined;
   }
   const undo = "Undo Turn";
-  const undoAll = `Undo Turn and Replace ${plural(conflicts.length, "Path")}`;
+  const undoAll = `Also Undo ${plural(conflicts.length, "Changed Path")}`;
   const detail = [
     changesOf(preview),
     list("deleted", deleted),
