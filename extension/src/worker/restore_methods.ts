@@ -137,7 +137,9 @@ function optionsOf(
 }
 
 /** Returns the signal and the callback of a request as options. */
-export function workOptions({ signal, progress }: Work) {
+export function workOptions(
+  { signal, progress }: Work,
+): { signal: AbortSignal; onProgress: Work["progress"] } {
   return { signal, onProgress: progress };
 }
 
