@@ -11,7 +11,7 @@ import { needsPosix } from "../support/system.ts";
 const FOLDERS = 200;
 const FILES = FOLDERS * (process.env.SLOW ? 1000 : 100);
 
-/** What an agent does in its turn, in a shell. */
+/** The shell commands that an agent runs in its turn. */
 const SCRIPTS = [
   "rm -rf folder-1*",
   "mv folder-2? folder-4/file-* folder-0",

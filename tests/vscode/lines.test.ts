@@ -1,6 +1,6 @@
 /**
- * What the extension shows for single lines in real VS Code: their history, and
- * marks in the gutter. Keys are pressed as the user does.
+ * Tests of what the extension shows for single lines in real VS Code: their
+ * history, and marks in the gutter. Keys are pressed as the user does.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
