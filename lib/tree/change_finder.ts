@@ -10,16 +10,16 @@ import { isSameXattrs } from "./xattrs.ts";
 
 /**
  * The maximum rounding error, in nanoseconds, of the times that a runtime sets
- * without system calls. Two times that differ by less count as equal.
+ * without system calls. Two times that differ by less than this count as equal.
  */
 const TIME_SLACK = 1000n;
 
 /**
- * The position of each word in a row, and the number of words. The words are
- * the kind of change, the number of the new entry and the number of the old
- * entry. In a row of created entries, which have no old entry, the third word
- * is the number of further created entries that directly follow the first one
- * and share its row.
+ * The position of each 32-bit word in the row of a change, and the number of
+ * words in a row. The words are the code of the change, the number of the new
+ * entry and the number of the old entry. A created entry has no old entry.
+ * Created entries that directly follow each other share one row, and the third
+ * word is the number of these entries after the first.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
@@ -91,7 +91,8 @@ export class ChangeFinder {
    */
   add(entry: HashedEntry): void {
     const number = this.#entries++;
-    // A known, unchanged entry is the same object in both states.
+    // The walk returns the old entry, as the same object, for a path that it
+    // knows to be unchanged.
     if (this.#old[this.#next] === entry) {
       this.#next++;
       return;
@@ -318,7 +319,7 @@ function isContentEqual(one: HashedEntry, other: HashedEntry): boolean {
 
 /**
  * Returns whether two entries have the same kind and content and, if they are
- * devices, the same number. Also returns `true` if both are absent.
+ * devices, the same device number. Also returns `true` if both are absent.
  */
 function isSameNode(
   one: HashedEntry | undefined,
@@ -330,10 +331,11 @@ function isSameNode(
 }
 
 /**
- * Returns whether two times are equal within the precision of the runtime.
+ * Returns whether two times differ by less than the rounding error of the
+ * runtime, a microsecond.
  *
  * @param one A time in nanoseconds since 1970.
- * @param other The time to compare it with.
+ * @param other Another time in nanoseconds since 1970.
  */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const late = one - other;

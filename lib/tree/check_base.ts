@@ -140,7 +140,9 @@ function kindOf(place: string): string | undefined {
   }
 }
 
-/** Throws an error if a path leads out of the tree or through a symlink. */
+/**
+ * Throws an error if a path leads out of the directory or through a symlink.
+ */
 function checkFolders(root: string, path: string): void {
   checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
@@ -157,8 +159,12 @@ function checkFolders(root: string, path: string): void {
 }
 
 /**
- * Throws an error if a folder that is deleted contains a path that is not
- * deleted.
+ * Throws an error if a folder on the disk contains a path that the difference
+ * does not delete.
+ *
+ * @param root The path of the directory.
+ * @param path The path of the folder, which the difference deletes.
+ * @param gone All paths that the difference deletes.
  */
 function checkEmptied(root: string, path: string, gone: Set<string>): void {
   if (kindAt(root, path) !== "directory") return;
@@ -166,7 +172,7 @@ function checkEmptied(root: string, path: string, gone: Set<string>): void {
     if (!gone.has(`${path}/${name}`)) {
       fail(
         `${path}/${name}`,
-        "the difference deletes the folder of this path, but not the path",
+        "the difference deletes the folder that contains this path, but not the path itself",
       );
     }
   }

@@ -63,7 +63,7 @@ export interface MovedChange {
   change: "renamed" | "copied";
   /** The new entry. */
   entry: HashedEntry;
-  /** The path that had this content. */
+  /** The path that had this content in the old state. */
   from: string;
 }
 
@@ -268,7 +268,8 @@ export class DiffIndex {
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
    * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
    * as one that leads out of the directory or is too long; `limit` if the first
-   * line has too many JSON objects; `unsupported` if the version is newer.
+   * line has more than one JSON object or array for each 8 bytes; `unsupported`
+   * if the version is newer than this library supports.
    */
   static decode(bytes: Uint8Array, object = "diff"): DiffIndex {
     return atOnce(decodeSteps(bytes, object));
@@ -330,7 +331,7 @@ export class DiffIndex {
 
 /**
  * Compares two states of a directory and returns the difference. Yields after
- * each entry and each change.
+ * each entry and each change, so that the caller can give way to other work.
  *
  * @param index The new state.
  * @param previous The old state. Absent for a full backup.

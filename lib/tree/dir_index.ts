@@ -34,7 +34,7 @@ import { checkWalker, type Walker } from "./walker.ts";
 export interface IndexFileEntry extends HashedFileEntry {
   /**
    * The block checksums. Absent if the file is too small for deltas to save
-   * space.
+   * space: with the default reader, less than 4,096 bytes.
    */
   signature?: Signature;
 }
@@ -149,7 +149,7 @@ export class DirIndex {
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
       // A map of all entries takes a lot of memory, so it is made only after
-      // many look-ups.
+      // one look-up for each 32 entries.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }
@@ -209,7 +209,8 @@ export class DirIndex {
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
    * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
    * as one that leads out of the directory or is too long; `limit` if the first
-   * line has too many JSON objects; `unsupported` if the version is newer.
+   * line has more than one JSON object or array for each 8 bytes; `unsupported`
+   * if the version is newer than this library supports.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {
     return atOnce(decodeSteps(bytes, object));

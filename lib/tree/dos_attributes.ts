@@ -79,7 +79,7 @@ function load(): ((path: string) => XattrAccess) | undefined {
   });
 }
 
-/** The attributes of one path. */
+/** Access to the attributes of one path, as a number of bits (`winnt.h`). */
 export interface FileAttributes {
   /** Returns the attributes. */
   read(): number;

@@ -199,7 +199,9 @@ export interface WalkedState {
   ctime: bigint;
   /** The inode number. */
   inode: bigint;
-  /** Whether no field of the entry's state has changed since the last walk. */
+  /**
+   * Whether no field of the entry's state has changed since the previous walk.
+   */
   isKnown?: true;
   /** Whether the entry is a file with more than one name. */
   isLinked?: true;

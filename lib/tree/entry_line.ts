@@ -158,34 +158,34 @@ export function decodeEntry(
     });
   };
   const { path, kind, size, target } = line;
-  if (typeof path !== "string") return fail("missing path");
+  if (typeof path !== "string") return fail("missing `path`");
   checkPath(path, object);
   if (
     typeof kind !== "string" || kind !== "file" && kind !== "directory" &&
       kind !== "symlink" && kind !== "hardlink" && !isSpecialKind(kind)
-  ) return fail("missing or unknown kind");
+  ) return fail("missing or unknown `kind`");
   const metadata = readMetadata(line, object, offset);
   if (isSpecialKind(kind)) {
     const device = kind === "fifo" ? undefined : decodeDevice(line.device);
     if (kind !== "fifo" && device === undefined) {
-      return fail("missing or invalid device");
+      return fail("missing or invalid `device`");
     }
     return makeSpecial(path, kind, metadata, device);
   }
   if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
-    if (!isCount(size)) return fail("missing or invalid size");
+    if (!isCount(size)) return fail("missing or invalid `size`");
     const sparse = line.sparse as Line | null | undefined;
     const { sha256 } = sparse ?? line;
     if (typeof sha256 !== "string" || !HASH.test(sha256)) {
-      return fail("missing or invalid sha256");
+      return fail("missing or invalid `sha256`");
     }
     if (sparse === undefined) return makeFile(path, metadata, size, sha256);
-    if (!isCount(sparse?.size)) return fail("invalid size in `sparse`");
+    if (!isCount(sparse?.size)) return fail("invalid `size` in `sparse`");
     return makeFile(path, metadata, size, sha256, sparse.size);
   }
   if (typeof target !== "string" || target === "" || target.includes("\0")) {
-    return fail("missing or invalid target");
+    return fail("missing or invalid `target`");
   }
   if (kind === "hardlink") checkPath(target, object);
   return makeLink(path, kind, metadata, target);
@@ -227,7 +227,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
   ) {
     throw new DeltarError(
       "corrupt",
-      "missing or invalid mode, mtime, uid or gid",
+      "missing or invalid `mode`, `mtime`, `uid` or `gid`",
       {
         object,
         offset,
@@ -240,7 +240,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
       ? parseTime(line.btime)
       : undefined;
     if (btime === undefined) {
-      throw new DeltarError("corrupt", "invalid btime", { object, offset });
+      throw new DeltarError("corrupt", "invalid `btime`", { object, offset });
     }
     metadata.btime = btime;
   }

@@ -19,8 +19,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
    * @param entry The entry. A file's entry has its SHA-256.
    * @param place The number of the first word of the entry's state in the
    * walk's `StateWriter`.
-   * @param isOther Whether the entry differs from that state, because the file
-   * changed before it was read.
+   * @param isOther Whether the entry differs from its state in the
+   * `StateWriter`, because the file changed before it was read.
    * @param facts The facts that the file's reader collected, if it was read.
    */
   add(
@@ -48,7 +48,7 @@ export class EntryList {
    */
   readonly #odd = new Map<number, HashedEntry>();
   /**
-   * The folders that may contain the next entry, each inside the one before it.
+   * The folders that can contain the next entry, each inside the previous one.
    */
   readonly #open: { inside: string; number: number }[] = [];
   #folder = { number: ROOT, path: "" };

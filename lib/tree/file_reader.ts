@@ -53,7 +53,8 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * the file changed while it was read.
    * @param bytes The content, valid until this method returns or, if it returns
    * a promise, until the promise is settled.
-   * @param before The file at this path in the previous index.
+   * @param before The file at this path in the previous index, if any.
+   * @returns The facts about the file.
    */
   whole(
     entry: FileEntry,
@@ -71,7 +72,8 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * parts. Each part is valid until the next one is read. `open` may be called
    * again after the last part. The parts end early if the file was truncated or
    * cannot be read further.
-   * @param before The file at this path in the previous index.
+   * @param before The file at this path in the previous index, if any.
+   * @returns The facts about the file.
    */
   pieces(
     entry: LargeFile,
@@ -80,8 +82,8 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Promise<Facts>;
 
   /**
-   * Called some time before a file is read, so that its previous content can be
-   * fetched in advance.
+   * Called some time before a file is read, so that the reader can fetch the
+   * previous content of the file in advance.
    *
    * @param before The file at this path in the previous index.
    */

@@ -166,10 +166,14 @@ export interface Folder {
   /**
    * Returns access to the extended attributes of an entry. A symlink is not
    * followed. The access is valid while the folder is open. The method is
-   * absent if the runtime has no calls for extended attributes.
+   * absent, or returns `undefined`, if the runtime has no calls for extended
+   * attributes.
    */
   xattrsAt?(name: string): XattrAccess | undefined;
-  /** Returns access to the extended attributes of the folder itself. */
+  /**
+   * Returns access to the extended attributes of the folder itself. See
+   * `xattrsAt`.
+   */
   ownXattrs?(): XattrAccess | undefined;
   /** Sets the owner of the folder itself. */
   setOwnOwner(uid: number, gid: number): void;

@@ -60,7 +60,7 @@ const load = () =>
 
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
-/** Loads `mknodat`, which the GNU C library has since version 2.33. */
+/** Loads `mknodat`, which the GNU C library has had since version 2.33. */
 const loadNodeCalls = () =>
   loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
 
@@ -147,8 +147,8 @@ const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
  * @returns Whether the call succeeded; `undefined` if calls in another thread
  * are not available. The error number of a failed call can be read only in the
  * other thread, so the caller repeats the call in this thread to get the
- * number. The repeated call may succeed, because the system reports each error
- * only once.
+ * number. The repeated call can succeed, because the system reports each error
+ * only once. In this case, the caller throws `EIO`.
  */
 async function doneAside(
   call: "fsync" | "syncfs",
@@ -617,7 +617,8 @@ class CallFile implements OpenFile {
     }
     const end = this.#seek(start, SEEK_HOLE);
     if (end > start) return { start, end };
-    // A hole has replaced the data in the meantime.
+    // A hole has replaced the data since the first call. Reading one zero byte
+    // as data does no harm.
     return { start, end: start + 1 };
   }
 
@@ -802,7 +803,7 @@ function putAttribute(name: string, call: string, place: string): Uint8Array {
   return put(attributeName, name, call, place);
 }
 
-/** Returns whether a name in the listing is `.` or `..`. */
+/** Returns whether the name at an offset in the listing is `.` or `..`. */
 function isDots(start: number): boolean {
   if (listing[start] !== DOT) return false;
   if (listing[start + 1] === 0) return true;

@@ -132,9 +132,12 @@ interface Inside {
   depth?: number;
   /** The rules of the folder above, if this folder adds no rules. */
   above?: IgnoreRules;
-  /** The rules of the tags in the folder, by the names of the tags. */
+  /**
+   * The rules of the tags in the folder, by the names of the tags. A tag is a
+   * valid `CACHEDIR.TAG`, or an entry with a name from `excludeIfPresent`.
+   */
   tags?: ReadonlyMap<string, string>;
-  /** The picked names in the folder. */
+  /** The names in the folder that are among `paths`, or lead to them. */
   picked?: PickedNames | "all";
 }
 
@@ -169,8 +172,8 @@ export class IgnoreRules {
   #folded: Compiled | undefined;
   /**
    * A matcher, which caches the results for the paths of one folder. A cache
-   * for the whole tree would grow without limit. Deep in a tree, a few folders
-   * share a matcher.
+   * for the whole tree would grow without limit. Below a depth of
+   * `LEVELS_PER_MATCHER`, nested folders share a matcher.
    */
   #matcher: Ignore | undefined;
   #foldedMatcher: Ignore | undefined;
@@ -238,8 +241,8 @@ export class IgnoreRules {
       given: [],
       folded: [],
     });
-    // The user chose this folder as the root. If the rules above exclude it,
-    // none of them are applied.
+    // The user chose this folder as the root. If the git rules of the folders
+    // above exclude the root, none of these rules are applied.
     if (above.match(prefix, true) !== undefined) return rules;
     return make({ ...sources, git });
   }
@@ -250,7 +253,7 @@ export class IgnoreRules {
    *
    * @param path The path of the folder below the root, `""` for the root
    * itself.
-   * @param source The files of the folder.
+   * @param source Access to the rule files and tags of the folder.
    */
   enter(path: string, source: RuleSource): IgnoreRules {
     let { git, own } = this.#sources;
@@ -284,8 +287,8 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns the picked names in this folder if `path` is `""`, and otherwise
-   * those in the folder at `path`, which is directly inside this folder.
+   * Returns `picked` if `path` is `""`. Otherwise, returns the picked names in
+   * the folder at `path`, which is directly inside this folder.
    */
   pickedIn(path: string): PickedNames | "all" {
     return path === "" || this.picked === "all"

@@ -24,7 +24,8 @@ import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /**
- * The number of known entries that are added before the clock is checked again.
+ * The number of entries that are added without reading a file before the clock
+ * is checked again.
  */
 const KNOWN_AT_ONCE = 64;
 
@@ -69,9 +70,12 @@ export interface IndexOptions {
 
 /** The progress of making an index. */
 export interface IndexProgress {
-  /** The number of entries so far. */
+  /** The number of entries indexed so far. */
   entries: number;
-  /** The size in bytes of all files so far, whether or not they were read. */
+  /**
+   * The size in bytes of all files indexed so far, whether or not they were
+   * read.
+   */
   bytes: number;
   /** The size in bytes of all files that were read so far. */
   read: number;
@@ -107,7 +111,7 @@ export interface IndexedTree {
  * collected.
  * @param reader The reader of the files' content.
  * @param options Options for making an index.
- * @param states The state of the last walk, and the writer of the new state.
+ * @param states The state of the previous walk, and the writer of the new state.
  * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
  * read; `aborted` if the signal fired; and the errors of the sink and the
  * reader.
@@ -210,7 +214,8 @@ async function indexFolders<Facts extends FileFacts>(
       let entry: IndexEntry;
       let isOther = false;
       let facts: Facts | undefined;
-      // Adding a known entry takes less time than reading the clock.
+      // Adding an entry without reading its file takes less time than reading
+      // the clock.
       const isLong = step.toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
       const turn = isLong ? turnIfDue() : undefined;
       if (turn !== undefined) {

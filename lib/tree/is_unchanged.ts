@@ -22,15 +22,15 @@ interface Folder {
 }
 
 /**
- * Returns whether a directory is unchanged, apart from the paths that its rules
- * exclude. Each folder is listed, and the state of each entry is compared. Only
- * files with exclusion rules are read. The comparison stops at the first entry
- * that differs or is flagged as doubtful.
+ * Returns whether a directory is unchanged since the previous walk, apart from
+ * the paths that its rules exclude. Each folder is listed, and the state of each
+ * entry is compared. Only files with exclusion rules are read. The comparison
+ * stops at the first entry that differs or is flagged as doubtful.
  *
  * @param walker The directory to compare.
- * @param state The state that the last walk wrote.
- * @param options `onFolder` is called with the path of each folder and the
- * number of entries so far. `signal` ends the comparison.
+ * @param state The state that the previous walk wrote.
+ * @param options `onFolder` is called after each unchanged folder, with its
+ * path and the number of entries compared so far. `signal` ends the comparison.
  * @throws {DeltarError} `aborted` if the signal fired; `not-found` or `io` if
  * the directory cannot be opened.
  */

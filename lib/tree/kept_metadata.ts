@@ -22,8 +22,8 @@ export function makesUpModes(platform: string = PLATFORM): boolean {
 /**
  * Returns the mode, time and owner of an entry that was found on a system that
  * makes up modes and owners. The mode and owner are those of an earlier state
- * of the entry. If a file became read-only or writable after that, the mode is
- * changed in the same way.
+ * of the entry. If a file has since become read-only, the mode loses all write
+ * permissions. If it has become writable, the owner gets write permission.
  *
  * @param found The state that was found.
  * @param before The earlier state of the entry.

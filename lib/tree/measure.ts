@@ -23,8 +23,7 @@ const PAUSE_MS = 30;
 /**
  * Counts the entries and bytes of a directory while it is being indexed. A
  * second walk, which runs in short time slices, reads only files with exclusion
- * rules. Until the second walk ends, it takes up to about a quarter of the
- * total time.
+ * rules. While the second walk runs, it takes up to about a quarter of the time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;

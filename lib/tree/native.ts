@@ -7,12 +7,13 @@ import { loadLibrary } from "../bytes/native_library.ts";
  */
 export interface Native {
   /**
-   * Fills `stat` with a `struct statx` (Linux). Returns whether the call
-   * succeeded.
+   * Fills `stat` with the `struct statx` of the entry at a path (Linux).
+   * Returns whether the call succeeded.
    */
   statx: (path: Uint8Array, stat: Uint8Array) => boolean;
   /**
-   * Sets the access and modification times. Returns whether the call succeeded.
+   * Sets the access and modification times of the entry at a path to the two
+   * `struct timespec` in `times`. Returns whether the call succeeded.
    */
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }

@@ -41,16 +41,16 @@ export function canUseXattrs(): boolean {
     : dosAttributes() !== undefined;
 }
 
-/** Returns whether the extended attribute of this name can be set. */
+/** Returns whether an extended attribute with this name can be set. */
 export function canUseXattr(name: string): boolean {
   return canUseXattrs() &&
     (dosAttributes() === undefined || name === DOS_ATTRIBUTES);
 }
 
 /**
- * Returns whether names of entries and targets of symlinks that are not valid
- * UTF-8 can be used. They can be used on Linux with Node or Bun, and with Deno
- * if it has the permission for foreign functions.
+ * Returns whether a name or the target of a symlink can be used if it is not
+ * valid UTF-8. It can be used on Linux with Node or Bun, and with Deno if Deno
+ * has the permission for foreign functions.
  */
 export function canUseRawNames(): boolean {
   const access = folderAccess();
@@ -70,8 +70,9 @@ export function useFolderAccess(access: FolderAccess | undefined): boolean {
 }
 
 /**
- * Returns a description of an entry that this process cannot create, usually
- * with the reason; `undefined` if this process can create it.
+ * Returns a description of an entry that this process cannot create, such as
+ * `a device, which only root can create`; `undefined` if this process can create
+ * the entry.
  *
  * @param kind The kind of the entry.
  */

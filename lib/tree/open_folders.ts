@@ -45,7 +45,7 @@ export class OpenFolders {
   readonly #remembers: boolean;
   #lastPath: string | undefined;
   #last: Folder | undefined;
-  /** The path of the folder from which the last folder was opened. */
+  /** The path of the folder from which a folder was most recently opened. */
   #abovePath: string | undefined;
   #above: Folder | undefined;
 
@@ -171,9 +171,9 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the nearest open folder above a path, and the offset in `path`
-   * where the folder's path ends (0 for the root). Also returns the same
-   * offsets for the folders below it that must be opened, the deepest folder
+   * Returns the nearest open folder above a path, and the offset `at` in `path`
+   * where the path of this folder ends (0 for the root). `ends` has the offsets
+   * where the paths of the folders that must be opened end, the deepest folder
    * first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {

@@ -32,7 +32,7 @@ export function openTarget(root: string): OpenTarget {
   const place = truePlace(root);
   if (folderAccess() === "paths") return openByPath(place);
   const [, first, ...names] = place.split("/");
-  // Other users cannot create symlinks in the root directory.
+  // Other users cannot create symlinks in `/`.
   const top = openFolder(fs.existsSync(`/${first}`) ? `/${first}` : "/");
   if (top.place === "/" && first !== "") names.unshift(first);
   let folder = top;
@@ -105,7 +105,7 @@ export function closeToOthers(folder: Folder, mode: number): void {
   }
 }
 
-/** The errors of file systems that refuse to change modes. */
+/** The codes of the errors of file systems that refuse to change modes. */
 const HAS_NO_MODES: ReadonlySet<string> = new Set([
   "EPERM",
   "ENOTSUP",

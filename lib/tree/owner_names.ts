@@ -76,7 +76,7 @@ class Table {
   readonly #kind: OwnerKind;
   readonly #names = new Map<number, string | undefined>();
   readonly #numbers = new Map<string, number | undefined>();
-  /** The number of calls to the C library so far. */
+  /** The number of calls to the C library so far, at most `MAX_OWNERS`. */
   #calls = 0;
 
   constructor(kind: OwnerKind, text: string) {

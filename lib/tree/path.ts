@@ -54,7 +54,9 @@ export function isName(value: unknown): value is string {
     !/[\\/]/.test(value);
 }
 
-/** Returns whether a path has too many characters or segments. */
+/**
+ * Returns whether a path has more than 16,383 characters or 2,048 segments.
+ */
 export function isTooLong(path: string): boolean {
   if (path.length > MAX_LENGTH) return true;
   if (path.length < 2 * MAX_SEGMENTS) return false;

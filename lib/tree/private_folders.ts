@@ -61,8 +61,9 @@ export class PrivateFolders {
   }
 
   /**
-   * Checks that a folder that was just created has the owner that new files
-   * get. Otherwise, another user replaced the folder before it was opened.
+   * Throws an error if a folder that was just created does not have the owner
+   * that new files get, because another user then replaced the folder before it
+   * was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();

@@ -17,7 +17,8 @@ export interface NameProbe {
 
 /**
  * Tests names by creating empty files in a temporary folder on the disk.
- * Afterwards, the modification time of the folder above is restored. If a test
+ * Afterwards, the modification time of the folder that contains the temporary
+ * folder is restored. If a test
  * fails, for example because this user may not write into the folder, the names
  * count as different, and `listed` returns `undefined`.
  */

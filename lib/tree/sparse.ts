@@ -43,8 +43,8 @@ const BLOCK_BYTES = 4096;
 /** The minimum length of a hole, in bytes. */
 const MIN_HOLE_BYTES = 1 << 16;
 /**
- * The maximum number of ranges of a file. In a large file, holes must be
- * longer, so that this number is never exceeded.
+ * The maximum number of holes of a file. In a large file, the minimum length of
+ * a hole is greater, so that this number is never exceeded.
  */
 const MAX_RANGES = 1 << 20;
 /**

@@ -106,7 +106,8 @@ export class Spelling {
     const found = this.#disk.at(join(folder, other));
     if (stat !== undefined && found !== undefined) {
       const listed = this.#listed(folder);
-      // If both names are listed, they are hard links to one file.
+      // If both names are listed, they are two hard links to one file, and not
+      // two spellings of one name.
       return isSame(stat, found) && !(listed.has(name) && listed.has(other));
     }
     if (stat !== undefined || found !== undefined) return false;

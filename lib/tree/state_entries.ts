@@ -11,10 +11,10 @@ import type { TreeState } from "./tree_state.ts";
 /**
  * The offsets, in 32-bit words, of the values of an entry, and the number of
  * words. The values are the number of the first word of the entry's state, the
- * number of its folder, and its SHA-256.
+ * number of its folder's entry in the list, and its SHA-256.
  */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
-/** The folder number that represents the root. */
+/** The number that represents the root, which has no entry in the list. */
 export const ROOT = 2 ** 32 - 1;
 
 /**
@@ -25,8 +25,8 @@ export interface StoredEntries {
   /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
   /**
-   * For each entry that is not fully described by its state: the position in
-   * the list, and the line.
+   * For each entry that is not fully described by its state: the number of the
+   * entry in the list, and its line, as `encodeEntry` returns it.
    */
   odd: [number, Line][];
 }

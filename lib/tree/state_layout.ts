@@ -34,8 +34,8 @@ export const FOLDER_FLAG = {
 } as const;
 
 /**
- * The offsets of the values at the start of a block, in 32-bit words. The
- * entries follow after `length` words.
+ * The offsets of the values at the start of a folder's block, in 32-bit words.
+ * The entries follow after `length` words. See `TreeState`.
  */
 export const HEAD = {
   count: 0,

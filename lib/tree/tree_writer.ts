@@ -218,7 +218,8 @@ export class TreeWriter {
     rootFolder = (writer) => writer.#folders.root;
     threadFile = (writer, path, file, skip) => {
       const { mode, mtime, uid, gid, size, sha256 } = file;
-      // A thread does not check whether the file system keeps modes and times.
+      // A thread does not check whether the file system keeps modes and times,
+      // so threads write files only after this thread has found that it does.
       if (!writer.#keepsState) return undefined;
       if (writer.#owned && !isOwner(uid, gid)) return undefined;
       const folder = writer.#place(path);
@@ -284,7 +285,7 @@ export class TreeWriter {
   readonly #bare = new Set<string>();
   /** Whether new files inherit an ACL, by the open folder that they are in. */
   readonly #aclFolders = new WeakMap<Folder, boolean>();
-  /** Whether the owner of files is set. */
+  /** Whether the writer sets the owner of entries, as only root can. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
@@ -332,7 +333,8 @@ export class TreeWriter {
    * set, or the system refuses the directory; `unsafe` if the path is invalid,
    * for example because it leads out of the root, if it has a name that this
    * system cannot use, or if a file or link is in the place of a folder;
-   * `limit` if too many folders have no entry.
+   * `limit` if more folders would be created without an entry than 4,096, plus
+   * 16 for each path that was passed to the writer.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -389,7 +391,7 @@ export class TreeWriter {
       }
       this.#options.onReplace?.(path);
       this.#step("rename");
-      // The folder may have been closed while the file was written.
+      // The folder might have been closed while the file was written.
       const now = this.#folders.at(parentPath(path));
       now.rename(temporary, now, nameOf(path));
       setBtime(now, path, metadata);
@@ -499,7 +501,7 @@ export class TreeWriter {
       if (there === undefined || !canHaveLinks(there.kind)) {
         throw new DeltarError(
           "unsafe",
-          `cannot make a hard link to ${existing}: not a file`,
+          `cannot make a hard link to ${existing}: not a file, named pipe or device`,
           {
             path,
           },
@@ -826,8 +828,8 @@ export class TreeWriter {
       if (btime !== undefined) quietly(() => folder.setOwnBtime?.(btime));
       return;
     }
-    // No caller requested a state for this folder, and it may belong to another
-    // user. Errors are therefore ignored.
+    // No caller requested a state for this folder, and the folder might belong
+    // to another user. Errors are therefore ignored.
     if (pending.opened) quietly(() => folder.setOwnMode(pending.mode));
     quietly(() => folder.setOwnTimes(pending.mtime));
   }

@@ -37,7 +37,7 @@ import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
 /**
- * The state of the last walk, and the writer of the state for the next walk.
+ * The state of the previous walk, and the writer of the state for the next walk.
  */
 export interface WalkStates {
   /**
@@ -106,8 +106,8 @@ interface Level {
   found: Found[];
   next: number;
   /**
-   * The last name that contains U+FFFD. Where names are not returned as bytes,
-   * several names can be listed as the same text.
+   * The previous name that contains U+FFFD. Where names are not returned as
+   * bytes, several names can be listed as the same text.
    */
   text?: string;
 }
@@ -142,7 +142,7 @@ export function openTree(walker: Walker): OpenFolders {
  *
  * @param walker The directory to walk.
  * @param options The callback for skipped paths, and the signal.
- * @param states The state of the last walk, and the writer of the new state.
+ * @param states The state of the previous walk, and the writer of the new state.
  * Default: none.
  * @param opened The folders of the directory. By default, the function opens
  * them, and closes them when the walk ends.

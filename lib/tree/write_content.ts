@@ -175,7 +175,7 @@ export function checkContent(
   if (got.size !== expected.size || got.sha256 !== expected.sha256) {
     throw new DeltarError(
       "mismatch",
-      `the content differs from the stored content: ${got.size} bytes with SHA-256 ` +
+      `the content to be written is wrong: ${got.size} bytes with SHA-256 ` +
         `${got.sha256}, expected ${expected.size} bytes with SHA-256 ` +
         expected.sha256,
       { path },

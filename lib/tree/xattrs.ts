@@ -22,18 +22,19 @@ export type XattrSelection = (name: string) => boolean;
  */
 export interface XattrAccess {
   /**
-   * Returns whether the system can store an attribute of this name. Absent if
-   * the system can store attributes of all names.
+   * Returns whether the system can store an attribute with this name. Absent if
+   * the system can store attributes with any name.
    */
   takes?(name: string): boolean;
   /**
-   * Returns the names.
+   * Returns the names of the attributes.
    *
    * @throws `EILSEQ` if a name is not valid UTF-8.
    */
   list(): string[];
   /**
-   * Returns the value of an attribute. The array is valid until the next call.
+   * Returns the value of an attribute. The array is valid until a further
+   * call of `get` or `list` for any entry.
    */
   get(name: string): Uint8Array;
   /** Creates or replaces an attribute. */
@@ -81,7 +82,10 @@ const OF_SYSTEM: ReadonlySet<string> = new Set([
   "security.evm",
 ]);
 
-/** The codes of errors that mean that the file system has no attributes. */
+/**
+ * The codes of errors that mean that the file system does not support extended
+ * attributes.
+ */
 const WITHOUT: ReadonlySet<unknown> = new Set(["ENOTSUP", "EOPNOTSUPP"]);
 /** The codes of errors that mean that an attribute does not exist. */
 const ABSENT: ReadonlySet<unknown> = new Set(["ENODATA", "ENOATTR", "E61"]);
@@ -190,7 +194,7 @@ export function ownNames(xattrs: Xattrs = NO_XATTRS): string[] {
   return Object.keys(xattrs).filter((name) => !OF_SYSTEM.has(name));
 }
 
-/** Returns the selected attributes, or all attributes without a selection. */
+/** Returns the selected attributes; all attributes if `selects` is absent. */
 export function selectXattrs(
   xattrs: Xattrs | undefined,
   selects: XattrSelection | undefined,
@@ -306,7 +310,10 @@ export function decodeXattrs(
     if (
       value.length > MAX_XATTR_BYTES * 4 / 3 + 4 || size > 2 * MAX_XATTRS_BYTES
     ) {
-      fail("the extended attributes are too large");
+      fail(
+        `the extended attributes are too large: at most ${MAX_XATTR_BYTES} ` +
+          `bytes for each value and ${MAX_XATTRS_BYTES} bytes in total`,
+      );
     }
   }
   return Object.fromEntries(all) as Xattrs;

@@ -123,7 +123,7 @@ test("an entry with an invalid creation time is refused", () => {
   for (const btime of [5, null, "yesterday", ""]) {
     assert.throws(() => decodeEntry({ ...line, btime }, "index", 0), {
       code: "corrupt",
-      message: /invalid btime/,
+      message: /invalid `btime`/,
     });
   }
 });
