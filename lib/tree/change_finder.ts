@@ -113,7 +113,7 @@ export class ChangeFinder {
    * deletions.
    *
    * @param skipped The paths that the new state skipped. `counts` does not
-   * count these paths or the paths below them as deleted, because they may
+   * count these paths or the paths below them as deleted, because they might
    * still exist.
    */
   finish(skipped: Iterable<string> = []): void {

@@ -6,7 +6,7 @@ import type { XattrAccess } from "./xattrs.ts";
  * Called with each entry of a folder, in the system's order. The arguments are
  * valid until the visitor returns.
  *
- * @param bytes The buffer that contains the bytes of the name, which may be
+ * @param bytes The buffer that contains the bytes of the name, which can be
  * invalid UTF-8.
  * @param start The offset of the name's first byte.
  * @param end The offset after the name's last byte.

@@ -508,7 +508,8 @@ class CallFolder implements Folder {
 
   setOwnMode(mode: number): void {
     if (system().fchmod(this.fd, mode) === 0) return;
-    // A folder that was opened with `O_PATH` can be changed only by a path.
+    // The mode of a folder that was opened with `O_PATH` can be set only by a
+    // path.
     setModeByProc(this.fd, mode, this.place);
   }
 

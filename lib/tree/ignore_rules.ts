@@ -326,7 +326,8 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns whether a file with this size in bytes is too large to be included.
+   * Returns whether a file with this size in bytes is larger than
+   * `excludeLargerThan`.
    */
   isTooLarge(size: number): boolean {
     return size > (this.#options.excludeLargerThan ?? Infinity);
@@ -335,8 +336,8 @@ export class IgnoreRules {
   /**
    * Returns the rule that excludes a path, or `undefined` if no rule does. A
    * rule of a file has the form `file:line: pattern`. A rule of an option is
-   * the name of the option and its value, such as `exclude: pattern`. The
-   * folders above the path must not be excluded themselves.
+   * the name of the option and its value, such as `exclude: pattern`. Call
+   * this method only if no folder above the path is excluded.
    *
    * @param path The path below the root, in the folder of these rules.
    * @param isDirectory Whether the path is a directory. A symlink to a

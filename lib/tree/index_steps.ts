@@ -56,7 +56,8 @@ export interface ReadStep {
  * @param walker The directory to walk.
  * @param index The options for making an index.
  * @param options The options of the walk.
- * @param states The state of the previous walk, and the writer of the new state.
+ * @param states The state of the previous walk, and the writer of the new
+ * state.
  * @param folders The folders of the directory. By default, the walk opens them.
  */
 export function* indexSteps(

@@ -111,7 +111,8 @@ export interface IndexedTree {
  * collected.
  * @param reader The reader of the files' content.
  * @param options Options for making an index.
- * @param states The state of the previous walk, and the writer of the new state.
+ * @param states The state of the previous walk, and the writer of the new
+ * state.
  * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
  * read; `aborted` if the signal fired; and the errors of the sink and the
  * reader.
@@ -190,8 +191,8 @@ async function indexFolders<Facts extends FileFacts>(
     onRead: tell,
     readsXattrs: walker.readsXattrs,
     originals: walker.options.originals,
-    // The next walk must read the current file again, even if the file is
-    // unchanged.
+    // The index gets the content of the original, so the next walk must read
+    // the current file even if the file is unchanged.
     onOriginal: () => {
       if (reading === undefined) return;
       states?.writer?.mark(reading.place, ENTRY_FLAG.doubtful);

@@ -71,8 +71,8 @@ export function useFolderAccess(access: FolderAccess | undefined): boolean {
 
 /**
  * Returns a description of an entry that this process cannot create, such as
- * `a device, which only root can create`; `undefined` if this process can create
- * the entry.
+ * `a device, which only root can create`; `undefined` if this process can
+ * create the entry.
  *
  * @param kind The kind of the entry.
  */

@@ -21,16 +21,15 @@ export interface OpenFoldersOptions {
 
 /** The default maximum number of open folders, not counting the root. */
 const MAX_OPEN = 64;
-/** The length, in UTF-16 code units, above which a path counts as long. */
+/** The length, in UTF-16 code units, above which looking up a path is slow. */
 const LONG_PATH_LENGTH = 512;
 /** The maximum number of closed folders whose device and inode are kept. */
 const MAX_REMEMBERED = 1 << 16;
 
 /**
  * The folders below a root, opened when they are needed. If they are used in
- * path order and are not nested too deeply, each folder is opened only once. A
- * path can be longer than the system's limit, because each folder is opened
- * from the one above it.
+ * path order, few folders are opened more than once. A path can be longer than
+ * the system's limit, because each folder is opened from the one above it.
  */
 export class OpenFolders {
   /** The root. */

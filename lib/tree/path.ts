@@ -20,7 +20,8 @@ const MAX_SEGMENTS = 2048;
  * Checks that a path is relative, `/`-separated and inside its root.
  *
  * @param path The path, from an index, an archive or a caller.
- * @param object The archive or file that the path was read from.
+ * @param object The name of the archive or file that the path was read from,
+ * for the error.
  * @throws {DeltarError} `unsafe` if the path is empty or absolute, has an
  * empty, `.` or `..` segment, contains a NUL, or has more than 16,383
  * characters or 2,048 segments.

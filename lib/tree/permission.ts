@@ -31,7 +31,7 @@ export class Permissions {
    * if no reason is known.
    *
    * @param path The path below the root.
-   * @param found The state of the entry that has the name now.
+   * @param found The state of the entry that has the name now, if any.
    */
   faultOfName(path: string, found: FileStat | undefined): string | undefined {
     if (this.#user === 0) return undefined;

@@ -44,7 +44,7 @@ export function truePlace(path: string, links: number = LINKS): string {
 
 /**
  * Returns a path without the prefix that Windows allows before it: `\\?\C:\x`
- * is `C:\x`.
+ * becomes `C:\x`.
  */
 function withoutPrefix(path: string): string {
   return path.replace(
@@ -108,11 +108,12 @@ export interface FileSystemIdentity {
  * path if it were created.
  *
  * The mount point is the highest folder above the path with the same device.
- * `mark` is the kind of the file system and the birth time of the mount point's
- * folder, which is usually the time when the file system was created. Unlike
- * the device number, this time does not change when the disk is plugged in
- * again. If the file system has no birth times, `mark` is its kind and size. On
- * Windows, `mark` is the serial number that Windows gives the file system.
+ * `mark` is the kind of the file system and the creation time of the mount
+ * point's folder, which is usually also that of the file system. Unlike the
+ * device number, this time does not change when the disk is plugged in again.
+ * If the file system does not record creation times, `mark` is its kind and
+ * size. On Windows, `mark` is the serial number that Windows gives the file
+ * system.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

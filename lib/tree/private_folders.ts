@@ -62,7 +62,7 @@ export class PrivateFolders {
 
   /**
    * Throws an error if a folder that was just created does not have the owner
-   * that new files get, because another user then replaced the folder before it
+   * that new files get. In this case, another user replaced the folder before it
    * was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
@@ -86,8 +86,8 @@ export class PrivateFolders {
   }
 
   /**
-   * Returns the ID of the owner that new files get. On some file systems, this
-   * is not the user who creates them.
+   * Returns the ID of the owner that new files get. On some file systems, the
+   * owner is not the user who creates the files.
    */
   #askOwner(): number {
     const { root } = this.#tree;

@@ -105,9 +105,9 @@ export function encodeNameInto(
 }
 
 /**
- * Returns whether `decodeName` can return a text. `decodeName` returns lone
- * surrogates only for bytes, and never for bytes that together are valid UTF-8,
- * so no name has two spellings.
+ * Returns whether a text is a possible result of `decodeName`. `decodeName`
+ * never returns lone surrogates for bytes that together are valid UTF-8, so no
+ * name has two spellings.
  */
 export function isDecodedName(text: string): boolean {
   return text.isWellFormed() ||

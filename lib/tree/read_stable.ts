@@ -143,7 +143,7 @@ async function readLarge<Facts extends FileFacts>(
   let fault: unknown;
   let condensed: CondensedFile | undefined;
   // If reading fails, the parts end and the error is not thrown, because the
-  // reader may be writing an archive member, which it must complete.
+  // reader might be writing an archive member, which it must complete.
   const readable = function* () {
     try {
       if (condensed === undefined) yield* readPieces(file, state.size, buffer);

@@ -4,10 +4,11 @@
  * The condensed form of a file is a list of the ranges that have data, and then
  * the data of these ranges. It is the form in which GNU tar stores a sparse
  * file in PAX format, version 1.0. The list depends only on the content of the
- * file, not on the file system: every range of zeros that is long enough is a
- * hole. Holes that the system reports are not read, but the result is the same
- * as if they were read. The SHA-256 of the condensed form therefore identifies
- * the content, as the SHA-256 of an ordinary file does.
+ * file, not on the file system: every range of zeros that is long enough (64
+ * KiB in a file of at most 64 GiB) is a hole. Holes that the system reports are
+ * not read, but the result is the same as if they were read. The SHA-256 of the
+ * condensed form therefore identifies the content, as the SHA-256 of an ordinary
+ * file does.
  *
  * @module
  */
@@ -267,7 +268,8 @@ export async function readMap(reader: ByteReader): Promise<DataRange[]> {
 /**
  * Refuses a list with too many ranges.
  *
- * @throws {DeltarError} `limit` if there are more ranges than deltar writes.
+ * @throws {DeltarError} `limit` if there are more than 1,048,578 ranges, the
+ * maximum that deltar writes.
  */
 export function checkCount(count: number, place: ErrorContext): void {
   // A file can have one more range than holes, and the list has an empty range
@@ -426,7 +428,8 @@ export class SparseSource implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * Yields the given bytes without those blocks of the file that are all zeros.
+ * Yields the given bytes without those blocks of 4,096 bytes of the file that
+ * are all zeros.
  *
  * @param placed The bytes and their offset in the file.
  */

@@ -73,7 +73,8 @@ export class Spelling {
   /**
    * Returns whether the file system itself changes a name to the spelling that
    * the folder lists, so the name cannot be respelled. Also returns `true` if
-   * the two spellings differ only by normalization and the test fails.
+   * the two spellings differ only by normalization and the disk cannot be
+   * tested.
    *
    * @param listed The path as the folder lists it.
    * @param path The path in the wanted spelling.

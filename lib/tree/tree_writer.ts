@@ -121,8 +121,8 @@ const NEW_FILE_MODE = 0o600;
 const MAX_TIME_LOSS = 2_000_000_000n;
 
 /**
- * Returns whether a time that was read back equals the time that was set,
- * within the precision of file systems.
+ * Returns whether a time that was read back differs from the time that was set
+ * by at most `MAX_TIME_LOSS`.
  */
 function isKeptTime(time: bigint, set: bigint): boolean {
   const late = time - set;
@@ -333,8 +333,8 @@ export class TreeWriter {
    * set, or the system refuses the directory; `unsafe` if the path is invalid,
    * for example because it leads out of the root, if it has a name that this
    * system cannot use, or if a file or link is in the place of a folder;
-   * `limit` if more folders would be created without an entry than 4,096, plus
-   * 16 for each path that was passed to the writer.
+   * `limit` if the number of folders without an entry of their own would exceed
+   * 4,096, plus 16 for each path that was passed to the writer.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;

@@ -37,7 +37,8 @@ import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
 /**
- * The state of the previous walk, and the writer of the state for the next walk.
+ * The state of the previous walk, and the writer of the state for the next
+ * walk.
  */
 export interface WalkStates {
   /**

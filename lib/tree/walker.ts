@@ -415,7 +415,7 @@ export class Walker {
     });
   }
 
-  /** Returns the path below the root for a path that may be absolute. */
+  /** Returns the path below the root for a path that can be absolute. */
   #below(path: string): string {
     if (!nodePath.isAbsolute(path)) return path;
     // The path can name a symlink, which is not followed.

@@ -87,7 +87,7 @@ export class WorkJournal {
    * @param folder The directory, which must stay open until the work ends.
    * @param data The data to store in the journal.
    * @returns The journal, or `undefined` if this user may not write into the
-   * directory itself. Folders in it may still be writable.
+   * directory itself. Folders in it can still be writable.
    * @throws {DeltarError} `exists` if another process is changing the
    * directory; `io` if the journal cannot be written or the data takes more
    * than 64 KiB.
@@ -260,7 +260,7 @@ function journalsIn(
 /**
  * Reads a journal. Returns `undefined` unless the file is a regular file of at
  * most `MAX_JOURNAL_BYTES`, has one name, and belongs to this user or to root.
- * Another user or a restore may have created any other file under this name.
+ * Another user or a restore might have created any other file under this name.
  */
 function readJournal(
   folder: Folder,

@@ -148,7 +148,7 @@ parentPort.on("message", (job) => {
       if (write(words[at], part, words, at)) done[file] = 1;
     }
     // Memory is freed now instead of at the next garbage collection. A smaller
-    // buffer may be a part of memory that Bun shares between buffers.
+    // buffer can be a part of memory that Bun shares between buffers.
     if (plain.buffer.byteLength >= 1 << 16) plain.buffer.transfer(0);
     bytes.buffer.transfer(0);
   } catch {
