@@ -13,10 +13,10 @@ import { lstat } from "./stat.ts";
 /**
  * Checks that a directory is in the state that a difference starts from. Paths
  * that the difference changes, deletes or copies from must have their old kind,
- * link target and content. Their modes, times and owners may differ. The content of
- * a path is not read if only the mode, time, owner or extended attributes of
- * the path change. Paths that the difference creates must not exist. These
- * checks prevent the loss of data that is not in a backup.
+ * link target and content. Their modes, times and owners may differ. The
+ * content of a path is not read if only the mode, time, owner or extended
+ * attributes of the path change. Paths that the difference creates must not
+ * exist. These checks prevent the loss of data that is not in a backup.
  *
  * @param root The path of the directory.
  * @param diff The difference that is to be applied.

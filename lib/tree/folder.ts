@@ -150,9 +150,9 @@ export interface Folder {
    */
   setTimes(name: string, mtime: bigint): void;
   /**
-   * Returns whether a file is a placeholder, whose content is only in the cloud.
-   * The file is not opened. The method is absent where folders are reached by
-   * system calls of Linux.
+   * Returns whether a file is a placeholder, whose content is only in the
+   * cloud. The file is not opened. The method is absent where folders are
+   * reached by system calls of Linux.
    */
   isPlaceholder?(name: string): boolean;
   /**

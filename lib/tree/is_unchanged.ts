@@ -24,8 +24,8 @@ interface Folder {
 /**
  * Returns whether a directory is unchanged since the previous walk, apart from
  * the paths that its rules exclude. Each folder is listed, and the state of
- * each entry is compared. Only files with exclusion rules are read. The comparison
- * stops at the first entry that differs or is flagged as doubtful.
+ * each entry is compared. Only files with exclusion rules are read. The
+ * comparison stops at the first entry that differs or is flagged as doubtful.
  *
  * @param walker The directory to compare.
  * @param state The state that the previous walk wrote.

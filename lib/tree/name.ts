@@ -39,8 +39,8 @@ const FOLDED = /^[\x00-@[-\x7f]*$/;
  *
  * @param name One segment of a path.
  * @param platform The system, as `process.platform` names it.
- * @param takesBytes Whether the system and the runtime accept a name that is not
- * valid UTF-8; see `decodeName`. Default: `false`.
+ * @param takesBytes Whether the system and the runtime accept a name that is
+ * not valid UTF-8; see `decodeName`. Default: `false`.
  * @returns The reason in words, or `undefined` if the name can be used.
  */
 export function nameFault(

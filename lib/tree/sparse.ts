@@ -7,8 +7,8 @@
  * file, not on the file system: every range of zeros that is long enough (64
  * KiB in a file of at most 64 GiB) is a hole. Holes that the system reports are
  * not read, but the result is the same as if they were read. The SHA-256 of the
- * condensed form therefore identifies the content, as the SHA-256 of an ordinary
- * file does.
+ * condensed form therefore identifies the content, as the SHA-256 of an
+ * ordinary file does.
  *
  * @module
  */

@@ -143,8 +143,8 @@ export function openTree(walker: Walker): OpenFolders {
  *
  * @param walker The directory to walk.
  * @param options The callback for skipped paths, and the signal.
- * @param states The state of the previous walk, and the writer of the new state.
- * Default: none.
+ * @param states The state of the previous walk, and the writer of the new
+ * state. Default: none.
  * @param opened The folders of the directory. By default, the function opens
  * them, and closes them when the walk ends.
  * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
