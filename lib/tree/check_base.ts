@@ -57,7 +57,7 @@ export function checkBase(root: string, diff: DiffIndex): void {
       const parent = parentPath(path);
       if (!opened.has(parent)) {
         if (gone.has(parent) || !isFolder(root, parent)) {
-          fail(path, "the parent folder is missing");
+          fail(path, "the folder that contains this path is missing");
         }
         if (kindAt(root, path) !== undefined) {
           fail(path, "the path already exists");

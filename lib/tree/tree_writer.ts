@@ -106,8 +106,8 @@ type Pending =
    */
   | Metadata & { as: "kept"; opened: boolean }
   /**
-   * The folder was created as a parent of a path, and gets the mode that the
-   * umask gives it.
+   * The folder was created only because it is above another path. It gets the
+   * mode that the umask gives it.
    */
   | { as: "implied"; mode: number };
 
@@ -266,7 +266,10 @@ export class TreeWriter {
   readonly #pending = new Map<string, Pending>();
   /** The number of paths that were passed to the writer. */
   #named = 0;
-  /** The number of folders that were created only as parents of other paths. */
+  /**
+   * The number of folders that were created only because they are above other
+   * paths.
+   */
   #implied = 0;
   /**
    * The folders that this writer created, to which other users have no access,

@@ -242,7 +242,8 @@ export function* walkTree(
       }
       if (name.includes("\uFFFD")) {
         // Where names are not returned as bytes, several names can be listed as
-        // the same text, and only one of them is exactly this text.
+        // the same text. The text leads to at most one of these entries, so the
+        // other entries are skipped.
         if (name === level.text) {
           leaveOut("name", "the name is not valid UTF-8");
           continue;
