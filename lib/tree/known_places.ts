@@ -74,7 +74,7 @@ export class KnownPlaces {
 
   /**
    * Remembers a place. If the note cannot be written, no error is thrown, and
-   * the place still counts as new the next time.
+   * the place still counts as new when its repository is next used.
    *
    * @param key The key of the place, which becomes the name of the note.
    * @param location The location of the repository: a folder or a URL.

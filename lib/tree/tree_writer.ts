@@ -278,7 +278,7 @@ export class TreeWriter {
    * that of the process or that of the folder.
    */
   readonly #made = new Set<string>();
-  /** The user and the group of the process. */
+  /** The user ID and the group ID of the process. */
   readonly #user: number | undefined = process.geteuid?.();
   readonly #group: number | undefined = process.getegid?.();
   /**

@@ -38,7 +38,7 @@ export interface ExpectedContent {
  * @param file The open file, which must be empty.
  * @param bytes The content.
  * @param expected The size and checksum that the content must have, if known.
- * This function does not compare them.
+ * The caller compares them with the result.
  */
 export function writeWhole(
   file: OpenFile,
@@ -59,7 +59,8 @@ export function writeWhole(
  * @param flushes Whether the file is flushed after every 16 MiB of data. The
  * data after the last of these flushes is not flushed.
  * @param expected The size and checksum that the content must have, if known.
- * This function does not compare them.
+ * Only the size is used, to choose how the checksum is computed. The caller
+ * compares the values with the result.
  */
 export async function writePieces(
   file: OpenFile,
