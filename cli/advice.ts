@@ -19,11 +19,11 @@ export function isOfObject(error: unknown): boolean {
 export const SETTINGS_ADVICE = "`deltar repair` writes the settings again";
 
 /** The advice for a key that is missing or wrong. */
-const KEY_ADVICE = "`deltar help key` says where keys come from";
+const KEY_ADVICE = "`deltar help key` explains where keys come from";
 
 /** The advice for a damaged key file. */
 const KEY_FILE_ADVICE =
-  "open the repository with another key, or with the secret key of its " +
+  "open the repository with another key, or with the secret key on its " +
   "recovery sheet; then add your key again under another name";
 
 /** Returns the advice for an error or for its cause, or `undefined`. */

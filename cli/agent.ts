@@ -20,7 +20,7 @@ interface Options {
   json?: boolean;
 }
 
-/** The work on the files of one host. */
+/** The changes to the files of one host, or the error that prevents them. */
 interface Work {
   host: Host;
   changes: Change[];
@@ -28,14 +28,14 @@ interface Work {
 }
 
 const HELP = `
-install adds hooks, which take a snapshot before each step of an agent, and
-the MCP server, which gives the agent the snapshots. Without names, it does this
-for the agents that are found on this machine. Hooks that you wrote, and all else
-in the files, stay as they are. uninstall brings the files back as they were.
-status shows the command of each hook, and when a hook last ran. Without --user,
-the files are in the project: the nearest folder with .git, or else the current
-one. Without a terminal and --yes, the command prints the plan, changes nothing
-and exits with 1.`;
+install adds hooks, which take a snapshot before each step of an agent, and the
+MCP server, which gives the agent access to the snapshots. Without names, install
+does this for the agents that are found on this machine. Hooks that you wrote and
+everything else in the files stay as they are. uninstall reverts what install
+wrote. status shows the command of each hook, and when a hook last ran. Without
+--user, the files are in the project: the nearest folder with .git, or else the
+current folder. Without --yes and without a terminal on which to ask, the command
+prints the plan, changes nothing and exits with 1.`;
 
 /** Makes the command `deltar agent`. */
 export function agentCommand(context: Context): Command {
@@ -49,7 +49,7 @@ export function agentCommand(context: Context): Command {
         HOSTS.map(({ id }) => id),
       ),
     )
-    .option("--user", "Use your own settings, for all projects")
+    .option("--user", "Use your own settings, which apply to all projects")
     .option("--yes", "Write the files without asking")
     .addHelpText("after", HELP)
     .action(async (action: string, names: string[], options: Options) => {
@@ -85,7 +85,9 @@ async function change(
   const works = hosts.map((host): Work => {
     try {
       const changes = filesOf(host, scope).map(plan);
-      // An install that made a folder wrote the first of the files in it.
+      // If an install created a folder, the receipt of its first file in this
+      // folder names the folder. An uninstall must therefore end with this
+      // file, so that the folder is empty by then.
       return { host, changes: isInstall ? changes : changes.toReversed() };
     } catch (error) {
       return { host, changes: [], error: messageOf(error, context.opened) };
@@ -100,7 +102,7 @@ async function change(
       context.code = EXIT.failed;
       return;
     }
-    if (!await ask(out, "Write this?", context.signal)) {
+    if (!await ask(out, "Write these changes?", context.signal)) {
       throw new DeltarError("aborted", "interrupted");
     }
   }
@@ -110,13 +112,14 @@ async function change(
       for (const one of work.changes) done.push(one.apply());
     } catch (error) {
       work.error = messageOf(error, context.opened);
-      // The other files of this agent stay as they were.
+      // Revert the changes to the other files of this agent.
       for (const takeBack of done.toReversed()) {
         try {
           takeBack();
         } catch (error) {
           const why = messageOf(error, context.opened);
-          work.error += `; its other file stays changed: ${why}`;
+          work.error +=
+            `; another file of this agent could not be reverted: ${why}`;
         }
       }
     }

@@ -11,7 +11,7 @@ export interface AgentEvent {
   worktree?: string;
   /** The agent, as far as the input shows it, such as `claude-code`. */
   agent: string;
-  /** The agent's id of the session. */
+  /** The id that the agent gives to the session. */
   session?: string;
   /**
    * The meaning of the event for the turn: the user has sent a prompt, the
@@ -24,7 +24,7 @@ export interface AgentEvent {
   tool?: string;
 }
 
-/** The events, of all agents, after which the agent works on a new prompt. */
+/** The names of events after which an agent works on a new prompt. */
 const PROMPTS: ReadonlySet<string> = new Set([
   "UserPromptSubmit",
   "userPromptSubmitted",
@@ -32,7 +32,7 @@ const PROMPTS: ReadonlySet<string> = new Set([
   "BeforeAgent",
 ]);
 
-/** The events, of all agents, after which the agent waits for the user. */
+/** The names of events after which an agent waits for the user. */
 const ENDS: ReadonlySet<string> = new Set([
   "Stop",
   "StopFailure",
@@ -60,7 +60,7 @@ export function readEvent(json: string): AgentEvent {
   try {
     input = JSON.parse(json);
   } catch {
-    // The error is thrown below.
+    // The check below throws.
   }
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
     throw new TypeError("the input from the agent is not a JSON object");
@@ -104,7 +104,7 @@ export function readEvent(json: string): AgentEvent {
   };
 }
 
-/** Returns the agent that has the given fields in the input of its hooks. */
+/** Returns the name of the agent that passes such fields to its hooks. */
 function agentOf(fields: Record<string, unknown>): string {
   const { env } = process;
   if ("cursor_version" in fields || "conversation_id" in fields) {
@@ -120,7 +120,7 @@ function agentOf(fields: Record<string, unknown>): string {
   return isOfClaude || env.CLAUDE_PROJECT_DIR ? "claude-code" : "agent";
 }
 
-/** Returns the first folder of the workspace, which Cursor passes. */
+/** Returns the first folder of the workspace in the input from Cursor. */
 function firstRoot(fields: Record<string, unknown>): string | undefined {
   const { workspace_roots: roots } = fields;
   const first: unknown = Array.isArray(roots) ? roots[0] : undefined;
@@ -131,7 +131,10 @@ function firstLine(text: string | undefined): string | undefined {
   return text?.trim().split(/[\r\n]/, 1)[0].trim() || undefined;
 }
 
-/** Returns the beginning of a text, without half a surrogate pair at its end. */
+/**
+ * Returns the first `length` UTF-16 code units of a text. Replaces half a
+ * surrogate pair.
+ */
 function cut(text: string | undefined, length: number): string | undefined {
   return text?.slice(0, length).toWellFormed();
 }

@@ -26,13 +26,13 @@ interface SessionTurn {
 /** The time after which the note of a session is deleted, in milliseconds. */
 const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 
-/** An event of an agent as a part of a turn. */
+/** An event of an agent, as one step of a turn. */
 export interface TurnStep {
   /** The turn for the record of the snapshot, if a turn is running. */
   turn?: TurnRecord;
   /**
-   * Notes the state of the session for the next call of the hook, after the
-   * snapshot was taken.
+   * Called after the snapshot was taken. Writes the state of the session for
+   * the next call of the hook.
    *
    * @throws The error of the file system if the note cannot be written.
    */
@@ -43,11 +43,12 @@ export interface TurnStep {
  * Returns the turn for the record of a snapshot that a hook is about to take.
  * Each session has its own note, so several sessions can run at once.
  *
- * A prompt begins a turn. If the agent has not finished the turn before, as
- * after an interruption, the state at the prompt is the end of that turn. A tool
- * without a prompt before it also begins a turn. An end without a beginning
- * belongs to no turn.
+ * A prompt begins a turn. If the agent did not finish the previous turn, for
+ * example because it was interrupted, the state at the prompt is the end of
+ * that turn. The use of a tool without a prompt before it also begins a turn.
+ * An end without a beginning belongs to no turn.
  *
+ * @param event The event that the agent passed to the hook.
  * @param directory The directory of the snapshot.
  * @param last The turn of the last snapshot of the directory.
  */
@@ -96,8 +97,8 @@ export function advanceTurn(
 }
 
 /**
- * Returns whether a turn is the last one of its session, and the agent has not
- * finished it, as far as this machine knows.
+ * Returns whether, according to the notes on this machine, a turn is the last
+ * one of its session and the agent has not finished it.
  */
 export function isRunning(
   directory: string,
@@ -127,7 +128,7 @@ class TurnNotes {
   write(agent: string, session: string | undefined, note: SessionTurn): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const file = this.#file(agent, session);
-    // A hook that reads the note meanwhile must not see a part of it.
+    // A hook that reads the note at the same time must not see half of it.
     const temporary = `${file}.${process.pid}`;
     writeFileSync(temporary, JSON.stringify(note), { mode: 0o600 });
     renameSync(temporary, file);
@@ -135,8 +136,10 @@ class TurnNotes {
   }
 
   /**
-   * Returns the number of the next turn: a number that is greater than that of
-   * each noted turn.
+   * Returns the number of the next turn, which is greater than the numbers of
+   * all noted turns.
+   *
+   * @param last The turn of the last snapshot of the directory.
    */
   next(last: TurnRecord | undefined): number {
     let highest = last?.turn ?? 0;

@@ -1,7 +1,7 @@
 import { DeltarError } from "../lib/delta/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 
-/** Makes a system call. If the call fails, the error names the file. */
+/** Makes a system call. If it fails, throws an error that names the file. */
 export function attempt<Result>(object: string, call: () => Result): Result {
   try {
     return call();

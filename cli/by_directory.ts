@@ -8,13 +8,13 @@ export interface DirectoryGroup<Item> {
    * have this directory, the name of the machine follows.
    */
   name: string;
-  /** The items of the snapshots, in their order. */
+  /** The items of these snapshots, in the order in which they were given. */
   items: Item[];
 }
 
 /**
  * Groups items by the directory and the machine of their snapshots. The groups
- * are in the order of the directories' paths.
+ * are sorted by the path of the directory.
  *
  * @param items The items.
  * @param recordOf Called with each item. Returns the record of its snapshot.

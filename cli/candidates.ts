@@ -14,7 +14,7 @@ export interface Candidate {
 }
 
 /** The maximum time for which records are read, in milliseconds. */
-const READING = 50;
+const MAX_READING_MS = 50;
 
 /** The repository and directory for which words are completed. */
 export interface Where {
@@ -90,21 +90,21 @@ async function foldersBehind(
     return paths.filter(({ word }) => word.endsWith("/"))
       .map(({ word }) => ({ word: `${snapshot}:${word}` }));
   } catch {
-    // The text before the colon may be a part of a label.
+    // The text before the colon might be a part of a label.
     return [];
   }
 }
 
 /**
- * Reads the records of the given ids in order, for at most `READING`
- * milliseconds.
+ * Reads the records of the given ids in order, for at most `MAX_READING_MS`.
+ * Returns the records that were read in this time.
  */
 async function newestRecords(
   repository: Repository,
   ids: readonly Candidate[],
 ): Promise<SnapshotRecord[]> {
   const records: SnapshotRecord[] = [];
-  const end = performance.now() + READING;
+  const end = performance.now() + MAX_READING_MS;
   for (const { word } of ids) {
     if (performance.now() > end) break;
     try {

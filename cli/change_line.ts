@@ -70,7 +70,7 @@ export function changeLine(
  * @param changes The changes.
  * @param states The old and the new state.
  * @param skips The paths that the new state excluded or skipped.
- * @param rest The end of the last line, which says how to see all changes.
+ * @param rest The end of the last line: how to see all changes.
  * @param stream The stream that the lines are for. Default: standard output.
  */
 export function changeLines(
@@ -89,12 +89,12 @@ export function changeLines(
   ];
 }
 
-/** Returns the kind of a change; a change of hard links only is `touched`. */
+/** Returns the kind of a change. If only hard links changed: `touched`. */
 export function signOf(change: Change): Change["change"] {
   return isTouched(change) ? "touched" : change.change;
 }
 
-/** Returns excluded and skipped paths by path. */
+/** Returns a map from the excluded and skipped paths to their reasons. */
 export function skipsByPath(
   skipped: readonly Skipped[],
 ): ReadonlyMap<string, Skipped> {

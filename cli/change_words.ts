@@ -104,7 +104,8 @@ function octal(mode: number): string {
 }
 
 /**
- * Returns two owners or groups by name or, if the names are equal, by number.
+ * Returns the old and the new owner or group, by name or, if the names are
+ * equal, by number.
  */
 function owners(
   names: Readonly<Record<number, string>> = {},

@@ -1,19 +1,19 @@
 import type { AgentEvent } from "../agent_event.ts";
 
-/** The answers of agents that read JSON from a hook, by kind of event. */
+/** The answers to agents that read JSON from a hook, by agent and event. */
 const ANSWERS: Readonly<
   Record<string, Partial<Record<AgentEvent["kind"], object>>>
 > = {
-  // cursor.com/docs/agent/hooks: `permission` before a tool, `continue` before
-  // a prompt is sent.
+  // cursor.com/docs/agent/hooks: Cursor reads `permission` before it uses a
+  // tool, and `continue` before it sends a prompt.
   cursor: { tool: { permission: "allow" }, prompt: { continue: true } },
   // geminicli.com/docs/hooks/reference: standard output is parsed as JSON.
   "gemini-cli": {},
 };
 
 /**
- * Returns the JSON with which a hook lets an agent continue, or `undefined` for
- * an agent that takes empty output as consent.
+ * Returns the JSON that a hook prints to let an agent continue, or `undefined`
+ * for an agent that takes empty output as consent.
  *
  * @param agent The name of the agent, such as `cursor`.
  * @param kind The kind of the event.

@@ -2,26 +2,26 @@ import { ownCommand } from "../invocation.ts";
 import { deltarFile } from "../../shared/program_files.ts";
 import { shellWord } from "../text.ts";
 
-/** A command as lines for the shells in which agents run hooks. */
+/** A command, as one line for each shell in which agents run hooks. */
 export interface CommandLine {
   /** The words of the command. */
   words: string[];
-  /** For sh and bash. */
+  /** The line for sh and bash. */
   posix: string;
-  /** For cmd and for bash on Windows. */
+  /** The line for cmd, and for bash on Windows. */
   windows: string;
-  /** For PowerShell. */
+  /** The line for PowerShell. */
   powershell: string;
-  /** Whether the lines work on other machines, too. */
+  /** Whether the lines also work on other machines. */
   isPortable: boolean;
 }
 
 /**
- * Returns the words that start deltar from a configuration file: the name
- * `deltar` in the files of a project, which others may share, and the absolute
- * path in files below the home folder, because a program with windows may have
- * another `PATH` than the terminal. If `deltar` is not on the `PATH`, returns
- * the words that run this program.
+ * Returns the words that start deltar from a configuration file. In the files
+ * of a project, which others might share, this is the name `deltar`. In files
+ * below the home folder, it is the absolute path, because the `PATH` of a
+ * graphical program can differ from that of the terminal. If `deltar` is not on
+ * the `PATH`, returns the words that run this program.
  *
  * @param isShared Whether the file is part of a project.
  */
@@ -32,12 +32,13 @@ export function deltarWords(isShared: boolean): string[] {
 }
 
 /**
- * Returns the lines that run a command. For sh, the line changes to `/` first,
+ * Returns the lines that run a command. The line for sh changes to `/` first,
  * because neither the single binary nor Deno can start in a deleted directory.
- * Windows does not delete the current directory of a running program.
+ * The other lines do not need this: Windows does not delete the current
+ * directory of a running program.
  *
  * @param words The words that start deltar, from `deltarWords`.
- * @param more The words that follow.
+ * @param more The arguments that follow these words.
  */
 export function commandLine(
   words: readonly string[],
@@ -55,7 +56,7 @@ export function commandLine(
 
 const PLAIN = /^[\w@%+=:,.\\/~-]+$/;
 
-/** Returns a word that cmd and bash on Windows understand in the same way. */
+/** Returns a word, quoted so that cmd and bash on Windows read it alike. */
 function windowsWord(word: string): string {
   const slashed = word.replaceAll("\\", "/");
   return PLAIN.test(slashed) ? slashed : `"${slashed}"`;

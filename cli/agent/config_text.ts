@@ -11,17 +11,17 @@ import { isDeepStrictEqual } from "node:util";
 import { DeltarError } from "../../mod.ts";
 import type { Addition } from "./hosts.ts";
 
-/** A text that was inserted into another one. */
+/** A text that was inserted into a file. */
 export interface Insertion {
-  /** The position in UTF-16 code units, after the earlier insertions. */
+  /** The position in UTF-16 code units, with all earlier insertions made. */
   at: number;
   text: string;
 }
 
 /**
- * The text of a JSON file with comments. Additions are inserted, and nothing
- * else changes: comments, blanks, the order of properties and the ends of lines
- * stay as they are.
+ * The text of a JSON file that may have comments. Additions are inserted into
+ * the text. Comments, blanks, line endings and the order of properties stay as
+ * they are.
  */
 export class ConfigText {
   /** The insertions, in the order in which they were made. */
@@ -32,6 +32,8 @@ export class ConfigText {
   #text: string;
 
   /**
+   * Takes the text of a file, and checks that it is a JSON object.
+   *
    * @param file The path of the file, for errors.
    * @param text The content of the file; empty if there is no such file.
    * @throws {DeltarError} `corrupt` if the text is not a JSON object.
@@ -53,7 +55,7 @@ export class ConfigText {
   }
 
   /**
-   * Inserts an addition, unless it is there, and returns whether it was inserted.
+   * Inserts an addition, unless it exists. Returns whether it was inserted.
    *
    * @throws {DeltarError} `corrupt` if a property that the addition needs has a
    * value of another type.
@@ -65,7 +67,9 @@ export class ConfigText {
     return this.#text !== before;
   }
 
-  /** Returns how many objects and arrays on the path of an addition exist. */
+  /**
+   * Returns the number of existing objects and arrays on an addition's path.
+   */
   depthOf(addition: Addition): number {
     const path = "array" in addition
       ? addition.array
@@ -91,17 +95,20 @@ export class ConfigText {
   valueOf(path: readonly (string | number)[]): unknown {
     if (this.#isEmpty) return undefined;
     const node = findNodeAtLocation(this.#root(), [...path]);
-    // `getNodeValue` makes objects without a prototype.
+    // `getNodeValue` makes objects without a prototype, which are never deeply
+    // equal to ordinary objects.
     return node && structuredClone(getNodeValue(node));
   }
 
   /**
-   * Removes an addition if it is there, and the objects and arrays above it that
-   * become empty. A property of the whole file, such as its version, is removed
-   * only if it is the last one, because other entries may need it.
+   * Removes an addition if it exists, and the objects and arrays around it that
+   * become empty. A top-level property, such as the version of the file, is
+   * removed only if no other property is left, because other entries may need
+   * it.
    *
    * @param addition The addition.
-   * @param kept The number of objects and arrays on its path that stay.
+   * @param kept The number of outer objects and arrays on the path of the
+   * addition that stay even if they become empty.
    */
   remove(addition: Addition, kept: number): void {
     if (!this.has(addition)) return;
@@ -118,9 +125,12 @@ export class ConfigText {
     if (!isNeeded) this.#delete(property, kept);
   }
 
-  /** Deletes a value, and what becomes empty above it, below a depth. */
+  /**
+   * Deletes a value, and the objects and arrays around it that become empty,
+   * except for the `kept` outermost ones.
+   */
   #delete(path: readonly (string | number)[], kept: number): void {
-    // The parser does not know byte order marks.
+    // The parser does not accept byte order marks.
     const text = this.#text.replace(/^\uFEFF/, " ");
     const edited = this.#withoutLast(text, path) ??
       applyEdits(text, modify(text, [...path], undefined, {}));
@@ -134,9 +144,9 @@ export class ConfigText {
   }
 
   /**
-   * Returns a text without the last of several elements of an array, or
-   * `undefined` for any other value. The parser's own edit needs a blank before
-   * the end of the array.
+   * Returns the text without a value, if the value is the last of several
+   * elements of an array, or else `undefined`. For such an element, the
+   * parser's own edit is correct only if a blank precedes the end of the array.
    */
   #withoutLast(
     text: string,
@@ -167,7 +177,7 @@ export class ConfigText {
       this.#put(text.length, whole.text);
       return;
     }
-    // The innermost object of the path that exists.
+    // Find the innermost object on the path that exists.
     let depth = path.length - 1;
     while (depth > 0 && this.valueOf(path.slice(0, depth)) === undefined) {
       depth--;
@@ -199,12 +209,12 @@ export class ConfigText {
     }
     const end = child.offset + child.length;
     const rest = this.#text.slice(end, close);
-    // A comma after the last child, behind blanks and comments.
+    // A comma can already follow the last child, after blanks and comments.
     const comma = /^(?:\s|\/\/[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*,/
       .exec(rest);
     if (comma === null) this.#put(end, ",");
     const from = end + (comma?.[0].length ?? 1);
-    // A comment in the same line belongs to the last child.
+    // A comment on the same line belongs to the last child.
     const comment = /^[ \t]*(?:\/\/[^\r\n]*|\/\*[^\n]*?\*\/[ \t]*(?=\r?\n))/
       .exec(this.#text.slice(from));
     this.#put(from + (comment?.[0].length ?? 0), line);
@@ -231,14 +241,16 @@ export class ConfigText {
 
   #root(): Node {
     const errors: ParseError[] = [];
-    // The parser does not know byte order marks.
+    // The parser does not accept byte order marks.
     const root = parseTree(this.#text.replace(/^\uFEFF/, " "), errors, {
       allowTrailingComma: true,
     });
     if (root?.type === "object" && errors.length === 0) return root;
     const line = errors.length === 0
       ? ""
-      : `, at line ${this.#text.slice(0, errors[0].offset).split("\n").length}`;
+      : ` (error in line ${
+        this.#text.slice(0, errors[0].offset).split("\n").length
+      })`;
     throw new DeltarError("corrupt", `not a JSON object${line}`, {
       object: this.#file,
     });
@@ -246,10 +258,10 @@ export class ConfigText {
 }
 
 /**
- * Takes insertions out of a text.
+ * Removes insertions from a text.
  *
  * @returns The text before the insertions.
- * @throws {RangeError} If the text does not have the insertions.
+ * @throws {RangeError} If the text does not contain the insertions.
  */
 export function withoutInsertions(
   text: string,
@@ -257,7 +269,7 @@ export function withoutInsertions(
 ): string {
   return insertions.toReversed().reduce((rest, { at, text: inserted }) => {
     if (!rest.startsWith(inserted, at)) {
-      throw new RangeError("the text does not have the insertion");
+      throw new RangeError("the text does not contain the insertion");
     }
     return rest.slice(0, at) + rest.slice(at + inserted.length);
   }, text);

@@ -8,7 +8,7 @@ export function noteFired(host: string): void {
     mkdirSync(folder(), { recursive: true, mode: 0o700 });
     writeFileSync(join(folder(), host), "", { mode: 0o600 });
   } catch {
-    // `agent status` shows an older time then.
+    // `deltar agent status` then shows the time of an earlier run.
   }
 }
 

@@ -21,7 +21,7 @@ export function commandsOf(host: Host, scope: Scope): Commands {
 
 /**
  * Returns the folder of the project: the nearest folder with `.git`, or else
- * the current one.
+ * the current folder.
  */
 function projectFolder(): string {
   const start = absolute(".");

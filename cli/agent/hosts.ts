@@ -5,17 +5,17 @@ import process from "node:process";
 import type { CommandLine } from "./command_line.ts";
 import { pluginText } from "./opencode_plugin.ts";
 
-/** The projects that hooks are installed for: all of the user, or one. */
+/** The scope of hooks: all projects of the user, or one project. */
 export type Scope = "user" | "project";
 
 /** An addition to a JSON file. */
 export type Addition =
   /** An element at the end of an array, which is created if necessary. */
   | { array: readonly string[]; item: object }
-  /** A property, unless there is one of this name. */
+  /** A property, which does not replace one of the same name. */
   | { property: readonly string[]; value: unknown };
 
-/** A configuration file, and what deltar writes to it. */
+/** A configuration file, with the additions or the text for it. */
 export type ConfigFile =
   & { path: string }
   & ({ additions: Addition[] } | { text: string });
@@ -49,15 +49,16 @@ export interface Host {
    *
    * @param scope The scope of the hooks.
    * @param root The folder of the project.
+   * @param commands The commands to write into the files.
    */
   files: (scope: Scope, root: string, commands: Commands) => ConfigFile[];
-  /** Returns what the user has to do after the install, as sentences. */
+  /** Returns advice on the next steps after an install, as sentences. */
   next?: (scope: Scope, commands: Commands) => string | undefined;
 }
 
 const isWindows = process.platform === "win32";
 
-/** Returns the folder that an environment variable names, or the default. */
+/** Returns the folder that a variable names, or a folder in the home folder. */
 function folderOf(name: string, ...otherwise: string[]): string {
   const named = process.env[name] ?? "";
   return isAbsolute(named) ? named : join(homedir(), ...otherwise);
@@ -71,7 +72,7 @@ const cursorFolder = () => join(homedir(), ".cursor");
 const opencodeFolder = () =>
   join(folderOf("XDG_CONFIG_HOME", ".config"), "opencode");
 
-/** Returns the additions for groups of hooks, as Claude Code has them. */
+/** Returns the additions for hooks in groups, as in Claude Code's settings. */
 function groups(
   events: Readonly<Record<string, string | undefined>>,
   handler: object,
@@ -87,7 +88,7 @@ function handlers(events: readonly string[], handler: object): Addition[] {
   return events.map((event) => ({ array: ["hooks", event], item: handler }));
 }
 
-/** Returns the addition that starts the MCP server. */
+/** Returns the addition that registers the MCP server. */
 function serverAt(
   property: readonly string[],
   { words: [command, ...args] }: CommandLine,
@@ -132,7 +133,8 @@ export const HOSTS: readonly Host[] = [
           command: isWindows ? hook.windows : hook.posix,
         }),
       },
-      // Claude Code itself rewrites the user's list of servers all the time.
+      // Claude Code often rewrites the user's list of servers, so the user
+      // adds the server with a command.
       ...scope === "project"
         ? [{
           path: join(root, ".mcp.json"),
@@ -142,13 +144,13 @@ export const HOSTS: readonly Host[] = [
     ],
     next: (scope, { server }) =>
       scope === "user"
-        ? "To give Claude Code the snapshots, run `claude mcp add --scope user " +
-          `deltar -- ${shown(server)}\`.`
+        ? "To give Claude Code access to the snapshots, run `claude mcp add " +
+          `--scope user deltar -- ${shown(server)}\`.`
         : "Claude Code asks once whether to use the server in `.mcp.json`.",
   },
   {
-    // developers.openai.com/codex/hooks: hooks.json may have no other fields
-    // than `description` and `hooks`.
+    // developers.openai.com/codex/hooks: hooks.json must not have any fields
+    // except `description` and `hooks`.
     id: "codex",
     title: "Codex",
     agent: { name: "codex", isFixed: true },
@@ -171,13 +173,14 @@ export const HOSTS: readonly Host[] = [
     }],
     next: (_, { server }) =>
       "Codex runs a new hook only after you have trusted it: type `/hooks` in " +
-      "Codex. To give Codex the snapshots, run `codex mcp add deltar -- " +
+      "Codex. To give Codex access to the snapshots, run `codex mcp add deltar -- " +
       `${shown(server)}\`.`,
   },
   {
-    // code.visualstudio.com/docs/agents/reference/hooks-reference reads
-    // `command`; docs.github.com/copilot/reference/hooks-reference reads `bash`
-    // and `powershell`, and takes the names of events of VS Code.
+    // VS Code reads `command`. Copilot CLI reads `bash` and `powershell`, and
+    // accepts VS Code's names of events. See
+    // code.visualstudio.com/docs/agents/reference/hooks-reference and
+    // docs.github.com/copilot/reference/hooks-reference.
     id: "copilot",
     title: "VS Code and Copilot CLI",
     // For these events, the input of both programs may have the same fields.
@@ -215,8 +218,8 @@ export const HOSTS: readonly Host[] = [
     ],
     next: (scope) =>
       scope === "user"
-        ? "VS Code reads the hooks of a project, and those of Claude Code: " +
-          "install them there, or use the extension."
+        ? "VS Code reads the hooks of a project and those of Claude Code. " +
+          "Install the hooks in one of these, or use the extension."
         : undefined,
   },
   {
@@ -301,7 +304,7 @@ export const HOSTS: readonly Host[] = [
   },
 ];
 
-/** Returns a command as the user types it. */
+/** Returns a command in the form in which the user types it. */
 function shown({ posix, powershell }: CommandLine): string {
   return isWindows ? powershell : posix.replace("cd / && ", "");
 }

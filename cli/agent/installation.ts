@@ -31,29 +31,29 @@ import { hookLines, wordsOf } from "./hook_line.ts";
 import type { Addition, ConfigFile } from "./hosts.ts";
 import { PLUGIN_HEAD, pluginWords } from "./opencode_plugin.ts";
 
-/** The change of a configuration file. */
+/** A change to a configuration file. */
 export interface Change {
   /** The path of the file. */
   path: string;
-  /** The path of the file behind symlinks, which is written. */
+  /** The path of the file that is written, after symlinks are followed. */
   target: string;
   action: "create" | "update" | "delete" | "none";
-  /** The inserted texts, or the removed ones. */
+  /** The inserted or removed texts. */
   texts: string[];
-  /** The entries that stay as they are, and why, as sentences. */
+  /** Sentences about entries that stay as they are. */
   notes: string[];
-  /** Makes the change, and returns a function that takes it back. */
+  /** Makes the change, and returns a function that reverts it. */
   apply: () => () => void;
 }
 
 /** An addition that an install made. */
 interface Entry {
   addition: Addition;
-  /** The number of objects and arrays on its path that the user made. */
+  /** The number of objects and arrays on its path from before the install. */
   kept: number;
 }
 
-/** The record of an install in a file, with which an uninstall reverts it. */
+/** The record of what an install wrote to a file, for the uninstall. */
 interface Receipt {
   /** The SHA-256 of the file after the install, hexadecimal. */
   sum: string;
@@ -64,9 +64,9 @@ interface Receipt {
   folders: string[];
 }
 
-/** A file that may not exist. */
+/** The content of a file that might not exist. */
 interface Content {
-  /** The path behind symlinks. */
+  /** The path of the file, after symlinks are followed. */
   target: string;
   text: string | undefined;
   mode: number;
@@ -89,7 +89,8 @@ export function installing(file: ConfigFile): Change {
     if (text !== undefined && !isSame) {
       throw new DeltarError(
         "exists",
-        "a file that deltar did not write, or that was changed since",
+        "the file was not written by deltar, or was changed since; move or " +
+          "delete it, and run the command again",
         { object: path },
       );
     }
@@ -98,7 +99,8 @@ export function installing(file: ConfigFile): Change {
     return changing(path, content, file.text, next, [file.text]);
   }
   const now = new ConfigText(path, text ?? "");
-  // The text without an earlier install, which may have another command.
+  // An earlier install may have written another command, so it is reverted
+  // first.
   const base = receipt === undefined ? now : new ConfigText(
     path,
     isSame
@@ -120,7 +122,7 @@ export function installing(file: ConfigFile): Change {
     }
   }
   if (config.text === (text ?? "")) return unchanged(path, notes);
-  // Throws if the text is not JSON any more.
+  // Throws if the new text is not valid JSON.
   new ConfigText(path, config.text);
   const { insertions } = config;
   const next = { isCreated, sum: sumOf(config.text), insertions, entries };
@@ -129,7 +131,7 @@ export function installing(file: ConfigFile): Change {
 }
 
 /**
- * Returns the change that takes an install back.
+ * Returns the change that reverts an install.
  *
  * @throws {DeltarError} If the file cannot be read or written, or is not valid.
  */
@@ -146,7 +148,8 @@ export function uninstalling(file: ConfigFile): Change {
   if ("text" in file && !isSame) {
     throw new DeltarError(
       "exists",
-      "changed since the install; delete it, and run the command again",
+      "the file was changed since the install; delete it, and run the " +
+        "command again",
       { object: path },
     );
   }
@@ -155,7 +158,8 @@ export function uninstalling(file: ConfigFile): Change {
     : withoutEntries(path, text, receipt);
   const notes = "text" in file || isSame ? [] : staying(file, rest);
   if (rest === text) return forgetting(path, receipt, notes);
-  // Someone may have written other entries between two installs.
+  // A file that an install created is deleted only if it is empty: other
+  // entries may have been added since.
   const isBare = /^\s*(?:\{\s*\}\s*)?$/.test(rest);
   const texts = isSame ? receipt.insertions.map((one) => one.text) : [];
   const next = receipt.isCreated && isBare ? undefined : rest;
@@ -181,9 +185,9 @@ export function hookWordsIn(file: ConfigFile): string[] | undefined {
 
 /** Returns sentences about entries of deltar that an uninstall leaves. */
 function staying(file: ConfigFile, text: string): string[] {
-  const why = "not as an install on this machine wrote it, and stays";
+  const why = "differs from what an install on this machine wrote, and stays";
   if ("text" in file) {
-    return text.startsWith(PLUGIN_HEAD) ? [`the file is ${why}`] : [];
+    return text.startsWith(PLUGIN_HEAD) ? [`the file ${why}`] : [];
   }
   const config = new ConfigText(file.path, text);
   return file.additions.flatMap((addition) => {
@@ -192,13 +196,13 @@ function staying(file: ConfigFile, text: string): string[] {
       (isServer && config.has(addition)
         ? nameOf(addition.property)
         : undefined);
-    return found === undefined ? [] : [`${found} is ${why}`];
+    return found === undefined ? [] : [`${found} ${why}`];
   });
 }
 
 /**
- * Returns the name of an entry for deltar that stands where an addition belongs,
- * or `undefined`. For a server, this is an entry with another value.
+ * Returns the name of an existing entry for deltar in the place of an addition,
+ * or `undefined`. An entry for a server counts only if it has another value.
  */
 function otherAt(config: ConfigText, addition: Addition): string | undefined {
   if ("array" in addition) {
@@ -215,7 +219,7 @@ function nameOf(path: readonly string[]): string {
   return `\`${path.join(".")}\``;
 }
 
-/** Returns a text without the entries of an install, after other changes. */
+/** Returns a text without the entries of an install, even if it was edited. */
 function withoutEntries(
   path: string,
   text: string,
@@ -234,8 +238,8 @@ function unchanged(path: string, notes: string[] = []): Change {
 }
 
 /**
- * Returns the change that deletes the receipt of a file that has nothing of the
- * install any more, and the empty folders that the install created.
+ * Returns the change for a file in which nothing of the install is left: it
+ * deletes the receipt, and the empty folders that the install created.
  */
 function forgetting(
   path: string,
@@ -251,7 +255,7 @@ function forgetting(
 }
 
 /**
- * Returns the change that gives a file another text, and another receipt.
+ * Returns the change that replaces the text and the receipt of a file.
  *
  * @param text The text, or `undefined` to delete the file.
  * @param receipt The receipt without the folders that will be created, or
@@ -283,9 +287,12 @@ function changing(
   const apply = () => {
     const note = readNote(path);
     if (read(path).text !== content.text) {
-      throw new DeltarError("io", "changed meanwhile; run the command again", {
-        object: path,
-      });
+      throw new DeltarError(
+        "io",
+        "the file was changed meanwhile; run the " +
+          "command again",
+        { object: path },
+      );
     }
     const takeBack = () => {
       attempt(path, () => {
@@ -300,7 +307,8 @@ function changing(
     try {
       const old = readReceipt(path)?.folders ?? [];
       const folders = [...missing, ...old];
-      // The receipt comes first: without the install it does nothing.
+      // The receipt is written first, because a receipt without an install has
+      // no effect.
       if (receipt) writeNote(path, JSON.stringify({ ...receipt, folders }));
       attempt(path, () => {
         if (text !== undefined) mkdirSync(folder, { recursive: true });
@@ -317,24 +325,24 @@ function changing(
   return { path, target: content.target, action, texts, notes, apply };
 }
 
-/** Returns a folder and those above it that do not exist, the innermost first. */
+/** Returns the missing folders of a path, the innermost first. */
 function missingFolders(folder: string): string[] {
   const isThere = statSync(folder, { throwIfNoEntry: false }) !== undefined;
   return isThere ? [] : [folder, ...missingFolders(dirname(folder))];
 }
 
-/** Removes folders, except for those that have files. */
+/** Deletes those of the given folders that are empty. */
 function removeEmpty(folders: readonly string[]): void {
   for (const folder of folders) {
     try {
       rmdirSync(folder);
     } catch {
-      // The folder has files, or is gone.
+      // The folder is not empty, or does not exist.
     }
   }
 }
 
-/** Reads a file through its symlinks. */
+/** Reads a file, following symlinks. */
 function read(path: string): Content {
   const target = attempt(path, () => targetOf(path));
   const stat = attempt(path, () => statSync(target, { throwIfNoEntry: false }));
@@ -351,7 +359,7 @@ function read(path: string): Content {
   }
 }
 
-/** Returns the path of the file to which a path leads, which may not exist. */
+/** Returns a path with its symlinks followed. The file might not exist. */
 function targetOf(path: string): string {
   try {
     return realpathSync(path);
@@ -364,7 +372,7 @@ function targetOf(path: string): string {
   }
 }
 
-/** Replaces the content of a file at once, or deletes the file. */
+/** Replaces the content of a file atomically, or deletes the file. */
 function put({ target, text, mode }: Content, next: string | undefined): void {
   if (next === undefined) return rmSync(target);
   const temporary = `${target}.deltar-${process.pid}`;

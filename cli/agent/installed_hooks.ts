@@ -8,14 +8,15 @@ import { hookWordsIn } from "./installation.ts";
 /** A hook in the files of a host. */
 export interface InstalledHook {
   scope: Scope;
-  /** The words of its command. */
+  /** The words of the command. */
   words: string[];
-  /** The program or script that does not exist, if there is one. */
+  /** The program or script of the command that does not exist, if any. */
   missing?: string;
 }
 
 /**
- * Returns the hooks in the files of a host, for all projects and for this one.
+ * Returns the hooks in the files of a host, for all projects and for the
+ * current project.
  *
  * @throws {DeltarError} If a file cannot be read, or is not valid.
  */
@@ -42,8 +43,9 @@ function missingIn([program, ...more]: readonly string[]): string | undefined {
 }
 
 /**
- * Returns whether a file exists. A file on another machine counts as existing,
- * because a project's file could make Windows log in there.
+ * Returns whether a file exists. A network path counts as existing without a
+ * check: a project's file could name any machine, and Windows would log in to
+ * it.
  */
 function exists(path: string): boolean {
   return /^[\\/]{2}/.test(path) || existsSync(path);

@@ -248,8 +248,11 @@ test("agent uninstall names its own entries that were changed", async () => {
     const before = read(plugin);
     const done = place.run(["agent", "uninstall", "--yes"]);
     assert.equal(done.code, 3);
-    assert.match(done.out, /`hooks\.PreToolUse` is not as an install/);
-    assert.match(done.err, /deltar\.js: changed since the install/);
+    assert.match(done.out, /`hooks\.PreToolUse` differs from what an install/);
+    assert.match(
+      done.err,
+      /deltar\.js: the file was changed since the install/,
+    );
     const { hooks } = JSON.parse(read(settings));
     assert.deepEqual(Object.keys(hooks), ["PreToolUse"]);
     assert.equal(read(plugin), before);
