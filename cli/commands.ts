@@ -7,7 +7,9 @@ export interface Entry {
   summary: string;
   /** The common options that the command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
-  /** The state after an interruption, in words, for long-running commands. */
+  /**
+   * The state that an interruption leaves, in words. For long-running commands.
+   */
   interrupted?: string;
   /**
    * Called when the command is needed, with the state of the run and a function
@@ -94,7 +96,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   export: {
     summary: "Write a snapshot, or some paths of it, to a tar or zip",
     shared: [...LONG, "dir"],
-    interrupted: "the archive is incomplete; a file with it was deleted",
+    interrupted: "the archive is incomplete; if it is a file, it was deleted",
     load: async (context) =>
       (await import("./export.ts")).exportCommand(context),
   },
@@ -143,7 +145,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   prune: {
     summary: "Remove snapshots by rules, and free space",
     shared: LONG,
-    interrupted: "no snapshot was damaged; the next prune does the rest",
+    interrupted: "no snapshot was damaged; the next prune finishes the work",
     load: async (context) => (await import("./prune.ts")).pruneCommand(context),
   },
   forget: {
@@ -217,7 +219,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./hook.ts")).hookCommand(context),
   },
   mcp: {
-    summary: "Serve snapshots to AI agents by the Model Context Protocol",
+    summary: "Serve snapshots to AI agents over the Model Context Protocol",
     shared: ["repo"],
     load: async (context) => (await import("./mcp.ts")).mcpCommand(context),
   },

@@ -28,8 +28,8 @@ export interface ComparedState {
   /** The names of owners and groups, as far as they are known. */
   readonly owners: SnapshotRecord["owners"];
   /**
-   * Returns the content of a file, in parts. The parts fail if the content is
-   * not the one that the index describes.
+   * Returns the content of a file, in parts. Throws during the reading if the
+   * content does not match the index.
    */
   open(file: HashedEntry): AsyncIterable<Uint8Array>;
 }
@@ -41,7 +41,7 @@ export interface ComparedState {
  * @param record The snapshot.
  * @param tree The tree of the snapshot, or of a folder in it.
  * @param folder The path of the folder, `""` for the root.
- * @param signal Ends the reading of files.
+ * @param signal Stops the reading of files.
  */
 export function snapshotState(
   repository: Repository,
@@ -66,17 +66,20 @@ export function snapshotState(
 /** Options for reading the state of a directory. */
 interface DirectoryOptions
   extends Pick<IndexOptions, "onSkip" | "onProgress" | "signal"> {
-  /** The location of the repository. It is not part of the directory. */
+  /**
+   * The path of the repository, which never counts as part of the directory.
+   */
   repository: string | undefined;
-  /** Whether files are read although their size and time are unchanged. */
+  /** Whether files are read even if their size and time are unchanged. */
   checksum: boolean;
 }
 
 /**
  * Reads the state of a snapshot's directory as it is now, with the exclude
- * rules of the snapshot. A file with the size and time that it has in the
- * snapshot counts as unchanged and is not read, unless its time is so near to
- * that of the snapshot that it may have changed again since.
+ * rules of the snapshot. A file that has the same size and time as in the
+ * snapshot counts as unchanged and is not read. The exception is a file whose
+ * time is so close to that of the snapshot that it could have changed again
+ * within the same tick of the clock.
  *
  * @param place The path of the directory.
  * @param record The snapshot.
@@ -129,7 +132,8 @@ export async function directoryState(
         const text = cause instanceof Error ? cause.message : String(cause);
         throw new DeltarError("io", `cannot be read: ${text}`, { path, cause });
       }
-      // The checksum of a sparse file is that of its condensed form.
+      // The checksum of a sparse file is that of its condensed form, so only
+      // the size is compared.
       const isSame = size === file.size &&
         (file.sparse !== undefined || hash.digest("hex") === file.sha256);
       if (isSame) return;
@@ -142,7 +146,7 @@ export async function directoryState(
   };
 }
 
-/** A reader of checksums that are comparable with those of a snapshot. */
+/** Reads files, and computes the same checksums as a snapshot. */
 class SumReader extends HashReader {
   readonly condenses = true;
 
@@ -162,7 +166,7 @@ class SumReader extends HashReader {
   }
 }
 
-/** Returns the names of the owners and groups that are not in the snapshot. */
+/** Returns the names of owners and groups that changed since the snapshot. */
 function ownersOf(
   walker: Walker,
   index: DirIndex,

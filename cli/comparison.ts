@@ -19,16 +19,18 @@ import { placeHere } from "./place_here.ts";
 import { type Named, pathIn } from "./suggest.ts";
 import { treePath } from "./text.ts";
 
-/** The two states that are compared, and the paths to which the user limits. */
+/** Two states to compare, and the paths to show. */
 export interface Compared {
   states: [before: ComparedState, after: ComparedState];
   /** The record of the old snapshot. */
   before: SnapshotRecord;
-  /** The record of the new snapshot, or `undefined` for the directory. */
+  /**
+   * The record of the new snapshot; absent if the new state is the directory.
+   */
   after?: SnapshotRecord;
   /** The path of the directory, if it is the new state. */
   directory?: string;
-  /** Whether folders of snapshots are compared, and not whole snapshots. */
+  /** Whether folders of snapshots are compared, instead of whole snapshots. */
   isOfFolder: boolean;
   /** The files and folders to show; `""` stands for all. */
   paths: string[];
@@ -36,7 +38,7 @@ export interface Compared {
   skipped: readonly Skipped[];
 }
 
-/** Returns two snapshots, or folders of them, for the comparison. */
+/** Returns the comparison of two snapshots, or of folders in them. */
 export async function withSnapshot(
   { signal }: Context,
   { repository }: Begun,
@@ -64,7 +66,7 @@ export async function withSnapshot(
   };
 }
 
-/** Returns a snapshot and its directory as it is now, for the comparison. */
+/** Returns the comparison of a snapshot with its directory as it is now. */
 export async function withDirectory(
   { signal }: Context,
   { out, repository }: Begun,
@@ -132,7 +134,7 @@ function stateBelow(state: ComparedState, folder: string): ComparedState {
       const { target } = entry;
       return target.startsWith(start)
         ? { ...entry, path, target: cut(target) }
-        // The link's file is outside of the folder.
+        // The linked file is outside the folder, so the link becomes a file.
         : { ...index.get(target) ?? entry, path };
     });
   const skipped = index.skipped.filter(({ path }) => path.startsWith(start))
@@ -145,7 +147,7 @@ function stateBelow(state: ComparedState, folder: string): ComparedState {
   };
 }
 
-/** Returns the paths, from the root of a snapshot, that a user typed. */
+/** Returns the paths that a user typed, relative to the root of a snapshot. */
 async function pathsBelow(
   repository: Begun["repository"],
   named: Named,
@@ -157,7 +159,7 @@ async function pathsBelow(
   return pathsOr(named.folder, paths);
 }
 
-/** Returns the paths or, if there are none, the folder that is shown. */
+/** Returns the paths or, if the list is empty, the folder. */
 function pathsOr(folder: string, paths: string[]): string[] {
   return paths.length === 0 ? [folder] : paths;
 }

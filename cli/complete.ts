@@ -38,7 +38,7 @@ type Kind =
   | "commands";
 
 /**
- * The kind of value that each placeholder of an argument or option stands for.
+ * The kinds of values, by the placeholders of arguments and options.
  */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
@@ -139,7 +139,7 @@ class Line {
   readonly used: Option[] = [];
   /** The option whose value is expected next. */
   pending: Option | undefined;
-  /** Whether `--` was typed. No options can follow it. */
+  /** Whether no options can follow, for example because `--` was typed. */
   isClosed = false;
   readonly #command: Command;
   readonly #operands: string[] = [];
@@ -154,7 +154,7 @@ class Line {
       } else if (word === "--" && !this.isClosed) this.isClosed = true;
       else if (this.isClosed || !/^-./.test(word)) {
         this.#operands.push(word);
-        // `run` passes the words after its command on to this command.
+        // `run` passes all words after the name of a program to the program.
         if (command.name() === "run") this.isClosed = true;
       } else this.#takeOption(word);
     }

@@ -46,8 +46,8 @@ type Answer = (
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
   /**
-   * Completes the line up to the cursor. The second word is the part that bash
-   * replaces.
+   * Completes a line. The arguments are the line up to the cursor, and its last
+   * part, which bash replaces.
    */
   async bash([line = "", replaced = ""], make) {
     const { words, current, isRedirection } = parseLine(line);
@@ -81,7 +81,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       word,
       about: about || word,
     }));
-    // A Windows console may not use UTF-8, so the output has only ASCII
+    // A Windows console might not use UTF-8, so the output has only ASCII
     // characters.
     return JSON.stringify(list).replaceAll(
       /[^\x20-\x7e]/g,

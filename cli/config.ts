@@ -49,8 +49,8 @@ export function configFile(): string {
  * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
  * The keys of `snapshot` and `prune` are the options of those commands in camel
  * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo`,
- * and the paths of files in options, may begin with `~/`. Relative paths start
- * from the folder of the configuration.
+ * and the paths of files in options, may begin with `~/`. Relative paths are
+ * relative to the folder of the configuration.
  *
  * @param file The path of the configuration.
  * @param program Called with the names of commands. Makes the commands, whose
@@ -179,7 +179,7 @@ function optionWords(
     }
     const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
     const found = words(option, value, file) ??
-      fail(`${wrong}: the type of the value is wrong`);
+      fail(`${wrong}: the value has the wrong type`);
     const refusal = refusalOf(option, value);
     return refusal === undefined ? found : fail(`${wrong}: ${refusal}`);
   });

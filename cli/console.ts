@@ -100,8 +100,9 @@ export class Console {
 
   /**
    * Shows the progress of long work: on a terminal as a line that is redrawn,
-   * with `--json --verbose` as an object at most once a second. The path comes
-   * last in the line, because the line is cut off at the width of the terminal.
+   * with `--json --verbose` as an object at most once a second. The path is at
+   * the end of the line, because a line that is wider than the terminal is cut
+   * off.
    *
    * @param text Called when the progress is drawn. Returns the work done so
    * far, in words.

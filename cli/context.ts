@@ -4,7 +4,7 @@ import type { KeptRepositories } from "./kept_repositories.ts";
 import { OpenedRepositories } from "./opened.ts";
 import { Terminal } from "./terminal.ts";
 
-/** Makes the command line, with the named commands or with all of them. */
+/** Makes the command line, with the named commands or with all commands. */
 export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 
 /** The amount of output. */
@@ -28,7 +28,7 @@ export class Context {
   code: number = EXIT.done;
   /**
    * Whether an interrupt stops this command. False while `deltar run` waits for
-   * its command, which gets the interrupt of the terminal too.
+   * its command, which also receives the interrupt from the terminal.
    */
   isInterruptible: boolean = true;
   /** The state after an interruption and how to continue, in words. */

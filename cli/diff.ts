@@ -120,7 +120,7 @@ async function run(
     }
   }
   const skips = skipsByPath(skipped);
-  // A skipped path may still exist.
+  // A skipped path might still exist, so a patch does not delete it.
   const contents = new PatchContents(context, out, {
     ...compared,
     changes: changes.filter((change) => skipOf(change, skips) === undefined),
@@ -180,8 +180,8 @@ async function printContents(
 }
 
 /**
- * Returns the new snapshot that the words after the old one name, if they name
- * one, and the paths after it.
+ * Returns the meaning of the words after the old snapshot: the new snapshot, if
+ * the first word names one, and the paths.
  */
 async function newSnapshot(
   begun: Begun,
@@ -201,7 +201,7 @@ async function newSnapshot(
   }
 }
 
-/** Returns whether a word is a path of a snapshot, or of a file that exists. */
+/** Returns whether a word is a path in a snapshot, or of an existing file. */
 async function isPath(
   { repository }: Begun,
   old: Named,
@@ -215,7 +215,7 @@ async function isPath(
   try {
     return lstatSync(absolute(word), { throwIfNoEntry: false }) !== undefined;
   } catch {
-    // A part of the path is a file, for example.
+    // For example, a parent of the path is a file.
     return false;
   }
 }

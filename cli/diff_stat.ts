@@ -18,8 +18,8 @@ export interface FileStat {
 
 /**
  * Returns the number of changed lines of each file, by the path of the new file
- * or, if it was deleted, of the old one. A file that became a symlink, or the
- * reverse, has two pairs but one number.
+ * or, if it was deleted, of the old one. A file that became a symlink, or a
+ * symlink that became a file, has two pairs, whose numbers are added.
  */
 export async function fileStats(
   pairs: AsyncIterable<[FilePair, Comparison]>,
@@ -69,7 +69,7 @@ function movedName(old: string, now: string): string {
     if (old[at] === "/") start = at + 1;
   }
   let end = 0;
-  // The common end may begin with the slash that ends the common beginning.
+  // The common end can begin with the slash that ends the common beginning.
   const least = start > 0 ? start - 1 : 0;
   for (let count = 1;; count++) {
     const [one, other] = [old.length - count, now.length - count];
@@ -144,7 +144,7 @@ function fitName(name: string, columns: number): string {
   return `...${slash < 0 ? end : end.slice(slash)}`;
 }
 
-/** Returns the number of `+` and `-` signs. */
+/** Returns the numbers of `+` and `-` signs, scaled to a number of columns. */
 function scaled(
   insertions: number,
   deletions: number,

@@ -37,7 +37,7 @@ import { formatDate, showText } from "./text.ts";
 interface Finding {
   /** The name of the check. */
   check: string;
-  /** The result. A `warning` is for something that may become a problem. */
+  /** The result. A `warning` is for something that could become a problem. */
   state: "ok" | "warning" | "failed";
   /** The finding in words, with advice if there is any. */
   detail: string;
@@ -46,7 +46,7 @@ interface Finding {
 const COLORS = { ok: "green", warning: "yellow", failed: "red" } as const;
 
 /** The free space in bytes below which `doctor` warns. */
-const LITTLE = 1e9;
+const MIN_FREE_BYTES = 1e9;
 
 /** Makes the command `deltar doctor`. */
 export function doctorCommand(context: Context): Command {
@@ -120,7 +120,7 @@ function checkFolder({ opened }: Context, kind: FolderKind): Finding {
   const { bavail, bsize } = statfsSync(there);
   const free = bavail * bsize;
   const detail = `${folder}, ${formatBytes(free)} free`;
-  return free < LITTLE
+  return free < MIN_FREE_BYTES
     ? { check, state: "warning", detail: `${detail}; free some space` }
     : { check, state: "ok", detail };
 }
@@ -189,7 +189,7 @@ function keyAdvice(error: unknown): string | undefined {
 }
 
 /**
- * Checks for other known repositories that are missing and whose disk may not
+ * Checks for other known repositories that are missing and whose disk might not
  * be mounted.
  */
 function checkPlaces(repository: string): Finding[] {

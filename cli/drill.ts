@@ -127,7 +127,7 @@ async function run(
   }
   if (unnoted !== undefined) {
     out.warn(
-      "the result could not be recorded, so the next drill takes the same " +
+      "the result could not be recorded, so the next drill restores the same " +
         `files: ${messageOf(unnoted, context.opened)}`,
     );
   }

@@ -8,9 +8,10 @@ import {
 } from "../lib/storage/mod.ts";
 
 /**
- * A storage that takes the objects of a dry run. It reads from another storage,
- * and writes nothing to it: it counts the bytes of new volumes and signatures,
- * and keeps all other new objects in memory. Deletions are ignored.
+ * A storage for the objects of a dry run. Objects are read from another
+ * storage, which never changes. The bytes of new volumes and signatures are
+ * only counted. All other new objects are kept in memory. Only new objects can
+ * be deleted: other deletions are ignored.
  */
 export class DryRunStorage implements Storage {
   readonly location: string;
@@ -20,7 +21,7 @@ export class DryRunStorage implements Storage {
   /** The sizes of the volumes and signatures that were not kept, by name. */
   readonly #counted = new Map<string, number>();
 
-  /** Makes a storage whose objects are those of another one. */
+  /** Makes a storage that reads the objects of another storage. */
   constructor(stored: Storage) {
     this.#stored = stored;
     this.location = stored.location;

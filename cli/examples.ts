@@ -39,7 +39,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar import ~/backups/2024-* --source ~/documents",
-      "Take a snapshot of each, in the order of time",
+      "Take a snapshot of each of these directories, oldest first",
     ],
     [
       "deltar import ~/rsnapshot/daily.* --source ~/project --skip-older",
@@ -55,7 +55,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   list: [
     ["deltar list", "List the snapshots of the repository"],
-    ["deltar list --now", "Show the size that only each snapshot needs"],
+    ["deltar list --now", "Show how much space each snapshot alone needs"],
     ["deltar list --turns", "List what AI agents were told to do, and when"],
   ],
   show: [
@@ -184,7 +184,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar purge .env secrets/ --yes",
-      "Delete both from all snapshots, without a question",
+      "Delete both from all snapshots, without asking",
     ],
     [
       "deltar purge video.mov --from latest --yes",
@@ -279,7 +279,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "deltar agent install claude-code --user --yes",
       "Take a snapshot before each step of Claude Code, in all projects",
     ],
-    ["deltar agent uninstall --user --yes", "Bring the files back"],
+    ["deltar agent uninstall --user --yes", "Revert what `install` wrote"],
   ],
   hook: [
     [
@@ -288,7 +288,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
   ],
   mcp: [
-    ["deltar mcp", "Serve the current directory to the agent that starts this"],
+    [
+      "deltar mcp",
+      "Serve the current directory to the agent that starts deltar",
+    ],
     [
       "deltar mcp ~/project --max-size 2G",
       "Serve one directory, and limit the size of its repository",

@@ -15,9 +15,9 @@ export const EXIT = {
    */
   partial: 3,
   /**
-   * `run` could not take a snapshot: the one before the command, so that the
-   * command was not run, or the one after a command that succeeded. Other
-   * programs that run a command, such as `env`, use this code too.
+   * `run` could not take the snapshot before the command and so did not run the
+   * command, or could not take the snapshot after a command that succeeded.
+   * Other programs that run a command, such as `env`, use this code, too.
    */
   noSnapshot: 125,
   /** The command of `run` exists, but could not be run. */

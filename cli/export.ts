@@ -33,7 +33,7 @@ interface Target {
   format: StreamFormat;
 }
 
-/** The formats, each with the pattern of the names of its files. */
+/** The formats, each with a pattern that matches the names of its files. */
 const FORMATS: readonly (readonly [StreamFormat, RegExp])[] = [
   ["tar", /\.tar$/i],
   ["tar.gz", /\.(?:tar\.gz|tgz)$/i],
@@ -57,8 +57,8 @@ export function exportCommand(context: Context): Command {
     .addOption(
       new Option(
         "--format <format>",
-        "The format of the archive; without this option, the name of the file " +
-          "determines the format, and - is a tar",
+        "Write this format (default: the one that the name of the file ends " +
+          "with, or tar for -)",
       ).choices(FORMATS.map(([format]) => format)),
     )
     .option("--force", "Replace the file if it exists")
@@ -86,7 +86,7 @@ export function exportCommand(context: Context): Command {
       const format = options.format ?? formatOf(to);
       if (format === undefined) {
         return fail(
-          `the name does not end as that of a tar or zip: ${showPath(to)}; ` +
+          `the name does not end like that of a tar or zip: ${showPath(to)}; ` +
             "add `--format`",
         );
       }
@@ -98,7 +98,7 @@ export function exportCommand(context: Context): Command {
     });
 }
 
-/** Returns the format that the name of a file stands for. */
+/** Returns the format that the ending of a file's name stands for. */
 function formatOf(file: string): StreamFormat | undefined {
   if (file === "-") return "tar";
   return FORMATS.find(([, pattern]) => pattern.test(file))?.[0];
@@ -169,7 +169,7 @@ async function run(
   }
   const { path: _, ...counts } = done;
   if (exitCode === EXIT.partial) {
-    out.warn("A tar can hold all of this: use `--format tar`.");
+    out.warn("A tar can hold all entries: use `--format tar`.");
   }
   if (counts.copies > 0) {
     out.note(
@@ -215,7 +215,7 @@ function tellProgress(
 }
 
 function warnOf(out: Console, { path, error, exported }: ExportFailure): void {
-  // The message begins with the path.
+  // The message begins with the path, which is printed separately.
   const why = error.message.slice(path.length + 2);
   out.warn(`${showPath(path)}${exported ? "" : " was not exported"}: ${why}`);
 }
@@ -235,7 +235,7 @@ async function choose(
   return paths.length === 0 || paths.includes("") ? undefined : paths;
 }
 
-/** Refuses a file in the folder of the repository. */
+/** Throws an error if a file is in the folder of the repository. */
 function refuseInRepository({ storage }: Repository, file: string): void {
   const { localPath } = storage;
   if (localPath === undefined || pathUnder(localPath, file) === undefined) {

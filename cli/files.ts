@@ -148,8 +148,8 @@ function columns(record: SnapshotRecord, entry: TreeEntry): string[] {
 }
 
 /**
- * Returns a path, with the target of a link, and with the size of a sparse file
- * without its holes.
+ * Returns the path of an entry. The target of a link, or the size of a sparse
+ * file without its holes, follows the path.
  */
 function nameWords({ path, kind, target, sparse }: TreeEntry): string {
   const name = showPath(path) + (kind === "directory" ? "/" : "");

@@ -80,7 +80,7 @@ async function readList(file: string): Promise<string> {
  * Returns the listed paths, relative to the directory of a snapshot.
  *
  * @param listed The paths as listed.
- * @param base The folder that relative paths are relative to.
+ * @param base The folder from which relative paths start.
  * @param directory The directory of the snapshot.
  * @returns The paths, or `undefined` if the directory itself is listed.
  * @throws {DeltarError} `unsafe` if a path is not below the directory.

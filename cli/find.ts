@@ -22,7 +22,7 @@ interface Options extends CommonOptions {
   allDirectories?: boolean;
 }
 
-/** The kinds of entries that `--kind` takes. */
+/** The kinds of entries that `--kind` accepts. */
 const KINDS = [
   "file",
   "directory",
@@ -63,7 +63,10 @@ export function findCommand(context: Context): Command {
         "2026-11-01..2026-11-20",
       parseTimeRange,
     )
-    .option("--deleted", "Find only what the directory does not have now")
+    .option(
+      "--deleted",
+      "Find only paths that do not exist in the directory now",
+    )
     .addOption(
       new Option(
         "--all-directories",
@@ -121,7 +124,7 @@ async function run(
 
 /** Returns whether a path does not exist in its directory now. */
 function isDeleted({ path, last }: FoundPath): boolean {
-  // `join` of Bun changes names that are not valid UTF-8.
+  // Bun's `join` changes names that are not valid UTF-8.
   return isAbsent(`${placeOf(last)}/${path}`);
 }
 

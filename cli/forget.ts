@@ -30,8 +30,8 @@ async function run(
 ): Promise<number> {
   const begun = await begin(context, options);
   const { out, repository } = begun;
-  // All snapshots are found before any is removed, because removing one may
-  // change which snapshot `latest` is.
+  // All snapshots are found before any is removed, because a removal can change
+  // which snapshot `latest` is.
   const ids = new Set<string>();
   for (const name of names) {
     try {

@@ -6,8 +6,8 @@ import { Readable } from "node:stream";
 const DIGITS =
   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
-/** The maximum number of bytes in a line. */
-const LINE_BYTES = 52;
+/** The maximum number of content bytes in a line. */
+const MAX_LINE_BYTES = 52;
 
 /**
  * Yields a content as a `literal` of a git binary patch: compressed with zlib
@@ -28,10 +28,10 @@ export async function* gitLiteral(
   let rest: Buffer = Buffer.alloc(0);
   for await (const part of source.pipe(packed)) {
     const bytes = Buffer.concat([rest, part]);
-    const end = bytes.length - bytes.length % LINE_BYTES;
+    const end = bytes.length - bytes.length % MAX_LINE_BYTES;
     let lines = "";
-    for (let at = 0; at < end; at += LINE_BYTES) {
-      lines += lineOf(bytes.subarray(at, at + LINE_BYTES));
+    for (let at = 0; at < end; at += MAX_LINE_BYTES) {
+      lines += lineOf(bytes.subarray(at, at + MAX_LINE_BYTES));
     }
     rest = bytes.subarray(end);
     if (lines !== "") yield lines;

@@ -43,7 +43,8 @@ export function gitFileName(path: string): string {
 
 /**
  * Returns a path for a `diff --git` line. A path with blanks is quoted, so that
- * `patch` knows where it ends. git does not quote such a path, but reads it.
+ * `patch` finds its end. git itself does not quote such a path, but accepts the
+ * quotes.
  */
 export function gitPairName(path: string): string {
   const name = gitName(path);

@@ -1,6 +1,6 @@
 /**
- * The changes between two states as a patch that `git apply` and `patch -p1`
- * take.
+ * Writes the changes between two states as a patch for `git apply` and
+ * `patch -p1`.
  *
  * The content of files is handled as text in which each character stands for
  * one byte (`latin1`), so that the patch has the same bytes as the files,
@@ -30,11 +30,14 @@ export const MAX_TEXT_BYTES = 8 << 20;
 /** The maximum number of lines of a file that is compared as text. */
 export const MAX_TEXT_LINES = 500_000;
 
-/** The number of bytes at the start of a file in which git looks for a zero. */
+/**
+ * The number of bytes at the start of a file in which git looks for a zero
+ * byte.
+ */
 const BINARY_BYTES = 8000;
 
-/** The number of digits of a checksum, where it need not be complete. */
-const SHORT = 7;
+/** The number of digits of a shortened checksum. */
+const SHORT_SUM_DIGITS = 7;
 
 /** The checksum that stands for a file that does not exist. */
 const NO_SUM = "0".repeat(40);
@@ -45,11 +48,11 @@ export interface PatchState extends Pick<ComparedState, "open"> {
   readonly index: { get: (path: string) => HashedEntry | undefined };
 }
 
-/** A part of a patch. Its characters stand for bytes. */
+/** A part of a patch. Each character of its text stands for one byte. */
 export interface PatchPart {
-  /** The kind of the part, which decides about its color. */
+  /** The kind of the part, which determines its color. */
   kind: "header" | "range" | "deleted" | "inserted" | "plain";
-  /** The bytes. */
+  /** The text (`latin1`). */
   text: string;
 }
 
@@ -70,7 +73,7 @@ interface GitFile {
   mode: GitMode;
   /** The size in bytes. */
   size: number;
-  /** Identifies the content: equal contents have equal keys. */
+  /** The key of the content. Equal contents have equal keys. */
   key: string;
   /** Returns the content, in parts. */
   open: () => AsyncIterable<Uint8Array>;
@@ -86,17 +89,17 @@ export interface FilePair {
   isRename?: boolean;
 }
 
-/** The lines of a file pair that differ, or the sizes of binary files. */
+/** The comparison of a file pair: the runs of lines, unless it is binary. */
 export type Comparison =
   | { kind: "same" }
   | { kind: "text"; runs: readonly Run[]; sums: [string, string] }
   | { kind: "binary"; isLarge: boolean; sums?: [string, string] };
 
 /**
- * Yields the pairs of files of changes. git knows only files and symlinks, and
- * of their modes only whether the owner may execute a file, so other changes
- * have no pair. A copied file counts as created, because `patch` and
- * `git apply --reverse` cannot handle every copy.
+ * Yields the file pairs of changes. git records only files and symlinks and, of
+ * a file's mode, only whether the owner may execute the file. Other changes
+ * have no pair. A copied file counts as created, because `patch` and `git apply
+ * --reverse` cannot handle every copy.
  *
  * @param changes The changes, in path order.
  * @param states The old and the new state.
@@ -108,7 +111,7 @@ export function* filePairs(
   [before, after]: readonly [PatchState, PatchState],
   isShown: (path: string) => boolean,
 ): Generator<FilePair> {
-  /** The old paths that were renamed. Further new paths count as created. */
+  /** The old paths of renamed files. A second new path counts as created. */
   const renamed = new Set<string>();
   for (const change of changes) {
     const now = "entry" in change ? fileOf(after, change.entry) : undefined;
@@ -138,7 +141,9 @@ function isLink({ mode }: GitFile): boolean {
   return mode === "120000";
 }
 
-/** Returns an entry as git knows it; `undefined` for a folder, for example. */
+/**
+ * Returns an entry as a file for git; `undefined` for a folder, for example.
+ */
 function fileOf(
   state: PatchState,
   entry: HashedEntry,
@@ -216,7 +221,7 @@ function lineCount(bytes: Uint8Array): number {
   return count;
 }
 
-/** Returns the beginning of the checksum that git gives to a content. */
+/** Returns the hash of a git blob, updated with its header. */
 function blobHash(size: number): ReturnType<typeof createHash> {
   return createHash("sha1").update(`blob ${size}\0`);
 }
@@ -246,7 +251,9 @@ export async function* patchOf(
   const isWhole = comparison.kind === "binary" && sums !== undefined;
   const header = [...headerOf(pair)];
   if (sums !== undefined) {
-    const [from, to] = isWhole ? sums : sums.map((sum) => sum.slice(0, SHORT));
+    const [from, to] = isWhole
+      ? sums
+      : sums.map((sum) => sum.slice(0, SHORT_SUM_DIGITS));
     const mode = old?.mode === now?.mode ? ` ${now?.mode}` : "";
     header.push(`index ${from}..${to}${mode}`);
   }
@@ -297,7 +304,7 @@ function* headerOf({ old, now, isRename }: FilePair): Generator<string> {
   }
 }
 
-/** Returns the line that says where a hunk is in the two texts. */
+/** Returns the line with the positions of a hunk in the two texts. */
 function rangeOf({ oldStart, newStart, runs }: Hunk): PatchPart {
   const range = (start: number, side: "old" | "now") => {
     const count = runs.reduce((sum, run) => sum + run[side].length, 0);

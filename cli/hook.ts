@@ -29,7 +29,7 @@ interface Options extends TakeOptions {
   prompt: boolean;
 }
 
-/** The maximum size of the log, in bytes. A larger log is started again. */
+/** The maximum size of the log, in bytes. A larger log is overwritten. */
 const MAX_LOG_BYTES = 1_000_000;
 
 /** The maximum size of the input from an agent, in bytes. */
@@ -51,7 +51,7 @@ export function hookCommand(context: Context): Command {
     .argument("[dir]", "The directory (default: the one the agent works in)")
     .option(
       "--agent <name>",
-      "Store this name of the agent (default: found out from the input)",
+      "Store this name for the agent (default: detected from the input)",
       agentName,
     )
     .addOption(
@@ -88,7 +88,7 @@ export function hookCommand(context: Context): Command {
       try {
         const input = await readInput();
         if (input === undefined) {
-          report("the input of the agent is ignored: it has more than 64 MB");
+          report("the input from the agent is ignored: it has more than 64 MB");
         }
         const event = readEvent(input ?? "{}");
         title = `agent: ${event.title}`;
@@ -147,12 +147,13 @@ export function hookCommand(context: Context): Command {
 
 /**
  * Reads standard input to its end. Returns the text, or `undefined` if it is
- * larger than the maximum.
+ * larger than `MAX_INPUT_BYTES`.
  */
 async function readInput(): Promise<string | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // The rest of a larger input is also read, so that the agent can write it.
+  // A larger input is also read to its end, so that the agent can finish
+  // writing.
   for await (const chunk of process.stdin) {
     size += chunk.length;
     if (size <= MAX_INPUT_BYTES) chunks.push(chunk);
@@ -163,11 +164,11 @@ async function readInput(): Promise<string | undefined> {
     : undefined;
 }
 
-/** Returns the name of an agent that the user typed. */
+/** Checks the name of an agent that the user typed, and returns the name. */
 function agentName(text: string): string {
   if (/^[\w.-]{1,64}$/.test(text)) return text;
   throw new InvalidArgumentError(
-    "The name must be 1 to 64 ASCII letters, digits, `.`, `_` and `-`.",
+    "The name must have 1 to 64 ASCII letters, digits, `.`, `_` and `-`.",
   );
 }
 
@@ -176,7 +177,7 @@ export function hookLog(): string {
   return join(userFolder("data"), "hook.log");
 }
 
-/** Appends a failure to the log, or starts the log again if it is too large. */
+/** Appends a failure to the log, or overwrites a log that is too large. */
 function log(what: string): void {
   const file = hookLog();
   const line = `${new Date().toISOString()} ${showText(redact(what))}\n`;

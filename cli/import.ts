@@ -66,12 +66,12 @@ interface Dated {
   timeFrom: TimeFrom;
 }
 
-/** A directory, and what the command does with it. */
+/** A directory to import, with its state. */
 interface Planned extends Dated {
   /**
-   * The state: `new` if a snapshot has to be taken, `present` if it exists
-   * already, `older` if the directory is skipped because it is older than the
-   * last snapshot.
+   * The state: `new` if a snapshot must be taken, `present` if the snapshot
+   * exists already, `older` if the directory is skipped because it is older
+   * than the last snapshot.
    */
   state: "new" | "present" | "older";
   /** The id of the snapshot, if there is one. */
@@ -82,23 +82,23 @@ interface Planned extends Dated {
 const ROTATED =
   /^(?:hourly|daily|weekly|monthly|yearly|alpha|beta|gamma|delta|sync|backup)\.\d+$/;
 
-/** Matches the names of backups of Time Machine that are not complete. */
+/** Matches the names of incomplete Time Machine backups. */
 const INCOMPLETE = /\.(?:inProgress|interrupted|incomplete|partial)$/i;
 
 /** Makes the command `deltar import`. */
 export function importCommand(context: Context): Command {
   return addCreateOptions(addExcludeOptions(new Command("import")))
     .description(
-      "Take a snapshot of each dated directory, in the order of time, such as " +
-        "the directories of rsnapshot, Time Machine or `rsync --link-dest`. " +
-        "The snapshots have the times of the directories. Directories that " +
-        "were imported before are skipped",
+      "Take a snapshot of each dated directory, oldest first. Dated " +
+        "directories are made by rsnapshot, Time Machine or `rsync " +
+        "--link-dest`, for example. The snapshots have the times of the " +
+        "directories. Directories that were imported before are skipped",
     )
     .argument("<dir...>", "The dated directories, such as /backups/daily.*")
     .option(
       "--source <dir>",
-      "Add the snapshots to those of this directory, which the dated " +
-        "directories are backups of, and which need not exist (required)",
+      "Add the snapshots to those of this directory, of which the dated " +
+        "directories are backups. It need not exist (required)",
     )
     .addOption(
       new Option(
@@ -116,7 +116,8 @@ export function importCommand(context: Context): Command {
     .option("--no-xattrs", "Do not store extended attributes and ACLs")
     .option("--init", INIT)
     .action(async (dirs: string[], options: Options, command: Command) => {
-      // Restoring in place over the folder of the backups would delete them.
+      // Without a source, the snapshots would be of the folder of the backups.
+      // A restore in place could then delete the backups.
       if (options.source === undefined) {
         command.error(
           "error: missing source: add `--source <dir>` with the directory that " +
@@ -165,8 +166,8 @@ function folderOf(paths: readonly string[]): string {
 /**
  * Returns the directories with their times, in the order of time.
  *
- * @throws {DeltarError} `unsupported` if the time of a directory cannot be
- * told, is in the future, or is that of another directory.
+ * @throws {DeltarError} `unsupported` if the time of a directory is unknown, in
+ * the future, or the same as that of another directory.
  */
 function datedOf(
   paths: readonly string[],
@@ -212,7 +213,7 @@ function datedOf(
   return dated;
 }
 
-/** Opens a repository; `undefined` if it does not exist. */
+/** Opens a repository. Returns `undefined` if it does not exist. */
 async function openIfThere(
   context: Context,
   repo: string | undefined,
@@ -228,7 +229,7 @@ async function openIfThere(
 }
 
 /**
- * Returns what has to be done with each directory.
+ * Returns the directories with their states.
  *
  * @throws {DeltarError} `exists` if a directory is older than the last snapshot
  * of the source, unless such directories are skipped.
@@ -256,7 +257,7 @@ async function planOf(
     "exists",
     `${plural(older.length, "directory", "directories")} ` +
       `${older.length === 1 ? "is" : "are"} older than the last snapshot of ` +
-      `${showPath(source)}, which is of ${formatDate(last.time)}; snapshots ` +
+      `${showPath(source)}, from ${formatDate(last.time)}; snapshots ` +
       "are taken in the order of time. Skip them with `--skip-older`, or " +
       "import all directories under another name with `--source`",
     { object: older.map(({ path }) => showPath(path)).join(", ") },

@@ -22,7 +22,7 @@ import { type RekeyFlags, runRekey } from "./rekey.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
 import { isFolder } from "./location.ts";
 
-/** The actions. The value of each says whether the action needs a name. */
+/** The actions, each with whether it needs a name. */
 const ACTIONS: Record<string, boolean> = {
   "list": false,
   "add": true,
@@ -49,8 +49,8 @@ export function keyCommand(context: Context): Command {
     .description(
       "List, add, remove and rotate the keys of an encrypted repository. " +
         "Your own key is the age identity in the file $DELTAR_IDENTITY or in " +
-        "the file `identity` of your config folder, or the passphrase in the " +
-        "file $DELTAR_PASSPHRASE_FILE or the one that " +
+        "the file `identity` of your configuration folder, or the passphrase " +
+        "in the file $DELTAR_PASSPHRASE_FILE or the one that " +
         "$DELTAR_PASSPHRASE_COMMAND prints. If you have none of these, you are " +
         "asked for a passphrase",
     )
@@ -202,8 +202,8 @@ async function remove(
   const kind = before.find((key) => key.name === name)?.kind;
   out.note(
     kind === "write-only"
-      ? "the snapshots of this machine are kept, but are not trusted any " +
-        "more. To keep the machine from storing more, take away its access " +
+      ? "the snapshots of this machine are kept, but are no longer " +
+        "trusted. To keep the machine from storing more, take away its access " +
         "to the storage."
       : "the owner of this key may have kept the secret key of the " +
         "repository. After `deltar key rotate`, the owner cannot read what " +
@@ -239,8 +239,7 @@ async function revoke(
   if (out.json) return EXIT.done;
   out.line(
     `Revoked ${plural(signers.length, "signing key")} of ${name}. Snapshots ` +
-      "that were signed with revoked keys are kept, but are not trusted any " +
-      "more.",
+      "that were signed with revoked keys are kept, but are no longer trusted.",
   );
   return EXIT.done;
 }
@@ -338,7 +337,7 @@ async function showMachine(
 }
 
 /**
- * Prints the recovery sheet, with which the repository can be read anywhere.
+ * Prints the recovery sheet, with which anyone can read the repository.
  */
 async function printSheet(
   context: Context,
@@ -372,7 +371,7 @@ async function printSheet(
 /**
  * Calls a function that uses the name of a key.
  *
- * @throws {DeltarError} `unsupported` if a key cannot have the name.
+ * @throws {DeltarError} `unsupported` if the name is not valid for a key.
  */
 async function withName(work: () => Promise<void>): Promise<void> {
   try {
@@ -433,7 +432,7 @@ async function newOpener(
   if (!canAsk()) {
     throw new DeltarError(
       "key",
-      "missing recipient or passphrase of the new key; add `--recipient` or " +
+      "missing recipient or passphrase for the new key; add `--recipient` or " +
         "`--passphrase-file`",
       { object: name },
     );
@@ -447,8 +446,7 @@ async function newOpener(
   if (passphrase === "") {
     throw new DeltarError(
       "key",
-      "the passphrase is empty; type at least one " +
-        "character",
+      "the passphrase is empty; type at least one character",
       { object: name },
     );
   }

@@ -24,7 +24,7 @@ export interface KnownDirectory {
   identity: string;
   /**
    * The checksums of the names of up to `MAX_NAMES` files and folders in the
-   * directory. The names are not recorded, because they may be secret.
+   * directory. The names are not recorded, because they might be secret.
    */
   sums: string[];
 }
@@ -65,9 +65,9 @@ export function rememberDirectory(
 
 /**
  * Returns the known directory that was moved to a path, if there is one. The
- * known directory is gone from its old path, and the directory at the new path
- * has the same identity and at least half of the recorded names. If there are
- * several such directories, returns the one recorded last.
+ * known directory no longer exists at its old path, and the directory at the
+ * new path has the same identity and at least half of the recorded names. If
+ * there are several such directories, returns the one recorded last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {
@@ -103,7 +103,7 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
 
 /**
  * Returns whether at least half of the checksums, and at least one, are in
- * `others`. A file system may give the identity of a deleted directory to a new
+ * `others`. A file system can give the identity of a deleted directory to a new
  * one, so the identity alone is not enough.
  */
 function isMostlyIn(

@@ -25,7 +25,7 @@ export const INIT = "Create a new repository where a known one is missing";
 /** The reason why a location has no repository. */
 export type Loss =
   /**
-   * A repository was here. Its disk may not be mounted, or its location is a
+   * A repository was here. Its disk might not be mounted, or its location is a
    * URL.
    */
   | "lost"
@@ -59,7 +59,7 @@ function oldNoteOf(location: string): string {
 
 /**
  * Returns the path of the note that records that a repository was at a
- * location. The note may not exist.
+ * location. The note might not exist.
  */
 export function noteOf(location: string): string {
   const old = oldNoteOf(location);
@@ -71,7 +71,7 @@ export function noteOf(location: string): string {
  * repository.
  */
 export function rememberPlace(location: string): void {
-  // The folder of default repositories is not a disk that may be unmounted.
+  // The folder of default repositories is not a disk that can be unmounted.
   if (isDefaultRepository(location)) return;
   places().remember(keyOf(location), location, isFolder(location));
   rmSync(oldNoteOf(location), { force: true });
@@ -138,7 +138,7 @@ export function placeIsLost(location: string, cause?: unknown): DeltarError {
 
 /**
  * Returns the known repositories that are missing from their folders and whose
- * disk may not be mounted.
+ * disk might not be mounted.
  */
 export function lostPlaces(): { location: string; note: string }[] {
   return places().all().filter((known) =>

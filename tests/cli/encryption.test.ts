@@ -645,7 +645,7 @@ test("key add --write-only, with what show-machine prints on the machine", async
     const none = encrypted.refused(["key", "revoke", "nobody"]);
     assert.equal(none.code, "not-found");
     const removed = encrypted.run(["key", "remove", "writer"]);
-    assert.match(removed.err, /are not trusted any more/);
+    assert.match(removed.err, /are no longer trusted/);
     assert.equal(
       encrypted.refused(["key", "list"], machine).code,
       "key",
