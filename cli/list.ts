@@ -28,7 +28,7 @@ export function listCommand(context: Context): Command {
     .option("--long", "Show whole ids, and times to the second")
     .option(
       "--now",
-      "Show the size that only each snapshot needs now; reads all trees",
+      "Show how much space each snapshot alone needs now; reads all trees",
     )
     .option("--turns", "List the turns of AI agents instead of snapshots")
     .action(async (options: Options) => {
@@ -100,7 +100,7 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns the number of bytes that only each snapshot needs, by its id. Damage
+ * Returns the number of bytes that each snapshot alone needs, by id. Damage
  * is ignored here, because the list reports damaged records.
  */
 async function ownSizes(
@@ -117,13 +117,13 @@ async function ownSizes(
 
 /** The details of the table. */
 interface Details {
-  /** The short form of ids. An id without one is shown whole. */
+  /** The short forms of ids. An id without a short form is shown whole. */
   ids: ReadonlyMap<string, string>;
   /** Whether times are shown to the second. */
   isLong: boolean;
   /** The results of drills, by id. */
   proofs: ReadonlyMap<string, Proof>;
-  /** The number of bytes that only each snapshot needs, by id, if asked for. */
+  /** The number of bytes that each snapshot alone needs, by id; for `--now`. */
   own?: ReadonlyMap<string, number>;
 }
 
@@ -187,7 +187,7 @@ function print(
   );
 }
 
-/** Returns the mark of a snapshot that lacks paths, or `""`. */
+/** Returns the mark of a snapshot in which paths are missing, or `""`. */
 function incomplete(faults: number): string {
   if (faults === 0) return "";
   return paint("yellow", `incomplete: ${plural(faults, "path")}`);

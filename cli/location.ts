@@ -32,7 +32,7 @@ export function currentDirectory(): string {
     if (isAbsolute(PWD)) return PWD;
     throw new DeltarError(
       "not-found",
-      "the current directory was deleted; change to another one",
+      "the current directory was deleted; change to another directory",
       { cause },
     );
   }
@@ -65,7 +65,7 @@ export function defaultRepository(directory: string): string {
   );
   if (existsSync(location)) return location;
   // Earlier versions named the repository after the path as the user typed it,
-  // which may differ in upper and lower case.
+  // which can differ in upper and lower case.
   const typed = join(repositories(), repositoryName(typedPlace(directory)));
   return existsSync(typed) ? typed : location;
 }

@@ -200,7 +200,7 @@ function describe(version: PathVersion): string {
   ].filter((part) => part !== undefined).join("  ");
 }
 
-/** Returns in words what changed in a version. */
+/** Returns what changed in a version, in words. */
 export function versionWords(version: PathVersion): string {
   const { change, from, to, inside, record, recordBefore } = version;
   switch (change) {
@@ -231,8 +231,8 @@ export function versionWords(version: PathVersion): string {
 }
 
 /**
- * Returns the change of an entry that exists before and after. The time of a
- * folder does not count.
+ * Returns the change of an entry that exists before and after, or `undefined`.
+ * A new time of a folder is not a change.
  */
 function changeOf(
   { change, entry, before }: PathVersion,

@@ -7,7 +7,7 @@ import { machineFiles } from "../shared/machine_files.ts";
 /**
  * Returns this machine, with the id and the key that `machineFiles` reads.
  *
- * @param options Whether this is a dry run, which makes no files.
+ * @param options Whether this is a dry run, which creates no files.
  * @throws {DeltarError} `corrupt` if the id or the key is damaged;
  * `unsupported` if the key has a passphrase or is not an Ed25519 key.
  */
@@ -26,7 +26,7 @@ export async function thisMachine(
       {
         object: process.env.DELTAR_MACHINE
           ? "DELTAR_MACHINE"
-          : "the file `machine` of the config folder",
+          : "the file `machine` of the configuration folder",
       },
     );
   }

@@ -1,5 +1,5 @@
 /**
- * The start of the command.
+ * The entry point of the command.
  *
  * `commands.ts` lists the commands. Each command is in the file that has the
  * name of the command. The file is loaded only when the command is needed.
@@ -51,12 +51,12 @@ export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
   // The handler is installed when a command first reads the signal. Commands
   // that never read the signal have nothing to clean up, so an interrupt ends
-  // them at once.
+  // them immediately.
   const context = new Context(() => {
     if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
     process.on("SIGINT", () => {
       if (!context.isInterruptible) return;
-      // A second interrupt ends the process at once.
+      // A second interrupt ends the process immediately.
       if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
       interrupt.abort(new Error("SIGINT"));
       setTimeout(() => void leave(), MAX_CLEANUP_MS).unref();

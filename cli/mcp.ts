@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { addTakeOptions, sourceOf, type TakeOptions } from "./take_snapshot.ts";
 
 const HELP = `
-An agent, such as Claude Code, starts this command and talks to it on standard
+An agent, such as Claude Code, starts this command and talks to it over standard
 input and output. The tools of the server take snapshots, list, compare, find
 and read old versions, and restore them. The agent sees a plan before a restore
 changes anything. No tool removes snapshots.
@@ -20,7 +20,7 @@ export function mcpCommand(context: Context): Command {
     .action(async (dirs: string[], options: TakeOptions, command: Command) => {
       if (process.stdin.isTTY) {
         command.error(
-          "error: standard input must be an agent. Configure the agent to " +
+          "error: standard input must come from an agent. Configure the agent to " +
             "start `deltar mcp`",
         );
       }
@@ -28,7 +28,7 @@ export function mcpCommand(context: Context): Command {
     });
 }
 
-/** Serves until the agent closes standard input, or until an interrupt. */
+/** Serves the agent until it closes standard input, or until an interrupt. */
 async function serve(
   { signal }: Context,
   dirs: readonly string[],

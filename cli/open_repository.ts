@@ -126,7 +126,7 @@ export async function openRepository(
 
 /**
  * Opens a repository with the keys of the user. When an encrypted repository is
- * opened for the first time, records for whom it is encrypted.
+ * opened for the first time, records its recipient, admin key and id.
  *
  * @throws {DeltarError} `mismatch` if the repository is not the encrypted
  * repository that this machine has used at the location; the errors of
@@ -233,7 +233,7 @@ interface CreateOptions {
  * empty.
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
- * its disk may not be mounted; `exists` if the location has files but no
+ * its disk might not be mounted; `exists` if the location has files but no
  * repository, or if a repository is to be encrypted but exists without
  * encryption; the errors of `storageAt`, `openPinned` and `firstKey`.
  */
@@ -259,12 +259,12 @@ export async function openOrCreate(
 }
 
 /**
- * Opens a repository for a dry run, without the cache. If there is none, returns
- * a new repository that exists only in memory. Writes nothing, and records
- * nothing on this machine.
+ * Opens a repository for a dry run, without the cache. If there is none,
+ * returns a new repository that exists only in memory. Writes nothing, and
+ * records nothing on this machine.
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
- * its disk may not be mounted; `exists` if the location has files but no
+ * its disk might not be mounted; `exists` if the location has files but no
  * repository; the errors of `storageAt` and `openPinned`.
  */
 export async function openForDryRun(
@@ -289,8 +289,8 @@ export async function openForDryRun(
 function notEmpty(object: string): DeltarError {
   return new DeltarError(
     "exists",
-    "the location is not a repository, but is not empty; choose a location " +
-      "that is empty or new",
+    "the location has files, but no repository; choose an empty or new " +
+      "location",
     { object },
   );
 }
@@ -328,7 +328,7 @@ async function create(
       hasKeys = true;
       continue;
     }
-    // An interrupted creation may also leave manifests of keys.
+    // An interrupted creation can also leave manifests of keys.
     if (name.startsWith("manifests/keys/")) continue;
     const created = await open(context, storage);
     if (created !== undefined) return created;
@@ -409,7 +409,7 @@ function noteKey(
     location === locateFrom(undefined, absolute(".")).location;
   const repo = isDefault ? "" : ` --repo ${shellWord(location)}`;
   new Console(context, false).note(
-    `${key}. Without a key nobody can read it: print a recovery sheet with ` +
+    `${key}. Without a key, nobody can read it: print a recovery sheet with ` +
       `\`deltar key recovery-sheet${repo}\`, or add a passphrase with ` +
       `\`deltar key add paper${repo}\`.`,
   );

@@ -36,7 +36,7 @@ export class OpenedRepositories {
       (isStored(object) || this.#locations.includes(object));
   }
 
-  /** Returns the repositories whose folder is or contains a path. */
+  /** Returns the locations of the repositories at or above a path. */
   around(file: string): readonly string[] {
     return this.#locations.filter((location) =>
       file === location || file.startsWith(location + sep)

@@ -1,7 +1,8 @@
 /**
- * Words of other tools for backups and versions, such as restic, borg, git and
- * tar, and the commands of deltar that do the same. They are suggested when a
- * user types such a word. The commands of deltar itself are not listed.
+ * Commands of other tools for backups and versions, such as restic, borg, git
+ * and tar, with the commands of deltar that do the same. When a user types a
+ * command of another tool, deltar suggests its own command. Names that are also
+ * commands of deltar are not listed.
  *
  * @module
  */

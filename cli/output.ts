@@ -16,7 +16,7 @@ import { attempt } from "./attempt.ts";
 
 /**
  * An output file, which appears complete or not at all, or standard output. An
- * existing device or named pipe is written to.
+ * existing device or named pipe is written to directly.
  */
 export class Output {
   readonly #name: string;
@@ -45,7 +45,7 @@ export class Output {
     if (name === "-") return;
     const existing = statSync(name, { throwIfNoEntry: false });
     if (existing?.isDirectory()) {
-      throw new DeltarError("exists", "a directory; name a file", {
+      throw new DeltarError("exists", "this is a directory; name a file", {
         object: name,
       });
     }
@@ -79,9 +79,9 @@ export class Output {
   /**
    * Renames the temporary file to the name of the output file.
    *
-   * @throws {DeltarError} `exists` if the file was created meanwhile and `force`
-   * is false, `io` if the file cannot be renamed. The temporary file still
-   * exists then.
+   * @throws {DeltarError} `exists` if the file was created meanwhile and
+   * `force` is false, `io` if the file cannot be renamed. In both cases, the
+   * temporary file still exists.
    */
   commit(): void {
     this.#close();
@@ -121,7 +121,7 @@ export class Output {
  * Makes a hard link. Returns whether it was made; `false` on a file system
  * without hard links.
  *
- * @throws {DeltarError} `exists` if there is something of this name.
+ * @throws {DeltarError} `exists` if something with this name exists.
  */
 function link(file: string, name: string): boolean {
   try {

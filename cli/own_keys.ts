@@ -2,7 +2,7 @@
  * The keys of the user, for encrypted repositories.
  *
  * Identities are in the file that `DELTAR_IDENTITY` names, or else in the file
- * `identity` of the config folder. A passphrase is in the file that
+ * `identity` of the configuration folder. A passphrase is in the file that
  * `DELTAR_PASSPHRASE_FILE` names, or else is printed by the command in
  * `DELTAR_PASSPHRASE_COMMAND`. If there is neither an identity nor a
  * passphrase, the user is asked for a passphrase on a terminal. Keys are never
@@ -52,7 +52,7 @@ export interface FirstKey {
 
 /**
  * Returns the first key of a new repository. If the user has no key yet, an
- * identity is made and stored in the config folder.
+ * identity is made and stored in the configuration folder.
  *
  * @throws {DeltarError} `key` if a file or command that should provide a key
  * does not provide one.
@@ -78,8 +78,8 @@ export async function firstKey(): Promise<FirstKey> {
 }
 
 /**
- * Returns the recipient of the user's first identity. If the user has none, one
- * is made and stored in the config folder.
+ * Returns the recipient of the user's first identity. If the user has no
+ * identity, one is made and stored in the configuration folder.
  */
 export async function ownRecipient(): Promise<string> {
   const [own] = await identities();

@@ -21,7 +21,7 @@ const DEFAULT_PAGER = "less";
 const LESS = "FRX";
 
 /**
- * Standard output for results that may be long. On a terminal, a pager shows
+ * Standard output for results that can be long. On a terminal, a pager shows
  * them. The pager is started at the first write.
  */
 export class PagedOutput {
@@ -122,7 +122,7 @@ function pagerCommand(): string | undefined {
 /** The exit codes of a shell that cannot run a command, or does not find it. */
 const NOT_RUN: readonly number[] = [126, 127];
 
-/** A pager that runs. */
+/** A running pager. */
 class Pager {
   readonly #child: ChildProcess;
   readonly #command: string;
@@ -132,15 +132,15 @@ class Pager {
   /** The reason why the shell could not be started. */
   #error: Error | undefined;
   #isOpen = true;
-  /** Whether the pager got the whole output. */
+  /** Whether the pager received the whole output. */
   #isComplete = false;
   /** Whether an interrupt ended the output. */
   isInterrupted = false;
-  /** Whether there was an interrupt, which a pager may end with. */
+  /** Whether an interrupt happened. It can cause the exit code of the pager. */
   #hadInterrupt = false;
-  /** The handlers of interrupts while no pager runs. */
+  /** The handlers of interrupts from before the pager was started. */
   readonly #handlers = process.listeners("SIGINT");
-  /** Called when the pager may have become able to take more bytes. */
+  /** Called when the pager might accept more bytes. */
   #wake = () => {};
 
   /** Starts a pager by its command line, which the system's shell runs. */
@@ -171,9 +171,10 @@ class Pager {
         end();
       });
     });
-    // An interrupt reaches the pager too, which continues to show what it has.
-    // It ends the output, but this process has to wait for the pager, because
-    // the pager and the user's shell cannot both read the terminal.
+    // An interrupt also reaches the pager, which continues to show the output
+    // so far. The interrupt ends the output, but this process must wait for the
+    // pager, because the pager and the user's shell cannot both read the
+    // terminal.
     process.removeAllListeners("SIGINT");
     process.on("SIGINT", () => {
       this.#hadInterrupt = true;
@@ -182,13 +183,14 @@ class Pager {
     });
   }
 
-  /** Writes bytes, and returns whether the pager takes more. */
+  /** Writes bytes, and returns whether the pager accepts more. */
   async write(bytes: Uint8Array): Promise<boolean> {
     if (!this.#isOpen) return false;
     if (this.#child.stdin?.write(bytes) === false) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
-    // Lets an interrupt or the end of the pager be noticed between two writes.
+    // Let the handlers of an interrupt and of the pager's end run between two
+    // writes.
     await new Promise((resolve) => setImmediate(resolve));
     return this.#isOpen;
   }
@@ -213,7 +215,7 @@ class Pager {
       : `the pager failed with exit code ${this.#code}`;
     throw new DeltarError(
       isNotRun ? "not-found" : "io",
-      `${what}. Set DELTAR_PAGER to another one, or add \`--no-pager\`.`,
+      `${what}. Set DELTAR_PAGER to another pager, or add \`--no-pager\`.`,
       { object: this.#command, cause: this.#error },
     );
   }

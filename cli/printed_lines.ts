@@ -30,7 +30,7 @@ export function restoreBeside(
 
 /**
  * Returns the command that restores the whole directory of a snapshot in place,
- * and deletes what is not in the snapshot. `deltar undo` reverts it.
+ * and deletes files that are not in the snapshot. `deltar undo` reverts it.
  *
  * @param record The snapshot.
  * @param location The location of the repository.
@@ -82,7 +82,7 @@ function repositoryWords(
   location: string,
   here: string | undefined,
 ): string[] {
-  // The environment may differ when the user types the printed line.
+  // The environment might differ when the user types the printed line.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
     here === undefined ||
     location !== locateFrom(undefined, here).location;

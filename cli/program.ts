@@ -11,7 +11,7 @@ const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 /** The argument of `deltar run`. */
 const PROGRAM = "program";
 
-/** The option of `deltar snapshot` with which its arguments are a command. */
+/** The option of `deltar snapshot` that makes its arguments a command. */
 const STDIN_FROM_COMMAND = "stdinFromCommand";
 
 /** The command that prints a shell's completion script. */
@@ -33,7 +33,7 @@ export async function createProgram(
     .version(VERSION, "-V, --version", "Print the version")
     .helpCommand("help [command]", "Show the help of a command")
     .showSuggestionAfterError()
-    // `deltar run` passes everything after its command to this command.
+    // `deltar run` passes all words after the name of a program to the program.
     .enablePositionalOptions()
     .showHelpAfterError("\nSee `deltar --help`.")
     .configureOutput({
@@ -118,17 +118,17 @@ names, 130 interrupted.`;
 
 /**
  * Refuses empty arguments and empty values of options, which an unset shell
- * variable may cause. Most commands would understand an empty value as the
- * current directory or as all paths. Two kinds of arguments may be empty: the
- * text of `deltar label`, because an empty text removes the label, and the words
- * of a command that deltar runs.
+ * variable can cause. Most commands would take an empty value for the current
+ * directory or for all paths. Two kinds of arguments may be empty: the text of
+ * `deltar label`, because an empty text removes the label, and the words of a
+ * command that deltar runs.
  */
 function refuseEmpty(command: Command): void {
   const isRun = command.getOptionValue(STDIN_FROM_COMMAND) !== undefined;
   const mayBeEmpty = ["text", PROGRAM, ...isRun ? ["dir"] : []];
   const empty = [
     ...command.registeredArguments.map((argument, at) => ({
-      // An omitted argument may be empty by default.
+      // The default of an omitted argument can be empty.
       word: at < command.args.length ? command.processedArgs[at] : undefined,
       name: argument.name(),
     })),

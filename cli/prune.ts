@@ -173,7 +173,7 @@ async function isAccepted(
 ): Promise<boolean> {
   if (acceptUnusual || out.json || !canAsk()) return acceptUnusual;
   for (const one of unusual) out.warn(describeUnusual(one));
-  return await ask(out, "Remove snapshots by the rules nevertheless?", signal);
+  return await ask(out, "Remove snapshots by the rules anyway?", signal);
 }
 
 function policyOf(options: Options): RetentionPolicy {
@@ -222,7 +222,9 @@ export function tell(out: Console, progress: PruneProgress): void {
 
 function describeWaiting({ ids, process, most }: Watched): string {
   const who = process === undefined ? "" : ` (process ${process})`;
-  return `waiting up to ${formatDuration(most)}, because another deltar may ` +
+  return `waiting up to ${
+    formatDuration(most)
+  }, because another deltar might ` +
     `still be running: ${ids.join(", ")}${who}`;
 }
 

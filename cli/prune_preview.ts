@@ -1,9 +1,9 @@
 /**
- * A calendar of the snapshots that a prune keeps and removes: for each directory,
- * the snapshots from the oldest to the newest, with the rules that keep them.
- * Snapshots that follow each other and are kept by the same rules, or are
- * removed, share a line. The number of lines does not depend on the number of
- * snapshots.
+ * A calendar of the snapshots that a prune keeps and removes: for each
+ * directory, the snapshots from the oldest to the newest, with the rules that
+ * keep them. Snapshots that follow each other and are kept by the same rules,
+ * or are removed, share a line. The number of lines does not depend on the
+ * number of snapshots.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const MAX_LINES = 30;
 /** The maximum number of snapshots in a row that each have their own line. */
 const MAX_SINGLE = 3;
 
-/** The words for what is done. They have the same number of columns. */
+/** The words for the two actions. Both have the same number of columns. */
 const [KEEP, REMOVE] = ["keep  ", "remove"];
 
 /** An hour, in milliseconds. */
@@ -76,7 +76,8 @@ export function previewLines(
 
 /**
  * Returns lines for each directory. If there are too many directories, returns
- * the lines of those with the most removed snapshots, and a line for the rest.
+ * the lines of those with the most removed snapshots, and one line for all
+ * other directories.
  *
  * @param judgements The judgement on each snapshot.
  * @param lines Called with the judgements on the snapshots of one directory.
@@ -134,7 +135,7 @@ function calendar(preview: Preview, items: readonly Judgement[]): string[] {
       const [what, ...others] = row.map((cell, at) =>
         cell + " ".repeat(Math.max(0, (widths[at] ?? 0) - columnsOf(cell)))
       );
-      // Codes of colors have no columns, so a cell is painted after its padding.
+      // Color codes take no columns, so a cell is painted after its padding.
       const painted = row[0] === REMOVE ? paint("yellow", what) : what;
       return [painted, ...others].join("  ").trimEnd();
     }),
@@ -170,7 +171,7 @@ function rulesOf({ rules }: Judgement): readonly KeepReason[] {
   return others.length > 0 ? others : rules;
 }
 
-/** Returns what is done, when the snapshots were taken, which, and why. */
+/** Returns the cells of a row: action, times, snapshots and reasons. */
 function cellsOf(
   { policy, frees, shortened }: Preview,
   row: readonly Judgement[],

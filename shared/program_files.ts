@@ -3,7 +3,7 @@ import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
 
 /**
- * Returns the files that a program's name may start, in the order in which the
+ * Returns the files that a program's name can start, in the order in which the
  * system tries them: in the folders of `PATH` or, if the name has a slash, at
  * this path. On Windows, the extensions in `PATHEXT` are added to the name.
  */

@@ -14,7 +14,7 @@ const MAX_REPEATED = 200;
 
 /** One call of a tool. */
 export class Call {
-  /** The state that the code of the commands needs. */
+  /** The state of a run, for code that is shared with the commands. */
   readonly context: Context;
   /** The served directory. */
   readonly source: Source;
@@ -23,9 +23,10 @@ export class Call {
   readonly #repo: string | undefined;
 
   /**
-   * Begins a call. `Session.begin` does this.
+   * Begins a call. Use `Session.begin` instead.
    *
-   * @param context The state that the code of the commands needs.
+   * @param context The state of a run, for code that is shared with the
+   * commands.
    * @param source The served directory.
    * @param repo The location of the repository, if the user named one.
    */
@@ -41,7 +42,7 @@ export class Call {
     return this.source.place;
   }
 
-  /** Stops the work when the client cancels the call. */
+  /** The signal that fires when the client cancels the call. */
   get signal(): AbortSignal {
     return this.context.signal;
   }
@@ -83,7 +84,8 @@ export class Call {
     } catch (error) {
       const isNone = error instanceof DeltarError && error.code === "not-found";
       if (!isNone) throw error;
-      // Such a message names the other directories.
+      // A message about snapshots of other directories is replaced, because it
+      // names these directories.
       const isOfOthers = error.message.includes("other directories");
       if (!isOfOthers) why = error.message;
     }

@@ -21,13 +21,13 @@ export function canElicit(
     | undefined;
   const { elicitation } = envelope?.[CLIENT_CAPABILITIES_META_KEY] ??
     negotiated ?? {};
-  // Clients from before the two modes declare an empty object.
+  // Older clients, for which there was only one mode, declare an empty object.
   return elicitation !== undefined &&
     ("form" in elicitation || !("url" in elicitation));
 }
 
 /**
- * Asks the person whether a plan is to be carried out.
+ * Asks the person whether to carry out a plan.
  *
  * @param context The context of the call.
  * @param question The question.
@@ -58,7 +58,7 @@ export function confirm(
           properties: {
             [KEY]: {
               type: "boolean",
-              title: "Carry this plan out",
+              title: "Carry out this plan",
               description: "The files that change are saved first.",
             },
           },

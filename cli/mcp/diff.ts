@@ -41,7 +41,7 @@ const input = inputOf({
   paths: z.array(pathName).max(100).optional()
     .describe("Only these files and folders, relative to the directory."),
   patch: z.boolean().optional().describe(
-    "Whether the answer has the changed lines as a patch. Default: true.",
+    "Whether the answer includes the changed lines as a patch. Default: true.",
   ),
 });
 
@@ -66,7 +66,9 @@ export const diffTool: Tool<z.infer<typeof input>> = {
     })),
     patch: z.string().optional(),
     isPatchCut: z.boolean().optional()
-      .describe("Whether the patch is longer than the answer may be."),
+      .describe(
+        "Whether the patch was cut, because it is too long for one answer.",
+      ),
     ...pageOutput,
     ...messagesOutput,
   }),

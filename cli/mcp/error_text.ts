@@ -5,7 +5,7 @@ import { messageOf, refusalOf, repositoryOf } from "../refusal.ts";
 import { redact, showText } from "../text.ts";
 import type { Call } from "./call.ts";
 
-/** The advice for errors without an advice of their own, by error code. */
+/** The advice for errors that have no advice of their own, by error code. */
 const ADVICE: Readonly<Record<string, string>> = {
   "not-found": "Check the name. deltar_list shows snapshots, and deltar_find " +
     "finds paths in all snapshots.",
@@ -16,7 +16,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /**
  * The maximum length of an error's message, in UTF-16 code units. A longer
- * message, which has a long path, is cut in its middle.
+ * message, which contains a long path, is cut in the middle.
  */
 const MAX_LENGTH = 1500;
 
@@ -28,7 +28,7 @@ const MAX_LENGTH = 1500;
  */
 export function errorText(error: unknown, call: Call | undefined): string {
   if (!(error instanceof DeltarError) && !isOfSystem(error)) {
-    // The stack goes to the log of the host, and not to the model.
+    // The stack is for the log of the host. The model gets only the message.
     const text = (error as Error)?.stack ?? String(error);
     process.stderr.write(`deltar: ${showText(text)}\n`);
   }
@@ -58,7 +58,7 @@ function shortened(text: string): string {
   return `${text.slice(0, half)} … ${text.slice(-half)}`;
 }
 
-/** Returns whether an error is one of the operating system. */
+/** Returns whether an error comes from the operating system. */
 function isOfSystem(error: unknown): boolean {
   return error instanceof Error && "syscall" in error;
 }

@@ -14,8 +14,8 @@ const input = inputOf({
     "A pattern in gitignore's syntax, such as `*.sqlite` or `src/**/*.ts`.",
   ),
   deleted: z.boolean().optional().describe(
-    "Whether to find only what the directory does not have now. Default: " +
-      "false.",
+    "Whether to find only paths that do not exist in the directory now. " +
+      "Default: false.",
   ),
 });
 
@@ -24,8 +24,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
   name: "deltar_find",
   title: "Find files in snapshots",
   description:
-    "Finds files and folders by name in all snapshots of the directory, also " +
-    "those that were deleted since. Use this to find a lost file.",
+    "Finds files and folders by name in all snapshots of the directory, " +
+    "including those that were deleted since. Use this to find a lost file.",
   input,
   output: z.object({
     paths: z.array(z.object({
@@ -43,7 +43,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
   async run(call, { pattern, deleted = false, ...words }) {
     const { place, messages, signal } = call;
     const begun = await call.open();
-    // If the directory has no snapshots, a search could find those of another.
+    // If the directory has no snapshots, a search could find those of another
+    // directory.
     const { below } = await call.find(begun, "latest", () => {});
     const gitignore = patternBelow(below, toPattern(pattern, place));
     const all = await begun.repository.findPaths(gitignore, {
@@ -55,7 +56,7 @@ export const findTool: Tool<z.infer<typeof input>> = {
       const path = servedPath(below, one.path);
       return path ? [{ ...one, path }] : [];
     });
-    // `join` of Bun changes names that are not valid UTF-8.
+    // Bun's `join` changes names that are not valid UTF-8.
     const isDeleted = ({ path }: FoundPath) => isAbsent(`${place}/${path}`);
     const found = deleted ? served.filter(isDeleted) : served;
     const page = await pageOf(

@@ -29,9 +29,9 @@ export const historyTool: Tool<z.infer<typeof input>> = {
   name: "deltar_history",
   title: "List the versions of a file",
   description:
-    "Lists the versions of a file or folder in the snapshots, the newest " +
-    "first, and follows renames. Then deltar_read reads a version, and " +
-    "deltar_restore brings it back.",
+    "Lists the versions of a file or folder in the snapshots, newest " +
+    "first, and follows renames. Use deltar_read to read a version, and " +
+    "deltar_restore to bring it back.",
   input,
   output: z.object({
     path: z.string(),
@@ -92,7 +92,7 @@ export const historyTool: Tool<z.infer<typeof input>> = {
 /**
  * Yields versions with paths relative to the served directory. A file that was
  * moved into this directory counts as created, and a file that was moved out of
- * it as deleted. Versions outside of the directory are left out.
+ * it as deleted. Versions outside the directory are omitted.
  *
  * @param versions The versions.
  * @param below The path of the served directory in the snapshot's directory.

@@ -23,7 +23,7 @@ export const listTool: Tool<z.infer<typeof input>> = {
   name: "deltar_list",
   title: "List snapshots",
   description:
-    "Lists the snapshots of the directory, the newest first, with what each " +
+    "Lists the snapshots of the directory, newest first, with what each " +
     "changed. Use an id of this list, or `latest`, `latest~1` and so on, " +
     "where other tools take a snapshot.",
   input,

@@ -2,12 +2,12 @@ import { Console } from "../console.ts";
 import type { Context } from "../context.ts";
 import { redact, showText } from "../text.ts";
 
-/** The maximum number of messages that an answer has. */
+/** The maximum number of messages in an answer. */
 const MAX_MESSAGES = 20;
 
 /**
- * The messages of one call. They become a part of the answer, because the
- * server's standard output belongs to the protocol.
+ * The messages of one call. They become a part of the answer, because standard
+ * output is reserved for the protocol.
  */
 export class Messages extends Console {
   readonly #texts: string[] = [];
@@ -30,7 +30,7 @@ export class Messages extends Console {
     this.warn(text);
   }
 
-  /** The messages, of which at most `MAX_MESSAGES` are listed. */
+  /** The first `MAX_MESSAGES` messages, and the number of further messages. */
   get texts(): string[] {
     const more = this.#count - this.#texts.length;
     return more > 0

@@ -15,13 +15,13 @@ export const pageInput = {
     .describe("The number of results to skip. See `nextOffset` of an answer."),
 };
 
-/** The output that says how to get the next page. */
+/** The output with which a model can ask for the next page. */
 export const pageOutput = {
   nextOffset: z.int().optional()
     .describe("The `offset` of the next page. Absent on the last page."),
 };
 
-/** The number of results that a model asks for. */
+/** The page that a model asks for. */
 export interface PageInput {
   limit?: number;
   offset?: number;
@@ -43,7 +43,7 @@ export interface Page<Result> {
   items: object[];
   /** The offset of the next page, unless this is the last page. */
   nextOffset?: number;
-  /** Lines that say what the answer leaves out, and how to get it. */
+  /** Lines about results that the answer omits, and how to ask for them. */
   notes: string[];
 }
 

@@ -9,7 +9,7 @@ import type { Call } from "./call.ts";
 /** The time for which a plan can be carried out, in milliseconds. */
 export const MAX_AGE_MS: number = 10 * 60_000;
 
-/** The maximum number of plans that wait. The oldest ones are dropped. */
+/** The maximum number of pending plans. Older plans are dropped. */
 const MAX_PLANS = 64;
 
 /** A restore or undo that was shown to a model and not carried out yet. */
@@ -25,8 +25,8 @@ export interface PendingPlan {
   /** The checksum of the plan and of the paths that it changes. */
   sum: string;
   /**
-   * Called to carry the plan out, with a callback that throws unless the work
-   * is the planned work.
+   * Called to carry out the plan, with a callback that throws an error if the
+   * work differs from the plan.
    */
   carryOut: (
     call: Call,
@@ -34,7 +34,7 @@ export interface PendingPlan {
   ) => Promise<RestoreResult>;
 }
 
-/** The plans that wait, by token. A token is used once. */
+/** The pending plans, by token. Each token can be used once. */
 export class PendingPlans {
   readonly #plans = new Map<string, PendingPlan & { until: number }>();
 
@@ -75,8 +75,8 @@ export class PendingPlans {
   /**
    * Removes a plan and carries it out.
    *
-   * @throws {DeltarError} `conflict` if the work is not the planned work any
-   * more, because something changed since; the errors of the restore or undo.
+   * @throws {DeltarError} `conflict` if the work would differ from the plan,
+   * because something changed since; the errors of the restore or undo.
    */
   async carryOut(
     token: string,
@@ -97,8 +97,8 @@ export class PendingPlans {
 }
 
 /**
- * Returns the checksum of a plan and of the present state of the paths that it
- * changes.
+ * Returns the checksum of a plan and of the current state of the paths that the
+ * plan changes.
  */
 export function sumOf({ target, steps, touchesRoot }: RestorePlan): string {
   const hash = createHash("sha256");
@@ -118,7 +118,7 @@ export function sumOf({ target, steps, touchesRoot }: RestorePlan): string {
   return hash.digest("hex");
 }
 
-/** Returns the present state of a path, or `null` if it does not exist. */
+/** Returns the current state of a path, or `null` if it does not exist. */
 function stateOf(path: string): string | null {
   const place = path.isWellFormed() ? path : Buffer.from(encodeName(path));
   try {

@@ -23,7 +23,7 @@ import {
 /** The maximum number of steps or paths that an answer lists. */
 const LIMITS = { normal: 200, most: 200 };
 
-/** The input with which a model carries a plan out. */
+/** The input with which a model carries out a plan. */
 export const tokenInput = {
   token: z.string().max(100).optional().describe(
     "The token of a plan. With a token, the plan is carried out, and no other " +
@@ -54,7 +54,7 @@ export const plannedOutput: z.ZodObject = z.object({
   written: z.int().optional().describe("The number of files written."),
   deleted: z.int().optional().describe("The number of paths deleted."),
   safety: z.string().optional().describe(
-    "The snapshot that has the files as they were before.",
+    "The safety snapshot with the files as they were before.",
   ),
   failed: z.array(z.object({ path: z.string(), error: z.string() }))
     .optional(),
@@ -80,7 +80,7 @@ interface PlannedWork extends Pick<PendingPlan, "tool" | "below" | "carryOut"> {
  *
  * @param plan The plan.
  * @param title The work in words, such as `Restore … into …`.
- * @param work The tool, and how to carry the plan out.
+ * @param work The tool, and how to carry out the plan.
  */
 export async function planned(
   call: Call,
@@ -111,7 +111,7 @@ export async function planned(
     tool,
     place: call.place,
     below,
-    question: `${title}: ${summary}. Carry this out?`,
+    question: `${title}: ${summary}. Carry out this plan?`,
     sum: sumOf(plan),
     carryOut,
   });
@@ -154,8 +154,8 @@ export async function planned(
 }
 
 /**
- * Carries the plan of a token out, after the person agreed if the client can
- * ask.
+ * Carries out the plan of a token. If the client can ask the person, the person
+ * must agree first.
  *
  * @param call The call.
  * @param surroundings The session, and how to ask.
@@ -178,9 +178,9 @@ export async function carriedOut(
 }
 
 /**
- * Refuses input beside a token.
+ * Refuses any input in addition to a token.
  *
- * @throws {DeltarError} `unsupported` if there is any.
+ * @throws {DeltarError} `unsupported` if there is such input.
  */
 export function refuseBeside(more: Record<string, unknown>): void {
   const named = Object.keys(more).filter((name) => more[name] !== undefined);
@@ -219,7 +219,7 @@ function done(call: Call, result: RestoreResult): Answer {
 }
 
 /**
- * Returns a path of a plan relative to the served directory. A path outside of
+ * Returns a path of a plan relative to the served directory. A path outside
  * the served directory begins with `..`.
  *
  * @param below The path of the served directory in the directory of the plan.

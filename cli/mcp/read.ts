@@ -13,9 +13,9 @@ import {
   type Tool,
 } from "./tool.ts";
 
-/** The number of bytes that an answer has by default. */
+/** The default number of bytes in an answer. */
 const NORMAL_BYTES = 50_000;
-/** The maximum number of bytes that an answer has. */
+/** The maximum number of bytes in an answer. */
 const MAX_BYTES = 200_000;
 
 const input = inputOf({
@@ -80,7 +80,7 @@ export const readTool: Tool<z.infer<typeof input>> = {
         ? [`An answer has at most ${formatBytes(MAX_BYTES)}.`]
         : [],
       ...isMore
-        ? [`The file goes on: call again with offset ${nextOffset}.`]
+        ? [`The file continues: call again with offset ${nextOffset}.`]
         : [],
     ];
     return {
@@ -91,7 +91,10 @@ export const readTool: Tool<z.infer<typeof input>> = {
   },
 };
 
-/** Reads some bytes of a content, and returns whether more follow. */
+/**
+ * Reads at most `most` bytes of a content from an offset. Returns the bytes,
+ * and whether more bytes follow.
+ */
 async function readRange(
   content: AsyncIterable<Uint8Array>,
   offset: number,
@@ -115,8 +118,8 @@ async function readRange(
 }
 
 /**
- * Returns bytes as text, without a character that is cut at the end, and the
- * number of bytes of the text.
+ * Decodes bytes. If `isCut` is true, omits an incomplete character at the end.
+ * Returns the text, and the number of bytes that were decoded.
  */
 function decodeWhole(
   bytes: Uint8Array,

@@ -34,7 +34,7 @@ export const restoreTool: Tool<z.infer<typeof input>> = {
   name: NAME,
   title: "Restore files from a snapshot",
   description:
-    "Restores the directory, or some paths of it, as they are in a snapshot. " +
+    "Restores the directory, or some paths of it, from a snapshot. " +
     "Works in two steps: a call with `snapshot` changes nothing and returns " +
     "a plan and a token, and a call with the `token` carries out exactly " +
     "this plan. Restore only the paths that you need. Files that change are " +

@@ -10,19 +10,19 @@ import { showPath } from "../text.ts";
 export class ServedDirectories {
   readonly #sources: readonly Source[];
 
-  /** Makes the list. It has at least one directory. */
+  /** Makes the list from at least one directory. */
   constructor(sources: readonly Source[]) {
     this.#sources = sources;
   }
 
-  /** The paths of the directories, in words. */
+  /** The paths of the directories, separated by commas. */
   get words(): string {
     return this.#sources.map(({ place }) => showPath(place)).join(", ");
   }
 
   /**
-   * Returns the directory that a model names, or that contains the folder that
-   * it names. Without a name, returns the first directory.
+   * Returns the directory that a model names, or the directory that contains
+   * the named folder. Without a name, returns the first directory.
    *
    * @throws {DeltarError} `unsafe` if the folder is in none of the directories.
    */
@@ -38,15 +38,15 @@ export class ServedDirectories {
       "unsafe",
       `this server does not serve the directory \`${showPath(word)}\`. It ` +
         `serves ${this.words}. Name one of these as \`directory\`, or omit ` +
-        "`directory`. Only the user can add directories, where the server " +
-        "is configured.",
+        "`directory`. Only the user can add directories, in the " +
+        "configuration of the server.",
     );
   }
 }
 
 /**
  * Returns the path relative to the served directory for a path in a snapshot,
- * or `undefined` if the path is outside of the served directory.
+ * or `undefined` if the path is outside the served directory.
  *
  * @param below The path of the served directory in the snapshot's directory,
  * `""` if they are the same.

@@ -1,17 +1,17 @@
 /**
  * The server for agents that speak the Model Context Protocol.
  *
- * `server.ts` makes the server from the tools. Each tool is in the file that
- * has its name, and `tool.ts` has what they have in common: it turns the
- * answers and errors (`error_text.ts`) of tools into results of the protocol.
- * `session.ts` keeps the opened repositories between calls, and `call.ts` is
- * one call. `served_directories.ts` keeps models from other directories, and
- * `page.ts` from results that are too long.
+ * `server.ts` makes the server from the tools. Each tool is in the file with
+ * its name. `tool.ts` has the code that all tools share: it turns their answers
+ * and errors (`error_text.ts`) into results of the protocol. `session.ts` keeps
+ * the opened repositories between calls, and `call.ts` is one call.
+ * `served_directories.ts` refuses access to other directories, and `page.ts`
+ * divides long results into pages.
  *
  * The tools `restore` and `undo` work in two steps (`planned_work.ts`):
- * `pending_plans.ts` keeps a plan until its token is used, and compares it with
- * the disk again before it is carried out. `confirm.ts` asks the person, if the
- * client can.
+ * `pending_plans.ts` keeps a plan until its token is used, and compares the
+ * plan with the disk again before it is carried out. `confirm.ts` asks the
+ * person, if the client supports questions.
  *
  * @module
  */

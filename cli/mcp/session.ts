@@ -9,7 +9,7 @@ import type { ServedDirectories } from "./served_directories.ts";
 export class Session {
   /** The directories that the server works with. */
   readonly directories: ServedDirectories;
-  /** The options of its snapshots, and the repository. */
+  /** The options for snapshots, and the location of the repository. */
   readonly options: TakeOptions;
   /** The plans that were shown and can be carried out. */
   readonly plans: PendingPlans = new PendingPlans();
@@ -26,7 +26,7 @@ export class Session {
    * Begins a call.
    *
    * @param directory The directory that the model names, if it names one.
-   * @param signal Stops the work of the call.
+   * @param signal The signal that stops the work of the call.
    * @throws {DeltarError} `unsafe` if the server does not serve the directory.
    */
   begin(directory: string | undefined, signal: AbortSignal): Call {
@@ -42,8 +42,9 @@ export class Session {
   }
 
   /**
-   * Runs work that changes something after all earlier work of this kind, so
-   * that the second of two snapshots finds nothing changed since the first.
+   * Runs work that changes something, after all earlier such work has ended.
+   * For example, the second of two snapshots then finds no changes since the
+   * first.
    */
   async inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(work);

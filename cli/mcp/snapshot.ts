@@ -23,7 +23,7 @@ export const snapshotTool: Tool<z.infer<typeof input>> = {
   name: "deltar_snapshot",
   title: "Take a snapshot",
   description:
-    "Saves the present state of the whole directory, including files that " +
+    "Saves the current state of the whole directory, including files that " +
     "git ignores. Call this before risky work, such as a shell command that " +
     "deletes, moves or rewrites files. It is fast, and if nothing has " +
     "changed since the last snapshot, no new snapshot is made. Nothing in the " +

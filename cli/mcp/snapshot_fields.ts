@@ -6,10 +6,13 @@ import { formatDate, showText } from "../text.ts";
 /** The form of a snapshot in answers. */
 export const snapshotOutput: z.ZodObject = z.object({
   id: z.string(),
-  time: z.string().describe("The time at which it was taken, in UTC."),
+  time: z.string().describe(
+    "The time at which the snapshot was taken, in UTC.",
+  ),
   label: z.string().optional(),
   isSafety: z.boolean().optional().describe(
-    "Whether it holds only what a restore or undo was about to change.",
+    "Whether this is a safety snapshot, which holds only what a restore or " +
+      "undo was about to change.",
   ),
   files: z.int(),
   bytes: z.int(),
@@ -18,7 +21,7 @@ export const snapshotOutput: z.ZodObject = z.object({
   deleted: z.int(),
   renamed: z.int(),
   incomplete: z.int().optional()
-    .describe("The number of paths that could not be read for it."),
+    .describe("The number of paths that could not be read."),
 });
 
 /** Returns the fields of a snapshot for answers. */

@@ -28,19 +28,20 @@ import {
 const input = inputOf({
   ...pageInput,
   path: pathName.optional().describe(
-    "A file or folder, to know whether the next snapshot includes it and why " +
-      "not.",
+    "A file or folder. The answer shows whether the next snapshot includes " +
+      "it and, if not, why.",
   ),
 });
 
-/** The tool that says what is protected. */
+/** The tool that shows what is protected. */
 export const statusTool: Tool<z.infer<typeof input>> = {
   name: "deltar_status",
   title: "Show what is protected",
   description:
     "Shows when the latest snapshot of the directory was taken, and which " +
-    "paths the snapshots leave out and why. What a snapshot leaves out cannot " +
-    "be restored, so check this before you delete or overwrite such paths.",
+    "paths the snapshots do not include, and why. A path that is not in a " +
+    "snapshot cannot be restored, so check this before you delete or " +
+    "overwrite such paths.",
   input,
   output: z.object({
     directory: z.string(),

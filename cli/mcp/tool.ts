@@ -21,8 +21,8 @@ const commonInput = {
 };
 
 /**
- * Returns the form of a tool's input. A field that the tool does not have is an
- * error, so that a model notices that the tool does not do what it asked for.
+ * Returns the form of a tool's input. An unknown field is an error instead of
+ * being ignored, so that a model notices its mistake.
  *
  * @param fields The fields of the input, in addition to those of all tools.
  */
@@ -45,7 +45,7 @@ export const snapshotName: z.ZodString = z.string().min(1).max(1000);
 /** The input that names a path. */
 export const pathName: z.ZodString = z.string().min(1).max(4096);
 
-/** The output that has the messages of a call. */
+/** The output with the messages of a call. */
 export const messagesOutput = {
   messages: z.array(z.string()).optional()
     .describe("Warnings, such as files that could not be read."),
@@ -58,7 +58,8 @@ export interface Answer {
   /** The fields of the structured answer. */
   data: Record<string, unknown>;
   /**
-   * The fields that have the content of files, which is passed on unaltered.
+   * The fields with the content of files. They are returned as they are,
+   * without escapes.
    */
   content?: Record<string, string>;
 }

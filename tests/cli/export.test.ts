@@ -213,7 +213,7 @@ test("export refuses files that it must not write", async () => {
     fs.mkdirSync(join(place.folder, "folder.zip"));
     const folder = exported("--to", join(place.folder, "folder.zip"));
     assert.equal(folder.code, 1);
-    assert.match(folder.err, /a directory; name a file/);
+    assert.match(folder.err, /this is a directory; name a file/);
     for (
       const [more, message] of [
         [[], /missing target/],
