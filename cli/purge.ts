@@ -65,7 +65,7 @@ export function purgeCommand(context: Context): Command {
     .option("--all", "Purge other files with the same content, too")
     .option(
       "--quick",
-      "Do not read all volumes for contents that removed snapshots have left",
+      "Do not search all volumes for contents left by removed snapshots",
     )
     .option("--yes", "Purge without asking")
     .option("--dry-run", "Show what would be purged without changing anything")
@@ -104,7 +104,7 @@ async function run(
     try {
       from.push((await findSnapshot(begun, name)).id);
     } catch (error) {
-      // The name may be the id of a snapshot that was removed, or that an
+      // The name might be the id of a snapshot that was removed, or that an
       // interrupted purge has replaced.
       if (codeOf(error) !== "not-found") throw error;
       from.push(name);
@@ -172,7 +172,7 @@ async function run(
     const why = name.startsWith("snapshots/")
       ? "was taken during the purge and still has a purged path. Run the same " +
         "command again."
-      : "may still hold purged content, because a run needs the object, or " +
+      : "might still hold purged content, because a run needs the object, or " +
         "because it is damaged or cannot be rewritten. Run the same command " +
         "again when no other deltar is running.";
     out.warn(`${showPath(name)}: ${why}`);
@@ -224,8 +224,8 @@ function pathsFrom(
 }
 
 /**
- * Returns the pattern that matches, in a folder above, what a pattern matches
- * in a folder.
+ * Returns a pattern that is relative to a folder as a pattern that is relative
+ * to a folder above it.
  *
  * @param below The path of the folder in the folder above, with a slash at the
  * end, or `""`.
@@ -239,7 +239,7 @@ function patternBelow(below: string, pattern: string): string {
   return `/${folder}${isName ? "**/" : ""}${pattern.replace(/^\//, "")}`;
 }
 
-/** Returns whether a path has characters that patterns have. */
+/** Returns whether a path contains wildcards. */
 function looksLikePattern(path: string): boolean {
   return /[*?]/.test(path);
 }
@@ -261,8 +261,8 @@ function wayTo(place: string, path: string): string {
 /**
  * Asks whether to purge.
  *
- * @throws {DeltarError} `unsafe` if nobody can be asked, `aborted` if the answer
- * is no.
+ * @throws {DeltarError} `unsafe` if nobody can be asked, `aborted` if the
+ * answer is no.
  */
 async function confirm(
   { signal }: Context,
@@ -350,12 +350,13 @@ function warn(
   if (running.length > 0) {
     out.warn(
       `another deltar is running or was interrupted: ${running.join(", ")}. ` +
-        "What it needs or has stored stays; run the same command again later",
+        "Objects that it needs or has stored are kept; run the same command " +
+        "again later",
     );
   }
 }
 
-/** Says what a purge does not reach. */
+/** Prints what a purge does not delete. */
 function note(
   out: Console,
   { storage: { location } }: Repository,
@@ -366,8 +367,8 @@ function note(
   if (there.length > 0) {
     out.note(
       `${showPaths(there)}: still in the directory, so the next ` +
-        "snapshot stores this again. Delete it, or exclude it with --exclude " +
-        "or .deltarignore.",
+        "snapshot would store the content again. Delete each path, or exclude " +
+        "it with --exclude or .deltarignore.",
     );
   }
   out.note(
@@ -379,7 +380,7 @@ function note(
   );
 }
 
-/** Deletes what this machine remembers of the files of the repository. */
+/** Deletes this machine's cached states of the directories in a repository. */
 function forgetStates({ id }: Repository): void {
   const folder = cacheFolder();
   if (!existsSync(folder)) return;

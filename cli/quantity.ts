@@ -1,14 +1,14 @@
 import { InvalidArgumentError } from "commander";
 
-const HOUR = 3_600_000;
+const HOUR_MS = 3_600_000;
 const UNITS: Readonly<Record<string, number>> = {
   s: 1000,
   min: 60_000,
-  h: HOUR,
-  d: 24 * HOUR,
-  w: 7 * 24 * HOUR,
-  m: 30 * 24 * HOUR,
-  y: 365 * 24 * HOUR,
+  h: HOUR_MS,
+  d: 24 * HOUR_MS,
+  w: 7 * 24 * HOUR_MS,
+  m: 30 * 24 * HOUR_MS,
+  y: 365 * 24 * HOUR_MS,
 };
 const PREFIXES = ["", "k", "m", "g", "t", "p"];
 

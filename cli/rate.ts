@@ -10,7 +10,7 @@ export interface Meter {
 }
 
 /** The approximate time over which the rate is measured, in milliseconds. */
-const WINDOW = 10_000;
+const WINDOW_MS = 10_000;
 
 /** The minimum time to measure a rate, in milliseconds. */
 const MIN_ELAPSED_MS = 500;
@@ -18,7 +18,7 @@ const MIN_ELAPSED_MS = 500;
 /** The minimum rate that is shown, in bytes per second. */
 const MIN_RATE = 1000;
 
-/** The recent rate of long work. */
+/** Measures the recent rate of long work. */
 export class Rate {
   readonly #samples: { at: number; bytes: number }[] = [];
 
@@ -33,7 +33,9 @@ export class Rate {
   tell(now: number, { bytes, allBytes }: Meter): string[] {
     const samples = this.#samples;
     samples.push({ at: now, bytes });
-    while (samples.length > 2 && now - samples[1].at >= WINDOW) samples.shift();
+    while (samples.length > 2 && now - samples[1].at >= WINDOW_MS) {
+      samples.shift();
+    }
     const part = allBytes ? [percentage(bytes, allBytes)] : [];
     const elapsed = now - samples[0].at;
     const rate = 1000 * (bytes - samples[0].bytes) / elapsed;
@@ -47,7 +49,7 @@ export class Rate {
 
 /**
  * Returns the percentage of bytes or steps that are done. It is at most 99 %,
- * because some work remains after the last one.
+ * because some work remains after the last byte or step.
  */
 export function percentage(done: number, all: number): string {
   return `${Math.min(99, Math.floor(100 * done / all))}%`;

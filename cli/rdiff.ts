@@ -30,7 +30,7 @@ export function rdiffCommand(): Command {
   const command = new Command("rdiff")
     .option(
       "-b, --block-size <bytes>",
-      "Use this block size; 0 chooses by the file's size",
+      "Use this block size; with 0, the file's size decides",
       count,
       0,
     )

@@ -12,8 +12,8 @@ import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
 import { attempt } from "./attempt.ts";
 
-/** The maximum number of bytes that are read from a file at once. */
-const PIECE = 2 ** 19;
+/** The maximum number of bytes that one call reads from a file. */
+const MAX_PIECE_BYTES = 2 ** 19;
 /**
  * The chunks before which the event loop gets a turn: each of the first `first`
  * chunks, so that worker threads start sooner, and then every `then`-th chunk,
@@ -42,7 +42,7 @@ export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   }
   const file = attempt(name, () => openSync(name, "r"));
   try {
-    const buffer = new Uint8Array(PIECE);
+    const buffer = new Uint8Array(MAX_PIECE_BYTES);
     let pieces = 0;
     for (;;) {
       const length = attempt(name, () => readSync(file, buffer));
@@ -72,7 +72,7 @@ export async function readWhole(name: string): Promise<Uint8Array> {
 export function openBasis(name: string): RandomAccess & { close(): void } {
   const file = attempt(name, () => openSync(name, "r"));
   const { size } = fstatSync(file);
-  let buffer = new Uint8Array(PIECE);
+  let buffer = new Uint8Array(MAX_PIECE_BYTES);
   return {
     size,
     read(offset, length) {

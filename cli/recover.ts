@@ -97,12 +97,12 @@ async function run(
 }
 
 /**
- * Finds the newest snapshot that has something at a path, or in the folder at
- * this path, that the directory no longer has. Returns the snapshot and the
- * files and folders that are gone. A folder stands for its content.
+ * Finds the newest snapshot with an entry, at or below a path, that the
+ * directory no longer has. Returns the snapshot, and the paths of all such
+ * entries. The path of a folder stands for all entries in the folder.
  *
  * @throws {DeltarError} `not-found` if no snapshot has the path; `exists` if
- * nothing of what the snapshots have is gone.
+ * the directory still has all entries.
  */
 async function findGone(
   repository: Repository,

@@ -52,8 +52,8 @@ export async function runRekey(
   warn(out, result);
   if (result.retired > 0) {
     out.note(
-      "recovery sheets that were printed before the last rotation open " +
-        "nothing any more. Print a new one with `deltar key recovery-sheet`. " +
+      "recovery sheets that were printed before the last rotation no longer " +
+        "open anything. Print a new one with `deltar key recovery-sheet`. " +
         "Whoever copied objects and has an older secret key can still read " +
         "these copies.",
     );
@@ -64,7 +64,7 @@ export async function runRekey(
 /** Returns what a rekey does, as the beginning of a sentence. */
 function describe(verb: string, { objects, bytes }: RekeyPlan): string {
   return objects === 0
-    ? "No objects have to be stored again for the newest secret key"
+    ? "No objects need to be stored again for the newest secret key"
     : `${verb} ${plural(objects, "object")} (${
       formatBytes(bytes)
     }) again for ` +
@@ -77,14 +77,14 @@ function warn(out: Console, { atWork, damage }: RekeyPlan): void {
     out.warn(
       `${plural(atWork.length, "object")} of running or interrupted work can ` +
         "still be opened with an older secret key. Run `deltar key rekey` " +
-        "again when the work has ended, or after a prune has deleted what an " +
-        "interrupted run left.",
+        "again when the work has ended, or after a prune has deleted the " +
+        "objects that an interrupted run left.",
     );
   }
   for (const { message } of damage) {
     out.warn(
       `${message}, so this object was not stored again; \`deltar repair\` ` +
-        "moves damaged objects away",
+        "moves damaged objects to damaged/",
     );
   }
 }

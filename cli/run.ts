@@ -36,7 +36,7 @@ interface Options extends TakeOptions {
   json?: boolean;
 }
 
-/** The signals that end a command, and that are passed on to it. */
+/** The signals that deltar passes on to the command. */
 const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
 
 const HELP = `
@@ -77,7 +77,7 @@ export function runCommand(context: Context): Command {
     });
 }
 
-/** The end of a command. */
+/** The outcome of a command that has ended. */
 interface Ended {
   /** The exit code of the command, if it was not ended by a signal. */
   exitCode?: number;
@@ -126,7 +126,7 @@ async function run(
   try {
     const after = await take(context, out, "after", {
       ...options,
-      // The command may have deleted everything.
+      // The command might have deleted everything.
       allowEmpty: true,
     });
     await report(out, words, before, after, ended, elapsed);
@@ -221,7 +221,7 @@ async function report(
   elapsed: number,
 ): Promise<void> {
   const { record: after, skipped } = result;
-  // Another process may have taken a snapshot meanwhile.
+  // Another process might have taken a snapshot meanwhile.
   const diff = before.id === (result.isNew ? after.parent : after.id)
     ? result.diff
     : DiffIndex.compute(

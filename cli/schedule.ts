@@ -165,7 +165,7 @@ function removeScheduleCommand(context: Context): Command {
         rmSync(file, { force: true });
         out.line(`Deleted ${showPath(file)}`);
       }
-      out.line(`End the schedule in the system with:\n  ${found.forget}`);
+      out.line(`Stop the schedule with:\n  ${found.forget}`);
     });
 }
 

@@ -1,13 +1,13 @@
-/** Matches the end of an id that `shortIds` may return. */
+/** Matches the end of an id that `shortIds` can return. */
 const END = /[0-9a-f]{6}(?:-safety)?$/;
 
 /**
- * Returns the short form of each id of a repository: the last six characters,
- * and `-safety` after them if the id of a safety snapshot has it. If the short
+ * Returns the short form of each id of a repository: the last six hexadecimal
+ * digits, followed by `-safety` if the id ends with it. If the short
  * form would not name exactly one snapshot, returns the whole id.
  *
- * `Repository.find` finds a snapshot by its label before it compares ids, and
- * by the beginning of its id as well as by the end.
+ * A short form must not be a label or the beginning of another id, because
+ * `Repository.find` compares labels first, and both ends of ids.
  *
  * @param ids The ids of all snapshots of the repository.
  * @param labels The labels of all snapshots.

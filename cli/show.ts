@@ -33,7 +33,9 @@ interface Options extends CommonOptions {
   pager: boolean;
 }
 
-/** The maximum number of changes, or of folders with changes, that are shown. */
+/**
+ * The maximum number of changes, or of folders with changes, that are shown.
+ */
 const MAX_SHOWN = 12;
 
 /** Makes the command `deltar show`. */
@@ -209,8 +211,8 @@ const TRUST: Readonly<Record<Exclude<RecordTrust, "trusted">, string>> = {
 };
 
 /**
- * Yields lines about the changes since the snapshot before: each change or, if
- * there are many, the folders with the most changes.
+ * Yields lines about the changes since the previous snapshot: each change or,
+ * if there are many, the folders with the most changes.
  */
 function* comparisonLines(
   record: SnapshotRecord,

@@ -111,7 +111,7 @@ async function run(
   }
   const restore = restoreBeside(result.record, location);
   context.interrupted =
-    "the snapshot is complete, but the size limit may not have been applied";
+    "the snapshot is complete, but the size limit might not have been applied";
   const fit = await keepToSize(out, repository, options, signal);
   if (out.json) report(out, result, location, restore, idle, fit);
   else print(out, result, location, restore, elapsed, options.time);

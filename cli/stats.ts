@@ -44,7 +44,7 @@ async function run(
   const { out, repository, place } = begun;
   let code: number = EXIT.done;
   const within = treePath(folder);
-  // The repository may have no snapshot of the current directory.
+  // The repository might have no snapshot of the current directory.
   const record = snapshot === undefined
     ? (await repository.lastAt(place))?.record
     : await findSnapshot(begun, snapshot);

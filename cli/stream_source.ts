@@ -109,7 +109,7 @@ export interface Stream {
 
 /**
  * Returns the stream that the options name; `undefined` if the snapshot is of a
- * directory. Ends the program if the options do not fit together.
+ * directory. Ends the program if the options cannot be combined.
  *
  * @param command The command, for errors and to find the options.
  * @param words The arguments of the command.
@@ -242,7 +242,8 @@ function checkArchive(file: string, signal: AbortSignal): void {
   }
   throw new DeltarError(
     "unsupported",
-    "a directory, not an archive; take its snapshot with `deltar snapshot DIR`",
+    "this is a directory, not an archive; take a snapshot of it with `deltar " +
+      "snapshot DIR`",
     { object: file },
   );
 }
@@ -319,8 +320,8 @@ async function* oneFile(
 }
 
 /**
- * Yields the bytes of a stream of the runtime. The stream is opened only when it
- * is read, because an error of a stream without listeners ends the process.
+ * Yields the bytes of a stream of the runtime. The stream is opened only when
+ * it is read, because an error of a stream without listeners ends the process.
  */
 async function* bytesOf(
   open: () => Readable,
@@ -336,8 +337,8 @@ async function* bytesOf(
 
 /**
  * Starts a command, and yields its output. The command starts only when its
- * output is read, because Node discards output that nothing reads when a
- * command ends. The command is ended if the reading stops.
+ * output is read, because Node discards unread output when a command
+ * ends. The command is ended if the reading stops.
  *
  * @throws {DeltarError} `not-found` if the command does not exist; `io` if it
  * cannot be run or fails; `aborted` if the signal fired.

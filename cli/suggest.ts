@@ -52,7 +52,7 @@ export interface Named {
   /**
    * The path of the current directory in the snapshot's directory. It is `""`
    * if `folder` is not the root, or if the current directory is the root or
-   * outside of the snapshot's directory.
+   * outside the snapshot's directory.
    */
   below: string;
 }
@@ -214,7 +214,7 @@ async function findSimilar(
   for (const entry of entries) {
     if (!isWithin(entry.path, within) || entry.path === within) continue;
     if (Math.abs(entry.path.length - path.length) > least) {
-      // The user may have typed only the end of the path, such as `notes.txt`
+      // The user might have typed only the end of the path, such as `notes.txt`
       // for `docs/notes.txt`.
       if (entry.path.endsWith(`/${end}`)) best ??= entry.path;
       continue;

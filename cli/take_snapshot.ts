@@ -158,8 +158,8 @@ export function sourceOf(...directories: string[]): Source {
 
 /**
  * Takes a snapshot of a directory and warns of paths that are skipped. Creates
- * the repository if it does not exist. With `dryRun`, the snapshot is discarded,
- * and nothing is written.
+ * the repository if it does not exist. With `dryRun`, the snapshot is
+ * discarded, and nothing is written.
  */
 export async function takeSnapshot(
   context: Context,
@@ -274,9 +274,9 @@ export async function takeSnapshot(
 }
 
 /**
- * Returns whether a turn ends and the last snapshot is of another session or of
- * no turn. That snapshot may already have the last changes of the turn, so the
- * end of the turn is stored even if nothing has changed since.
+ * Returns whether a turn ends and the last snapshot is from another session or
+ * has no turn. That snapshot might already have the last changes of the turn, so
+ * the end of the turn is stored even if nothing has changed since.
  */
 function endsAfterOther(
   turn: TurnRecord | undefined,
@@ -405,8 +405,8 @@ function spelled(path: string): string {
 
 /**
  * Returns the default repository of a moved directory for its old path, if the
- * directory's snapshots are to be continued. The repository then has to be moved
- * to the default location for the new path.
+ * directory's snapshots are to be continued. The caller must then move the
+ * repository to the default location for the new path.
  */
 async function formerRepository(
   out: Console,
@@ -542,10 +542,10 @@ const MAX_EMPTY_SHARE = 0.1;
 const MIN_FORMER_FILES = 10;
 
 /**
- * Refuses a directory whose disk may not be mounted: no file of the last
+ * Refuses a directory whose disk might not be mounted: no file of the last
  * snapshot is left, and the directory has few or no other files. Directories
- * with unreadable files are not refused. If a question can be asked, the user
- * may take the snapshot anyway.
+ * with unreadable files are not refused. On a terminal, the user can choose
+ * to take the snapshot anyway.
  */
 async function refuseLoss(
   out: Console,
@@ -577,8 +577,8 @@ async function refuseLoss(
 }
 
 /**
- * Refuses the user's home folder or a whole disk, because a user rarely means
- * to back these up.
+ * Refuses the user's home folder or a whole disk, which users rarely mean to
+ * back up.
  */
 function refuseTooMuch(directory: string): void {
   const what = isTooMuch(directory);
@@ -598,7 +598,9 @@ export function tellOfDamage(out: Console, { message }: DeltarError): void {
   );
 }
 
-/** Prints a path that was skipped. An excluded path is only a detail. */
+/**
+ * Prints a path that was skipped. With `--verbose`, prints excluded paths, too.
+ */
 export function tellOfSkipped(out: Console, skipped: Skipped): void {
   const { path, reason, detail } = skipped;
   const what = reason === "changed" ? "not stored exactly" : reason;

@@ -5,7 +5,7 @@ import { thisMachine } from "./machine.ts";
 
 /**
  * Returns the snapshots of a directory that this machine took, by their times
- * in milliseconds since 1970, in the order in which they follow each other.
+ * in milliseconds since 1970, oldest first.
  *
  * @param directory The name of the directory in the repository.
  */

@@ -84,9 +84,9 @@ export class Terminal {
   /** Clears the line of progress, before other text is written. */
   clear(): void {
     if (this.#drawn === 0) return;
-    // In the first row and column, the code would clear the whole screen, which
-    // some terminals do not do. The blank moves the cursor to the second
-    // column.
+    // If the cursor is in the first row and column, the code clears the whole
+    // screen, and some terminals ignore it. The blank moves the cursor to the
+    // second column.
     const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
     this.write(2, `\r${blank}\r`);
     this.#drawn = 0;
@@ -98,7 +98,7 @@ export function isDumb(): boolean {
   return process.env.TERM === "dumb";
 }
 
-/** Returns whether control codes may be sent to the user's terminal. */
+/** Returns whether control codes can be sent to the user's terminal. */
 function hasCodes(): boolean {
   return !isDumb() && !process.env.NO_COLOR;
 }

@@ -122,7 +122,7 @@ export function showLines(text: string, isPainted = false): string {
 }
 
 /**
- * Matches a user and password, or a token, in a URL. A password may contain a
+ * Matches a user and password, or a token, in a URL. A password can contain a
  * slash that is not escaped. `host:8080/` is not matched: digits before a slash
  * are a port.
  */

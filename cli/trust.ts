@@ -26,7 +26,7 @@ class Doubt extends Error {}
  * @param trust Whether `--trust-repository` was given.
  * @param signal Stops the wait for an answer.
  * @param work Called with whether the repository is trusted and, if a question
- *   may be asked, with a callback for the plan. After the question, called
+ *   can be asked, with a callback for the plan. After the question, called
  *   again with the answer.
  */
 export async function askingForTrust<Result>(

@@ -53,7 +53,8 @@ export async function undoTurn(
     } else {
       out.warn(`${now}; all changes until now count as its changes`);
       await takeEnd(repository, target, turn, signal);
-      // Meanwhile, another session may have begun a turn, which is now the last.
+      // Meanwhile, another session might have begun a turn, which is now the
+      // last.
       const [{ id }] = turn.snapshots;
       turn = (await turnsNow()).find(({ snapshots }) =>
         snapshots[0].id === id

@@ -16,12 +16,12 @@ import type { Patched } from "./patch_contents.ts";
 type Entry = NonNullable<PathVersion["entry"]>;
 
 /**
- * Returns the changes by which a version of a file or folder differs from the
- * version before.
+ * Returns the changes between the previous version of a file or folder and a
+ * version.
  *
  * @param repository The repository.
  * @param version The version.
- * @param signal Ends the reading of trees and files.
+ * @param signal Stops the reading of trees and files.
  */
 export async function patchedBy(
   repository: Repository,
@@ -101,7 +101,9 @@ function changesOf(
     : [{ change: "renamed", entry, from }];
 }
 
-/** Returns a state that has one entry and the file to which it is a hard link. */
+/**
+ * Returns a state with one entry and, if it is a hard link, the linked file.
+ */
 async function fileState(
   repository: Repository,
   record: SnapshotRecord,

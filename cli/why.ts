@@ -115,7 +115,7 @@ async function run(
 /** The beginning of the reason why a path cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
-/** Returns in words whether a snapshot includes a path, and why not. */
+/** Returns whether a snapshot includes a path, and if not, why, in words. */
 export function fateWords({ kept, why = "" }: Fate, by: string): string {
   if (kept) return `is included${by}`;
   const verb = why.includes(UNREADABLE) ? "is skipped" : "is excluded";
@@ -144,8 +144,8 @@ export async function whyNext(
     );
   }
   const bare = found;
-  // A slash at the end says that the path is a folder, even if it does not
-  // exist yet, so that rules for folders apply.
+  // A slash at the end marks a folder, even one that does not exist, so that
+  // rules for folders apply.
   const path = bare !== "" && /[\\/]$/.test(word) ? `${bare}/` : bare;
   const neverTouch = [
     ...isFolder(location) ? [location] : [],

@@ -2,8 +2,9 @@
  * This machine: the id that its snapshots name, and the key that signs them.
  *
  * Both are made on first use, in the files `machine` and `signing_key` of the
- * config folder. If `DELTAR_MACHINE` is set, its value is the id instead,
- * because a container may lose both its host name and its config folder.
+ * configuration folder. If `DELTAR_MACHINE` is set, its value is the id
+ * instead, because a container can lose both its host name and its
+ * configuration folder.
  *
  * @module
  */
@@ -32,7 +33,7 @@ export interface MachineFiles {
   user?: string;
   /**
    * The text of the private key that signs snapshots, and the path of its file.
-   * Absent if the file cannot be made.
+   * Absent if the file cannot be created.
    */
   key?: { text: string; file: string };
 }
@@ -40,12 +41,13 @@ export interface MachineFiles {
 /**
  * Returns the id, names and key of this machine. The id is the value of
  * `DELTAR_MACHINE` or, if that is not set, the content of the file `machine`,
- * which is made if it is missing. If this file cannot be made, the id is
- * derived from the host name. If the key file cannot be made, the machine has
- * no key.
+ * which is created if it is missing. If this file cannot be created, the id is
+ * derived from the host name. If the key file cannot be created, the machine
+ * has no key.
  *
  * @param makeKey Called with a comment if there is no key yet. Returns the text
- * of a new private key with this comment. If this is absent, no file is made.
+ * of a new private key with this comment. Without this callback, no file is
+ * created.
  * @throws {Error} The system's error, if a file exists and cannot be read.
  */
 export async function machineFiles(
@@ -70,8 +72,9 @@ export async function machineFiles(
 }
 
 /**
- * Returns the text of a file, which is made if it does not exist. Returns
- * `undefined` if it does not exist and cannot be made, or if `make` is absent.
+ * Returns the text of a file, which is created if it does not exist. Returns
+ * `undefined` if the file does not exist and cannot be created, or if `make` is
+ * absent.
  */
 async function kept(
   file: string,
@@ -95,8 +98,9 @@ async function kept(
 }
 
 /**
- * Gives a complete file its name, unless another process has made a file with
- * this name first. On a file system without hard links, the last process wins.
+ * Gives a complete file its name, unless another process has created a file
+ * with this name first. On a file system without hard links, the last process
+ * wins.
  */
 function makeIfAbsent(temporary: string, file: string): void {
   try {

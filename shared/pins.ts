@@ -3,8 +3,8 @@
  *
  * At its first contact with an encrypted repository, this machine records the
  * checksum of the repository's recipient, the repository's public admin key,
- * and its id. Later the machine refuses a repository at the same location that
- * has another recipient, admin key or id, or is not encrypted. Otherwise
+ * and its id. Later, the machine refuses a repository at the same location that
+ * has another recipient, admin key or id, or is not encrypted. Otherwise,
  * whoever controls the storage could replace the repository with one that they
  * can read, and the next snapshot would be encrypted for them.
  *
@@ -89,6 +89,6 @@ export function pin(
  * @param what The difference, a clause with `the repository` as its subject.
  */
 export function replacedText(key: string, what: string): string {
-  return `${what}. Somebody may have replaced the repository. If you replaced it ` +
+  return `${what}. Somebody might have replaced the repository. If you replaced it ` +
     `yourself, delete ${pinFile(key)}`;
 }

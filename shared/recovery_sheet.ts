@@ -19,8 +19,8 @@ export interface RecoverySheet {
 }
 
 /**
- * Returns the text of a recovery sheet. With this page, an encrypted repository
- * can be read anywhere. The text ends with a newline.
+ * Returns the text of a recovery sheet. With this page, anyone can read an
+ * encrypted repository. The text ends with a newline.
  */
 export function recoverySheet(
   { location, endpoint, id, recipient, identities, printed }: RecoverySheet,

@@ -1,14 +1,14 @@
 import type { ChangeObject } from "diff";
 
 /**
- * The maximum number of deleted and inserted lines, or words, that are searched
- * for. The time for the search grows with the square of this number. If two
+ * The maximum number of deleted and inserted lines, or words, that a comparison
+ * finds. The time for a comparison grows with the square of this number. If two
  * texts differ in more lines, the whole text between their common beginning and
  * end counts as replaced.
  */
 const MAX_EDITS = 2000;
 
-/** Lines or words of two texts that differ, or that are equal. */
+/** A run of lines or words that are equal in two texts, or that differ. */
 export interface Run {
   /** The parts of the old text. */
   old: readonly string[];
@@ -37,8 +37,8 @@ export function linesOf(text: string): string[] {
 }
 
 /**
- * Returns the words of a text, and the blanks between them. The blanks are
- * those of ASCII, because the text may be bytes of any encoding.
+ * Returns the words of a text, and the blanks between them. Only
+ * blanks of ASCII count, because the text can have any encoding.
  */
 export function wordsOf(text: string): string[] {
   return text.match(/\n|[ \t\r\f\v]+|[^ \t\n\r\f\v]+/g) ?? [];

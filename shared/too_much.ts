@@ -3,9 +3,9 @@ import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 
 /**
- * Returns a description of a directory of which deltar takes no snapshot unless
- * the user asks for one: the user's home folder or a whole disk. Returns
- * `undefined` for any other directory.
+ * Returns a description of a directory that a user rarely means to back up: the
+ * user's home folder or a whole disk. Returns `undefined` for any other
+ * directory.
  */
 export function isTooMuch(directory: string): string | undefined {
   const place = canonical(directory);

@@ -693,7 +693,7 @@ test("key rekey shuts out a removed key from what was stored before", async () =
     encrypted.run(["snapshot"]);
     const old = encrypted.json(["key", "recovery-sheet"]).identities;
     const nothing = encrypted.run(["key", "rekey"]).out;
-    assert.match(nothing, /^No objects have to be stored again /);
+    assert.match(nothing, /^No objects need to be stored again /);
     encrypted.run(["key", "rotate"]);
     const file = join(place.folder, "from paper");
     const byPaper = { ...encrypted.env, DELTAR_IDENTITY: file };
@@ -707,7 +707,7 @@ test("key rekey shuts out a removed key from what was stored before", async () =
     encrypted.run(["list"], byPaper);
     const { out, err } = encrypted.run(["key", "rekey"]);
     assert.equal(out, planned.replace("Would store", "Stored"));
-    assert.match(err, /open nothing any more\. Print a new one/);
+    assert.match(err, /no longer open anything\. Print a new one/);
     const refused = encrypted.refused(["list"], byPaper);
     assert.equal(refused.code, "key");
     assert.match(refused.message, /older than the last rekey/);

@@ -96,7 +96,7 @@ test("snapshot --from-tar of a missing file or a directory creates nothing", asy
     assert.match(missing.err, /^deltar: .*none\.tar: no such file/);
     const directory = place.run(["snapshot", "--from-tar", "."]);
     assert.equal(directory.code, 1);
-    assert.match(directory.err, /a directory, not an archive/);
+    assert.match(directory.err, /this is a directory, not an archive/);
     assert.equal(fs.existsSync(place.data), false);
   });
 });

@@ -149,7 +149,7 @@ test("schedules are listed, run and removed", async () => {
     for (const system of ["linux", "darwin", "win32"]) {
       const words = `--system ${system}`;
       const removed = shell.type(`deltar schedule remove project ${words}`);
-      assert.match(removed, /End the schedule in the system with:\n {2}\w+/);
+      assert.match(removed, /Stop the schedule with:\n {2}\w+/);
       assert.match(shell.type(`deltar schedule list ${words}`), /^No sch/);
       assert.throws(
         () => shell.type(`deltar schedule remove project ${words}`),
