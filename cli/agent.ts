@@ -29,13 +29,13 @@ interface Work {
 
 const HELP = `
 install adds hooks, which take a snapshot before each step of an agent, and the
-MCP server, which gives the agent access to the snapshots. Without names, install
-does this for the agents that are found on this machine. Hooks that you wrote and
-everything else in the files stay as they are. uninstall reverts what install
-wrote. status shows the command of each hook, and when a hook last ran. Without
---user, the files are in the project: the nearest folder with .git, or else the
-current folder. Without --yes and without a terminal on which to ask, the command
-prints the plan, changes nothing and exits with 1.`;
+MCP server, which gives the agent access to the snapshots. Without names,
+install does this for the agents that are found on this machine. Hooks that you
+wrote and everything else in the files stay as they are. uninstall reverts what
+install wrote. status shows the command of each hook, and when a hook last ran.
+Without --user, the files are in the project: the nearest folder with .git, or
+else the current folder. Without --yes and without a terminal on which to ask,
+the command prints the plan, changes nothing and exits with 1.`;
 
 /** Makes the command `deltar agent`. */
 export function agentCommand(context: Context): Command {

@@ -132,8 +132,8 @@ function firstLine(text: string | undefined): string | undefined {
 }
 
 /**
- * Returns the first `length` UTF-16 code units of a text. Replaces half a
- * surrogate pair.
+ * Returns the first `length` UTF-16 code units of a text. Half a surrogate pair
+ * at the end becomes U+FFFD.
  */
 function cut(text: string | undefined, length: number): string | undefined {
   return text?.slice(0, length).toWellFormed();

@@ -128,7 +128,8 @@ class TurnNotes {
   write(agent: string, session: string | undefined, note: SessionTurn): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const file = this.#file(agent, session);
-    // A hook that reads the note at the same time must not see half of it.
+    // A hook that reads the note at the same time must not see an incomplete
+    // note.
     const temporary = `${file}.${process.pid}`;
     writeFileSync(temporary, JSON.stringify(note), { mode: 0o600 });
     renameSync(temporary, file);
@@ -137,7 +138,7 @@ class TurnNotes {
 
   /**
    * Returns the number of the next turn, which is greater than the numbers of
-   * all noted turns.
+   * all recorded turns.
    *
    * @param last The turn of the last snapshot of the directory.
    */

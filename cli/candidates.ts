@@ -5,7 +5,7 @@ import { nearbyStorage } from "./read_only.ts";
 import { spellPath } from "../lib/tree/mod.ts";
 import { formatDate, treePath } from "./text.ts";
 
-/** A word that may complete the line at the cursor. */
+/** A word that can complete the line at the cursor. */
 export interface Candidate {
   /** The whole word, unquoted. */
   word: string;

@@ -89,7 +89,7 @@ export function changeLines(
   ];
 }
 
-/** Returns the kind of a change. If only hard links changed: `touched`. */
+/** Returns the kind of a change, or `touched` if only hard links changed. */
 export function signOf(change: Change): Change["change"] {
   return isTouched(change) ? "touched" : change.change;
 }

@@ -8,7 +8,7 @@ export interface Entry {
   /** The common options that the command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
   /**
-   * The state that an interruption leaves, in words. For long-running commands.
+   * The state after an interruption, in words. Absent for short commands.
    */
   interrupted?: string;
   /**

@@ -201,7 +201,10 @@ async function newSnapshot(
   }
 }
 
-/** Returns whether a word is a path in a snapshot, or of an existing file. */
+/**
+ * Returns whether a word is a path in a snapshot, or the path of an existing
+ * file.
+ */
 async function isPath(
   { repository }: Begun,
   old: Named,
@@ -215,7 +218,7 @@ async function isPath(
   try {
     return lstatSync(absolute(word), { throwIfNoEntry: false }) !== undefined;
   } catch {
-    // For example, a parent of the path is a file.
+    // This happens if a parent of the path is a file, for example.
     return false;
   }
 }

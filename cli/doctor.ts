@@ -202,7 +202,7 @@ function checkPlaces(repository: string): Finding[] {
     }));
 }
 
-/** Checks for failures of `deltar hook` that the user may not have seen. */
+/** Checks for failures of `deltar hook` that the user might have missed. */
 function checkHook(): Finding[] {
   const file = hookLog();
   if (!existsSync(file)) return [];

@@ -36,7 +36,7 @@ export function drillCommand(context: Context): Command {
     )
     .option(
       "--scratch <dir>",
-      "Make the temporary directory of the restore in this directory",
+      "Create the temporary directory for the restore in this directory",
     )
     .addHelpText("after", NOTES)
     .action(async (snapshot: string | undefined, options: Options) => {

@@ -89,7 +89,7 @@ export interface FilePair {
   isRename?: boolean;
 }
 
-/** The comparison of a file pair: the runs of lines, unless it is binary. */
+/** The result of comparing a file pair. Only text files have runs of lines. */
 export type Comparison =
   | { kind: "same" }
   | { kind: "text"; runs: readonly Run[]; sums: [string, string] }
@@ -98,8 +98,8 @@ export type Comparison =
 /**
  * Yields the file pairs of changes. git records only files and symlinks and, of
  * a file's mode, only whether the owner may execute the file. Other changes
- * have no pair. A copied file counts as created, because `patch` and `git apply
- * --reverse` cannot handle every copy.
+ * have no pair. A copied file counts as created, because
+ * `git apply --reverse` and `patch` cannot handle every copy.
  *
  * @param changes The changes, in path order.
  * @param states The old and the new state.
@@ -221,7 +221,7 @@ function lineCount(bytes: Uint8Array): number {
   return count;
 }
 
-/** Returns the hash of a git blob, updated with its header. */
+/** Returns a hash that has been updated with the header of a git blob. */
 function blobHash(size: number): ReturnType<typeof createHash> {
   return createHash("sha1").update(`blob ${size}\0`);
 }

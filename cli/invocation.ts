@@ -6,7 +6,7 @@ import { shellWord } from "./text.ts";
 
 /**
  * Returns the name of the runtime that runs this script, and the arguments that
- * come before the script; `undefined` for the single binary. The name may have
+ * come before the script; `undefined` for the single binary. The name can have
  * a version: `node24`.
  */
 function runtime(): { name: string; words: string[] } | undefined {

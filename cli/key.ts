@@ -205,7 +205,7 @@ async function remove(
       ? "the snapshots of this machine are kept, but are no longer " +
         "trusted. To keep the machine from storing more, take away its access " +
         "to the storage."
-      : "the owner of this key may have kept the secret key of the " +
+      : "the owner of this key might have kept the secret key of the " +
         "repository. After `deltar key rotate`, the owner cannot read what " +
         "is stored from then on.",
   );

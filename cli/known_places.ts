@@ -103,7 +103,7 @@ function lossOf(known: KnownPlace): Loss {
  */
 const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
 
-/** Returns the folders whose files the system may delete at any time. */
+/** Returns the folders whose files the system can delete at any time. */
 function temporaryFolders(): string[] {
   const named = TEMPORARY.map((name) => process.env[name] ?? "");
   const common = process.platform === "win32" ? [] : ["/tmp", "/var/tmp"];

@@ -100,8 +100,8 @@ async function run(context: Context, options: Options): Promise<number> {
 }
 
 /**
- * Returns the number of bytes that each snapshot alone needs, by id. Damage
- * is ignored here, because the list reports damaged records.
+ * Returns the number of bytes that each snapshot alone needs, by id. Damage is
+ * ignored here, because the list reports damaged records.
  */
 async function ownSizes(
   repository: Repository,

@@ -85,8 +85,8 @@ export function isDefaultRepository(location: string): boolean {
 }
 
 /**
- * The repository that a command uses, and the directory of a default
- * repository.
+ * The repository that a command uses and, for a default repository, its
+ * directory.
  */
 export interface Standing {
   /** The location of the repository. */

@@ -1,25 +1,29 @@
 /**
  * The entry point of the command.
  *
- * `commands.ts` lists the commands. Each command is in the file that has the
- * name of the command. The file is loaded only when the command is needed.
- * `program.ts` builds the command line from all commands. `context.ts` has the
- * state of a run: the terminal, the amount of output, the signal of an
- * interrupt, the opened repositories and the exit code (`exit.ts`).
+ * `commands.ts` lists the commands. Each command is in the file with its name,
+ * which is loaded only when the command is needed. `program.ts` builds the
+ * command line from all commands. `context.ts` has the state of a run: the
+ * terminal, the amount of output, the signal of an interrupt, the opened
+ * repositories and the exit code (`exit.ts`).
+ *
+ * `location.ts` finds the repository, and `begin.ts` and `open_repository.ts`
+ * open it. `suggest.ts` finds snapshots and paths, and suggests a similar path
+ * for a mistyped one. `other_words.ts` has the commands of other tools.
+ *
  * `console.ts` prints results, messages and the line of progress, for which
- * `rate.ts` computes the rate and the time left. `location.ts` finds the
- * repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
- * formats values. `failure.ts`, `refusal.ts` and `advice.ts` put errors into
- * words. `suggest.ts` finds snapshots and paths, and suggests a similar path
- * for a mistyped one. `other_words.ts` has the words of other tools.
+ * `rate.ts` computes the rate and the time left. `text.ts` formats values.
+ * `pager.ts` shows long results. `printed_lines.ts` makes the commands that
+ * `snapshot` and `run` print. `failure.ts`, `refusal.ts` and `advice.ts` put
+ * errors into words.
+ *
  * `take_snapshot.ts` is shared by `snapshot`, `run`, `hook` and `import`, and
- * `restore_report.ts` by `restore`, `undo` and `redo`. `printed_lines.ts` makes
- * the commands that `snapshot` and `run` print. `stream_source.ts` takes
- * snapshots of archives, of standard input and of the output of programs, and
+ * `restore_report.ts` by `restore`, `undo` and `redo`. `stream_source.ts` takes
+ * snapshots of archives, of standard input and of the output of programs.
  * `timestamp.ts` reads the times in names. `diff` compares two states
  * (`compared_state.ts`), and prints a patch in git's format (`git_patch.ts`,
- * `git_binary.ts`) or a table of changed lines (`diff_stat.ts`). `pager.ts`
- * shows long results.
+ * `git_binary.ts`) or a table of changed lines (`diff_stat.ts`).
+ *
  * `complete.ts` and `completion.ts` complete words in a shell. `mcp/server.ts`
  * describes the server that `mcp.ts` starts.
  *
@@ -136,7 +140,7 @@ async function suggest(
   });
 }
 
-/** Returns whether a word is an option, or a command that users may type. */
+/** Returns whether a word is an option, or a command that users can type. */
 function isCommand(word: string): boolean {
   return word.startsWith("-") || OWN.includes(word) ||
     Object.hasOwn(COMMANDS, word);

@@ -36,7 +36,7 @@ export class Output {
    * @param name The path of the output file, or `-` for standard output.
    * @param force Whether to replace an existing file.
    * @throws {DeltarError} `exists` if the file exists and `force` is false, or
-   *   if there is a directory of this name, `not-found` if its folder does not
+   * if there is a directory with this name, `not-found` if its folder does not
    *   exist, `io` if the temporary file cannot be created.
    */
   constructor(name: string, force: boolean) {

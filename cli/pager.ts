@@ -136,7 +136,7 @@ class Pager {
   #isComplete = false;
   /** Whether an interrupt ended the output. */
   isInterrupted = false;
-  /** Whether an interrupt happened. It can cause the exit code of the pager. */
+  /** Whether an interrupt happened. The pager can then exit with an error. */
   #hadInterrupt = false;
   /** The handlers of interrupts from before the pager was started. */
   readonly #handlers = process.listeners("SIGINT");

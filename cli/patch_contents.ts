@@ -41,7 +41,7 @@ export interface Patched {
   changes: readonly Change[];
 }
 
-/** The files of changes. Their contents are compared one pair at a time. */
+/** The files that changed. Their contents are compared one pair at a time. */
 export class PatchContents {
   /** The exit code: `EXIT.partial` if a content could not be compared. */
   code: number = EXIT.done;
@@ -122,8 +122,8 @@ export class PatchContents {
 
   /**
    * Yields the patch of a pair of files. If a content cannot be read or has
-   * changed since it was compared, prints the reason. The patch then omits
-   * the pair or, if a file is large, has only the beginning of its patch.
+   * changed since it was compared, prints the reason. The patch then omits the
+   * pair or, if a file is large, has only the beginning of its patch.
    */
   async *#patch(
     pair: FilePair,

@@ -2,9 +2,9 @@ import { basename, dirname, isAbsolute, relative, sep } from "node:path";
 import { pathBelow, truePlace } from "../lib/tree/mod.ts";
 
 /**
- * Returns the path of `place` relative to the root, `""` for the root itself, or
- * `undefined` if `place` is not in the root. A symlink at the end of the path is
- * not followed.
+ * Returns the path of `place` relative to the root, `""` for the root itself,
+ * or `undefined` if `place` is not in the root. A symlink at the end of the
+ * path is not followed.
  */
 export function pathUnder(root: string, place: string): string | undefined {
   // The path is first compared with the root as it was typed, because a symlink

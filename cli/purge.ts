@@ -261,7 +261,7 @@ function wayTo(place: string, path: string): string {
 /**
  * Asks whether to purge.
  *
- * @throws {DeltarError} `unsafe` if nobody can be asked, `aborted` if the
+ * @throws {DeltarError} `unsafe` if no question can be asked, `aborted` if the
  * answer is no.
  */
 async function confirm(

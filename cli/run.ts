@@ -159,12 +159,14 @@ function labelOf(when: "before" | "after", text: string): string {
 }
 
 /**
- * Runs a command on this terminal, and waits for its end. Passes `PASSED_ON`
- * on to it. The terminal itself sends an interrupt to both processes.
+ * Runs a command on this terminal, and waits for its end. Passes the signals in
+ * `PASSED_ON` on to the command. The terminal itself sends an interrupt to both
+ * processes.
  *
  * @param words The program and its arguments.
- * @param toError Whether the command's standard output goes to standard error.
- * @throws {Error} An error of the system if the program cannot be started.
+ * @param toError Whether the command's standard output is passed to standard
+ * error.
+ * @throws {Error} The system's error, if the program cannot be started.
  */
 async function runProgram(
   [program, ...args]: readonly string[],

@@ -20,7 +20,7 @@ export interface Schedule {
   home: string;
 }
 
-/** The files to write, by path, and the command that enables them. */
+/** The files to write, by path, and the command that enables the schedule. */
 export interface ScheduleFiles {
   files: Record<string, string>;
   next: string;
@@ -36,9 +36,9 @@ export interface WrittenSchedule {
   files: string[];
   /** The times at which the backup runs, such as `every day at 12:30`. */
   when: string;
-  /** Whether the system runs the backup; absent if that is not known. */
+  /** Whether the system runs the backup; absent if unknown. */
   isEnabled?: boolean;
-  /** The command that makes the system forget the removed schedule. */
+  /** The command that stops the schedule after its files are deleted. */
   forget: string;
 }
 
@@ -48,7 +48,9 @@ interface Scheduler {
   write: (schedule: Schedule) => ScheduleFiles;
   /** Called with the user's home folder. Returns the folder of the files. */
   folder: (home: string) => string;
-  /** Matches the name of the file that has the time. Captures the name. */
+  /**
+   * Matches the name of the file that has the time. Captures the backup's name.
+   */
   file: RegExp;
   /** Called with a file and its text. Returns the schedule. */
   read: (name: string, file: string, text: string) => WrittenSchedule;
@@ -185,8 +187,8 @@ ${every === "day" ? integer("Hour", hour) : ""}${
 function windows(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const [program, ...words] = command;
-  // The words are quoted for CommandLineToArgvW, which splits the line into
-  // words again.
+  // The words are quoted for CommandLineToArgvW, which splits the line back
+  // into words.
   const quoted = words.map((word) =>
     `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, "$1$1")}"`
   );

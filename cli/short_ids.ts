@@ -3,11 +3,12 @@ const END = /[0-9a-f]{6}(?:-safety)?$/;
 
 /**
  * Returns the short form of each id of a repository: the last six hexadecimal
- * digits, followed by `-safety` if the id ends with it. If the short
- * form would not name exactly one snapshot, returns the whole id.
+ * digits, followed by `-safety` if the id ends with it. If the short form would
+ * not name exactly one snapshot, returns the whole id.
  *
  * A short form must not be a label or the beginning of another id, because
- * `Repository.find` compares labels first, and both ends of ids.
+ * `Repository.find` compares a name first with labels, and then with both ends
+ * of ids.
  *
  * @param ids The ids of all snapshots of the repository.
  * @param labels The labels of all snapshots.

@@ -117,9 +117,9 @@ async function run(
 }
 
 /**
- * Returns the snapshot before another one: the last earlier one that the same
- * machine took of the same directory. For a safety snapshot, returns
- * `undefined`, because it holds only the paths that a restore was about to
+ * Returns the previous snapshot that the same machine took of the same
+ * directory, if there is one. For a safety snapshot, returns `undefined`,
+ * because a safety snapshot holds only the paths that a restore was about to
  * change.
  */
 async function previousOf(

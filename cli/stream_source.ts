@@ -73,7 +73,7 @@ export function addStreamOptions(command: Command): Command {
     );
 }
 
-/** The options that a snapshot of a stream takes. */
+/** The options that a snapshot of a stream accepts. */
 const ALLOWED: ReadonlySet<string> = new Set([
   "fromTar",
   "stdin",
@@ -320,8 +320,8 @@ async function* oneFile(
 }
 
 /**
- * Yields the bytes of a stream of the runtime. The stream is opened only when
- * it is read, because an error of a stream without listeners ends the process.
+ * Yields the bytes of a Node stream. The stream is opened only when it is read,
+ * because an error of a stream without listeners ends the process.
  */
 async function* bytesOf(
   open: () => Readable,
@@ -337,8 +337,8 @@ async function* bytesOf(
 
 /**
  * Starts a command, and yields its output. The command starts only when its
- * output is read, because Node discards unread output when a command
- * ends. The command is ended if the reading stops.
+ * output is read, because Node discards unread output when a command ends.
+ * The command is ended if the reading stops.
  *
  * @throws {DeltarError} `not-found` if the command does not exist; `io` if it
  * cannot be run or fails; `aborted` if the signal fired.

@@ -75,8 +75,8 @@ export async function findFolder(
 /**
  * Returns the path in a snapshot, from the root, for a path that a user typed.
  * The typed path is relative to the folder of `SNAPSHOT:FOLDER`, or else to the
- * current directory. If the path exists only below the root of the snapshot, it
- * is relative to the root.
+ * current directory. If the path exists only relative to the root of the
+ * snapshot, it is taken as relative to the root.
  */
 export async function pathIn(
   repository: Repository,

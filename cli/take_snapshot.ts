@@ -392,8 +392,8 @@ function directoriesOf({ common, paths }: DirectorySet): string[] {
 }
 
 /**
- * Returns a path with its names in upper and lower case as they are on the
- * disk. A path through symlinks stays as the user typed it.
+ * Returns a path with the upper and lower case of the names on the disk. A path
+ * through symlinks stays as the user typed it.
  */
 function spelled(path: string): string {
   const place = truePlace(path);
@@ -544,8 +544,8 @@ const MIN_FORMER_FILES = 10;
 /**
  * Refuses a directory whose disk might not be mounted: no file of the last
  * snapshot is left, and the directory has few or no other files. Directories
- * with unreadable files are not refused. On a terminal, the user can choose
- * to take the snapshot anyway.
+ * with unreadable files are not refused. On a terminal, the user can choose to
+ * take the snapshot anyway.
  */
 async function refuseLoss(
   out: Console,

@@ -84,9 +84,9 @@ export class Terminal {
   /** Clears the line of progress, before other text is written. */
   clear(): void {
     if (this.#drawn === 0) return;
-    // If the cursor is in the first row and column, the code clears the whole
-    // screen, and some terminals ignore it. The blank moves the cursor to the
-    // second column.
+    // Some terminals ignore the code if the cursor is in the first row and
+    // column, where the code would clear the whole screen. The blank moves the
+    // cursor to the second column.
     const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
     this.write(2, `\r${blank}\r`);
     this.#drawn = 0;

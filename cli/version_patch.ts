@@ -16,7 +16,7 @@ import type { Patched } from "./patch_contents.ts";
 type Entry = NonNullable<PathVersion["entry"]>;
 
 /**
- * Returns the changes between the previous version of a file or folder and a
+ * Returns the changes from the previous version of a file or folder to a given
  * version.
  *
  * @param repository The repository.

@@ -7,7 +7,7 @@ export function isFolder(location: string): boolean {
 
 /**
  * Returns a name for files about a location. For a URL, the name also depends
- * on the S3 endpoints in the environment, because two services may have buckets
+ * on the S3 endpoints in the environment, because two services can have buckets
  * with the same name.
  */
 export function locationSum(

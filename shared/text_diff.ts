@@ -37,8 +37,8 @@ export function linesOf(text: string): string[] {
 }
 
 /**
- * Returns the words of a text, and the blanks between them. Only
- * blanks of ASCII count, because the text can have any encoding.
+ * Returns the words of a text, and the blanks between them. Only ASCII blanks
+ * separate words, because the text can have any encoding.
  */
 export function wordsOf(text: string): string[] {
   return text.match(/\n|[ \t\r\f\v]+|[^ \t\n\r\f\v]+/g) ?? [];

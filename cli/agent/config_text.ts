@@ -103,8 +103,8 @@ export class ConfigText {
   /**
    * Removes an addition if it exists, and the objects and arrays around it that
    * become empty. A top-level property, such as the version of the file, is
-   * removed only if no other property is left, because other entries may need
-   * it.
+   * removed only if no other property is left, because other entries might
+   * need it.
    *
    * @param addition The addition.
    * @param kept The number of outer objects and arrays on the path of the

@@ -10,9 +10,9 @@ export type Scope = "user" | "project";
 
 /** An addition to a JSON file. */
 export type Addition =
-  /** An element at the end of an array, which is created if necessary. */
+  /** An element to append to an array, which is created if it is missing. */
   | { array: readonly string[]; item: object }
-  /** A property, which does not replace one of the same name. */
+  /** A property to add, unless a property with this name exists. */
   | { property: readonly string[]; value: unknown };
 
 /** A configuration file, with the additions or the text for it. */
@@ -36,7 +36,7 @@ export interface Host {
   title: string;
   /**
    * The name of the agent in snapshots. If `isFixed` is false, other programs
-   * read the files of this host, too, and the input of the hook may show
+   * read the files of this host, too, and the input of the hook can show
    * another agent.
    */
   agent: { name: string; isFixed: boolean };
@@ -58,7 +58,10 @@ export interface Host {
 
 const isWindows = process.platform === "win32";
 
-/** Returns the folder that a variable names, or a folder in the home folder. */
+/**
+ * Returns the folder that an environment variable names, or else the default
+ * folder in the home folder.
+ */
 function folderOf(name: string, ...otherwise: string[]): string {
   const named = process.env[name] ?? "";
   return isAbsolute(named) ? named : join(homedir(), ...otherwise);

@@ -99,7 +99,7 @@ export function installing(file: ConfigFile): Change {
     return changing(path, content, file.text, next, [file.text]);
   }
   const now = new ConfigText(path, text ?? "");
-  // An earlier install may have written another command, so it is reverted
+  // An earlier install might have written another command, so it is reverted
   // first.
   const base = receipt === undefined ? now : new ConfigText(
     path,
@@ -159,7 +159,7 @@ export function uninstalling(file: ConfigFile): Change {
   const notes = "text" in file || isSame ? [] : staying(file, rest);
   if (rest === text) return forgetting(path, receipt, notes);
   // A file that an install created is deleted only if it is empty: other
-  // entries may have been added since.
+  // entries might have been added since.
   const isBare = /^\s*(?:\{\s*\}\s*)?$/.test(rest);
   const texts = isSame ? receipt.insertions.map((one) => one.text) : [];
   const next = receipt.isCreated && isBare ? undefined : rest;
@@ -219,7 +219,10 @@ function nameOf(path: readonly string[]): string {
   return `\`${path.join(".")}\``;
 }
 
-/** Returns a text without the entries of an install, even if it was edited. */
+/**
+ * Returns a text without the entries of an install. The text can have been
+ * edited since the install.
+ */
 function withoutEntries(
   path: string,
   text: string,
@@ -331,7 +334,7 @@ function missingFolders(folder: string): string[] {
   return isThere ? [] : [folder, ...missingFolders(dirname(folder))];
 }
 
-/** Deletes those of the given folders that are empty. */
+/** Deletes the empty folders among the given folders. */
 function removeEmpty(folders: readonly string[]): void {
   for (const folder of folders) {
     try {

@@ -10,7 +10,10 @@ export interface InstalledHook {
   scope: Scope;
   /** The words of the command. */
   words: string[];
-  /** The program or script of the command that does not exist, if any. */
+  /**
+   * The program or script that the command needs but that does not exist, if
+   * any.
+   */
   missing?: string;
 }
 
@@ -44,8 +47,8 @@ function missingIn([program, ...more]: readonly string[]): string | undefined {
 
 /**
  * Returns whether a file exists. A network path counts as existing without a
- * check: a project's file could name any machine, and Windows would log in to
- * it.
+ * check: a project's file could name any machine, and Windows would try to log
+ * in to that machine.
  */
 function exists(path: string): boolean {
   return /^[\\/]{2}/.test(path) || existsSync(path);

@@ -158,7 +158,7 @@ export async function planned(
  * must agree first.
  *
  * @param call The call.
- * @param surroundings The session, and how to ask.
+ * @param surroundings The session and the client.
  * @param tool The name of the tool.
  * @param token The token.
  */

@@ -79,7 +79,7 @@ export function pathInside(
   }
   throw new DeltarError(
     "unsafe",
-    `the path \`${showPath(word)}\` is outside of ${showPath(place)}. Give a ` +
+    `the path \`${showPath(word)}\` is outside ${showPath(place)}. Give a ` +
       "path relative to this directory, such as `src/main.ts`, without `..`.",
   );
 }

@@ -3,7 +3,7 @@ import type { SnapshotRecord } from "../../mod.ts";
 import { formatBytes, plural } from "../../shared/text.ts";
 import { formatDate, showText } from "../text.ts";
 
-/** The form of a snapshot in answers. */
+/** The schema of a snapshot in answers. */
 export const snapshotOutput: z.ZodObject = z.object({
   id: z.string(),
   time: z.string().describe(

@@ -21,7 +21,7 @@ const commonInput = {
 };
 
 /**
- * Returns the form of a tool's input. An unknown field is an error instead of
+ * Returns the schema of a tool's input. An unknown field is an error instead of
  * being ignored, so that a model notices its mistake.
  *
  * @param fields The fields of the input, in addition to those of all tools.
@@ -83,9 +83,9 @@ export interface Tool<Input extends { directory?: string }> {
   title: string;
   /** The purpose, for models. */
   description: string;
-  /** The form of the input. */
+  /** The schema of the input. */
   input: z.ZodType<Input>;
-  /** The form of the structured answer. */
+  /** The schema of the structured answer. */
   output: z.ZodObject;
   /** The hints for hosts, such as whether the tool changes files. */
   annotations: ToolAnnotations;

@@ -561,7 +561,7 @@ test("key adds and removes keys, but not the last one", async () => {
     encrypted.run(["key", "remove", "main"]);
     assert.equal(encrypted.refused(["list"]).code, "key");
     const removed = encrypted.run(["key", "remove", "paper"], byLaptop);
-    assert.match(removed.err, /may have kept the secret key/);
+    assert.match(removed.err, /might have kept the secret key/);
     const last = encrypted.refused(["key", "remove", "laptop"], byLaptop);
     assert.equal(last.code, "unsafe");
     assert.match(last.message, /cannot remove the last full key/);
