@@ -96,7 +96,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   export: {
     summary: "Write a snapshot, or some paths of it, to a tar or zip",
     shared: [...LONG, "dir"],
-    interrupted: "the archive is incomplete; if it is a file, it was deleted",
+    interrupted: "the archive is incomplete, and was deleted if it is a file",
     load: async (context) =>
       (await import("./export.ts")).exportCommand(context),
   },

@@ -134,7 +134,9 @@ function commandOf(program: Command, words: readonly string[]): Command {
   return command;
 }
 
-/** The words that follow the name of a command. */
+/**
+ * The words after the name of a command, divided into options and arguments.
+ */
 class Line {
   readonly used: Option[] = [];
   /** The option whose value is expected next. */

@@ -4,7 +4,10 @@ import type { KeptRepositories } from "./kept_repositories.ts";
 import { OpenedRepositories } from "./opened.ts";
 import { Terminal } from "./terminal.ts";
 
-/** Makes the command line, with the named commands or with all commands. */
+/**
+ * Called with the names of commands, or without names for all commands. Makes
+ * the command line with these commands.
+ */
 export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 
 /** The amount of output. */

@@ -90,8 +90,8 @@ export interface OpenOptions {
  * Opens the repository that the user names, or else the repository of a
  * directory.
  *
- * @throws {DeltarError} `not-found` if the repository does not exist; the
- * errors of `storageAt` and `openPinned`.
+ * @throws {DeltarError} `not-found` if the repository does not exist; and
+ * the errors of `storageAt` and `openPinned`.
  */
 export async function openRepository(
   context: Context,
@@ -129,8 +129,8 @@ export async function openRepository(
  * opened for the first time, records its recipient, admin key and id.
  *
  * @throws {DeltarError} `mismatch` if the repository is not the encrypted
- * repository that this machine has used at the location; the errors of
- * `Repository.open` and `ownKeys`.
+ * repository that this machine has used at the location; and the errors
+ * of `Repository.open` and `ownKeys`.
  */
 async function openPinned(
   context: Context,
@@ -235,7 +235,7 @@ interface CreateOptions {
  * @throws {DeltarError} `not-found` if a known repository is missing, because
  * its disk might not be mounted; `exists` if the location has files but no
  * repository, or if a repository is to be encrypted but exists without
- * encryption; the errors of `storageAt`, `openPinned` and `firstKey`.
+ * encryption; and the errors of `storageAt`, `openPinned` and `firstKey`.
  */
 export async function openOrCreate(
   context: Context,
@@ -265,7 +265,7 @@ export async function openOrCreate(
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
  * its disk might not be mounted; `exists` if the location has files but no
- * repository; the errors of `storageAt` and `openPinned`.
+ * repository; and the errors of `storageAt` and `openPinned`.
  */
 export async function openForDryRun(
   context: Context,

@@ -12,7 +12,7 @@ export function isStored(object: string): boolean {
   return STORED.test(object);
 }
 
-/** The repositories that a command has opened. */
+/** The repositories that a command has opened, which messages name. */
 export class OpenedRepositories {
   readonly #locations: string[] = [];
 

@@ -129,7 +129,7 @@ async function run(
   const result = await repository.purge(paths, {
     ...purge,
     onPlan: async (plan) => {
-      if (!out.json) print(out, plan, "To do: replace");
+      if (!out.json) print(out, plan, "Plan: replace");
       warn(out, plan);
       await confirm(context, out, yes);
       context.interrupted =

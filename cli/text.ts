@@ -142,7 +142,7 @@ const PATHS = new Set(["path", "target", "from", "renamedTo"]);
 /** The fields of JSON that hold the user's own text and are not redacted. */
 const OWN = new Set([...PATHS, "label"]);
 
-/** Matches JSON of paths that `spellPath` changes. */
+/** Matches text in JSON that `spellPath` would change. */
 const SPELLED = /\\udc[89a-f][0-9a-f]|\\\\x(?:5c|[89a-f][0-9a-f])/;
 
 /**

@@ -12,7 +12,7 @@ import { pathInside } from "./served_directories.ts";
 /** The maximum length of a name that an error repeats, in UTF-16 code units. */
 const MAX_REPEATED = 200;
 
-/** One call of a tool. */
+/** One call of a tool, with the served directory and its repository. */
 export class Call {
   /** The state of a run, for code that is shared with the commands. */
   readonly context: Context;
@@ -50,8 +50,8 @@ export class Call {
   /**
    * Opens the repository of the directory.
    *
-   * @throws {DeltarError} `not-found` if there is no repository yet; the errors
-   * of `openRepository`.
+   * @throws {DeltarError} `not-found` if there is no repository yet; and the
+   * errors of `openRepository`.
    */
   async open(): Promise<Begun> {
     const { place } = this;

@@ -11,7 +11,7 @@ import { DeltarError } from "../../mod.ts";
 /** The name of the question in the protocol. */
 const KEY = "confirm";
 
-/** Returns whether the client can ask the person. */
+/** Returns whether the client can ask the user a question. */
 export function canElicit(
   { mcpReq }: ServerContext,
   negotiated: ClientCapabilities | undefined,
@@ -27,12 +27,12 @@ export function canElicit(
 }
 
 /**
- * Asks the person whether to carry out a plan.
+ * Asks the user whether to carry out a plan.
  *
  * @param context The context of the call.
  * @param question The question.
- * @returns The request for the answer; `undefined` if the person agreed.
- * @throws {DeltarError} `aborted` if the person refused.
+ * @returns The request for the answer; `undefined` if the user agreed.
+ * @throws {DeltarError} `aborted` if the user refused.
  */
 export function confirm(
   { mcpReq }: ServerContext,
@@ -45,8 +45,8 @@ export function confirm(
     }
     throw new DeltarError(
       "aborted",
-      "the person did not agree. Nothing was changed. Do not try this again " +
-        "unless the person asks for it.",
+      "the user did not agree. Nothing was changed. Do not try this again " +
+        "unless the user asks for it.",
     );
   }
   return inputRequired({

@@ -20,7 +20,7 @@ export interface PendingPlan {
   place: string;
   /** The path of the served directory in the directory of the plan. */
   below: string;
-  /** The plan in words, for the question to the person. */
+  /** The plan in words, for the question to the user. */
   question: string;
   /** The checksum of the plan and of the paths that it changes. */
   sum: string;
@@ -76,7 +76,7 @@ export class PendingPlans {
    * Removes a plan and carries it out.
    *
    * @throws {DeltarError} `conflict` if the work would differ from the plan,
-   * because something changed since; the errors of the restore or undo.
+   * because something changed since; and the errors of the restore or undo.
    */
   async carryOut(
     token: string,

@@ -69,8 +69,8 @@ export interface Surroundings {
   /** The session. */
   session: Session;
   /**
-   * Called with a question for the person. Returns the request for the answer,
-   * or `undefined` if the person agreed. Absent if the client cannot ask.
+   * Called with a question for the user. Returns the request for the answer,
+   * or `undefined` if the user agreed. Absent if the client cannot ask.
    */
   ask?: (question: string) => InputRequiredResult | undefined;
 }
@@ -91,7 +91,7 @@ export interface Tool<Input extends { directory?: string }> {
   annotations: ToolAnnotations;
   /**
    * Called for each call with valid input. Returns the answer, or a question to
-   * the person.
+   * the user.
    */
   run(
     call: Call,
