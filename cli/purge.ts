@@ -224,8 +224,8 @@ function pathsFrom(
 }
 
 /**
- * Returns a pattern that is relative to a folder as a pattern that is relative
- * to a folder above it.
+ * Converts a pattern relative to a folder into a pattern relative to a folder
+ * above it. Both match the same paths.
  *
  * @param below The path of the folder in the folder above, with a slash at the
  * end, or `""`.

@@ -79,9 +79,9 @@ export const findTool: Tool<z.infer<typeof input>> = {
 };
 
 /**
- * Returns a pattern relative to a folder as a pattern relative to the directory
- * that contains the folder. A pattern for names, without a slash before its
- * end, stays the same.
+ * Converts a pattern relative to a folder into a pattern relative to the
+ * directory that contains the folder. A pattern for names, without a slash
+ * before its end, stays the same.
  */
 function patternBelow(folder: string, pattern: string): string {
   if (folder === "" || !pattern.slice(0, -1).includes("/")) return pattern;

@@ -154,8 +154,8 @@ export async function planned(
 }
 
 /**
- * Carries out the plan of a token. If the client can ask the user, the user must
- * agree first.
+ * Carries out the plan of a token. If the client can ask the user, the user
+ * must agree first.
  *
  * @param call The call.
  * @param surroundings The session and the client.

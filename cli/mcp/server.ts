@@ -9,9 +9,9 @@
  * divides long results into pages.
  *
  * The tools `restore` and `undo` work in two steps (`planned_work.ts`):
- * `pending_plans.ts` keeps a plan until its token is used, and compares the plan
- * with the disk again before it is carried out. `confirm.ts` asks the user, if
- * the client supports questions.
+ * `pending_plans.ts` keeps a plan until its token is used, and compares the
+ * plan with the disk again before it is carried out. `confirm.ts` asks the
+ * user, if the client supports questions.
  *
  * @module
  */
