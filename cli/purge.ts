@@ -367,8 +367,8 @@ function note(
   if (there.length > 0) {
     out.note(
       `${showPaths(there)}: still in the directory, so the next ` +
-        "snapshot would store the content again. Delete each path, or exclude " +
-        "it with --exclude or .deltarignore.",
+        "snapshot would store the content again. Delete each path, or " +
+        "exclude it with --exclude or .deltarignore.",
     );
   }
   out.note(

@@ -28,8 +28,8 @@ import {
 const input = inputOf({
   ...pageInput,
   path: pathName.optional().describe(
-    "A file or folder. The answer shows whether the next snapshot includes " +
-      "it and, if not, why.",
+    "A file or folder. The answer shows whether the next snapshot " +
+      "includes it and, if not, why.",
   ),
 });
 

@@ -300,7 +300,7 @@ test("agent install leaves events and servers that were written by hand", async 
     const uninstall = ["agent", "uninstall", "--yes"];
     const none = place.run(uninstall);
     assert.equal(none.code, 0);
-    assert.match(none.out, /`cd \/ && deltar hook` in `hooks\.Stop` is not/);
+    assert.match(none.out, /`cd \/ && deltar hook` in `hooks\.Stop` differs/);
     assert.deepEqual(treeOf(place), before);
 
     const done = place.run([
