@@ -106,7 +106,7 @@ test("what fails exits with 1 and says what to do", async () => {
     fs.writeFileSync(join(place.folder, "full/x"), "");
     failing(
       ["snapshot", "--repo", "../full"],
-      /choose a location that is empty or new/,
+      /choose an empty or new location/,
     );
     failing(
       ["snapshot", "--repo", "a"],
