@@ -129,7 +129,7 @@ for (const what of ["the source", "the single binary"]) {
           const { shown, code } = await answer(
             shell,
             "deltar prune --keep-last 1",
-            /by the rules nevertheless\? \[y\/N\] /,
+            /by the rules anyway\? \[y\/N\] /,
             keys,
           );
           assert.equal(code, wanted, shown);
