@@ -145,18 +145,19 @@ export async function copySnapshots(
 /** Callbacks and the signal for copying a snapshot. */
 interface CopySnapshotOptions {
   /**
-   * Called with the total size in bytes of the objects that the target lacks.
+   * Called once, before objects are copied, with the total size in bytes of the
+   * objects to copy.
    */
   onNeeds: (size: number) => void;
-  /** Called with each copied object. */
+  /** Called with each object after it was copied. */
   onObject: (object: ObjectRecord) => void;
   /** The signal that ends the work. */
   signal: AbortSignal | undefined;
 }
 
 /**
- * Copies a snapshot or, if the target already has its record, only its new
- * labels.
+ * Copies a snapshot or, if the target already has its record, only the labels
+ * that it was given later.
  *
  * @returns Whether the record was missing from the target.
  */
@@ -317,8 +318,8 @@ async function needs(
   there: ReadonlyMap<string, number>,
 ): Promise<{ objects: ObjectRecord[]; moved: string[] }> {
   const tree = await readTree(storage, record);
-  // Decoding already checks names. The names of the objects to store are
-  // checked a second time here, because they come from another repository.
+  // `readTree` already checks the names of objects. The names of the objects to
+  // store are checked a second time, because they come from another repository.
   const check = (kind: "layer" | "volume", name: string) =>
     checkPart(kind, name, recordName(record.id));
   const volumes = new Set<string>();
@@ -339,7 +340,7 @@ async function needs(
     if (object === undefined) {
       throw new DeltarError(
         "corrupt",
-        `no layer lists the volume ${volume}, which files need; ` +
+        `no layer lists the volume ${volume}, which the snapshot needs; ` +
           "run `deltar verify`",
         {
           object: record.id,

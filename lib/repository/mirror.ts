@@ -29,9 +29,10 @@ import {
 /** Options for mirroring a repository. */
 export interface MirrorOptions extends SignalOptions {
   /**
-   * The public keys (`ssh-ed25519 AAAA…`) whose manifests are trusted. Objects
-   * that no trusted manifest lists are not copied. By default, all manifests
-   * are trusted, and objects that no manifest lists are also copied.
+   * The public keys (`ssh-ed25519 AAAA…`) of the signers whose manifests are
+   * trusted. Encrypted records, layers, volumes and moves that no trusted
+   * manifest lists are not copied. By default, all manifests are trusted, and
+   * objects that no manifest lists are also copied.
    */
   signers?: readonly string[];
   /**
@@ -100,18 +101,19 @@ const SUM_DIGITS = 16;
  *
  * - Records are copied after the objects that they need, so the snapshots in a
  *   mirror are always complete.
- * - If the repository is encrypted, each object that has a manifest is compared
- *   with the manifest while the object is copied. Damaged objects are not
- *   copied.
+ * - If the repository is encrypted, each object that a manifest lists is
+ *   compared with its size and SHA-256 in the manifest while the object is
+ *   copied. Damaged objects are not copied.
  * - If the mirror has an object of the same name and size, the object is not
- *   copied again. Objects that the manifests of the repository and of the
- *   mirror list with different SHA-256 sums, for example after a rekey, are
- *   copied again. Key files, holders, signers and removed records may be
- *   replaced, so they are always compared. Notes are compared after a rotation
- *   or rekey.
- * - A key file, a holder, a signer or `recipients.json` without a manifest is
- *   replaced in the mirror only by a complete age file. The old object is kept
- *   as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its SHA-256.
+ *   copied again. An object whose SHA-256 differs between the manifests of the
+ *   repository and of the mirror, for example after a rekey, is copied again.
+ *   The bytes of key files, holders, signers and removed records can change
+ *   while their size stays the same, so these objects are always compared.
+ *   Notes are compared after a rotation or rekey.
+ * - A key file, a holder, a signer or `recipients.json` that no manifest lists
+ *   is replaced in the mirror only by a complete age file. The old object is
+ *   kept as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its
+ *   SHA-256.
  * - Intents, leases, marks, checkpoints and the objects in `damaged/` and
  *   `replaced/` are not copied.
  * - The mirror keeps objects that the source no longer has.
@@ -121,9 +123,10 @@ const SUM_DIGITS = 16;
  * @param options The trusted signers, the callback and the signal.
  * @returns The numbers of copied and present objects, and the objects that were
  *   not copied.
- * @throws {DeltarError} `mismatch` if the mirror is another repository, or is
- *   neither a repository nor empty; `not-found` if the source is not a
- *   repository; `aborted` if the signal fired; the error of a storage.
+ * @throws {DeltarError} `mismatch` if the target is a different repository or a
+ *   mirror of one, or is neither a repository nor empty; `not-found` if the
+ *   source is not a repository; `aborted` if the signal fired; the error of a
+ *   storage.
  *
  * @example
  * ```ts
@@ -229,8 +232,9 @@ export async function mirror(
 }
 
 /**
- * Returns the objects that trusted manifests list, by name. The list is empty
- * for a key or note without an undamaged and trusted manifest.
+ * Returns the records that trusted manifests have of each object, by the
+ * object's name. The array is empty for a key or note whose manifests are all
+ * damaged or not trusted.
  */
 async function readExpected(
   storage: Storage,
@@ -373,7 +377,7 @@ async function checkTarget(target: Storage, id: string): Promise<void> {
     "mismatch",
     other === undefined
       ? "the target is not empty and not a repository; choose an empty location"
-      : "the target is another repository; choose an empty location",
+      : "the target is a different repository, or a mirror of one; choose an empty location",
     { object: target.location },
   );
 }

@@ -209,8 +209,8 @@ export class Repository {
    *
    * @param storage An empty storage.
    * @param options The compression, `zstd` by default, and the first key of an
-   * encrypted repository. For a folder, also whether its group may read, or
-   * read and write, the repository.
+   * encrypted repository. For a storage in a folder, also whether the folder's
+   * group may read, or read and write, the repository.
    * @throws {DeltarError} `exists` if the storage is already a repository;
    * `unsupported` if this runtime cannot write the compression, if the file
    * system changes the case of names, or if `shared` is given and the storage
@@ -227,7 +227,7 @@ export class Repository {
     const { shared } = options;
     if (shared !== undefined && shared !== "read" && shared !== "write") {
       throw new TypeError(
-        `Repository.create(): shared has to be "read" or "write": ${shared}`,
+        `Repository.create(): the option \`shared\` must be "read" or "write": ${shared}`,
       );
     }
     return new Repository(await Store.create(storage, options));
@@ -245,8 +245,9 @@ export class Repository {
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged; `unsupported` if its format is newer than this version of deltar
    * reads; `key` if it is encrypted and no key, or only a wrong one, is given;
-   * `mismatch` if it is not the repository of the options `recipient`, `admin`
-   * and `id`, or has only a key file of another repository.
+   * `mismatch` if its recipient, admin key or id differs from the option
+   * `recipient`, `admin` or `id`, or if its only key file belongs to another
+   * repository.
    */
   static async open(
     storage: Storage,
@@ -260,8 +261,8 @@ export class Repository {
    * first. The records of one directory are in the order of their ids. The
    * records of different directories are ordered by time. A snapshot whose time
    * cannot be right is ordered by the time of the next snapshot of the
-   * directory. The last snapshot is ordered by the time of the previous one in
-   * this case.
+   * directory. If there is no next snapshot, it is ordered by the time of the
+   * previous one.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -362,12 +363,13 @@ export class Repository {
    * @returns The record of the new snapshot, or of the last one if none was
    * taken, with the changes and the skipped and excluded paths.
    * @throws {DeltarError} `conflict` if the last snapshot was removed during
-   * the work, or a prune considered the work dead, in each of three attempts
-   * or, for a stream, in the only attempt; the error of an earlier snapshot
-   * that cannot be read, unless `onDamage` is given; `exists` if `time` is not
-   * later than the time of the last snapshot; `unsafe` if a path of a stream
-   * leads out of the tree or is below a path that is not a directory; the error
-   * of the stream or of the storage; `aborted` if the signal ends the work.
+   * the work, or if a prune considered the run dead because its heartbeat had
+   * stopped. For a directory, the work is tried three times before this error
+   * is thrown; the error of an earlier snapshot that cannot be read, unless
+   * `onDamage` is given; `exists` if `time` is not later than the time of the
+   * last snapshot; `unsafe` if a path of a stream leads out of the tree or is
+   * below a path that is not a directory; the error of the stream or of the
+   * storage; `aborted` if the signal ends the work.
    * @throws {RangeError} If `time` is in the future or before 1970.
    *
    * @example Keep the output of a program
@@ -413,7 +415,7 @@ export class Repository {
     checkLabel("snapshot(): label", options.label);
     if (isStream && options.source === undefined) {
       throw new TypeError(
-        "snapshot(): the option source is required for a stream",
+        "snapshot(): the option `source` is required for a stream",
       );
     }
     let { last } = options;
@@ -785,9 +787,9 @@ export class Repository {
    * callbacks.
    * @returns The paths of each directory in path order, each with the first and
    * the last snapshot that has it.
-   * @throws {DeltarError} `not-found` if the snapshots of `directory` are not
-   * known; the error of a snapshot that cannot be read, unless `onDamage` is
-   * given.
+   * @throws {DeltarError} `not-found` if the repository has no snapshots of
+   * `directory`, but has snapshots of several other directories or machines;
+   * the error of a snapshot that cannot be read, unless `onDamage` is given.
    *
    * @example
    * ```ts
@@ -831,9 +833,9 @@ export class Repository {
   }
 
   /**
-   * Returns the changes that `restore` would make. A file in the target with
-   * the right size is read and compared, even if its modification time is also
-   * right.
+   * Returns the changes that `restore` would make. A file in the target whose
+   * size is that of the snapshot's file is read and compared, even if the
+   * modification times are also equal.
    *
    * @param record The snapshot.
    * @param target The directory. It need not exist.
@@ -1396,9 +1398,10 @@ export class Repository {
    * @param target The other repository.
    * @param records The snapshots.
    * @param options Options for copying.
-   * @throws {DeltarError} `key` if the key is write-only; `corrupt` if an
-   * object differs from its record; `mismatch` if the target has a different
-   * snapshot with the same id, or a different object with the same name.
+   * @throws {DeltarError} `key` if the key is write-only; `corrupt` if the size
+   * or SHA-256 of an object differs from the recorded one; `mismatch` if the
+   * target has a different snapshot with the same id, or a different object
+   * with the same name.
    */
   async copyTo(
     target: Repository,
@@ -1509,7 +1512,7 @@ function checkUndo(
   options: UndoChangesOptions,
 ): void {
   if (spans.length === 0) {
-    throw new RangeError(`${call}: spans has to contain at least one span`);
+    throw new RangeError(`${call}: \`spans\` must contain at least one span`);
   }
   if (typeof target !== "string") {
     throw new TypeError(`${call}: the target has to be a path`);

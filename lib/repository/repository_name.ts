@@ -10,13 +10,15 @@ const MAX_NAME_BYTES = 246;
 /**
  * Returns a name for the repository of a directory, which differs from the
  * names for other directories. The name consists of the name of the directory,
- * which people recognize, and the start of the SHA-256 of its path. Directories
- * with the same name in different folders therefore get different names. If the
- * name of the directory is too long for a file system, its end is cut off.
+ * which people recognize, and the first 8 hexadecimal digits of the SHA-256 of
+ * its path. Directories with the same name in different folders therefore get
+ * different names. If the name of the directory is too long for a file system,
+ * its end is cut off.
  *
  * @param directory The directory's absolute path. Different spellings of a path
  * give different names.
- * @returns A name of letters, digits, `_`, `.` and `-`.
+ * @returns A name of ASCII letters, digits, `_`, `.` and `-`. Other characters
+ * of the directory's name are replaced by `_`.
  * @example
  * ```ts
  * import assert from "node:assert/strict";

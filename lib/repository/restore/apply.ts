@@ -63,9 +63,10 @@ export interface ApplyPlanOptions {
  */
 const MIN_LONG_PATH_LENGTH = 1000;
 /**
- * The maximum number of steps of a plan whose files and folders are flushed
- * individually. If a plan has more steps and the operating system allows it,
- * the whole file system is flushed, including the data of other programs.
+ * The maximum number of steps in a plan for which each written file and folder
+ * is flushed individually. If a plan has more steps and the operating system
+ * allows it, the whole file system is flushed, including the data of other
+ * programs.
  */
 const MAX_SINGLE_FLUSHES = 8;
 
@@ -112,13 +113,13 @@ export class PlanApplier {
    */
   readonly #new = new Set<string>();
   /**
-   * Returns the path that an entry has before the plan is carried out, by the
-   * path that it has afterwards.
+   * Called with the path that an entry has after the plan is carried out.
+   * Returns the path that the entry has before.
    */
   readonly #current: (path: string) => string;
   /**
-   * The keys of the new paths that this disk might treat as equal to other new
-   * paths. Paths that it might treat as equal have the same key.
+   * The keys of those new paths that this disk might treat as equal to other
+   * new paths, by path. Paths that it might treat as equal have the same key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
@@ -478,7 +479,7 @@ export class PlanApplier {
 
   /**
    * Writes a file, named pipe or device in place of a hard link to it, because
-   * the first name could not be restored.
+   * the first name of the entry could not be restored.
    */
   async #inherit(entry: LinkableEntry): Promise<void> {
     try {
@@ -687,7 +688,7 @@ function changed(path: string): DeltarError {
  * `true` for files that replace an existing entry, and for files that their
  * owner may not read, because these cannot be opened later to flush them. All
  * other files are flushed at the end of the restore. If the restore is
- * interrupted before that, the next call writes them again.
+ * interrupted before that, repeating the restore writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
@@ -709,7 +710,10 @@ const MAX_FRAMES_AHEAD = 14;
 class ReadAhead<Step> {
   readonly #steps: readonly Step[];
   readonly #request: (step: Step) => number;
-  /** The number of frames requested up to and including each step. */
+  /**
+   * For each step up to the last one that was read ahead, the number of frames
+   * requested up to and including the step.
+   */
   readonly #asked: number[] = [];
   #turn = 0;
 
@@ -719,14 +723,16 @@ class ReadAhead<Step> {
    * @param steps The steps that write files, in the order in which they are
    * carried out.
    * @param request Called with each step. Requests the frames of the step, and
-   * returns the number of those that were not yet requested.
+   * returns the number of frames that it had not requested before.
    */
   constructor(steps: readonly Step[], request: (step: Step) => number) {
     this.#steps = steps;
     this.#request = request;
   }
 
-  /** Requests frames of later files before the next file is restored. */
+  /**
+   * Requests the frames of the next files. Called before each file is restored.
+   */
   next(): void {
     const done = this.#asked[this.#turn++] ?? 0;
     for (let at = this.#asked.length; at < this.#steps.length; at++) {

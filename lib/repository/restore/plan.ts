@@ -179,7 +179,7 @@ export interface TargetState {
    * they are not restored.
    */
   root: Metadata | undefined;
-  /** The error that names the part of `root` that is not set. */
+  /** The error for a part of `root` that cannot be set. It names this part. */
   rootFault?: DeltarError;
   /**
    * Called with the name of each extended attribute. Returns whether the
@@ -314,9 +314,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The path of the first entry of the snapshot that was found with each
-   * existing inode, by the device and inode. Only inodes with several names are
-   * included.
+   * For each existing inode with several names, the path of the first entry of
+   * the snapshot that was found with this inode, by the device and inode.
    */
   readonly #claimed = new Map<string, string>();
   /** The other names of each entry with hard links, by its first name. */

@@ -300,8 +300,8 @@ async function withTarget<Result>(
 }
 
 /**
- * Returns paths as a journal stores them: the paths or, if they are too long
- * for a journal, their SHA-256.
+ * Returns a list of paths as a journal stores it: the list or, if its JSON has
+ * 8,192 characters or more, the SHA-256 of the JSON.
  */
 function briefly(
   paths: readonly string[] | undefined,

@@ -77,8 +77,8 @@ export interface SafetyOptions {
    */
   basis: (ReadRecord & { tree: Tree }) | undefined;
   /**
-   * An id that the new id must sort after; `undefined` if any new id is
-   * allowed.
+   * The id after which the id of the safety snapshot must sort; `undefined` if
+   * any id is allowed.
    */
   after: string | undefined;
   /** Called with each path that could not be saved. */
@@ -113,7 +113,7 @@ export async function takeSafety(
   }
 }
 
-/** The error for stored content that cannot be read back. */
+/** Thrown if the stored content of an entry is missing or damaged. */
 class NotReadable extends Error {}
 
 async function save(

@@ -328,7 +328,7 @@ export interface RestoreJob {
 
 /**
  * Carries out a plan. First takes a safety snapshot of everything that the plan
- * changes, if one is needed and the job asks for it.
+ * changes, unless `isUnsaved` is `true` or none is needed.
  */
 export async function carryOut(
   store: Store,
@@ -439,9 +439,9 @@ class RestoreSession {
   }
 
   /**
-   * Takes the safety snapshot, if one is needed and the job asks for it. For a
-   * restore into a new or empty directory, stores a note about the restore
-   * instead. Then writes the journal.
+   * Takes the safety snapshot, unless `isUnsaved` is `true` or none is needed.
+   * For a restore into a new or empty directory, stores a note about the
+   * restore instead. Then writes the journal.
    */
   async begin(): Promise<void> {
     const { onDisk, plan, work, request, root, isUnsaved } = this.#job;
@@ -480,7 +480,7 @@ class RestoreSession {
   /**
    * Deletes the journals, and sets the mode, time and owner of the written
    * directories, which opens them to other users. Then deletes the directory
-   * itself if the job asks for that.
+   * itself if `removesRoot` is `true` and the directory is empty.
    */
   finish(): RestoreResult {
     const { onDisk, left, removesRoot } = this.#job;
@@ -506,7 +506,8 @@ class RestoreSession {
     try {
       this.#writer.finish(() => this.#journal?.abandon());
     } catch {
-      // `carryOut` throws the first error.
+      // This error is ignored, because `carryOut` throws the error that made
+      // the work fail.
     } finally {
       this.#journal?.abandon();
     }

@@ -46,16 +46,16 @@ export interface ThreadedFilesOptions {
   /** Called with the step of each file after the file was written. */
   onDone: (step: SmallFileStep) => void;
   /**
-   * Called with the step of each file that a thread could not write. Writes the
-   * file.
+   * Called with the step of each file that a thread could not write. The
+   * callback writes the file.
    */
   onFailed: (step: SmallFileStep) => Promise<void>;
 }
 
 /**
  * Writes new small files on threads. Files with content in the same frame are
- * written together. If a thread cannot write a file, the calling thread tries
- * to write it, and gets the error.
+ * written together. If a thread cannot write a file, `onFailed` is called on
+ * the calling thread to write it.
  */
 export class ThreadedFiles {
   readonly #options: ThreadedFilesOptions;
@@ -81,8 +81,8 @@ export class ThreadedFiles {
   }
 
   /**
-   * Adds a file to write, at the latest when `finish` is called. No other
-   * process may write to the folder of the file.
+   * Adds a file. The file is written when a batch is sent, at the latest when
+   * `finish` is called. No other process may write to the file's folder.
    *
    * @returns A promise that resolves when further files can be added;
    * `undefined` if they can be added now.
@@ -134,8 +134,8 @@ export class ThreadedFiles {
   }
 
   /**
-   * Waits for the threads. Files that were not sent to a thread are not
-   * written.
+   * Waits until the threads have written the files that were sent to them.
+   * Other files are not written.
    */
   async abandon(): Promise<void> {
     for (const { files } of this.#open.values()) this.#release(files);

@@ -29,7 +29,7 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
 /**
  * Returns the safety snapshots of the operation to revert: for `undo`, the last
  * restore or redo that was not undone; for `redo`, the last undo that was not
- * redone. An undo that is older than a restore cannot be redone.
+ * redone. An undo cannot be redone after a later restore.
  *
  * @param records The safety snapshots of one directory, and the notes of
  * restores into it when it was new or empty, newest first.
