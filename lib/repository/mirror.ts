@@ -232,9 +232,9 @@ export async function mirror(
 }
 
 /**
- * Returns the records that trusted manifests have of each object, by the
- * object's name. The array is empty for a key or note whose manifests are all
- * damaged or not trusted.
+ * Returns the sizes and SHA-256 sums that trusted manifests list for each
+ * object, by the object's name. The array is empty for a key or note whose
+ * manifests are all damaged or not trusted.
  */
 async function readExpected(
   storage: Storage,

@@ -833,9 +833,9 @@ export class Repository {
   }
 
   /**
-   * Returns the changes that `restore` would make. A file in the target whose
-   * size is that of the snapshot's file is read and compared, even if the
-   * modification times are also equal.
+   * Returns the changes that `restore` would make. A file in the target that
+   * has the same size as in the snapshot is read and compared, even if its
+   * modification time is also the same.
    *
    * @param record The snapshot.
    * @param target The directory. It need not exist.

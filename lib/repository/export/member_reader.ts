@@ -33,8 +33,8 @@ export class MemberReader {
   /** Whether the archive is a zip. */
   readonly #isZip: boolean;
   /**
-   * The start of each path in the snapshot that is left out of the path in the
-   * archive.
+   * The beginning of each path in the snapshot, which is omitted from the path
+   * in the archive.
    */
   readonly #start: string;
   /**
@@ -95,8 +95,8 @@ export class MemberReader {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(signal);
-        // When the archive is extracted, the entry might be written through a
-        // symlink at the path of its folder.
+        // The entry is not exported, because extracting it could write through
+        // a symlink at the path of its folder.
         if (blocked !== undefined && isWithin(entry.path, blocked.path)) {
           throw new DeltarError(
             "corrupt",

@@ -711,8 +711,8 @@ class ReadAhead<Step> {
   readonly #steps: readonly Step[];
   readonly #request: (step: Step) => number;
   /**
-   * For each step up to the last one that was read ahead, the number of frames
-   * requested up to and including the step.
+   * By the position of a step, the number of frames requested for this step and
+   * all earlier steps.
    */
   readonly #asked: number[] = [];
   #turn = 0;

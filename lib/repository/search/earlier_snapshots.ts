@@ -11,8 +11,9 @@ import { readAll, type Store } from "../store/store.ts";
 const MAX_KEPT_RECORDS = 64;
 
 /**
- * The earlier snapshots of the directory and machine of a snapshot. A record is
- * read only when it is needed. Snapshots that are not trusted are ignored.
+ * The snapshots that are earlier than a given snapshot of the same directory
+ * and machine. A record is read only when it is needed. Snapshots that are not
+ * trusted are ignored.
  */
 export class EarlierSnapshots {
   readonly #store: Store;
@@ -64,8 +65,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot before all snapshots that have a layer;
-   * `undefined` if there is none. See `before` and `withLayer`.
+   * Returns the last snapshot before the first one that has a layer;
+   * `undefined` if there is none. See `before` and `firstWithLayer`.
    */
   async beforeLayer(
     layer: LayerRecord,
@@ -80,11 +81,13 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot before an id.
+   * Returns the last snapshot of a directory before an id; `undefined` if there
+   * is none.
    *
    * @param like A snapshot of the same directory.
    * @param first Called if the snapshot directly before the id is of another
-   * directory. Returns the first snapshot that is not before the id.
+   * directory. Returns the first snapshot of the directory that is not before
+   * the id, whose record names its parent.
    */
   async #before(
     id: string,
@@ -140,8 +143,8 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the record of a snapshot if `#get` returns the record, and the
-   * snapshot is of the same directory as another snapshot.
+   * Returns the record of a snapshot; `undefined` if `#get` returns none, or if
+   * the record is of another directory.
    */
   async #meant(
     id: string,

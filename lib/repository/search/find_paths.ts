@@ -122,7 +122,8 @@ interface Found {
    */
   first: number;
   /**
-   * The number of snapshots with a matching entry, without the current series.
+   * The number of snapshots with a matching entry, except for those of the
+   * current series.
    */
   count: number;
   /**
@@ -271,8 +272,9 @@ class Search {
 }
 
 /**
- * Returns a record that shares its records of layers with the record of a newer
- * snapshot, because each record of a layer can take many kilobytes of memory.
+ * Returns a copy of a record that shares its `LayerRecord` objects with the
+ * record of a newer snapshot, because each of these objects can take many
+ * kilobytes of memory.
  */
 function keptLayers(
   record: SnapshotRecord,

@@ -35,7 +35,8 @@ export interface PathVersion {
   /** The first snapshot that has this version. */
   record: SnapshotRecord;
   /**
-   * The path in the snapshot `record`. It differs before and after a rename.
+   * The path in the snapshot `record`. Versions before and after a rename have
+   * different paths.
    */
   path: string;
   /**
@@ -354,7 +355,9 @@ class History {
   }
 }
 
-/** The fields of an entry whose change only touches the path. */
+/**
+ * The fields of an entry whose change makes a version `touched`, not `updated`.
+ */
 const METADATA: ReadonlySet<EntryField> = new Set([
   "mode",
   "uid",

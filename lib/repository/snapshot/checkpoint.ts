@@ -19,7 +19,9 @@ import {
   type StoredPiece,
 } from "../layers/tree_layer.ts";
 
-/** A content that is stored completely in a volume. */
+/**
+ * The content of a file, or its delta, that is stored completely in a volume.
+ */
 export interface KeptContent {
   /** The path under which the content was stored. */
   path: string;
@@ -41,7 +43,7 @@ export interface Checkpoint {
   object: ObjectRecord;
   /** The contents in the volume. */
   contents: KeptContent[];
-  /** The public key that signed the checkpoint, if it is signed. */
+  /** The public half of the key that signed the checkpoint, if it is signed. */
   signer?: string;
 }
 

@@ -56,8 +56,8 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * @param others The snapshots. If several of them have the same content, the
    * first of them is used.
    * @param onDamage Called with the error of each tree that cannot be read
-   * completely. Only the contents of this tree that were read before the error
-   * are used.
+   * completely. From such a tree, only the contents that were read before the
+   * error are used.
    * @param signal The signal that ends the work with an error of code
    * `aborted`.
    * @returns The contents; `undefined` if there are none.

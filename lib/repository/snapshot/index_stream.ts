@@ -324,9 +324,10 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Returns the entry and the first name in path order of each file, pipe or
-   * device with several names. The keys are the numbers of the entries of all
-   * these names. Yields after each entry.
+   * Finds the files, pipes and devices with several names. Returns a map from
+   * the number of the entry of each of these names to the numbers of two
+   * entries: that of the file, pipe or device itself, and that of its first
+   * name in path order. Yields after each entry.
    */
   *#firstNames(
     order: Uint32Array,

@@ -26,8 +26,8 @@ export interface LeftRuns {
  *
  * @param storage The repository's storage.
  * @param directory The name of the directory in the repository.
- * @param signer The public key that must have signed the checkpoints. If
- * `undefined`, all checkpoints are used, even unsigned ones.
+ * @param signer The public half of the key that must have signed the
+ * checkpoints. If `undefined`, all checkpoints are used, even unsigned ones.
  */
 export async function findLeftRuns(
   storage: Storage,
@@ -71,10 +71,11 @@ export class LeftWork {
    * @param storage The repository's storage.
    * @param left The runs.
    * @param expected The id of the parent of the next snapshot, and the public
-   * key that must have signed the checkpoints, as for `findLeftRuns`. Deltas
-   * that were made against another parent are ignored. If `isLocal` is `true`,
-   * the storage is a folder of this machine, and the SHA-256 of each volume is
-   * checked. Otherwise only the sizes of volumes are checked.
+   * half of the key that must have signed the checkpoints, as for
+   * `findLeftRuns`. Deltas that were made against another parent are ignored.
+   * If `isLocal` is `true`, the storage is a folder of this machine, and the
+   * SHA-256 of each volume is checked. Otherwise only the sizes of volumes are
+   * checked.
    */
   static async read(
     storage: Storage,

@@ -1,7 +1,7 @@
 import { comparePaths } from "../../tree/path.ts";
 
-/** The number of entries in a run, which is sorted in one step. */
-const RUN_LENGTH = 2048;
+/** The number of entries in a group. Each group is sorted in one step. */
+const GROUP_LENGTH = 2048;
 
 /** Numbered entries, in any order. */
 export interface Paths {
@@ -14,23 +14,23 @@ export interface Paths {
 /**
  * Returns the numbers of entries in path order. Entries with the same path stay
  * in the order of their numbers. The generator yields every few milliseconds.
- * It sorts short runs of entries and merges them, because a merge decodes each
- * path only once.
+ * It sorts small groups of entries and merges the groups, because a merge
+ * decodes each path only once.
  */
 export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
   const { length } = paths;
   let order = new Uint32Array(length);
-  for (let start = 0; start < length; start += RUN_LENGTH) {
-    const run = order.subarray(start, start + RUN_LENGTH);
-    const texts = Array.from(run, (_, at) => paths.path(start + at));
-    for (const at of run.keys()) run[at] = start + at;
-    run.sort((a, b) =>
+  for (let start = 0; start < length; start += GROUP_LENGTH) {
+    const group = order.subarray(start, start + GROUP_LENGTH);
+    const texts = Array.from(group, (_, at) => paths.path(start + at));
+    for (const at of group.keys()) group[at] = start + at;
+    group.sort((a, b) =>
       comparePaths(texts[a - start], texts[b - start]) || a - b
     );
     yield;
   }
   let merged = new Uint32Array(length);
-  for (let size = RUN_LENGTH; size < length; size *= 2) {
+  for (let size = GROUP_LENGTH; size < length; size *= 2) {
     for (let start = 0; start < length; start += 2 * size) {
       const left = order.subarray(start, start + size);
       const right = order.subarray(start + size, start + 2 * size);
@@ -42,7 +42,8 @@ export function* pathOrder(paths: Paths): Generator<void, Uint32Array, void> {
 }
 
 /**
- * Merges two sorted runs. The numbers in `left` are less than those in `right`.
+ * Merges two sorted groups. The numbers in `left` are less than those in
+ * `right`.
  */
 function* merge(
   paths: Paths,
@@ -50,12 +51,12 @@ function* merge(
   right: Uint32Array,
   merged: Uint32Array,
 ): Generator<void, void, void> {
-  const pathAt = (run: Uint32Array, at: number) =>
-    at < run.length ? paths.path(run[at]) : undefined;
+  const pathAt = (group: Uint32Array, at: number) =>
+    at < group.length ? paths.path(group[at]) : undefined;
   let [l, r] = [0, 0];
   let [first, second] = [pathAt(left, l), pathAt(right, r)];
   while (first !== undefined && second !== undefined) {
-    if ((l + r) % RUN_LENGTH === 0) yield;
+    if ((l + r) % GROUP_LENGTH === 0) yield;
     if (comparePaths(first, second) <= 0) {
       merged[l + r] = left[l++];
       first = pathAt(left, l);

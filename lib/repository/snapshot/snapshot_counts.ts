@@ -75,8 +75,8 @@ export function ownersOf(
  *
  * @param tally The counted entries of the tree.
  * @param changes The numbers of changes since the parent.
- * @param skipped The skipped and excluded paths. Only the faults among them are
- * counted.
+ * @param skipped The skipped and excluded paths. Only the paths that were
+ * skipped because of a fault are counted.
  * @param stored The total size of the objects that were stored, in bytes.
  * @param isRootTouched Whether the mode, owner or extended attributes of the
  * directory itself changed.

@@ -212,12 +212,13 @@ export class StateCache {
 
 /**
  * Yields the bytes of a remembered state: a line of JSON that is padded with
- * spaces to a multiple of four bytes, then the blocks, and then the entries.
+ * spaces to a multiple of four bytes, then the result of `StateWriter.finish`,
+ * and then the entries.
  *
  * @param snapshot The id of the snapshot.
  * @param entries The entries of the snapshot.
  * @param skipped The paths that the snapshot skipped or excluded.
- * @param blocks The blocks of `StateWriter`.
+ * @param blocks The result of `StateWriter.finish`: the states of all folders.
  * @param hasXattrs Whether the extended attributes of all entries were read.
  * @returns The bytes, in parts.
  */

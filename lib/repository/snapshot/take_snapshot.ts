@@ -485,8 +485,8 @@ function checkLater(time: number, last: SnapshotRecord): void {
   throw new DeltarError(
     "exists",
     `the time of the new snapshot, ${wanted}, is not later than the time of ` +
-      `the last snapshot, ${last.id}: ${found}. Use a later time or another ` +
-      "source.",
+      `the last snapshot, ${last.id}: ${found}. Use a later time, or another ` +
+      "name of the directory.",
     { object: last.directory },
   );
 }
@@ -561,9 +561,9 @@ async function continued(
 }
 
 /**
- * Returns the public key that must have signed the checkpoints that are taken
- * over: the key with which this machine signs, if the repository is encrypted.
- * Returns `undefined` if any checkpoint can be taken over.
+ * Returns the public half of the key that must have signed the checkpoints that
+ * are taken over: this machine's key, if the repository is encrypted. Returns
+ * `undefined` if any checkpoint can be taken over.
  */
 function signerOf({ keys, signingKey }: Store): string | undefined {
   return keys && signingKey?.publicKey;

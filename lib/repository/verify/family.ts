@@ -73,9 +73,11 @@ export interface VisibleEntry {
  * share them. All layers of the family are in memory at the same time.
  */
 export class Family {
-  /** All snapshots of the family, in order. */
+  /** All snapshots of the family, in the order in which they were passed. */
   readonly all: readonly SnapshotRecord[];
-  /** The snapshots whose layers could all be read, in order. */
+  /**
+   * The snapshots in `all` whose layers could all be read, in the same order.
+   */
   readonly snapshots: readonly SnapshotRecord[];
   readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
   #byLayer:

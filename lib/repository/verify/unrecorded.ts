@@ -66,7 +66,7 @@ export async function findUnrecorded(
     if (isDamage(error)) return [];
     throw error;
   }
-  const condemned = condemnedNames(marks);
+  const condemned = namesBeingDeleted(marks);
   const purged = new Set(marks.flatMap(({ purged }) => purged));
   const found: UnrecordedSnapshot[] = [];
   for (const [id, all] of left) {
@@ -112,7 +112,7 @@ async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
  * Returns the names of the objects that a prune is deleting, or was deleting
  * when it was interrupted.
  */
-function condemnedNames(marks: readonly Mark[]): Set<string> {
+function namesBeingDeleted(marks: readonly Mark[]): Set<string> {
   return new Set(
     marks.flatMap(({ objects }) =>
       objects.filter(({ condemned }) => condemned).map(({ name }) => name)

@@ -9,8 +9,8 @@ import type {
 } from "./verify.ts";
 
 /**
- * Returns the snapshots and notes whose signature is missing or not trusted.
- * Records and notes that cannot be read are omitted.
+ * Returns the snapshots and notes whose cryptographic signature is missing or
+ * not trusted. Records and notes that cannot be read are omitted.
  */
 export async function findUntrusted(
   store: Store,
@@ -29,8 +29,8 @@ export async function findUntrusted(
 }
 
 /**
- * Returns the snapshots whose signature is missing or not trusted, in the order
- * of the records.
+ * Returns the snapshots whose cryptographic signature is missing or not
+ * trusted, in the order of the records.
  */
 async function findUntrustedSnapshots(
   store: Store,
@@ -68,8 +68,8 @@ async function trustIn(
 
 /**
  * Returns the labels and results of drills that are ignored only because their
- * signature is missing or not trusted, in the order of their names. Labels and
- * results that cannot be read are omitted.
+ * cryptographic signature is missing or not trusted, in the order of their
+ * names. Labels and results that cannot be read are omitted.
  */
 async function findUntrustedNotes(
   store: Store,

@@ -5,11 +5,11 @@
  * the keys and notes of an encrypted repository with their manifests.
  * `family.ts` reads the trees of all snapshots that have the same first layer,
  * each layer once. `verify_objects.ts` checks that every needed volume exists
- * and, on request, that its SHA-256 is right. `verify_files.ts` rebuilds each
- * content, on request or if one of its volumes is damaged. `unrecorded.ts`
- * finds snapshots whose records are missing. `findings.ts` collects the damage
- * by object, with the affected files and snapshots. All other results are
- * fields of `VerifyResult`.
+ * and, with the option `data`, that it matches its SHA-256. `verify_files.ts`
+ * rebuilds each content, with the option `data` or if one of its volumes is
+ * damaged. `unrecorded.ts` finds snapshots whose records are missing.
+ * `findings.ts` collects the damage by object, with the affected files and
+ * snapshots. All other results are fields of `VerifyResult`.
  *
  * @module
  */
@@ -56,7 +56,7 @@ export interface VerifyOptions {
    */
   data?: boolean;
   /**
-   * The public keys (`ssh-ed25519 AAAA…`) whose signatures on records are
+   * The public keys (`ssh-ed25519 AAAA…`) of the signers whose records are
    * trusted. Default: in an encrypted repository, the admin key, the key of
    * this machine and the keys of the signers (`Store.trustOf`). If the
    * repository is not encrypted, every record is trusted.
@@ -132,16 +132,19 @@ export interface VerifyResult {
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
   unrecorded: UnrecordedSnapshot[];
-  /** The snapshots whose signature is missing or not trusted. */
+  /** The snapshots whose cryptographic signature is missing or not trusted. */
   untrusted: UntrustedSnapshot[];
   /**
-   * The labels and results of drills that are ignored because their signature
-   * is missing or not trusted.
+   * The labels and results of drills that are ignored because their
+   * cryptographic signature is missing or not trusted.
    */
   untrustedNotes: UntrustedNote[];
 }
 
-/** A note that is ignored because its signature is missing or not trusted. */
+/**
+ * A note that is ignored because its cryptographic signature is missing or not
+ * trusted.
+ */
 export interface UntrustedNote {
   /** The name of the note. */
   object: string;
@@ -151,11 +154,11 @@ export interface UntrustedNote {
    * The reason: the note is not signed, or an unknown or revoked key signed it.
    */
   trust: "unsigned" | "unknown" | "revoked";
-  /** The public key that signed the note, if it is signed. */
+  /** The public half of the key that signed the note, if it is signed. */
   signer?: string;
 }
 
-/** A snapshot whose signature is missing or not trusted. */
+/** A snapshot whose cryptographic signature is missing or not trusted. */
 export interface UntrustedSnapshot {
   /** The id of the snapshot. */
   id: string;
@@ -164,7 +167,7 @@ export interface UntrustedSnapshot {
    * or it was signed for another repository.
    */
   trust: "unsigned" | "unknown" | "revoked" | "foreign";
-  /** The public key that signed the record, if it is signed. */
+  /** The public half of the key that signed the record, if it is signed. */
   signer?: string;
 }
 
@@ -284,8 +287,8 @@ class Verification {
 
   /**
    * Compares the keys and notes of an encrypted repository with their
-   * manifests. A person who can write to the storage but has no trusted key
-   * cannot sign manifests.
+   * manifests. This detects changes by a person who can write to the storage
+   * but has no trusted key, and so cannot sign manifests.
    */
   async #verifyNoted(): Promise<void> {
     const { keys } = this.#store;

@@ -79,7 +79,7 @@ export class FileCheck {
    * `aborted`.
    * @param onRead Called after each part of the file is read, with the size of
    * the part in bytes.
-   * @returns The fault of the file; `undefined` if it is sound.
+   * @returns The fault of the file; `undefined` if it is undamaged.
    * @throws {DeltarError} `aborted` if the signal ends the work.
    */
   async check(

@@ -97,9 +97,9 @@ function formatOf(name: string): string {
 }
 
 /**
- * Checks the checksum, format and signature of a note, and that the note is
- * about the snapshot in its name. The last check detects two swapped notes,
- * whose checksums are right.
+ * Checks the checksum, format and cryptographic signature of a note, and that
+ * the note is about the snapshot in its name. The last check detects two
+ * swapped notes, whose checksums are right.
  */
 async function checkNote(
   bytes: Uint8Array,

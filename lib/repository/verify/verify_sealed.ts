@@ -19,8 +19,9 @@ export interface VerifySealedOptions extends SignalOptions {
    */
   data?: boolean;
   /**
-   * The public keys (`ssh-ed25519 AAAA…`) whose manifests are trusted. By
-   * default, every manifest is trusted, so only accidental damage is found.
+   * The public keys (`ssh-ed25519 AAAA…`) of the signers whose manifests are
+   * trusted. By default, every manifest is trusted, so only accidental damage
+   * is found.
    */
   signers?: readonly string[];
   /**
@@ -54,8 +55,8 @@ export interface VerifySealedResult {
    */
   uncovered: string[];
   /**
-   * The number of manifests of each signer, by public key. Manifests without a
-   * signature are counted under `""`.
+   * The number of manifests of each signer, by public key. Unsigned manifests
+   * are counted under `""`.
    */
   manifests: Record<string, number>;
 }
