@@ -105,11 +105,11 @@ const SUM_DIGITS = 16;
  *   compared with its size and SHA-256 in the manifest while the object is
  *   copied. Damaged objects are not copied.
  * - If the mirror has an object of the same name and size, the object is not
- *   copied again. An object whose SHA-256 differs between the manifests of the
- *   repository and of the mirror, for example after a rekey, is copied again.
- *   The bytes of key files, holders, signers and removed records can change
- *   while their size stays the same, so these objects are always compared.
- *   Notes are compared after a rotation or rekey.
+ *   copied again, unless its SHA-256 differs between the manifests of the
+ *   repository and of the mirror, for example after a rekey. The bytes of key
+ *   files, holders, signers and removed records can change while their size
+ *   stays the same, so these objects are always compared. Notes are compared
+ *   after a rotation or rekey.
  * - A key file, a holder, a signer or `recipients.json` that no manifest lists
  *   is replaced in the mirror only by a complete age file. The old object is
  *   kept as `replaced/NAME.SUM`, where `SUM` is the first 16 digits of its
@@ -295,8 +295,8 @@ async function keepOld(mirror: Storage, name: string): Promise<void> {
 }
 
 /**
- * Copies an object, provided that it still exists and that its size and SHA-256
- * are among the expected ones.
+ * Copies an object, provided that it still exists and, if `expected` is given,
+ * that its size and SHA-256 are those of one of the expected objects.
  *
  * @returns The size of the object in bytes; `undefined` if it was not copied.
  */
@@ -377,7 +377,8 @@ async function checkTarget(target: Storage, id: string): Promise<void> {
     "mismatch",
     other === undefined
       ? "the target is not empty and not a repository; choose an empty location"
-      : "the target is a different repository, or a mirror of one; choose an empty location",
+      : "the target is a different repository, or a mirror of one; choose an " +
+        "empty location",
     { object: target.location },
   );
 }

@@ -1421,8 +1421,8 @@ export class Repository {
    * snapshot; `undefined` if there is none.
    *
    * @param directory The directory's absolute path.
-   * @param options Callbacks for damaged records and for snapshots of other
-   * directories.
+   * @param options Callbacks for damaged records, and for newer snapshots of
+   * other directories and machines.
    * @throws {DeltarError} The error of a record that cannot be read, unless
    * `onDamage` is given.
    */
@@ -1530,7 +1530,7 @@ function checkUndo(
 
 /** The expectation that a value is a turn of an AI agent. */
 const aTurn: Expected = {
-  words: "a turn with an `agent`, a number of at least 1 and short texts",
+  words: "a valid `TurnRecord`, with an `agent` and a `turn` of at least 1",
   is: isTurn,
 };
 

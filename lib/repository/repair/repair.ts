@@ -225,8 +225,8 @@ async function repairRecord(
   }
   const { storage } = store;
   const bytes = await readDamaged(store, name);
-  // The record was removed during the repair, or it is undamaged and only its
-  // SHA-256 differs from the one in the record of a child.
+  // The record was removed during the repair, or it is undamaged and its
+  // SHA-256 differs from the `parentSha256` in another record.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
   await setAside(store, name, result, dryRun);

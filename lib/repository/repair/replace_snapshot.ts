@@ -101,7 +101,7 @@ async function makePlan(
     else {
       const { content, signature } = entry;
       // If the tree itself is damaged, the verification did not check its
-      // files.
+      // files, so all of them are checked here.
       const isSuspect = content
         .some(({ reference }) => suspect.has(reference.volume));
       const fault = isSuspect || tree.lost.length > 0

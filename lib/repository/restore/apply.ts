@@ -662,7 +662,8 @@ function isSameState(before: FileStat, now: FileStat): boolean {
  * Returns whether it is certain that a file has not changed since it was saved.
  */
 function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
-  // Deleting a hard link to a file changes the `ctime` of the file.
+  // The `ctime` of a file with several names is not used, because deleting one
+  // of the names changes it.
   return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
 }
 

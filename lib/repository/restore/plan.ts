@@ -424,7 +424,8 @@ class Planner {
   /** Plans the deletion of the removable paths that are not wanted. */
   *#removeExtra(): Generator<void, void> {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
-    // The disk can list a name with a different spelling.
+    // Names are compared in their folded form, because the disk can list a name
+    // in another spelling.
     const removed = Map.groupBy(this.#removed, foldName);
     for (const { path: listed, kind } of this.#removal.removable()) {
       yield;
@@ -779,7 +780,8 @@ class Planner {
       : this.#permissions.faultOfName(path, stat);
     if (why !== undefined) {
       if (stat.kind !== "directory") throw refused(path, why);
-      // The content of the folder can still be restored.
+      // The folder is not added to `#failed`, because its content can still be
+      // restored.
       this.#noted.push({ path, error: refused(path, why) });
       return;
     }
@@ -831,7 +833,8 @@ class Planner {
     wanted: TreeEntry,
     stat: FileStat | undefined,
   ): TreeEntry | undefined {
-    // A hard link has the mode, time and owner of its file.
+    // A hard link has the mode, time and owner of its file, so only the file is
+    // checked.
     if (!this.#wanted.isForeign || wanted.kind === "hardlink") return wanted;
     const { path } = wanted;
     if (isPrivileged(wanted)) {

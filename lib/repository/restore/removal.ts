@@ -132,7 +132,8 @@ class RemovalByRules implements RemovalPolicy {
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
     if (!this.#options.delete || this.#onDisk.isVacant) return;
-    // A rule file that cannot be read might exclude any path in its folder.
+    // A rule file that cannot be read might exclude any path in its folder, so
+    // all of these paths are kept.
     const unruled = new Map<string, string>();
     const onSkip = (skip: Skipped) => {
       const folder = folderOfRules(skip, this.#rules);
@@ -141,7 +142,8 @@ class RemovalByRules implements RemovalPolicy {
     };
     for (const { path, kind } of this.#present().entries({ onSkip })) {
       if (!this.#isNew(path)) continue;
-      // A hard link is a name of a file, a named pipe or a device.
+      // For a hard link, the kind of the entry that it links to is used: a
+      // file, a named pipe or a device.
       const found = kind === "hardlink"
         ? this.#onDisk.at(path)?.kind ?? "file"
         : kind;

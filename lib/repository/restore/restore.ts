@@ -201,7 +201,7 @@ async function prepare(
   };
   const cut = left.at(-1)?.data;
   // An interrupted restore might have created the target directory without
-  // setting its attributes.
+  // setting its attributes, so the restore that continues it sets them.
   const getsRoot = onDisk.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const { root = record.root } = tree;

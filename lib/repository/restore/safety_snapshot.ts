@@ -59,7 +59,9 @@ export interface Safety {
   seen: ReadonlyMap<string, FileStat>;
   /** The saved contents, by path. */
   contents: ReadonlyMap<string, ExpectedContent>;
-  /** The start of the safety snapshot, in milliseconds since 1970. */
+  /**
+   * The time at which the safety snapshot began, in milliseconds since 1970.
+   */
   time: number;
 }
 
@@ -169,7 +171,8 @@ async function save(
     for (const { path, xattrs } of entries) {
       if (tree.has(path)) continue;
       const before = existing(basis.byPath, path);
-      // The basis might have been stored without reading extended attributes.
+      // The basis might have been stored without reading extended attributes,
+      // so the attributes that were read now are added.
       const isKnown = xattrs === undefined || before.xattrs !== undefined;
       tree.set(path, isKnown ? before : { ...before, xattrs });
     }

@@ -82,8 +82,8 @@ export class ChangesToUndo {
   }
 
   /**
-   * Compares the changed paths with the directory. Yields after each path, and
-   * after each part of a large file.
+   * Compares the changed paths with the directory, and returns what to restore
+   * and delete. Yields after each path, and after each part of a large file.
    *
    * @param options Whether paths that changed again are also restored, and the
    * files and folders to which the undo is limited.
@@ -113,7 +113,8 @@ export class ChangesToUndo {
       yield;
       const { before } = states;
       const stat = onDisk.at(path);
-      // A path of `within` can be in a folder that is now a file.
+      // If a path of `within` is in a folder that is now a file, the folder is
+      // restored, too.
       const isMeant = within === undefined || isIn(path, within) ||
         before?.kind === "directory" && stat?.kind !== "directory" &&
           [...within].some((limit) => isWithin(limit, path));
@@ -223,7 +224,8 @@ function isSameState(
   other: TreeEntry | undefined,
 ): boolean {
   if (one === undefined || other === undefined) return one === other;
-  // The time of a folder changes with its content.
+  // The time of a folder is ignored, because it changes with the folder's
+  // content.
   return changedFields(one, other).every((field) =>
     field === "mtime" && one.kind === "directory"
   );
@@ -297,7 +299,8 @@ function isIn(path: string, paths: ReadonlySet<string>): boolean {
 function changedSince(path: string): DeltarError {
   return new DeltarError(
     "changed",
-    "changed again by something else after the changes to undo",
+    "left unchanged, because the path changed again after the changes to " +
+      "undo; use `force` to undo them anyway",
     {
       path,
     },

@@ -415,7 +415,7 @@ export class StreamIndex extends PackedEntries {
       linked === undefined || file === undefined || file.kind === "directory"
     ) {
       const detail = file === undefined
-        ? `hard link to ${own.target}, which is not earlier in the stream`
+        ? `hard link to ${own.target}, which is not an earlier entry of the stream`
         : `hard link to ${own.target}, which is a directory`;
       this.#skip({ path, reason: "unreadable", detail });
       return undefined;
@@ -520,7 +520,7 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
     return `the target of the link is too long: ${target.length} characters`;
   }
   if (mtime < -END_OF_TIME_NS || mtime >= END_OF_TIME_NS) {
-    return "the modification time has more than 64 bits of seconds";
+    return "the modification time in seconds does not fit into 64 bits";
   }
   return [uid, gid, major, minor].every((number) =>
       isCount(number) && number <= MAX_NUMBER

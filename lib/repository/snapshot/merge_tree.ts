@@ -13,7 +13,7 @@ const LINES_PER_BATCH = 1024;
 
 /**
  * Yields the changes of a tree as lines of its layer: entries with their
- * content, and lines of the kind `gone` for deleted paths.
+ * content, and tombstones for deleted paths.
  *
  * @param changes The changes in path order, each with the stored form of its
  * new content; `undefined` if no new content was stored.

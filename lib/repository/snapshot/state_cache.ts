@@ -40,7 +40,10 @@ const SUM_BYTES = 32;
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
 
-/** A remembered state and its snapshot. */
+/**
+ * The remembered state of a directory, and the id of the snapshot to which the
+ * state belongs.
+ */
 interface Memory {
   snapshot: string;
   skipped: Skipped[];

@@ -464,7 +464,7 @@ function rulesIn(rules: IgnoreOptions): Pick<SnapshotRecord, "rules"> {
   return length > MAX_RECORDED_PATHS ? {} : { rules };
 }
 
-/** The rules of a stream, which excludes nothing. */
+/** The rules for a stream: nothing is excluded. */
 const NO_RULES: IgnoreOptions = {
   excludes: [],
   ignoreFile: false,
@@ -485,8 +485,8 @@ function checkLater(time: number, last: SnapshotRecord): void {
   throw new DeltarError(
     "exists",
     `the time of the new snapshot, ${wanted}, is not later than the time of ` +
-      `the last snapshot, ${last.id}: ${found}. Use a later time, or another ` +
-      "name of the directory.",
+      `the last snapshot, ${last.id}: ${found}. Use a later ` +
+      "`time` or another `source`.",
     { object: last.directory },
   );
 }

@@ -38,7 +38,8 @@ export function referenceFault(
     const what = object === undefined
       ? "a file needs the object, but the tree does not list it"
       : offset + length > object.size
-      ? `a file's content reaches beyond the object's end: ${object.size} bytes`
+      ? "a file's content reaches beyond the end of the object, which has " +
+        `${object.size} bytes`
       : undefined;
     if (what !== undefined) {
       return new DeltarError("corrupt", what, {

@@ -127,8 +127,9 @@ async function checkNote(
 }
 
 /**
- * Reads all commit records and checks each against the SHA-256 in its child's
- * record. A missing parent is not a fault, because snapshots can be removed.
+ * Reads all commit records. If a record names a parent, compares the SHA-256 of
+ * the parent's record with the field `parentSha256`. A missing parent is not a
+ * fault, because snapshots can be removed.
  *
  * @param storage The repository's storage.
  * @param names The names of all objects.
@@ -163,8 +164,8 @@ export async function verifyRecords(
     findings.object(
       recordName(parent.record.id),
       "record",
-      "the record's SHA-256 differs from the one that its child " +
-        `${record.id} records: one of the two records was replaced`,
+      "the record's SHA-256 differs from the `parentSha256` in the record " +
+        `of ${record.id}: one of the two records was replaced`,
     );
   }
   return [...read.values()].map(({ record }) => record);
