@@ -191,8 +191,8 @@ async function copySnapshot(
       .reduce((sum, { size }) => sum + size, 0),
   );
   const ids = objects.map((object) => idOfObject(object.name));
-  // Until this run ends, a prune of the target keeps the objects of the runs in
-  // `reuses`.
+  // `reuses` has the ids of the runs that stored the snapshot's objects. Until
+  // this run ends, a prune of the target keeps the objects of these runs.
   await using run = new Run(to, {
     id: newId(Date.now(), Math.random()),
     reuses: [...new Set(ids.filter((id) => id !== undefined))],

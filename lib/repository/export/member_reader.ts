@@ -204,7 +204,7 @@ export class MemberReader {
     try {
       for await (const part of parts) {
         // The zeros of a hole are not read from the storage, so the storage
-        // does not check the signal.
+        // does not check the signal during a hole.
         checkAborted(signal);
         yield part;
         progress.bytes += part.length;

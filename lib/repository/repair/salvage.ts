@@ -67,8 +67,8 @@ export async function salvageTree(
       for (const object of part.objects) objects.set(object.name, object);
       for (const skip of part.skipped) skipped.push(skip);
     }
-    // Entries of lower layers in the lost ranges might be outdated. The lines
-    // read from this layer are outside these ranges.
+    // Entries of lower layers in the lost ranges might be outdated, so they are
+    // dropped. The lines read from this layer are outside these ranges.
     if (unread.length > 0) {
       for (const path of entries.keys()) {
         if (isWithinOne(path, unread)) entries.delete(path);

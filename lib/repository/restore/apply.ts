@@ -520,7 +520,8 @@ export class PlanApplier {
   #fail(step: RestoreStep, error: unknown): void {
     if (!isOfOnePath(error)) throw error;
     this.#failed.set(step.path, error);
-    // Damaged content cannot be restored under another name either.
+    // Damaged content cannot be restored under another name either, so no hard
+    // link takes the place of the file.
     if (step.entry !== undefined && !isDamage(error)) {
       this.#heirs.lose(step.entry);
     }

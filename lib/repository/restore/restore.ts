@@ -181,7 +181,7 @@ async function prepare(
     );
   }
   const { storage } = store;
-  // The history is needed only for a safety snapshot.
+  // The recorded restores are needed only if a safety snapshot is taken.
   const needsHistory = !onDisk.isVacant && options.safety !== false;
   const [whole, history] = await together([
     // If the target is empty, only the entries of `paths` are needed.

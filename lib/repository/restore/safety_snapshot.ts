@@ -139,7 +139,8 @@ async function save(
     const packer = new DataPacker({
       writer: writer.volumes,
       ...packingAgainst(parentOf(basis), storage, {
-        // The intent is stored while the old content is read.
+        // The intent is stored while the old content is read. An error is
+        // thrown when the first object is stored.
         onChanged: () => writer.begin().catch(() => {}),
       }),
     });
@@ -196,7 +197,7 @@ async function save(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
-      // The clock might have been set back during the run.
+      // The difference is negative if the clock was set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory: onDisk.root,
       ...machineOf(store),

@@ -91,8 +91,8 @@ export async function findPaths(
   let count = 0;
   for await (const record of snapshots) {
     checkAborted(signal);
-    // If one directory is searched, old snapshots that name no machine belong
-    // to the same series.
+    // If one directory is searched, the machine is ignored, so that old
+    // snapshots that name no machine are in the same search.
     const machine = directory === undefined ? record.machine?.id : undefined;
     const key = JSON.stringify([placeOf(record), machine]);
     const search = searches.get(key) ?? new Search(store, compiled, isWanted);

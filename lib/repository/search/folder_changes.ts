@@ -84,7 +84,8 @@ export async function* pathPairs(
     mergeLayers(some.map((one) => one.select(isWanted, { within: folder })));
   const added = addedLayers(readers, before, now);
   if (added.length === now.layers.length) {
-    // Without tombstones, both trees must be read.
+    // If the snapshots share no layer, no tombstones show which paths were
+    // deleted, so both trees must be read.
     yield* joined(merged(readers.of(before)), merged(added));
     return;
   }

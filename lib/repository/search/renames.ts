@@ -37,8 +37,9 @@ export async function oldPathOf(
 ): Promise<Origin | undefined> {
   if (entry.kind !== "file" || entry.size === 0) return undefined;
   const volume = entry.content.at(-1)?.reference.volume ?? "";
-  // The content of a renamed or copied file is stored again only if a repair or
-  // a purge replaced one of the snapshots.
+  // Unless a repair or a purge replaced one of the snapshots, the content of a
+  // renamed or copied file is not stored again, so a content stored after the
+  // old snapshot is new.
   const isReplaced = now.repairs !== undefined || before.repairs !== undefined;
   if (!isReplaced && (idOfObject(volume) ?? "") > before.id) return undefined;
   let renamed: string | undefined;

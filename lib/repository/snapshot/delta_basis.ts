@@ -253,8 +253,8 @@ class Bases {
     const bytes = await this.#reader.readPiece(piece, path);
     const signature = Signature.decode(bytes, { object });
     if (signature.fileSize !== base.size) return undefined;
-    // Each block takes memory, and the signature might come from an attacker
-    // who can write to the repository.
+    // The number of blocks is limited, because each block takes memory, and the
+    // signature might come from an attacker who can write to the repository.
     const blocks = size / signature.blockSize;
     if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) {
       return undefined;

@@ -206,7 +206,8 @@ export class StreamIndex extends PackedEntries {
         signal,
       },
     );
-    // The signature can be that of an earlier file with the same path.
+    // The signature can be that of an earlier file with the same path, so it is
+    // discarded.
     if (this.#large.has(path)) signatures.delete(path);
     else if (facts.size > MAX_WHOLE_BYTES) this.#large.add(path);
     this.#bytes += facts.size;

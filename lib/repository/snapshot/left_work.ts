@@ -166,7 +166,8 @@ async function isWhole(
       if (length > size) return false;
     }
   } catch (error) {
-    // With a write-only key, the content cannot be read.
+    // With a write-only key, the object cannot be decrypted, so it is not
+    // checked.
     if (codeOf(error) === "key") return true;
     if (isDamage(error)) return false;
     throw error;
@@ -187,7 +188,8 @@ async function tryRead(
     // The error can be `not-found`, because the checkpoint might have been
     // deleted after it was listed.
     if (isDamage(error)) return undefined;
-    // A write-only key cannot decrypt the checkpoints of other machines.
+    // A write-only key cannot decrypt the checkpoints of other machines, so
+    // these are ignored.
     if (codeOf(error) === "key") return undefined;
     throw error;
   }

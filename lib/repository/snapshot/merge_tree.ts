@@ -92,7 +92,8 @@ async function fromBefore(
   const signature = old.signature && own(old.signature);
   const before = replacesDeltas
     ? content.slice(0, 1)
-    // Older versions of deltar stored deltas without the size of their result.
+    // Older versions of deltar stored deltas without the size of their result,
+    // so the size is added to the last delta.
     : content.map((piece, at) =>
       at > 0 && at === content.length - 1
         ? { ...piece, result: storedSize(old) }

@@ -63,8 +63,8 @@ export class PieceTable {
     else if (path !== undefined) {
       this.#sum.set(this.#entries.sumOf(number));
       const owner = this.#slots[this.#slot()] - 1;
-      // In a stream, the entry under whose path the content was stored can come
-      // later.
+      // In a stream, the entry under whose path the content was stored can be a
+      // later one, whose number is not known yet.
       if (form === "delta" || owner < 0) this.#others.set(number, stored);
       else this.#set(number, owner, 0, SHARED);
       return;

@@ -402,7 +402,7 @@ async function takeOnce(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, time),
-      // The clock might have been set back during the run.
+      // The difference is negative if the clock was set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory,
       ...dir && directory === dir.name && dir.name !== dir.path &&

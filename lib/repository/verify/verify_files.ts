@@ -149,7 +149,7 @@ export class FileCheck {
           yield part;
         }
       };
-      // For a sparse file, this also checks the ranges.
+      // For a sparse file, `placedData` also checks the ranges that have data.
       const rebuilt = entry.sparse === undefined ? parts() : placedData(
         parts(),
         entry.size,

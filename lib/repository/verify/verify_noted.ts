@@ -67,7 +67,7 @@ export async function verifyNoted(
     let faults = await compare(storage, file, names, stored, refuse);
     if (faults.length > 0 || names.length === 0) {
       // Another process might have replaced or deleted the object in the
-      // meantime.
+      // meantime, so the object and its manifests are read again.
       names = await manifestsOfNote(storage, file);
       stored = await storedAs(storage, file);
       faults = await compare(storage, file, names, stored, refuse);
