@@ -308,7 +308,8 @@ export class Repository {
    * a text without `:FOLDER`, the folder is the root. The folder need not exist
    * in the snapshot.
    *
-   * @param text The text. The part before the `:` is a text as for `find`.
+   * @param text The text. The part before the `:` names the snapshot as in
+   * `find`.
    * @param options The directory whose snapshots are searched.
    * @throws {DeltarError} The errors of `find`.
    */

@@ -71,7 +71,8 @@ function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
  *
  * @throws {DeltarError} `not-found` if the checkpoint is missing; `corrupt` or
  * `truncated` if it is damaged or was changed after it was signed; `limit` if
- * it is too large; `unsupported` if its version is newer.
+ * it is too large; `unsupported` if its version is newer than this version of
+ * deltar reads.
  */
 export async function readCheckpoint(
   storage: Storage,

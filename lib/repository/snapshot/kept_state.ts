@@ -24,12 +24,12 @@ interface Restored {
 }
 
 /**
- * The earlier modes, owners and extended attributes of a directory, for a
- * system that does not store them. They come from the snapshot that was last
- * restored into the directory or, if no restore is newer than the last snapshot
- * of the directory, from the last snapshot. With them, files that are restored
- * from Linux to Windows, stored in a snapshot there and restored to Linux again
- * keep their modes and owners.
+ * The earlier modes, owners and extended attributes of a directory and its
+ * entries, for a system that does not store them. They come from the snapshot
+ * that was last restored into the directory or, if no restore is newer than the
+ * last snapshot of the directory, from the last snapshot. With them, files that
+ * are restored from Linux to Windows, stored in a snapshot there and restored
+ * to Linux again keep their modes and owners.
  */
 export class KeptState {
   readonly #parent: Parent;

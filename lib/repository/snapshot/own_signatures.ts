@@ -16,10 +16,10 @@ const MAX_SIGNATURE_BYTES = 2 ** 30;
 const SUFFIX = ".signature.age";
 
 /**
- * The current signatures of the large files of a directory, which a write-only
- * machine keeps in its cache folder. Other machines derive these signatures
- * from stored objects, which a write-only machine cannot always read. The files
- * are encrypted for the machine itself.
+ * The current signatures of a directory's large files. A write-only machine
+ * keeps them in its cache folder, in files that are encrypted for the machine
+ * itself. Other machines derive the signatures from stored objects, which a
+ * write-only machine cannot always read.
  */
 export class OwnSignatures {
   readonly #folder: string;

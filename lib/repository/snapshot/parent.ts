@@ -28,7 +28,10 @@ export interface Parent {
    * none.
    */
   find(path: string): Promise<TreeEntry | undefined>;
-  /** Returns an entry of another directory by the SHA-256 of its content. */
+  /**
+   * Called with a SHA-256, in hexadecimal. Returns an entry of another
+   * directory whose content has it; `undefined` if there is none.
+   */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
    * Whether the entries come from the memory of this machine, and `find` has

@@ -17,8 +17,8 @@
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
  * record there is no snapshot. An interrupted run leaves checkpoints
  * (`checkpoint.ts`). With these, the next run takes over finished volumes
- * (`left_work.ts`). A first snapshot takes over equal files from other
- * directories' snapshots (`elsewhere.ts`).
+ * (`left_work.ts`). The first snapshot of a directory reuses equal contents
+ * from the snapshots of other directories (`elsewhere.ts`).
  *
  * @module
  */
