@@ -54,7 +54,8 @@ export async function chooseEntries(
   }
   const start = from === "" ? "" : `${from}/`;
   const wanted = paths?.map((path) => start + path).sort(comparePaths)
-    // A path below another chosen path need not be chosen separately.
+    // A path below another chosen path is omitted, because everything in the
+    // other path is chosen.
     .reduce<string[]>((all, path) => {
       const last = all.at(-1);
       if (last === undefined || !isWithin(path, last)) all.push(path);

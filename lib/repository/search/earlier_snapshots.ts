@@ -65,8 +65,9 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot before the first one that has a layer;
-   * `undefined` if there is none. See `before` and `firstWithLayer`.
+   * Returns the last snapshot of the same directory before the first snapshot
+   * with a given layer; `undefined` if there is none. See `before` and
+   * `firstWithLayer`.
    */
   async beforeLayer(
     layer: LayerRecord,

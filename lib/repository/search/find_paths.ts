@@ -235,7 +235,7 @@ class Search {
   /**
    * Returns the matching paths of the layers that a snapshot does not share
    * with its parent. The layers that only the parent has were merged into these
-   * layers, so they have no other paths.
+   * layers, so the parent's layers have no other matching paths.
    */
   #pathsMerged(newer: SnapshotRecord, parent: SnapshotRecord): string[] {
     const kept = new Set(parent.layers.map(({ name }) => name));

@@ -123,7 +123,10 @@ async function deletedPaths(
   return deleted;
 }
 
-/** Yields the paths of a layer's files that have the content of a file. */
+/**
+ * Yields the paths of those files of a layer that have the same content as a
+ * given file.
+ */
 async function* pathsWith(
   reader: LayerReader,
   file: TreeFileEntry,

@@ -485,7 +485,7 @@ export class StreamIndex extends PackedEntries {
  */
 type Linked = { file: number; first: number } | undefined;
 
-/** The content of a file without a body. */
+/** The content of a file whose entry in the stream has no body. */
 const NO_CONTENT: AsyncIterable<Uint8Array> = {
   async *[Symbol.asyncIterator]() {},
 };
