@@ -321,7 +321,7 @@ test("undo --turn keeps what was changed since, unless --force", async () => {
     );
     const done = place.run(["undo", "--turn", "last"]);
     assert.equal(done.code, 3);
-    assert.match(done.err, /b\.txt was not restored: changed again/);
+    assert.match(done.err, /b\.txt was not restored: the path changed again/);
     const read = () =>
       Object.fromEntries(
         fs.readdirSync(place.root).sort().map((name) => [

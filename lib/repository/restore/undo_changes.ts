@@ -299,8 +299,8 @@ function isIn(path: string, paths: ReadonlySet<string>): boolean {
 function changedSince(path: string): DeltarError {
   return new DeltarError(
     "changed",
-    "left unchanged, because the path changed again after the changes to " +
-      "undo; use `force` to undo them anyway",
+    "the path changed again after the changes to undo; use `force` to undo " +
+      "them anyway",
     {
       path,
     },
