@@ -26,7 +26,7 @@ export class KeptRanges implements Disposable {
   #ranges: KeptRange[] = [];
 
   /**
-   * Copies the bytes of a range that are in memory to the spool.
+   * Copies to the spool those bytes of a range that are in memory.
    *
    * @param parts The parts of the content that are in memory.
    * @param start The offset of the range in bytes.

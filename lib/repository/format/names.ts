@@ -117,7 +117,7 @@ export const JUDGED = "judged/";
  * replaced it.
  */
 export const MOVES = "moves/";
-/** The folder of the lease of the current prune. */
+/** The folder of the lease of the current prune, rekey or purge. */
 export const LEASES = "lease/";
 /** The folder of settings that can change, such as the maximum size. */
 export const LATER_SETTINGS = "settings/";

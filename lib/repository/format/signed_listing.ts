@@ -39,9 +39,9 @@ export async function signListing(
 }
 
 /**
- * Returns the public key (`ssh-ed25519 AAAA…`) that signed a listing, or
+ * Returns the public key (`ssh-ed25519 AAAA…`) of the signer of a listing, or
  * `undefined` if the listing has no SSH signature. The caller must decide
- * whether the key is trusted.
+ * whether the signer is trusted.
  *
  * @param listing The whole listing.
  * @param object The name of the object, for errors.
@@ -56,7 +56,7 @@ export async function signerOf(
   const at = lastLine(listing, end);
   if (START.some((byte, i) => listing[at + i] !== byte)) return undefined;
   const fail = (cause?: unknown) =>
-    new DeltarError("corrupt", "the signature is not valid", {
+    new DeltarError("corrupt", "the SSH signature is not valid", {
       object,
       offset: at,
       cause,

@@ -100,7 +100,7 @@ export interface SnapshotNote {
   id: string;
   /** The fields of the note. */
   header: Line;
-  /** The public key that signed the note, if it is signed. */
+  /** The public key of the note's signer; `undefined` if it is not signed. */
   signer: string | undefined;
 }
 

@@ -182,8 +182,8 @@ export interface SnapshotRecord {
   /** The machine that took the snapshot. Absent if the machine has no id. */
   machine?: MachineRecord;
   /**
-   * The public key that signed the record (`ssh-ed25519 AAAA…`). The SSH
-   * signature is valid, but the key need not be trusted; see
+   * The public key of the record's signer (`ssh-ed25519 AAAA…`). The SSH
+   * signature of the record is valid, but the signer need not be trusted; see
    * `Repository.trustOf`. Absent if the record is not signed.
    */
   signer?: string;
@@ -241,9 +241,9 @@ export interface PurgedRecord {
   time: number;
   /**
    * The deleted files and folders. Empty if the purge deleted no paths of this
-   * snapshot. Then it only stored contents again that depended on deleted
-   * contents, or rewrote layers that had lines of files deleted before the
-   * snapshot.
+   * snapshot, but only stored again the contents that depended on deleted
+   * contents, or rewrote layers with lines of files that were deleted before
+   * this snapshot.
    */
   paths: string[];
 }
@@ -789,8 +789,8 @@ export async function readRecord(
  * caller must decide whether the signer is trusted.
  *
  * @param id The complete id of the snapshot.
- * @throws {DeltarError} `corrupt` if the signature is not valid; also the
- * errors of `decodeRecordOf`.
+ * @throws {DeltarError} `corrupt` if the SSH signature is not valid; also
+ * the errors of `decodeRecordOf`.
  */
 export async function decodeSigned(
   id: string,

@@ -21,16 +21,22 @@ const MAX_FRAME_RATIO = 2048;
  * to `MIN_LINES`.
  */
 const MAX_LINES_PER_BYTE = 8;
-/** The number of decompressed bytes that a frame of any length may have. */
+/**
+ * The number of decompressed bytes that a frame may have regardless of its
+ * compressed length.
+ */
 const MIN_BYTES = 1 << 16;
-/** The number of lines that a frame of any length may have. */
+/** The number of lines that a frame may have regardless of its length. */
 const MIN_LINES = 1 << 10;
 /**
  * The maximum number of decompressed bytes for each compressed byte of a layer,
  * in addition to `MIN_LAYER_BYTES`.
  */
 const MAX_LAYER_RATIO = 128;
-/** The number of decompressed bytes that a layer of any size may have. */
+/**
+ * The number of decompressed bytes that a layer may have regardless of its
+ * compressed size.
+ */
 const MIN_LAYER_BYTES = 48 << 20;
 
 /**

@@ -9,8 +9,8 @@ import type { RepositoryState } from "./repository_state.ts";
 import { watch } from "./lease.ts";
 
 /**
- * The minimum time, in milliseconds, between the last sign of life of a run and
- * the prune that declares it dead.
+ * The minimum time, in milliseconds, for which the heartbeat count of a run
+ * must stay the same before a prune can declare the run dead: one day.
  */
 const MIN_AGE_MS = 24 * 60 * 60 * 1000;
 

@@ -49,7 +49,7 @@ export interface FreedSpace {
  * `collectGarbage`, this function takes no lease, stores no mark and no notes
  * of removed snapshots, and repacks no volumes. A mark would prevent snapshots
  * from taking over objects that are being deleted. Instead, the checkpoints
- * that lead to those objects are deleted first.
+ * that name those objects are deleted first.
  *
  * @param store The repository.
  * @param going The snapshots to delete permanently, together with the objects

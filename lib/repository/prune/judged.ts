@@ -13,17 +13,18 @@ export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
   times: Map<string, number>;
   /**
-   * The maximum number of snapshots within a day that is considered usual: the
-   * largest number among snapshots older than a day, or a larger number that
-   * the user accepted. 0 for safety snapshots.
+   * The largest number of snapshots of the directory within 24 hours. Later
+   * prunes consider this number usual. The snapshots of the 24 hours before the
+   * newest snapshot are counted only if the user accepted them as usual. 0 for
+   * safety snapshots.
    */
   busiest: number;
 }
 
 /**
  * The list of the snapshots to which a prune applied its rules (the counted
- * snapshots). Later prunes use it. The keys of the maps are those of
- * `byDirectory`.
+ * snapshots). Later prunes use it to recognize late and unusual snapshots. The
+ * keys of the maps are those of `byDirectory`.
  */
 export interface Judged {
   /** The ordinary snapshots, by directory and machine. */
@@ -36,9 +37,9 @@ export interface Judged {
 export interface StoredJudged {
   /** The lists. There is more than one if a prune was interrupted. */
   lists: Judged[];
-  /** The names of the lists' objects, in the same order. */
+  /** The names of the objects that store the lists, in the order of `lists`. */
   names: string[];
-  /** The bytes of the lists' objects, in the same order. */
+  /** The bytes of the objects that store the lists, in the order of `lists`. */
   bytes: Uint8Array[];
 }
 
@@ -47,8 +48,8 @@ const VERSION = 1;
 
 /**
  * Reads the lists that earlier prunes stored. Anyone who can write to the
- * repository can add a list. So a caller must use all lists, and only to count
- * fewer snapshots.
+ * repository can add a list. So a caller must use all lists together, in such a
+ * way that an added list can only reduce the number of counted snapshots.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a list is damaged, `limit`
  * if it is too large, `unsupported` if its version is newer.

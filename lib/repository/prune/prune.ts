@@ -166,8 +166,8 @@ export interface PrunePlan {
   /** The snapshots that were removed earlier and can still be brought back. */
   removed: RemovedSnapshot[];
   /**
-   * The number of bytes that a prune frees, counted when all grace periods are
-   * over.
+   * The number of bytes that this prune and later ones free until all grace
+   * periods are over.
    */
   freed: number;
   /**

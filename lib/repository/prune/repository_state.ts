@@ -40,11 +40,11 @@ export interface RepositoryState {
   intents: RunIntent[];
   /** The marks of earlier prunes. */
   marks: Mark[];
-  /** The names of the marks' objects. */
+  /** The names of the objects that store the marks, in the order of `marks`. */
   markNames: string[];
   /** The names of the notes about restores into new or empty directories. */
   restoreNames: string[];
-  /** The moves, by the names of their objects. */
+  /** The moves, by the names of the objects that store them. */
   moves: Map<string, Move>;
   /** Whether objects are padded when they are written. */
   isPadded: boolean;

@@ -7,7 +7,8 @@ import type { CountedSnapshots, SnapshotGroup } from "./retention.ts";
  * good snapshots:
  *
  * - `flood`: there are unusually many new snapshots, and at least half of the
- *   newest snapshots before them would be removed.
+ *   snapshots that the rule `last` kept before them would be removed. Under a
+ *   size limit, at least half of all snapshots before them would be removed.
  * - `emptied`: the newest snapshot has less than a tenth of the files of an
  *   earlier one.
  */
@@ -39,7 +40,10 @@ export interface Emptied {
   id: string;
   /** The number of files in the newest snapshot. */
   files: number;
-  /** The largest number of files in an earlier snapshot. */
+  /**
+   * The largest number of files in the other new snapshots and in the last
+   * snapshot before them.
+   */
   before: number;
 }
 
@@ -137,8 +141,9 @@ function findFlood(
     counted.flatMap(({ record }) => isGoing(record) ? [] : [record.id]),
   );
   const yesterday = counted[0].time - DAY_MS;
-  // Several prunes on one day may have removed snapshots one by one, so the
-  // snapshots of the days before are compared, too.
+  // Several prunes on one day may each have removed only a few snapshots. So
+  // the snapshots that are at least a day older than the newest one are also
+  // compared with the kept snapshots, even if they were removed.
   const lost = Math.max(
     lostOf(known.filter(({ id }) => live.has(id)).slice(0, last), staying),
     last === Infinity ? 0 : lostOf(

@@ -266,9 +266,9 @@ function addRange(
  * frames.
  *
  * @param usage The usage. It is changed in place.
- * @param moves The moves, by the names of their objects. If a move lacks a
- * needed range and the old volume still exists, the move is ignored and removed
- * from the map.
+ * @param moves The moves, by the names of the objects that store them. If a
+ * move lacks a needed range and the old volume still exists, the move is
+ * ignored and removed from the map.
  * @param stored The stored objects.
  * @throws {DeltarError} `corrupt` if a move lacks a needed range and the old
  * volume is missing.

@@ -17,11 +17,12 @@
  *
  * `scrub.ts` deletes the contents. It finds the volumes of the purged files in
  * the trees of the replaced snapshots. It also reads all other volumes, because
- * snapshots that were removed earlier may have left contents of the paths that
- * no tree names. A volume that nothing else needs is deleted. Any other volume
- * is rewritten without the frames that nothing needs. In a frame with both
- * needed and purged contents, the purged contents are blanked, and the frame
- * keeps its length. So a move can lead to the new volume, as after a prune.
+ * snapshots that were removed earlier may have left contents of the paths in
+ * volumes that no tree names. Of the volumes with purged contents, those that
+ * nothing else needs are deleted. The others are rewritten without the frames
+ * that nothing needs. In a frame with both needed and purged contents, the
+ * purged contents are blanked, and the frame keeps its length. So a move can
+ * name the new volume, as after a prune.
  *
  * A purge can run at the same time as snapshots, because it follows the rules
  * of a prune: it holds the lease, removes records first, stores a mark, and
@@ -30,10 +31,10 @@
  * are replaced, too. Records of later snapshots with the paths are reported as
  * left. The notes in `removed/` are deleted last.
  *
- * So the same call finishes a purge that was killed or that left something. It
- * finds new snapshots whose old ones were not removed yet, and compares their
- * trees. It also finds files that runs have meanwhile stored as deltas of
- * contents of the old snapshots.
+ * So the same call finishes a purge that was killed or that left something. If
+ * the killed purge stored a new snapshot but did not remove the old one, the
+ * call finds both and compares their trees. It also finds files that runs have
+ * meanwhile stored as deltas of contents of the old snapshots.
  *
  * @module
  */

@@ -60,7 +60,7 @@ export interface Replacement {
 const MAX_RECORDED_PATHS = 1 << 16;
 
 /**
- * The detail that a rewritten layer gives for purged paths, which it lists as
+ * The field `detail` of the purged paths, which a rewritten layer lists as
  * skipped.
  */
 const DETAIL = "purged";
@@ -279,8 +279,8 @@ class Replacing {
   }
 
   /**
-   * Returns the key in `#rewrites` of a layer as the snapshot's replacement
-   * needs it.
+   * Returns the key in `#rewrites` for rewriting a layer as the replacement of
+   * this snapshot needs it.
    */
   #variantOf(layer: LayerRecord, target: Target): string {
     const losesContents = this.#losesContents(target);

@@ -55,7 +55,7 @@ import { PathSet } from "./path_set.ts";
 
 /** The result of deleting purged contents. */
 export interface Scrubbed {
-  /** The number of objects that were deleted, not counting rewritten volumes. */
+  /** The number of deleted objects, not counting rewritten volumes. */
   deleted: number;
   /** The number of volumes that were rewritten without purged contents. */
   rewritten: number;
@@ -311,8 +311,9 @@ class Scrubbing {
   }
 
   /**
-   * Adds to `purged` the volumes of interrupted runs that have purged paths.
-   * Returns the names of the checkpoints of these volumes.
+   * Reads the checkpoints of interrupted runs. Adds to `purged` the volumes
+   * with purged paths, and returns the names of the checkpoints of these
+   * volumes.
    */
   async #findCheckpoints(purged: Set<string>): Promise<string[]> {
     const names: string[] = [];

@@ -179,7 +179,7 @@ class SurveyWork {
    * The paths of files outside the requested paths that have purged content.
    */
   readonly #same = new Set<string>();
-  /** The last entry whose content was added. */
+  /** The last entry whose content was added to `contents`. */
   #last: TreeEntry | undefined;
   /**
    * The files outside the requested paths that have another name (hard link)
@@ -343,8 +343,8 @@ class SurveyWork {
         uses.push({ key, entry: line });
       }
     };
-    // The needs of runs are ignored here. `scrub` keeps what runs need for the
-    // next purge.
+    // The layers that runs build on are ignored here. `scrub` keeps the objects
+    // that runs need, and the next purge deletes them.
     await findUsage(roots, {
       read: (record) => new LayerReader(storage, record).parts({ signal }),
       onLayer: (done, all) => onProgress?.({ phase: "reading", done, all }),

@@ -71,8 +71,8 @@ export interface RekeyOptions extends SignalOptions {
    */
   onProgress?: (progress: RekeyProgress) => void;
   /**
-   * The time for which a prune or rekey without a heartbeat is watched before
-   * it is considered dead, in milliseconds. Default: 45 seconds, three
+   * The time for which a prune, rekey or purge without a heartbeat is watched
+   * before it is considered dead, in milliseconds. Default: 45 seconds, three
    * heartbeats.
    */
   patience?: number;

@@ -92,7 +92,7 @@ export async function putMark(
 
 /**
  * Reads the marks of earlier prunes. If several marks list the same object, the
- * caller must use the earliest time.
+ * caller must use the earliest `since` of this object.
  *
  * @param storage The repository's storage.
  * @param listed The names of all objects in `garbage/`, if the caller has just

@@ -50,7 +50,7 @@ export interface Manifest {
   objects: ObjectRecord[];
   /** The names of objects that were about to be deleted. */
   removed: string[];
-  /** The public key that signed the manifest, if it is signed. */
+  /** The public key of the signer. Absent if the manifest is not signed. */
   signer?: string;
 }
 

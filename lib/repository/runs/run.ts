@@ -19,9 +19,9 @@
  *
  * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
  * after the grace period, deletes the garbage. A run that takes over objects of
- * an interrupted run reads the marks after it has stored its intent, and takes
- * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md
- * explains why this is safe.
+ * an interrupted run reads the marks after it has stored its intent. It fails
+ * with code `conflict` if a mark lists objects of the interrupted run as
+ * condemned. "Why nothing is lost" in docs/FORMAT.md explains why this is safe.
  *
  * In an encrypted repository, a run also stores manifests (`manifest.ts`) of
  * the objects that it stored. With manifests, the repository can be verified

@@ -7,7 +7,7 @@ const SEED_BITS = 256;
  * Returns the admin key of a repository, which signs its holders, signers,
  * recipients and write-only keys. It is derived from the first identity of the
  * repository by HKDF with SHA-256 (RFC 5869), so everybody with a full key or a
- * recovery sheet has it.
+ * recovery sheet can derive it.
  *
  * @param identity The first identity, `AGE-SECRET-KEY-1…`.
  */

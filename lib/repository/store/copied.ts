@@ -77,12 +77,12 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a stored note vouches for a record and is signed by a key
-   * that may vouch for records.
+   * Returns whether a stored note vouches for a record, and the signer of the
+   * note may vouch for records.
    *
    * @param record The record as it was read, possibly with another label.
-   * @param mayVouch Called with the public key that signed a note. Returns
-   * whether the key may vouch for records.
+   * @param mayVouch Called with the public key of the signer of a note. Returns
+   * whether this signer may vouch for records.
    * @throws {DeltarError} The error of the storage.
    */
   async isVouched(
@@ -108,7 +108,7 @@ export class CopiedNotes {
   }
 
   /**
-   * Returns whether a note is about a record and is signed by a key that may
+   * Returns whether a note is about a record, and the signer of the note may
    * vouch for the record.
    */
   async #vouches(

@@ -75,8 +75,9 @@ export interface FindOptions extends SignalOptions {
    */
   isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
   /**
-   * Called with each changed label, and the key that signed it. Returns whether
-   * the key is trusted. By default, all labels are trusted.
+   * Called with the public key of the signer of each changed label, and the
+   * machine of the snapshot. Returns whether the label is trusted. By default,
+   * all labels are trusted.
    */
   isTrustedLabel?: (label: Signed) => Promise<boolean>;
 }
@@ -96,8 +97,8 @@ export interface FoundPlace extends ReadRecord {
 }
 
 /**
- * The minimum number of characters with which the end of an id names a
- * snapshot.
+ * The minimum length, in characters, of a text that names a snapshot by the end
+ * of its id.
  */
 const MIN_END_LENGTH = 4;
 
@@ -311,8 +312,7 @@ export class Finder {
 
   /**
    * Returns the record of the snapshot whose complete id is the text, or
-   * `undefined` if there is none. The ids of all snapshots are not listed for
-   * this.
+   * `undefined` if there is none. Reads this record without listing snapshots.
    */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
@@ -438,8 +438,8 @@ export class Finder {
   }
 
   /**
-   * Returns the reason why no snapshot was found. All records must have been
-   * read before.
+   * Returns the reason why no snapshot was found. The caller must have read all
+   * records.
    */
   #noneYet(): string {
     const count = this.#untrusted;
@@ -517,9 +517,9 @@ export class Finder {
 }
 
 /**
- * Returns the length of a path in a snapshot, counted from the snapshot's
- * directory or, if the snapshot has several directories, from the directory
- * that contains the path.
+ * Returns the length of a path in a snapshot, in UTF-16 code units, counted
+ * from the snapshot's directory or, if the snapshot has several directories,
+ * from the directory that contains the path.
  */
 function lengthBelow({ common, rules }: SnapshotRecord, below: string): number {
   const directory = common === undefined

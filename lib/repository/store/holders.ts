@@ -38,7 +38,7 @@ export interface Holder {
    * implements.
    */
   recipient?: string;
-  /** The public key with which the machine signs. Absent if none was given. */
+  /** The public half of the machine's signing key. Absent if none was given. */
   signer?: string;
   /** The time at which the key was added, in milliseconds since 1970. */
   added: number;

@@ -126,9 +126,9 @@ export class KeyChanges {
 
   /**
    * Returns the time after which a change is considered interrupted, in
-   * milliseconds since 1970. Returns `undefined` if this time is over, if the
-   * process that made the change was on this machine and has ended, or if the
-   * note is damaged or missing.
+   * milliseconds since 1970. Returns `undefined` if this time has passed, if
+   * the process that made the change was on this machine and has ended, or if
+   * the note is damaged or missing.
    */
   async #endOf(object: string): Promise<number | undefined> {
     const { publicKey } = this.#admin;

@@ -122,8 +122,8 @@ export async function decodeKeyFile(
     isSigned = signed.publicKey === admin &&
       await verify(message, signed, NAMESPACE);
   } catch (cause) {
-    throw fail("the signature of the key file is not valid", cause);
+    throw fail("the SSH signature of the key file is not valid", cause);
   }
-  if (!isSigned) throw fail("the signature of the key file is not valid");
+  if (!isSigned) throw fail("the SSH signature of the key file is not valid");
   return { id, recipient: named, admin, identities, retired: [] };
 }

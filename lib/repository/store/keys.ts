@@ -80,8 +80,8 @@ export interface KeyFor {
    */
   kind?: "full" | "write-only";
   /**
-   * The public key that the machine signs its records with, and the machine.
-   * Absent if they are not known.
+   * The public half of the key that signs the machine's records, and the
+   * machine. Absent if they are not known.
    */
   signer?: Pick<Signer, "publicKey" | "machine">;
 }

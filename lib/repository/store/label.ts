@@ -43,9 +43,9 @@ export interface LabelOptions {
   /** Called with the error of each note that cannot be read. */
   onDamage?: DamageHandler;
   /**
-   * Called for each label, with the key that signed it and the machine of the
-   * snapshot. Returns whether the label is trusted. By default, all labels are
-   * trusted.
+   * Called for each label, with the public key of its signer and the machine of
+   * the snapshot. Returns whether the label is trusted. By default, all labels
+   * are trusted.
    */
   isTrusted?: (signed: Signed) => Promise<boolean>;
 }

@@ -20,14 +20,14 @@ const UNITS: ReadonlyMap<string, Unit> = new Map([
 
 /** A period of time. */
 export interface NamedTime {
-  /** The first millisecond of the time, in milliseconds since 1970. */
+  /** The first millisecond of the period, in milliseconds since 1970. */
   start: number;
-  /** The first millisecond after the time, in milliseconds since 1970. */
+  /** The first millisecond after the period, in milliseconds since 1970. */
   end: number;
 }
 
 /**
- * Returns the time that a text names, in local time unless the text ends in
+ * Returns the period that a text names, in local time unless the text ends in
  * `Z`: `today`, `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20
  * 14:00`. A number of days, weeks, months or years ago names a whole day, so
  * `1 day ago` is `yesterday`. A number of hours, minutes or seconds ago names a
@@ -35,7 +35,7 @@ export interface NamedTime {
  *
  * @param text The text, in English.
  * @param now The current time, in milliseconds since 1970.
- * @returns The time, or `undefined` if the text names no time.
+ * @returns The period, or `undefined` if the text names no period.
  *
  * @example
  * ```ts
