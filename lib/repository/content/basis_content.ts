@@ -12,8 +12,8 @@ import { followMoves } from "./follow_moves.ts";
 import { KeptRanges } from "./kept_ranges.ts";
 
 /**
- * Returns access to the whole content at the start of a chain. The content must
- * be compressed with zstd.
+ * Returns a reader of the whole content at the start of a chain. The content
+ * must be compressed with zstd.
  *
  * @param storage The repository's storage.
  * @param piece The whole content.
@@ -43,7 +43,7 @@ export function storedContent(
 }
 
 /**
- * Returns access to the content that a chain results in.
+ * Returns a reader of the content that results from a chain.
  *
  * @param chain The deltas.
  * @param whole The whole content at the start of the chain.
@@ -104,7 +104,7 @@ async function* piecesOf(
   }
 }
 
-/** Copies ranges of a content into a spool, and returns access to them. */
+/** Copies ranges of a content into a spool, and returns random access to them. */
 async function spooled(
   frames: ContentFrames,
   ranges: NeededRanges,

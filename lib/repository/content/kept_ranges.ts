@@ -43,11 +43,11 @@ export class KeptRanges implements Disposable {
   }
 
   /**
-   * Returns access to ranges of the content.
+   * Returns random access to ranges of the content.
    *
-   * @param ranges The ranges to access.
+   * @param ranges The ranges to read.
    * @param read Called once. Reads the ranges that were not kept, and returns
-   *   access to their bytes.
+   *   random access to their bytes.
    */
   async access(
     ranges: NeededRanges,

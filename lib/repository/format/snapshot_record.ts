@@ -305,8 +305,8 @@ const LATER = 2;
  */
 const WITH_LATER_ENTRIES = 3;
 /**
- * The difference, in milliseconds, from which the time of a record and the time
- * in its id are considered different.
+ * The minimum difference, in milliseconds, at which the time of a record and
+ * the time in its id are considered different.
  */
 const MIN_DIFFERENCE_MS = 1000;
 /**

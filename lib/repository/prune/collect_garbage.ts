@@ -145,7 +145,7 @@ export async function collectGarbage(
     await lease.check();
   }
   // The mark is written before intents are read, so that a run whose intent is
-  // written later sees the mark.
+  // written later finds the mark.
   if (isMarked) {
     await putMark(storage, id, {
       time: now,

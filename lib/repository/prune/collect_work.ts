@@ -115,9 +115,10 @@ export class CollectWork {
       if (codeOf(error) !== "io") await run.storage.delete(to);
       throw error;
     }
-    // The old volume is deleted only if both checks succeed. If the run was
-    // declared dead, the new volume may have been deleted. If another prune
-    // took over the lease, the old volume may be needed again.
+    // The old volume is deleted only if the checks of the run and of the lease
+    // succeed. If the run was declared dead, the new volume may have been
+    // deleted. If another prune took over the lease, the old volume may be
+    // needed again.
     await run.check();
     await this.#lease.check();
     await this.#store.manifests?.removing([name]);

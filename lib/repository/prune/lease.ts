@@ -209,7 +209,7 @@ function taken(object: string, holder?: Holder): DeltarError {
   );
 }
 
-/** A prune or runs that may have died and are being watched. */
+/** A prune or runs that may be dead and are being watched. */
 export interface Watched {
   /**
    * The ids of the prune or runs. An id contains the start time of the prune or

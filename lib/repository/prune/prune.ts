@@ -88,7 +88,7 @@ import { ALWAYS, applyMoves, findUsage, REPLACED } from "./usage.ts";
 
 /**
  * The maximum age of an unfinished upload, in milliseconds: one day. Older
- * uploads are considered dead and are deleted.
+ * uploads are considered interrupted and are deleted.
  */
 const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
 
@@ -135,7 +135,7 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
 export interface PruneProgress {
   /**
    * The current phase. In the phase `waiting`, the prune watches another prune
-   * or runs that may have died.
+   * or runs that may be dead.
    */
   phase: "waiting" | "reading" | "deleting" | "repacking";
   /**

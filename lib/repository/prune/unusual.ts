@@ -248,7 +248,7 @@ export function describeUnusual(unusual: Unusual): string {
   if (unusual.kind === "emptied") {
     const { id, files, before } = unusual;
     return `${directory}: the newest snapshot, ${id}, has ${files} files, while ` +
-      `an earlier one has ${before}`;
+      `an earlier snapshot has ${before}`;
   }
   const { snapshots, usual, lost } = unusual;
   return `${directory}: ${snapshots} snapshots within a day (usually at most ` +

@@ -88,7 +88,8 @@ export interface PurgeOptions extends SignalOptions {
    */
   from?: readonly string[];
   /**
-   * Whether to purge other files with the same content, too. Default: `false`.
+   * Whether to purge other files with the same content as a purged file, too.
+   * Default: `false`.
    */
   all?: boolean;
   /**

@@ -472,8 +472,9 @@ class Replacing {
 }
 
 /**
- * Returns the id of the original snapshot, which a record or its predecessors
- * replaced. Retention rules treat the replacement like the original snapshot.
+ * Returns the id of the original snapshot: the id in the field `repairs` of a
+ * record or, if the record replaced no other, its own id. Retention rules treat
+ * a replacement like the original snapshot.
  */
 function originalOf({ id, repairs = id }: SnapshotRecord): string {
   return repairs;

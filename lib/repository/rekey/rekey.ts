@@ -1,7 +1,7 @@
 /**
  * Rekeying: after a rotation, the objects that are encrypted for an older
- * identity get new headers for the newest one. An age file consists of a header
- * with the file key, and a payload that is encrypted with this key.
+ * identity get new headers for the newest identity. An age file consists of a
+ * header with the file key, and a payload that is encrypted with this key.
  * `../../age/rewrap.ts` makes a new header with the length of the old one. The
  * payload is copied without being decrypted.
  *

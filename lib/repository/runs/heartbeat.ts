@@ -22,8 +22,8 @@ export function beatName(name: string): string {
 /**
  * Increases the count in the heartbeat object of an intent or lease, until
  * `stop` is called. Other processes watch the count. A changing count shows
- * that the run or prune is alive, even if the clocks of the two machines
- * differ.
+ * that the run or prune is alive, even if the clocks of its machine and of the
+ * watching machine differ.
  */
 export class Heartbeat {
   readonly #storage: Storage;

@@ -6,16 +6,16 @@
  * A run (`Run`) stores an intent before its first object. The intent names the
  * layers that the run builds on. Only then does the run check that its parent
  * is still a snapshot. A prune works in the opposite order: it removes records
- * first and reads intents afterwards. Therefore one side always sees the other:
- * either the run finds its parent gone and fails with code `conflict`, or the
- * prune finds the intent and keeps what the intent names.
+ * first and reads intents afterwards. Therefore one of two things happens:
+ * either the run finds that its parent was removed and fails with code
+ * `conflict`, or the prune finds the intent and keeps what the intent names.
  *
  * A long run counts heartbeats (`heartbeat.ts`). A prune considers a run dead
  * and deletes its intent if two conditions are met: the count has not changed
  * for the grace period, or for a day if that is longer, and the count does not
  * change while the prune watches it (`../prune/dead_runs.ts`). A run checks its
  * intent right before and right after it stores its record, and deletes the
- * record again if the intent is gone.
+ * record if the intent no longer exists.
  *
  * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
  * after the grace period, deletes the garbage. A run that takes over objects of
@@ -229,8 +229,8 @@ export class Run {
   }
 
   /**
-   * Stores the commit record. If a prune has declared the run dead, deletes the
-   * record again, because the prune may delete the run's objects.
+   * Stores the commit record. If it turns out that a prune has declared the run
+   * dead, deletes the record, because the prune may delete the run's objects.
    *
    * @param bytes The record.
    * @param onStored Called after the record is stored, while the intent is

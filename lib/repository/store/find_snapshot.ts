@@ -447,7 +447,7 @@ export class Finder {
     const none = count === 1
       ? "the only snapshot is not"
       : `none of the ${count} snapshots is`;
-    return `${none} signed by a trusted machine. \`deltar verify\` says why. ` +
+    return `${none} signed by a trusted machine. \`deltar verify\` shows why. ` +
       "You can still name such a snapshot by its id. If signers/ was " +
       "deleted, a machine with a full key adds itself again with its next " +
       "snapshot";

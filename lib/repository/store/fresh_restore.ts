@@ -70,7 +70,7 @@ export async function noteFreshRestore(
     const time = new Date(now).toISOString();
     const fields = { snapshot, time, directory, made, from, paths };
     const bytes = encodeLines(format, VERSION, fields, []);
-    // Readers refuse notes that are larger than this.
+    // A larger note is not stored, because readers would refuse it.
     if (bytes.length > mostBytesOf(name)) return;
     await storage.put(name, bytes, { ifAbsent: true, signal });
   } catch (error) {

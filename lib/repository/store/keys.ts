@@ -11,7 +11,7 @@
  * file of another repository is not used.
  *
  * The file of a write-only key has no identity. Instead, it has the recipient
- * that its machine encrypts for, and a signature by the admin key
+ * that its machine encrypts for, and an SSH signature by the admin key
  * (`admin_key.ts`).
  *
  * `open_keys.ts` finds the key file that the caller can open, and `key_file.ts`
@@ -576,8 +576,8 @@ export class RepositoryKeys {
         retired: [...older, ...retired],
       };
       // The list of recipients is stored last. If this process is interrupted
-      // before, the next call notices it and retires the identities in the
-      // remaining key files.
+      // before that, the next call finds the old list and retires the
+      // identities in the remaining key files.
       for (const target of targets) {
         if (target.kind === "full") await this.#replace(target, file, admin);
       }

@@ -145,7 +145,7 @@ function day(year: number, month: number, date: number): NamedTime {
 
 /** Returns the first millisecond of a day, in milliseconds since 1970. */
 function startOfDay(year: number, month: number, date: number): number {
-  // The constructor of `Date` maps the years 0 to 99 to 1900 to 1999.
+  // The constructor of `Date` adds 1900 to the years 0 to 99.
   const time = new Date(2000, 0, 1);
   time.setFullYear(year, month, date);
   return time.getTime();

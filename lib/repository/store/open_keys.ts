@@ -185,7 +185,12 @@ function isUnknown(id: string): boolean {
   return id === "" || id === LOST_ID;
 }
 
-/** Finds the first identity of a repository. */
+/**
+ * Returns the first identity of a repository: the identity whose recipient has
+ * the SHA-256 `sum` or, if `sum` is not known, the last of the identities.
+ *
+ * @param identities The identities, the newest first.
+ */
 async function firstOf(
   identities: readonly string[],
   sum: string | undefined,

@@ -21,7 +21,7 @@ export interface Recipients {
  * recipients that are not retired. So the owner of a recovery sheet that was
  * printed before a rotation can find out the newest recipient.
  *
- * @param storage The storage of the age files.
+ * @param storage The storage of the encrypted objects.
  * @param list The recipients.
  * @param admin The admin key, which signs the object.
  */
