@@ -104,7 +104,9 @@ async function* piecesOf(
   }
 }
 
-/** Copies ranges of a content into a spool, and returns random access to them. */
+/**
+ * Copies ranges of a content into a spool, and returns random access to them.
+ */
 async function spooled(
   frames: ContentFrames,
   ranges: NeededRanges,

@@ -8,7 +8,7 @@ export const MAX_AHEAD_BYTES = 1 << 15;
 
 /**
  * The maximum size of a frame before compression, in bytes. Writers end a frame
- * at the latest with the line that reaches half of this size.
+ * with the line that reaches half of this size, or earlier.
  */
 const MAX_FRAME_BYTES = 8 << 20;
 /**

@@ -180,9 +180,9 @@ export async function collectGarbage(
     );
   }
   for (const { id } of expired) await deleteNotes(storage, id);
-  // This is done even if the clock is not trusted. If the clock is wrong, some
-  // restores into new or empty directories can no longer be undone, but no
-  // other data is lost.
+  // Old notes about restores are deleted even if the clock is not trusted. If
+  // the clock is wrong, some restores into new or empty directories can no
+  // longer be undone, but no other data is lost.
   const { restoreNames } = found;
   await forgetFreshRestores(storage, restoreNames, now - DEFAULT_SAFETY_MS);
   // A prune whose lease was taken over may still delete the objects that it

@@ -57,7 +57,7 @@ export interface FreedSpace {
  * @param options The options of the prune. The grace period applies only to
  * garbage and to snapshots that were removed earlier.
  * @throws {DeltarError} The error of a read that failed. Nothing is deleted
- * unless all needed objects are known.
+ * before all needed objects are known.
  */
 export async function freeSpace(
   store: Store,

@@ -231,7 +231,7 @@ export function waitsFor(
   return { phase: "waiting", done: 0, all: 1, waitsFor };
 }
 
-/** The number of times that a watched value is read again. */
+/** The number of times that a value is read again during a watch. */
 const READS_PER_WATCH = 4;
 
 /**

@@ -699,8 +699,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the keys and the recipient or passphrase of each key file. Also
-   * returns the names of the keys whose recipient or passphrase is not known.
+   * Returns the keys whose recipient or passphrase is known, as `targets`, and
+   * the names of the other keys, as `unknown`.
    */
   async #targets(): Promise<{ targets: Target[]; unknown: string[] }> {
     const holders = await this.#holders();
