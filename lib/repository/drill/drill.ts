@@ -142,7 +142,7 @@ export async function drill(
   const { files = FILES, bytes = BYTES, signal, onDamage } = options;
   if (!(files >= 1) || !(bytes >= 1)) {
     throw new RangeError(
-      `files (${files}) and bytes (${bytes}) must be at least 1`,
+      `\`files\` (${files}) and \`bytes\` (${bytes}) must be at least 1`,
     );
   }
   const storage = untilAborted(store.storage, signal);

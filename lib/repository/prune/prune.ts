@@ -198,11 +198,14 @@ export function withDefaults(options: PruneOptions): Required<
   } = options;
   if (!(grace >= 0) || !(patience >= 0)) {
     throw new RangeError(
-      `grace (${grace}) and patience (${patience}) must be 0 or more milliseconds`,
+      `\`grace\` (${grace}) and \`patience\` (${patience}) must be 0 or more ` +
+        "milliseconds",
     );
   }
   if (!(repackBelow >= 0 && repackBelow <= 1)) {
-    throw new RangeError(`repackBelow must be between 0 and 1: ${repackBelow}`);
+    throw new RangeError(
+      `\`repackBelow\` must be between 0 and 1: ${repackBelow}`,
+    );
   }
   return { grace, repackBelow, patience };
 }

@@ -545,13 +545,17 @@ function checkPolicy(policy: RetentionPolicy): void {
   for (const rule of ["last", ...PERIODS.map(({ rule }) => rule)] as const) {
     const count = policy[rule] ?? 0;
     if (!Number.isSafeInteger(count) || count < 0) {
-      throw new RangeError(`${rule} must be 0 or a positive integer: ${count}`);
+      throw new RangeError(
+        `\`${rule}\` must be 0 or a positive integer: ${count}`,
+      );
     }
   }
   for (const rule of [...AGES, "safety"] as const) {
     const age = policy[rule] ?? 0;
     if (!(age >= 0)) {
-      throw new RangeError(`${rule} must be 0 or more milliseconds: ${age}`);
+      throw new RangeError(
+        `\`${rule}\` must be 0 or more milliseconds: ${age}`,
+      );
     }
   }
 }

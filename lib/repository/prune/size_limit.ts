@@ -275,6 +275,6 @@ function thinGroup(
 function checkBudget(maxSize: number): void {
   if (Number.isSafeInteger(maxSize) && maxSize > 0) return;
   throw new RangeError(
-    `maxSize must be a positive integer, in bytes: ${maxSize}`,
+    `\`maxSize\` must be a positive integer, in bytes: ${maxSize}`,
   );
 }
