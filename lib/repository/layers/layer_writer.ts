@@ -44,7 +44,7 @@ const MAX_FRAME_BYTES = 1 << 22;
 const TARGET_FRAMES = 128;
 /** The approximate length of a line, in bytes. */
 const LINE_BYTES = 300;
-/** The maximum number of paths of a layer that has a path filter. */
+/** The maximum number of paths in a layer for which a filter is written. */
 const MAX_FILTERED_PATHS = 2048;
 /** The number of pending frames at which `ready` makes the caller wait. */
 const MAX_PENDING_FRAMES = 4;

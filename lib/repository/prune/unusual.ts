@@ -185,7 +185,7 @@ function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
  *
  * @param taken The ordinary snapshots of a directory.
  * @param isAccepted Whether the user has confirmed that the new snapshots are
- * good. Then their number is usual from now on.
+ * good. If so, the new snapshots are counted, too.
  */
 export function busiestBefore(
   { counted, judged }: Pick<CountedSnapshots, "counted" | "judged">,

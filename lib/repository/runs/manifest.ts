@@ -58,7 +58,7 @@ const FORMAT = "deltar-manifest";
 const VERSION = 1;
 
 /**
- * The age of a manifest, in milliseconds, from which it is deleted if its key
+ * The minimum age, in milliseconds, at which a manifest is deleted if its key
  * or note is missing. Such a manifest was left behind by an interrupted writer.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
