@@ -21,8 +21,8 @@ import { memberName } from "./member_name.ts";
 /** Options for applying a difference. */
 export interface ApplyOptions {
   /**
-   * The signal that aborts the work with an error of code `aborted`, unless the
-   * first change to the directory has already been made.
+   * Aborts the work with an error of code `aborted`. The signal has no effect
+   * after the first change to the directory.
    */
   signal?: AbortSignal;
 }
@@ -32,9 +32,9 @@ export interface ApplyOptions {
  *
  * Everything is prepared and checked before anything is changed: every path
  * that changes must be in the old state, the archive must contain all needed
- * content, and each result must have the recorded SHA-256. Then the paths that
- * no longer exist in the new state are deleted, and each new file is renamed
- * into place.
+ * content, and each new file must have the recorded SHA-256. Then the paths
+ * that no longer exist in the new state are deleted, and each new file is
+ * renamed into place.
  *
  * @param base The path of the directory in its old state, in the form of the
  *   operating system.
@@ -86,8 +86,8 @@ class Staging {
   /** The files to create or update, by path. */
   readonly #wanted = new Map<string, Wanted>();
   /**
-   * The expected member names, with the path that each belongs to and whether
-   * the member is a delta.
+   * The expected members, by name: the path of the file whose content the
+   * member holds, and whether the member is a delta.
    */
   readonly #members = new Map<string, { path: string; delta: boolean }>();
   readonly #done = new Set<string>();
@@ -152,8 +152,8 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // The archive can contain a member that no change needs: the beginning of a
-    // file that could not be read completely.
+    // The archive can contain a member that no change needs, because `DiffData`
+    // stored the beginning of a file and could not read the rest.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
       throw new DeltarError(

@@ -10,7 +10,7 @@ export const ARCHIVE = "archive";
 /**
  * Returns a storage that holds a single archive of one volume as a file. The
  * file appears only when it is complete, and replaces an existing file. The
- * index of the archive is not stored.
+ * storage discards the index of the archive.
  *
  * @param file The path of the file, in the form of the operating system.
  */

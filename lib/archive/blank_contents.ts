@@ -8,38 +8,40 @@ import { BLOCK, padding } from "./tar_member.ts";
 
 /** The name of a member whose content was blanked. */
 const BLANKED = "purged";
-/** The maximum decompressed size of the frames, in bytes. */
+/** The maximum total size of the frames after decompression, in bytes. */
 const MAX_PLAIN_BYTES = 64 << 20;
 /**
- * The levels of compression to try. Higher levels of zstd take hundreds of
- * megabytes of memory.
+ * The levels of compression to try, in order; `undefined` is the default level.
+ * Higher levels of zstd take hundreds of megabytes of memory.
  */
 const LEVELS: Record<CodecName, (number | undefined)[]> = {
   zstd: [undefined, 1, 5, 9, 12, 15, 19],
   gzip: [undefined, 9],
 };
 /**
- * Up to this number of random bytes, every number is tried. After that, each
- * number is twice the previous one.
+ * The limit up to which every number of random bytes is tried. Above the limit,
+ * each number that is tried is twice the previous one.
  */
 const MAX_NOISE_STEP = 64;
 
 /**
- * Blanks the contents of some members in whole frames of a volume. The result
- * has the same length as the frames, and decompresses to the same bytes, except
- * that the blanked contents consist of zeros and random bytes, and their members
- * have another name. References to the other contents therefore stay valid.
+ * Blanks the contents of some members in whole frames of a volume: overwrites
+ * these contents with random bytes and zeros, renames their members if
+ * possible, and compresses the frames again to the same total length. All other
+ * bytes and all positions stay the same, so references to the other contents
+ * stay valid.
  *
- * @param frames The frames. They hold whole tar members, or a part of one.
+ * @param frames One or more compressed frames, which hold whole tar members or
+ *   a part of a single member.
  * @param codec The compression.
  * @param isNeeded Called with the position of each content in the decompressed
  *   frames, in bytes. Returns whether the content is kept.
  * @param object The name of the volume, for messages.
- * @returns The new frames, or the given frames if every content is kept. Frames
- *   that decompress to more than 64 MiB are also returned as they are, because
- *   they hold a single large content, which is needed.
+ * @returns The new frames, or `frames` itself if every content is kept. Also
+ *   `frames` itself if they decompress to more than 64 MiB, because they then
+ *   hold a single large content, which is needed.
  * @throws {DeltarError} `corrupt` or `truncated` if the frames are damaged,
- *   `unsupported` if no frames of the same length were found.
+ *   `unsupported` if the blanked bytes cannot be compressed to the same length.
  */
 export async function blankContents(
   frames: Uint8Array,
@@ -63,7 +65,8 @@ export async function blankContents(
     if (isRenamed) { for (const member of members) rename(member); }
     const contents = members.map(({ content }) => content);
     for (const level of LEVELS[codec.name]) {
-      // More random bytes make the frame longer.
+      // Random bytes hardly compress, so more of them bring the compressed
+      // length closer to that of the old frames.
       for (const count of noiseCounts(contents)) {
         blank(contents, count);
         const packed = await codec.compress(plain, level);
@@ -81,8 +84,8 @@ export async function blankContents(
 }
 
 /**
- * Overwrites the first `count` bytes of the contents with random bytes, and the
- * remaining bytes with zeros.
+ * Overwrites the first `count` bytes of all contents together with random
+ * bytes, and the remaining bytes with zeros.
  */
 function blank(contents: readonly Uint8Array[], count: number): void {
   let left = count;
@@ -98,7 +101,7 @@ function blank(contents: readonly Uint8Array[], count: number): void {
  * A file in a part of a tar. Its arrays are views of the bytes of this part.
  */
 interface Member {
-  /** The position of the content, in bytes. */
+  /** The offset of the content in the part, in bytes. */
   position: number;
   content: Uint8Array;
   header: Uint8Array;
@@ -158,7 +161,7 @@ function rename({ header, extended }: Member): void {
   }
 }
 
-/** Yields the numbers of random bytes to try. */
+/** Yields the numbers of random bytes to try, in increasing order. */
 function* noiseCounts(contents: readonly Uint8Array[]): Generator<number> {
   const total = contents.reduce((sum, { length }) => sum + length, 0);
   for (let count = 0; count < total;) {

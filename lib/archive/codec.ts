@@ -20,9 +20,9 @@ export interface DecompressOptions {
    */
   limit?: number;
   /**
-   * Whether the caller checks the SHA-256 of the content. If so, the checksum
-   * of a frame that has only uncompressed blocks can be ignored, which saves a
-   * copy. Default: `false`.
+   * Whether the caller checks the SHA-256 of the content. If so, the decoder
+   * skips the checksum of a frame that has only uncompressed blocks, which
+   * saves a copy. Default: `false`.
    */
   comparesSum?: boolean;
 }
@@ -62,8 +62,8 @@ export interface Codec {
 
   /**
    * Yields gzip members or zstd frames that decompress to nothing. The caller
-   * appends them to an object so that its size reveals little about its
-   * content. Absent if objects are not padded.
+   * appends them to an object, so that the size of the object reveals little
+   * about its content. The method is absent if objects are not padded.
    *
    * @param size The size of the object without padding, in bytes.
    */

@@ -32,8 +32,8 @@ export async function* inBlocks(
 }
 
 /**
- * Compresses the bytes of a source, each block of 512 KiB to a separate gzip
- * member or zstd frame. Several blocks are compressed at the same time.
+ * Compresses each block of 512 KiB of a source to a separate gzip member or
+ * zstd frame. Up to three blocks are compressed at the same time.
  *
  * @throws {DeltarError} The errors of the codec.
  * @throws The errors of the source.

@@ -15,14 +15,15 @@ const MAX_FRAME_BYTES = 4 << 20;
  */
 const MAX_STORED_PART_BYTES = 2 ** 16;
 /**
- * The number of bytes before a requested byte that are loaded together with it.
+ * The number of bytes before a requested byte that are loaded together with the
+ * requested byte.
  */
 const BEFORE_BYTES = 2 ** 12;
 /** The maximum number of parts that are kept in memory. */
 const MAX_PARTS = 2;
 /**
- * The expected length of a frame, as a multiple of the length of the last frame
- * that was read.
+ * The factor by which the length of the last frame read is multiplied to get
+ * the expected length of the next frame.
  */
 const EXPECTED_GROWTH = 1.125;
 /** The minimum size in bytes of a buffer that is freed immediately. */
@@ -77,7 +78,7 @@ export class ContentFrames implements Disposable {
     this.#next = reference.offset;
   }
 
-  /** The parts in memory. The next call to `load` may free them. */
+  /** The parts in memory. The next call to `load` can free them. */
   get parts(): readonly ContentPart[] {
     return this.#parts;
   }
@@ -86,8 +87,8 @@ export class ContentFrames implements Disposable {
    * Loads the part that holds a byte, and returns it.
    *
    * @param offset The offset of the byte in the content.
-   * @returns The part. It stays valid during the next call, and can be freed by
-   *   the call after that.
+   * @returns The part. It is valid until the next call has returned. The call
+   *   after that can free it.
    * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid or the
    *   content ends before `offset`, `limit` if a frame is too large, and the
    *   errors of the storage.

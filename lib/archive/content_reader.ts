@@ -5,9 +5,9 @@ import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 
 /**
- * The maximum number of decompressed bytes before the content of a range, and
- * also the maximum after the content. It is also the default limit of
- * `readRange`.
+ * The maximum number of decompressed bytes that a range can have before its
+ * content, and also the maximum after its content. It is also the default limit
+ * of `readRange`.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
@@ -26,7 +26,7 @@ export interface ReadContentOptions {
 
 /** Options for reading a range. */
 export interface ReadRangeOptions extends ReadContentOptions {
-  /** The maximum number of decompressed bytes. Default: 64 MiB. */
+  /** The maximum number of decompressed bytes of the range. Default: 64 MiB. */
   limit?: number;
 }
 

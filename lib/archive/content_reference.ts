@@ -30,8 +30,8 @@ export interface FrameLocation {
  */
 export class PlacedContent implements ContentReference {
   /**
-   * The location of the frame. A member that needs several frames has one
-   * location for all of them together.
+   * The location of the frame. If a member has several frames, this is one
+   * location that spans all of them.
    */
   readonly frame: FrameLocation;
   /** See {@linkcode ContentReference.skip}. */

@@ -35,8 +35,8 @@ export interface StoredContent {
   /** The length of the stored whole content or delta, in bytes. */
   size: number;
   /**
-   * The location of the content. It is set when the writer is closed, or
-   * earlier.
+   * The location of the content. It is set by the time the writer has been
+   * closed.
    */
   reference: ContentReference;
   /**
@@ -55,18 +55,21 @@ export interface StoredContent {
 export interface PackedFacts extends FileFacts {
   /**
    * The stored form of the content. Absent if a file in the old index has the
-   * content, or if the content is available outside the archive.
+   * same content, or if the content is available outside the archive.
    */
   stored?: StoredContent;
 }
 
 /** The basis of a large file's delta. */
 export interface LargeBasis {
-  /** The signature of the basis. The new content is searched for its blocks. */
+  /**
+   * The signature of the basis. The blocks of the basis are searched for in the
+   * new content.
+   */
   signature: Signature;
   /**
-   * The content that `signature` was made from. Only its changed parts are
-   * read. By default, no old content is read.
+   * Random access to the content that `signature` was made from. Only the parts
+   * around changes are read. By default, no old content is read.
    */
   old?: OldParts;
   /**
@@ -121,8 +124,8 @@ export interface DataPackerOptions {
     before: IndexFileEntry,
   ) => Promise<Uint8Array | undefined> | undefined;
   /**
-   * Called with the old entry of a file some time before `content`, so that the
-   * old content can be fetched in advance.
+   * Called with the old entry of a file some time before `content` is called
+   * with it, so that the old content can be fetched in advance.
    */
   expect?: (before: IndexFileEntry) => void;
   /**
@@ -147,8 +150,9 @@ export interface DataPackerOptions {
   /**
    * Called with the SHA-256 of a file's content. If the content was stored
    * whole after this packer was made, returns the stored form of the content,
-   * with its path. Such content is not stored again. By default, the content of
-   * each new file is stored, even if several new files are equal.
+   * with the path of the stored file. Such content is not stored again. By
+   * default, the content of each new file is stored, even if several new files
+   * are equal.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**
@@ -176,7 +180,7 @@ export interface ContentElsewhere {
  * Contents that are already stored, although no file in `previous` has them.
  */
 export interface KnownContents {
-  /** Returns whether one of the contents might have this size in bytes. */
+  /** Returns `false` only if none of the contents has this size in bytes. */
   hasSize(size: number): boolean;
   /**
    * Returns the stored form of the content with this SHA-256, for the file at

@@ -67,8 +67,8 @@ export class DiffData {
    *
    * @param diff The difference.
    * @param dir The directory in its new state.
-   * @param previous The old state. Deltas are made against the block checksums
-   *   of this state. Without an old state, changed files are stored whole.
+   * @param previous The old state. Deltas are made against the signatures of
+   *   its files. Without an old state, changed files are stored whole.
    */
   constructor(diff: DiffIndex, dir: Walker, previous?: DirIndex) {
     this.#diff = diff;

@@ -229,7 +229,7 @@ export class Dir extends Walker {
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored
    *   in itself. Default: a file in a new temporary folder. The caller must
-   *   delete both.
+   *   then delete the file and the folder.
    * @param options Options for writing the archive, and a callback for skipped
    *   paths.
    * @returns The path of the archive.

@@ -8,9 +8,9 @@ import { turnIfDue } from "../bytes/turns.ts";
 export const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Returns the chunk size, in bytes, for compressing `length` bytes. The
- * compressed form of up to 1 MiB fits in one chunk, which needs one round trip
- * and no concatenation.
+ * Returns the chunk size, in bytes, for compressing `length` bytes. If `length`
+ * is at most 1 MiB, the compressed bytes fit in one chunk, which takes one
+ * round trip and no concatenation.
  */
 export function chunkFor(length: number): number {
   return Math.min(4 * CHUNK_BYTES, length) + 1024;
@@ -26,7 +26,7 @@ export interface Engine {
   write(chunk: Uint8Array, done: () => void): unknown;
   /** Ends the input. */
   end(): unknown;
-  /** Frees the engine. */
+  /** Ends the stream and frees its memory. */
   destroy(): unknown;
   /** Adds a listener for `readable`, `end` or `error`. */
   on(event: string, listener: (value?: unknown) => void): unknown;

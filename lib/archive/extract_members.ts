@@ -60,7 +60,10 @@ export async function extractMembers(
   options: ExtractOptions,
 ): Promise<number> {
   const linksOut: TarLinkMember[] = [];
-  /** The named pipes and devices that are not extracted, by path. */
+  /**
+   * The named pipes and devices outside `within`, by path. Hard links inside
+   * `within` can name them.
+   */
   const specialsOut = new Map<string, SpecialMember & { kind: SpecialKind }>();
   let count = 0;
   const { signal } = options;

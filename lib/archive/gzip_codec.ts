@@ -97,8 +97,8 @@ async function* inflateMember(
   let size = 0;
   const surplus = () => reader.offset - start - engine.bytesWritten;
   const pull = async () => {
-    // If zlib did not use all of the last input, the deflate stream has ended,
-    // and the remaining bytes belong to the trailer and the next member.
+    // If zlib left some of the last input unused, the deflate stream has ended,
+    // and the unused bytes belong to the trailer and the next member.
     if (surplus() > 0) return undefined;
     const next = await reader.some(CHUNK_BYTES);
     last = next ?? NOTHING;

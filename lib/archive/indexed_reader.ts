@@ -191,9 +191,9 @@ class RangeQueue {
   }
 
   /**
-   * Returns the bytes of a range, or `undefined` if it is too large to hold in
-   * memory. The range must be that of the previous call, or the next range in
-   * the queue.
+   * Returns the decompressed bytes of a range, or `undefined` if the range is
+   * too large to hold in memory. The range must be that of the previous call,
+   * or the next range in the queue.
    */
   async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&
@@ -216,8 +216,8 @@ class RangeQueue {
 }
 
 /**
- * Returns `undefined` if a range was too large, and throws any other error. A
- * range that is too large is read again for each file in it.
+ * Returns `undefined` for an error of code `limit`, and throws any other error.
+ * A range over the limit is read separately for each file in it.
  */
 function unlessTooLarge(error: unknown): undefined {
   if (error instanceof DeltarError && error.code === "limit") return;

@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { checkPath } from "../tree/path.ts";
 
 /**
- * Returns a member's name as a path inside a tree, without `./` and doubled
+ * Returns a member's name as a path inside a tree, without `./` or doubled
  * slashes.
  *
  * @param name The name, from an archive.

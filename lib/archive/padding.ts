@@ -50,14 +50,14 @@ function* padding(name: CodecName, size: number): Generator<Uint8Array> {
  * Yields gzip members or zstd frames that decompress to nothing.
  *
  * @param name The name of the compression.
- * @param length Their total length in bytes: 0, or at least the minimum length
- *   of a member or frame.
+ * @param length The total length of the members or frames in bytes: 0, or at
+ *   least the minimum length of one member or frame.
  */
 function* fill(name: CodecName, length: number): Generator<Uint8Array> {
   const { min, max, make } = FILLERS[name];
   let left = length;
   while (left > 0) {
-    // At least `min` bytes are left for the next member or frame.
+    // At least `min` bytes are left for the member or frame after this one.
     const next = left <= max ? left : Math.min(max, left - min);
     yield make(next);
     left -= next;
@@ -99,7 +99,10 @@ function withComment(member: Uint8Array, length: number): Uint8Array {
   return concat([header, comment, member.subarray(10)]);
 }
 
-/** Makes a skippable frame (RFC 8878, section 3.1.2) that holds only zeros. */
+/**
+ * Returns a skippable frame (RFC 8878, section 3.1.2) of `length` bytes that
+ * holds only zeros.
+ */
 function skippableFrame(length: number): Uint8Array {
   const frame = new Uint8Array(length);
   const view = new DataView(frame.buffer);
@@ -109,8 +112,8 @@ function skippableFrame(length: number): Uint8Array {
 }
 
 /**
- * Makes a gzip member without content (RFC 1952, section 2.3) that has an extra
- * field with one subfield of zeros.
+ * Returns a gzip member of `length` bytes without content (RFC 1952, section
+ * 2.3) whose extra field has one subfield of zeros.
  */
 function emptyMember(length: number): Uint8Array {
   const member = new Uint8Array(length);

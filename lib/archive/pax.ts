@@ -20,7 +20,10 @@ const SPARSE_MAP = "GNU.sparse.map";
  */
 const SPARSE_PARTS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 
-/** The keys of libarchive and star for device numbers of more than 21 bits. */
+/**
+ * The keys that libarchive and star use for device numbers of more than 21
+ * bits.
+ */
 export const DEVICE = {
   major: "SCHILY.devmajor",
   minor: "SCHILY.devminor",

@@ -79,8 +79,8 @@ export async function xattrsIn(
   for (const [key, value] of records) {
     if (!(value instanceof Uint8Array)) continue;
     if (!isAclKey(key)) {
-      // A member can have an attribute under both prefixes. Both records then
-      // have the same value.
+      // A member can have the same attribute under both prefixes. Both records
+      // then have the same value.
       const attribute = attributeOf(key, value);
       if (attribute !== undefined) found.set(...attribute);
       continue;

@@ -21,8 +21,8 @@ const TYPES = {
 };
 
 /**
- * The size in bytes of a pax header with one short record, together with the
- * ustar header after it.
+ * The size in bytes of a pax header with one short record and of the ustar
+ * header after it, together.
  */
 const SCRATCH = 3 * BLOCK;
 
@@ -139,7 +139,8 @@ function checkNumber(name: string, value: number): void {
 }
 
 /**
- * Returns an extended header, its records, and the header that they apply to.
+ * Returns the bytes of an extended header and its records, followed by the
+ * header that the records apply to.
  */
 function withPax(
   pax: PaxRecords,
@@ -288,7 +289,9 @@ function writeUnicode(header: Uint8Array, at: number, name: string): false {
  */
 function writeOwner(header: Uint8Array, at: number, name: string): boolean {
   if (name.includes("\0")) {
-    throw new TypeError("the name of an owner of a tar member contains a NUL");
+    throw new TypeError(
+      "the owner or group name of a tar member contains a NUL",
+    );
   }
   if (name.length > 31 || !isAscii(name)) return false;
   for (let index = 0; index < name.length; index++) {

@@ -113,7 +113,7 @@ export async function* readTar(
   }
 }
 
-/** The content of a member, read from the archive's reader. */
+/** The content of a member, which is read from the reader of the archive. */
 class Body implements AsyncIterable<Uint8Array> {
   readonly #reader: ByteReader;
   readonly #size: number;

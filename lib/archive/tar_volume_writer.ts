@@ -144,7 +144,7 @@ export class TarVolumeWriter {
    * Adds a member. Await the returned promise before you add the next member.
    *
    * @param member The path of the member, or its path and metadata. By default,
-   *   the kind is `file`, the time, owner and group are 0, and the mode is 0644
+   *   the kind is `file`, the time, `uid` and `gid` are 0, and the mode is 0644
    *   for a file and 0755 for other kinds. The `size` may be omitted if the
    *   source is a `Uint8Array`. If there is a `tree` in the options of the
    *   archive, a path without a source is read from that tree, and a folder is

@@ -64,7 +64,7 @@ export class VolumeIndex {
   }
 
   /**
-   * Returns the member at a path, if there is one.
+   * Returns the member at a path, or `undefined` if there is none.
    *
    * @param path The path of the member in the archive.
    */

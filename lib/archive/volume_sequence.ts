@@ -80,7 +80,8 @@ export class VolumeSequence {
    * Writes a frame to the current volume or the next one, and sets the frame's
    * location.
    *
-   * @param packed The compressed frame. Its memory is freed after use.
+   * @param packed The compressed frame. Its memory is freed after the frame has
+   *   been written.
    * @throws The error of the storage.
    */
   async place(frame: Frame, packed: Uint8Array): Promise<void> {

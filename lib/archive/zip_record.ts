@@ -26,7 +26,7 @@ export const MAX_PLAIN_BYTES = MAX_32 - (MAX_32 >>> 8);
 
 /** The version of the format in which zip64 was introduced. */
 const VERSION = 45;
-/** The number that stands for Unix as the system that made a member. */
+/** The number that says that a member was made on Unix. */
 const UNIX = 3 << 8;
 /** The flag of a member whose checksum and sizes follow its content. */
 const HAS_DESCRIPTOR = 1 << 3;

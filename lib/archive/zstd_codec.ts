@@ -23,9 +23,9 @@ const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /**
- * Whether the decoders get one block at a time. In Deno, an error of a decoder
- * ends the process if the decoded bytes did not fit in one chunk. The content
- * of a block always fits.
+ * Whether each decoder is given one block at a time. In Deno, an error of a
+ * decoder ends the process unless the bytes decoded so far fit in one output
+ * chunk. The content of one block always fits.
  */
 const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
 

@@ -364,7 +364,7 @@ function checkWindow(
 }
 
 /**
- * Makes a frame of uncompressed blocks. The frame has no checksum.
+ * Returns a frame of uncompressed blocks, without a checksum.
  *
  * @param plain The content of the frame, fewer than 2^32 bytes.
  */
@@ -394,7 +394,8 @@ export function storedFrame(plain: Uint8Array): Uint8Array {
 /**
  * Yields the header, the blocks and the checksum of a frame.
  *
- * @param most The number of bytes after which the parts so far are yielded.
+ * @param most The number of bytes after which the parts read so far are
+ *   yielded.
  */
 async function* blocks(
   reader: ByteReader,
