@@ -69,7 +69,7 @@ export interface LargeBasis {
   signature: Signature;
   /**
    * Random access to the content that `signature` was made from. Only the parts
-   * around changes are read. By default, no old content is read.
+   * that hold changed blocks are read. By default, no old content is read.
    */
   old?: OldParts;
   /**

@@ -4,18 +4,20 @@ import type { OldPart } from "./old_parts.ts";
 /** The number of bytes that are hashed together in the search for matches. */
 const HASHED_BYTES = 24;
 /**
- * The distance in bytes between the hashed places in the old content. Each
- * match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is found.
+ * The distance in bytes between the offsets in the old content at which bytes
+ * are hashed. Each match of at least `HASHED_BYTES + STEP_BYTES - 1` bytes is
+ * found.
  */
 const STEP_BYTES = 8;
 /**
- * The minimum distance in bytes between the hashed places in parts from which
+ * The minimum distance in bytes between the hashed offsets in parts from which
  * bytes can have moved.
  */
 const MIN_SPARSE_STEP_BYTES = 32;
 /**
- * The approximate maximum number of hashed places in parts from which bytes can
- * have moved. In large parts, the distance between the places is increased.
+ * The approximate maximum number of hashed offsets in parts from which bytes
+ * can have moved. In large parts, the distance between these offsets is
+ * increased.
  */
 const MAX_SPARSE_PLACES = 2 ** 18;
 /**
@@ -23,7 +25,9 @@ const MAX_SPARSE_PLACES = 2 ** 18;
  * takes less space as a literal, because literals are compressed.
  */
 const MIN_COPY_BYTES = 32;
-/** The maximum number of places with the same hash that are compared. */
+/**
+ * The maximum number of hashed offsets with the same hash that are compared.
+ */
 const MAX_PLACES = 8;
 /** The multiplier of the rolling hash. */
 const MULTIPLIER = 0x01000193;
@@ -32,8 +36,8 @@ const OUTGOING = Array.from({ length: HASHED_BYTES })
   .reduce<number>((power) => Math.imul(power, MULTIPLIER), 1);
 
 /**
- * The position of changed bytes between two copies, and the old content near
- * them. All offsets are in bytes.
+ * The copies before and after changed bytes, and the old content near these
+ * copies. All offsets are in bytes.
  */
 export interface ChangedPlace {
   /**
@@ -71,7 +75,7 @@ export class ByteMatcher {
    * Makes a matcher.
    *
    * @param elsewhere Parts of the old content from which bytes can have moved
-   *   to any other place.
+   *   to any other offset.
    */
   constructor(elsewhere: readonly OldPart[]) {
     this.#elsewhere = elsewhere;
@@ -336,7 +340,10 @@ interface Bounds {
   most?: number;
 }
 
-/** The places of old bytes, indexed by the hash of the bytes. */
+/**
+ * A hash table of places. A place is an offset in the old content whose next
+ * `HASHED_BYTES` bytes have been hashed.
+ */
 class PlaceTable {
   readonly #parts: readonly OldPart[];
   readonly #step: number;

@@ -47,8 +47,8 @@ const MAX_FOLLOWING_BYTES = 2 ** 21;
 const MAX_VAIN_BYTES = 2 ** 22;
 /**
  * The number of additional bytes that can be loaded for each loaded byte that
- * was matched. Loading takes only slightly less time than computing the strong
- * sums, which it makes unnecessary.
+ * was matched. The number is small, because loading bytes takes only slightly
+ * less time than computing their strong sums.
  */
 const LOADED_GAIN = 1.25;
 /**
@@ -65,13 +65,13 @@ const MAX_EXTRA_KEPT_BYTES = 2 ** 12;
 /** Options for a {@linkcode DeltaBuilder}. */
 export interface DeltaBuilderOptions {
   /**
-   * The expected size of the file in bytes. If it is small, the builder needs
-   * less memory.
+   * The expected size of the file in bytes. For a small file, the builder then
+   * allocates less memory.
    */
   size?: number;
   /**
-   * The old content. Only its changed parts are read. By default, the delta is
-   * made from the signature alone.
+   * The old content. Only the parts that hold changed blocks are read. By
+   * default, the delta is made from the signature alone.
    */
   old?: OldParts;
 }
@@ -116,8 +116,8 @@ export class DeltaBuilder {
   /** The offset in the window at which the file's bytes end. */
   #end = 0;
   /**
-   * The offset of the search in the window. All bytes before it are copied or
-   * literal.
+   * The offset of the search in the window. Each byte before this offset has
+   * been assigned to a copy or a literal.
    */
   #at = 0;
   /**

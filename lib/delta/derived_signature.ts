@@ -9,7 +9,7 @@ import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
 /**
- * The number of buffered output bytes at which a chunk of a delta is yielded.
+ * The number of buffered output bytes at which a part of the delta is yielded.
  */
 const MIN_YIELD_BYTES = 2 ** 16;
 

@@ -12,9 +12,9 @@ export interface FileScanOptions {
   /** The signature of the old file. Default: no delta is made. */
   basis?: Signature;
   /**
-   * The old file. Its changed parts are loaded, and the blocks in these parts
-   * are compared byte by byte. By default, the delta is made from the signature
-   * alone.
+   * The old file. The parts of it that hold changed blocks are loaded, and the
+   * blocks in these parts are compared byte by byte. By default, the delta is
+   * made from the signature alone.
    */
   old?: OldParts;
   /**

@@ -20,7 +20,7 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
 /**
  * The approximate size of a group in bytes. The blocks of a job are divided
- * into groups, and a thread takes one group at a time.
+ * into groups, and each of the two threads takes one group at a time.
  */
 const GROUP = 2 ** 15;
 /**

@@ -4,7 +4,7 @@ import { type DecodeOptions, MAX_BLOCK_BYTES, Signature } from "./signature.ts";
 
 const HEADER_LENGTH = 12;
 /**
- * The kind of weak sum for each `rs_magic_number` of librsync that means
+ * The kind of weak sum for each `rs_magic_number` of librsync that stands for
  * BLAKE2b strong sums.
  */
 const MAGIC: Record<number, WeakKind> = {

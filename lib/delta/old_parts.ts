@@ -8,7 +8,7 @@ export interface OldPart {
 
 /** The old state of a file. Parts of it are loaded on request. */
 export interface OldParts {
-  /** The loaded parts. The next call to `load` may free them. */
+  /** The loaded parts. The next call to `load` can free them. */
   readonly parts: readonly OldPart[];
 
   /**
@@ -21,8 +21,10 @@ export interface OldParts {
 
   /**
    * Called with each range of the old state that is between two copies of a
-   * delta and not much longer than the new bytes between these copies. The
-   * range can include bytes that are not loaded.
+   * delta and not much longer than the new bytes between these copies. An
+   * implementation keeps the loaded bytes of the range, so that the delta can
+   * be refined without reading them again. The range can include bytes that are
+   * not loaded.
    *
    * @param start The offset of the range in the old state, in bytes.
    * @param end The offset after the last byte of the range, in bytes.

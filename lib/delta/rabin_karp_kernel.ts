@@ -51,8 +51,8 @@ export class RabinKarpKernel implements RollingSum {
   /** The number of positions passed since `start` or since a list was full. */
   #passed = 0;
   /**
-   * The position up to which all windows were scanned. The lists hold the
-   * windows that passed the filter.
+   * The position up to which all windows were scanned. The lists contain the
+   * scanned windows that passed the filter.
    */
   #scanned = 0;
   /**

@@ -49,8 +49,8 @@ export interface DecodeOptions {
 }
 
 /**
- * The block checksums of a file. A delta against the file can be made from
- * them, without the file itself.
+ * The signature of a file: two checksums of each block. A delta against the
+ * file can be made from its signature, without the file itself.
  *
  * @example
  * ```ts

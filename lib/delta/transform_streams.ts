@@ -19,8 +19,9 @@ function connect(
 }
 
 /**
- * A stream that reads a file and returns its encoded signature at the end of
- * the file. Only the signature and small parts of the file are kept in memory.
+ * A transform stream that takes the content of a file and yields its encoded
+ * signature after the last byte. Only the signature and small parts of the file
+ * are kept in memory.
  *
  * @example Make the signature of a file from a stream
  * ```ts
@@ -44,7 +45,7 @@ export class SignatureStream
   readonly writable: WritableStream<Uint8Array>;
 
   /**
-   * Makes a stream.
+   * Makes a transform stream.
    *
    * @param options Options, as for {@linkcode sign}. Without `size`, the block
    *   size for a file of unknown size is used. If an option is out of range,
@@ -63,8 +64,8 @@ export class SignatureStream
 }
 
 /**
- * A stream that reads a file and returns its delta against a basis, in
- * librsync's format and in bounded memory.
+ * A transform stream that takes the content of a file and yields its delta
+ * against a basis, in librsync's format and in bounded memory.
  *
  * @example Make the delta of a file from a stream
  * ```ts
@@ -88,7 +89,7 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
   readonly writable: WritableStream<Uint8Array>;
 
   /**
-   * Makes a stream.
+   * Makes a transform stream.
    *
    * @param basis The signature of the basis.
    * @param options Options, as for {@linkcode delta}. The readable stream fails
@@ -102,9 +103,9 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
 }
 
 /**
- * A stream that reads a delta and returns the file, in bounded memory. The
- * readable stream fails with the errors of {@linkcode patch}. Check the SHA-256
- * of the result before it replaces anything.
+ * A transform stream that takes a delta and yields the file, in bounded memory.
+ * The readable stream fails with the errors of {@linkcode patch}. Check the
+ * SHA-256 of the result before it replaces anything.
  *
  * @example Make a file from its basis and a delta
  * ```ts
@@ -126,7 +127,7 @@ export class PatchStream implements TransformStream<Uint8Array, Uint8Array> {
   readonly writable: WritableStream<Uint8Array>;
 
   /**
-   * Makes a stream.
+   * Makes a transform stream.
    *
    * @param basis The basis of the delta.
    * @param options Options, as for {@linkcode patch}.

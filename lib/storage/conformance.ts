@@ -1,5 +1,5 @@
 /**
- * The conformance suite for `Storage`, for authors of storages.
+ * The conformance suite for `Storage`, for authors of implementations.
  *
  * The suite works with any test runner. It uses `node:assert`, which Deno, Bun
  * and Node provide.

@@ -32,21 +32,23 @@ import type {
 const MAX_HEADS = 256;
 
 /**
- * The maximum number of chunks in a range that is decrypted completely before
- * its first chunk is yielded.
+ * The maximum number of payload chunks in a range that is decrypted completely
+ * before its first byte is yielded. A payload chunk is 64 KiB of an object that
+ * age encrypts separately.
  */
 const MAX_WHOLE_CHUNKS = 32;
 
 /**
- * The maximum number of objects for which a decrypted chunk is kept in memory.
+ * The maximum number of objects for which a decrypted payload chunk is kept in
+ * memory.
  */
 const MAX_KEPT_CHUNKS = 16;
 
-/** The last chunk of the most recently requested range of an object. */
+/** The last payload chunk of the most recently requested range of an object. */
 interface LastChunk {
-  /** The index of the chunk in its object. */
+  /** The index of the payload chunk in its object, from 0. */
   index: number;
-  /** The decrypted chunk; `undefined` if it could not be read. */
+  /** The decrypted payload chunk; `undefined` if it could not be read. */
   bytes: Promise<Uint8Array | undefined>;
 }
 
@@ -74,10 +76,10 @@ export interface EncryptedOptions {
    */
   isPartial?: boolean;
   /**
-   * Called with the name of an object, with or without `.age`. Returns how the
-   * object is handled: `encrypted`, `clear` if it is stored as it is, or
-   * `foreign` if it does not belong to this storage. Default: all objects are
-   * encrypted.
+   * Called with the name of an object, with or without `.age`. Returns
+   * `encrypted` if the object is stored encrypted, `clear` if it is stored as
+   * it is, or `foreign` if it does not belong to this storage. Default: all
+   * objects are encrypted.
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
   /**
@@ -106,10 +108,10 @@ export interface StoredFile extends StoredObject {
  * decrypts. Objects for which `kindOf` returns `clear` are stored as they are,
  * and objects for which it returns `foreign` are not listed.
  *
- * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
- * an encrypted object is authenticated before it is yielded. The other storage
- * sees the names and number of objects and, except for padding and the bytes
- * that encryption adds, their sizes.
+ * To read a range, all payload chunks of 64 KiB that overlap the range are
+ * decrypted. Every byte of an encrypted object is authenticated before it is
+ * yielded. The other storage sees the names and number of objects and, except
+ * for padding and the bytes that encryption adds, their sizes.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the other storage. */
@@ -126,11 +128,11 @@ export class EncryptedStorage implements Storage {
   /** The heads of the objects whose ranges were read most recently, by name. */
   readonly #heads = new Map<string, Promise<Head>>();
   /**
-   * The last chunk of the most recently requested range, by object name. The
-   * next range often begins in this chunk.
+   * The last payload chunk of the most recently requested range, by object
+   * name. The next range often begins in this payload chunk.
    */
   readonly #lastChunks = new Map<string, LastChunk>();
-  /** The lengths of heads in bytes, by the number of their recipients. */
+  /** The length of a head in bytes, by the number of recipients. */
   readonly #headLengths = new Map<number, Promise<number>>();
 
   /**
@@ -264,7 +266,7 @@ export class EncryptedStorage implements Storage {
     return this.#inner.belongsToOthers?.() ?? false;
   }
 
-  /** Reads a range by decrypting the chunks that it touches. */
+  /** Reads a range by decrypting the payload chunks that overlap it. */
   async *#range(
     name: string,
     { offset = 0, length, clamp, fresh, signal }: GetOptions,
@@ -301,7 +303,7 @@ export class EncryptedStorage implements Storage {
     }
   }
 
-  /** Yields chunks as they are decrypted; see `#chunks`. */
+  /** Yields payload chunks as they are decrypted; see `#chunks`. */
   async *#manyChunks(
     name: string,
     first: number,
@@ -317,8 +319,8 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Decrypts all of a few chunks, then yields them. If the first chunk is also
-   * the last chunk of the previous range, it is not read again.
+   * Yields `count` payload chunks after all of them have been decrypted. If the
+   * first one is also the last one of the previous range, it is not read again.
    */
   async *#fewChunks(
     name: string,
@@ -331,7 +333,7 @@ export class EncryptedStorage implements Storage {
     const reading = this.#readChunks(name, first, count, options, shared);
     const bytes = reading.then(
       (chunks) => chunks.length === count ? chunks.at(-1) : undefined,
-      // The error is thrown where the chunks are awaited.
+      // The error is thrown where `reading` is awaited.
       () => undefined,
     );
     this.#lastChunks.delete(name);
@@ -376,18 +378,20 @@ export class EncryptedStorage implements Storage {
     return await read(first, count);
   }
 
-  /** Drops the head and the chunk that are kept for an object. */
+  /** Drops the head and the payload chunk that are kept for an object. */
   #forget(name: string): void {
     this.#heads.delete(name);
     this.#lastChunks.delete(name);
   }
 
   /**
-   * Requests chunks of an object and, if the object's head is not known, the
-   * head. The first chunks are requested together with the head.
+   * Requests payload chunks of an object and, if the object's head is not
+   * known, the head. The head and the first payload chunks are requested
+   * together.
    *
-   * @param first The index of the first chunk.
-   * @param count The number of chunks; `undefined` to read up to the end.
+   * @param first The index of the first payload chunk.
+   * @param count The number of payload chunks; `undefined` to read up to the
+   *   end of the object.
    */
   async #chunks(
     name: string,
@@ -496,7 +500,10 @@ export class EncryptedStorage implements Storage {
   }
 }
 
-/** Yields the chunks of a source. Throws an error if the signal has fired. */
+/**
+ * Yields the arrays of a source. Throws an error of code `aborted` if the
+ * signal has fired.
+ */
 async function* whileWanted(
   source: ByteSource,
   signal: AbortSignal | undefined,
@@ -509,7 +516,7 @@ async function* whileWanted(
 }
 
 /**
- * Yields the parts of a source, and adds each part to the size and SHA-256 in
+ * Yields the arrays of a source, and adds each array to the size and SHA-256 in
  * `tally`.
  */
 async function* tallied(

@@ -16,8 +16,8 @@ export interface Request {
   /** The body. */
   body?: Uint8Array<ArrayBuffer>;
   /**
-   * Whether redirects are followed (`follow`) or returned as responses
-   * (`manual`). Default: `manual`.
+   * What happens to redirects: `follow` follows them, `manual` returns them as
+   * responses. Default: `manual`.
    */
   redirect?: "follow" | "manual";
   /** A signal that aborts the exchange. */
@@ -141,7 +141,7 @@ export class Exchange {
     return new TextDecoder().decode(concat(parts));
   }
 
-  /** Closes the exchange without reading the rest of the response. */
+  /** Ends the exchange without reading the rest of the response. */
   async drop(): Promise<void> {
     await this.response.body?.cancel().catch(() => {});
     this.#watch.end();

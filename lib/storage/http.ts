@@ -27,9 +27,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The number of missing objects that is accepted in any listing, because
- * objects can be deleted after the page was read. A larger number is accepted
- * only if at least as many of the listed objects exist.
+ * The maximum number of missing objects that is always accepted in a listing,
+ * because objects can be deleted after the page was read. A larger number is
+ * accepted only if at least as many of the listed objects exist.
  */
 const MAX_ABSENT = 1000;
 

@@ -112,10 +112,11 @@ export class LocalStorage implements Storage {
 
   /**
    * Prepares the folder for a new repository: makes the folder if necessary,
-   * and closes it to other users. Without `shared`, an existing folder is
-   * closed only under these conditions: the folder is empty except for hidden
-   * files and `lost+found`, users outside its group have access, it has no
-   * set-group-ID bit, and this user is permitted to change its mode.
+   * and removes the access of other users. Without `shared`, the mode of an
+   * existing folder is changed only if all of these conditions hold: the folder
+   * is empty except for hidden files and `lost+found`, users outside its group
+   * have access, it has no set-group-ID bit, and this user is permitted to
+   * change its mode.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such
@@ -303,7 +304,7 @@ export class LocalStorage implements Storage {
  * link, because making a hard link never replaces an existing file. On file
  * systems without hard links (FAT, exFAT, some network mounts), the check and
  * the rename are two steps. If two writers then use the same new name at the
- * same time, the later one wins.
+ * same time, the file of the later one replaces that of the earlier one.
  */
 function nameIfAbsent(temporary: string, target: string): void {
   try {
@@ -351,8 +352,8 @@ function makeFolder(
 }
 
 /**
- * Closes a folder to other users. Does nothing if the folder belongs to another
- * user or its file system has no modes.
+ * Sets the mode of a folder, to remove the access of other users. Does nothing
+ * if the folder belongs to another user or its file system has no modes.
  */
 function closeFolder(folder: string, mode: number): void {
   try {

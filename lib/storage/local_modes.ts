@@ -53,10 +53,11 @@ export function modeOf(shared: Sharing | undefined): number {
 }
 
 /**
- * Returns whether an existing folder should be closed to other users when a
- * storage is made in it. This is true for a folder that users outside its group
- * can access, which is the default on most systems. A folder with the
- * set-group-ID bit was shared with a group on purpose, and keeps its mode.
+ * Returns whether the access of other users should be removed when a storage is
+ * made in an existing folder. This is the case if users outside the folder's
+ * group have access, which is the default on most systems, and the folder has
+ * no set-group-ID bit. A folder with this bit was shared with its group on
+ * purpose, and keeps its mode.
  *
  * @param mode The folder's mode.
  */

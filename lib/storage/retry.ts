@@ -12,7 +12,7 @@ const MAX_FIRST_PAUSE_MS = 100;
 /** The maximum pause in milliseconds. */
 const MAX_PAUSE_MS = 20_000;
 
-/** Thrown for a temporary fault. A later attempt may succeed. */
+/** Thrown for a temporary fault. A later attempt might succeed. */
 export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
@@ -25,11 +25,11 @@ export class PassingFault extends Error {
   readonly attempts: number;
 
   /**
-   * Wraps a fault that may be temporary.
+   * Wraps a fault that might be temporary.
    *
    * @param fault The error that the caller gets if no attempt succeeds.
-   * @param limits The delay before the next attempt, in milliseconds, and the
-   *   maximum number of attempts. Default: 0, and no maximum.
+   * @param limits The delay before the next attempt, in milliseconds (default:
+   *   0), and the maximum number of attempts (default: no maximum).
    */
   constructor(
     fault: DeltarError,

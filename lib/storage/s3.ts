@@ -40,8 +40,8 @@ const MAX_EMPTY_PAGES = 1000;
  * `ifAbsent` relies on the service: objects of up to 5 MiB are stored with
  * `If-None-Match: *`, and the uploads of larger objects are completed with the
  * same condition. Some services (Ceph before 20) support this condition only
- * for objects of up to 5 MiB. If two writers finish a larger object there at
- * the same moment, the later one wins.
+ * for objects of up to 5 MiB. If two writers finish a larger object of the same
+ * name there at the same moment, the later object replaces the earlier one.
  *
  * @example Open a bucket, as `--repo s3://bucket/prefix` does
  * ```ts
@@ -269,7 +269,9 @@ export class S3Storage implements Storage {
   }
 }
 
-/** A guard that keeps a service from continuing a listing forever. */
+/**
+ * A check that ends a listing which a faulty service would continue forever.
+ */
 class Pages {
   readonly #location: string;
   /**

@@ -27,9 +27,10 @@ export interface S3Options {
   /** The URL of the service. Default: the URL of Amazon S3 in the region. */
   endpoint?: string;
   /**
-   * The place of the bucket's name in URLs: in the path, or as the first part
-   * of the host name. Default: `path` if `endpoint` is set or the bucket's name
-   * has dots, which Amazon's certificates do not cover; otherwise `virtual`.
+   * The place of the bucket's name in URLs: `path` for the path, `virtual` for
+   * the first part of the host name. Default: `path` if `endpoint` is set or
+   * the bucket's name has dots, which Amazon's certificates do not cover;
+   * otherwise `virtual`.
    */
   addressing?: "path" | "virtual";
   /** The function that sends requests. Default: the runtime's `fetch`. */
@@ -62,7 +63,7 @@ export interface S3Request {
   patience?: number;
 }
 
-/** The maximum number of tags in a response. */
+/** The maximum number of XML tags in a response. */
 const MAX_TAGS = 100_000;
 
 const EMPTY = toHex(sha256(new Uint8Array()));

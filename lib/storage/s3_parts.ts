@@ -79,7 +79,7 @@ export async function* parts(
 
 /**
  * Returns a larger buffer for part `n` that begins with the bytes of `part` and
- * has room for `least` bytes.
+ * has at least `least` bytes.
  */
 function grown(
   part: Uint8Array,

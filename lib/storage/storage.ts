@@ -22,9 +22,9 @@ export interface GetOptions {
    */
   clamp?: boolean;
   /**
-   * The lengths in bytes of the pieces of the range. A cache stores each piece
-   * separately, so that other calls can read single pieces. The sum of the
-   * lengths must be `length`.
+   * The lengths in bytes of the consecutive pieces into which a cache divides
+   * the range. The cache stores each piece separately, so that other calls can
+   * read single pieces. The sum of the lengths must be `length`.
    */
   pieces?: readonly number[];
   /**
@@ -62,19 +62,19 @@ export interface PutOptions {
  *
  * - **Complete or not at all.** A reader never sees a part of an object,
  *   neither while the object is being written nor after a `put` has failed.
- * - **Stored objects stay stored.** Once `put` resolves, the object survives a
- *   crash, every `get` that begins later finds it, and every `list` that begins
- *   later includes it.
- * - **A fault never looks like absence.** `not-found` and `exists` are thrown
- *   only if the storage itself reported that the object is absent or present. A
- *   missing bucket or network, or refused access, is an `io` error.
+ * - **Stored objects stay stored.** Once `put` resolves, a crash does not lose
+ *   the object, every `get` that begins later finds it, and every `list` that
+ *   begins later includes it.
+ * - **A fault is never reported as absence.** `not-found` and `exists` are
+ *   thrown only if the storage itself reported that the object is absent or
+ *   present. A missing bucket or network, or refused access, is an `io` error.
  * - **No short reads.** A `get` yields exactly the bytes of its range or
  *   throws. If a response ends early, the rest is requested again, or the error
  *   is `truncated` or `io`.
  * - **A source is read once.** Each chunk is valid until the next one is
- *   pulled. After that, its memory may be reused or freed. A `put` that retries
- *   copies the bytes that it may have to send again, in bounded memory. Errors
- *   of the source are thrown as they are.
+ *   pulled. After that, the source may reuse or free its memory. A `put` that
+ *   retries copies the bytes that it might have to send again, in bounded
+ *   memory. Errors of the source are thrown as they are.
  * - **Names are checked** before anything else. An invalid name is a
  *   `TypeError`.
  *
@@ -149,7 +149,7 @@ export interface Storage {
 
   /**
    * Deletes an object. It is not an error if there is no such object. A
-   * `delete` that fails may still have taken effect.
+   * `delete` that fails might still have deleted the object.
    *
    * @param name The name of the object.
    * @throws {DeltarError} `unsupported` if the storage is read-only; `io` if

@@ -102,9 +102,10 @@ export function isRunning(pid: number): boolean | undefined {
 }
 
 /**
- * Returns whether a process is in a process group, as every running process is.
- * Returns `undefined` if the call for this check is not available. In Deno, no
- * other check of a process works without the permission to run programs.
+ * Returns whether a process is in a process group. Every running process is in
+ * one. Returns `undefined` if the call for this check is not available. In
+ * Deno, no other check of a process works without the permission to run
+ * programs.
  */
 function hasGroup(pid: number): boolean | undefined {
   calls ??= loadLibrary({ getpgid: ["i32"] }) ?? null;
