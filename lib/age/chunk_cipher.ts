@@ -1,15 +1,17 @@
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { builtin } from "../bytes/builtin.ts";
 
-/** The number of bytes that encryption adds to a chunk. */
+/** The number of bytes that encryption adds to a chunk of a payload. */
 export const TAG_BYTES = 16;
 
 /**
  * A ChaCha20-Poly1305 cipher (RFC 8439) with one key, for the chunks of an age
- * file. The caller must not use one nonce for two different chunks.
+ * file. The caller must not encrypt two different chunks with the same nonce.
  */
 export interface ChunkCipher {
-  /** Encrypts a chunk. The result is `TAG_BYTES` longer than the chunk. */
+  /**
+   * Encrypts a chunk. The result is `TAG_BYTES` bytes longer than the chunk.
+   */
   seal(nonce: Uint8Array, chunk: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /**
    * Decrypts a chunk. Throws if the chunk was changed, or was encrypted with a

@@ -24,8 +24,9 @@ export type AgeKey =
 export type AgeRecipient = string | AgeRecipientObject;
 
 /**
- * A section of the header of an age file. The section holds the key of the
- * file, encrypted for one recipient.
+ * A section of the header of an age file. The section holds the file key,
+ * encrypted for one recipient. The file key is the random key of 16 bytes that
+ * encrypts the payload.
  */
 export interface AgeStanza {
   /**
@@ -37,26 +38,26 @@ export interface AgeStanza {
   readonly body: Uint8Array;
 }
 
-/** An object that decrypts the keys of files, such as a security token. */
+/** An object that decrypts file keys, such as a security token. */
 export interface AgeIdentity {
   /**
-   * Decrypts the key of a file.
+   * Decrypts a file key.
    *
    * @param stanzas All sections of the header of the file.
-   * @returns The key of the file, or `null` if the file is not encrypted for
-   *   this identity.
+   * @returns The file key, or `null` if the file is not encrypted for this
+   *   identity.
    */
   unwrapFileKey(
     stanzas: AgeStanza[],
   ): Uint8Array | null | Promise<Uint8Array | null>;
 }
 
-/** An object that encrypts the keys of files. */
+/** An object that encrypts file keys. */
 export interface AgeRecipientObject {
   /**
-   * Encrypts the key of a file.
+   * Encrypts a file key.
    *
-   * @param fileKey The key of the file, 16 bytes.
+   * @param fileKey The file key, 16 bytes.
    * @returns The sections for the header of the file.
    */
   wrapFileKey(fileKey: Uint8Array): AgeStanza[] | Promise<AgeStanza[]>;
@@ -101,7 +102,10 @@ const decoder = new TextDecoder("latin1");
 export interface Head {
   /** The header and the nonce. */
   bytes: Uint8Array;
-  /** The cipher with the key of the payload. */
+  /**
+   * The cipher with the key of the payload, which is derived from the file key
+   * and the nonce.
+   */
   cipher: ChunkCipher;
 }
 
@@ -272,7 +276,7 @@ export function lengthOfHeader(bytes: Uint8Array): number {
 }
 
 /**
- * Decrypts the key of a file.
+ * Decrypts a file key.
  *
  * @param header The header of the file.
  * @param keys The keys to try.

@@ -2,10 +2,12 @@
  * The age file format (https://c2sp.org/age), for streams and, inside deltar,
  * for ranges of stored files.
  *
- * The package `age-encryption` makes and opens headers, which contain the key
- * of the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that
- * are encrypted one by one (`payload.ts`), so that a range can be decrypted
- * without the rest. `chunk_cipher.ts` chooses an implementation of
+ * The package `age-encryption` makes and opens headers, which contain the
+ * encrypted file key (`header.ts`). The payload is a sequence of chunks of 64
+ * KiB that are encrypted one by one (`payload.ts`), so that a range can be
+ * decrypted without the rest. In the texts of this directory, a chunk is always
+ * such a part of a payload. The parts in which a source yields its bytes are
+ * called arrays. `chunk_cipher.ts` chooses an implementation of
  * ChaCha20-Poly1305: the runtime's if it has one, otherwise portable code.
  *
  * @module
@@ -38,8 +40,8 @@ export { newIdentity, parseIdentities, recipientOf } from "./identity.ts";
 /**
  * Encrypts bytes as an age file, in bounded memory.
  *
- * @param source The plain bytes. The source may reuse the memory of a chunk
- *   when the next chunk is pulled.
+ * @param source The plain bytes. The source may reuse the memory of an array
+ *   when the next array is pulled.
  * @param recipients The recipients to encrypt for, at least one.
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
  * @throws The errors of the source and of recipient objects.
@@ -93,9 +95,9 @@ export async function encryptWith(
 }
 
 /**
- * Decrypts an age file. The bytes of a chunk are yielded only after the chunk
- * has been authenticated. If the file is damaged or cut off after its first
- * chunk, earlier chunks can be yielded before the error is thrown.
+ * Decrypts an age file. Each chunk of 64 KiB is yielded only after it has been
+ * authenticated. If the file is damaged or cut off after its first chunk, the
+ * chunks before the fault can be yielded before the error is thrown.
  *
  * @param source The file.
  * @param keys The keys to try.

@@ -16,7 +16,7 @@ export const NONCE_BYTES = 16;
  * time.
  */
 const MAX_CHUNKS_AT_ONCE = 32;
-/** The maximum number of encrypted chunks that are yielded as one part. */
+/** The maximum number of encrypted chunks that are yielded as one array. */
 const MAX_JOINED_CHUNKS = 16;
 
 /**
@@ -24,8 +24,8 @@ const MAX_JOINED_CHUNKS = 16;
  * (https://c2sp.org/age#payload).
  *
  * @param cipher The cipher with the payload's key.
- * @param source The plain bytes. Each chunk of the source is read before the
- *   next one is requested.
+ * @param source The plain bytes. The source may reuse the memory of an array
+ *   when the next array is pulled.
  */
 export async function* sealPayload(
   cipher: ChunkCipher,
@@ -36,7 +36,7 @@ export async function* sealPayload(
     ({ bytes, index, isEnd }) => cipher.seal(nonceOf(index, isEnd), bytes),
   );
   // Chunks are joined, because some storages are much slower with many small
-  // parts.
+  // arrays.
   let parts: Uint8Array[] = [];
   for await (const part of sealed) {
     if (parts.push(part) < MAX_JOINED_CHUNKS) continue;
@@ -53,8 +53,8 @@ export interface OpenOptions {
   /** The index of the first chunk of the source. Default: 0. */
   index?: number;
   /**
-   * `does` if the source ends where the payload ends; `may` if the last chunk
-   * of the source can be any chunk of the payload. Default: `does`.
+   * `does` if the source ends where the payload ends; `may` if the source can
+   * end before the payload does. Default: `does`.
    */
   endsThere?: "does" | "may";
 }
@@ -65,7 +65,7 @@ export interface OpenOptions {
  * chunk is missing.
  *
  * @param cipher The cipher with the payload's key.
- * @param source The encrypted chunks, beginning at the start of a chunk.
+ * @param source The encrypted chunks, beginning with the first byte of a chunk.
  * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
  *   another file; `truncated` if chunks are missing at the end.
  */
@@ -93,7 +93,7 @@ export async function* openPayload(
  * decrypted at the same time, so the result needs as much memory as the chunks.
  *
  * @param cipher The cipher with the payload's key.
- * @param sealed The encrypted chunks, beginning at the start of a chunk.
+ * @param sealed The encrypted chunks, beginning with the first byte of a chunk.
  * @returns The plain bytes of each chunk.
  * @throws {DeltarError} The errors of `openPayload`.
  */
@@ -126,7 +126,7 @@ interface ChunkPosition {
 }
 
 /**
- * Decrypts a chunk.
+ * Decrypts a chunk, and returns its plain bytes.
  *
  * @param sealed The chunk. The memory of the chunk may be reused as soon as the
  *   call has returned a promise, unless the chunk is the last one of the
@@ -199,8 +199,8 @@ function nonceOf(index: number, isLast: boolean): Uint8Array {
 /** A chunk of a source. */
 interface Chunk {
   /**
-   * The bytes. Except for the last chunk, their memory may be reused once the
-   * next chunk is requested.
+   * The bytes. Their memory may be reused once the next chunk is requested,
+   * except for the last chunk.
    */
   bytes: Uint8Array;
   /** The number of chunks before this one. */

@@ -12,9 +12,11 @@ import {
  * replaces the older ones.
  */
 export interface RewrapKeys {
-  /** The identities (`AGE-SECRET-KEY-1…`) that must no longer open the file. */
+  /**
+   * The identities (`AGE-SECRET-KEY-1…`) that must no longer decrypt the file.
+   */
   older: readonly string[];
-  /** The identity that must open the file. */
+  /** The identity that must decrypt the file. */
   newest: string;
   /** The recipient of `newest`. */
   recipient: string;
@@ -27,8 +29,8 @@ export interface RewrapKeys {
  * @param header The header of the age file.
  * @param keys The identities.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `key` if no identity opens the file; `corrupt` if the
- *   header is damaged.
+ * @throws {DeltarError} `key` if no identity decrypts the file; `corrupt` if
+ *   the header is damaged.
  */
 export async function needsRewrap(
   header: Uint8Array,
@@ -42,16 +44,15 @@ export async function needsRewrap(
 
 /**
  * Makes a new header for an age file. The section for an older identity is
- * replaced by a section for the newest identity. The key of the file and all
- * other sections stay the same, so the rest of the file also fits the new
- * header.
+ * replaced by a section for the newest identity. The file key and all other
+ * sections stay the same, so the payload does not need to be encrypted again.
  *
  * @param header The header of the age file.
  * @param keys The identities.
  * @param object The name of the file, for errors.
  * @returns The new header, which is as long as the old one.
- * @throws {DeltarError} `key` if no older identity opens the file; `corrupt` if
- *   the header is damaged; `unsupported` if the length of the new header
+ * @throws {DeltarError} `key` if no older identity decrypts the file; `corrupt`
+ *   if the header is damaged; `unsupported` if the length of the new header
  *   differs, because the section is not for an X25519 recipient.
  */
 export async function rewrapHeader(
@@ -119,16 +120,16 @@ async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   return found;
 }
 
-/** Returns a header for a file whose key is `fileKey`. */
+/** Returns a header for the file key `fileKey`. */
 async function headerFor(
   fileKey: Uint8Array,
   recipients: readonly AgeRecipient[],
 ): Promise<Uint8Array> {
   const { Encrypter } = await import("age-encryption");
   const encrypter = new Encrypter();
-  // `age-encryption` makes a key for each file, and passes the key to the
+  // `age-encryption` makes a file key for each file, and passes it to the
   // recipients before it computes the MAC. This recipient adds no section, and
-  // overwrites the key with `fileKey`.
+  // overwrites the new file key with `fileKey`.
   encrypter.addRecipient({
     wrapFileKey(made) {
       made.set(fileKey);

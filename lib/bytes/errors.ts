@@ -14,7 +14,8 @@
  *   repository, remove the last key, or remove snapshots although the new ones
  *   are unusual.
  * - `limit`: a length or count is larger than the maximum.
- * - `mismatch`: a basis, a result, an object or a key is not the expected one.
+ * - `mismatch`: a basis, the result of a delta, an object or a key is not the
+ *   expected one.
  * - `not-found`: there is no such object, snapshot, path or volume, or no
  *   access key for a storage.
  * - `exists`: something with the given name already exists and must not be
@@ -23,8 +24,8 @@
  * - `changed`: a file or folder changed after it was read or planned for, or
  *   while it was read or restored.
  * - `conflict`: a concurrent operation on the repository removed an object that
- *   the failed operation needs, or considered the failed operation dead. Run
- *   the failed operation again.
+ *   the failed operation needs, or concluded wrongly that the failed operation
+ *   had stopped. Run the failed operation again.
  * - `io`: the operating system, the runtime or a storage refused a request or
  *   failed.
  * - `aborted`: the caller's signal fired.
@@ -79,11 +80,11 @@ export interface ErrorContext {
 export class DeltarError extends Error {
   /** The kind of fault. */
   readonly code: ErrorCode;
-  /** The object, archive or file at fault, when known. */
+  /** The object, archive or file at fault, if it is known. */
   readonly object: string | undefined;
-  /** The path inside the tree, when known. */
+  /** The path inside the tree, if it is known. */
   readonly path: string | undefined;
-  /** The offset in `object`, in bytes, when known. */
+  /** The offset in `object`, in bytes, if it is known. */
   readonly offset: number | undefined;
 
   /**

@@ -1,9 +1,9 @@
 import { turnIfDue } from "./turns.ts";
 
 /**
- * Calls `work` with each item in order, with several calls in progress at a
- * time. After a failure, no more calls are made, and the function waits for the
- * calls in progress.
+ * Calls `work` with each item in order, with up to `most` calls in progress at
+ * a time. After a failure, no more calls are made, and the function waits for
+ * the calls in progress.
  *
  * @param items The items. The next item is pulled when fewer than `most` items
  *   are in progress.

@@ -1,8 +1,7 @@
 /**
- * The size in bytes of the address range that is reserved for a memory, unless
- * the memory is larger than half of this size. In that case, twice the size of
- * the memory is reserved. Reserved addresses take no memory until they are
- * used.
+ * The minimum size in bytes of the address range that is reserved for a memory.
+ * If twice the initial size of the memory is larger, that size is reserved
+ * instead. Reserved addresses take no memory until they are used.
  */
 const MAX_BYTES = 2 ** 30;
 

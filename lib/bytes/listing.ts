@@ -136,8 +136,9 @@ export function decodeLines(
 }
 
 /**
- * Throws if a long line has more than one bracket or brace for each eight
- * bytes, because a parsed object takes many times the memory of its braces.
+ * Throws if a line of more than `LONG_LINE_BYTES` has more than one opening
+ * bracket or brace for each eight bytes, because a parsed object takes many
+ * times the memory of its braces.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / BYTES_EACH;

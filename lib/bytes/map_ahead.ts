@@ -2,12 +2,13 @@ import { turnIfDue } from "./turns.ts";
 
 /** Options for {@linkcode mapAhead}. */
 export interface AheadOptions {
-  /** The maximum number of items in progress. */
+  /** The maximum number of calls of `work` in progress. */
   most: number;
   /**
-   * The number of items in progress before the first result is taken. Each
-   * result that is taken allows one more item, up to `most`, so a caller that
-   * stops early causes little unneeded work. Default: `most`.
+   * The number of calls of `work` that are started before the caller takes the
+   * first result. Each result that the caller takes allows one more call in
+   * progress, up to `most`, so a caller that stops early causes little unneeded
+   * work. Default: `most`.
    */
   first?: number;
 }

@@ -56,8 +56,8 @@ interface Host {
 }
 
 /**
- * Loads functions of the C library that are missing from `node:fs` or slow
- * there. The functions are available in Deno and Bun on Linux only. Elsewhere,
+ * Loads functions of the C library that `node:fs` lacks or has only in a slow
+ * form. The functions are available in Deno and Bun on Linux only. Elsewhere,
  * the caller must use `node:fs`.
  *
  * @param signatures The types of each function's parameters.
@@ -124,7 +124,7 @@ export function loadAside<Name extends string>(
       return loaded.symbols as CallsAside<Name>;
     }
     if (!host.Bun) return undefined;
-    // This throws if there is no library of this name.
+    // This call throws if there is no library of this name.
     const signatures = names.map((name) => [name, ["i32"]] as const);
     loadInBun(host.process, library, Object.fromEntries(signatures));
     return callsOnThread(library, names);
@@ -138,7 +138,7 @@ export function loadAside<Name extends string>(
 export function libraryForThreads(): string | undefined {
   return ofLibrary((host, library) => {
     if (!host.Bun) return undefined;
-    // This throws if there is no library of this name.
+    // This call throws if there is no library of this name.
     loadInBun(host.process, library, { close: ["i32"] });
     return library;
   });

@@ -1,7 +1,7 @@
 /**
  * The minimum size of padded objects, in bytes. Together with the header, nonce
  * and tag of age, which have at most 298 bytes, an object of this size fits
- * into 4 KiB. Most file systems use a block of 4 KiB even for a smaller object.
+ * into 4 KiB. Most file systems use 4 KiB even for a smaller object.
  */
 export const MIN_PADDED_BYTES = 3712;
 

@@ -106,7 +106,7 @@ class Sha256Thread {
     };
   }
 
-  /** Passes a part to the thread, and returns its slot. */
+  /** Passes a part to the thread, and returns the slot of the part. */
   #hand(id: number, length: number, bytes?: Uint8Array): number {
     this.#await(this.#came - SLOTS + 1);
     const slot = this.#came % SLOTS;

@@ -68,8 +68,8 @@ export async function inTurns<Result>(
  * Yields the items of a source, with turns of the event loop between them.
  *
  * @param source The source of the items.
- * @param signals The signals. If any of them fires, the reading is aborted
- *   before the next item is yielded.
+ * @param signals The signals. If any of them fires, the generator throws before
+ *   it yields the next item.
  * @throws {DeltarError} `aborted` if a signal fired, and the errors of the
  *   source.
  */

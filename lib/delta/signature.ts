@@ -110,7 +110,7 @@ export class Signature {
     const blocks = Math.ceil(fileSize / blockSize);
     if (weak.length !== blocks || strong.length !== blocks * strongLength) {
       throw new RangeError(
-        "the lengths of weak and strong do not match the number of blocks",
+        "the lengths of `weak` and `strong` do not match the number of blocks",
       );
     }
     this.blockSize = blockSize;

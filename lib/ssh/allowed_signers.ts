@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { publicText, wireOf } from "./ed25519.ts";
 
-/** A key in a list of trusted signers. */
+/** A trusted signer: a name and a public key. */
 export interface AllowedSigner {
   /** The name of the signer. */
   name: string;
@@ -15,7 +15,7 @@ export interface AllowedSigner {
  * `namespaces`, with a list of names without wildcards.
  *
  * @param text The content of the file.
- * @param namespace The purpose of the signatures.
+ * @param namespace The purpose of the signatures to check, such as `deltar`.
  * @returns The signers, in the order of the lines. These lines are ignored:
  *
  *   - empty lines and comments;

@@ -70,13 +70,14 @@ export async function makeKeyPair(comment: string): Promise<string> {
 }
 
 /**
- * Reads an Ed25519 key from a private key file of OpenSSH that has no
+ * Reads an Ed25519 key pair from a private key file of OpenSSH that has no
  * passphrase.
  *
  * @param text The content of the file.
- * @returns The key. Its private half is not extractable.
- * @throws {DeltarError} `unsupported` if the key has a passphrase or is of
- *   another kind; `corrupt` if the file is damaged or has several keys.
+ * @returns The key pair. Its private key is not extractable.
+ * @throws {DeltarError} `unsupported` if the file has a passphrase or the key
+ *   is not an Ed25519 key; `corrupt` if the file is damaged or has several
+ *   keys.
  *
  * @example
  * ```ts
@@ -96,7 +97,7 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
   if (cipher !== "none") {
     throw new DeltarError(
       "unsupported",
-      "the signing key has a passphrase; use a key without one",
+      "the private key has a passphrase; use a key without a passphrase",
     );
   }
   file.string();
@@ -109,8 +110,8 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
   if (secret.text() !== KIND) {
     throw new DeltarError(
       "unsupported",
-      "the signing key is not an Ed25519 key; make one with `ssh-keygen -t " +
-        "ed25519`",
+      "the private key is not an Ed25519 key; make an Ed25519 key with " +
+        "`ssh-keygen -t ed25519`",
     );
   }
   secret.string();
@@ -134,7 +135,7 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
  * key. The same seed always results in the same key pair.
  *
  * @param seed The seed: 32 random bytes.
- * @returns The key. Its private half is not extractable.
+ * @returns The key pair. Its private key is not extractable.
  * @throws {DOMException} If the seed does not have 32 bytes.
  *
  * @example

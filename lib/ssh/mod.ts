@@ -1,6 +1,7 @@
 /**
- * Ed25519 keys and signatures in the formats of OpenSSH, so that `ssh-keygen -Y
- * verify` checks what deltar signs.
+ * Ed25519 keys and cryptographic signatures in the formats of OpenSSH, so that
+ * `ssh-keygen -Y verify` can check the signatures that deltar makes. In the
+ * texts of this directory, a signature is always a cryptographic signature.
  *
  * `ed25519.ts` makes and reads keys, `signature.ts` makes and checks
  * signatures, `allowed_signers.ts` reads lists of trusted keys, and `wire.ts`

@@ -16,11 +16,11 @@ const VERSION = 1;
 const KIND = "ssh-ed25519";
 const HASH = "sha512";
 
-/** A signature in the format of OpenSSH. */
+/** A cryptographic signature in the format of OpenSSH. */
 export interface SshSignature {
   /** The public key of the signer: `ssh-ed25519 AAAA…`. */
   publicKey: string;
-  /** The purpose of the signature. */
+  /** The purpose of the signature, such as `deltar` or `git`. */
   namespace: string;
   /**
    * The 64 bytes of the signature, which covers the namespace and the SHA-512
@@ -34,9 +34,9 @@ export interface SshSignature {
  * (https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.sshsig).
  *
  * @param message The bytes to sign.
- * @param key The key.
- * @param namespace The purpose of the signature. A signature for one purpose is
- *   not valid for another purpose.
+ * @param key The key pair to sign with.
+ * @param namespace The purpose of the signature, such as `deltar` or `git`. A
+ *   signature for one purpose is not valid for another purpose.
  * @returns The text of the signature, as `armorSignature` returns it.
  * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
  *
@@ -68,7 +68,7 @@ export async function sign(
 }
 
 /**
- * Returns the text of a signature: base64 between the lines
+ * Returns the text of a cryptographic signature: base64 between the lines
  * `-----BEGIN SSH SIGNATURE-----` and `-----END SSH SIGNATURE-----`.
  *
  * @param signature The signature.
@@ -96,8 +96,8 @@ export function armorSignature(
 }
 
 /**
- * Reads the text of a signature. Use `verify` to check whether the signature is
- * valid.
+ * Parses the text of a cryptographic signature. Use `verify` to check whether
+ * the signature is valid.
  *
  * @param text The text, as `ssh-keygen -Y sign` writes it.
  * @throws {DeltarError} `corrupt` if the text is not a signature by an Ed25519
@@ -138,9 +138,9 @@ export function readSignature(text: string): SshSignature {
 }
 
 /**
- * Returns whether a signature is valid for a message. The signature is checked
- * with the public key that it contains. The caller must decide whether this key
- * is trusted.
+ * Returns whether a cryptographic signature is valid for a message. The
+ * signature is checked with the public key that it contains. The caller must
+ * decide whether this key is trusted.
  *
  * @param message The signed bytes.
  * @param signature The signature.

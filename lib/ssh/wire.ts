@@ -12,8 +12,8 @@ export function uint32(value: number): Uint8Array {
 }
 
 /**
- * Returns a string or bytes, preceded by the length in bytes (RFC 4251, section
- * 5).
+ * Returns the UTF-8 bytes of a string, or the given bytes, preceded by their
+ * length in four bytes (RFC 4251, section 5).
  */
 export function string(value: string | Uint8Array): Uint8Array {
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
@@ -55,7 +55,7 @@ export class WireReader {
     return bytes;
   }
 
-  /** Reads a number of four bytes. */
+  /** Reads a big-endian number of four bytes. */
   uint32(): number {
     const { buffer, byteOffset } = this.bytes(4);
     return new DataView(buffer, byteOffset).getUint32(0);

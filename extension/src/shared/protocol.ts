@@ -49,8 +49,8 @@ export interface FolderConfig {
   /** Whether a new repository is created with encryption. */
   encrypt: boolean;
   /**
-   * The user's key of the repository, if it is encrypted. The key is added just
-   * before a request is sent, and is neither logged nor stored.
+   * The user's key of the repository, if the repository is encrypted. The key
+   * is added just before a request is sent, and is neither logged nor stored.
    */
   key?: OwnKey;
 }
@@ -64,7 +64,7 @@ export type OwnKey = string | { passphrase: string };
  * - `plain`: it is not encrypted, or does not exist and will not be encrypted;
  * - `unlocked`: it is encrypted, and the user's key opens it;
  * - `locked`: it is encrypted, and the user has no key or a wrong one;
- * - `uncreated`: it does not exist and will be encrypted.
+ * - `uncreated`: it does not exist and will be encrypted when it is created.
  */
 export type EncryptionState = "plain" | "unlocked" | "locked" | "uncreated";
 
@@ -92,7 +92,9 @@ export interface TurnInfo {
 
 /** A snapshot in a list. */
 export interface SnapshotInfo {
-  /** The id. Ids sort by time. */
+  /**
+   * The id of the snapshot. Ids in alphabetical order are in the order of time.
+   */
   id: string;
   /** The time when the snapshot began, in milliseconds since 1970. */
   time: number;
@@ -124,7 +126,7 @@ export interface SnapshotInfo {
 }
 
 /**
- * A path that a snapshot did not store, or did not store as it was, and the
+ * A path that a snapshot did not store, or stored in a changed state, and the
  * reason.
  */
 export interface SkippedPath {
@@ -134,7 +136,10 @@ export interface SkippedPath {
   reason: string;
   /** The rule, the system's message or another explanation. */
   detail?: string;
-  /** Whether the path should have been stored as it was, but was not. */
+  /**
+   * Whether the path is missing or incomplete in the snapshot because of a
+   * fault, and not because of a rule.
+   */
   isFault: boolean;
 }
 
@@ -176,7 +181,10 @@ export interface FileChange extends EntryDetails {
 export interface ChangeSummary {
   /** The number of files whose content or name differs. */
   changed: number;
-  /** The first two changes. Existing files come before deleted ones. */
+  /**
+   * Up to two of the changes. Changes of files that exist come before
+   * deletions.
+   */
   first: Pick<FileChange, "path" | "change">[];
   /**
    * The path of the deepest folder that contains all changed files; empty for
@@ -193,7 +201,10 @@ export interface FileVersion extends EntryDetails {
   time: number;
   /** The label of that snapshot. */
   label?: string;
-  /** The path in that snapshot, which a rename changes. */
+  /**
+   * The path in that snapshot. It differs between the versions of a renamed
+   * file.
+   */
   path: string;
   /** The path that the file was renamed or copied from in that snapshot. */
   from?: string;
@@ -217,7 +228,10 @@ export interface FoundVersion extends FileVersion {
 export interface LineVersion {
   /** The version. */
   version: FileVersion;
-  /** The previous version, unless the range was in the oldest version. */
+  /**
+   * The previous version. Absent if the range was already in the oldest
+   * version.
+   */
   before?: FileVersion;
   /** The number of the first line of the range in this version, from 1. */
   line: number;
@@ -252,7 +266,7 @@ export interface HistorySearch {
 }
 
 /**
- * A file that was deleted between two snapshots, and is not in the last
+ * A file that was deleted between two snapshots, and is not in the newest
  * snapshot.
  */
 export interface DeletedFile {
@@ -297,13 +311,15 @@ export interface VersionPath {
   path: string;
 }
 
-/** A range of a file that differs from an older version. */
+/**
+ * A range of bytes in which a version of a file differs from an older version.
+ */
 export interface ChangedRange {
-  /** The offset in the newer version, in bytes. */
+  /** The offset of the range in the newer version, in bytes. */
   offset: number;
-  /** The length in the older version, in bytes. */
+  /** The length of the range in the older version, in bytes. */
   before: number;
-  /** The length in the newer version, in bytes. */
+  /** The length of the range in the newer version, in bytes. */
   after: number;
 }
 
@@ -315,7 +331,7 @@ export interface ChangedRanges {
   after: number;
   /** The number of ranges that differ. */
   count: number;
-  /** The first 1,000 of these ranges. */
+  /** The first 1,000 of these ranges, in the order of the file. */
   ranges: ChangedRange[];
 }
 
@@ -336,7 +352,7 @@ export interface SnapshotReport {
   /** Whether the snapshot is new. */
   isNew: boolean;
   /**
-   * The paths that the snapshot did not store, or did not store as they were.
+   * The paths that the snapshot did not store, or stored in a changed state.
    */
   skipped: SkippedPath[];
   /** The duration of the work in milliseconds. */
@@ -363,8 +379,8 @@ export interface RestorePreview {
 /** The changes that an undo or redo would make, as paths. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * The paths to overwrite or delete that were edited since the restore or undo
-   * that is reverted, or that cannot be read.
+   * Those of the paths to overwrite or delete that were edited after the
+   * restore or undo that is reverted, or that cannot be read.
    */
   edited: string[];
 }
@@ -392,7 +408,7 @@ export interface PathFailure {
   advice?: string;
 }
 
-/** The effect of removing old snapshots. */
+/** The result that removing old snapshots would have. */
 export interface PrunePreview {
   /** The number of snapshots of the folder that would be removed. */
   removed: number;
@@ -402,7 +418,10 @@ export interface PrunePreview {
    * The number of bytes that would be freed when all grace periods are over.
    */
   freed: number;
-  /** The total size of trees and contents in the repository now, in bytes. */
+  /**
+   * The current total size of the trees and contents in the repository, in
+   * bytes.
+   */
   stored: number;
   /**
    * The descriptions of unusual new snapshots. If there are any, a prune fails
@@ -440,8 +459,8 @@ export interface RestoreReport {
 export interface Methods {
   /**
    * Takes a snapshot. With `measure`, the progress includes the total number of
-   * entries. With `isFirst`, the snapshot stores the originals of changed
-   * files.
+   * entries. With `isFirst`, the snapshot stores the copies in `originals` in
+   * place of the files that have changed since the copies were made.
    */
   snapshot: [
     {
@@ -453,8 +472,8 @@ export interface Methods {
     SnapshotReport,
   ];
   /**
-   * Returns the snapshots of the folder with its safety snapshots, the newest
-   * first.
+   * Returns the snapshots of the folder, including its safety snapshots, the
+   * newest first.
    */
   list: [{ config: FolderConfig }, SnapshotInfo[]];
   /**
@@ -487,8 +506,8 @@ export interface Methods {
     ChangeSummary | undefined,
   ];
   /**
-   * Returns the paths that a snapshot did not store, or did not store as they
-   * were.
+   * Returns the paths that a snapshot did not store, or stored in a changed
+   * state.
    */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
   /**
@@ -496,7 +515,9 @@ export interface Methods {
    * deleted first.
    */
   deleted: [{ config: FolderConfig }, DeletedFile[]];
-  /** Returns the effect of removing old snapshots, without removing them. */
+  /**
+   * Returns the result that removing old snapshots would have. Removes nothing.
+   */
   previewPrune: [
     { config: FolderConfig; policy: RetentionPolicy },
     PrunePreview,
@@ -530,7 +551,7 @@ export interface Methods {
    * kind of a named pipe or a device.
    */
   read: [{ config: FolderConfig; id: string; path: string }, Uint8Array];
-  /** Returns the ranges that differ between two versions of a file. */
+  /** Returns the ranges of bytes in which two versions of a file differ. */
   ranges: [
     { config: FolderConfig; before: VersionPath; after: VersionPath },
     ChangedRanges,
@@ -553,9 +574,9 @@ export interface Methods {
     { config: FolderConfig; direction: "undo" | "redo" },
     RevertPreview | undefined,
   ];
-  /** Undoes the last restore. */
+  /** Undoes the last restore into the folder. */
   undo: [{ config: FolderConfig }, RestoreReport];
-  /** Undoes the last undo. */
+  /** Undoes the last undo in the folder. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /**
    * Returns the changes that undoing a turn would make. `turn` is the id of its
@@ -579,7 +600,7 @@ export interface Methods {
    * returns the same repository.
    */
   draft: [{ config: FolderConfig }, { id: string; identity?: string }];
-  /** Stores the repository that `draft` returned with this id. */
+  /** Stores the repository whose id `draft` returned. */
   create: [{ config: FolderConfig; id: string }, void];
   /**
    * Returns the text of the recovery sheet of an encrypted repository, or of

@@ -26,10 +26,10 @@ import { changedFields, isWithin } from "../../../lib/tree/mod.ts";
 import type { ChangeSummary, FileChange } from "../shared/protocol.ts";
 import { fileChanges } from "./file_changes.ts";
 
-/** The maximum number of paths that a summary compares. */
+/** The maximum number of paths that are compared for a summary. */
 export const MAX_COMPARED = 10_000;
 
-/** The number of changes that a summary names. */
+/** The maximum number of changes that a summary names. */
 const MAX_NAMED = 2;
 
 /** The snapshots and the folder that a summary is about. */

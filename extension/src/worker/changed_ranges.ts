@@ -25,8 +25,8 @@ import { fileEntry } from "./file_entry.ts";
 const MAX_RANGES = 1000;
 
 /**
- * The minimum number of equal bytes between two ranges in a byte-by-byte
- * comparison.
+ * The minimum number of equal bytes that separate two ranges in a byte-by-byte
+ * comparison. Ranges that are closer together are joined.
  */
 const MIN_GAP_BYTES = 4096;
 
@@ -44,10 +44,10 @@ interface Version {
 }
 
 /**
- * Returns the ranges that differ between two versions of a file. If the newer
- * version is stored as deltas to the older one, only the deltas are read.
- * Otherwise, the contents are compared byte by byte. The memory use does not
- * depend on the size of the file.
+ * Returns the ranges of bytes in which two versions of a file differ. If the
+ * newer version is stored as deltas against the older one, only the deltas are
+ * read. Otherwise, the contents are compared byte by byte. The memory use does
+ * not depend on the size of the file.
  *
  * @throws {DeltarError} `not-found` if a snapshot does not have the file;
  * `aborted` if the signal fired; the errors of `Repository.readFile`.
@@ -107,9 +107,9 @@ async function findVersion(
 }
 
 /**
- * Adds the ranges of a version that is stored as deltas to the older one.
- * Returns `false` if the version is not stored in this way, or if copies are
- * out of order.
+ * Adds the changed ranges, if the newer version is stored as deltas against the
+ * older one. Returns `false`, without adding any range, if the newer version is
+ * not stored in this way, or if the copies of its deltas are out of order.
  */
 async function addStored(
   { storage }: Repository,
@@ -138,7 +138,10 @@ async function addStored(
 }
 
 function addSegments(segments: Segments, size: number, list: RangeList): void {
-  /** The offsets in the new and the old version up to which both are known. */
+  /**
+   * The offset in the new version and, below, the offset in the old version, at
+   * which the next segment is expected.
+   */
   let at = 0;
   let old = 0;
   let literals = 0;
@@ -158,7 +161,10 @@ function addSegments(segments: Segments, size: number, list: RangeList): void {
   }
 }
 
-/** Adds the ranges in which two contents differ at the same offsets. */
+/**
+ * Adds the ranges in which the bytes of two contents at the same offsets
+ * differ.
+ */
 async function addDifferent(
   before: AsyncIterable<Uint8Array>,
   after: AsyncIterable<Uint8Array>,
@@ -223,7 +229,10 @@ async function nextPart(
   }
 }
 
-/** Returns the number of bytes from a part to the end. */
+/**
+ * Returns the number of bytes from the start of a part to the end of the
+ * content.
+ */
 async function lengthOf(
   part: Uint8Array,
   parts: AsyncIterator<Uint8Array>,

@@ -7,9 +7,9 @@ import { TargetDirectory } from "../../../lib/tree/target_directory.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 
 /**
- * Returns the paths, among the given ones, whose files or links differ from the
- * entries that the reverted restore or undo wrote. A path that cannot be read
- * counts as edited.
+ * Returns those of `paths` whose file or link was edited after the restore or
+ * undo that the plan reverts: it differs from the entry in the snapshot that
+ * was restored. A path that cannot be read counts as edited.
  */
 export async function editedSince(
   repository: Repository,
@@ -23,7 +23,8 @@ export async function editedSince(
     const record = await repository.find(reverts);
     written = (await repository.tree(record)).byPath;
   } catch (error) {
-    // If the snapshot was removed, the edited files are not known.
+    // If the restored snapshot has been removed, it is not known which files
+    // were edited.
     if (codeOf(error) === "not-found") return [];
     throw error;
   }

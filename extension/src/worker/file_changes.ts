@@ -4,8 +4,8 @@ import type { FileChange } from "../shared/protocol.ts";
 import { detailsOf } from "./entry_details.ts";
 
 /**
- * Returns the changes of files and links. A folder has no change of its own,
- * because the changes of its files are listed.
+ * Returns the changes of files and links, without those of folders. The changes
+ * of the files in a folder are listed one by one.
  */
 export function fileChanges(changes: readonly Change[]): FileChange[] {
   return withoutOldPaths(changes).flatMap(changeOf);

@@ -13,7 +13,10 @@ import { compareParts, linesOf, type Run } from "../../../shared/text_diff.ts";
 import type { LineHistory, LineVersion } from "../shared/protocol.ts";
 import { MAX_SEARCHED_BYTES, type SearchedVersion } from "./search_history.ts";
 
-/** A range of lines: the number of the first line from 0, and of the end. */
+/**
+ * A range of lines: the number of the first line, and the number of the line
+ * after the last one. Lines are numbered from 0.
+ */
 type Range = readonly [start: number, end: number];
 
 /** A version with its text and the range of lines in it. */
@@ -26,7 +29,7 @@ interface Compared {
 
 /**
  * Finds the versions in which a range of lines changed or was created. Versions
- * that are damaged or too large are counted, and ignored.
+ * that are damaged or larger than 16 MiB are counted, and otherwise ignored.
  *
  * @param versions The versions, the newest first.
  * @param text The text in the editor.
@@ -73,7 +76,7 @@ export async function lineHistory(
   return result;
 }
 
-/** Adds a version of the range, unless it is the one in the editor. */
+/** Adds a version to the result, unless it is the text in the editor. */
 function add(
   found: LineVersion[],
   { version, lines, range: [start, end] }: Compared,
@@ -108,10 +111,11 @@ function areEqual(one: Compared, two: Compared): boolean {
 }
 
 /**
- * Returns the range of the old text from which a range of the new text was
- * made. The range is empty if all of its lines were inserted.
+ * Returns the range of lines in the old text from which a range of lines in the
+ * new text was made. The returned range is empty if all lines of the new range
+ * were inserted.
  *
- * @param runs The differences of the texts, line by line.
+ * @param runs The equal and the different lines of the two texts, in order.
  */
 export function rangeBefore(runs: readonly Run[], range: Range): Range {
   const [start, end] = range;
@@ -119,7 +123,8 @@ export function rangeBefore(runs: readonly Run[], range: Range): Range {
   let [oldStart, oldEnd]: (number | undefined)[] = [undefined, undefined];
   for (const { old, now, isSame } of runs) {
     const [oldNext, newNext] = [oldAt + old.length, newAt + now.length];
-    // Lines that were deleted between two lines of the range belong to it.
+    // Lines that were deleted between two lines of the range belong to the
+    // range.
     const overlaps = now.length === 0
       ? newAt > start && newAt < end
       : newAt < end && newNext > start;

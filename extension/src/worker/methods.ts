@@ -292,7 +292,10 @@ export function createMethods(): { [M in Method]: Handler<M> } {
   };
 }
 
-/** Yields the versions of a file that have a content, the newest first. */
+/**
+ * Yields the versions of a file that have content, the newest first. A version
+ * in which the file was deleted has no content.
+ */
 async function* contentsOf(
   repository: Repository,
   config: FolderConfig,
@@ -334,7 +337,8 @@ async function* versionsOf(
     signal,
     onDamage,
   });
-  // All snapshots of this folder can be from other machines.
+  // If all snapshots of this folder are from other machines, there is no
+  // parent, so the newest of these snapshots is used.
   const last = own?.record ?? (await recordsOf(repository, config)).at(-1);
   if (last === undefined) return;
   const options = { follow: true, signal, onDamage };
@@ -364,8 +368,8 @@ function fileVersion(
 
 /**
  * Returns the `Dir` of a folder, with its exclude rules. If `originals` is
- * given, a snapshot stores the copies in this folder in place of the changed
- * files.
+ * given, a snapshot stores the copies in the folder `originals` in place of the
+ * files that have changed since the copies were made.
  */
 function dirOf(
   { directory, repository, cache, ...rules }: FolderConfig,
@@ -393,7 +397,10 @@ async function recordsOf(
   return records.filter((record) => isTaken(record, config));
 }
 
-/** Returns whether a record is that of an ordinary snapshot of a folder. */
+/**
+ * Returns whether a record belongs to a snapshot of a folder that is not a
+ * safety snapshot.
+ */
 function isTaken(
   { directory, safety }: SnapshotRecord,
   config: FolderConfig,

@@ -30,7 +30,7 @@ export class Repositories {
   /**
    * The identities of the encrypted repositories that were opened, by the
    * locations of the repositories and the keys of the user. The identities are
-   * kept, because opening a repository with a passphrase takes about a second.
+   * kept, because decrypting them with a passphrase takes about a second.
    */
   readonly #identities = new Map<string, readonly string[]>();
   /** The encrypted repositories that are not stored yet, by their locations. */
@@ -73,7 +73,8 @@ export class Repositories {
   /**
    * Opens the repository of a folder, or creates it without encryption.
    *
-   * @throws {UncreatedError} If it does not exist and will be encrypted.
+   * @throws {UncreatedError} If the repository does not exist and will be
+   *   encrypted.
    * @throws {DeltarError} `not-found` if this machine has used an encrypted
    * repository at this location and the repository is missing.
    */
@@ -109,8 +110,8 @@ export class Repositories {
   }
 
   /**
-   * Returns the new encrypted repository, which `create` will store. Until the
-   * repository is stored, each call returns the same draft.
+   * Returns the draft of a new encrypted repository, which `create` stores.
+   * Until the repository is stored, each call returns the same draft.
    */
   async draft(config: FolderConfig): Promise<RepositoryDraft> {
     const place = placeOf(storageOf(config), config);
@@ -144,8 +145,9 @@ export class Repositories {
    * Stores the encrypted repository that `draft` returned.
    *
    * @param id The id of the draft.
-   * @throws {DeltarError} `not-found` if there is no such draft, because the
-   * thread was restarted; `exists` if another repository was stored first.
+   * @throws {DeltarError} `not-found` if there is no draft with this id,
+   *   because the worker was restarted; `exists` if another repository was
+   *   stored first.
    */
   async create(config: FolderConfig, id: string): Promise<void> {
     const storage = storageOf(config);

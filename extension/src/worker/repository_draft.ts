@@ -17,7 +17,10 @@ export class RepositoryDraft {
   readonly id: string;
   /** The keys of the repository. */
   readonly keys: RepositoryKeys;
-  /** The new identity of the first key, if it was made for this draft. */
+  /**
+   * The identity for which the first key is encrypted, if the identity was made
+   * for this draft.
+   */
   readonly made: string | undefined;
   readonly #memory: MemoryStorage;
 
@@ -37,8 +40,8 @@ export class RepositoryDraft {
    * Makes a repository in memory.
    *
    * @param first The first key.
-   * @param made The new identity of the first key, if it was made for the
-   * draft.
+   * @param made The identity for which the first key is encrypted, if the
+   *   identity was made for the draft.
    */
   static async make(first: KeyFor, made?: string): Promise<RepositoryDraft> {
     const memory = new MemoryStorage();
@@ -75,8 +78,8 @@ export class RepositoryDraft {
   }
 
   /**
-   * Returns the objects in the order in which they are stored. The settings
-   * come last, because they make the repository exist.
+   * Returns the objects in the order in which they are stored. The settings are
+   * stored last, because a repository exists as soon as its settings exist.
    */
   #inOrder(): [string, Uint8Array][] {
     const isSettings = (name: string) => name === "deltar.json";

@@ -42,8 +42,8 @@ export function restoreMethods(
 
     async previewRevert({ config, direction }, { signal }) {
       const { directory, isOwnStorage } = config;
-      // A repository elsewhere can be on a disk that is not mounted, so a
-      // missing repository is an error there.
+      // A repository outside the extension's storage can be on a disk that is
+      // not mounted, so it is an error if this repository is missing.
       const repository = isOwnStorage
         ? await repositories.tryOpen(config)
         : await repositories.open(config);

@@ -21,7 +21,10 @@ export const MAX_SEARCHED_BYTES = 16 * 2 ** 20;
 /** The maximum number of characters of an excerpt. */
 const MAX_EXCERPT_LENGTH = 120;
 
-/** The number of characters before the text in an excerpt of a long line. */
+/**
+ * The number of characters that precede the found text in an excerpt of a long
+ * line.
+ */
 const EXCERPT_LEAD = 20;
 
 /** A version, with a function that finds its content. */
@@ -38,15 +41,18 @@ export interface Content {
   sha256: string;
   /** The length in bytes. */
   size: number;
-  /** Returns the bytes. Called only if the content is small enough. */
+  /**
+   * Returns the bytes. Called only if the content has at most
+   * `MAX_SEARCHED_BYTES`.
+   */
   read: () => Promise<Uint8Array>;
 }
 
 type Match = Pick<FoundVersion, "line" | "excerpt" | "matches">;
 
 /**
- * Searches versions for a text, ignoring case. Damaged versions are only
- * counted.
+ * Searches versions for a text, ignoring case. Versions that are damaged or
+ * larger than 16 MiB are counted, but not searched.
  *
  * @param versions The versions, the newest first.
  * @param text The text, which is not empty.
@@ -91,7 +97,9 @@ export async function searchVersions(
 }
 
 /**
- * Finds a pattern in a content. Bytes that are not valid UTF-8 match no text.
+ * Returns the number of matches of a pattern in a content and the line of the
+ * first match, or `undefined` if there is no match. Bytes that are not valid
+ * UTF-8 match no text.
  */
 function matchOf(content: Uint8Array, pattern: RegExp): Match | undefined {
   const text = new TextDecoder().decode(content);

@@ -10,7 +10,7 @@ const MAX_TREES = 4;
 export class TreeCache {
   readonly #trees = new Map<string, Promise<Tree>>();
 
-  /** Returns the tree of a snapshot. */
+  /** Returns the tree of the snapshot with this id. */
   async get(repository: Repository, id: string): Promise<Tree> {
     const key = `${repository.id} ${id}`;
     const tree = this.#trees.get(key) ??

@@ -1,6 +1,7 @@
 /**
- * The worker. It answers requests by calling the library, and receives
- * cancellations even while the library is busy.
+ * The worker thread of the extension. It answers the requests of the extension
+ * host by calling the library, and receives cancellations even while the
+ * library is busy.
  *
  * @module
  */
@@ -46,7 +47,7 @@ function poll(): void {
     const received = receiveMessageOnPort(port);
     if (received === undefined) return;
     const message = received.message as ToWorker;
-    // A new request has to wait until the thread is free.
+    // A request is processed only when the thread is free.
     if ("cancel" in message) receive(message);
     else setImmediate(receive, message);
   }
