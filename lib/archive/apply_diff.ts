@@ -33,8 +33,8 @@ export interface ApplyOptions {
  * Everything is prepared and checked before anything is changed: every path
  * that changes must be in the old state, the archive must contain all needed
  * content, and each new file must have the recorded SHA-256. Then the paths
- * that no longer exist in the new state are deleted, and each new file is
- * renamed into place.
+ * that do not exist in the new state are deleted, and each new file is renamed
+ * into place.
  *
  * @param base The path of the directory in its old state, in the form of the
  *   operating system.
@@ -184,9 +184,9 @@ class Staging {
 }
 
 /**
- * Deletes the paths that no longer exist or whose kind changes, deepest first.
- * Then makes the new directories and links, and renames the new files into
- * place.
+ * Deletes the paths that do not exist in the new state or whose kind changes,
+ * deepest first. Then makes the new directories and links, and renames the new
+ * files into place.
  */
 function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
   const writer = new TreeWriter(root);

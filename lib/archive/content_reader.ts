@@ -41,8 +41,9 @@ export interface ReadRangeOptions extends ReadContentOptions {
  * @param codec The compression of the volume.
  * @param options The signal, and the path for messages.
  * @throws {DeltarError} `corrupt` if the reference is invalid or the range does
- *   not hold content of that size, `limit` if the range holds more than 64 MiB
- *   before or after the content, and the errors of the storage and the codec.
+ *   not hold content of that size, `limit` if more than 64 MiB of decompressed
+ *   bytes precede or follow the content in the range, and the errors of the
+ *   storage and the codec.
  */
 export async function* readContent(
   storage: Storage,

@@ -113,7 +113,7 @@ export function isMinimal(value: Uint8Array): boolean {
 /**
  * Returns the mode of a member that has an access ACL. In the group bits of
  * such a mode, Linux shows the rights of the mask. libarchive writes the rights
- * of the group there, so this function replaces them.
+ * of the group there, so this function replaces them with those of the mask.
  *
  * @param mode The mode in the header of the member.
  * @param value The value of the attribute that holds the ACL.

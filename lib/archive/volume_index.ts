@@ -164,7 +164,7 @@ export function* decodeIndexSteps(
   if (members.length !== header.members) {
     throw new DeltarError(
       "corrupt",
-      "the number of members differs from the number in the header",
+      "the number of members differs from the number in the first line",
       {
         object,
       },

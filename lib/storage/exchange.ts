@@ -16,7 +16,7 @@ export interface Request {
   /** The body. */
   body?: Uint8Array<ArrayBuffer>;
   /**
-   * What happens to redirects: `follow` follows them, `manual` returns them as
+   * The treatment of redirects: `follow` follows them, `manual` returns them as
    * responses. Default: `manual`.
    */
   redirect?: "follow" | "manual";

@@ -137,8 +137,8 @@ export interface SkippedPath {
   /** The rule, the system's message or another explanation. */
   detail?: string;
   /**
-   * Whether the path is missing or incomplete in the snapshot because of a
-   * fault, and not because of a rule.
+   * Whether the path is missing or incomplete in the snapshot although the
+   * whole path should have been stored.
    */
   isFault: boolean;
 }
