@@ -23,8 +23,8 @@ export interface ScannedMember {
 
 /**
  * Yields the members of archives, one archive after the other. Each archive is
- * read from its start, without an index, and may have been written by another
- * program.
+ * read from its start, without an index. Archives of other programs can be
+ * read, too.
  *
  * @param storage The storage of the archives.
  * @param names The object names of the archives, in order.

@@ -36,7 +36,8 @@ export interface ReadRangeOptions extends ReadContentOptions {
  * except for those that `comparesSum` makes unnecessary.
  *
  * @param storage The storage of the volume.
- * @param reference The range of the volume. It may be untrusted.
+ * @param reference The range of the volume. It can come from an untrusted
+ *   source.
  * @param size The length of the content in bytes.
  * @param codec The compression of the volume.
  * @param options The signal, and the path for messages.

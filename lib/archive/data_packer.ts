@@ -79,8 +79,8 @@ export interface LargeBasis {
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /**
    * Called with the delta that would be stored. Reads the basis, and returns a
-   * smaller delta to store, or `undefined` if that is not possible or not worth
-   * the time. By default, the delta is stored as it is.
+   * smaller delta to store, or `undefined` if that is not possible or would
+   * take too long for what it saves. By default, the delta is stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
@@ -395,7 +395,7 @@ export class DataPacker implements FileReader {
 
   /**
    * Returns whether the content of a large file of this size might already be
-   * stored, so that hashing the content first is worthwhile.
+   * stored. If so, the caller hashes the file before it stores anything.
    */
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(

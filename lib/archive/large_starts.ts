@@ -15,7 +15,8 @@ export class LargeStarts {
 
   /**
    * Returns whether a large file has the same key as a stored file. If so, the
-   * content might already be stored, so hashing it first is worthwhile.
+   * content might already be stored, so the caller hashes the file before it
+   * stores anything.
    *
    * @param size The size of the file in bytes.
    * @param open Called to read the file from its start.

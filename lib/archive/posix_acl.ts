@@ -60,7 +60,7 @@ export function aclToText(value: Uint8Array): string | undefined {
 /**
  * Converts the text of an ACL to the value of the attribute.
  *
- * @param text The entries, separated by commas or line feeds. An entry may have
+ * @param text The entries, separated by commas or line feeds. An entry can have
  *   the number of a user or group in place of the name, or in a fourth field.
  * @param idOf Called with the kind and the name of each user or group for which
  *   the text has no number. Returns the number, or `undefined` if it is not

@@ -18,8 +18,8 @@ export interface TarEntriesOptions {
 
 /**
  * Yields the entries of a tar archive, for a snapshot of the archive's content.
- * The archive may be compressed with gzip or zstd, and may have been written by
- * another program. It is read once, from the start.
+ * The archive can be compressed with gzip or zstd, and can come from another
+ * program. It is read once, from the start.
  *
  * @param source The bytes of the archive.
  * @param options The name of the archive, and the number of folders to remove

@@ -41,9 +41,9 @@ export interface OpenOptions {
 
 /**
  * A tar archive cut into volumes, with an index of the positions of its
- * members, so that one file can be read without reading the others. Each volume
- * is an archive that `tar` can read. Without the index, each volume is read
- * from its start.
+ * members, so that one file can be read without reading the other files. Each
+ * volume is an archive that `tar` can read. Without the index, each volume is
+ * read from its start.
  *
  * @example Write an archive and read one file from it
  * ```ts
@@ -154,8 +154,8 @@ export class TarVolume {
   }
 
   /**
-   * Opens archives by their object names, without an index. The archives may
-   * have been written by other programs, such as tar, gzip or zstd.
+   * Opens archives by their object names, without an index. The archives can
+   * come from other programs, such as tar, gzip or zstd.
    *
    * @param storage The storage of the archives.
    * @param names The object names of the archives, in order.

@@ -92,7 +92,8 @@ export class VolumeIndex {
   }
 
   /**
-   * Decodes the bytes of an index file, which may be untrusted.
+   * Decodes the bytes of an index file, which can come from an untrusted
+   * source.
    *
    * @param bytes The whole file.
    * @param object The name of the file, for messages.

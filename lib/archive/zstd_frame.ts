@@ -286,7 +286,7 @@ function blockHeader(start: Uint8Array): BlockHeader {
  * frame with a header that contains a size below `SMALL_FRAME_BYTES`, and
  * `undefined` for anything else. The content of the blocks is not checked.
  *
- * @param bytes The bytes of an object. They may be damaged.
+ * @param bytes The bytes of an object. They can be damaged.
  */
 export function wholeFrameSize(bytes: Uint8Array): number | undefined {
   const frame = frameIn(bytes);

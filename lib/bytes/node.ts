@@ -16,7 +16,7 @@ export const fs = permitted(builtin("node:fs")) as typeof NodeFs;
 export const nodePath = permitted(builtin("node:path")) as typeof NodePath;
 /** The module for the operating system. */
 export const nodeOs = permitted(builtin("node:os")) as typeof NodeOs;
-/** The module for the process. */
+/** The module for the current process. */
 export const process = permitted(
   builtin("node:process"),
 ) as typeof NodeProcess;

@@ -9,13 +9,13 @@ const MAX_PART_BYTES = 2 ** 18;
 /** The value that is passed instead of a length to request the sum. */
 const END = -1;
 /**
- * The period in milliseconds without progress after which the thread might be
- * dead.
+ * The period in milliseconds without progress after which the thread might have
+ * stopped.
  */
 const MAX_WAIT_MS = 10_000;
 /**
  * The number of consecutive periods of `MAX_WAIT_MS` without progress after
- * which the thread counts as dead. One period is not enough, because the
+ * which the thread counts as stopped. One period is not enough, because the
  * process might have been suspended for a while.
  */
 const MAX_SILENCES = 6;
@@ -79,8 +79,8 @@ class Sha256Thread {
       bytes: this.#bytes.buffer,
     };
     const worker = new threads.Worker(PROGRAM, { eval: true, workerData });
-    // The error is ignored, because a caller that waits for the thread notices
-    // that the thread is dead.
+    // The error is ignored, because a caller that waits for the thread detects
+    // that the thread has stopped.
     worker.on("error", () => {});
     worker.unref();
   }

@@ -20,8 +20,8 @@ export class BlockTable {
   readonly #slots: Int32Array;
   readonly #shift: number;
   /**
-   * An odd number, random for each table, so that nobody can craft a signature
-   * whose sums collide in the table.
+   * An odd number, random for each table, so that an attacker cannot craft a
+   * signature whose sums collide in the table.
    */
   readonly #multiplier = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
 

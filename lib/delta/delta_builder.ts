@@ -209,7 +209,9 @@ export class DeltaBuilder {
     return this.#sink(this.#writer.take());
   }
 
-  /** Ends the file and the delta. */
+  /**
+   * Marks the end of the file, and passes the rest of the delta to the sink.
+   */
   finish(): void | Promise<void> {
     this.#search(this.#end - this.#basis.blockSize);
     if (this.#wanted >= 0) return this.#load().then(() => this.finish());

@@ -41,7 +41,10 @@ export class DeltaWriter {
     return this.#length;
   }
 
-  /** Writes a copy of a range of the basis. */
+  /**
+   * Writes a command that copies a range of the basis. The offset and the
+   * length are in bytes.
+   */
   copy(offset: number, length: number): void {
     if (length === 0) return;
     if (offset !== this.#copyEnd) {
@@ -67,7 +70,7 @@ export class DeltaWriter {
     this.#length += bytes.length;
   }
 
-  /** Ends the delta. */
+  /** Writes the command that ends the delta. */
   end(): void {
     this.#flushCopy();
     this.#reserve(1);

@@ -25,7 +25,7 @@ const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
 const GROUP = 2 ** 15;
 /**
  * The time in milliseconds without progress after which a worker counts as
- * dead.
+ * stopped.
  */
 const DEFAULT_PATIENCE_MS = 10_000;
 
@@ -41,8 +41,8 @@ type Deliver = (digests: Uint8Array) => void;
  * blocks while the caller reads the file and starts more jobs. When the caller
  * needs the digests, or room for another job, it hashes the remaining blocks
  * together with the worker. The caller then waits synchronously, so the code
- * that hashes need not be asynchronous. The wait is short unless the worker is
- * dead.
+ * that hashes need not be asynchronous. The wait is short unless the worker has
+ * stopped.
  */
 export class HashHelper {
   readonly #control = new Int32Array(
@@ -54,17 +54,19 @@ export class HashHelper {
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
   #started = 0;
-  /** Whether the worker counts as dead because a job has made no progress. */
+  /**
+   * Whether the worker counts as stopped because a job has made no progress.
+   */
   #isDead = false;
   #keep = 32;
   #digest: StrongSum = strongSum("sha256", 32);
 
   /**
-   * Returns the helper of this thread. Starts a new helper if no helper exists
-   * or the worker of the existing one is dead. Returns `undefined` if no helper
-   * can be started, for example because the runtime has no
-   * `node:worker_threads`, or if the blocks are larger than 64 KiB or smaller
-   * than 64 bytes.
+   * Returns the helper of this thread for blocks of `blockSize` bytes. Starts a
+   * new helper if no helper exists or the worker of the existing helper has
+   * stopped. Returns `undefined` if no helper can be started, for example
+   * because the runtime has no `node:worker_threads`, or if `blockSize` is less
+   * than 64 bytes or more than 64 KiB.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
@@ -80,7 +82,7 @@ export class HashHelper {
    *
    * @param program The source text of the program that the worker runs.
    * @param patience The time in milliseconds without progress after which the
-   *   worker counts as dead.
+   *   worker counts as stopped.
    * @throws {TypeError} If the runtime has no `node:worker_threads`.
    */
   constructor(program = HASH_WORKER, patience = DEFAULT_PATIENCE_MS) {
@@ -96,8 +98,8 @@ export class HashHelper {
       output: this.#output.buffer as SharedArrayBuffer,
     };
     const worker = new threads.Worker(program, { eval: true, workerData });
-    // If the worker fails, the caller hashes all blocks. The worker does not
-    // keep the process running.
+    // The error is ignored, because the caller hashes all blocks if the worker
+    // has failed. `unref` lets the process end while the worker is running.
     worker.on("error", () => {});
     worker.unref();
   }
@@ -197,8 +199,8 @@ export class HashHelper {
   }
 
   /**
-   * Finishes all open jobs if the worker is dead, because another helper might
-   * be used for the next job.
+   * Finishes all open jobs if the worker has stopped, because another helper
+   * might be used for the next job.
    */
   #finishIfDead(): void {
     if (this.#isDead) this.finish();

@@ -110,9 +110,9 @@ export class RangeCursor {
   }
 
   /**
-   * Returns the first needed range between `start` and `end`, cut at these
-   * bounds, or `undefined` if there is no such range. `start` must not decrease
-   * between calls.
+   * Returns the first needed range between the offsets `start` and `end`, cut
+   * at these offsets, or `undefined` if there is no such range. All offsets are
+   * in bytes. `start` must not decrease between calls.
    */
   next(start: number, end: number): { start: number; end: number } | undefined {
     if (start >= end) return undefined;

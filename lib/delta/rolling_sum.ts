@@ -18,7 +18,10 @@ export interface RollingShape {
   filterWords: number;
 }
 
-/** The weak sum of a window of a fixed width that rolls over a buffer. */
+/**
+ * The weak sum of a window of a fixed width that rolls over a buffer. The
+ * position of the window is the offset of its first byte in the buffer.
+ */
 export interface RollingSum {
   /** The sum of the window at its current position, from 0 to 2^32 - 1. */
   readonly value: number;
@@ -35,7 +38,7 @@ export interface RollingSum {
    */
   readonly filter: Int32Array;
 
-  /** Positions the window at `at`. */
+  /** Moves the window to the position `at`, and computes its sum. */
   start(at: number): void;
 
   /** Moves the window from `at` to `at + 1`. */
@@ -56,7 +59,7 @@ export interface RollingSum {
    */
   drop(count: number, end: number): void;
 
-  /** Frees the memory. No method may be called afterwards. */
+  /** Frees the memory. The caller must not call any method afterwards. */
   free(): void;
 }
 

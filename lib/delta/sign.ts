@@ -111,7 +111,7 @@ export class SignatureBuilder {
     this.#pendingLength = bytes.length - at;
   }
 
-  /** Ends the file, and returns its signature. */
+  /** Marks the end of the file, and returns its signature. */
   finish(): Signature {
     const whole = this.#blocks * this.#blockSize;
     const fileSize = whole + this.#pendingLength;

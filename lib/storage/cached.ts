@@ -225,7 +225,7 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Returns whether the inner storage belongs to somebody else; see
+   * Returns whether an untrusted person can write to the inner storage; see
    * {@linkcode Storage.belongsToOthers}.
    */
   belongsToOthers(): boolean {

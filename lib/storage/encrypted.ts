@@ -33,8 +33,8 @@ const MAX_HEADS = 256;
 
 /**
  * The maximum number of payload chunks in a range that is decrypted completely
- * before its first byte is yielded. A payload chunk is 64 KiB of an object that
- * age encrypts separately.
+ * before its first byte is yielded. A payload chunk is a part of an object,
+ * usually of 64 KiB, that age encrypts separately from the other parts.
  */
 const MAX_WHOLE_CHUNKS = 32;
 
@@ -259,7 +259,7 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Returns whether the other storage belongs to somebody else; see
+   * Returns whether an untrusted person can write to the other storage; see
    * {@linkcode Storage.belongsToOthers}.
    */
   belongsToOthers(): boolean {

@@ -38,8 +38,8 @@ export interface HttpOptions {
   /** The function that sends requests. Default: the runtime's `fetch`. */
   fetch?: Fetch;
   /**
-   * The maximum time in milliseconds for which the server may send nothing, or
-   * fewer than 1,024 bytes a second. Default: one minute.
+   * The time in milliseconds after which a request fails if the server sends
+   * nothing, or fewer than 1,024 bytes a second. Default: one minute.
    */
   patience?: number;
 }
@@ -72,13 +72,14 @@ export class HttpStorage implements Storage {
    * @param url The URL of the folder. Its user, password and query are sent
    *   with each request, and are not shown in messages.
    * @param options The function that sends requests, by default the runtime's
-   *   `fetch`, and the maximum time for which the server may send nothing.
+   *   `fetch`, and the time after which a request fails if the server sends
+   *   nothing.
    * @throws {TypeError} If the URL is invalid, does not begin with `http:` or
    *   `https:`, or has a user or a password that is not valid percent-encoding.
    */
   constructor(url: string, options: HttpOptions = {}) {
     const base = URL.canParse(url) ? new URL(url) : undefined;
-    // The URL is not shown, because it may contain a password.
+    // The URL is not shown, because it can contain a password.
     if (base === undefined || !/^https?:$/.test(base.protocol)) {
       throw new TypeError(
         "the location is not an http(s) address; use http://… or https://…",
@@ -165,7 +166,7 @@ export class HttpStorage implements Storage {
         found.push({ name, size: await this.#size(name, undefined) });
       } catch (error) {
         if (!isAbsence(error)) throw error;
-        // Some objects may have been deleted after the page was read. If most
+        // Some objects might have been deleted after the page was read. If most
         // of the listed objects are missing, the listing is wrong.
         if (++absent <= Math.max(MAX_ABSENT, found.length)) return;
         throw new DeltarError(

@@ -259,7 +259,7 @@ export class S3Storage implements Storage {
         });
         await exchange.drop();
       } catch (error) {
-        // An earlier attempt whose response was lost may have stored the
+        // An earlier attempt whose response was lost might have stored the
         // object.
         const isOurs = isExists(error) && before > 0 &&
           await isMarked(this.#client, name, mark, signal);

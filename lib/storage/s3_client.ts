@@ -36,8 +36,8 @@ export interface S3Options {
   /** The function that sends requests. Default: the runtime's `fetch`. */
   fetch?: Fetch;
   /**
-   * The maximum time in milliseconds for which the service may send nothing, or
-   * fewer than 1,024 bytes a second. Default: one minute.
+   * The time in milliseconds after which a request fails if the service sends
+   * nothing, or fewer than 1,024 bytes a second. Default: one minute.
    */
   patience?: number;
 }
@@ -87,7 +87,7 @@ export class S3Client {
   constructor(options: S3Options) {
     const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
-      // The location is not shown, because it may contain keys by mistake.
+      // The location is not shown, because it might contain keys by mistake.
       throw new TypeError(
         "invalid bucket name; use 2 to 255 letters, digits, `.`, `_` and `-`, " +
           "not beginning with `.` or `-`",

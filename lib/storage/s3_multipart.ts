@@ -7,8 +7,8 @@ import { MAX_SENDING_BYTES } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
 /**
- * The maximum time in milliseconds for which the service may send nothing while
- * it joins the parts of an object.
+ * The time in milliseconds after which a request fails if the service sends
+ * nothing while it joins the parts of an object.
  */
 const MAX_COMPLETION_MS = 300_000;
 
@@ -151,7 +151,8 @@ async function complete(
       patience: MAX_COMPLETION_MS,
     });
   } catch (error) {
-    // An earlier attempt whose response was lost may have completed the upload.
+    // An earlier attempt whose response was lost might have completed the
+    // upload.
     checkAborted(signal);
     if (!await isMarked(client, name, mark, signal)) throw error;
   }

@@ -117,11 +117,12 @@ export interface Storage {
    *
    * A `put` that fails changes nothing, with one exception: if the storage
    * fails or its response is lost after the last byte, the `put` fails with
-   * `io` although the new object may be stored completely. To be sure that the
-   * new object is stored, the caller can store the same bytes again. With
-   * `ifAbsent`, an `exists` error of this second `put` means that the object of
-   * the first `put`, or of another writer, is stored. A `put` that retries by
-   * itself never mistakes its own earlier attempt for another writer's.
+   * `io`, although the new object might have been stored completely. To be sure
+   * that the new object is stored, the caller can store the same bytes again.
+   * With `ifAbsent`, an `exists` error of this second `put` means that the
+   * object of the first `put`, or of another writer, is stored. A `put` that
+   * retries by itself never mistakes its own earlier attempt for another
+   * writer's.
    *
    * @param name The name of the object.
    * @param source The bytes of the object.
@@ -188,7 +189,7 @@ export interface Storage {
   clearAbandoned?(): void;
 
   /**
-   * Returns whether the objects may have been written by somebody whom this
+   * Returns whether the objects might have been written by a person whom this
    * user has no reason to trust: another user of this machine except root, or
    * the operator of a read-only server. A storage without this method counts as
    * trusted.

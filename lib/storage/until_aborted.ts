@@ -69,7 +69,8 @@ async function* listUntil(
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
-    // The storage may never respond, so the end of the listing is not awaited.
+    // The storage might never respond, so the end of the listing is not
+    // awaited.
     if (!isOver) iterator.return?.()?.catch(() => {});
   }
 }

@@ -155,7 +155,10 @@ export interface EntryDetails {
    * files.
    */
   sparse?: number;
-  /** The names of the extended attributes and ACLs, if there are any. */
+  /**
+   * The names of the extended attributes and ACLs. Absent if the entry has
+   * none.
+   */
   xattrs?: string[];
 }
 

@@ -398,8 +398,8 @@ async function recordsOf(
 }
 
 /**
- * Returns whether a record belongs to a snapshot of a folder that is not a
- * safety snapshot.
+ * Returns whether a record is that of an ordinary snapshot of a folder, not of
+ * a safety snapshot.
  */
 function isTaken(
   { directory, safety }: SnapshotRecord,
