@@ -178,8 +178,8 @@ export async function headLength(
  * @param keys The keys to try.
  * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
  *   or `truncated` if the header is damaged, or if the file is not an age file
- *   or is armored; `limit` if the header is too long; `unsupported` if a key is
- *   not valid.
+ *   or is armored; `limit` if the header is longer than 64 KiB; `unsupported`
+ *   if a key is not valid.
  */
 export async function readHead(
   reader: ByteReader,
@@ -201,7 +201,7 @@ export async function readHead(
  * @param file The file.
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `corrupt` if the file is not an age file; `truncated`
- *   if the file ends early; `limit` if its header is too long.
+ *   if the file ends early; `limit` if its header is longer than 64 KiB.
  */
 export async function* wholeFile(
   file: ByteSource,

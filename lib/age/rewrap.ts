@@ -127,7 +127,7 @@ async function headerFor(
 ): Promise<Uint8Array> {
   const { Encrypter } = await import("age-encryption");
   const encrypter = new Encrypter();
-  // `age-encryption` makes a file key for each file, and passes it to the
+  // `age-encryption` makes a file key for each file, and passes this key to the
   // recipients before it computes the MAC. This recipient adds no section, and
   // overwrites the new file key with `fileKey`.
   encrypter.addRecipient({

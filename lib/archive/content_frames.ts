@@ -86,7 +86,7 @@ export class ContentFrames implements Disposable {
   /**
    * Loads the part that holds a byte, and returns it.
    *
-   * @param offset The offset of the byte in the content.
+   * @param offset The offset of the byte in the content, in bytes.
    * @returns The part. It is valid until the next call has returned. The call
    *   after that can free it.
    * @throws {DeltarError} `corrupt` or `truncated` if a frame is invalid or the

@@ -35,7 +35,8 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Adds a frame. Its bytes must not change until the frame has been passed on.
+   * Adds a frame. The bytes `plain` must not change until the frame has been
+   * passed on.
    */
   push(item: Item, plain: Uint8Array): void {
     this.pending += 1;

@@ -13,8 +13,8 @@ import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 const MEBIBYTE = 1024 * 1024;
 /**
  * The default size of a frame in bytes. A frame is small enough to be read for
- * the sake of one small file, and large enough to hold many similar files. A
- * file of 1 MiB fits in a frame together with its header.
+ * a single small file, and large enough to hold many similar files. A file of 1
+ * MiB fits in a frame together with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
 /**

@@ -14,8 +14,8 @@
  *   repository, remove the last key, or remove snapshots although the new ones
  *   are unusual.
  * - `limit`: a length or count is larger than the maximum.
- * - `mismatch`: a basis, the result of a delta, an object or a key is not the
- *   expected one.
+ * - `mismatch`: a basis, the result of a delta, a restored file, a directory,
+ *   an object, a key or a repository is not the expected one.
  * - `not-found`: there is no such object, snapshot, path or volume, or no
  *   access key for a storage.
  * - `exists`: something with the given name already exists and must not be

@@ -31,12 +31,13 @@ const startNative: (() => Sha256) | undefined = Bun
 /**
  * Starts a SHA-256 of input that arrives in parts. Web Crypto can only hash
  * whole buffers, so the runtime's own hash is used in Deno, Bun and Node, and
- * portable code in a browser. Large input is hashed on a separate thread if the
- * runtime has threads. In that case, `update` waits while the thread has four
- * parts left to hash, and `update` and `digest` throw an error of code `io` if
- * the thread has stopped.
+ * portable code in a browser. Input of at least 16 MiB is hashed on a separate
+ * thread if the runtime has threads. In that case, `update` waits while the
+ * thread has four parts left to hash, and `update` and `digest` throw an error
+ * of code `io` if the thread has stopped.
  *
- * @param size The expected number of bytes.
+ * @param size The expected number of bytes. Default: 0, for input that is small
+ *   or of unknown size.
  */
 export function createSha256(size = 0): Sha256 {
   const threaded = size >= LARGE_BYTES ? createOnThread() : undefined;

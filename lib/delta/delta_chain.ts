@@ -115,7 +115,8 @@ export class DeltaChain implements DeltaSources {
    *
    * @param basis Called with the offset and length, in bytes, of a range of the
    *   whole content at the start of the chain. Yields the bytes of this range
-   *   in chunks. Each chunk is passed on before the next one is requested.
+   *   in chunks, and may reuse the memory of a chunk when the next one is
+   *   requested.
    * @param signal Aborts the work.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of
    *   `basis` and the literals.

@@ -38,7 +38,7 @@ export class DerivedSignature {
   }
 
   /**
-   * Derives the blocks of a file.
+   * Derives the known blocks of a file.
    *
    * @param old The signature of the old state.
    * @param delta The sources of the delta from the old state to the file.

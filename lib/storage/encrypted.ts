@@ -110,8 +110,9 @@ export interface StoredFile extends StoredObject {
  *
  * To read a range, all payload chunks of 64 KiB that overlap the range are
  * decrypted. Every byte of an encrypted object is authenticated before it is
- * yielded. The other storage sees the names and number of objects and, except
- * for padding and the bytes that encryption adds, their sizes.
+ * yielded. The operator of the other storage can see the number and the names
+ * of the objects and, except for padding and the bytes that encryption adds,
+ * their sizes.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the other storage. */

@@ -5,7 +5,7 @@ import { temporaryName } from "./temporary.ts";
 /**
  * The end of the name of a test file. It has letters of both cases and makes
  * the name longer than some old file systems allow, so that a file system that
- * changes or shortens names is noticed.
+ * changes or shortens names is detected.
  */
 const SUFFIX = "Probe-of-NAMES.aZ";
 

@@ -8,7 +8,7 @@ import type { S3Client } from "./s3_client.ts";
 export const MARK = "x-amz-meta-deltar-put";
 
 /**
- * Returns whether the `put` with a certain id stored an object.
+ * Returns whether an object was stored by the `put` with the given id.
  *
  * @param client The client of the bucket.
  * @param name The name of the object.

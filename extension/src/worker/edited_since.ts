@@ -7,9 +7,9 @@ import { TargetDirectory } from "../../../lib/tree/target_directory.ts";
 import { codeOf } from "../../../shared/error_code.ts";
 
 /**
- * Returns those of `paths` whose file or link was edited after the restore or
- * undo that the plan reverts: it differs from the entry in the snapshot that
- * was restored. A path that cannot be read counts as edited.
+ * Returns those of `paths` that were edited after the restore or undo that the
+ * plan reverts: their files or links differ from the entries of the snapshot
+ * that was restored. A path that cannot be read counts as edited.
  */
 export async function editedSince(
   repository: Repository,

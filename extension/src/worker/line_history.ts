@@ -2,9 +2,9 @@
  * The versions of a file in which a range of lines changed, like `git log -L`.
  *
  * Versions are compared from the newest to the oldest. The range is carried
- * from each version to the next older one: unchanged lines keep their place,
- * and a change that overlaps the range replaces it with the old lines of the
- * change.
+ * from each version to the next older one: the older range consists of the
+ * unchanged lines of the range and of the old lines of each change that
+ * overlaps the range.
  *
  * @module
  */

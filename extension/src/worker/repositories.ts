@@ -311,8 +311,8 @@ function pinKeys(place: string, keys: RepositoryKeys): void {
 }
 
 /**
- * Returns the checksum of a repository's location, under which `pinKeys`
- * records the repository.
+ * Returns the name under which `pinKeys` records a repository: the checksum of
+ * the repository's location.
  */
 function placeOf(
   { location, localPath }: Storage,
