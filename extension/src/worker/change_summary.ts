@@ -1,10 +1,10 @@
 /**
  * Summaries of the changes between two snapshots, for rows of lists.
  *
- * Two snapshots share most layers of their trees. For a summary, only the lines
- * of the layers that the two snapshots do not share are read, and the old
- * entries of the paths in these lines. The entries are compared in the same way
- * as those of whole trees, so a summary has the same number of files as the
+ * Two snapshots share most layers of their trees. A summary reads only two
+ * things: the lines of the layers that the two snapshots do not share, and the
+ * old entries of the paths in these lines. The entries are compared in the same
+ * way as those of whole trees, so a summary has the same number of files as the
  * list of changes.
  *
  * @module
