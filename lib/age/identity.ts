@@ -39,8 +39,8 @@ export async function recipientOf(
 }
 
 /**
- * Returns the identities in the text of an identity file, which `age-keygen`
- * writes. Lines that do not begin with `AGE-SECRET-KEY-` are ignored.
+ * Returns the identities in the text of an identity file, as `age-keygen`
+ * writes it. Lines that do not begin with `AGE-SECRET-KEY-` are ignored.
  *
  * @param text The text of the file.
  * @param object The name of the file, for errors.

@@ -67,8 +67,9 @@ export async function* encrypt(
 }
 
 /**
- * Encrypts a few bytes with a passphrase. The key is derived with scrypt, which
- * often takes about a second, so that passphrases cannot be guessed quickly.
+ * Encrypts a small number of bytes with a passphrase. The key is derived with
+ * scrypt, which often takes about a second, so that passphrases cannot be
+ * guessed quickly.
  *
  * @param bytes The plain bytes, which are held in memory.
  * @param passphrase The passphrase.

@@ -186,7 +186,7 @@ function endsEarly(object: string | undefined): DeltarError {
 }
 
 /**
- * Returns the nonce of a chunk, which consists of the chunk's index and a flag
+ * Returns the nonce of a chunk: the index of the chunk, and a flag that is set
  * for the last chunk.
  */
 function nonceOf(index: number, isLast: boolean): Uint8Array {

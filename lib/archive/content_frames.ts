@@ -39,9 +39,9 @@ export interface ContentPart {
 
 /**
  * Random access to a file's content that is compressed with zstd. The part of
- * the content around a byte is loaded on request: the whole frame that holds
- * the byte or, if the frame has no compressed blocks, at most 64 KiB of the
- * frame. The last two parts stay in memory.
+ * the content around a byte is loaded on request. This part is the whole frame
+ * that holds the byte or, if the frame has no compressed blocks, at most 64 KiB
+ * of the frame. The last two parts stay in memory.
  */
 export class ContentFrames implements Disposable {
   readonly #storage: Storage;
@@ -147,7 +147,9 @@ export class ContentFrames implements Disposable {
     }
   }
 
-  /** Measures the frame at an offset in the volume. */
+  /**
+   * Finds the length and the content of the frame at an offset in the volume.
+   */
   async #measure(
     place: number,
     start: number,

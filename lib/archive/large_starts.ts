@@ -2,8 +2,8 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The keys of the large files that one run has stored whole. A key is made from
- * the size and the first bytes of a file.
+ * The keys of the large files that a run has stored whole so far. A key is made
+ * from the size and the first bytes of a file.
  */
 export class LargeStarts {
   readonly #starts = new Set<string>();

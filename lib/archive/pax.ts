@@ -91,7 +91,8 @@ export function encodePax(records: PaxRecords): Uint8Array {
  * same key, unless the record is an extended attribute.
  *
  * @param body The whole body of the extended header.
- * @param records The records of earlier headers, which are changed.
+ * @param records The records of earlier headers, to which the records in `body`
+ *   are added.
  * @param place The reader, which is positioned after the body. Messages give
  *   this position.
  * @throws {DeltarError} `corrupt` if the length of a record is wrong or its key

@@ -1,7 +1,7 @@
 /**
  * POSIX ACLs in two forms: the value of the attribute in which Linux stores an
- * ACL (`linux/posix_acl_xattr.h`), and the text in tar archives, which GNU tar,
- * libarchive and star write and read.
+ * ACL (`linux/posix_acl_xattr.h`), and the text that GNU tar, libarchive and
+ * star use in tar archives.
  */
 
 /** The length of the header in bytes. The header contains only the version. */
@@ -111,9 +111,10 @@ export function isMinimal(value: Uint8Array): boolean {
 }
 
 /**
- * Returns the mode of a member that has an access ACL. In the group bits of
- * such a mode, Linux shows the rights of the mask. libarchive writes the rights
- * of the group there, so this function replaces them with those of the mask.
+ * Returns the mode of a member that has an access ACL. On Linux, the group bits
+ * of such a mode are the rights of the mask. Archives of libarchive have the
+ * rights of the group in these bits, so this function replaces them with the
+ * rights of the mask.
  *
  * @param mode The mode in the header of the member.
  * @param value The value of the attribute that holds the ACL.

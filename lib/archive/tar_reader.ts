@@ -113,7 +113,9 @@ export async function* readTar(
   }
 }
 
-/** The content of a member, which is read from the reader of the archive. */
+/**
+ * The content of a member. Its bytes are read from the reader of the archive.
+ */
 class Body implements AsyncIterable<Uint8Array> {
   readonly #reader: ByteReader;
   readonly #size: number;

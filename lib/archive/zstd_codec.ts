@@ -32,8 +32,8 @@ const IS_BY_BLOCK = builtin("node:process")?.versions.deno !== undefined;
 /**
  * The content size in bytes below which a frame is decompressed in one call,
  * because making a stream takes as long as decompressing a small frame. In
- * Deno, the errors of the one-shot decoder cannot be caught either, so all
- * frames are streamed there.
+ * Deno, the errors of the one-shot decoder cannot be caught, so all frames are
+ * streamed there.
  */
 const ONE_SHOT_BYTES = IS_BY_BLOCK ? 0 : SMALL_FRAME_BYTES;
 

@@ -159,8 +159,8 @@ export interface MeasuredFrame {
  * only the headers of the first and last blocks are read.
  *
  * @param read Called with an offset from the start of the frame and a length,
- *   both in bytes. Yields the bytes of this range. They can end early, at the
- *   end of the readable part of the volume.
+ *   both in bytes. Yields the bytes of this range. The bytes can end early, at
+ *   the end of the readable part of the volume.
  * @param object The name of the volume, for error messages.
  * @param options The maximum length of a frame that is read, and its expected
  *   length, in bytes. A frame that is not longer than expected is read without
@@ -283,8 +283,8 @@ function blockHeader(start: Uint8Array): BlockHeader {
 
 /**
  * Returns the size of the content in bytes, if `bytes` are exactly one zstd
- * frame with a header that contains a size below `SMALL_FRAME_BYTES`, and
- * `undefined` for anything else. The content of the blocks is not checked.
+ * frame whose header contains a size below `SMALL_FRAME_BYTES`. Returns
+ * `undefined` for any other bytes. The content of the blocks is not checked.
  *
  * @param bytes The bytes of an object. They can be damaged.
  */

@@ -160,7 +160,7 @@ function checkDense(line: Uint8Array, object: string): void {
 /**
  * Checks the checksum of a listing of any format.
  *
- * @returns The offset of the last line, which contains the SHA-256, in bytes.
+ * @returns The offset, in bytes, of the last line, which contains the SHA-256.
  * @param bytes The whole listing.
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `truncated` if the last line is missing or incomplete;

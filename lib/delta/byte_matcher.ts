@@ -64,8 +64,9 @@ export interface ChangedPlace {
 /**
  * Writes deltas whose copies can begin and end at any byte of the old content.
  * Copies next to changed bytes are extended. The remaining bytes are searched
- * for at any offset, first by a hash of 24 bytes, and then byte by byte. xdelta
- * and zstd's long-distance matching find matches in the same way.
+ * for at any offset of the old content: candidates are found by a hash of 24
+ * bytes, and then compared byte by byte. xdelta and zstd's long-distance
+ * matching find matches in the same way.
  */
 export class ByteMatcher {
   readonly #elsewhere: readonly OldPart[];
@@ -363,7 +364,7 @@ class PlaceTable {
   readonly #hashes: Int32Array;
   readonly #shift: number;
   /**
-   * One bit for each quarter of a slot, which is set if the quarter has a
+   * One bit for each quarter of a slot. The bit is set if the quarter has a
    * place. The bits can fit in the processor's cache even if the slots do not.
    */
   readonly #filter: Uint32Array;

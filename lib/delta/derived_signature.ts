@@ -15,12 +15,12 @@ const MIN_YIELD_BYTES = 2 ** 16;
 
 /**
  * The known blocks of a file, derived from the signature of its old state and
- * the delta from that state, without reading either state. The known blocks are
- * the blocks of the old state that are completely inside ranges that the delta
- * copies, at their new offsets, and the whole blocks into which the delta's
- * literals can be cut. A short last block is known only if both states end with
- * it. With the known blocks, no signature of the file needs to be made or
- * stored.
+ * the delta from that state, without reading either state. There are two kinds
+ * of known blocks: the blocks of the old state that are completely inside
+ * ranges that the delta copies, at their new offsets; and the whole blocks into
+ * which the delta's literals can be cut. A short last block is known only if
+ * both states end with it. With the known blocks, no signature of the file
+ * needs to be made or stored.
  */
 export class DerivedSignature {
   /**

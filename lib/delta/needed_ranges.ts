@@ -1,6 +1,6 @@
 /**
- * The needed ranges of a file, in order. No range is empty, and no two ranges
- * touch or overlap.
+ * The ranges of a file that its user needs, in order. No range is empty, and no
+ * two ranges touch or overlap.
  */
 export class NeededRanges {
   /** The offset of the start and of the end of each range, in bytes. */
@@ -65,8 +65,8 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the offset, in bytes, of a byte of the file when only the needed
-   * ranges are stored, one after the other.
+   * Returns the offset, in bytes, at which a byte of the file is stored if only
+   * the needed ranges are stored, one after the other.
    *
    * @param offset The offset of the byte in the file, in a needed range.
    */

@@ -127,7 +127,7 @@ export async function* refineDelta(
 
 /**
  * Yields the ranges of the old content that a refinement reads: the ranges that
- * the changes are compared with, and the ranges that the delta does not use.
+ * the changes are compared with, and the ranges that the delta does not copy.
  */
 function* rangesOf(
   segments: Segments,

@@ -189,8 +189,8 @@ export class LocalStorage implements Storage {
   /**
    * Deletes the unfinished files of killed processes, which `list` does not
    * show. If it is not known whether the process of a file is running, for
-   * example because the process is on another machine, the file is deleted once
-   * it is a day old. A file that cannot be deleted is kept.
+   * example because the process is on another machine, the file is deleted only
+   * if it is more than a day old. A file that cannot be deleted is kept.
    */
   clearAbandoned(): void {
     this.#clearFolder(this.location);
@@ -490,8 +490,8 @@ function ioError(name: string, cause: unknown): DeltarError {
 }
 
 /**
- * Returns the reason for a system error without the path, which can be the path
- * of a temporary file.
+ * Returns the reason for a system error, without the path in the system's
+ * message, because this path can be that of a temporary file.
  */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

@@ -46,10 +46,10 @@ export class PassingFault extends Error {
 /**
  * Calls `work` until it succeeds, throws something other than a `PassingFault`,
  * or has been called `attempts` times or as often as the fault allows. Between
- * calls, waits for a random time whose maximum doubles ("full jitter",
- * Exponential Backoff And Jitter, AWS Architecture Blog, 2015), so that many
- * clients do not retry at the same moment. If the server asks for a longer
- * delay, waits for that delay, but at most for 20 seconds.
+ * calls, waits for a random time, so that many clients do not retry at the same
+ * moment. The maximum of this time doubles with each call ("full jitter",
+ * Exponential Backoff And Jitter, AWS Architecture Blog, 2015). If the server
+ * asks for a longer delay, waits for that delay, but at most for 20 seconds.
  *
  * @param work Called with the number of earlier attempts.
  * @param options The maximum number of attempts, 8 by default, and the signal.

@@ -313,7 +313,7 @@ class Pages {
 
   /**
    * Records the token or first key of a page. Throws an error if another page
-   * had the same one.
+   * had the same token or first key.
    */
   #note(text: string): void {
     const sum = sha256(new TextEncoder().encode(text)).subarray(0, 12);

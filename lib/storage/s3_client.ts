@@ -240,8 +240,9 @@ export class S3Client {
 }
 
 /**
- * Throws an error if XML has far more tags than a listing of 1,000 objects has,
- * because a parsed tag takes many times the memory of its text.
+ * Throws an error if XML has more than 100,000 tags, because a parsed tag takes
+ * many times the memory of its text. A listing of 1,000 objects has far fewer
+ * tags.
  */
 function checkTags(text: string): void {
   let left = MAX_TAGS;

@@ -116,13 +116,12 @@ export interface Storage {
    * write fails, the source is ended early.
    *
    * A `put` that fails changes nothing, with one exception: if the storage
-   * fails or its response is lost after the last byte, the `put` fails with
-   * `io`, although the new object might have been stored completely. To be sure
-   * that the new object is stored, the caller can store the same bytes again.
-   * With `ifAbsent`, an `exists` error of this second `put` means that the
-   * object of the first `put`, or of another writer, is stored. A `put` that
-   * retries by itself never mistakes its own earlier attempt for another
-   * writer's.
+   * fails or its response is lost after the last byte was sent, the `put` fails
+   * with `io`. The new object might then be stored completely. To be sure that
+   * the new object is stored, the caller can store the same bytes again. With
+   * `ifAbsent`, an `exists` error of this second `put` means that the object of
+   * the first `put`, or of another writer, is stored. A `put` that retries by
+   * itself never mistakes its own earlier attempt for another writer's.
    *
    * @param name The name of the object.
    * @param source The bytes of the object.

@@ -126,8 +126,7 @@ export interface SnapshotInfo {
 }
 
 /**
- * A path that a snapshot did not store, or stored in a changed state, and the
- * reason.
+ * A path that a snapshot did not store or stored only in part, and the reason.
  */
 export interface SkippedPath {
   /** The path below the folder. */
@@ -180,7 +179,7 @@ export interface FileChange extends EntryDetails {
   fields?: EntryField[];
 }
 
-/** The changes between two snapshots in a few words. */
+/** A summary of the changes between two snapshots. */
 export interface ChangeSummary {
   /** The number of files whose content or name differs. */
   changed: number;
@@ -354,9 +353,7 @@ export interface SnapshotReport {
   snapshot: SnapshotInfo;
   /** Whether the snapshot is new. */
   isNew: boolean;
-  /**
-   * The paths that the snapshot did not store, or stored in a changed state.
-   */
+  /** The paths that the snapshot did not store or stored only in part. */
   skipped: SkippedPath[];
   /** The duration of the work in milliseconds. */
   duration: number;
@@ -495,9 +492,9 @@ export interface Methods {
   ];
   /**
    * Returns a summary of the changes in the folder `within` between two
-   * snapshots, or `undefined` if there are too many changes for a summary. Reads
-   * only the parts of the trees that differ. Files whose content did not change
-   * do not count.
+   * snapshots, or `undefined` if more than 10,000 paths differ. Reads only the
+   * parts of the trees that differ. Files whose content did not change do not
+   * count.
    */
   summary: [
     {
@@ -508,10 +505,7 @@ export interface Methods {
     },
     ChangeSummary | undefined,
   ];
-  /**
-   * Returns the paths that a snapshot did not store, or stored in a changed
-   * state.
-   */
+  /** Returns the paths that a snapshot did not store or stored only in part. */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
   /**
    * Returns the files that were deleted between snapshots, the most recently
@@ -565,8 +559,8 @@ export interface Methods {
     RestorePreview,
   ];
   /**
-   * Restores files in place, after saving the current files to a safety
-   * snapshot.
+   * Restores files into the workspace folder, after saving the current files to
+   * a safety snapshot.
    */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /**

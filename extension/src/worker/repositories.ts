@@ -204,7 +204,8 @@ export class Repositories {
 
 /**
  * Returns the error for a repository that no key opened. The message does not
- * contain the location, which would hide the reason in a narrow view.
+ * contain the location, because a long location would hide the reason in a
+ * narrow view.
  */
 function keyError(
   cause: unknown,
