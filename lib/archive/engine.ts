@@ -24,7 +24,7 @@ export interface Engine {
    * Writes a chunk of input. `done` is called when the chunk has been consumed.
    */
   write(chunk: Uint8Array, done: () => void): unknown;
-  /** Ends the input. */
+  /** Marks the end of the input. */
   end(): unknown;
   /** Ends the stream and frees its memory. */
   destroy(): unknown;

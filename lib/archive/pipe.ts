@@ -27,7 +27,9 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     await this.#taken.promise;
   }
 
-  /** Ends the sequence of chunks. */
+  /**
+   * Ends the sequence of chunks, so that the reader ends after the last one.
+   */
   end(): void {
     this.#ended = true;
     this.#wake();

@@ -6,7 +6,7 @@
 
 /** The length of the header in bytes. The header contains only the version. */
 const HEADER = 4;
-/** The version of the format. */
+/** The version of the attribute's format. */
 const VERSION = 2;
 /**
  * The length of an entry in bytes. An entry consists of a tag, permissions and
@@ -16,7 +16,7 @@ const ENTRY = 8;
 /** The number in an entry that is not for a named user or group. */
 const NO_ID = 0xffff_ffff;
 
-/** The tag of the mask. */
+/** The tag of the entry that holds the mask. */
 const MASK = 0x10;
 
 /** The tags of entries, with their names in the text form. */

@@ -12,17 +12,17 @@ const DEVICES = "34";
 export interface TarHeader {
   /** The name with its prefix, possibly with a slash at the end. */
   name: string;
-  /** The type flag, one character. */
+  /** The type flag of the member, one character. */
   type: string;
   /** The value of the size field, in bytes. */
   size: number;
-  /** The permission bits. */
+  /** The permission bits of the member. */
   mode: number;
   /** The modification time in nanoseconds since 1970. */
   mtime: bigint;
   /** The user ID of the owner. */
   uid: number;
-  /** The group ID. */
+  /** The group ID of the member. */
   gid: number;
   /** The target of a link. Usually empty for other members. */
   link: string;

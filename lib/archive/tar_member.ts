@@ -22,7 +22,7 @@ export interface TarMemberFields {
   mtime: bigint;
   /** The user ID of the owner. */
   uid: number;
-  /** The group ID. */
+  /** The group ID of the member. */
   gid: number;
   /** The owner's name, if it is known. */
   uname?: string;

@@ -78,15 +78,15 @@ export interface TarVolumeOptions {
  * `kind`.
  */
 export interface NewMember extends Partial<BaseEntry>, OwnerFields {
-  /** The path in the archive, `/`-separated. */
+  /** The path of the member in the archive, `/`-separated. */
   path: string;
-  /** The kind. Default: `file`. */
+  /** The kind of the member. Default: `file`. */
   kind?: EntryKind;
   /**
    * The target of a symlink, or the path of the file that a hard link names.
    */
   target?: string;
-  /** The number of a device. */
+  /** The number of the device, if the member is a device. */
   device?: DeviceNumber;
 }
 

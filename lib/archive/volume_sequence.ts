@@ -30,7 +30,7 @@ export interface VolumeSequenceOptions {
    * returned promise has resolved.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Aborts the write. */
+  /** Aborts the write of the volumes. */
   signal?: AbortSignal;
 }
 

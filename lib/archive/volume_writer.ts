@@ -32,7 +32,7 @@ export interface VolumeWriterOptions {
    * Returns the object name of the volume.
    */
   name: (n: number) => string;
-  /** The compression of frames. */
+  /** The codec that compresses the frames. */
   codec: Codec;
   /** The maximum size of a volume in bytes, at least 4,096. */
   volumeSize: number;
@@ -50,7 +50,7 @@ export interface VolumeWriterOptions {
    * are set. Aborting the write does not delete such a volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Aborts the write. */
+  /** Aborts the write of the volumes. */
   signal?: AbortSignal;
 }
 

@@ -56,7 +56,7 @@ const MAX_DOS_SECONDS = 4_354_819_198;
 
 /** A member of a zip, as its headers describe it. */
 export interface ZipEntry {
-  /** The path, kind and metadata. */
+  /** The path, kind and metadata of the member. */
   member: TarMember;
   /** The offset of the local header in the archive, in bytes. */
   offset: number;
@@ -64,7 +64,7 @@ export interface ZipEntry {
   method: number;
   /** Whether the checksum and the sizes follow the content. */
   isStreamed: boolean;
-  /** Whether the sizes have 64 bits. */
+  /** Whether the headers hold the sizes as numbers of 64 bits (zip64). */
   isLarge: boolean;
   /** The CRC-32 of the content. */
   crc: number;
@@ -201,7 +201,7 @@ export function centralHeader(entry: ZipEntry): Uint8Array {
 
 /** The numbers at the end of a zip. */
 export interface ZipEnd {
-  /** The number of members. */
+  /** The number of members in the zip. */
   count: number;
   /** The offset of the central directory, in bytes. */
   offset: number;

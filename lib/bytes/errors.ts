@@ -50,7 +50,7 @@ export type ErrorCode =
 export interface ErrorContext {
   /** The object, archive or file that is at fault. */
   object?: string;
-  /** The path inside the tree, `/`-separated. */
+  /** The path inside the tree that is at fault, `/`-separated. */
   path?: string;
   /** The offset of the fault, in bytes from the start of `object`. */
   offset?: number;
@@ -78,7 +78,7 @@ export interface ErrorContext {
  * ```
  */
 export class DeltarError extends Error {
-  /** The kind of fault. */
+  /** The kind of the error. */
   readonly code: ErrorCode;
   /** The object, archive or file at fault, if it is known. */
   readonly object: string | undefined;

@@ -95,7 +95,7 @@ export function closingLine(sum: Uint8Array): string {
 
 /** The result of `decodeLines`. */
 export interface Lines {
-  /** The first line. */
+  /** The first line of the listing. */
   header: Line;
   /**
    * The lines between the first and the last, with their offsets in bytes. The

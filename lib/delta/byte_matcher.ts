@@ -321,11 +321,11 @@ function roll(hash: number, bytes: Uint8Array, at: number): number {
 
 /** A match between new and old bytes. All offsets are in bytes. */
 interface Match {
-  /** The offset in the new bytes. */
+  /** The offset of the match in the new bytes. */
   at: number;
-  /** The offset in the old content. */
+  /** The offset of the match in the old content. */
   offset: number;
-  /** The length in bytes. */
+  /** The length of the match in bytes. */
   length: number;
 }
 

@@ -92,12 +92,12 @@ export class NeededRanges {
   }
 }
 
-/** A position in the ranges. */
+/** A position in a list of ranges, for a file that is read from its start. */
 export class RangeCursor {
   readonly #bounds: Float64Array;
   #at = 0;
 
-  /** Makes a cursor over sorted bounds. */
+  /** Makes a cursor for the starts and ends of ranges, in ascending order. */
   constructor(bounds: Float64Array) {
     this.#bounds = bounds;
   }

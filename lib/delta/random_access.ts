@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 
 /** Bytes that can be read at any offset: a basis file, or a stored delta. */
 export interface RandomAccess {
-  /** The number of bytes. */
+  /** The total number of bytes that can be read. */
   readonly size: number;
 
   /**

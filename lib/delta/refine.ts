@@ -27,7 +27,7 @@ const MAX_UNUSED_BYTES = 2 ** 26;
 
 /** The old content. Ranges of it can be read. */
 export interface BasisContent {
-  /** The size in bytes. */
+  /** The size of the old content in bytes. */
   readonly size: number;
   /**
    * Reads ranges, and returns random access to their bytes. This method is
@@ -44,9 +44,9 @@ export interface RefineOptions {
 
 /** A range of the old content or of the delta. */
 interface Range {
-  /** The offset in bytes. */
+  /** The offset of the range in bytes. */
   offset: number;
-  /** The length in bytes. */
+  /** The length of the range in bytes. */
   length: number;
 }
 

@@ -22,7 +22,7 @@ export interface Origin {
 
 /** The sources of the bytes of a delta's result, and its literals. */
 export interface DeltaSources {
-  /** The source of each byte. */
+  /** The source of each byte of the result. */
   readonly segments: Segments;
   /** The literals, at the offsets that the segments name. */
   readonly literals: RandomAccess;

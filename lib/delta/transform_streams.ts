@@ -39,9 +39,9 @@ function connect(
  */
 export class SignatureStream
   implements TransformStream<Uint8Array, Uint8Array> {
-  /** The encoded signature. */
+  /** The stream of the encoded signature. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** The content of the file. */
+  /** The stream to which the content of the file is written. */
   readonly writable: WritableStream<Uint8Array>;
 
   /**
@@ -83,9 +83,9 @@ export class SignatureStream
  * ```
  */
 export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
-  /** The delta. */
+  /** The stream of the delta. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** The content of the file. */
+  /** The stream to which the content of the file is written. */
   readonly writable: WritableStream<Uint8Array>;
 
   /**
@@ -121,9 +121,9 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
  * ```
  */
 export class PatchStream implements TransformStream<Uint8Array, Uint8Array> {
-  /** The content of the file. */
+  /** The stream of the content of the file. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** The delta. */
+  /** The stream to which the delta is written. */
   readonly writable: WritableStream<Uint8Array>;
 
   /**

@@ -9,11 +9,11 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface Request {
   /** The HTTP method, such as `GET`. */
   method: string;
-  /** The URL, without user and password. */
+  /** The URL of the request, without user and password. */
   url: string;
-  /** The header fields. */
+  /** The header fields of the request. */
   headers: Headers;
-  /** The body. */
+  /** The body of the request. Default: none. */
   body?: Uint8Array<ArrayBuffer>;
   /**
    * The treatment of redirects: `follow` follows them, `manual` returns them as

@@ -20,9 +20,9 @@ const CLOSED = 0o700;
 
 /** The modes of the files and folders in a storage. */
 export interface LocalModes {
-  /** The mode of folders. */
+  /** The mode of new folders. */
   folder: number;
-  /** The mode of files. */
+  /** The mode of new files. */
   file: number;
   /** Whether the modes are set regardless of the process's umask. */
   isExact: boolean;

@@ -9,7 +9,7 @@ export const ATTEMPTS = 8;
  * with each attempt.
  */
 const MAX_FIRST_PAUSE_MS = 100;
-/** The maximum pause in milliseconds. */
+/** The maximum pause between two attempts, in milliseconds. */
 const MAX_PAUSE_MS = 20_000;
 
 /** Thrown for a temporary fault. A later attempt might succeed. */

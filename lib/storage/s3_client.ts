@@ -44,7 +44,7 @@ export interface S3Options {
 
 /** A request to the service. */
 export interface S3Request {
-  /** The HTTP method. */
+  /** The HTTP method of the request. */
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
   /**
    * The name of the object without the prefix; absent if the request is for the
@@ -55,7 +55,7 @@ export interface S3Request {
   query?: Record<string, string>;
   /** Additional header fields. */
   headers?: Record<string, string>;
-  /** The body. */
+  /** The body of the request. Default: none. */
   body?: Uint8Array<ArrayBuffer>;
   /** A signal that aborts the request. */
   signal?: AbortSignal;

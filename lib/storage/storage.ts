@@ -3,9 +3,11 @@ import type { Sharing } from "./local_modes.ts";
 
 /** An object in a listing. */
 export interface StoredObject {
-  /** The name, `/`-separated, without `/` at the beginning or end. */
+  /**
+   * The name of the object, `/`-separated, without `/` at the beginning or end.
+   */
   name: string;
-  /** The length in bytes. */
+  /** The length of the object in bytes. */
   size: number;
 }
 

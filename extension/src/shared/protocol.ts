@@ -100,7 +100,7 @@ export interface SnapshotInfo {
   time: number;
   /** The path of the workspace folder. */
   directory: string;
-  /** The label. */
+  /** The label of the snapshot. Absent if it has none. */
   label?: string;
   /**
    * Whether this is a safety snapshot, which has only the paths that a restore,
@@ -129,7 +129,7 @@ export interface SnapshotInfo {
  * A path that a snapshot did not store or stored only in part, and the reason.
  */
 export interface SkippedPath {
-  /** The path below the folder. */
+  /** The path, relative to the workspace folder. */
   path: string;
   /** The reason in one word, such as `excluded`, `special` or `changed`. */
   reason: string;
@@ -163,7 +163,7 @@ export interface EntryDetails {
 
 /** A change to a path, from an old state to a new state. */
 export interface FileChange extends EntryDetails {
-  /** The path below the folder. */
+  /** The path, relative to the workspace folder. */
   path: string;
   /** The kind of change. */
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
@@ -212,7 +212,7 @@ export interface FileVersion extends EntryDetails {
   from?: string;
   /** The length in bytes; absent if the file was deleted. */
   size?: number;
-  /** Whether this is a folder. */
+  /** Whether the path is that of a folder. */
   isFolder?: boolean;
 }
 
@@ -228,7 +228,7 @@ export interface FoundVersion extends FileVersion {
 
 /** A version of a file in which a range of lines changed. */
 export interface LineVersion {
-  /** The version. */
+  /** The version of the file. */
   version: FileVersion;
   /**
    * The previous version. Absent if the range was already in the oldest
@@ -272,7 +272,7 @@ export interface HistorySearch {
  * snapshot.
  */
 export interface DeletedFile {
-  /** The path below the folder. */
+  /** The path of the file, relative to the workspace folder. */
   path: string;
   /** The id of the last snapshot with the file. */
   id: string;
@@ -281,7 +281,7 @@ export interface DeletedFile {
    * 1970.
    */
   time: number;
-  /** The length in bytes. */
+  /** The length in bytes before the deletion. */
   size: number;
 }
 
@@ -289,7 +289,7 @@ export interface DeletedFile {
 export interface VersionStat {
   /** The kind; `special` is a named pipe or a device. */
   kind: "file" | "directory" | "symlink" | "special";
-  /** The length in bytes. */
+  /** The length of the content in bytes. */
   size: number;
   /** The modification time, in milliseconds since 1970. */
   mtime: number;
@@ -297,11 +297,11 @@ export interface VersionStat {
 
 /** A file or folder in a folder of a snapshot. */
 export interface FolderChild extends EntryDetails {
-  /** The name. */
+  /** The name of the file or folder, without its path. */
   name: string;
-  /** The kind. */
+  /** The kind of the entry. */
   kind: VersionStat["kind"];
-  /** The length in bytes. */
+  /** The length of the content in bytes. */
   size: number;
 }
 
@@ -309,7 +309,7 @@ export interface FolderChild extends EntryDetails {
 export interface VersionPath {
   /** The id of the snapshot. Absent for the current file. */
   id?: string;
-  /** The path below the folder. */
+  /** The path of the file, relative to the workspace folder. */
   path: string;
 }
 
@@ -331,13 +331,13 @@ export interface ChangedRanges {
   before: number;
   /** The size of the newer version in bytes. */
   after: number;
-  /** The number of ranges that differ. */
+  /** The number of ranges in which the two versions differ. */
   count: number;
   /** The first 1,000 of these ranges, in the order of the file. */
   ranges: ChangedRange[];
 }
 
-/** The progress of long work. */
+/** The progress of a request that can take long. */
 export interface Progress {
   /** The number of files and folders processed so far. */
   entries: number;
@@ -400,7 +400,7 @@ export interface TurnPreview extends RestorePreview {
 
 /** A path that could not be restored. */
 export interface PathFailure {
-  /** The path below the folder. */
+  /** The path, relative to the workspace folder. */
   path: string;
   /** The message of the error, without the path. */
   message: string;
@@ -432,7 +432,7 @@ export interface PrunePreview {
 
 /** A request to restore. */
 export interface RestoreRequest {
-  /** The id of the snapshot. */
+  /** The id of the snapshot to restore. */
   id: string;
   /** The paths of the files and folders to restore. Default: all. */
   paths?: string[];
@@ -654,7 +654,7 @@ export type ToWorker =
 
 /** An error in the form of a message. */
 export interface Fault {
-  /** The message. */
+  /** The message of the error. */
   message: string;
   /** The code of a `DeltarError`. */
   code?: string;

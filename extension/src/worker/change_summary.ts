@@ -35,9 +35,12 @@ const MAX_NAMED = 2;
 
 /** The snapshots and the folder that a summary is about. */
 interface Compared {
-  /** The old snapshot. If absent, all files of the new one are new. */
+  /**
+   * The record of the old snapshot. If absent, all files of the new snapshot
+   * count as created.
+   */
   before: SnapshotRecord | undefined;
-  /** The new snapshot. */
+  /** The record of the new snapshot. */
   after: SnapshotRecord;
   /** The path of the folder; empty for the whole tree. */
   within: string;

@@ -35,11 +35,11 @@ const READ_BYTES = 1 << 18;
 
 /** A version of a file to compare. */
 interface Version {
-  /** The length in bytes. */
+  /** The length of the content in bytes. */
   size: number;
   /** The entry, if the version is in a snapshot. */
   entry?: TreeFileEntry;
-  /** Starts reading the content. */
+  /** Returns the bytes of the content, which are read as they are pulled. */
   read(): Promise<AsyncIterable<Uint8Array>>;
 }
 

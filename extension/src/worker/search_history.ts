@@ -29,20 +29,20 @@ const EXCERPT_LEAD = 20;
 
 /** A version, with a function that finds its content. */
 export interface SearchedVersion {
-  /** The version. */
+  /** The version of the file. */
   version: FileVersion;
-  /** Returns the content. */
+  /** Returns the content of the version. */
   find: () => Promise<Content>;
 }
 
 /** A content: its checksum, its size, and a function that reads it. */
 export interface Content {
-  /** The SHA-256. */
+  /** The SHA-256 of the content, in hexadecimal. */
   sha256: string;
-  /** The length in bytes. */
+  /** The length of the content in bytes. */
   size: number;
   /**
-   * Returns the bytes. Called only if the content has at most
+   * Returns the bytes of the content. Called only if the content has at most
    * `MAX_SEARCHED_BYTES`.
    */
   read: () => Promise<Uint8Array>;
