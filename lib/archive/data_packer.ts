@@ -60,7 +60,7 @@ export interface PackedFacts extends FileFacts {
   stored?: StoredContent;
 }
 
-/** The basis of a large file's delta. */
+/** The basis for the delta of a file of more than 1 MiB. */
 export interface LargeBasis {
   /**
    * The signature of the basis. The blocks of the basis are searched for in the
@@ -190,11 +190,13 @@ export interface KnownContents {
 }
 
 /**
- * The maximum size of a small file's delta, as a fraction of the file's size.
+ * The maximum size of the delta of a file of at most 1 MiB, as a fraction of
+ * the file's size.
  */
 const MAX_DELTA_SHARE = 0.5;
 /**
- * The maximum size of a large file's delta, as a fraction of the file's size.
+ * The maximum size of the delta of a file of more than 1 MiB, as a fraction of
+ * the file's size.
  */
 const MAX_LARGE_DELTA_SHARE = 0.75;
 

@@ -13,7 +13,7 @@ const VERSION = 2;
  * a number.
  */
 const ENTRY = 8;
-/** The number in an entry that is not for a named user or group. */
+/** The number that an entry has if it is not for a named user or group. */
 const NO_ID = 0xffff_ffff;
 
 /** The tag of the entry that holds the mask. */

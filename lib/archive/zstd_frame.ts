@@ -272,7 +272,7 @@ async function nextBlock(reader: ByteReader): Promise<BlockHeader> {
   return header;
 }
 
-/** Returns the header of a block that begins with three bytes. */
+/** Decodes the header of a block from its three bytes. */
 function blockHeader(start: Uint8Array): BlockHeader {
   const bytes = start.subarray(0, 3);
   const bits = bytes[0] | bytes[1] << 8 | bytes[2] << 16;

@@ -46,7 +46,8 @@ export function modesIn(folder: string): LocalModes {
 
 /**
  * Returns the mode for the folder of a new storage. `shared` is the access that
- * the folder's group gets.
+ * the folder's group gets. If `shared` is `undefined`, only the owner gets
+ * access.
  */
 export function modeOf(shared: Sharing | undefined): number {
   return shared === undefined ? CLOSED : SHARED[shared];

@@ -337,7 +337,7 @@ export interface ChangedRanges {
   ranges: ChangedRange[];
 }
 
-/** The progress of a request that can take long. */
+/** The progress of a request that can take a long time. */
 export interface Progress {
   /** The number of files and folders processed so far. */
   entries: number;
