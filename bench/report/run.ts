@@ -180,7 +180,8 @@ function deltaPart({ date, machine, rows }: Report<DeltaRow>): string[] {
     described(date, machine),
     "The column _rdiff_ has the time of `rdiff`. The other columns show the " +
     "speed of deltar on each runtime as a multiple of the speed of `rdiff`, " +
-    "with the default block size and with blocks of 2,048 bytes.\n",
+    "with the default block size and with blocks of 2,048 bytes. " +
+    "[How deltas are made](DELTA.md#measured) describes the files.\n",
     `| | block | ${programs.join(" | ")} |`,
     `| --- | --- |${" --- |".repeat(programs.length)}`,
   ];
@@ -228,13 +229,15 @@ const WORKLOADS: Record<string, string> = {
     "The files are those of a system's `/usr`. Then 200 files are edited, 50 " +
     "are created, 50 are deleted and 30 are renamed. Then nothing changes.\n",
   scatter: "The file has 512 MiB of random bytes. Then 500 ranges of 50 " +
-    "bytes are overwritten, and bytes are inserted at two places.\n",
+    "bytes are overwritten, 5 bytes are inserted near the beginning, and " +
+    "3,000 bytes are inserted in the middle.\n",
   db: "The file is a SQLite database of 200 MB. Then 2,000 rows are updated " +
     "and 500 are added. Then VACUUM runs.\n",
   manyupdates: "The directory has 2,000 files of 100 KB. 1 % of them change " +
     "before each snapshot.\n",
   history:
-    "A directory changes before each snapshot. The table shows a snapshot " +
-    "and a restore of the newest snapshot, after a few snapshots (early) and " +
-    "after 1,000 (late).\n",
+    "The directory has 2,000 files of 2 KB. Up to 20 of them change before " +
+    "each of 1,000 snapshots. The table shows a snapshot, and a restore of " +
+    "this snapshot: the median of the 7th to the 14th snapshot (early), and " +
+    "of the last eight (late).\n",
 };
