@@ -209,7 +209,7 @@ suite([
       .filter({ hasText: "notes.md" }).waitFor();
     await window.picture("restore-changes");
     assert.equal(fs.readFileSync(at("notes.md"), "utf8"), "seven\n");
-    await window.pressTold(/These are the changes of restoring/, "Restore…");
+    await window.pressTold(/These are the changes that restoring/, "Restore…");
     await window.answer(/^Restore$/);
     await window.isTold("Restored: 1 file written.");
     assert.equal(fs.readFileSync(at("notes.md"), "utf8"), "two\n");

@@ -43,10 +43,13 @@ export function sizeLimit(): number {
     .get("maxSizeMB", 0) * 1e6;
 }
 
-/** The snapshot that the marks next to the line numbers compare files with. */
+/**
+ * The snapshot that the marks next to the line numbers compare files with: the
+ * last snapshot, the last snapshot with a label, or none.
+ */
 export type GutterBase = "nothing" | "lastSnapshot" | "lastLabel";
 
-/** Returns the snapshot that files are compared with. */
+/** Returns which snapshot the marks compare files with. */
 export function gutterBase(): GutterBase {
   return vscode.workspace.getConfiguration("deltar.gutter")
     .get<GutterBase>("compareWith", "nothing");

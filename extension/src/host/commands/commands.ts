@@ -64,7 +64,7 @@ export interface CommandParts {
   encrypted: EncryptedRepositories;
 }
 
-/** The commands that work on a row of a view. */
+/** The names of the commands whose argument is a row of a view. */
 const NEED_NODE = new Set([
   "openChange",
   "openVersionChange",

@@ -10,6 +10,7 @@ import { lstat, lutimes } from "node:fs/promises";
  *
  * @param places The paths of the files that are open in editors.
  * @param restore The function that restores the files.
+ * @returns The result of `restore`.
  */
 export async function markRestored<Result>(
   places: readonly string[],

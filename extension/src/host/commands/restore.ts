@@ -190,8 +190,8 @@ export async function restore(
       await openRestoreChanges(folder, info, preview);
       const again = "Restore\u2026";
       const answer = await showInformation(
-        `These are the changes of restoring ${whatOf(folder, paths)} as of ` +
-          `${formatMoment(info.time, Date.now())}.`,
+        `These are the changes that restoring ${whatOf(folder, paths)} as of ` +
+          `${formatMoment(info.time, Date.now())} would make.`,
         again,
       );
       if (answer !== again) return undefined;

@@ -50,7 +50,7 @@ export async function showSelectionHistory(
   }`;
   if (found.length === 0) {
     void showInformation(
-      `No snapshot of ${path} has ${lines}. ${
+      `No snapshot has the current ${lines} of ${path}. ${
         plural(compared, "version")
       } compared.${ignored}`,
     );
@@ -93,9 +93,9 @@ function rangeText(first: number, last: number): string {
 }
 
 /**
- * Returns the lines of a selection: the number of the first line from 0, and
- * that of the line after the last one. A line in which only the end of the
- * selection is, before the first character, does not count.
+ * Returns the lines of a selection, counted from 0: the number of the first
+ * line, and the number of the line after the last one. If the selection ends
+ * before the first character of a line, this line does not count.
  */
 function linesOf(
   { start, end }: vscode.Selection,

@@ -22,10 +22,14 @@ import {
  */
 export class EncryptedRepositories {
   readonly #memory: vscode.Memento;
-  /** The ids of the drafts for which a second key was saved. */
+  /**
+   * The ids of the repositories that are not stored yet and for which a second
+   * key was saved.
+   */
   readonly #saved = new Set<string>();
   /**
-   * The names of the keys that the user was already asked for or has deleted.
+   * The names of the keys that this window has asked for, and of those that the
+   * user has deleted in this window.
    */
   readonly #asked = new Set<string>();
   /**
@@ -63,7 +67,7 @@ export class EncryptedRepositories {
    * key if the repository is locked. Creates the repository if it does not
    * exist and will be encrypted.
    *
-   * @returns The state afterwards.
+   * @returns The state of the repository after that.
    */
   async prepare(folder: ProtectedFolder): Promise<EncryptionState> {
     const state = await stateOf(folder);
@@ -192,7 +196,7 @@ export class EncryptedRepositories {
   /**
    * Asks the user to save a second key of a repository that is not stored yet.
    *
-   * @returns Whether a second key is saved.
+   * @returns Whether the user has saved a second key.
    */
   async #askToSave(folder: ProtectedFolder): Promise<boolean> {
     const { config } = folder;

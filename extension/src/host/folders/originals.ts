@@ -101,8 +101,9 @@ interface Used {
 }
 
 /**
- * Returns the number and the size of the copies in a folder. First deletes the
- * unfinished copies that ended processes have left behind, in all folders.
+ * Returns the number and the total size of the copies of a folder. First
+ * deletes the unfinished copies of all folders that ended processes have left
+ * behind.
  */
 async function usedIn(place: string): Promise<Used> {
   const above = dirname(place);

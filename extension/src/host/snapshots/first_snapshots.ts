@@ -148,8 +148,10 @@ export class FirstSnapshots implements vscode.Disposable {
 
   /**
    * Copies a file of a folder that has no snapshot yet, if the event that
-   * `when` names can lead to the first snapshot. Returns `undefined` if no copy
-   * is needed or allowed.
+   * `when` names can lead to the first snapshot.
+   *
+   * @returns Whether the current content of the file can be restored later, or
+   * `undefined` if no copy is needed or allowed.
    */
   #keep(
     uri: vscode.Uri,

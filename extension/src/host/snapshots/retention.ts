@@ -66,8 +66,9 @@ export class Retention implements vscode.Disposable {
   #warn({ name }: ProtectedFolder): void {
     const prune = "Remove Old Snapshots\u2026";
     void showWarning(
-      `No old snapshot of ${name} was removed, because new ones are unusual: ` +
-        "there are very many of them, or the newest one has very few files.",
+      `No old snapshot of ${name} was removed, because its new snapshots are ` +
+        "unusual: there are many more than usual, or the newest one has far " +
+        "fewer files than before. Check them before you remove old snapshots.",
       prune,
     ).then((answer) => {
       if (answer === prune) {

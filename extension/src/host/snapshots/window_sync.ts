@@ -5,8 +5,8 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The time to wait after the last change to the file before the snapshots are
- * listed again, in milliseconds.
+ * The time to wait after the last change to the file that all windows watch
+ * before the snapshots are listed again, in milliseconds.
  */
 const QUIET_MS = 200;
 

@@ -42,13 +42,17 @@ export function explain(error: unknown): string {
   return advice === undefined ? message : `${advice} (${message})`;
 }
 
-/** Returns the reason and the remedy of a system error, if known. */
+/**
+ * Returns sentences with the reason for a system error and with advice, or
+ * `undefined` if the error is not a known system error.
+ */
 function adviceFor({ system, isOfFolder }: EngineError): string | undefined {
   const known: Readonly<Record<string, SystemErrorText>> = SYSTEM_ERRORS;
   if (system === undefined || !Object.hasOwn(known, system)) return undefined;
   const { reason, remedy } = known[system];
   const sentence = `${reason[0].toUpperCase()}${reason.slice(1)}.`;
-  // If the error is about the folder, another repository does not help.
+  // If the error is about the workspace folder, another repository does not
+  // help.
   if (isOfFolder) return remedy ? `${sentence} ${remedy}.` : sentence;
   return `${sentence} ` +
     `${remedy ? `${remedy}, or choose` : "Choose"} another repository with ` +

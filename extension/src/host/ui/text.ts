@@ -51,7 +51,7 @@ export function fieldLines(fields: readonly EntryField[] = []): string[] {
     : [`Changed: ${fields.map((field) => FIELDS[field]).join(", ")}`];
 }
 
-/** Returns a difference of two sizes in words, with its sign. */
+/** Returns a difference of two sizes with its sign, such as `+1.20 KB`. */
 export function formatDifference(bytes: number): string {
   return bytes < 0
     ? `\u2212${formatBytes(-bytes)}`

@@ -5,7 +5,7 @@ import { pathIn, versionUri } from "../folders/version_uri.ts";
 import { type GutterBase, gutterBase } from "../settings.ts";
 import { isTooLarge } from "./large_files.ts";
 
-/** The marks of a folder. */
+/** The marks next to the line numbers of the files of a folder. */
 interface Marks {
   /** The id of the snapshot that files are compared with. */
   id: string;
@@ -14,9 +14,9 @@ interface Marks {
 
 /**
  * Marks the lines that differ from a snapshot next to the line numbers, if the
- * user has chosen a snapshot in the settings. VS Code compares files for the
- * marks only as part of source control, so each folder becomes a source control
- * without changes of its own.
+ * user has chosen a snapshot in the settings. VS Code shows such marks only for
+ * files of a source control, so this class registers a source control for each
+ * folder, which lists no changes.
  */
 export class GutterMarks implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
@@ -48,7 +48,8 @@ export class GutterMarks implements vscode.Disposable {
       const id = all.includes(folder) ? snapshotId(folder, base) : undefined;
       const marks = this.#marks.get(folder);
       if (marks?.id === id) continue;
-      // VS Code asks only a new provider for the snapshot of an open file.
+      // VS Code asks a provider only once for the old content of an open file.
+      // So another snapshot needs a new provider.
       marks?.control.dispose();
       this.#marks.delete(folder);
       if (id !== undefined) {
@@ -79,7 +80,10 @@ export class GutterMarks implements vscode.Disposable {
   }
 }
 
-/** Returns the id of the snapshot that a setting means, if there is one. */
+/**
+ * Returns the id of the snapshot of a folder that a value of the setting means,
+ * or `undefined` if there is no such snapshot.
+ */
 function snapshotId(
   folder: ProtectedFolder,
   base: GutterBase,

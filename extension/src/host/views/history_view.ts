@@ -31,7 +31,10 @@ export interface VersionNode {
   version: FileVersion;
   /** The previous version. */
   before: FileVersion | undefined;
-  /** The snapshot of the version, if it is a listed version of a folder. */
+  /**
+   * The snapshot of the version, if this is a version of a folder and the
+   * current list of snapshots has the snapshot.
+   */
   info: SnapshotInfo | undefined;
 }
 

@@ -65,8 +65,8 @@ function sidesOf({ query }: vscode.Uri): Sides {
 }
 
 /**
- * Provides texts about files that are too large to show: first the sizes, and
- * later the ranges that differ, when they are known.
+ * Provides texts about files that are too large to show. A text first has the
+ * sizes of the two sides, and later also the byte ranges that differ.
  */
 export class LargeFiles
   implements vscode.TextDocumentContentProvider, vscode.Disposable {
@@ -160,7 +160,10 @@ interface Comparison {
   failure?: string;
 }
 
-/** Returns the lines about the sizes and, if they are known, the ranges. */
+/**
+ * Returns the lines of a text: the sizes of the two sides and, if they are
+ * known, the byte ranges that differ.
+ */
 function differenceLines(
   { before, after, count, ranges = [] }:
     & Pick<ChangedRanges, "before" | "after">
