@@ -476,7 +476,7 @@ async function chooseFiles(
 
 /**
  * Returns the part of a question that lists paths: the number of paths, a
- * title, and the first few of the paths.
+ * title, and up to `MAX_NAMED_PATHS` paths.
  */
 export function list(
   title: string,

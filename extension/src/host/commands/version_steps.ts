@@ -84,8 +84,9 @@ export async function stepVersion(
 }
 
 /**
- * Returns the index of the version that a snapshot has, even if an earlier
- * snapshot has the same version.
+ * Returns the index in `versions` of the version that the snapshot in a URI
+ * has. A version has the id of the first snapshot with this version. Without a
+ * URI, or for an empty file, returns the number of versions.
  */
 function indexIn(
   versions: readonly FileVersion[],
