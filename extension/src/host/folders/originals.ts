@@ -51,7 +51,7 @@ export class Originals {
     return names.length > 0;
   }
 
-  /** Deletes the copies. Called when the folder has a snapshot. */
+  /** Deletes the copies in `place`. Called when their folder has a snapshot. */
   async delete(place: string): Promise<void> {
     await Promise.all(this.#copies.values());
     this.#copies.clear();

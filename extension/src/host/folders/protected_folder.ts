@@ -281,9 +281,9 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot. If the folder has no snapshots but there are originals,
-   * takes two snapshots: the first stores the originals, and the second stores
-   * the current files.
+   * Takes a snapshot. If the folder has no snapshots, but there are copies of
+   * files from before they were first saved, takes two snapshots: the first
+   * stores these copies, and the second stores the current files.
    */
   async #take(
     label: string | undefined,

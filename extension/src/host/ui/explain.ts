@@ -13,7 +13,7 @@ export const ENTER_KEY = "Deltar: Enter Key";
 /** The command that creates an encrypted repository. */
 export const CREATE_ENCRYPTED = "Deltar: Create Encrypted Repository";
 
-/** The command that solves a problem, by the code of the error. */
+/** The commands that solve problems, by the code of the error. */
 const REMEDIES: Readonly<Record<string, string>> = {
   key: ENTER_KEY,
   uncreated: CREATE_ENCRYPTED,
