@@ -112,9 +112,10 @@ export class Console {
    * percentage, the rate and the remaining time are computed.
    */
   progress(text: () => string, path: string, meter?: Meter): void {
+    if (!this.isLive) return;
     const now = performance.now();
     const pause = this.json ? JSON_PROGRESS_MS : REDRAW_MS;
-    if (!this.isLive || now - this.#drawn < pause) return;
+    if (now - this.#drawn < pause) return;
     this.#drawn = now;
     const elapsed = now - this.#begun;
     if (this.json) {

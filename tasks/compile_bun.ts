@@ -27,10 +27,11 @@ const TARGETS = {
 const HOST = `${process.platform === "win32" ? "windows" : process.platform}-` +
   process.arch;
 /**
- * Options that shorten the start-up time of the binary. They are used only for
+ * Options that shorten the start-up time of the binary. With `--splitting`, the
+ * binary loads only the code of the command that runs. They are used only for
  * the system that the task runs on.
  */
-const BYTECODE = ["--bytecode", "--format=esm"];
+const BYTECODE = ["--bytecode", "--format=esm", "--splitting"];
 
 const [program, ...first] = bun();
 const words = process.argv.slice(2);

@@ -8,7 +8,8 @@ import { FileScan } from "../delta/file_scan.ts";
 import type { OldParts } from "../delta/old_parts.ts";
 import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
-import type { DirIndex, IndexFileEntry } from "../tree/dir_index.ts";
+import type { IndexFileEntry } from "../tree/dir_index.ts";
+import type { EntryIndex } from "../tree/entry_index.ts";
 import type { FileEntry } from "../tree/entry.ts";
 import { storedSize } from "../tree/entry_line.ts";
 import {
@@ -100,7 +101,7 @@ export interface DataPackerOptions {
    * The old index. The content of a file in the old index is not stored again,
    * except the empty content of a new file.
    */
-  previous: DirIndex;
+  previous: EntryIndex;
   /** The naming scheme of the members. Default: `hash`. */
   names?: MemberNames;
   /**
@@ -211,7 +212,7 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;
-  readonly #previous: DirIndex;
+  readonly #previous: EntryIndex;
   readonly #names: MemberNames;
   readonly #minimum: number;
   readonly #known: KnownContents | undefined;
@@ -400,12 +401,7 @@ export class DataPacker implements FileReader {
    * stored. If so, the caller hashes the file before it stores anything.
    */
   #mayBeKnown(size: number): boolean {
-    this.#largeSizes ??= new Set(
-      this.#previous.entries
-        .filter((entry) => entry.kind === "file")
-        .filter((entry) => entry.size > MAX_WHOLE_BYTES)
-        .map(storedSize),
-    );
+    this.#largeSizes ??= new Set(largeSizes(this.#previous));
     return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true ||
       this.#elsewhere?.hasLargeSize(size) === true;
   }
@@ -495,5 +491,15 @@ export class DataPacker implements FileReader {
       uid: entry.uid,
       gid: entry.gid,
     };
+  }
+}
+
+/** Yields the stored sizes of the files of more than 1 MiB in an index. */
+function* largeSizes(index: EntryIndex): Generator<number> {
+  for (let number = 0; number < index.length; number++) {
+    const entry = index.at(number);
+    if (entry.kind === "file" && entry.size > MAX_WHOLE_BYTES) {
+      yield storedSize(entry);
+    }
   }
 }

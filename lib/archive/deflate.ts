@@ -1,8 +1,6 @@
-import { builtin } from "../bytes/builtin.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
-
-const zlib = builtin("node:zlib");
+import { loadZlib, type Zlib } from "./zlib.ts";
 
 /** The sizes and the checksum of deflated bytes. */
 export interface DeflateSums {
@@ -74,7 +72,8 @@ export async function* deflateStream(
   return sums;
 }
 
-function zlibOfRuntime(): NonNullable<typeof zlib> {
+function zlibOfRuntime(): Zlib {
+  const zlib = loadZlib();
   if (zlib !== undefined) return zlib;
   throw new DeltarError(
     "unsupported",

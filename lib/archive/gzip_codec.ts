@@ -1,4 +1,3 @@
-import { builtin } from "../bytes/builtin.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { chunks, collect } from "../bytes/source.ts";
 import type { ByteReader } from "../bytes/byte_reader.ts";
@@ -6,9 +5,7 @@ import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webGunzip, webGzip } from "./web_gzip.ts";
-
-const zlib = builtin("node:zlib");
-type Zlib = NonNullable<typeof zlib>;
+import { loadZlib, type Zlib } from "./zlib.ts";
 
 // The flags in a member's header (RFC 1952, section 2.3.1).
 const HAS_CRC = 2;
@@ -40,12 +37,14 @@ export const gzip: Codec = {
 };
 
 function compress(plain: Uint8Array, level?: number): Promise<Uint8Array> {
+  const zlib = loadZlib();
   return zlib === undefined
     ? webGzip(plain)
     : deflate(zlib, plain, { ...level !== undefined && { level } });
 }
 
 async function store(plain: Uint8Array): Promise<Uint8Array> {
+  const zlib = loadZlib();
   if (zlib === undefined) {
     throw new DeltarError(
       "unsupported",
@@ -73,6 +72,7 @@ function decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  const zlib = loadZlib();
   return decompressPieces(
     source,
     options,

@@ -6,6 +6,7 @@ import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webUnzstd } from "./web_zstd.ts";
+import { loadZlib, type Zlib } from "./zlib.ts";
 import {
   type Frame,
   nextFrame,
@@ -14,13 +15,11 @@ import {
   wholeFrameSize,
 } from "./zstd_frame.ts";
 
-const zlib = builtin("node:zlib");
-/**
- * The runtime's zlib, if it supports zstd, and the parameters for compressing.
- */
-const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
-  ? undefined
-  : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
+/** Returns the runtime's zlib, if it supports zstd. */
+function zlibWithZstd(): Zlib | undefined {
+  const zlib = loadZlib();
+  return zlib?.constants?.ZSTD_c_checksumFlag === undefined ? undefined : zlib;
+}
 
 /**
  * Whether each decoder is given one block at a time. In Deno, an error of a
@@ -56,15 +55,15 @@ async function compress(
   plain: Uint8Array,
   level?: number,
 ): Promise<Uint8Array> {
-  if (engine === undefined) {
+  const zlib = zlibWithZstd();
+  if (zlib === undefined) {
     throw new DeltarError(
       "unsupported",
       "this runtime cannot compress with zstd; use gzip",
     );
   }
-  const { zlib } = engine;
   const params = {
-    ...engine.params,
+    [zlib.constants.ZSTD_c_checksumFlag]: 1,
     ...level !== undefined &&
       { [zlib.constants.ZSTD_c_compressionLevel]: level },
   };
@@ -107,11 +106,11 @@ async function* decodeFrame(
     reader.corrupt("damaged zstd frame", offset, cause);
   const head: Uint8Array[] = [];
   const bytes = joined(head, frame.parts);
-  if (engine === undefined) {
+  const zlib = zlibWithZstd();
+  if (zlib === undefined) {
     yield* webUnzstd(bytes, explain);
     return;
   }
-  const { zlib } = engine;
   if (frame.size !== undefined && frame.size < ONE_SHOT_BYTES) {
     const isWhole = await take(frame.parts, frame.size + CHUNK_BYTES, head);
     if (isWhole) {
@@ -190,14 +189,15 @@ export async function decompressFrame(
   limit: number,
   options: DecompressOptions = {},
 ): Promise<Uint8Array> {
-  const size = engine && ONE_SHOT_BYTES > 0 ? wholeFrameSize(frame) : undefined;
-  if (engine === undefined || size === undefined || size > limit) {
+  const zlib = zlibWithZstd();
+  const size = ONE_SHOT_BYTES > 0 ? wholeFrameSize(frame) : undefined;
+  if (zlib === undefined || size === undefined || size > limit) {
     // The content is copied, so that nothing else uses its memory.
     return (await zstd.decompressBlock(frame, limit, options)).slice();
   }
   try {
     return plainBytes(
-      engine.zlib.zstdDecompressSync(frame, {
+      zlib.zstdDecompressSync(frame, {
         chunkSize: size + 1024,
         maxOutputLength: size + 1024,
       }),
@@ -217,7 +217,7 @@ export async function decompressFrame(
  * size of the content.
  */
 function decodeAtOnce(
-  zlib: NonNullable<ReturnType<typeof builtin<"node:zlib">>>,
+  zlib: Zlib,
   frame: Uint8Array,
   size: number,
 ): Promise<Uint8Array> {

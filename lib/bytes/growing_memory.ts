@@ -18,12 +18,16 @@ export class GrowingMemory {
   /**
    * Makes a memory.
    *
-   * @param length The initial number of bytes, a multiple of four.
+   * @param start The initial number of bytes, or the initial bytes, which are
+   * not copied. The number of bytes, and their offset in their buffer, are
+   * multiples of four.
    */
-  constructor(length: number = 1 << 12) {
-    const buffer = allocate(length);
-    this.bytes = new Uint8Array(buffer, 0, length);
-    this.words = new Uint32Array(buffer, 0, length / 4);
+  constructor(start: number | Uint8Array = 1 << 12) {
+    this.bytes = typeof start === "number"
+      ? new Uint8Array(allocate(start), 0, start)
+      : start;
+    const { buffer, byteOffset, length } = this.bytes;
+    this.words = new Uint32Array(buffer, byteOffset, length / 4);
   }
 
   /** Makes the memory at least `length` bytes long. New bytes are zeros. */

@@ -6,20 +6,47 @@ import { GrowingMemory } from "./growing_memory.ts";
  */
 export class WordRows {
   /** The number of rows. */
-  length = 0;
+  length: number;
   readonly #width: number;
-  readonly #memory = new GrowingMemory();
+  readonly #memory: GrowingMemory;
 
-  /** Makes an empty list of rows of `width` words. */
-  constructor(width: number) {
+  /**
+   * Makes a list of rows of `width` words.
+   *
+   * @param width The number of words of a row.
+   * @param bytes The bytes of the first rows, as `all` returns them. They are
+   * not copied. By default, the list is empty.
+   */
+  constructor(width: number, bytes?: Uint8Array) {
     this.#width = width;
+    this.#memory = new GrowingMemory(bytes);
+    this.length = bytes === undefined ? 0 : bytes.length / (4 * width);
   }
 
-  /** Adds a row of zeros, and returns its number. */
-  push(): number {
-    const row = this.length++;
-    this.#memory.reserve(4 * this.#width * this.length);
+  /**
+   * Adds rows of zeros.
+   *
+   * @param count The number of rows. Default: 1.
+   * @returns The number of the first of these rows.
+   */
+  push(count: number = 1): number {
+    const row = this.length;
+    this.length += count;
+    this.reserve(this.length);
     return row;
+  }
+
+  /** Makes room for a number of rows in total. */
+  reserve(length: number): void {
+    this.#memory.reserve(4 * this.#width * length);
+  }
+
+  /**
+   * The words of all rows, and further words. The array is valid until the next
+   * `push`.
+   */
+  get words(): Uint32Array {
+    return this.#memory.words;
   }
 
   /** Returns a word of a row. */
@@ -30,6 +57,21 @@ export class WordRows {
   /** Sets a word of a row. */
   set(row: number, word: number, value: number): void {
     this.#memory.words[this.#width * row + word] = value;
+  }
+
+  /**
+   * Copies rows of another list with the same width.
+   *
+   * @param row The first row to overwrite.
+   * @param from The other list.
+   * @param first The first row of the other list to copy.
+   * @param count The number of rows.
+   */
+  copy(row: number, from: WordRows, first: number, count: number): void {
+    const width = this.#width;
+    const start = width * first;
+    const words = from.#memory.words.subarray(start, start + width * count);
+    this.#memory.words.set(words, width * row);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { existing } from "../bytes/existing.ts";
 import { WordRows } from "../bytes/word_rows.ts";
 import type { Change, ChangeCounts } from "./diff_index.ts";
-import type { DirIndex } from "./dir_index.ts";
+import type { EntryIndex } from "./entry_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
 import { comparePaths } from "./path.ts";
 import type { DeviceNumber, Entry } from "./entry.ts";
@@ -44,8 +44,7 @@ const DIRECTORY = 8;
  * there can be millions of changes.
  */
 export class ChangeFinder {
-  readonly #previous: DirIndex | undefined;
-  readonly #old: readonly HashedEntry[];
+  readonly #old: EntryIndex;
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
   /**
@@ -67,16 +66,15 @@ export class ChangeFinder {
   /**
    * Makes a finder.
    *
-   * @param previous The old state. Absent for a full backup.
+   * @param old The old state, which is empty for a full backup.
    * @param find Called with a path of the new state. Returns the entry that was
    * added for this path.
    */
   constructor(
-    previous: DirIndex | undefined,
+    old: EntryIndex,
     find: (path: string) => HashedEntry | undefined,
   ) {
-    this.#previous = previous;
-    this.#old = previous?.entries ?? [];
+    this.#old = old;
     this.#find = find;
   }
 
@@ -91,20 +89,27 @@ export class ChangeFinder {
    */
   add(entry: HashedEntry): void {
     const number = this.#entries++;
-    // The walk returns the old entry, as the same object, for a path that it
-    // knows to be unchanged.
-    if (this.#old[this.#next] === entry) {
-      this.#next++;
-      return;
-    }
     let order = -1;
     while (this.#next < this.#old.length) {
-      order = comparePaths(this.#old[this.#next].path, entry.path);
+      order = comparePaths(this.#old.path(this.#next), entry.path);
       if (order >= 0) break;
       this.#delete(this.#next++);
     }
     if (order === 0) this.#compare(entry, number, this.#next++);
     else this.#create(entry, number);
+  }
+
+  /**
+   * Adds the next entries of the new state, which are the same in the old
+   * state.
+   *
+   * @param first The number of the first of these entries in the old state.
+   * @param count The number of entries.
+   */
+  keep(first: number, count: number): void {
+    while (this.#next < first) this.#delete(this.#next++);
+    this.#next = first + count;
+    this.#entries += count;
   }
 
   /**
@@ -123,7 +128,7 @@ export class ChangeFinder {
     const sources = new Set(this.#from.values());
     for (let row = 0; row < this.#rows.length; row++) {
       if ((this.#rows.get(row, WORD.change) & ~DIRECTORY) !== DELETED) continue;
-      const { path } = this.#old[this.#rows.get(row, WORD.before)];
+      const path = this.#old.path(this.#rows.get(row, WORD.before));
       if (sources.has(path) && !this.#isSkipped(path)) this.#gone.add(path);
     }
   }
@@ -150,7 +155,7 @@ export class ChangeFinder {
       else if (change === TOUCHED || change === RELINKED) counts.touched++;
       else if ((change & ~DIRECTORY) === DELETED) {
         // In the row of a deletion, `more` is the number of the old entry.
-        if (this.#isSkipped(this.#old[more].path)) continue;
+        if (this.#isSkipped(this.#old.path(more))) continue;
         if (change === DELETED) counts.deleted++;
         else counts.deletedDirs++;
       } else {
@@ -180,7 +185,7 @@ export class ChangeFinder {
     for (let row = 0; row < this.#rows.length; row++) {
       const what = this.#rows.get(row, WORD.change) & ~DIRECTORY;
       const number = this.#rows.get(row, WORD.entry);
-      const before = () => bare(this.#old[this.#rows.get(row, WORD.before)]);
+      const before = () => bare(this.#old.at(this.#rows.get(row, WORD.before)));
       if (what === DELETED) {
         yield [{ change: "deleted", before: before() }, -1];
         continue;
@@ -222,7 +227,7 @@ export class ChangeFinder {
   }
 
   #delete(before: number): void {
-    const isDirectory = this.#old[before].kind === "directory";
+    const isDirectory = this.#old.at(before).kind === "directory";
     this.#push(isDirectory ? DELETED | DIRECTORY : DELETED, 0, before);
   }
 
@@ -246,7 +251,7 @@ export class ChangeFinder {
   }
 
   #compare(entry: HashedEntry, number: number, old: number): void {
-    const before = this.#old[old];
+    const before = this.#old.at(old);
     if (
       entry.kind !== before.kind || !isContentEqual(entry, before) ||
       entry.target !== before.target ||
@@ -281,7 +286,7 @@ export class ChangeFinder {
     if (entry.kind !== "hardlink" && before.kind !== "hardlink") return false;
     const now = entry.kind === "hardlink" ? this.#find(entry.target) : entry;
     const old = before.kind === "hardlink"
-      ? this.#previous?.get(before.target)
+      ? this.#old.get(before.target)
       : before;
     return now !== undefined && isSameNode(now, old) &&
       now.target === old?.target;
@@ -294,7 +299,7 @@ export class ChangeFinder {
    */
   #sourceOf({ sha256, size }: HashedEntry): string | undefined {
     if (sha256 === undefined || size === 0) return undefined;
-    return this.#previous?.findContent(sha256)?.path;
+    return this.#old.findContent(sha256)?.path;
   }
 
   /**
@@ -305,7 +310,7 @@ export class ChangeFinder {
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;
-    return isSameNode(this.#find(target), this.#previous?.get(target));
+    return isSameNode(this.#find(target), this.#old.get(target));
   }
 }
 

@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 import { atOnce } from "../bytes/turns.ts";
 import { bare, ChangeFinder } from "./change_finder.ts";
-import type { DirIndex } from "./dir_index.ts";
+import { DirIndex } from "./dir_index.ts";
 import type { EntryKind, Metadata } from "./entry.ts";
 import {
   addRaw,
@@ -340,7 +340,10 @@ export function* compareSteps(
   index: DirIndex,
   previous: DirIndex | undefined,
 ): Generator<void, DiffIndex> {
-  const finder = new ChangeFinder(previous, (path) => index.get(path));
+  const finder = new ChangeFinder(
+    previous ?? DirIndex.empty(),
+    (path) => index.get(path),
+  );
   for (const entry of index.entries) {
     finder.add(entry);
     yield;

@@ -140,6 +140,29 @@ export class DirIndex {
     return new DirIndex(entries, root, skipped);
   }
 
+  /** The number of entries. */
+  get length(): number {
+    return this.entries.length;
+  }
+
+  /**
+   * Returns an entry by its number.
+   *
+   * @param number The position in `entries`.
+   */
+  at(number: number): IndexEntry {
+    return this.entries[number];
+  }
+
+  /**
+   * Returns the path of an entry by its number.
+   *
+   * @param number The position in `entries`.
+   */
+  path(number: number): string {
+    return this.entries[number].path;
+  }
+
   /**
    * Returns the entry of a path, or `undefined` if the index does not contain
    * the path.

@@ -215,10 +215,10 @@ export type WalkedFile = FileEntry & WalkedState;
 
 /**
  * The reason why a path is skipped or excluded. If a reason depends on more
- * than the path and the kind of an entry, `is_unchanged.ts` must also compare
- * the other facts, as it does for a size limit, or the walk must flag the entry
- * as doubtful. Otherwise, a snapshot would not notice that the reason no longer
- * applies.
+ * than the path and the kind of an entry, `unchanged_folders.ts` must also
+ * compare the other facts, as it does for a size limit, or the walk must flag
+ * the entry as doubtful. Otherwise, a snapshot would not notice that the reason
+ * no longer applies.
  */
 export type SkipReason =
   | "excluded"

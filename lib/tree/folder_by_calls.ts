@@ -291,6 +291,7 @@ class CallFolder implements Folder {
   }
 
   #visitListing(fd: number, length: number, visit: FolderVisitor): boolean {
+    const { statx } = system();
     for (let at = 0; at < length;) {
       const from = at;
       const start = at + NAME;
@@ -301,14 +302,15 @@ class CallFolder implements Folder {
         }
         continue;
       }
-      const isKnown = system().statx(
+      const end = copyName(start);
+      const isKnown = statx(
         fd,
-        listing.subarray(start, at),
+        // Making a view of each name would take longer than copying its bytes.
+        end - start < PATH_MAX ? firstPath : listing.subarray(start, at),
         AT_SYMLINK_NOFOLLOW,
         STATX_MASK,
         statBytes,
       ) === 0;
-      const end = listing.indexOf(0, start);
       if (!visit(listing, start, end, isKnown ? statWords : undefined)) {
         return false;
       }
@@ -802,6 +804,21 @@ function attributeNames(length: number, place: string): string[] {
 
 function putAttribute(name: string, call: string, place: string): Uint8Array {
   return put(attributeName, name, call, place);
+}
+
+/**
+ * Copies the name at an offset of the listing to `firstPath`, with its NUL.
+ *
+ * @returns The offset after the name's last byte. If the name is too long for
+ * `firstPath`, only its beginning is copied.
+ */
+function copyName(start: number): number {
+  let at = start;
+  for (let byte = listing[at]; byte > 0; byte = listing[++at]) {
+    firstPath[at - start] = byte;
+  }
+  firstPath[at - start] = 0;
+  return at;
 }
 
 /** Returns whether the name at an offset in the listing is `.` or `..`. */

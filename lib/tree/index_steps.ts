@@ -8,8 +8,10 @@ import {
   type WalkedEntry,
   type WalkedFile,
 } from "./entry.ts";
+import type { EntryIndex } from "./entry_index.ts";
 import type { FileFacts } from "./file_reader.ts";
 import type { IndexOptions } from "./index_tree.ts";
+import type { KnownRun } from "./known_entries.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { xattrsOrSkip } from "./read_xattrs.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
@@ -20,13 +22,25 @@ import type { Walker, WalkOptions } from "./walker.ts";
 import type { Xattrs } from "./xattrs.ts";
 
 /**
- * An entry of a tree that is being indexed: either a complete entry, or a file
- * that must be read.
+ * A step of indexing a tree: known entries that are unchanged, or one entry,
+ * which is either complete or a file that must be read.
  */
-export type Step = KnownStep | ReadStep;
+export type Step = KnownStep | CompleteStep | ReadStep;
+
+/** Known entries that are unchanged. */
+export interface KnownStep {
+  /** The entries. */
+  known: KnownRun;
+  /** Always absent, since only a `ReadStep` has this property. */
+  toRead?: undefined;
+  /** Always absent, since only a `ReadStep` has this property. */
+  before?: undefined;
+}
 
 /** A complete entry. No file needs to be read for this entry. */
-export interface KnownStep {
+export interface CompleteStep {
+  /** Always absent, since only a `KnownStep` has this property. */
+  known?: undefined;
   /** The entry. */
   entry: IndexEntry;
   /** The number of the first word of the entry's state in the `StateWriter`. */
@@ -39,6 +53,8 @@ export interface KnownStep {
 
 /** A file that must be read. */
 export interface ReadStep {
+  /** Always absent, since only a `KnownStep` has this property. */
+  known?: undefined;
   /** The entry, without its SHA-256 and signature, which are not known yet. */
   entry: FileEntry;
   /** The number of the first word of the entry's state in the `StateWriter`. */
@@ -47,6 +63,12 @@ export interface ReadStep {
   toRead: WalkedFile;
   /** The file at this path in the previous index. */
   before: IndexFileEntry | undefined;
+}
+
+/** Options for the steps of indexing. */
+export interface StepOptions extends Pick<IndexOptions, "unchanged"> {
+  /** See {@linkcode IndexOptions.previous}. */
+  previous?: EntryIndex;
 }
 
 /**
@@ -62,7 +84,7 @@ export interface ReadStep {
  */
 export function* indexSteps(
   walker: Walker,
-  { previous, unchanged }: IndexOptions,
+  { previous, unchanged }: StepOptions,
   options: WalkOptions,
   states?: WalkStates,
   folders?: OpenFolders,
@@ -78,14 +100,12 @@ export function* indexSteps(
       states?.writer?.mark(place, ENTRY_FLAG.doubtful);
       options.onSkip?.(skipped);
     });
-  for (const { entry: walked, known, place } of walk) {
-    if (known !== undefined) {
-      const entry = reads && known.xattrs === undefined
-        ? withXattrs(known, read(known.path, place))
-        : known;
-      yield { entry, place };
+  for (const one of walk) {
+    if (one.known !== undefined) {
+      yield one;
       continue;
     }
+    const { entry: walked, place } = one;
     if (walked.kind !== "file") {
       const entry = withoutState(walked);
       if (entry.kind !== "hardlink") {

@@ -10,9 +10,10 @@ import {
   indexSteps,
   keptXattrs,
   type ReadStep,
-  type Step,
+  type StepOptions,
   toMetadata,
 } from "./index_steps.ts";
+import { addEach, lastPathOf } from "./known_entries.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
 import type { OpenFolders } from "./open_folders.ts";
@@ -54,8 +55,9 @@ export interface IndexOptions {
    */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Called with the progress after each entry, and repeatedly while a large
-   * file is read.
+   * Called with the progress after each entry or, if the directory was indexed
+   * before, after several unchanged entries of a folder. Also called repeatedly
+   * while a large file is read.
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
@@ -67,6 +69,11 @@ export interface IndexOptions {
   /** A signal that ends the indexing with the error code `aborted`. */
   signal?: AbortSignal;
 }
+
+/** Options for `indexTree`; see {@linkcode IndexOptions}. */
+export type IndexTreeOptions =
+  & StepOptions
+  & Omit<IndexOptions, "reader" | "previous" | "unchanged">;
 
 /** The progress of making an index. */
 export interface IndexProgress {
@@ -121,7 +128,7 @@ export async function indexTree<Facts extends FileFacts>(
   walker: Walker,
   sink: EntrySink<Facts>,
   reader: FileReader<Facts>,
-  options: Omit<IndexOptions, "reader">,
+  options: IndexTreeOptions,
   states?: WalkStates,
 ): Promise<IndexedTree> {
   const folders = openTree(walker);
@@ -144,12 +151,12 @@ async function indexFolders<Facts extends FileFacts>(
   folders: OpenFolders,
   sink: EntrySink<Facts>,
   reader: FileReader<Facts>,
-  options: Omit<IndexOptions, "reader">,
+  options: IndexTreeOptions,
   states: WalkStates | undefined,
 ): Promise<IndexedTree> {
   const { signal } = options;
   const skipped: Skipped[] = [];
-  let reading: Step | undefined;
+  let reading: ReadStep | undefined;
   const onSkip = (skip: Skipped) => {
     skipped.push(skip);
     if (reading !== undefined && skip.path === reading.entry.path) {
@@ -208,9 +215,21 @@ async function indexFolders<Facts extends FileFacts>(
       reader.expect?.(before);
       return true;
     },
+    ({ known }) => known?.count ?? 1,
   );
   try {
     for (const step of steps) {
+      if (step.known !== undefined) {
+        const turn = turnIfDue();
+        if (turn !== undefined) {
+          await turn;
+          checkAborted(signal);
+        }
+        entries += step.known.count;
+        bytes += sink.keep?.(step.known) ?? addEach(step.known, sink);
+        tell(lastPathOf(step.known));
+        continue;
+      }
       const { place } = step;
       let entry: IndexEntry;
       let isOther = false;

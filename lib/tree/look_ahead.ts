@@ -1,6 +1,6 @@
 /** The maximum number of chosen items that wait to be yielded. */
 const MAX_CHOSEN = 8;
-/** The maximum number of items, chosen or not, that wait to be yielded. */
+/** The maximum size of the items, chosen or not, that wait to be yielded. */
 const MAX_WAITING = 4096;
 
 /**
@@ -10,25 +10,32 @@ const MAX_WAITING = 4096;
  * @param source The source of the items.
  * @param choose Called once with each item, some time before it is yielded.
  * Returns whether data is fetched for the item.
+ * @param sizeOf Called with an item. Returns its size, which limits how far the
+ * source is read in advance. By default, each item has the size 1.
  */
 export function* lookAhead<One>(
   source: Iterable<One>,
   choose: (one: One) => boolean,
+  sizeOf: (one: One) => number = () => 1,
 ): Generator<One> {
-  const waiting: { one: One; isChosen: boolean }[] = [];
+  const waiting: { one: One; isChosen: boolean; size: number }[] = [];
   let chosen = 0;
+  let total = 0;
   let next = 0;
   const take = () => {
-    const { one, isChosen } = waiting[next++];
+    const { one, isChosen, size } = waiting[next++];
     if (isChosen) chosen--;
+    total -= size;
     if (next === MAX_WAITING) waiting.splice(0, next), next = 0;
     return one;
   };
   for (const one of source) {
     const isChosen = choose(one);
     if (isChosen) chosen++;
-    waiting.push({ one, isChosen });
-    while (chosen > MAX_CHOSEN || waiting.length - next > MAX_WAITING) {
+    const size = sizeOf(one);
+    total += size;
+    waiting.push({ one, isChosen, size });
+    while (chosen > MAX_CHOSEN || total > MAX_WAITING) {
       yield take();
     }
   }

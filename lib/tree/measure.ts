@@ -1,4 +1,5 @@
 import type { Step } from "./index_steps.ts";
+import { bytesOf } from "./known_entries.ts";
 
 /** The totals of a directory that is being indexed. */
 export interface Totals {
@@ -71,6 +72,11 @@ export class Measure {
       if (done) {
         this.#state = "done";
         return;
+      }
+      if (value.known !== undefined) {
+        totals.allEntries += value.known.count;
+        totals.allBytes += bytesOf(value.known);
+        continue;
       }
       totals.allEntries++;
       totals.allBytes += value.entry.size;

@@ -4,20 +4,18 @@
  * Walks and writes reach the content of a directory through open folders. Each
  * folder is opened from the one above it. `folder.ts` has the interface, which
  * `folder_by_calls.ts` implements with system calls and `folder_by_paths.ts`
- * with paths.
- *
- * `walker.ts` has the public class and its options. `walk_tree.ts` walks a
- * directory and decides from the names, the kinds and the exclusion rules which
- * entries are excluded or skipped. `rule_file.ts` reads the files with rules,
- * and `ignore_rules.ts` parses and matches the rules. The walk also writes the
- * state of every entry (`state_writer.ts`), by which the next walk finds
- * unchanged files.
- *
- * `is_unchanged.ts` compares these states with the disk, to find out without an
- * index whether anything has changed. It does not check again why an entry was
- * excluded or skipped. If the reason depends on more than the path and the kind
- * of the entry, the walk therefore flags the entry as doubtful.
- *
+ * with paths. `walker.ts` has the public class and its options. `walk_tree.ts`
+ * walks a directory and decides which entries are excluded or skipped. The
+ * decision depends on their names, their kinds and the exclusion rules
+ * (`rule_file.ts` reads the files with rules, `ignore_rules.ts` parses and
+ * matches the rules). The walk also writes the state of every entry
+ * (`state_writer.ts`), which the next walk uses to find unchanged files.
+ * `unchanged_folders.ts` compares these states with the disk, to find out
+ * without an index whether anything has changed, and which folders need not be
+ * listed again. It does not check again why an entry was excluded or skipped. If
+ * the reason depends on more than the path and the kind of the entry, the entry
+ * is therefore flagged as doubtful. The entries of unchanged files are taken
+ * from `known_entries.ts`, which decodes them only on demand.
  * `index_tree.ts` reads the files that are not known to be unchanged, and makes
  * an index (`dir_index.ts`). `read_stable.ts` reads a file again if the file
  * changed while it was read, and reads a sparse file in condensed form

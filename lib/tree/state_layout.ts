@@ -64,8 +64,13 @@ export const ENTRY = {
   length: 20,
 } as const;
 
+/** The minimum number of words of an entry, whose name has at least a byte. */
+export const MIN_ENTRY_WORDS = ENTRY.length + 1;
+
 /** The bits of `st_mode` that contain the type. */
 export const TYPE = 0o170000;
+/** The type of a file. */
+export const FILE = 0o100000;
 /** The type of a directory. */
 export const DIRECTORY = 0o040000;
 

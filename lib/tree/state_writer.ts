@@ -1,6 +1,7 @@
 import { GrowingMemory } from "../bytes/growing_memory.ts";
 import { decodeName } from "./raw_name.ts";
 import { type Identity, STATX } from "./statx.ts";
+import type { FolderState } from "./tree_state.ts";
 import {
   DIRECTORY,
   ENTRY,
@@ -99,6 +100,20 @@ export class StateWriter {
     this.#memory.words[this.#block + HEAD.count]++;
     this.#memory.words[this.#block + HEAD.words] = this.#used - this.#block;
     return at;
+  }
+
+  /**
+   * Adds a copy of a folder's block.
+   *
+   * @returns The number of the first word of the copy.
+   */
+  copy(folder: FolderState): number {
+    const { block } = folder;
+    this.#reserve(block.length);
+    this.#block = this.#used;
+    this.#memory.words.set(block, this.#used);
+    this.#used += block.length;
+    return this.#block;
   }
 
   /** Returns an entry's state, as the system returned it. */

@@ -12,7 +12,7 @@ import {
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
-import { type FileStat, STATX } from "./statx.ts";
+import { type FileStat, kindOf, STATX } from "./statx.ts";
 
 /**
  * The maximum length of a name, in bytes. It is larger than the limit of any
@@ -38,7 +38,8 @@ const MAX_NAME_BYTES = 1 << 16;
 export class TreeState {
   /** The blocks as bytes. */
   readonly bytes: Uint8Array;
-  readonly #words: Uint32Array;
+  /** The blocks as 32-bit words. */
+  readonly words: Uint32Array;
 
   /**
    * Reads blocks that `StateWriter` wrote.
@@ -48,7 +49,7 @@ export class TreeState {
    */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.#words = wordsOf(bytes);
+    this.words = wordsOf(bytes);
   }
 
   /**
@@ -60,14 +61,14 @@ export class TreeState {
    * word.
    */
   folder(at: number): FolderState | undefined {
-    return isBlock(this.#words, at)
-      ? new FolderState(this.bytes, this.#words, at)
+    return isBlock(this.words, at)
+      ? new FolderState(this.bytes, this.words, at)
       : undefined;
   }
 
   /** Returns the part of an entry's state that an index records. */
   basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
-    return readBasics(this.#words, entry);
+    return readBasics(this.words, entry);
   }
 
   /**
@@ -76,13 +77,39 @@ export class TreeState {
    * @throws {RangeError} If the entry is incomplete.
    */
   name(entry: number): string {
-    if (endOfEntry(this.#words, entry, this.#words.length) < 0) {
+    const length = this.nameLength(entry);
+    const start = 4 * (entry + ENTRY.length);
+    return decodeName(this.bytes.subarray(start, start + length));
+  }
+
+  /**
+   * Returns the length of an entry's name in bytes.
+   *
+   * @throws {RangeError} If the entry is incomplete.
+   */
+  nameLength(entry: number): number {
+    if (endOfEntry(this.words, entry, this.words.length) < 0) {
       throw new RangeError(`no complete entry begins at word ${entry}`);
     }
-    const start = 4 * (entry + ENTRY.length);
-    return decodeName(
-      this.bytes.subarray(start, start + this.#words[entry + ENTRY.name]),
-    );
+    return this.words[entry + ENTRY.name];
+  }
+
+  /**
+   * Returns the number of the first word of a directory's block;
+   * `undefined` if the entry has no block.
+   */
+  blockOf(entry: number): number | undefined {
+    return blockOf(this.words, entry) || undefined;
+  }
+
+  /** Returns an entry's kind. */
+  kind(entry: number): FileStat["kind"] {
+    return kindOf(this.words[entry]);
+  }
+
+  /** Returns whether an entry has the flag `plain`. */
+  isPlain(entry: number): boolean {
+    return (this.words[entry] & ENTRY_FLAG.plain) !== 0;
   }
 }
 
@@ -117,6 +144,15 @@ function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   if (length > MAX_NAME_BYTES) return -1;
   const after = name + nameWords(length);
   return after <= end ? after : -1;
+}
+
+/**
+ * Returns the number of the first word of a directory's block, or 0 if the
+ * entry has no block.
+ */
+function blockOf(words: Uint32Array, entry: number): number {
+  const isDirectory = (words[entry] & TYPE) === DIRECTORY;
+  return isDirectory ? words[entry + ENTRY.size] : 0;
 }
 
 /**
@@ -232,8 +268,12 @@ export class FolderState {
    * entry has no block.
    */
   blockOf(entry: number): number {
-    const isDirectory = (this.#words[entry] & TYPE) === DIRECTORY;
-    return isDirectory ? this.#words[entry + ENTRY.size] : 0;
+    return blockOf(this.#words, entry);
+  }
+
+  /** The words of the block. */
+  get block(): Uint32Array {
+    return this.#words.subarray(this.#at, this.#end);
   }
 
   /** Yields all entries, in the system's order. */

@@ -1,7 +1,6 @@
 import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { isTemporaryName, STAGE_PREFIX } from "../storage/temporary.ts";
-import type { IndexEntry } from "./dir_index.ts";
 import {
   canHaveLinks,
   isSpecialKind,
@@ -11,6 +10,7 @@ import {
 } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import type { Folder, FolderVisitor } from "./folder.ts";
+import type { KnownEntries, KnownRun } from "./known_entries.ts";
 import { IgnoreRules, NOT_PICKED, OTHER_FILE_SYSTEM } from "./ignore_rules.ts";
 import { pathsBelow, type PickedNames } from "./picked_paths.ts";
 import { canUseRawNames, openFolder } from "./open_folder.ts";
@@ -46,11 +46,13 @@ export interface WalkStates {
    * as known.
    */
   known?: TreeState;
+  /** The entries of the previous state. */
+  entries?: KnownEntries;
   /**
-   * The entries of the previous state, by the number of the first word of their
-   * states.
+   * The folders that are unchanged since the previous state and need not be
+   * listed. See {@linkcode UnchangedFolders.blocks}.
    */
-  entries?: ReadonlyMap<number, IndexEntry>;
+  unchanged?: ReadonlySet<number>;
   /** The writer of the new state. By default, the new state is discarded. */
   writer?: StateWriter;
   /**
@@ -60,16 +62,15 @@ export interface WalkStates {
   newest: bigint;
 }
 
-/**
- * An entry that a walk yields: a new entry, or the known entry of an unchanged
- * path. `place` is the number of the first word of the entry's state in the
- * `StateWriter`.
- */
+/** A new entry that a walk yields, or known entries that are unchanged. */
 export type Walked =
   | NewWalked
-  | { known: IndexEntry; entry?: undefined; place: number };
+  | { known: KnownRun; entry?: undefined };
 
-/** A new entry that a walk yields; see {@linkcode Walked}. */
+/**
+ * A new entry that a walk yields. `place` is the index of the first word of the
+ * entry's state in the `StateWriter`.
+ */
 export interface NewWalked {
   entry: WalkedEntry;
   known?: undefined;
@@ -104,7 +105,8 @@ interface Level {
    */
   unruled?: ReadonlyMap<string, Unruled>;
   rules: IgnoreRules;
-  found: Found[];
+  /** The entries; known ones if the folder is unchanged. */
+  found: readonly (Found | KnownRun)[];
   next: number;
   /**
    * The previous name that contains U+FFFD. Where names are not returned as
@@ -189,10 +191,10 @@ export function* walkTree(
       const known = before === undefined
         ? undefined
         : states?.known?.folder(before);
-      const level = enterFolder(folder, path, above, writer, known);
+      const { level, found } = enterFolder(folder, path, above, writer, known);
       const { picked } = level.rules;
       if (picked !== "all") {
-        const names = new Set(level.found.map(({ name }) => name));
+        const names = new Set(found.map(({ name }) => name));
         for (const [name, below] of picked) {
           const at = path === "" ? name : `${path}/${name}`;
           if (!names.has(name)) tellMissing(skip, at, below);
@@ -206,6 +208,53 @@ export function* walkTree(
     const top = IgnoreRules.forRoot(walker.path, walker.options);
     const levels: Level[] = [];
     let device: bigint | undefined;
+    /** Adds the level of a folder, if the folder can be entered. */
+    const descend = (
+      path: string,
+      place: number,
+      above: IgnoreRules,
+      before: number | undefined,
+    ) => {
+      const identity = writer.identity(place);
+      // The copy of a state has the block of the previous state.
+      writer.link(place, 0);
+      if (device !== undefined && identity.device !== device) {
+        writer.mark(place, ENTRY_FLAG.mounted);
+        skip(path, "excluded", OTHER_FILE_SYSTEM);
+        return;
+      }
+      const unchanged = unchangedLevel(path, above, writer, states, before);
+      if (unchanged !== undefined) {
+        checkAborted(options.signal);
+        writer.link(place, unchanged.block);
+        levels.push(unchanged);
+        return;
+      }
+      let folder: Folder;
+      try {
+        folder = folders.at(path);
+      } catch (error) {
+        writer.mark(place, ENTRY_FLAG.doubtful);
+        skip(path, ...faultOf(error));
+        return;
+      }
+      try {
+        const below = enter(folder, path, above, before);
+        writer.link(place, below.block);
+        levels.push(below);
+        if (!folder.is(identity)) {
+          writer.mark(place, ENTRY_FLAG.doubtful);
+          skip(path, "changed", "replaced by another folder");
+        }
+      } catch (error) {
+        const [reason, detail] = asFault(error);
+        if (reason === "unreadable") {
+          writer.link(place, writer.block);
+          writer.markFolder(writer.block, FOLDER_FLAG.unreadable);
+        } else writer.mark(place, ENTRY_FLAG.doubtful);
+        skip(path, reason, detail);
+      }
+    };
     try {
       if (walker.options.oneFileSystem) device = folders.root.stat().device;
       levels.push(enter(folders.root, "", top, 0));
@@ -225,7 +274,18 @@ export function* walkTree(
         if (states?.writer === undefined) writer.forget(level.block);
         continue;
       }
-      const { name, entry: place, isKnown, old, before } = level.found[at];
+      const one = level.found[at];
+      if ("shift" in one) {
+        yield { known: one };
+        const { entries, shift } = one;
+        const last = one.first + one.count - 1;
+        if (!entries.isDirectory(last)) continue;
+        const place = entries.place(last);
+        const before = states?.known?.blockOf(place);
+        descend(entries.path(last), place + shift, level.rules, before);
+        continue;
+      }
+      const { name, entry: place, isKnown, old, before } = one;
       const path = level.folder === "" ? name : `${level.folder}/${name}`;
       const leaveOut = (reason: Skipped["reason"], detail?: string) => {
         writer.mark(place, ENTRY_FLAG.skipped);
@@ -291,11 +351,16 @@ export function* walkTree(
         const isSocket = (mode & TYPE) === SOCKET;
         leaveOut("special", isSocket ? "a socket" : "an unknown kind of entry");
       } else {
-        const known = isKnown && writer.isSingle(place)
-          ? states?.entries?.get(old)
+        const entries = isKnown && writer.isSingle(place)
+          ? states?.entries
           : undefined;
-        if (known !== undefined) yield { known, place };
-        else {
+        const first = entries?.numberOf(old) ?? -1;
+        if (entries !== undefined && first >= 0) {
+          if (entries.states.isPlain(old)) {
+            writer.mark(place, ENTRY_FLAG.plain);
+          }
+          yield { known: { entries, first, count: 1, shift: place - old } };
+        } else {
           const state = writer.state(place);
           if (states && kind !== "directory" && isRacy(state, states.newest)) {
             writer.mark(place, ENTRY_FLAG.doubtful);
@@ -319,35 +384,8 @@ export function* walkTree(
           if (isKnown) entry.isKnown = true;
           yield { entry, place };
         }
-        if (identity === undefined) continue;
-        if (device !== undefined && identity.device !== device) {
-          writer.mark(place, ENTRY_FLAG.mounted);
-          skip(path, "excluded", OTHER_FILE_SYSTEM);
-          continue;
-        }
-        let folder: Folder;
-        try {
-          folder = folders.at(path);
-        } catch (error) {
-          writer.mark(place, ENTRY_FLAG.doubtful);
-          skip(path, ...faultOf(error));
-          continue;
-        }
-        try {
-          const below = enter(folder, path, level.rules, before);
-          writer.link(place, below.block);
-          levels.push(below);
-          if (!folder.is(identity)) {
-            writer.mark(place, ENTRY_FLAG.doubtful);
-            skip(path, "changed", "replaced by another folder");
-          }
-        } catch (error) {
-          const [reason, detail] = asFault(error);
-          if (reason === "unreadable") {
-            writer.link(place, writer.block);
-            writer.markFolder(writer.block, FOLDER_FLAG.unreadable);
-          } else writer.mark(place, ENTRY_FLAG.doubtful);
-          skip(path, reason, detail);
+        if (identity !== undefined) {
+          descend(path, place, level.rules, before);
         }
       }
     }
@@ -404,7 +442,7 @@ function enterFolder(
   above: IgnoreRules,
   writer: StateWriter,
   known: FolderState | undefined,
-): Level {
+): { level: Level; found: readonly Found[] } {
   const found: Found[] = [];
   const block = writer.begin();
   const picked = above.pickedIn(path);
@@ -449,7 +487,57 @@ function enterFolder(
   if (path === "" || rules.isOwn || picked !== "all") {
     writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
   }
-  return { folder: path, block, rules, found, next: 0, unruled };
+  const level = { folder: path, block, rules, found, next: 0, unruled };
+  return { level, found };
+}
+
+/** The maximum number of known entries that are yielded together. */
+const MAX_RUN = 1024;
+
+/**
+ * Returns the level of a folder that is unchanged, whose state is copied.
+ * Returns `undefined` if the folder has to be listed.
+ *
+ * @param before The index of the first word of the folder's block in the
+ * previous state.
+ */
+function unchangedLevel(
+  path: string,
+  rules: IgnoreRules,
+  writer: StateWriter,
+  states: WalkStates | undefined,
+  before: number | undefined,
+): Level | undefined {
+  const { known, entries, unchanged } = states ?? {};
+  if (
+    before === undefined || entries === undefined || !unchanged?.has(before)
+  ) return undefined;
+  const folder = known?.folder(before);
+  if (folder === undefined) return undefined;
+  const numbers = new Uint32Array(folder.count);
+  let used = 0;
+  for (const entry of folder.entries()) {
+    const number = entries.numberOf(entry);
+    if (number < 0) return undefined;
+    numbers[used++] = number;
+  }
+  numbers.sort();
+  const block = writer.copy(folder);
+  const found: KnownRun[] = [];
+  let run: KnownRun | undefined;
+  for (const number of numbers) {
+    if (
+      run !== undefined && run.first + run.count === number &&
+      run.count < MAX_RUN
+    ) run.count++;
+    else {
+      run = { entries, first: number, count: 1, shift: block - before };
+      found.push(run);
+    }
+    // The entries of a folder follow directly after the folder.
+    if (entries.isDirectory(number)) run = undefined;
+  }
+  return { folder: path, block, rules, found, next: 0 };
 }
 
 /**

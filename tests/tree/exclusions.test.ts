@@ -12,13 +12,12 @@ import { Dir } from "../../lib/archive/dir.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Skipped } from "../../lib/tree/entry.ts";
-import { isUnchanged } from "../../lib/tree/is_unchanged.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { byEachAccess } from "../support/folder_access.ts";
 import { needs, runText } from "../support/peer.ts";
 import { needsPosix } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
-import { type Rules, stateOf } from "./states.ts";
+import { isUnchanged, type Rules, stateOf } from "./states.ts";
 
 const TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# a cache\n";
 
@@ -125,7 +124,7 @@ test("Walker() refuses invalid rules", async () => {
   });
 });
 
-test("isUnchanged() notices when a tag or the size of a file matters", async () => {
+test("findUnchangedFolders() notices when a tag or the size of a file matters", async () => {
   const rules: Rules = {
     excludes: ["*.log"],
     excludeCaches: true,

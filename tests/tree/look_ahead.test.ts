@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { lookAhead } from "../../lib/tree/look_ahead.ts";
 
 /** Numbers, of which every so-many-th is chosen; what was taken when. */
-function look(count: number, every: number) {
+function look(count: number, every: number, size?: number) {
   let taken = 0;
   let given = 0;
   let ahead = 0;
@@ -19,7 +19,13 @@ function look(count: number, every: number) {
     if (isChosen(one)) chosen.push(one);
     return isChosen(one);
   };
-  for (const one of lookAhead(source(), choose)) {
+  for (
+    const one of lookAhead(
+      source(),
+      choose,
+      size === undefined ? undefined : () => size,
+    )
+  ) {
     if (isChosen(one)) {
       assert.ok(chosen.includes(one), `${one} was told of before its turn`);
       given++;
@@ -47,6 +53,7 @@ test("it looks ahead for a few chosen ones, and for no more than a few", () => {
   const sparse = look(10_000, 100).ahead;
   assert.ok(sparse >= 800 && sparse <= 900, `${sparse}`);
   assert.equal(look(10_000, 1e9).ahead, 4096);
+  assert.equal(look(10_000, 1e9, 100).ahead, 40);
 });
 
 test("it walks no further than it looks", () => {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
+import {
+  type CompareOptions,
+  findUnchangedFolders,
+} from "../../lib/tree/unchanged_folders.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { walkTree } from "../../lib/tree/walk_tree.ts";
 
@@ -18,4 +22,13 @@ export function stateOf(
     const { entry } of walkTree(new Walker(root, rules), {}, { writer, newest })
   ) assert.ok(entry);
   return new TreeState(writer.finish().slice());
+}
+
+/** Returns whether everything in a directory is unchanged. */
+export async function isUnchanged(
+  walker: Walker,
+  state: TreeState,
+  options?: CompareOptions,
+): Promise<boolean> {
+  return (await findUnchangedFolders(walker, state, options)).isAll;
 }

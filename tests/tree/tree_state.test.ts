@@ -7,53 +7,68 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { DirIndex, type IndexEntry } from "../../lib/tree/dir_index.ts";
 import { EntryList, type EntrySink } from "../../lib/tree/entry_list.ts";
+import { WORDS } from "../../lib/tree/entry_rows.ts";
 import { HashReader } from "../../lib/tree/file_reader.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
-import { isUnchanged } from "../../lib/tree/is_unchanged.ts";
+import {
+  bytesOf,
+  KnownEntries,
+  type KnownRun,
+} from "../../lib/tree/known_entries.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
-import { decodeEntries } from "../../lib/tree/state_entries.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
+import { findUnchangedFolders } from "../../lib/tree/unchanged_folders.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { needsHeld, runHeld } from "../support/other_user.ts";
 import { runs } from "../support/runs.ts";
 import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 import { rewriteTree, treeAndEdited, writeTree } from "../support/trees.ts";
-import { type Rules, stateOf } from "./states.ts";
+import { isUnchanged, type Rules, stateOf } from "./states.ts";
 
 const worker = fileURLToPath(
   new URL("./unreadable_worker.ts", import.meta.url),
 );
 
+const RULES: Rules = { excludes: ["*.log"], gitignore: true };
+
+/** Makes a directory with rules. */
+function makeRuled(root: string): void {
+  fs.mkdirSync(join(root, "folder/deep"), { recursive: true });
+  fs.mkdirSync(join(root, "nested/.git/info"), { recursive: true });
+  fs.mkdirSync(join(root, "ignored"));
+  fs.mkdirSync(join(root, "other/deep"), { recursive: true });
+  for (
+    const [path, content] of Object.entries({
+      "a": "one",
+      "b": "two",
+      "folder/c": "three",
+      "folder/.deltarignore": "*.x\n",
+      "folder/d.x": "left out",
+      "folder/deep/e": "four",
+      "e.log": "left out",
+      "nested/.git/info/exclude": "*.y\n",
+      "nested/f.y": "left out",
+      ".gitignore": "/ignored\n",
+      "ignored/g": "left out",
+      "other/deep/h": "five",
+      "other/deep/i": "six",
+    })
+  ) fs.writeFileSync(join(root, path), content);
+  if (needsSymlinks.skip === undefined) {
+    fs.symlinkSync("a", join(root, "link"));
+  }
+}
+
 /** Whether `edit` is seen, in a directory made for it. */
 async function isSeen(
   edit: (root: string) => void,
-  rules: Rules = { excludes: ["*.log"], gitignore: true },
+  rules: Rules = RULES,
   after: Rules = rules,
 ): Promise<boolean> {
   return await withTemp(async (root) => {
-    fs.mkdirSync(join(root, "folder/deep"), { recursive: true });
-    fs.mkdirSync(join(root, "nested/.git/info"), { recursive: true });
-    fs.mkdirSync(join(root, "ignored"));
-    for (
-      const [path, content] of Object.entries({
-        "a": "one",
-        "b": "two",
-        "folder/c": "three",
-        "folder/.deltarignore": "*.x\n",
-        "folder/d.x": "left out",
-        "folder/deep/e": "four",
-        "e.log": "left out",
-        "nested/.git/info/exclude": "*.y\n",
-        "nested/f.y": "left out",
-        ".gitignore": "/ignored\n",
-        "ignored/g": "left out",
-      })
-    ) fs.writeFileSync(join(root, path), content);
-    if (needsSymlinks.skip === undefined) {
-      fs.symlinkSync("a", join(root, "link"));
-    }
+    makeRuled(root);
     const state = stateOf(root, rules);
     assert.equal(await isUnchanged(new Walker(root, rules), state), true);
     edit(root);
@@ -109,12 +124,24 @@ const EDITS: Record<string, (root: string) => void> = {
   "other rules that are part of no tree": (root) =>
     rewrite(join(root, "nested/.git/info/exclude"), "*.w\n"),
   "rules above": (root) => fs.writeFileSync(join(root, ".deltarignore"), "/b"),
+  "new rules between": (root) =>
+    fs.writeFileSync(join(root, "other/.deltarignore"), "h"),
 };
 
 for (const [what, edit] of Object.entries(EDITS)) {
   const options = what === "another link target" ? needsSymlinks : {};
   test(`${what} is seen`, options, async () => {
     assert.equal(await isSeen(edit), true);
+    await withTemp(async (root) => {
+      makeRuled(root);
+      const walker = new Walker(root, RULES);
+      const before = await remember(walker);
+      edit(root);
+      const { entries } = await DirIndex.of(walker);
+      const { blocks } = await findUnchangedFolders(walker, before.state);
+      const after = await remember(walker, { ...before, unchanged: blocks });
+      assert.deepEqual(after.found.map(lineOf), entries.map(lineOf));
+    });
   });
 }
 
@@ -169,51 +196,71 @@ test("any edit is seen, and what is the same is known", async () => {
     await withTemp(async (root) => {
       writeTree(root, before);
       const walker = new Walker(root, { excludes: [] });
-      const states = { writer: new StateWriter(), newest: 2n ** 63n };
-      const first = new Listed(states.writer);
-      const { root: top } = await indexTree(
-        walker,
-        first,
-        new HashReader(),
-        {},
-        states,
-      );
-      const state = new TreeState(states.writer.finish());
+      const first = await remember(walker);
+      const { state, entries, found } = first;
       assert.equal(await isUnchanged(walker, state), true);
-      const known = decodeEntries(first.list.encode(), state);
-      assert.deepEqual(known.entries, first.entries);
-      for (const [number, entry] of first.entries.entries()) {
-        assert.deepEqual(first.list.at(number), entry);
-        assert.deepEqual(first.list.find(entry.path), entry);
+      assert.equal(entries.length, found.length);
+      for (const list of [first.list, entries]) {
+        for (const [number, entry] of found.entries()) {
+          assert.deepEqual(list.at(number), entry);
+        }
+        for (const entry of [...found, ...found.toReversed()]) {
+          assert.deepEqual(list.get(entry.path), entry);
+          assert.equal(list.get(`${entry.path}-`), undefined);
+        }
       }
       rewriteTree(root, before, after);
       const index = await DirIndex.of(walker);
       const now = new Set(index.entries.map((entry) => lineOf(entry)));
-      const isSame = now.size === known.entries.length &&
-        known.entries.every((entry) => now.has(lineOf(entry)));
-      if (!isSame) assert.equal(await isUnchanged(walker, state), false);
-      const previous = new DirIndex(known.entries, top);
-      const second = new Listed(new StateWriter());
-      await indexTree(walker, second, new HashReader(), {
-        previous,
-        unchanged: (entry) => entry.isKnown === true,
-      }, {
-        known: state,
-        entries: known.byState,
-        writer: second.writer,
-        newest: 2n ** 63n,
-      });
-      assert.deepEqual(second.entries.map(lineOf), index.entries.map(lineOf));
+      const isSame = now.size === found.length &&
+        found.every((entry) => now.has(lineOf(entry)));
+      const { isAll, blocks } = await findUnchangedFolders(walker, state);
+      if (!isSame) assert.equal(isAll, false);
+      for (const unchanged of [undefined, blocks]) {
+        const second = await remember(walker, { ...first, unchanged });
+        const lines = index.entries.map(lineOf);
+        assert.deepEqual(second.found.map(lineOf), lines);
+        assert.equal(await isUnchanged(walker, second.state), true);
+        const again = lines.map((_, number) => second.entries.at(number));
+        assert.deepEqual(again.map(lineOf), lines);
+        assert.equal(second.entries.length, lines.length);
+      }
     });
   });
   await fc.assert(property, runs(40));
 });
 
+/** Indexes a directory, and returns the entries and what is remembered. */
+async function remember(
+  walker: Walker,
+  before?: {
+    state: TreeState;
+    entries: KnownEntries;
+    unchanged?: ReadonlySet<number>;
+  },
+) {
+  const writer = new StateWriter();
+  const sink = new Listed(writer);
+  await indexTree(walker, sink, new HashReader(), {
+    previous: before?.entries,
+    unchanged: (entry) => entry.isKnown === true,
+  }, {
+    known: before?.state,
+    entries: before?.entries,
+    unchanged: before?.unchanged,
+    writer,
+    newest: 2n ** 63n,
+  });
+  const state = new TreeState(writer.finish());
+  const entries = KnownEntries.decode(sink.list.encode(), state);
+  return { list: sink.list, found: sink.found, state, entries };
+}
+
 /** A list, and the entries that it was given. */
 class Listed implements EntrySink {
   readonly writer: StateWriter;
   readonly list: EntryList;
-  readonly entries: IndexEntry[] = [];
+  readonly found: IndexEntry[] = [];
 
   constructor(writer: StateWriter) {
     this.writer = writer;
@@ -223,7 +270,16 @@ class Listed implements EntrySink {
   add(entry: IndexEntry, place: number, isOther: boolean): void {
     this.list.add(entry, place, isOther);
     const { signature: _, ...bare } = entry;
-    this.entries.push(bare);
+    this.found.push(bare);
+  }
+
+  keep(run: KnownRun): number {
+    this.list.keep(run);
+    const { entries, first, count } = run;
+    for (let number = first; number < first + count; number++) {
+      this.found.push(entries.at(number));
+    }
+    return bytesOf(run);
   }
 }
 
@@ -300,6 +356,31 @@ test("TreeState.folder() gives nothing where there is no whole block [A8]", asyn
     }
     assert.ok(refused > 60, `${refused}`);
     assert.throws(() => new TreeState(good).name(length / 4 - 3), RangeError);
+  });
+});
+
+test("KnownEntries.decode() refuses entries that do not fit their states [A8]", async () => {
+  await withTemp(async (root) => {
+    fs.writeFileSync(join(root, "a"), "one");
+    fs.mkdirSync(join(root, "sub"));
+    fs.writeFileSync(join(root, "sub/b"), "two");
+    const { list, state } = await remember(new Walker(root));
+    const { bytes, odd } = list.encode();
+    const refused = (forge: (words: Uint32Array, state: TreeState) => void) => {
+      const copy = bytes.slice();
+      const other = new TreeState(state.bytes.slice());
+      forge(new Uint32Array(copy.buffer), other);
+      assert.throws(() => KnownEntries.decode({ bytes: copy, odd }, other));
+    };
+    const { state: place, folder, length } = WORDS;
+    refused((words) => words[place] = 2 ** 31);
+    refused((words) => words[place] = state.bytes.length / 4 - 1);
+    refused((words) => words[folder] = 0);
+    refused((words) => words[2 * length + folder] = 2);
+    refused((words, { words: states }) => states[words[place]] = 0o120777);
+    const cut = bytes.slice(0, -4);
+    assert.throws(() => KnownEntries.decode({ bytes: cut, odd }, state));
+    assert.equal(KnownEntries.decode({ bytes, odd }, state).length, 3);
   });
 });
 

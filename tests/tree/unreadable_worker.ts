@@ -4,9 +4,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
-import { isUnchanged } from "../../lib/tree/is_unchanged.ts";
 import { Walker } from "../../lib/tree/walker.ts";
-import { stateOf } from "./states.ts";
+import { isUnchanged, stateOf } from "./states.ts";
 
 const [kind, root] = process.argv.slice(2);
 const walker = new Walker(root, { excludes: [] });

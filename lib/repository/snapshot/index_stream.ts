@@ -5,7 +5,8 @@ import { isCount } from "../../bytes/is_count.ts";
 import { inTurns, turnIfDue } from "../../bytes/turns.ts";
 import { STAGE_PREFIX } from "../../storage/temporary.ts";
 import { deviceOf } from "../../tree/change_finder.ts";
-import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
+import type { IndexEntry } from "../../tree/dir_index.ts";
+import type { EntryIndex } from "../../tree/entry_index.ts";
 import {
   canHaveLinks,
   type Entry,
@@ -47,7 +48,7 @@ import type { SnapshotEntries } from "./snapshot_entries.ts";
 /** Options for indexing a stream. */
 export interface StreamIndexOptions {
   /** The index of the parent. */
-  previous: DirIndex;
+  previous: EntryIndex;
   /** Called with each path that is skipped. */
   onSkip?: (skipped: Skipped) => void;
   /** Called with the progress after each entry, and during a large file. */

@@ -76,7 +76,7 @@ export class KeptState {
   root(found: Metadata): Metadata {
     const { root } = this.#isWhole()
       ? this.#restored?.record ?? {}
-      : this.#parent.index;
+      : this.#parent;
     return root === undefined ? found : keptRoot(found, root);
   }
 

@@ -1,7 +1,7 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { DirIndex } from "../../tree/dir_index.ts";
-import type { Skipped } from "../../tree/entry.ts";
+import type { Metadata, Skipped } from "../../tree/entry.ts";
+import type { EntryIndex } from "../../tree/entry_index.ts";
 import type { LayerRecord, ReadRecord } from "../format/snapshot_record.ts";
 import type { StateCache } from "./state_cache.ts";
 import type { Tree } from "../layers/tree.ts";
@@ -16,7 +16,9 @@ export interface Parent {
    */
   last?: ReadRecord;
   /** The entries of the parent's tree. */
-  index: DirIndex;
+  index: EntryIndex;
+  /** The mode, time and owner of the directory itself. */
+  root: Metadata;
   /**
    * The layers of the parent's tree, in order. The first layer has all entries.
    */
@@ -45,6 +47,7 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
   return {
     last,
     index: tree.index,
+    root: tree.index.root,
     layers: tree.layers,
     skipped: tree.skipped,
     find: (path) => Promise.resolve(tree.byPath.get(path)),
@@ -62,14 +65,14 @@ export function rememberedParent(
   last: ReadRecord,
   cache: StateCache,
 ): Parent | undefined {
-  const entries = cache.entries();
-  if (entries === undefined) return undefined;
+  const index = cache.entries();
+  if (index === undefined) return undefined;
   const { layers, root } = last.record;
   const lookup = new TreeFinder(storage, layers, { remember: true });
-  const index = new DirIndex(entries, root, cache.skipped);
   const parent: Parent = {
     last,
     index,
+    root,
     layers,
     skipped: cache.skipped,
     async find(path) {

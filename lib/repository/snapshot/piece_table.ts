@@ -3,8 +3,8 @@ import {
   type FrameLocation,
   PlacedContent,
 } from "../../archive/content_reference.ts";
-import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
+import { ContentTable } from "../../tree/content_table.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 
 /**
@@ -37,18 +37,13 @@ export class PieceTable {
   readonly #rows = new WordRows(WORD.length);
   readonly #frames: FrameLocation[] = [];
   readonly #others = new Map<number, StoredContent>();
-  /**
-   * A hash table of the numbers of entries whose content was stored whole, each
-   * increased by one; 0 is a free slot.
-   */
-  #slots = new Uint32Array(1 << 10);
-  #used = 0;
-  readonly #sum = new Uint8Array(32);
-  readonly #sumWords = new Uint32Array(this.#sum.buffer);
+  /** The entries whose content was stored whole. */
+  readonly #whole: ContentTable;
 
   /** Creates a table for the entries of a list. */
   constructor(entries: EntryList) {
     this.#entries = entries;
+    this.#whole = new ContentTable(entries);
   }
 
   /** Records how the content of the list's last entry was stored, if at all. */
@@ -61,8 +56,7 @@ export class PieceTable {
       replacesDeltas
     ) this.#others.set(number, stored);
     else if (path !== undefined) {
-      this.#sum.set(this.#entries.sumOf(number));
-      const owner = this.#slots[this.#slot()] - 1;
+      const owner = this.#whole.findSame(number);
       // In a stream, the entry under whose path the content was stored can be a
       // later one, whose number is not known yet.
       if (form === "delta" || owner < 0) this.#others.set(number, stored);
@@ -74,7 +68,14 @@ export class PieceTable {
       const kind = form === "whole" ? WHOLE : DELTA;
       this.#set(number, this.#frames.length - 1, skip, size * 4 + kind);
     }
-    if (form === "whole" && size > 0 && path === undefined) this.#share(number);
+    if (form === "whole" && size > 0 && path === undefined) {
+      this.#whole.add(number);
+    }
+  }
+
+  /** Records that no content was stored for the last entries of the list. */
+  skip(count: number): void {
+    this.#rows.push(count);
   }
 
   /**
@@ -129,14 +130,13 @@ export class PieceTable {
    * if there is none.
    */
   find(sha256: string): StoredContent | undefined {
-    fillHex(this.#sum, sha256);
-    const number = this.#slots[this.#slot()] - 1;
+    const number = this.#whole.find(sha256);
     return number < 0 ? undefined : this.#under(number);
   }
 
   /** Frees the hash table. After that, `find` must not be called. */
   close(): void {
-    this.#slots = new Uint32Array(0);
+    this.#whole.close();
   }
 
   #under(number: number): StoredContent {
@@ -147,34 +147,5 @@ export class PieceTable {
     this.#rows.set(number, WORD.frame, frame);
     this.#rows.set(number, WORD.skip, skip);
     this.#rows.set(number, WORD.size, size);
-  }
-
-  #share(number: number): void {
-    if (2 * ++this.#used > this.#slots.length) this.#grow();
-    this.#put(number);
-  }
-
-  #put(number: number): void {
-    this.#sum.set(this.#entries.sumOf(number));
-    const slot = this.#slot();
-    // If several entries have the same content, the first of them is kept.
-    if (this.#slots[slot] === 0) this.#slots[slot] = number + 1;
-  }
-
-  #grow(): void {
-    const numbers = this.#slots;
-    this.#slots = new Uint32Array(2 * numbers.length);
-    for (const number of numbers) if (number > 0) this.#put(number - 1);
-  }
-
-  /** Returns the slot of the SHA-256 in `#sum`, or the free slot for it. */
-  #slot(): number {
-    const mask = this.#slots.length - 1;
-    for (let slot = this.#sumWords[0] & mask;; slot = slot + 1 & mask) {
-      const number = this.#slots[slot] - 1;
-      if (number < 0 || this.#entries.hasSum(number, this.#sumWords)) {
-        return slot;
-      }
-    }
   }
 }

@@ -29,9 +29,18 @@ export class EntryTally {
     character: 0,
   };
 
-  /** Counts an entry. */
-  add(entry: Entry): void {
-    this.kinds[entry.kind]++;
+  /**
+   * Counts an entry, or several entries with the same kind and owner.
+   *
+   * @param entry The entry, or the total size of the entries, their kind and
+   * their owner.
+   * @param count The number of entries. Default: 1.
+   */
+  add(
+    entry: Pick<Entry, "kind" | "size" | "uid" | "gid">,
+    count: number = 1,
+  ): void {
+    this.kinds[entry.kind] += count;
     this.bytes += entry.size;
     this.owners.add(entry);
   }

@@ -1,10 +1,12 @@
 import type { PackedFacts, StoredContent } from "../../archive/data_packer.ts";
 import { ChangeFinder } from "../../tree/change_finder.ts";
 import { type Change, DiffIndex } from "../../tree/diff_index.ts";
-import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
+import type { IndexEntry } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
+import type { EntryIndex } from "../../tree/entry_index.ts";
 import { EntryList } from "../../tree/entry_list.ts";
 import { isMadeUp } from "../../tree/kept_metadata.ts";
+import { addEach, type KnownRun } from "../../tree/known_entries.ts";
 import type { StateWriter } from "../../tree/state_writer.ts";
 import type { KeptState } from "./kept_state.ts";
 import { PackedEntries } from "./packed_entries.ts";
@@ -25,10 +27,11 @@ export class SnapshotEntries extends PackedEntries {
    * @param kept The earlier modes and owners of the entries, on a system that
    * does not store them.
    */
-  constructor(states: StateWriter, previous: DirIndex, kept?: KeptState) {
+  constructor(states: StateWriter, previous: EntryIndex, kept?: KeptState) {
     super(new EntryList(states));
+    this.list.reserve(previous.length);
     this.#kept = kept;
-    this.#changes = new ChangeFinder(previous, (path) => this.list.find(path));
+    this.#changes = new ChangeFinder(previous, (path) => this.list.get(path));
   }
 
   /** The number of changes, including deleted paths. */
@@ -51,6 +54,21 @@ export class SnapshotEntries extends PackedEntries {
     super.add(entry, place, isOther, facts);
     this.tally.add(entry);
     this.#changes.add(entry);
+  }
+
+  /** See {@linkcode EntrySink.keep}. */
+  keep(run: KnownRun): number {
+    if (this.#kept !== undefined) return addEach(run, this);
+    const { entries, first, count } = run;
+    this.list.keep(run);
+    this.pieces.skip(count);
+    this.#changes.keep(first, count);
+    let bytes = 0;
+    for (const summary of entries.summaries(first, count)) {
+      this.tally.add(summary, summary.count);
+      bytes += summary.size;
+    }
+    return bytes;
   }
 
   /**

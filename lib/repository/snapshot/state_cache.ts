@@ -4,14 +4,13 @@ import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { readFileBytes, removeFile, writeFileAtomic } from "../../tree/file.ts";
-import type { IndexEntry } from "../../tree/dir_index.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
+import type { StoredEntries } from "../../tree/entry_rows.ts";
+import { KnownEntries } from "../../tree/known_entries.ts";
 import {
-  decodeEntries,
-  type KnownEntries,
-  type StoredEntries,
-} from "../../tree/state_entries.ts";
-import { isUnchanged } from "../../tree/is_unchanged.ts";
+  type CompareOptions,
+  findUnchangedFolders,
+} from "../../tree/unchanged_folders.ts";
 import type { Line } from "../../bytes/listing.ts";
 import { decodeSkipped, encodeSkipped } from "../../tree/skipped_line.ts";
 import { StateWriter } from "../../tree/state_writer.ts";
@@ -67,6 +66,7 @@ export class StateCache {
   readonly #writer = new StateWriter();
   #memory: Memory | undefined;
   #known: KnownEntries | undefined;
+  #unchanged: ReadonlySet<number> | undefined;
 
   private constructor(
     file: string | undefined,
@@ -133,7 +133,9 @@ export class StateCache {
   get states(): WalkStates & { writer: StateWriter } {
     return {
       known: this.#memory?.state,
-      entries: this.#known?.byState,
+      // Without the extended attributes, the entries have to be completed.
+      entries: this.#hasXattrs ? this.#known : undefined,
+      unchanged: this.#unchanged,
       writer: this.#writer,
       newest: this.#newest,
     };
@@ -148,15 +150,15 @@ export class StateCache {
    * Returns the remembered entries of the snapshot; `undefined` if there are
    * none.
    */
-  entries(): readonly IndexEntry[] | undefined {
+  entries(): KnownEntries | undefined {
     const memory = this.#memory;
     if (memory === undefined) return undefined;
     try {
-      this.#known ??= decodeEntries(memory.stored, memory.state);
+      this.#known ??= KnownEntries.decode(memory.stored, memory.state);
     } catch {
       this.#memory = undefined;
     }
-    return this.#known?.entries;
+    return this.#known;
   }
 
   /**
@@ -164,13 +166,22 @@ export class StateCache {
    * the directory has changed since the snapshot. The directory is walked once.
    */
   async skippedIfUnchanged(
-    options: Parameters<typeof isUnchanged>[2],
+    options: CompareOptions,
   ): Promise<readonly Skipped[] | undefined> {
     const memory = this.#memory;
-    if (memory === undefined) return undefined;
-    if (this.#walker.readsXattrs && !memory.hasXattrs) return undefined;
-    const isSame = await isUnchanged(this.#walker, memory.state, options);
-    return isSame ? memory.skipped : undefined;
+    if (memory === undefined || !this.#hasXattrs) return undefined;
+    const { isAll, blocks } = await findUnchangedFolders(
+      this.#walker,
+      memory.state,
+      options,
+    );
+    this.#unchanged = blocks;
+    return isAll ? memory.skipped : undefined;
+  }
+
+  /** Whether the extended attributes are remembered, if the walk reads them. */
+  get #hasXattrs(): boolean {
+    return !this.#walker.readsXattrs || this.#memory?.hasXattrs === true;
   }
 
   /** Deletes the remembered state of the directory. */

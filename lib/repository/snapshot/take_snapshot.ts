@@ -123,9 +123,10 @@ export interface SnapshotOptions {
   /** Called with each path that is skipped or excluded. */
   onSkip?: (skipped: Skipped) => void;
   /**
-   * Called with the progress after each entry, and repeatedly during a large
-   * file. While the directory is only compared with its remembered state, the
-   * callback is called after each folder.
+   * Called with the progress after each entry or several unchanged entries of
+   * a folder, and repeatedly during a large file. While the directory is only
+   * compared with its remembered state, the callback is called after each
+   * unchanged folder.
    */
   onProgress?: (progress: IndexProgress) => void;
   /**
@@ -365,13 +366,13 @@ async function takeOnce(
       indexed = await stream.finish(
         entries,
         states,
-        parent.index.root ?? rootAt(time),
+        parent.root ?? rootAt(time),
       );
     }
     const { root: walked, skipped, owners } = indexed;
     const root = kept?.root(walked) ?? walked;
     const diff = entries.finish(root, skipped);
-    const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
+    const isSame = diff.isEmpty && isSameRoot(root, parent.root);
     if (last !== undefined && isSame && mayBeNone) {
       await writer.abort();
       await clear(writer.storage, left.names);

@@ -1,0 +1,80 @@
+import { fillHex } from "../bytes/hex.ts";
+import type { EntryRows } from "./entry_rows.ts";
+
+/** The minimum number of slots. */
+const MIN_SLOTS = 1 << 10;
+
+/**
+ * A hash table that finds files by the SHA-256 of their content. It takes 8 to
+ * 16 bytes for each different content.
+ */
+export class ContentTable {
+  readonly #entries: EntryRows;
+  /** The numbers of files, each increased by one; 0 is a free slot. */
+  #slots: Uint32Array;
+  #used = 0;
+  readonly #sum = new Uint8Array(32);
+  readonly #sumWords = new Uint32Array(this.#sum.buffer);
+
+  /**
+   * Makes an empty table.
+   *
+   * @param entries The entries, whose numbers are added.
+   * @param expected The number of files that are likely to be added. Default:
+   * 0.
+   */
+  constructor(entries: EntryRows, expected = 0) {
+    this.#entries = entries;
+    const slots = 2 ** Math.ceil(Math.log2(2 * expected + 1));
+    this.#slots = new Uint32Array(Math.max(MIN_SLOTS, slots));
+  }
+
+  /** Adds a file. Of several files with the same content, the first counts. */
+  add(number: number): void {
+    if (2 * ++this.#used > this.#slots.length) this.#grow();
+    this.#put(number);
+  }
+
+  /**
+   * Returns the number of the file with a SHA-256, given in hexadecimal, or -1
+   * if there is none.
+   */
+  find(sha256: string): number {
+    fillHex(this.#sum, sha256);
+    return this.#slots[this.#slot()] - 1;
+  }
+
+  /** Returns the number of a file with the same SHA-256, or -1. */
+  findSame(number: number): number {
+    this.#entries.fillSum(this.#sumWords, number);
+    return this.#slots[this.#slot()] - 1;
+  }
+
+  /** Frees the table. After that, only `close` may be called. */
+  close(): void {
+    this.#slots = new Uint32Array(0);
+  }
+
+  #put(number: number): void {
+    this.#entries.fillSum(this.#sumWords, number);
+    const slot = this.#slot();
+    if (this.#slots[slot] === 0) this.#slots[slot] = number + 1;
+  }
+
+  #grow(): void {
+    const numbers = this.#slots;
+    this.#slots = new Uint32Array(2 * numbers.length);
+    for (const number of numbers) if (number > 0) this.#put(number - 1);
+  }
+
+  /** Returns the slot of the SHA-256 in `#sum`, or the free slot for it. */
+  #slot(): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = this.#sumWords[0] & mask;; slot = slot + 1 & mask) {
+      const number = this.#slots[slot] - 1;
+      if (number < 0 || this.#entries.hasSum(number, this.#sumWords)) {
+        return slot;
+      }
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import type { IndexEntry } from "./dir_index.ts";
+
+/**
+ * The entries of a state of a directory, in path order. They may be decoded on
+ * demand, so a caller that reads all paths calls `path` rather than `at`.
+ */
+export interface EntryIndex {
+  /** The number of entries. */
+  readonly length: number;
+  /** Returns an entry by its number, which is less than `length`. */
+  at(number: number): IndexEntry;
+  /** Returns the path of an entry by its number. */
+  path(number: number): string;
+  /** Returns the entry of a path, if there is one. */
+  get(path: string): IndexEntry | undefined;
+  /** Returns the first file, in path order, with this SHA-256, if any. */
+  findContent(sha256: string): IndexEntry | undefined;
+}

@@ -1,0 +1,151 @@
+import { toHex } from "../bytes/hex.ts";
+import type { Line } from "../bytes/listing.ts";
+import type { WordRows } from "../bytes/word_rows.ts";
+import type { Metadata } from "./entry.ts";
+import type { HashedEntry } from "./entry_line.ts";
+import { comparePaths } from "./path.ts";
+import type { FileStat } from "./statx.ts";
+import { makeDirectory, makeFile } from "./to_json.ts";
+
+/**
+ * The offsets, in 32-bit words, of the values of an entry: the number of the
+ * first word of its state, the number of its folder, and its SHA-256.
+ */
+export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
+/** The folder number that stands for the root. */
+export const ROOT = 2 ** 32 - 1;
+
+/** The entries of an index, as they are stored beside their states. */
+export interface StoredEntries {
+  /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
+  bytes: Uint8Array;
+  /**
+   * The position in the list and the line of each entry that is not fully
+   * described by its state.
+   */
+  odd: [number, Line][];
+}
+
+/** The states of entries. A state is found by the number of its first word. */
+export interface EntryStates {
+  /** Returns the part of an entry's state that an index keeps. */
+  basics(place: number): Metadata & Pick<FileStat, "kind" | "size">;
+  /** Returns an entry's name. */
+  name(place: number): string;
+}
+
+/**
+ * Entries of a directory, without their block checksums. They take 40 bytes for
+ * each entry, and an object for each entry that is not fully described by its
+ * state. Names, modes and times stay in the states.
+ */
+export class EntryRows<States extends EntryStates = EntryStates> {
+  /** The states of the entries. */
+  readonly states: States;
+  /** A row for each entry. See `WORDS`. */
+  protected readonly rows: WordRows;
+  /**
+   * The entries that are not fully described by their state, by number: links,
+   * sparse files, named pipes, devices, files that changed before they were
+   * read, and entries with extended attributes.
+   */
+  protected readonly odd: Map<number, HashedEntry>;
+  #folder = { number: ROOT, path: "" };
+  /** The number of the entry that `get` found last. */
+  #last = 0;
+
+  /** Uses rows, the states of their entries, and the odd entries. */
+  constructor(
+    states: States,
+    rows: WordRows,
+    odd: Map<number, HashedEntry> = new Map(),
+  ) {
+    this.states = states;
+    this.rows = rows;
+    this.odd = odd;
+  }
+
+  /** The number of entries. */
+  get length(): number {
+    return this.rows.length;
+  }
+
+  /** Returns an entry by its number. */
+  at(number: number): HashedEntry {
+    const odd = this.odd.get(number);
+    if (odd !== undefined) return odd;
+    const basics = this.states.basics(this.place(number));
+    const path = this.path(number);
+    // Links, named pipes, devices and sparse files are always in `odd`.
+    return basics.kind === "directory"
+      ? makeDirectory(path, basics)
+      : makeFile(path, basics, basics.size, this.sha256(number));
+  }
+
+  /** Returns the path of an entry by its number. */
+  path(number: number): string {
+    const odd = this.odd.get(number);
+    if (odd !== undefined) return odd.path;
+    const name = this.states.name(this.place(number));
+    const folder = this.rows.get(number, WORDS.folder);
+    if (folder === ROOT) return name;
+    if (folder !== this.#folder.number) {
+      this.#folder = { number: folder, path: this.path(folder) };
+    }
+    return `${this.#folder.path}/${name}`;
+  }
+
+  /** Returns the number of the first word of an entry's state. */
+  place(number: number): number {
+    return this.rows.get(number, WORDS.state);
+  }
+
+  /** Returns the SHA-256 of a file by its number, in hexadecimal. */
+  sha256(number: number): string {
+    return toHex(this.sumOf(number));
+  }
+
+  /** Returns the 32 bytes of the SHA-256 of a file by its number. */
+  sumOf(number: number): Uint8Array {
+    return this.rows.bytes(number, WORDS.sha256, 32);
+  }
+
+  /** Fills eight 32-bit words with the SHA-256 of a file. */
+  fillSum(words: Uint32Array, number: number): void {
+    for (let at = 0; at < words.length; at++) {
+      words[at] = this.rows.get(number, WORDS.sha256 + at);
+    }
+  }
+
+  /** Returns whether a file has this SHA-256, given as eight 32-bit words. */
+  hasSum(number: number, words: Uint32Array): boolean {
+    for (let at = 0; at < words.length; at++) {
+      if (this.rows.get(number, WORDS.sha256 + at) !== words[at]) return false;
+    }
+    return true;
+  }
+
+  /**
+   * Returns the entry of a path, if there is one. The entries must be in path
+   * order. Paths are found with fewer steps if they are looked up in this
+   * order.
+   */
+  get(path: string): HashedEntry | undefined {
+    let low = 0;
+    let high = this.length;
+    // The first guesses are near the entry that was found last.
+    let middle = Math.min(this.#last, high - 1);
+    for (let step = 1; low < high; step *= 2) {
+      const order = comparePaths(this.path(middle), path);
+      if (order === 0) {
+        this.#last = middle;
+        return this.at(middle);
+      }
+      if (order < 0) low = middle + 1;
+      else high = middle;
+      middle = low + Math.min(step - 1, high - low >>> 1);
+    }
+    this.#last = low;
+    return undefined;
+  }
+}

@@ -1,0 +1,254 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { fillHex } from "../bytes/hex.ts";
+import { WordRows } from "../bytes/word_rows.ts";
+import { ContentTable } from "./content_table.ts";
+import type { EntryKind } from "./entry.ts";
+import { decodeEntry, type HashedEntry } from "./entry_line.ts";
+import type { EntrySink } from "./entry_list.ts";
+import { EntryRows, ROOT, type StoredEntries, WORDS } from "./entry_rows.ts";
+import { isTooLong } from "./path.ts";
+import {
+  DIRECTORY,
+  ENTRY,
+  FILE,
+  MIN_ENTRY_WORDS,
+  readSize,
+  TYPE,
+} from "./state_layout.ts";
+import type { TreeState } from "./tree_state.ts";
+
+/**
+ * The maximum length of a path, in UTF-16 code units, that need not be checked,
+ * because a path of this length cannot be too long.
+ */
+const SHORT_PATH_LENGTH = 4095;
+
+/**
+ * The number of contents that are looked for without a table of all contents.
+ */
+const MAX_SEARCHES = 16;
+
+/** The counted fields of entries that have the same kind and owner. */
+export interface EntrySummary {
+  /** The kind of the entries. */
+  kind: EntryKind;
+  /** The number of entries. */
+  count: number;
+  /** The total size of the entries in bytes. */
+  size: number;
+  /** The user ID of the owner. */
+  uid: number;
+  /** The group ID. */
+  gid: number;
+}
+
+/**
+ * Entries of a remembered index that are unchanged. Their numbers follow each
+ * other. They are directly inside the same folder, and only the last one can be
+ * a directory.
+ */
+export interface KnownRun {
+  /** The entries of the remembered index. */
+  entries: KnownEntries;
+  /** The number of the first entry. */
+  first: number;
+  /** The number of entries, at least 1. */
+  count: number;
+  /**
+   * The number that is added to the place of an entry's remembered state to get
+   * the place of its state in the walk's `StateWriter`.
+   */
+  shift: number;
+}
+
+/**
+ * The entries of a remembered index. An entry is decoded each time it is
+ * needed, so that unchanged entries take no time and no memory.
+ */
+export class KnownEntries extends EntryRows<TreeState> {
+  /**
+   * The numbers of the entries by the places of their states, each increased by
+   * one. Each state has at least `MIN_ENTRY_WORDS` words, so the place divided
+   * by this number is different for each entry.
+   */
+  readonly #byPlace: Uint32Array;
+  #contents: ContentTable | undefined;
+  /** The number of contents that `findContent` has looked for. */
+  #searches = 0;
+
+  private constructor(
+    state: TreeState,
+    rows: WordRows,
+    odd: Map<number, HashedEntry>,
+  ) {
+    super(state, rows, odd);
+    this.#byPlace = new Uint32Array(slotOf(state.bytes.length / 4) + 1);
+    /** The maximum lengths that the paths can have, in UTF-16 code units. */
+    const lengths = new Uint32Array(rows.length);
+    for (let number = 0; number < lengths.length; number++) {
+      const place = rows.words[WORDS.length * number + WORDS.state];
+      // This throws if the state is incomplete.
+      const length = state.nameLength(place);
+      this.#byPlace[slotOf(place)] = number + 1;
+      const line = odd.size === 0 ? undefined : odd.get(number);
+      if (line !== undefined) {
+        lengths[number] = line.path.length;
+        continue;
+      }
+      const type = state.words[place] & TYPE;
+      if (type !== FILE && type !== DIRECTORY) {
+        throw invalid("has an invalid kind");
+      }
+      const folder = rows.words[WORDS.length * number + WORDS.folder];
+      if (folder !== ROOT && folder >= number) {
+        throw invalid("has an invalid folder");
+      }
+      lengths[number] = folder === ROOT ? length : lengths[folder] + 1 + length;
+      if (lengths[number] > SHORT_PATH_LENGTH && isTooLong(this.path(number))) {
+        throw invalid("has a path that is too long");
+      }
+    }
+  }
+
+  /**
+   * Reads the entries that are stored beside a state.
+   *
+   * @param stored The stored entries.
+   * @param state The state of the directory.
+   * @throws {DeltarError | RangeError | TypeError} If the entries are invalid
+   * or do not belong to the state.
+   */
+  static decode({ bytes, odd }: StoredEntries, state: TreeState): KnownEntries {
+    if (bytes.length % (4 * WORDS.length) !== 0) throw invalid("is incomplete");
+    const rows = new WordRows(WORDS.length, bytes);
+    const entries = odd.map(([number, line]) =>
+      [number, decodeEntry(line, "state", 0)] as const
+    );
+    return new KnownEntries(state, rows, new Map(entries));
+  }
+
+  /** Yields the odd entries of a run with their numbers. */
+  *oddIn(first: number, count: number): Generator<[number, HashedEntry]> {
+    if (this.odd.size === 0) return;
+    for (let number = first; number < first + count; number++) {
+      const entry = this.odd.get(number);
+      if (entry !== undefined) yield [number, entry];
+    }
+  }
+
+  /** Returns whether an entry is a directory. */
+  isDirectory(number: number): boolean {
+    return this.states.kind(this.place(number)) === "directory";
+  }
+
+  /**
+   * Yields the counted fields of the entries of a run. Entries that follow each
+   * other and have the same kind and owner are counted together.
+   */
+  *summaries(first: number, count: number): Generator<EntrySummary> {
+    const { words } = this.states;
+    const rows = this.rows.words;
+    let sum: EntrySummary | undefined;
+    for (let number = first; number < first + count; number++) {
+      const place = rows[WORDS.length * number + WORDS.state];
+      const odd = this.odd.size === 0 ? undefined : this.odd.get(number);
+      const kind = odd?.kind ??
+        ((words[place] & TYPE) === DIRECTORY ? "directory" : "file");
+      const uid = odd?.uid ?? words[place + ENTRY.uid];
+      const gid = odd?.gid ?? words[place + ENTRY.gid];
+      const size = odd?.size ??
+        (kind === "directory" ? 0 : readSize(words, place));
+      if (sum?.kind === kind && sum.uid === uid && sum.gid === gid) {
+        sum.count++;
+        sum.size += size;
+        continue;
+      }
+      if (sum !== undefined) yield sum;
+      sum = { kind, count: 1, size, uid, gid };
+    }
+    if (sum !== undefined) yield sum;
+  }
+
+  /**
+   * Returns the number of the entry whose state begins at a word, or -1 if
+   * there is none.
+   */
+  numberOf(place: number): number {
+    const number = (this.#byPlace[slotOf(place)] ?? 0) - 1;
+    return number >= 0 && this.place(number) === place ? number : -1;
+  }
+
+  /** Copies the rows of entries; see {@linkcode WordRows.copy}. */
+  copyTo(rows: WordRows, row: number, first: number, count: number): void {
+    rows.copy(row, this.rows, first, count);
+  }
+
+  /** See {@linkcode EntryIndex.findContent}. */
+  findContent(sha256: string): HashedEntry | undefined {
+    // Making the table takes as long as a few searches.
+    const number = this.#searches++ < MAX_SEARCHES
+      ? this.#search(sha256)
+      : (this.#contents ??= this.#tableOfContents()).find(sha256);
+    return number < 0 ? undefined : this.at(number);
+  }
+
+  #search(sha256: string): number {
+    const sum = new Uint32Array(8);
+    fillHex(new Uint8Array(sum.buffer), sha256);
+    const [first] = sum;
+    const { words, length } = this.rows;
+    for (let number = 0; number < length; number++) {
+      if (words[WORDS.length * number + WORDS.sha256] !== first) continue;
+      if (this.hasSum(number, sum) && this.#isFile(number)) return number;
+    }
+    return -1;
+  }
+
+  #tableOfContents(): ContentTable {
+    const contents = new ContentTable(this, this.length);
+    for (let number = 0; number < this.length; number++) {
+      if (this.#isFile(number)) contents.add(number);
+    }
+    return contents;
+  }
+
+  #isFile(number: number): boolean {
+    const kind = this.odd.get(number)?.kind ??
+      this.states.kind(this.place(number));
+    return kind === "file";
+  }
+}
+
+/**
+ * Adds each entry of a run to a sink. Returns the total size of the entries in
+ * bytes.
+ */
+export function addEach(run: KnownRun, sink: Pick<EntrySink, "add">): number {
+  const { entries, first, count, shift } = run;
+  for (let number = first; number < first + count; number++) {
+    const place = entries.place(number) + shift;
+    sink.add(entries.at(number), place, false, undefined);
+  }
+  return bytesOf(run);
+}
+
+/** Returns the path of the last entry of a run. */
+export function lastPathOf({ entries, first, count }: KnownRun): string {
+  return entries.path(first + count - 1);
+}
+
+/** Returns the total size of the entries of a run in bytes. */
+export function bytesOf({ entries, first, count }: KnownRun): number {
+  let bytes = 0;
+  for (const { size } of entries.summaries(first, count)) bytes += size;
+  return bytes;
+}
+
+/** Returns the slot in a table of entries for the state at a word. */
+function slotOf(place: number): number {
+  return Math.floor(place / MIN_ENTRY_WORDS);
+}
+
+function invalid(what: string): DeltarError {
+  return new DeltarError("corrupt", `a remembered entry ${what}`, {});
+}

@@ -1,0 +1,231 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
+import { faultOf } from "./file.ts";
+import { IgnoreRules } from "./ignore_rules.ts";
+import type { OpenFolders } from "./open_folders.ts";
+import type { PickedNames } from "./picked_paths.ts";
+import { decodeName } from "./raw_name.ts";
+import { isCache, readRuleFile } from "./rule_file.ts";
+import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
+import { deviceIn, sizeIn, STATX } from "./statx.ts";
+import type { FolderState, TreeState } from "./tree_state.ts";
+import { openTree } from "./walk_tree.ts";
+import type { Walker } from "./walker.ts";
+
+/** A folder to compare. */
+interface Folder {
+  path: string;
+  block: number;
+  rules: IgnoreRules;
+  /** The names in the folder that the walk is limited to. */
+  picked: PickedNames | "all";
+}
+
+/** Options for comparing a directory with its remembered state. */
+export interface CompareOptions {
+  /**
+   * Called after each unchanged folder, with its path and the number of entries
+   * so far.
+   */
+  onFolder?: (path: string, entries: number) => void;
+  /** The signal that ends the comparison. */
+  signal?: AbortSignal;
+}
+
+/** The result of comparing a directory with its remembered state. */
+export interface UnchangedFolders {
+  /**
+   * Whether everything in the directory that its rules do not exclude is
+   * unchanged.
+   */
+  isAll: boolean;
+  /**
+   * The folders whose entries are all unchanged, as the numbers of the first
+   * words of their blocks. The content of the folders inside a folder does not
+   * count. A folder is left out if it has rules of its own, or an entry that is
+   * excluded, has several names or is on another device.
+   */
+  blocks: Set<number>;
+}
+
+/**
+ * Compares a directory with its remembered state. Each folder is listed and the
+ * state of each entry is compared, up to the first one that differs or is
+ * flagged as doubtful. Only files with exclusion rules are read.
+ *
+ * @param walker The directory to compare.
+ * @param state The state that the last walk wrote.
+ * @param options The callback and the signal.
+ * @throws {DeltarError} `aborted` if the signal fired; `not-found` or `io` if
+ * the directory cannot be opened.
+ */
+export async function findUnchangedFolders(
+  walker: Walker,
+  state: TreeState,
+  options: CompareOptions = {},
+): Promise<UnchangedFolders> {
+  const opened = openTree(walker);
+  try {
+    return await compareFolders(walker, opened, state, options);
+  } finally {
+    opened.close();
+  }
+}
+
+async function compareFolders(
+  walker: Walker,
+  opened: OpenFolders,
+  state: TreeState,
+  options: CompareOptions,
+): Promise<UnchangedFolders> {
+  const found: UnchangedFolders = { isAll: true, blocks: new Set() };
+  const top = IgnoreRules.forRoot(walker.path, walker.options);
+  const folders: Folder[] = [
+    { path: "", block: 0, rules: top, picked: top.picked },
+  ];
+  const device = walker.options.oneFileSystem
+    ? opened.root.stat().device
+    : undefined;
+  let entries = 0;
+  for (let next; (next = folders.pop()) !== undefined;) {
+    checkAborted(options.signal);
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    const known = state.folder(next.block);
+    if (known === undefined) {
+      found.isAll = false;
+      continue;
+    }
+    const { isSame, isPlain, below } = compareFolder(
+      opened,
+      next,
+      state,
+      known,
+      device,
+    );
+    if (isSame) {
+      entries += known.count;
+      options.onFolder?.(next.path, entries);
+      if (isPlain) found.blocks.add(next.block);
+    } else found.isAll = false;
+    for (const folder of below.reverse()) folders.push(folder);
+  }
+  return found;
+}
+
+/** The result of comparing one folder. */
+interface ComparedFolder {
+  /** Whether the folder's entries are unchanged. */
+  isSame: boolean;
+  /** Whether the folder counts; see {@linkcode UnchangedFolders.blocks}. */
+  isPlain: boolean;
+  /** The folders inside the folder that are compared next. */
+  below: Folder[];
+}
+
+const DIFFERENT: ComparedFolder = { isSame: false, isPlain: false, below: [] };
+
+/**
+ * Compares one folder. The folders inside it are not compared next if they are
+ * on a device other than `device`, or if the rules for them have changed.
+ */
+function compareFolder(
+  opened: OpenFolders,
+  at: Folder,
+  state: TreeState,
+  known: FolderState,
+  device: bigint | undefined,
+): ComparedFolder {
+  const { path, rules: above, picked } = at;
+  if (known.flags & FOLDER_FLAG.unreadable) {
+    return { ...DIFFERENT, isSame: isUnreadable(opened, path) };
+  }
+  const isRuled = (known.flags & FOLDER_FLAG.ruled) !== 0;
+  let seen = 0;
+  let isPlain = !isRuled && device === undefined;
+  const below: Folder[] = [];
+  let rules = above;
+  const add = (name: string, block: number) => {
+    below.push({
+      path: path === "" ? name : `${path}/${name}`,
+      block,
+      rules,
+      picked: picked === "all" ? "all" : picked.get(name) ?? "all",
+    });
+  };
+  try {
+    const folder = opened.at(path);
+    const enter = () =>
+      above.enter(path, {
+        has: (name) => folder.statAt(name) !== undefined,
+        text: (name) => readRuleFile(folder, name).text,
+        isCache: () => isCache(folder),
+      });
+    if (isRuled) {
+      rules = enter();
+      if (!isEqual(rules.digest, known.rules)) return DIFFERENT;
+    }
+    const isToTheEnd = folder.visit((bytes, start, end, stat) => {
+      if (
+        picked !== "all" && !picked.has(decodeName(bytes.subarray(start, end)))
+      ) return true;
+      const entry = known.find(bytes, start, end);
+      if (entry < 0 || stat === undefined) return false;
+      const flags = known.entryFlags(entry);
+      if (flags & ENTRY_FLAG.doubtful) return false;
+      if (flags !== 0) isPlain = false;
+      seen++;
+      // Whether the rules exclude an entry depends only on its name, its kind
+      // and, for a file, on whether its size is within the limit.
+      const isFolder = (stat[STATX.mode] & TYPE) === DIRECTORY;
+      if (flags & ENTRY_FLAG.skipped) {
+        return known.isSameKind(entry, stat) &&
+          (isFolder || !rules.hasSizeLimit ||
+            rules.isTooLarge(known.size(entry)) ===
+              rules.isTooLarge(sizeIn(stat)));
+      }
+      if (!known.isSame(entry, stat)) return false;
+      if (!isFolder) {
+        if (stat[STATX.links] !== 1) isPlain = false;
+        return true;
+      }
+      if (device !== undefined) {
+        const isMounted = deviceIn(stat) !== device;
+        if (isMounted !== ((flags & ENTRY_FLAG.mounted) !== 0)) return false;
+        if (isMounted) return true;
+      }
+      const block = known.blockOf(entry);
+      add(decodeName(bytes.subarray(start, end)), block);
+      return block > 0;
+    });
+    if (isToTheEnd && seen === known.count) {
+      return { isSame: true, isPlain, below };
+    }
+    // A new rule file may exclude entries of the folders inside.
+    if (device !== undefined || !isRuled && enter().isOwn) return DIFFERENT;
+  } catch {
+    return DIFFERENT;
+  }
+  below.length = 0;
+  for (const entry of known.entries()) {
+    const block = known.blockOf(entry);
+    if (block > 0 && known.entryFlags(entry) === 0) {
+      add(state.name(entry), block);
+    }
+  }
+  return { ...DIFFERENT, below };
+}
+
+/** Returns whether the system refuses to list a folder that exists. */
+function isUnreadable(opened: OpenFolders, path: string): boolean {
+  try {
+    opened.at(path).visit(() => false);
+    return false;
+  } catch (error) {
+    return faultOf(error)[0] === "unreadable";
+  }
+}
+
+function isEqual(left: Uint8Array, right: Uint8Array): boolean {
+  return left.every((byte, at) => byte === right[at]);
+}
