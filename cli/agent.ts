@@ -86,8 +86,8 @@ async function change(
     try {
       const changes = filesOf(host, scope).map(plan);
       // If an install created a folder, the receipt of its first file in this
-      // folder names the folder. An uninstall must therefore end with this
-      // file, so that the folder is empty by then.
+      // folder names the folder. An uninstall therefore changes this file last,
+      // so that it can then delete the empty folder.
       return { host, changes: isInstall ? changes : changes.toReversed() };
     } catch (error) {
       return { host, changes: [], error: messageOf(error, context.opened) };

@@ -9,7 +9,10 @@ export interface AgentEvent {
   directory?: string;
   /** The worktree that is about to be removed. */
   worktree?: string;
-  /** The agent, as far as the input shows it, such as `claude-code`. */
+  /**
+   * The name of the agent, such as `claude-code`, or `agent` if the input and
+   * the environment do not show it.
+   */
   agent: string;
   /** The id that the agent gives to the session. */
   session?: string;
@@ -104,7 +107,7 @@ export function readEvent(json: string): AgentEvent {
   };
 }
 
-/** Returns the name of the agent that passes such fields to its hooks. */
+/** Returns the name of the agent that passed these fields to the hook. */
 function agentOf(fields: Record<string, unknown>): string {
   const { env } = process;
   if ("cursor_version" in fields || "conversation_id" in fields) {

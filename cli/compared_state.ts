@@ -78,8 +78,8 @@ interface DirectoryOptions
  * Reads the state of a snapshot's directory as it is now, with the exclude
  * rules of the snapshot. A file that has the same size and time as in the
  * snapshot counts as unchanged and is not read. The exception is a file whose
- * time is so close to that of the snapshot that it could have changed again
- * within the same tick of the clock.
+ * time is so close to that of the snapshot that the file could have changed
+ * again within the same tick of the clock.
  *
  * @param place The path of the directory.
  * @param record The snapshot.
@@ -166,7 +166,10 @@ class SumReader extends HashReader {
   }
 }
 
-/** Returns the names of owners and groups that changed since the snapshot. */
+/**
+ * Returns the current names of the owners and groups of all entries whose owner
+ * or group changed since the snapshot.
+ */
 function ownersOf(
   walker: Walker,
   index: DirIndex,

@@ -161,7 +161,7 @@ async function run(
 
 /**
  * Prints the number of changed lines and the patch, if the options ask for
- * them, until the reader closes the output.
+ * them. Stops when the program that reads the output has closed it.
  */
 async function printContents(
   output: PagedOutput,

@@ -164,7 +164,7 @@ function scaled(
   return [all - less, less];
 }
 
-/** Returns the last line, with the sums. */
+/** Returns the last line of the table, with the sums for all files. */
 function summary(stats: readonly FileStat[]): string {
   const insertions = stats.reduce((sum, stat) => sum + stat.insertions, 0);
   const deletions = stats.reduce((sum, stat) => sum + stat.deletions, 0);

@@ -142,7 +142,8 @@ function isLink({ mode }: GitFile): boolean {
 }
 
 /**
- * Returns an entry as a file for git; `undefined` for a folder, for example.
+ * Returns an entry as a file for git, or `undefined` if git does not record
+ * entries of this kind, such as folders.
  */
 function fileOf(
   state: PatchState,
@@ -286,7 +287,7 @@ export async function* patchOf(
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** Yields the lines of a header up to the checksums. */
+/** Yields the lines of a header that precede the line with the checksums. */
 function* headerOf({ old, now, isRename }: FilePair): Generator<string> {
   const from = old?.path ?? now?.path ?? "";
   const to = now?.path ?? from;

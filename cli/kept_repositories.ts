@@ -23,7 +23,11 @@ interface Kept {
 export class KeptRepositories {
   readonly #kept = new Map<string, Kept>();
 
-  /** Returns the open repository of a storage, if it is still current. */
+  /**
+   * Returns the open repository of a storage, or `undefined` if it must be
+   * opened, because it is not open, has changed keys or settings, or has been
+   * open for too long.
+   */
   get(storage: Storage): Repository | undefined {
     const kept = this.#kept.get(storage.location);
     return kept?.stamp === stampOf(storage) ? kept?.repository : undefined;

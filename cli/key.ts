@@ -22,7 +22,7 @@ import { type RekeyFlags, runRekey } from "./rekey.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
 import { isFolder } from "./location.ts";
 
-/** The actions, each with whether it needs a name. */
+/** The actions of `deltar key`. The value is `true` if the action needs a name. */
 const ACTIONS: Record<string, boolean> = {
   "list": false,
   "add": true,
@@ -277,8 +277,8 @@ function isoTime(time: number): string {
 }
 
 /**
- * Prints the keys, the machines whose signatures are or were trusted, and the
- * public admin key.
+ * Prints the keys, the signers that are or were trusted, and the public admin
+ * key.
  */
 async function printList(
   out: Console,

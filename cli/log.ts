@@ -231,8 +231,9 @@ export function versionWords(version: PathVersion): string {
 }
 
 /**
- * Returns the change of an entry that exists before and after, or `undefined`.
- * A new time of a folder is not a change.
+ * Returns the change of an entry that exists in a version and in the version
+ * before it, or `undefined` if there is no such change. A new time of a folder
+ * is not a change.
  */
 function changeOf(
   { change, entry, before }: PathVersion,

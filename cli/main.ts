@@ -109,8 +109,8 @@ export async function main(words: string[]): Promise<number> {
 
 /**
  * Returns the line to parse. `help X` becomes `X --help`. If a line begins with
- * an unknown command, only this word is returned, so that the command is
- * reported even if `--help` or `--version` follows it.
+ * an unknown command, only this word is returned, so that the unknown command
+ * is reported even if `--help` or `--version` follows it.
  */
 function toType(words: string[]): string[] {
   const [first = "", second] = words;

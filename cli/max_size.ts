@@ -21,7 +21,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * settings, they are removed with a grace period.
  *
  * @returns The removed snapshots and sizes, or `undefined` if there is no
- *   limit, another prune is running, or new snapshots are unusual.
+ *   limit, if another prune is running, or if nothing was removed because new
+ *   snapshots are unusual and `acceptUnusual` is not set.
  */
 export async function keepToSize(
   out: Console,

@@ -4,10 +4,10 @@ import type { Context } from "./context.ts";
 import { addTakeOptions, sourceOf, type TakeOptions } from "./take_snapshot.ts";
 
 const HELP = `
-An agent, such as Claude Code, starts this command and talks to it over standard
-input and output. The tools of the server take snapshots, list, compare, find
-and read old versions, and restore them. The agent sees a plan before a restore
-changes anything. No tool removes snapshots.
+An agent, such as Claude Code, starts this command and communicates with it over
+standard input and output. The tools of the server take snapshots, list,
+compare, find and read old versions, and restore them. The agent sees a plan
+before a restore changes anything. No tool removes snapshots.
 
 The agent can reach only the named directories, and only through their
 snapshots. The options apply to the snapshots that the agent takes.`;

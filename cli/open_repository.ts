@@ -35,7 +35,7 @@ import { type FirstKey, firstKey, ownKeys } from "./own_keys.ts";
 import { shellWord } from "./text.ts";
 
 /**
- * Returns the storage at a location, and records that it is opened.
+ * Returns the storage at a location, and adds the location to `opened`.
  *
  * @throws {DeltarError} `unsupported` if there is something other than a
  * directory at the location, or if the location is an invalid URL; `not-found`

@@ -12,7 +12,7 @@ export function isStored(object: string): boolean {
   return STORED.test(object);
 }
 
-/** The repositories that a command has opened, which messages name. */
+/** The locations of the repositories that a command opens, for messages. */
 export class OpenedRepositories {
   readonly #locations: string[] = [];
 
@@ -28,8 +28,8 @@ export class OpenedRepositories {
 
   /**
    * Returns whether the object of an error belongs to an opened repository: the
-   * object is the location of one, or a repository is open and `isStored`
-   * returns `true` for the object.
+   * object is the location of an opened repository, or a repository is open and
+   * `isStored` returns `true` for the object.
    */
   holds(object: string): boolean {
     return this.#locations.length > 0 &&

@@ -66,7 +66,7 @@ export class PagedOutput {
     return await this.write(Buffer.from(showLines(`${text}\n`, true)));
   }
 
-  /** Writes the rest, and waits until the user leaves the pager. */
+  /** Writes the collected bytes, and waits until the user leaves the pager. */
   async close(): Promise<void> {
     try {
       await this.#flush();
@@ -136,7 +136,10 @@ class Pager {
   #isComplete = false;
   /** Whether an interrupt ended the output. */
   isInterrupted = false;
-  /** Whether an interrupt happened. The pager can then exit with an error. */
+  /**
+   * Whether an interrupt happened. If so, an exit code other than 0 is not an
+   * error of the pager.
+   */
   #hadInterrupt = false;
   /** The handlers of interrupts from before the pager was started. */
   readonly #handlers = process.listeners("SIGINT");

@@ -143,7 +143,7 @@ export class PatchContents {
   /**
    * Prints why the content of a pair of files cannot be shown.
    *
-   * @throws The error, if it does not concern the files alone.
+   * @throws The error, if it is an interrupt or not a `DeltarError`.
    */
   #leaveOut(pair: FilePair, error: unknown): void {
     if (!(error instanceof DeltarError) || error.code === "aborted") {

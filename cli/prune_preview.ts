@@ -164,7 +164,7 @@ function rowsOf(items: readonly Judgement[]): Judgement[][] {
 
 /**
  * Returns the rules that keep a snapshot. The rule that the newest snapshot is
- * always kept is omitted if there are others.
+ * always kept is omitted if another rule keeps the snapshot, too.
  */
 function rulesOf({ rules }: Judgement): readonly KeepReason[] {
   const others = rules.filter(({ rule }) => rule !== "newest");

@@ -40,8 +40,8 @@ interface Options extends TakeOptions {
 const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
 
 const HELP = `
-The changes are printed on standard error. With --json, the output of the
-command goes to standard error, and standard output has only the result.
+The changes are printed on standard error. With --json, all output of the
+command is written to standard error, and standard output has only the result.
 
 Exit codes: that of the command, or 128 plus the number of the signal that ended
 it; 125 if the first snapshot failed, so that the command was not run, or if the

@@ -105,7 +105,7 @@ export function addTakeOptions(command: Command): Command {
     .option("--no-xattrs", "Do not store extended attributes and ACLs");
 }
 
-/** The message for a snapshot whose extended attributes cannot be read. */
+/** The warning that a snapshot is taken without extended attributes. */
 export const WITHOUT_XATTRS =
   "extended attributes and ACLs are not stored, because this runtime cannot " +
   "read them; unchanged files keep the attributes and ACLs of the last " +

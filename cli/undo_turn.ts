@@ -20,7 +20,7 @@ interface Options extends CommonOptions {
 
 /**
  * Undoes what a turn of an agent changed in a directory or, with `all`, in the
- * whole directory of its snapshots. Returns the exit code.
+ * whole directory of the turn's snapshots. Returns the exit code.
  */
 export async function undoTurn(
   context: Context,

@@ -78,8 +78,8 @@ export function verifyCommand(context: Context): Command {
 const EXIT_CODES = `
 verify changes no object of the repository.
 
-Exit codes: 0 nothing is damaged, 1 something is damaged, a signature is not
-trusted, or the command failed.`;
+Exit codes: 0 nothing is damaged, 1 something is damaged or not trusted, or the
+command failed.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;

@@ -247,8 +247,8 @@ function faultAt(place: string, isLast: boolean): string | undefined {
 }
 
 /**
- * The flags for opening a file. If the file is a pipe, opening it does not
- * wait.
+ * The flags for opening a file. With these flags, opening a named pipe does not
+ * wait for a writer.
  */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 

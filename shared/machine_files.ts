@@ -99,8 +99,8 @@ async function kept(
 
 /**
  * Gives a complete file its name, unless another process has created a file
- * with this name first. On a file system without hard links, the last process
- * wins.
+ * with this name first. On a file system without hard links, an existing file
+ * is replaced.
  */
 function makeIfAbsent(temporary: string, file: string): void {
   try {

@@ -3,8 +3,8 @@ import type { ChangeObject } from "diff";
 /**
  * The maximum number of deleted and inserted lines, or words, that a comparison
  * finds. The time for a comparison grows with the square of this number. If two
- * texts differ in more lines, the whole text between their common beginning and
- * end counts as replaced.
+ * texts differ in more lines or words, everything between their common
+ * beginning and their common end counts as replaced.
  */
 const MAX_EDITS = 2000;
 
@@ -18,11 +18,14 @@ export interface Run {
   isSame: boolean;
 }
 
-/** A range of two texts that has changes, and the lines around them. */
+/**
+ * One or more changes that are close to each other, with the unchanged lines
+ * around them.
+ */
 export interface Hunk {
-  /** The number of lines before the range in the old text. */
+  /** The number of lines before the hunk in the old text. */
   oldStart: number;
-  /** The number of lines before the range in the new text. */
+  /** The number of lines before the hunk in the new text. */
   newStart: number;
   /** The changed and unchanged lines, in order. */
   runs: Run[];

@@ -13,7 +13,10 @@ import type { Addition } from "./hosts.ts";
 
 /** A text that was inserted into a file. */
 export interface Insertion {
-  /** The position in UTF-16 code units, with all earlier insertions made. */
+  /**
+   * The position in the text after all earlier insertions, in UTF-16 code
+   * units.
+   */
   at: number;
   text: string;
 }

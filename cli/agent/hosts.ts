@@ -186,7 +186,8 @@ export const HOSTS: readonly Host[] = [
     // docs.github.com/copilot/reference/hooks-reference.
     id: "copilot",
     title: "VS Code and Copilot CLI",
-    // For these events, the input of both programs may have the same fields.
+    // For these events, VS Code and Copilot CLI can pass input with the same
+    // fields.
     agent: { name: "copilot", isFixed: false },
     programs: ["copilot", "code"],
     folder: copilotFolder,

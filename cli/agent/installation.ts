@@ -49,7 +49,10 @@ export interface Change {
 /** An addition that an install made. */
 interface Entry {
   addition: Addition;
-  /** The number of objects and arrays on its path from before the install. */
+  /**
+   * The number of objects and arrays on the addition's path that existed before
+   * the install.
+   */
   kept: number;
 }
 
@@ -75,7 +78,9 @@ interface Content {
 /**
  * Returns the change that installs deltar in a file.
  *
- * @throws {DeltarError} If the file cannot be read or written, or is not valid.
+ * @throws {DeltarError} `io` if the file cannot be read or is read-only;
+ * `corrupt` if it is not valid; `exists` if the whole file would be replaced,
+ * but somebody else wrote or changed it.
  */
 export function installing(file: ConfigFile): Change {
   const { path } = file;
@@ -133,7 +138,9 @@ export function installing(file: ConfigFile): Change {
 /**
  * Returns the change that reverts an install.
  *
- * @throws {DeltarError} If the file cannot be read or written, or is not valid.
+ * @throws {DeltarError} `io` if the file cannot be read or is read-only;
+ * `corrupt` if it is not valid; `exists` if the whole file would be deleted,
+ * but was changed since the install.
  */
 export function uninstalling(file: ConfigFile): Change {
   const { path } = file;
@@ -201,8 +208,9 @@ function staying(file: ConfigFile, text: string): string[] {
 }
 
 /**
- * Returns the name of an existing entry for deltar in the place of an addition,
- * or `undefined`. An entry for a server counts only if it has another value.
+ * Returns the name of an existing entry for deltar that an addition would
+ * repeat or replace, or `undefined`. An entry for a server counts only if its
+ * value differs from that of the addition.
  */
 function otherAt(config: ConfigText, addition: Addition): string | undefined {
   if ("array" in addition) {

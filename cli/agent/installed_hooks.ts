@@ -21,7 +21,8 @@ export interface InstalledHook {
  * Returns the hooks in the files of a host, for all projects and for the
  * current project.
  *
- * @throws {DeltarError} If a file cannot be read, or is not valid.
+ * @throws {DeltarError} `io` if a file cannot be read; `corrupt` if a file is
+ * not valid.
  */
 export function installedHooks(host: Host): InstalledHook[] {
   return (["user", "project"] as const).flatMap((scope) => {

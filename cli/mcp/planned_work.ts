@@ -71,7 +71,7 @@ export const CHANGES: Tool<object>["annotations"] = {
 
 /** Work that a tool has planned. */
 interface PlannedWork extends Pick<PendingPlan, "tool" | "below" | "carryOut"> {
-  /** A sentence about what the steps of the plan do not show. */
+  /** A sentence about an effect of the plan that its steps do not show. */
   note?: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The server for agents that speak the Model Context Protocol.
+ * The server for agents that support the Model Context Protocol.
  *
  * `server.ts` makes the server from the tools. Each tool is in the file with
  * its name. `tool.ts` has the code that all tools share: it turns their answers

@@ -42,9 +42,9 @@ export class Session {
   }
 
   /**
-   * Runs work that changes something, after all earlier such work has ended.
-   * For example, the second of two snapshots then finds no changes since the
-   * first.
+   * Runs work that changes the directory or the repository, after the work of
+   * all earlier calls of this method has ended. For example, if two snapshots
+   * are requested together, the second one finds no changes since the first.
    */
   async inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const turn = this.#last.then(work);

@@ -180,7 +180,10 @@ function withoutSnapshot(place: string, asked: Asked | undefined): Answer {
   };
 }
 
-/** Returns whether a snapshot lacks a skipped path. */
+/**
+ * Returns whether a snapshot does not have a path that it reports. A file that
+ * is reported because it changed while it was read is in the snapshot.
+ */
 function isMissing({ reason }: Skipped): boolean {
   return reason !== "changed";
 }

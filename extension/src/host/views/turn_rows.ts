@@ -20,8 +20,8 @@ export interface TurnNode<Row extends SnapshotRow = SnapshotRow> {
 }
 
 /**
- * Returns the rows with one row for each turn. The row of a turn takes the place
- * of its newest snapshot.
+ * Returns the rows with the snapshots of each turn grouped in one row, which
+ * takes the place of the row of the turn's newest snapshot.
  *
  * @param rows The rows of snapshots, the newest first.
  */
@@ -60,7 +60,7 @@ export function nameOfTurn({ number, agent }: TurnInfo): string {
 }
 
 /**
- * Returns how a turn looks.
+ * Returns the tree item for a turn.
  *
  * @param name The name of the folder, if the workspace has several.
  */
