@@ -1,14 +1,14 @@
 import type { SnapshotRecord } from "../mod.ts";
 import { showPath, showText } from "./text.ts";
 
-/** The snapshots of one directory of one machine. */
+/** Items about the snapshots of one directory of one machine. */
 export interface DirectoryGroup<Item> {
   /**
    * The directory, formatted for a terminal. If snapshots of several machines
    * have this directory, the name of the machine follows.
    */
   name: string;
-  /** The items of these snapshots, in the order in which they were given. */
+  /** The items, in the order in which they were given. */
   items: Item[];
 }
 

@@ -164,7 +164,7 @@ function pathsOr(folder: string, paths: string[]): string[] {
   return paths.length === 0 ? [folder] : paths;
 }
 
-/** Returns the changes in the paths that the user wants to see. */
+/** Returns the changes at and below the paths in `paths`. */
 export function shownChanges(
   { states: [before, after], paths, isOfFolder, ...compared }: Compared,
 ): Change[] {

@@ -86,7 +86,7 @@ function movedName(old: string, now: string): string {
 /** The number of columns if the output is not a terminal. */
 const COLUMNS = 80;
 
-/** Returns the lines of a table of changed lines, as `git diff --stat` does. */
+/** Yields the lines of a table like that of `git diff --stat`. */
 export function* statLines(stats: readonly FileStat[]): Generator<string> {
   if (stats.length === 0) return;
   const most = stats.reduce(

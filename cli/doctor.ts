@@ -278,8 +278,8 @@ async function checkConditions(
     await Array.fromAsync(storage.get("deltar.json")),
   );
   try {
-    // If the storage ignores the condition, it writes the content that the
-    // object already has.
+    // If the storage ignores `ifAbsent`, it replaces the settings, but with the
+    // same content.
     await storage.put("deltar.json", settings, { ifAbsent: true });
   } catch (error) {
     const { code } = error as DeltarError;

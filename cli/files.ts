@@ -104,7 +104,7 @@ const LETTERS = {
 /** The extended attribute that SELinux gives to every file. */
 const SELINUX = "security.selinux";
 
-/** Returns entries as lines with aligned columns, as `ls -l` prints them. */
+/** Yields entries as lines with aligned columns, as `ls -l` prints them. */
 function* describe(
   record: SnapshotRecord,
   entries: readonly TreeEntry[],

@@ -70,7 +70,10 @@ export function defaultRepository(directory: string): string {
   return existsSync(typed) ? typed : location;
 }
 
-/** Returns a path without symlinks, with names as they were typed. */
+/**
+ * Returns a path without symlinks, with the upper and lower case that the user
+ * typed.
+ */
 function typedPlace(directory: string): string {
   try {
     return realpathSync(directory);

@@ -15,9 +15,9 @@ const COLORS = {
 } as const;
 
 /**
- * Returns the bytes of a part of a patch. On a terminal, control characters and
- * bytes that are not valid UTF-8 are escaped, except tabs, and the part is
- * colored. Otherwise, the bytes are those of the files.
+ * Returns the bytes of a part of a patch. On a terminal, control characters
+ * other than tabs and bytes that are not valid UTF-8 are escaped, and the part
+ * is colored. Otherwise, the bytes are those of the files.
  */
 export function patchBytes({ kind, text }: PatchPart): Uint8Array {
   const bytes = Buffer.from(text, "latin1");

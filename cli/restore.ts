@@ -117,12 +117,12 @@ function xattrsOf(
 
 /**
  * Returns the paths to restore. An empty list, or an empty path in it, stands
- * for all paths. The paths depend on the restore:
+ * for all paths. The meaning of the typed paths depends on the restore:
  *
  * - For `SNAPSHOT:FOLDER`, they are relative to the folder.
- * - For a restore in place, they are below the current directory, unless
- *   `--all` is given.
- * - For other restores, `pathIn` finds them.
+ * - For a restore in place, they are relative to the current directory or, with
+ *   `--all`, to the snapshot's directory.
+ * - For other restores, see `pathIn`.
  */
 async function choose(
   repository: Repository,

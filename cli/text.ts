@@ -130,8 +130,8 @@ const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
 /**
- * Replaces the user, password or token in each URL of a text, which is the part
- * before the `@`, with `***`.
+ * Replaces the part of each URL of a text that precedes the `@`, which is a
+ * user, a user with a password, or a token, with `***`.
  */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
@@ -189,8 +189,8 @@ export function fitColumns(text: string, columns: number): string {
 
 /**
  * Returns the number of columns that a text takes in a terminal. Characters of
- * ambiguous width count as one column. Terminals differ in the width of emoji
- * that consist of several characters.
+ * ambiguous width count as one column. For emoji that consist of several
+ * characters, the number can be wrong, because terminals differ in their width.
  */
 export function columnsOf(text: string): number {
   let columns = 0;

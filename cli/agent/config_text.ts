@@ -38,7 +38,7 @@ export class ConfigText {
    * Takes the text of a file, and checks that it is a JSON object.
    *
    * @param file The path of the file, for errors.
-   * @param text The content of the file; empty if there is no such file.
+   * @param text The content of the file; empty if the file does not exist.
    * @throws {DeltarError} `corrupt` if the text is not a JSON object.
    */
   constructor(file: string, text: string) {

@@ -52,8 +52,8 @@ export class PendingPlans {
   /**
    * Returns the plan of a token.
    *
-   * @throws {DeltarError} `not-found` if the tool has no such plan, or the plan
-   * is too old.
+   * @throws {DeltarError} `not-found` if the tool has no plan with this token,
+   * or the plan is too old.
    */
   get(
     token: string,

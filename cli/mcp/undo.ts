@@ -50,7 +50,8 @@ export const undoTool: Tool<z.infer<typeof input>> = {
       ? "Undo the last restore"
       : "Redo the last undo";
     const title = `${verb} in ${showPath(call.place)}`;
-    // The plan names no snapshot if the directory was new before the restore.
+    // The plan names no snapshot to revert to if the directory did not exist
+    // before the restore.
     const note = plan.reverts === undefined
       ? "If the restore created the directory itself, the directory is " +
         "deleted too, unless it has other files."

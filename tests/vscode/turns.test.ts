@@ -139,7 +139,7 @@ suite([
     assert.match(text, /1 file deleted:\s+new\.txt/);
     assert.match(
       text,
-      /2 paths changed since, which stay, unless[^:]*:\s+a\.txt\s+b\.txt/,
+      /2 paths changed after the turn, which stay unless[^:]*:\s+a\.txt\s+b\.txt/,
     );
     assert.doesNotMatch(text, /No snapshot has the end/);
     await window.picture("undo-turn");

@@ -86,7 +86,7 @@ async function confirm(
     changesOf(preview),
     list("deleted", deleted),
     list(
-      `changed since, which stay, unless you choose "${undoAll}"`,
+      `changed after the turn, which stay unless you choose "${undoAll}"`,
       conflicts,
       "path",
     ),

@@ -62,7 +62,10 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   #reading: AbortController | undefined;
   /** The text that identifies the current list. */
   #shown: string | undefined;
-  /** The file or folder that `show` was called with, until a tab changes. */
+  /**
+   * The file or folder that `show` was called with, until a tab is opened,
+   * closed or changed.
+   */
   #pinned: vscode.Uri | undefined;
 
   constructor(folders: ProtectedFolders) {
