@@ -112,7 +112,9 @@ export async function readConfig(
     }
     if (!isRecord(entry)) return at("not an object");
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
-    if (unknown) at(`unknown key ${unknown}; the keys are ${KEYS.join(", ")}`);
+    if (unknown) {
+      at(`unknown key "${unknown}"; the keys are ${KEYS.join(", ")}`);
+    }
     const { directory, repo } = entry;
     const directories = [directory].flat();
     if (
@@ -164,7 +166,7 @@ function optionWords(
   file: string,
   fail: (what: string) => never,
 ): string[] {
-  if (!isRecord(section)) return fail(`${name} is not an object`);
+  if (!isRecord(section)) return fail(`"${name}" is not an object`);
   const options = commands.filter((child) => child.name() === name)
     .flatMap((command) => command.options)
     .filter((one) => !ONCE.includes(one.attributeName()));
@@ -173,11 +175,11 @@ function optionWords(
     if (option === undefined) {
       const all = options.map((one) => one.attributeName()).join(", ");
       return fail(
-        `${name} has no option ${key} in a configuration; ` +
+        `"${name}" has no option "${key}" in a configuration; ` +
           `the options are ${all}`,
       );
     }
-    const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
+    const wrong = `"${name}.${key}" cannot be ${JSON.stringify(value)}`;
     const found = words(option, value, file) ??
       fail(`${wrong}: the value has the wrong type`);
     const refusal = refusalOf(option, value);

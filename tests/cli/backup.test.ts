@@ -83,25 +83,25 @@ test("a configuration that is wrong says where", async () => {
       ],
       [
         '{"backups": {"a": {"directory": ".", "exclude": []}}}',
-        /unknown key exclude; the keys are directory, repo, snapshot, prune/,
+        /unknown key "exclude"; the keys are directory, repo, snapshot, prune/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"labl": "x"}}}}',
-        /snapshot has no option labl in a configuration; the options are .*label/,
+        /"snapshot" has no option "labl" in a configuration; the options are .*label/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"label": true}}}}',
-        /snapshot\.label cannot be true/,
+        /"snapshot\.label" cannot be true/,
       ],
       ['{"backups": {}}', /"backups" is empty/],
       // Only the run at night would meet these.
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"maxSize": 20}}}}',
-        /snapshot\.maxSize cannot be 20: Use a size such as 500M/,
+        /"snapshot\.maxSize" cannot be 20: Use a size such as 500M/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "prune": {"keepWithin": "7"}}}}',
-        /prune\.keepWithin cannot be "7": Use a duration such as 12h/,
+        /"prune\.keepWithin" cannot be "7": Use a duration such as 12h/,
       ],
     ];
     for (const [text, message] of cases) {

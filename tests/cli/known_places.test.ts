@@ -185,7 +185,7 @@ test("a repository that is gone for good is begun anew with --init", async () =>
     const { err } = place.run(["backup", "--config", config]);
     assert.match(
       err,
-      /snapshot has no option init in a configuration; the options are (?!.*\binit\b)/,
+      /"snapshot" has no option "init" in a configuration; the options are (?!.*\binit\b)/,
     );
   });
 });
