@@ -454,8 +454,8 @@ async function newOpener(
 }
 
 /**
- * Asks before the secret keys are shown, unless `--yes` is given or no question
- * can be asked.
+ * Asks the user whether to show the secret keys, unless `--yes` is given or no
+ * question can be asked.
  *
  * @throws {DeltarError} `aborted` if the answer is no.
  */

@@ -134,7 +134,8 @@ function givenPassphrase(): string | undefined {
   } catch (cause) {
     throw new DeltarError(
       "key",
-      "the command that should print the passphrase failed",
+      "the command that should print the passphrase failed; run the " +
+        "command alone to test it",
       { object: "DELTAR_PASSPHRASE_COMMAND", cause },
     );
   }

@@ -259,7 +259,7 @@ function wayTo(place: string, path: string): string {
 }
 
 /**
- * Asks whether to purge.
+ * Asks the user whether to carry out the purge.
  *
  * @throws {DeltarError} `unsafe` if no question can be asked, `aborted` if the
  * answer is no.
