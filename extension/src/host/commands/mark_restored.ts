@@ -36,9 +36,9 @@ function stat(place: string): Promise<BigIntStats | undefined> {
 }
 
 /**
- * Returns whether a restore has replaced or created a file. A restore replaces a
- * file with a new one if the content differs, and otherwise changes the mode or
- * time of the same file.
+ * Returns whether a restore has replaced or created a file. A restore replaces
+ * a file with a new one if the content differs, and otherwise changes the mode
+ * or time of the same file.
  */
 function isReplaced(file: BigIntStats, before: BigIntStats | undefined) {
   return file.ino !== before?.ino || file.size !== before.size;
