@@ -40,3 +40,8 @@ export function identityFile(): string {
   return process.env.DELTAR_IDENTITY ||
     join(userFolder("config"), "identity");
 }
+
+/** Returns a path in which a leading `~` is replaced by the home folder. */
+export function expandHome(path: string): string {
+  return path.replace(/^~(?=\/|\\|$)/, () => homedir());
+}

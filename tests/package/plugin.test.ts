@@ -25,11 +25,13 @@ const own = json("package.json");
 /** Returns what `agent install claude-code` adds to the files of a project. */
 function installed(): Addition[] {
   const host = HOSTS.find(({ id }) => id === "claude-code")!;
-  const hook = commandLine(["deltar"], ["hook", "--host", host.id]);
+  // Other programs read the plugin, too, so the hook names no host.
+  const hook = commandLine(["deltar"], ["hook"]);
   const server = commandLine(["deltar"], ["mcp"]);
   return host.files("project", "/root", {
-    // The plugin is the same on all systems.
-    hook: { ...hook, windows: hook.posix },
+    // The plugin is the same on all systems, and some shells of Windows do not
+    // know `&&`.
+    hook: { ...hook, posix: hook.windows },
     server,
   }).flatMap((file) => "additions" in file ? file.additions : []);
 }

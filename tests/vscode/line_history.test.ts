@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { lineHistory } from "../../extension/src/worker/line_history.ts";
 import {
@@ -13,6 +14,7 @@ const LARGE = "large";
 /** Yields versions with texts, the newest first. Their ids count from 0. */
 async function* versionsOf(
   texts: readonly string[],
+  encode = (text: string): Uint8Array => new TextEncoder().encode(text),
 ): AsyncGenerator<SearchedVersion> {
   for (const [at, text] of texts.entries()) {
     yield {
@@ -22,7 +24,7 @@ async function* versionsOf(
         return Promise.resolve({
           sha256: text,
           size: text === LARGE ? MAX_SEARCHED_BYTES + 1 : text.length,
-          read: () => Promise.resolve(new TextEncoder().encode(text)),
+          read: () => Promise.resolve(encode(text)),
         });
       },
     };
@@ -35,7 +37,7 @@ async function changes(
   range: [number, number],
   texts: readonly string[],
 ) {
-  const { found } = await lineHistory(versionsOf(texts), now, range);
+  const { found } = await lineHistory(versionsOf(texts), now, "utf8", range);
   return found.map(({ version, before, line, count, excerpt }) =>
     [version.id, before?.id, line, count, excerpt] as const
   );
@@ -91,7 +93,7 @@ test("lineHistory() finds a line of an empty or equal version", async () => {
 
 test("lineHistory() ignores damaged and large versions, and counts them", async () => {
   const texts = ["b\n", DAMAGED, LARGE, "a\n"];
-  const result = await lineHistory(versionsOf(texts), "b\n", [0, 1]);
+  const result = await lineHistory(versionsOf(texts), "b\n", "utf8", [0, 1]);
   assert.equal(result.found.length, 2);
   assert.equal(result.found[0].before?.id, "3");
   const { compared, unreadable, tooLarge } = result;
@@ -110,7 +112,31 @@ test("lineHistory() ends with the version that inserted the lines", async () => 
       yield one;
     }
   };
-  const { found } = await lineHistory(versions(), "a\nb\n", [1, 2]);
+  const { found } = await lineHistory(versions(), "a\nb\n", "utf8", [1, 2]);
   assert.deepEqual(found.map(({ version }) => version.id), ["0"]);
   assert.equal(read, 2);
+});
+
+test("lineHistory() decodes the encoding of the file, and any line ends", async () => {
+  const texts = ["one\r\n\u00e8\r\n", "one\n\u00e9\n"];
+  for (
+    const [encoding, kind] of [
+      ["windows1252", "latin1"],
+      ["iso88591", "latin1"],
+      ["cp437", "latin1"],
+      ["utf16le", "utf16le"],
+      ["utf8bom", "utf8"],
+    ] as const
+  ) {
+    const versions = versionsOf(texts, (text) => Buffer.from(text, kind));
+    const { found } = await lineHistory(versions, "one\n\u00e8\n", encoding, [
+      1,
+      2,
+    ]);
+    assert.deepEqual(
+      found.map(({ line, excerpt }) => [line, excerpt]),
+      [[2, "\u00e8"], [2, "\u00e9"]],
+      encoding,
+    );
+  }
 });

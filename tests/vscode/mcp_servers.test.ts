@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import {
+  canBePassed,
   mcpArguments,
   offerMcpServers,
 } from "../../extension/src/host/api/mcp_servers.ts";
@@ -311,3 +312,12 @@ test("the offered server has the extension's snapshots and rules", () =>
       deleted: 0,
     });
   }));
+
+test("canBePassed() refuses characters that a shell reads for a batch file", () => {
+  const args = ["mcp", String.raw`c:\src\a b`, "--exclude=!.env*"];
+  assert.ok(canBePassed(String.raw`C:\bin\deltar.cmd`, args));
+  for (const word of ["a&calc", "%PATH%", 'a"b', "a|b", "a^b", "a>b"]) {
+    assert.ok(!canBePassed("deltar.CMD", [...args, word]), word);
+    assert.ok(canBePassed("deltar.exe", [...args, word]), word);
+  }
+});

@@ -61,25 +61,35 @@ test("RepositoryWatch lists snapshots again when others change them", () =>
       fs.writeFileSync(record(one, "b"), "");
       await folders.until(1);
       assert.deepEqual(folders.refreshed, ["one"]);
-      // A repository that did not exist is watched from the next change on.
-      fs.mkdirSync(join(two, "snapshots"), { recursive: true });
-      folders.change();
+      // A file that is not a record, and a record of another directory that
+      // stays out of the list, change nothing for the next record.
+      fs.writeFileSync(join(one, "snapshots", ".deltar-stage-1"), "");
       await settled();
+      assert.equal(folders.refreshed.length, 1);
+      // A repository is noticed when another program creates it.
+      fs.mkdirSync(join(two, "snapshots"), { recursive: true });
       fs.writeFileSync(record(two, "c"), "");
       await folders.until(2);
       assert.deepEqual(folders.refreshed, ["one", "two"]);
+      fs.writeFileSync(record(two, "d"), "");
+      await folders.until(3);
+      assert.deepEqual(folders.refreshed, ["one", "two", "two"]);
+      // A record that is not in the list needs no list when it is deleted.
+      fs.rmSync(record(two, "d"));
+      await settled();
+      assert.equal(folders.refreshed.length, 3);
       // A folder that is no longer open is not watched.
       folders.all = folders.all.slice(1);
       folders.change();
       fs.rmSync(record(one, "a"));
       await settled();
-      assert.equal(folders.refreshed.length, 2);
+      assert.equal(folders.refreshed.length, 3);
     } finally {
       watch.dispose();
     }
-    fs.rmSync(record(two, "c"));
+    fs.writeFileSync(record(two, "e"), "");
     await settled();
-    assert.equal(folders.refreshed.length, 2);
+    assert.equal(folders.refreshed.length, 3);
   }));
 
 test("RepositoryWatch leaves folders alone that are working", () =>

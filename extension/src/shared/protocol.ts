@@ -630,7 +630,8 @@ export interface Methods {
   ];
   /**
    * Finds the versions of a file in which the lines of `range` changed. `text`
-   * is the current text. `range` has the number of the first line, from 0, and
+   * is the current text, and `encoding` the encoding of the file, as VS Code
+   * names it. `range` has the number of the first line, from 0, and
    * that of the line after the last one.
    */
   lineHistory: [
@@ -638,6 +639,7 @@ export interface Methods {
       config: FolderConfig;
       path: string;
       text: string;
+      encoding: string;
       range: readonly [start: number, end: number];
     },
     LineHistory,

@@ -33,12 +33,14 @@ interface Compared {
  *
  * @param versions The versions, the newest first.
  * @param text The text in the editor.
+ * @param encoding The encoding of the file, as VS Code names it.
  * @param range The range of lines in this text, which has at least one line.
  * @throws {unknown} The error of `find` or `read`, if it is not about damage.
  */
 export async function lineHistory(
   versions: AsyncIterable<SearchedVersion>,
   text: string,
+  encoding: string,
   range: Range,
 ): Promise<LineHistory> {
   const result: LineHistory = {
@@ -47,7 +49,8 @@ export async function lineHistory(
     tooLarge: 0,
     unreadable: 0,
   };
-  let newer: Compared = { version: undefined, lines: linesOf(text), range };
+  const decoder = decoderOf(encoding);
+  let newer: Compared = { version: undefined, lines: textLines(text), range };
   for await (const { version, find } of versions) {
     let lines: string[];
     try {
@@ -56,7 +59,7 @@ export async function lineHistory(
         result.tooLarge++;
         continue;
       }
-      lines = linesOf(new TextDecoder().decode(await read()));
+      lines = textLines(decoder.decode(await read()));
     } catch (error) {
       if (!isDamage(error)) throw error;
       result.unreadable++;
@@ -75,6 +78,40 @@ export async function lineHistory(
   add(result.found, newer, undefined);
   return result;
 }
+
+/** Returns the lines of a text. All line ends count as the same. */
+function textLines(text: string): string[] {
+  return linesOf(text.replaceAll("\r\n", "\n"));
+}
+
+/**
+ * Returns a decoder for an encoding that VS Code names, such as `utf8bom` or
+ * `windows1252`. If the runtime does not know the encoding, bytes are decoded as
+ * Windows-1252, which gives different texts for different bytes.
+ */
+function decoderOf(encoding: string): TextDecoder {
+  const label = ENCODINGS[encoding] ??
+    encoding.replace(/^(utf|windows)(?=\d)/, "$1-")
+      .replace(/^iso8859/, "iso-8859-");
+  try {
+    return new TextDecoder(label);
+  } catch {
+    return new TextDecoder("windows-1252");
+  }
+}
+
+/** The labels of encodings for which VS Code has another name. */
+const ENCODINGS: Readonly<Record<string, string>> = {
+  utf8bom: "utf-8",
+  shiftjis: "shift_jis",
+  eucjp: "euc-jp",
+  euckr: "euc-kr",
+  big5hkscs: "big5",
+  cp950: "big5",
+  koi8r: "koi8-r",
+  koi8u: "koi8-u",
+  macroman: "macintosh",
+};
 
 /** Adds a version to the result, unless it is the text in the editor. */
 function add(

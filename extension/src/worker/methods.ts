@@ -284,10 +284,13 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return await searchVersions(versions, text);
     },
 
-    async lineHistory({ config, path, text, range }, { signal }) {
+    async lineHistory(
+      { config, path, text, encoding, range },
+      { signal },
+    ) {
       const repository = await repositories.open(config);
       const versions = contentsOf(repository, config, path, signal);
-      return await lineHistory(versions, text, range);
+      return await lineHistory(versions, text, encoding, range);
     },
   };
 }

@@ -1,6 +1,6 @@
-import { homedir } from "node:os";
 import type * as vscode from "vscode";
 import { deltarFile } from "../../../../shared/program_files.ts";
+import { expandHome } from "../../../../shared/user_folder.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
@@ -68,8 +68,8 @@ export function offerMcpServers(
     onDidChangeMcpServerDefinitions: changed.event,
     async provideMcpServerDefinitions() {
       if (!workspace.isTrusted) return [];
-      const name = workspace.getConfiguration("deltar").get("command", "")
-        .trim().replace(/^~(?=\/|\\|$)/, homedir()) || "deltar";
+      const setting = workspace.getConfiguration("deltar").get("command", "");
+      const name = expandHome(setting.trim()) || "deltar";
       const command = deltarFile(name);
       tell(
         command === undefined
@@ -81,6 +81,14 @@ export function offerMcpServers(
       const found = new Map<string, ProtectedFolder>();
       for (const folder of folders.all) {
         if (!await canBeServed(folder)) continue;
+        if (!canBePassed(command, mcpArguments(folder.config))) {
+          log.info(
+            `agents get no MCP server for ${folder.config.directory}, because ` +
+              `${command} cannot receive its path or patterns safely; set ` +
+              "deltar.command to the path of deltar.exe",
+          );
+          continue;
+        }
         const label = folders.all.length === 1
           ? "deltar"
           : `deltar: ${folder.config.directory}`;
@@ -130,6 +138,18 @@ async function canBeServed(folder: ProtectedFolder): Promise<boolean> {
     // The log of the folder has the reason.
     return false;
   }
+}
+
+/**
+ * Returns whether arguments reach a program unchanged. VS Code starts a batch
+ * file in a shell, in which some characters have a meaning.
+ */
+export function canBePassed(
+  command: string,
+  words: readonly string[],
+): boolean {
+  return !/\.(?:cmd|bat)$/i.test(command) ||
+    !words.some((word) => /["%&|<>^]/.test(word));
 }
 
 /** Returns the arguments of the program `deltar` that serve a folder. */

@@ -44,5 +44,5 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
     }, { signal });
     log.info(removedText(folder, removed));
   });
-  folder.refresh();
+  await folder.refresh();
 }

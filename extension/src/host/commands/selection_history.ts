@@ -34,6 +34,7 @@ export async function showSelectionHistory(
         config: folder.config,
         path,
         text: document.getText(),
+        encoding: document.encoding,
         range,
       }, { signal }),
   );

@@ -1,9 +1,9 @@
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import * as vscode from "vscode";
 // `repository_name.ts` is imported directly, because only the workers load the
 // rest of the library.
 import { repositoryName } from "../../../../lib/repository/repository_name.ts";
+import { expandHome } from "../../../../shared/user_folder.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
 
@@ -34,7 +34,7 @@ export function folderConfig(
   const region = settings.get("repository.region", "").trim();
   const base = location === ""
     ? join(storage.fsPath, "repositories")
-    : location.replace(/^~(?=\/|\\|$)/, homedir());
+    : expandHome(location);
   const encrypt = settings.get<string>("repository.encrypt", "remote");
   const name = repositoryName(directory);
   const isRemote = /^\w{2,}:\/\//.test(base);

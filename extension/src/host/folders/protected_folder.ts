@@ -192,9 +192,10 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.summaries.of(this.comparisonOf(info));
   }
 
-  /** Makes the next call to `snapshots` read the list again. */
-  refresh(): void {
+  /** Reads the list of snapshots again. */
+  async refresh(): Promise<void> {
     this.#snapshots = undefined;
+    await this.snapshots().catch(() => {});
     this.#changed.fire();
   }
 

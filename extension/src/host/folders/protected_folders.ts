@@ -83,9 +83,9 @@ export class ProtectedFolders implements vscode.Disposable {
       : first;
   }
 
-  /** Makes the next call to `snapshots` of each folder read the list again. */
-  refresh(): void {
-    for (const folder of this.all) folder.refresh();
+  /** Reads the lists of snapshots of all folders again. */
+  async refresh(): Promise<void> {
+    await Promise.all(this.all.map((folder) => folder.refresh()));
   }
 
   dispose(): void {

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type * as vscode from "vscode";
 import { isFolder } from "../../../../shared/location_sum.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
@@ -17,6 +17,16 @@ type Watched = Pick<
   "config" | "isBusy" | "listed" | "refresh" | "safetySnapshots"
 >;
 
+/** The watcher of the records in a repository. */
+interface Watcher {
+  watcher: fs.FSWatcher;
+  /** The watched folder: that of the records or, until it exists, one above. */
+  place: string;
+  /** The ids of the records. */
+  ids: ReadonlySet<string>;
+  timer?: ReturnType<typeof setTimeout>;
+}
+
 /**
  * Lists the snapshots of a folder again when another program, such as
  * `deltar hook`, has taken or removed one. Watches the records in the
@@ -29,8 +39,7 @@ export class RepositoryWatch implements vscode.Disposable {
   };
   readonly #watch: vscode.Disposable;
   /** The watchers by the paths of the records. */
-  readonly #watchers = new Map<string, fs.FSWatcher>();
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #watchers = new Map<string, Watcher>();
 
   constructor(
     folders: Pick<ProtectedFolders, "onDidChange"> & {
@@ -62,46 +71,52 @@ export class RepositoryWatch implements vscode.Disposable {
   }
 
   #begin(records: string): void {
+    const place = nearestFolder(records);
     try {
-      const watcher = fs.watch(records, { persistent: false }, () => {
-        clearTimeout(this.#timers.get(records));
-        this.#timers.set(
-          records,
-          setTimeout(() => void this.#look(records), QUIET_MS),
-        );
+      const watcher = fs.watch(place, { persistent: false }, () => {
+        clearTimeout(added.timer);
+        added.timer = setTimeout(() => this.#look(records), QUIET_MS);
       });
+      const ids = place === records ? idsIn(records) : new Set<string>();
+      const added: Watcher = { watcher, place, ids };
       watcher.on("error", () => this.#end(records));
-      this.#watchers.set(records, watcher);
+      this.#watchers.set(records, added);
     } catch {
-      // The repository does not exist yet, or its disk is not mounted. The next
-      // change of a folder tries again.
+      // The disk is not mounted, for example. The next change of a folder tries
+      // again.
     }
   }
 
   #end(records: string): void {
-    clearTimeout(this.#timers.get(records));
-    this.#timers.delete(records);
-    this.#watchers.get(records)?.close();
+    const watcher = this.#watchers.get(records);
+    clearTimeout(watcher?.timer);
+    watcher?.watcher.close();
     this.#watchers.delete(records);
   }
 
-  /** Lists the snapshots again if the list lacks one, or has one too many. */
-  async #look(records: string): Promise<void> {
-    const names = await fs.promises.readdir(records).catch(() => {
-      // If another repository takes its place, it needs a new watcher.
+  /** Lists the snapshots again if a record was added or deleted. */
+  #look(records: string): void {
+    const watcher = this.#watchers.get(records);
+    if (watcher === undefined) return;
+    const before = watcher.ids;
+    if (watcher.place !== nearestFolder(records)) {
       this.#end(records);
-      return [];
-    });
-    const stored = new Set(names.map((name) => name.split(".", 1)[0]));
+      this.#begin(records);
+    } else if (watcher.place === records) watcher.ids = idsIn(records);
+    const ids = this.#watchers.get(records)?.ids ?? new Set();
+    const added = [...ids].filter((id) => !before.has(id));
+    const deleted = [...before].filter((id) => !ids.has(id));
     for (const folder of this.#folders.all) {
       if (recordsOf(folder.config.repository) !== records) continue;
       // The work that is running lists the snapshots at its end.
       if (folder.isBusy) continue;
-      const known = [...folder.listed, ...folder.safetySnapshots]
-        .map(({ id }) => id);
-      const isSame = known.length === stored.size &&
-        known.every((id) => stored.has(id));
-      if (!isSame) folder.refresh();
+      const listed = new Set(
+        [...folder.listed, ...folder.safetySnapshots].map(({ id }) => id),
+      );
+      if (
+        added.some((id) => !listed.has(id)) ||
+        deleted.some((id) => listed.has(id))
+      ) void folder.refresh();
     }
   }
 }
@@ -109,4 +124,23 @@ export class RepositoryWatch implements vscode.Disposable {
 /** Returns the path of the folder of records in a repository. */
 function recordsOf(repository: string): string {
   return join(repository, "snapshots");
+}
+
+/** Returns a folder or, if it does not exist, the nearest one above it. */
+function nearestFolder(path: string): string {
+  while (!fs.existsSync(path) && dirname(path) !== path) path = dirname(path);
+  return path;
+}
+
+/** Returns the ids of the records in a folder; none if it cannot be read. */
+function idsIn(records: string): Set<string> {
+  try {
+    const names = fs.readdirSync(records);
+    return new Set(
+      names.filter((name) => /^[^.].*\.json(?:\.age)?$/.test(name))
+        .map((name) => name.split(".", 1)[0]),
+    );
+  } catch {
+    return new Set();
+  }
 }

@@ -46,7 +46,7 @@ export class Retention implements vscode.Disposable {
         policy: retentionPolicy(),
       });
       this.#log.info(removedText(folder, removed));
-      if (removed.length > 0) folder.refresh();
+      if (removed.length > 0) await folder.refresh();
     } catch (error) {
       // Another window might be pruning. This window tries again after a day.
       const text = `${folder.name}: cannot remove old snapshots: ${

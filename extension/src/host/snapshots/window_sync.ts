@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
+import { isFolder } from "../../../../shared/location_sum.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
@@ -12,7 +13,8 @@ const QUIET_MS = 200;
 
 /**
  * Notifies the other windows of this machine of each new snapshot, by writing
- * one file in the extension's own storage, which all windows watch.
+ * one file in the extension's own storage, which all windows watch. The other
+ * windows then list the snapshots in repositories that are not on this machine.
  */
 export class WindowSync implements vscode.Disposable {
   readonly #disposables: vscode.Disposable[];
@@ -32,7 +34,12 @@ export class WindowSync implements vscode.Disposable {
         // snapshots.
       });
     const receive = async () => {
-      if (await fs.promises.readFile(file, "utf8") !== own) folders.refresh();
+      if (await fs.promises.readFile(file, "utf8") === own) return;
+      // The records of repositories on this machine are watched by each window.
+      const remote = folders.all.filter(({ config }) =>
+        !isFolder(config.repository)
+      );
+      await Promise.all(remote.map((folder) => folder.refresh()));
     };
     this.#disposables = [runner.onDidSnapshot(publish)];
     void fs.promises.mkdir(folder, { recursive: true }).then(() => {
