@@ -10,12 +10,13 @@ export const TAG_BYTES = 16;
  */
 export interface ChunkCipher {
   /**
-   * Encrypts a chunk. The result is `TAG_BYTES` bytes longer than the chunk.
+   * Encrypts a chunk with a nonce of 12 bytes. The result is `TAG_BYTES` bytes
+   * longer than the chunk.
    */
   seal(nonce: Uint8Array, chunk: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /**
-   * Decrypts a chunk. Throws if the chunk was changed, or was encrypted with a
-   * different nonce or key.
+   * Decrypts a chunk with the nonce that was used to encrypt it. Throws if the
+   * chunk was changed, or was encrypted with a different nonce or key.
    */
   open(nonce: Uint8Array, sealed: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }

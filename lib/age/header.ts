@@ -24,28 +24,28 @@ export type AgeKey =
 export type AgeRecipient = string | AgeRecipientObject;
 
 /**
- * A section of the header of an age file. The section holds the file key,
+ * A stanza: the part of an age file's header that contains the file key,
  * encrypted for one recipient. The file key is the random key of 16 bytes that
  * encrypts the payload.
  */
 export interface AgeStanza {
   /**
-   * The words of the section's first line. The first word is the type of the
+   * The words of the stanza's first line. The first word is the type of the
    * recipient.
    */
   readonly args: string[];
-  /** The bytes of the section after its first line, decoded from base64. */
+  /** The bytes of the stanza after its first line, decoded from base64. */
   readonly body: Uint8Array;
 }
 
 /** An object that decrypts file keys, such as a security token. */
 export interface AgeIdentity {
   /**
-   * Decrypts a file key.
+   * Decrypts the file key of an age file with this identity.
    *
-   * @param stanzas All sections of the header of the file.
-   * @returns The file key, or `null` if the file is not encrypted for this
-   *   identity.
+   * @param stanzas All stanzas of the file's header.
+   * @returns The file key, 16 bytes, or `null` if none of the stanzas is for
+   *   this identity.
    */
   unwrapFileKey(
     stanzas: AgeStanza[],
@@ -55,10 +55,10 @@ export interface AgeIdentity {
 /** An object that encrypts file keys. */
 export interface AgeRecipientObject {
   /**
-   * Encrypts a file key.
+   * Encrypts the file key of an age file for this recipient.
    *
    * @param fileKey The file key, 16 bytes.
-   * @returns The sections for the header of the file.
+   * @returns The stanzas to write into the file's header.
    */
   wrapFileKey(fileKey: Uint8Array): AgeStanza[] | Promise<AgeStanza[]>;
 }
@@ -88,7 +88,7 @@ const X25519_RECIPIENT = /^age1[0-9a-z]{58}$/;
 /** The base64 text of 32 bytes, without padding. */
 const BASE64_OF_32_BYTES = "A".repeat(43);
 
-/** The section of an X25519 recipient, with placeholders for its bytes. */
+/** The stanza of an X25519 recipient, with placeholders for its bytes. */
 const X25519_STANZA =
   `-> X25519 ${BASE64_OF_32_BYTES}\n${BASE64_OF_32_BYTES}\n`;
 
@@ -133,7 +133,7 @@ export async function makeHead(
     );
   }
   // `age-encryption` passes the file key only to recipients. This recipient
-  // keeps the key and adds no section.
+  // keeps the key and adds no stanza.
   encrypter.addRecipient({
     wrapFileKey(key) {
       fileKey = key;

@@ -2,10 +2,11 @@
  * The age file format (https://c2sp.org/age), for streams and, inside deltar,
  * for ranges of stored files.
  *
- * The package `age-encryption` makes and opens headers, which contain the
- * encrypted file key (`header.ts`). The payload is a sequence of chunks of 64
- * KiB that are encrypted one by one (`payload.ts`), so that a range can be
- * decrypted without the rest. In the texts of this directory, a chunk is always
+ * The header of a file contains the encrypted file key. The package
+ * `age-encryption` makes headers and decrypts the file keys in them
+ * (`header.ts`). The payload is a sequence of chunks of 64 KiB that are
+ * encrypted one by one (`payload.ts`), so that a range can be decrypted without
+ * decrypting the whole file. In the texts of this directory, a chunk is always
  * such a part of a payload. The parts in which a source yields its bytes are
  * called arrays. `chunk_cipher.ts` chooses an implementation of
  * ChaCha20-Poly1305: the runtime's if it has one, otherwise portable code.

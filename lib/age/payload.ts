@@ -53,8 +53,8 @@ export interface OpenOptions {
   /** The index of the first chunk of the source. Default: 0. */
   index?: number;
   /**
-   * `does` if the source ends where the payload ends; `may` if the source can
-   * end before the payload does. Default: `does`.
+   * Whether the source ends where the payload ends (`does`), or can end before
+   * the payload does (`may`). Default: `does`.
    */
   endsThere?: "does" | "may";
 }
@@ -186,8 +186,8 @@ function endsEarly(object: string | undefined): DeltarError {
 }
 
 /**
- * Returns the nonce of a chunk: the index of the chunk, and a flag that is set
- * for the last chunk.
+ * Returns the nonce of a chunk, 12 bytes: the index of the chunk in 11 bytes,
+ * and a byte that is 1 for the last chunk and 0 for every other chunk.
  */
 function nonceOf(index: number, isLast: boolean): Uint8Array {
   const nonce = new Uint8Array(12);

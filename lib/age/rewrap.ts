@@ -43,9 +43,9 @@ export async function needsRewrap(
 }
 
 /**
- * Makes a new header for an age file. The section for an older identity is
- * replaced by a section for the newest identity. The file key and all other
- * sections stay the same, so the payload does not need to be encrypted again.
+ * Makes a new header for an age file. The stanza for an older identity is
+ * replaced by a stanza for the newest identity. The file key and all other
+ * stanzas stay the same, so the payload does not need to be encrypted again.
  *
  * @param header The header of the age file.
  * @param keys The identities.
@@ -53,7 +53,7 @@ export async function needsRewrap(
  * @returns The new header, which is as long as the old one.
  * @throws {DeltarError} `key` if no older identity decrypts the file; `corrupt`
  *   if the header is damaged; `unsupported` if the length of the new header
- *   differs, because the section is not for an X25519 recipient.
+ *   differs, because the stanza is not for an X25519 recipient.
  */
 export async function rewrapHeader(
   header: Uint8Array,
@@ -103,13 +103,13 @@ async function opens(
   }
 }
 
-/** Returns the sections of a header that has already been decrypted. */
+/** Returns the stanzas of a header that has already been decrypted. */
 async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");
   const decrypter = new Decrypter();
   let found: AgeStanza[] = [];
-  // `age-encryption` passes all sections to each identity. This identity keeps
-  // the sections and decrypts none of them.
+  // `age-encryption` passes all stanzas to each identity. This identity keeps
+  // the stanzas and decrypts none of them.
   decrypter.addIdentity({
     unwrapFileKey(stanzas) {
       found = stanzas;
@@ -120,7 +120,7 @@ async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   return found;
 }
 
-/** Returns a header for the file key `fileKey`. */
+/** Makes a header with the file key `fileKey` for the given recipients. */
 async function headerFor(
   fileKey: Uint8Array,
   recipients: readonly AgeRecipient[],
@@ -128,7 +128,7 @@ async function headerFor(
   const { Encrypter } = await import("age-encryption");
   const encrypter = new Encrypter();
   // `age-encryption` makes a file key for each file, and passes this key to the
-  // recipients before it computes the MAC. This recipient adds no section, and
+  // recipients before it computes the MAC. This recipient adds no stanza, and
   // overwrites the new file key with `fileKey`.
   encrypter.addRecipient({
     wrapFileKey(made) {

@@ -79,7 +79,7 @@ function load(): ((path: string) => XattrAccess) | undefined {
   });
 }
 
-/** Access to the attributes of one path, as a number of bits (`winnt.h`). */
+/** Access to the attributes of one path, which are bits of a number. */
 export interface FileAttributes {
   /** Returns the attributes. */
   read(): number;

@@ -221,7 +221,7 @@ class CallFolder implements Folder {
   #isOpen = true;
   /** The device and inode of the folder; `undefined` until they are read. */
   #identity: Identity | undefined;
-  /** The number of times that the descriptor is held. */
+  /** The number of calls of `hold` that `release` has not undone yet. */
   #holds = 0;
   #isListed = false;
   /**
@@ -430,8 +430,9 @@ class CallFolder implements Folder {
   }
 
   /**
-   * Returns the descriptor of this folder and a name in it, for the target of a
-   * call that takes two folders and two names.
+   * Returns the descriptor of this folder and the bytes of a name in it, for a
+   * call that takes two folders and two names. `call` is the name of the call,
+   * for errors.
    */
   target(name: string, call: string): { fd: number; path: Uint8Array } {
     const path = putName(secondPath, name, call, this.place);

@@ -95,8 +95,8 @@ export const DEFAULT_IGNORE_FILE = ".deltarignore";
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
 /**
- * The number of nested folders that share a matcher. Up to this depth, each
- * folder has its own matcher.
+ * The depth up to which each folder has its own matcher. At greater depths,
+ * this is the number of nested folders that share a matcher.
  */
 const LEVELS_PER_MATCHER = 32;
 
@@ -126,7 +126,7 @@ interface Sources {
   folded: readonly Rule[];
 }
 
-/** The properties of a folder's rules other than their sources. */
+/** The facts about a folder that its rules need in addition to the sources. */
 interface Inside {
   /** The number of folders from the root to this one. */
   depth?: number;

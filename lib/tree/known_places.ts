@@ -7,7 +7,7 @@ import { type FileSystemIdentity, fileSystemOf } from "./place.ts";
 export interface KnownPlace {
   /** The location of the repository: a folder or a URL. */
   location: string;
-  /** The file system that contained the folder. */
+  /** The file system that contained the folder. Absent for a URL. */
   fileSystem?: FileSystemIdentity;
 }
 

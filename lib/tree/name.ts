@@ -2,15 +2,16 @@ import { STAGE_PREFIX } from "../storage/temporary.ts";
 import { encodeName, isDecodedName } from "./raw_name.ts";
 
 /**
- * Matches the characters that have a special meaning in a path on Windows, and
- * those that Windows refuses in a name.
+ * The pattern of the characters that have a special meaning in a path on
+ * Windows, and of those that Windows refuses in a name.
  */
 // deno-lint-ignore no-control-regex
 const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 
 /**
- * Matches names that Windows opens as devices in every folder: in upper or
- * lower case, with any extension, and with spaces before the extension.
+ * The pattern of the names that Windows opens as devices in every folder: in
+ * upper or lower case, with any extension, and with spaces before the
+ * extension.
  */
 const WINDOWS_DEVICES =
   /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i;
@@ -28,7 +29,8 @@ const MAX_NAME = 255;
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
 /**
- * Matches names that consist of ASCII characters other than capital letters.
+ * The pattern of names that consist of ASCII characters other than capital
+ * letters.
  */
 // deno-lint-ignore no-control-regex
 const FOLDED = /^[\x00-@[-\x7f]*$/;

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** Matches a path that has an empty, `.` or `..` segment, or a NUL. */
+/** The pattern of paths with an empty, `.` or `..` segment, or with a NUL. */
 const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
 /**

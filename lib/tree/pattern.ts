@@ -5,6 +5,8 @@ import ignore from "ignore";
  * above it, matches a pattern in gitignore's syntax.
  *
  * @param pattern The pattern, such as `*.md`.
+ * @returns The function. It is called with a path below the root, and with
+ * whether the path is a directory.
  *
  * @example
  * ```ts

@@ -18,9 +18,9 @@ export interface NameProbe {
 /**
  * Tests names by creating empty files in a temporary folder on the disk.
  * Afterwards, the modification time of the folder that contains the temporary
- * folder is restored. If a test
- * fails, for example because this user may not write into the folder, the names
- * count as different, and `listed` returns `undefined`.
+ * folder is restored. If a test fails, for example because this user may not
+ * write into that folder, the names count as different, and `listed` returns
+ * `undefined`.
  */
 export class DiskProbe implements NameProbe {
   readonly #place: (path: string) => string;

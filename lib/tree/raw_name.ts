@@ -1,6 +1,6 @@
-/** Matches the code units that represent bytes of invalid UTF-8. */
+/** The pattern of the code units that represent bytes of invalid UTF-8. */
 const RAW = /[\udc80-\udcff]/gu;
-/** Matches a lone surrogate that does not represent a byte. */
+/** The pattern of lone surrogates that do not represent a byte. */
 const FOREIGN = /[\ud800-\udc7f\udd00-\udfff]/u;
 /**
  * The number that is added to a byte to get the code unit that represents it.
@@ -115,7 +115,7 @@ export function isDecodedName(text: string): boolean {
 }
 
 /**
- * Matches a backslash that `parsePath` would read as the beginning of an
+ * The pattern of a backslash that `parsePath` would read as the beginning of an
  * escape.
  */
 const AMBIGUOUS = /\\(?=x(?:5c|[89a-f][0-9a-f]))/g;

@@ -167,7 +167,7 @@ export class Spelling {
 /**
  * Returns the paths that differ from another path in `paths` only by case,
  * normalization or ignored characters, each with the text that `foldName`
- * returns for both.
+ * returns for both paths.
  *
  * @param paths The paths, without duplicates.
  */

@@ -18,7 +18,7 @@ export const ENTRY_FLAG = {
    * system is mounted on it.
    */
   mounted: 1 << 18,
-  /** The extended attributes of the entry were read, and it has none. */
+  /** The extended attributes were read, and the entry has none. */
   plain: 1 << 19,
 } as const;
 

@@ -11,15 +11,18 @@ import type {
 import type { HashedFileEntry } from "./entry_line.ts";
 
 /**
- * Converts a value, at any depth, to a form that `JSON.stringify` accepts. A
- * `bigint` in a field `mtime`, `btime` or `ctime` is a time in nanoseconds, and
- * becomes decimal seconds, as in docs/FORMAT.md. Any other `bigint` becomes
- * decimal digits. A `Map` becomes an object, a `Set` becomes an array, and an
- * error becomes an object with its name, message and fields. The `sparse` and
- * `sha256` of a sparse file become the `size` and `sha256` of an object
- * `sparse`, as in docs/FORMAT.md. Entries and indexes that the library returns
- * have a `toJSON` method that makes this conversion. A copy of an entry, such
- * as `{ ...entry }`, has no `toJSON`.
+ * Converts a value, at any depth, to a form that `JSON.stringify` accepts:
+ *
+ * - A `bigint` in a field `mtime`, `btime` or `ctime`, which is a time in
+ *   nanoseconds since 1970, becomes decimal seconds since 1970.
+ * - Any other `bigint` becomes decimal digits.
+ * - A `Map` becomes an object, and a `Set` becomes an array.
+ * - An error becomes an object with its name, message and fields.
+ * - The fields `sparse` and `sha256` of a sparse file become the fields `size`
+ *   and `sha256` of an object `sparse`, as in docs/FORMAT.md.
+ *
+ * Entries and indexes that the library returns have a `toJSON` method that makes
+ * this conversion. A copy of an entry, such as `{ ...entry }`, has no `toJSON`.
  *
  * @param value The value to convert. It is not changed.
  *

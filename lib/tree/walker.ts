@@ -40,7 +40,7 @@ import { openTree, walkTree } from "./walk_tree.ts";
 import { rootXattrs, xattrsOrSkip } from "./read_xattrs.ts";
 import type { Xattrs } from "./xattrs.ts";
 
-/** The check of an option that must be a list of names of files or folders. */
+/** The expectation that an option is a list of names of files or folders. */
 const names: Expected = {
   words: "a list of file names",
   is: (value) => Array.isArray(value) && value.every(isName),

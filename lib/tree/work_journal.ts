@@ -29,7 +29,7 @@ export interface LeftJournal {
 
 const SUFFIX = "-journal";
 
-/** Matches the names that `begin` chooses, and no other names. */
+/** The pattern of the names that `begin` chooses, and of no other names. */
 const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
 
 /** The maximum size of a journal, in bytes. */
@@ -338,8 +338,8 @@ function removeName(folder: Folder, name: string): void {
 }
 
 /**
- * Returns a key for a journal. The key does not depend on the path of the
- * folder.
+ * Returns a key for a journal: the device and inode of its folder, and its
+ * name. The key stays the same if the folder is moved.
  */
 function keyOf(folder: Folder, name: string): string {
   const { device, inode } = folder.stat();

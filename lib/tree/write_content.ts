@@ -130,8 +130,8 @@ export async function writeSparse(
 }
 
 /**
- * Writes a new file from its data, with a hole wherever it has no data or only
- * zeros.
+ * Writes a new file from its data, with a hole wherever the file has no data or
+ * only zeros.
  *
  * @param file The open file, which must be empty.
  * @param data The data in order, with its offsets.

@@ -126,11 +126,12 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
  * Reads the extended attributes of an entry: those of the namespaces `user`,
  * `trusted` and `security`, and the POSIX ACLs.
  *
- * @param access The attributes on the disk.
+ * @param access Access to the attributes of the entry on the disk.
  * @returns All attributes, by name; {@linkcode NO_XATTRS} if the entry has
  * none.
- * @throws The error of the system, with its `code`, or a `DeltarError` with the
- * code `limit` if the attributes take more than 256 KiB.
+ * @throws {DeltarError} `limit` if the attributes take more than 256 KiB.
+ * @throws The error of the system, with its `code`, if an attribute cannot be
+ * read.
  */
 export function readXattrs(access: XattrAccess): Xattrs {
   const names = namesOf(access);
@@ -207,7 +208,7 @@ export function selectXattrs(
   );
 }
 
-/** The changes that give an entry the wanted attributes. */
+/** The changes that an entry needs to have the wanted attributes. */
 export interface XattrChanges {
   /** The attributes to set, with their values. */
   set: [name: string, value: Uint8Array][];
@@ -216,14 +217,16 @@ export interface XattrChanges {
 }
 
 /**
- * Returns the changes that give an entry the wanted attributes, as far as the
- * system can store them.
+ * Compares the attributes of an entry with the wanted attributes, and returns
+ * the changes that are needed. Attributes that the system cannot store are not
+ * set. Attributes that the system sets on its own are not removed.
  *
- * @param access The attributes on the disk.
- * @param wanted The wanted attributes.
+ * @param access Access to the attributes of the entry on the disk.
+ * @param wanted The attributes that the entry must have.
  * @param selects Called with the name of each attribute. Returns whether the
- * attribute is compared. By default, all attributes are compared.
- * @throws The error of the system, with its `code`.
+ * attribute may be set or removed. By default, all attributes may be changed.
+ * @throws The error of the system, with its `code`, if the attributes on the
+ * disk cannot be read.
  */
 export function xattrChanges(
   access: XattrAccess,
@@ -247,7 +250,7 @@ export function xattrChanges(
 /**
  * Makes the changes that {@linkcode xattrChanges} returned, one by one.
  *
- * @param access The attributes on the disk.
+ * @param access Access to the attributes of the entry on the disk.
  * @param changes The changes.
  * @returns The names of the attributes that could not be changed, with the
  * errors.
