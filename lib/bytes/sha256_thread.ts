@@ -21,9 +21,9 @@ const MAX_WAIT_MS = 10_000;
 const MAX_SILENCES = 6;
 
 /**
- * The indices of the control words: the number of parts passed to the thread,
- * the number of parts that the thread has hashed, and then two words for each
- * slot.
+ * The index of the control word with the number of parts passed to the thread.
+ * The next word has the number of parts that the thread has hashed. Two words
+ * for each slot follow, beginning at index `FIRST`.
  */
 const CAME = 0;
 const DONE = 1;

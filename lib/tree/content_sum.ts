@@ -15,7 +15,7 @@ import type { ExpectedContent } from "./write_content.ts";
  * @param content The expected content. If the file is larger, at least one
  * additional byte is read, so the checksums differ.
  * @param buffer A buffer of more than 1 MiB. Default: a new buffer.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the file cannot be read.
  */
 export function* hasContent(
   file: OpenFile,

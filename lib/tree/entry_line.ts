@@ -78,8 +78,8 @@ export function hasRawName(
 /**
  * Adds a field `raw` to a line if a path in one of the given fields is not
  * valid UTF-8. Returns any other line unchanged. `raw` has the bytes of each
- * path that is not valid UTF-8, because `jq` cannot read the bytes from the path
- * itself.
+ * path that is not valid UTF-8, because `jq` cannot read these bytes from the
+ * path itself.
  */
 export function addRaw(line: Line, ...fields: string[]): Line {
   const raw = fields.flatMap((field) => {

@@ -208,7 +208,8 @@ function system(): SystemCalls {
  * `hasSystemCalls` returned `true`.
  *
  * @param place A path of the operating system.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the folder cannot be
+ * opened.
  */
 export function openByCalls(place: string): Folder {
   const path = put(firstPath, place, "open", place);

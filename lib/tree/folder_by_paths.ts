@@ -74,7 +74,8 @@ export function takesBytes(): boolean {
  * through `/proc`.
  *
  * @param place A path of the operating system.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the folder cannot be
+ * opened.
  */
 export function openByProc(place: string): Folder {
   const path = toNodePath(place);
@@ -87,7 +88,8 @@ export function openByProc(place: string): Folder {
  * paths.
  *
  * @param place A path of the operating system.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the folder cannot be
+ * opened.
  */
 export function openByPath(place: string): Folder {
   const stat = attempt("open", place, () => {
@@ -327,7 +329,10 @@ abstract class PathFolder implements Folder {
     return Promise.resolve(false);
   }
 
-  /** Runs an operation on the folder itself. */
+  /**
+   * Runs an operation on the folder itself, after checking that `base` still
+   * leads to the folder. `call` is the name of the system call, for errors.
+   */
   protected own<Result>(call: string, work: () => Result): Result {
     return attempt(call, this.place, () => {
       this.check(call);
@@ -336,8 +341,8 @@ abstract class PathFolder implements Folder {
   }
 
   /**
-   * Runs an operation that changes the folder, after checking that `base` still
-   * leads to the folder.
+   * Runs an operation that changes an entry of the folder, after checking that
+   * `base` still leads to the folder.
    */
   protected change(
     call: string,

@@ -80,8 +80,8 @@ export function withKeptMetadata(
 }
 
 /**
- * Returns the extended attributes that were found, and those that an entry had
- * before and that the system cannot store.
+ * Returns the extended attributes that were found, together with the earlier
+ * attributes of the entry that the system cannot store.
  */
 function withKeptXattrs(
   found: Xattrs | undefined,

@@ -94,7 +94,8 @@ export function whyNotMade(kind: FileStat["kind"]): string | undefined {
  * below the folder are not.
  *
  * @param place A path of the operating system.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the folder cannot be
+ * opened.
  */
 export function openFolder(place: string): Folder {
   switch (folderAccess()) {

@@ -26,7 +26,8 @@ export interface OpenTarget {
  *
  * @param root A path of the operating system; symlinks that are on the path at
  * the time of the call are followed.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the directory cannot be
+ * created or opened.
  */
 export function openTarget(root: string): OpenTarget {
   const place = truePlace(root);

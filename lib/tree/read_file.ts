@@ -10,7 +10,7 @@ export const MAX_WHOLE_BYTES = 1 << 20;
  *
  * @param place A path of the operating system; symlinks are followed on the
  * path to the file, but the file itself must not be a symlink.
- * @throws The system's error, with its `code`.
+ * @throws The system's error, with its `code`, if the file cannot be opened.
  */
 export function openFile(place: string): OpenFile {
   // In Bun, the functions of `node:path` replace bytes that are not valid UTF-8.

@@ -10,7 +10,7 @@ import { OpenFolders } from "./open_folders.ts";
  *
  * @param folder The folder that contains the entry.
  * @param name The name of the entry.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if a deletion fails.
  */
 export function removeTree(folder: Folder, name: string): void {
   const stat = folder.statAt(name);

@@ -83,7 +83,7 @@ function minHole(size: number): number {
  * and at most 1 MiB.
  * @returns The ranges in order. A file without holes has one range, which
  * covers the whole file.
- * @throws The error of the system, with its `code`.
+ * @throws The error of the system, with its `code`, if the file cannot be read.
  */
 export function* findData(
   file: SparseFile,

@@ -24,7 +24,8 @@ const view = new DataView(statBuffer.buffer);
  * Returns the state of the entry at a path. A symlink is not followed.
  *
  * @param path A path of the operating system.
- * @throws The error of `node:fs`, with its `code`.
+ * @throws The error of `node:fs`, with its `code`, if the path does not exist
+ * or the system refuses access.
  */
 export function lstat(path: string): FileStat {
   const calls = nativeCalls();
@@ -72,7 +73,7 @@ export function isAbsent(path: string): boolean {
  *
  * @param path A path of the operating system.
  * @param mtime The time, in nanoseconds since 1970.
- * @throws The error of `node:fs`, with its `code`.
+ * @throws The error of `node:fs`, with its `code`, if the times cannot be set.
  */
 export function setTimes(path: string, mtime: bigint): void {
   const calls = nativeCalls();

@@ -21,8 +21,9 @@ import type { HashedFileEntry } from "./entry_line.ts";
  * - The fields `sparse` and `sha256` of a sparse file become the fields `size`
  *   and `sha256` of an object `sparse`, as in docs/FORMAT.md.
  *
- * Entries and indexes that the library returns have a `toJSON` method that makes
- * this conversion. A copy of an entry, such as `{ ...entry }`, has no `toJSON`.
+ * Entries and indexes that the library returns have a `toJSON` method that
+ * makes this conversion. A copy of an entry, such as `{ ...entry }`, has no
+ * `toJSON`.
  *
  * @param value The value to convert. It is not changed.
  *
@@ -154,7 +155,7 @@ export function makeSpecial(
   return Object.assign(entry, { device: { major, minor } });
 }
 
-/** The fields of all kinds of entries that the constructor can set. */
+/** All fields of entries that the constructor {@linkcode EntryFields} sets. */
 interface AllFields extends Metadata {
   path: string;
   kind: EntryKind;

@@ -286,7 +286,7 @@ export class TreeWriter {
    * no extended attributes until `finish` sets them.
    */
   readonly #bare = new Set<string>();
-  /** Whether new files inherit an ACL, by the open folder that they are in. */
+  /** A map from an open folder to whether new files in it inherit an ACL. */
   readonly #aclFolders = new WeakMap<Folder, boolean>();
   /** Whether the writer sets the owner of entries, as only root can. */
   readonly #owned: boolean = ownerMatters();
