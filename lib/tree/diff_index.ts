@@ -230,12 +230,15 @@ export class DiffIndex {
     return this.#paths("deleted", (kind) => kind === "directory");
   }
 
-  /** The renamed files. */
+  /** The renamed files, with their old path (`from`) and new path (`to`). */
   get renamed(): { from: string; to: string }[] {
     return this.#moved("renamed");
   }
 
-  /** The files that were copied from a path that still exists. */
+  /**
+   * The files that were copied from a path that still exists, `from`, to a new
+   * path, `to`.
+   */
   get copied(): { from: string; to: string }[] {
     return this.#moved("copied");
   }

@@ -247,7 +247,7 @@ export interface Skipped {
    * - `excluded`: a rule excludes the path, deltar writes to the path, or the
    *   path is a temporary file of deltar; `detail` names the rule, with its
    *   file and line if it is from a file.
-   * - `special`: a socket or an unknown kind of entry.
+   * - `special`: the path is a socket or an entry of an unknown kind.
    * - `unreadable`: the path could not be read; `detail` has the cause, such as
    *   the system's message, a path that is too long, a hard link to a file that
    *   could not be read, or exclusion rules that could not be used.
@@ -258,7 +258,7 @@ export interface Skipped {
    *   `paths` that the walk is limited to.
    * - `changed`: the path changed or was replaced before it was read
    *   completely, or its extended attributes could not be read; deltar stores
-   *   the parts that it could read.
+   *   the parts of the entry that it could read.
    * - `lost`: the content of the path is damaged in the repository; only a
    *   repair uses this reason.
    * - `name`: the name is not valid Unicode or is reserved for deltar, so an

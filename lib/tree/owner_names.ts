@@ -2,11 +2,11 @@ import { fs } from "../bytes/node.ts";
 import { nameByCall, numberByCall } from "./owner_calls.ts";
 import { PLATFORM } from "./this_system.ts";
 
-/** The names of users and groups, by their numbers in decimal. */
+/** The names of users and groups. */
 export interface OwnerNames {
-  /** The names of users. */
+  /** The names of users, by user ID in decimal. */
   users: Record<string, string>;
-  /** The names of groups. */
+  /** The names of groups, by group ID in decimal. */
   groups: Record<string, string>;
 }
 

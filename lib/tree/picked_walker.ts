@@ -17,7 +17,7 @@ import { Walker, type WalkOptions } from "./walker.ts";
  * to change.
  */
 export class PickedWalker extends Walker {
-  /** The state of each path that was yielded. */
+  /** The states of the entries that were yielded, by path. */
   readonly seen: Map<string, FileStat> = new Map();
   readonly #paths: readonly string[];
 

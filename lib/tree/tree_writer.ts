@@ -261,7 +261,7 @@ export class TreeWriter {
   readonly #entered = new Map<string, Identity>();
   /**
    * The states that are set or restored for folders after their content is
-   * written.
+   * written, by path.
    */
   readonly #pending = new Map<string, Pending>();
   /** The number of paths that were passed to the writer. */
