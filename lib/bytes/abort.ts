@@ -35,10 +35,11 @@ export async function unlessAborted<Result>(
 }
 
 /**
- * Throws if the caller's signal has fired.
+ * Throws an error if the caller's signal has fired.
  *
  * @param signal The signal, if the caller passed one.
- * @throws {DeltarError} `aborted`, with the signal's reason as its cause.
+ * @throws {DeltarError} `aborted` if the signal has fired. The cause is the
+ *   signal's reason.
  */
 export function checkAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) {

@@ -106,7 +106,7 @@ export interface Lines {
 }
 
 /**
- * Decodes a listing, as `encodeLines` encodes it.
+ * Decodes a listing that `encodeLines` encoded.
  *
  * @param bytes The whole listing.
  * @param format The name of the expected format.

@@ -114,7 +114,7 @@ function loadForMac(): CreationTimeSetter | undefined {
 }
 
 /**
- * Returns a time as a `struct timespec`.
+ * Returns a time as the 16 bytes of a `struct timespec`.
  *
  * @param time The time, in nanoseconds since 1970.
  */

@@ -281,8 +281,8 @@ export function isOwner(uid: number, gid: number): boolean {
 }
 
 /**
- * Returns the error code for opening an entry of this kind as a file;
- * `undefined` for a file.
+ * Returns the code of the error that opening an entry of this kind as a file
+ * causes, such as `EISDIR` for a folder; `undefined` for a file.
  */
 export function codeOfKind(kind: FileStat["kind"]): string | undefined {
   switch (kind) {

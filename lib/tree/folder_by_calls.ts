@@ -90,19 +90,18 @@ const EINVAL = 22;
 const ENOSYS = 38;
 const ENOTSUP = 95;
 
-/**
- * The offsets of the length and of the name in a record of `getdents64(2)`, in
- * bytes.
- */
+/** The offset of the length in a record of `getdents64(2)`, in bytes. */
 const LENGTH = 16;
+/** The offset of the name in a record of `getdents64(2)`, in bytes. */
 const NAME = 19;
 const DOT = 46;
 
 /** The bits of the mode of `mknod(2)` that specify the kind. */
 const TYPES = { fifo: 0o010000, block: 0o060000, character: 0o020000 };
 
-/** The number of bits of each part of a device number in Linux. */
+/** The number of bits of the major number of a device in Linux. */
 const MAJOR_BITS = 12;
+/** The number of bits of the minor number of a device in Linux. */
 const MINOR_BITS = 20;
 
 /** The inode number of the root of every btrfs subvolume. */

@@ -32,7 +32,7 @@ const MAX_REMEMBERED = 1 << 16;
  * the system's limit, because each folder is opened from the one above it.
  */
 export class OpenFolders {
-  /** The root. */
+  /** The open root folder. */
   readonly root: Folder;
   /**
    * The open folders by their paths. The most recently used folder is the last.

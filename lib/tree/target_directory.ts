@@ -22,7 +22,7 @@ export class TargetDirectory {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   #folders: OpenFolders | undefined;
-  /** A folder that does not exist. Everything below it counts as absent. */
+  /** The path of an absent folder. Everything below it counts as absent. */
   #absent: string | undefined;
   #buffer: Uint8Array | undefined;
 

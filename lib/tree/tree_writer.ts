@@ -278,8 +278,9 @@ export class TreeWriter {
    * that of the process or that of the folder.
    */
   readonly #made = new Set<string>();
-  /** The user ID and the group ID of the process. */
+  /** The user ID of the process; `undefined` on Windows. */
   readonly #user: number | undefined = process.geteuid?.();
+  /** The group ID of the process; `undefined` on Windows. */
   readonly #group: number | undefined = process.getegid?.();
   /**
    * The folders that this writer created and that inherited no ACL. They have
