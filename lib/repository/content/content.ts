@@ -490,7 +490,8 @@ async function* checked(
  *
  * @param entry The file.
  * @param content The content.
- * @throws {DeltarError} `corrupt` if the content does not match.
+ * @throws {DeltarError} `corrupt` if a whole content does not match its size
+ * and SHA-256.
  */
 export function checkedContent(
   entry: TreeFileEntry,

@@ -2,11 +2,11 @@
  * Drills, which test that a snapshot can be restored.
  *
  * `drill_sample.ts` chooses the files of a drill. `drill` restores them into a
- * scratch folder and compares their content with the recorded SHA-256. Of the
- * extended attributes, `drill` sets and compares only `user.*`. ACLs and other
- * attributes grant rights or can be set only by root, so they are not set in
- * the scratch folder. A note (`../store/proof.ts`) records the time and the
- * result, and the file after which the next drill continues.
+ * scratch directory and compares their content with the recorded SHA-256. Of
+ * the extended attributes, `drill` sets and compares only `user.*`. ACLs and
+ * other attributes grant rights or can be set only by root, so they are not set
+ * in the scratch directory. A note (`../store/proof.ts`) records the time and
+ * the result, and the file after which the next drill continues.
  *
  * @module
  */
@@ -48,8 +48,9 @@ export interface DrillOptions {
   /** The maximum total size of the files, in bytes. Default: 256 MiB. */
   bytes?: number;
   /**
-   * The path of a folder with enough space for the largest file. Default: the
-   * system's folder for temporary files.
+   * The path of the folder in which the scratch directory is created, with
+   * enough space for the largest file. Default: the system's folder for
+   * temporary files.
    */
   scratch?: string;
   /** Called after each file, with the progress so far. */
@@ -90,8 +91,8 @@ export interface DrillResult {
   xattrs: number;
   /**
    * The number of restored files whose `user.*` attributes were set in the
-   * scratch folder, read back and compared. Files are not counted if the folder
-   * or the runtime does not support such attributes.
+   * scratch directory, read back and compared. Files are not counted if the
+   * directory or the runtime does not support such attributes.
    */
   xattrsCompared: number;
   /**
@@ -109,8 +110,8 @@ export interface DrillResult {
    */
   tooLarge: number;
   /**
-   * The error because of which the proof could not be recorded, for example
-   * because the storage is read-only. The next drill then tests the same files.
+   * The error that prevented the proof from being recorded, for example because
+   * the storage is read-only. The next drill then tests the same files.
    */
   unnoted?: DeltarError;
 }
@@ -119,20 +120,20 @@ const FILES = 100;
 const BYTES = 256 << 20;
 
 /**
- * Restores some files of a snapshot into a scratch folder, reads them back, and
- * compares their content with the recorded SHA-256. Each drill tests the files
- * that follow those of the last drill of the same snapshot. Up to half of the
- * files have deltas, so that deltas are tested, too. If the next file without
- * deltas does not fit into the sample next to the files with deltas, drills
- * alternate between the two kinds. A note records the result, unless the
+ * Restores some files of a snapshot into a scratch directory, reads them back,
+ * and compares their content with the recorded SHA-256. Each drill tests the
+ * files that follow those of the last drill of the same snapshot. Up to half of
+ * the files have deltas, so that deltas are tested, too. If the next file
+ * without deltas does not fit into the sample next to the files with deltas,
+ * drills alternate between the two kinds. A note records the result, unless the
  * storage refuses the note.
  *
  * @param store The repository.
  * @param options The snapshot, the limits of the sample, and callbacks.
  * @returns The tested snapshot, the number of files, and the failures.
  * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
- * scratch folder or the storage fails; `aborted` if the signal ends the work;
- * also the error of a damaged or missing layer.
+ * scratch directory or the storage fails; `aborted` if the signal ends the
+ * work; also the error of a damaged or missing layer.
  * @throws {RangeError} If `files` or `bytes` is less than 1.
  */
 export async function drill(
@@ -315,8 +316,8 @@ async function restoreOne(
 }
 
 /**
- * Returns whether a drill sets an attribute, which it does only for attributes
- * that every user is allowed to set.
+ * Returns whether a drill sets an attribute. A drill sets only the `user.*`
+ * attributes, because every user is allowed to set them.
  */
 function isUserXattr(name: string): boolean {
   return name.startsWith("user.");

@@ -311,7 +311,7 @@ export function layerName(id: string, codec: CodecName): string {
  * volume.
  *
  * @param id The id of the run.
- * @param n The number of the volume.
+ * @param n The number of the checkpoint in the run, counted from 0.
  * @param codec The compression of the checkpoint.
  */
 export function checkpointName(

@@ -1,7 +1,7 @@
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * The maximum error of a recorded time that is considered plausible, in
+ * The maximum error with which a recorded time is still plausible, in
  * milliseconds: two hours. A clock that misses a change to or from summer time
  * is wrong by one hour. A higher maximum would make forged times more harmful:
  * under a rule such as `hourly`, a snapshot with a forged time can replace

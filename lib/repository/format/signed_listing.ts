@@ -74,7 +74,7 @@ export async function signerOf(
 }
 
 /**
- * Returns the offset of the last line in the first `end` bytes of a listing.
+ * Returns the offset, in bytes, of the last line before the offset `end`.
  */
 function lastLine(listing: Uint8Array, end: number): number {
   return listing.lastIndexOf(NEWLINE, end - 2) + 1;

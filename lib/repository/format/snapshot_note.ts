@@ -145,7 +145,10 @@ export interface ReadNotesOptions {
   onDamage?: DamageHandler;
   /** The ids of the snapshots whose notes are read. Default: all. */
   snapshots?: { has: (id: string) => boolean };
-  /** The names of the notes, sorted. By default, all notes are listed. */
+  /**
+   * The sorted names of all notes of the kind, if the caller has listed them.
+   * By default, the notes are listed.
+   */
   names?: readonly string[];
   /**
    * Called with each note that was read. Returns whether the signer of the note

@@ -175,8 +175,9 @@ export interface SnapshotRecord {
    */
   directory: string;
   /**
-   * The folder that contains the directories, if the snapshot has several. The
-   * paths of the directories, relative to this folder, are `rules.paths`.
+   * The path of the folder that contains the directories, if the snapshot has
+   * several. The paths of the directories, relative to this folder, are
+   * `rules.paths`.
    */
   common?: string;
   /** The machine that took the snapshot. Absent if the machine has no id. */
@@ -729,6 +730,9 @@ function decodePurged(
  * Reads the name, size and SHA-256 of an object.
  *
  * @param kind The expected kind of the object.
+ * @param line The line with the fields.
+ * @param object The name of the object that contains the line, for errors.
+ * @param offset The offset of the line in that object, in bytes, for errors.
  * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
  * missing or invalid.
  */
@@ -773,6 +777,7 @@ export interface ReadRecord {
 /**
  * Reads the commit record of a snapshot.
  *
+ * @param storage The repository's storage.
  * @param id The complete id of the snapshot.
  * @throws {DeltarError} `not-found` if there is no such record; `corrupt` if
  * its SSH signature is not valid; also the errors of `decodeRecordOf`.
@@ -789,6 +794,7 @@ export async function readRecord(
  * caller must decide whether the signer is trusted.
  *
  * @param id The complete id of the snapshot.
+ * @param bytes The bytes of the record.
  * @throws {DeltarError} `corrupt` if the SSH signature is not valid; also
  * the errors of `decodeRecordOf`.
  */
@@ -806,6 +812,7 @@ export async function decodeSigned(
  * Decodes the commit record of a snapshot.
  *
  * @param id The complete id of the snapshot.
+ * @param bytes The bytes of the record.
  * @throws {DeltarError} `corrupt` if the record names another snapshot or the
  * time in the id is not plausible; also the errors of `decodeRecord`.
  */

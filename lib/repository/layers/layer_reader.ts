@@ -232,8 +232,8 @@ export class LayerReader {
 
   /**
    * Returns the path of an entry or tombstone, or `undefined` for other lines.
-   * Parses a line only if its path has escapes, or if deltar does not write
-   * lines in this form.
+   * Parses a line only if its path has escapes, or if the line does not have
+   * the form that deltar writes.
    */
   #pathOf(text: string, offset: number): string | undefined {
     if (text === "" || OTHER_LINE.test(text)) return undefined;

@@ -3,15 +3,15 @@
  *
  * A snapshot's tree is a stack of layers. The first layer is a full layer: it
  * has all entries that the tree had when the layer was written. The layers
- * above it have the changes since then: entries and tombstones. `tree_layer.ts`
- * encodes and decodes the lines of a layer, `layer_writer.ts` stores them in
- * frames that are compressed separately, and `layer_reader.ts` reads all frames
- * or some of them. To look up a path, the reader uses the lower bounds of the
- * frames' paths and, in small layers, a filter (`path_filter.ts`).
- * `write_tree.ts` merges layers so that a tree of n entries has at most about
- * log2(n) layers. `merge_layers.ts` merges layers while they are read.
- * `tree_reader.ts` reads whole trees, parts and single paths, and `tree.ts`
- * holds a tree in memory.
+ * above it have the changes since then: new and changed entries, and tombstones
+ * for deleted paths. `tree_layer.ts` encodes and decodes the lines of a layer,
+ * `layer_writer.ts` stores them in frames that are compressed separately, and
+ * `layer_reader.ts` reads all frames or some of them. To look up a path, the
+ * reader uses the lower bounds of the frames' paths and, in small layers, a
+ * filter (`path_filter.ts`). `write_tree.ts` merges layers so that a tree of n
+ * entries has at most about log2(n) layers. `merge_layers.ts` merges layers
+ * while they are read. `tree_reader.ts` reads whole trees, parts and single
+ * paths, and `tree.ts` holds a tree in memory.
  *
  * @module
  */

@@ -28,8 +28,8 @@ interface Moment {
  * clock is trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace
  * period and a day. After a longer leap, the clock is trusted if snapshots have
  * been taken for at least a day, or if an earlier prune recorded that it did
- * not trust the clock. So a clock that is wrong only during one snapshot and
- * the next prune is not trusted.
+ * not trust the clock. So the clock is not trusted if it is wrong only while
+ * one snapshot is taken and during the next prune.
  *
  * @param onDisk The state of the repository.
  * @param now The current time, in milliseconds since 1970.
@@ -57,8 +57,9 @@ export function findLeap(
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
-    // If an earlier prune recorded a leap, the times between prunes may really
-    // be that long. So the next leap is trusted if it is at most twice as long.
+    // If an earlier prune recorded a leap, the intervals between prunes may
+    // really be that long. So the next leap is trusted if it is at most twice
+    // as long.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
       return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }

@@ -44,8 +44,8 @@ export interface DeadRunOptions {
  * - since then the grace period, or a day if that is longer, has passed;
  * - the count does not change while the run is watched.
  *
- * If a run was only suspended, it finds that its intent is missing before it
- * commits.
+ * A run that was only suspended checks its intent before it commits, and finds
+ * that the intent is missing.
  *
  * @param storage The repository's storage.
  * @param state The intents and marks in the repository.

@@ -68,7 +68,7 @@ export async function findNewlyNeeded(
       await spare(layers);
     } catch (error) {
       // The layers were deleted because the run's parent was removed before the
-      // run checked for it. The run will fail with `conflict`.
+      // run checked for the parent. The run will fail with `conflict`.
       if (!isDamage(error)) throw error;
     }
   }

@@ -85,8 +85,8 @@ export async function removeSnapshot(
     });
   }
   const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
-  // An interrupted undelete may have left a note with an earlier time. The note
-  // is replaced.
+  // An interrupted call of `undelete` may have left a note with an earlier
+  // time. This note is replaced.
   await putRemoved(storage, {
     id,
     time: time ?? Math.max(Date.now(), taken),
@@ -195,9 +195,9 @@ export async function restoreRecord(
 }
 
 /**
- * Returns the removed snapshots, in the order of their ids. They can include a
- * snapshot whose removal or undelete was interrupted and whose record still
- * exists.
+ * Returns the removed snapshots, in the order of their ids. If a removal or a
+ * call of `undelete` was interrupted, the list can include a snapshot that is
+ * not removed: one with a record in `snapshots/`.
  *
  * @throws {DeltarError} The error of a note that cannot be read.
  */

@@ -13,9 +13,9 @@ interface Range {
 
 /**
  * Returns whether the new volume of a move has the same bytes in the moved
- * ranges as the old volume, which must still exist. Both volumes are read.
- * Anyone who can add objects can store a false move, and a prune deletes the
- * old volume of a move.
+ * ranges as the old volume, which must still exist. Both volumes are read. A
+ * prune must check this before it deletes the old volume of a move, because
+ * anyone who can add objects can store a false move.
  *
  * @param storage The repository's storage.
  * @param move The move.

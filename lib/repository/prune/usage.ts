@@ -163,8 +163,8 @@ function* upperFirst({ record, above }: Node): Generator<LayerRecord> {
 
 /**
  * Builds a tree of nodes from the layers of all roots. Roots share the nodes of
- * their common lower layers. Returns the bottom node, which has no layer, and
- * the number of layers.
+ * their common lower layers. Returns the number of layers, and as `top` a
+ * node without a layer. The nodes of the first layers are directly above `top`.
  */
 function plant(roots: readonly Root[]): { top: Node; count: number } {
   const top: Node = { record: undefined, own: NEVER, above: new Map() };

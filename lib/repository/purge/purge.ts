@@ -31,10 +31,11 @@
  * are replaced, too. Records of later snapshots with the paths are reported as
  * left. The notes in `removed/` are deleted last.
  *
- * So the same call finishes a purge that was killed or that left something. If
- * the killed purge stored a new snapshot but did not remove the old one, the
- * call finds both and compares their trees. It also finds files that runs have
- * meanwhile stored as deltas of contents of the old snapshots.
+ * So a second purge of the same paths finishes a purge that was killed or that
+ * left objects. If the killed purge stored a new snapshot but did not remove
+ * the old one, the second purge finds both and compares their trees. It also
+ * finds files that runs have meanwhile stored as deltas of contents of the old
+ * snapshots.
  *
  * @module
  */

@@ -60,8 +60,8 @@ export interface Replacement {
 const MAX_RECORDED_PATHS = 1 << 16;
 
 /**
- * The field `detail` of the purged paths, which a rewritten layer lists as
- * skipped.
+ * The value of the field `detail` with which a rewritten layer lists a purged
+ * path as skipped.
  */
 const DETAIL = "purged";
 
@@ -279,8 +279,9 @@ class Replacing {
   }
 
   /**
-   * Returns the key in `#rewrites` for rewriting a layer as the replacement of
-   * this snapshot needs it.
+   * Returns the key in `#rewrites` for a layer of a snapshot. The key
+   * identifies the layer, the purged paths, and whether the new layer omits
+   * files with purged content.
    */
   #variantOf(layer: LayerRecord, target: Target): string {
     const losesContents = this.#losesContents(target);

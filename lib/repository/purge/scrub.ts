@@ -278,8 +278,8 @@ class Scrubbing {
 
   /**
    * Deletes the moves that an interrupted purge stored: those whose old volume
-   * still exists and has other bytes. Without the move, the old volume is used
-   * again.
+   * still exists and has other bytes than the new volume. Without the move, the
+   * old volume is used again.
    */
   async #deleteUnfinishedMoves(): Promise<void> {
     const { stored, moves } = this.#found;

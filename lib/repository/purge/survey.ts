@@ -437,15 +437,24 @@ class SurveyWork {
   }
 }
 
-/** The purged paths of a snapshot that is replaced for another reason. */
+/**
+ * The empty set of paths, for a snapshot that is replaced although it contains
+ * no purged path.
+ */
 const NO_PATHS = new PathSet([]);
 
-/** Snapshots for which the requested paths convert to the same paths. */
+/**
+ * Snapshots in which the requested paths are the same, relative to the root of
+ * each snapshot.
+ */
 interface Group<T> {
   snapshots: T[];
-  /** The requested paths, relative to the root of the snapshots. */
+  /** The requested paths, relative to the root of each snapshot. */
   own: PathSet;
-  /** The requested paths as the caller gave them, by the paths in `own`. */
+  /**
+   * The requested paths as the caller gave them, by the corresponding path in
+   * `own`.
+   */
   requested: Map<string, string>;
 }
 

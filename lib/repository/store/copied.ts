@@ -80,7 +80,8 @@ export class CopiedNotes {
    * Returns whether a stored note vouches for a record, and the signer of the
    * note may vouch for records.
    *
-   * @param record The record as it was read, possibly with another label.
+   * @param record The record. Its label may be the current label instead of the
+   * stored one.
    * @param mayVouch Called with the public key of the signer of a note. Returns
    * whether this signer may vouch for records.
    * @throws {DeltarError} The error of the storage.
@@ -93,7 +94,7 @@ export class CopiedNotes {
     if (names.length === 0) return false;
     try {
       // The record is read again to compute its SHA-256. A hostile storage
-      // could return another record this time, so both are compared.
+      // could return another record this time, so the two are compared.
       const again = await readRecord(this.#storage, record.id);
       if (!isSame(again.record, record)) return false;
       for (const name of names) {

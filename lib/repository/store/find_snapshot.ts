@@ -241,8 +241,8 @@ export class Finder {
 
   /**
    * Returns the last trusted snapshot of the innermost directory that contains
-   * a path. Considers only snapshots of the machine in the options and
-   * snapshots that record no machine.
+   * a path, or `undefined` if there is none. Considers only snapshots of the
+   * machine in the options and snapshots that record no machine.
    *
    * @param place The absolute path on this machine.
    */

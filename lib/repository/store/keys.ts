@@ -14,12 +14,12 @@
  * that its machine encrypts for, and an SSH signature by the admin key
  * (`admin_key.ts`).
  *
- * `open_keys.ts` finds the key file that the caller can open, and `key_file.ts`
- * encodes and decodes key files. `holders.ts` stores the person or machine that
- * each key is for, `signers.ts` stores the machines whose signatures are
- * trusted, and `recipients.ts` stores the recipients after a rotation. The
- * admin key signs all of these objects (`signed_object.ts`). `key_changes.ts`
- * coordinates processes that change the keys at the same time.
+ * `open_keys.ts` finds the key file that the caller can decrypt, and
+ * `key_file.ts` encodes and decodes key files. `holders.ts` stores the person
+ * or machine that each key is for, `signers.ts` stores the machines whose
+ * signatures are trusted, and `recipients.ts` stores the recipients after a
+ * rotation. The admin key signs all of these objects (`signed_object.ts`).
+ * `key_changes.ts` coordinates processes that change the keys at the same time.
  * `noted_storage.ts` stores a manifest before each key and note.
  * `sealed_files.ts` encrypts the files that a machine keeps outside the
  * repository.
@@ -222,7 +222,7 @@ export class RepositoryKeys {
    * @param expected The keys that the caller expects the repository to have.
    * @param machineKey The signing key of this machine, if it has one.
    * @throws {DeltarError} If no key file can be used: `key` if no key was
-   *   given, or none of the given keys opens a key file; `mismatch` if a key
+   *   given, or none of the given keys decrypts a key file; `mismatch` if a key
    *   file belongs to another repository; `corrupt`, `truncated` or `limit` if
    *   a key file is damaged. Also `mismatch` if the admin key is not the
    *   expected key.
@@ -247,7 +247,7 @@ export class RepositoryKeys {
 
   /**
    * The id of the repository. It is taken from the key file, which a storage
-   * cannot change, or from the settings if no key file was opened or the key
+   * cannot change, or from the settings if no key file was decrypted or the key
    * file has no id. `undefined` if the settings are lost, too.
    */
   get id(): string | undefined {
@@ -783,9 +783,9 @@ async function keyFile(
 }
 
 /**
- * Returns a key file in which the identities of the given recipients are
- * retired. The file still lists them as in use if another process retired them,
- * or if the file could not be encrypted again.
+ * Returns the content of a key file, with the identities of the given
+ * recipients listed as retired. The given content still lists them as in use if
+ * another process retired them, or if the file could not be encrypted again.
  */
 async function withRetired(
   file: KeyFile,

@@ -21,7 +21,7 @@ const MAX_KEY_BYTES = 1 << 16;
 /** The maximum size of an encrypted key file, in bytes. */
 const MAX_FILE_BYTES = 1 << 18;
 
-/** The content of a key file that was opened, or of a recovery sheet. */
+/** The content of a key file that was decrypted, or of a recovery sheet. */
 export interface OpenedKey {
   /** The content of the key file or recovery sheet. */
   file: KeyFile;
@@ -34,7 +34,10 @@ export interface OpenedKey {
   sum: string | undefined;
   /** The name of the key, or `recovery sheet`. */
   name: string;
-  /** The caller's key that opened the file. */
+  /**
+   * The caller's key that decrypted the key file. With a recovery sheet, the
+   * first identity.
+   */
   own: AgeKey;
 }
 
@@ -48,7 +51,7 @@ export interface OpenedKey {
  * @param sum The SHA-256 of the first identity's recipient, in hexadecimal.
  *   `undefined` if the settings are lost. Then any identity is accepted.
  * @throws {DeltarError} If no key file can be used: `key` if no key was given,
- *   or none of the given keys opens a key file; `mismatch` if a key file
+ *   or none of the given keys decrypts a key file; `mismatch` if a key file
  *   belongs to another repository; `corrupt`, `truncated` or `limit` if a key
  *   file is damaged.
  */
@@ -122,7 +125,9 @@ async function openSheet(
   };
 }
 
-/** Opens a key file. A full key is preferred to a write-only one. */
+/**
+ * Decrypts one of the key files. A full key is preferred to a write-only one.
+ */
 async function openKeyFiles(
   storage: Storage,
   id: string,
