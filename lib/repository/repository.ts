@@ -1328,14 +1328,15 @@ export class Repository {
   }
 
   /**
-   * Restores some files of a snapshot into a scratch folder, compares them with
-   * their SHA-256, and stores the result in a note. Each drill of a snapshot
-   * restores the files that follow, in path order, those of the previous drill.
+   * Restores some files of a snapshot into a scratch directory, compares them
+   * with their SHA-256, and stores the result in a note. Each drill of a
+   * snapshot restores the files that follow, in path order, those of the
+   * previous drill.
    *
-   * @param options The snapshot, the size of the sample, and the scratch
-   * folder.
+   * @param options The snapshot, the size of the sample, and the folder for the
+   * scratch directory.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
-   * is no snapshot; `io` if the scratch folder or the storage fails.
+   * is no snapshot; `io` if the scratch directory or the storage fails.
    */
   async drill(options: DrillOptions = {}): Promise<DrillResult> {
     checkReads(this.#store, "test a restore");

@@ -3,8 +3,8 @@
  *
  * An entry refers to the pieces of a file: a whole content and the deltas that
  * apply to it. Writers make at most eight deltas. `ContentReader` reads the
- * ranges of the volumes that contain these pieces, caches the last small ranges
- * for the next files, and applies the deltas. Its callers, such as
+ * ranges of the volumes that contain these pieces, caches the small ranges that
+ * it read last for the next files, and applies the deltas. Its callers, such as
  * `checkedStream`, check the SHA-256. If a prune repacked a volume, a move
  * names the new volume: `follow_moves.ts` follows moves, and `move.ts` defines
  * their format.

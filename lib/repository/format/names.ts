@@ -453,7 +453,7 @@ export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {
     throw new DeltarError(
       "io",
-      "the year is not between 1970 and 2199; set the clock of this machine",
+      "the year of this machine's clock is not between 1970 and 2199; set the clock",
       { object: "clock" },
     );
   }

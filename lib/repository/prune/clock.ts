@@ -3,11 +3,12 @@ import { byDirectory } from "./retention.ts";
 import type { RepositoryState } from "./repository_state.ts";
 
 /**
- * The longest leap that is always trusted, in milliseconds: one day. If the
- * grace period is longer, leaps up to the grace period are trusted, too. A leap
- * is the difference between two successive times that are recorded in a
- * repository, or between the last of these times and now. After a longer leap,
- * the clock is trusted once snapshots have been taken for at least one day.
+ * The longest leap that is always trusted, in milliseconds: one day. A leap is
+ * the difference between two successive times that are recorded in a
+ * repository, or between the last of these times and now. If the grace period
+ * is longer than a day, leaps up to the grace period are trusted, too. After a
+ * longer leap, the clock is trusted once snapshots have been taken for at least
+ * one day.
  */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 

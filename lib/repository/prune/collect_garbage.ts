@@ -186,7 +186,7 @@ export async function collectGarbage(
   const { restoreNames } = found;
   await forgetFreshRestores(storage, restoreNames, now - DEFAULT_SAFETY_MS);
   // A prune whose lease was taken over may still delete the objects that it
-  // condemned. So the new mark lists the spared ones as condemned, too.
+  // condemned. So the new mark lists spared objects as condemned, too.
   const waiting = garbage.filter((line) => !isGoing(line));
   const remaining = withTrees(purged, { ...found, removed }, going);
   // If a grace period is still running, a mark tells the next prune that the

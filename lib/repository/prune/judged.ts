@@ -82,7 +82,7 @@ export function countedByAll(
 
 /**
  * Stores the list of a prune and deletes the earlier lists. Does nothing if
- * there is only one earlier list and it is the same.
+ * there is only one earlier list and it is identical.
  *
  * @param storage The repository's storage.
  * @param id The id of the prune.

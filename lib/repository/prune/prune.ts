@@ -280,9 +280,9 @@ export async function prune(
       all,
     );
     await checkUnusual(unusual, all);
-    // With a grace period, each removal stores a note, for which there is no
-    // space. So only snapshots that were removed earlier can be deleted
-    // permanently.
+    // The disk is full. With a grace period, each removal would store a note,
+    // for which there is no space. So only snapshots that were removed earlier
+    // can be deleted permanently.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);

@@ -156,13 +156,13 @@ export interface PurgePlan {
   snapshots: SnapshotToPurge[];
   /** The requested paths, and the paths that match the patterns. */
   paths: string[];
-  /** The requested paths that none of these snapshots contains. */
+  /** The requested paths that no searched snapshot contains. */
   missing: string[];
-  /** The patterns that match no path in these snapshots. */
+  /** The patterns that match no path in the searched snapshots. */
   unmatched: string[];
   /** The number of different contents that are purged. */
   contents: number;
-  /** The total size of these contents before compression, in bytes. */
+  /** The total size of the purged contents before compression, in bytes. */
   bytes: number;
   /**
    * The other files that have purged content. These files are kept, and so is

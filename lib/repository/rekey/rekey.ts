@@ -172,7 +172,7 @@ function keysOf({ keys, storage }: Store): RepositoryKeys {
   );
 }
 
-/** An object with its new header that is ready to be stored. */
+/** An object with a new header, ready to be stored. */
 interface Rewrapped {
   /** The name, size and new SHA-256 of the object. */
   record: ObjectRecord;
@@ -544,7 +544,10 @@ function isRekeyed(name: string): boolean {
     name !== RECIPIENTS + AGE_SUFFIX && !name.startsWith(CHANGES);
 }
 
-/** Returns whether only changes of the keys store objects with this name. */
+/**
+ * Returns whether a name is that of a holder or signer. Only a process that
+ * changes the keys stores these objects.
+ */
 function isAdministered(name: string): boolean {
   return name.startsWith(HOLDERS) || name.startsWith(SIGNERS);
 }

@@ -61,7 +61,8 @@ const FORMAT = "deltar-garbage";
 const VERSION = 1;
 
 /**
- * Stores the mark of a prune. Its name contains the id of the prune.
+ * Stores the mark of a prune. The name of the mark contains the id of the
+ * prune.
  *
  * @param storage The repository's storage.
  * @param id The id of the prune.

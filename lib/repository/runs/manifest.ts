@@ -40,7 +40,7 @@ import { namesUnder, readIfThere } from "../format/note.ts";
 import { signerOf, signListing } from "../format/signed_listing.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
-/** A manifest. */
+/** The content and name of a manifest, and its signer. */
 export interface Manifest {
   /** The name of the manifest. */
   name: string;
@@ -408,9 +408,11 @@ export class ManifestWriter {
   /**
    * Deletes and merges manifests after objects were deleted:
    *
-   * - Manifests that list only removed objects are deleted.
-   * - Manifests that only list objects as removed are merged into one manifest,
-   *   with the names that the remaining manifests still list.
+   * - Manifests are deleted if all objects that they list as stored have been
+   *   removed.
+   * - Manifests that list objects only as removed are merged into one manifest.
+   *   It lists the removed objects that the remaining manifests still list as
+   *   stored.
    * - Manifests of missing keys and notes are deleted a day after the manifests
    *   were stored.
    *

@@ -589,7 +589,7 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns whether the stored list has more than one recipient that is not
+   * Returns whether `recipients.json` lists more than one recipient that is not
    * retired.
    */
   async #needsRetiring(): Promise<boolean> {
@@ -762,7 +762,7 @@ async function secondOf({ file, own }: OpenedKey): Promise<string> {
   }
   throw new DeltarError(
     "key",
-    "a write-only key can only be opened with an age identity",
+    "the key file of a write-only key can be decrypted only with an age identity",
   );
 }
 
