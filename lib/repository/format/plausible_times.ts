@@ -5,7 +5,7 @@ import type { SnapshotRecord } from "./snapshot_record.ts";
  * milliseconds: two hours. A clock that misses a change to or from summer time
  * is wrong by one hour. A higher maximum would make forged times more harmful:
  * under a rule such as `hourly`, a snapshot with a forged time can replace
- * snapshots whose times differ from it by up to this error.
+ * snapshots whose times differ from the forged time by up to this error.
  */
 const MAX_CLOCK_ERROR_MS = 2 * 60 * 60 * 1000;
 

@@ -100,7 +100,7 @@ export interface SnapshotNote {
   id: string;
   /** The fields of the note. */
   header: Line;
-  /** The public key of the note's signer; `undefined` if it is not signed. */
+  /** The public key of the signer; `undefined` if the note is not signed. */
   signer: string | undefined;
 }
 

@@ -7,8 +7,8 @@ import type { Line } from "../../bytes/listing.ts";
  */
 export interface TurnRecord {
   /**
-   * The agent, such as `claude-code`: 1 to 64 ASCII letters, digits, `.`, `_`
-   * and `-`.
+   * The name of the agent, such as `claude-code`: 1 to 64 ASCII letters,
+   * digits, `.`, `_` and `-`.
    */
   agent: string;
   /**
@@ -28,7 +28,10 @@ export interface TurnRecord {
   at?: "start" | "end";
   /** The first line of the prompt, at most 200 characters. */
   prompt?: string;
-  /** The tool that the agent was about to use, at most 100 characters. */
+  /**
+   * The name of the tool that the agent was about to use, at most 100
+   * characters.
+   */
   tool?: string;
 }
 

@@ -47,8 +47,8 @@ export interface FreedSpace {
 /**
  * Collects garbage without writing, because the disk is full. Unlike
  * `collectGarbage`, this function takes no lease, stores no mark and no notes
- * of removed snapshots, and repacks no volumes. A mark would prevent snapshots
- * from taking over objects that are being deleted. Instead, the checkpoints
+ * of removed snapshots, and repacks no volumes. Without a mark, snapshots could
+ * take over objects that are being deleted. To prevent this, the checkpoints
  * that name those objects are deleted first.
  *
  * @param store The repository.

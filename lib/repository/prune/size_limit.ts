@@ -168,8 +168,9 @@ async function sizeOf(storage: Storage): Promise<number> {
 }
 
 /**
- * Returns the snapshots to remove. Together with the garbage and the snapshots
- * that were removed earlier, they free at least `excess` bytes.
+ * Returns the snapshots to remove. According to an estimate, deleting them, the
+ * garbage and the snapshots that were removed earlier frees at least `excess`
+ * bytes. If too few snapshots may be removed, fewer bytes are freed.
  */
 async function chooseGoing(
   store: Store,

@@ -325,8 +325,9 @@ export function applyMoves(
 }
 
 /**
- * Returns the ranges of a volume, in bytes, whose rank is at least `atLeast`,
- * sorted by offset. Adjacent ranges are merged.
+ * Returns the needed ranges of a volume that have at least the rank `atLeast`,
+ * sorted by offset. Adjacent ranges are merged. Offsets and lengths are in
+ * bytes.
  *
  * @param use The needed ranges of the volume, with their ranks.
  * @param atLeast The minimum rank.

@@ -46,6 +46,7 @@ export async function visibleLines<T extends { record: SnapshotRecord }>(
 
 /**
  * Divides snapshots into groups that have at most `MAX_LAYERS_AT_ONCE` layers.
+ * A single snapshot with more layers is also a group.
  */
 function* batchesOf<T extends { record: SnapshotRecord }>(
   snapshots: readonly T[],

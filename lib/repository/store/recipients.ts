@@ -37,8 +37,8 @@ export async function putRecipients(
 }
 
 /**
- * Returns the recipients of a repository. Both lists are empty if the keys have
- * never been rotated.
+ * Returns the current and the retired recipients of a repository. Both lists
+ * are empty if the keys have never been rotated.
  *
  * @param storage The objects of the repository, decrypted.
  * @param adminPublicKey The public admin key, which must have signed the
