@@ -327,7 +327,7 @@ export function checkpointName(
  *
  * @param folder The kind of the volume: with contents or with signatures.
  * @param id The id of the run that writes the volume.
- * @param n The number of the volume in the run.
+ * @param n The number of the volume in the run, counted from 0.
  * @param codec The compression of the volume.
  */
 export function volumeName(

@@ -224,7 +224,7 @@ export class LayerWriter {
 
   /**
    * Returns whether readers accept a frame of `packed` compressed bytes. Many
-   * similar lines may compress better than the limits of readers allow. A frame
+   * similar lines can compress better than the limits of readers allow. A frame
    * that readers would refuse is stored uncompressed.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {

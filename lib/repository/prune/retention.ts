@@ -283,9 +283,9 @@ export interface DirectorySnapshots {
 /**
  * Returns the snapshots of each directory of each machine, with the times that
  * retention rules use. A snapshot without a machine belongs to all machines
- * that have snapshots of its directory. The key of a group is the path of the
- * directory or, if its snapshots name a machine, the JSON text of an array of
- * the path and the id of the machine.
+ * that have snapshots of its directory. Each key of the map is the path of a
+ * directory or, if the snapshots of the directory name a machine, the JSON text
+ * of an array of the path and the id of the machine.
  *
  * @param records The snapshots, in any order.
  * @param now The current time, in milliseconds since 1970.

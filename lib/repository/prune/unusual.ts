@@ -9,8 +9,8 @@ import type { CountedSnapshots, SnapshotGroup } from "./retention.ts";
  * - `flood`: there are unusually many new snapshots, and at least half of the
  *   snapshots that the rule `last` kept before them would be removed. Under a
  *   size limit, at least half of all snapshots before them would be removed.
- * - `emptied`: the newest snapshot has less than a tenth of the files of an
- *   earlier one.
+ * - `emptied`: the number of files in the newest snapshot is less than a tenth
+ *   of the number in an earlier one.
  */
 export type Unusual = Flood | Emptied;
 
