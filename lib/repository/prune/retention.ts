@@ -535,7 +535,10 @@ function hourOf(date: Date): string {
   return `${dayOf(date)}-${date.getHours()}`;
 }
 
-/** Returns the date of the Monday of the week that contains a date. */
+/**
+ * Returns a text that identifies the week of a date: the text that `dayOf`
+ * returns for the Monday of this week.
+ */
 function weekOf(date: Date): string {
   const day = date.getDate() - (date.getDay() + 6) % 7;
   return dayOf(new Date(date.getFullYear(), date.getMonth(), day));
