@@ -156,8 +156,8 @@ interface CopySnapshotOptions {
 }
 
 /**
- * Copies a snapshot or, if the target already has its record, only the labels
- * that it was given later.
+ * Copies a snapshot or, if the target already has the snapshot's record, only
+ * the labels that were given to the snapshot after it was taken.
  *
  * @returns Whether the record was missing from the target.
  */
@@ -291,7 +291,7 @@ function isOther({ location }: Storage, name: string): DeltarError {
   );
 }
 
-/** Returns the sizes of all stored records, layers and volumes, by name. */
+/** Returns the sizes in bytes of all records, layers and volumes, by name. */
 async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for (const folder of [SNAPSHOTS, TREES, "volumes/", "signatures/"]) {
@@ -308,8 +308,8 @@ async function sizesIn(storage: Storage): Promise<Map<string, number>> {
  *
  * @param storage The storage of the source.
  * @param record The snapshot.
- * @param here The sizes of the source's objects, by name.
- * @param there The sizes of the target's objects, by name.
+ * @param here The sizes of the source's objects in bytes, by name.
+ * @param there The sizes of the target's objects in bytes, by name.
  */
 async function needs(
   storage: Storage,

@@ -232,9 +232,9 @@ export async function mirror(
 }
 
 /**
- * Returns the sizes and SHA-256 sums that trusted manifests list for each
- * object, by the object's name. The array is empty for a key or note whose
- * manifests are all damaged or not trusted.
+ * Returns the sizes, in bytes, and SHA-256 sums that trusted manifests list for
+ * each object, by the object's name. A key or note has an empty array if all of
+ * its manifests are damaged or not trusted.
  */
 async function readExpected(
   storage: Storage,
@@ -279,7 +279,10 @@ async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
   return toHex(sha256(one)) === toHex(sha256(other));
 }
 
-/** Returns the bytes of an age file, and checks the file while it is read. */
+/**
+ * Returns the bytes of an age file, and checks while they are read that the
+ * file has a header and is complete.
+ */
 async function whole(file: ByteSource, name: string): Promise<ByteSource> {
   // The ciphers are loaded only for encrypted repositories.
   const { wholeFile } = await import("../age/header.ts");
@@ -295,8 +298,9 @@ async function keepOld(mirror: Storage, name: string): Promise<void> {
 }
 
 /**
- * Copies an object, provided that it still exists and, if `expected` is given,
- * that its size and SHA-256 are those of one of the expected objects.
+ * Copies an object, provided that the object still exists and, if `expected` is
+ * given, has the size and SHA-256 of one of the expected objects. Damage to the
+ * object is added to `damage`.
  *
  * @returns The size of the object in bytes; `undefined` if it was not copied.
  */
@@ -357,7 +361,8 @@ function stepOf(name: string): number {
 /**
  * Checks that a target is empty or a mirror of the repository.
  *
- * @throws {DeltarError} `mismatch` if it is neither.
+ * @throws {DeltarError} `mismatch` if the target is a different repository or a
+ * mirror of one, or is neither a repository nor empty.
  */
 async function checkTarget(target: Storage, id: string): Promise<void> {
   let other: string | undefined;

@@ -275,10 +275,10 @@ export class Repository {
    * Returns the snapshot that a text names, or that has a label. A text is read
    * as the first of these forms that matches:
    *
-   * - `latest`, or `latest~N` for the Nth snapshot before it;
+   * - `latest`, or `latest~N` for the Nth snapshot before the latest;
    * - a whole id;
    * - a label;
-   * - the beginning of an id, or an end of an id with at least four characters;
+   * - the beginning of an id, or at least the last four characters of an id;
    * - a time, which names the last snapshot that was taken before the end of
    *   the named period: `today`, `yesterday`, `3 days ago`, `2026-11-20 14:00`,
    *   `2026-11-20`. The time is local, unless the text ends in `Z`.
@@ -585,11 +585,11 @@ export class Repository {
    * @param record The snapshot.
    * @param options The format, the paths and callbacks.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
-   * or the folder `from` is not in the snapshot; `unsafe` if one of them is not
-   * a path inside a tree; `aborted` if the signal fired. The stream fails with
-   * the error of a layer or content that is damaged or missing, such as
-   * `corrupt` or `not-found`; with `unsupported` if the runtime cannot write
-   * the format; with `aborted` if the signal fired.
+   * or the folder `from` is not in the snapshot; `unsafe` if `from` or one of
+   * the paths is not a path inside a tree; `aborted` if the signal fired. The
+   * stream fails with the error of a layer or content that is damaged or
+   * missing, such as `corrupt` or `not-found`; with `unsupported` if the
+   * runtime cannot write the format; with `aborted` if the signal fired.
    *
    * @example Export a folder as a tar
    * ```ts
@@ -1356,8 +1356,8 @@ export class Repository {
    * id. Snapshots without a drill are omitted.
    *
    * @param options With `onDamage`, notes that cannot be read are reported. By
-   * default damaged notes are ignored, and the error of a note with a newer
-   * version is thrown.
+   * default damaged notes are ignored, and the error of a note in a newer
+   * version of the format is thrown.
    */
   proofs(
     { onDamage, signal }: ReadOptions = {},

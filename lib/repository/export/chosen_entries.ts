@@ -7,11 +7,11 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** The conditions that choose entries of a snapshot. */
 export interface EntryChoice {
-  /** The folder that is the root of the choice. Default: the root. */
+  /** The folder from which entries are chosen. Default: the root. */
   from?: string;
   /**
-   * The files and folders, relative to `from`, with all their content. Default:
-   * all.
+   * The files and folders to choose, with all their content. Their paths are
+   * relative to `from`. Default: all.
    */
   paths?: readonly string[];
   /** The signal that ends the work with an error of code `aborted`. */
@@ -35,8 +35,8 @@ export interface ChosenEntries {
  * @param record The snapshot.
  * @param choice The folder, the paths and the signal.
  * @throws {DeltarError} `not-found` if the snapshot does not have one of the
- * paths, or `from` is not a folder; `unsafe` if one of them is not a path
- * inside a tree; the error of a layer that is damaged or missing.
+ * paths, or `from` is not a folder; `unsafe` if `from` or one of the paths is
+ * not a path inside a tree; the error of a layer that is damaged or missing.
  */
 export async function chooseEntries(
   storage: Storage,

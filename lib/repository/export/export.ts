@@ -25,8 +25,8 @@ import { MemberReader } from "./member_reader.ts";
  * @param record The snapshot.
  * @param options Options for exporting.
  * @throws {DeltarError} `not-found` if a path or the folder `from` is not in
- * the snapshot; `unsafe` if one of them is not a path inside a tree; the error
- * of a layer that is damaged or missing.
+ * the snapshot; `unsafe` if `from` or one of the paths is not a path inside a
+ * tree; the error of a layer that is damaged or missing.
  */
 export async function exportSnapshot(
   store: Store,

@@ -38,8 +38,8 @@ export class MemberReader {
    */
   readonly #start: string;
   /**
-   * The first exported name of each file, named pipe or device whose own path
-   * is not exported, by its own path.
+   * The path of the first exported hard link to each file, named pipe or device
+   * that is not exported itself, by the path that the hard link refers to.
    */
   readonly #firsts = new Map<string, string>();
   readonly #progress: ExportProgress = {

@@ -7,8 +7,8 @@ import type { Storage } from "../../storage/storage.ts";
  */
 export class SiblingIds {
   /**
-   * The three random digits of each taken id, by the part of the id before
-   * them.
+   * The three random digits of each taken id, by the part of the id before the
+   * digits.
    */
   readonly #taken = new Map<string, Set<string>>();
 

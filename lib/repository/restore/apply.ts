@@ -114,7 +114,7 @@ export class PlanApplier {
   readonly #new = new Set<string>();
   /**
    * Called with the path that an entry has after the plan is carried out.
-   * Returns the path that the entry has before.
+   * Returns the path that the entry had before the plan was carried out.
    */
   readonly #current: (path: string) => string;
   /**
@@ -351,8 +351,8 @@ export class PlanApplier {
       // If a path could not be created, its folder might not exist.
       if (this.#failed.has(path)) continue;
       folders.add(parentPath(path));
-      // The folders above that folder might have been created for the path,
-      // too.
+      // The folders above the path's folder might also have been created for
+      // the path.
       for (let at = parentPath(path); isFew && at !== ""; at = parentPath(at)) {
         folders.add(parentPath(at));
       }
@@ -529,9 +529,10 @@ export class PlanApplier {
   }
 
   /**
-   * Prepares the creation, replacement or deletion of a path. Throws if the
-   * existing entry is not the one that was saved, or if another process created
-   * the path.
+   * Prepares the creation, replacement or deletion of a path: checks the
+   * existing entry, corrects the spelling of its name, and deletes a folder
+   * that is replaced. Throws if the existing entry is not the one that was
+   * saved, or if another process created the path.
    */
   #makeRoom(path: string): void {
     const step = this.#steps.get(path);

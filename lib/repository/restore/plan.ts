@@ -484,8 +484,8 @@ class Planner {
   }
 
   /**
-   * Returns a listed path in which the folders above are spelled as in the
-   * paths of the entries.
+   * Returns a path as its folder lists it, with the folders above spelled as in
+   * the paths of the wanted entries.
    */
   #asWanted(path: string): string {
     if (this.#listed.size === 0 || path === "") return path;
@@ -594,8 +594,8 @@ class Planner {
   }
 
   /**
-   * Returns whether the mode, time, owner and extended attributes have the
-   * wanted values, except for those that cannot be set.
+   * Returns whether an existing entry has the wanted mode, time, owner and
+   * extended attributes, except for those that cannot be set.
    */
   #isSame(entry: Metadata & { path: string }, stat: FileStat): boolean {
     return isSameMetadata(entry, stat) && this.#onDisk.hasXattrs(
@@ -896,8 +896,8 @@ export function sameName(path: string, first: string): DeltarError {
 }
 
 /**
- * Returns whether the mode, time and owner have the wanted values, except for
- * those that cannot be set.
+ * Returns whether an existing entry has the wanted mode, time and owner, except
+ * for those that cannot be set.
  */
 function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
   return isSameMode(wanted.mode, stat) &&
@@ -906,8 +906,8 @@ function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
 }
 
 /**
- * Returns whether a mode has the wanted value. On Windows, only whether a file
- * is writable is compared, because Windows stores nothing else.
+ * Returns whether an existing entry has the wanted mode. On Windows, which
+ * stores only whether a file is writable, nothing else is compared.
  */
 function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
   if (kind === "symlink") return true;

@@ -313,7 +313,7 @@ function briefly(
 
 /**
  * Sets `isForeign` of a state from a repository that belongs to somebody else,
- * and removes the privileges of its root, unless the caller trusts the
+ * and removes the privileges of the state's root, unless the caller trusts the
  * repository.
  */
 function checkTrust(

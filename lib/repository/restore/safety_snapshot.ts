@@ -74,8 +74,8 @@ export interface SafetyOptions {
   /** The mode, time and owner of the directory itself before the restore. */
   root: Metadata;
   /**
-   * A snapshot, with its tree, whose contents need not be stored again;
-   * `undefined` if there is none.
+   * A snapshot and its tree. A content that this snapshot has need not be
+   * stored again. `undefined` if there is no such snapshot.
    */
   basis: (ReadRecord & { tree: Tree }) | undefined;
   /**

@@ -22,7 +22,7 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
    * turns, and none if no snapshot has changes of the turn.
    */
   spans: ChangeSpan[];
-  /** The numbers of changes in all snapshots of the spans. */
+  /** The total numbers of changes in the spans, by the kind of change. */
   changes: Pick<
     SnapshotCounts,
     "created" | "updated" | "deleted" | "renamed" | "copied" | "touched"
@@ -41,7 +41,7 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
  * - snapshots of the state before another turn.
  *
  * A snapshot of the state before a turn always begins a new turn, even if an
- * earlier turn has the same session and number.
+ * earlier turn has the same session and turn number.
  *
  * @param records The snapshots of the directory that one machine took, oldest
  * first. Safety snapshots are ignored.
@@ -64,9 +64,15 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
 export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
   const ordinary = records.filter(({ safety }) => safety === undefined);
   const all: FoundTurn[] = [];
-  /** The last turn of each session and number. */
+  /**
+   * The last turn found so far for each agent, session and turn number, by the
+   * result of `keyOf`.
+   */
   const newest = new Map<string, FoundTurn>();
-  /** The turn of each record. */
+  /**
+   * The turn that each snapshot of `ordinary` belongs to, by the snapshot's
+   * position. A snapshot without a turn has no element.
+   */
   const owners: (FoundTurn | undefined)[] = [];
   for (const [at, { turn: of }] of ordinary.entries()) {
     if (of === undefined) continue;
@@ -93,7 +99,7 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
   return all.map(({ turn }) => turn);
 }
 
-/** A turn, and the positions of its first and last snapshot. */
+/** A turn, and the positions of its first and last snapshot in the list. */
 interface FoundTurn {
   turn: AgentTurn;
   first: number;

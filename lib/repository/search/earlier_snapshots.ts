@@ -88,7 +88,7 @@ export class EarlierSnapshots {
    * @param like A snapshot of the same directory.
    * @param first Called if the snapshot directly before the id is of another
    * directory. Returns the first snapshot of the directory that is not before
-   * the id, whose record names its parent.
+   * the id. The record of this snapshot names the snapshot's parent.
    */
   async #before(
     id: string,

@@ -44,9 +44,10 @@ export interface FoundPath {
 /** Options for finding paths. */
 export interface FindPathsOptions {
   /**
-   * The directory whose snapshots are searched, or a path in it. If it has no
-   * snapshots, and the repository has snapshots of only one other directory,
-   * these are searched. Default: all directories of all machines.
+   * The directory whose snapshots are searched, or a path in it. If the
+   * repository has no snapshots of the directory, but has snapshots of exactly
+   * one other directory, the snapshots of the other directory are searched.
+   * Default: all directories of all machines.
    */
   directory?: string;
   /** Whether to ignore the case of letters. Default: `false`. */
@@ -104,8 +105,8 @@ export async function findPaths(
 }
 
 /**
- * The lines of a layer for matching paths. A path without a wanted entry, such
- * as a deleted path, has the value `undefined`.
+ * The matching paths for which a layer has a line, each with its entry. A path
+ * without a wanted entry, such as a deleted path, has the value `undefined`.
  */
 type Matches = ReadonlyMap<string, HashedEntry | undefined>;
 
@@ -122,13 +123,14 @@ interface Found {
    */
   first: number;
   /**
-   * The number of snapshots with a matching entry, except for those of the
-   * current series.
+   * The number of snapshots with a matching entry, not counting the series that
+   * begins at `since`.
    */
   count: number;
   /**
-   * The position at which the current series of snapshots with a matching entry
-   * begins; `undefined` if the current snapshot has none.
+   * The position at which the current unbroken series of snapshots with a
+   * matching entry begins; `undefined` if the last added snapshot has no
+   * matching entry.
    */
   since: number | undefined;
 }
@@ -244,8 +246,10 @@ class Search {
   }
 
   /**
-   * Reads the matches of a layer.
+   * Returns the matching paths of a layer. The layer is not read if it cannot
+   * contain any of `paths`.
    *
+   * @param layer The layer.
    * @param paths The only paths that can match; `undefined` if all paths can
    * match.
    */

@@ -9,9 +9,9 @@ import { addedLayers } from "./renames.ts";
 import { skippedIn } from "./skipped_paths.ts";
 
 /**
- * The numbers of changed paths in a folder and its subfolders. A renamed file
- * counts as created and as deleted. A path that one of the two snapshots
- * skipped or excluded does not count.
+ * The numbers of paths in a folder and its subfolders that changed between two
+ * snapshots. A renamed file counts as created and as deleted. A path that one
+ * of the two snapshots skipped or excluded does not count.
  */
 export interface FolderChanges {
   /** The number of new paths. */
@@ -70,8 +70,8 @@ export type PathPair = [
 ];
 
 /**
- * Yields the old and the new entry of each path in a folder whose entry might
- * have changed.
+ * Yields a pair of the old and the new entry for each path in a folder, except
+ * for paths that certainly did not change.
  */
 export async function* pathPairs(
   readers: LayerReaders,
@@ -97,7 +97,7 @@ export async function* pathPairs(
   }
 }
 
-/** Yields the entries of each path in two trees. */
+/** Yields, for each path of two trees, its entry in each of the trees. */
 async function* joined(
   before: AsyncIterable<readonly LayerLine[]>,
   now: AsyncIterable<readonly LayerLine[]>,

@@ -7,15 +7,15 @@ import type { LayerReaders } from "./layer_readers.ts";
 import { newPathOf, oldPathOf } from "./renames.ts";
 
 /**
- * The maximum number of a folder's files whose old or new paths are searched
- * for.
+ * The maximum number of files of a renamed folder for which the old or new path
+ * is searched for.
  */
 const MAX_FOLLOWED_FILES = 8;
 
 /**
- * Returns the path from which a new folder was renamed; `undefined` if there is
- * none. This is the deleted folder that had most of the first files of the new
- * folder at the same relative paths.
+ * Returns the path from which a new folder was renamed: the path of the deleted
+ * folder that had most of the first files of the new folder at the same
+ * relative paths. Returns `undefined` if there is no such folder.
  *
  * @param readers The readers of layers.
  * @param before The old snapshot, which does not have the folder.
@@ -37,9 +37,9 @@ export async function oldFolderOf(
 }
 
 /**
- * Returns the path to which a folder was renamed; `undefined` if there is none.
- * This is the new folder that has most of the first files of the old folder at
- * the same relative paths.
+ * Returns the path to which a folder was renamed: the path of the new folder
+ * that has most of the first files of the old folder at the same relative
+ * paths. Returns `undefined` if there is no such folder.
  *
  * @param readers The readers of layers.
  * @param before The old snapshot, which has the folder.

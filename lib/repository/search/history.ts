@@ -4,8 +4,8 @@
  * A layer has a line for each path that changed since the layers below it. The
  * last layer of a tree that has a line for a path therefore shows how old the
  * state of the path is: all earlier snapshots with this layer have the same
- * state. A history therefore reads the record and the layers of only a few
- * snapshots for each version.
+ * state. For each version, a history needs to read the records and layers of
+ * only a few snapshots.
  *
  * `earlier_snapshots.ts` finds these snapshots, and `layer_readers.ts` finds
  * paths in them. `renames.ts` and `folder_renames.ts` find the other path of a
@@ -28,8 +28,8 @@ import { newPathOf, oldPathOf } from "./renames.ts";
 import { skippedIn } from "./skipped_paths.ts";
 
 /**
- * A version of a path. It lasts from the first snapshot that has it until the
- * next version.
+ * A version of a path. A version lasts from the first snapshot that has it
+ * until the snapshot before the next version.
  */
 export interface PathVersion {
   /** The first snapshot that has this version. */
@@ -155,7 +155,10 @@ async function* followed(
 ): AsyncGenerator<PathVersion> {
   let name = path;
   let at: SnapshotRecord | undefined = last;
-  /** The id of the snapshot in which the file or folder got the name. */
+  /**
+   * The id of the snapshot with the last rename to a newer path that was
+   * followed; empty if there is none.
+   */
   let renamed = "";
   while (at !== undefined) {
     let isNewest: boolean = at === last;
@@ -208,9 +211,9 @@ class History {
   }
 
   /**
-   * Returns the version that begins with a span, or `undefined` if the state in
-   * the previous span is the same. Snapshots between the two spans skipped or
-   * excluded the path.
+   * Returns the version that begins with a span, or `undefined` if the span
+   * before it has the same state. Any snapshots between the two spans skipped
+   * or excluded the path.
    */
   async #compare(
     span: Span,

@@ -13,9 +13,9 @@ const MAX_COMPARED_PATHS = 256;
 
 /** The origin of a new file. */
 export interface Origin {
-  /** `renamed` if the other path was deleted, otherwise `copied`. */
+  /** `renamed` if the path `from` was deleted, otherwise `copied`. */
   change: "renamed" | "copied";
-  /** The path that had the content before. */
+  /** The path that has the content in the old snapshot. */
   from: string;
 }
 

@@ -20,7 +20,7 @@ import {
 } from "../layers/tree_layer.ts";
 
 /**
- * The content of a file, or its delta, that is stored completely in a volume.
+ * A stored content or delta of a file that is completely in one volume.
  */
 export interface KeptContent {
   /** The path under which the content was stored. */

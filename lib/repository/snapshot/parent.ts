@@ -31,8 +31,9 @@ export interface Parent {
    */
   find(path: string): Promise<TreeEntry | undefined>;
   /**
-   * Called with a SHA-256, in hexadecimal. Returns an entry of another
-   * directory whose content has it; `undefined` if there is none.
+   * Called with the SHA-256 of a content, in hexadecimal. Returns an entry with
+   * this content from a snapshot of another directory; `undefined` if there is
+   * none.
    */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**

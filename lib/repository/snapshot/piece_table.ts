@@ -57,8 +57,8 @@ export class PieceTable {
     ) this.#others.set(number, stored);
     else if (path !== undefined) {
       const owner = this.#whole.findSame(number);
-      // In a stream, the entry under whose path the content was stored can be a
-      // later one, whose number is not known yet.
+      // In a stream, the content might be stored under the path of a later
+      // entry. The number of this entry is not known yet.
       if (form === "delta" || owner < 0) this.#others.set(number, stored);
       else this.#set(number, owner, 0, SHARED);
       return;

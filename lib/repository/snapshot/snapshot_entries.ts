@@ -47,9 +47,9 @@ export class SnapshotEntries extends PackedEntries {
     facts: PackedFacts | undefined,
   ): void {
     const entry = this.#kept?.entry(found) ?? found;
-    // The remembered state has the mode and owner that the system reports,
-    // although it does not store them. An entry with a different mode or owner
-    // therefore counts as changed since that state.
+    // A system that does not store modes and owners still reports some, and
+    // these are in the remembered state. An entry with a different mode or
+    // owner therefore counts as changed since that state.
     const isOther = isChanged || this.#kept !== undefined && !isMadeUp(entry);
     super.add(entry, place, isOther, facts);
     this.tally.add(entry);

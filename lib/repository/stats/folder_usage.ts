@@ -15,13 +15,17 @@ export interface PathUsage {
   /**
    * The space used in the repository, in bytes. The size of a frame that
    * several folders share is divided among them in proportion to the lengths of
-   * their pieces. For a single file, the space is the sum over its pieces of
-   * the length of the piece or the size of its frames, whichever is smaller.
+   * their pieces. The space of a single file is the sum of the space of its
+   * pieces. The space of a piece is its length or the size of its frames,
+   * whichever is smaller.
    */
   stored: number;
 }
 
-/** A range of a volume, and the number of bytes that each folder has in it. */
+/**
+ * The length of a range of a volume in bytes, the number of bytes that each
+ * folder has in the range, by the folder's path, and the sum of these numbers.
+ */
 interface SharedRange {
   length: number;
   total: number;

@@ -35,7 +35,7 @@ export interface UnrecordedSnapshot {
  * included. If the mark of a prune is damaged, nothing is found.
  *
  * @param storage The repository's storage.
- * @param sizes The sizes of the stored objects, by name.
+ * @param sizes The sizes of the stored objects in bytes, by name.
  * @param records The records of the existing snapshots.
  * @param leftOvers The objects that no existing snapshot needs.
  */

@@ -31,7 +31,7 @@ export class ObjectCheck {
    * Creates a check.
    *
    * @param storage The repository's storage.
-   * @param sizes The sizes of the stored objects, by name.
+   * @param sizes The sizes of the stored objects in bytes, by name.
    * @param findings The collection to which damage is added.
    * @param data Whether to read all bytes and compare the SHA-256.
    */
