@@ -81,9 +81,9 @@ const COORDINATION =
 const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
 
 /**
- * Matches the names of objects that can be needed to open a repository. Without
- * a key, `mirror` cannot tell whether the new version of such an object is
- * damaged. It therefore keeps a copy of the old version.
+ * Matches the names of objects that might be needed to open a repository.
+ * Without a key, `mirror` cannot tell whether the new version of such an object
+ * is damaged. `mirror` therefore keeps a copy of the old version.
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 

@@ -20,10 +20,13 @@
  * - `prune/`: removing snapshots and freeing space (`prune/prune.ts`);
  * - `rekey/`: new headers for encrypted objects (`rekey/rekey.ts`);
  * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
- * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);
+ * - `verify/`: finding damage (`verify/verify.ts`);
+ * - `repair/`: repairing damage (`repair/repair.ts`);
  * - `purge/`: deleting paths from all snapshots (`purge/purge.ts`);
- * - `drill/`, `stats/`, `export/` (`export/export.ts`), `copy.ts` and
- *   `mirror.ts`.
+ * - `drill/`: test restores (`drill/drill.ts`);
+ * - `stats/`: how the space is used (`stats/stats.ts`);
+ * - `export/`: tar and zip archives of snapshots (`export/export.ts`);
+ * - `copy.ts` and `mirror.ts`: copying snapshots, and whole repositories.
  *
  * Each file in parentheses begins with a description of its directory.
  *

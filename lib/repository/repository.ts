@@ -209,8 +209,8 @@ export class Repository {
    *
    * @param storage An empty storage.
    * @param options The compression, `zstd` by default, and the first key of an
-   * encrypted repository. For a storage in a folder, also whether the folder's
-   * group may read, or read and write, the repository.
+   * encrypted repository. For a storage in a folder, `shared` allows the
+   * folder's group to read, or to read and write, the repository.
    * @throws {DeltarError} `exists` if the storage is already a repository;
    * `unsupported` if this runtime cannot write the compression, if the file
    * system changes the case of names, or if `shared` is given and the storage
@@ -868,6 +868,8 @@ export class Repository {
    * @param target The directory. It is created if it does not exist.
    * @param options The paths to restore, whether to delete paths that the
    * snapshot does not have, whether to take a safety snapshot, and callbacks.
+   * @returns The numbers of written, changed and deleted entries, the paths
+   * that were kept or failed, and the safety snapshot.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
    * is not in the snapshot; `exists` if another process restores into the
    * directory; `unsafe` if the restore would write into the repository;
@@ -926,6 +928,7 @@ export class Repository {
    * @param target The directory.
    * @param options With the direction `redo`, the last undo is reverted. With
    * `paths`, only the listed paths are brought back.
+   * @returns The result, in the same form as the result of `restore`.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo;
    * `exists` if another process restores into the directory; `unsafe` if the
    * work would write into the repository.
@@ -964,6 +967,7 @@ export class Repository {
    * @param target The directory.
    * @param options Whether to overwrite later changes, the paths to which the
    * undo is limited, the label of the safety snapshot, and callbacks.
+   * @returns The result, in the same form as the result of `restore`.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * process restores into the directory; `unsafe` if the work would write into
    * the repository, or if one of `paths` is not a path inside a tree; the error
@@ -1107,6 +1111,8 @@ export class Repository {
    * @param policy The rules for keeping snapshots. An empty policy keeps all
    * snapshots.
    * @param options The grace period and other options for pruning.
+   * @returns The judgement on each snapshot, and the numbers of deleted objects
+   * and freed bytes.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * prune is running; `unsafe` if the new snapshots of a directory are unusual
    * and `onUnusual` does not return true; `conflict` if another prune took
@@ -1159,6 +1165,8 @@ export class Repository {
    * that opened the repository before the rotation have to open it again.
    *
    * @param options The callbacks and the signal.
+   * @returns The number and total size of the objects that were stored again,
+   * the objects that were not changed, and the number of retired identities.
    * @throws {DeltarError} `unsupported` if the repository is not encrypted;
    * `key` if the key is write-only or older than the last rotation; `exists` if
    * a prune or another rekey is running; `conflict` if another process changes
@@ -1209,8 +1217,9 @@ export class Repository {
   /**
    * Deletes files and folders from all snapshots, and their contents from the
    * repository. Each snapshot that has one of the paths is replaced by a
-   * snapshot without the path, whose record names the purge. Removed snapshots
-   * and safety snapshots are replaced, too. A purge cannot be undone.
+   * snapshot without the path. The record of the new snapshot names the purge.
+   * Removed snapshots and safety snapshots are replaced, too. A purge cannot be
+   * undone.
    *
    * A content that other files also have stays, unless `all` is set. Copies of
    * the repository, versions of objects that a bucket keeps, and caches of
@@ -1224,6 +1233,8 @@ export class Repository {
    * them.
    * @param options The snapshots to purge, the folder that the paths are
    *   relative to, and callbacks.
+   * @returns The replaced snapshots, the numbers of purged contents and bytes,
+   * and the objects and files that were kept.
    * @throws {DeltarError} `key` if the key is write-only; `unsupported` if a
    * path is the whole directory of a snapshot, or if a purged file has another
    * name (hard link) that is not purged; `exists` if a prune, rekey or another
@@ -1269,6 +1280,8 @@ export class Repository {
    * @param maxSize The maximum total size of all objects, in bytes.
    * @param options The grace period, in milliseconds (default: 0), and
    * callbacks.
+   * @returns The size of the repository before and after, in bytes, and the
+   * removed snapshots.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
    * prune is running; `unsafe` if the new snapshots of a directory are unusual
    * and `onUnusual` does not return true; `conflict` if another prune took
@@ -1335,6 +1348,8 @@ export class Repository {
    *
    * @param options The snapshot, the size of the sample, and the folder for the
    * scratch directory.
+   * @returns The number of files that were restored exactly, and the files that
+   * were not.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
    * is no snapshot; `io` if the scratch directory or the storage fails.
    */
@@ -1373,6 +1388,8 @@ export class Repository {
    * snapshot stores the lost files again if the directory still has them.
    *
    * @param options Whether to only report what would be done, and callbacks.
+   * @returns The damage, the corrected and moved objects, and the replaced and
+   * lost snapshots.
    * @throws {DeltarError} `key` if the key is write-only; `io` if the
    * verification that runs first could not read an object that might be
    * undamaged, for example because the disk or the network failed. Nothing is
@@ -1400,6 +1417,8 @@ export class Repository {
    * @param target The other repository.
    * @param records The snapshots.
    * @param options Options for copying.
+   * @returns The ids of the copied snapshots and of those that the target
+   * already had, and the number and total size of the copied objects.
    * @throws {DeltarError} `key` if the key is write-only; `corrupt` if the size
    * or SHA-256 of an object differs from the recorded one; `mismatch` if the
    * target has a different snapshot with the same id, or a different object

@@ -33,8 +33,8 @@ export class MemberReader {
   /** Whether the archive is a zip. */
   readonly #isZip: boolean;
   /**
-   * The beginning of each path in the snapshot, which is omitted from the path
-   * in the archive.
+   * The path of the folder `from` with a slash at its end, or an empty text for
+   * the root. Paths in the archive do not have this beginning.
    */
   readonly #start: string;
   /**

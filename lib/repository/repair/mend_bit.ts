@@ -1,8 +1,8 @@
 import { checkListing } from "../../bytes/listing.ts";
 
 /**
- * The maximum size of a listing that is corrected, in bytes. For each bit, the
- * SHA-256 of the whole listing is computed.
+ * The maximum size of a listing that is corrected, in bytes. A correction
+ * computes the SHA-256 of the whole listing once for each of its bits.
  */
 const MAX_BYTES = 16 << 10;
 

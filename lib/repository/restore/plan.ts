@@ -187,8 +187,8 @@ export interface TargetState {
    */
   selectsXattr?: XattrSelection;
   /**
-   * Whether the state comes from a repository that belongs to somebody else,
-   * whose owners, set-user-ID bits and set-group-ID bits are not trusted.
+   * Whether the state comes from a repository that belongs to somebody else. In
+   * this case, owners and privileges in the state are not trusted.
    */
   isForeign?: boolean;
 }

@@ -75,7 +75,7 @@ export class ThreadedFiles {
    */
   readonly #folders = new Map<number, number>();
 
-  /** Prepares to write files. */
+  /** Prepares to write files. Writes nothing yet. */
   constructor(options: ThreadedFilesOptions) {
     this.#options = options;
   }

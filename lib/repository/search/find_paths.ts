@@ -8,7 +8,7 @@
  * lines for matching paths are kept.
  *
  * Most layers are not read at all. A snapshot merges the last layers of its
- * parent into its own layer. If its layer has no matching path, the merged
+ * parent into its own layer. If this layer has no matching path, the merged
  * layers have none either. This does not apply to a snapshot from which a purge
  * deleted paths, so in this case the layers of the parent are read.
  *

@@ -359,7 +359,8 @@ class History {
 }
 
 /**
- * The fields of an entry whose change makes a version `touched`, not `updated`.
+ * The metadata fields of an entry. A version is `touched`, not `updated`, if
+ * only these fields changed.
  */
 const METADATA: ReadonlySet<EntryField> = new Set([
   "mode",

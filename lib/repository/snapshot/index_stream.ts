@@ -287,7 +287,7 @@ export class StreamIndex extends PackedEntries {
       const place = addState(states, nameOf(entry.path), entry);
       sink.add(entry, place, false, facts);
     };
-    /** The folders that contain the last entry, outermost first. */
+    /** The folders that contain the previous entry, outermost first. */
     const folders: string[] = [];
     let last = "";
     for (const [at, number] of order.entries()) {
@@ -535,8 +535,8 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
  * Returns the paths of the folders above an entry that do not exist yet,
  * outermost first.
  *
- * @param folders The folders that contain the last entry, outermost first. The
- * folders that do not contain `path` are removed from this array.
+ * @param folders The folders that contain the previous entry, outermost first.
+ * The folders that do not contain `path` are removed from this array.
  * @param path The path of the entry.
  */
 function missingFolders(folders: string[], path: string): string[] {

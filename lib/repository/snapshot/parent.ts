@@ -37,8 +37,8 @@ export interface Parent {
    */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
-   * Whether the entries come from the memory of this machine, and `find` has
-   * found damage in the parent's tree.
+   * Whether the entries come from the state that this machine remembers, and
+   * `find` has found damage in the parent's tree.
    */
   isBroken: boolean;
 }

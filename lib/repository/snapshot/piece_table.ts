@@ -20,8 +20,8 @@ const NONE = 0;
 const WHOLE = 1;
 const DELTA = 2;
 /**
- * The kind of a row whose content is stored under the path of another entry.
- * The number of that entry is in the first word of the row.
+ * The kind of a row for an entry whose content is stored under the path of
+ * another entry. The first word of the row is the number of the other entry.
  */
 const SHARED = 3;
 /** The size in bytes from which a content is too large for a row. */

@@ -51,7 +51,7 @@ export class FolderUsage {
     this.#most = most;
   }
 
-  /** Adds an entry. */
+  /** Adds an entry. Only files are counted. */
   add(entry: TreeEntry): void {
     if (entry.kind !== "file") return;
     const below = entry.path.slice(this.#within.length);

@@ -66,9 +66,9 @@ export interface VerifySealedResult {
  *
  * - Each record, layer, volume and move that a manifest lists must exist with
  *   the listed size and, with `data`, the listed SHA-256.
- * - Each key, label and other note must have the size and, with `data`, the
- *   SHA-256 in one of its own manifests. A missing key or note is not a fault,
- *   because keys and notes can be deleted at any time.
+ * - Each key and each note, such as a label, must have the size and, with
+ *   `data`, the SHA-256 in one of its own manifests. A missing key or note is
+ *   not a fault, because keys and notes can be deleted at any time.
  * - The settings and all manifests must be undamaged.
  *
  * These changes are not detected:
