@@ -8,12 +8,11 @@ import { sha256 } from "../bytes/sha256.ts";
 const MAX_NAME_BYTES = 246;
 
 /**
- * Returns a name for the repository of a directory, which differs from the
- * names for other directories. The name consists of the name of the directory,
- * which people recognize, and the first 8 hexadecimal digits of the SHA-256 of
- * its path. Directories with the same name in different folders therefore get
- * different names. If the name of the directory is too long for a file system,
- * its end is cut off.
+ * Returns a name for the repository of a directory. The name consists of the
+ * name of the directory, which people recognize, and the first 8 hexadecimal
+ * digits of the SHA-256 of the directory's path. Directories with the same name
+ * in different folders therefore get different names. If the name of the
+ * directory is too long for a file system, its end is cut off.
  *
  * @param directory The directory's absolute path. Different spellings of a path
  * give different names.

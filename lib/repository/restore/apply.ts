@@ -118,8 +118,8 @@ export class PlanApplier {
    */
   readonly #current: (path: string) => string;
   /**
-   * The keys of those new paths that this disk might treat as equal to other
-   * new paths, by path. Paths that it might treat as equal have the same key.
+   * The keys of those new paths that this disk might treat as the same path as
+   * another new path, by path. Such paths have the same key.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**

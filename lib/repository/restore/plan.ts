@@ -201,7 +201,7 @@ export interface TargetState {
  * @param paths The files and folders to restore, with all their content.
  * Default: all. If the first name of a file, named pipe or device with hard
  * links is not in these paths, the first name that is in them takes its place.
- * @throws {DeltarError} `not-found` if a path is not in the snapshot, `unsafe`
+ * @throws {DeltarError} `not-found` if a path is not in the snapshot; `unsafe`
  * if a path is not a path inside a tree.
  */
 export function targetStateOf(
@@ -328,7 +328,8 @@ class Planner {
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
   /**
-   * The keys of paths that some disks treat as the same path; see `alikePaths`.
+   * The keys of paths that some disks treat as the same path, by path. Such
+   * paths have the same key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /** The paths of earlier entries in `#alike`, by their keys. */

@@ -104,7 +104,8 @@ class Search {
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
   /**
-   * The keys of paths that some disks treat as the same path; see `alikePaths`.
+   * The keys of paths that some disks treat as the same path, by path. Such
+   * paths have the same key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**

@@ -56,7 +56,7 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot of the same directory before a snapshot;
+   * Returns the last snapshot before a given snapshot of the same directory;
    * `undefined` if there is none. If the directory was moved, the snapshots of
    * its former path are included.
    */
@@ -65,9 +65,12 @@ export class EarlierSnapshots {
   }
 
   /**
-   * Returns the last snapshot of the same directory before the first snapshot
-   * with a given layer; `undefined` if there is none. See `before` and
-   * `firstWithLayer`.
+   * Finds the first snapshot with a given layer, as `firstWithLayer` does, and
+   * returns the last snapshot of the directory before it; `undefined` if there
+   * is none. See `before`.
+   *
+   * @param layer The layer.
+   * @param record A snapshot of the directory that has the layer.
    */
   async beforeLayer(
     layer: LayerRecord,

@@ -7,8 +7,8 @@ import type { LayerReaders } from "./layer_readers.ts";
 import { newPathOf, oldPathOf } from "./renames.ts";
 
 /**
- * The maximum number of files of a renamed folder for which the old or new path
- * is searched for.
+ * The maximum number of files of a folder that are searched for under other
+ * paths.
  */
 const MAX_FOLLOWED_FILES = 8;
 

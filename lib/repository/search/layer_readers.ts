@@ -20,8 +20,8 @@ export interface Located {
 
 /**
  * Finds paths in the trees of several snapshots. Snapshots share most of their
- * layers, so the readers of the layers of the last two requested snapshots,
- * with their cached frames, are kept.
+ * layers, so an instance keeps the readers of the layers of the last two
+ * requested snapshots, with the frames that these readers cache.
  */
 export class LayerReaders {
   readonly #storage: Storage;

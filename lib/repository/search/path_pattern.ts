@@ -3,7 +3,7 @@ import { matcherOf } from "../../tree/pattern.ts";
 
 /**
  * The number of paths after which a matcher is replaced. Each matcher caches
- * its results, so a new one limits the memory use.
+ * its results, so replacing the matcher limits the memory use.
  */
 const PATHS_PER_MATCHER = 4096;
 
