@@ -139,8 +139,8 @@ async function save(
     const packer = new DataPacker({
       writer: writer.volumes,
       ...packingAgainst(parentOf(basis), storage, {
-        // The intent is stored while the old content is read. An error is
-        // thrown when the first object is stored.
+        // The intent is stored while the old content is read. If storing the
+        // intent fails, storing the first object throws the error.
         onChanged: () => writer.begin().catch(() => {}),
       }),
     });

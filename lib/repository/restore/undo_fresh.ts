@@ -217,8 +217,8 @@ class Search {
     const known = new Set(written);
     const found = this.#onDisk.names(folder);
     const there = new Set(found);
-    // The disk can list a name in a different normalization or case, so these
-    // names are compared in their folded form.
+    // The disk can list a name in a different normalization or case, so names
+    // are compared in their folded form.
     const respelled = new Set(
       written.filter((name) => !there.has(name)).map(foldName),
     );

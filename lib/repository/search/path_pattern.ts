@@ -28,8 +28,9 @@ export interface PathPattern {
  */
 export function pathPattern(text: string, ignoreCase = false): PathPattern {
   const folded = (text: string) => ignoreCase ? text.toLowerCase() : text;
-  // In gitignore's syntax, these characters have a special meaning at the start
-  // of a pattern. A single pattern does not need this meaning.
+  // In gitignore's syntax, `!` and `#` have a special meaning at the start of a
+  // pattern. This meaning is of no use in a single pattern, so the characters
+  // are escaped.
   const body = folded(text).replace(/^[!#]/, "\\$&");
   const isName = !body.slice(0, -1).includes("/");
   let matcher = matcherOf(body);

@@ -300,9 +300,10 @@ async function takeOnce(
         // lists it, together with the other objects.
         if (checkpoints.kept.length > 1) await writer.list();
       });
-      // The layer is stored at the same time as the checkpoint of the only
-      // volume. Among several volumes, each is stored after the checkpoint of
-      // the previous one, so that an interrupted run loses at most one of them.
+      // The checkpoint of an only volume is stored at the same time as the
+      // layer. If there are several volumes, each is stored after the
+      // checkpoint of the previous one, so that an interrupted run loses at
+      // most one volume.
       if (isOnly) checkpointing.catch(() => {});
       else await checkpointing;
     },
@@ -333,8 +334,8 @@ async function takeOnce(
       writer: writer.volumes,
       ...packingAgainst(parent, untilAborted(writer.storage, signal), {
         own,
-        // The intent is stored while the old content is read. An error is
-        // thrown when the first object is stored.
+        // The intent is stored while the old content is read. If storing the
+        // intent fails, storing the first object throws the error.
         onChanged: () => writer.begin().catch(() => {}),
         // If the old content must be fetched or decrypted, reading it costs
         // more than it saves.
