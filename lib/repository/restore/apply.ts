@@ -253,8 +253,8 @@ export class PlanApplier {
 
   /**
    * Starts threads, and returns them; `undefined` if there are too few small
-   * files. Starts none if `onStep` is set, so that tests see every step in
-   * order.
+   * files. Starts no threads if `onStep` is set, so that tests see every step
+   * in order.
    */
   #startThreads(): WriterThreads | undefined {
     if (this.#options.onStep !== undefined) return undefined;
@@ -280,8 +280,8 @@ export class PlanApplier {
   /**
    * Returns whether a thread can write the file of a step, provided that this
    * restore creates the file's folder. The file must be new, small and without
-   * extended attributes, and this disk must not treat its name as the name of
-   * another entry.
+   * extended attributes, and this disk must not treat the file's name as the
+   * name of another entry.
    */
   #isForThread(step: RestoreStep): step is SmallFileStep {
     const { path, action, entry } = step;

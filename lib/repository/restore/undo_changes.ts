@@ -113,8 +113,8 @@ export class ChangesToUndo {
       yield;
       const { before } = states;
       const stat = onDisk.at(path);
-      // If a path of `within` is in a folder that is now a file, the folder is
-      // restored, too.
+      // A path of `within` can be in a folder that was deleted or replaced, for
+      // example by a file. In that case, the folder is restored, too.
       const isMeant = within === undefined || isIn(path, within) ||
         before?.kind === "directory" && stat?.kind !== "directory" &&
           [...within].some((limit) => isWithin(limit, path));
