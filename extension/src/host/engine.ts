@@ -22,8 +22,8 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of the error, if it has one and the code does not come from the
-   * operating system: the code of a `DeltarError` or another code.
+   * The code of the error, such as that of a `DeltarError`. `undefined` if the
+   * error has no code, or only the code in `system`.
    */
   readonly code: string | undefined;
   /**

@@ -9,9 +9,9 @@ export interface Triggers {
    * Whether a snapshot is taken when a folder without snapshots is opened.
    */
   onOpen: boolean;
-  /** Whether a snapshot is taken after saving. */
+  /** Whether a snapshot is taken after the user saves a file. */
   onSave: boolean;
-  /** The delay after the last save, in milliseconds. */
+  /** The time from the last save to the snapshot, in milliseconds. */
   delay: number;
   /**
    * The interval between snapshots, in milliseconds. 0 if no snapshots are

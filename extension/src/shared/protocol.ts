@@ -379,8 +379,8 @@ export interface RestorePreview {
 /** The changes that an undo or redo would make, as paths. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * Those of the paths to overwrite or delete that were edited after the
-   * restore or undo that is reverted, or that cannot be read.
+   * The paths to overwrite or delete that cannot be read, or were edited after
+   * the restore or undo that is being reverted.
    */
   edited: string[];
 }
@@ -388,8 +388,8 @@ export interface RevertPreview extends RestorePreview {
 /** The changes that undoing a turn of an agent would make, as paths. */
 export interface TurnPreview extends RestorePreview {
   /**
-   * The paths that were changed since by something else. They stay as they are,
-   * unless `force` is set.
+   * The paths that something else has changed since the turn. They stay as they
+   * are, unless `force` is set.
    */
   conflicts: string[];
   /**
@@ -576,13 +576,13 @@ export interface Methods {
   /** Undoes the last undo in the folder. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /**
-   * Returns the changes that undoing a turn would make. `turn` is the id of its
-   * first snapshot.
+   * Returns the changes that undoing a turn would make. `turn` is the id of the
+   * turn's first snapshot.
    */
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
-   * Undoes what a turn changed. With `force`, also restores paths that were
-   * changed since.
+   * Undoes what a turn changed. With `force`, also restores paths that something
+   * else has changed since the turn.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; force: boolean },
@@ -612,7 +612,7 @@ export interface Methods {
     { config: FolderConfig; passphrase: string },
     { name: string },
   ];
-  /** Sets the label of a snapshot or, if `label` is absent, removes it. */
+  /** Sets the label of a snapshot. Removes the label if `label` is absent. */
   label: [{ config: FolderConfig; id: string; label?: string }, void];
   /** Removes a snapshot. */
   forget: [{ config: FolderConfig; id: string }, void];

@@ -138,11 +138,9 @@ async function addStored(
 }
 
 function addSegments(segments: Segments, size: number, list: RangeList): void {
-  /**
-   * The offset in the new version and, below, the offset in the old version, at
-   * which the next segment is expected.
-   */
+  /** The offset in the new version at which the next segment is expected. */
   let at = 0;
+  /** The offset in the old version at which the next segment is expected. */
   let old = 0;
   let literals = 0;
   for (const { kind, offset, length } of segments.all()) {

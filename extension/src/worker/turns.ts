@@ -76,7 +76,7 @@ function turnsIn(records: readonly SnapshotRecord[]): AgentTurn[] {
  * Returns the turn whose first snapshot has the id.
  *
  * @throws {DeltarError} `not-found` if there is no such turn; `unsafe` if
- * another machine took its snapshots, because the files are there.
+ * another machine took its snapshots, because the files are on that machine.
  */
 async function findTurn(
   repository: Repository,

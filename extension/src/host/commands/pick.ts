@@ -38,8 +38,8 @@ export async function pickFolder(
 }
 
 /**
- * Returns the snapshots of a folder, the newest first. If the folder has no
- * snapshots, shows a message with a button that takes one.
+ * Returns the snapshots of a folder, the newest first. If the folder has none,
+ * also shows a message with a button that takes a snapshot.
  */
 export async function someSnapshots(
   folder: ProtectedFolder,

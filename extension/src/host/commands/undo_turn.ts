@@ -14,8 +14,8 @@ import { remember } from "./unfinished_restores.ts";
 
 /**
  * Undoes what a turn of an agent changed, after the user has confirmed the
- * changes. Files that were changed since stay as they are, unless the user
- * decides otherwise. Files with unsaved changes are saved first.
+ * changes. Files that were changed since the turn stay as they are, unless the
+ * user decides otherwise. Files with unsaved changes are saved first.
  */
 export async function undoTurn(
   { log, memory }: Context,
@@ -63,8 +63,8 @@ export async function undoTurn(
 
 /**
  * Asks the user to confirm the changes. Returns whether files that were changed
- * since are also restored, or `undefined` if the user refused or nothing is to
- * be undone.
+ * since the turn are also restored, or `undefined` if the user refused or there
+ * is nothing to undo.
  */
 async function confirm(
   folder: ProtectedFolder,

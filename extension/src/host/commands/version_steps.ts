@@ -84,9 +84,10 @@ export async function stepVersion(
 }
 
 /**
- * Returns the index in `versions` of the version that the snapshot in a URI
- * has. A version has the id of the first snapshot with this version. Without a
- * URI, or for an empty file, returns the number of versions.
+ * Returns the index in `versions` of the version that a URI refers to. The URI
+ * can name any snapshot that has the version, but the `id` of a version is that
+ * of the first such snapshot. Without a URI, or for an empty file, returns the
+ * number of versions.
  */
 function indexIn(
   versions: readonly FileVersion[],

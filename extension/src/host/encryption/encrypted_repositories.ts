@@ -63,9 +63,9 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Prepares the repository of a folder for a command of the user. Asks for the
-   * key if the repository is locked. Creates the repository if it does not
-   * exist and will be encrypted.
+   * Prepares the repository of a folder for a command that the user runs. Asks
+   * for the key if the repository is locked. Creates the repository if it does
+   * not exist and will be encrypted.
    *
    * @returns The state of the repository after that.
    */
@@ -101,9 +101,9 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Creates the repository of a folder, if it does not exist and will be
-   * encrypted. If the repository is locked, asks for the key. Otherwise, shows
-   * the state of the repository.
+   * Creates the repository of a folder if it does not exist and will be
+   * encrypted. Asks for the key if the repository is locked. In all other cases,
+   * shows the state of the repository.
    *
    * @returns Whether the repository was created.
    */
@@ -163,8 +163,8 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Reminds the user to save a second key, if only this machine has the key of
-   * the repository of a folder.
+   * Reminds the user to save a second key of a folder's repository, if only this
+   * machine has a key of the repository.
    */
   async remind(folder: ProtectedFolder): Promise<void> {
     if (!this.#isUnsaved(folder)) return;

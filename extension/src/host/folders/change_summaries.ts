@@ -51,8 +51,8 @@ export class ChangeSummaries implements vscode.Disposable {
   }
 
   /**
-   * Reads a summary, unless it is known, after the summaries that were
-   * requested before. A summary that cannot be read is ignored.
+   * Reads the summary of a comparison, unless the summary is known. Summaries
+   * are read in the order of the requests. Errors are ignored.
    */
   request(comparison: Comparison): void {
     const read = async () => {

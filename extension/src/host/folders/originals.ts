@@ -20,7 +20,7 @@ export class Originals {
   readonly #copies = new Map<string, Promise<boolean>>();
   /** The number of copies begun so far, used in names of unfinished copies. */
   #count = 0;
-  /** The number and the total size of the copies that exist or were begun. */
+  /** The number and the total size of the finished and unfinished copies. */
   #used: Promise<Used> | undefined;
 
   /**
@@ -44,7 +44,7 @@ export class Originals {
     return copy;
   }
 
-  /** Returns whether there are copies, including those of earlier windows. */
+  /** Returns whether `place` has copies, including those of earlier windows. */
   async exist(place: string): Promise<boolean> {
     await Promise.all(this.#copies.values());
     const names = await fs.readdir(place).catch(() => []);
@@ -93,17 +93,17 @@ export class Originals {
   }
 }
 
-/** The number and the total size of copies. */
+/** The part of the limits that the copies of a folder use. */
 interface Used {
+  /** The number of copies. */
   files: number;
-  /** The total size in bytes. */
+  /** The total size of the copies, in bytes. */
   bytes: number;
 }
 
 /**
- * Returns the number and the total size of the copies of a folder. First
- * deletes the unfinished copies of all folders that ended processes have left
- * behind.
+ * Returns the number and the total size of the copies in `place`. First deletes
+ * the unfinished copies, of this folder and others, whose processes have ended.
  */
 async function usedIn(place: string): Promise<Used> {
   const above = dirname(place);

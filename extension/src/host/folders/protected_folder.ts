@@ -102,7 +102,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.onDidChange = this.#changed.event;
   }
 
-  /** The name that VS Code shows. */
+  /** The name of the folder, as VS Code shows it. */
   get name(): string {
     return this.workspaceFolder.name;
   }

@@ -19,7 +19,10 @@ const MAX_SAVE_DELAY_MS = 1200;
  */
 const MAX_DELETE_DELAY_MS = 5000;
 
-/** The key of the global state that is set after the user was notified. */
+/**
+ * The key of the global state that is set after the user was told where
+ * snapshots are stored.
+ */
 const ANNOUNCED = "announced";
 
 /** Options for the first snapshots. */
@@ -38,7 +41,7 @@ export interface FirstSnapshotsOptions {
  * Takes the first snapshot of each folder that has none, in the background.
  * Until then, the originals of open files are copied before they can change, so
  * that the first snapshot has them. If the first snapshot of a folder has to
- * wait for a save, each original is copied just before its first save.
+ * wait for a save, each original is copied just before the file is first saved.
  */
 export class FirstSnapshots implements vscode.Disposable {
   readonly #options: FirstSnapshotsOptions;

@@ -13,13 +13,13 @@ export const ENTER_KEY = "Deltar: Enter Key";
 /** The command that creates an encrypted repository. */
 export const CREATE_ENCRYPTED = "Deltar: Create Encrypted Repository";
 
-/** The commands that solve problems, by the code of the error. */
+/** The commands that solve the causes of errors, by the code of the error. */
 const REMEDIES: Readonly<Record<string, string>> = {
   key: ENTER_KEY,
   uncreated: CREATE_ENCRYPTED,
 };
 
-/** The names that the extension shows in place of environment variables. */
+/** The texts that replace the names of environment variables in messages. */
 const NAMES: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: "the access key ID",
   AWS_SECRET_ACCESS_KEY: "the secret access key",

@@ -13,10 +13,10 @@ interface Marks {
 }
 
 /**
- * Marks the lines that differ from a snapshot next to the line numbers, if the
- * user has chosen a snapshot in the settings. VS Code shows such marks only for
- * files of a source control, so this class registers a source control for each
- * folder, which lists no changes.
+ * Shows marks next to the numbers of the lines that differ from a snapshot, if
+ * the user has chosen a snapshot in the settings. VS Code shows such marks only
+ * for files of a source control provider, so this class registers a source
+ * control provider for each folder. The provider lists no changes.
  */
 export class GutterMarks implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
@@ -81,8 +81,8 @@ export class GutterMarks implements vscode.Disposable {
 }
 
 /**
- * Returns the id of the snapshot of a folder that a value of the setting means,
- * or `undefined` if there is no such snapshot.
+ * Returns the id of the snapshot that a value of the setting selects in a
+ * folder, or `undefined` if there is no such snapshot.
  */
 function snapshotId(
   folder: ProtectedFolder,

@@ -59,7 +59,7 @@ export interface ChangeNode {
   change: FileChange;
 }
 
-/** A row with a text. */
+/** A row that is neither a snapshot nor a change, and shows only a text. */
 interface NoteNode {
   kind: "note";
   title: string;
@@ -84,7 +84,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly onDidChangeTreeData: vscode.Event<Node | void>;
   readonly #changed = new vscode.EventEmitter<Node | void>();
   readonly #folders: ProtectedFolders;
-  /** The rows of the snapshots, by their ids. */
+  /** The rows of the snapshots, by the ids of the rows. */
   #rows: ReadonlyMap<string, SnapshotNode> = new Map();
   #view: vscode.TreeView<Node> | undefined;
 
@@ -181,7 +181,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     return [...days.values()];
   }
 
-  /** Returns the name of a row's folder, if the workspace has several. */
+  /** Returns the name of a row's folder, if the workspace has several folders. */
   #nameOf({ folder }: { folder: ProtectedFolder }): string | undefined {
     return this.#folders.all.length > 1 ? folder.name : undefined;
   }
@@ -258,7 +258,7 @@ function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
 /**
  * Returns the rows of the changes in a snapshot.
  *
- * @param within The path of a folder, if only its changes are shown.
+ * @param within The path of a folder, if only the changes in it are shown.
  */
 export async function changesOf(
   { folder, info }: Pick<SnapshotNode, "folder" | "info">,
@@ -383,7 +383,7 @@ export function changeItem(node: ChangeNode): vscode.TreeItem {
   return item;
 }
 
-/** Returns the tree item for a row with a text. */
+/** Returns the tree item for a row that shows only a text. */
 export function noteItem({ title, isFault }: NoteNode): vscode.TreeItem {
   const item = new vscode.TreeItem(title);
   item.tooltip = title;

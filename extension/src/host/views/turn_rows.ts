@@ -15,7 +15,7 @@ export interface TurnNode<Row extends SnapshotRow = SnapshotRow> {
   kind: "turn";
   folder: ProtectedFolder;
   turn: TurnInfo;
-  /** The rows of its snapshots, the newest first. */
+  /** The rows of the snapshots of the turn, the newest first. */
   snapshots: Row[];
 }
 
@@ -62,7 +62,7 @@ export function nameOfTurn({ number, agent }: TurnInfo): string {
 /**
  * Returns the tree item for a turn.
  *
- * @param name The name of the folder, if the workspace has several.
+ * @param name The name of the folder, if the workspace has several folders.
  */
 export function turnItem(
   { folder, turn }: TurnNode,
