@@ -393,7 +393,8 @@ export interface TurnPreview extends RestorePreview {
    */
   conflicts: string[];
   /**
-   * The new paths that stay, because a rule excluded them before the turn.
+   * The paths that the turn created and that the undo does not delete, because
+   * a rule excluded them before the turn.
    */
   left: string[];
 }
@@ -581,8 +582,8 @@ export interface Methods {
    */
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
-   * Undoes what a turn changed. With `force`, also restores paths that something
-   * else has changed since the turn.
+   * Undoes what a turn changed. With `force`, also restores paths that
+   * something else has changed since the turn.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; force: boolean },

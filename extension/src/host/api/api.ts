@@ -24,8 +24,8 @@ export interface Change {
   /** The path relative to the folder, with `/` between names. */
   readonly path: string;
   /**
-   * The kind of change: `created`, `updated`, `deleted`, `renamed`, `copied`, or
-   * `touched` if only the mode, time, owner or extended attributes differ.
+   * The kind of change: `created`, `updated`, `deleted`, `renamed` or `copied`,
+   * or `touched` if only the mode, time, owner or extended attributes differ.
    */
   readonly change: string;
   /** The URI of the old file, if there was one. `workspace.fs` can read it. */

@@ -531,9 +531,9 @@ export function showReport(
 }
 
 /**
- * Shows a message. With `action`, the message has a button that undoes or redoes
- * the restore. With `log`, the message is a warning, and has a button that opens
- * the log.
+ * Shows a message. With `action`, the message has a button that undoes or
+ * redoes the restore. With `log`, the message is a warning, and has a button
+ * that opens the log.
  */
 async function offerRevert(
   message: string,

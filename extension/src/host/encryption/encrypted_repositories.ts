@@ -102,8 +102,8 @@ export class EncryptedRepositories {
 
   /**
    * Creates the repository of a folder if it does not exist and will be
-   * encrypted. Asks for the key if the repository is locked. In all other cases,
-   * shows the state of the repository.
+   * encrypted. Asks for the key if the repository is locked. In all other
+   * cases, shows the state of the repository.
    *
    * @returns Whether the repository was created.
    */
@@ -163,8 +163,8 @@ export class EncryptedRepositories {
   }
 
   /**
-   * Reminds the user to save a second key of a folder's repository, if only this
-   * machine has a key of the repository.
+   * Reminds the user to save a second key of a folder's repository, if only
+   * this machine has a key of the repository.
    */
   async remind(folder: ProtectedFolder): Promise<void> {
     if (!this.#isUnsaved(folder)) return;
