@@ -181,7 +181,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     return [...days.values()];
   }
 
-  /** Returns the name of a row's folder if the workspace has several folders. */
+  /** Returns the name of a row's folder in a workspace with several folders. */
   #nameOf({ folder }: { folder: ProtectedFolder }): string | undefined {
     return this.#folders.all.length > 1 ? folder.name : undefined;
   }
