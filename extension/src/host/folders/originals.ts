@@ -18,7 +18,7 @@ const MAX_FILES = 1000;
  */
 export class Originals {
   readonly #copies = new Map<string, Promise<boolean>>();
-  /** The number of copies begun so far, used in names of unfinished copies. */
+  /** The number of copies begun so far, for the names of unfinished copies. */
   #count = 0;
   /** The number and the total size of the finished and unfinished copies. */
   #used: Promise<Used> | undefined;
@@ -51,7 +51,7 @@ export class Originals {
     return names.length > 0;
   }
 
-  /** Deletes the copies in `place`. Called when their folder has a snapshot. */
+  /** Deletes all copies in `place`. Called when they are no longer needed. */
   async delete(place: string): Promise<void> {
     await Promise.all(this.#copies.values());
     this.#copies.clear();
