@@ -19,6 +19,8 @@ import { userFolder } from "./location.ts";
 interface SessionTurn {
   turn: number;
   prompt?: string;
+  /** The id of the snapshot with the state before the turn, if it is known. */
+  since?: string;
   /** Whether the agent has finished the turn. */
   isOver: boolean;
 }
@@ -34,9 +36,11 @@ export interface TurnStep {
    * Called after the snapshot was taken. Writes the state of the session for
    * the next call of the hook.
    *
+   * @param id The id of the last snapshot. If nothing has changed, this is the
+   * snapshot before the call.
    * @throws The error of the file system if the note cannot be written.
    */
-  note(): void;
+  note(id: string): void;
 }
 
 /**
@@ -72,12 +76,14 @@ export function advanceTurn(
         ...session !== undefined && { session },
         turn: of.turn,
         ...at !== undefined && { at },
+        ...of.since !== undefined && { since: of.since },
         ...of.prompt !== undefined && { prompt: of.prompt },
         ...tool !== undefined && { tool },
       },
     },
-    note: () => {
-      if (now !== undefined) notes.write(agent, session, now);
+    note: (id) => {
+      if (now === undefined) return;
+      notes.write(agent, session, now.isOver ? now : { ...now, since: id });
     },
   });
   if (kind === "other" || running !== undefined && kind === "tool") {
@@ -179,11 +185,14 @@ class TurnNotes {
 /** Reads the note of a session. A missing or invalid note is ignored. */
 function readNote(file: string): SessionTurn | undefined {
   try {
-    const { turn, prompt, isOver } = JSON.parse(readFileSync(file, "utf8"));
+    const { turn, prompt, since, isOver } = JSON.parse(
+      readFileSync(file, "utf8"),
+    );
     if (!Number.isSafeInteger(turn) || turn < 1) return undefined;
     return {
       turn,
       ...typeof prompt === "string" && { prompt },
+      ...typeof since === "string" && { since },
       isOver: isOver === true,
     };
   } catch {

@@ -118,7 +118,7 @@ export function hookCommand(context: Context): Command {
         };
         const taken = await takeSnapshot(context, out, source, how);
         try {
-          step?.note();
+          step?.note(taken.result.record.id);
         } catch (error) {
           report(
             `the state of the turn was not stored: ${

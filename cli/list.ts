@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { Repository, SnapshotRecord } from "../mod.ts";
-import { belowOf, type Proof } from "../lib/repository/mod.ts";
+import { belowOf, type Proof, turnsIn } from "../lib/repository/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";
@@ -12,7 +12,7 @@ import { provenFields, provenWords, recordFields } from "./record_fields.ts";
 import { shortIds } from "./short_ids.ts";
 import { paint } from "./terminal.ts";
 import { formatDate, showPath } from "./text.ts";
-import { printTurns, turnFields, turnsIn } from "./turns.ts";
+import { printTurns, turnFields } from "./turns.ts";
 
 interface Options extends CommonOptions {
   safety?: boolean;

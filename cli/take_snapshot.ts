@@ -13,10 +13,11 @@ import {
   Walker,
 } from "../mod.ts";
 import type { VolumeRecord } from "../lib/archive/mod.ts";
-import type {
-  FoundPlace,
-  SnapshotChanges,
-  TurnRecord,
+import {
+  endsAfterOther,
+  type FoundPlace,
+  type SnapshotChanges,
+  type TurnRecord,
 } from "../lib/repository/mod.ts";
 import {
   type DirectorySet,
@@ -233,7 +234,7 @@ export async function takeSnapshot(
     label: options.label,
     turn,
     onlyIfChanged: options.onlyIfChanged &&
-      !endsAfterOther(turn, last?.record.turn),
+      !endsAfterOther(turn, last?.record),
     continues,
     last,
     cache: cacheFolder(),
@@ -271,19 +272,6 @@ export async function takeSnapshot(
       process.platform !== "win32" && !dir.readsXattrs &&
       (last === undefined || last.record.root.xattrs !== undefined),
   };
-}
-
-/**
- * Returns whether a turn ends and the last snapshot is from another session or
- * has no turn. That snapshot might already have the last changes of the turn, so
- * the end of the turn is stored even if nothing has changed since.
- */
-function endsAfterOther(
-  turn: TurnRecord | undefined,
-  last: TurnRecord | undefined,
-): boolean {
-  return turn?.at === "end" &&
-    (turn.agent !== last?.agent || turn.session !== last.session);
 }
 
 /** Returns the message for the volumes that a failed snapshot has stored. */

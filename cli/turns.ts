@@ -1,25 +1,12 @@
-import { DeltarError, type SnapshotRecord } from "../mod.ts";
-import { type AgentTurn, agentTurns } from "../lib/repository/mod.ts";
+import { DeltarError } from "../mod.ts";
+import {
+  type AgentTurn,
+  changedPaths,
+  lastOfTurn,
+} from "../lib/repository/mod.ts";
 import { plural } from "../shared/text.ts";
-import { byDirectory } from "./by_directory.ts";
 import type { Console } from "./console.ts";
 import { formatDate, showText } from "./text.ts";
-
-/**
- * Returns the turns in snapshots, the oldest first. The turns of each directory
- * and machine are found separately.
- */
-export function turnsIn(records: readonly SnapshotRecord[]): AgentTurn[] {
-  return byDirectory(records, (record) => record)
-    .flatMap(({ items }) => agentTurns(items))
-    .sort((a, b) => a.snapshots[0].id < b.snapshots[0].id ? -1 : 1);
-}
-
-/** Returns the number of changed paths of a turn. */
-export function changedPaths({ changes }: AgentTurn): number {
-  const { touched: _, ...rest } = changes;
-  return Object.values(rest).reduce((sum, count) => sum + count, 0);
-}
 
 /** Returns the fields of a turn for JSON. */
 export function turnFields(turn: AgentTurn): Record<string, unknown> {
@@ -86,7 +73,9 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
   const fail = (what: string) =>
     new DeltarError("not-found", `${what}; \`deltar list --turns\` lists them`);
   if (name === "last") {
-    const last = turns.toSorted((a, b) => endOf(a) < endOf(b) ? -1 : 1).at(-1);
+    const last = turns.toSorted((a, b) =>
+      lastOfTurn(a).id < lastOfTurn(b).id ? -1 : 1
+    ).at(-1);
     if (last !== undefined) return last;
     throw fail("no turns of an agent are recorded for this directory");
   }
@@ -111,8 +100,4 @@ export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
 /** Returns the session or, if the agent gave none, the name of the agent. */
 function sessionOf({ session, agent }: AgentTurn): string {
   return session ?? agent;
-}
-
-function endOf({ snapshots }: AgentTurn): string {
-  return snapshots[snapshots.length - 1].id;
 }

@@ -1,6 +1,13 @@
 import { join } from "node:path";
 import { Dir, DirSet, type Repository, type SnapshotRecord } from "../mod.ts";
-import { type AgentTurn, isOfMachine } from "../lib/repository/mod.ts";
+import {
+  type AgentTurn,
+  endOfTurn,
+  isOfMachine,
+  lastOfTurn,
+  turnsIn,
+  undoOfTurn,
+} from "../lib/repository/mod.ts";
 import { isRunning } from "./agent_turn.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
@@ -9,7 +16,7 @@ import { placeHere } from "./place_here.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { showPath } from "./text.ts";
 import { askingForTrust } from "./trust.ts";
-import { findTurn, turnsIn } from "./turns.ts";
+import { findTurn } from "./turns.ts";
 
 interface Options extends CommonOptions {
   trustRepository?: boolean;
@@ -32,41 +39,35 @@ export async function undoTurn(
   const { out, repository, place } = await begin(context, options);
   const { record: newest, below = "" } = await repository.lastAt(place) ?? {};
   const paths = below === "" || options.all ? undefined : [below];
-  const turnsNow = async () => {
-    const records = await repository.snapshots();
-    return turnsIn(
-      records.filter((record) =>
-        record.directory === newest?.directory &&
-        isOfMachine(record, newest.machine?.id)
-      ),
+  const recordsNow = async () =>
+    (await repository.snapshots()).filter((record) =>
+      record.directory === newest?.directory &&
+      isOfMachine(record, newest.machine?.id)
     );
-  };
-  let turn = findTurn(await turnsNow(), name);
+  const records = await recordsNow();
+  let turn = findTurn(turnsIn(records), name);
   const target = placeHere(
-    lastOf(turn),
+    lastOfTurn(turn),
     "Undo the turn on the machine on which the agent worked.",
   );
-  if (isRunning(lastOf(turn).directory, turn)) {
+  if (isRunning(lastOfTurn(turn).directory, turn)) {
     const now = "the agent has not finished this turn";
     if (dryRun) {
       out.warn(`${now}; the plan does not include its last changes`);
     } else {
       out.warn(`${now}; all changes until now count as its changes`);
-      await takeEnd(repository, target, turn, signal);
+      const last = records.findLast(({ safety }) => safety === undefined);
+      await takeEnd(repository, target, turn, last, signal);
       // Meanwhile, another session might have begun a turn, which is now the
       // last.
       const [{ id }] = turn.snapshots;
-      turn = (await turnsNow()).find(({ snapshots }) =>
+      turn = turnsIn(await recordsNow()).find(({ snapshots }) =>
         snapshots[0].id === id
       ) ?? turn;
     }
   }
-  const last = lastOf(turn);
-  const spans = turn.spans.length > 0
-    ? turn.spans
-    : [{ before: last, after: last }];
+  const { spans, label } = undoOfTurn(turn);
   const fields = { way: "undo", turn: turn.turn, session: turn.session };
-  const label = `before undoing turn ${turn.turn}`;
   const work = { force, paths, label, signal };
   if (dryRun) {
     const plan = await repository.planUndoChanges(spans, target, {
@@ -96,16 +97,19 @@ export async function undoTurn(
   );
 }
 
-/** Takes a snapshot of the state in which a turn has left its directories. */
+/**
+ * Takes a snapshot of the state in which a turn has left its directories. `last`
+ * is their last snapshot.
+ */
 async function takeEnd(
   repository: Repository,
   target: string,
   turn: AgentTurn,
+  last: SnapshotRecord | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const { agent, session, turn: number, prompt } = turn;
   const { localPath } = repository.storage;
-  const { common, rules } = lastOf(turn);
+  const { common, rules } = lastOfTurn(turn);
   const options = {
     ...rules,
     neverTouch: [
@@ -119,14 +123,8 @@ async function takeEnd(
     options,
   );
   await repository.snapshot(dir, {
-    label: `agent: before undoing turn ${number}`,
-    turn: { agent, session, turn: number, at: "end", prompt },
-    onlyIfChanged: true,
+    ...endOfTurn(turn, last),
     cache: cacheFolder(),
     signal,
   });
-}
-
-function lastOf({ snapshots }: AgentTurn): SnapshotRecord {
-  return snapshots[snapshots.length - 1];
 }

@@ -169,7 +169,13 @@ export type {
 export {
   type AgentTurn,
   agentTurns,
+  changedPaths,
   type ChangeSpan,
+  endOfTurn,
+  endsAfterOther,
+  lastOfTurn,
+  turnsIn,
+  undoOfTurn,
 } from "./search/agent_turns.ts";
 export { belowOf, placeOf } from "./format/place_of.ts";
 export { isMachineId, isOfMachine } from "./format/snapshot_record.ts";

@@ -50,14 +50,15 @@ test("hook stores the turn of each session in the record", async () => {
     const one = { agent: "claude-code", session: "one" };
     const two = { agent: "claude-code", session: "two" };
     const first = { ...one, turn: 1, prompt: "Sort the imports" };
+    const id = (at: number) => snapshots[at - 1].id;
     assert.deepEqual(snapshots.map(({ turn }: { turn: object }) => turn), [
       { ...first, at: "start" },
-      { ...first, tool: "Edit" },
-      { ...first, at: "end" },
+      { ...first, since: id(1), tool: "Edit" },
+      { ...first, at: "end", since: id(1) },
       { ...two, turn: 2, at: "start", prompt: "x".repeat(200) },
       { ...one, turn: 3, at: "start", prompt: "Now the tests" },
-      { ...two, turn: 2, at: "end", prompt: "x".repeat(200) },
-      { ...two, turn: 4, prompt: "again", tool: "Bash" },
+      { ...two, turn: 2, at: "end", since: id(4), prompt: "x".repeat(200) },
+      { ...two, turn: 4, since: id(6), prompt: "again", tool: "Bash" },
       { agent: "claude-code", session: "three", turn: 5, at: "start" },
       { agent: "mine", session: "three", turn: 6, at: "start", tool: "Bash" },
     ]);
@@ -151,6 +152,55 @@ test("hook stores the end of a turn after a snapshot without a turn", async () =
     place.run(["undo", "--turn", "last"]);
     const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
     assert.equal(text, "1");
+  });
+});
+
+test("undo --turn undoes changes that another snapshot stored first", async () => {
+  await withPlace((place) => {
+    const notes = join(place.root, "notes.txt");
+    const read = () => fs.readFileSync(notes, "utf8");
+    const count = () => place.json(["list"]).snapshots.length;
+    place.write({ "notes.txt": "before" });
+    place.run(["snapshot"]);
+    // Nothing has changed, so neither hook takes a snapshot.
+    hook(place, say("Do nothing"));
+    hook(place, STOP);
+    assert.equal(count(), 1);
+    hook(place, say("Edit"));
+    assert.equal(count(), 1);
+    place.write({ "notes.txt": "agent" });
+    // Such as a snapshot of a schedule or of VS Code.
+    place.run(["snapshot"]);
+    hook(place, use("Edit"));
+    place.write({ "notes.txt": "agent again" });
+    hook(place, STOP);
+    const [{ prompt, changed }] = place.json(["list", "--turns"]).turns;
+    assert.deepEqual([prompt, changed], ["Edit", 2]);
+    assert.equal(place.run(["undo", "--turn", "last"]).code, 0);
+    assert.equal(read(), "before");
+    // The next prompt finds the state of the last snapshot of a turn.
+    place.write({ "notes.txt": "mine" });
+    hook(place, say("Begin"));
+    place.write({ "notes.txt": "begun" });
+    hook(place, say("Interrupt"));
+    place.write({ "notes.txt": "agent" });
+    place.run(["snapshot"]);
+    hook(place, STOP);
+    assert.equal(place.run(["undo", "--turn", "last"]).code, 0);
+    assert.equal(read(), "begun");
+  });
+});
+
+test("undo --turn undoes what another snapshot stored of a running turn", async () => {
+  await withPlace((place) => {
+    place.write({ "notes.txt": "before" });
+    hook(place, say("Edit"));
+    place.write({ "notes.txt": "agent" });
+    place.run(["snapshot"]);
+    const done = place.run(["undo", "--turn", "last"]);
+    assert.equal(done.code, 0, done.err);
+    const text = fs.readFileSync(join(place.root, "notes.txt"), "utf8");
+    assert.equal(text, "before");
   });
 });
 

@@ -1,5 +1,6 @@
 import type { DeltarError } from "../../bytes/errors.ts";
 import type { Line } from "../../bytes/listing.ts";
+import { isId } from "./names.ts";
 
 /**
  * A turn of an AI agent, from the user's prompt to the agent's answer, and the
@@ -26,6 +27,11 @@ export interface TurnRecord {
    * turn. Absent if the snapshot was taken during the turn.
    */
   at?: "start" | "end";
+  /**
+   * The id of the snapshot with the state before the turn. Absent from this
+   * snapshot itself, if `at` is `start`, and if the snapshot is not known.
+   */
+  since?: string;
   /** The first line of the prompt, at most 200 characters. */
   prompt?: string;
   /**
@@ -41,10 +47,11 @@ export const MAX_TURN_TEXT = { session: 200, prompt: 200, tool: 100 } as const;
 /** Returns whether a value is a valid turn of a record. */
 export function isTurn(value: unknown): value is TurnRecord {
   if (typeof value !== "object" || value === null) return false;
-  const { agent, turn, at, ...rest } = value as Line;
+  const { agent, turn, at, since, ...rest } = value as Line;
   return typeof agent === "string" && /^[\w.-]{1,64}$/.test(agent) &&
     Number.isSafeInteger(turn) && (turn as number) >= 1 &&
     (at === undefined || at === "start" || at === "end") &&
+    (since === undefined || isId(since)) &&
     Object.entries(MAX_TURN_TEXT).every(([name, most]) => {
       const text = rest[name];
       return text === undefined ||
@@ -65,13 +72,14 @@ export function decodeTurn(
 ): { turn?: TurnRecord } {
   if (turn === undefined) return {};
   if (!isTurn(turn)) throw fail("invalid `turn`");
-  const { agent, session, turn: number, at, prompt, tool } = turn;
+  const { agent, session, turn: number, at, since, prompt, tool } = turn;
   return {
     turn: {
       agent,
       ...session !== undefined && { session },
       turn: number,
       ...at !== undefined && { at },
+      ...since !== undefined && { since },
       ...prompt !== undefined && { prompt },
       ...tool !== undefined && { tool },
     },

@@ -13,7 +13,7 @@ export interface ChangeSpan {
 }
 
 /** A turn of an AI agent, with the snapshots that were taken during the turn. */
-export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
+export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
   /** The snapshots of the turn, oldest first. */
   snapshots: SnapshotRecord[];
   /**
@@ -32,9 +32,10 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "tool"> {
 /**
  * Returns the turns of agents in one directory, oldest first.
  *
- * Each snapshot has the changes since the snapshot before it. From the first to
- * the last snapshot of a turn, the changes in these snapshots are changes of
- * the turn:
+ * Each snapshot has the changes since the snapshot before it. After the snapshot
+ * `since` of a turn or, if this snapshot is not known or no longer exists, from
+ * the first snapshot of the turn, and up to its last snapshot, the changes in
+ * these snapshots are changes of the turn:
  *
  * - snapshots of the turn, except for a snapshot of the state before the turn;
  * - snapshots that belong to no turn;
@@ -74,10 +75,15 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
    * position. A snapshot without a turn has no element.
    */
   const owners: (FoundTurn | undefined)[] = [];
+  const places = new Map(ordinary.map(({ id }, at) => [id, at]));
   for (const [at, { turn: of }] of ordinary.entries()) {
     if (of === undefined) continue;
     const known = of.at === "start" ? undefined : newest.get(keyOf(of));
-    const found = known ?? { turn: emptyTurn(of), first: at, last: at };
+    const found = known ?? {
+      turn: emptyTurn(of),
+      first: Math.min(at, (places.get(of.since ?? "") ?? at) + 1),
+      last: at,
+    };
     if (known === undefined) {
       all.push(found);
       newest.set(keyOf(of), found);
@@ -99,7 +105,91 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
   return all.map(({ turn }) => turn);
 }
 
-/** A turn, and the positions of its first and last snapshot in the list. */
+/**
+ * Returns the turns of agents in snapshots of any directories and machines, by
+ * the times of their first snapshots.
+ *
+ * @param records The snapshots, oldest first.
+ */
+export function turnsIn(records: readonly SnapshotRecord[]): AgentTurn[] {
+  const groups = Map.groupBy(
+    records,
+    ({ directory, machine }) => JSON.stringify([directory, machine?.id]),
+  );
+  return [...groups.values()].flatMap(agentTurns)
+    .sort((a, b) => a.snapshots[0].id < b.snapshots[0].id ? -1 : 1);
+}
+
+/** Returns the last snapshot of a turn. */
+export function lastOfTurn({ snapshots }: AgentTurn): SnapshotRecord {
+  return snapshots[snapshots.length - 1];
+}
+
+/** Returns the number of changed paths of a turn. */
+export function changedPaths({ changes }: AgentTurn): number {
+  const { touched: _, ...rest } = changes;
+  return Object.values(rest).reduce((sum, count) => sum + count, 0);
+}
+
+/** Returns the spans of changes to undo, and the label of the undo. */
+export function undoOfTurn(
+  turn: AgentTurn,
+): { spans: ChangeSpan[]; label: string } {
+  const last = lastOfTurn(turn);
+  return {
+    // A turn without changes still needs a span to undo.
+    spans: turn.spans.length > 0 ? turn.spans : [{ before: last, after: last }],
+    label: `before undoing turn ${turn.turn}`,
+  };
+}
+
+/**
+ * Returns the options for a snapshot of the state after a turn that is about to
+ * be undone, although the agent has not finished the turn.
+ *
+ * @param turn The turn.
+ * @param last The last snapshot of the directory.
+ */
+export function endOfTurn(
+  turn: AgentTurn,
+  last: SnapshotRecord | undefined,
+): { label: string; turn: TurnRecord; onlyIfChanged: boolean } {
+  const { agent, session, turn: number, prompt } = turn;
+  const end: TurnRecord = {
+    agent,
+    ...session !== undefined && { session },
+    turn: number,
+    at: "end",
+    ...prompt !== undefined && { prompt },
+  };
+  return {
+    label: `agent: ${undoOfTurn(turn).label}`,
+    turn: end,
+    onlyIfChanged: !endsAfterOther(end, last),
+  };
+}
+
+/**
+ * Returns whether a turn ends and the last snapshot was taken during the turn by
+ * another session or without a turn. That snapshot might already have the last
+ * changes of the turn, so the end of the turn is stored even if nothing has
+ * changed since.
+ *
+ * @param turn The turn of the snapshot that is about to be taken.
+ * @param last The last snapshot of the directory.
+ */
+export function endsAfterOther(
+  turn: TurnRecord | undefined,
+  last: SnapshotRecord | undefined,
+): boolean {
+  return turn?.at === "end" && turn.since !== last?.id &&
+    (turn.agent !== last?.turn?.agent || turn.session !== last.turn.session);
+}
+
+/**
+ * A turn, and the positions of the first snapshot that can have its changes and
+ * of its last snapshot.
+ */
 interface FoundTurn {
   turn: AgentTurn;
   first: number;
