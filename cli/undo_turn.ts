@@ -8,7 +8,7 @@ import {
   turnsIn,
   undoOfTurn,
 } from "../lib/repository/mod.ts";
-import { isRunning } from "./agent_turn.ts";
+import { turnNotes } from "./agent_turn.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { cacheFolder, userFolder } from "./location.ts";
@@ -50,7 +50,7 @@ export async function undoTurn(
     lastOfTurn(turn),
     "Undo the turn on the machine on which the agent worked.",
   );
-  if (isRunning(lastOfTurn(turn).directory, turn)) {
+  if (turnNotes(lastOfTurn(turn).directory).isRunning(turn)) {
     const now = "the agent has not finished this turn";
     if (dryRun) {
       out.warn(`${now}; the plan does not include its last changes`);

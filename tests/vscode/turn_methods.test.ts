@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
+import { thisMachine } from "../../extension/src/worker/machine.ts";
 import { createMethods } from "../../extension/src/worker/methods.ts";
 import {
   Dir,
@@ -10,7 +12,13 @@ import {
   Repository,
   type SnapshotRecord,
 } from "../../mod.ts";
-import type { Machine, TurnRecord } from "../../lib/repository/mod.ts";
+import {
+  type Machine,
+  repositoryName,
+  type TurnRecord,
+} from "../../lib/repository/mod.ts";
+import { truePlace } from "../../lib/tree/mod.ts";
+import { TurnNotes } from "../../shared/turn_notes.ts";
 import { withTemp } from "../support/temp.ts";
 
 const TURN = { agent: "claude-code", session: "one", turn: 3 };
@@ -78,9 +86,15 @@ class Project {
     return this.#methods.previewUndoTurn(params, this.#work);
   }
 
-  undo(turn: string, force: boolean) {
-    const params = { config: this.config, turn, force };
-    return this.#methods.undoTurn(params, this.#work);
+  /** Undoes a turn as the preview shows it, unless it ends with `last`. */
+  async undo(turn: string, force: boolean, last?: string) {
+    last ??= (await this.preview(turn)).last;
+    const params = { config: this.config, turn, last, force };
+    return await this.#methods.undoTurn(params, this.#work);
+  }
+
+  endTurn(turn: string) {
+    return this.#methods.endTurn({ config: this.config, turn }, this.#work);
   }
 
   undoRestore() {
@@ -115,7 +129,6 @@ test("list gives each snapshot the turn that it belongs to", () =>
       prompt,
       start: first.time,
       end: last.time,
-      isOver: true,
       changed: 4,
     };
     const two = {
@@ -124,7 +137,6 @@ test("list gives each snapshot the turn that it belongs to", () =>
       number: 4,
       start: second.time,
       end: second.time,
-      isOver: false,
       changed: 0,
     };
     assert.deepEqual(turns, [undefined, one, one, two, one]);
@@ -163,6 +175,74 @@ test("undoTurn keeps what was changed since, unless forced", () =>
     const safety = (await project.list()).filter(({ isSafety }) => isSafety);
     assert.equal(safety[0].label, "before undoing turn 3");
     assert.equal(safety[0].turn, undefined);
+  }));
+
+test("undoTurn refuses a turn that has gone on since the preview", () =>
+  withTemp(async (temp) => {
+    const project = new Project(temp);
+    const start = { ...TURN, at: "start" } as const;
+    const { id } = await project.hook(start, { "a.txt": "a" });
+    await project.hook({ ...TURN, tool: "Edit" }, { "a.txt": "b" });
+    const { last } = await project.preview(id);
+    await project.hook({ ...TURN, at: "end" }, { "a.txt": "c" });
+    await assert.rejects(project.undo(id, false, last), {
+      code: "changed",
+      message: /the turn has a new snapshot since the question; try again$/,
+    });
+    assert.deepEqual(project.read(), { "a.txt": "c" });
+    assert.equal((await project.undo(id, false)).written, 1);
+    assert.deepEqual(project.read(), { "a.txt": "a" });
+  }));
+
+test("previewUndoTurn counts folders", () =>
+  withTemp(async (temp) => {
+    const project = new Project(temp);
+    const start = { ...TURN, at: "start" } as const;
+    const { id } = await project.hook(start, { "a.txt": "a" });
+    fs.mkdirSync(join(project.config.directory, "empty"));
+    await project.hook({ ...TURN, at: "end" });
+    const { folders, deleted, touched } = await project.preview(id);
+    assert.deepEqual({ folders, deleted, touched }, {
+      folders: 1,
+      deleted: [],
+      touched: 0,
+    });
+  }));
+
+test("endTurn stores the changes of a turn that is not finished", () =>
+  withTemp(async (temp) => {
+    const project = new Project(temp);
+    const state = process.env.XDG_STATE_HOME;
+    process.env.XDG_STATE_HOME = join(temp, "state");
+    try {
+      const start = { ...TURN, at: "start" } as const;
+      const { id } = await project.hook(
+        start,
+        { "a.txt": "a" },
+        await thisMachine(),
+      );
+      project.write({ "a.txt": "mine" });
+      // Without a note of the hook, the turn is not running.
+      assert.equal(await project.endTurn(id), false);
+      assert.equal((await project.list()).length, 1);
+      const notes = new TurnNotes(
+        repositoryName(truePlace(project.config.directory)),
+      );
+      const note = { turn: TURN.turn, isOver: false };
+      notes.write(TURN.agent, TURN.session, note);
+      // A snapshot without a turn already has the changes.
+      await project.hook(undefined, { "a.txt": "agent" });
+      assert.equal(await project.endTurn(id), true);
+      const [, , { turn }] = await project.list();
+      assert.equal(turn?.id, id);
+      assert.equal((await project.undo(id, false)).written, 1);
+      assert.deepEqual(project.read(), { "a.txt": "a" });
+      notes.write(TURN.agent, TURN.session, { ...note, isOver: true });
+      assert.equal(await project.endTurn(id), false);
+    } finally {
+      if (state === undefined) delete process.env.XDG_STATE_HOME;
+      else process.env.XDG_STATE_HOME = state;
+    }
   }));
 
 test("previewUndoTurn refuses a turn that is gone or of another machine", () =>

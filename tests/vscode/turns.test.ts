@@ -141,13 +141,17 @@ suite([
       text,
       /2 paths changed after the turn, which stay unless[^:]*:\s+a\.txt\s+b\.txt/,
     );
-    assert.doesNotMatch(text, /No snapshot has the end/);
+    assert.doesNotMatch(text, /has not finished this turn/);
     await window.picture("undo-turn");
     await window.answer("Cancel");
     assert.equal(read("new.txt"), "agent\n");
     await window.press(turn(1), "Undo Turn…");
     await window.answer(/^Undo Turn$/);
-    await window.isTold(/Restored: 1 file written, 1 path deleted\./);
+    const told = await window.isTold(
+      /Restored: 1 file written, 1 path deleted\./,
+    );
+    // The user knows that the changed files stay.
+    assert.doesNotMatch(await told.innerText(), /could not be restored/);
     await window.picture("undo-turn-done");
     await window.hush();
     assert.equal(read("gone.txt"), "gone\n");
@@ -170,6 +174,32 @@ suite([
     assert.equal(read("b.txt"), "mine\n");
     await window.row(/before undoing turn 1 · 2 files/).waitFor();
   }],
+
+  [
+    "a turn that is not finished is undone, except for unsaved edits",
+    async () => {
+      hook("UserPromptSubmit", { prompt: "Once more" });
+      hook("PreToolUse", { tool_name: "Edit" });
+      await turn(3).waitFor();
+      write("a.txt", "third");
+      write("b.txt", "third");
+      await window.openFile(at("b.txt"));
+      await window.page.getByText("third").first().waitFor();
+      await window.type("only in the editor\n");
+      await window.press(turn(3), "Undo Turn…");
+      const text = await window.dialog().innerText();
+      assert.match(text, /The agent has not finished this turn/);
+      assert.match(text, /1 file overwritten:\s+a\.txt/);
+      assert.match(text, /1 path changed since, which stay[^:]*:\s+b\.txt/);
+      await window.picture("undo-running-turn");
+      await window.answer(/^Undo Turn$/);
+      const told = await window.isTold("Restored: 1 file written.");
+      assert.doesNotMatch(await told.innerText(), /could not be restored/);
+      await window.hush();
+      assert.equal(read("a.txt"), "a, edited\n");
+      assert.match(read("b.txt"), /only in the editor/);
+    },
+  ],
 
   ["the server of the command is offered, and starts", async () => {
     await editor.set({ "chat.disableAIFeatures": false });

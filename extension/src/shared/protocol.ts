@@ -84,8 +84,6 @@ export interface TurnInfo {
   start: number;
   /** The time of the last snapshot, in milliseconds since 1970. */
   end: number;
-  /** Whether the last snapshot has the state after the turn. */
-  isOver: boolean;
   /** The number of files that the turn changed. */
   changed: number;
 }
@@ -392,6 +390,10 @@ export interface TurnPreview extends RestorePreview {
    * are, unless `force` is set.
    */
   conflicts: string[];
+  /** The number of folders that would be created, changed or deleted. */
+  folders: number;
+  /** The id of the last snapshot of the turn. */
+  last: string;
   /**
    * The paths that the turn created and that the undo does not delete, because
    * a rule excluded them before the turn.
@@ -577,16 +579,24 @@ export interface Methods {
   /** Undoes the last undo in the folder. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /**
-   * Returns the changes that undoing a turn would make. `turn` is the id of the
-   * turn's first snapshot.
+   * If the agent has not finished the turn, takes a snapshot in which all changes
+   * until now count as changes of the turn. `turn` is the id of its first
+   * snapshot. Returns whether the agent has not finished the turn.
+   */
+  endTurn: [{ config: FolderConfig; turn: string }, boolean];
+  /**
+   * Returns the changes that undoing a turn would make. `turn` is the id of its
+   * first snapshot.
    */
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
    * Undoes what a turn changed. With `force`, also restores paths that
-   * something else has changed since the turn.
+   * something else has changed since the turn. `last` is the id of the last
+   * snapshot of the turn in the preview. If the turn has a newer snapshot, the
+   * call fails.
    */
   undoTurn: [
-    { config: FolderConfig; turn: string; force: boolean },
+    { config: FolderConfig; turn: string; last: string; force: boolean },
     RestoreReport,
   ];
   /** Returns the state of the repository's encryption. */

@@ -1,7 +1,6 @@
 import {
   DeltarError,
   DiffIndex,
-  Dir,
   type Repository,
   type Skipped,
   type SnapshotRecord,
@@ -28,6 +27,7 @@ import { changedRanges } from "./changed_ranges.ts";
 import { detailsOf, textOf } from "./entry_details.ts";
 import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
+import { dirOf } from "./folder_dir.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { lineHistory } from "./line_history.ts";
@@ -367,26 +367,6 @@ function fileVersion(
     ...(entry !== undefined && { size: entry.size, ...detailsOf(entry) }),
     ...((entry ?? before)?.kind === "directory" && { isFolder: true }),
   };
-}
-
-/**
- * Returns the `Dir` of a folder, with its exclude rules. If `originals` is
- * given, a snapshot stores the copies in the folder `originals` in place of the
- * files that have changed since the copies were made.
- */
-function dirOf(
-  { directory, repository, cache, ...rules }: FolderConfig,
-  originals?: string,
-) {
-  const { excludes, gitignore, excludeCaches, excludeLargerThan } = rules;
-  return new Dir(directory, {
-    excludes,
-    gitignore,
-    excludeCaches,
-    excludeLargerThan,
-    neverTouch: [repository, cache],
-    ...(originals !== undefined && { originals }),
-  });
 }
 
 /**

@@ -6,44 +6,78 @@ import {
 } from "../../../mod.ts";
 import {
   type AgentTurn,
-  agentTurns,
+  changedPaths,
+  endOfTurn,
   isOfMachine,
+  lastOfTurn,
+  repositoryName,
+  turnsIn,
+  undoOfTurn,
 } from "../../../lib/repository/mod.ts";
+import { truePlace } from "../../../lib/tree/mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
+import { TurnNotes } from "../../../shared/turn_notes.ts";
 import type {
   FolderConfig,
   Method,
   TurnInfo,
   TurnPreview,
 } from "../shared/protocol.ts";
+import { dirOf } from "./folder_dir.ts";
 import type { Handler } from "./handler.ts";
 import { thisMachine } from "./machine.ts";
 import type { Repositories } from "./repositories.ts";
 import { previewOf, reportOf, workOptions } from "./restore_methods.ts";
 
-type Methods = "previewUndoTurn" | "undoTurn";
+type Methods = "endTurn" | "previewUndoTurn" | "undoTurn";
 
 /** Returns the methods of the worker for turns of agents. */
 export function turnMethods(
   repositories: Repositories,
 ): { [M in Methods & Method]: Handler<M> } {
   return {
+    async endTurn({ config, turn: id }, { signal }) {
+      const repository = await repositories.open(config);
+      const { directory, cache } = config;
+      const turn = await findTurn(repository, config, id);
+      const notes = new TurnNotes(repositoryName(truePlace(directory)));
+      if (!notes.isRunning(turn)) return false;
+      const last = (await repository.parentFor(directory, { signal }))?.record;
+      await repository.snapshot(dirOf(config), {
+        ...endOfTurn(turn, last),
+        cache,
+        signal,
+        onDamage: () => {},
+      });
+      return true;
+    },
+
     async previewUndoTurn({ config, turn: id }, { signal }) {
       const repository = await repositories.open(config);
       const turn = await findTurn(repository, config, id);
+      const { spans } = undoOfTurn(turn);
       const { directory } = config;
-      return turnPreview(
-        await repository.planUndoChanges(spansOf(turn), directory, { signal }),
-      );
+      const plan = await repository.planUndoChanges(spans, directory, {
+        signal,
+      });
+      return turnPreview(plan, lastOfTurn(turn).id);
     },
 
-    async undoTurn({ config, turn: id, force }, work) {
+    async undoTurn({ config, turn: id, last, force }, work) {
       const repository = await repositories.open(config);
       const turn = await findTurn(repository, config, id);
+      if (lastOfTurn(turn).id !== last) {
+        throw new DeltarError(
+          "changed",
+          "nothing was undone, because the turn has a new snapshot since the " +
+            "question; try again",
+        );
+      }
+      const { spans, label } = undoOfTurn(turn);
       return reportOf(
-        await repository.undoChanges(spansOf(turn), config.directory, {
+        await repository.undoChanges(spans, config.directory, {
           force,
-          label: `before undoing turn ${turn.turn}`,
+          label,
           ...workOptions(work),
         }),
       );
@@ -64,12 +98,6 @@ export function turnsBySnapshot(
       return turn.snapshots.map(({ id }): [string, TurnInfo] => [id, info]);
     }),
   );
-}
-
-/** Returns the turns of agents in one folder, separately for each machine. */
-function turnsIn(records: readonly SnapshotRecord[]): AgentTurn[] {
-  return [...Map.groupBy(records, ({ machine }) => machine?.id).values()]
-    .flatMap(agentTurns);
 }
 
 /**
@@ -103,13 +131,7 @@ async function findTurn(
   );
 }
 
-/** Returns the snapshots before and after the changes of a turn. */
-function spansOf({ spans, snapshots }: AgentTurn): AgentTurn["spans"] {
-  const last = snapshots[snapshots.length - 1];
-  return spans.length > 0 ? spans : [{ before: last, after: last }];
-}
-
-function turnPreview(plan: RestorePlan): TurnPreview {
+function turnPreview(plan: RestorePlan, last: string): TurnPreview {
   const isConflict = ({ error }: { error: Error }) =>
     codeOf(error) === "changed";
   return {
@@ -118,16 +140,18 @@ function turnPreview(plan: RestorePlan): TurnPreview {
       failed: plan.failed.filter((failure) => !isConflict(failure)),
     }),
     conflicts: plan.failed.filter(isConflict).map(({ path }) => path),
+    folders:
+      plan.steps.filter(({ entry, was }) =>
+        entry?.kind === "directory" ||
+        entry === undefined && was === "directory"
+      ).length,
+    last,
     left: plan.left.map(({ path }) => path),
   };
 }
 
-function infoOf(
-  { agent, session, turn: number, prompt, snapshots, changes }: AgentTurn,
-): TurnInfo {
-  const [first] = snapshots;
-  const last = snapshots[snapshots.length - 1];
-  const { touched: _, ...counts } = changes;
+function infoOf(turn: AgentTurn): TurnInfo {
+  const { agent, session, turn: number, prompt, snapshots: [first] } = turn;
   return {
     id: first.id,
     agent,
@@ -135,8 +159,7 @@ function infoOf(
     number,
     ...prompt !== undefined && { prompt },
     start: first.time,
-    end: last.time,
-    isOver: last.turn?.at === "end",
-    changed: Object.values(counts).reduce((sum, count) => sum + count, 0),
+    end: lastOfTurn(turn).time,
+    changed: changedPaths(turn),
   };
 }

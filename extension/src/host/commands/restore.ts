@@ -304,7 +304,14 @@ export async function undo(
     const word = isUndo ? "Undone" : "Redone";
     showReport(report, word, log, folder, "the last restore");
   } catch (error) {
-    if (isCancelled(error)) return;
+    if (isCancelled(error)) {
+      void offerRevert(
+        `The ${direction} was cancelled. Some files may already be restored.`,
+        isUndo ? "Redo" : "Undo",
+        folder,
+      );
+      return;
+    }
     log.error(`${folder.name}: ${direction} failed: ${explain(error)}`);
     void showFailure(`${name}: ${explain(error)}`, log);
   }
@@ -535,7 +542,7 @@ export function showReport(
  * redoes the restore. With `log`, the message is a warning, and has a button
  * that opens the log.
  */
-async function offerRevert(
+export async function offerRevert(
   message: string,
   action: "Undo" | "Redo" | undefined,
   folder: ProtectedFolder,

@@ -1,16 +1,21 @@
 import { plural } from "../../../../shared/text.ts";
 import type { TurnInfo, TurnPreview } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { pathIn } from "../folders/version_uri.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
 import { showInformation, showWarning } from "../ui/messages.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
-import { formatMoment } from "../ui/text.ts";
 import { nameOfTurn, type TurnNode } from "../views/turn_rows.ts";
 import type { Context } from "./context.ts";
 import { markRestored } from "./mark_restored.ts";
-import { openFiles, saveUnsaved } from "./open_files.ts";
-import { changesOf, list, showReport, warningsOf } from "./restore.ts";
-import { remember } from "./unfinished_restores.ts";
+import { openFiles, saveUnsaved, unsaved } from "./open_files.ts";
+import {
+  changesOf,
+  list,
+  offerRevert,
+  showReport,
+  warningsOf,
+} from "./restore.ts";
 
 /**
  * Undoes what a turn of an agent changed, after the user has confirmed the
@@ -18,19 +23,27 @@ import { remember } from "./unfinished_restores.ts";
  * user decides otherwise. Files with unsaved changes are saved first.
  */
 export async function undoTurn(
-  { log, memory }: Context,
+  { log }: Context,
   { folder, turn }: Pick<TurnNode, "folder" | "turn">,
 ): Promise<void> {
   const name = nameOfTurn(turn);
   try {
     const { config } = folder;
+    const isRunning = await folder.exclusive(() =>
+      folder.writer.call("endTurn", { config, turn: turn.id })
+    );
     const preview = await folder.reader.call("previewUndoTurn", {
       config,
       turn: turn.id,
     });
-    const force = await confirm(folder, turn, preview);
+    const conflicts = conflictsIn(folder, preview);
+    const force = await confirm(folder, turn, {
+      ...preview,
+      isRunning,
+      conflicts,
+    });
     if (force === undefined) return;
-    const { overwritten, conflicts } = preview;
+    const { overwritten, last } = preview;
     await saveUnsaved(
       folder,
       force
@@ -46,19 +59,43 @@ export async function undoTurn(
             () =>
               folder.writer.call(
                 "undoTurn",
-                { config, turn: turn.id, force },
+                { config, turn: turn.id, last, force },
                 { signal, onProgress },
               ),
           )
         ),
     );
-    await remember(memory, folder, undefined);
-    showReport(report, "Restored", log, folder, `the state before ${name}`);
+    // The user knows that the conflicts stay.
+    const known = new Set(force ? [] : conflicts);
+    const failed = report.failed.filter(({ path }) => !known.has(path));
+    showReport(
+      { ...report, failed },
+      "Restored",
+      log,
+      folder,
+      `the state before ${name}`,
+    );
   } catch (error) {
-    if (isCancelled(error)) return;
+    if (isCancelled(error)) {
+      void offerRevert(
+        "The undo was cancelled. Some files may already be restored.",
+        "Undo",
+        folder,
+      );
+      return;
+    }
     log.error(`${folder.name}: cannot undo ${name}: ${explain(error)}`);
     void showFailure(`Undo Turn: ${explain(error)}`, log);
   }
+}
+
+/**
+ * Returns the paths that were changed since the turn, including files with
+ * unsaved changes, which are saved before the undo.
+ */
+function conflictsIn(folder: ProtectedFolder, preview: TurnPreview): string[] {
+  const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
+  return [...new Set([...preview.conflicts, ...dirty])];
 }
 
 /**
@@ -69,22 +106,36 @@ export async function undoTurn(
 async function confirm(
   folder: ProtectedFolder,
   turn: TurnInfo,
-  preview: TurnPreview,
+  preview: TurnPreview & { isRunning: boolean },
 ): Promise<boolean | undefined> {
-  const { overwritten, created, deleted, touched, failed } = preview;
-  const { conflicts, left } = preview;
-  const count = overwritten.length + created.length + deleted.length + touched;
+  const { touched, folders, failed, conflicts, left, isRunning } = preview;
+  const isConflict = new Set(conflicts);
+  const rest = (paths: string[]) =>
+    paths.filter((path) => !isConflict.has(path));
+  const overwritten = rest(preview.overwritten);
+  const created = rest(preview.created);
+  const deleted = rest(preview.deleted);
+  const count = overwritten.length + created.length + deleted.length +
+    touched + folders;
   if (count + conflicts.length + failed.length === 0) {
     void showInformation(
-      `Nothing to undo: the files are as they were before ${nameOfTurn(turn)}.`,
+      left.length > 0
+        ? `Nothing to undo: ${nameOfTurn(turn)} only created ` +
+          `${plural(left.length, "path")} that snapshots before the turn ` +
+          "exclude. Excluded paths stay as they are."
+        : "Nothing to undo: the files are as they were before " +
+          `${nameOfTurn(turn)}.`,
     );
     return undefined;
   }
   const undo = "Undo Turn";
   const undoAll = `Also Undo ${plural(conflicts.length, "Changed Path")}`;
   const detail = [
-    changesOf(preview),
+    changesOf({ ...preview, overwritten, created }),
     list("deleted", deleted),
+    folders === 0
+      ? ""
+      : `${plural(folders, "folder")} created, changed or deleted.`,
     list(
       `changed after the turn, which stay unless you choose "${undoAll}"`,
       conflicts,
@@ -92,10 +143,10 @@ async function confirm(
     ),
     list("excluded from snapshots before the turn, which stay", left, "path"),
     ...warningsOf(folder, preview),
-    ...turn.isOver ? [] : [
-      "No snapshot has the end of this turn. What the agent changed after " +
-      `${formatMoment(turn.end, Date.now())} stays.`,
-    ],
+    isRunning
+      ? "The agent has not finished this turn, so all changes until now count " +
+        "as changes of the turn."
+      : "",
     "The current files are first saved to a safety snapshot. Undo Last " +
     "Restore brings them back.",
   ].filter((part) => part !== "").join("\n\n");

@@ -1,0 +1,120 @@
+import { createHash } from "node:crypto";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { userFolder } from "./user_folder.ts";
+
+/** The last turn of a session of an agent in a directory. */
+export interface SessionTurn {
+  turn: number;
+  prompt?: string;
+  /** The id of the snapshot with the state before the turn, if it is known. */
+  since?: string;
+  /** Whether the agent has finished the turn. */
+  isOver: boolean;
+}
+
+/** The time after which the note of a session is deleted, in milliseconds. */
+const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** The notes of the last turns of all sessions in a directory. */
+export class TurnNotes {
+  readonly #folder: string;
+
+  /** @param name The name of the default repository of the directory. */
+  constructor(name: string) {
+    this.#folder = join(userFolder("state"), "turns", name);
+  }
+
+  read(agent: string, session: string | undefined): SessionTurn | undefined {
+    return readNote(this.#file(agent, session));
+  }
+
+  /**
+   * Returns whether a turn is the last one of its session, and the agent has not
+   * finished it.
+   */
+  isRunning(
+    { agent, session, turn }: { agent: string; session?: string; turn: number },
+  ): boolean {
+    const noted = this.read(agent, session);
+    return noted?.turn === turn && !noted.isOver;
+  }
+
+  /** Writes the note of a session, and deletes old notes. */
+  write(agent: string, session: string | undefined, note: SessionTurn): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const file = this.#file(agent, session);
+    // A hook that reads the note at the same time must not see an incomplete
+    // note.
+    const temporary = `${file}.${process.pid}`;
+    writeFileSync(temporary, JSON.stringify(note), { mode: 0o600 });
+    renameSync(temporary, file);
+    this.#deleteOld();
+  }
+
+  /**
+   * Returns the number of the next turn, which is greater than the numbers of
+   * all recorded turns.
+   *
+   * @param last The number of the turn of the last snapshot of the directory.
+   */
+  next(last = 0): number {
+    let highest = last;
+    for (const name of this.#names()) {
+      const note = readNote(join(this.#folder, name));
+      highest = Math.max(highest, note?.turn ?? 0);
+    }
+    return highest + 1;
+  }
+
+  #deleteOld(): void {
+    for (const name of this.#names()) {
+      const file = join(this.#folder, name);
+      const stat = statSync(file, { throwIfNoEntry: false });
+      const isOld = stat && stat.mtimeMs < Date.now() - MAX_AGE_MS;
+      if (isOld) rmSync(file, { force: true });
+    }
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.#folder);
+    } catch {
+      // There are no notes yet.
+      return [];
+    }
+  }
+
+  #file(agent: string, session = ""): string {
+    const name = createHash("sha256").update(`${agent}\n${session}`)
+      .digest("hex").slice(0, 32);
+    return join(this.#folder, `${name}.json`);
+  }
+}
+
+/** Reads the note of a session. A missing or invalid note is ignored. */
+function readNote(file: string): SessionTurn | undefined {
+  try {
+    const { turn, prompt, since, isOver } = JSON.parse(
+      readFileSync(file, "utf8"),
+    );
+    if (!Number.isSafeInteger(turn) || turn < 1) return undefined;
+    return {
+      turn,
+      ...typeof prompt === "string" && { prompt },
+      ...typeof since === "string" && { since },
+      isOver: isOver === true,
+    };
+  } catch {
+    return undefined;
+  }
+}
