@@ -160,7 +160,7 @@ test("undo --turn undoes changes that another snapshot stored first", async () =
     const notes = join(place.root, "notes.txt");
     const read = () => fs.readFileSync(notes, "utf8");
     const count = () => place.json(["list"]).snapshots.length;
-    place.write({ "notes.txt": "before" });
+    place.write({ "notes.txt": "before", "secret.txt": "a key" });
     place.run(["snapshot"]);
     // Nothing has changed, so neither hook takes a snapshot.
     hook(place, say("Do nothing"));
@@ -176,6 +176,8 @@ test("undo --turn undoes changes that another snapshot stored first", async () =
     hook(place, STOP);
     const [{ prompt, changed }] = place.json(["list", "--turns"]).turns;
     assert.deepEqual([prompt, changed], ["Edit", 2]);
+    // A purge replaces the snapshot before the turn.
+    assert.equal(place.run(["purge", "secret.txt", "--yes"]).code, 0);
     assert.equal(place.run(["undo", "--turn", "last"]).code, 0);
     assert.equal(read(), "before");
     // The next prompt finds the state of the last snapshot of a turn.

@@ -75,7 +75,10 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
    * position. A snapshot without a turn has no element.
    */
   const owners: (FoundTurn | undefined)[] = [];
-  const places = new Map(ordinary.map(({ id }, at) => [id, at]));
+  /** The position of each record, also by the id of the one it replaced. */
+  const places = new Map(
+    ordinary.flatMap(({ id, repairs = id }, at) => [[repairs, at], [id, at]]),
+  );
   for (const [at, { turn: of }] of ordinary.entries()) {
     if (of === undefined) continue;
     const known = of.at === "start" ? undefined : newest.get(keyOf(of));
