@@ -112,9 +112,7 @@ async function run(
     }
     if (tooLarge > 0) {
       out.line(
-        `Skipped ${
-          plural(tooLarge, "file")
-        } that are too large for the drill; raise ` +
+        `Skipped ${plural(tooLarge, "file")}: too large for the drill; raise ` +
           "the limit with --bytes.",
       );
     }

@@ -86,8 +86,8 @@ export function exportCommand(context: Context): Command {
       const format = options.format ?? formatOf(to);
       if (format === undefined) {
         return fail(
-          `the name does not end like that of a tar or zip: ${showPath(to)}; ` +
-            "add `--format`",
+          "the name does not have the extension of a tar or zip archive: " +
+            `${showPath(to)}; add \`--format\``,
         );
       }
       context.code = await run(context, snapshot, paths, {

@@ -159,9 +159,8 @@ async function run(
   if (options.to === undefined && !folder.isWellFormed()) {
     throw new DeltarError(
       "unsupported",
-      "cannot restore into a folder whose path is not valid UTF-8. Name the " +
-        "snapshot without the folder and then the path, or another folder " +
-        "with --to.",
+      "cannot restore into a directory whose path is not valid UTF-8. Choose " +
+        "another directory with --to.",
       { path: folder },
     );
   }

@@ -139,7 +139,7 @@ export async function whyNext(
   if (found === undefined) {
     throw new DeltarError(
       "not-found",
-      `not in ${root}; name another directory with \`--dir\``,
+      `the path is not in ${root}; name another directory with \`--dir\``,
       { object: word },
     );
   }

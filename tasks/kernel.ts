@@ -25,7 +25,8 @@ try {
     writeFileSync(
       "lib/delta/kernel_wasm.ts",
       `/**
- * The SHA-256 of the \`kernel.wat\` from which \`deno task kernel\` made this file.
+ * The SHA-256 of the \`kernel.wat\` from which \`deno task kernel\` made this file,
+ * in hexadecimal.
  */
 export const KERNEL_SOURCE: string =
   "${digest.digest("hex")}";

@@ -72,7 +72,7 @@ export async function parseIdentities(
       // The cause is not kept, because its message may contain the identity.
       throw new DeltarError(
         "key",
-        `the age identity in line ${at + 1} is not valid; compare the line ` +
+        `the age identity on line ${at + 1} is not valid; compare the line ` +
           "with a copy of the identity",
         { object },
       );

@@ -109,10 +109,12 @@ async function restOfHeader(
   const sizeFlag = descriptor >> 6;
   if (descriptor & 0x08) throw reader.corrupt("unknown zstd flag", start + 4);
   if (descriptor & 0x03) {
-    throw new DeltarError("unsupported", "the zstd frame needs a dictionary", {
-      object: reader.object,
-      offset: start,
-    });
+    throw new DeltarError(
+      "unsupported",
+      "the zstd frame needs a dictionary, and deltar does not support " +
+        "dictionaries",
+      { object: reader.object, offset: start },
+    );
   }
   const sizeLength = sizeFlag === 0 && single
     ? 1

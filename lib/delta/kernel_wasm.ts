@@ -1,5 +1,6 @@
 /**
- * The SHA-256 of the `kernel.wat` from which `deno task kernel` made this file.
+ * The SHA-256 of the `kernel.wat` from which `deno task kernel` made this file,
+ * in hexadecimal.
  */
 export const KERNEL_SOURCE: string =
   "ae791e08dba29d2af4c0e5eb4fc1deb1de52b847b53bc047d175f1b63583440f";

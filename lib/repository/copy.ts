@@ -225,8 +225,9 @@ async function copySnapshot(
 }
 
 /**
- * Refuses to replace undamaged objects of the target. The target's object may
- * be replaced by the source's object of a different size in two cases:
+ * Checks that each object of the target may be replaced by the source's object
+ * of the same name and a different size. An object of the target may be replaced
+ * in two cases:
  *
  * - the target's own records and layers name the same size and SHA-256 as the
  *   source, so the target's object is damaged;

@@ -40,8 +40,8 @@ export function checkNamesIn(folder: string): void {
     : "changes the case of names";
   throw new DeltarError(
     "unsupported",
-    `the file system of this folder ${what}, so snapshots could not be found ` +
-      "again; choose a folder on another disk, or mount this disk with options " +
+    `the file system of the folder ${what}, so deltar would not find the ` +
+      "snapshots that it stores there; choose a folder on another disk, or mount this disk with options " +
       "that keep names unchanged",
     { object: folder },
   );

@@ -539,8 +539,8 @@ function parseRules(
 }
 
 /**
- * Rewrites a pattern of a file in `folder` to have the same meaning at the top.
- * A pattern with a slash before its end is anchored to its folder. Any other
+ * Returns a pattern that has the same meaning at the top of the directory as
+ * `line` has in an ignore file in `folder`. A pattern with a slash before its end is anchored to its folder. Any other
  * pattern matches at every depth below the folder.
  */
 function rebase(line: string, folder: string): string {

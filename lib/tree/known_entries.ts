@@ -127,7 +127,11 @@ export class KnownEntries extends EntryRows<TreeState> {
     return new KnownEntries(state, rows, new Map(entries));
   }
 
-  /** Yields the odd entries of a run with their numbers. */
+  /**
+   * Yields the odd entries among the `count` entries from number `first`, each
+   * with its number. Odd entries are those that their states do not fully
+   * describe.
+   */
   *oddIn(first: number, count: number): Generator<[number, HashedEntry]> {
     if (this.odd.size === 0) return;
     for (let number = first; number < first + count; number++) {

@@ -95,8 +95,8 @@ export class Spool {
   }
 
   /**
-   * Returns random access to the bytes that were written so far, valid until
-   * the spool is disposed of.
+   * Returns random access to the bytes written so far. The access is valid
+   * until the spool is disposed of.
    */
   access(): RandomAccess {
     this.#flush();

@@ -460,7 +460,7 @@ test("each kind of missing or wrong key has its message, with advice", async () 
     fs.writeFileSync(other, "");
     assert.equal(failed(isOther, /other: no age identity in this file/), "key");
     fs.writeFileSync(other, "# mine\n" + valid.slice(0, 30));
-    assert.equal(failed(isOther, /identity in line 2 is not valid/), "key");
+    assert.equal(failed(isOther, /identity on line 2 is not valid/), "key");
     fs.writeFileSync(other, await newIdentity());
     assert.equal(
       failed(isOther, /none of the given keys .*, whose keys are main\./),

@@ -273,7 +273,7 @@ suite([
     await window.picture("wrong-key");
     const typo = identity.slice(0, -1) + (identity.endsWith("Q") ? "P" : "Q");
     await enter("Wrong key", typo);
-    await box().getByText("identity in line 1 is not valid").waitFor();
+    await box().getByText("identity on line 1 is not valid").waitFor();
     await enter("Wrong key", await newIdentity());
     await box().getByText("none of the given keys opens").waitFor();
     await enter("Wrong key", PASSPHRASE);

@@ -22,8 +22,9 @@ export interface CallOptions {
 /** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
   /**
-   * The code of the error, such as that of a `DeltarError`. `undefined` if the
-   * error has no code, or only the code in `system`.
+   * The code of the error, if the error is a `DeltarError` or has a code of
+   * another library. `undefined` if the error has no code, or only the code of
+   * the operating system in `system`.
    */
   readonly code: string | undefined;
   /**

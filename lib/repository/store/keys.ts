@@ -366,10 +366,11 @@ export class RepositoryKeys {
    * Adds a key.
    *
    * @param key The name and kind of the key, the person or machine that it is
-   *   for, and the recipient or passphrase.
+   *   for, the recipient or passphrase, and the public key with which that
+   *   person or machine signs.
    * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
-   *   a key already has this name, or the signing key was revoked;
-   *   `unsupported` if the recipient or the signing key is not valid;
+   *   a key already has this name, or the public key in `key` was revoked;
+   *   `unsupported` if the recipient or the public key is not valid;
    *   `conflict` if another process is changing the keys.
    * @throws {TypeError} If the name is not valid, or a write-only key has no
    *   recipient.

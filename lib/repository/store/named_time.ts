@@ -27,9 +27,9 @@ export interface NamedTime {
 }
 
 /**
- * Returns the period that a text names, in local time unless the text ends in
- * `Z`: `today`, `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20
- * 14:00`. A number of days, weeks, months or years ago names a whole day, so
+ * Returns the period that a text names. Texts are, for example, `today`,
+ * `yesterday`, `3 days ago`, `2026-11`, `2026-11-20` and `2026-11-20 14:00`.
+ * Times are local, unless the text ends in `Z`. A number of days, weeks, months or years ago names a whole day, so
  * `1 day ago` is `yesterday`. A number of hours, minutes or seconds ago names a
  * millisecond.
  *

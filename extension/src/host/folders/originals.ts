@@ -4,9 +4,9 @@ import { codeOf } from "../../../../shared/error_code.ts";
 
 /** The maximum size of a file that is copied, in bytes. */
 const MAX_FILE_BYTES = 64 * 2 ** 20;
-/** The maximum total size of the copies of a folder, in bytes. */
+/** The maximum total size of the copies of files of one folder, in bytes. */
 const MAX_BYTES = 256 * 2 ** 20;
-/** The maximum number of copies of a folder. */
+/** The maximum number of files of one folder of which copies are kept. */
 const MAX_FILES = 1000;
 
 /**
