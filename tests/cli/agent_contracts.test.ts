@@ -218,12 +218,13 @@ function checkTurn(place: Place, turn: Contract["turn"]): void {
   const { tool, ...who } = turn;
   const prompt = PROMPT.split("\n")[0];
   const { snapshots } = place.json(["list"]);
+  const since = snapshots[0].id;
   assert.deepEqual(
     snapshots.map(({ turn }: { turn: object }) => turn),
     [
       { ...who, turn: 1, at: "start", prompt },
-      { ...who, turn: 1, tool, prompt },
-      { ...who, turn: 1, at: "end", prompt },
+      { ...who, turn: 1, tool, prompt, since },
+      { ...who, turn: 1, at: "end", prompt, since },
     ],
   );
   assert.equal(place.run(["undo", "--turn", "last"]).code, 0);
