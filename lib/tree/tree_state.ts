@@ -8,11 +8,12 @@ import {
   latin1,
   nameWords,
   readBasics,
+  readIdentity,
   readSize,
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
-import { type FileStat, kindOf, STATX } from "./statx.ts";
+import { type FileStat, type Identity, kindOf, STATX } from "./statx.ts";
 
 /**
  * The maximum length of a name, in bytes. It is larger than the limit of any
@@ -190,12 +191,6 @@ export class FolderState {
     return this.#words[this.#at + HEAD.flags];
   }
 
-  /** The SHA-256 of the folder's rules, 32 bytes. */
-  get rules(): Uint8Array {
-    const start = 4 * (this.#at + HEAD.rules);
-    return this.#bytes.subarray(start, start + 32);
-  }
-
   /**
    * Finds the entry with the name in the bytes from `start` to `end`. Names are
    * found without a search if they are looked up in the system's order.
@@ -241,6 +236,18 @@ export class FolderState {
       ((mode & TYPE) === DIRECTORY ||
         words[entry + ENTRY.size] === stat[STATX.size] &&
           words[entry + ENTRY.size + 1] === stat[STATX.size + 1]);
+  }
+
+  /** Returns whether the digest of the folder's rules is `digest`, 32 bytes. */
+  hasRules(digest: Uint8Array): boolean {
+    const start = 4 * (this.#at + HEAD.rules);
+    return this.#bytes.subarray(start, start + 32)
+      .every((byte, at) => byte === digest[at]);
+  }
+
+  /** Returns the identity of an entry. */
+  identity(entry: number): Identity {
+    return readIdentity(this.#words, entry);
   }
 
   /**

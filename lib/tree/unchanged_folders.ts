@@ -107,7 +107,11 @@ async function compareFolders(
       entries += known.count;
       options.onFolder?.(next.path, entries);
       if (isPlain) found.blocks.add(next.block);
-    } else found.isAll = false;
+    } else {
+      found.isAll = false;
+      // With `device`, no folder is in `blocks`.
+      if (device !== undefined) return found;
+    }
     for (const folder of below.reverse()) folders.push(folder);
   }
   return found;
@@ -163,7 +167,7 @@ function compareFolder(
       });
     if (isRuled) {
       rules = enter();
-      if (!isEqual(rules.digest, known.rules)) return DIFFERENT;
+      if (!known.hasRules(rules.digest)) return DIFFERENT;
     }
     const isToTheEnd = folder.visit((bytes, start, end, stat) => {
       if (
@@ -194,6 +198,8 @@ function compareFolder(
         if (isMounted !== ((flags & ENTRY_FLAG.mounted) !== 0)) return false;
         if (isMounted) return true;
       }
+      // A walk compares the identity of a folder that it lists.
+      if (known.identity(entry).device !== deviceIn(stat)) isPlain = false;
       const block = known.blockOf(entry);
       add(decodeName(bytes.subarray(start, end)), block);
       return block > 0;
@@ -224,8 +230,4 @@ function isUnreadable(opened: OpenFolders, path: string): boolean {
   } catch (error) {
     return faultOf(error)[0] === "unreadable";
   }
-}
-
-function isEqual(left: Uint8Array, right: Uint8Array): boolean {
-  return left.every((byte, at) => byte === right[at]);
 }

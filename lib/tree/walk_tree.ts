@@ -11,7 +11,12 @@ import {
 import { faultOf, fileError } from "./file.ts";
 import type { Folder, FolderVisitor } from "./folder.ts";
 import type { KnownEntries, KnownRun } from "./known_entries.ts";
-import { IgnoreRules, NOT_PICKED, OTHER_FILE_SYSTEM } from "./ignore_rules.ts";
+import {
+  IgnoreRules,
+  NOT_PICKED,
+  OTHER_FILE_SYSTEM,
+  type RuleSource,
+} from "./ignore_rules.ts";
 import { pathsBelow, type PickedNames } from "./picked_paths.ts";
 import { canUseRawNames, openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
@@ -22,7 +27,7 @@ import {
   FOLDER_FLAG,
   TYPE,
 } from "./state_layout.ts";
-import { isTooLong, skippedPath } from "./path.ts";
+import { isTooLong, parentPath, skippedPath } from "./path.ts";
 import { decodeName } from "./raw_name.ts";
 import { StateWriter } from "./state_writer.ts";
 import { systemError } from "./system_error.ts";
@@ -105,6 +110,11 @@ interface Level {
    */
   unruled?: ReadonlyMap<string, Unruled>;
   rules: IgnoreRules;
+  /**
+   * Whether the rules of this folder and of the folders above it are those of
+   * the previous state. Only then are unchanged folders inside it copied.
+   */
+  hasSameRules: boolean;
   /** The entries; known ones if the folder is unchanged. */
   found: readonly (Found | KnownRun)[];
   next: number;
@@ -192,6 +202,9 @@ export function* walkTree(
         ? undefined
         : states?.known?.folder(before);
       const { level, found } = enterFolder(folder, path, above, writer, known);
+      if (levels.length > 0 && !levels[levels.length - 1].hasSameRules) {
+        level.hasSameRules = false;
+      }
       const { picked } = level.rules;
       if (picked !== "all") {
         const names = new Set(found.map(({ name }) => name));
@@ -208,12 +221,16 @@ export function* walkTree(
     const top = IgnoreRules.forRoot(walker.path, walker.options);
     const levels: Level[] = [];
     let device: bigint | undefined;
-    /** Adds the level of a folder, if the folder can be entered. */
+    /**
+     * Adds the level of a folder, if the folder can be entered. With `mayCopy`,
+     * an unchanged folder is copied from the previous state.
+     */
     const descend = (
       path: string,
       place: number,
       above: IgnoreRules,
       before: number | undefined,
+      mayCopy: boolean,
     ) => {
       const identity = writer.identity(place);
       // The copy of a state has the block of the previous state.
@@ -223,7 +240,9 @@ export function* walkTree(
         skip(path, "excluded", OTHER_FILE_SYSTEM);
         return;
       }
-      const unchanged = unchangedLevel(path, above, writer, states, before);
+      const unchanged = mayCopy
+        ? unchangedLevel(path, above, writer, states, before)
+        : undefined;
       if (unchanged !== undefined) {
         checkAborted(options.signal);
         writer.link(place, unchanged.block);
@@ -282,7 +301,13 @@ export function* walkTree(
         if (!entries.isDirectory(last)) continue;
         const place = entries.place(last);
         const before = states?.known?.blockOf(place);
-        descend(entries.path(last), place + shift, level.rules, before);
+        descend(
+          entries.path(last),
+          place + shift,
+          level.rules,
+          before,
+          level.hasSameRules,
+        );
         continue;
       }
       const { name, entry: place, isKnown, old, before } = one;
@@ -385,7 +410,10 @@ export function* walkTree(
           yield { entry, place };
         }
         if (identity !== undefined) {
-          descend(path, place, level.rules, before);
+          // Another folder may have taken the place of a folder that was
+          // unchanged.
+          const mayCopy = isKnown && level.hasSameRules;
+          descend(path, place, level.rules, before, mayCopy);
         }
       }
     }
@@ -484,15 +512,32 @@ function enterFolder(
   });
   // If only a part of a folder is picked, the state does not always include the
   // folder's rule files and tags. The digest shows whether they have changed.
-  if (path === "" || rules.isOwn || picked !== "all") {
-    writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
-  }
-  const level = { folder: path, block, rules, found, next: 0, unruled };
+  const isRuled = path === "" || rules.isOwn || picked !== "all";
+  if (isRuled) writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
+  const hasSameRules = known !== undefined &&
+    isRuled === ((known.flags & FOLDER_FLAG.ruled) !== 0) &&
+    (!isRuled || known.hasRules(rules.digest));
+  const level = {
+    folder: path,
+    block,
+    rules,
+    hasSameRules,
+    found,
+    next: 0,
+    unruled,
+  };
   return { level, found };
 }
 
 /** The maximum number of known entries that are yielded together. */
 const MAX_RUN = 1024;
+
+/** A folder without rule files and tags. */
+const NO_RULE_FILES: RuleSource = {
+  has: () => false,
+  text: () => undefined,
+  isCache: () => false,
+};
 
 /**
  * Returns the level of a folder that is unchanged, whose state is copied.
@@ -522,6 +567,10 @@ function unchangedLevel(
     numbers[used++] = number;
   }
   numbers.sort();
+  // In a forged state, folders with other paths may have the same block.
+  if (used > 0 && parentPath(entries.path(numbers[0])) !== path) {
+    return undefined;
+  }
   const block = writer.copy(folder);
   const found: KnownRun[] = [];
   let run: KnownRun | undefined;
@@ -537,7 +586,14 @@ function unchangedLevel(
     // The entries of a folder follow directly after the folder.
     if (entries.isDirectory(number)) run = undefined;
   }
-  return { folder: path, block, rules, found, next: 0 };
+  return {
+    folder: path,
+    block,
+    rules: rules.enter(path, NO_RULE_FILES),
+    hasSameRules: true,
+    found,
+    next: 0,
+  };
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type KnownRun,
 } from "../../lib/tree/known_entries.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
+import { ENTRY } from "../../lib/tree/state_layout.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
 import { findUnchangedFolders } from "../../lib/tree/unchanged_folders.ts";
@@ -228,6 +229,119 @@ test("any edit is seen, and what is the same is known", async () => {
     });
   });
   await fc.assert(property, runs(40));
+});
+
+/**
+ * Checks a walk that copies the folders that were unchanged: it finds what a
+ * new index finds, and so does the next walk.
+ *
+ * @param prepare Makes the directory.
+ * @param edit Changes the directory before the comparison.
+ * @param between Changes the directory between the comparison and the walk.
+ */
+async function checkCopies(
+  rules: Rules,
+  prepare: Record<string, string>,
+  edit: (root: string) => void,
+  between: (root: string) => void = () => {},
+): Promise<void> {
+  await withTemp(async (root) => {
+    for (const [path, content] of Object.entries(prepare)) {
+      fs.mkdirSync(join(root, path, ".."), { recursive: true });
+      fs.writeFileSync(join(root, path), content);
+    }
+    const walker = new Walker(root, rules);
+    const first = await remember(walker);
+    edit(root);
+    const { blocks } = await findUnchangedFolders(walker, first.state);
+    assert.ok(blocks.size > 0);
+    between(root);
+    const { entries } = await DirIndex.of(walker);
+    const after = await remember(walker, { ...first, unchanged: blocks });
+    assert.deepEqual(after.found.map(lineOf), entries.map(lineOf));
+    const again = await findUnchangedFolders(walker, after.state);
+    const last = await remember(walker, { ...after, unchanged: again.blocks });
+    assert.deepEqual(last.found.map(lineOf), entries.map(lineOf));
+  });
+}
+
+test("a folder listed inside a copied one has all its files, with a list of paths", async () => {
+  const files = { "d/e/one": "1", "d/e/two": "2", "e/x/y": "3", "e/z": "4" };
+  await checkCopies(
+    { paths: ["d", "e/x"] },
+    files,
+    (root) => fs.writeFileSync(join(root, "d/e/one"), "11"),
+  );
+});
+
+test("rules that change after the comparison apply to all folders", async () => {
+  const files = { "a/b/c.log": "1", "a/b/d": "2", "a/e.log": "3", "f": "4" };
+  for (const file of [".deltarignore", "a/.deltarignore"]) {
+    await checkCopies(
+      {},
+      files,
+      (root) => fs.writeFileSync(join(root, "f"), "44"),
+      (root) => fs.writeFileSync(join(root, file), "*.log\n"),
+    );
+  }
+  await checkCopies(
+    {},
+    { ...files, ".deltarignore": "*.log\n", "g/h": "5" },
+    (root) => fs.writeFileSync(join(root, "f"), "44"),
+    (root) => fs.rmSync(join(root, ".deltarignore")),
+  );
+});
+
+test("a folder that is replaced after the comparison is listed", async () => {
+  await checkCopies(
+    {},
+    { "a/b/c": "1", "a.new/b/c": "22", "a.new/d": "3", "f": "4" },
+    (root) => fs.writeFileSync(join(root, "f"), "44"),
+    (root) => {
+      fs.renameSync(join(root, "a"), join(root, "a.old"));
+      fs.renameSync(join(root, "a.new"), join(root, "a"));
+    },
+  );
+});
+
+test("a block with another path is not copied [A8]", async () => {
+  await withTemp(async (root) => {
+    fs.mkdirSync(join(root, "a/c"), { recursive: true });
+    fs.mkdirSync(join(root, "b"));
+    fs.writeFileSync(join(root, "a/one"), "1");
+    fs.writeFileSync(join(root, "a/c/two"), "2");
+    const walker = new Walker(root);
+    const first = await remember(walker);
+    const { words } = first.state;
+    const folder = first.state.folder(0)!;
+    const [a, b] = [...folder.entries()].sort((one, two) =>
+      first.state.name(one) < first.state.name(two) ? -1 : 1
+    );
+    words[b + ENTRY.size] = words[a + ENTRY.size];
+    const unchanged = new Set([0, folder.blockOf(a), folder.blockOf(b)]);
+    const after = await remember(walker, { ...first, unchanged });
+    assert.deepEqual(
+      after.found.map(({ path }) => path),
+      ["a", "a/c", "a/c/two", "a/one", "b"],
+    );
+  });
+});
+
+test("a folder with an entry on another device is listed", async () => {
+  await withTemp(async (root) => {
+    fs.mkdirSync(join(root, "a/b"), { recursive: true });
+    fs.writeFileSync(join(root, "a/b/one"), "1");
+    const walker = new Walker(root);
+    const { state } = await remember(walker);
+    const a = state.folder(0)!.entries().next().value!;
+    const block = state.folder(0)!.blockOf(a);
+    assert.ok((await findUnchangedFolders(walker, state)).blocks.has(block));
+    const b = state.folder(block)!.entries().next().value!;
+    state.words[b + ENTRY.device]++;
+    const { isAll, blocks } = await findUnchangedFolders(walker, state);
+    assert.equal(isAll, true);
+    assert.ok(!blocks.has(block));
+  });
 });
 
 /** Indexes a directory, and returns the entries and what is remembered. */
