@@ -418,7 +418,7 @@ test("a passphrase comes from a file or a command", async () => {
         ],
         [
           { DELTAR_PASSPHRASE_COMMAND: "echo wrong horse; exit 3" },
-          /DELTAR_PASSPHRASE_COMMAND: .*failed$/,
+          /DELTAR_PASSPHRASE_COMMAND: .*failed; run the command alone to test it$/,
         ],
       ] as const
     ) {
