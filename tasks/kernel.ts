@@ -1,6 +1,6 @@
 /**
- * Makes `lib/delta/kernel_wasm.ts` from `lib/delta/kernel.wat`, with `wat2wasm`
- * of WABT.
+ * Generates `lib/delta/kernel_wasm.ts` from `lib/delta/kernel.wat`, with
+ * `wat2wasm` of WABT.
  *
  * @module
  */

@@ -87,7 +87,9 @@ function strip(path: string, count: number): string | undefined {
 function tooShort(path: string, count: number, object: string): DeltarError {
   return new DeltarError(
     "not-found",
-    `a path has no names left after ${count} were removed: ` +
+    `cannot remove the first ${
+      count === 1 ? "name" : `${count} names`
+    } of a path, because nothing would be left: ` +
       JSON.stringify(path.slice(0, 200)),
     { object },
   );

@@ -229,9 +229,9 @@ async function copySnapshot(
  * of the same name and a different size. An object of the target may be replaced
  * in two cases:
  *
- * - the target's own records and layers name the same size and SHA-256 as the
- *   source, so the target's object is damaged;
- * - nothing in the target refers to the object.
+ * - The target's records and layers name the size and SHA-256 of the source's
+ *   object. The target's object has a different size, so it is damaged.
+ * - No record, layer or other run of the target needs the object.
  *
  * A malicious source therefore cannot replace an undamaged object that the
  * target needs.
@@ -240,7 +240,7 @@ async function copySnapshot(
  * @param copying The id of the run that makes this copy.
  * @param objects The objects whose size in the target differs from their size
  *   in the source.
- * @throws {DeltarError} `mismatch` if an object must not be replaced; the error
+ * @throws {DeltarError} `mismatch` if an object cannot be replaced; the error
  * of a record or layer of the target that cannot be read.
  */
 async function checkReplaced(

@@ -36,7 +36,7 @@ export function checkNamesIn(folder: string): void {
   if (listed.includes(name)) return;
   const other = listed.find((one) => one.toLowerCase() === name.toLowerCase());
   const what = other === undefined
-    ? "does not list files by the names that they were given"
+    ? "does not list files by the names under which they were created"
     : "changes the case of names";
   throw new DeltarError(
     "unsupported",

@@ -15,7 +15,7 @@ export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
 /** The folder number that stands for the root. */
 export const ROOT = 2 ** 32 - 1;
 
-/** The entries of an index, as they are stored beside their states. */
+/** The entries of an index, as they are stored together with their states. */
 export interface StoredEntries {
   /** Ten 32-bit words for each entry, in path order. See `WORDS`. */
   bytes: Uint8Array;
@@ -54,7 +54,14 @@ export class EntryRows<States extends EntryStates = EntryStates> {
   /** The number of the entry that `get` found last. */
   #last = 0;
 
-  /** Uses rows, the states of their entries, and the odd entries. */
+  /**
+   * Makes the entries.
+   *
+   * @param states The states of the entries.
+   * @param rows The rows of the entries; see `WORDS`.
+   * @param odd The entries that are not fully described by their state, by
+   * number.
+   */
   constructor(
     states: States,
     rows: WordRows,

@@ -111,7 +111,7 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Reads the entries that are stored beside a state.
+   * Reads the entries that are stored together with a state.
    *
    * @param stored The stored entries.
    * @param state The state of the directory.
@@ -146,8 +146,11 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Yields the counted fields of the entries of a run. Entries that follow each
-   * other and have the same kind and owner are counted together.
+   * Yields the counted fields of `count` entries. Entries that follow each other
+   * and have the same kind and owner are counted together.
+   *
+   * @param first The number of the first of these entries.
+   * @param count The number of entries.
    */
   *summaries(first: number, count: number): Generator<EntrySummary> {
     const { words } = this.states;

@@ -95,7 +95,10 @@ export function pathBelow(
   return isElsewhere ? undefined : path;
 }
 
-/** The values that identify a file system. */
+/**
+ * The values that identify a file system, even after its disk is plugged in
+ * again.
+ */
 export interface FileSystemIdentity {
   /** The mount point; on Windows, the drive. */
   mount: string;

@@ -35,7 +35,7 @@ export class StateWriter {
    * Begins the block of a folder. The entries that are added next belong to
    * this block.
    *
-   * @returns The number of the first word of the block.
+   * @returns The position of the block, in words.
    */
   begin(): number {
     this.#block = this.#used;
@@ -54,7 +54,7 @@ export class StateWriter {
    * @param end The offset after the name's last byte.
    * @param stat The entry's `struct statx`. If it is `undefined`, the entry is
    * flagged as doubtful.
-   * @returns The number of the first word of the entry's state.
+   * @returns The position of the entry, in words.
    */
   add(
     bytes: Uint8Array,
@@ -105,7 +105,7 @@ export class StateWriter {
   /**
    * Adds a copy of a folder's block.
    *
-   * @returns The number of the first word of the copy.
+   * @returns The position of the copy, in words.
    */
   copy(folder: FolderState): number {
     const { block } = folder;
@@ -154,31 +154,44 @@ export class StateWriter {
     return decodeName(this.#memory.bytes.subarray(start, end));
   }
 
-  /** The number of the first word of the current block. */
+  /** The position of the current block, in 32-bit words. */
   get block(): number {
     return this.#block;
   }
 
-  /** Sets a flag of a folder and, if given, the checksum of its rules. */
+  /**
+   * Sets a flag of a folder and, if given, the checksum of its rules.
+   *
+   * @param block The position of the folder's block, in words.
+   * @param flag The flag; see `FOLDER_FLAG`.
+   * @param rules The SHA-256 of the rules that apply in the folder.
+   */
   markFolder(block: number, flag: number, rules?: Uint8Array): void {
     this.#memory.words[block + HEAD.flags] |= flag;
     if (rules) this.#memory.bytes.set(rules, 4 * (block + HEAD.rules));
   }
 
-  /** Sets a flag of an entry. See {@linkcode ENTRY_FLAG}. */
+  /**
+   * Sets a flag of the entry at word `entry`. See {@linkcode ENTRY_FLAG}.
+   */
   mark(entry: number, flag: number): void {
     this.#memory.words[entry] |= flag;
   }
 
   /**
-   * Records the number of the first word of a directory's block in its entry.
+   * Records in a directory's entry where the directory's block is.
+   *
+   * @param entry The position of the entry, in words.
+   * @param block The position of the block, in words.
    */
   link(entry: number, block: number): void {
     this.#memory.words[entry + ENTRY.size] = block;
   }
 
   /**
-   * Discards the block that begins at word `block`, and all blocks after it.
+   * Discards a block and all blocks after it.
+   *
+   * @param block The position of the first discarded block, in words.
    */
   forget(block: number): void {
     this.#used = block;

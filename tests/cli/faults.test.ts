@@ -152,7 +152,7 @@ test("what fails exits with 1 and says what to do", async () => {
     failing(["why", "x", "latest"], /not in this snapshot/);
     failing(
       ["why", "../x"],
-      /not in .*root; name another directory with `--dir`/,
+      /the path is not in .*root; name another directory with `--dir`/,
     );
     fs.mkdirSync(join(place.root, "folder"));
     assert.equal(place.run(["snapshot"]).code, 0);

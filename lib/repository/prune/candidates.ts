@@ -102,12 +102,15 @@ function sizeAfter(
 
 /**
  * Finds the objects that can be deleted and the volumes that can be repacked.
- * An object can be deleted if its rank is at most 0. Objects of rank 0 are
- * needed only by removed snapshots whose grace period is over.
+ * An object can be deleted if its rank is `NEVER` or 0: it is needed by no tree,
+ * or only by removed snapshots whose grace period is over. Objects of the runs
+ * in `options.running` are never candidates.
  *
- * @param state The state of the repository.
+ * @param state The objects of the repository, with its marks and moves.
  * @param usage The objects that trees need, with their ranks.
- * @param options The times, the runs and the limits of the prune.
+ * @param options The current time, the grace period, the runs whose objects are
+ * kept, and the share of needed bytes below which a volume is repacked.
+ * @returns The garbage, the volumes to repack, and the missing volumes.
  */
 export function findCandidates(
   { stored, marks, moves, isPadded }: RepositoryState,

@@ -29,7 +29,11 @@ export type SmallFileStep = CreateStep & { entry: TreeFileEntry };
 /** New files whose content is in the same frame. */
 interface Batch {
   piece: StoredPiece;
-  /** The frame, which is requested as soon as the batch is made. */
+  /**
+   * The compressed frame, which is requested as soon as the batch is made.
+   * `undefined` if the content cannot be read, or is not in a single zstd frame
+   * of less than 4 MiB.
+   */
   frame: Promise<PackedFrame | undefined>;
   steps: SmallFileStep[];
   files: ThreadFile[];

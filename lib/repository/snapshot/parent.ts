@@ -26,14 +26,14 @@ export interface Parent {
   /** The paths that the parent skipped or excluded. */
   skipped: readonly Skipped[];
   /**
-   * Returns the entry of a path, with its content; `undefined` if there is
-   * none.
+   * Returns the entry of a path, with its content; `undefined` if the parent's
+   * tree has no such entry.
    */
   find(path: string): Promise<TreeEntry | undefined>;
   /**
    * Called with the SHA-256 of a content, in hexadecimal. Returns an entry with
-   * this content from a snapshot of another directory; `undefined` if there is
-   * none.
+   * this content from a snapshot of another directory; `undefined` if no such
+   * entry is found.
    */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
@@ -57,9 +57,9 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
 }
 
 /**
- * Returns a parent whose entries this machine remembers; `undefined` if it
- * remembers none. Only the frames of the tree that contain changed entries are
- * read.
+ * Returns a parent whose entries this machine remembers; `undefined` if the
+ * machine remembers no entries. Only the frames of the tree that contain
+ * changed entries are read.
  */
 export function rememberedParent(
   storage: Storage,
@@ -83,7 +83,7 @@ export function rememberedParent(
         if (entry !== undefined) return entry;
         throw new DeltarError(
           "corrupt",
-          "the tree lacks a path that is in the state cache",
+          "the path is in the state cache, but not in the parent's tree",
           { path },
         );
       } catch (error) {

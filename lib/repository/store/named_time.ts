@@ -18,11 +18,11 @@ const UNITS: ReadonlyMap<string, Unit> = new Map([
   ["y", "year"],
 ]);
 
-/** A period of time. */
+/** A period of time. It includes its start, but not its end. */
 export interface NamedTime {
-  /** The first millisecond of the period, in milliseconds since 1970. */
+  /** The start of the period, in milliseconds since 1970. */
   start: number;
-  /** The first millisecond after the period, in milliseconds since 1970. */
+  /** The end of the period, in milliseconds since 1970. */
   end: number;
 }
 
