@@ -1,5 +1,11 @@
 import { join } from "node:path";
-import { Dir, DirSet, type Repository, type SnapshotRecord } from "../mod.ts";
+import {
+  DeltarError,
+  Dir,
+  DirSet,
+  type Repository,
+  type SnapshotRecord,
+} from "../mod.ts";
 import {
   type AgentTurn,
   endOfTurn,
@@ -8,6 +14,7 @@ import {
   turnsIn,
   undoOfTurn,
 } from "../lib/repository/mod.ts";
+import type { RunningTurn } from "../shared/turn_notes.ts";
 import { turnNotes } from "./agent_turn.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
@@ -36,28 +43,44 @@ export async function undoTurn(
 ): Promise<number> {
   const { signal } = context;
   const { dryRun, force = false, trustRepository: trust = false } = options;
-  const { out, repository, place } = await begin(context, options);
-  const { record: newest, below = "" } = await repository.lastAt(place) ?? {};
+  const { out, repository, place: here } = await begin(context, options);
+  const { record: newest, below = "" } = await repository.lastAt(here) ?? {};
   const paths = below === "" || options.all ? undefined : [below];
   const recordsNow = async () =>
     (await repository.snapshots()).filter((record) =>
       record.directory === newest?.directory &&
       isOfMachine(record, newest.machine?.id)
     );
-  const records = await recordsNow();
-  let turn = findTurn(turnsIn(records), name);
-  const target = placeHere(
-    lastOfTurn(turn),
-    "Undo the turn on the machine on which the agent worked.",
-  );
-  if (turnNotes(lastOfTurn(turn).directory).isRunning(turn)) {
-    const now = "the agent has not finished this turn";
+  const target = (record: SnapshotRecord) =>
+    placeHere(
+      record,
+      "Undo the turn on the machine on which the agent worked.",
+    );
+  let turns = turnsIn(await recordsNow());
+  const begun = newest && begunTurn(newest.directory, turns, name);
+  if (newest && begun) {
     if (dryRun) {
-      out.warn(`${now}; the plan does not include its last changes`);
+      throw new DeltarError(
+        "not-found",
+        `turn ${begun.turn} has no snapshot yet, because ${UNFINISHED}; ` +
+          "without `--dry-run`, all changes until now count as its changes",
+      );
+    }
+    out.warn(`${UNFINISHED}; all changes until now count as its changes`);
+    await takeEnd(repository, target(newest), newest, begun, signal);
+    turns = turnsIn(await recordsNow());
+  }
+  let turn = begun
+    ? turns.findLast((one) => isSameTurn(one, begun)) ?? findTurn(turns, name)
+    : findTurn(turns, name);
+  const last = lastOfTurn(turn);
+  const place = target(last);
+  if (begun === undefined && turnNotes(last.directory).isRunning(turn)) {
+    if (dryRun) {
+      out.warn(`${UNFINISHED}; the plan does not include its last changes`);
     } else {
-      out.warn(`${now}; all changes until now count as its changes`);
-      const last = records.findLast(({ safety }) => safety === undefined);
-      await takeEnd(repository, target, turn, last, signal);
+      out.warn(`${UNFINISHED}; all changes until now count as its changes`);
+      await takeEnd(repository, place, last, turn, signal);
       // Meanwhile, another session might have begun a turn, which is now the
       // last.
       const [{ id }] = turn.snapshots;
@@ -70,7 +93,7 @@ export async function undoTurn(
   const fields = { way: "undo", turn: turn.turn, session: turn.session };
   const work = { force, paths, label, signal };
   if (dryRun) {
-    const plan = await repository.planUndoChanges(spans, target, {
+    const plan = await repository.planUndoChanges(spans, place, {
       ...work,
       trust,
     });
@@ -82,7 +105,7 @@ export async function undoTurn(
     trust,
     signal,
     (answer) =>
-      repository.undoChanges(spans, target, {
+      repository.undoChanges(spans, place, {
         ...work,
         ...answer,
         onProgress: tellProgress(out),
@@ -91,25 +114,64 @@ export async function undoTurn(
   return printResult(
     out,
     result,
-    { ...fields, target },
-    (done) => `Undone turn ${turn.turn} in ${showPath(target)}: wrote ${done}`,
+    { ...fields, target: place },
+    (done) => `Undone turn ${turn.turn} in ${showPath(place)}: wrote ${done}`,
     started,
   );
 }
 
+/** The reason why a turn has no end. */
+const UNFINISHED = "the agent has not finished this turn";
+
+type NamedTurn = Pick<AgentTurn, "agent" | "session" | "turn">;
+
+function isSameTurn(one: NamedTurn, two: NamedTurn): boolean {
+  return one.agent === two.agent && one.session === two.session &&
+    one.turn === two.turn;
+}
+
 /**
- * Takes a snapshot of the state in which a turn has left its directories. `last`
- * is their last snapshot.
+ * Returns the turn that the user names, if an agent has begun the turn but no
+ * snapshot of the turn exists, because the hook has found no change so far.
+ * Such a turn is the last one if its number is the highest.
+ *
+ * @param directory The directory of the snapshots.
+ * @param turns The turns that have snapshots.
+ * @param name The name of the turn, as `findTurn` takes it.
+ */
+function begunTurn(
+  directory: string,
+  turns: readonly AgentTurn[],
+  name: string,
+): RunningTurn | undefined {
+  const begun = turnNotes(directory).running()
+    .filter((note) => !turns.some((turn) => isSameTurn(turn, note)))
+    .sort((one, two) => one.turn - two.turn);
+  if (name !== "last") {
+    return begun.findLast(({ turn, session, agent }) =>
+      name === `${turn}` && !turns.some((one) => one.turn === turn) ||
+      name.startsWith(`${turn}@`) &&
+        (session ?? agent).startsWith(name.slice(`${turn}@`.length))
+    );
+  }
+  const highest = Math.max(0, ...turns.map(({ turn }) => turn));
+  return begun.findLast(({ turn }) => turn > highest);
+}
+
+/**
+ * Takes a snapshot of the state in which a turn has left its directories.
+ *
+ * @param like The last snapshot of the directories, whose rules are used.
  */
 async function takeEnd(
   repository: Repository,
   target: string,
-  turn: AgentTurn,
-  last: SnapshotRecord | undefined,
+  like: SnapshotRecord,
+  turn: Parameters<typeof endOfTurn>[0],
   signal: AbortSignal,
 ): Promise<void> {
   const { localPath } = repository.storage;
-  const { common, rules } = lastOfTurn(turn);
+  const { common, rules } = like;
   const options = {
     ...rules,
     neverTouch: [
@@ -123,7 +185,7 @@ async function takeEnd(
     options,
   );
   await repository.snapshot(dir, {
-    ...endOfTurn(turn, last),
+    ...endOfTurn(turn),
     cache: cacheFolder(),
     signal,
   });

@@ -22,6 +22,12 @@ export interface SessionTurn {
   isOver: boolean;
 }
 
+/** A turn that an agent has begun and not finished. */
+export interface RunningTurn extends SessionTurn {
+  agent: string;
+  session?: string;
+}
+
 /** The time after which the note of a session is deleted, in milliseconds. */
 const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 
@@ -56,9 +62,21 @@ export class TurnNotes {
     // A hook that reads the note at the same time must not see an incomplete
     // note.
     const temporary = `${file}.${process.pid}`;
-    writeFileSync(temporary, JSON.stringify(note), { mode: 0o600 });
+    const text = JSON.stringify({ ...note, agent, session });
+    writeFileSync(temporary, text, { mode: 0o600 });
     renameSync(temporary, file);
     this.#deleteOld();
+  }
+
+  /** Returns the turns that agents have begun and not finished. */
+  running(): RunningTurn[] {
+    return this.#names().flatMap((name) => {
+      const note = readNote(join(this.#folder, name));
+      // Notes of earlier versions do not have the agent.
+      return note === undefined || note.isOver || note.agent === undefined
+        ? []
+        : [{ ...note, agent: note.agent }];
+    });
   }
 
   /**
@@ -102,13 +120,17 @@ export class TurnNotes {
 }
 
 /** Reads the note of a session. A missing or invalid note is ignored. */
-function readNote(file: string): SessionTurn | undefined {
+function readNote(
+  file: string,
+): SessionTurn & { agent?: string; session?: string } | undefined {
   try {
-    const { turn, prompt, since, isOver } = JSON.parse(
+    const { agent, session, turn, prompt, since, isOver } = JSON.parse(
       readFileSync(file, "utf8"),
     );
     if (!Number.isSafeInteger(turn) || turn < 1) return undefined;
     return {
+      ...typeof agent === "string" && { agent },
+      ...typeof session === "string" && { session },
       turn,
       ...typeof prompt === "string" && { prompt },
       ...typeof since === "string" && { since },

@@ -548,3 +548,69 @@ test("recover brings back what is gone and overwrites nothing", async () => {
     assert.match(never.err, /no snapshot has this path/);
   });
 });
+
+const notesText = (place: Place) =>
+  fs.readFileSync(join(place.root, "notes.txt"), "utf8");
+
+test("undo --turn undoes a turn that no snapshot has yet", async () => {
+  for (const name of ["last", "2", "2@one"]) {
+    await withPlace((place) => {
+      place.write({ "notes.txt": "first" });
+      hook(place, say("First"));
+      place.write({ "notes.txt": "second" });
+      hook(place, STOP);
+      hook(place, say("Second"));
+      hook(place, use("Edit"));
+      place.write({ "notes.txt": "third" });
+      const plan = place.run(["undo", "--turn", name, "--dry-run"]);
+      assert.equal(plan.code, 1);
+      assert.match(plan.err, /turn 2 has no snapshot yet/);
+      const { code, err } = place.run(["undo", "--turn", name]);
+      assert.equal(code, 0, err);
+      assert.match(err, /the agent has not finished this turn/);
+      assert.equal(notesText(place), "second");
+      assert.equal(place.run(["undo", "--turn", "1"]).code, 0);
+      assert.equal(notesText(place), "first");
+    });
+  }
+});
+
+test("undo --turn keeps changes before the turn if the snapshot between is gone", async () => {
+  await withPlace((place) => {
+    place.write({ "notes.txt": "old", "code.ts": "old" });
+    place.run(["snapshot"]);
+    place.write({ "notes.txt": "mine" });
+    const { id } = place.json(["snapshot"]);
+    hook(place, say("Edit"));
+    place.write({ "code.ts": "agent" });
+    hook(place, STOP);
+    assert.equal(place.run(["forget", id]).code, 0);
+    const { code, err } = place.run(["undo", "--turn", "last"]);
+    assert.equal(code, 0, err);
+    assert.equal(notesText(place), "mine");
+  });
+});
+
+test("an agent that has lost its notes does not continue its old turn", async () => {
+  await withPlace((place) => {
+    const call = (fields: object) =>
+      hook(place, { ...fields, session_id: undefined }, ["--agent", "x"]);
+    place.write({ "notes.txt": "1", "code.ts": "1" });
+    call(say("First"));
+    place.write({ "code.ts": "2" });
+    call(STOP);
+    for (const folder of notesIn(place)) fs.rmSync(folder, { recursive: true });
+    place.write({ "notes.txt": "mine" });
+    place.run(["snapshot"]);
+    call(say("Second"));
+    place.write({ "code.ts": "3" });
+    call(STOP);
+    const { turns } = place.json(["list", "--turns"]);
+    assert.deepEqual(turns.map(({ turn }: { turn: number }) => turn), [1, 1]);
+    const { code, err } = place.run(["undo", "--turn", "last"]);
+    assert.equal(code, 0, err);
+    assert.equal(notesText(place), "mine");
+    const source = fs.readFileSync(join(place.root, "code.ts"), "utf8");
+    assert.equal(source, "2");
+  });
+});

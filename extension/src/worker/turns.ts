@@ -1,5 +1,6 @@
 import {
   DeltarError,
+  Dir,
   type Repository,
   type RestorePlan,
   type SnapshotRecord,
@@ -23,7 +24,6 @@ import type {
   TurnInfo,
   TurnPreview,
 } from "../shared/protocol.ts";
-import { dirOf } from "./folder_dir.ts";
 import type { Handler } from "./handler.ts";
 import { thisMachine } from "./machine.ts";
 import type { Repositories } from "./repositories.ts";
@@ -42,9 +42,15 @@ export function turnMethods(
       const turn = await findTurn(repository, config, id);
       const notes = new TurnNotes(repositoryName(truePlace(directory)));
       if (!notes.isRunning(turn)) return false;
-      const last = (await repository.parentFor(directory, { signal }))?.record;
-      await repository.snapshot(dirOf(config), {
-        ...endOfTurn(turn, last),
+      const { rules } = turn.snapshots[0];
+      const { localPath } = repository.storage;
+      const dir = new Dir(directory, {
+        // The rules of the extension may exclude what the agent changed.
+        ...rules,
+        neverTouch: [...localPath === undefined ? [] : [localPath], cache],
+      });
+      await repository.snapshot(dir, {
+        ...endOfTurn(turn),
         cache,
         signal,
         onDamage: () => {},

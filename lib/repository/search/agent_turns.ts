@@ -79,15 +79,29 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
   const places = new Map(
     ordinary.flatMap(({ id, repairs = id }, at) => [[repairs, at], [id, at]]),
   );
+  /**
+   * Returns the position of the first snapshot at or before `at` that can have
+   * changes of a turn, if the snapshot `since` has the state before the turn.
+   * If that snapshot no longer exists, the changes between its neighbors do not
+   * count, because some of them may be older than the turn.
+   */
+  const firstAfter = (since: string, at: number): number => {
+    const place = places.get(since);
+    if (place !== undefined) return Math.min(at, place + 1);
+    const next = ordinary.findIndex(({ id }) => id > since);
+    return next < 0 || next > at ? at : next + 1;
+  };
   for (const [at, { turn: of }] of ordinary.entries()) {
     if (of === undefined) continue;
-    const known = of.at === "start" ? undefined : newest.get(keyOf(of));
-    const found = known ?? {
-      turn: emptyTurn(of),
-      first: Math.min(at, (places.get(of.since ?? "") ?? at) + 1),
-      last: at,
-    };
-    if (known === undefined) {
+    const begin = of.since === undefined ? at : firstAfter(of.since, at);
+    const same = of.at === "start" ? undefined : newest.get(keyOf(of));
+    // An agent that has lost its notes may use a number again.
+    const isSame = same !== undefined &&
+      (of.since === undefined || begin <= same.last + 1);
+    const found = isSame
+      ? same
+      : { turn: emptyTurn(of), first: begin, last: at };
+    if (!isSame) {
       all.push(found);
       newest.set(keyOf(of), found);
     }
@@ -142,7 +156,7 @@ export function undoOfTurn(
   return {
     // A turn without changes still needs a span to undo.
     spans: turn.spans.length > 0 ? turn.spans : [{ before: last, after: last }],
-    label: `before undoing turn ${turn.turn}`,
+    label: labelOfUndo(turn.turn),
   };
 }
 
@@ -150,26 +164,30 @@ export function undoOfTurn(
  * Returns the options for a snapshot of the state after a turn that is about to
  * be undone, although the agent has not finished the turn.
  *
- * @param turn The turn.
- * @param last The last snapshot of the directory.
+ * @param turn The turn. `since` is the id of the snapshot with the state before
+ * the turn, which is needed if the turn has no snapshot yet.
  */
 export function endOfTurn(
-  turn: AgentTurn,
-  last: SnapshotRecord | undefined,
-): { label: string; turn: TurnRecord; onlyIfChanged: boolean } {
-  const { agent, session, turn: number, prompt } = turn;
-  const end: TurnRecord = {
-    agent,
-    ...session !== undefined && { session },
-    turn: number,
-    at: "end",
-    ...prompt !== undefined && { prompt },
-  };
+  { agent, session, turn, prompt, since }:
+    & Pick<AgentTurn, "agent" | "session" | "turn" | "prompt">
+    & { since?: string },
+): { label: string; turn: TurnRecord } {
   return {
-    label: `agent: ${undoOfTurn(turn).label}`,
-    turn: end,
-    onlyIfChanged: !endsAfterOther(end, last),
+    label: `agent: ${labelOfUndo(turn)}`,
+    turn: {
+      agent,
+      ...session !== undefined && { session },
+      turn,
+      at: "end",
+      ...since !== undefined && { since },
+      ...prompt !== undefined && { prompt },
+    },
   };
+}
+
+/** Returns the label of the undo of a turn. */
+function labelOfUndo(turn: number): string {
+  return `before undoing turn ${turn}`;
 }
 
 /**

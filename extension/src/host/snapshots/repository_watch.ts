@@ -74,7 +74,9 @@ export class RepositoryWatch implements vscode.Disposable {
     const place = nearestFolder(records);
     try {
       const watcher = fs.watch(place, { persistent: false }, () => {
-        clearTimeout(added.timer);
+        // A folder above may change all the time.
+        if (place === records) clearTimeout(added.timer);
+        else if (added.timer !== undefined) return;
         added.timer = setTimeout(() => this.#look(records), QUIET_MS);
       });
       const ids = place === records ? idsIn(records) : new Set<string>();
@@ -98,6 +100,7 @@ export class RepositoryWatch implements vscode.Disposable {
   #look(records: string): void {
     const watcher = this.#watchers.get(records);
     if (watcher === undefined) return;
+    watcher.timer = undefined;
     const before = watcher.ids;
     if (watcher.place !== nearestFolder(records)) {
       this.#end(records);

@@ -1,7 +1,6 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { isFolder } from "../../../../shared/location_sum.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
@@ -13,8 +12,7 @@ const QUIET_MS = 200;
 
 /**
  * Notifies the other windows of this machine of each new snapshot, by writing
- * one file in the extension's own storage, which all windows watch. The other
- * windows then list the snapshots in repositories that are not on this machine.
+ * one file in the extension's own storage, which all windows watch.
  */
 export class WindowSync implements vscode.Disposable {
   readonly #disposables: vscode.Disposable[];
@@ -34,12 +32,9 @@ export class WindowSync implements vscode.Disposable {
         // snapshots.
       });
     const receive = async () => {
-      if (await fs.promises.readFile(file, "utf8") === own) return;
-      // The records of repositories on this machine are watched by each window.
-      const remote = folders.all.filter(({ config }) =>
-        !isFolder(config.repository)
-      );
-      await Promise.all(remote.map((folder) => folder.refresh()));
+      if (await fs.promises.readFile(file, "utf8") !== own) {
+        await folders.refresh();
+      }
     };
     this.#disposables = [runner.onDidSnapshot(publish)];
     void fs.promises.mkdir(folder, { recursive: true }).then(() => {
