@@ -190,7 +190,10 @@ suite([
       const text = await window.dialog().innerText();
       assert.match(text, /The agent has not finished this turn/);
       assert.match(text, /1 file overwritten:\s+a\.txt/);
-      assert.match(text, /1 path changed after the turn, which stay[^:]*:\s+b\.txt/);
+      assert.match(
+        text,
+        /1 path changed after the turn, which stay[^:]*:\s+b\.txt/,
+      );
       await window.picture("undo-running-turn");
       await window.answer(/^Undo Turn$/);
       const told = await window.isTold("Restored: 1 file written.");
