@@ -39,6 +39,13 @@ interface Options extends TakeOptions {
 /** The signals that deltar passes on to the command. */
 const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
 
+/**
+ * The time after the end of the command, in milliseconds, during which
+ * interrupts are ignored. The terminal sends an interrupt to the command and to
+ * this process, and this process may learn of the command's end first.
+ */
+const LATE_INTERRUPT_MS = 200;
+
 const HELP = `
 The changes are printed on standard error. With --json, all output of the
 command is written to standard error, and standard output has only the result.
@@ -117,7 +124,7 @@ async function run(
     fail(new DeltarError(isMissing ? "not-found" : "io", what), json, context);
     return isMissing ? EXIT.noProgram : EXIT.notRunnable;
   } finally {
-    context.isInterruptible = true;
+    setTimeout(() => context.isInterruptible = true, LATE_INTERRUPT_MS).unref();
   }
   const elapsed = performance.now() - started;
   context.interrupted =

@@ -143,10 +143,10 @@ suite([
     for (let start = 0; start < 5 && activation >= 1000; start++) {
       if (start > 0) await window.reload();
       await window.command("Developer: Show Running Extensions");
-      const row = window.page.locator(
-        ".runtime-extensions-editor .monaco-list-row",
-      ).filter({ hasText: "Deltar: Workspace Snapshots" });
-      await row.waitFor();
+      const list = window.page.locator(".runtime-extensions-editor");
+      const row = list.locator(".monaco-list-row")
+        .filter({ hasText: "Deltar: Workspace Snapshots" });
+      await window.scrollTo(row, list);
       const text = await row.innerText();
       activation = Number(/Activation: (\d+)ms/.exec(text)?.[1]);
       console.log(`activation: ${activation} ms`);

@@ -164,6 +164,21 @@ export class Window {
     });
   }
 
+  /**
+   * Scrolls a list down and up until a line appears. VS Code draws only the
+   * lines that are in view.
+   */
+  async scrollTo(row: Locator, list: Locator): Promise<void> {
+    let step = 0;
+    await this.until("a line is in view", async () => {
+      if (await row.isVisible()) return true;
+      await isDone(list.hover({ timeout: ATTEMPT }));
+      const isDown = step++ % 40 < 20;
+      await this.page.mouse.wheel(0, isDown ? 300 : -300);
+      return false;
+    });
+  }
+
   /** Expands a line of a tree. */
   async expand(row: Locator): Promise<void> {
     await this.until("a line is expanded", async () => {
