@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FILES = [
   "tests/archive/dir.test.ts",
   "tests/cli/undo.test.ts",
-  "tests/repository/restore_killed.test.ts",
+  ...process.env.SLOW ? ["tests/repository/restore_killed.test.ts"] : [],
   "tests/repository/snapshots.test.ts",
   "tests/tree/index_tree.test.ts",
   "tests/tree/walker.test.ts",
