@@ -1,5 +1,5 @@
 import { fs, nodePath } from "../bytes/node.ts";
-import { type FileSystemIdentity, fileSystemOf } from "./place.ts";
+import { type FileSystemId, fileSystemOf } from "./place.ts";
 
 /**
  * The location of a repository that this machine has used, and its file system.
@@ -8,7 +8,7 @@ export interface KnownPlace {
   /** The location of the repository: a folder or a URL. */
   location: string;
   /** The file system that contained the folder. Absent for a URL. */
-  fileSystem?: FileSystemIdentity;
+  fileSystem?: FileSystemId;
 }
 
 /**

@@ -93,7 +93,7 @@ export { comparePaths, isWithin } from "./path.ts";
 export { matcherOf } from "./pattern.ts";
 export { decodeName, encodeName, parsePath, spellPath } from "./raw_name.ts";
 export {
-  type FileSystemIdentity,
+  type FileSystemId,
   fileSystemOf,
   pathBelow,
   truePlace,

@@ -99,7 +99,7 @@ export function pathBelow(
  * The values that identify a file system, even after its disk is plugged in
  * again.
  */
-export interface FileSystemIdentity {
+export interface FileSystemId {
   /** The mount point; on Windows, the drive. */
   mount: string;
   /** A text that differs between file systems with the same mount point. */
@@ -129,7 +129,7 @@ export interface FileSystemIdentity {
  * assert.deepEqual(fileSystemOf("absent"), fileSystemOf("."));
  * ```
  */
-export function fileSystemOf(path: string): FileSystemIdentity {
+export function fileSystemOf(path: string): FileSystemId {
   let at = truePlace(path);
   while (!fs.existsSync(at)) at = nodePath.dirname(at);
   const { dev } = fs.statSync(at, { bigint: true });
