@@ -10,16 +10,10 @@
  *
  * @module
  */
-import { randomUUID } from "node:crypto";
-import {
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { codeOf } from "./error_code.ts";
+import { replaceFile } from "./replace_file.ts";
 import { userFolder } from "./user_folder.ts";
 
 /**
@@ -72,14 +66,7 @@ export function pin(
   const file = pinFile(key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const lines = [recipient, admin, ...id === undefined ? [] : [id], ""];
-  const temporary = `${file}.${randomUUID()}`;
-  try {
-    writeFileSync(temporary, lines.join("\n"), { mode: 0o600, flush: true });
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  replaceFile(file, lines.join("\n"), { mode: 0o600, flush: true });
 }
 
 /**

@@ -3,13 +3,11 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
+import { replaceFile } from "./replace_file.ts";
 import { userFolder } from "./user_folder.ts";
 
 /** The last turn of a session of an agent in a directory. */
@@ -61,10 +59,8 @@ export class TurnNotes {
     const file = this.#file(agent, session);
     // A hook that reads the note at the same time must not see an incomplete
     // note.
-    const temporary = `${file}.${process.pid}`;
     const text = JSON.stringify({ ...note, agent, session });
-    writeFileSync(temporary, text, { mode: 0o600 });
-    renameSync(temporary, file);
+    replaceFile(file, text, { mode: 0o600 });
     this.#deleteOld();
   }
 

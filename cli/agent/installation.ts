@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import {
   accessSync,
-  chmodSync,
   constants,
   existsSync,
   lstatSync,
@@ -9,17 +8,16 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
-  renameSync,
   rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import process from "node:process";
 import { DeltarError } from "../../mod.ts";
 import { codeOf } from "../../shared/error_code.ts";
 import { nameSum } from "../../shared/name_sum.ts";
+import { replaceFile } from "../../shared/replace_file.ts";
 import { attempt } from "../attempt.ts";
 import { userFolder } from "../location.ts";
 import {
@@ -386,15 +384,7 @@ function targetOf(path: string): string {
 /** Replaces the content of a file atomically, or deletes the file. */
 function put({ target, text, mode }: Content, next: string | undefined): void {
   if (next === undefined) return rmSync(target);
-  const temporary = `${target}.deltar-${process.pid}`;
-  try {
-    writeFileSync(temporary, next, { flag: "wx", mode });
-    if (text !== undefined) chmodSync(temporary, mode);
-    renameSync(temporary, target);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  replaceFile(target, next, text === undefined ? {} : { mode });
 }
 
 function sumOf(text: string): string {
