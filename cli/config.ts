@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { DeltarError } from "../mod.ts";
 import { directorySet, nameOfSet } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
+import { expandHome } from "../shared/user_folder.ts";
 import type { MakeProgram } from "./context.ts";
 import { locate, userFolder } from "./location.ts";
 
@@ -231,10 +231,7 @@ function words(
 
 function expand(path: string, file: string): string {
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path)) return path;
-  if (path === "~" || path.startsWith("~/")) {
-    return join(homedir(), path.slice(1));
-  }
-  return resolve(dirname(file), path);
+  return resolve(dirname(file), expandHome(path));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -43,5 +43,7 @@ export function identityFile(): string {
 
 /** Returns a path in which a leading `~` is replaced by the home folder. */
 export function expandHome(path: string): string {
-  return path.replace(/^~(?=\/|\\|$)/, () => homedir());
+  const isHome = path === "~" || path.startsWith("~/") ||
+    process.platform === "win32" && path.startsWith("~\\");
+  return isHome ? homedir() + path.slice(1) : path;
 }
