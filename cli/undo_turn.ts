@@ -70,9 +70,8 @@ export async function undoTurn(
     await takeEnd(repository, target(newest), newest, begun, signal);
     turns = turnsIn(await recordsNow());
   }
-  let turn = begun
-    ? turns.findLast((one) => isSameTurn(one, begun)) ?? findTurn(turns, name)
-    : findTurn(turns, name);
+  let turn = (begun && turns.findLast((one) => isSameTurn(one, begun))) ??
+    findTurn(turns, name);
   const last = lastOfTurn(turn);
   const place = target(last);
   if (begun === undefined && turnNotes(last.directory).isRunning(turn)) {
