@@ -1,6 +1,7 @@
-import { existsSync, realpathSync } from "node:fs";
-import { basename, delimiter, join, relative, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, relative, resolve } from "node:path";
 import process from "node:process";
+import { programFile } from "../shared/program_files.ts";
 import { existingDirectory } from "./location.ts";
 import { shellWord } from "./text.ts";
 
@@ -39,12 +40,9 @@ export function invocation(): string {
 
 /** Returns whether typing a name alone would start the running program. */
 function isOnPath(name: string): boolean {
-  const { env, execPath, platform } = process;
-  const file = platform === "win32" ? `${name}.exe` : name;
-  const first = (env.PATH ?? "").split(delimiter)
-    .map((folder) => join(folder, file))
-    .find((place) => existsSync(place));
-  return first !== undefined && realpathSync(first) === realpathSync(execPath);
+  const file = programFile(name);
+  return file !== undefined &&
+    realpathSync(file) === realpathSync(process.execPath);
 }
 
 /** Returns the words that run deltar from any directory. */

@@ -1,9 +1,8 @@
 import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
+import { programFile } from "../shared/program_files.ts";
 import type { Context } from "./context.ts";
 import { isDumb, type Terminal } from "./terminal.ts";
 import { showLines } from "./text.ts";
@@ -105,18 +104,12 @@ export class PagedOutput {
  */
 function pagerCommand(): string | undefined {
   if (!process.stdout.isTTY || isDumb()) return undefined;
-  const { DELTAR_PAGER, PAGER, PATH = "" } = process.env;
+  const { DELTAR_PAGER, PAGER } = process.env;
   const named = DELTAR_PAGER ?? PAGER;
   if (named !== undefined) {
     return named === "" || named === "cat" ? undefined : named;
   }
-  const file = process.platform === "win32"
-    ? `${DEFAULT_PAGER}.exe`
-    : DEFAULT_PAGER;
-  const isThere = PATH.split(delimiter).some((folder) =>
-    folder !== "" && existsSync(join(folder, file))
-  );
-  return isThere ? DEFAULT_PAGER : undefined;
+  return programFile(DEFAULT_PAGER) === undefined ? undefined : DEFAULT_PAGER;
 }
 
 /** The exit codes of a shell that cannot run a command, or does not find it. */

@@ -23,12 +23,12 @@ export function programFiles(name: string): string[] {
 }
 
 /**
- * Returns the absolute path of the file that the name `deltar` starts, or
+ * Returns the absolute path of the file that a program's name starts, or
  * `undefined` if there is none. Files in the current directory do not count.
  *
- * @param name A name or path to use instead of `deltar`.
+ * @param name The name or path of the program.
  */
-export function deltarFile(name = "deltar"): string | undefined {
+export function programFile(name: string): string | undefined {
   const files = programFiles(name).filter((file) => isAbsolute(file));
   // npm puts a script for sh, which has no extension, next to `deltar.cmd`.
   return process.platform === "win32"

@@ -1,5 +1,5 @@
 import { ownCommand } from "../invocation.ts";
-import { deltarFile } from "../../shared/program_files.ts";
+import { programFile } from "../../shared/program_files.ts";
 import { shellWord } from "../text.ts";
 
 /** A command, as one line for each shell in which agents run hooks. */
@@ -26,7 +26,7 @@ export interface CommandLine {
  * @param isShared Whether the file is part of a project.
  */
 export function deltarWords(isShared: boolean): string[] {
-  const file = deltarFile();
+  const file = programFile("deltar");
   if (file === undefined) return ownCommand();
   return [isShared ? "deltar" : file];
 }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { programFiles } from "../../shared/program_files.ts";
+import { programFile } from "../../shared/program_files.ts";
 import { filesOf } from "./host_files.ts";
 import type { Host, Scope } from "./hosts.ts";
 import { hookWordsIn } from "./installation.ts";
@@ -40,7 +40,7 @@ export function installedHooks(host: Host): InstalledHook[] {
 function missingIn([program, ...more]: readonly string[]): string | undefined {
   const isThere = isAbsolute(program)
     ? exists(program)
-    : programFiles(program).some((file) => isAbsolute(file));
+    : programFile(program) !== undefined;
   if (!isThere) return program;
   const others = more.slice(0, more.indexOf("hook"));
   return others.find((word) => isAbsolute(word) && !exists(word));

@@ -12,7 +12,7 @@ import {
 } from "../../extension/src/host/api/mcp_servers.ts";
 import type { FolderConfig } from "../../extension/src/shared/protocol.ts";
 import { Dir, LocalStorage, Repository } from "../../mod.ts";
-import { deltarFile } from "../../shared/program_files.ts";
+import { programFile } from "../../shared/program_files.ts";
 import { COMMAND, withPlace } from "../cli/helpers.ts";
 import { isWindows } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
@@ -146,14 +146,14 @@ async function withDeltar(
   });
 }
 
-test("deltarFile() finds the program by its name and by its path", () =>
+test("programFile() finds the program by its name and by its path", () =>
   withDeltar((file) => {
-    assert.equal(deltarFile(), file);
-    assert.equal(deltarFile(file), file);
-    assert.equal(deltarFile(`${file}-not-there`), undefined);
+    assert.equal(programFile("deltar"), file);
+    assert.equal(programFile(file), file);
+    assert.equal(programFile(`${file}-not-there`), undefined);
     const { PATH } = process.env;
     process.env.PATH = "";
-    assert.equal(deltarFile(), undefined);
+    assert.equal(programFile("deltar"), undefined);
     process.env.PATH = PATH;
     return Promise.resolve();
   }));

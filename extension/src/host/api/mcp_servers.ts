@@ -1,5 +1,5 @@
 import type * as vscode from "vscode";
-import { deltarFile } from "../../../../shared/program_files.ts";
+import { programFile } from "../../../../shared/program_files.ts";
 import { expandHome } from "../../../../shared/user_folder.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
@@ -70,7 +70,7 @@ export function offerMcpServers(
       if (!workspace.isTrusted) return [];
       const setting = workspace.getConfiguration("deltar").get("command", "");
       const name = expandHome(setting.trim()) || "deltar";
-      const command = deltarFile(name);
+      const command = programFile(name);
       tell(
         command === undefined
           ? `agents get no MCP server, because the program ${name} was not ` +
