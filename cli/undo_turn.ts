@@ -1,13 +1,7 @@
-import { join } from "node:path";
-import {
-  DeltarError,
-  Dir,
-  DirSet,
-  type Repository,
-  type SnapshotRecord,
-} from "../mod.ts";
+import { DeltarError, type Repository, type SnapshotRecord } from "../mod.ts";
 import {
   type AgentTurn,
+  dirOfRecord,
   endOfTurn,
   isOfMachine,
   lastOfTurn,
@@ -66,8 +60,10 @@ export async function undoTurn(
           "without `--dry-run`, all changes until now count as its changes",
       );
     }
+    // A snapshot from another system has no directories here.
+    target(newest);
     out.warn(`${UNFINISHED}; all changes until now count as its changes`);
-    await takeEnd(repository, target(newest), newest, begun, signal);
+    await takeEnd(repository, newest, begun, signal);
     turns = turnsIn(await recordsNow());
   }
   let turn = (begun && turns.findLast((one) => isSameTurn(one, begun))) ??
@@ -79,7 +75,7 @@ export async function undoTurn(
       out.warn(`${UNFINISHED}; the plan does not include its last changes`);
     } else {
       out.warn(`${UNFINISHED}; all changes until now count as its changes`);
-      await takeEnd(repository, place, last, turn, signal);
+      await takeEnd(repository, last, turn, signal);
       // Meanwhile, another session might have begun a turn, which is now the
       // last.
       const [{ id }] = turn.snapshots;
@@ -164,25 +160,16 @@ function begunTurn(
  */
 async function takeEnd(
   repository: Repository,
-  target: string,
   like: SnapshotRecord,
   turn: Parameters<typeof endOfTurn>[0],
   signal: AbortSignal,
 ): Promise<void> {
   const { localPath } = repository.storage;
-  const { common, rules } = like;
-  const options = {
-    ...rules,
-    neverTouch: [
-      ...localPath === undefined ? [] : [localPath],
-      cacheFolder(),
-      userFolder("state"),
-    ],
-  };
-  const dir = common === undefined ? new Dir(target, options) : new DirSet(
-    (rules?.paths ?? []).map((path) => join(target, path)),
-    options,
-  );
+  const dir = dirOfRecord(like, [
+    ...localPath === undefined ? [] : [localPath],
+    cacheFolder(),
+    userFolder("state"),
+  ]);
   await repository.snapshot(dir, {
     ...endOfTurn(turn),
     cache: cacheFolder(),

@@ -177,6 +177,7 @@ export {
   turnsIn,
   undoOfTurn,
 } from "./search/agent_turns.ts";
+export { dirOfRecord } from "./snapshot/dir_of_record.ts";
 export { belowOf, placeOf } from "./format/place_of.ts";
 export { isMachineId, isOfMachine } from "./format/snapshot_record.ts";
 export type {

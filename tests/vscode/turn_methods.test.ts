@@ -8,6 +8,7 @@ import { thisMachine } from "../../extension/src/worker/machine.ts";
 import { createMethods } from "../../extension/src/worker/methods.ts";
 import {
   Dir,
+  DirSet,
   LocalStorage,
   Repository,
   type SnapshotRecord,
@@ -30,9 +31,9 @@ class Project {
   readonly #work = { signal: new AbortController().signal, progress() {} };
   #repository: Promise<Repository> | undefined;
 
-  constructor(temp: string) {
+  constructor(temp: string, folder = "folder") {
     this.config = {
-      directory: join(temp, "folder"),
+      directory: join(temp, folder),
       repository: join(temp, "repository"),
       isOwnStorage: false,
       cache: join(temp, "cache"),
@@ -66,13 +67,13 @@ class Project {
     turn: TurnRecord | undefined,
     files: Record<string, string> = {},
     machine?: Machine,
+    dir = new Dir(this.config.directory),
   ): Promise<SnapshotRecord> {
     this.write(files);
     const storage = new LocalStorage(this.config.repository);
     const repository = await (this.#repository ??= Repository.create(storage, {
       machine,
     }));
-    const dir = new Dir(this.config.directory);
     return (await repository.snapshot(dir, { turn })).record;
   }
 
@@ -209,40 +210,70 @@ test("previewUndoTurn counts folders", () =>
     });
   }));
 
-test("endTurn stores the changes of a turn that is not finished", () =>
-  withTemp(async (temp) => {
-    const project = new Project(temp);
+/** Runs `work` with a project and the notes of its turns. */
+function withNotes(
+  folder: string,
+  work: (project: Project, notes: TurnNotes) => Promise<void>,
+): Promise<void> {
+  return withTemp(async (temp) => {
     const state = process.env.XDG_STATE_HOME;
     process.env.XDG_STATE_HOME = join(temp, "state");
     try {
-      const start = { ...TURN, at: "start" } as const;
-      const { id } = await project.hook(
-        start,
-        { "a.txt": "a" },
-        await thisMachine(),
-      );
-      project.write({ "a.txt": "mine" });
-      // Without a note of the hook, the turn is not running.
-      assert.equal(await project.endTurn(id), false);
-      assert.equal((await project.list()).length, 1);
-      const notes = new TurnNotes(
-        repositoryName(truePlace(project.config.directory)),
-      );
-      const note = { turn: TURN.turn, isOver: false };
-      notes.write(TURN.agent, TURN.session, note);
-      // A snapshot without a turn already has the changes.
-      await project.hook(undefined, { "a.txt": "agent" });
-      assert.equal(await project.endTurn(id), true);
-      const [, , { turn }] = await project.list();
-      assert.equal(turn?.id, id);
-      assert.equal((await project.undo(id, false)).written, 1);
-      assert.deepEqual(project.read(), { "a.txt": "a" });
-      notes.write(TURN.agent, TURN.session, { ...note, isOver: true });
-      assert.equal(await project.endTurn(id), false);
+      const project = new Project(temp, folder);
+      const { directory } = project.config;
+      await work(project, new TurnNotes(repositoryName(truePlace(directory))));
     } finally {
       if (state === undefined) delete process.env.XDG_STATE_HOME;
       else process.env.XDG_STATE_HOME = state;
     }
+  });
+}
+
+test("endTurn stores the changes of a turn that is not finished", () =>
+  withNotes("folder", async (project, notes) => {
+    const start = { ...TURN, at: "start" } as const;
+    const { id } = await project.hook(
+      start,
+      { "a.txt": "a" },
+      await thisMachine(),
+    );
+    project.write({ "a.txt": "mine" });
+    // Without a note of the hook, the turn is not running.
+    assert.equal(await project.endTurn(id), false);
+    assert.equal((await project.list()).length, 1);
+    const note = { turn: TURN.turn, isOver: false };
+    notes.write(TURN.agent, TURN.session, note);
+    // A snapshot without a turn already has the changes.
+    await project.hook(undefined, { "a.txt": "agent" });
+    assert.equal(await project.endTurn(id), true);
+    const [, , { turn }] = await project.list();
+    assert.equal(turn?.id, id);
+    assert.equal((await project.undo(id, false)).written, 1);
+    assert.deepEqual(project.read(), { "a.txt": "a" });
+    notes.write(TURN.agent, TURN.session, { ...note, isOver: true });
+    assert.equal(await project.endTurn(id), false);
+  }));
+
+test("endTurn takes a snapshot of several directories", () =>
+  withNotes("{one,two}", async (project, notes) => {
+    const { directory, repository } = project.config;
+    const dirs = ["one", "two"].map((name) => join(directory, "..", name));
+    for (const dir of dirs) fs.mkdirSync(dir);
+    fs.writeFileSync(join(dirs[0], "a.txt"), "a");
+    const { id } = await project.hook(
+      { ...TURN, at: "start" },
+      {},
+      await thisMachine(),
+      new DirSet(dirs),
+    );
+    notes.write(TURN.agent, TURN.session, { turn: TURN.turn, isOver: false });
+    fs.writeFileSync(join(dirs[1], "b.txt"), "agent");
+    assert.equal(await project.endTurn(id), true);
+    const records = await (await Repository.open(new LocalStorage(repository)))
+      .snapshots();
+    const { directory: name, counts } = records[1];
+    assert.equal(name, records[0].directory);
+    assert.deepEqual([counts.created, counts.deleted], [1, 0]);
   }));
 
 test("previewUndoTurn refuses a turn that is gone or of another machine", () =>

@@ -1,6 +1,5 @@
 import {
   DeltarError,
-  Dir,
   type Repository,
   type RestorePlan,
   type SnapshotRecord,
@@ -8,6 +7,7 @@ import {
 import {
   type AgentTurn,
   changedPaths,
+  dirOfRecord,
   endOfTurn,
   isOfMachine,
   lastOfTurn,
@@ -42,13 +42,12 @@ export function turnMethods(
       const turn = await findTurn(repository, config, id);
       const notes = new TurnNotes(repositoryName(truePlace(directory)));
       if (!notes.isRunning(turn)) return false;
-      const { rules } = turn.snapshots[0];
       const { localPath } = repository.storage;
-      const dir = new Dir(directory, {
-        // The rules of the extension may exclude what the agent changed.
-        ...rules,
-        neverTouch: [...localPath === undefined ? [] : [localPath], cache],
-      });
+      // The rules of the extension may exclude what the agent changed.
+      const dir = dirOfRecord(lastOfTurn(turn), [
+        ...localPath === undefined ? [] : [localPath],
+        cache,
+      ]);
       await repository.snapshot(dir, {
         ...endOfTurn(turn),
         cache,
