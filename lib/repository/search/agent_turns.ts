@@ -1,3 +1,4 @@
+import { timeOfId } from "../format/names.ts";
 import type {
   SnapshotCounts,
   SnapshotRecord,
@@ -75,9 +76,16 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
    * position. A snapshot without a turn has no element.
    */
   const owners: (FoundTurn | undefined)[] = [];
-  /** The position of each record, also by the id of the one it replaced. */
-  const places = new Map(
-    ordinary.flatMap(({ id, repairs = id }, at) => [[repairs, at], [id, at]]),
+  const places = new Map(ordinary.map(({ id }, at) => [id, at]));
+  /**
+   * The position of each record that replaced another one, by the time in its
+   * id. All replacements of a snapshot have the time of the original in their
+   * ids, even if only the last of them still exists.
+   */
+  const replacements = new Map(
+    ordinary.flatMap(({ id, repairs }, at) =>
+      repairs === undefined ? [] : [[timeOfId(id), at]]
+    ),
   );
   /**
    * Returns the position of the first snapshot at or before `at` that can have
@@ -86,7 +94,7 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
    * count, because some of them may be older than the turn.
    */
   const firstAfter = (since: string, at: number): number => {
-    const place = places.get(since);
+    const place = places.get(since) ?? replacements.get(timeOfId(since));
     if (place !== undefined) return Math.min(at, place + 1);
     const next = ordinary.findIndex(({ id }) => id > since);
     return next < 0 || next > at ? at : next + 1;
