@@ -337,6 +337,26 @@ test("setMaxSize() and label() are not hidden by ids that cannot be right [A6]",
   });
 });
 
+test("setMaxSize() and label() name the note after which no id can sort [A6]", async () => {
+  await withLife(async (life) => {
+    const { repository, storage } = life;
+    const record = await life.take(0);
+    const last = "21991231T235959Z-3e7fff";
+    const settings = `settings/${last}.json`;
+    const label = `labels/${record.id}.${last}.json`;
+    for (const name of [settings, label]) {
+      storage.objects.set(name, new Uint8Array());
+    }
+    const refusal = (object: string) => ({
+      code: "corrupt",
+      object,
+      message: /not plausible, .+; delete this object from the storage$/,
+    });
+    await assert.rejects(repository.setMaxSize(5000), refusal(settings));
+    await assert.rejects(repository.label(record, "mine"), refusal(label));
+  });
+});
+
 test("Repository.maxSize() refuses a size of nothing and less", async () => {
   await withLife(async ({ repository, storage }) => {
     for (const maxSize of [0, -1, 1.5, "5"]) {

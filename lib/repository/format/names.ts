@@ -469,6 +469,8 @@ export function newId(now: number, chance: number): string {
  * @param last The other id; `undefined` if there is none.
  * @param now The time, in milliseconds since 1970.
  * @param chance A random number, at least 0 and less than 1.
+ * @param note The name of the object with the other id, if it is not the record
+ * of a snapshot.
  * @throws {DeltarError} `corrupt` if no id can sort after the other id; also
  * the error of `newId`.
  */
@@ -476,6 +478,7 @@ export function idBehind(
   last: string | undefined,
   now: number,
   chance: number,
+  note?: string,
 ): string {
   const id = newId(now, chance);
   if (last === undefined || id > last) return id;
@@ -483,9 +486,12 @@ export function idBehind(
   if (isPlausibleTime(next)) return newId(next, chance);
   throw new DeltarError(
     "corrupt",
-    "the time in the id is not plausible, and no new id can sort after it; " +
-      `remove the snapshot with \`deltar forget ${last}\``,
-    { object: last },
+    "the time in the id is not plausible, and no new id can sort after the " +
+      "id; " +
+      (note === undefined
+        ? `remove the snapshot with \`deltar forget ${last}\``
+        : "delete this object from the storage"),
+    { object: note ?? last },
   );
 }
 

@@ -64,7 +64,7 @@ export async function putSnapshotNote(
   const before = names.findLast((name) => ownIdOf(name) !== undefined);
   // Readers use the note whose name sorts last. So the new id must sort last,
   // even if the clock was set back.
-  const id = idBehind(before && ownIdOf(before), now, Math.random());
+  const id = idBehind(before && ownIdOf(before), now, Math.random(), before);
   const time = new Date(now).toISOString();
   const name = `${folder}${snapshot}.${id}.json`;
   const header = { snapshot, time, ...fields };

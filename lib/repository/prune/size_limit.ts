@@ -103,10 +103,10 @@ export async function writeBudget(
 ): Promise<void> {
   if (maxSize !== undefined) checkBudget(maxSize);
   const old = await namesUnder(storage, LATER_SETTINGS);
-  const last = settingsId(old.findLast(settingsId));
+  const last = old.findLast(settingsId);
   // Readers use the settings whose id sorts last. So the new id must sort last,
   // even if the clock was set back.
-  const id = idBehind(last, Date.now(), Math.random());
+  const id = idBehind(settingsId(last), Date.now(), Math.random(), last);
   const bytes = encodeLines(FORMAT, VERSION, { maxSize }, []);
   await storage.put(noteName(LATER_SETTINGS, id), bytes, { ifAbsent: true });
   for (const name of old) await storage.delete(name);
