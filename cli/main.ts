@@ -18,11 +18,12 @@
  * errors into words.
  *
  * `take_snapshot.ts` is shared by `snapshot`, `run`, `hook` and `import`, and
- * `restore_report.ts` by `restore`, `undo` and `redo`. `stream_source.ts` takes
- * snapshots of archives, of standard input and of the output of programs.
- * `timestamp.ts` reads the times in names. `diff` compares two states
- * (`compared_state.ts`), and prints a patch in git's format (`git_patch.ts`,
- * `git_binary.ts`) or a table of changed lines (`diff_stat.ts`).
+ * `restore_work.ts` by `restore`, `recover`, `undo` and `redo`.
+ * `stream_source.ts` takes snapshots of archives, of standard input and of the
+ * output of programs. `timestamp.ts` reads the times in names. `diff` compares
+ * two states (`compared_state.ts`), and prints a patch in git's format
+ * (`git_patch.ts`, `git_binary.ts`) or a table of changed lines
+ * (`diff_stat.ts`).
  *
  * `complete.ts` and `completion.ts` complete words in a shell. `mcp/server.ts`
  * describes the server that `mcp.ts` starts.

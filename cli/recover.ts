@@ -6,14 +6,11 @@ import type { Context } from "./context.ts";
 import { absolute, cacheFolder } from "./location.ts";
 import { pathUnder } from "./path_under.ts";
 import { placeHere } from "./place_here.ts";
-import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { carryOutOrPlan, type RestoreWorkOptions } from "./restore_work.ts";
 import { showPath } from "./text.ts";
-import { askingForTrust, trustOption } from "./trust.ts";
+import { trustOption } from "./trust.ts";
 
-interface Options extends CommonOptions {
-  trustRepository?: boolean;
-  dryRun?: boolean;
-}
+type Options = CommonOptions & RestoreWorkOptions;
 
 /** Makes the command `deltar recover`. */
 export function recoverCommand(context: Context): Command {
@@ -66,34 +63,17 @@ async function run(
   );
   const gone = await findGone(repository, records, target, path, signal);
   const { record, paths } = gone;
-  const trust = options.trustRepository ?? false;
-  const work = { paths, neverTouch: [cacheFolder()], signal };
-  if (options.dryRun) {
-    const plan = await repository.planRestore(record, target, {
-      ...work,
-      trust,
-    });
-    return printPlan(out, plan, { snapshot: record.id });
-  }
-  const started = performance.now();
-  const result = await askingForTrust(
-    out,
-    trust,
-    signal,
-    (answer) =>
-      repository.restore(record, target, {
-        ...work,
-        ...answer,
-        onProgress: tellProgress(out),
-      }),
-  );
-  return printResult(
-    out,
-    result,
-    { snapshot: record.id, target },
-    (done) => `Recovered ${done}, from ${record.id} to ${showPath(target)}`,
-    started,
-  );
+  const work = { paths, neverTouch: [cacheFolder()] };
+  return await carryOutOrPlan(context, out, options, {
+    target,
+    fields: { snapshot: record.id },
+    plan: (more) =>
+      repository.planRestore(record, target, { ...work, ...more }),
+    carryOut: (more) =>
+      repository.restore(record, target, { ...work, ...more }),
+    sentence: (done) =>
+      `Recovered ${done}, from ${record.id} to ${showPath(target)}`,
+  });
 }
 
 /**

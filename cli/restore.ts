@@ -7,7 +7,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { absolute, cacheFolder } from "./location.ts";
 import { placeHere } from "./place_here.ts";
-import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { carryOutOrPlan, type RestoreWorkOptions } from "./restore_work.ts";
 import {
   findFolder,
   FOLDER_HELP,
@@ -17,20 +17,18 @@ import {
   suggesting,
 } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
-import { askingForTrust, trustOption } from "./trust.ts";
+import { trustOption } from "./trust.ts";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, RestoreWorkOptions {
   to?: string;
   inPlace?: boolean;
   all?: boolean;
   delete?: boolean;
   rootAttributes?: boolean;
   numericOwner?: boolean;
-  trustRepository?: boolean;
   xattrs?: boolean;
   includeXattr?: string[];
   excludeXattr?: string[];
-  dryRun?: boolean;
 }
 
 /** Makes the command `deltar restore`. */
@@ -151,7 +149,6 @@ async function run(
   paths: string[],
   options: Options,
 ): Promise<number> {
-  const { signal } = context;
   const begun = await begin(context, options);
   const { out, repository } = begun;
   const named = await findFolder(begun, snapshot, { asMade: true });
@@ -167,7 +164,6 @@ async function run(
   const target = options.to === undefined
     ? join(placeHere(record, CHOOSE), folder)
     : absolute(options.to);
-  const started = performance.now();
   const chosen = await choose(repository, named, paths, options);
   const work = {
     ...folder !== "" && { from: folder },
@@ -177,38 +173,19 @@ async function run(
     numericOwner: options.numericOwner ?? false,
     ...xattrsOf(options),
     neverTouch: [cacheFolder()],
-    signal,
   };
-  const trust = options.trustRepository ?? false;
-  if (options.dryRun) {
-    const plan = await suggesting(
-      repository,
-      record,
-      () => repository.planRestore(record, target, { ...work, trust }),
-    );
-    return printPlan(out, plan, { snapshot: record.id });
-  }
-  const result = await suggesting(
-    repository,
-    record,
-    () =>
-      askingForTrust(
-        out,
-        trust,
-        signal,
-        (answer) =>
-          repository.restore(record, target, {
-            ...work,
-            ...answer,
-            onProgress: tellProgress(out),
-          }),
+  const checked = <Result>(run: () => Promise<Result>) =>
+    suggesting(repository, record, run);
+  return await carryOutOrPlan(context, out, options, {
+    target,
+    fields: { snapshot: record.id },
+    plan: (more) =>
+      checked(() =>
+        repository.planRestore(record, target, { ...work, ...more })
       ),
-  );
-  return printResult(
-    out,
-    result,
-    { snapshot: record.id, target },
-    (done) => `Restored ${done}, from ${record.id} to ${showPath(target)}`,
-    started,
-  );
+    carryOut: (more) =>
+      checked(() => repository.restore(record, target, { ...work, ...more })),
+    sentence: (done) =>
+      `Restored ${done}, from ${record.id} to ${showPath(target)}`,
+  });
 }

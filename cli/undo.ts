@@ -11,15 +11,13 @@ import {
   holdsRepository,
   locateFrom,
 } from "./location.ts";
-import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { carryOutOrPlan, type RestoreWorkOptions } from "./restore_work.ts";
 import { showPath } from "./text.ts";
 import { undoTurn } from "./undo_turn.ts";
-import { askingForTrust, trustOption } from "./trust.ts";
+import { trustOption } from "./trust.ts";
 
-interface Options extends CommonOptions {
-  trustRepository?: boolean;
+interface Options extends CommonOptions, RestoreWorkOptions {
   all?: boolean;
-  dryRun?: boolean;
   turn?: string;
   force?: boolean;
 }
@@ -118,7 +116,6 @@ async function run(
   dir: string | undefined,
   options: Options,
 ): Promise<number> {
-  const { signal } = context;
   const place = absolute(dir ?? ".");
   const { out, repository } = dir === undefined
     ? await begin(context, options)
@@ -127,28 +124,13 @@ async function run(
     ? await targetAt(repository, place)
     : { target: place, below: "" };
   const paths = below === "" || options.all ? undefined : [below];
-  const trust = options.trustRepository ?? false;
-  if (options.dryRun) {
-    const wish = { direction: way, paths, trust, signal };
-    const plan = await repository.planRevert(target, wish);
-    return printPlan(out, plan, { way });
-  }
-  const started = performance.now();
-  const result = await askingForTrust(out, trust, signal, (answer) => {
-    return repository.revert(target, {
-      ...answer,
-      direction: way,
-      paths,
-      signal,
-      onProgress: tellProgress(out),
-    });
-  });
+  const work = { direction: way, paths };
   const word = way === "undo" ? "Undone" : "Redone";
-  return printResult(
-    out,
-    result,
-    { way, target },
-    (done) => `${word} in ${showPath(target)}: wrote ${done}`,
-    started,
-  );
+  return await carryOutOrPlan(context, out, options, {
+    target,
+    fields: { way },
+    plan: (more) => repository.planRevert(target, { ...work, ...more }),
+    carryOut: (more) => repository.revert(target, { ...work, ...more }),
+    sentence: (done) => `${word} in ${showPath(target)}: wrote ${done}`,
+  });
 }

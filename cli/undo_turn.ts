@@ -14,15 +14,12 @@ import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { cacheFolder, userFolder } from "./location.ts";
 import { placeHere } from "./place_here.ts";
-import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { carryOutOrPlan, type RestoreWorkOptions } from "./restore_work.ts";
 import { showPath } from "./text.ts";
-import { askingForTrust } from "./trust.ts";
 import { findTurn } from "./turns.ts";
 
-interface Options extends CommonOptions {
-  trustRepository?: boolean;
+interface Options extends CommonOptions, RestoreWorkOptions {
   all?: boolean;
-  dryRun?: boolean;
   force?: boolean;
 }
 
@@ -36,7 +33,7 @@ export async function undoTurn(
   options: Options,
 ): Promise<number> {
   const { signal } = context;
-  const { dryRun, force = false, trustRepository: trust = false } = options;
+  const { dryRun, force = false } = options;
   const { out, repository, place: here } = await begin(context, options);
   const { record: newest, below = "" } = await repository.lastAt(here) ?? {};
   const paths = below === "" || options.all ? undefined : [below];
@@ -85,34 +82,17 @@ export async function undoTurn(
     }
   }
   const { spans, label } = undoOfTurn(turn);
-  const fields = { way: "undo", turn: turn.turn, session: turn.session };
-  const work = { force, paths, label, signal };
-  if (dryRun) {
-    const plan = await repository.planUndoChanges(spans, place, {
-      ...work,
-      trust,
-    });
-    return printPlan(out, plan, fields);
-  }
-  const started = performance.now();
-  const result = await askingForTrust(
-    out,
-    trust,
-    signal,
-    (answer) =>
-      repository.undoChanges(spans, place, {
-        ...work,
-        ...answer,
-        onProgress: tellProgress(out),
-      }),
-  );
-  return printResult(
-    out,
-    result,
-    { ...fields, target: place },
-    (done) => `Undone turn ${turn.turn} in ${showPath(place)}: wrote ${done}`,
-    started,
-  );
+  const work = { force, paths, label };
+  return await carryOutOrPlan(context, out, options, {
+    target: place,
+    fields: { way: "undo", turn: turn.turn, session: turn.session },
+    plan: (more) =>
+      repository.planUndoChanges(spans, place, { ...work, ...more }),
+    carryOut: (more) =>
+      repository.undoChanges(spans, place, { ...work, ...more }),
+    sentence: (done) =>
+      `Undone turn ${turn.turn} in ${showPath(place)}: wrote ${done}`,
+  });
 }
 
 /** The reason why a turn has no end. */
