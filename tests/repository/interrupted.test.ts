@@ -232,3 +232,45 @@ test("another directory's left work is let be, damaged left work is passed over"
     await assertRestores(repository, root, join(folder, "to"));
   });
 });
+
+test("a volume of many contents has several checkpoints, and all are taken over", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
+    const deep = join(root, ...names);
+    fs.mkdirSync(deep, { recursive: true });
+    const count = 1500;
+    for (let at = 0; at < count; at++) {
+      fs.writeFileSync(join(deep, `${at}`), noise(100, at));
+    }
+    for (let at = 0; at < FILES; at++) {
+      fs.writeFileSync(join(root, `z${at}`), noise(40_000, count + at));
+    }
+    const volumeSize = 500_000;
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    const after = names.length + count + FILES - 5;
+    let kept = 0;
+    await interrupt(repository, root, after, {
+      volumeSize,
+      onKept: (volumes) => kept = volumes.length,
+    });
+    const checkpoints = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("checkpoints/"));
+    assert.ok(kept > 0);
+    assert.ok(checkpoints.length > kept, checkpoints.join());
+    const stored = sizeOf(storage, "volumes/");
+    const { record } = await repository.snapshot(everything(root));
+    const left = FILES * 40_000 + count * 100 - stored + volumeSize;
+    assert.ok(record.counts.stored < left, `${record.counts.stored} stored`);
+    const target = join(folder, "to");
+    const { failed } = await repository.restore(record, target);
+    assert.deepEqual(failed, []);
+    for (const at of [0, count - 1]) {
+      const file = join(target, ...names, `${at}`);
+      assert.deepEqual(fs.readFileSync(file), Buffer.from(noise(100, at)));
+    }
+    assert.deepEqual((await repository.verify({ data: true })).damage, []);
+    assert.equal(sizeOf(storage, "checkpoints/"), 0);
+  });
+});

@@ -1,6 +1,6 @@
 import { checkListing, closingLine, type Line } from "../../bytes/listing.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { sha256 } from "../../bytes/sha256.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
 import { concat } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
 import { readSignature, sign, verify } from "../../ssh/signature.ts";
@@ -31,11 +31,11 @@ export async function signListing(
 ): Promise<Uint8Array> {
   const message = listing.subarray(0, lastLine(listing, listing.length));
   const signature = await sign(message, key, NAMESPACE);
-  const signed = concat([
-    message,
-    encoder.encode(`${JSON.stringify({ signature })}\n`),
-  ]);
-  return concat([signed, encoder.encode(closingLine(sha256(signed)))]);
+  const line = encoder.encode(`${JSON.stringify({ signature })}\n`);
+  const sum = createSha256();
+  sum.update(message);
+  sum.update(line);
+  return concat([message, line, encoder.encode(closingLine(sum.digest()))]);
 }
 
 /**

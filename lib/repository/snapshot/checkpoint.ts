@@ -4,10 +4,9 @@ import {
   type VolumeRecord,
 } from "../../archive/object_writer.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { concat } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, type Line, linePieces } from "../../bytes/listing.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { checkpointName, codecOf } from "../format/names.ts";
 import { readObject } from "../format/note.ts";
 import { signerOf, signListing } from "../format/signed_listing.ts";
@@ -60,6 +59,15 @@ const FORMAT = "deltar-checkpoint";
 const VERSION = 1;
 /** The maximum size of a checkpoint before compression, in bytes. */
 const MAX_CHECKPOINT_BYTES = 2 ** 25;
+/**
+ * The approximate number of UTF-16 code units at which a checkpoint ends and
+ * the next contents of the volume get another one. JSON and UTF-8 make at most
+ * six bytes of a code unit, so a checkpoint never exceeds
+ * `MAX_CHECKPOINT_BYTES`.
+ */
+const TARGET_CHARACTERS = 2 ** 22;
+/** The approximate length of a content's line without its path. */
+const CONTENT_CHARACTERS = 250;
 
 /** Returns the line of a checkpoint that describes a content. */
 function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
@@ -152,42 +160,61 @@ export class CheckpointWriter {
   }
 
   /**
-   * Writes the checkpoint of a stored volume. An error of the storage is
-   * ignored. The volume then has no checkpoint, and the next run cannot reuse
-   * it if this run is interrupted.
+   * Writes the checkpoints of a stored volume: one, or several if the volume
+   * has many contents. An error of the storage is ignored. The next run then
+   * cannot reuse all contents of the volume if this run is interrupted.
    */
   async stored(object: VolumeRecord): Promise<void> {
     const { id, directory, parent } = this.#run;
     const header = { directory, parent, object };
-    const lines = this.#lines(object.name);
-    const name = checkpointName(id, this.names.length, this.#codec.name);
-    this.names.push(name);
-    const writer = new ObjectWriter(this.#storage, name);
-    try {
-      for await (const plain of this.#signed(header, lines)) {
+    const rest = new Rest(this.#contents, object.name);
+    do {
+      const name = checkpointName(id, this.names.length, this.#codec.name);
+      this.names.push(name);
+      const writer = new ObjectWriter(this.#storage, name);
+      try {
+        const listing = encodeLines(FORMAT, VERSION, header, rest.lines());
+        const plain = this.#key === undefined
+          ? listing
+          : await signListing(listing, this.#key);
         await writer.write(await this.#codec.compress(plain));
+        await writer.finish(this.#codec);
+      } catch (error) {
+        await writer.abort(error);
+        if (!(error instanceof DeltarError)) throw error;
+        // If the storage still fails, storing the next object throws an error.
+        return;
       }
-      await writer.finish(this.#codec);
-      this.kept.push(object);
-    } catch (error) {
-      await writer.abort(error);
-      if (!(error instanceof DeltarError)) throw error;
-      // If the storage still fails, storing the next object throws an error.
-    }
+    } while (!rest.isEmpty);
+    this.kept.push(object);
+  }
+}
+
+/** The contents of a volume that no checkpoint describes yet. */
+class Rest {
+  readonly #contents: VolumeContents;
+  readonly #volume: string;
+  #next: KeptContent | undefined;
+
+  constructor(contents: VolumeContents, volume: string) {
+    this.#contents = contents;
+    this.#volume = volume;
+    this.#next = contents.next(volume);
   }
 
-  async *#signed(
-    header: Line,
-    lines: Generator<Line>,
-  ): AsyncGenerator<Uint8Array> {
-    const pieces = linePieces(FORMAT, VERSION, header, lines);
-    if (this.#key === undefined) yield* pieces;
-    else yield await signListing(concat([...pieces]), this.#key);
+  /** Whether all contents were yielded. */
+  get isEmpty(): boolean {
+    return this.#next === undefined;
   }
 
-  *#lines(volume: string): Generator<Line> {
-    for (let content; (content = this.#contents.next(volume)) !== undefined;) {
-      yield encodeContent(content);
+  /** Yields the lines of the next checkpoint. */
+  *lines(): Generator<Line> {
+    let length = 0;
+    while (this.#next !== undefined && length < TARGET_CHARACTERS) {
+      const { path } = this.#next;
+      length += path.length + CONTENT_CHARACTERS;
+      yield encodeContent(this.#next);
+      this.#next = this.#contents.next(this.#volume);
     }
   }
 }

@@ -98,6 +98,8 @@ export class LeftWork {
       const bytes = await readIfThere(storage, recordName(id));
       if (bytes !== undefined) committed.add(id);
     }
+    /** Whether each volume can be reused, by its record as JSON. */
+    const usable = new Map<string, boolean>();
     for (const name of left.names) {
       // If a run stored its commit record, the snapshot already has the run's
       // contents.
@@ -106,12 +108,16 @@ export class LeftWork {
       const checkpoint = await tryRead(storage, name, signer);
       if (checkpoint === undefined) continue;
       const { object } = checkpoint;
-      if (
-        sizes.get(object.name) === object.size &&
-        (!isLocal || await isWhole(storage, object))
-      ) {
-        work.#add(checkpoint, checkpoint.parent === parent);
+      // A volume can have several checkpoints.
+      const key = JSON.stringify(object);
+      let isUsable = usable.get(key);
+      if (isUsable === undefined) {
+        isUsable = sizes.get(object.name) === object.size &&
+          (!isLocal || await isWhole(storage, object));
+        usable.set(key, isUsable);
+        if (isUsable) work.objects.push(object);
       }
+      if (isUsable) work.#add(checkpoint, checkpoint.parent === parent);
     }
     return work;
   }
@@ -134,8 +140,7 @@ export class LeftWork {
     return stored === path ? rest : { ...rest, path: stored };
   }
 
-  #add({ object, contents }: Checkpoint, takesDeltas: boolean): void {
-    this.objects.push(object);
+  #add({ contents }: Checkpoint, takesDeltas: boolean): void {
     for (const { path, sha256, size, piece } of contents) {
       if (piece.form === "whole") {
         this.#whole.set(sha256, { ...piece, path });
