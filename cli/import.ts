@@ -98,7 +98,7 @@ export function importCommand(context: Context): Command {
     .option(
       "--source <dir>",
       "Add the snapshots to those of this directory, of which the dated " +
-        "directories are backups. It need not exist (required)",
+        "directories are backups (required). It need not exist",
     )
     .addOption(
       new Option(
@@ -258,7 +258,7 @@ async function planOf(
     `${plural(older.length, "directory", "directories")} ` +
       `${older.length === 1 ? "is" : "are"} older than the last snapshot of ` +
       `${showPath(source)}, from ${formatDate(last.time)}; snapshots ` +
-      "are taken in the order of time. Skip them with `--skip-older`, or " +
+      "are taken in the order of time. Skip these directories with `--skip-older`, or " +
       "import all directories under another name with `--source`",
     { object: older.map(({ path }) => showPath(path)).join(", ") },
   );

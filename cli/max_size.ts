@@ -17,8 +17,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * With `remember`, first stores the limit in the settings.
  *
  * With a limit that is given, or that was stored in the settings from this
- * machine, snapshots are removed permanently. With any other limit in the
- * settings, they are removed with a grace period.
+ * machine, snapshots are removed without a grace period, so that they cannot be
+ * brought back. With any other limit in the settings, they are removed with a
+ * grace period.
  *
  * @returns The removed snapshots and sizes, or `undefined` if there is no
  *   limit, if another prune is running, or if nothing was removed because new
@@ -128,7 +129,7 @@ export function printFit(out: Console, fit: FitResult): void {
     out.line(
       `  size        ${allowed}; the size is now ${formatBytes(after)}. ` +
         `${plural(removed.length, "snapshot")} and all snapshots that were ` +
-        "removed earlier were deleted permanently",
+        "removed earlier cannot be brought back",
     );
   } else if (before > maxSize) {
     out.line(

@@ -268,7 +268,10 @@ function printPlan(
   const all = plural(judgements.length, "snapshot");
   if (going === 0) out.line(`Would remove none of ${all}.`);
   else if (grace === 0) {
-    out.line(`Would permanently remove ${formatCount(going)} of ${all}.`);
+    out.line(
+      `Would remove ${formatCount(going)} of ${all}. Then ` +
+        `${going === 1 ? "it" : "they"} cannot be brought back.`,
+    );
   } else {
     out.line(
       `Would remove ${formatCount(going)} of ${all}. ` +

@@ -279,5 +279,5 @@ async function report(
     process.stderr,
   );
   for (const line of lines) out.line(`  ${line}`);
-  out.line(`Restore the state before it with:\n  ${restore}`);
+  out.line(`Restore the state before the command with:\n  ${restore}`);
 }

@@ -61,14 +61,14 @@ export function addStreamOptions(command: Command): Command {
     )
     .option(
       "--source <dir>",
-      "With one of these three options: add the snapshot to those of this " +
-        "directory, which need not exist (default: the path of the archive or " +
+      "With --from-tar, --stdin or --stdin-from-command: add the snapshot " +
+        "to those of this directory, which need not exist (default: the path of the archive or " +
         "file)",
     )
     .option(
       "--time <time>",
-      "With one of these three options: the time of the snapshot, such as " +
-        "2024-01-31T12:00:00",
+      "With --from-tar, --stdin or --stdin-from-command: the time of the " +
+        "snapshot, such as 2024-01-31T12:00:00",
       parseTimestamp,
     );
 }

@@ -91,8 +91,8 @@ export function addTakeOptions(command: Command): Command {
     .option(
       "--max-size <size>",
       "Limit the repository to this size (500M, 20GiB, or none for no limit) " +
-        "by permanently removing old snapshots, but never the last one of a " +
-        "directory",
+        "by removing old snapshots, but never the last one of a directory. The " +
+        "removed snapshots cannot be brought back",
       (text: string) => text === "none" ? text : parseBytes(text),
     )
     .option(

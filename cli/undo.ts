@@ -42,7 +42,7 @@ export function revertCommand(
       )
       .option(
         "--force",
-        "With --turn, also restore files that were changed since",
+        "With --turn, also restore files that were changed after the turn",
       );
   }
   return command

@@ -91,7 +91,7 @@ export async function undoTurn(
     carryOut: (more) =>
       repository.undoChanges(spans, place, { ...work, ...more }),
     sentence: (done) =>
-      `Undone turn ${turn.turn} in ${showPath(place)}: wrote ${done}`,
+      `Undid turn ${turn.turn} in ${showPath(place)}: wrote ${done}`,
   });
 }
 

@@ -200,8 +200,8 @@ function reason(
     case "unknown":
       return `the ${what} is signed by a key that is not trusted: ${signer}`;
     case "foreign":
-      return `the ${what} is signed for another repository, and no trusted ` +
-        `machine copied it: ${signer}`;
+      return `the ${what} is signed by ${signer} for another repository, and ` +
+        "no trusted machine copied it";
     case "revoked":
       return `the ${what} is signed by a key that was revoked: ${signer}`;
   }

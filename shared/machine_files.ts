@@ -72,9 +72,9 @@ export async function machineFiles(
 }
 
 /**
- * Returns the text of a file, which is created if it does not exist. Returns
- * `undefined` if the file does not exist and cannot be created, or if `make` is
- * absent.
+ * Returns the text of a file, or `undefined` if the file does not exist. If
+ * `make` is given, first creates a missing file with the text that `make`
+ * returns, unless the system refuses this.
  */
 async function kept(
   file: string,

@@ -33,7 +33,11 @@ const MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 export class TurnNotes {
   readonly #folder: string;
 
-  /** @param name The name of the default repository of the directory. */
+  /**
+   * Makes the notes of a directory, without reading them.
+   *
+   * @param name The name of the default repository of the directory.
+   */
   constructor(name: string) {
     this.#folder = join(userFolder("state"), "turns", name);
   }

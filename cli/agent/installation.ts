@@ -92,8 +92,8 @@ export function installing(file: ConfigFile): Change {
     if (text !== undefined && !isSame) {
       throw new DeltarError(
         "exists",
-        "the file was not written by deltar, or was changed since; move or " +
-          "delete it, and run the command again",
+        "the file was not written by deltar, or was changed after deltar " +
+          "wrote it; move or delete it, and run the command again",
         { object: path },
       );
     }
@@ -138,7 +138,7 @@ export function installing(file: ConfigFile): Change {
  *
  * @throws {DeltarError} `io` if the file cannot be read or is read-only;
  * `corrupt` if it is not valid; `exists` if the whole file would be deleted,
- * but was changed since the install.
+ * but was changed after the installation.
  */
 export function uninstalling(file: ConfigFile): Change {
   const { path } = file;
@@ -153,7 +153,7 @@ export function uninstalling(file: ConfigFile): Change {
   if ("text" in file && !isSame) {
     throw new DeltarError(
       "exists",
-      "the file was changed since the install; delete it, and run the " +
+      "the file was changed after the installation; delete it, and run the " +
         "command again",
       { object: path },
     );
@@ -190,7 +190,7 @@ export function hookWordsIn(file: ConfigFile): string[] | undefined {
 
 /** Returns sentences about entries of deltar that an uninstall leaves. */
 function staying(file: ConfigFile, text: string): string[] {
-  const why = "differs from what an install on this machine wrote, and stays";
+  const why = "differs from what deltar wrote on this machine, and stays";
   if ("text" in file) {
     return text.startsWith(PLUGIN_HEAD) ? [`the file ${why}`] : [];
   }
@@ -227,7 +227,7 @@ function nameOf(path: readonly string[]): string {
 
 /**
  * Returns a text without the entries of an install. The text can have been
- * edited since the install.
+ * edited after the installation.
  */
 function withoutEntries(
   path: string,
@@ -298,8 +298,7 @@ function changing(
     if (read(path).text !== content.text) {
       throw new DeltarError(
         "io",
-        "the file was changed meanwhile; run the " +
-          "command again",
+        "the file was changed by another program; run the command again",
         { object: path },
       );
     }

@@ -25,7 +25,7 @@ export const findTool: Tool<z.infer<typeof input>> = {
   title: "Find files in snapshots",
   description:
     "Finds files and folders by name in all snapshots of the directory, " +
-    "including files that were deleted since. Use this to find a lost file.",
+    "including files that no longer exist. Use this to find a lost file.",
   input,
   output: z.object({
     paths: z.array(z.object({

@@ -76,7 +76,8 @@ export class PendingPlans {
    * Removes a plan and carries it out.
    *
    * @throws {DeltarError} `conflict` if the work would differ from the plan,
-   * because something changed since; and the errors of the restore or undo.
+   * because something changed after the plan was made; and the errors of the
+   * restore or undo.
    */
   async carryOut(
     token: string,

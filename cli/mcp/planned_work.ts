@@ -54,7 +54,7 @@ export const plannedOutput: z.ZodObject = z.object({
   written: z.int().optional().describe("The number of files written."),
   deleted: z.int().optional().describe("The number of paths deleted."),
   safety: z.string().optional().describe(
-    "The safety snapshot with the files as they were before.",
+    "The safety snapshot with the previous state of the changed paths.",
   ),
   failed: z.array(z.object({ path: z.string(), error: z.string() }))
     .optional(),

@@ -109,8 +109,8 @@ export const statusTool: Tool<z.infer<typeof input>> = {
           : `${plural(missing.length, "path")} not in the snapshot:`,
         ...page.results.map(skippedLine),
         ...page.notes,
-        "Changes since then are not protected. Call deltar_diff to see them, " +
-        "and deltar_snapshot to protect them.",
+        "Changes since the latest snapshot are not protected. Call " +
+        "deltar_diff to see them, and deltar_snapshot to protect them.",
       ].join("\n"),
       data: {
         directory: place,

@@ -195,7 +195,7 @@ test("agent refuses read-only files before it writes anything", async () => {
   });
 });
 
-test("agent uninstall keeps what was changed since the install", async () => {
+test("agent uninstall keeps what was changed after the installation", async () => {
   await withHome((place) => {
     for (const scope of SCOPES) {
       const words = [...HOSTS, ...scope, "--yes"];
@@ -251,7 +251,7 @@ test("agent uninstall names its own entries that were changed", async () => {
     assert.match(done.out, /`hooks\.PreToolUse` differs from what an install/);
     assert.match(
       done.err,
-      /deltar\.js: the file was changed since the install/,
+      /deltar\.js: the file was changed after the installation/,
     );
     const { hooks } = JSON.parse(read(settings));
     assert.deepEqual(Object.keys(hooks), ["PreToolUse"]);

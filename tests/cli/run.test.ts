@@ -9,8 +9,9 @@ import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
 /** Returns the command that `run` prints for the state before. */
 function restoreLine(err: string): string {
-  const [, line] = /^Restore the state before it with:\n {2}(.*)$/m.exec(err) ??
-    [];
+  const [, line] =
+    /^Restore the state before the command with:\n {2}(.*)$/m.exec(err) ??
+      [];
   assert.ok(line, err);
   return line;
 }

@@ -188,7 +188,8 @@ test("undoTurn refuses a turn that has gone on since the preview", () =>
     await project.hook({ ...TURN, at: "end" }, { "a.txt": "c" });
     await assert.rejects(project.undo(id, false, last), {
       code: "changed",
-      message: /the turn has a new snapshot since the question; try again$/,
+      message:
+        /the turn got a new snapshot after the question was shown; try again$/,
     });
     assert.deepEqual(project.read(), { "a.txt": "c" });
     assert.equal((await project.undo(id, false)).written, 1);

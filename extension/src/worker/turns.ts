@@ -74,8 +74,8 @@ export function turnMethods(
       if (lastOfTurn(turn).id !== last) {
         throw new DeltarError(
           "changed",
-          "nothing was undone, because the turn has a new snapshot since the " +
-            "question; try again",
+          "nothing was undone, because the turn got a new snapshot after the " +
+            "question was shown; try again",
         );
       }
       const { spans, label } = undoOfTurn(turn);

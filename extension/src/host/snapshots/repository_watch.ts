@@ -20,7 +20,10 @@ type Watched = Pick<
 /** The watcher of the records in a repository. */
 interface Watcher {
   watcher: fs.FSWatcher;
-  /** The watched folder: that of the records or, until it exists, one above. */
+  /**
+   * The watched folder: the folder of the records or, until that exists, the
+   * nearest folder above it.
+   */
   place: string;
   /** The ids of the records. */
   ids: ReadonlySet<string>;

@@ -68,7 +68,8 @@ export class Retention implements vscode.Disposable {
     void showWarning(
       `No old snapshot of ${name} was removed, because its new snapshots are ` +
         "unusual: there are many more than usual, or the newest one has far " +
-        "fewer files than before. Check them before you remove old snapshots.",
+        "fewer files than an earlier one. Check the new snapshots before you " +
+        "remove old ones.",
       prune,
     ).then((answer) => {
       if (answer === prune) {
