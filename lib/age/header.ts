@@ -98,7 +98,7 @@ const MAC_LINE = `--- ${BASE64_OF_32_BYTES}\n`;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
 
-/** The bytes before the chunks of an age file, and the cipher of the chunks. */
+/** The head of an age file, and the cipher of the chunks that follow it. */
 export interface Head {
   /** The header and the nonce. */
   bytes: Uint8Array;

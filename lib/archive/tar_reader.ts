@@ -339,7 +339,7 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
 
 /** Checks that a second block of zeros follows, and then nothing but zeros. */
 async function checkEnd(reader: ByteReader): Promise<void> {
-  const block = await reader.exactly(BLOCK, "the end of the tar");
+  const block = await reader.exactly(BLOCK, "the end marker of a tar");
   let rest: Uint8Array | undefined = block;
   while (rest !== undefined) {
     const at = rest.findIndex((byte) => byte !== 0);

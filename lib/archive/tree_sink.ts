@@ -82,7 +82,7 @@ export interface TreeSink {
 
 /** Options for walking a tree. */
 export interface TreeWalkOptions {
-  /** Called with each path that is skipped, and the reason. */
+  /** Called with each path that is skipped or excluded, and the reason. */
   onSkip?: (skipped: Skipped) => void;
   /**
    * Whether the entries contain extended attributes and ACLs. Default: `false`.

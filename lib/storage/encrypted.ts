@@ -65,8 +65,9 @@ export interface EncryptedOptions {
   keys: readonly AgeKey[];
   /**
    * Called with the name of an object. Returns the recipients that the object
-   * is encrypted for. All recipients must take up the same number of bytes in a
-   * head, so that the size of a head depends only on the number of recipients.
+   * is encrypted for. All recipients must take up the same number of bytes in
+   * the head of an age file (its header and the nonce), so that the size of the
+   * head depends only on the number of recipients.
    */
   recipientsOf: (name: string) => readonly AgeRecipient[];
   /**

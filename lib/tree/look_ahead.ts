@@ -1,6 +1,9 @@
 /** The maximum number of chosen items that wait to be yielded. */
 const MAX_CHOSEN = 8;
-/** The maximum size of the items, chosen or not, that wait to be yielded. */
+/**
+ * The maximum total size of the items that wait to be yielded, chosen or not.
+ * Their sizes are those that `sizeOf` returns.
+ */
 const MAX_WAITING = 4096;
 
 /**

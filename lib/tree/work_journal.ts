@@ -323,7 +323,7 @@ function busy(folder: Folder, name: string): DeltarError {
     "exists",
     `${owner === undefined ? "another machine" : `process ${owner}`} is ` +
       "restoring into this directory. Wait until the restore has finished. " +
-      "If no restore is running, delete this file",
+      "If no restore is running, delete this file.",
     { object: `${folder.place}/${name}` },
   );
 }

@@ -44,7 +44,9 @@ test("an encrypted repository is not replaced by another behind the user", async
       ...header,
       version: 1,
     }));
-    refused(/was encrypted before, and is not encrypted now.*delete \S+pins/s);
+    refused(
+      /was encrypted when it was first opened, and is not encrypted now.*delete \S+pins/s,
+    );
     back();
     changeSettings(repo, (header) => ({ ...header, id: "another" }));
     refused(/key file is \S+, but the id in deltar\.json is another/);
@@ -54,7 +56,7 @@ test("an encrypted repository is not replaced by another behind the user", async
     place.run(["init", "--encrypt", "--repo", other]);
     fs.rmSync(repo, { recursive: true });
     fs.cpSync(other, repo, { recursive: true });
-    refused(/is encrypted for another recipient than before/);
+    refused(/encrypted for another recipient than when it was first opened/);
     back();
     assert.equal(place.run(["list", ...words]).code, 0);
     // A deleted repository is created again, encrypted.

@@ -304,7 +304,9 @@ suite([
     assert.ok(!fs.existsSync(location));
     await Repository.create(new LocalStorage(location));
     await window.command("Deltar: Create Snapshot");
-    await window.isTold(/was encrypted before, and is not encrypted now/);
+    await window.isTold(
+      /was encrypted when it was first opened, and is not encrypted now/,
+    );
     await window.picture("swapped");
     await window.hush();
     fs.rmSync(location, { recursive: true });

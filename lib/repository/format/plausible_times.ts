@@ -88,8 +88,8 @@ export function judgeTimes(
 
 /**
  * Returns the time for a new note: the current time of this machine or, if its
- * clock is behind, the time of the newest snapshot. If the grace period began
- * at an earlier time, it could already be over by the clock of another machine.
+ * clock is behind, the time of the newest snapshot. A grace period that begins
+ * earlier could already be over by the clock of another machine.
  *
  * @param records The snapshots, in any order.
  * @returns The time in milliseconds since 1970.

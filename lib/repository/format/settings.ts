@@ -12,8 +12,8 @@ const VERSION = 1;
 const ENCRYPTED = 2;
 
 /**
- * The id of a repository whose settings are lost. No other repository has this
- * id.
+ * The id that stands for an unknown id, if the settings of a repository are
+ * lost. No repository is created with this id.
  */
 export const LOST_ID = "settings-lost";
 

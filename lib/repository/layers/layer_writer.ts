@@ -181,8 +181,8 @@ export class LayerWriter {
    * @param objects The volumes that the layer must name.
    * @param skipped The paths that the snapshot skipped or excluded.
    * @returns The record of the layer.
-   * @throws The error because of which writing the layer failed. The caller
-   * must then call `abort`.
+   * @throws The error that made writing the layer fail. The caller must then
+   * call `abort`.
    */
   async close(
     objects: Iterable<ObjectRecord>,

@@ -25,12 +25,12 @@ interface Moment {
 }
 
 /**
- * Finds the leap because of which this machine's clock is not trusted. The
+ * Finds the leap that is the reason not to trust this machine's clock. The
  * clock is trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace
  * period and a day. After a longer leap, the clock is trusted if snapshots have
  * been taken for at least a day, or if an earlier prune recorded that it did
- * not trust the clock. So the clock is not trusted if it is wrong only while
- * one snapshot is taken and during the next prune.
+ * not trust the clock. So a clock that is wrong only while one snapshot is
+ * taken and during the next prune is not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The current time, in milliseconds since 1970.

@@ -173,7 +173,8 @@ export async function makeRoom(
       "removed, and no removed snapshot is past its grace period. Free space " +
       "on the disk, or choose snapshots to delete: `deltar prune --keep-last 3 " +
       "--grace 0 --dry-run` shows which snapshots would be removed. Without " +
-      "`--dry-run`, the command deletes them permanently and needs no free space",
+      "`--dry-run`, the command deletes them permanently and needs no free " +
+      "space.",
     { object: store.storage.location },
   );
 }

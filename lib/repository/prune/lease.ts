@@ -124,7 +124,8 @@ export class Lease {
     throw new DeltarError(
       "conflict",
       "another prune, rekey or purge took over the lease, because this process " +
-        "did not respond; nothing is lost. Start the operation again to finish it",
+        "did not respond. Nothing is lost. Start the operation again to finish " +
+        "it.",
       { object: this.#name },
     );
   }

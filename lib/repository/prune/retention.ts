@@ -113,9 +113,9 @@ export interface Judgement {
    */
   isCounted: boolean;
   /**
-   * The id of a later snapshot that may be forged and because of which the
-   * rules do not count this snapshot. If the later snapshot is removed, the
-   * rules count this one again.
+   * The id of a later, possibly forged snapshot that keeps the rules from
+   * counting this snapshot. If the later snapshot is removed, the rules count
+   * this one again.
    */
   lateBy?: string;
 }

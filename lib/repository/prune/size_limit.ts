@@ -168,9 +168,10 @@ async function sizeOf(storage: Storage): Promise<number> {
 }
 
 /**
- * Returns the snapshots to remove. According to an estimate, deleting them, the
- * garbage and the snapshots that were removed earlier frees at least `excess`
- * bytes. If too few snapshots may be removed, fewer bytes are freed.
+ * Returns the snapshots to remove to free at least `excess` bytes. The number
+ * of freed bytes is an estimate. It includes the garbage and the snapshots that
+ * were removed earlier. If too few snapshots may be removed, fewer bytes are
+ * freed.
  */
 async function chooseGoing(
   store: Store,

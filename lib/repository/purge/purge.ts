@@ -320,9 +320,9 @@ function withFrom(
       "not-found",
       ids.length === 0
         ? "no such snapshot. `deltar list` lists the snapshots, and `deltar " +
-          "undelete` the removed ones"
+          "undelete` the removed ones."
         : "several removed snapshots have an id with this beginning or end. " +
-          "Use the complete id",
+          "Use the complete id.",
       { object: name },
     );
   });

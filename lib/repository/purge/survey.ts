@@ -523,7 +523,7 @@ function furtherName(path: string, target: string): DeltarError {
   return new DeltarError(
     "unsupported",
     `the file is another name (hard link) of ${JSON.stringify(target)}, ` +
-      "which is to be purged. Purge both paths, or neither",
+      "which is to be purged. Purge both paths, or neither.",
     { path },
   );
 }

@@ -179,7 +179,10 @@ export interface TargetState {
    * they are not restored.
    */
   root: Metadata | undefined;
-  /** The error for a part of `root` that cannot be set. It names this part. */
+  /**
+   * The error that names the privileges that were removed from `root`, because
+   * the repository belongs to somebody else. Absent if none were removed.
+   */
   rootFault?: DeltarError;
   /**
    * Called with the name of each extended attribute. Returns whether the

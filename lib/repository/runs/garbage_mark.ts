@@ -51,8 +51,8 @@ export interface Mark {
   /** The ids of purged snapshots whose layers may still exist. */
   purged: string[];
   /**
-   * The leap of the clock (see `../prune/clock.ts`) because of which the prune
-   * did not trust the clock, in milliseconds. Absent if the clock was trusted.
+   * The leap that kept the prune from trusting the clock, in milliseconds (see
+   * `../prune/clock.ts`). Absent if the clock was trusted.
    */
   leap?: number;
 }

@@ -33,9 +33,11 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
 /**
  * Returns the turns of agents in one directory, oldest first.
  *
- * Each snapshot has the changes since the snapshot before it. After the snapshot
- * `since` of a turn or, if this snapshot is not known or no longer exists, from
- * the first snapshot of the turn, and up to its last snapshot, the changes in
+ * Each snapshot has the changes since the snapshot before it. A turn extends
+ * from the snapshot after `since` to the last snapshot of the turn. If `since`
+ * no longer exists, the turn begins one snapshot later, because the first
+ * snapshot after `since` might have older changes, too. If `since` is not known,
+ * the turn begins with its own first snapshot. Within a turn, the changes in
  * these snapshots are changes of the turn:
  *
  * - snapshots of the turn, except for a snapshot of the state before the turn;
@@ -199,10 +201,10 @@ function labelOfUndo(turn: number): string {
 }
 
 /**
- * Returns whether a turn ends and the last snapshot was taken during the turn by
- * another session or without a turn. That snapshot might already have the last
- * changes of the turn, so the end of the turn is stored even if nothing has
- * changed since.
+ * Returns whether a turn ends and the last snapshot, which was taken during the
+ * turn, belongs to another session or to no turn. That snapshot might already
+ * have the last changes of the turn, so the end of the turn is stored even if
+ * nothing has changed since.
  *
  * @param turn The turn of the snapshot that is about to be taken.
  * @param last The last snapshot of the directory.

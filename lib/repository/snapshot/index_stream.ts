@@ -49,7 +49,11 @@ import type { SnapshotEntries } from "./snapshot_entries.ts";
 export interface StreamIndexOptions {
   /** The index of the parent. */
   previous: EntryIndex;
-  /** Called with each path that is skipped. */
+  /**
+   * Called with each path that is skipped, and with each path that is stored
+   * without its extended attributes, because they are invalid or too large. No
+   * path of a stream is excluded.
+   */
   onSkip?: (skipped: Skipped) => void;
   /** Called with the progress after each entry, and during a large file. */
   onProgress?: (progress: IndexProgress) => void;

@@ -120,7 +120,10 @@ export interface SnapshotOptions {
    * Whether the folder `cache` is only read, as in a dry run. Default: `false`.
    */
   readOnlyCache?: boolean;
-  /** Called with each path that is skipped or excluded. */
+  /**
+   * Called with each path that is skipped or excluded, and with each path that
+   * changed while it was read.
+   */
   onSkip?: (skipped: Skipped) => void;
   /**
    * Called with the progress after each entry or several unchanged entries of
@@ -300,8 +303,8 @@ async function takeOnce(
         // lists it, together with the other objects.
         if (checkpoints.kept.length > 1) await writer.list();
       });
-      // The checkpoint of an only volume is stored at the same time as the
-      // layer. If there are several volumes, each is stored after the
+      // If there is only one volume, its checkpoint is stored at the same time
+      // as the layer. If there are several volumes, each is stored after the
       // checkpoint of the previous one, so that an interrupted run loses at
       // most one volume.
       if (isOnly) checkpointing.catch(() => {});

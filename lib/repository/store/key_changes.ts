@@ -160,7 +160,7 @@ function busyError(end: number): DeltarError {
   return new DeltarError(
     "conflict",
     "another process is changing the keys of the repository, or was " +
-      "interrupted while changing them. Try again in a minute or, if it was " +
-      `interrupted, after ${new Date(end).toISOString()}`,
+      "interrupted while changing them. Try again in a minute. If this error " +
+      `occurs again, wait until ${new Date(end).toISOString()}.`,
   );
 }

@@ -240,7 +240,7 @@ export class RepositoryKeys {
     if (admin === undefined || admin === keys.adminPublicKey) return keys;
     throw new DeltarError(
       "mismatch",
-      "the repository has a different admin key than before",
+      "the repository has a different admin key than when it was first opened",
       { object: storage.location },
     );
   }
@@ -811,7 +811,7 @@ function unknownError(
     "unsupported",
     "cannot encrypt these key files again, because their passphrases or " +
       `recipients are not known: ${unknown.join(", ")}. Remove these keys, ` +
-      "rotate again, and then add the keys again",
+      "rotate again, and then add the keys again.",
     { object: location },
   );
 }
@@ -821,7 +821,7 @@ function outdatedError({ location }: Storage): DeltarError {
     "key",
     "the keys of the repository were rotated after this key was read or " +
       "printed. Open the repository again, with a key that was read or " +
-      "printed after the rotation",
+      "printed after the rotation.",
     { object: location },
   );
 }
@@ -834,7 +834,7 @@ function checkKeyName(name: string): void {
   if (KEY_NAME.test(name)) return;
   throw new TypeError(
     `invalid key name: ${JSON.stringify(name)}. A name has 1 to 64 letters, ` +
-      "digits, `.`, `_` and `-`, and begins with a letter or digit",
+      "digits, `.`, `_` and `-`, and begins with a letter or digit.",
   );
 }
 

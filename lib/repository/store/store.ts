@@ -302,8 +302,10 @@ export class Store {
       throw new DeltarError(
         "mismatch",
         encryption === undefined
-          ? "the repository was encrypted before, and is not encrypted now"
-          : "the repository is encrypted for another recipient than before",
+          ? "the repository was encrypted when it was first opened, and is " +
+            "not encrypted now"
+          : "the repository is encrypted for another recipient than when it " +
+            "was first opened",
         { object: storage.location },
       );
     }
@@ -329,7 +331,8 @@ export class Store {
     }
     throw new DeltarError(
       "mismatch",
-      `the id of the repository was ${pinned} before, and is now ${known}`,
+      `the id of the repository was ${pinned} when it was first opened, and ` +
+        `is now ${known}`,
       { object: storage.location },
     );
   }
@@ -655,7 +658,7 @@ async function createKeys(
       "exists",
       "another process is creating an encrypted repository here, or was " +
         "interrupted while creating one. If no such process is running, delete " +
-        "keys/ and try again",
+        "keys/ and try again.",
       { object: storage.location, cause },
     );
   }

@@ -183,7 +183,7 @@ export class Family {
 
   /**
    * Returns the only snapshot in which an entry is visible; `undefined` if the
-   * entry is visible in several snapshots.
+   * entry is visible in no snapshot or in several.
    */
   onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
     const [first, second] = this.#having(visible);
