@@ -132,8 +132,8 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Reads consecutive pieces of an object. Adjacent pieces that are not cached
-   * are read from the inner storage as one range.
+   * Reads consecutive parts of an object. Adjacent parts that are not cached are
+   * read from the inner storage as one range.
    */
   async *#getPieces(
     name: string,
@@ -156,7 +156,7 @@ export class CachedStorage implements Storage {
     yield* this.#getMissing(name, offset, missing, options);
   }
 
-  /** Reads consecutive pieces from the inner storage, and caches each one. */
+  /** Reads consecutive parts from the inner storage, and caches each one. */
   async *#getMissing(
     name: string,
     end: number,

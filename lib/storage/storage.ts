@@ -24,9 +24,9 @@ export interface GetOptions {
    */
   clamp?: boolean;
   /**
-   * The lengths in bytes of the consecutive pieces into which a cache divides
-   * the range. The cache stores each piece separately, so that other calls can
-   * read single pieces. The sum of the lengths must be `length`.
+   * The lengths in bytes of the consecutive parts into which a cache divides
+   * the range. The cache stores each part separately, so that other calls can
+   * read single parts. The sum of the lengths must be `length`.
    */
   pieces?: readonly number[];
   /**

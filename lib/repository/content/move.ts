@@ -14,8 +14,7 @@ export interface MovedRange {
 }
 
 /**
- * A move: a volume that a prune rewrote without the frames that are not needed,
- * and the volume that replaced it.
+ * A move: a repacked volume, and the new volume that has its needed frames.
  */
 export interface Move {
   /** The old volume. */

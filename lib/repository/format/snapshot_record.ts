@@ -111,9 +111,9 @@ export interface SnapshotCounts {
   /** The number of new files with the content of a file that still exists. */
   copied: number;
   /**
-   * The number of entries of which only metadata changed: the mode, time,
-   * owner, extended attributes or hard links. The backed-up directory is
-   * counted as an entry.
+   * The number of entries whose metadata changed, but not their content: the
+   * mode, time, owner, extended attributes or hard links. The backed-up
+   * directory is counted as an entry.
    */
   touched: number;
   /**
@@ -242,9 +242,9 @@ export interface PurgedRecord {
   time: number;
   /**
    * The deleted files and folders. Empty if the purge deleted no paths of this
-   * snapshot, but only stored again the contents that depended on deleted
-   * contents, or rewrote layers with lines of files that were deleted before
-   * this snapshot.
+   * snapshot. It then replaced the snapshot because contents depended on deleted
+   * contents, or because layers had lines of files that were deleted before the
+   * snapshot was taken.
    */
   paths: string[];
 }

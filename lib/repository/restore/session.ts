@@ -87,8 +87,8 @@ export interface RestoreOptions extends WorkOptions {
   delete?: boolean;
   /**
    * Whether an existing directory gets the mode, owner and time of the
-   * snapshot's root. A new directory always gets them. If `paths` is set, no
-   * directory gets them. Default: `false`.
+   * snapshot's root. A new directory gets them in any case. If `paths` is set,
+   * neither an existing nor a new directory gets them. Default: `false`.
    */
   rootAttributes?: boolean;
   /**

@@ -103,9 +103,9 @@ export class KeptState {
 
 /**
  * Returns the snapshot that was last restored into a directory, if the restore
- * is newer than the parent. Otherwise returns `undefined`. An error is not
- * thrown if the snapshot or the note of the restore is damaged, was removed or
- * cannot be decrypted, because the next snapshot can be taken without it.
+ * is newer than the parent. Otherwise returns `undefined`. A snapshot or a note
+ * of a restore that is damaged, was removed or cannot be decrypted is ignored,
+ * because the next snapshot can be taken without it.
  */
 async function lastRestored(
   store: Store,
