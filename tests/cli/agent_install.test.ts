@@ -248,7 +248,10 @@ test("agent uninstall names its own entries that were changed", async () => {
     const before = read(plugin);
     const done = place.run(["agent", "uninstall", "--yes"]);
     assert.equal(done.code, 3);
-    assert.match(done.out, /`hooks\.PreToolUse` differs from what an install/);
+    assert.match(
+      done.out,
+      /`hooks\.PreToolUse` differs from what deltar wrote on this machine/,
+    );
     assert.match(
       done.err,
       /deltar\.js: the file was changed after the installation/,
