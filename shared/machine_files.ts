@@ -33,7 +33,7 @@ export interface MachineFiles {
   user?: string;
   /**
    * The text of the private key that signs snapshots, and the path of its file.
-   * Absent if the file cannot be created.
+   * Absent if there is no such file.
    */
   key?: { text: string; file: string };
 }
