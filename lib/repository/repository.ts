@@ -571,11 +571,11 @@ export class Repository {
 
   /**
    * Returns a tar or zip archive of a snapshot, or of some of its paths, as a
-   * stream. The members are in path order, so two exports of a snapshot are
-   * identical. The archive has no member for the root. The memory use does not
-   * depend on the size of the snapshot. Each file is compared with its SHA-256.
-   * If a file does not match, the stream fails. Then discard the bytes read so
-   * far.
+   * stream. The members are in path order, so two exports of the same paths as
+   * an uncompressed tar are identical. The archive has no member for the root.
+   * The memory use does not depend on the size of the snapshot. Each file is
+   * compared with its SHA-256. If a file does not match, the stream fails. In
+   * this case, discard the bytes read so far.
    *
    * A tar has everything that the snapshot has, except for creation times and
    * for the metadata of the root. A zip has no named pipes, devices, extended

@@ -330,6 +330,6 @@ test("a key file of another repository, or changed settings, are refused", async
   assert.equal((await Repository.open(storage, { keys: sheet })).id, other);
   await assert.rejects(Repository.open(storage, { keys: sheet, id }), {
     code: "mismatch",
-    message: /was \S+ before, and is now /,
+    message: /was \S+ when it was first opened, and is now /,
   });
 });

@@ -393,9 +393,9 @@ export async function checkUnusual(
   throw new DeltarError(
     "unsafe",
     `nothing was removed, because new snapshots are unusual: ` +
-      `${unusual.map(describeUnusual).join("; ")}. Look at them with ` +
-      "`deltar list`, and remove bad ones with `deltar forget`. If they are " +
-      "good, repeat the command with `--accept-unusual`",
+      `${unusual.map(describeUnusual).join("; ")}; look at the new snapshots ` +
+      "with `deltar list`, and remove bad ones with `deltar forget`, or repeat " +
+      "the command with `--accept-unusual` if all are good",
   );
 }
 

@@ -447,10 +447,10 @@ export class Finder {
     const none = count === 1
       ? "the only snapshot is not"
       : `none of the ${count} snapshots is`;
-    return `${none} signed by a trusted machine. \`deltar verify\` shows why. ` +
-      "You can still name such a snapshot by its id. If signers/ was " +
+    return `${none} signed by a trusted machine; find out why with ` +
+      "`deltar verify`, or name a snapshot by its id (if signers/ was " +
       "deleted, a machine with a full key adds itself again with its next " +
-      "snapshot";
+      "snapshot)";
   }
 
   /** Yields the records of the trusted snapshots, the newest first. */

@@ -177,7 +177,7 @@ async function openKeyFiles(
       `${
         names.join(", ")
       }. If your key opened the repository before, its file ` +
-      "in keys/ may be damaged";
+      "in keys/ may be damaged.";
   throw new DeltarError("key", what, { object: storage.location });
 }
 
