@@ -21,8 +21,8 @@ import { memberName } from "./member_name.ts";
 /** Options for applying a difference. */
 export interface ApplyOptions {
   /**
-   * Aborts the work with an error of code `aborted`. The signal has no effect
-   * after the first change to the directory.
+   * The signal that aborts the work with an error of code `aborted`. The signal
+   * has no effect after the first change to the directory.
    */
   signal?: AbortSignal;
 }

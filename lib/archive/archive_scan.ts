@@ -28,7 +28,8 @@ export interface ScannedMember {
  *
  * @param storage The storage of the archives.
  * @param names The object names of the archives, in order.
- * @param signal Aborts the reads with an error of code `aborted`.
+ * @param signal The signal that aborts the reads with an error of code
+ *   `aborted`.
  * @throws {DeltarError} `corrupt` if an archive is not a tar, gzip or zstd
  *   archive, `unsafe` for a member whose path or hard link target is invalid,
  *   such as one that contains `..`, and the errors of `readTar`, the codecs and

@@ -48,7 +48,7 @@ export class IndexedReader {
    * @param folder The prefix of the volumes' object names. The names in the
    *   index do not have this prefix.
    * @param index The index.
-   * @param signal Aborts all reads.
+   * @param signal The signal that aborts all reads.
    */
   constructor(
     storage: Storage,
@@ -67,8 +67,8 @@ export class IndexedReader {
    * Reads the content of a file, or of the file that a hard link points to.
    *
    * @param path The path of the member.
-   * @param signal Aborts this read. The signal of the reader aborts the read,
-   *   too.
+   * @param signal The signal that aborts this read. The signal of the reader
+   *   aborts the read, too.
    * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
    *   the content does not have the SHA-256 that the index records, and the
    *   errors of `readContent`.

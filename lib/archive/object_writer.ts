@@ -33,7 +33,7 @@ export class ObjectWriter {
    *
    * @param storage The storage of the object.
    * @param name The name of the object.
-   * @param signal Aborts the write.
+   * @param signal The signal that aborts the write.
    */
   constructor(storage: Storage, name: string, signal?: AbortSignal) {
     this.name = name;

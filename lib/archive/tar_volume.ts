@@ -33,8 +33,8 @@ export interface OpenOptions {
    */
   volumes?: readonly string[];
   /**
-   * Aborts opening the archive, and all later reads of it, with an error of
-   * code `aborted`.
+   * The signal that aborts opening the archive, and all later reads of it, with
+   * an error of code `aborted`.
    */
   signal?: AbortSignal;
 }

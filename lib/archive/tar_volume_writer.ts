@@ -46,7 +46,7 @@ export interface AddTreeOptions {
    * changed while it was read.
    */
   onSkip?: (skipped: Skipped) => void;
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -67,8 +67,8 @@ export interface TarVolumeOptions {
   /** The tree from which `add` reads a path that is passed without content. */
   tree?: TreeSource;
   /**
-   * Aborts the write. Volumes that were already stored are then deleted, if the
-   * storage allows it.
+   * The signal that aborts the write. Volumes that were already stored are then
+   * deleted, if the storage allows it.
    */
   signal?: AbortSignal;
 }

@@ -88,7 +88,7 @@ export interface TreeWalkOptions {
    * Whether the entries contain extended attributes and ACLs. Default: `false`.
    */
   xattrs?: boolean;
-  /** Aborts the walk. */
+  /** The signal that aborts the walk. */
   signal?: AbortSignal;
 }
 

@@ -30,7 +30,7 @@ export interface VolumeSequenceOptions {
    * returned promise has resolved.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Aborts the write of the volumes. */
+  /** The signal that aborts the write of the volumes. */
   signal?: AbortSignal;
 }
 

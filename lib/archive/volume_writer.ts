@@ -50,7 +50,7 @@ export interface VolumeWriterOptions {
    * are set. Aborting the write does not delete such a volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Aborts the write of the volumes. */
+  /** The signal that aborts the write of the volumes. */
   signal?: AbortSignal;
 }
 

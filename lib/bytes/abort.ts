@@ -2,7 +2,7 @@ import { DeltarError } from "./errors.ts";
 
 /** Options for calls that can be aborted. */
 export interface SignalOptions {
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

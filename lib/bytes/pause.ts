@@ -2,7 +2,7 @@
  * Resolves after a time, or as soon as a signal fires.
  *
  * @param milliseconds The time in milliseconds.
- * @param signal Ends the pause early, without an error.
+ * @param signal The signal that ends the pause early, without an error.
  */
 export function pause(
   milliseconds: number,

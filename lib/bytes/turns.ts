@@ -46,7 +46,7 @@ export function turnIfDue(): Promise<void> | undefined {
  * Runs the steps of a generator, with turns of the event loop between them.
  *
  * @param steps Work that yields at least every few milliseconds.
- * @param signal Aborts the work before the next step.
+ * @param signal The signal that aborts the work before the next step.
  * @returns The value that the generator returned.
  * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
  *   steps.

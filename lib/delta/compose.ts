@@ -25,7 +25,7 @@ export interface ComposeOptions {
    * limit.
    */
   maxSize?: number;
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

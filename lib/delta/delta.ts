@@ -6,7 +6,7 @@ import type { Signature } from "./signature.ts";
 
 /** Options for making a delta of a stream. */
 export interface DeltaOptions {
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -39,7 +39,7 @@ export interface ChainOptions {
   size: number;
   /** The store for literals, which never holds more than `size` bytes. */
   literals: LiteralStore;
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -117,7 +117,7 @@ export class DeltaChain implements DeltaSources {
    *   whole content at the start of the chain. Yields the bytes of this range
    *   in chunks, and may reuse the memory of a chunk when the next one is
    *   requested.
-   * @param signal Aborts the work.
+   * @param signal The signal that aborts the work.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of
    *   `basis` and the literals.
    */

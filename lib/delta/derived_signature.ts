@@ -42,7 +42,7 @@ export class DerivedSignature {
    *
    * @param old The signature of the old state.
    * @param delta The sources of the delta from the old state to the file.
-   * @param signal Aborts the work.
+   * @param signal The signal that aborts the work.
    * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
    *   literals.
    */

@@ -22,7 +22,7 @@ export interface PatchOptions {
   maxSize?: number;
   /** The name of the delta, for error messages. */
   object?: string;
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

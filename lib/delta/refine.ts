@@ -38,7 +38,7 @@ export interface BasisContent {
 
 /** Options for refining a delta. */
 export interface RefineOptions {
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -31,7 +31,7 @@ export interface SignOptions extends SignBytesOptions {
    * length of the source if it is an array, otherwise 512 MiB.
    */
   size?: number;
-  /** Aborts the work with an error of code `aborted`. */
+  /** The signal that aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -13,7 +13,8 @@ export const MARK = "x-amz-meta-deltar-put";
  * @param client The client of the bucket.
  * @param name The name of the object.
  * @param mark The id of the `put`.
- * @param signal Aborts the request with an error of code `aborted`.
+ * @param signal The signal that aborts the request with an error of code
+ *   `aborted`.
  */
 export async function isMarked(
   client: S3Client,
@@ -29,7 +30,8 @@ export async function isMarked(
  *
  * @param client The client of the bucket.
  * @param name The name of the object.
- * @param signal Aborts the request with an error of code `aborted`.
+ * @param signal The signal that aborts the request with an error of code
+ *   `aborted`.
  * @returns The id, `""` if the object has none, or `undefined` if the object
  *   does not exist.
  */
@@ -47,7 +49,8 @@ export async function markOf(
  *
  * @param client The client of the bucket.
  * @param name The name of the object.
- * @param signal Aborts the request with an error of code `aborted`.
+ * @param signal The signal that aborts the request with an error of code
+ *   `aborted`.
  * @throws {DeltarError} `not-found` if there is no such object; `io` if the
  *   service refuses the request or does not send the length.
  */

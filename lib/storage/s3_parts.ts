@@ -35,7 +35,8 @@ export function partSize(n: number): number {
  * @param source The bytes of the object.
  * @param spare The buffers of sent parts. They are reused because runtimes are
  *   slow to free buffers of this size.
- * @param signal Aborts the operation with an error of code `aborted`.
+ * @param signal The signal that aborts the operation with an error of code
+ *   `aborted`.
  * @throws {DeltarError} `aborted` if the signal fired, `limit` if the source is
  *   larger than about 1.2 TiB, and the errors of the source.
  */

@@ -34,7 +34,7 @@ export interface GetOptions {
    * cache. Default: `false`.
    */
   fresh?: boolean;
-  /** Aborts the read with an error of code `aborted`. */
+  /** The signal that aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -48,9 +48,9 @@ export interface PutOptions {
    */
   ifAbsent?: boolean;
   /**
-   * Aborts the write with an error of code `aborted`. The object is then
-   * unchanged or, if the storage had already received the last byte, stored
-   * completely.
+   * The signal that aborts the write with an error of code `aborted`. The
+   * object is then unchanged or, if the storage had already received the last
+   * byte, stored completely.
    */
   signal?: AbortSignal;
 }

@@ -272,7 +272,8 @@ export class ContentReader {
    * @param entry The file.
    * @param literals The spool for the literals of the deltas. The caller must
    * dispose of the spool.
-   * @param signal Ends the work with an error of code `aborted`.
+   * @param signal The signal that ends the work with an error of code
+   *   `aborted`.
    * @returns The chain of the deltas, without the whole content at its start.
    * @throws {DeltarError} The errors of `read`.
    * @throws {RangeError} If the file has no deltas.

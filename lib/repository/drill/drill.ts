@@ -61,7 +61,10 @@ export interface DrillOptions {
    * with a newer version is thrown.
    */
   onDamage?: DamageHandler;
-  /** Ends the work with an error of code `aborted`. No proof is recorded. */
+  /**
+   * The signal that ends the work with an error of code `aborted`. No proof is
+   * recorded.
+   */
   signal?: AbortSignal;
 }
 

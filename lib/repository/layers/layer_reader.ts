@@ -40,7 +40,7 @@ export interface ReadLayerOptions {
    * them. The caller must filter out the remaining ones. Default: `false`.
    */
   isShallow?: boolean;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

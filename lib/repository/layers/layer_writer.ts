@@ -73,7 +73,7 @@ export interface LayerWriterOptions {
   expected: number;
   /** Whether the layer is a full layer. Full layers have no path filter. */
   isFull: boolean;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -38,7 +38,8 @@ export class PackedFrames {
    * @param record The record of the layer.
    * @param offsets The offset of each frame in the object, in bytes.
    * @param frames The numbers of the frames, in ascending order.
-   * @param signal Ends the reads with an error of code `aborted`.
+   * @param signal The signal that ends the reads with an error of code
+   *   `aborted`.
    */
   constructor(
     storage: Storage,

@@ -57,7 +57,8 @@ export class TreeFinder {
    * path. At most one frame of each layer is read.
    *
    * @param path The path of the entry.
-   * @param signal Ends the work with an error of code `aborted`.
+   * @param signal The signal that ends the work with an error of code
+   *   `aborted`.
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; also
    * the errors of `LayerReader.find`.
    */
@@ -160,7 +161,7 @@ export async function readTree(
  * @param storage The repository's storage.
  * @param record The snapshot.
  * @param paths The paths. A folder includes everything in it.
- * @param signal Ends the work with an error of code `aborted`.
+ * @param signal The signal that ends the work with an error of code `aborted`.
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; also
  * the errors of `streamEntries`.
  */

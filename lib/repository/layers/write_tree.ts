@@ -60,7 +60,8 @@ export interface TreeChange {
  * @param name The layer's name.
  * @param codec The compression of the layer.
  * @param change The change from the parent's tree.
- * @param signal Aborts the work with an error of code `aborted`.
+ * @param signal The signal that aborts the work with an error of code
+ *   `aborted`.
  * @returns The layers of the new tree, and the number of bytes stored.
  */
 export async function writeTree(

@@ -32,7 +32,7 @@ export interface DeadRunOptions {
   patience: number;
   /** Called before runs are watched, with their ids. */
   onWait?: (ids: string[]) => void;
-  /** Ends the wait with an error of code `aborted`. */
+  /** The signal that ends the wait with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -25,7 +25,7 @@ export interface LeaseOptions {
   patience: number;
   /** Called before a silent holder is watched, with this holder. */
   onWait?: (holder: Holder) => void;
-  /** Ends the wait with an error of code `aborted`. */
+  /** The signal that ends the wait with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

@@ -125,8 +125,8 @@ export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
    */
   onUnusual?: (unusual: readonly Unusual[]) => boolean | Promise<boolean>;
   /**
-   * Ends the work with an error of code `aborted`. The next prune continues the
-   * work.
+   * The signal that ends the work with an error of code `aborted`. The next
+   * prune continues the work.
    */
   signal?: AbortSignal;
 }

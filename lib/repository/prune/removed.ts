@@ -162,7 +162,7 @@ export async function putRemoved(
  *
  * @param store The repository.
  * @param id The id of the snapshot.
- * @param signal Ends the work with an error of code `aborted`.
+ * @param signal The signal that ends the work with an error of code `aborted`.
  * @throws {DeltarError} `not-found` if the snapshot can no longer be brought
  * back, or if there never was a snapshot with this id.
  */

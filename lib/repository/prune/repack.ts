@@ -34,7 +34,7 @@ export interface KeptRange {
  * offset.
  * @param name The name of the new volume.
  * @param codec The compression of both volumes.
- * @param signal Ends the work with an error of code `aborted`.
+ * @param signal The signal that ends the work with an error of code `aborted`.
  * @returns The move from the old volume to the new one.
  * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged;
  * `not-found` if it is missing; also the errors of the storage. If the old

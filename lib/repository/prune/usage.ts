@@ -74,7 +74,7 @@ export interface UsageOptions {
    * the line, the highest rank of those trees, and the record of the layer.
    */
   onLine?: (line: LayerLine, rank: Rank, layer: LayerRecord) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 

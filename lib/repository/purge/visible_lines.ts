@@ -28,7 +28,7 @@ export const MAX_LAYERS_AT_ONCE = 64;
  * @param paths The paths. A folder includes everything in it.
  * @param onLine Called with a snapshot and a visible line: for each path, the
  * line of the last layer that has a line for it. The line can be a tombstone.
- * @param signal Ends the work with an error of code `aborted`.
+ * @param signal The signal that ends the work with an error of code `aborted`.
  * @throws {DeltarError} The errors of `LayerReader.select`.
  */
 export async function visibleLines<T extends { record: SnapshotRecord }>(
