@@ -59,8 +59,8 @@ export interface CopyProgress {
   /** The total size of the layers and volumes copied so far, in bytes. */
   bytes: number;
   /**
-   * The total size of the layers and volumes to copy, in bytes. It is undefined
-   * until the trees of all snapshots have been read.
+   * The total size of the layers and volumes to copy, in bytes. Absent until the
+   * trees of all snapshots have been read.
    */
   allBytes?: number;
   /** The name of the layer or volume copied last. */

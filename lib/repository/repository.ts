@@ -1489,7 +1489,7 @@ export class Repository {
   /**
    * Returns the record of a snapshot as it is stored.
    *
-   * @param id The snapshot's whole id.
+   * @param id The whole id of the snapshot.
    * @param options The signal that ends the work.
    * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`
    * if the record is damaged.

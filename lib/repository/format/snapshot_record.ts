@@ -778,7 +778,7 @@ export interface ReadRecord {
  * Reads the commit record of a snapshot.
  *
  * @param storage The repository's storage.
- * @param id The complete id of the snapshot.
+ * @param id The whole id of the snapshot.
  * @throws {DeltarError} `not-found` if there is no such record; `corrupt` if
  * its SSH signature is not valid; also the errors of `decodeRecordOf`.
  */
@@ -793,7 +793,7 @@ export async function readRecord(
  * Decodes the commit record of a snapshot and checks its SSH signature. The
  * caller must decide whether the signer is trusted.
  *
- * @param id The complete id of the snapshot.
+ * @param id The whole id of the snapshot.
  * @param bytes The bytes of the record.
  * @throws {DeltarError} `corrupt` if the SSH signature is not valid; also
  * the errors of `decodeRecordOf`.
@@ -811,7 +811,7 @@ export async function decodeSigned(
 /**
  * Decodes the commit record of a snapshot.
  *
- * @param id The complete id of the snapshot.
+ * @param id The whole id of the snapshot.
  * @param bytes The bytes of the record.
  * @throws {DeltarError} `corrupt` if the record names another snapshot or the
  * time in the id is not plausible; also the errors of `decodeRecord`.

@@ -500,9 +500,9 @@ function judgeSaved(
 }
 
 /**
- * If one safety snapshot of an interrupted restore or undo is kept, keeps all
- * of them. Only together do they contain everything that the restore or undo
- * replaced.
+ * Keeps all safety snapshots of an interrupted restore or undo if one of them is
+ * kept, because only together do they contain everything that the restore or
+ * undo replaced.
  */
 function keepParts(
   records: readonly SnapshotRecord[],

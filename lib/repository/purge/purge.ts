@@ -301,7 +301,7 @@ function removedName(id: string): string {
 }
 
 /**
- * Returns the options with complete ids in `from`.
+ * Returns the options with whole ids in `from`.
  *
  * @throws {DeltarError} `not-found` if a name matches no snapshot or removed
  * snapshot, or several removed snapshots.
@@ -322,7 +322,7 @@ function withFrom(
         ? "no such snapshot. `deltar list` lists the snapshots, and `deltar " +
           "undelete` the removed ones."
         : "several removed snapshots have an id with this beginning or end. " +
-          "Use the complete id.",
+          "Use the whole id.",
       { object: name },
     );
   });

@@ -210,7 +210,7 @@ export class Finder {
   /**
    * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names:
    *
-   * - If the text begins with `latest`, `latest~N` or a complete id, followed
+   * - If the text begins with `latest`, `latest~N` or a whole id, followed
    *   by a colon, the text is split at that colon.
    * - Otherwise, if the whole text names a snapshot, the folder is the root.
    * - Otherwise, the text is split at the first colon that follows the name of
@@ -311,7 +311,7 @@ export class Finder {
   }
 
   /**
-   * Returns the record of the snapshot whose complete id is the text, or
+   * Returns the record of the snapshot whose whole id is the text, or
    * `undefined` if there is none. Reads this record without listing snapshots.
    */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
