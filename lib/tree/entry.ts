@@ -250,7 +250,7 @@ export interface Skipped {
    * - `special`: the path is a socket or an entry of an unknown kind.
    * - `unreadable`: the path could not be read; `detail` has the cause, such as
    *   the system's message, a path that is too long, a hard link to a file that
-   *   could not be read, or exclusion rules that could not be used.
+   *   could not be read, or exclude rules that could not be used.
    * - `placeholder`: the path is a file whose content is only in the cloud.
    *   Reading it would download the content.
    * - `vanished`: the path was deleted before or while it was read, was created

@@ -16,9 +16,9 @@ export interface IgnoreOptions {
    */
   excludes?: readonly string[];
   /**
-   * The name of rule files. The patterns of such a file apply to its folder and
-   * everything below it, and take precedence over `.gitignore`. With `false`,
-   * no rule files are read. Default: `.deltarignore`.
+   * The name of ignore files. The patterns of such a file apply to its folder
+   * and everything below it, and take precedence over `.gitignore`. With
+   * `false`, no ignore files are read. Default: `.deltarignore`.
    */
   ignoreFile?: string | false;
   /**
@@ -70,7 +70,7 @@ export interface RuleSource {
   /** Returns whether the folder contains an entry with this name. */
   has(name: string): boolean;
   /**
-   * Returns the text of a rule file by its path below the folder, or
+   * Returns the text of an ignore file by its path below the folder, or
    * `undefined` if the file cannot be used.
    */
   text(path: string): string | undefined;
@@ -144,7 +144,7 @@ interface Inside {
 const NO_TAGS: ReadonlyMap<string, string> = new Map();
 
 /**
- * The exclusion rules of one folder. The rules of all levels form one list in
+ * The exclude rules of one folder. The rules of all levels form one list in
  * gitignore's order. Each pattern is rewritten to be relative to the top (the
  * root of the walk, or of the git work tree around it), so that the last match
  * wins across all files, as in git. The `ignore` package does the matching.
@@ -158,7 +158,7 @@ export class IgnoreRules {
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
-  /** Whether the folder itself contains rule files or tags. */
+  /** Whether the folder itself contains ignore files or tags. */
   readonly isOwn: boolean;
   /**
    * The rules that exclude everything but the tags in the folder, by the names
@@ -208,7 +208,7 @@ export class IgnoreRules {
     }
   }
 
-  /** Returns the rules for `root`, before the rule files in `root` are read. */
+  /** Returns the rules for `root` before the ignore files in it are read. */
   static forRoot(root: string, given: IgnoreOptions): IgnoreRules {
     const { paths } = given;
     const picked = paths === undefined ? "all" : pickedNames(paths);
@@ -248,12 +248,12 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns the rules inside a folder, including those of its own rule files
+   * Returns the rules inside a folder, including those of its own ignore files
    * and tags.
    *
    * @param path The path of the folder below the root, `""` for the root
    * itself.
-   * @param source Access to the rule files and tags of the folder.
+   * @param source Access to the ignore files and tags of the folder.
    */
   enter(path: string, source: RuleSource): IgnoreRules {
     let { git, own } = this.#sources;

@@ -23,9 +23,8 @@ const PAUSE_MS = 30;
 
 /**
  * Counts the entries and bytes of a directory while it is being indexed. A
- * second walk, which runs in short time slices, reads only files with exclusion
- * rules. While the second walk runs, it takes up to about a quarter of the
- * time.
+ * second walk, which runs in short time slices, reads only ignore files. While
+ * the second walk runs, it takes up to about a quarter of the time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;

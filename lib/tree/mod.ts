@@ -6,7 +6,7 @@
  * `folder_by_calls.ts` implements with system calls and `folder_by_paths.ts`
  * with paths. `walker.ts` has the public class and its options. `walk_tree.ts`
  * walks a directory and decides which entries are excluded or skipped. The
- * decision depends on their names, their kinds and the exclusion rules
+ * decision depends on their names, their kinds and the exclude rules
  * (`rule_file.ts` reads the files with rules, `ignore_rules.ts` parses and
  * matches the rules). The walk also writes the state of every entry
  * (`state_writer.ts`), which the next walk uses to find unchanged files.

@@ -2,7 +2,7 @@ import { codeOf, errorMessage } from "../bytes/errors.ts";
 import type { Folder, OpenFile } from "./folder.ts";
 import { decodeName } from "./raw_name.ts";
 
-/** The maximum size of a file with exclusion rules, in bytes. */
+/** The maximum size of an ignore file, in bytes. */
 export const RULE_FILE_LIMIT = 1 << 20;
 
 /** The name of the file that marks a folder as a cache. */
@@ -36,8 +36,7 @@ export function isCache(folder: Folder): boolean {
 }
 
 /**
- * The text of a file with exclusion rules, or the reason why the file cannot be
- * used.
+ * The text of an ignore file, or the reason why the file cannot be used.
  */
 export interface RuleFile {
   /** The text; `undefined` if the file does not exist or cannot be used. */
@@ -51,8 +50,8 @@ export interface RuleFile {
 }
 
 /**
- * Reads a file with exclusion rules, which must be a regular file of at most 1
- * MiB. No symlink is followed below the folder.
+ * Reads an ignore file, which must be a regular file of at most 1 MiB. No
+ * symlink is followed below the folder.
  *
  * @param folder An open folder.
  * @param path The file's path below the folder.
@@ -119,7 +118,7 @@ function faultOf(error: unknown): RuleFile {
   switch (codeOf(error)) {
     case "ENOENT":
     case "ENOTDIR":
-    // A folder with the name of a rule file contains no rules.
+    // A folder with the name of an ignore file contains no rules.
     case "EISDIR":
       return {};
     case "ELOOP":
@@ -132,5 +131,5 @@ function faultOf(error: unknown): RuleFile {
 }
 
 function unusable(why: string): RuleFile {
-  return { fault: `the exclusion rules are not applied: ${why}` };
+  return { fault: `the exclude rules are not applied: ${why}` };
 }

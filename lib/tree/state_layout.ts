@@ -25,8 +25,8 @@ export const ENTRY_FLAG = {
 /** The flags of a folder. */
 export const FOLDER_FLAG = {
   /**
-   * The block has the SHA-256 of the exclusion rules, because the folder is the
-   * root, has rule files or tags, or contains picked paths.
+   * The block has the SHA-256 of the exclude rules, because the folder is the
+   * root, has ignore files or tags, or contains picked paths.
    */
   ruled: 1,
   /** The system refused to list the folder. */

@@ -28,7 +28,7 @@ const MAX_NAME_BYTES = 1 << 16;
  * concatenated. A block has:
  *
  * - the number of entries, the number of words of the block, and the flags;
- * - the SHA-256 of the exclusion rules, if the folder has the flag `ruled`,
+ * - the SHA-256 of the exclude rules, if the folder has the flag `ruled`,
  *   otherwise zeros;
  * - the entries: their flags and mode, owner, size, times, inode, number of
  *   links and device, the length of the name and the name, padded with zeros.

@@ -51,7 +51,7 @@ export interface UnchangedFolders {
 /**
  * Compares a directory with its remembered state. Each folder is listed and the
  * state of each entry is compared, up to the first one that differs or is
- * flagged as doubtful. Only files with exclusion rules are read.
+ * flagged as doubtful. Only ignore files are read.
  *
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.
@@ -207,7 +207,7 @@ function compareFolder(
     if (isToTheEnd && seen === known.count) {
       return { isSame: true, isPlain, below };
     }
-    // A new rule file may exclude entries of the folders inside.
+    // A new ignore file may exclude entries of the folders inside.
     if (device !== undefined || !isRuled && enter().isOwn) return DIFFERENT;
   } catch {
     return DIFFERENT;

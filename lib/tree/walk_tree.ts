@@ -105,7 +105,7 @@ interface Level {
   folder: string;
   block: number;
   /**
-   * The rule files that are not applied, by the name of the entry that is or
+   * The ignore files that are not applied, by the name of the entry that is or
    * contains the file.
    */
   unruled?: ReadonlyMap<string, Unruled>;
@@ -125,7 +125,7 @@ interface Level {
   text?: string;
 }
 
-/** A rule file that is not applied. */
+/** An ignore file that is not applied. */
 interface Unruled {
   path: string;
   fault: string;
@@ -511,7 +511,7 @@ function enterFolder(
     isCache: () => isCache(folder),
   });
   // If only a part of a folder is picked, the state does not always include the
-  // folder's rule files and tags. The digest shows whether they have changed.
+  // folder's ignore files and tags. The digest shows whether they have changed.
   const isRuled = path === "" || rules.isOwn || picked !== "all";
   if (isRuled) writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
   const hasSameRules = known !== undefined &&
@@ -532,7 +532,7 @@ function enterFolder(
 /** The maximum number of known entries that are yielded together. */
 const MAX_RUN = 1024;
 
-/** A folder without rule files and tags. */
+/** A folder without ignore files and tags. */
 const NO_RULE_FILES: RuleSource = {
   has: () => false,
   text: () => undefined,

@@ -78,7 +78,7 @@ export interface WalkerOptions extends IgnoreOptions {
 }
 
 /**
- * A directory to which exclusion rules are applied. Indexes and snapshots
+ * A directory to which exclude rules are applied. Indexes and snapshots
  * contain the entries that its walk yields. An excluded folder is not entered,
  * and a symlink is not followed.
  *
@@ -199,7 +199,7 @@ export class Walker {
   }
 
   /**
-   * The exclusion rules. `excludes`, `ignoreFile` and `gitignore` are always
+   * The exclude rules. `excludes`, `ignoreFile` and `gitignore` are always
    * present. The other options are absent if they exclude nothing.
    */
   get rules(): IgnoreOptions {

@@ -103,7 +103,7 @@ test("a file with rules that may not be read is named once [A5]", {
       assert.equal(skipped.length, 1);
       assert.match(
         skipped[0],
-        /^\.deltarignore unreadable the exclusion rules are not .*EACCES/,
+        /^\.deltarignore unreadable the exclude rules are not .*EACCES/,
       );
     })
   );

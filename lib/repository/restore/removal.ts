@@ -132,8 +132,8 @@ class RemovalByRules implements RemovalPolicy {
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
     if (!this.#options.delete || this.#onDisk.isVacant) return;
-    // A rule file that cannot be read might exclude any path in its folder, so
-    // all of these paths are kept.
+    // An ignore file that cannot be read might exclude any path in its folder,
+    // so all of these paths are kept.
     const unruled = new Map<string, string>();
     const onSkip = (skip: Skipped) => {
       const folder = folderOfRules(skip, this.#rules);
@@ -160,7 +160,7 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns a walker of the target that applies the present rule files, with
+   * Returns a walker of the target that applies the present ignore files, with
    * the options of the snapshot's rules.
    */
   #present(): Walker {
@@ -235,8 +235,8 @@ function reasonOf({ reason, detail }: Skipped): string {
 }
 
 /**
- * Returns the folder of a rule file that could not be read; `undefined` for all
- * other skipped paths.
+ * Returns the folder of an ignore file that could not be read; `undefined` for
+ * all other skipped paths.
  */
 function folderOfRules(
   { path, reason }: Skipped,
@@ -250,7 +250,7 @@ function folderOfRules(
 }
 
 /**
- * Returns the reason for keeping a path if a rule file in a folder above the
+ * Returns the reason for keeping a path if an ignore file in a folder above the
  * path could not be read; otherwise `undefined`.
  */
 function unruledAt(
@@ -267,7 +267,7 @@ function unruledAt(
 }
 
 /**
- * The rules at the time of a snapshot, from its record and the rule files in
+ * The rules at the time of a snapshot, from its record and the ignore files in
  * it.
  */
 class SnapshotRules {
