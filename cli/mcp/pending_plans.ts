@@ -25,13 +25,12 @@ export interface PendingPlan {
   /** The checksum of the plan and of the paths that it changes. */
   sum: string;
   /**
-   * Called to carry out the plan, with a callback that throws an error if the
-   * work differs from the plan.
+   * Called to carry out the plan, with a signal and with a callback that throws
+   * an error if the work differs from the plan.
    */
-  carryOut: (
-    call: Call,
-    check: (plan: RestorePlan) => void,
-  ) => Promise<RestoreResult>;
+  carryOut(
+    options: { signal: AbortSignal; onPlan: (plan: RestorePlan) => void },
+  ): Promise<RestoreResult>;
 }
 
 /** The pending plans, by token. Each token can be used once. */
@@ -82,10 +81,10 @@ export class PendingPlans {
   async carryOut(
     token: string,
     plan: PendingPlan,
-    call: Call,
+    { signal }: Call,
   ): Promise<RestoreResult> {
     if (!this.#plans.delete(token)) this.get(token, plan);
-    return await plan.carryOut(call, (now) => {
+    const onPlan = (now: RestorePlan) => {
       if (sumOf(now) === plan.sum) return;
       throw new DeltarError(
         "conflict",
@@ -93,7 +92,8 @@ export class PendingPlans {
           "carried out. Nothing was changed. Call the tool without a token " +
           "to get a new plan, and check it.",
       );
-    });
+    };
+    return await plan.carryOut({ signal, onPlan });
   }
 }
 

@@ -32,7 +32,7 @@ export const tokenInput = {
 };
 
 /** The output of the tools that work in two steps. */
-export const plannedOutput: z.ZodObject = z.object({
+const output: z.ZodObject = z.object({
   token: z.string().optional().describe(
     "The token that carries this plan out. Absent if nothing would change, " +
       "or after the plan was carried out.",
@@ -61,33 +61,57 @@ export const plannedOutput: z.ZodObject = z.object({
   ...messagesOutput,
 });
 
-/** The annotations of the tools that work in two steps. */
-export const CHANGES: Tool<object>["annotations"] = {
-  readOnlyHint: false,
-  destructiveHint: true,
-  idempotentHint: false,
-  openWorldHint: false,
-};
-
 /** Work that a tool has planned. */
-interface PlannedWork extends Pick<PendingPlan, "tool" | "below" | "carryOut"> {
+export interface PlannedWork extends Pick<PendingPlan, "below" | "carryOut"> {
+  /** The plan. */
+  plan: RestorePlan;
+  /** The work in words, such as `Restore … into …`. */
+  title: string;
   /** A sentence about an effect of the plan that its steps do not show. */
   note?: string;
 }
 
+/** A tool that works in two steps. */
+interface PlanningTool<Input extends { directory?: string; token?: string }>
+  extends Pick<Tool<Input>, "name" | "title" | "description" | "input"> {
+  /** Called for each call without a token. Returns the planned work. */
+  plan(call: Call, input: Input): Promise<PlannedWork>;
+}
+
 /**
- * Returns the answer with a plan and its token.
- *
- * @param plan The plan.
- * @param title The work in words, such as `Restore … into …`.
- * @param work The tool, and how to carry out the plan.
+ * Makes a tool that works in two steps. A call without a token returns a plan
+ * and its token. A call with the token carries out the plan.
  */
-export async function planned(
+export function inTwoSteps<
+  Input extends { directory?: string; token?: string },
+>({ plan, ...tool }: PlanningTool<Input>): Tool<Input> {
+  const { name } = tool;
+  return {
+    ...tool,
+    output,
+    annotations: {
+      readOnlyHint: false,
+      destructiveHint: true,
+      idempotentHint: false,
+      openWorldHint: false,
+    },
+    async run(call, input, surroundings) {
+      const { token, directory: _, ...more } = input;
+      if (token === undefined) {
+        return await planned(call, surroundings, name, await plan(call, input));
+      }
+      refuseBeside(more);
+      return await carriedOut(call, surroundings, name, token);
+    },
+  };
+}
+
+/** Returns the answer with a plan and its token. */
+async function planned(
   call: Call,
   { session }: Surroundings,
-  plan: RestorePlan,
-  title: string,
-  { tool, below, note, carryOut }: PlannedWork,
+  tool: string,
+  { plan, title, below, note, carryOut }: PlannedWork,
 ): Promise<Answer> {
   const { steps, target, bytes } = plan;
   const [failed, left] = [
@@ -162,7 +186,7 @@ export async function planned(
  * @param tool The name of the tool.
  * @param token The token.
  */
-export async function carriedOut(
+async function carriedOut(
   call: Call,
   { session, ask }: Surroundings,
   tool: string,
@@ -182,7 +206,7 @@ export async function carriedOut(
  *
  * @throws {DeltarError} `unsupported` if there is such input.
  */
-export function refuseBeside(more: Record<string, unknown>): void {
+function refuseBeside(more: Record<string, unknown>): void {
   const named = Object.keys(more).filter((name) => more[name] !== undefined);
   if (named.length === 0) return;
   throw new DeltarError(

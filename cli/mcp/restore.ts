@@ -4,17 +4,8 @@ import { cacheFolder } from "../location.ts";
 import { placeHere } from "../place_here.ts";
 import { suggesting } from "../suggest.ts";
 import { showPath } from "../text.ts";
-import {
-  carriedOut,
-  CHANGES,
-  planned,
-  plannedOutput,
-  refuseBeside,
-  tokenInput,
-} from "./planned_work.ts";
+import { inTwoSteps, tokenInput } from "./planned_work.ts";
 import { inputOf, pathName, snapshotName, type Tool } from "./tool.ts";
-
-const NAME = "deltar_restore";
 
 const input = inputOf({
   ...tokenInput,
@@ -30,8 +21,8 @@ const input = inputOf({
 });
 
 /** The tool that restores a snapshot in place. */
-export const restoreTool: Tool<z.infer<typeof input>> = {
-  name: NAME,
+export const restoreTool: Tool<z.infer<typeof input>> = inTwoSteps({
+  name: "deltar_restore",
   title: "Restore files from a snapshot",
   description:
     "Restores the directory, or some paths of it, from a snapshot. " +
@@ -40,14 +31,7 @@ export const restoreTool: Tool<z.infer<typeof input>> = {
     "this plan. Restore only the paths that you need. Files that change are " +
     "saved first, and deltar_undo brings them back.",
   input,
-  output: plannedOutput,
-  annotations: CHANGES,
-  async run(call, words, surroundings) {
-    const { token, snapshot, paths, delete: deletes } = words;
-    if (token !== undefined) {
-      refuseBeside({ snapshot, paths, delete: deletes });
-      return await carriedOut(call, surroundings, NAME, token);
-    }
+  async plan(call, { snapshot, paths, delete: deletes = false }) {
     if (snapshot === undefined) {
       throw new DeltarError(
         "unsupported",
@@ -61,31 +45,23 @@ export const restoreTool: Tool<z.infer<typeof input>> = {
     const { record, below } = named;
     const target = placeHere(record, "Name another snapshot.");
     const chosen = call.pathsIn(named, paths);
+    const { signal } = call;
     const work = {
       ...!chosen.includes("") && { paths: chosen },
-      delete: deletes ?? false,
+      delete: deletes,
       neverTouch: [cacheFolder()],
     };
-    const plan = await suggesting(
-      repository,
-      record,
-      () =>
-        repository.planRestore(record, target, {
-          ...work,
-          signal: call.signal,
-        }),
+    return {
+      plan: await suggesting(
+        repository,
+        record,
+        () => repository.planRestore(record, target, { ...work, signal }),
+        below,
+      ),
+      title: `Restore ${record.id} into ${showPath(call.place)}`,
       below,
-    );
-    const title = `Restore ${record.id} into ${showPath(call.place)}`;
-    return await planned(call, surroundings, plan, title, {
-      tool: NAME,
-      below,
-      carryOut: (later, check) =>
-        repository.restore(record, target, {
-          ...work,
-          signal: later.signal,
-          onPlan: check,
-        }),
-    });
+      carryOut: (more) =>
+        repository.restore(record, target, { ...work, ...more }),
+    };
   },
-};
+});

@@ -1,17 +1,8 @@
 import { z } from "zod";
 import { showPath } from "../text.ts";
 import { targetAt } from "../undo.ts";
-import {
-  carriedOut,
-  CHANGES,
-  planned,
-  plannedOutput,
-  refuseBeside,
-  tokenInput,
-} from "./planned_work.ts";
+import { inTwoSteps, tokenInput } from "./planned_work.ts";
 import { inputOf, type Tool } from "./tool.ts";
-
-const NAME = "deltar_undo";
 
 const input = inputOf({
   ...tokenInput,
@@ -21,8 +12,8 @@ const input = inputOf({
 });
 
 /** The tool that reverts the last restore or undo. */
-export const undoTool: Tool<z.infer<typeof input>> = {
-  name: NAME,
+export const undoTool: Tool<z.infer<typeof input>> = inTwoSteps({
+  name: "deltar_undo",
   title: "Undo the last restore",
   description:
     "Reverts the last restore in the directory, or the last undo. It does " +
@@ -30,42 +21,27 @@ export const undoTool: Tool<z.infer<typeof input>> = {
     "steps: a call without a token changes nothing and returns a plan and a " +
     "token, and a call with the `token` carries out exactly this plan.",
   input,
-  output: plannedOutput,
-  annotations: CHANGES,
-  async run(call, { token, direction }, surroundings) {
-    if (token !== undefined) {
-      refuseBeside({ direction });
-      return await carriedOut(call, surroundings, NAME, token);
-    }
-    const way = direction ?? "undo";
+  async plan(call, { direction = "undo" }) {
     const { repository } = await call.open();
     const { target, below } = await targetAt(repository, call.place);
-    const work = {
-      direction: way,
-      ...below !== "" && { paths: [below] },
-    } as const;
     const { signal } = call;
+    const work = { direction, ...below !== "" && { paths: [below] } };
     const plan = await repository.planRevert(target, { ...work, signal });
-    const verb = way === "undo"
+    const verb = direction === "undo"
       ? "Undo the last restore"
       : "Redo the last undo";
-    const title = `${verb} in ${showPath(call.place)}`;
     // The plan names no snapshot to revert to if the directory did not exist
     // before the restore.
     const note = plan.reverts === undefined
       ? "If the restore created the directory itself, the directory is " +
         "deleted too, unless it has other files."
       : undefined;
-    return await planned(call, surroundings, plan, title, {
-      note,
-      tool: NAME,
+    return {
+      plan,
+      title: `${verb} in ${showPath(call.place)}`,
       below,
-      carryOut: (later, check) =>
-        repository.revert(target, {
-          ...work,
-          signal: later.signal,
-          onPlan: check,
-        }),
-    });
+      note,
+      carryOut: (more) => repository.revert(target, { ...work, ...more }),
+    };
   },
-};
+});
