@@ -56,9 +56,9 @@ async function run(
     return EXIT.done;
   }
   const parts = repository.entries(record, { within: folder });
-  const entries = (await Array.fromAsync(parts)).flat();
-  if (entries.length === 0) await checkPath(repository, [record], folder);
   if (out.json) {
+    const entries = (await Array.fromAsync(parts)).flat();
+    if (entries.length === 0) await checkPath(repository, [record], folder);
     out.object("files", {
       snapshot: record.id,
       entries: entries.map(({ content: _, signature: __, ...entry }) => ({
@@ -77,8 +77,36 @@ async function run(
         },
       })),
     });
-  } else for (const line of describe(record, entries)) out.line(line);
+    return EXIT.done;
+  }
+  let isEmpty = true;
+  const widths = [0, 0, 0, 0];
+  for await (const entries of inBatches(parts)) {
+    isEmpty = false;
+    for (const line of describe(record, entries, widths)) out.line(line);
+  }
+  if (isEmpty) await checkPath(repository, [record], folder);
   return EXIT.done;
+}
+
+/** The minimum number of entries whose columns are aligned with each other. */
+const ALIGNED_ENTRIES = 10_000;
+
+/**
+ * Joins batches of entries, so that each batch except the last one has at least
+ * `ALIGNED_ENTRIES` entries. Yields no empty batches.
+ */
+async function* inBatches(
+  parts: AsyncIterable<TreeEntry[]>,
+): AsyncGenerator<TreeEntry[]> {
+  let batch: TreeEntry[] = [];
+  for await (const part of parts) {
+    for (const entry of part) batch.push(entry);
+    if (batch.length < ALIGNED_ENTRIES) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** Returns the names of an entry's owner and group, if they are known. */
@@ -104,12 +132,17 @@ const LETTERS = {
 /** The extended attribute that SELinux gives to every file. */
 const SELINUX = "security.selinux";
 
-/** Yields entries as lines with aligned columns, as `ls -l` prints them. */
+/**
+ * Yields entries as lines with aligned columns, as `ls -l` prints them.
+ *
+ * @param widths The minimum widths of the columns. They are increased to the
+ * widths of these entries.
+ */
 function* describe(
   record: SnapshotRecord,
   entries: readonly TreeEntry[],
+  widths: number[],
 ): Generator<string> {
-  const widths = [0, 0, 0, 0];
   for (const entry of entries) {
     for (const [at, cell] of columns(record, entry).entries()) {
       widths[at] = Math.max(widths[at], columnsOf(cell));

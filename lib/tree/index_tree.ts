@@ -208,15 +208,19 @@ async function indexFolders<Facts extends FileFacts>(
   };
   /** The paths of files that could not be stored. */
   const lost = new Set<string>();
-  const steps = lookAhead(
-    indexSteps(walker, options, { onSkip, signal }, states, folders),
-    ({ toRead, before }) => {
-      if (toRead === undefined || before === undefined) return false;
-      reader.expect?.(before);
-      return true;
-    },
-    ({ known }) => known?.count ?? 1,
-  );
+  const all = indexSteps(walker, options, { onSkip, signal }, states, folders);
+  // Without previous entries, no data is fetched in advance.
+  const steps = options.previous?.length
+    ? lookAhead(
+      all,
+      ({ toRead, before }) => {
+        if (toRead === undefined || before === undefined) return false;
+        reader.expect?.(before);
+        return true;
+      },
+      ({ known }) => known?.count ?? 1,
+    )
+    : all;
   try {
     for (const step of steps) {
       if (step.known !== undefined) {

@@ -5,6 +5,8 @@ const MAX_CHOSEN = 8;
  * Their sizes are those that `sizeOf` returns.
  */
 const MAX_WAITING = 4096;
+/** The maximum number of yielded items that are still in memory. */
+const MAX_TAKEN = 256;
 
 /**
  * Yields all items of a source in order. The source is read in advance, so that
@@ -29,7 +31,7 @@ export function* lookAhead<One>(
     const { one, isChosen, size } = waiting[next++];
     if (isChosen) chosen--;
     total -= size;
-    if (next === MAX_WAITING) waiting.splice(0, next), next = 0;
+    if (next === MAX_TAKEN) waiting.splice(0, next), next = 0;
     return one;
   };
   for (const one of source) {

@@ -61,11 +61,11 @@ const VERSION = 1;
 const MAX_CHECKPOINT_BYTES = 2 ** 25;
 /**
  * The approximate number of UTF-16 code units at which a checkpoint ends and
- * the next contents of the volume get another one. JSON and UTF-8 make at most
- * six bytes of a code unit, so a checkpoint never exceeds
- * `MAX_CHECKPOINT_BYTES`.
+ * the next contents of the volume get another one. A whole checkpoint is in
+ * memory while it is signed and compressed. JSON and UTF-8 make at most six
+ * bytes of a code unit, so a checkpoint never exceeds `MAX_CHECKPOINT_BYTES`.
  */
-const TARGET_CHARACTERS = 2 ** 22;
+const TARGET_CHARACTERS = 2 ** 21;
 /** The approximate length of a content's line without its path. */
 const CONTENT_CHARACTERS = 250;
 
