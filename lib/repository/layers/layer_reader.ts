@@ -40,8 +40,19 @@ export interface ReadLayerOptions {
    * them. The caller must filter out the remaining ones. Default: `false`.
    */
   isShallow?: boolean;
+  /** Whether the lines get the field `since`. Default: `false`. */
+  isDated?: boolean;
   /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
+}
+
+/** Options for decoding a frame. */
+interface DecodeOptions extends Pick<ReadLayerOptions, "isDated"> {
+  /**
+   * A folder. Most entries in its subfolders are omitted. By default, no
+   * entries are omitted.
+   */
+  onlyIn?: string;
 }
 
 /**
@@ -105,6 +116,19 @@ export class LayerReader {
     path: string,
     signal?: AbortSignal,
   ): Promise<LayerLine | undefined> {
+    return await this.#find(path, false, signal);
+  }
+
+  /** Returns the same line as `find`, with the field `since`. */
+  async findDated(path: string): Promise<LayerLine | undefined> {
+    return await this.#find(path, true);
+  }
+
+  async #find(
+    path: string,
+    isDated: boolean,
+    signal?: AbortSignal,
+  ): Promise<LayerLine | undefined> {
     if (this.#filter?.has(path) === false) return undefined;
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
@@ -121,12 +145,13 @@ export class LayerReader {
         this.#parse(found.text, offset),
         this.#record.name,
         offset,
+        isDated,
       );
     }
     if (PATH_LINE.test(text)) return undefined;
     // Another program may have written the line with its fields in another
     // order.
-    const { lines } = await this.#read(at, signal);
+    const { lines } = await this.#read(at, signal, { isDated });
     return lines.find((line) => line.path === path);
   }
 
@@ -140,6 +165,14 @@ export class LayerReader {
   }
 
   /**
+   * Returns whether the path filter accepts a path; `undefined` if the layer
+   * has no filter.
+   */
+  mayHave(path: string): boolean | undefined {
+    return this.#filter?.has(path);
+  }
+
+  /**
    * Yields the lines of the layer, frame by frame. One group of frames is read
    * ahead.
    *
@@ -148,14 +181,17 @@ export class LayerReader {
    * of the storage, such as `aborted`.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
-    const { within = "", isShallow = false, signal } = options;
+    const { within = "", isShallow = false, isDated, signal } = options;
     const frames = isShallow
       ? this.#framesOf(within).filter((at) => !this.#isBelow(at, within))
       : this.#framesOf(within);
     const packed = this.#packed(frames, signal);
     let entries = 0;
     const ahead = (at: number) =>
-      this.#ahead(at, packed, isShallow ? within : undefined);
+      this.#ahead(at, packed, {
+        ...isShallow && { onlyIn: within },
+        isDated,
+      });
     let next = frames.length > 0 ? ahead(frames[0]) : undefined;
     for (let at = 0; next !== undefined; at++) {
       const part: LayerPart = await next;
@@ -182,8 +218,9 @@ export class LayerReader {
    */
   async *select(
     isWanted: (path: string, text: string) => boolean,
-    { within = "", signal }: Omit<ReadLayerOptions, "isShallow"> = {},
+    options: Omit<ReadLayerOptions, "isShallow"> = {},
   ): AsyncGenerator<LayerLine[]> {
+    const { within = "", isDated, signal } = options;
     const frames = this.#framesOf(within);
     const packed = this.#packed(frames, signal);
     const ahead = (at: number): Promise<Uint8Array> => {
@@ -197,7 +234,7 @@ export class LayerReader {
       const plain: Uint8Array = await next;
       next = at + 1 < frames.length ? ahead(at + 1) : undefined;
       this.#checkSize(frames[at], plain.length);
-      const lines = this.#selected(plain, frames[at], isWanted);
+      const lines = this.#selected(plain, frames[at], isWanted, isDated);
       entries += lines.length;
       if (entries > this.#record.entries) throw this.#otherCount(entries);
       const turn = turnIfDue();
@@ -210,6 +247,7 @@ export class LayerReader {
     plain: Uint8Array,
     at: number,
     isWanted: (path: string, text: string) => boolean,
+    isDated: boolean | undefined,
   ): LayerLine[] {
     const { name, frames } = this.#record;
     const offset = this.#offsets[at];
@@ -225,7 +263,8 @@ export class LayerReader {
       start = end + 1;
       const path = this.#pathOf(text, offset);
       if (path === undefined || !isWanted(path, text)) continue;
-      lines.push(decodeLayerLine(this.#parse(text, offset), name, offset));
+      const line = this.#parse(text, offset);
+      lines.push(decodeLayerLine(line, name, offset, isDated));
     }
     return lines;
   }
@@ -339,9 +378,9 @@ export class LayerReader {
   #ahead(
     at: number,
     packed: PackedFrames,
-    onlyIn: string | undefined,
+    options: DecodeOptions,
   ): Promise<LayerPart> {
-    const part = this.#decode(at, packed.take(at), onlyIn);
+    const part = this.#decode(at, packed.take(at), options);
     // The caller may stop before it awaits this promise. Then a rejection must
     // not be reported as unhandled.
     part.catch(() => {});
@@ -390,21 +429,23 @@ export class LayerReader {
   }
 
   /** Reads and decodes a frame. */
-  #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
-    return this.#decode(at, this.#packed([at], signal).take(at));
+  #read(
+    at: number,
+    signal?: AbortSignal,
+    options?: DecodeOptions,
+  ): Promise<LayerPart> {
+    return this.#decode(at, this.#packed([at], signal).take(at), options);
   }
 
   /**
    * Decodes a frame.
    *
    * @param stored The stored bytes of the frame.
-   * @param onlyIn A folder. Most entries in its subfolders are omitted. By
-   * default, no entries are omitted.
    */
   async #decode(
     at: number,
     stored: Promise<Uint8Array>,
-    onlyIn?: string,
+    { onlyIn, isDated }: DecodeOptions = {},
   ): Promise<LayerPart> {
     const { name } = this.#record;
     const { first, length } = this.#record.frames[at];
@@ -413,7 +454,7 @@ export class LayerReader {
     this.#checkSize(at, plain.length);
     const most = mostLinesOfFrame(length);
     const text = onlyIn === undefined ? plain : directLines(plain, onlyIn);
-    const part = await decodeLayerPart(text, name, at === 0, most);
+    const part = await decodeLayerPart(text, name, at === 0, most, isDated);
     const { lines } = part;
     const [head, tail] = [lines.at(0), lines.at(-1)];
     const following = this.#following(at);
@@ -510,7 +551,7 @@ function findLine(
   from: number,
 ): { text: string; start: number } | undefined {
   const name = JSON.stringify(path);
-  for (const opening of [`\n{"path":${name},`, `\n{"gone":${name}}`]) {
+  for (const opening of [`\n{"path":${name}`, `\n{"gone":${name}`]) {
     const start = lines.indexOf(opening, from);
     if (start < 0) continue;
     const end = lines.indexOf("\n", start + 1);

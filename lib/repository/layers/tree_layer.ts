@@ -30,7 +30,7 @@ import { isCount } from "../../bytes/is_count.ts";
 import { checkOpening, type Line, splitLines } from "../../bytes/listing.ts";
 import { checkPath } from "../../tree/path.ts";
 import { decodeSkipped } from "../../tree/skipped_line.ts";
-import { checkPart } from "../format/names.ts";
+import { checkPart, idOfObject, isId } from "../format/names.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 import { tooManyLines } from "./layer_limits.ts";
 
@@ -80,8 +80,18 @@ export interface Tombstone {
   kind: "gone";
 }
 
+/** The age of a line of a layer. */
+export interface Dated {
+  /**
+   * The id of the run since which the path has had this state, according to the
+   * layer. Absent if the run that wrote the layer changed the path, or if the
+   * line was read without the option `isDated`.
+   */
+  since?: string;
+}
+
 /** A line of a layer for a path: an entry or a tombstone. */
-export type LayerLine = TreeEntry | Tombstone;
+export type LayerLine = (TreeEntry | Tombstone) & Dated;
 
 /** The lines of a frame of a layer. */
 export interface LayerPart {
@@ -106,7 +116,32 @@ export function encodeLayerLine(entry: LayerLine): Line {
   const line = encodeEntry(entry);
   if (entry.content) line.content = entry.content.map(encodePiece);
   if (entry.signature) line.signature = encodePiece(entry.signature);
+  const { since, content } = entry;
+  if (since !== undefined) {
+    const volume = content?.at(-1)?.reference.volume ?? "";
+    line.since = since === idOfObject(volume) ? true : since;
+  }
   return line;
+}
+
+/**
+ * Returns the id of the run since which a path has had its state, according to
+ * its line in a layer. Readers of version 1 find a tombstone only if its line
+ * has no other fields, so tombstones are always dated by their layer.
+ *
+ * @param line The line.
+ * @param object The name of the layer.
+ * @returns The id in the field `since` of the line. The id in the name of the
+ * layer if the line has no valid `since`, or a later one. `undefined` if the
+ * name of the layer has no id.
+ */
+function sinceOf({ since, content }: Line, object: string): string | undefined {
+  const own = idOfObject(object);
+  const { volume } = ((content as Line[] | undefined)?.at(-1) ?? {}) as Line;
+  const id = since === true && typeof volume === "string"
+    ? idOfObject(volume)
+    : since;
+  return own !== undefined && isId(id) && id < own ? id : own;
 }
 
 /**
@@ -116,6 +151,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param object The layer's name, for errors.
  * @param isFirst Whether the lines are the first lines of the layer.
  * @param mostLines The maximum number of lines in `bytes`.
+ * @param isDated Whether the lines get the field `since`.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
  * unsafe, `limit` if there are too many lines, `unsupported` if the version of
  * the layer is newer. Offsets in errors are relative to the start of `bytes`.
@@ -125,6 +161,7 @@ export async function decodeLayerPart(
   object: string,
   isFirst: boolean,
   mostLines: number = Infinity,
+  isDated = false,
 ): Promise<LayerPart> {
   const part: LayerPart = { lines: [], objects: [], skipped: [] };
   let opening = isFirst;
@@ -142,7 +179,7 @@ export async function decodeLayerPart(
     } else if (line.skipped !== undefined) {
       part.skipped.push(decodeSkipped(line, object, offset));
     } else if (line.path !== undefined || line.gone !== undefined) {
-      const entry = decodeLayerLine(line, object, offset);
+      const entry = decodeLayerLine(line, object, offset, isDated);
       checkOrder(part.lines.at(-1)?.path, entry.path, object, offset);
       part.lines.push(entry);
     } else if (line.sha256 === undefined) {
@@ -161,6 +198,7 @@ export async function decodeLayerPart(
  * @param line The line, as JSON.
  * @param object The name of the layer, for errors.
  * @param offset The offset of the line in the layer, in bytes, for errors.
+ * @param isDated Whether the result gets the field `since`.
  * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is
  * unsafe.
  */
@@ -168,7 +206,19 @@ export function decodeLayerLine(
   line: Line,
   object: string,
   offset: number,
+  isDated = false,
 ): LayerLine {
+  const decoded = decodeUndated(line, object, offset);
+  return isDated
+    ? Object.assign(decoded, { since: sinceOf(line, object) })
+    : decoded;
+}
+
+function decodeUndated(
+  line: Line,
+  object: string,
+  offset: number,
+): TreeEntry | Tombstone {
   if (typeof line.gone !== "string") {
     return decodeTreeEntry(line, object, offset);
   }

@@ -89,9 +89,12 @@ export async function writeTree(
   try {
     const objects = new Map<string, ObjectRecord>();
     const sources = merged.map((layer) =>
-      linesOf(new LayerReader(storage, layer).parts({ signal }), (part) => {
-        for (const object of part.objects) objects.set(object.name, object);
-      })
+      linesOf(
+        new LayerReader(storage, layer).parts({ isDated: true, signal }),
+        (part) => {
+          for (const object of part.objects) objects.set(object.name, object);
+        },
+      )
     );
     const needed = new Set<string>();
     for await (const batch of mergeLayers([...sources, changed.lines])) {

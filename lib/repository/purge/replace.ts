@@ -350,14 +350,16 @@ class Replacing {
     const kept: Skipped[] = [];
     try {
       for await (
-        const part of new LayerReader(reading, layer).parts({ signal })
+        const part of new LayerReader(reading, layer)
+          .parts({ isDated: true, signal })
       ) {
         for (const line of part.lines) {
           const turn = turnIfDue();
           if (turn !== undefined) await turn;
           if (paths.includes(line.path)) continue;
           if (!losesContents || !this.#isPurgedContent(line)) {
-            writer.add(again?.get(line.path) ?? line);
+            const stored = again?.get(line.path);
+            writer.add(stored ? { ...stored, since: line.since } : line);
           } else if (!isFirst) writer.add({ path: line.path, kind: "gone" });
           const room = writer.ready();
           if (room !== undefined) await room;

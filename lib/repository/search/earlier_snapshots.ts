@@ -21,7 +21,7 @@ export class EarlierSnapshots {
   readonly #onDamage: DamageHandler | undefined;
   readonly #ids: readonly string[];
   readonly #known: ReadonlySet<string>;
-  readonly #recent = new Map<string, SnapshotRecord | undefined>();
+  readonly #recent = new Map<string, Promise<SnapshotRecord | undefined>>();
 
   private constructor(
     store: Store,
@@ -82,6 +82,45 @@ export class EarlierSnapshots {
       record,
       () => this.firstWithLayer(layer, record),
     );
+  }
+
+  /**
+   * Returns the snapshot of a run or, if the run has none, the first later
+   * snapshot of a directory. Also requests the record that `beforeRun` needs
+   * first.
+   *
+   * @param id The id of the run.
+   * @param record A later snapshot of the directory.
+   */
+  async firstSince(
+    id: string,
+    record: SnapshotRecord,
+  ): Promise<SnapshotRecord> {
+    const start = this.#firstFrom(id);
+    // An error is thrown when the record is needed.
+    if (start > 0) this.#get(this.#ids[start - 1]).catch(() => {});
+    for (let at = start; at < this.#ids.length; at++) {
+      if (this.#ids[at] >= record.id) break;
+      const found = this.#ids[at] === id
+        ? await this.#get(id)
+        : await this.#meant(this.#ids[at], record);
+      if (found !== undefined) return found;
+    }
+    return record;
+  }
+
+  /**
+   * Returns the last snapshot of the directory before a run; `undefined` if
+   * there is none. See `before`.
+   *
+   * @param id The id of the run.
+   * @param first The result of `firstSince`.
+   */
+  async beforeRun(
+    id: string,
+    first: SnapshotRecord,
+  ): Promise<SnapshotRecord | undefined> {
+    return await this.#before(id, first, () => Promise.resolve(first));
   }
 
   /**
@@ -174,8 +213,19 @@ export class EarlierSnapshots {
    * Reads a record. Returns `undefined` if the record cannot be read, is not
    * trusted, or is of another machine.
    */
-  async #get(id: string): Promise<SnapshotRecord | undefined> {
-    if (this.#recent.has(id)) return this.#recent.get(id);
+  #get(id: string): Promise<SnapshotRecord | undefined> {
+    const known = this.#recent.get(id);
+    if (known !== undefined) return known;
+    const record = this.#read(id);
+    this.#recent.set(id, record);
+    if (this.#recent.size > MAX_KEPT_RECORDS) {
+      const [oldest] = this.#recent.keys();
+      this.#recent.delete(oldest);
+    }
+    return record;
+  }
+
+  async #read(id: string): Promise<SnapshotRecord | undefined> {
     const reads = readAll(this.#store.storage, [id], {
       onDamage: this.#onDamage,
     });
@@ -183,12 +233,6 @@ export class EarlierSnapshots {
     const isMeant = read !== undefined &&
       isOfMachine(read.record, this.#machine) &&
       await this.#store.mayFind(read.record);
-    const record = isMeant ? read.record : undefined;
-    this.#recent.set(id, record);
-    if (this.#recent.size > MAX_KEPT_RECORDS) {
-      const [oldest] = this.#recent.keys();
-      this.#recent.delete(oldest);
-    }
-    return record;
+    return isMeant ? read.record : undefined;
   }
 }

@@ -80,8 +80,9 @@ export async function* pathPairs(
   folder: string,
 ): AsyncGenerator<PathPair> {
   const isWanted = (path: string) => path !== folder && isWithin(path, folder);
+  const options = { within: folder, isDated: true };
   const merged = (some: ReturnType<LayerReaders["of"]>) =>
-    mergeLayers(some.map((one) => one.select(isWanted, { within: folder })));
+    mergeLayers(some.map((one) => one.select(isWanted, options)));
   const added = addedLayers(readers, before, now);
   if (added.length === now.layers.length) {
     // If the snapshots share no layer, no tombstones show which paths were
@@ -89,8 +90,12 @@ export async function* pathPairs(
     yield* joined(merged(readers.of(before)), merged(added));
     return;
   }
+  const isParent = now.parent === before.id;
   for await (const lines of merged(added)) {
     for (const line of lines) {
+      const { since } = line;
+      // The layer has this line because layers were merged.
+      if (isParent && since !== undefined && since <= before.id) continue;
       const old = await readers.find(before, line.path);
       yield [old, isEntry(line) ? line : undefined];
     }

@@ -17,13 +17,14 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { changedFields, type EntryField } from "../../tree/changed_fields.ts";
+import { idOfObject } from "../format/names.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { Store } from "../store/store.ts";
 import { EarlierSnapshots } from "./earlier_snapshots.ts";
 import { countChanges, type FolderChanges } from "./folder_changes.ts";
 import { newFolderOf, oldFolderOf } from "./folder_renames.ts";
-import { LayerReaders } from "./layer_readers.ts";
+import { LayerReaders, type Located } from "./layer_readers.ts";
 import { newPathOf, oldPathOf } from "./renames.ts";
 import { skippedIn } from "./skipped_paths.ts";
 
@@ -295,6 +296,19 @@ class History {
         continue;
       }
       const { entry, layer } = found;
+      const start = await this.#startByAge(newest, path, found);
+      if (start !== undefined) {
+        const { since, first } = start;
+        at = await this.#earlier.beforeRun(since, first);
+        yield {
+          path,
+          entry,
+          newest,
+          first: () => Promise.resolve(first),
+          older: at,
+        };
+        continue;
+      }
       at = await this.#earlier.beforeLayer(layer, newest);
       if (entry !== undefined) {
         const first = () => this.#earlier.firstWithLayer(layer, newest);
@@ -302,11 +316,49 @@ class History {
         continue;
       }
       if (at === undefined) return;
-      const start = await this.#startOf(newest, path, layer);
-      if (start === undefined) continue;
-      const first = () => Promise.resolve(start);
-      yield { path, entry, newest, first, older: at };
+      const first = await this.#startOf(newest, path, layer);
+      if (first === undefined) continue;
+      yield {
+        path,
+        entry,
+        newest,
+        first: () => Promise.resolve(first),
+        older: at,
+      };
     }
+  }
+
+  /**
+   * Returns the first snapshot that has the state of a path, if a layer dates
+   * the state to a run before the one that wrote the layer, and this snapshot
+   * confirms the date. Otherwise returns `undefined`: the snapshot may have
+   * been replaced, copied from another repository, or forged.
+   */
+  async #startByAge(
+    newest: SnapshotRecord,
+    path: string,
+    { entry, layer, since }: Located,
+  ): Promise<{ since: string; first: SnapshotRecord } | undefined> {
+    const written = idOfObject(layer.name);
+    if (
+      entry === undefined || since === undefined || written === undefined ||
+      since >= written
+    ) return undefined;
+    const first = await this.#earlier.firstSince(since, newest);
+    if (first.id === newest.id) return { since, first };
+    const isSource = first.id === since &&
+      idOfObject(first.layers.at(-1)?.name ?? "") === since;
+    if (
+      isSource && entry.kind !== "directory" &&
+      this.#readers.mayHaveChanged(first, path)
+    ) return { since, first };
+    const other = await this.#ignoringDamage(() =>
+      this.#readers.locate(first, path)
+    );
+    const isSame = other?.entry !== undefined && other.since === since &&
+      (entry.kind === "directory" ||
+        changedFields(entry, other.entry).length === 0);
+    return isSame ? { since, first } : undefined;
   }
 
   /**

@@ -16,6 +16,12 @@ export interface Located {
    * layer.
    */
   layer: LayerRecord;
+  /**
+   * The id of the run since which the path has had this state, according to the
+   * layers. The run is that of `layer` or an earlier one. Absent if the layers
+   * do not tell.
+   */
+  since?: string;
 }
 
 /**
@@ -60,17 +66,32 @@ export class LayerReaders {
   async locate(record: SnapshotRecord, path: string): Promise<Located> {
     const readers = this.of(record);
     for (let at = readers.length - 1; at >= 0; at--) {
-      const line = await readers[at].find(path);
+      const line = await readers[at].findDated(path);
       if (line === undefined) continue;
+      const { since } = line;
+      delete line.since;
       if (line.kind !== "directory") {
         const entry = isEntry(line) ? line : undefined;
-        return { entry, layer: record.layers[at] };
+        return { entry, layer: record.layers[at], since };
       }
-      let last = readers.length - 1;
-      while (last > at && !await hasWithin(readers[last], path)) last--;
-      return { entry: line, layer: record.layers[last] };
+      for (let last = readers.length - 1; last > 0 && last >= at; last--) {
+        const since = await newestWithin(readers[last], path);
+        if (since === undefined) continue;
+        return { entry: line, layer: record.layers[last], since };
+      }
+      // The first layer has the whole folder, which may be large, so the layer
+      // is not searched for the newest state.
+      return { entry: line, layer: record.layers[at] };
     }
     return { entry: undefined, layer: record.layers[0] };
+  }
+
+  /**
+   * Returns whether the last layer of a snapshot has a path filter, and the
+   * filter accepts a path.
+   */
+  mayHaveChanged(record: SnapshotRecord, path: string): boolean {
+    return this.of(record).at(-1)?.mayHave(path) === true;
   }
 
   /**
@@ -89,15 +110,20 @@ export class LayerReaders {
 }
 
 /**
- * Returns whether a layer has a line for a folder or for a path in the folder.
+ * Returns the latest `since` of the lines that a layer has for a folder and for
+ * the paths in the folder; `undefined` if there are no such lines.
  */
-async function hasWithin(
+async function newestWithin(
   reader: LayerReader,
   folder: string,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const isWanted = (path: string) => isWithin(path, folder);
-  for await (const lines of reader.select(isWanted, { within: folder })) {
-    if (lines.length > 0) return true;
+  let newest: string | undefined;
+  const options = { within: folder, isDated: true };
+  for await (const lines of reader.select(isWanted, options)) {
+    for (const { since = "" } of lines) {
+      if (newest === undefined || since > newest) newest = since;
+    }
   }
-  return false;
+  return newest;
 }
