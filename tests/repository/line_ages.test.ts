@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { codecFor } from "../../lib/archive/codec.ts";
+import { encodeRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
+import { LayerWriter } from "../../lib/repository/layers/layer_writer.ts";
 import type { PathVersion } from "../../lib/repository/mod.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { withCache } from "../../lib/repository/with_cache.ts";
@@ -196,6 +199,58 @@ test("history() needs few requests for a path in many snapshots, with an empty c
       assert.deepEqual(found, without.found);
       assert.ok(requests <= most, `${path}: ${requests}`);
       if (versions > 1) assert.ok(without.requests > 2 * requests);
+    }
+  });
+});
+
+test("history() does not believe the age of a line that no snapshot confirms", async () => {
+  await withTemp(async (root) => {
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    for (let n = 0; n < 30; n++) write(root, `f${n}`, `${n}`);
+    for (const [path, text] of [["a", "1"], ["a", "23"], ["b", "4"]]) {
+      write(root, path, text);
+      await repository.snapshot(everything(root));
+    }
+    const expected = await historyOf(repository, root, "a");
+    assert.equal(expected.length, 2);
+    const [first, , last] = await repository.snapshots();
+    const old = last.layers[1];
+    const parts = await Array.fromAsync(
+      new LayerReader(storage, old).parts({ isDated: true }),
+    );
+    assert.ok(parts[0].lines.some(({ path }) => path === "a"));
+    for (
+      const since of [
+        first.id,
+        `${first.id.slice(0, -1)}g`,
+        "20000101T000000Z-000000",
+        // Some id between those of the first two snapshots.
+        first.id.replace(/.{3}$/, "fff"),
+        "99990101T000000Z-000000",
+      ]
+    ) {
+      storage.objects.delete(old.name);
+      const writer = new LayerWriter({
+        storage,
+        name: old.name,
+        codec: codecFor("zstd"),
+        expected: old.entries,
+        isFull: false,
+      });
+      for (const { lines } of parts) {
+        for (const line of lines) {
+          writer.add(line.path === "a" ? { ...line, since } : line);
+        }
+      }
+      const layer = await writer.close(
+        parts.flatMap(({ objects }) => objects),
+        [],
+      );
+      const record = { ...last, layers: [last.layers[0], layer] };
+      storage.objects.set(`snapshots/${last.id}.json`, encodeRecord(record));
+      const reopened = await Repository.open(storage);
+      assert.deepEqual(await historyOf(reopened, root, "a"), expected, since);
     }
   });
 });

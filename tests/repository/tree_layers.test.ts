@@ -249,6 +249,31 @@ test("a part of a tree has the folders above it, and the files behind links", as
   assert.deepEqual(part.entries, wanted);
 });
 
+test("a tombstone hides a path that is not valid UTF-8", async () => {
+  const storage = new MemoryStorage();
+  const path = "a\udc80";
+  const paths = ["a", path, "b", "c", "d"];
+  const tree = new Map(paths.map((path) => [path, directory(path)]));
+  const change = { skippedBefore: [], objects: [], skipped: [] };
+  const first = await writeTree(storage, "trees/0.gz", codec, {
+    ...change,
+    layers: [],
+    changed: changedLines(tree),
+    size: 5,
+  });
+  const { layers } = await writeTree(storage, "trees/1.gz", codec, {
+    ...change,
+    ...first,
+    changed: changedLines(
+      new Map([["a", directory("a", 1)], [path, undefined]]),
+    ),
+    size: 4,
+  });
+  const finder = new TreeFinder(storage, layers);
+  assert.equal(await finder.find(path), undefined);
+  assert.deepEqual(await finder.find("a"), directory("a", 1));
+});
+
 test("the object of a layer is one listing", async () => {
   const storage = new MemoryStorage();
   const { layers, tree } = (await makeSnapshots(storage, 1))[0];
