@@ -12,7 +12,10 @@ import type {
   LayerRecord,
   SnapshotRecord,
 } from "../../lib/repository/format/snapshot_record.ts";
-import type { TreeEntry } from "../../lib/repository/layers/tree_layer.ts";
+import {
+  decodeLayerLine,
+  type TreeEntry,
+} from "../../lib/repository/layers/tree_layer.ts";
 import {
   readPart,
   streamEntries,
@@ -247,6 +250,29 @@ test("a part of a tree has the folders above it, and the files behind links", as
     ["folder 3", "folder 7/sub"].includes(path)
   );
   assert.deepEqual(part.entries, wanted);
+});
+
+test("the age of a line is never later than its layer, and `since` may be anything", () => {
+  const own = "20261127T100000Z-000000";
+  const old = "20261126T100000Z-000000";
+  const line = { path: "a", kind: "directory", mode: "0755", mtime: "1" };
+  for (
+    const [since, expected] of [
+      [undefined, own],
+      [old, old],
+      ["20261128T100000Z-000000", own],
+      [true, own],
+      [7, own],
+      [[], own],
+      ["yesterday", own],
+    ]
+  ) {
+    const fields = { ...line, uid: 0, gid: 0, content: {}, since };
+    const name = `trees/${own}.ndjson.zst`;
+    const decoded = decodeLayerLine(fields, name, 0, true);
+    assert.equal(decoded.since, expected);
+    assert.ok(!("since" in decodeLayerLine(fields, name, 0)));
+  }
 });
 
 test("a tombstone hides a path that is not valid UTF-8", async () => {

@@ -129,18 +129,21 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * its line in a layer. Readers of version 1 find a tombstone only if its line
  * has no other fields, so tombstones are always dated by their layer.
  *
- * @param line The line.
+ * @param since The field `since` of the line.
+ * @param line The decoded line.
  * @param object The name of the layer.
- * @returns The id in the field `since` of the line. The id in the name of the
- * layer if the line has no valid `since`, or a later one. `undefined` if the
- * name of the layer has no id.
+ * @returns The id in the field `since`. The id in the name of the layer if
+ * `since` is absent, invalid or later. `undefined` if the name of the layer has
+ * no id.
  */
-function sinceOf({ since, content }: Line, object: string): string | undefined {
+function sinceOf(
+  since: unknown,
+  line: LayerLine,
+  object: string,
+): string | undefined {
   const own = idOfObject(object);
-  const { volume } = ((content as Line[] | undefined)?.at(-1) ?? {}) as Line;
-  const id = since === true && typeof volume === "string"
-    ? idOfObject(volume)
-    : since;
+  const last = line.kind === "file" ? line.content.at(-1) : undefined;
+  const id = since === true ? idOfObject(last?.reference.volume ?? "") : since;
   return own !== undefined && isId(id) && id < own ? id : own;
 }
 
@@ -210,7 +213,7 @@ export function decodeLayerLine(
 ): LayerLine {
   const decoded = decodeUndated(line, object, offset);
   return isDated
-    ? Object.assign(decoded, { since: sinceOf(line, object) })
+    ? Object.assign(decoded, { since: sinceOf(line.since, decoded, object) })
     : decoded;
 }
 

@@ -4,8 +4,10 @@
  * A layer has a line for each path that changed since the layers below it. The
  * last layer of a tree that has a line for a path therefore shows how old the
  * state of the path is: all earlier snapshots with this layer have the same
- * state. For each version, a history needs to read the records and layers of
- * only a few snapshots.
+ * state. If the line was copied from another layer, it has the id of the run
+ * since which the path has had this state. For each version, a history usually
+ * reads two records, of the snapshot that made the version and of the snapshot
+ * before it, and the frames that have the path.
  *
  * `earlier_snapshots.ts` finds these snapshots, and `layer_readers.ts` finds
  * paths in them. `renames.ts` and `folder_renames.ts` find the other path of a
