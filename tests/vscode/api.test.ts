@@ -7,7 +7,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { Editor } from "./editor.ts";
-import { repositoryOf, suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, repositoryOf, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 let editor: Editor;
@@ -15,9 +15,7 @@ let window: Window;
 let folder: string;
 
 const settings = {
-  "deltar.snapshot.onSave": false,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
+  ...NO_AUTOMATIC_SNAPSHOTS,
   "deltar.exclude.patterns": ["many/"],
 };
 

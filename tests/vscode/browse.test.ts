@@ -7,15 +7,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Editor } from "./editor.ts";
-import { suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
-
-const settings = {
-  "deltar.snapshot.onOpen": false,
-  "deltar.snapshot.onSave": false,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
-};
 
 let editor: Editor;
 let window: Window;
@@ -55,7 +48,7 @@ suite([
     fs.writeFileSync(at("notes.md"), "one\n");
     fs.writeFileSync(at("old.md"), "old\n");
     editor = await suite.editor("editor", {
-      settings,
+      settings: NO_AUTOMATIC_SNAPSHOTS,
       packages: [suite.companion()],
     });
     window = await suite.open(editor, { folder });

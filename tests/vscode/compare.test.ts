@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Editor } from "./editor.ts";
-import { repositoryOf, root, suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, repositoryOf, root, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 /** By what the workbench calls their kind. */
@@ -17,12 +17,6 @@ const THEMES = [
   ["hc-black", "Default High Contrast"],
   ["hc-light", "Default High Contrast Light"],
 ] as const;
-
-const settings = {
-  "deltar.snapshot.onSave": false,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
-};
 
 let editor: Editor;
 let window: Window;
@@ -55,7 +49,7 @@ suite([
       at("source/icon.png"),
     );
     editor = await suite.editor("editor", {
-      settings,
+      settings: NO_AUTOMATIC_SNAPSHOTS,
       packages: [suite.companion()],
     });
     window = await suite.open(editor, { folder });

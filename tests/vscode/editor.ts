@@ -33,6 +33,7 @@ const QUIET = {
   "files.simpleDialog.enable": true,
   "window.dialogStyle": "custom",
   "deltar.snapshot.onOpen": false,
+  "deltar.snapshot.onExternalChange": false,
 };
 
 /** A VS Code server of its own. */

@@ -20,7 +20,7 @@ import { truePlace } from "../../lib/tree/mod.ts";
 import { locationSum } from "../../shared/location_sum.ts";
 import { withS3Server } from "../support/s3_server.ts";
 import type { Editor } from "./editor.ts";
-import { suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 const PASSPHRASE = "correct horse battery staple of words";
@@ -157,10 +157,8 @@ suite([
     fs.writeFileSync(at("notes.md"), "first thoughts\n");
     editor = await suite.editor("editor", {
       settings: {
-        "deltar.snapshot.onSave": false,
+        ...NO_AUTOMATIC_SNAPSHOTS,
         "deltar.snapshot.delaySeconds": 0,
-        "deltar.snapshot.everyMinutes": 0,
-        "deltar.snapshot.onClose": false,
         "deltar.repository.encrypt": "always",
       },
       packages: [suite.companion()],

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { noise } from "../support/noise.ts";
 import type { Editor } from "./editor.ts";
-import { suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 /** The maximum growth of the extension host's memory, in kB. */
@@ -69,9 +69,7 @@ suite([
     editor = await suite.editor("editor", {
       packages: [suite.companion()],
       settings: {
-        "deltar.snapshot.onSave": false,
-        "deltar.snapshot.everyMinutes": 0,
-        "deltar.snapshot.onClose": false,
+        ...NO_AUTOMATIC_SNAPSHOTS,
       },
     });
     window = await suite.open(editor, { folder });

@@ -6,15 +6,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Editor } from "./editor.ts";
-import { repositoryOf, suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, repositoryOf, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
-
-const settings = {
-  "deltar.snapshot.onOpen": false,
-  "deltar.snapshot.onSave": false,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
-};
 
 let editor: Editor;
 let window: Window;
@@ -43,7 +36,7 @@ suite([
     folder = join(suite.folder, "folder");
     fs.mkdirSync(folder);
     editor = await suite.editor("editor", {
-      settings,
+      settings: NO_AUTOMATIC_SNAPSHOTS,
       packages: [suite.companion()],
     });
     fs.writeFileSync(at("notes.md"), lines(1, 2, 3));

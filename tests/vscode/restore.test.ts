@@ -7,18 +7,12 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Editor } from "./editor.ts";
 import { stateOf } from "./project.ts";
-import { suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 let editor: Editor;
 let window: Window;
 let project: string;
-
-const settings = {
-  "deltar.snapshot.onSave": false,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
-};
 
 const at = (path: string) => join(project, path);
 const read = (path: string) => fs.readFileSync(at(path), "utf8");
@@ -33,7 +27,7 @@ const state = () =>
 suite([
   ["a file is restored as it was, and undo takes that back", async (suite) => {
     project = suite.project("project");
-    editor = await suite.editor("editor", { settings });
+    editor = await suite.editor("editor", { settings: NO_AUTOMATIC_SNAPSHOTS });
     window = await suite.open(editor, { folder: project });
     await window.command("View: Show Deltar");
     await window.command("Deltar: Create Snapshot");

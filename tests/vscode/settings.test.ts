@@ -11,15 +11,18 @@ import process from "node:process";
 import { mock } from "node:test";
 import { Dir, LocalStorage, Repository } from "../../mod.ts";
 import type { Editor } from "./editor.ts";
-import { repositoryOf, type Suite, suite } from "./suite.ts";
+import {
+  NO_AUTOMATIC_SNAPSHOTS,
+  repositoryOf,
+  type Suite,
+  suite,
+} from "./suite.ts";
 import type { Window } from "./window.ts";
 
 /** Nothing is taken unasked, and what is saved is looked at at once. */
 const QUIET = {
-  "deltar.snapshot.onSave": false,
+  ...NO_AUTOMATIC_SNAPSHOTS,
   "deltar.snapshot.delaySeconds": 0,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
 };
 
 const DAY = 86_400_000;

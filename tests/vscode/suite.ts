@@ -20,6 +20,15 @@ export const root = dirname(dirname(import.meta.dirname!));
 /** Where screenshots are kept. */
 const PICTURES = join(root, "dist", "screenshots");
 
+/** The settings with which no snapshot is taken automatically. */
+export const NO_AUTOMATIC_SNAPSHOTS = {
+  "deltar.snapshot.onOpen": false,
+  "deltar.snapshot.onSave": false,
+  "deltar.snapshot.onExternalChange": false,
+  "deltar.snapshot.everyMinutes": 0,
+  "deltar.snapshot.onClose": false,
+};
+
 /** The things that all tests of a file share. */
 export interface Suite {
   /** A folder that goes when all is done. */

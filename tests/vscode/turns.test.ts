@@ -9,7 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { COMMAND } from "../cli/helpers.ts";
 import type { Editor } from "./editor.ts";
-import { suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 let editor: Editor;
@@ -54,9 +54,7 @@ suite([
     );
     editor = await suite.editor("editor", {
       settings: {
-        "deltar.snapshot.onSave": false,
-        "deltar.snapshot.everyMinutes": 0,
-        "deltar.snapshot.onClose": false,
+        ...NO_AUTOMATIC_SNAPSHOTS,
       },
       packages: [suite.companion()],
     });

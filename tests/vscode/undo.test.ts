@@ -7,18 +7,12 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Editor } from "./editor.ts";
-import { suite } from "./suite.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 let editor: Editor;
 let window: Window;
 let folder: string;
-
-const settings = {
-  "deltar.snapshot.onSave": false,
-  "deltar.snapshot.everyMinutes": 0,
-  "deltar.snapshot.onClose": false,
-};
 
 const at = (path: string) => join(folder, path);
 const read = (path: string) => fs.readFileSync(at(path), "utf8");
@@ -28,7 +22,7 @@ suite([
     folder = join(suite.folder, "small");
     fs.mkdirSync(folder);
     editor = await suite.editor("editor", {
-      settings,
+      settings: NO_AUTOMATIC_SNAPSHOTS,
       packages: [suite.companion()],
     });
     window = await suite.open(editor, { folder });

@@ -188,6 +188,7 @@ suite([
       settings: {
         ...settings,
         "deltar.snapshot.onOpen": true,
+        "deltar.snapshot.onExternalChange": true,
         "deltar.snapshot.delaySeconds": 0,
         "security.workspace.trust.startupPrompt": "never",
       },
@@ -203,6 +204,9 @@ suite([
     await strange.openFile(join(folder, "a.txt"));
     await strange.type("changed\n");
     await strange.save();
+    // Long enough for a change of another program to be noticed.
+    fs.appendFileSync(join(folder, ".vscode", "settings.json"), "\n");
+    await strange.page.waitForTimeout(8000);
     assert.ok(!fs.existsSync(join(wary.storage, "repositories")));
     assert.ok(!fs.existsSync(join(wary.storage, "cache", "originals")));
     // By hand one is taken, by the user's settings and not the workspace's; it is

@@ -41,6 +41,7 @@ import { S3Credentials } from "./folders/s3_credentials.ts";
 import { VersionFileSystem } from "./folders/version_file_system.ts";
 import { SCHEME } from "./folders/version_uri.ts";
 import { AutomaticSnapshots } from "./snapshots/automatic_snapshots.ts";
+import { ExternalChanges } from "./snapshots/external_changes.ts";
 import { FirstSnapshots } from "./snapshots/first_snapshots.ts";
 import { RepositoryWatch } from "./snapshots/repository_watch.ts";
 import { Retention } from "./snapshots/retention.ts";
@@ -80,6 +81,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const encrypted = new EncryptedRepositories(memory);
   const runner = new SnapshotRunner(folders, encrypted, log);
   const automatic = new AutomaticSnapshots(folders, runner, memory);
+  const external = new ExternalChanges(folders, automatic);
   const first = new FirstSnapshots({
     folders,
     runner,
@@ -96,6 +98,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     folders.onDidChange(() => encrypted.askForMissing(folders.all)),
     runner,
     automatic,
+    external,
     status,
     first,
     new FolderLog(folders, log, extension.extension.packageJSON.version),
@@ -126,6 +129,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     offerMcpServers(vscode, { folders, log }),
   );
   end = async () => {
+    external.dispose();
     await automatic.close();
     await Promise.all([writer.dispose(), reader.dispose()]);
   };

@@ -13,6 +13,8 @@ export interface Triggers {
   onSave: boolean;
   /** The time from the last save to the snapshot, in milliseconds. */
   delay: number;
+  /** Whether a snapshot is taken after another program has changed files. */
+  onExternalChange: boolean;
   /**
    * The interval between snapshots, in milliseconds. 0 if no snapshots are
    * taken at an interval.
@@ -29,6 +31,7 @@ export function triggers(): Triggers {
     onOpen: settings.get("onOpen", true),
     onSave: settings.get("onSave", true),
     delay: Math.max(0, settings.get("delaySeconds", 5)) * 1000,
+    onExternalChange: settings.get("onExternalChange", true),
     every: Math.max(0, settings.get("everyMinutes", 10)) * 60_000,
     onClose: settings.get("onClose", true),
   };

@@ -463,7 +463,9 @@ export interface Methods {
   /**
    * Takes a snapshot. With `measure`, the progress includes the total number of
    * entries. With `isFirst`, the snapshot stores the copies in `originals` in
-   * place of the files that have changed since the copies were made.
+   * place of the files that have changed since the copies were made. With
+   * `ignoresFolderTimes`, no snapshot is taken if only the times of folders have
+   * changed.
    */
   snapshot: [
     {
@@ -471,6 +473,7 @@ export interface Methods {
       label?: string;
       measure?: boolean;
       isFirst?: boolean;
+      ignoresFolderTimes?: boolean;
     },
     SnapshotReport,
   ];

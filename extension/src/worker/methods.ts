@@ -4,6 +4,7 @@ import {
   type Repository,
   type Skipped,
   type SnapshotRecord,
+  type SnapshotResult,
   Tree,
 } from "../../../mod.ts";
 import {
@@ -28,6 +29,7 @@ import { detailsOf, textOf } from "./entry_details.ts";
 import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
 import { dirOf } from "./folder_dir.ts";
+import { hasOnlyFolderTimes } from "./folder_times.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { lineHistory } from "./line_history.ts";
@@ -49,21 +51,38 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     ...keyMethods(repositories),
     ...turnMethods(repositories),
 
-    async snapshot({ config, label, measure, isFirst }, { signal, progress }) {
+    async snapshot(
+      { config, label, measure, isFirst, ignoresFolderTimes },
+      { signal, progress },
+    ) {
       const started = performance.now();
       const repository = await repositories.openOrCreate(config);
-      const { record, isNew, skipped } = await repository.snapshot(
+      let unchanged:
+        | Pick<SnapshotResult, "record" | "isNew" | "skipped">
+        | undefined;
+      const taken = repository.snapshot(
         dirOf(config, isFirst ? config.originals : undefined),
         {
           ...(label !== undefined && { label }),
           cache: config.cache,
           signal,
+          onChanges: ({ parent, diff, skipped }) => {
+            if (!ignoresFolderTimes || parent === undefined) return;
+            if (!hasOnlyFolderTimes(diff)) return;
+            unchanged = { record: parent, isNew: false, skipped };
+            // An error ends the work without a snapshot.
+            throw new Error("only the times of folders differ");
+          },
           onDamage: () => {},
           measure,
           onProgress: ({ entries, allEntries, path }) =>
             progress({ entries, allEntries, path }),
         },
       );
+      const { record, isNew, skipped } = await taken.catch((error) => {
+        if (unchanged === undefined) throw error;
+        return unchanged;
+      });
       return {
         snapshot: infoOf(record, record.parent),
         isNew,

@@ -27,6 +27,17 @@ import { pathIn } from "./version_uri.ts";
  */
 export type Protection = "protected" | "partial" | "waiting" | "failed";
 
+/** Options for taking a snapshot. */
+export interface SnapshotOptions extends CallOptions {
+  /** Whether the progress includes the number of all entries. */
+  measure?: boolean;
+  /**
+   * Whether no snapshot is taken if only the times of folders have changed, as
+   * when another program has created an excluded file.
+   */
+  ignoresFolderTimes?: boolean;
+}
+
 /** The parts of the extension that a folder uses. */
 export interface FolderParts {
   /** The folder of the extension's own files. */
@@ -222,11 +233,11 @@ export class ProtectedFolder implements vscode.Disposable {
    */
   snapshot(
     label: string | undefined,
-    { measure = false, ...options }: CallOptions & { measure?: boolean } = {},
+    options: SnapshotOptions = {},
   ): Promise<SnapshotReport> {
     return this.exclusive(async () => {
       try {
-        const report = await this.#take(label, { measure, ...options });
+        const report = await this.#take(label, options);
         this.failure = undefined;
         this.faults = report.skipped.filter(({ isFault }) => isFault);
         this.hasNoFiles = report.snapshot.counts.files === 0 &&
@@ -288,7 +299,8 @@ export class ProtectedFolder implements vscode.Disposable {
    */
   async #take(
     label: string | undefined,
-    { measure, ...options }: CallOptions & { measure: boolean },
+    { measure = false, ignoresFolderTimes = false, ...options }:
+      SnapshotOptions,
   ): Promise<SnapshotReport> {
     const { config } = this;
     const take = (isFirst: boolean, label: string | undefined) =>
@@ -297,6 +309,7 @@ export class ProtectedFolder implements vscode.Disposable {
         ...(label !== undefined && { label }),
         measure,
         isFirst,
+        ignoresFolderTimes,
       }, options);
     const known = await this.snapshots().catch(() => undefined);
     if (known?.length !== 0) {

@@ -16,7 +16,7 @@ const PAUSED = "paused";
 
 /**
  * Takes snapshots after the user saves files, at an interval, and before the
- * window closes.
+ * window closes. `ExternalChanges` notices the changes of other programs.
  */
 export class AutomaticSnapshots implements vscode.Disposable {
   /** Fires when automatic snapshots are paused or resumed. */
@@ -82,13 +82,23 @@ export class AutomaticSnapshots implements vscode.Disposable {
 
   /** Whether automatic snapshots are paused, or turned off by the settings. */
   get isOff(): boolean {
-    const { onOpen, onSave, every, onClose } = triggers();
-    return this.isPaused || !onOpen && !onSave && every === 0 && !onClose;
+    const { onOpen, onSave, onExternalChange, every, onClose } = triggers();
+    return this.isPaused ||
+      !onOpen && !onSave && !onExternalChange && every === 0 && !onClose;
   }
 
   /** Whether the workspace is trusted and the user has not paused snapshots. */
   get mayTake(): boolean {
     return vscode.workspace.isTrusted && !this.isPaused;
+  }
+
+  /**
+   * Takes a snapshot of a folder in which another program has changed files. If
+   * a snapshot after a save is about to be taken, that snapshot is enough.
+   */
+  async takeAfterExternalChange(folder: ProtectedFolder): Promise<void> {
+    if (this.#waiting.has(folder)) return;
+    await this.#takeUnasked(folder, "after changes by other programs");
   }
 
   /**

@@ -1,8 +1,11 @@
 import * as vscode from "vscode";
 import { formatBytes, plural } from "../../../../shared/text.ts";
-import type { Progress, SnapshotReport } from "../../shared/protocol.ts";
+import type { SnapshotReport } from "../../shared/protocol.ts";
 import type { EncryptedRepositories } from "../encryption/encrypted_repositories.ts";
-import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type {
+  ProtectedFolder,
+  SnapshotOptions,
+} from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { sizeLimit } from "../settings.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
@@ -121,7 +124,8 @@ export class SnapshotRunner implements vscode.Disposable {
     signal?: AbortSignal,
   ): Promise<void> {
     try {
-      await this.take(folder, undefined, { signal }, reason);
+      const options = { signal, ignoresFolderTimes: true };
+      await this.take(folder, undefined, options, reason);
       this.#failed.delete(folder);
     } catch (error) {
       if (isCancelled(error)) return;
@@ -140,18 +144,13 @@ export class SnapshotRunner implements vscode.Disposable {
    *
    * @param folder The folder.
    * @param label The label of the snapshot, if it has one.
-   * @param options The signal that cancels the snapshot, the callback for the
-   * progress, and whether the progress includes the number of all entries.
+   * @param options Options for taking the snapshot.
    * @param reason The reason for the snapshot, for the log.
    */
   async take(
     folder: ProtectedFolder,
     label: string | undefined,
-    options: {
-      signal?: AbortSignal;
-      onProgress?: (progress: Progress) => void;
-      measure?: boolean;
-    } = {},
+    options: SnapshotOptions = {},
     reason = "manual",
   ): Promise<SnapshotReport> {
     const log = this.#log;

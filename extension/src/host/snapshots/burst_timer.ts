@@ -1,0 +1,97 @@
+/** The interval at which a burst is checked for new changes, in milliseconds. */
+export const CHECK_MS = 2000;
+
+/** The maximum number of checks in a burst. */
+export const MAX_CHECKS = 5;
+
+/** The minimum time from the end of a call to the next burst, in milliseconds. */
+export const MIN_PAUSE_MS = 30_000;
+
+/**
+ * The maximum time from the end of a call to the next burst, in milliseconds. A
+ * call during which the machine sleeps seems to take hours.
+ */
+export const MAX_PAUSE_MS = 600_000;
+
+/**
+ * The minimum pause after a call, as a multiple of the call's duration, so that
+ * changes that never stop keep the machine busy for a twentieth of the time at
+ * most.
+ */
+const PAUSE_PER_DURATION = 20;
+
+/**
+ * Calls a function after a burst of changes: when no change was noted between
+ * two checks, or after the last check if the changes go on. Changes during the
+ * call and the pause after it begin the next burst when the pause is over.
+ *
+ * A change costs one assignment, so a burst can have any number of changes.
+ */
+export class BurstTimer {
+  readonly #work: () => Promise<void>;
+  readonly #now: () => number;
+  /** Whether a change was noted since the last check. */
+  #isNoted = false;
+  /** Whether a burst, a call or a pause is going on. */
+  #isActive = false;
+  #isDisposed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * Makes a timer.
+   *
+   * @param work The function that is called after each burst. It must not
+   * throw.
+   * @param now Returns a time in milliseconds, for the duration of a call.
+   */
+  constructor(work: () => Promise<void>, now = () => performance.now()) {
+    this.#work = work;
+    this.#now = now;
+  }
+
+  /** Whether a change was noted, so that more changes make no difference. */
+  get isNoted(): boolean {
+    return this.#isNoted;
+  }
+
+  /** Notes a change. */
+  note(): void {
+    this.#isNoted = true;
+    if (!this.#isActive && !this.#isDisposed) this.#begin();
+  }
+
+  /** Ends the burst without a call. */
+  dispose(): void {
+    this.#isDisposed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #begin(): void {
+    this.#isActive = true;
+    this.#isNoted = false;
+    this.#wait(CHECK_MS, () => this.#check(1));
+  }
+
+  #check(count: number): void {
+    if (this.#isNoted && count < MAX_CHECKS) {
+      this.#isNoted = false;
+      this.#wait(CHECK_MS, () => this.#check(count + 1));
+    } else void this.#call();
+  }
+
+  async #call(): Promise<void> {
+    this.#isNoted = false;
+    const started = this.#now();
+    await this.#work();
+    const duration = this.#now() - started;
+    const pause = Math.max(MIN_PAUSE_MS, PAUSE_PER_DURATION * duration);
+    this.#wait(Math.min(pause, MAX_PAUSE_MS), () => {
+      this.#isActive = false;
+      if (this.#isNoted) this.#begin();
+    });
+  }
+
+  #wait(time: number, then: () => void): void {
+    if (!this.#isDisposed) this.#timer = setTimeout(then, time);
+  }
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createMethods } from "../../extension/src/worker/methods.ts";
+import { withTemp } from "../support/temp.ts";
+
+test("snapshot with ignoresFolderTimes ignores excluded files", () =>
+  withTemp(async (temp) => {
+    const methods = createMethods();
+    const config = {
+      directory: join(temp, "folder"),
+      repository: join(temp, "repository"),
+      isOwnStorage: false,
+      cache: join(temp, "cache"),
+      originals: join(temp, "cache", "originals"),
+      excludes: ["*.log"],
+      gitignore: false,
+      excludeCaches: false,
+      encrypt: false,
+    };
+    const at = (path: string) => join(config.directory, path);
+    const take = async (ignoresFolderTimes = true) => {
+      const work = { signal: new AbortController().signal, progress() {} };
+      const params = { config, ignoresFolderTimes };
+      const { isNew, snapshot } = await methods.snapshot(params, work);
+      return { isNew, id: snapshot.id };
+    };
+    fs.mkdirSync(at("sub"), { recursive: true });
+    fs.writeFileSync(at("sub/notes.md"), "first\n");
+    const first = await take();
+    assert.equal(first.isNew, true);
+    fs.writeFileSync(at("sub/made.log"), "made\n");
+    fs.utimesSync(at("sub"), 1, 1);
+    assert.deepEqual(await take(), { isNew: false, id: first.id });
+    assert.deepEqual(await take(), { isNew: false, id: first.id });
+    // Everything else that a snapshot stores counts.
+    fs.chmodSync(at("sub"), 0o700);
+    assert.equal((await take()).isNew, true);
+    fs.mkdirSync(at("empty"));
+    assert.equal((await take()).isNew, true);
+    fs.utimesSync(at("sub/notes.md"), 1, 1);
+    assert.equal((await take()).isNew, true);
+    fs.rmdirSync(at("empty"));
+    assert.equal((await take()).isNew, true);
+    // The next manual snapshot has the times.
+    fs.utimesSync(at("sub"), 2, 2);
+    assert.equal((await take()).isNew, false);
+    assert.equal((await take(false)).isNew, true);
+    assert.equal((await take(false)).isNew, false);
+  }));
