@@ -160,7 +160,8 @@ export async function compareSnapshots(
   const [before, after] = one.info.id < two.info.id
     ? [one.info, two.info]
     : [two.info, one.info];
-  const title = `${moment(before)} \u2194 ${moment(after)}`;
+  const named = (info: SnapshotInfo) => info.label ?? moment(info);
+  const title = `${named(before)} \u2194 ${named(after)}`;
   await openChanges(folder, before.id, after, title);
 }
 
@@ -188,7 +189,7 @@ export async function compareWithWorkspace(
       ];
     },
   );
-  const title = `${moment(info)} \u2194 Now`;
+  const title = `${info.label ?? moment(info)} \u2194 Now`;
   await openList(folder, changes, title, (change) => {
     const [left] = sides(folder, info.id, snapshot.id, change);
     if (change.change === "deleted") return [left, undefined];

@@ -1,9 +1,14 @@
 import * as vscode from "vscode";
-import type { FileVersion, SnapshotInfo } from "../../shared/protocol.ts";
+import type {
+  FileVersion,
+  SnapshotInfo,
+  TurnInfo,
+} from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
+import { oneLine } from "../ui/plain.ts";
 import { summaryText } from "../ui/snapshot_text.ts";
 import {
   detailLines,
@@ -19,6 +24,7 @@ import {
   type Node,
   noteItem,
 } from "./snapshots_view.ts";
+import { nameOfTurn } from "./turn_rows.ts";
 import { visibleRowUri } from "./visible_rows.ts";
 
 /** A version of the file or folder that the view shows. */
@@ -36,6 +42,8 @@ export interface VersionNode {
    * current list of snapshots has the snapshot.
    */
   info: SnapshotInfo | undefined;
+  /** The turn of an agent in which the version was made. */
+  turn: TurnInfo | undefined;
 }
 
 /** A row of the view: a version, or a change in a version of a folder. */
@@ -159,6 +167,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
         version,
         before: versions[at + 1],
         info: version.isFolder ? infos.get(version.id) : undefined,
+        turn: turnOf(infos.get(version.id)),
       }));
     } catch (error) {
       if (this.#view !== undefined && !reading.signal.aborted) {
@@ -203,9 +212,17 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 }
 
+/**
+ * Returns the turn that made the changes in a snapshot. The first snapshot of a
+ * turn has the changes before the turn.
+ */
+function turnOf(info: SnapshotInfo | undefined): TurnInfo | undefined {
+  return info?.turn?.id === info?.id ? undefined : info?.turn;
+}
+
 /** Returns the tree item for a version of a file. */
 function fileItem(node: VersionNode): vscode.TreeItem {
-  const { folder, version, before } = node;
+  const { folder, version, before, turn } = node;
   const { id, time, label, size, path, from } = version;
   const item = new vscode.TreeItem(formatMoment(time, Date.now()));
   item.id = `${folder.uri} ${id} ${path}`;
@@ -217,7 +234,8 @@ function fileItem(node: VersionNode): vscode.TreeItem {
     ? formatSize({ ...version, size })
     : formatDifference(size - before.size);
   const renamed = from === undefined ? undefined : `from ${from}`;
-  item.description = [label, renamed, change]
+  const by = turn && nameOfTurn(turn);
+  item.description = [by ?? label, renamed, change, by && label]
     .filter((part) => part !== undefined).join(" \u00b7 ");
   item.iconPath = new vscode.ThemeIcon(
     size === undefined
@@ -231,6 +249,8 @@ function fileItem(node: VersionNode): vscode.TreeItem {
     path,
     new Date(time).toLocaleString(),
     size === undefined ? "Deleted" : formatSize({ ...version, size }),
+    ...turn === undefined ? [] : [`Changed in ${by}`],
+    ...turn?.prompt === undefined ? [] : [oneLine(turn.prompt)],
     ...detailLines(version),
   ].join("\n");
   item.command = {
