@@ -22,10 +22,12 @@ import {
 import {
   type DirectorySet,
   directorySet,
+  fileSystemOf,
   isFault,
   nameOfSet,
   truePlace,
 } from "../lib/tree/mod.ts";
+import { KnownDirectories } from "../shared/known_directories.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { ask, canAsk } from "./ask.ts";
@@ -38,7 +40,6 @@ import {
   rulesOf,
 } from "./exclude_options.ts";
 import { tellIndexProgress } from "./index_progress.ts";
-import { movedFrom, rememberDirectory } from "./known_directories.ts";
 import {
   type FilesFromOptions,
   pickPaths,
@@ -259,7 +260,7 @@ export async function takeSnapshot(
   });
   if (result.ahead !== undefined) out.warn(describeAhead(result.ahead));
   if (several === undefined && !options.dryRun) {
-    rememberDirectory(directory, repository.storage.location);
+    knownDirectories().remember(directory, repository.storage.location);
   }
   return {
     repository,
@@ -487,7 +488,7 @@ async function formerOf(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (continueFrom !== undefined) return absolute(continueFrom);
-  const known = movedFrom(directory);
+  const known = knownDirectories().movedTo(directory);
   if (known === undefined) return undefined;
   const from = known.directory;
   const isHere = known.repository === repositoryOf(from) &&
@@ -495,6 +496,12 @@ async function formerOf(
   return isHere && await isToContinue(out, directory, from, signal, dryRun)
     ? from
     : undefined;
+}
+
+/** Returns the directories that this command has recorded on this machine. */
+function knownDirectories(): KnownDirectories {
+  const notes = join(userFolder("state"), "directories");
+  return new KnownDirectories(notes, { truePlace, fileSystemOf });
 }
 
 async function isToContinue(

@@ -763,6 +763,7 @@ export class Repository {
     checkPath(path);
     checkOptions("history()", options, {
       follow: flag,
+      former: texts,
       onDamage: callback,
       signal: aSignal,
     });

@@ -72,6 +72,23 @@ function shown(versions: readonly PathVersion[]): unknown[] {
   ]);
 }
 
+test("history() continues with the snapshots of former paths", () =>
+  withWork(async (at) => {
+    at.write("new/a", "one");
+    const take = (path: string) => {
+      const walker = new Walker(join(at.root, path));
+      return at.repository.snapshot(walker);
+    };
+    await take("new");
+    at.rename("new", "moved");
+    at.write("moved/a", "second");
+    await take("moved");
+    const sizes = async (former?: string[]) =>
+      (await at.history("a", { former })).map(({ entry }) => entry?.size);
+    assert.deepEqual(await sizes(), [6]);
+    assert.deepEqual(await sizes([join(at.root, "new")]), [6, 3]);
+  }));
+
 test("history() names each version of a file once, with the change", async () => {
   await withWork(async (at) => {
     at.write("other", "1");

@@ -8,7 +8,8 @@
  * of the extension; `folders/` has the workspace's folders with the state of
  * their snapshots, `encryption/` creates encrypted repositories and asks for
  * their keys, and `snapshots/` takes and removes snapshots
- * (`automatic_snapshots.ts` decides when). `views/` shows the snapshots,
+ * (`automatic_snapshots.ts` decides when; `old_histories.ts` continues the
+ * history of a moved folder). `views/` shows the snapshots,
  * `commands/` carries out what the user chooses, and `api/` answers other
  * extensions and language models. `ui/` has the texts and notifications that
  * these parts show. `settings.ts` reads the settings, which `package.json`
@@ -43,6 +44,7 @@ import { SCHEME } from "./folders/version_uri.ts";
 import { AutomaticSnapshots } from "./snapshots/automatic_snapshots.ts";
 import { ExternalChanges } from "./snapshots/external_changes.ts";
 import { FirstSnapshots } from "./snapshots/first_snapshots.ts";
+import { OldHistories } from "./snapshots/old_histories.ts";
 import { RepositoryWatch } from "./snapshots/repository_watch.ts";
 import { Retention } from "./snapshots/retention.ts";
 import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
@@ -80,6 +82,13 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const context: Context = { folders, log, history, browse, memory };
   const encrypted = new EncryptedRepositories(memory);
   const runner = new SnapshotRunner(folders, encrypted, log);
+  // A question about an old history comes before the first snapshot.
+  const old = new OldHistories({
+    folders,
+    encrypted,
+    log,
+    memory: extension.globalState,
+  });
   const automatic = new AutomaticSnapshots(folders, runner, memory);
   const external = new ExternalChanges(folders, automatic);
   const first = new FirstSnapshots({
@@ -97,6 +106,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     folders,
     folders.onDidChange(() => encrypted.askForMissing(folders.all)),
     runner,
+    old,
     automatic,
     external,
     status,
@@ -139,6 +149,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     await credentials.ready;
     const listed = () => {
       status.update();
+      old.look();
       first.begin();
       encrypted.askForMissing(folders.all);
     };

@@ -46,6 +46,10 @@ export interface FolderConfig {
    * region and URL that are set.
    */
   env?: Record<string, string>;
+  /**
+   * The former paths of the folder under which its repository has snapshots.
+   */
+  former?: readonly string[];
   /** Whether a new repository is created with encryption. */
   encrypt: boolean;
   /**
@@ -57,6 +61,14 @@ export interface FolderConfig {
 
 /** A key of the user: an age identity, or a passphrase. */
 export type OwnKey = string | { passphrase: string };
+
+/** The snapshots of a folder from before it was moved. */
+export interface OldHistory {
+  /** The former path of the folder. */
+  directory: string;
+  /** The location of the repository with these snapshots. */
+  repository: string;
+}
 
 /**
  * The encryption of a repository:
@@ -465,7 +477,8 @@ export interface Methods {
    * entries. With `isFirst`, the snapshot stores the copies in `originals` in
    * place of the files that have changed since the copies were made. With
    * `ignoresFolderTimes`, no snapshot is taken if only the times of folders have
-   * changed.
+   * changed. If the folder has no snapshot yet, the last snapshot of the path
+   * `continues` becomes the parent.
    */
   snapshot: [
     {
@@ -474,6 +487,7 @@ export interface Methods {
       measure?: boolean;
       isFirst?: boolean;
       ignoresFolderTimes?: boolean;
+      continues?: string;
     },
     SnapshotReport,
   ];
@@ -558,6 +572,24 @@ export interface Methods {
   ranges: [
     { config: FolderConfig; before: VersionPath; after: VersionPath },
     ChangedRanges,
+  ];
+  /**
+   * Searches the repositories on this machine for the snapshots of a folder
+   * that was moved or renamed. Returns `undefined` if there are none.
+   */
+  findMoved: [{ config: FolderConfig }, OldHistory | undefined];
+  /**
+   * Makes the repository of a folder's former path the repository of the
+   * folder. If the folder already has a repository, copies the snapshots.
+   */
+  continueHistory: [{ config: FolderConfig; from: FolderConfig }, void];
+  /**
+   * Copies the snapshots of a folder from another repository. Returns the
+   * number of snapshots that the folder's repository did not have.
+   */
+  copyHistory: [
+    { config: FolderConfig; from: FolderConfig },
+    { copied: number },
   ];
   /** Returns the changes that a restore would make. */
   previewRestore: [

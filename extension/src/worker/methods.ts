@@ -21,7 +21,6 @@ import type {
   Method,
   SkippedPath,
   SnapshotInfo,
-  VersionStat,
 } from "../shared/protocol.ts";
 import { changeSummary } from "./change_summary.ts";
 import { changedRanges } from "./changed_ranges.ts";
@@ -30,9 +29,12 @@ import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
 import { dirOf } from "./folder_dir.ts";
 import { hasOnlyFolderTimes } from "./folder_times.ts";
+import { ownAmong, recordsOf } from "./folder_records.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
+import { kindOf } from "./kind_of.ts";
 import { lineHistory } from "./line_history.ts";
+import { oldHistoryMethods, rememberFolder } from "./old_history.ts";
 import { Repositories } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
 import { type SearchedVersion, searchVersions } from "./search_history.ts";
@@ -50,9 +52,10 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     ...restoreMethods(repositories),
     ...keyMethods(repositories),
     ...turnMethods(repositories),
+    ...oldHistoryMethods(repositories),
 
     async snapshot(
-      { config, label, measure, isFirst, ignoresFolderTimes },
+      { config, label, measure, isFirst, ignoresFolderTimes, continues },
       { signal, progress },
     ) {
       const started = performance.now();
@@ -64,6 +67,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         dirOf(config, isFirst ? config.originals : undefined),
         {
           ...(label !== undefined && { label }),
+          ...(continues !== undefined && { continues }),
           cache: config.cache,
           signal,
           onChanges: ({ parent, diff, skipped }) => {
@@ -83,6 +87,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         if (unchanged === undefined) throw error;
         return unchanged;
       });
+      rememberFolder(config);
       return {
         snapshot: infoOf(record, record.parent),
         isNew,
@@ -95,14 +100,19 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
       const all = await repository.snapshots({ onDamage: () => {} });
-      const records = all.filter((record) => isTaken(record, config));
+      const records = ownAmong(all, config);
       const times = new Map(records.map(({ id, time }) => [id, time]));
       const taken = records.map((record, at) => {
-        const { parent } = record;
-        if (parent === undefined) return infoOf(record);
-        // If the parent was removed, the next older snapshot takes its place.
-        if (times.has(parent)) return infoOf(record, parent);
+        const { parent, directory } = record;
         const older = at > 0 ? records[at - 1] : undefined;
+        // If a moved folder was not recognized at once, its first snapshot at
+        // the new path has no parent.
+        const isMoved = older !== undefined && older.directory !== directory;
+        if (parent === undefined && !isMoved) return infoOf(record);
+        // If the parent was removed, the next older snapshot takes its place.
+        if (parent !== undefined && times.has(parent)) {
+          return infoOf(record, parent);
+        }
         return infoOf(record, older?.id, older?.time);
       });
       const turns = turnsBySnapshot(records);
@@ -178,9 +188,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         policy,
         { signal },
       );
-      const own = judgements.filter(({ record }) =>
-        record.directory === config.directory && record.safety === undefined
-      );
+      const own = ownJudged(judgements, config);
       const kept = own.filter(({ keep }) => keep).length;
       return {
         removed: own.length - kept,
@@ -197,10 +205,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         onUnusual: () => acceptUnusual,
         signal,
       });
-      const own = judgements.filter(({ record, keep }) =>
-        !keep && record.directory === config.directory &&
-        record.safety === undefined
-      );
+      const own = ownJudged(judgements, config).filter(({ keep }) => !keep);
       return { removed: own.map(({ record }) => record.id).sort() };
     },
 
@@ -363,7 +368,8 @@ async function* versionsOf(
   // parent, so the newest of these snapshots is used.
   const last = own?.record ?? (await recordsOf(repository, config)).at(-1);
   if (last === undefined) return;
-  const options = { follow: true, signal, onDamage };
+  const { former } = config;
+  const options = { follow: true, former, signal, onDamage };
   for await (const version of repository.history(last, path, options)) {
     // The view shows only contents, and no modes, times or owners. If the time
     // of a hard link differs, its content can have changed, too.
@@ -388,26 +394,15 @@ function fileVersion(
   };
 }
 
-/**
- * Returns the snapshots of a folder without safety snapshots, the oldest first.
- */
-async function recordsOf(
-  repository: Repository,
+/** Returns the judgements about the snapshots of a folder. */
+function ownJudged<Judged extends { record: SnapshotRecord }>(
+  judgements: readonly Judged[],
   config: FolderConfig,
-): Promise<SnapshotRecord[]> {
-  const records = await repository.snapshots({ onDamage: () => {} });
-  return records.filter((record) => isTaken(record, config));
-}
-
-/**
- * Returns whether a record is that of an ordinary snapshot of a folder, not of
- * a safety snapshot.
- */
-function isTaken(
-  { directory, safety }: SnapshotRecord,
-  config: FolderConfig,
-): boolean {
-  return directory === config.directory && safety === undefined;
+): Judged[] {
+  const records = judgements.map(({ record }) => record)
+    .sort((a, b) => a.id < b.id ? -1 : 1);
+  const own = new Set(ownAmong(records, config));
+  return judgements.filter(({ record }) => own.has(record));
 }
 
 function infoOf(
@@ -429,9 +424,4 @@ function infoOf(
 
 function skippedPath(skipped: Skipped): SkippedPath {
   return { ...skipped, isFault: isFault(skipped) };
-}
-
-function kindOf(kind: string): VersionStat["kind"] {
-  if (kind === "directory" || kind === "symlink") return kind;
-  return kind === "file" || kind === "hardlink" ? "file" : "special";
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync } from "node:fs";
 import process from "node:process";
 import {
   DeltarError,
@@ -168,6 +168,22 @@ export class Repositories {
     }
     pinKeys(place, draft.keys);
     this.#drafts.delete(place);
+  }
+
+  /**
+   * Moves the repository of a folder on this machine to another path, with its
+   * pin.
+   */
+  move(from: FolderConfig, to: FolderConfig): void {
+    const [old, place] = [from, to].map((config) =>
+      placeOf(storageOf(config), config)
+    );
+    const known = pinnedAt(old);
+    renameSync(from.repository, to.repository);
+    if (known?.admin !== undefined) {
+      pin(place, { ...known, admin: known.admin });
+    }
+    rmSync(pinFile(old), { force: true });
   }
 
   async #open(storage: Storage, config: FolderConfig): Promise<Repository> {

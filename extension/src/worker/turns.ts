@@ -26,6 +26,7 @@ import type {
 } from "../shared/protocol.ts";
 import type { Handler } from "./handler.ts";
 import { thisMachine } from "./machine.ts";
+import { recordsOf } from "./folder_records.ts";
 import type { Repositories } from "./repositories.ts";
 import { previewOf, reportOf, workOptions } from "./restore_methods.ts";
 
@@ -113,11 +114,10 @@ export function turnsBySnapshot(
  */
 async function findTurn(
   repository: Repository,
-  { directory }: FolderConfig,
+  config: FolderConfig,
   id: string,
 ): Promise<AgentTurn> {
-  const records = await repository.snapshots({ onDamage: () => {} });
-  const own = records.filter((record) => record.directory === directory);
+  const own = await recordsOf(repository, config);
   const turn = turnsIn(own).find(({ snapshots }) => snapshots[0].id === id);
   if (turn === undefined) {
     throw new DeltarError(

@@ -6,6 +6,7 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import { readAll, type Store } from "../store/store.ts";
+import type { HistoryOptions } from "./history.ts";
 
 /** The maximum number of cached records. */
 const MAX_KEPT_RECORDS = 64;
@@ -19,6 +20,7 @@ export class EarlierSnapshots {
   readonly #store: Store;
   readonly #machine: string | undefined;
   readonly #onDamage: DamageHandler | undefined;
+  readonly #former: readonly string[];
   readonly #ids: readonly string[];
   readonly #known: ReadonlySet<string>;
   readonly #recent = new Map<string, Promise<SnapshotRecord | undefined>>();
@@ -26,12 +28,13 @@ export class EarlierSnapshots {
   private constructor(
     store: Store,
     machine: string | undefined,
-    onDamage: DamageHandler | undefined,
+    { onDamage, former = [] }: HistoryOptions,
     ids: readonly string[],
   ) {
     this.#store = store;
     this.#machine = machine;
     this.#onDamage = onDamage;
+    this.#former = former;
     this.#ids = ids;
     this.#known = new Set(ids);
   }
@@ -41,18 +44,18 @@ export class EarlierSnapshots {
    *
    * @param store The repository.
    * @param last The newest snapshot.
-   * @param onDamage Called with the error of each record that cannot be read.
-   * The record is then ignored. By default, the error is thrown.
+   * @param options The former paths of the directory, and the callback for
+   * records that cannot be read.
    */
   static async of(
     store: Store,
     last: SnapshotRecord,
-    onDamage: DamageHandler | undefined,
+    options: HistoryOptions,
   ): Promise<EarlierSnapshots> {
     const ids = (await store.ids()).filter((id) =>
       id < last.id && !isSafety(id) && timeOfId(id) !== undefined
     );
-    return new EarlierSnapshots(store, last.machine?.id, onDamage, ids);
+    return new EarlierSnapshots(store, last.machine?.id, options, ids);
   }
 
   /**
@@ -150,7 +153,9 @@ export class EarlierSnapshots {
       }
       // Snapshots made by a repair have no parent. Among other snapshots, only
       // the first snapshot of a directory has none.
-    } else if (repairs === undefined) return undefined;
+    } else if (repairs === undefined && this.#former.length === 0) {
+      return undefined;
+    }
     for (let at = last - 1; at >= 0; at--) {
       const found = await this.#meant(this.#ids[at], earliest);
       if (found !== undefined) return found;
@@ -187,14 +192,18 @@ export class EarlierSnapshots {
 
   /**
    * Returns the record of a snapshot; `undefined` if `#get` returns none, or if
-   * the record is of another directory.
+   * the record is neither of the directory nor of one of its former paths.
    */
   async #meant(
     id: string,
     { directory }: SnapshotRecord,
   ): Promise<SnapshotRecord | undefined> {
     const found = await this.#get(id);
-    return found?.directory === directory ? found : undefined;
+    if (found === undefined) return undefined;
+    return found.directory === directory ||
+        this.#former.includes(found.directory)
+      ? found
+      : undefined;
   }
 
   /** Returns the position of the first id that is not before the given id. */

@@ -96,6 +96,12 @@ export interface HistoryOptions {
    * paths. Default: `false`.
    */
   follow?: boolean;
+  /**
+   * The former paths of the directory. Their snapshots count as earlier
+   * snapshots of the directory, even if no snapshot of the directory names one
+   * of them as its parent. Default: none.
+   */
+  former?: readonly string[];
   /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
@@ -139,7 +145,7 @@ export async function* historyOf(
   path: string,
   options: HistoryOptions,
 ): AsyncGenerator<PathVersion> {
-  const earlier = await EarlierSnapshots.of(store, last, options.onDamage);
+  const earlier = await EarlierSnapshots.of(store, last, options);
   const history = new History(store, earlier, options);
   if (options.follow) yield* followed(history, earlier, last, path);
   else yield* history.versions(last, path);

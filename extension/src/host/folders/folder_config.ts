@@ -7,6 +7,16 @@ import { expandHome } from "../../../../shared/user_folder.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
 
+/** The settings that name the location of a repository. */
+export interface LocationSettings {
+  /** The folder or URL; empty for the extension's own storage. */
+  location: string;
+  /** The endpoint of a server other than Amazon's; empty for none. */
+  endpoint: string;
+  /** The region of the bucket; empty for none. */
+  region: string;
+}
+
 /** The folders of version control systems. In a worktree, `.git` is a file. */
 const VERSION_CONTROL = [".git", ".hg", ".svn"];
 
@@ -16,11 +26,13 @@ const VERSION_CONTROL = [".git", ".hg", ".svn"];
  * @param folder The workspace folder.
  * @param storage The folder of the extension's own files.
  * @param credentials The credentials of repositories on S3.
+ * @param place The location of the repository. Default: that in the settings.
  */
 export function folderConfig(
   folder: vscode.WorkspaceFolder,
   storage: vscode.Uri,
   credentials: S3Credentials,
+  place: LocationSettings = locationSettings(folder),
 ): FolderConfig {
   const settings = vscode.workspace.getConfiguration("deltar", folder.uri);
   const list = (name: string) =>
@@ -29,9 +41,7 @@ export function folderConfig(
     );
   const largest = settings.get("exclude.largerThanMB", 0);
   const directory = folder.uri.fsPath;
-  const location = settings.get("repository.location", "").trim();
-  const endpoint = settings.get("repository.endpoint", "").trim();
-  const region = settings.get("repository.region", "").trim();
+  const { location, endpoint, region } = place;
   const base = location === ""
     ? join(storage.fsPath, "repositories")
     : expandHome(location);
@@ -64,5 +74,18 @@ export function folderConfig(
         ...(region && { AWS_REGION: region }),
       },
     }),
+  };
+}
+
+/** Returns the settings that name the location of a folder's repository. */
+export function locationSettings(
+  { uri }: vscode.WorkspaceFolder,
+): LocationSettings {
+  const settings = vscode.workspace.getConfiguration("deltar.repository", uri);
+  const text = (name: string) => settings.get(name, "").trim();
+  return {
+    location: text("location"),
+    endpoint: text("endpoint"),
+    region: text("region"),
   };
 }

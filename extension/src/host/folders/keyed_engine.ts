@@ -3,7 +3,7 @@ import type { Caller, CallOptions } from "../engine.ts";
 import type { KeyStore } from "./key_store.ts";
 
 /**
- * An engine that adds the user's key of the repository to each request, so that
+ * An engine that adds the user's keys of the repositories to each request, so that
  * no other part of the extension handles keys.
  */
 export class KeyedEngine implements Caller {
@@ -24,13 +24,18 @@ export class KeyedEngine implements Caller {
     params: Methods[M][0],
     options?: CallOptions,
   ): Promise<Methods[M][1]> {
-    const { config }: { config: FolderConfig } = params;
+    const { config, from }: { config: FolderConfig; from?: FolderConfig } =
+      params;
+    const keyed = {
+      ...params,
+      config: await this.#keyed(config),
+      ...from && { from: await this.#keyed(from) },
+    };
+    return await this.#engine.call(method, keyed, options);
+  }
+
+  async #keyed(config: FolderConfig): Promise<FolderConfig> {
     const key = config.key ?? await this.#keys.get(config);
-    const keyed = key === undefined ? config : { ...config, key };
-    return await this.#engine.call(
-      method,
-      { ...params, config: keyed },
-      options,
-    );
+    return key === undefined ? config : { ...config, key };
   }
 }

@@ -9,7 +9,7 @@ import type {
 import { type Caller, type CallOptions, EngineError } from "../engine.ts";
 import { explain } from "../ui/explain.ts";
 import type { ChangeSummaries, Comparison } from "./change_summaries.ts";
-import { folderConfig } from "./folder_config.ts";
+import { folderConfig, type LocationSettings } from "./folder_config.ts";
 import type { KeyStore } from "./key_store.ts";
 import { KeyedEngine } from "./keyed_engine.ts";
 import { Originals } from "./originals.ts";
@@ -83,6 +83,11 @@ export class ProtectedFolder implements vscode.Disposable {
    * skipped.
    */
   hasNoFiles = false;
+  /**
+   * The question about an old history of this folder, while the user has not
+   * answered it. Until then, no automatic snapshots are taken.
+   */
+  question: Promise<void> | undefined;
   /** Fires when the state or the list of snapshots changes. */
   readonly onDidChange: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
@@ -125,10 +130,23 @@ export class ProtectedFolder implements vscode.Disposable {
 
   /** The configuration from the current settings. */
   get config(): FolderConfig {
+    const config = this.configAt();
+    const paths = new Set(this.#known.map(({ directory }) => directory));
+    paths.delete(config.directory);
+    return { ...config, former: [...paths] };
+  }
+
+  /**
+   * Returns the configuration with a location of the repository.
+   *
+   * @param place The location. Default: that in the settings.
+   */
+  configAt(place?: LocationSettings): FolderConfig {
     return folderConfig(
       this.workspaceFolder,
       this.#storage,
       this.#credentials,
+      place,
     );
   }
 
@@ -303,6 +321,7 @@ export class ProtectedFolder implements vscode.Disposable {
       SnapshotOptions,
   ): Promise<SnapshotReport> {
     const { config } = this;
+    const continues = this.last?.directory;
     const take = (isFirst: boolean, label: string | undefined) =>
       this.writer.call("snapshot", {
         config,
@@ -310,6 +329,8 @@ export class ProtectedFolder implements vscode.Disposable {
         measure,
         isFirst,
         ignoresFolderTimes,
+        ...(continues !== undefined && continues !== config.directory &&
+          { continues }),
       }, options);
     const known = await this.snapshots().catch(() => undefined);
     if (known?.length !== 0) {

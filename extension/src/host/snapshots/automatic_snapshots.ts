@@ -109,10 +109,9 @@ export class AutomaticSnapshots implements vscode.Disposable {
     const isWanted = triggers().onClose && this.mayTake;
     this.dispose();
     if (!isWanted) return;
+    const folders = this.#folders.all.filter(({ question }) => !question);
     await Promise.all(
-      this.#folders.all.map((folder) =>
-        this.#takeUnasked(folder, "before closing")
-      ),
+      folders.map((folder) => this.#takeUnasked(folder, "before closing")),
     );
   }
 
@@ -162,7 +161,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
     if (every === 0 || !this.mayTake) return;
     this.#interval = setInterval(() => {
       for (const folder of this.#folders.all) {
-        if (!folder.isBusy) void this.#takeUnasked(folder, "at the interval");
+        if (folder.isBusy || folder.question) continue;
+        void this.#takeUnasked(folder, "at the interval");
       }
     }, every);
   }

@@ -124,7 +124,8 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   async #take(folder: ProtectedFolder, signal: AbortSignal): Promise<void> {
-    void this.#announce(folder);
+    await folder.question;
+    if (!folder.hasSnapshots) void this.#announce(folder);
     const { runner } = this.#options;
     await runner.takeAutomatically(folder, "first snapshot", signal);
   }

@@ -109,14 +109,17 @@ export class StatusBar implements vscode.Disposable {
   state(): { level: Level; reasons: string[] } {
     const reasons: string[] = [];
     for (
-      const { name, failure, faults, last, hasNoFiles, isBusy } of this.#folders
-        .all
+      const { name, failure, faults, last, hasNoFiles, isBusy, question }
+        of this.#folders
+          .all
     ) {
       if (failure !== undefined) reasons.push(`${name}: ${failure}`);
       else if (last === undefined) {
         reasons.push(
           isBusy
             ? `${name}: taking the first snapshot`
+            : question
+            ? `${name}: waiting for your answer about its old history`
             : `${name}: no snapshots yet`,
         );
       } else if (faults.length > 0) {

@@ -1,0 +1,36 @@
+import type { Repository, SnapshotRecord } from "../../../mod.ts";
+import type { FolderConfig } from "../shared/protocol.ts";
+
+/**
+ * Returns the snapshots of a folder without safety snapshots, the oldest first,
+ * including those of the folder's former paths.
+ */
+export async function recordsOf(
+  repository: Repository,
+  config: FolderConfig,
+): Promise<SnapshotRecord[]> {
+  const records = await repository.snapshots({ onDamage: () => {} });
+  return ownAmong(records, config);
+}
+
+/**
+ * Returns the snapshots of a folder among all snapshots of its repository,
+ * without safety snapshots.
+ *
+ * A repository has the snapshots of one folder. After the folder was moved,
+ * they are under several paths. A path whose snapshots are all older than those
+ * of the folder's path is a former path of the folder.
+ *
+ * @param records The snapshots of the repository, the oldest first.
+ */
+export function ownAmong(
+  records: readonly SnapshotRecord[],
+  { directory }: FolderConfig,
+): SnapshotRecord[] {
+  const taken = records.filter(({ safety }) => safety === undefined);
+  const first = taken.findIndex((record) => record.directory === directory);
+  if (first < 0) return taken;
+  const later = new Set(taken.slice(first).map((record) => record.directory));
+  later.delete(directory);
+  return taken.filter((record) => !later.has(record.directory));
+}

@@ -1,0 +1,203 @@
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Repository, SnapshotRecord } from "../../../mod.ts";
+import { isOfMachine, repositoryName } from "../../../lib/repository/mod.ts";
+import { fileSystemOf, truePlace } from "../../../lib/tree/mod.ts";
+import { codeOf } from "../../../shared/error_code.ts";
+import { KnownDirectories } from "../../../shared/known_directories.ts";
+import { isFolder } from "../../../shared/location_sum.ts";
+import type {
+  FolderConfig,
+  Method,
+  OldHistory,
+  VersionStat,
+} from "../shared/protocol.ts";
+import { recordsOf } from "./folder_records.ts";
+import type { Handler } from "./handler.ts";
+import { kindOf } from "./kind_of.ts";
+import { thisMachine } from "./machine.ts";
+import type { Repositories } from "./repositories.ts";
+
+/** The maximum number of repositories that are opened in a search. */
+const MAX_OPENED = 50;
+
+/** The maximum number of files and folders that are compared. */
+const MAX_COMPARED = 500;
+
+type Methods = "findMoved" | "continueHistory" | "copyHistory";
+
+/**
+ * Returns the methods that find the history of a folder which was moved or
+ * whose repository is at a new location, and that continue this history.
+ */
+export function oldHistoryMethods(
+  repositories: Repositories,
+): { [M in Methods & Method]: Handler<M> } {
+  const copy = async (
+    from: FolderConfig,
+    config: FolderConfig,
+    signal: AbortSignal,
+  ) => {
+    const source = await repositories.open(from);
+    const target = await repositories.openOrCreate(config);
+    const records = await recordsOf(source, from);
+    const { copied } = await source.copyTo(target, records, { signal });
+    return { copied: copied.length };
+  };
+  return {
+    async findMoved({ config }, { signal }) {
+      if (!isFolder(config.repository)) return undefined;
+      const known = knownDirectories(config).movedTo(config.directory);
+      if (known === undefined) {
+        return await findSame(repositories, config, signal);
+      }
+      const { directory } = known;
+      // The location can have been changed since the last snapshot.
+      const base = dirname(config.repository);
+      const repository = [
+        join(base, repositoryName(directory)),
+        known.repository,
+      ].find((one) => fs.existsSync(one));
+      return repository === undefined ? undefined : { directory, repository };
+    },
+
+    async continueHistory({ config, from }, { signal }) {
+      const { repository } = config;
+      const isMovable = dirname(from.repository) === dirname(repository) &&
+        !fs.existsSync(repository);
+      if (isMovable) repositories.move(from, config);
+      else await copy(from, config, signal);
+    },
+
+    copyHistory: ({ config, from }, { signal }) => copy(from, config, signal),
+  };
+}
+
+/**
+ * Records that the snapshots of a folder are in its repository, so that the
+ * folder is recognized after a move.
+ */
+export function rememberFolder(config: FolderConfig): void {
+  const { directory, repository } = config;
+  if (!isFolder(repository)) return;
+  knownDirectories(config).remember(directory, repository);
+}
+
+function knownDirectories({ cache }: FolderConfig): KnownDirectories {
+  const notes = join(cache, "directories");
+  return new KnownDirectories(notes, { truePlace, fileSystemOf });
+}
+
+/**
+ * Searches the repositories next to that of a folder for one whose directory no
+ * longer exists and has the same files. Repositories with the same name as that
+ * of the folder come first, and then those that were used last. Repositories
+ * that cannot be opened are ignored.
+ */
+async function findSame(
+  repositories: Repositories,
+  config: FolderConfig,
+  signal: AbortSignal,
+): Promise<OldHistory | undefined> {
+  const { id: machine } = await thisMachine();
+  for (const repository of candidates(config.repository)) {
+    signal.throwIfAborted();
+    try {
+      const opened = await repositories.open({ ...config, repository });
+      const onDamage = () => {};
+      const last = await opened.find("latest", { onDamage, signal });
+      const { directory } = last;
+      const isGone = isOfMachine(last, machine) && isMissing(directory);
+      if (isGone && await isSame(opened, last, config.directory, signal)) {
+        return { directory, repository };
+      }
+    } catch (error) {
+      if (codeOf(error) === "aborted") throw error;
+    }
+  }
+  return undefined;
+}
+
+function candidates(own: string): string[] {
+  const base = dirname(own);
+  // The name of a repository ends with a `-` and a checksum of the path.
+  const stem = (name: string) => name.slice(0, name.lastIndexOf("-"));
+  const isAlike = (name: string) => stem(name) === stem(basename(own));
+  let names: string[];
+  try {
+    names = fs.readdirSync(base).filter((name) => name !== basename(own));
+  } catch {
+    return [];
+  }
+  return names.flatMap((name) => {
+    try {
+      const { mtimeMs } = fs.statSync(join(base, name, "snapshots"));
+      return [{ name, time: mtimeMs }];
+    } catch {
+      return [];
+    }
+  }).sort((a, b) =>
+    Number(isAlike(b.name)) - Number(isAlike(a.name)) || b.time - a.time
+  ).slice(0, MAX_OPENED).map(({ name }) => join(base, name));
+}
+
+function isMissing(path: string): boolean {
+  try {
+    fs.lstatSync(path);
+    return false;
+  } catch (error) {
+    return codeOf(error) === "ENOENT";
+  }
+}
+
+/**
+ * Returns whether a folder is evidently the directory of a snapshot. At least
+ * half of the files directly in the snapshot's root, and at least one, must be
+ * in the folder with the same size and time. In a root without files, the
+ * folders must have the same times.
+ */
+async function isSame(
+  repository: Repository,
+  record: SnapshotRecord,
+  folder: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const all = { file: 0, directory: 0 };
+  const same = { file: 0, directory: 0 };
+  let compared = 0;
+  const some = { isShallow: true, signal };
+  for await (const entries of repository.entries(record, some)) {
+    for (const { path, kind: rawKind, size, mtime } of entries) {
+      const kind = kindOf(rawKind);
+      if (path === "" || kind !== "file" && kind !== "directory") continue;
+      if (++compared > MAX_COMPARED) break;
+      all[kind]++;
+      const now = statOf(join(folder, path));
+      const isEqual = now?.kind === kind && now.mtime === mtime &&
+        (kind === "directory" || now.size === size);
+      if (isEqual) same[kind]++;
+    }
+    if (compared > MAX_COMPARED) break;
+  }
+  const kind = all.file > 0 ? "file" : "directory";
+  return same[kind] > 0 && 2 * same[kind] >= all[kind];
+}
+
+function statOf(
+  path: string,
+): { kind: VersionStat["kind"]; size: number; mtime: bigint } | undefined {
+  try {
+    const stat = fs.lstatSync(path, { bigint: true });
+    return {
+      kind: stat.isDirectory()
+        ? "directory"
+        : stat.isFile()
+        ? "file"
+        : "special",
+      size: Number(stat.size),
+      mtime: stat.mtimeNs,
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Old histories in real VS Code: a folder that was moved, and a repository
+ * whose location was changed.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import type { Editor } from "./editor.ts";
+import { repositoryOf, suite } from "./suite.ts";
+import type { Window } from "./window.ts";
+
+const settings = {
+  "deltar.snapshot.onOpen": true,
+  "deltar.snapshot.onSave": false,
+  "deltar.snapshot.everyMinutes": 0,
+  "deltar.snapshot.onClose": false,
+};
+
+let editor: Editor;
+let window: Window;
+let folder: string;
+
+const at = (path: string) => join(folder, path);
+const read = (path: string) => fs.readFileSync(at(path), "utf8");
+const repositories = () =>
+  fs.readdirSync(join(editor.storage, "repositories")).sort();
+
+async function snapshot(label: string): Promise<void> {
+  await window.command("Deltar: Create Snapshot with Label…");
+  await window.page.getByPlaceholder("before the refactoring").fill(label);
+  await window.page.keyboard.press("Enter");
+  await rowOf(label).waitFor();
+  await window.hush();
+}
+
+function rowOf(label: string) {
+  return window.rows("Snapshots").filter({ hasText: `${label} · ` });
+}
+
+async function noQuestion(): Promise<void> {
+  await window.page.waitForTimeout(1500);
+  const told = window.page.locator(".notification-toast");
+  assert.deepEqual(await told.allInnerTexts(), []);
+}
+
+suite([
+  ["a folder has snapshots before it is moved", async (suite) => {
+    folder = join(suite.folder, "plans");
+    fs.mkdirSync(at("chapters"), { recursive: true });
+    fs.writeFileSync(at("notes.md"), "first\n");
+    fs.writeFileSync(at("list.txt"), "a\n");
+    fs.writeFileSync(at("chapters/one.md"), "one\n");
+    editor = await suite.editor("editor", {
+      settings,
+      packages: [suite.companion()],
+    });
+    window = await suite.open(editor, { folder });
+    await window.command("View: Show Deltar");
+    await window.hasStatus(/protected/);
+    await window.hush();
+    fs.writeFileSync(at("notes.md"), "second\n");
+    await snapshot("before the move");
+    await window.close();
+  }],
+
+  ["a moved folder is recognized, and waits for the answer", async (suite) => {
+    const before = repositories();
+    const old = folder;
+    fs.mkdirSync(join(suite.folder, "archive"));
+    folder = join(suite.folder, "archive", "novel");
+    fs.renameSync(old, folder);
+    window = await suite.open(editor, { folder });
+    await window.command("View: Show Deltar");
+    await window.isTold(/novel has no snapshots.*looks like .*plans/);
+    await window.hasStatus(/waiting/);
+    await window.picture("moved-folder");
+    const first = window.page.getByText("is taking a first snapshot");
+    assert.equal(await first.count(), 0);
+    assert.deepEqual(repositories(), before);
+  }],
+
+  ["the continued history has the snapshots before the move", async () => {
+    await window.pressTold(/looks like/, "Continue History");
+    await rowOf("before the move").waitFor();
+    await window.hasStatus(/protected/);
+    assert.match(repositories().join(), /^novel-[^,]*$/);
+    await window.openFile(at("notes.md"));
+    await window.command("Deltar: Show File History");
+    await window.rows("File History").nth(1).waitFor();
+    await window.picture("moved-history");
+  }],
+
+  ["a version before the move is restored", async () => {
+    fs.writeFileSync(at("notes.md"), "third\n");
+    await snapshot("after the move");
+    const { repository, records } = await repositoryOf(editor, folder);
+    const [first] = records;
+    const all = await repository.snapshots();
+    const parent = all.find(({ id }) => id === first.parent);
+    assert.equal(parent?.label, "before the move");
+    await window.rows("File History").nth(2).waitFor();
+    await window.chooseFromMenu(
+      window.rows("File History").nth(2),
+      "Restore Version…",
+    );
+    await window.answer(/^Restore$/);
+    await window.isTold("Restored: 1 file written.");
+    assert.equal(read("notes.md"), "first\n");
+    await window.command("Deltar: Undo Last Restore");
+    await window.answer("Undo Restore");
+    await window.isTold("Undone: 1 file written.");
+    assert.equal(read("notes.md"), "third\n");
+    await window.hush();
+    await window.reload();
+    await window.command("View: Show Deltar");
+    await rowOf("before the move").waitFor();
+    await noQuestion();
+    await window.close();
+  }],
+
+  ["a different folder is not taken for a moved one", async (suite) => {
+    // The directory of the only repository no longer exists.
+    const old = folder;
+    folder = join(suite.folder, "other");
+    fs.cpSync(old, folder, { recursive: true });
+    fs.rmSync(old, { recursive: true });
+    window = await suite.open(editor, { folder });
+    await window.command("View: Show Deltar");
+    await window.hasStatus(/protected/);
+    await window.hush();
+    await noQuestion();
+    assert.equal(repositories().length, 2);
+  }],
+
+  ["a new location offers the history of the old one", async (suite) => {
+    fs.writeFileSync(at("notes.md"), "fourth\n");
+    await snapshot("at the old location");
+    const location = join(suite.folder, "disk-a");
+    await editor.set({ "deltar.repository.location": location });
+    await window.isTold(/The new location .* has no snapshots of other/);
+    await window.picture("new-location");
+    await window.pressTold("The new location", "Use Old Location");
+    await rowOf("at the old location").waitFor();
+    const set = await editor.ask<string>(
+      'return vscode.workspace.getConfiguration("deltar.repository").get("location");',
+    );
+    assert.equal(set, "");
+    assert.ok(!fs.existsSync(location));
+  }],
+
+  ["the history is copied to the new location", async (suite) => {
+    const location = join(suite.folder, "disk-b");
+    await editor.set({ "deltar.repository.location": location });
+    await window.pressTold("The new location", "Copy History");
+    await rowOf("at the old location").waitFor();
+    assert.equal(fs.readdirSync(location).length, 1);
+    await window.openFile(at("notes.md"));
+    await window.command("Deltar: Show File History");
+    await window.rows("File History").nth(1).waitFor();
+    await window.hasStatus(/protected/);
+    await window.picture("copied-history");
+  }],
+
+  [
+    "a new history is started, and the question is not repeated",
+    async (suite) => {
+      const location = join(suite.folder, "disk-c");
+      await editor.set({ "deltar.repository.location": location });
+      await window.pressTold("The new location", "Start New History");
+      await window.hasStatus(/protected/);
+      await rowOf("at the old location").waitFor({ state: "detached" });
+      assert.equal((await window.texts("Snapshots")).length, 2);
+      await window.hush();
+      await window.reload();
+      await window.command("View: Show Deltar");
+      await window.hasStatus(/protected/);
+      await noQuestion();
+      await editor.set({ "deltar.repository.location": null });
+      await rowOf("at the old location").waitFor();
+      await noQuestion();
+      await window.close();
+    },
+  ],
+
+  [
+    "an unanswered question comes again, and loses no snapshot",
+    async (suite) => {
+      const old = folder;
+      folder = join(suite.folder, "again");
+      fs.renameSync(old, folder);
+      window = await suite.open(editor, { folder });
+      await window.command("View: Show Deltar");
+      const told = await window.isTold(/again has no snapshots/);
+      await told.hover();
+      await window.click("Clear Notification", told);
+      // The answer is missing, so that the folder gets a history of its own.
+      await window.hasStatus(/protected/);
+      await window.reload();
+      await window.command("View: Show Deltar");
+      await window.pressTold(/looks like/, "Continue History");
+      await rowOf("at the old location").waitFor();
+      await window.openFile(at("notes.md"));
+      await window.command("Deltar: Show File History");
+      await window.rows("File History").nth(1).waitFor();
+      await window.picture("joined-history");
+      await window.close();
+    },
+  ],
+]);
