@@ -282,7 +282,7 @@ test(
 );
 
 test(
-  "exclusion rules match bytes, and lists of paths have them",
+  "exclude rules match bytes, and lists of paths have them",
   needsRawNames,
   async () => {
     await withFolder(async (folder) => {
