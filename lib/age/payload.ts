@@ -61,13 +61,16 @@ export interface OpenOptions {
 
 /**
  * Decrypts the chunks of an age payload. The bytes of a chunk are yielded only
- * after the chunk has been authenticated. The last chunk also proves that no
- * chunk is missing.
+ * after the chunk has been authenticated. Unless the source can end before the
+ * payload does, the last chunk also proves that no chunk is missing.
  *
  * @param cipher The cipher with the payload's key.
  * @param source The encrypted chunks, beginning with the first byte of a chunk.
+ * @param options The name of the file, the index of the first chunk, and whether
+ *   the source ends where the payload ends.
  * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
- *   another file; `truncated` if chunks are missing at the end.
+ *   another file; `truncated` if the source must end where the payload ends, and
+ *   chunks are missing at the end.
  */
 export async function* openPayload(
   cipher: ChunkCipher,
@@ -94,6 +97,7 @@ export async function* openPayload(
  *
  * @param cipher The cipher with the payload's key.
  * @param sealed The encrypted chunks, beginning with the first byte of a chunk.
+ * @param options The same options as for `openPayload`.
  * @returns The plain bytes of each chunk.
  * @throws {DeltarError} The errors of `openPayload`.
  */

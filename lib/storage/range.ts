@@ -7,6 +7,7 @@ import type { GetOptions } from "./storage.ts";
  *
  * @param name The name of the object, for errors.
  * @param size The length of the object in bytes.
+ * @param options The options of the `get`.
  * @throws {DeltarError} `truncated` if the range begins beyond the end of the
  *   object, or reaches beyond the end and `clamp` is not set.
  */

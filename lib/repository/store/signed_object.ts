@@ -30,6 +30,7 @@ export function encodeSigned(
  * @param format The name of the format.
  * @param fields The fields of the line.
  * @param key The key that signs the object.
+ * @param options The options of `Storage.put`.
  * @throws {DeltarError} `exists` if an object has this name and
  *   `options.ifAbsent` is set.
  */
