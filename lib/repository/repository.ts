@@ -1217,11 +1217,11 @@ export class Repository {
   }
 
   /**
-   * Deletes files and folders from all snapshots, and their contents from the
-   * repository. Each snapshot that has one of the paths is replaced by a
-   * snapshot without the path. The record of the new snapshot names the purge.
-   * Removed snapshots and safety snapshots are replaced, too. A purge cannot be
-   * undone.
+   * Deletes files and folders from all snapshots, or only from those in the
+   * option `from`, and their contents from the repository. Each snapshot that
+   * has one of the paths is replaced by a snapshot without the path. The record
+   * of the new snapshot names the purge. Removed snapshots and safety snapshots
+   * are replaced, too. A purge cannot be undone.
    *
    * A content that other files also have stays, unless `all` is set. Copies of
    * the repository, versions of objects that a bucket keeps, and caches of

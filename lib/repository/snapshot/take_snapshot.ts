@@ -81,7 +81,7 @@ import { Tree } from "../layers/tree.ts";
 export interface SnapshotOptions {
   /**
    * The label, of at most 1,000 characters. A labelled snapshot is taken even
-   * if nothing changed.
+   * if nothing changed, unless `onlyIfChanged` is set.
    */
   label?: string;
   /**
@@ -99,13 +99,13 @@ export interface SnapshotOptions {
   /**
    * The time of the snapshot, in milliseconds since 1970, for content from the
    * past. It must be later than the time of the last snapshot with the same
-   * `source`. A snapshot with a time is taken even if nothing changed. Default:
-   * the current time.
+   * `source`. A snapshot with a time is taken even if nothing changed, unless
+   * `onlyIfChanged` is set. Default: the current time.
    */
   time?: number;
   /**
-   * Whether to take no snapshot if nothing changed, even with a label. Default:
-   * `false`.
+   * Whether to take no snapshot if nothing changed, even with a label or a time.
+   * Default: `false`.
    */
   onlyIfChanged?: boolean;
   /** The maximum size of volumes, in bytes, at least 4,096. Default: 64 MiB. */
