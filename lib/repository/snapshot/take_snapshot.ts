@@ -104,8 +104,8 @@ export interface SnapshotOptions {
    */
   time?: number;
   /**
-   * Whether to take no snapshot if nothing changed, even with a label or a time.
-   * Default: `false`.
+   * Whether to take no snapshot if nothing changed, even with a label or a
+   * time. Default: `false`.
    */
   onlyIfChanged?: boolean;
   /** The maximum size of volumes, in bytes, at least 4,096. Default: 64 MiB. */
