@@ -66,11 +66,11 @@ export interface OpenOptions {
  *
  * @param cipher The cipher with the payload's key.
  * @param source The encrypted chunks, beginning with the first byte of a chunk.
- * @param options The name of the file, the index of the first chunk, and whether
- *   the source ends where the payload ends.
+ * @param options The name of the file, the index of the first chunk, and
+ *   whether the source ends where the payload ends.
  * @throws {DeltarError} `corrupt` if a chunk was changed, moved or taken from
- *   another file; `truncated` if the source must end where the payload ends, and
- *   chunks are missing at the end.
+ *   another file; `truncated` if the source must end where the payload ends,
+ *   and chunks are missing at the end.
  */
 export async function* openPayload(
   cipher: ChunkCipher,

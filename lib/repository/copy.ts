@@ -59,8 +59,8 @@ export interface CopyProgress {
   /** The total size of the layers and volumes copied so far, in bytes. */
   bytes: number;
   /**
-   * The total size of the layers and volumes to copy, in bytes. Absent until the
-   * trees of all snapshots have been read.
+   * The total size of the layers and volumes to copy, in bytes. Absent until
+   * the trees of all snapshots have been read.
    */
   allBytes?: number;
   /** The name of the layer or volume copied last. */
@@ -226,8 +226,8 @@ async function copySnapshot(
 
 /**
  * Checks that each object of the target may be replaced by the source's object
- * of the same name and a different size. An object of the target may be replaced
- * in two cases:
+ * of the same name and a different size. An object of the target may be
+ * replaced in two cases:
  *
  * - The target's records and layers name the size and SHA-256 of the source's
  *   object. The target's object has a different size, so it is damaged.

@@ -205,8 +205,8 @@ export class Repository {
    *
    * For a storage in a folder, the mode of the folder determines the modes of
    * all files in it. By default, a new folder, and an empty folder that all
-   * users can access, gets a mode with which only its owner has access, whatever
-   * the umask is. Any other folder keeps its mode.
+   * users can access, gets a mode with which only its owner has access,
+   * whatever the umask is. Any other folder keeps its mode.
    *
    * @param storage An empty storage.
    * @param options The compression, `zstd` by default, and the first key of an

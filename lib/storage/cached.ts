@@ -132,8 +132,8 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Reads consecutive parts of an object. Adjacent parts that are not cached are
-   * read from the inner storage as one range.
+   * Reads consecutive parts of an object. Adjacent parts that are not cached
+   * are read from the inner storage as one range.
    */
   async *#getPieces(
     name: string,

@@ -540,8 +540,9 @@ function parseRules(
 
 /**
  * Returns a pattern that has the same meaning at the top of the directory as
- * `line` has in an ignore file in `folder`. A pattern with a slash before its end is anchored to its folder. Any other
- * pattern matches at every depth below the folder.
+ * `line` has in an ignore file in `folder`. A pattern with a slash before its
+ * end is anchored to its folder. Any other pattern matches at every depth below
+ * the folder.
  */
 function rebase(line: string, folder: string): string {
   const negation = line.startsWith("!") ? "!" : "";

@@ -12,10 +12,10 @@
  * (`state_writer.ts`), which the next walk uses to find unchanged files.
  * `unchanged_folders.ts` compares these states with the disk, to find out
  * without an index whether anything has changed, and which folders need not be
- * listed again. It does not check again why an entry was excluded or skipped. If
- * the reason depends on more than the path and the kind of the entry, the entry
- * is therefore flagged as doubtful. The entries of unchanged files are taken
- * from `known_entries.ts`, which decodes them only on demand.
+ * listed again. It does not check again why an entry was excluded or skipped.
+ * If the reason depends on more than the path and the kind of the entry, the
+ * entry is therefore flagged as doubtful. The entries of unchanged files are
+ * taken from `known_entries.ts`, which decodes them only on demand.
  * `index_tree.ts` reads the files that are not known to be unchanged, and makes
  * an index (`dir_index.ts`). `read_stable.ts` reads a file again if the file
  * changed while it was read, and reads a sparse file in condensed form

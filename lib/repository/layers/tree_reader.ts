@@ -92,8 +92,8 @@ export class TreeFinder {
 
 /**
  * Yields the entries of a snapshot's tree in path order, in batches. At most
- * two decoded frames and two groups of stored frames of each layer are in memory
- * at a time.
+ * two decoded frames and two groups of stored frames of each layer are in
+ * memory at a time.
  *
  * @param storage The repository's storage.
  * @param layers The layers of the tree, starting with the full layer.

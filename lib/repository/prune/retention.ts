@@ -500,8 +500,8 @@ function judgeSaved(
 }
 
 /**
- * Keeps all safety snapshots of an interrupted restore or undo if one of them is
- * kept, because only together do they contain everything that the restore or
+ * Keeps all safety snapshots of an interrupted restore or undo if one of them
+ * is kept, because only together do they contain everything that the restore or
  * undo replaced.
  */
 function keepParts(

@@ -36,9 +36,9 @@ export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
  * Each snapshot has the changes since the snapshot before it. A turn extends
  * from the snapshot after `since` to the last snapshot of the turn. If `since`
  * no longer exists, the turn begins one snapshot later, because the first
- * snapshot after `since` might have older changes, too. If `since` is not known,
- * the turn begins with its own first snapshot. Within a turn, the changes in
- * these snapshots are changes of the turn:
+ * snapshot after `since` might have older changes, too. If `since` is not
+ * known, the turn begins with its own first snapshot. Within a turn, the
+ * changes in these snapshots are changes of the turn:
  *
  * - snapshots of the turn, except for a snapshot of the state before the turn;
  * - snapshots that belong to no turn;
