@@ -23,7 +23,7 @@ const KEY_ADVICE = "`deltar help key` explains where keys come from";
 
 /** The advice for a damaged key file. */
 const KEY_FILE_ADVICE =
-  "open the repository with another key, or with the secret key on its " +
+  "open the repository with another key, or with the identity on its " +
   "recovery sheet; then add your key again under another name";
 
 /** Returns the advice for an error or for its cause, or `undefined`. */

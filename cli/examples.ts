@@ -225,14 +225,14 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "On a machine without a key: print what `key add` needs to know",
     ],
     ["deltar key remove laptop", "Remove a key"],
-    ["deltar key rotate", "Give the repository a new secret key"],
+    ["deltar key rotate", "Give the repository a new identity"],
     [
       "deltar key rekey --dry-run",
-      "Show how much is stored for an older secret key",
+      "Show how much is stored for an older identity",
     ],
     [
       "deltar key rekey --yes",
-      "Store these objects again for the new secret key",
+      "Store these objects again for the new identity",
     ],
     [
       "deltar key add paper --passphrase-file ~/passphrase",
@@ -240,7 +240,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar key recovery-sheet",
-      "Show a page to print, with the secret key of the repository",
+      "Show a page to print, with the identity of the repository",
     ],
   ],
   rdiff: [

@@ -113,12 +113,12 @@ export function keyCommand(context: Context): Command {
 
 const NOTES = `
 show-machine prints what \`key add\` needs to know about this machine. rotate
-gives the repository a new secret key, which the owners of removed keys do not
-get. rekey stores the objects from before a rotation again, so that older secret
-keys open nothing in the repository. Contents are not decrypted, but each object
-is read and stored as a whole (on S3: downloaded and uploaded). Copies that
-somebody with an older secret key made earlier stay readable for them. revoke
-ends the trust in snapshots that a machine signed.`;
+gives the repository a new identity (a secret key of age), which the owners of
+removed keys do not get. rekey stores the objects from before a rotation again,
+so that older identities open nothing in the repository. Contents are not
+decrypted, but each object is read and stored as a whole (on S3: downloaded and
+uploaded). Copies that somebody with an older identity made earlier stay
+readable for them. revoke ends the trust in snapshots that a machine signed.`;
 
 async function run(
   context: Context,
@@ -170,7 +170,7 @@ async function run(
     );
   } else {
     out.line(
-      `The repository has a new secret key. Updated ${
+      `The repository has a new identity. Updated ${
         plural(all.length, "key")
       }.`,
     );
@@ -178,8 +178,8 @@ async function run(
       "recovery sheets that were printed before the rotation open only what " +
         "was stored before it. Print a new one with `deltar key " +
         "recovery-sheet`. Programs that opened the repository before the " +
-        "rotation continue with the old secret key. After `deltar key rekey`, " +
-        "the old secret key no longer opens what was stored before the " +
+        "rotation continue with the old identity. After `deltar key rekey`, " +
+        "the old identity no longer opens what was stored before the " +
         "rotation, either.",
     );
   }
@@ -205,7 +205,7 @@ async function remove(
       ? "the snapshots of this machine are kept, but are no longer " +
         "trusted. To keep the machine from storing more, take away its access " +
         "to the storage."
-      : "the owner of this key might have kept the secret key of the " +
+      : "the owner of this key might have kept the identity of the " +
         "repository. After `deltar key rotate`, the owner cannot read what " +
         "is stored from then on.",
   );
@@ -349,7 +349,7 @@ async function printSheet(
   if (keys.isWriteOnly) {
     throw new DeltarError(
       "key",
-      "a write-only key cannot show the secret key of the repository; use a " +
+      "a write-only key cannot show the identity of the repository; use a " +
         "full key",
       { object: repository.storage.location },
     );
@@ -454,7 +454,7 @@ async function newOpener(
 }
 
 /**
- * Asks the user whether to show the secret keys, unless `--yes` is given or no
+ * Asks the user whether to show the identities, unless `--yes` is given or no
  * question can be asked.
  *
  * @throws {DeltarError} `aborted` if the answer is no.
@@ -466,7 +466,8 @@ async function confirmSheet(
 ): Promise<void> {
   if (yes || !canAsk()) return;
   const question =
-    "The sheet shows the secret key of the repository. Print the sheet?";
+    "The sheet shows the identity of the repository, with which anybody can " +
+    "decrypt it. Print the sheet?";
   if (!await ask(out, question, signal)) {
     throw new DeltarError("aborted", "interrupted");
   }

@@ -54,7 +54,7 @@ export async function runRekey(
     out.note(
       "recovery sheets that were printed before the last rotation no longer " +
         "open anything. Print a new one with `deltar key recovery-sheet`. " +
-        "Whoever copied objects and has an older secret key can still read " +
+        "Whoever copied objects and has an older identity can still read " +
         "these copies.",
     );
   }
@@ -64,19 +64,19 @@ export async function runRekey(
 /** Returns what a rekey does, as the beginning of a sentence. */
 function describe(verb: string, { objects, bytes }: RekeyPlan): string {
   return objects === 0
-    ? "No objects need to be stored again for the newest secret key"
+    ? "No objects need to be stored again for the newest identity"
     : `${verb} ${plural(objects, "object")} (${
       formatBytes(bytes)
     }) again for ` +
-      "the newest secret key";
+      "the newest identity";
 }
 
-/** Warns of the objects that older secret keys still open. */
+/** Warns of the objects that older identities still open. */
 function warn(out: Console, { atWork, damage }: RekeyPlan): void {
   if (atWork.length > 0) {
     out.warn(
       `${plural(atWork.length, "object")} of running or interrupted work can ` +
-        "still be opened with an older secret key. Run `deltar key rekey` " +
+        "still be opened with an older identity. Run `deltar key rekey` " +
         "again when the work has ended, or after a prune has deleted the " +
         "objects that an interrupted run left.",
     );
@@ -102,7 +102,7 @@ function tell(
     out.progress(() => "reading the headers of objects", `${done}`);
   } else {
     out.progress(
-      () => "storing objects for the newest secret key",
+      () => "storing objects for the newest identity",
       `${done} of ${all}`,
       { bytes, allBytes },
     );

@@ -561,7 +561,7 @@ test("key adds and removes keys, but not the last one", async () => {
     encrypted.run(["key", "remove", "main"]);
     assert.equal(encrypted.refused(["list"]).code, "key");
     const removed = encrypted.run(["key", "remove", "paper"], byLaptop);
-    assert.match(removed.err, /might have kept the secret key/);
+    assert.match(removed.err, /might have kept the identity/);
     const last = encrypted.refused(["key", "remove", "laptop"], byLaptop);
     assert.equal(last.code, "unsafe");
     assert.match(last.message, /cannot remove the last full key/);
@@ -664,7 +664,7 @@ test("key rotate shuts out a removed key, and old sheets", async () => {
     const removed = encrypted.run(["key", "remove", "laptop"]);
     assert.match(removed.err, /`deltar key rotate`/);
     const { out, err } = encrypted.run(["key", "rotate"]);
-    assert.match(out, /a new secret key\. Updated 1 key\./);
+    assert.match(out, /a new identity\. Updated 1 key\./);
     assert.match(err, /Print a new one/);
     place.write({ "new and hidden": "Kekse" });
     const { id } = encrypted.json(["snapshot"]);
@@ -1063,7 +1063,7 @@ test("a passphrase is asked for on a terminal, and not shown", {
       assert.equal(added.code, 0, added.shown);
       const again = await type("deltar list", [ask, "neues\r"]);
       assert.equal(again.code, 0, again.shown);
-      // The secret key is shown after a yes.
+      // The identity is shown after a yes.
       const sheet = `${own} deltar key recovery-sheet`;
       const no = await type(sheet, [/Print the sheet\? \[y\/N\] /, "n\r"]);
       assert.equal(no.code, 130, no.shown);

@@ -155,7 +155,7 @@ for (const what of ["the source", "the single binary"]) {
           const { shown, code } = await answer(
             shell,
             `${env}; deltar key rekey`,
-            /again for the newest secret key\? \[y\/N\] /,
+            /again for the newest identity\? \[y\/N\] /,
             keys,
           );
           assert.equal(code, wanted, shown);
