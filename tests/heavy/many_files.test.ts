@@ -26,7 +26,7 @@ test("a first snapshot of many files needs little memory for each", {
     const words = ["snapshot", root, "--repo", repo];
     const peak = await finish(start(words, env));
     console.log(`# ${peak / MEBIBYTE} MiB`);
-    assert.ok(peak > 0 && peak < 600 * MEBIBYTE, `${peak} bytes`);
+    assert.ok(peak > 0 && peak < 500 * MEBIBYTE, `${peak} bytes`);
     await finish(start(["verify", "--repo", repo, "--data"], env));
   });
 });

@@ -239,7 +239,7 @@ test("a volume of many contents has several checkpoints, and all are taken over"
     const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
     const deep = join(root, ...names);
     fs.mkdirSync(deep, { recursive: true });
-    const count = 1500;
+    const count = 800;
     for (let at = 0; at < count; at++) {
       fs.writeFileSync(join(deep, `${at}`), noise(100, at));
     }
