@@ -81,6 +81,32 @@ suite([
     );
   }],
 
+  ["the menu compares one row or two", async () => {
+    const { page } = window;
+    const close = async () => {
+      await window.command("View: Close All Editors");
+      await entries().first().waitFor({ state: "detached" });
+    };
+    await close();
+    const another = "Compare with Another Snapshot…";
+    const both = "Compare Two Snapshots…";
+    const first = window.row(/at first/);
+    await window.chooseFromMenu(first, another);
+    await page.getByPlaceholder("Choose the second snapshot").waitFor();
+    await window.choose(/before lunch/);
+    await entries().filter({ hasText: "LICENSE" }).first().waitFor();
+    await close();
+    await first.click();
+    await window.row(/before lunch/).click({ modifiers: ["Control"] });
+    await window.openMenu(first, both);
+    assert.equal(
+      await page.getByRole("menuitem", { name: another }).count(),
+      0,
+    );
+    await window.chooseFromMenu(first, both);
+    await entries().filter({ hasText: "LICENSE" }).first().waitFor();
+  }],
+
   ["a snapshot is compared with the workspace", async () => {
     await window.command("View: Close All Editors");
     await entries().first().waitFor({ state: "detached" });

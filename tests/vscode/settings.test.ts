@@ -441,7 +441,7 @@ suite([
     );
     await window.picture("thinned");
     await window.command("Deltar: Remove Old Snapshots…");
-    await window.isTold(/The rules keep 3 snapshots/);
+    await window.isTold(/Nothing to remove: the rules keep 3 snapshots/);
     await window.hush();
     // By hand, with rules that keep less.
     await editor.set({

@@ -137,7 +137,7 @@ suite([
     assert.match(text, /1 file deleted:\s+new\.txt/);
     assert.match(
       text,
-      /2 paths changed after the turn, which stay unless[^:]*:\s+a\.txt\s+b\.txt/,
+      /2 paths changed after the turn \(kept, unless[^:]*:\s+a\.txt\s+b\.txt/,
     );
     assert.doesNotMatch(text, /has not finished this turn/);
     await window.picture("undo-turn");
@@ -190,7 +190,7 @@ suite([
       assert.match(text, /1 file overwritten:\s+a\.txt/);
       assert.match(
         text,
-        /1 path changed after the turn, which stay[^:]*:\s+b\.txt/,
+        /1 path changed after the turn \(kept[^:]*:\s+b\.txt/,
       );
       await window.picture("undo-running-turn");
       await window.answer(/^Undo Turn$/);

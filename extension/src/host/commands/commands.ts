@@ -73,6 +73,7 @@ const NEED_NODE = new Set([
   "openFileInSnapshot",
   "compareVersionWithFile",
   "compareChangeWithFile",
+  "compareWithAnother",
   "restoreChange",
   "restoreFolder",
   "restoreVersion",
@@ -143,6 +144,8 @@ export function registerCommands(
       compareWithSnapshot(context, uri),
     compareSnapshots: (...[node, all]: Nodes<SnapshotNode>) =>
       compareSnapshots(context, snapshotsAmong(all ?? (node ? [node] : []))),
+    compareWithAnother: (node: SnapshotNode) =>
+      compareSnapshots(context, [node]),
     compareWithWorkspace: (node?: SnapshotNode) =>
       compareWithWorkspace(context, node),
     showHistory: async (uri?: vscode.Uri) => {

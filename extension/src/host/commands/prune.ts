@@ -18,8 +18,8 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
   );
   if (removed === 0) {
     void showInformation(
-      `The rules keep ${plural(kept, "snapshot")} of ${folder.name}, and ` +
-        `none is removed. The repository uses ${formatBytes(stored)}.`,
+      `Nothing to remove: the rules keep ${plural(kept, "snapshot")} of ` +
+        `${folder.name}. The repository uses ${formatBytes(stored)}.`,
     );
     return;
   }

@@ -412,7 +412,7 @@ async function confirm(
     changesOf(preview),
     list(
       deleteOthers === undefined
-        ? 'not in the snapshot, which only "Restore and Delete" deletes'
+        ? 'not in the snapshot (deleted only by "Restore and Delete")'
         : "deleted",
       deleteOthers === false ? [] : deleted,
     ),
@@ -472,7 +472,7 @@ async function chooseFiles(
     [...items(overwritten, "overwritten"), ...items(created, "created")],
     {
       canPickMany: true,
-      title: "Choose files to restore",
+      title: "Choose Files to Restore",
       placeHolder: "Type to find a path",
     },
   );

@@ -92,7 +92,7 @@ export async function showSkipped({ folders }: Context): Promise<void> {
     return;
   }
   const chosen = await vscode.window.showQuickPick(skippedItems(skipped), {
-    title: `${folder.name}: excluded and skipped files`,
+    title: `Excluded and Skipped Files of ${folder.name}`,
     placeHolder: "Type to find a path or a rule",
     matchOnDetail: true,
     matchOnDescription: true,

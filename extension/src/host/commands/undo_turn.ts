@@ -85,7 +85,7 @@ export async function undoTurn(
       return;
     }
     log.error(`${folder.name}: cannot undo ${name}: ${explain(error)}`);
-    void showFailure(`Undo Turn: ${explain(error)}`, log);
+    void showFailure(`Cannot undo ${name}: ${explain(error)}`, log);
   }
 }
 
@@ -137,11 +137,11 @@ async function confirm(
       ? ""
       : `${plural(folders, "folder")} created, changed or deleted.`,
     list(
-      `changed after the turn, which stay unless you choose "${undoAll}"`,
+      `changed after the turn (kept, unless you choose "${undoAll}")`,
       conflicts,
       "path",
     ),
-    list("excluded from snapshots before the turn, which stay", left, "path"),
+    list("excluded from snapshots before the turn (kept)", left, "path"),
     ...warningsOf(folder, preview),
     isRunning
       ? "The agent has not finished this turn, so all changes until now count " +

@@ -66,7 +66,7 @@ export class Retention implements vscode.Disposable {
   #warn({ name }: ProtectedFolder): void {
     const prune = "Remove Old Snapshots\u2026";
     void showWarning(
-      `No old snapshot of ${name} was removed, because its new snapshots are ` +
+      `No old snapshots of ${name} were removed, because its new snapshots are ` +
         "unusual: there are many more than usual, or the newest one has far " +
         "fewer files than an earlier one. Check the new snapshots before you " +
         "remove old ones.",
