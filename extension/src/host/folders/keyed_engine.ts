@@ -3,8 +3,8 @@ import type { Caller, CallOptions } from "../engine.ts";
 import type { KeyStore } from "./key_store.ts";
 
 /**
- * An engine that adds the user's keys of the repositories to each request, so that
- * no other part of the extension handles keys.
+ * An engine that adds the user's keys of the repositories to each request, so
+ * that no other part of the extension handles keys.
  */
 export class KeyedEngine implements Caller {
   readonly #engine: Caller;
