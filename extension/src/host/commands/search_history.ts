@@ -3,11 +3,10 @@ import { plural } from "../../../../shared/text.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
-import { withoutIcons } from "../ui/plain.ts";
-import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
+import { pickVersion, unreadText } from "./version_picks.ts";
 
 /**
  * Asks for a text, lists the versions of a file that contain the text, and
@@ -40,43 +39,30 @@ export async function searchHistory(
         text,
       }, { signal }),
   );
-  const unread = [
-    ...(tooLarge > 0
-      ? [` ${plural(tooLarge, "version")} too large to search.`]
-      : []),
-    ...(unreadable > 0
-      ? [` ${plural(unreadable, "damaged version")} not searched.`]
-      : []),
-  ].join("");
+  const unread = unreadText({ tooLarge, unreadable }, ["search", "searched"]);
   if (found.length === 0) {
     void showInformation(
       `No results in ${plural(searched, "version")} of ${path}.${unread}`,
     );
     return;
   }
-  const now = Date.now();
-  const chosen = await vscode.window.showQuickPick(
-    found.map((version) => ({
-      label: formatMoment(version.time, now),
-      description: [
-        version.label,
-        plural(version.matches, "result"),
-        ...(version.path === path ? [] : [version.path]),
-      ].filter((part) => part !== undefined).map(withoutIcons)
-        .join(" \u00b7 "),
-      detail: withoutIcons(`${version.line}: ${version.excerpt}`),
-      version,
-    })),
-    {
-      title: `${plural(found.length, "version")} of ${searched} with ` +
-        `"${text}".${unread}`,
-      placeHolder: "Choose a version to open",
-      matchOnDescription: true,
-      matchOnDetail: true,
-    },
+  const version = await pickVersion(
+    found,
+    (one) => ({
+      time: one.time,
+      parts: [
+        one.label,
+        plural(one.matches, "result"),
+        one.path === path ? undefined : one.path,
+      ],
+      line: `${one.line}: ${one.excerpt}`,
+    }),
+    `${
+      plural(found.length, "version")
+    } of ${searched} with "${text}".${unread}`,
+    "Choose a version to open",
   );
-  if (chosen === undefined) return;
-  const { version } = chosen;
+  if (version === undefined) return;
   await openVersion(folder, version.path, version.id, version.line);
 }
 

@@ -3,10 +3,9 @@ import { plural } from "../../../../shared/text.ts";
 import { pathIn, SCHEME } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
-import { withoutIcons } from "../ui/plain.ts";
-import { formatMoment } from "../ui/text.ts";
 import { openVersion, openVersionChange } from "./compare.ts";
 import type { Context } from "./context.ts";
+import { pickVersion, unreadText } from "./version_picks.ts";
 
 /**
  * Lists the versions of a file in which the selected lines changed, and shows
@@ -38,14 +37,7 @@ export async function showSelectionHistory(
         range,
       }, { signal }),
   );
-  const ignored = [
-    ...(tooLarge > 0
-      ? [` ${plural(tooLarge, "version")} too large to compare.`]
-      : []),
-    ...(unreadable > 0
-      ? [` ${plural(unreadable, "damaged version")} not compared.`]
-      : []),
-  ].join("");
+  const ignored = unreadText({ tooLarge, unreadable }, ["compare", "compared"]);
   const lines = `${range[1] - range[0] === 1 ? "line" : "lines"} ${
     rangeText(range[0] + 1, range[1])
   }`;
@@ -57,32 +49,22 @@ export async function showSelectionHistory(
     );
     return;
   }
-  const now = Date.now();
-  const chosen = await vscode.window.showQuickPick(
-    found.map((one) => ({
-      label: formatMoment(one.version.time, now),
-      description: [
-        one.version.label,
-        one.before === undefined ? "first version" : undefined,
-        one.version.path === path ? undefined : one.version.path,
-      ].filter((part) => part !== undefined).map(withoutIcons)
-        .join(" \u00b7 "),
-      detail: withoutIcons(
-        `${rangeText(one.line, one.line + one.count - 1)}: ${one.excerpt}`,
-      ),
-      one,
-    })),
-    {
-      title: `${
-        plural(found.length, "change")
-      } of ${lines} in ${path}.${ignored}`,
-      placeHolder: "Choose a change to show",
-      matchOnDescription: true,
-      matchOnDetail: true,
-    },
+  const chosen = await pickVersion(
+    found,
+    ({ version, before, line, count, excerpt }) => ({
+      time: version.time,
+      parts: [
+        version.label,
+        before === undefined ? "first version" : undefined,
+        version.path === path ? undefined : version.path,
+      ],
+      line: `${rangeText(line, line + count - 1)}: ${excerpt}`,
+    }),
+    `${plural(found.length, "change")} of ${lines} in ${path}.${ignored}`,
+    "Choose a change to show",
   );
   if (chosen === undefined) return;
-  const { version, before, line } = chosen.one;
+  const { version, before, line } = chosen;
   if (before === undefined) {
     await openVersion(folder, version.path, version.id, line);
   } else await openVersionChange({ folder, version, before }, line);

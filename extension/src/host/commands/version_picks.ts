@@ -1,0 +1,68 @@
+import * as vscode from "vscode";
+import { plural } from "../../../../shared/text.ts";
+import { withoutIcons } from "../ui/plain.ts";
+import { formatMoment } from "../ui/text.ts";
+
+/**
+ * Returns sentences about the versions that a search did not read, each after a
+ * space.
+ *
+ * @param unread The numbers of the versions that were too large, and of those
+ * that were damaged.
+ * @param verb The verb for what the search does, and its past participle.
+ */
+export function unreadText(
+  { tooLarge, unreadable }: { tooLarge: number; unreadable: number },
+  [verb, participle]: readonly [verb: string, participle: string],
+): string {
+  return [
+    ...(tooLarge > 0
+      ? [` ${plural(tooLarge, "version")} too large to ${verb}.`]
+      : []),
+    ...(unreadable > 0
+      ? [` ${plural(unreadable, "damaged version")} not ${participle}.`]
+      : []),
+  ].join("");
+}
+
+/** The texts that a list of versions shows of a version. */
+interface VersionTexts {
+  /** The time of the version, in milliseconds since 1970. */
+  time: number;
+  /** The parts of the description. `undefined` parts are left out. */
+  parts: readonly (string | undefined)[];
+  /** The line of the version to show. */
+  line: string;
+}
+
+/**
+ * Lists versions of a file. Returns the one that the user chooses, or
+ * `undefined` if the user closes the list.
+ *
+ * @param versions The versions.
+ * @param textsOf Called with each version. Returns its texts.
+ * @param title The title of the list.
+ * @param placeHolder A sentence about what the user can choose.
+ */
+export async function pickVersion<Version>(
+  versions: readonly Version[],
+  textsOf: (version: Version) => VersionTexts,
+  title: string,
+  placeHolder: string,
+): Promise<Version | undefined> {
+  const now = Date.now();
+  const chosen = await vscode.window.showQuickPick(
+    versions.map((version) => {
+      const { time, parts, line } = textsOf(version);
+      return {
+        label: formatMoment(time, now),
+        description: parts.filter((part) => part !== undefined)
+          .map(withoutIcons).join(" \u00b7 "),
+        detail: withoutIcons(line),
+        version,
+      };
+    }),
+    { title, placeHolder, matchOnDescription: true, matchOnDetail: true },
+  );
+  return chosen?.version;
+}
