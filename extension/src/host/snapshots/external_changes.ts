@@ -73,7 +73,7 @@ export class ExternalChanges implements vscode.Disposable {
 
   dispose(): void {
     for (const one of this.#disposables) one.dispose();
-    for (const folder of [...this.#watchers.keys()]) this.#end(folder);
+    for (const [folder, watched] of this.#watchers) this.#end(folder, watched);
     this.#own.dispose();
   }
 
@@ -85,8 +85,8 @@ export class ExternalChanges implements vscode.Disposable {
       // In a home folder, programs change files all the time.
       ? all.filter(({ uri }) => isTooMuch(uri.fsPath) === undefined)
       : [];
-    for (const folder of [...this.#watchers.keys()]) {
-      if (!wanted.includes(folder)) this.#end(folder);
+    for (const [folder, watched] of this.#watchers) {
+      if (!wanted.includes(folder)) this.#end(folder, watched);
     }
     const ignored = all.flatMap(({ config: { repository, cache } }) => [
       repository,
@@ -119,8 +119,7 @@ export class ExternalChanges implements vscode.Disposable {
     return added;
   }
 
-  #end(folder: ProtectedFolder): void {
-    const { watcher, timer } = this.#watchers.get(folder)!;
+  #end(folder: ProtectedFolder, { watcher, timer }: Watcher): void {
     watcher.dispose();
     timer.dispose();
     this.#watchers.delete(folder);
