@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { codeOf } from "./error_code.ts";
 
 /** Options for replacing a file. */
 interface ReplaceOptions {
@@ -7,6 +8,18 @@ interface ReplaceOptions {
   mode?: number;
   /** Whether the text is flushed to the disk. */
   flush?: boolean;
+}
+
+/**
+ * Sets the permission bits of a new file, from which the system has removed the
+ * bits of the umask. Ignores that a file system without permissions refuses it.
+ */
+function setMode(file: string, mode: number): void {
+  try {
+    chmodSync(file, mode);
+  } catch (error) {
+    if (!["EPERM", "ENOTSUP"].includes(String(codeOf(error)))) throw error;
+  }
 }
 
 /**
@@ -21,8 +34,7 @@ export function replaceFile(
   const temporary = `${file}.deltar-${randomUUID()}`;
   try {
     writeFileSync(temporary, text, { mode, flag: "wx", flush });
-    // The system has removed the bits of the umask from the mode.
-    if (mode !== undefined) chmodSync(temporary, mode);
+    if (mode !== undefined) setMode(temporary, mode);
     renameSync(temporary, file);
   } catch (error) {
     rmSync(temporary, { force: true });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { DeltarError } from "../../lib/bytes/errors.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
@@ -272,5 +273,42 @@ test("a volume of many contents has several checkpoints, and all are taken over"
     }
     assert.deepEqual((await repository.verify({ data: true })).damage, []);
     assert.equal(sizeOf(storage, "checkpoints/"), 0);
+  });
+});
+
+test("a checkpoint that cannot be stored does not empty the later ones", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
+    const deep = join(root, ...names);
+    fs.mkdirSync(deep, { recursive: true });
+    const count = 800;
+    for (let at = 0; at < count; at++) {
+      fs.writeFileSync(join(deep, `${at}`), noise(100, at));
+    }
+    for (let at = 0; at < FILES; at++) {
+      fs.writeFileSync(join(root, `z${at}`), noise(40_000, count + at));
+    }
+    let refused = 0;
+    class Refusing extends MemoryStorage {
+      override put(...args: Parameters<MemoryStorage["put"]>) {
+        if (!args[0].startsWith("checkpoints/") || refused > 0) {
+          return super.put(...args);
+        }
+        refused++;
+        return Promise.reject(new DeltarError("io", "the disk is full"));
+      }
+    }
+    const volumeSize = 500_000;
+    const storage = new Refusing();
+    const repository = await Repository.create(storage);
+    const after = names.length + count + FILES - 5;
+    await interrupt(repository, root, after, { volumeSize });
+    assert.equal(refused, 1);
+    const stored = sizeOf(storage, "volumes/");
+    const { record } = await repository.snapshot(everything(root));
+    // The contents of the first volume are stored again.
+    const left = FILES * 40_000 + count * 100 - stored + 2 * volumeSize;
+    assert.ok(record.counts.stored < left, `${record.counts.stored} stored`);
   });
 });

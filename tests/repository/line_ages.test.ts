@@ -3,7 +3,10 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
-import { encodeRecord } from "../../lib/repository/format/snapshot_record.ts";
+import {
+  encodeRecord,
+  type ObjectRecord,
+} from "../../lib/repository/format/snapshot_record.ts";
 import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
 import { LayerWriter } from "../../lib/repository/layers/layer_writer.ts";
 import type { PathVersion } from "../../lib/repository/mod.ts";
@@ -252,5 +255,40 @@ test("history() does not believe the age of a line that no snapshot confirms", a
       const reopened = await Repository.open(storage);
       assert.deepEqual(await historyOf(reopened, root, "a"), expected, since);
     }
+  });
+});
+
+test("history() ends if a layer is later than its snapshot", async () => {
+  await withTemp(async (root) => {
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    for (let n = 0; n < 30; n++) write(root, `f${n}`, `${n}`);
+    for (const text of ["1", "22", "333"]) {
+      write(root, "a", text);
+      await repository.snapshot(everything(root));
+    }
+    const expected = await historyOf(repository, root, "a");
+    assert.equal(expected.length, 3);
+    const [, middle] = await repository.snapshots();
+    const old = middle.layers[1];
+    const writer = new LayerWriter({
+      storage,
+      name: "trees/99991231T000000Z-000000.ndjson.zst",
+      codec: codecFor("zstd"),
+      expected: old.entries,
+      isFull: false,
+    });
+    const objects: ObjectRecord[] = [];
+    for await (const part of new LayerReader(storage, old).parts()) {
+      objects.push(...part.objects);
+      for (const line of part.lines) {
+        writer.add({ ...line, since: "99990101T000000Z-000000" });
+      }
+    }
+    const layer = await writer.close(objects, []);
+    const record = { ...middle, layers: [middle.layers[0], layer] };
+    storage.objects.set(`snapshots/${middle.id}.json`, encodeRecord(record));
+    const reopened = await Repository.open(storage);
+    assert.deepEqual(await historyOf(reopened, root, "a"), expected);
   });
 });

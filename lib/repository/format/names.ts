@@ -122,8 +122,8 @@ export const LEASES = "lease/";
 /** The folder of settings that can change, such as the maximum size. */
 export const LATER_SETTINGS = "settings/";
 /**
- * The folder of checkpoints. A run stores a checkpoint for each volume that it
- * finishes, and deletes its checkpoints after its commit record is stored.
+ * The folder of checkpoints. A run stores one or more checkpoints for each volume
+ * that it finishes, and deletes them after its commit record is stored.
  */
 export const CHECKPOINTS = "checkpoints/";
 /**

@@ -207,8 +207,12 @@ class Scrubbing {
       ]),
     );
     this.#findRuns();
-    const unrecorded = await this.#findCheckpoints(purged);
+    const checkpoints = await this.#readCheckpoints(purged);
     await this.#scan(purged);
+    // The other checkpoints of a purged volume describe it too.
+    const unrecorded = [...checkpoints]
+      .filter(([, volume]) => purged.has(volume))
+      .map(([name]) => name);
     const { going, rewrites } = await this.#plan(usage, purged, unrecorded);
     await this.#lease.check();
     const isMarked = going.size + rewrites.length > 0;
@@ -312,26 +316,26 @@ class Scrubbing {
 
   /**
    * Reads the checkpoints of interrupted runs. Adds to `purged` the volumes
-   * with purged paths, and returns the names of the checkpoints of these
-   * volumes.
+   * with purged paths.
+   *
+   * @returns The volume of each checkpoint, by the name of the checkpoint.
    */
-  async #findCheckpoints(purged: Set<string>): Promise<string[]> {
-    const names: string[] = [];
+  async #readCheckpoints(purged: Set<string>): Promise<Map<string, string>> {
+    const volumes = new Map<string, string>();
     for (const name of this.#found.stored.keys()) {
       if (!name.startsWith(CHECKPOINTS)) continue;
       try {
         const { object, contents } = await readCheckpoint(this.#storage, name);
-        if (!contents.some(({ path }) => this.#paths.includes(path))) {
-          continue;
+        volumes.set(name, object.name);
+        if (contents.some(({ path }) => this.#paths.includes(path))) {
+          purged.add(object.name);
         }
-        purged.add(object.name);
-        names.push(name);
       } catch (error) {
         if (!isUnreadable(error)) throw error;
         this.#left.add(name);
       }
     }
-    return names;
+    return volumes;
   }
 
   /**

@@ -350,7 +350,7 @@ class History {
     const written = idOfObject(layer.name);
     if (
       entry === undefined || since === undefined || written === undefined ||
-      since >= written
+      since >= written || since > newest.id
     ) return undefined;
     const first = await this.#earlier.firstSince(since, newest);
     if (first.id === newest.id) return { since, first };

@@ -32,7 +32,7 @@ export interface KeptContent {
   piece: StoredPiece;
 }
 
-/** A checkpoint: the contents of a volume that a run has finished. */
+/** A checkpoint: contents of a volume that a run has finished. */
 export interface Checkpoint {
   /** The name of the snapshot's directory in the repository. */
   directory: string;
@@ -183,6 +183,7 @@ export class CheckpointWriter {
         await writer.abort(error);
         if (!(error instanceof DeltarError)) throw error;
         // If the storage still fails, storing the next object throws an error.
+        rest.skip();
         return;
       }
     } while (!rest.isEmpty);
@@ -205,6 +206,13 @@ class Rest {
   /** Whether all contents were yielded. */
   get isEmpty(): boolean {
     return this.#next === undefined;
+  }
+
+  /** Omits the remaining contents, so that those of the next volume follow. */
+  skip(): void {
+    while (this.#next !== undefined) {
+      this.#next = this.#contents.next(this.#volume);
+    }
   }
 
   /** Yields the lines of the next checkpoint. */
