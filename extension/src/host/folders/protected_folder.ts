@@ -100,6 +100,11 @@ export class ProtectedFolder implements vscode.Disposable {
   #isLocked = false;
   #isListed = false;
   readonly #originals = new Originals();
+  /**
+   * Whether the copies of files are to be stored although the folder has
+   * snapshots, because the copies were made before it had an old history.
+   */
+  #mustStoreOriginals = false;
   #queue: Promise<unknown> = Promise.resolve();
   /** The number of calls to `move`. */
   #moves = 0;
@@ -285,6 +290,16 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
+   * Takes a snapshot of the copies that `keepOriginal` has made, if there are
+   * any. Called after the folder has got an old history.
+   */
+  async storeOriginals(): Promise<void> {
+    this.#mustStoreOriginals = true;
+    await this.refresh();
+    await this.exclusive(() => this.#storeOriginals(this.config));
+  }
+
+  /**
    * Runs a function after all earlier calls to `exclusive` have finished, and
    * then reads the list of snapshots again.
    */
@@ -321,7 +336,6 @@ export class ProtectedFolder implements vscode.Disposable {
       SnapshotOptions,
   ): Promise<SnapshotReport> {
     const { config } = this;
-    const continues = this.last?.directory;
     const take = (isFirst: boolean, label: string | undefined) =>
       this.writer.call("snapshot", {
         config,
@@ -329,13 +343,11 @@ export class ProtectedFolder implements vscode.Disposable {
         measure,
         isFirst,
         ignoresFolderTimes,
-        ...(continues !== undefined && continues !== config.directory &&
-          { continues }),
+        ...this.#continues(config),
       }, options);
     const known = await this.snapshots().catch(() => undefined);
     if (known?.length !== 0) {
-      // A crash after the first snapshot can leave copies behind.
-      if (known) await this.#originals.delete(config.originals);
+      if (known) await this.#storeOriginals(config);
       return await take(false, label);
     }
     const hasOriginals = await this.#originals.exist(config.originals);
@@ -349,6 +361,35 @@ export class ProtectedFolder implements vscode.Disposable {
     await this.#originals.delete(config.originals);
     const second = await take(false, hasOriginals ? label : undefined);
     return second.isNew ? second : first;
+  }
+
+  /**
+   * Deletes the copies of files of a folder that has snapshots. First stores
+   * the copies in a snapshot if they were made before the folder got an old
+   * history. Otherwise, a crash after the first snapshot has left them behind.
+   */
+  async #storeOriginals(config: FolderConfig): Promise<void> {
+    const mustStore = this.#mustStoreOriginals || this.question !== undefined;
+    if (mustStore && await this.#originals.exist(config.originals)) {
+      await this.writer.call("snapshot", {
+        config,
+        measure: false,
+        isFirst: true,
+        ignoresFolderTimes: false,
+        ...this.#continues(config),
+      });
+    }
+    await this.#originals.delete(config.originals);
+    this.#mustStoreOriginals = false;
+  }
+
+  /**
+   * Returns the former path of the folder as a parameter of a snapshot, if the
+   * last snapshot is of a former path.
+   */
+  #continues({ directory }: FolderConfig): { continues?: string } {
+    const last = this.last?.directory;
+    return last === undefined || last === directory ? {} : { continues: last };
   }
 
   async #list(): Promise<SnapshotInfo[]> {
@@ -366,8 +407,11 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       // Files are copied before it is known whether the folder has snapshots.
-      // The copies of a first snapshot in progress are still needed.
-      const hasNeedlessCopies = this.last === undefined && snapshots.length > 0;
+      // The copies of a first snapshot in progress are still needed, and so are
+      // those of a folder that gets an old history.
+      const hasNeedlessCopies = this.last === undefined &&
+        snapshots.length > 0 && this.question === undefined &&
+        !this.#mustStoreOriginals;
       if (hasNeedlessCopies && !this.isBusy) {
         void this.#originals.delete(config.originals).catch(() => {});
       }

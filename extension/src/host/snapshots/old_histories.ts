@@ -126,6 +126,12 @@ export class OldHistories implements vscode.Disposable {
       answer === START ? found.from.repository : undefined,
     );
     if (answer !== START) {
+      await folder.storeOriginals().catch((error) => {
+        // The next snapshot stores the copies.
+        this.#options.log.warn(
+          `${folder.name}: cannot store the first versions: ${explain(error)}`,
+        );
+      });
       await vscode.commands.executeCommand("deltar.snapshots.focus");
     }
   }
