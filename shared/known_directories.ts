@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -72,7 +73,12 @@ export class KnownDirectories {
         JSON.stringify({ directory, repository, identity, sums })
       }\n`;
       const note = this.#noteOf(directory);
-      if (readNote(note) === text) return;
+      if (readNote(note) === text) {
+        // The directory can have been elsewhere in the meantime.
+        const now = new Date();
+        utimesSync(note, now, now);
+        return;
+      }
       mkdirSync(this.#notes, { recursive: true, mode: 0o700 });
       writeFileSync(note, text, { mode: 0o600 });
     } catch {
@@ -85,8 +91,15 @@ export class KnownDirectories {
    * known directory no longer exists at its old path, and the directory at the
    * new path has the same identity and at least half of the recorded names. If
    * there are several such directories, returns the one recorded last.
+   *
+   * @param place The new path.
+   * @param isUsable Returns whether a known directory can be returned. Default:
+   * each can.
    */
-  movedTo(place: string): KnownDirectory | undefined {
+  movedTo(
+    place: string,
+    isUsable: (known: KnownDirectory) => boolean = () => true,
+  ): KnownDirectory | undefined {
     const { truePlace } = this.#places;
     try {
       const identity = this.#identityOf(place);
@@ -95,7 +108,8 @@ export class KnownDirectories {
         .find((known) =>
           known !== undefined && known.identity === identity &&
           truePlace(known.directory) !== truePlace(place) &&
-          !this.#isStill(known) && isMostlyIn(known.sums, sums)
+          !this.#isStill(known) && isMostlyIn(known.sums, sums) &&
+          isUsable(known)
         );
     } catch {
       return undefined;

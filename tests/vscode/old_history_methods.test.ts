@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { createMethods } from "../../extension/src/worker/methods.ts";
+import { Repositories } from "../../extension/src/worker/repositories.ts";
+import { newIdentity } from "../../lib/age/mod.ts";
 import { repositoryName } from "../../lib/repository/mod.ts";
 import { withTemp } from "../support/temp.ts";
 
@@ -51,6 +54,7 @@ test("findMoved() recognizes a moved folder by its identity", () =>
     assert.deepEqual(await methods.findMoved({ config }, work), {
       directory,
       repository,
+      isMoved: true,
     });
   }));
 
@@ -64,6 +68,8 @@ test("findMoved() recognizes a folder on another disk by its files", () =>
     fs.rmSync(old.directory, { recursive: true });
     const found = await methods.findMoved({ config }, work);
     assert.equal(found?.directory, old.directory);
+    // The original can be on a disk that is not mounted.
+    assert.equal(found?.isMoved, false);
     // The files of a new checkout have the same names and sizes only.
     for (const name of ["notes.md", "list.txt"]) {
       fs.utimesSync(join(config.directory, name), 1, 1);
@@ -105,13 +111,18 @@ test("a folder keeps its history if it is moved twice, and if the first snapshot
     assert.deepEqual(await shown(), { list: directories, sizes: [6, 7, 6] });
   }));
 
-test("continueHistory() copies the snapshots if the folder has a repository", () =>
+test("the snapshots are copied if the folder has a repository", () =>
   withTemp(async (temp) => {
     const old = await project(temp, "old");
     const config = configOf(temp, "new", [old.directory]);
     fs.renameSync(old.directory, config.directory);
     await methods.snapshot({ config }, work);
-    await methods.continueHistory({ config, from: old }, work);
+    const both = { config, from: old };
+    assert.deepEqual(await methods.continueHistory(both, work), {
+      isMoved: false,
+    });
+    assert.ok(fs.existsSync(old.repository));
+    await methods.copyHistory(both, work);
     fs.writeFileSync(join(config.directory, "notes.md"), "second\n");
     await methods.snapshot({ config }, work);
     const list = await methods.list({ config }, work);
@@ -123,4 +134,102 @@ test("continueHistory() copies the snapshots if the folder has a repository", ()
     assert.equal(list[1].before, list[2].id);
     const versions = await methods.history({ config, path: "notes.md" }, work);
     assert.deepEqual(versions.map(({ id }) => id), [list[0].id, list[2].id]);
+  }));
+
+test("a folder keeps its history if it is moved back and then on", () =>
+  withTemp(async (temp) => {
+    const one = await project(temp, "one");
+    fs.writeFileSync(join(one.directory, "notes.md"), "1\n");
+    await methods.snapshot({ config: one }, work);
+    const two = configOf(temp, "two", [one.directory]);
+    const move = async (
+      from: ReturnType<typeof configOf>,
+      to: ReturnType<typeof configOf>,
+      text: string,
+    ) => {
+      fs.renameSync(from.directory, to.directory);
+      const { directory, repository } = from;
+      assert.deepEqual(await methods.findMoved({ config: to }, work), {
+        directory,
+        repository,
+        isMoved: true,
+      });
+      await methods.continueHistory({ config: to, from }, work);
+      const [{ directory: continues }] = await methods.list(
+        { config: to },
+        work,
+      );
+      assert.equal(continues, directory);
+      fs.writeFileSync(join(to.directory, "notes.md"), text);
+      await methods.snapshot({ config: to, continues }, work);
+    };
+    const shown = async (config: ReturnType<typeof configOf>) =>
+      (await methods.list({ config }, work)).map(({ directory }) => directory);
+    await move(one, two, "22\n");
+    const back = { ...one, former: [two.directory] };
+    await move(two, back, "333\n");
+    const [a, b] = [one.directory, two.directory];
+    assert.deepEqual(await shown(back), [a, b, a, a]);
+    const [last, older] = await methods.list({ config: back }, work);
+    assert.equal(last.before, older.id);
+    const versions = await methods.history(
+      { config: back, path: "notes.md" },
+      work,
+    );
+    assert.deepEqual(versions.map(({ size }) => size), [4, 3, 2, 6]);
+    const three = configOf(temp, "three", [a, b]);
+    await move(back, three, "4444\n");
+    assert.deepEqual(await shown(three), [three.directory, a, b, a, a]);
+  }));
+
+test("findMoved() searches by files if the repository of a moved folder is gone", () =>
+  withTemp(async (temp) => {
+    const old = await project(temp, "old");
+    const elsewhere = join(temp, "repositories", "renamed-1");
+    fs.renameSync(old.repository, elsewhere);
+    const config = configOf(temp, "new");
+    fs.renameSync(old.directory, config.directory);
+    assert.deepEqual(await methods.findMoved({ config }, work), {
+      directory: old.directory,
+      repository: elsewhere,
+      isMoved: false,
+    });
+  }));
+
+test("a copy of the history at a new location has the safety snapshots", () =>
+  withTemp(async (temp) => {
+    const from = await project(temp, "folder");
+    const [{ id }] = await methods.list({ config: from }, work);
+    const notes = join(from.directory, "notes.md");
+    fs.writeFileSync(notes, "second\n");
+    const request = { id, deleteOthers: false };
+    await methods.restore({ config: from, request }, work);
+    assert.equal(fs.readFileSync(notes, "utf8"), "notes\n");
+    const config = { ...from, repository: join(temp, "elsewhere") };
+    assert.deepEqual(await methods.copyHistory({ config, from }, work), {
+      copied: 2,
+    });
+    await methods.undo({ config }, work);
+    assert.equal(fs.readFileSync(notes, "utf8"), "second\n");
+  }));
+
+test("a search records no foreign encrypted repository as used", () =>
+  withTemp(async (temp) => {
+    const { XDG_STATE_HOME: before } = process.env;
+    process.env.XDG_STATE_HOME = join(temp, "state");
+    const pins = join(temp, "state", "deltar", "pins");
+    try {
+      const key = await newIdentity();
+      const config = { ...configOf(temp, "folder"), encrypt: true, key };
+      const maker = new Repositories();
+      await maker.create(config, (await maker.draft(config)).id);
+      fs.rmSync(pins, { recursive: true });
+      await new Repositories().peek(config);
+      assert.ok(!fs.existsSync(pins));
+      await new Repositories().open(config);
+      assert.equal(fs.readdirSync(pins).length, 1);
+    } finally {
+      if (before === undefined) delete process.env.XDG_STATE_HOME;
+      else process.env.XDG_STATE_HOME = before;
+    }
   }));

@@ -68,6 +68,12 @@ export interface OldHistory {
   directory: string;
   /** The location of the repository with these snapshots. */
   repository: string;
+  /**
+   * Whether the folder is the one that was at the former path. Otherwise, it
+   * only has the same files: it can be a copy, and the original can be on a disk
+   * that is not mounted.
+   */
+  isMoved: boolean;
 }
 
 /**
@@ -580,9 +586,13 @@ export interface Methods {
   findMoved: [{ config: FolderConfig }, OldHistory | undefined];
   /**
    * Makes the repository of a folder's former path the repository of the
-   * folder. If the folder already has a repository, copies the snapshots.
+   * folder. If the repository cannot be moved, for example because the folder
+   * already has one, does nothing, and `isMoved` is `false`.
    */
-  continueHistory: [{ config: FolderConfig; from: FolderConfig }, void];
+  continueHistory: [
+    { config: FolderConfig; from: FolderConfig },
+    { isMoved: boolean },
+  ];
   /**
    * Copies the snapshots of a folder from another repository. Returns the
    * number of snapshots that the folder's repository did not have.

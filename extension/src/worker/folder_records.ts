@@ -18,8 +18,10 @@ export async function recordsOf(
  * without safety snapshots.
  *
  * A repository has the snapshots of one folder. After the folder was moved,
- * they are under several paths. A path whose snapshots are all older than those
- * of the folder's path is a former path of the folder.
+ * they are under several paths. A path is a former path of the folder if all its
+ * snapshots are older than those of the folder's path, or if its snapshots
+ * continue those of the folder's path or of a former path, or the reverse. The
+ * latter is the case after the folder was moved back.
  *
  * @param records The snapshots of the repository, the oldest first.
  */
@@ -32,5 +34,18 @@ export function ownAmong(
   if (first < 0) return taken;
   const later = new Set(taken.slice(first).map((record) => record.directory));
   later.delete(directory);
+  if (later.size === 0) return taken;
+  const directories = new Map(taken.map((one) => [one.id, one.directory]));
+  const moves = taken.flatMap(({ parent = "", directory: to }) => {
+    const from = directories.get(parent);
+    return from === undefined || from === to ? [] : [[from, to]];
+  });
+  for (let left = later.size + 1; left > later.size;) {
+    left = later.size;
+    for (const [from, to] of moves) {
+      if (!later.has(from)) later.delete(to);
+      else if (!later.has(to)) later.delete(from);
+    }
+  }
   return taken.filter((record) => !later.has(record.directory));
 }

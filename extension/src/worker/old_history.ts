@@ -4,7 +4,10 @@ import type { Repository, SnapshotRecord } from "../../../mod.ts";
 import { isOfMachine, repositoryName } from "../../../lib/repository/mod.ts";
 import { fileSystemOf, truePlace } from "../../../lib/tree/mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
-import { KnownDirectories } from "../../../shared/known_directories.ts";
+import {
+  KnownDirectories,
+  type KnownDirectory,
+} from "../../../shared/known_directories.ts";
 import { isFolder } from "../../../shared/location_sum.ts";
 import type {
   FolderConfig,
@@ -41,32 +44,43 @@ export function oldHistoryMethods(
     const source = await repositories.open(from);
     const target = await repositories.openOrCreate(config);
     const records = await recordsOf(source, from);
+    if (from.directory === config.directory) {
+      // The safety snapshots of another path could not be undone.
+      const all = await source.snapshots({ onDamage: () => {} });
+      records.push(
+        ...all.filter(({ directory, safety }) =>
+          directory === config.directory && safety !== undefined
+        ),
+      );
+    }
     const { copied } = await source.copyTo(target, records, { signal });
     return { copied: copied.length };
   };
   return {
     async findMoved({ config }, { signal }) {
       if (!isFolder(config.repository)) return undefined;
-      const known = knownDirectories(config).movedTo(config.directory);
-      if (known === undefined) {
-        return await findSame(repositories, config, signal);
-      }
-      const { directory } = known;
       // The location can have been changed since the last snapshot.
       const base = dirname(config.repository);
-      const repository = [
-        join(base, repositoryName(directory)),
-        known.repository,
-      ].find((one) => fs.existsSync(one));
-      return repository === undefined ? undefined : { directory, repository };
+      const repositoryOf = (known: KnownDirectory) =>
+        [join(base, repositoryName(known.directory)), known.repository]
+          .find((one) => fs.existsSync(one));
+      const known = knownDirectories(config).movedTo(
+        config.directory,
+        (one) => repositoryOf(one) !== undefined,
+      );
+      const repository = known && repositoryOf(known);
+      if (known === undefined || repository === undefined) {
+        return await findSame(repositories, config, signal);
+      }
+      return { directory: known.directory, repository, isMoved: true };
     },
 
-    async continueHistory({ config, from }, { signal }) {
+    async continueHistory({ config, from }) {
       const { repository } = config;
       const isMovable = dirname(from.repository) === dirname(repository) &&
         !fs.existsSync(repository);
       if (isMovable) repositories.move(from, config);
-      else await copy(from, config, signal);
+      return { isMoved: isMovable };
     },
 
     copyHistory: ({ config, from }, { signal }) => copy(from, config, signal),
@@ -103,13 +117,13 @@ async function findSame(
   for (const repository of candidates(config.repository)) {
     signal.throwIfAborted();
     try {
-      const opened = await repositories.open({ ...config, repository });
+      const opened = await repositories.peek({ ...config, repository });
       const onDamage = () => {};
       const last = await opened.find("latest", { onDamage, signal });
       const { directory } = last;
       const isGone = isOfMachine(last, machine) && isMissing(directory);
       if (isGone && await isSame(opened, last, config.directory, signal)) {
-        return { directory, repository };
+        return { directory, repository, isMoved: false };
       }
     } catch (error) {
       if (codeOf(error) === "aborted") throw error;

@@ -55,6 +55,16 @@ export class Repositories {
   }
 
   /**
+   * Opens a repository that might not become that of a folder. The repository
+   * is not recorded as one that this machine has used.
+   *
+   * @throws {DeltarError} As `open` does.
+   */
+  async peek(config: FolderConfig): Promise<Repository> {
+    return await this.#open(storageOf(config), config, { isPinned: false });
+  }
+
+  /**
    * Opens the repository of a folder. Returns `undefined` if the repository
    * does not exist.
    */
@@ -186,7 +196,11 @@ export class Repositories {
     rmSync(pinFile(old), { force: true });
   }
 
-  async #open(storage: Storage, config: FolderConfig): Promise<Repository> {
+  async #open(
+    storage: Storage,
+    config: FolderConfig,
+    { isPinned = true }: { isPinned?: boolean } = {},
+  ): Promise<Repository> {
     const place = placeOf(storage, config);
     const known = pinnedAt(place);
     let own: AgeKey[] = [];
@@ -212,7 +226,7 @@ export class Repositories {
     }
     const { keys } = repository;
     if (keys === undefined) return repository;
-    if (known?.id === undefined) pinKeys(place, keys);
+    if (isPinned && known?.id === undefined) pinKeys(place, keys);
     this.#identities.set(nameOfKeys(), keys.identities());
     return repository;
   }

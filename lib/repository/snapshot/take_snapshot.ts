@@ -152,8 +152,8 @@ export interface SnapshotOptions {
    */
   last?: FoundPlace;
   /**
-   * The path from which this directory was moved. If this directory has no
-   * snapshot yet, the last snapshot of that path becomes the parent. Default:
+   * The path from which this directory was moved. The last snapshot of that path
+   * becomes the parent, unless this directory has a newer snapshot. Default:
    * none.
    */
   continues?: string;
@@ -515,7 +515,7 @@ function* sumsIn(list: EntryList): Generator<string> {
 }
 
 /**
- * Finds the last snapshot of a directory. Also returns the last snapshot of
+ * Finds the last snapshot of a directory or of its former path. Also returns the last snapshot of
  * each other directory among the records that were read during the search.
  */
 async function findLast(
@@ -525,7 +525,7 @@ async function findLast(
 ): Promise<{ found: ReadRecord | undefined; others: Iterable<ReadRecord> }> {
   /** The latest snapshots of other directories and machines. */
   const others = new Map<string, ReadRecord>();
-  const found = knownLast(directory, store, options) ??
+  const own = knownLast(directory, store, options) ??
     await store.parentOf(directory, {
       onDamage: options.onDamage,
       signal: options.signal,
@@ -534,7 +534,11 @@ async function findLast(
         const key = JSON.stringify([directory, machine?.id]);
         if (!others.has(key)) others.set(key, other);
       },
-    }) ?? await continued(store, options);
+    });
+  const former = await continued(store, options);
+  const isNewer = former !== undefined &&
+    (own === undefined || own.record.id < former.record.id);
+  const found = isNewer ? former : own;
   const taken: ReadRecord[] = [];
   if (found === undefined) {
     for (const other of others.values()) {

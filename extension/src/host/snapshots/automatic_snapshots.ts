@@ -29,6 +29,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
     ProtectedFolder,
     { timer: Timer; since: number }
   >();
+  /** The folders whose snapshots wait for the answer to a question. */
+  readonly #asked = new Set<ProtectedFolder>();
   readonly #disposables: vscode.Disposable[] = [];
   #interval: Timer | undefined;
 
@@ -136,7 +138,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     const latest = since + MAX_DELAYS * delay;
     const timer = setTimeout(() => {
       this.#waiting.delete(folder);
-      void this.#runner.takeAutomatically(folder, "after saving");
+      void this.#take(folder, "after saving");
     }, Math.min(delay, Math.max(0, latest - now)));
     this.#waiting.set(folder, { timer, since });
   }
@@ -151,6 +153,21 @@ export class AutomaticSnapshots implements vscode.Disposable {
       // which the user should see.
       await folder.snapshots().catch(() => {});
       if (folder.hasSnapshots === false) return;
+    }
+    await this.#take(folder, reason);
+  }
+
+  /**
+   * Takes a snapshot of a folder. If there is a question about an old history,
+   * takes one snapshot after the answer.
+   */
+  async #take(folder: ProtectedFolder, reason: string): Promise<void> {
+    if (folder.question !== undefined) {
+      if (this.#asked.has(folder)) return;
+      this.#asked.add(folder);
+      await folder.question;
+      this.#asked.delete(folder);
+      if (!this.mayTake || !this.#folders.all.includes(folder)) return;
     }
     await this.#runner.takeAutomatically(folder, reason);
   }

@@ -125,6 +125,10 @@ export class FirstSnapshots implements vscode.Disposable {
 
   async #take(folder: ProtectedFolder, signal: AbortSignal): Promise<void> {
     await folder.question;
+    const { automatic, folders } = this.#options;
+    const isWanted = !signal.aborted && automatic.mayTake &&
+      folders.all.includes(folder);
+    if (!isWanted) return;
     if (!folder.hasSnapshots) void this.#announce(folder);
     const { runner } = this.#options;
     await runner.takeAutomatically(folder, "first snapshot", signal);

@@ -35,9 +35,13 @@ interface Found {
   from: FolderConfig;
   /** The number of snapshots. */
   snapshots: number;
+  /** Whether there are safety snapshots. */
+  hasSafety: boolean;
+  /** Whether the folder itself was moved, so that its repository can be moved. */
+  isMoved: boolean;
   /**
    * The settings with the old location, if the location was changed. Absent if
-   * the folder was moved.
+   * the folder has another path.
    */
   place?: LocationSettings;
 }
@@ -73,8 +77,10 @@ export class OldHistories implements vscode.Disposable {
       if (folder.hasSnapshots === undefined || folder.question) continue;
       if (folder.hasSnapshots && !this.#isUnanswered(folder)) {
         this.#rememberPlace(folder);
-        this.#searched.delete(folder);
-        continue;
+        if (this.#options.memory.get(unreadKey(folder)) === undefined) {
+          this.#searched.delete(folder);
+          continue;
+        }
       }
       const { repository } = folder.config;
       if (this.#searched.get(folder) === repository) continue;
@@ -101,25 +107,34 @@ export class OldHistories implements vscode.Disposable {
   async #offer(folder: ProtectedFolder): Promise<void> {
     const { memory } = this.#options;
     const { config } = folder;
-    const found = await this.#find(folder);
+    const found = await this.#findPlace(folder) ??
+      await this.#findMoved(folder);
+    if (found === "unread") {
+      // The next window searches again.
+      await memory.update(unansweredKey(folder), true);
+      return;
+    }
     const declined = memory.get(declinedKey(folder));
     if (found === undefined || declined === found.from.repository) {
       await memory.update(unansweredKey(folder), undefined);
+      if (found?.place) await memory.update(unreadKey(folder), undefined);
       return;
     }
     await memory.update(unansweredKey(folder), true);
     // After a change of the location, the question is about a repository that
     // is no longer used. VS Code cannot take the question back.
-    const answer = await Promise.race([
-      ask(folder, found),
-      this.#leaves(folder, config.repository),
-    ]);
+    const left = this.#leaves(folder, config.repository);
+    const answer = await Promise.race([ask(folder, found), left.promise])
+      .finally(() => left.watch.dispose());
     if (answer === undefined) return;
     if (answer === USE_OLD && found.place !== undefined) {
       await setLocation(folder, found.place);
     } else if (answer === COPY) {
       if (!await this.#copy(folder, found)) return;
-    } else if (answer === CONTINUE) await this.#continue(folder, found);
+    } else if (answer === CONTINUE) {
+      if (!await this.#continue(folder, found)) return;
+    }
+    await memory.update(unreadKey(folder), undefined);
     await memory.update(unansweredKey(folder), undefined);
     await memory.update(
       declinedKey(folder),
@@ -136,56 +151,114 @@ export class OldHistories implements vscode.Disposable {
     }
   }
 
-  /** Resolves when the repository of a folder is no longer the given one. */
-  #leaves(folder: ProtectedFolder, repository: string): Promise<undefined> {
-    return new Promise((resolve) => {
-      const watch = this.#options.folders.onDidChange(() => {
-        if (folder.config.repository === repository) return;
-        watch.dispose();
-        resolve(undefined);
-      });
-      this.#disposables.push(watch);
+  /**
+   * Returns a promise that resolves when the repository of a folder is no longer
+   * the given one or the folder has left the workspace, and its listener.
+   */
+  #leaves(
+    folder: ProtectedFolder,
+    repository: string,
+  ): { promise: Promise<undefined>; watch: vscode.Disposable } {
+    const { folders } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const watch = folders.onDidChange(() => {
+      const isStill = folders.all.includes(folder) &&
+        folder.config.repository === repository;
+      if (!isStill) resolve(undefined);
     });
+    return { promise, watch };
   }
 
-  async #find(folder: ProtectedFolder): Promise<Found | undefined> {
-    const { log, memory } = this.#options;
-    const { config, reader } = folder;
-    const place = memory.get<LocationSettings>(placeKey(folder));
-    const old = place && folder.configAt(place);
-    if (old !== undefined && old.repository !== config.repository) {
-      const count = await countOf(folder, old).catch((error) => {
-        log.warn(
-          `${folder.name}: cannot list the snapshots in ${old.repository}: ` +
-            explain(error),
-        );
-        return 0;
-      });
-      if (count > 0) return { from: old, snapshots: count, place };
+  /**
+   * Finds the snapshots at an old location. An old location without snapshots
+   * might be on a disk that is not mounted, so it is read again in the next
+   * window.
+   */
+  async #findPlace(folder: ProtectedFolder): Promise<Found | undefined> {
+    const { memory } = this.#options;
+    let unread: LocationSettings | undefined;
+    for (const key of [placeKey(folder), unreadKey(folder)]) {
+      const place = memory.get<LocationSettings>(key);
+      if (place === undefined) continue;
+      const from = folder.configAt(place);
+      if (from.repository === folder.config.repository) continue;
+      const counts = await this.#countsOf(folder, from);
+      if (counts !== undefined && counts.snapshots > 0) {
+        return { from, ...counts, isMoved: false, place };
+      }
+      unread ??= place;
     }
+    await memory.update(unreadKey(folder), unread);
+    return undefined;
+  }
+
+  /**
+   * Finds the snapshots of the folder's former path.
+   *
+   * @returns `"unread"` if the repository of the former path cannot be read.
+   */
+  async #findMoved(
+    folder: ProtectedFolder,
+  ): Promise<Found | "unread" | undefined> {
+    if (folder.hasSnapshots && !this.#isUnanswered(folder)) return undefined;
+    const { config, reader } = folder;
     const moved = await reader.call("findMoved", { config });
     if (moved === undefined) return undefined;
-    const from = { ...config, ...moved, former: [] };
-    return { from, snapshots: await countOf(folder, from) };
+    const { directory, repository, isMoved } = moved;
+    const from = { ...config, directory, repository, former: [] };
+    const counts = await this.#countsOf(folder, from);
+    if (counts === undefined) return "unread";
+    return counts.snapshots > 0 ? { from, ...counts, isMoved } : undefined;
   }
 
-  /** Continues the history of the folder's former path. */
-  async #continue(folder: ProtectedFolder, { from }: Found): Promise<void> {
+  /**
+   * Counts the snapshots of a folder in another repository. Returns `undefined`
+   * if the repository cannot be read.
+   */
+  async #countsOf(
+    { name, reader }: ProtectedFolder,
+    config: FolderConfig,
+  ): Promise<{ snapshots: number; hasSafety: boolean } | undefined> {
+    try {
+      const listed = await reader.call("list", { config });
+      const snapshots = listed.filter(({ isSafety }) => !isSafety).length;
+      return { snapshots, hasSafety: listed.length > snapshots };
+    } catch (error) {
+      this.#options.log.warn(
+        `${name}: cannot list the snapshots in ${config.repository}: ` +
+          explain(error),
+      );
+      return undefined;
+    }
+  }
+
+  /**
+   * Continues the history of the folder's former path. Moves its repository if
+   * possible, and otherwise copies the snapshots.
+   *
+   * @returns Whether the history is continued, as `#copy` does.
+   */
+  async #continue(folder: ProtectedFolder, found: Found): Promise<boolean> {
+    const { from } = found;
     const { config, keys, writer } = folder;
-    await folder.exclusive(async () => {
+    // Only the folder itself cannot have its snapshots elsewhere, too.
+    if (!found.isMoved) return await this.#copy(folder, found);
+    const { isMoved } = await folder.exclusive(async () => {
       const key = await keys.get(from);
       if (key !== undefined && await keys.get(config) === undefined) {
         await keys.store(config, key);
       }
-      await writer.call("continueHistory", { config, from });
+      return await writer.call("continueHistory", { config, from });
     });
+    if (!isMoved) return await this.#copy(folder, found);
     this.#options.log.info(
       `${folder.name}: continues the snapshots of ${from.directory}`,
     );
+    return true;
   }
 
   /**
-   * Copies the history from the old location.
+   * Copies the history from another repository.
    *
    * @returns Whether the history was copied. `false` if the new repository will
    * be encrypted and the user has not saved a second key.
@@ -224,33 +297,31 @@ export class OldHistories implements vscode.Disposable {
 
 const placeKey = ({ uri }: ProtectedFolder) => `location of ${uri}`;
 const declinedKey = ({ uri }: ProtectedFolder) => `declined history of ${uri}`;
+/** The key of an old location that could not be read. */
+const unreadKey = ({ uri }: ProtectedFolder) => `unread location of ${uri}`;
 const unansweredKey = ({ uri }: ProtectedFolder) => `unanswered for ${uri}`;
 
-/** Returns the number of snapshots of a folder in another repository. */
-async function countOf(
-  { reader }: ProtectedFolder,
-  config: FolderConfig,
-): Promise<number> {
-  const snapshots = await reader.call("list", { config });
-  return snapshots.filter(({ isSafety }) => !isSafety).length;
-}
-
 function ask(
-  { name, config }: ProtectedFolder,
-  { from, snapshots, place }: Found,
+  { name, config, hasSnapshots }: ProtectedFolder,
+  { from, snapshots, hasSafety, place }: Found,
 ): Thenable<string | undefined> {
   const count = plural(snapshots, "snapshot");
   return place === undefined
     ? showInformation(
-      `${name} has no snapshots at this path. It looks like ` +
-        `${from.directory}, which no longer exists and has ${count}. ` +
-        "Continue this history?",
+      (hasSnapshots
+        ? `${name} looks like `
+        : `${name} has no snapshots at this path. It looks like `) +
+        `the folder that was at ${from.directory} and has ${count}. ` +
+        "Continue this history?" +
+        (hasSafety ? " The last restore can then no longer be undone." : ""),
       CONTINUE,
       START,
     )
     : showInformation(
-      `The new location ${config.repository} has no snapshots of ${name}. ` +
-        `The old location ${from.repository} has ${count}.`,
+      hasSnapshots
+        ? `The old location ${from.repository} has ${count} of ${name}, too.`
+        : `The new location ${config.repository} has no snapshots of ` +
+          `${name}. The old location ${from.repository} has ${count}.`,
       USE_OLD,
       COPY,
       START,

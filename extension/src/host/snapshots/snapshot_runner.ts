@@ -115,8 +115,7 @@ export class SnapshotRunner implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot because of a trigger, after the user has answered the
-   * question about an old history if there is one. If several snapshots in a row fail,
+   * Takes a snapshot because of a trigger. If several snapshots in a row fail,
    * only the first failure is shown.
    */
   async takeAutomatically(
@@ -124,7 +123,6 @@ export class SnapshotRunner implements vscode.Disposable {
     reason: string,
     signal?: AbortSignal,
   ): Promise<void> {
-    await folder.question;
     try {
       const options = { signal, ignoresFolderTimes: true };
       await this.take(folder, undefined, options, reason);
