@@ -209,4 +209,53 @@ suite([
       await window.close();
     },
   ],
+
+  [
+    "a version that was only kept while the question was open is stored",
+    async (suite) => {
+      const old = folder;
+      folder = join(suite.folder, "kept");
+      fs.renameSync(old, folder);
+      fs.writeFileSync(at("notes.md"), "changed while closed\n");
+      window = await suite.open(editor, { folder });
+      await window.command("View: Show Deltar");
+      await window.isTold(/kept has no snapshots/);
+      await window.openFile(at("notes.md"));
+      const copies = join(editor.storage, "cache", "originals");
+      const areKept = () =>
+        fs.existsSync(copies) && fs.readdirSync(copies).length > 0;
+      await window.until("a copy is made", areKept);
+      await window.type("typed ");
+      await window.save();
+      await window.pressTold(/looks like/, "Continue History");
+      await rowOf("at the old location").waitFor();
+      await window.until("the copies are deleted", () => !areKept());
+      const { repository, records } = await repositoryOf(editor, folder);
+      const [first] = records;
+      const stream = await repository.readFile(first, "notes.md");
+      assert.equal(await new Response(stream).text(), "changed while closed\n");
+      await window.hush();
+    },
+  ],
+
+  [
+    "an old location that could not be read is offered in a later window",
+    async (suite) => {
+      const place = join(editor.storage, "repositories");
+      const away = join(suite.folder, "away");
+      fs.renameSync(place, away);
+      const location = join(suite.folder, "disk-d");
+      await editor.set({ "deltar.repository.location": location });
+      await window.until("a new history begins", () => fs.existsSync(location));
+      await window.hasStatus(/protected/);
+      await noQuestion();
+      fs.renameSync(away, place);
+      await window.reload();
+      await window.command("View: Show Deltar");
+      await window.pressTold("The old location", "Use Old Location");
+      await rowOf("at the old location").waitFor();
+      await noQuestion();
+      await window.close();
+    },
+  ],
 ]);

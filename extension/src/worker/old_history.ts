@@ -75,12 +75,12 @@ export function oldHistoryMethods(
       return { directory: known.directory, repository, isMoved: true };
     },
 
-    async continueHistory({ config, from }) {
+    continueHistory({ config, from }) {
       const { repository } = config;
       const isMovable = dirname(from.repository) === dirname(repository) &&
         !fs.existsSync(repository);
       if (isMovable) repositories.move(from, config);
-      return { isMoved: isMovable };
+      return Promise.resolve({ isMoved: isMovable });
     },
 
     copyHistory: ({ config, from }, { signal }) => copy(from, config, signal),
