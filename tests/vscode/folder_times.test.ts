@@ -37,6 +37,11 @@ test("snapshot with ignoresFolderTimes ignores excluded files", () =>
     // Everything else that a snapshot stores counts.
     fs.chmodSync(at("sub"), 0o700);
     assert.equal((await take()).isNew, true);
+    fs.chmodSync(at(""), 0o700);
+    assert.equal((await take()).isNew, true);
+    fs.chmodSync(at(""), 0o750);
+    fs.utimesSync(at("sub"), 3, 3);
+    assert.equal((await take()).isNew, true);
     fs.mkdirSync(at("empty"));
     assert.equal((await take()).isNew, true);
     fs.utimesSync(at("sub/notes.md"), 1, 1);

@@ -72,7 +72,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
           signal,
           onChanges: ({ parent, diff, skipped }) => {
             if (!ignoresFolderTimes || parent === undefined) return;
-            if (!hasOnlyFolderTimes(diff)) return;
+            if (!hasOnlyFolderTimes(diff, parent)) return;
             unchanged = { record: parent, isNew: false, skipped };
             // An error ends the work without a snapshot.
             throw new Error("only the times of folders differ");
