@@ -5,20 +5,25 @@ import { test } from "node:test";
 import { createMethods } from "../../extension/src/worker/methods.ts";
 import { withTemp } from "../support/temp.ts";
 
+/** Returns the configuration of a folder, as the extension makes it. */
+function configOf(temp: string, name: string) {
+  return {
+    directory: join(temp, name),
+    repository: join(temp, "repository"),
+    isOwnStorage: false,
+    cache: join(temp, "cache"),
+    originals: join(temp, "cache", "originals"),
+    excludes: ["*.log"],
+    gitignore: false,
+    excludeCaches: false,
+    encrypt: false,
+  };
+}
+
 test("snapshot with ignoresFolderTimes ignores excluded files", () =>
   withTemp(async (temp) => {
     const methods = createMethods();
-    const config = {
-      directory: join(temp, "folder"),
-      repository: join(temp, "repository"),
-      isOwnStorage: false,
-      cache: join(temp, "cache"),
-      originals: join(temp, "cache", "originals"),
-      excludes: ["*.log"],
-      gitignore: false,
-      excludeCaches: false,
-      encrypt: false,
-    };
+    const config = configOf(temp, "folder");
     const at = (path: string) => join(config.directory, path);
     const take = async (ignoresFolderTimes = true) => {
       const work = { signal: new AbortController().signal, progress() {} };
@@ -53,4 +58,31 @@ test("snapshot with ignoresFolderTimes ignores excluded files", () =>
     assert.equal((await take()).isNew, false);
     assert.equal((await take(false)).isNew, true);
     assert.equal((await take(false)).isNew, false);
+  }));
+
+test("snapshot with ignoresFolderTimes stores the first snapshot at a new path", () =>
+  withTemp(async (temp) => {
+    const methods = createMethods();
+    const work = { signal: new AbortController().signal, progress() {} };
+    const old = configOf(temp, "old");
+    fs.mkdirSync(join(old.directory, "sub"), { recursive: true });
+    await methods.snapshot({ config: old }, work);
+    const config = configOf(temp, "new");
+    fs.renameSync(old.directory, config.directory);
+    const take = async () => {
+      const { isNew } = await methods.snapshot({
+        config,
+        ignoresFolderTimes: true,
+        continues: old.directory,
+      }, work);
+      return isNew;
+    };
+    fs.utimesSync(join(config.directory, "sub"), 1, 1);
+    assert.equal(await take(), true);
+    assert.equal(await take(), false);
+    const list = await methods.list({ config }, work);
+    assert.deepEqual(list.map(({ directory }) => directory), [
+      config.directory,
+      old.directory,
+    ]);
   }));

@@ -72,6 +72,9 @@ export function createMethods(): { [M in Method]: Handler<M> } {
           signal,
           onChanges: ({ parent, diff, skipped }) => {
             if (!ignoresFolderTimes || parent === undefined) return;
+            // The first snapshot at a new path is always stored. Until then,
+            // there is no remembered state, and each check reads all files.
+            if (parent.directory !== config.directory) return;
             if (!hasOnlyFolderTimes(diff, parent)) return;
             unchanged = { record: parent, isNew: false, skipped };
             // An error ends the work without a snapshot.
