@@ -60,9 +60,6 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     ) {
       const started = performance.now();
       const repository = await repositories.openOrCreate(config);
-      let unchanged:
-        | Pick<SnapshotResult, "record" | "isNew" | "skipped">
-        | undefined;
       const taken = repository.snapshot(
         dirOf(config, isFirst ? config.originals : undefined),
         {
@@ -76,9 +73,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
             // there is no remembered state, and each check reads all files.
             if (parent.directory !== config.directory) return;
             if (!hasOnlyFolderTimes(diff, parent)) return;
-            unchanged = { record: parent, isNew: false, skipped };
             // An error ends the work without a snapshot.
-            throw new Error("only the times of folders differ");
+            throw new NothingChanged({ record: parent, isNew: false, skipped });
           },
           onDamage: () => {},
           measure,
@@ -87,8 +83,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         },
       );
       const { record, isNew, skipped } = await taken.catch((error) => {
-        if (unchanged === undefined) throw error;
-        return unchanged;
+        if (error instanceof NothingChanged) return error.result;
+        throw error;
       });
       rememberFolder(config);
       return {
@@ -320,6 +316,16 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return await lineHistory(versions, text, encoding, range);
     },
   };
+}
+
+/** Thrown to end a snapshot in which only the times of folders differ. */
+class NothingChanged extends Error {
+  readonly result: Pick<SnapshotResult, "record" | "isNew" | "skipped">;
+
+  constructor(result: NothingChanged["result"]) {
+    super("only the times of folders differ");
+    this.result = result;
+  }
 }
 
 /**
