@@ -21,7 +21,7 @@ export function isTooMuch(directory: string): string | undefined {
  * the spelling of the disk. VS Code writes the letter of a drive in lower case,
  * and `homedir` returns it in upper case.
  */
-function canonical(directory: string): string {
+export function canonical(directory: string): string {
   try {
     return realpathSync.native(directory);
   } catch {

@@ -60,6 +60,31 @@ test("snapshot with ignoresFolderTimes ignores excluded files", () =>
     assert.equal((await take(false)).isNew, false);
   }));
 
+test("snapshot never includes the extension's own folders", () =>
+  withTemp(async (temp) => {
+    const methods = createMethods();
+    const work = { signal: new AbortController().signal, progress() {} };
+    const { directory, ...rest } = configOf(temp, "folder");
+    const ownFolders = ["storage", "logs"].map((name) => join(directory, name));
+    const config = { ...rest, directory, ownFolders };
+    for (const folder of ownFolders) {
+      fs.mkdirSync(folder, { recursive: true });
+      fs.writeFileSync(join(folder, "last"), "1");
+    }
+    fs.writeFileSync(join(directory, "notes.md"), "first\n");
+    const { snapshot } = await methods.snapshot({ config }, work);
+    assert.equal(snapshot.counts.files, 1);
+    for (const folder of ownFolders) {
+      fs.writeFileSync(join(folder, "last"), "two");
+    }
+    assert.equal((await methods.snapshot({ config }, work)).isNew, false);
+    const request = { id: snapshot.id, deleteOthers: true };
+    await methods.restore({ config, request }, work);
+    for (const folder of ownFolders) {
+      assert.equal(fs.readFileSync(join(folder, "last"), "utf8"), "two");
+    }
+  }));
+
 test("snapshot with ignoresFolderTimes stores the first snapshot at a new path", () =>
   withTemp(async (temp) => {
     const methods = createMethods();

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import { mock, test } from "node:test";
-import { isWatched } from "../../extension/src/host/snapshots/is_watched.ts";
+import {
+  ignoredFolders,
+  isWatched,
+  mayWatch,
+} from "../../extension/src/host/snapshots/is_watched.ts";
 import {
   OWN_MS,
   OwnChanges,
 } from "../../extension/src/host/snapshots/own_changes.ts";
+import { withTemp } from "../support/temp.ts";
 
 test("isWatched() ignores version control and the repository", () => {
   const ignored = ["/work/.git-free/project/snapshots"];
@@ -27,6 +34,35 @@ test("isWatched() ignores version control and the repository", () => {
     ] as const
   ) assert.equal(isWatched(`${root}/${path}`, root, ignored), expected, path);
 });
+
+test("mayWatch() refuses a folder with the extension's own files", () =>
+  withTemp((temp) => {
+    const at = (path: string) => join(temp, path);
+    const ownFolders = [at("config/Code/storage"), at("config/Code/logs/1")];
+    fs.mkdirSync(ownFolders[0], { recursive: true });
+    fs.mkdirSync(at("project"));
+    fs.symlinkSync(at("config"), at("link"), "junction");
+    for (
+      const [path, expected] of [
+        ["project", true],
+        ["config/Cod", true],
+        ["config/Code/storage/files", true],
+        ["config", false],
+        ["config/Code", false],
+        ["config/Code/storage", false],
+        ["link", false],
+      ] as const
+    ) {
+      const directory = at(path);
+      assert.equal(mayWatch({ directory, ownFolders }), expected, path);
+    }
+    const config = { repository: at("snapshots"), cache: at("cache") };
+    const ignored = ignoredFolders({ ...config, ownFolders });
+    for (const folder of ignored) {
+      assert.equal(isWatched(join(folder, "a"), temp, ignored), false, folder);
+    }
+    assert.equal(ignored.length, 4);
+  }));
 
 test("OwnChanges has paths and what is below them, for a while", () => {
   mock.timers.enable({ apis: ["setTimeout"] });

@@ -70,7 +70,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const credentials = new S3Credentials(extension.secrets);
   const keys = new KeyStore(extension.secrets);
   const folders = new ProtectedFolders({
-    storage,
+    own: { storage, logs: extension.logUri },
     credentials,
     keys,
     writer,

@@ -31,6 +31,11 @@ export interface FolderConfig {
    */
   originals: string;
   /**
+   * The folders with the files that the extension writes on its own: its
+   * storage and its logs. Snapshots and restores never include them.
+   */
+  ownFolders?: readonly string[];
+  /**
    * The patterns of paths to exclude or, with `!`, to keep, in the syntax of
    * `.gitignore`.
    */

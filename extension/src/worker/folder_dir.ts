@@ -7,16 +7,23 @@ import type { FolderConfig } from "../shared/protocol.ts";
  * files that have changed since the copies were made.
  */
 export function dirOf(
-  { directory, repository, cache, ...rules }: FolderConfig,
+  config: FolderConfig,
   originals?: string,
 ): Dir {
-  const { excludes, gitignore, excludeCaches, excludeLargerThan } = rules;
-  return new Dir(directory, {
+  const { excludes, gitignore, excludeCaches, excludeLargerThan } = config;
+  return new Dir(config.directory, {
     excludes,
     gitignore,
     excludeCaches,
     excludeLargerThan,
-    neverTouch: [repository, cache],
+    neverTouch: [config.repository, ...untouchedFolders(config)],
     ...(originals !== undefined && { originals }),
   });
+}
+
+/** Returns the folders that neither snapshots nor restores touch. */
+export function untouchedFolders(
+  { cache, ownFolders = [] }: FolderConfig,
+): string[] {
+  return [cache, ...ownFolders];
 }

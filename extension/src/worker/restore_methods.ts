@@ -15,6 +15,7 @@ import type {
   RestoreRequest,
 } from "../shared/protocol.ts";
 import { editedSince } from "./edited_since.ts";
+import { untouchedFolders } from "./folder_dir.ts";
 import type { Handler, Work } from "./handler.ts";
 import type { Repositories } from "./repositories.ts";
 
@@ -126,13 +127,13 @@ function failureOf({ path, error }: RestoreFailure): PathFailure {
 }
 
 function optionsOf(
-  { cache }: FolderConfig,
+  config: FolderConfig,
   { paths, deleteOthers }: RestoreRequest,
 ) {
   return {
     ...(paths !== undefined && { paths }),
     delete: deleteOthers,
-    neverTouch: [cache],
+    neverTouch: untouchedFolders(config),
   };
 }
 

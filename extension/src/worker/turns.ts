@@ -24,6 +24,7 @@ import type {
   TurnInfo,
   TurnPreview,
 } from "../shared/protocol.ts";
+import { untouchedFolders } from "./folder_dir.ts";
 import type { Handler } from "./handler.ts";
 import { thisMachine } from "./machine.ts";
 import { recordsOf } from "./folder_records.ts";
@@ -47,7 +48,7 @@ export function turnMethods(
       // The rules of the extension may exclude what the agent changed.
       const dir = dirOfRecord(lastOfTurn(turn), [
         ...localPath === undefined ? [] : [localPath],
-        cache,
+        ...untouchedFolders(config),
       ]);
       await repository.snapshot(dir, {
         ...endOfTurn(turn),

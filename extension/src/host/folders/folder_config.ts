@@ -17,6 +17,14 @@ export interface LocationSettings {
   region: string;
 }
 
+/** The folders that VS Code gives the extension for its own files. */
+export interface OwnFolders {
+  /** The folder of the files that the extension stores. */
+  storage: vscode.Uri;
+  /** The folder of the extension's logs. */
+  logs: vscode.Uri;
+}
+
 /** The folders of version control systems. In a worktree, `.git` is a file. */
 const VERSION_CONTROL = [".git", ".hg", ".svn"];
 
@@ -24,13 +32,13 @@ const VERSION_CONTROL = [".git", ".hg", ".svn"];
  * Returns the configuration of a folder from its settings.
  *
  * @param folder The workspace folder.
- * @param storage The folder of the extension's own files.
+ * @param own The folders of the extension's own files.
  * @param credentials The credentials of repositories on S3.
  * @param place The location of the repository. Default: that in the settings.
  */
 export function folderConfig(
   folder: vscode.WorkspaceFolder,
-  storage: vscode.Uri,
+  { storage, logs }: OwnFolders,
   credentials: S3Credentials,
   place: LocationSettings = locationSettings(folder),
 ): FolderConfig {
@@ -56,6 +64,7 @@ export function folderConfig(
     isOwnStorage: location === "",
     cache: join(storage.fsPath, "cache"),
     originals: join(storage.fsPath, "cache", "originals", name),
+    ownFolders: [storage.fsPath, logs.fsPath],
     excludes: [
       // Later patterns take precedence, so the paths to keep come before the
       // paths to exclude.

@@ -9,7 +9,11 @@ import type {
 import { type Caller, type CallOptions, EngineError } from "../engine.ts";
 import { explain } from "../ui/explain.ts";
 import type { ChangeSummaries, Comparison } from "./change_summaries.ts";
-import { folderConfig, type LocationSettings } from "./folder_config.ts";
+import {
+  folderConfig,
+  type LocationSettings,
+  type OwnFolders,
+} from "./folder_config.ts";
 import type { KeyStore } from "./key_store.ts";
 import { KeyedEngine } from "./keyed_engine.ts";
 import { Originals } from "./originals.ts";
@@ -40,8 +44,8 @@ export interface SnapshotOptions extends CallOptions {
 
 /** The parts of the extension that a folder uses. */
 export interface FolderParts {
-  /** The folder of the extension's own files. */
-  storage: vscode.Uri;
+  /** The folders of the extension's own files. */
+  own: OwnFolders;
   /** The credentials of repositories on S3. */
   credentials: S3Credentials;
   /** The user's keys of encrypted repositories. */
@@ -91,7 +95,7 @@ export class ProtectedFolder implements vscode.Disposable {
   /** Fires when the state or the list of snapshots changes. */
   readonly onDidChange: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
-  readonly #storage: vscode.Uri;
+  readonly #own: OwnFolders;
   readonly #credentials: S3Credentials;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
@@ -111,14 +115,14 @@ export class ProtectedFolder implements vscode.Disposable {
 
   constructor(
     workspaceFolder: vscode.WorkspaceFolder,
-    { storage, credentials, keys, summaries, writer, reader }: FolderParts,
+    { own, credentials, keys, summaries, writer, reader }: FolderParts,
   ) {
     this.workspaceFolder = workspaceFolder;
     this.keys = keys;
     this.summaries = summaries;
     this.writer = new KeyedEngine(writer, keys);
     this.reader = new KeyedEngine(reader, keys);
-    this.#storage = storage;
+    this.#own = own;
     this.#credentials = credentials;
     this.onDidChange = this.#changed.event;
   }
@@ -149,7 +153,7 @@ export class ProtectedFolder implements vscode.Disposable {
   configAt(place?: LocationSettings): FolderConfig {
     return folderConfig(
       this.workspaceFolder,
-      this.#storage,
+      this.#own,
       this.#credentials,
       place,
     );

@@ -1,11 +1,10 @@
 import * as vscode from "vscode";
-import { isTooMuch } from "../../../../shared/too_much.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { triggers } from "../settings.ts";
 import type { AutomaticSnapshots } from "./automatic_snapshots.ts";
 import { BurstTimer } from "./burst_timer.ts";
-import { isWatched } from "./is_watched.ts";
+import { ignoredFolders, isWatched, mayWatch } from "./is_watched.ts";
 import { OwnChanges } from "./own_changes.ts";
 
 /** The watcher of a folder. */
@@ -14,7 +13,7 @@ interface Watcher {
   timer: BurstTimer;
   /**
    * The paths in which changes are ignored: the repositories and the caches of
-   * all folders.
+   * all folders, and the extension's own folders.
    */
   ignored: readonly string[];
 }
@@ -81,17 +80,11 @@ export class ExternalChanges implements vscode.Disposable {
   #update(): void {
     const { all } = this.#folders;
     const isOn = triggers().onExternalChange && this.#automatic.mayTake;
-    const wanted = isOn
-      // In a home folder, programs change files all the time.
-      ? all.filter(({ uri }) => isTooMuch(uri.fsPath) === undefined)
-      : [];
+    const wanted = isOn ? all.filter(({ config }) => mayWatch(config)) : [];
     for (const [folder, watched] of this.#watchers) {
       if (!wanted.includes(folder)) this.#end(folder, watched);
     }
-    const ignored = all.flatMap(({ config: { repository, cache } }) => [
-      repository,
-      cache,
-    ]);
+    const ignored = all.flatMap(({ config }) => ignoredFolders(config));
     for (const folder of wanted) {
       const watcher = this.#watchers.get(folder) ?? this.#begin(folder);
       watcher.ignored = ignored;

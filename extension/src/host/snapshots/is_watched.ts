@@ -1,4 +1,6 @@
 import { sep } from "node:path";
+import { canonical, isTooMuch } from "../../../../shared/too_much.ts";
+import type { FolderConfig } from "../../shared/protocol.ts";
 
 /** A path in a folder of version control, such as `.git/index`. */
 const VERSION_CONTROL = /[\\/]\.(?:git|hg|svn)(?:[\\/]|$)/;
@@ -16,7 +18,35 @@ export function isWatched(
   ignored: readonly string[],
 ): boolean {
   return !VERSION_CONTROL.test(path.slice(root.length)) &&
-    !ignored.some((folder) =>
-      path === folder || path.startsWith(`${folder}${sep}`)
-    );
+    !ignored.some((folder) => isInside(path, folder));
+}
+
+/**
+ * Returns whether the changes in a folder lead to snapshots. In a home folder
+ * and in the folders of an editor, programs change files all the time.
+ */
+export function mayWatch(
+  { directory, ownFolders = [] }: Pick<
+    FolderConfig,
+    "directory" | "ownFolders"
+  >,
+): boolean {
+  if (isTooMuch(directory) !== undefined) return false;
+  const place = canonical(directory);
+  return !ownFolders.some((own) => isInside(canonical(own), place));
+}
+
+/** Returns the folders in which changes lead to no snapshot. */
+export function ignoredFolders(
+  { repository, cache, ownFolders = [] }: Pick<
+    FolderConfig,
+    "repository" | "cache" | "ownFolders"
+  >,
+): string[] {
+  return [repository, cache, ...ownFolders];
+}
+
+/** Returns whether a path is a folder or is below the folder. */
+function isInside(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}${sep}`);
 }
