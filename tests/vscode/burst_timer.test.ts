@@ -12,12 +12,14 @@ import {
 class Bench {
   calls = 0;
   duration = 0;
+  /** The duration that the function returns. */
+  reported: number | undefined;
   #time = 0;
   readonly timer = new BurstTimer(
     () => {
       this.calls++;
       this.#time += this.duration;
-      return Promise.resolve();
+      return Promise.resolve(this.reported);
     },
     () => this.#time,
   );
@@ -107,6 +109,29 @@ test("BurstTimer pauses longer after a long call", () =>
     assert.equal(bench.calls, 3);
     bench.timer.note();
     await bench.pass(MAX_PAUSE_MS);
+    await bench.pass(CHECK_MS);
+    assert.equal(bench.calls, 4);
+  }));
+
+test("BurstTimer ignores the time in which a call waited", () =>
+  withBench(async (bench) => {
+    bench.duration = 30_000;
+    bench.reported = 50;
+    bench.timer.note();
+    await bench.pass(CHECK_MS);
+    bench.timer.note();
+    await bench.pass(MIN_PAUSE_MS);
+    await bench.pass(CHECK_MS);
+    assert.equal(bench.calls, 2);
+    bench.reported = 3000;
+    bench.timer.note();
+    await bench.pass(MIN_PAUSE_MS);
+    await bench.pass(CHECK_MS);
+    assert.equal(bench.calls, 3);
+    bench.timer.note();
+    await bench.pass(60_000 - 1);
+    await bench.pass(CHECK_MS);
+    assert.equal(bench.calls, 3);
     await bench.pass(CHECK_MS);
     assert.equal(bench.calls, 4);
   }));

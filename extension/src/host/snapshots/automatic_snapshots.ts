@@ -97,10 +97,15 @@ export class AutomaticSnapshots implements vscode.Disposable {
   /**
    * Takes a snapshot of a folder in which another program has changed files. If
    * a snapshot after a save is about to be taken, that snapshot is enough.
+   *
+   * @returns The duration of the snapshot in milliseconds, or `undefined` if no
+   * snapshot was taken.
    */
-  async takeAfterExternalChange(folder: ProtectedFolder): Promise<void> {
-    if (this.#waiting.has(folder)) return;
-    await this.#takeUnasked(folder, "after changes by other programs");
+  async takeAfterExternalChange(
+    folder: ProtectedFolder,
+  ): Promise<number | undefined> {
+    if (this.#waiting.has(folder)) return undefined;
+    return await this.#takeUnasked(folder, "after changes by other programs");
   }
 
   /**
@@ -146,30 +151,43 @@ export class AutomaticSnapshots implements vscode.Disposable {
   /**
    * Takes a snapshot of a folder, unless it would be a first snapshot that must
    * wait until the user saves a file.
+   *
+   * @returns The duration of the snapshot in milliseconds, or `undefined` if no
+   * snapshot was taken.
    */
-  async #takeUnasked(folder: ProtectedFolder, reason: string): Promise<void> {
+  async #takeUnasked(
+    folder: ProtectedFolder,
+    reason: string,
+  ): Promise<number | undefined> {
     if (!mayBeginUnasked(folder)) {
       // If the list cannot be read, the snapshot fails with the same error,
       // which the user should see.
       await folder.snapshots().catch(() => {});
-      if (folder.hasSnapshots === false) return;
+      if (folder.hasSnapshots === false) return undefined;
     }
-    await this.#take(folder, reason);
+    return await this.#take(folder, reason);
   }
 
   /**
    * Takes a snapshot of a folder. If there is a question about an old history,
    * takes one snapshot after the answer.
+   *
+   * @returns The duration as `takeAutomatically` returns it.
    */
-  async #take(folder: ProtectedFolder, reason: string): Promise<void> {
+  async #take(
+    folder: ProtectedFolder,
+    reason: string,
+  ): Promise<number | undefined> {
     if (folder.question !== undefined) {
-      if (this.#asked.has(folder)) return;
+      if (this.#asked.has(folder)) return undefined;
       this.#asked.add(folder);
       await folder.question;
       this.#asked.delete(folder);
-      if (!this.mayTake || !this.#folders.all.includes(folder)) return;
+      if (!this.mayTake || !this.#folders.all.includes(folder)) {
+        return undefined;
+      }
     }
-    await this.#runner.takeAutomatically(folder, reason);
+    return await this.#runner.takeAutomatically(folder, reason);
   }
 
   #restartTimer(): void {

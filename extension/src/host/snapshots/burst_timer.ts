@@ -28,7 +28,7 @@ const PAUSE_PER_DURATION = 20;
  * A change costs one assignment, so a burst can have any number of changes.
  */
 export class BurstTimer {
-  readonly #work: () => Promise<void>;
+  readonly #work: () => Promise<number | undefined>;
   readonly #now: () => number;
   /** Whether a change was noted since the last check. */
   #isNoted = false;
@@ -41,10 +41,12 @@ export class BurstTimer {
    * Makes a timer.
    *
    * @param work The function that is called after each burst. It must not
-   * throw.
+   * throw. It returns the duration of its work in milliseconds, without the
+   * time in which it waited for other work or for the user. If it returns
+   * `undefined`, the duration of the whole call counts.
    * @param now Returns a time in milliseconds, for the duration of a call.
    */
-  constructor(work: () => Promise<void>, now = () => performance.now()) {
+  constructor(work: () => Promise<number | undefined>, now = () => performance.now()) {
     this.#work = work;
     this.#now = now;
   }
@@ -82,8 +84,7 @@ export class BurstTimer {
   async #call(): Promise<void> {
     this.#isNoted = false;
     const started = this.#now();
-    await this.#work();
-    const duration = this.#now() - started;
+    const duration = await this.#work() ?? this.#now() - started;
     const pause = Math.max(MIN_PAUSE_MS, PAUSE_PER_DURATION * duration);
     this.#wait(Math.min(pause, MAX_PAUSE_MS), () => {
       this.#isActive = false;

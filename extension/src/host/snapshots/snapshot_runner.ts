@@ -117,24 +117,29 @@ export class SnapshotRunner implements vscode.Disposable {
   /**
    * Takes a snapshot because of a trigger. If several snapshots in a row fail,
    * only the first failure is shown.
+   *
+   * @returns The duration of the snapshot in milliseconds, without the time
+   * before it began, or `undefined` if no snapshot was taken.
    */
   async takeAutomatically(
     folder: ProtectedFolder,
     reason: string,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<number | undefined> {
     try {
       const options = { signal, ignoresFolderTimes: true };
-      await this.take(folder, undefined, options, reason);
+      const { duration } = await this.take(folder, undefined, options, reason);
       this.#failed.delete(folder);
+      return duration;
     } catch (error) {
-      if (isCancelled(error)) return;
-      if (this.#failed.has(folder)) return;
+      if (isCancelled(error)) return undefined;
+      if (this.#failed.has(folder)) return undefined;
       this.#failed.add(folder);
       void showFailure(
         failureText(folder, error),
         this.#log,
       );
+      return undefined;
     }
   }
 
