@@ -143,6 +143,38 @@ test("list gives each snapshot the turn that it belongs to", () =>
     assert.deepEqual(turns, [undefined, one, one, two, one]);
   }));
 
+test("list gives each snapshot the turn that made its changes", () =>
+  withTemp(async (temp) => {
+    const project = new Project(temp);
+    const { id: since } = await project.hook(undefined, { "a.txt": "a" });
+    // Nothing has changed before the turn, so the hook takes no snapshot of the
+    // state before it.
+    const turn = { ...TURN, since };
+    await project.hook({ ...turn, tool: "Edit" }, { "a.txt": "b" });
+    // The extension takes a snapshot during the turn.
+    await project.hook(undefined, { "a.txt": "c" });
+    await project.hook({ ...turn, at: "end" }, { "a.txt": "d" });
+    const other = { ...TURN, turn: 4 };
+    await project.hook({ ...other, at: "start" }, { "a.txt": "mine" });
+    await project.hook({ ...other, at: "end" }, { "a.txt": "e" });
+    await project.hook(undefined, { "a.txt": "mine again" });
+    const made = (await project.list()).map(({ madeBy }) => madeBy?.number);
+    assert.deepEqual(made, [undefined, 3, 3, 3, undefined, 4, undefined]);
+  }));
+
+test("list names no turn if changes can be from several turns", () =>
+  withTemp(async (temp) => {
+    const project = new Project(temp);
+    const other = { agent: "codex", turn: 7 };
+    await project.hook({ ...TURN, at: "start" }, { "a.txt": "a" });
+    await project.hook({ ...other, at: "start" }, { "a.txt": "b" });
+    await project.hook(undefined, { "a.txt": "c" });
+    await project.hook({ ...TURN, at: "end" }, { "a.txt": "d" });
+    await project.hook({ ...other, at: "end" }, { "a.txt": "e" });
+    const made = (await project.list()).map(({ madeBy }) => madeBy?.number);
+    assert.deepEqual(made, [undefined, 3, undefined, 3, 7]);
+  }));
+
 test("undoTurn keeps what was changed since, unless forced", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);

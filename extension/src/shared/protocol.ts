@@ -131,6 +131,11 @@ export interface SnapshotInfo {
   /** The turn of an agent during which the snapshot was taken. */
   turn?: TurnInfo;
   /**
+   * The turn of an agent that made the changes in the snapshot. Absent if no
+   * turn made them, or if they can be from several turns.
+   */
+  madeBy?: TurnInfo;
+  /**
    * The id of the previous snapshot, which this snapshot is compared with: the
    * parent or, if the parent is not in the list, the next older snapshot.
    * Absent if there is no previous snapshot.

@@ -114,8 +114,11 @@ export function createMethods(): { [M in Method]: Handler<M> } {
         }
         return infoOf(record, older?.id, older?.time);
       });
-      const turns = turnsBySnapshot(records);
-      for (const info of taken) info.turn = turns.get(info.id);
+      const { during, madeBy } = turnsBySnapshot(records);
+      for (const info of taken) {
+        info.turn = during.get(info.id);
+        info.madeBy = madeBy.get(info.id);
+      }
       const safety = all.filter(({ directory, safety }) =>
         directory === config.directory && safety !== undefined
       ).map((record) => ({ ...infoOf(record), isSafety: true }));

@@ -92,19 +92,50 @@ export function turnMethods(
   };
 }
 
+/** The turns of agents in the snapshots of a folder, by ids of snapshots. */
+interface TurnsOfSnapshots {
+  /** The turn during which each snapshot was taken. */
+  during: ReadonlyMap<string, TurnInfo>;
+  /**
+   * The turn that made the changes in each snapshot. A snapshot whose changes
+   * can be from several turns is absent, unless it belongs to one of them.
+   */
+  madeBy: ReadonlyMap<string, TurnInfo>;
+}
+
 /**
- * Returns the turns of agents in the snapshots of a folder, by the ids of their
- * snapshots.
+ * Returns the turns of agents in the snapshots of a folder.
+ *
+ * @param records The snapshots, the oldest first, without safety snapshots.
  */
 export function turnsBySnapshot(
   records: readonly SnapshotRecord[],
-): Map<string, TurnInfo> {
-  return new Map(
-    turnsIn(records).flatMap((turn) => {
-      const info = infoOf(turn);
-      return turn.snapshots.map(({ id }): [string, TurnInfo] => [id, info]);
-    }),
-  );
+): TurnsOfSnapshots {
+  const during = new Map<string, TurnInfo>();
+  /** The turns that count the changes in each snapshot as their own. */
+  const makers = new Map<string, TurnInfo[]>();
+  for (const turn of turnsIn(records)) {
+    const info = infoOf(turn);
+    for (const { id } of turn.snapshots) during.set(id, info);
+    for (const { before, after } of turn.spans) {
+      const begin = records.indexOf(before) + 1;
+      const end = records.indexOf(after) + 1;
+      for (const record of records.slice(begin, end)) {
+        const { id, directory, machine } = record;
+        const isSame = directory === after.directory &&
+          machine?.id === after.machine?.id;
+        if (isSame) makers.set(id, [...makers.get(id) ?? [], info]);
+      }
+    }
+  }
+  const madeBy = new Map<string, TurnInfo>();
+  for (const [id, infos] of makers) {
+    const own = during.get(id);
+    const one = infos.find((info) => info === own) ??
+      (infos.length === 1 ? infos[0] : undefined);
+    if (one !== undefined) madeBy.set(id, one);
+  }
+  return { during, madeBy };
 }
 
 /**

@@ -46,7 +46,10 @@ export class BurstTimer {
    * `undefined`, the duration of the whole call counts.
    * @param now Returns a time in milliseconds, for the duration of a call.
    */
-  constructor(work: () => Promise<number | undefined>, now = () => performance.now()) {
+  constructor(
+    work: () => Promise<number | undefined>,
+    now = () => performance.now(),
+  ) {
     this.#work = work;
     this.#now = now;
   }

@@ -167,7 +167,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
         version,
         before: versions[at + 1],
         info: version.isFolder ? infos.get(version.id) : undefined,
-        turn: turnOf(infos.get(version.id)),
+        turn: infos.get(version.id)?.madeBy,
       }));
     } catch (error) {
       if (this.#view !== undefined && !reading.signal.aborted) {
@@ -210,14 +210,6 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     const folder = this.#folders.of(uri);
     return folder && { folder, path: pathIn(folder, uri) };
   }
-}
-
-/**
- * Returns the turn that made the changes in a snapshot. The first snapshot of a
- * turn has the changes before the turn.
- */
-function turnOf(info: SnapshotInfo | undefined): TurnInfo | undefined {
-  return info?.turn?.id === info?.id ? undefined : info?.turn;
 }
 
 /** Returns the tree item for a version of a file. */
