@@ -515,8 +515,9 @@ function* sumsIn(list: EntryList): Generator<string> {
 }
 
 /**
- * Finds the last snapshot of a directory or of its former path. Also returns the last snapshot of
- * each other directory among the records that were read during the search.
+ * Finds the last snapshot of a directory or of its former path. Also returns the
+ * last snapshot of each other directory among the records that were read during
+ * the search.
  */
 async function findLast(
   store: Store,
