@@ -237,25 +237,4 @@ suite([
       await window.hush();
     },
   ],
-
-  [
-    "an old location that could not be read is offered in a later window",
-    async (suite) => {
-      const place = join(editor.storage, "repositories");
-      const away = join(suite.folder, "away");
-      fs.renameSync(place, away);
-      const location = join(suite.folder, "disk-d");
-      await editor.set({ "deltar.repository.location": location });
-      await window.until("a new history begins", () => fs.existsSync(location));
-      await window.hasStatus(/protected/);
-      await noQuestion();
-      fs.renameSync(away, place);
-      await window.reload();
-      await window.command("View: Show Deltar");
-      await window.pressTold("The old location", "Use Old Location");
-      await rowOf("at the old location").waitFor();
-      await noQuestion();
-      await window.close();
-    },
-  ],
 ]);
