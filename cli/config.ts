@@ -12,7 +12,7 @@ import { locate, userFolder } from "./location.ts";
 export interface Backup {
   /** The name of the backup. */
   name: string;
-  /** The command lines to run, one after the other. */
+  /** The command lines to run, in this order, each as a list of words. */
   lines: string[][];
 }
 

@@ -19,7 +19,7 @@ export interface ExcludeOptions {
   excludeVcs?: boolean;
 }
 
-/** Adds the options that exclude paths to a command. */
+/** Adds to a command the options that exclude paths. */
 export function addExcludeOptions(command: Command): Command {
   const add = (text: string, all: string[]) => [...all, text];
   return command

@@ -18,8 +18,9 @@ function runtime(): { name: string; words: string[] } | undefined {
 }
 
 /**
- * Returns the beginning of a command line that runs deltar from the current
- * directory, such as `deltar`, as the user probably typed it.
+ * Returns the beginning of a command line that runs deltar in the current
+ * directory, as the user probably typed it, such as `deltar`,
+ * `deno task deltar` or `node ../cli.ts`.
  */
 export function invocation(): string {
   const { env, argv, execPath } = process;

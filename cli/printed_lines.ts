@@ -75,8 +75,9 @@ function restoreWords(
 }
 
 /**
- * Returns the words that name a repository, which are empty for the repository
- * of the current directory.
+ * Returns the words of a command line that name a repository. Returns no words
+ * if deltar uses this repository in the current directory by default, unless
+ * `DELTAR_REPOSITORY` is set.
  */
 function repositoryWords(
   location: string,

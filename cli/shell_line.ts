@@ -1,6 +1,6 @@
 import process from "node:process";
 
-/** The part of a command line before the cursor. */
+/** The part of a command line before the cursor, split into words. */
 export interface ShellLine {
   /** The complete words of the command, unquoted, beginning with its name. */
   words: string[];

@@ -41,7 +41,10 @@ const MAX_NOTE_BYTES = 1 << 16;
 export interface Places {
   /** Returns a path without symlinks. */
   truePlace(path: string): string;
-  /** Identifies the file system that contains a path. */
+  /**
+   * Returns the mount point of the file system that contains a path, and as
+   * `mark` a text that differs between file systems with the same mount point.
+   */
   fileSystemOf(path: string): { mount: string; mark: string };
 }
 

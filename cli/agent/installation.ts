@@ -188,7 +188,11 @@ export function hookWordsIn(file: ConfigFile): string[] | undefined {
   return undefined;
 }
 
-/** Returns sentences about entries of deltar that an uninstall leaves. */
+/**
+ * Returns a message for the file, or for each addition of deltar to a
+ * configuration file, that an uninstall leaves because no install on this
+ * machine wrote it as it is now.
+ */
 function staying(file: ConfigFile, text: string): string[] {
   const why = "differs from what deltar wrote on this machine, and stays";
   if ("text" in file) {

@@ -24,9 +24,9 @@ export const SMALL_BYTES = 1024 * 1024;
 export interface ExtractOptions {
   /**
    * Called with each member that cannot be extracted: a device that the user is
-   * not permitted to make, a member of an unknown type, or, if the runtime or
-   * the system does not support such names, a member whose name is not valid
-   * UTF-8. Also called with each member whose extended attributes could not be
+   * not permitted to make, a member of an unknown type, or a member whose name
+   * is not valid UTF-8 if the runtime or the system does not support such
+   * names. Also called with each member whose extended attributes could not be
    * set.
    */
   onSkip?: (skipped: Skipped) => void;
@@ -49,7 +49,7 @@ export interface ExtractOptions {
  * @param sink The sink that the members are written to.
  * @param find Called with the target of each hard link whose target is not
  *   extracted. Returns the content of the target.
- * @param options The signal, and a callback for skipped members.
+ * @param options Options for extracting.
  * @returns The number of members at or below `within`, including skipped ones.
  */
 export async function extractMembers(

@@ -67,8 +67,9 @@ function urlOf(quoted: string | undefined, place: URL): URL | undefined {
 }
 
 /**
- * Returns the name that a link points to, or `undefined` if the name is not
- * directly in the folder.
+ * Returns the name of the object or folder that a link points to. The name of a
+ * folder ends in `/`. Returns `undefined` if the link points to something that
+ * is not directly in `folder`, or if the name is not valid.
  */
 function nameOf(url: URL, place: URL, folder: string): string | undefined {
   if (

@@ -454,7 +454,10 @@ function checkFolderAbove(file: string): void {
   else if (stat?.isDirectory() === false) fs.readdirSync(above);
 }
 
-/** Returns `length` uninitialized bytes in a buffer of their own. */
+/**
+ * Returns a new array of `length` bytes, which are not initialized. No other
+ * array uses its buffer.
+ */
 function unfilled(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -18,7 +18,7 @@ export class FileAccess implements RandomAccess {
    * @param file The open file, which `close` closes, or the path of a file. A
    * path that is a symlink is refused.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
-   * opened.
+   * opened. The code is `ELOOP` for a symlink.
    */
   constructor(file: OpenFile | string) {
     this.#file = typeof file === "string" ? openFile(file) : file;
@@ -64,12 +64,14 @@ export class FileAccess implements RandomAccess {
 }
 
 /**
- * Opens a file for reading at any offset, such as the basis that `patch` needs.
- * Close the file with `using` or `close`.
+ * Opens a file, such as the basis that `patch` needs, for reading at any
+ * offset.
  *
  * @param path A path of the operating system. A symlink is refused.
- * @throws {Error} The system's error, with its `code`, such as `ENOENT`, if the
- * file cannot be opened.
+ * @returns The open file. Close it with `using` or `close`.
+ * @throws {Error} The system's error, if the file cannot be opened. Its `code`
+ * is, for example, `ENOENT` if the file does not exist, `ELOOP` for a symlink,
+ * or `EISDIR` for a folder.
  *
  * @example
  * ```ts

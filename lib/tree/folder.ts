@@ -152,13 +152,13 @@ export interface Folder {
   /**
    * Returns whether a file is a placeholder, whose content is only in the
    * cloud. The file is not opened. The method is absent where folders are
-   * reached by system calls of Linux.
+   * accessed by Linux system calls.
    */
   isPlaceholder?(name: string): boolean;
   /**
    * Sets the creation time of an entry, in nanoseconds since 1970, if the
    * system and the runtime can do so. A symlink is not followed. The method is
-   * absent where folders are reached by system calls of Linux.
+   * absent where folders are accessed by Linux system calls.
    */
   setBtime?(name: string, btime: bigint): void;
   /** Sets the creation time of the folder itself. See `setBtime`. */

@@ -161,8 +161,8 @@ export class IgnoreRules {
   /** Whether the folder itself contains ignore files or tags. */
   readonly isOwn: boolean;
   /**
-   * The rules that exclude everything but the tags in the folder, by the names
-   * of the tags.
+   * For each tag in the folder, by its name: the rule that excludes everything
+   * in the folder except the tags.
    */
   readonly #tags: ReadonlyMap<string, string>;
   /** The names in the folder that are among `paths`, or lead to them. */

@@ -4,7 +4,10 @@ import { DeltarError } from "../bytes/errors.ts";
 import { fileError } from "./file.ts";
 import { isSuperuser } from "./this_system.ts";
 
-/** The maximum number of symlinks on one path, as on Linux. */
+/**
+ * The maximum number of symlinks that are followed in one path. Linux has the
+ * same limit.
+ */
 const MAX_LINKS = 40;
 
 /**

@@ -54,7 +54,10 @@ export interface FileStat {
 export interface NodeStat {
   /** The ID of the device. */
   dev: bigint;
-  /** The number of a device, with the major and minor number in one value. */
+  /**
+   * The device number of an entry that is itself a device, with the major and
+   * minor number in one value.
+   */
   rdev: bigint;
   /** The number of the inode on its device. */
   ino: bigint;

@@ -61,7 +61,10 @@ export interface WalkOptions {
 
 /** Options for a walker, including the options for excluding paths. */
 export interface WalkerOptions extends IgnoreOptions {
-  /** Paths of the operating system that are never part of the tree. */
+  /**
+   * Paths that are never part of the tree, as the operating system writes them,
+   * not relative to the tree.
+   */
   neverTouch?: readonly string[];
   /**
    * Whether indexes and snapshots of the directory include extended attributes

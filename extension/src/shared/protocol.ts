@@ -132,7 +132,7 @@ export interface SnapshotInfo {
   turn?: TurnInfo;
   /**
    * The turn of an agent that made the changes in the snapshot. Absent if no
-   * turn made them, or if they can be from several turns.
+   * turn made the changes, or if several turns may have made them.
    */
   madeBy?: TurnInfo;
   /**
@@ -194,7 +194,7 @@ export interface FileChange extends EntryDetails {
   /** The kind of change. */
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
   /**
-   * The length in bytes: the new one, or the old one if the file was deleted.
+   * The new length in bytes or, if the file was deleted, its last length.
    */
   size: number;
   /** The old length in bytes, if the file has an old and a new content. */

@@ -277,8 +277,8 @@ export const LISTED = [
 ] as const;
 
 /**
- * Returns whether the manifests of runs list objects with this name. They list
- * records, layers, volumes of contents and signatures, and moves.
+ * Returns whether the manifests of runs list an object with this name. They
+ * list records, layers, moves, and the volumes of contents and of signatures.
  */
 export function isListed(name: string): boolean {
   return isPart("record", name) || isPart("layer", name) ||

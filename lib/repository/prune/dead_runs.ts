@@ -19,8 +19,9 @@ export interface DeadRunOptions {
   /** The current time, in milliseconds since 1970. */
   now: number;
   /**
-   * The time without a heartbeat after which a run is watched, in milliseconds.
-   * The minimum is one day.
+   * The time in milliseconds for which the heartbeat count of a run must stay
+   * the same before the prune watches the run. A time of less than one day
+   * counts as one day.
    */
   grace: number;
   /** Whether the clock is trusted. If not, no run is declared dead. */

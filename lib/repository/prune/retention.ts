@@ -134,9 +134,9 @@ export interface JudgeOptions {
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
-   * The lists of snapshots that earlier prunes counted. The rules do not count
-   * a snapshot that is not in a list but sorts before a snapshot in that list.
-   * Default: none.
+   * The lists of the snapshots that earlier prunes counted. If a list has a
+   * snapshot of the directory with a higher id, but not this snapshot, then the
+   * rules do not count this snapshot, and it is kept. Default: none.
    */
   judged?: readonly Judged[];
 }

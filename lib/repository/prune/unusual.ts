@@ -93,9 +93,11 @@ interface Moment {
  * @param groups The snapshots of each directory.
  * @param isGoing Called with the record of a snapshot. Returns whether the
  * snapshot would be removed.
- * @param last The number of newest snapshots of each directory that a rule
- * keeps regardless of their times. If this number of new snapshots is taken,
- * none of the older ones is kept by the rule. `Infinity` for a size limit.
+ * @param last The number of newest snapshots of each directory that the rule
+ * `last` keeps, regardless of their times. After this number of new snapshots,
+ * the rule keeps none of the older ones. `Infinity` for a size limit.
+ * @returns What is unusual, at most one `Flood` and one `Emptied` for each
+ * directory.
  */
 export function findUnusual(
   groups: readonly SnapshotGroup[],

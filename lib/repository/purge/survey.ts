@@ -60,7 +60,10 @@ export interface Survey {
   missing: string[];
   /** The files that are kept and have purged content. */
   others: SameContent[];
-  /** The purged contents, by SHA-256. Sizes are in bytes. */
+  /**
+   * The purged contents, by SHA-256: the size in bytes, and the path of a
+   * purged file with this content.
+   */
   contents: Map<string, { size: number; path: string }>;
   /**
    * The files whose content is stored again because it depends on purged
@@ -375,8 +378,8 @@ class SurveyWork {
   }
 
   /**
-   * Returns the sets of paths that are purged from each layer, without
-   * duplicates.
+   * Returns, by the key of each layer, the sets of paths that are purged from
+   * the layer. Each set is in the list once.
    */
   #pathsByLayer(): Map<string, PathSet[]> {
     const paths = new Map<string, PathSet[]>();
@@ -420,8 +423,8 @@ class SurveyWork {
   }
 
   /**
-   * Adds as targets the safety snapshots that name a replaced safety snapshot,
-   * because `undo` follows these names.
+   * Adds as targets the safety snapshots that refer to a replaced safety
+   * snapshot by its id, because `undo` follows these ids.
    */
   addSafety(): void {
     for (let before = -1; before < this.targets.size;) {

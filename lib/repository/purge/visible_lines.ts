@@ -70,8 +70,8 @@ function* batchesOf<T extends { record: SnapshotRecord }>(
 interface Shared {
   layer: LayerRecord;
   /**
-   * The indexes of the snapshots, and the position of the layer in each
-   * snapshot.
+   * The snapshots: `at` is the position of a snapshot in the list of snapshots,
+   * and `depth` is the position of the layer in this snapshot, both from 0.
    */
   users: { at: number; depth: number }[];
 }
@@ -107,8 +107,8 @@ class Merge {
   }
 
   /**
-   * Calls a function with the index of each snapshot and each of its visible
-   * lines.
+   * Calls a function with the position of each snapshot in the list, and each
+   * of its visible lines.
    */
   async run(onLine: (at: number, line: LayerLine) => void): Promise<void> {
     const all = this.#open;

@@ -118,8 +118,9 @@ export class PlanApplier {
    */
   readonly #current: (path: string) => string;
   /**
-   * The keys of those new paths that this disk might treat as the same path as
-   * another new path, by path. Such paths have the same key.
+   * The new paths that this disk might not distinguish from another new path,
+   * each with a key. Paths that it might not distinguish have the same key. See
+   * `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**

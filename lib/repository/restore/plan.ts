@@ -331,8 +331,9 @@ class Planner {
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
   /**
-   * The keys of paths that some disks treat as the same path, by path. Such
-   * paths have the same key. See `alikePaths`.
+   * The paths that a disk might not distinguish from another path, each with a
+   * key. Paths that it might not distinguish have the same key. See
+   * `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /** The paths of earlier entries in `#alike`, by their keys. */

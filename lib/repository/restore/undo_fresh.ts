@@ -104,8 +104,9 @@ class Search {
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
   /**
-   * The keys of paths that some disks treat as the same path, by path. Such
-   * paths have the same key. See `alikePaths`.
+   * The paths that a disk might not distinguish from another path, each with a
+   * key. Paths that it might not distinguish have the same key. See
+   * `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**

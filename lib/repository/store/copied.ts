@@ -20,9 +20,9 @@ const VERSION = 1;
  * The notes in which a machine that copied snapshots into a repository vouches
  * for these snapshots. The record of a copied snapshot stays as it is, byte for
  * byte. So it is signed for the repository from which it was copied, often by a
- * machine that is not a signer of the target repository. The note has the
- * SHA-256 of the record and the id of the target repository, and is signed by
- * the machine that copied the snapshot.
+ * machine that is not a signer of the target repository. A note has the SHA-256
+ * of the record and the id of the target repository, and is signed by the
+ * machine that copied the snapshot.
  */
 export class CopiedNotes {
   readonly #storage: Storage;

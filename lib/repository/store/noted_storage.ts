@@ -108,8 +108,8 @@ export async function deleteOtherManifests(
 }
 
 /**
- * Returns the id of the repository in a manifest; `undefined` if the manifest
- * cannot be read.
+ * Returns the id of the repository that a manifest names; `undefined` if the
+ * manifest is missing or damaged.
  */
 async function repositoryOf(
   storage: Storage,

@@ -108,8 +108,9 @@ export class Family {
    * @param storage The repository's storage.
    * @param records The snapshots.
    * @param onFailure Called for each layer that cannot be read, with the error,
-   * the layer, and the snapshots that have the layer. These snapshots are
-   * ignored, unless the callback throws.
+   * the layer, and the snapshots that have the layer. These snapshots are then
+   * in `all` of their family, but not in `snapshots`. If the callback throws,
+   * no further family is read.
    */
   static async *read(
     storage: Storage,

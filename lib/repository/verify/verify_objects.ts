@@ -101,9 +101,9 @@ export class ObjectCheck {
   }
 
   /**
-   * Finds the new volume to which the content of a missing volume was moved, if
-   * there is one. Returns the fault if a move cannot be read; otherwise
-   * `undefined`.
+   * Looks for the volume to which the content of a missing volume was moved. If
+   * there is one, keeps it in `#places`. Returns a message if a move cannot be
+   * read; otherwise `undefined`.
    */
   async #findPlace(object: ObjectRecord): Promise<string | undefined> {
     if (this.#sizes.has(object.name)) return undefined;
