@@ -113,5 +113,9 @@ async function findGone(
       "nothing is gone; `deltar log` lists the earlier versions",
       { path: path || "." },
     )
-    : new DeltarError("not-found", "no snapshot has this path", { path });
+    : new DeltarError(
+      "not-found",
+      "no snapshot has this path; `deltar find` searches for paths",
+      { path },
+    );
 }

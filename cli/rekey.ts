@@ -22,6 +22,7 @@ export async function runRekey(
   { dryRun = false, yes = false }: RekeyFlags,
 ): Promise<number> {
   const { signal } = context;
+  context.interrupted = "nothing was changed";
   let allBytes: number | undefined;
   const onProgress = (progress: RekeyProgress) => tell(out, progress, allBytes);
   if (dryRun) {

@@ -117,8 +117,6 @@ function print(out: Console, stats: RepositoryStats, within: string): void {
       `${formatBytes(volumes.dead)} (${part} %) is unused`,
   );
   out.line(
-    `${plural(stats.objects, "object")} of ${
-      formatBytes(stats.bytes)
-    } in total`,
+    `${plural(stats.objects, "object")}, ${formatBytes(stats.bytes)} in total`,
   );
 }

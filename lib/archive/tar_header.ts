@@ -65,7 +65,7 @@ export function encodeHeader(
   checkNumber("gid", member.gid);
   if (type !== "0" && member.size > 0) {
     throw new RangeError(
-      `${member.path}: the size of a ${member.kind} is not 0: ${member.size}`,
+      `${member.path}: the size of a ${member.kind} must be 0: ${member.size}`,
     );
   }
 

@@ -234,7 +234,7 @@ export function dearmor(text: string, begin: string, end: string): Uint8Array {
   }
   throw new DeltarError(
     "corrupt",
-    `the text is not base64 between ${begin} and ${end}`,
+    `the text is not base64 between the lines "${begin}" and "${end}"`,
   );
 }
 

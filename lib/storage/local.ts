@@ -315,7 +315,7 @@ function nameIfAbsent(temporary: string, target: string): void {
       throw error;
     }
     if (fs.existsSync(target)) {
-      throw Object.assign(new Error("the path exists already"), {
+      throw Object.assign(new Error("the path already exists"), {
         code: "EEXIST",
       });
     }
@@ -481,7 +481,7 @@ function attempt<Result>(
       throw ioError(name, cause);
     }
     const what = told === "exists"
-      ? "the object exists already"
+      ? "the object already exists"
       : "the object does not exist";
     throw new DeltarError(told, what, { object: name, cause });
   }

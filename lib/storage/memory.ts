@@ -72,7 +72,7 @@ export class MemoryStorage implements Storage {
     }
     checkAborted(options.signal);
     if (options.ifAbsent && this.objects.has(name)) {
-      throw new DeltarError("exists", "the object exists already", {
+      throw new DeltarError("exists", "the object already exists", {
         object: name,
       });
     }

@@ -96,7 +96,7 @@ export function faultOf(refusal: Refusal): Error {
         "the object was replaced while it was being read; try again",
         { object },
       )
-      : new DeltarError("exists", "the object exists already", { object });
+      : new DeltarError("exists", "the object already exists", { object });
   }
   const what = code === "RequestTimeTooSkewed"
     ? skew(headers)

@@ -127,7 +127,7 @@ async function complete(
   // Some services ignore the condition of the request below, so a separate
   // request checks first whether the object exists.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
-    throw new DeltarError("exists", "the object exists already", {
+    throw new DeltarError("exists", "the object already exists", {
       object: name,
     });
   }

@@ -257,5 +257,9 @@ function slotOf(place: number): number {
 }
 
 function invalid(what: string): DeltarError {
-  return new DeltarError("corrupt", `a remembered entry ${what}`, {});
+  return new DeltarError(
+    "corrupt",
+    `an entry of the remembered state ${what}`,
+    {},
+  );
 }

@@ -156,7 +156,7 @@ test("export() refuses trees with which programs could be attacked", async () =>
     };
     await refused(
       [link, { ...file, path: "a/passwd" }],
-      /a\/passwd: the folder of the entry is not a directory: a$/,
+      /a\/passwd: the entry is below a path that is not a directory: a$/,
     );
     for (const target of ["none", "docs"]) {
       await refused(

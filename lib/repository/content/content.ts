@@ -424,7 +424,8 @@ function checkSizes(entry: TreeFileEntry): void {
   if (deltas.length === 0 && base.size !== size) {
     throw fail(
       "corrupt",
-      `the stored content has ${base.size} bytes, but the file has ${size} bytes`,
+      `the stored content has ${base.size} bytes, but the entry of the file ` +
+        `says ${size} bytes`,
     );
   }
   for (const delta of deltas) {
@@ -432,7 +433,8 @@ function checkSizes(entry: TreeFileEntry): void {
     if (isLast && delta.result !== undefined && delta.result !== size) {
       throw fail(
         "corrupt",
-        `the last delta makes ${delta.result} bytes, but the file has ${size} bytes`,
+        `the last delta makes ${delta.result} bytes, but the entry of the file ` +
+          `says ${size} bytes`,
         delta,
       );
     }

@@ -100,7 +100,7 @@ export class MemberReader {
         if (blocked !== undefined && isWithin(entry.path, blocked.path)) {
           throw new DeltarError(
             "corrupt",
-            `the folder of the entry is not a directory: ${blocked.path}`,
+            `the entry is below a path that is not a directory: ${blocked.path}`,
             { object: this.#record.id, path: entry.path },
           );
         }

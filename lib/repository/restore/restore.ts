@@ -345,7 +345,8 @@ function refuseOverRepository(
   if (way === "" || /^\.\.(\/\.\.)*$/.test(way)) {
     throw new DeltarError(
       "unsafe",
-      "the target is the repository or in it; restore into another directory",
+      "the target is the repository, or is inside the repository; restore into " +
+        "another directory",
       { object: onDisk.root },
     );
   }
