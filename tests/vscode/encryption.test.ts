@@ -347,6 +347,7 @@ suite([
       await window.page.getByText(
         "There are no snapshots of this workspace yet",
       ).waitFor();
+      await window.pressTold(/The old location .* has/, "Start New History");
       await window.openFile(at("notes.md"));
       await window.type("third thoughts\n");
       await window.save();

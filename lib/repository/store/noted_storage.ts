@@ -6,12 +6,16 @@ import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { PutOptions, Storage } from "../../storage/storage.ts";
 import { isNoted, newId, noteManifestName } from "../format/names.ts";
 import { readIfThere } from "../format/note.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 import {
   allNoteManifests,
   decodeManifest,
   encodeManifest,
   manifestsOfNote,
 } from "../runs/manifest.ts";
+
+/** The maximum number of names that are tried for a manifest. */
+const MAX_NAMES = 8;
 
 /**
  * Returns a storage of encrypted objects that stores a manifest before each key
@@ -31,23 +35,37 @@ export function withNoteManifests(
   repository: string,
   key: SigningKey | undefined,
 ): Storage {
+  /** Stores the manifest of an object under a name that no other writer has. */
+  const putManifest = async (
+    object: ObjectRecord,
+    options: PutOptions | undefined,
+  ) => {
+    for (let tries = 1;; tries++) {
+      const id = newId(Date.now(), Math.random());
+      const name = noteManifestName(object.name, id);
+      const manifest = await encodeManifest(
+        { name, repository, objects: [object], removed: [] },
+        key,
+      );
+      try {
+        await storage.put(name, manifest, { ...options, ifAbsent: true });
+        return { name, manifest };
+      } catch (error) {
+        if (codeOf(error) !== "exists" || tries === MAX_NAMES) throw error;
+      }
+    }
+  };
   const putListed = async (
     file: string,
     bytes: Uint8Array,
     options: PutOptions | undefined,
   ) => {
-    const name = noteManifestName(file, newId(Date.now(), Math.random()));
     const object = {
       name: file,
       size: bytes.length,
       sha256: toHex(sha256(bytes)),
     };
-    const manifest = await encodeManifest(
-      { name, repository, objects: [object], removed: [] },
-      key,
-    );
-    const putManifest = () => storage.put(name, manifest, options);
-    await putManifest();
+    const { name, manifest } = await putManifest(object, options);
     try {
       await storage.put(file, bytes, options);
     } catch (error) {
@@ -61,7 +79,9 @@ export function withNoteManifests(
     // Another writer may have replaced the object at the same time and deleted
     // this manifest as an older one. It is not known which writer stored the
     // object last, so this manifest is stored again.
-    if (!all.includes(name)) return await putManifest();
+    if (!all.includes(name)) {
+      return await storage.put(name, manifest, options);
+    }
     for (const other of all) {
       if (other !== name) await storage.delete(other);
     }
