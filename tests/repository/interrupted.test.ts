@@ -25,6 +25,21 @@ function fill(root: string, seed: number): void {
   }
 }
 
+/** Many small files with long paths, and larger files. */
+function fillDeep(root: string): { names: string[]; count: number } {
+  const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
+  const deep = join(root, ...names);
+  fs.mkdirSync(deep, { recursive: true });
+  const count = 800;
+  for (let at = 0; at < count; at++) {
+    fs.writeFileSync(join(deep, `${at}`), noise(100, at));
+  }
+  for (let at = 0; at < FILES; at++) {
+    fs.writeFileSync(join(root, `z${at}`), noise(40_000, count + at));
+  }
+  return { names, count };
+}
+
 /** Takes a snapshot and interrupts it after so many entries. */
 async function interrupt(
   repository: Repository,
@@ -237,16 +252,7 @@ test("another directory's left work is let be, damaged left work is passed over"
 test("a volume of many contents has several checkpoints, and all are taken over", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
-    const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
-    const deep = join(root, ...names);
-    fs.mkdirSync(deep, { recursive: true });
-    const count = 800;
-    for (let at = 0; at < count; at++) {
-      fs.writeFileSync(join(deep, `${at}`), noise(100, at));
-    }
-    for (let at = 0; at < FILES; at++) {
-      fs.writeFileSync(join(root, `z${at}`), noise(40_000, count + at));
-    }
+    const { names, count } = fillDeep(root);
     const volumeSize = 500_000;
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
@@ -279,16 +285,7 @@ test("a volume of many contents has several checkpoints, and all are taken over"
 test("a checkpoint that cannot be stored does not empty the later ones", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
-    const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
-    const deep = join(root, ...names);
-    fs.mkdirSync(deep, { recursive: true });
-    const count = 800;
-    for (let at = 0; at < count; at++) {
-      fs.writeFileSync(join(deep, `${at}`), noise(100, at));
-    }
-    for (let at = 0; at < FILES; at++) {
-      fs.writeFileSync(join(root, `z${at}`), noise(40_000, count + at));
-    }
+    const { names, count } = fillDeep(root);
     let refused = 0;
     class Refusing extends MemoryStorage {
       override put(...args: Parameters<MemoryStorage["put"]>) {
