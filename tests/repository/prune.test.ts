@@ -7,6 +7,7 @@ import { Repository } from "../../lib/repository/repository.ts";
 import { Run } from "../../lib/repository/runs/run.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
 import { owner } from "../../lib/storage/temporary.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
 import type { PruneProgress } from "../../lib/repository/prune/prune.ts";
@@ -96,9 +97,13 @@ test("what is removed can be brought back, byte for byte, until it is purged", a
     assert.equal(removed.reason, "forgotten");
     await repository.prune({}, { patience: 4 });
     assert.equal((await repository.removed()).length, 1);
+    const note = `removed/${first.id}.json`;
+    const noted = new Map([...before, [note, storage.objects.get(note)]]);
     await repository.undelete(first.id);
     await repository.undelete(first.id);
-    assert.deepEqual(storage.objects, before);
+    // The note stays, so that no prune misses both the note and the record.
+    assert.deepEqual(storage.objects, noted);
+    assert.equal((await repository.removed()).length, 0);
     await history.check();
 
     await repository.forget(first.id);
@@ -456,6 +461,79 @@ test("a tree that outlives its purged snapshot, for a run's sake, is no lost one
     const marks = [...storage.objects.keys()]
       .filter((name) => name.startsWith("garbage/"));
     assert.deepEqual(marks, []);
+    await history.check();
+  });
+});
+
+test("a volume that outlives its purged snapshot is not reported as lost", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 5000, 1);
+    history.write("b", 5000, 2);
+    const first = await history.take("first", 4096);
+    history.write("a", 5000, 3);
+    const second = await history.take("second", 4096);
+    // The tree of the second snapshot still needs the layer of the first.
+    assert.equal(second.layers[0].name, first.layers[0].name);
+    const [volume] = history.names(`volumes/${first.id}`);
+    const run = new Run({ storage }, {
+      id: newId(Date.now(), Math.random()),
+      ground: { layers: first.layers, check: () => Promise.resolve() },
+    });
+    await run.begin();
+    await repository.forget(first);
+    const { purged } = await repository.prune({}, NOW);
+    assert.deepEqual(purged, [first.id]);
+    await run[Symbol.asyncDispose]();
+    const check = async () => {
+      const { damage, unrecorded } = await repository.verify();
+      assert.deepEqual([damage, unrecorded], [[], []]);
+    };
+    await check();
+    await repository.prune({}, { ...NOW, grace: DAY * 1000 });
+    assert.ok(storage.objects.has(volume));
+    await check();
+    await repository.prune({}, NOW);
+    assert.ok(!storage.objects.has(volume));
+    assert.deepEqual(history.names("garbage/"), []);
+    await history.check();
+  });
+});
+
+test("a snapshot that is brought back and removed again during a prune is kept", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    await history.take();
+    await repository.forget(first);
+    // The prune reads the records and then the removed records, twice. The
+    // snapshot moves to the other place each time before the prune reads it.
+    const moves = new Map([
+      ["removed/ 1", () => repository.undelete(first.id)],
+      ["snapshots/ 2", () => repository.forget(first)],
+      ["removed/ 2", () => repository.undelete(first.id)],
+    ]);
+    const counts = new Map<string, number>();
+    const slow: Storage = {
+      location: storage.location,
+      get: (name, options) => storage.get(name, options),
+      put: (name, source, options) => storage.put(name, source, options),
+      delete: (name) => storage.delete(name),
+      async *list(prefix = "") {
+        const count = (counts.get(prefix) ?? 0) + 1;
+        counts.set(prefix, count);
+        const key = `${prefix} ${count}`;
+        await moves.get(key)?.();
+        moves.delete(key);
+        yield* storage.list(prefix);
+      },
+    };
+    await (await Repository.open(slow)).prune({}, NOW);
+    assert.deepEqual([...moves.keys()], []);
+    const ids = (await repository.snapshots()).map(({ id }) => id);
+    assert.ok(ids.includes(first.id));
     await history.check();
   });
 });

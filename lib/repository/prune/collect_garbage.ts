@@ -188,7 +188,10 @@ export async function collectGarbage(
   // A prune whose lease was taken over may still delete the objects that it
   // condemned. So the new mark lists spared objects as condemned, too.
   const waiting = garbage.filter((line) => !isGoing(line));
-  const remaining = withTrees(purged, { ...found, removed }, going);
+  const remaining = withObjects(purged, { ...found, intents: alive }, {
+    going,
+    waiting,
+  });
   // If a grace period is still running, a mark tells the next prune that the
   // clock was not trusted.
   const isDoubted = !isTimeSure &&
@@ -336,25 +339,26 @@ function purgedIds(
 }
 
 /**
- * Returns those of the ids in `purged` whose snapshots still have a stored
- * layer. Such a layer is kept because a run builds on it, although no snapshot
- * needs it.
+ * Returns those of the ids in `purged` whose snapshots may still have objects
+ * that no snapshot needs: objects that runs in progress need, or that wait for
+ * the end of their grace period.
  */
-function withTrees(
+function withObjects(
   purged: readonly string[],
-  { stored, records, removed }: Pick<
-    RepositoryState,
-    "stored" | "records" | "removed"
-  >,
-  going: readonly string[],
+  { stored, intents }: Pick<RepositoryState, "stored" | "intents">,
+  { going, waiting }: {
+    going: readonly string[];
+    waiting: readonly GarbageLine[];
+  },
 ): string[] {
-  const kept = [...records, ...removed.map(({ record }) => record)]
-    .flatMap((record) => record?.layers.map(({ name }) => name) ?? []);
-  const notOurs = new Set([...kept, ...going]);
+  const gone = new Set(going);
+  const layers = intents.length === 0
+    ? []
+    : [...stored.keys()].filter((name) =>
+      name.startsWith(TREES) && !gone.has(name)
+    );
   const staying = new Set(
-    [...stored.keys()]
-      .filter((name) => name.startsWith(TREES) && !notOurs.has(name))
-      .map(idOfObject),
+    [...layers, ...waiting.map(({ name }) => name)].map(idOfObject),
   );
   return purged.filter((id) => staying.has(id));
 }

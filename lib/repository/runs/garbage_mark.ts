@@ -48,7 +48,7 @@ export interface Mark {
   objects: GarbageLine[];
   /** The runs that the prune found. */
   runs: SeenRun[];
-  /** The ids of purged snapshots whose layers may still exist. */
+  /** The ids of purged snapshots whose objects may still exist. */
   purged: string[];
   /**
    * The leap that kept the prune from trusting the clock, in milliseconds (see
