@@ -1,5 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError, isDamage } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
@@ -7,14 +7,16 @@ import { turnIfDue } from "../bytes/turns.ts";
 import type { SigningKey } from "../ssh/ed25519.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
-import { readMove, whereIs } from "./content/follow_moves.ts";
-import { encodeMove } from "./content/move.ts";
+import type { ContentReference } from "../archive/content_reference.ts";
+import { MAX_MOVES, readMove, whereIs } from "./content/follow_moves.ts";
+import { encodeMove, findMoved } from "./content/move.ts";
 import {
   checkPart,
   idOfObject,
   idOfRecord,
   isPart,
   moveName,
+  MOVES,
   newId,
   recordName,
   SNAPSHOTS,
@@ -37,6 +39,7 @@ import {
   encodeSnapshotNote,
   LABELS,
 } from "./format/snapshot_note.ts";
+import type { Tree } from "./layers/tree.ts";
 import { readTree } from "./layers/tree_reader.ts";
 
 /** Options for copying snapshots. */
@@ -185,17 +188,22 @@ async function copySnapshot(
       { object: `${to.storage.location}/${name}` },
     );
   }
-  const { objects, moved } = await needs(from, read.record, here, there);
+  const { objects, moved, ids } = await needs(
+    { storage: from, sizes: here },
+    { storage: to.storage, sizes: there },
+    read.record,
+  );
   onNeeds(
     objects.filter(({ name, size }) => there.get(name) !== size)
       .reduce((sum, { size }) => sum + size, 0),
   );
-  const ids = objects.map((object) => idOfObject(object.name));
   // `reuses` has the ids of the runs that stored the snapshot's objects. Until
-  // this run ends, a prune of the target keeps the objects of these runs.
+  // this run ends, a prune of the target keeps the objects and moves of these
+  // runs.
   await using run = new Run(to, {
     id: newId(Date.now(), Math.random()),
-    reuses: [...new Set(ids.filter((id) => id !== undefined))],
+    reuses: ids,
+    acceptsMoves: true,
   });
   await run.begin();
   const replaced = objects.filter(({ name, size }) =>
@@ -214,6 +222,7 @@ async function copySnapshot(
     // move is therefore not copied if the target has the old volume.
     if (there.has(volume)) throw isOther(to.storage, volume);
     await copyMove(from, run.storage, volume);
+    there.set(moveName(volume), 0);
   }
   await copyLabels(source, run.storage, read.record, to.keys?.noteKey);
   await vouch(source, to, run.storage, read);
@@ -292,10 +301,12 @@ function isOther({ location }: Storage, name: string): DeltarError {
   );
 }
 
-/** Returns the sizes in bytes of all records, layers and volumes, by name. */
+/**
+ * Returns the sizes in bytes of all records, layers, volumes and moves, by name.
+ */
 async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const folder of [SNAPSHOTS, TREES, "volumes/", "signatures/"]) {
+  for (const folder of [SNAPSHOTS, TREES, "volumes/", "signatures/", MOVES]) {
     for await (const { name, size } of storage.list(folder)) {
       sizes.set(name, size);
     }
@@ -303,40 +314,52 @@ async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   return sizes;
 }
 
+/** A side of a copy: the storage, and the sizes of its objects by name. */
+interface Side {
+  storage: Storage;
+  sizes: ReadonlyMap<string, number>;
+}
+
+/** The objects that a snapshot needs in the target. */
+interface Needs {
+  /** The layers and volumes, with repacked volumes replaced by their new ones. */
+  objects: ObjectRecord[];
+  /** The names of the repacked volumes whose moves must be copied. */
+  moved: string[];
+  /** The ids of the runs that stored the objects and the repacked volumes. */
+  ids: string[];
+}
+
 /**
- * Returns the objects that a snapshot needs, with repacked volumes replaced by
- * their new volumes, and the names of the repacked volumes.
+ * Returns the objects that a snapshot needs in the target. A prune of either
+ * side may have repacked volumes.
  *
- * @param storage The storage of the source.
+ * @param from The source.
+ * @param to The target.
  * @param record The snapshot.
- * @param here The sizes of the source's objects in bytes, by name.
- * @param there The sizes of the target's objects in bytes, by name.
  */
 async function needs(
-  storage: Storage,
+  from: Side,
+  to: Side,
   record: SnapshotRecord,
-  here: ReadonlyMap<string, number>,
-  there: ReadonlyMap<string, number>,
-): Promise<{ objects: ObjectRecord[]; moved: string[] }> {
-  const tree = await readTree(storage, record);
+): Promise<Needs> {
+  const tree = await readTree(from.storage, record);
   // `readTree` already checks the names of objects. The names of the objects to
   // store are checked a second time, because they come from another repository.
   const check = (kind: "layer" | "volume", name: string) =>
     checkPart(kind, name, recordName(record.id));
-  const volumes = new Set<string>();
-  for (const { content = [], signature } of tree.entries) {
-    const turn = turnIfDue();
-    if (turn !== undefined) await turn;
-    for (const { reference } of content) volumes.add(reference.volume);
-    if (signature !== undefined) volumes.add(signature.reference.volume);
-  }
   const objects = new Map<string, ObjectRecord>();
   const moved: string[] = [];
   for (const layer of record.layers) {
     check("layer", layer.name);
     objects.set(layer.name, layer);
   }
-  for (const volume of volumes) {
+  const isThere = (name: string, size: number) => to.sizes.get(name) === size;
+  const volumes = await neededRanges(
+    tree,
+    (name) => to.sizes.has(moveName(name)),
+  );
+  for (const [volume, ranges] of volumes) {
     const object = tree.objects.get(volume);
     if (object === undefined) {
       throw new DeltarError(
@@ -349,19 +372,88 @@ async function needs(
       );
     }
     check("volume", object.name);
-    if (there.get(object.name) === object.size) {
+    if (isThere(object.name, object.size)) {
       objects.set(object.name, object);
       continue;
     }
-    const onTheWay = (name: string) => {
-      if (!here.has(name)) moved.push(name);
-      return here.has(name);
+    const kept = to.sizes.has(moveName(volume))
+      ? await findKept(to, object, ranges)
+      : undefined;
+    const onTheWay = (name: string, size: number) => {
+      if (from.sizes.has(name) || isThere(name, size)) return true;
+      moved.push(name);
+      return false;
     };
-    const place = await whereIs(storage, object, onTheWay);
+    const place = kept ?? await whereIs(from.storage, object, onTheWay);
     check("volume", place.name);
     objects.set(place.name, place);
   }
-  return { objects: [...objects.values()], moved };
+  const ids = [...objects.keys(), ...volumes.keys()].map(idOfObject);
+  return {
+    objects: [...objects.values()],
+    moved,
+    ids: [...new Set(ids.filter((id) => id !== undefined))],
+  };
+}
+
+/** A range of a volume, in bytes. */
+interface Range {
+  offset: number;
+  length: number;
+}
+
+/**
+ * Returns the names of the volumes that a tree needs. The volumes for which
+ * `isMoved` returns true have their needed ranges, the others none.
+ */
+async function neededRanges(
+  { entries }: Tree,
+  isMoved: (name: string) => boolean,
+): Promise<Map<string, Range[]>> {
+  const volumes = new Map<string, Range[]>();
+  const add = ({ volume, offset, length }: ContentReference) => {
+    let ranges = volumes.get(volume);
+    if (ranges === undefined) volumes.set(volume, ranges = []);
+    if (isMoved(volume)) ranges.push({ offset, length });
+  };
+  for (const { content = [], signature } of entries) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    for (const { reference } of content) add(reference);
+    if (signature !== undefined) add(signature.reference);
+  }
+  return volumes;
+}
+
+/**
+ * Returns the volume of the target that has the given ranges of a repacked
+ * volume. Returns `undefined` if no volume has all of them, or if a move cannot
+ * be read.
+ */
+async function findKept(
+  { storage, sizes }: Side,
+  volume: ObjectRecord,
+  ranges: readonly Range[],
+): Promise<ObjectRecord | undefined> {
+  let place = volume;
+  let left = ranges;
+  for (let depth = 0; depth < MAX_MOVES; depth++) {
+    if (sizes.get(place.name) === place.size) return place;
+    const move = await readMove(storage, place.name).catch(unlessDamaged);
+    if (move === undefined) return undefined;
+    const found = left.flatMap(({ offset, length }) => {
+      const to = findMoved(move, offset, length);
+      return to === undefined ? [] : { offset: to, length };
+    });
+    if (found.length < left.length) return undefined;
+    left = found;
+    place = move.to;
+  }
+  return undefined;
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!isDamage(error)) throw error;
 }
 
 /**
@@ -449,7 +541,11 @@ async function vouch(
   await to.copied.vouch(storage, read, from.id, signingKey);
 }
 
-/** Copies the move of a volume, if there is one. */
+/**
+ * Copies the move of a volume, if there is one.
+ *
+ * @throws {DeltarError} `mismatch` if the target has another move of the volume.
+ */
 async function copyMove(
   from: Storage,
   to: Storage,
@@ -458,8 +554,22 @@ async function copyMove(
   const move = await readMove(from, volume);
   if (move === undefined) return;
   // The move is encoded again, so that the copy has only checked fields.
-  await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
-    .catch(unlessExists);
+  const bytes = encodeMove(move);
+  try {
+    await to.put(moveName(volume), bytes, { ifAbsent: true });
+  } catch (error) {
+    if (codeOf(error) !== "exists") throw error;
+    const stored = await readMove(to, volume);
+    const isSame = stored !== undefined &&
+      toHex(encodeMove(stored)) === toHex(bytes);
+    if (isSame) return;
+    throw new DeltarError(
+      "mismatch",
+      "the target was pruned, too, and kept other parts of this volume than " +
+        "the snapshot needs; copy into another repository",
+      { object: `${to.location}/${volume}` },
+    );
+  }
 }
 
 function unlessExists(error: unknown): void {

@@ -155,3 +155,119 @@ test("whatever fails, the next copy goes on and nothing half is left", async () 
     }
   });
 });
+
+/** A directory of large files whose snapshots share a volume. */
+class Shared {
+  readonly states: Record<string, unknown> = {};
+  readonly repository: Repository;
+  readonly #root: string;
+
+  constructor(folder: string, repository: Repository) {
+    this.#root = join(folder, "root");
+    this.repository = repository;
+    fs.mkdirSync(this.#root);
+    for (let at = 0; at < 12; at++) {
+      fs.writeFileSync(join(this.#root, `${at}`), noise(1_500_000, at));
+    }
+  }
+
+  /** Takes a snapshot after files with these numbers were deleted. */
+  async take(gone: readonly number[], added: string): Promise<string> {
+    for (const at of gone) fs.rmSync(join(this.#root, `${at}`));
+    fs.writeFileSync(join(this.#root, added), added);
+    roundTimes(this.#root);
+    const { record } = await this.repository.snapshot(everything(this.#root));
+    this.states[record.id] = stateOf(this.#root);
+    return record.id;
+  }
+
+  /** Removes snapshots from a repository for good. Returns what it repacked. */
+  static async remove(
+    repository: Repository,
+    ids: readonly string[],
+  ): Promise<number> {
+    for (const id of ids) await repository.forget(id);
+    const now = { grace: 0, patience: 4 };
+    return (await repository.prune({}, now)).repacked;
+  }
+}
+
+test("repacked volumes are copied with all snapshots that need them", async () => {
+  await withTemp(async (folder) => {
+    const storage = new MemoryStorage();
+    const shared = new Shared(folder, await Repository.create(storage));
+    const { repository, states } = shared;
+    const target = await Repository.create(new MemoryStorage());
+    const copy = async () => {
+      await repository.copyTo(target, await repository.snapshots());
+      await restores(target, states, folder);
+    };
+    const first = await shared.take([], "a");
+    const second = await shared.take([0, 1, 2, 3, 4, 5, 6], "b");
+    await shared.take([], "c");
+    assert.equal(await Shared.remove(repository, [first]), 1);
+    delete states[first];
+    await copy();
+    // The volume is repacked a second time. The target has it as it was before.
+    await shared.take([7, 8, 9], "d");
+    const gone = [second, Object.keys(states)[1]];
+    assert.equal(await Shared.remove(repository, gone), 1);
+    await shared.take([], "e");
+    await copy();
+    await copy();
+  });
+});
+
+test("a copy relies on volumes that the target repacked", async () => {
+  await withTemp(async (folder) => {
+    const source = new MemoryStorage();
+    const shared = new Shared(folder, await Repository.create(source));
+    const { repository, states } = shared;
+    const storage = new MemoryStorage();
+    const target = await Repository.create(storage);
+    const first = await shared.take([], "a");
+    const second = await shared.take([0, 1, 2, 3, 4, 5, 6], "b");
+    await repository.copyTo(target, await repository.snapshots());
+    // Both sides repack the volume. The source keeps less than the target.
+    assert.equal(await Shared.remove(target, [first]), 1);
+    await shared.take([7, 8, 9], "c");
+    assert.equal(await Shared.remove(repository, [first, second]), 1);
+    delete states[first];
+    const before = [...storage.objects.keys()];
+    await shared.take([], "d");
+    await repository.copyTo(target, await repository.snapshots());
+    await restores(target, states, folder);
+    const added = [...storage.objects]
+      .filter(([name]) => !before.includes(name));
+    assert.ok(added.every(([, { length }]) => length < 100_000));
+    await target.prune({}, { grace: 0, patience: 4 });
+    await restores(target, states, folder);
+  });
+});
+
+test("a copy names a volume of which the target keeps other parts", async () => {
+  await withTemp(async (folder) => {
+    const shared = new Shared(
+      folder,
+      await Repository.create(new MemoryStorage()),
+    );
+    const { repository, states } = shared;
+    const target = await Repository.create(new MemoryStorage());
+    const first = await shared.take([], "a");
+    const second = await shared.take([0, 1, 2, 3, 4, 5, 6], "b");
+    const third = await shared.take([7, 8, 9], "c");
+    const records = await repository.snapshots();
+    await repository.copyTo(target, [records[0], records[2]]);
+    assert.equal(await Shared.remove(target, [first]), 1);
+    assert.equal(await Shared.remove(repository, [first]), 1);
+    await assert.rejects(repository.copyTo(target, [records[1]]), {
+      code: "mismatch",
+      message: /copy into another repository/,
+    });
+    await restores(target, { [third]: states[third] }, folder);
+    await restores(repository, {
+      [second]: states[second],
+      [third]: states[third],
+    }, folder);
+  });
+});

@@ -9,7 +9,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  * The maximum number of moves that are followed, one after the other. A longer
  * sequence of moves is treated as a loop.
  */
-const MAX_MOVES = 64;
+export const MAX_MOVES = 64;
 
 /**
  * Returns a storage that follows moves: it reads ranges of repacked volumes
@@ -102,16 +102,17 @@ export async function readMove(
  * the volume itself, if it exists, or the volume that replaced it. If neither
  * exists, returns the record of the given volume.
  *
- * @param has Called with the name of an object. Returns whether the object
- * exists.
+ * @param has Called with the name and the size in bytes of an object. Returns
+ * whether the object exists.
  */
 export async function whereIs(
   storage: Storage,
   volume: ObjectRecord,
-  has: (name: string) => boolean,
+  has: (name: string, size: number) => boolean,
 ): Promise<ObjectRecord> {
   let place = volume;
-  for (let depth = 0; depth < MAX_MOVES && !has(place.name); depth++) {
+  for (let depth = 0; depth < MAX_MOVES; depth++) {
+    if (has(place.name, place.size)) break;
     const move = await readMove(storage, place.name);
     if (move === undefined) return volume;
     place = move.to;

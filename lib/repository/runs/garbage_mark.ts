@@ -119,9 +119,8 @@ export async function readMarks(
 }
 
 /**
- * Returns whether a prune is deleting objects that one of the given runs wrote,
- * or whether a prune is rewriting or has rewritten one of the volumes of these
- * runs.
+ * Returns whether a prune is deleting or rewriting objects that one of the given
+ * runs wrote.
  *
  * @param storage The repository's storage.
  * @param ids The ids of the runs.
@@ -131,13 +130,27 @@ export async function isCondemned(
   ids: readonly string[],
 ): Promise<boolean> {
   const { marks } = await readMarks(storage);
-  const isTheirs = (name: string) => ids.includes(idOfObject(name) ?? "");
-  if (
-    marks.some(({ objects }) =>
-      objects.some(({ name, condemned }) => condemned && isTheirs(name))
-    )
-  ) return true;
-  return (await namesUnder(storage, MOVES)).some(isTheirs);
+  return marks.some(({ objects }) =>
+    objects.some(({ name, condemned }) => condemned && isOfRun(name, ids))
+  );
+}
+
+/**
+ * Returns whether a prune has rewritten a volume of one of the given runs.
+ *
+ * @param storage The repository's storage.
+ * @param ids The ids of the runs.
+ */
+export async function isMoved(
+  storage: Storage,
+  ids: readonly string[],
+): Promise<boolean> {
+  const names = await namesUnder(storage, MOVES);
+  return names.some((name) => isOfRun(name, ids));
+}
+
+function isOfRun(name: string, ids: readonly string[]): boolean {
+  return ids.includes(idOfObject(name) ?? "");
 }
 
 function decodeMark(bytes: Uint8Array, object: string): Mark {

@@ -35,7 +35,7 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../bytes/listing.ts";
-import { isCondemned } from "./garbage_mark.ts";
+import { isCondemned, isMoved } from "./garbage_mark.ts";
 import {
   idOfNote,
   isId,
@@ -148,6 +148,11 @@ export interface RunOptions {
   ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
   /** The ids of interrupted runs whose finished objects this run takes over. */
   reuses?: readonly string[];
+  /**
+   * Whether prunes may have repacked volumes of the runs in `reuses`. Default:
+   * `false`.
+   */
+  acceptsMoves?: boolean;
 }
 
 /**
@@ -304,7 +309,7 @@ export class Run {
   }
 
   async #begin(): Promise<void> {
-    const { id, parent, ground, reuses = [] } = this.#options;
+    const { id, parent, ground, reuses = [], acceptsMoves } = this.#options;
     const intent = {
       id,
       time: Date.now(),
@@ -316,7 +321,10 @@ export class Run {
     this.#heartbeat.start();
     if (parent !== undefined) await checkParent(this.#inner, parent);
     await ground?.check();
-    if (reuses.length > 0 && await isCondemned(this.#inner, reuses)) {
+    if (reuses.length === 0) return;
+    const isGoing = await isCondemned(this.#inner, reuses) ||
+      !acceptsMoves && await isMoved(this.#inner, reuses);
+    if (isGoing) {
       throw parentLost(
         this.#name,
         "a prune is deleting or rewriting objects that the run reuses",

@@ -4,7 +4,7 @@ import { createSha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import { codeOf, isDamage } from "../../bytes/errors.ts";
-import { isCondemned } from "../runs/garbage_mark.ts";
+import { isCondemned, isMoved } from "../runs/garbage_mark.ts";
 import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
@@ -42,7 +42,7 @@ export async function findLeftRuns(
     if (!verdicts.has(id)) {
       const checkpoint = await tryRead(storage, name, signer);
       const isOurs = checkpoint?.directory === directory &&
-        !await isCondemned(storage, [id]);
+        !await isCondemned(storage, [id]) && !await isMoved(storage, [id]);
       verdicts.set(id, isOurs);
     }
     if (!verdicts.get(id)) continue;
