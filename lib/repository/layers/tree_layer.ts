@@ -275,6 +275,9 @@ export function encodePiece(
   );
 }
 
+/** The volume of the piece that was read last. */
+let lastVolume = "";
+
 /**
  * Reads a piece that `encodePiece` wrote. Ignores a `path` that is not a
  * string.
@@ -306,11 +309,14 @@ export function decodePiece(
       },
     );
   }
+  // Successive pieces are usually in the same volume. Trees take less memory if
+  // these pieces share the text of its name.
+  if (volume !== lastVolume) lastVolume = volume;
   return {
     form,
     size,
     ...(result !== undefined && form === "delta" && { result }),
-    reference: { volume, offset, length, skip },
+    reference: { volume: lastVolume, offset, length, skip },
     ...(typeof path === "string" && { path }),
   };
 }

@@ -28,6 +28,7 @@ import {
   sameName,
 } from "./plan.ts";
 import type { Safety } from "./safety_snapshot.ts";
+import { StepFinder } from "./step_finder.ts";
 import { type SmallFileStep, ThreadedFiles } from "./threaded_files.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
@@ -97,7 +98,7 @@ export class PlanApplier {
   readonly #onDisk: TargetDirectory;
   readonly #plan: RestorePlan;
   readonly #options: ApplyPlanOptions;
-  #steps: ReadonlyMap<string, RestoreStep> = new Map();
+  #steps = new StepFinder([]);
   #safety: Safety | undefined;
   readonly #failed = new Map<string, DeltarError>();
   readonly #heirs = new Heirs();
@@ -193,7 +194,7 @@ export class PlanApplier {
   async apply(safety: Safety | undefined): Promise<void> {
     const { steps } = this.#plan;
     const { reader } = this.#options;
-    this.#steps = new Map(steps.map((step) => [step.path, step]));
+    this.#steps = new StepFinder(steps);
     this.#safety = safety;
     const threads = this.#startThreads();
     const threaded = threads && this.#threadedFiles(threads);
