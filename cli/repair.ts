@@ -1,11 +1,11 @@
 import { Command } from "commander";
 import type { RepairResult } from "../mod.ts";
-import { formatBytes, formatCount, plural } from "../shared/text.ts";
+import { plural } from "../shared/text.ts";
 import type { CommonOptions } from "./begin.ts";
-import { Console } from "./console.ts";
+import { beginCheck } from "./begin_check.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./open_repository.ts";
 import { showPath } from "./text.ts";
 
 interface Options extends CommonOptions {
@@ -33,24 +33,13 @@ are lost; the output names them.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
-  const out = new Console(context, options.json ?? false);
-  const repository = await openRepository(context, options.repo, ".", {
-    onDamage: () => {},
-    fresh: true,
-  });
+  const { out, repository, onProgress } = await beginCheck(
+    context,
+    options,
+    "verifying",
+  );
   const { dryRun = false } = options;
-  const result = await repository.repair({
-    dryRun,
-    signal,
-    onProgress: ({ phase, done, bytes, name, doneBytes, allBytes }) =>
-      out.progress(
-        () =>
-          `verifying ${phase}: ${formatCount(done)}, ` +
-          `${formatBytes(bytes)} read`,
-        name,
-        { bytes: doneBytes, allBytes },
-      ),
-  });
+  const result = await repository.repair({ dryRun, signal, onProgress });
   const isLossy = result.lost.length > 0 ||
     result.replaced.some(({ lost, unknown }) => lost.length + unknown.length);
   if (out.json) {

@@ -14,10 +14,10 @@ import {
   plural,
 } from "../shared/text.ts";
 import type { CommonOptions } from "./begin.ts";
-import { Console } from "./console.ts";
+import { beginCheck } from "./begin_check.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./open_repository.ts";
 import { SIGNERS, signersIn } from "./signers.ts";
 import { showPath, showText } from "./text.ts";
 import { verifyWithoutKey } from "./verify_sealed.ts";
@@ -83,11 +83,7 @@ command failed.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
-  const out = new Console(context, options.json ?? false);
-  const repository = await openRepository(context, options.repo, ".", {
-    onDamage: () => {},
-    fresh: true,
-  });
+  const { out, repository, onProgress } = await beginCheck(context, options);
   const { data = false } = options;
   const result = await repository.verify({
     data,
@@ -95,12 +91,7 @@ async function run(context: Context, options: Options): Promise<number> {
       signers: signersIn(options.signers),
     },
     signal,
-    onProgress: ({ phase, done, bytes, name, doneBytes, allBytes }) =>
-      out.progress(
-        () => `${phase}: ${formatCount(done)}, ${formatBytes(bytes)} read`,
-        name,
-        { bytes: doneBytes, allBytes },
-      ),
+    onProgress,
   });
   const { snapshots, objects, bytes, files, rebuilt, damage } = result;
   const { sparse, special, xattrs } = result;
