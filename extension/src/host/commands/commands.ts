@@ -10,13 +10,9 @@ import { showInformation } from "../ui/messages.ts";
 import { showFailure } from "../ui/notifications.ts";
 import { fileUri, pathIn } from "../folders/version_uri.ts";
 import type { BrowseNode } from "../views/browse_view.ts";
+import type { ChangeNode, FolderNode } from "../views/change_rows.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
-import type {
-  ChangeNode,
-  FolderNode,
-  Node,
-  SnapshotNode,
-} from "../views/snapshots_view.ts";
+import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
 import type { StatusBar } from "../views/status_bar.ts";
 import type { TurnNode } from "../views/turn_rows.ts";
 import { changedSince } from "./changed_since.ts";

@@ -9,6 +9,7 @@ import { fileUri, pathIn, versionUri } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
 import { formatMoment } from "../ui/text.ts";
+import type { ChangeNode } from "../views/change_rows.ts";
 import { activeUri, type VersionNode } from "../views/history_view.ts";
 import {
   areTooLarge,
@@ -16,7 +17,7 @@ import {
   largeUri,
   type Sides,
 } from "../views/large_files.ts";
-import type { ChangeNode, SnapshotNode } from "../views/snapshots_view.ts";
+import type { SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
 

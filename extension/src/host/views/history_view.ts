@@ -17,13 +17,11 @@ import {
   formatSize,
 } from "../ui/text.ts";
 import {
-  changeItem,
+  type ChangeRow,
+  changeRowItem,
   changesOf,
-  childrenOfFolder,
-  folderItem,
-  type Node,
-  noteItem,
-} from "./snapshots_view.ts";
+  rowsBelow,
+} from "./change_rows.ts";
 import { nameOfTurn } from "./turn_rows.ts";
 import { visibleRowUri } from "./visible_rows.ts";
 
@@ -47,7 +45,7 @@ export interface VersionNode {
 }
 
 /** A row of the view: a version, or a change in a version of a folder. */
-type Row = VersionNode | Node;
+type Row = VersionNode | ChangeRow;
 
 /**
  * The time to wait after the last change in the editors before the versions are
@@ -122,18 +120,10 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   async getChildren(node?: Row): Promise<Row[]> {
-    switch (node?.kind) {
-      case undefined:
-        return await this.#versions();
-      case "version": {
-        const { folder, info, version } = node;
-        return info ? await changesOf({ folder, info }, version.path) : [];
-      }
-      case "folder":
-        return childrenOfFolder(node);
-      default:
-        return [];
-    }
+    if (node === undefined) return await this.#versions();
+    if (node.kind !== "version") return rowsBelow(node);
+    const { folder, info, version } = node;
+    return info ? await changesOf({ folder, info }, version.path) : [];
   }
 
   async #versions(): Promise<VersionNode[]> {
@@ -178,18 +168,8 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   getTreeItem(node: Row): vscode.TreeItem {
-    switch (node.kind) {
-      case "version":
-        return node.version.isFolder ? folderVersionItem(node) : fileItem(node);
-      case "folder":
-        return folderItem(node);
-      case "change":
-        return changeItem(node);
-      case "note":
-        return noteItem(node);
-      default:
-        throw new Error(`no such row: ${node.kind}`);
-    }
+    if (node.kind !== "version") return changeRowItem(node);
+    return node.version.isFolder ? folderVersionItem(node) : fileItem(node);
   }
 
   /**

@@ -1,24 +1,19 @@
 import * as vscode from "vscode";
 import { formatBytes, plural } from "../../../../shared/text.ts";
-import type { FileChange, SnapshotInfo } from "../../shared/protocol.ts";
+import type { SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { explain } from "../ui/explain.ts";
 import { changedFiles, changesByKind } from "../ui/snapshot_text.ts";
+import { formatDay, formatMoment, formatTime } from "../ui/text.ts";
 import {
-  detailLines,
-  fieldLines,
-  formatDay,
-  formatMoment,
-  formatSize,
-  formatTime,
-} from "../ui/text.ts";
-import { changeUri, nameOfChange } from "./change_decorations.ts";
+  type ChangeRow,
+  changeRowItem,
+  changesOf,
+  rowsBelow,
+} from "./change_rows.ts";
 import { groupByTurn, turnItem, type TurnNode } from "./turn_rows.ts";
 import { visibleRowUri } from "./visible_rows.ts";
-
-/** The maximum number of changed files for which folders start expanded. */
-const MAX_OPEN_FILES = 20;
 
 /** The snapshots of one day. */
 interface DayNode {
@@ -34,47 +29,12 @@ export interface SnapshotNode {
   info: SnapshotInfo;
 }
 
-/** A folder with changes in it. */
-export interface FolderNode {
-  kind: "folder";
-  folder: ProtectedFolder;
-  info: SnapshotInfo;
-  /** The path of the folder. */
-  path: string;
-  /**
-   * The displayed text. If all changes in a folder are in a single subfolder,
-   * one row shows the names of both folders, such as `src/lib`.
-   */
-  title: string;
-  changes: FileChange[];
-  /** Whether the folder starts expanded. */
-  isOpen: boolean;
-}
-
-/** A file that changed. */
-export interface ChangeNode {
-  kind: "change";
-  folder: ProtectedFolder;
-  info: SnapshotInfo;
-  change: FileChange;
-}
-
-/** A row that is neither a snapshot nor a change, and shows only a text. */
-interface NoteNode {
-  kind: "note";
-  title: string;
-  /** Whether the text is about a fault. */
-  isFault?: boolean;
-}
-
 /** A row of the view. */
 export type Node =
   | DayNode
   | TurnNode<SnapshotNode>
   | SnapshotNode
-  | FolderNode
-  | ChangeNode
-  | NoteNode;
+  | ChangeRow;
 
 /**
  * The list of snapshots by day and by turn of an agent, each with the files
@@ -116,10 +76,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         return node.snapshots;
       case "snapshot":
         return await changesOf(node);
-      case "folder":
-        return childrenOfFolder(node);
       default:
-        return [];
+        return rowsBelow(node);
     }
   }
 
@@ -136,12 +94,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         return turnItem(node, this.#nameOf(node));
       case "snapshot":
         return this.#snapshotItem(node);
-      case "folder":
-        return folderItem(node);
-      case "change":
-        return changeItem(node);
-      case "note":
-        return noteItem(node);
+      default:
+        return changeRowItem(node);
     }
   }
 
@@ -253,142 +207,6 @@ function labelOf({ label, isSafety }: SnapshotInfo): string | undefined {
         Date.now(),
       ),
   );
-}
-
-/**
- * Returns the rows of the changes in a snapshot.
- *
- * @param within The path of a folder, if only the changes in it are shown.
- */
-export async function changesOf(
-  { folder, info }: Pick<SnapshotNode, "folder" | "info">,
-  within = "",
-): Promise<Node[]> {
-  try {
-    const before = info.isSafety ? undefined : await folder.before(info);
-    const changes = await folder.reader.call("compare", {
-      config: folder.config,
-      before,
-      after: info.id,
-      within,
-    });
-    // A safety snapshot is only a set of files, so they are shown as updated.
-    if (info.isSafety) { for (const one of changes) one.change = "updated"; }
-    const shown = changes.filter(({ change }) => change !== "touched");
-    folder.summaries.add({ folder, before, after: info.id, within }, shown);
-    const nodes = childrenOf(
-      { folder, info, isOpen: shown.length <= MAX_OPEN_FILES },
-      shown.length > 0 ? shown : changes,
-      "",
-    );
-    return nodes.length > 0 ? nodes : [{ kind: "note", title: "No changes" }];
-  } catch (error) {
-    return [{ kind: "note", title: explain(error), isFault: true }];
-  }
-}
-
-/** Returns the rows in a folder. */
-export function childrenOfFolder(node: FolderNode): Node[] {
-  return childrenOf(node, node.changes, `${node.path}/`);
-}
-
-/** Returns the rows below the path `prefix`, folders before files. */
-function childrenOf(
-  { folder, info, isOpen }: Pick<FolderNode, "folder" | "info" | "isOpen">,
-  changes: FileChange[],
-  prefix: string,
-): Node[] {
-  const folders = new Map<string, FileChange[]>();
-  const files: Node[] = [];
-  for (const change of changes) {
-    const rest = change.path.slice(prefix.length);
-    const slash = rest.indexOf("/");
-    if (slash < 0) {
-      files.push({ kind: "change", folder, info, change });
-      continue;
-    }
-    const name = rest.slice(0, slash);
-    const list = folders.get(name);
-    if (list === undefined) folders.set(name, [change]);
-    else list.push(change);
-  }
-  return [
-    ...[...folders].map(([name, changes]): FolderNode => {
-      const title = compact(changes, prefix.length, name);
-      return {
-        kind: "folder",
-        folder,
-        info,
-        path: prefix + title,
-        title,
-        changes,
-        isOpen,
-      };
-    }),
-    ...files,
-  ];
-}
-
-/**
- * Returns a folder's name, joined with the names of the folders below it, down
- * to the deepest folder that contains all changes.
- */
-function compact(changes: FileChange[], start: number, name: string): string {
-  const [{ path }] = changes;
-  for (let title = name;;) {
-    const slash = path.indexOf("/", start + title.length + 1);
-    if (slash < 0) return title;
-    const next = path.slice(start, slash);
-    const prefix = path.slice(0, slash + 1);
-    if (!changes.every((change) => change.path.startsWith(prefix))) {
-      return title;
-    }
-    title = next;
-  }
-}
-
-/** Returns the tree item for a folder with changes. */
-export function folderItem(
-  { folder, info, path, title, isOpen }: FolderNode,
-): vscode.TreeItem {
-  const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
-  const item = new vscode.TreeItem(title, isOpen ? Expanded : Collapsed);
-  item.id = `${folder.uri} ${info.id} ${path}/`;
-  item.iconPath = vscode.ThemeIcon.Folder;
-  item.contextValue = "folder";
-  return item;
-}
-
-/** Returns the tree item for a changed file. */
-export function changeItem(node: ChangeNode): vscode.TreeItem {
-  const { folder, info, change } = node;
-  const item = new vscode.TreeItem(changeUri(change));
-  item.id = `${folder.uri} ${info.id} ${change.path}`;
-  item.iconPath = vscode.ThemeIcon.File;
-  item.contextValue = `change.${change.change}`;
-  item.description = change.from === undefined
-    ? formatSize(change)
-    : `from ${change.from}`;
-  item.tooltip = [
-    change.path,
-    `${nameOfChange(change.change)}, ${formatSize(change)}`,
-    ...fieldLines(change.fields),
-    ...detailLines(change),
-  ].join("\n");
-  item.command = {
-    command: "deltar.openChange",
-    title: "Open Changes",
-    arguments: [node],
-  };
-  return item;
-}
-
-/** Returns the tree item for a row that shows only a text. */
-export function noteItem({ title, isFault }: NoteNode): vscode.TreeItem {
-  const item = new vscode.TreeItem(title);
-  item.tooltip = title;
-  if (isFault) item.iconPath = new vscode.ThemeIcon("warning");
-  return item;
 }
 
 function escapeMarkdown(text: string): string {
