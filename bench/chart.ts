@@ -6,10 +6,10 @@ export interface Bar {
   value: number;
 }
 
-const WIDTH = 640;
-const LABEL = 130;
-const FIGURE = 90;
-const ROW = 24;
+const WIDTH_PX = 640;
+const LABEL_PX = 130;
+const FIGURE_PX = 90;
+const ROW_PX = 24;
 
 /**
  * Returns a chart of horizontal bars as SVG, the shortest bar first. The bar
@@ -27,23 +27,23 @@ export function chart(
 ): string {
   const sorted = bars.toSorted((left, right) => left.value - right.value);
   const longest = Math.max(...bars.map(({ value }) => value));
-  const room = WIDTH - LABEL - FIGURE;
+  const room = WIDTH_PX - LABEL_PX - FIGURE_PX;
   const rows = sorted.map(({ name, value }, at) => {
-    const y = 40 + at * ROW;
+    const y = 40 + at * ROW_PX;
     const width = Math.max(1, room * value / longest).toFixed(1);
     const color = name === "deltar" ? "#1f9d61" : "#8b949e";
-    return `<text x="${LABEL - 8}" y="${y + 15}" text-anchor="end">${
+    return `<text x="${LABEL_PX - 8}" y="${y + 15}" text-anchor="end">${
       escape(name)
     }</text>
-<rect x="${LABEL}" y="${y + 3}" width="${width}" height="${
-      ROW - 6
+<rect x="${LABEL_PX}" y="${y + 3}" width="${width}" height="${
+      ROW_PX - 6
     }" rx="2" fill="${color}"/>
-<text x="${LABEL + Number(width) + 6}" y="${y + 15}">${
+<text x="${LABEL_PX + Number(width) + 6}" y="${y + 15}">${
       escape(show(value))
     }</text>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${
-    50 + bars.length * ROW
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH_PX}" height="${
+    50 + bars.length * ROW_PX
   }" font-family="system-ui, sans-serif" font-size="13" fill="#7d8590">
 <text x="8" y="22" font-size="15" font-weight="600">${escape(title)}</text>
 ${rows.join("\n")}

@@ -84,7 +84,7 @@ function movedName(old: string, now: string): string {
 }
 
 /** The number of columns if the output is not a terminal. */
-const COLUMNS = 80;
+const DEFAULT_COLUMNS = 80;
 
 /** Yields the lines of a table like that of `git diff --stat`. */
 export function* statLines(stats: readonly FileStat[]): Generator<string> {
@@ -123,8 +123,8 @@ function widths(
   digits: number,
 ): [names: number, graph: number] {
   const columns = process.stdout.isTTY
-    ? process.stdout.columns || COLUMNS
-    : COLUMNS;
+    ? process.stdout.columns || DEFAULT_COLUMNS
+    : DEFAULT_COLUMNS;
   const width = Math.max(columns, 16 + 6 + digits);
   let names = stats.reduce((most, { name }) => Math.max(most, name.length), 0);
   let graph = most;

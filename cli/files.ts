@@ -90,11 +90,11 @@ async function run(
 }
 
 /** The minimum number of entries whose columns are aligned with each other. */
-const ALIGNED_ENTRIES = 10_000;
+const MIN_ALIGNED_ENTRIES = 10_000;
 
 /**
  * Joins batches of entries, so that each batch except the last one has at least
- * `ALIGNED_ENTRIES` entries. Yields no empty batches.
+ * `MIN_ALIGNED_ENTRIES` entries. Yields no empty batches.
  */
 async function* inBatches(
   parts: AsyncIterable<TreeEntry[]>,
@@ -102,7 +102,7 @@ async function* inBatches(
   let batch: TreeEntry[] = [];
   for await (const part of parts) {
     for (const entry of part) batch.push(entry);
-    if (batch.length < ALIGNED_ENTRIES) continue;
+    if (batch.length < MIN_ALIGNED_ENTRIES) continue;
     yield batch;
     batch = [];
   }

@@ -16,7 +16,7 @@ const WINDOW_MS = 10_000;
 const MIN_ELAPSED_MS = 500;
 
 /** The minimum rate that is shown, in bytes per second. */
-const MIN_RATE = 1000;
+const MIN_BYTES_PER_SECOND = 1000;
 
 /** Measures the recent rate of long work. */
 export class Rate {
@@ -39,7 +39,7 @@ export class Rate {
     const part = allBytes ? [percentage(bytes, allBytes)] : [];
     const elapsed = now - samples[0].at;
     const rate = 1000 * (bytes - samples[0].bytes) / elapsed;
-    if (elapsed < MIN_ELAPSED_MS || rate < MIN_RATE) return part;
+    if (elapsed < MIN_ELAPSED_MS || rate < MIN_BYTES_PER_SECOND) return part;
     const speed = `${formatBytes(rate)}/s`;
     if (allBytes === undefined) return [speed];
     const left = 1000 * (allBytes - bytes) / rate;

@@ -4,7 +4,7 @@ import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
 /** The maximum number of characters of a program's output that are kept. */
-const KEPT = 6000;
+const MAX_KEPT_CHARACTERS = 6000;
 
 /** The result of running a program. */
 export interface Run {
@@ -42,7 +42,7 @@ export function run(
   let end = "";
   const show = (output: NodeJS.WriteStream) => (data: string) => {
     output.write(data);
-    end = (end + data).slice(-KEPT);
+    end = (end + data).slice(-MAX_KEPT_CHARACTERS);
   };
   child.stdout.setEncoding("utf8").on("data", show(process.stdout));
   child.stderr.setEncoding("utf8").on("data", show(process.stderr));

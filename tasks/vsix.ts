@@ -18,7 +18,7 @@ import { run } from "./run.ts";
 import { vsce } from "./runtimes.ts";
 
 /** The maximum size of the package in bytes. */
-const MOST = 500_000;
+const MAX_PACKAGE_BYTES = 500_000;
 
 const root = resolve(import.meta.dirname!, "..");
 const extension = join(root, "extension");
@@ -63,4 +63,4 @@ const size = ok ? statSync(file).size : 0;
 // Lines of npm begin with `npm warn`, and do not concern the package.
 const warns = /^ *warning/im.test(stripVTControlCharacters(end));
 console.log(`${file}: ${size} bytes${warns ? ", with warnings" : ""}`);
-process.exitCode = ok && !warns && size <= MOST ? 0 : 1;
+process.exitCode = ok && !warns && size <= MAX_PACKAGE_BYTES ? 0 : 1;

@@ -17,7 +17,7 @@ import { FULL, makeWorkloads, type Workload } from "../repository/workloads.ts";
  * The time between a change of files and a snapshot, in milliseconds. If it were
  * shorter, the next snapshot would read the files again.
  */
-const SETTLE = 2500;
+const SETTLE_MS = 2500;
 
 /** The two binaries. */
 const SIDES = ["before", "after"] as const;
@@ -66,7 +66,7 @@ async function compareWorkload(
   if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const { name, apply } of states) {
     apply(live);
-    await new Promise((done) => setTimeout(done, SETTLE));
+    await new Promise((done) => setTimeout(done, SETTLE_MS));
     // What a run stores is removed before the next round, so that all rounds do
     // the same work.
     await compareStep(

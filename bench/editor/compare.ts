@@ -18,7 +18,7 @@ import { writeResult } from "../write_result.ts";
 import { Engine } from "../../extension/src/host/engine.ts";
 
 /** The number of small files beside the large one. */
-const FILES = 2000;
+const SMALL_FILES = 2000;
 
 /** A way to store the states of a folder. */
 interface Way {
@@ -41,7 +41,7 @@ try {
     ["git", gitWay(root)],
   ];
   console.log(
-    `a file of ${megabytes} MB and ${FILES} small ones; then a line is added\n`,
+    `a file of ${megabytes} MB and ${SMALL_FILES} small ones; then a line is added\n`,
   );
   console.log(
     "           first s   stored MB     edit s    added kB",
@@ -61,7 +61,7 @@ try {
     `${cpus()[0].model}, ${availableParallelism()} cores`,
     `node ${process.version.slice(1)}`,
   ];
-  const result = { machine, megabytes, files: FILES, rows };
+  const result = { machine, megabytes, files: SMALL_FILES, rows };
   writeResult("editor", result, process.argv.includes("--quick"));
 } finally {
   await engine.dispose();
@@ -70,7 +70,7 @@ try {
 
 function makeWorkspace(root: string): void {
   fs.mkdirSync(root);
-  for (let at = 0; at < FILES; at++) {
+  for (let at = 0; at < SMALL_FILES; at++) {
     const sub = join(root, `folder${at % 50}`);
     fs.mkdirSync(sub, { recursive: true });
     fs.writeFileSync(join(sub, `${at}.ts`), `export const n = ${at};\n`);

@@ -27,7 +27,7 @@ import {
  * The time between a change of files and a snapshot, in milliseconds. If it were
  * shorter, the next snapshot would read the files again.
  */
-const SETTLE = 2500;
+const SETTLE_MS = 2500;
 
 /**
  * Runs the benchmark, prints its tables and writes bench/out/repository.json.
@@ -100,7 +100,7 @@ async function runWorkload(
     apply(live);
     // Otherwise, the snapshot "unchanged" would read files again.
     if (settles || workload.unchanged) {
-      await new Promise((resolve) => setTimeout(resolve, SETTLE));
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }
     for (const { peer } of peers) {
       rows.push(await snapshot(work, live, workload.name, name, peer, n));

@@ -10,7 +10,7 @@ import { Messages } from "./messages.ts";
 import { pathInside } from "./served_directories.ts";
 
 /** The maximum length of a name that an error repeats, in UTF-16 code units. */
-const MAX_REPEATED = 200;
+const MAX_REPEATED_LENGTH = 200;
 
 /** One call of a tool, with the served directory and its repository. */
 export class Call {
@@ -91,7 +91,9 @@ export class Call {
     }
     throw new DeltarError(
       "not-found",
-      `${showText(name.slice(0, MAX_REPEATED))}: ${why}. Call deltar_list to ` +
+      `${
+        showText(name.slice(0, MAX_REPEATED_LENGTH))
+      }: ${why}. Call deltar_list to ` +
         `see the ids of the snapshots of ${showPath(place)}; \`latest\` is ` +
         "the newest.",
     );

@@ -30,7 +30,7 @@ import {
 } from "./tool.ts";
 
 /** The maximum length of a patch in an answer, in UTF-16 code units. */
-const MAX_PATCH = 50_000;
+const MAX_PATCH_LENGTH = 50_000;
 
 const input = inputOf({
   ...pageInput,
@@ -166,9 +166,9 @@ async function patchWithin(
     signal.throwIfAborted();
     // The characters of a part stand for bytes.
     text += Buffer.from(part.text, "latin1").toString("utf8");
-    if (text.length > MAX_PATCH) {
-      const end = text.lastIndexOf("\n", MAX_PATCH) + 1;
-      return { text: text.slice(0, end || MAX_PATCH), isCut: true };
+    if (text.length > MAX_PATCH_LENGTH) {
+      const end = text.lastIndexOf("\n", MAX_PATCH_LENGTH) + 1;
+      return { text: text.slice(0, end || MAX_PATCH_LENGTH), isCut: true };
     }
   }
   return { text, isCut: false };

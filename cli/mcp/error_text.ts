@@ -18,7 +18,7 @@ const ADVICE: Readonly<Record<string, string>> = {
  * The maximum length of an error's message, in UTF-16 code units. A longer
  * message, which contains a long path, is cut in the middle.
  */
-const MAX_LENGTH = 1500;
+const MAX_MESSAGE_LENGTH = 1500;
 
 /**
  * Returns the text of an error for a model: what happened, and what to do.
@@ -53,8 +53,8 @@ export function errorText(error: unknown, call: Call | undefined): string {
 }
 
 function shortened(text: string): string {
-  if (text.length <= MAX_LENGTH) return text;
-  const half = MAX_LENGTH / 2;
+  if (text.length <= MAX_MESSAGE_LENGTH) return text;
+  const half = MAX_MESSAGE_LENGTH / 2;
   return `${text.slice(0, half)} … ${text.slice(-half)}`;
 }
 

@@ -5,7 +5,7 @@ import { formatCount } from "../../shared/text.ts";
  * The maximum size of the items of an answer, in UTF-16 code units of their
  * JSON.
  */
-const MAX_LENGTH = 60_000;
+const MAX_PAGE_LENGTH = 60_000;
 
 /** The input with which a model asks for a page of a long result. */
 export const pageInput = {
@@ -76,7 +76,7 @@ export async function pageOf<Result>(
     }
     const item = fieldsOf(result);
     length += JSON.stringify(item).length;
-    if (items.length > 0 && length > MAX_LENGTH) {
+    if (items.length > 0 && length > MAX_PAGE_LENGTH) {
       isMore = true;
       break;
     }

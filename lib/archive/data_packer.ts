@@ -13,10 +13,10 @@ import type { EntryIndex } from "../tree/entry_index.ts";
 import type { FileEntry } from "../tree/entry.ts";
 import { storedSize } from "../tree/entry_line.ts";
 import {
+  DEFAULT_MIN_SIGNED_BYTES,
   type FileFacts,
   type FileReader,
   type LargeFile,
-  SIGNATURE_MINIMUM,
 } from "../tree/file_reader.ts";
 import { MAX_WHOLE_BYTES } from "../tree/read_file.ts";
 import { Spool } from "../tree/spool.ts";
@@ -235,7 +235,7 @@ export class DataPacker implements FileReader {
     this.#writer = options.writer;
     this.#previous = options.previous;
     this.#names = options.names ?? "hash";
-    this.#minimum = options.signatureMinimum ?? SIGNATURE_MINIMUM;
+    this.#minimum = options.signatureMinimum ?? DEFAULT_MIN_SIGNED_BYTES;
     this.#known = options.known;
     this.#basis = options.basis ?? ((before) => before.signature);
     this.#content = options.content;

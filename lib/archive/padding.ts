@@ -17,7 +17,7 @@ interface Filler {
 }
 
 /** The length in bytes of the header of a skippable zstd frame. */
-const SKIPPABLE_HEADER = 8;
+const SKIPPABLE_HEADER_BYTES = 8;
 
 /**
  * The length in bytes of an empty gzip member whose extra field has one empty
@@ -26,7 +26,7 @@ const SKIPPABLE_HEADER = 8;
 const EMPTY_MEMBER_BYTES = 26;
 
 const FILLERS: Record<CodecName, Filler> = {
-  zstd: { min: SKIPPABLE_HEADER, max: 1 << 20, make: skippableFrame },
+  zstd: { min: SKIPPABLE_HEADER_BYTES, max: 1 << 20, make: skippableFrame },
   gzip: { min: EMPTY_MEMBER_BYTES, max: 1 << 16, make: emptyMember },
 };
 
@@ -107,7 +107,7 @@ function skippableFrame(length: number): Uint8Array {
   const frame = new Uint8Array(length);
   const view = new DataView(frame.buffer);
   view.setUint32(0, 0x184d2a50, true);
-  view.setUint32(4, length - SKIPPABLE_HEADER, true);
+  view.setUint32(4, length - SKIPPABLE_HEADER_BYTES, true);
   return frame;
 }
 

@@ -6,7 +6,7 @@ import { isXattrKey } from "./pax_xattrs.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const SECOND = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 const NEWLINE = new Uint8Array([0x0a]);
 
 /** The prefix of the keys of GNU tar's records for sparse members. */
@@ -164,6 +164,6 @@ export function parseTime(text: string): bigint | undefined {
   const match = /^(-?)(\d{1,20})(?:\.(\d*))?$/.exec(text);
   if (match === null) return undefined;
   const fraction = (match[3] ?? "").slice(0, 9).padEnd(9, "0");
-  const size = BigInt(match[2]) * SECOND + BigInt(fraction);
+  const size = BigInt(match[2]) * SECOND_NS + BigInt(fraction);
   return match[1] ? -size : size;
 }

@@ -5,14 +5,14 @@
  */
 
 /** The length of the header in bytes. The header contains only the version. */
-const HEADER = 4;
+const HEADER_BYTES = 4;
 /** The version of the attribute's format. */
 const VERSION = 2;
 /**
  * The length of an entry in bytes. An entry consists of a tag, permissions and
  * a number.
  */
-const ENTRY = 8;
+const ENTRY_BYTES = 8;
 /** The number that an entry has if it is not for a named user or group. */
 const NO_ID = 0xffff_ffff;
 
@@ -39,12 +39,12 @@ const TAGS = [
  */
 export function aclToText(value: Uint8Array): string | undefined {
   const view = new DataView(value.buffer, value.byteOffset, value.length);
-  const isAcl = value.length >= HEADER &&
-    (value.length - HEADER) % ENTRY === 0 &&
+  const isAcl = value.length >= HEADER_BYTES &&
+    (value.length - HEADER_BYTES) % ENTRY_BYTES === 0 &&
     view.getUint32(0, true) === VERSION;
   if (!isAcl) return undefined;
   const entries: string[] = [];
-  for (let at = HEADER; at < value.length; at += ENTRY) {
+  for (let at = HEADER_BYTES; at < value.length; at += ENTRY_BYTES) {
     const kind = TAGS.find(({ tag }) => tag === view.getUint16(at, true));
     const rights = view.getUint16(at + 2, true);
     if (kind === undefined || rights > 7) return undefined;
@@ -90,11 +90,11 @@ export function aclFromText(
   if (entries.length === 0) return undefined;
   // Linux accepts the entries only in this order.
   entries.sort((a, b) => a.tag - b.tag || a.id - b.id);
-  const value = new Uint8Array(HEADER + ENTRY * entries.length);
+  const value = new Uint8Array(HEADER_BYTES + ENTRY_BYTES * entries.length);
   const view = new DataView(value.buffer);
   view.setUint32(0, VERSION, true);
   for (const [number, { tag, rights, id }] of entries.entries()) {
-    const at = HEADER + ENTRY * number;
+    const at = HEADER_BYTES + ENTRY_BYTES * number;
     view.setUint16(at, tag, true);
     view.setUint16(at + 2, rights, true);
     view.setUint32(at + 4, id, true);
@@ -107,7 +107,7 @@ export function aclFromText(
  * other users.
  */
 export function isMinimal(value: Uint8Array): boolean {
-  return value.length <= HEADER + 3 * ENTRY;
+  return value.length <= HEADER_BYTES + 3 * ENTRY_BYTES;
 }
 
 /**
@@ -121,7 +121,11 @@ export function isMinimal(value: Uint8Array): boolean {
  */
 export function modeWithAcl(mode: number, value: Uint8Array): number {
   const view = new DataView(value.buffer, value.byteOffset, value.length);
-  for (let at = HEADER; at + ENTRY <= value.length; at += ENTRY) {
+  for (
+    let at = HEADER_BYTES;
+    at + ENTRY_BYTES <= value.length;
+    at += ENTRY_BYTES
+  ) {
     if (view.getUint16(at, true) !== MASK) continue;
     return mode & ~0o070 | (view.getUint16(at + 2, true) & 7) << 3;
   }

@@ -4,7 +4,7 @@ import type { DeviceNumber } from "../tree/entry.ts";
 import { decodeName } from "../tree/raw_name.ts";
 import { BLOCK } from "./tar_member.ts";
 
-const SECOND = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 /** The type flags of devices, one character each. */
 const DEVICES = "34";
 
@@ -79,7 +79,7 @@ export function decodeHeader(
     type: String.fromCharCode(block[156] || 0x30),
     size: positive(124, 12, "size"),
     mode: positive(100, 8, "mode") & 0o7777,
-    mtime: BigInt(number(136, 12, "time")) * SECOND,
+    mtime: BigInt(number(136, 12, "time")) * SECOND_NS,
     uid: positive(108, 8, "uid"),
     gid: positive(116, 8, "gid"),
     link: text(block, 157, 100),

@@ -6,7 +6,7 @@ import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 
 const encoder = new TextEncoder();
 const MAGIC = encoder.encode("ustar\x0000");
-const SECOND = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 const MAX_OCTAL_SIZE = 0o77777777777;
 const MAX_OCTAL_ID = 0o7777777;
 const TYPES = {
@@ -24,14 +24,14 @@ const TYPES = {
  * The size in bytes of a pax header with one short record and of the ustar
  * header after it, together.
  */
-const SCRATCH = 3 * BLOCK;
+const SCRATCH_BYTES = 3 * BLOCK;
 
 /**
  * Returns scratch memory for `encodeHeader`, for a caller that encodes many
  * headers and copies each one before it encodes the next.
  */
 export function headerScratch(): Uint8Array {
-  return new Uint8Array(SCRATCH);
+  return new Uint8Array(SCRATCH_BYTES);
 }
 
 /**
@@ -92,8 +92,8 @@ export function encodeHeader(
   }
   // Seconds and nanoseconds are plain numbers, because a bigint is slow and
   // this function runs for every file.
-  let seconds = Number(member.mtime / SECOND);
-  const nanos = Number(member.mtime % SECOND);
+  let seconds = Number(member.mtime / SECOND_NS);
+  const nanos = Number(member.mtime % SECOND_NS);
   const fits = seconds >= 0 && nanos >= 0 && seconds <= MAX_OCTAL_SIZE;
   if (!fits) {
     record("mtime", formatTime(member.mtime));

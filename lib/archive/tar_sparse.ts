@@ -21,7 +21,7 @@ export interface SparseMember {
  * The length in bytes of each offset field and length field in a header of GNU
  * tar.
  */
-const FIELD = 12;
+const FIELD_BYTES = 12;
 
 /**
  * Reads the ranges of a sparse member in the format that GNU tar used before
@@ -39,11 +39,15 @@ export async function sparseOfHeader(
 ): Promise<SparseMember> {
   const ranges: DataRange[] = [];
   const number = (from: Uint8Array, at: number) =>
-    decodeCount(from.subarray(at, at + FIELD), "range of a file", reader);
+    decodeCount(from.subarray(at, at + FIELD_BYTES), "range of a file", reader);
   const add = (from: Uint8Array, start: number, count: number) => {
-    for (let at = start; at < start + 2 * count * FIELD; at += 2 * FIELD) {
-      if (from[at + FIELD] === 0) return;
-      const length = number(from, at + FIELD);
+    for (
+      let at = start;
+      at < start + 2 * count * FIELD_BYTES;
+      at += 2 * FIELD_BYTES
+    ) {
+      if (from[at + FIELD_BYTES] === 0) return;
+      const length = number(from, at + FIELD_BYTES);
       ranges.push({ offset: number(from, at), length });
     }
     checkCount(ranges.length, reader);

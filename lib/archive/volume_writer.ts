@@ -16,7 +16,7 @@ const MEBIBYTE = 1024 * 1024;
  * a single small file, and large enough to hold many similar files. A file of 1
  * MiB fits in a frame together with its header.
  */
-const FRAME = 1.25 * MEBIBYTE;
+const DEFAULT_FRAME_BYTES = 1.25 * MEBIBYTE;
 /**
  * The maximum number of pending frames. When this number is reached, `ready`
  * makes the caller wait.
@@ -93,7 +93,8 @@ export class VolumeWriter {
    *   less than 1,024.
    */
   constructor(options: VolumeWriterOptions) {
-    const { codec, volumeSize, signal, frameSize = FRAME } = options;
+    const { codec, volumeSize, signal, frameSize = DEFAULT_FRAME_BYTES } =
+      options;
     if (!(volumeSize >= 4096)) {
       throw new RangeError(
         `volumeSize must be at least 4096 bytes: ${volumeSize}`,

@@ -15,14 +15,14 @@ export const STORED = 0;
 /** The method of content that is compressed with deflate. */
 export const DEFLATED = 8;
 
-const MAX_16 = 0xffff;
-const MAX_32 = 0xffffffff;
+const MAX_UINT16 = 0xffff;
+const MAX_UINT32 = 0xffffffff;
 
 /**
  * The maximum size in bytes of a streamed file whose header has sizes of 32
  * bits. Deflate makes content larger by less than 1/256.
  */
-export const MAX_PLAIN_BYTES = MAX_32 - (MAX_32 >>> 8);
+export const MAX_PLAIN_BYTES = MAX_UINT32 - (MAX_UINT32 >>> 8);
 
 /** The version of the format in which zip64 was introduced. */
 const VERSION = 45;
@@ -48,7 +48,7 @@ const DOS_DIRECTORY = 0x10;
  */
 const UNSAFE = /\\|^[A-Za-z]:/;
 
-const SECOND = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 /** The earliest MS-DOS time, in seconds since 1970: the start of 1980. */
 const MIN_DOS_SECONDS = 315_532_800;
 /** The latest MS-DOS time, in seconds since 1970: the end of 2107. */
@@ -116,7 +116,7 @@ export function zipLossOf(member: TarMember): ZipLoss | undefined {
   if (!isUnixTime(secondsOf(member))) {
     lost.push("a time before 1901-12-14 or after 2038-01-19");
   }
-  if (uid > MAX_32 || gid > MAX_32) {
+  if (uid > MAX_UINT32 || gid > MAX_UINT32) {
     lost.push("an owner or group with a number of more than 32 bits");
   }
   return lost.length === 0 ? undefined : {
@@ -143,8 +143,8 @@ export function localHeader(entry: ZipEntry): Uint8Array {
   record.u32(0x04034b50);
   writeCommon(record, entry);
   record.u32(crc);
-  record.u32(isLarge ? MAX_32 : packedSize);
-  record.u32(isLarge ? MAX_32 : size);
+  record.u32(isLarge ? MAX_UINT32 : packedSize);
+  record.u32(isLarge ? MAX_UINT32 : size);
   record.u16(name.length);
   record.u16(extra.length);
   return concat([record.bytes, name, extra]);
@@ -172,7 +172,7 @@ export function centralHeader(entry: ZipEntry): Uint8Array {
   const { member, crc, size, packedSize, offset, isLarge } = entry;
   const { kind, mode } = member;
   const name = nameOf(entry);
-  const isFar = offset >= MAX_32;
+  const isFar = offset >= MAX_UINT32;
   const large = [
     ...isLarge ? [size, packedSize] : [],
     ...isFar ? [offset] : [],
@@ -186,8 +186,8 @@ export function centralHeader(entry: ZipEntry): Uint8Array {
   record.u16(UNIX | VERSION);
   writeCommon(record, entry);
   record.u32(crc);
-  record.u32(isLarge ? MAX_32 : packedSize);
-  record.u32(isLarge ? MAX_32 : size);
+  record.u32(isLarge ? MAX_UINT32 : packedSize);
+  record.u32(isLarge ? MAX_UINT32 : size);
   record.u16(name.length);
   record.u16(extra.length);
   record.u16(0); // The length of the comment.
@@ -195,7 +195,7 @@ export function centralHeader(entry: ZipEntry): Uint8Array {
   record.u16(0); // The internal attributes.
   record.u16(kind === "directory" ? DOS_DIRECTORY : 0);
   record.u16(KIND_BITS[kind] | mode & 0o7777);
-  record.u32(isFar ? MAX_32 : offset);
+  record.u32(isFar ? MAX_UINT32 : offset);
   return concat([record.bytes, name, extra]);
 }
 
@@ -213,7 +213,8 @@ export interface ZipEnd {
  * Returns the records that follow the central directory, at the end of a zip.
  */
 export function encodeEnd({ count, offset, size }: ZipEnd): Uint8Array {
-  const isLarge = count >= MAX_16 || offset >= MAX_32 || size >= MAX_32;
+  const isLarge = count >= MAX_UINT16 || offset >= MAX_UINT32 ||
+    size >= MAX_UINT32;
   const record = new RecordWriter(isLarge ? 98 : 22);
   if (isLarge) {
     record.u32(0x06064b50);
@@ -234,10 +235,10 @@ export function encodeEnd({ count, offset, size }: ZipEnd): Uint8Array {
   record.u32(0x06054b50);
   record.u16(0); // The number of this disk.
   record.u16(0); // The disk with the central directory.
-  record.u16(Math.min(count, MAX_16));
-  record.u16(Math.min(count, MAX_16));
-  record.u32(Math.min(size, MAX_32));
-  record.u32(Math.min(offset, MAX_32));
+  record.u16(Math.min(count, MAX_UINT16));
+  record.u16(Math.min(count, MAX_UINT16));
+  record.u32(Math.min(size, MAX_UINT32));
+  record.u32(Math.min(offset, MAX_UINT32));
   record.u16(0); // The length of the comment.
   return record.bytes;
 }
@@ -294,7 +295,7 @@ function unixFields(member: TarMember): Uint8Array[] {
     field.u32(seconds);
     fields.push(field.bytes);
   }
-  if (uid <= MAX_32 && gid <= MAX_32) {
+  if (uid <= MAX_UINT32 && gid <= MAX_UINT32) {
     const field = new RecordWriter(15);
     field.u16(0x7875); // `ux`.
     field.u16(11);
@@ -310,8 +311,10 @@ function unixFields(member: TarMember): Uint8Array[] {
 
 /** Returns the time of a member in whole seconds since 1970, rounded down. */
 function secondsOf({ mtime }: TarMember): number {
-  const seconds = mtime / SECOND;
-  return Number(mtime < 0n && mtime % SECOND !== 0n ? seconds - 1n : seconds);
+  const seconds = mtime / SECOND_NS;
+  return Number(
+    mtime < 0n && mtime % SECOND_NS !== 0n ? seconds - 1n : seconds,
+  );
 }
 
 /** Returns whether a time fits into 32 bits. */

@@ -21,7 +21,7 @@ const LONG_LINE_BYTES = 1 << 20;
  * The minimum average number of bytes for each JSON object or array in a first
  * line that is longer than `LONG_LINE_BYTES`.
  */
-const BYTES_EACH = 8;
+const MIN_BYTES_PER_VALUE = 8;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -141,13 +141,13 @@ export function decodeLines(
  * times the memory of its braces.
  */
 function checkDense(line: Uint8Array, object: string): void {
-  let left = line.length / BYTES_EACH;
+  let left = line.length / MIN_BYTES_PER_VALUE;
   for (let at = 0; at < line.length; at++) {
     if (line[at] !== BRACKET && line[at] !== BRACE) continue;
     if (--left < 0) {
       throw new DeltarError(
         "limit",
-        `too many JSON objects in the first line: at most one for each ${BYTES_EACH} bytes`,
+        `too many JSON objects in the first line: at most one for each ${MIN_BYTES_PER_VALUE} bytes`,
         {
           object,
           offset: at,

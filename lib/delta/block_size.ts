@@ -4,7 +4,7 @@ const MIN_BLOCK_BYTES = 1024;
  */
 const MAX_BLOCKS = 2 ** 22;
 /** The file size in bytes that is assumed for a stream of unknown size. */
-const UNKNOWN_SIZE = 2 ** 29;
+const ASSUMED_FILE_BYTES = 2 ** 29;
 
 /**
  * Returns the block size for a file: `sqrt(fileSize / 32)` rounded up to a
@@ -29,7 +29,7 @@ const UNKNOWN_SIZE = 2 ** 29;
  * assert.equal(chooseBlockSize(2 ** 29), 4096);
  * ```
  */
-export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
+export function chooseBlockSize(fileSize: number = ASSUMED_FILE_BYTES): number {
   if (!Number.isSafeInteger(fileSize) || fileSize < 0) {
     throw new RangeError(
       `fileSize is not an integer from 0 to ${Number.MAX_SAFE_INTEGER}: ${fileSize}`,
@@ -68,7 +68,7 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
  * ```
  */
 export function chooseStrongLength(
-  fileSize: number = UNKNOWN_SIZE,
+  fileSize: number = ASSUMED_FILE_BYTES,
   blockSize: number = chooseBlockSize(fileSize),
 ): number {
   const pairs = Math.log2(fileSize + 1) + Math.log2(fileSize / blockSize + 1);

@@ -1,11 +1,11 @@
 import { builtin } from "../bytes/builtin.ts";
 import {
-  CAPACITY,
   CLOSED,
   CONTROL,
   GROUP_BITS,
   HASH_WORKER,
   type HashWorkerData,
+  MAX_JOB_BYTES,
   SLOT_WORDS,
   SLOTS,
   STARTED,
@@ -17,12 +17,12 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
  * limit, a job has room for at least four blocks, which are divided between the
  * threads.
  */
-const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
+const MAX_HELPED_BLOCK_BYTES = MAX_JOB_BYTES / 4;
 /**
  * The approximate size of a group in bytes. The blocks of a job are divided
  * into groups, and each of the two threads takes one group at a time.
  */
-const GROUP = 2 ** 15;
+const GROUP_BYTES = 2 ** 15;
 /**
  * The time in milliseconds without progress after which a worker counts as
  * stopped.
@@ -48,8 +48,12 @@ export class HashHelper {
   readonly #control = new Int32Array(
     new SharedArrayBuffer(4 * (STARTED + 1)),
   );
-  readonly #input = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
-  readonly #output = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
+  readonly #input = new Uint8Array(
+    new SharedArrayBuffer(SLOTS * MAX_JOB_BYTES),
+  );
+  readonly #output = new Uint8Array(
+    new SharedArrayBuffer(SLOTS * MAX_JOB_BYTES),
+  );
   /** The function that receives the digests, for each slot with an open job. */
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
@@ -106,7 +110,7 @@ export class HashHelper {
 
   /** Returns the maximum total size of the blocks of a job, in bytes. */
   capacity(blockSize: number): number {
-    return CAPACITY - CAPACITY % blockSize;
+    return MAX_JOB_BYTES - MAX_JOB_BYTES % blockSize;
   }
 
   /**
@@ -132,8 +136,8 @@ export class HashHelper {
     const control = this.#control;
     const words = slot * SLOT_WORDS;
     const blocks = bytes.length / blockSize;
-    const groupBlocks = Math.max(1, Math.floor(GROUP / blockSize));
-    this.#input.set(bytes, slot * CAPACITY);
+    const groupBlocks = Math.max(1, Math.floor(GROUP_BYTES / blockSize));
+    this.#input.set(bytes, slot * MAX_JOB_BYTES);
     control[words + CONTROL.blocks] = blocks;
     control[words + CONTROL.blockSize] = blockSize;
     control[words + CONTROL.keep] = keep;
@@ -191,7 +195,7 @@ export class HashHelper {
       }
     }
     this.#close(slot);
-    const start = slot * CAPACITY;
+    const start = slot * MAX_JOB_BYTES;
     const length = control[words + CONTROL.blocks] *
       control[words + CONTROL.keep];
     deliver(this.#output.subarray(start, start + length));
@@ -242,7 +246,7 @@ export class HashHelper {
       this.#keep = keep;
       this.#digest = strongSum("sha256", keep);
     }
-    const start = slot * CAPACITY;
+    const start = slot * MAX_JOB_BYTES;
     for (let block = from; block < to; block++) {
       const at = start + block * size;
       const sum = this.#digest(this.#input.subarray(at, at + size));

@@ -1,7 +1,7 @@
 /** The number of slots. Each slot holds one open job. */
 export const SLOTS = 4;
 /** The maximum total size of the blocks of a job, in bytes. */
-export const CAPACITY = 2 ** 18;
+export const MAX_JOB_BYTES = 2 ** 18;
 /** The number of control words of each slot. */
 export const SLOT_WORDS = 8;
 /**
@@ -46,9 +46,9 @@ export const CONTROL = {
 export interface HashWorkerData {
   /** The control words of all slots, followed by the word at `STARTED`. */
   control: SharedArrayBuffer;
-  /** The blocks, `CAPACITY` bytes for each slot. */
+  /** The blocks, `MAX_JOB_BYTES` bytes for each slot. */
   input: SharedArrayBuffer;
-  /** The digests, `CAPACITY` bytes for each slot. */
+  /** The digests, `MAX_JOB_BYTES` bytes for each slot. */
   output: SharedArrayBuffer;
 }
 
@@ -91,9 +91,9 @@ const work = (slot) => {
       from + control[words + ${CONTROL.groupBlocks}],
       control[words + ${CONTROL.blocks}]);
     for (let block = from; block < to; block++) {
-      const start = slot * ${CAPACITY} + block * size;
+      const start = slot * ${MAX_JOB_BYTES} + block * size;
       const sum = digest(input.subarray(start, start + size));
-      const place = slot * ${CAPACITY} + block * keep;
+      const place = slot * ${MAX_JOB_BYTES} + block * keep;
       for (let at = 0; at < keep; at++) {
         output[place + at] =
           nibble(sum, 2 * at) << 4 | nibble(sum, 2 * at + 1);

@@ -30,7 +30,7 @@ export interface Kernel {
    * Checks all windows from `at` on, in four streams of `stride` windows, where
    * `stride` is a multiple of 4. The windows that pass the filter are written
    * to the list of their stream. A list begins with its length in bytes, from 0
-   * to `LIST_SIZE - 8`. From its ninth byte on, the list contains the address
+   * to `LIST_BYTES - 8`. From its ninth byte on, the list contains the address
    * and the sum of each window. No window is added to a full list.
    */
   scan(
@@ -50,7 +50,7 @@ export interface Kernel {
 }
 
 /** The size in bytes of each list that `scan` fills. */
-export const LIST_SIZE = 8192;
+export const LIST_BYTES = 8192;
 
 /**
  * The compiled kernel: `null` before the first use, and `undefined` if it

@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { WeakKind } from "./rolling_sum.ts";
 import { type DecodeOptions, MAX_BLOCK_BYTES, Signature } from "./signature.ts";
 
-const HEADER_LENGTH = 12;
+const HEADER_BYTES = 12;
 /**
  * The kind of weak sum for each `rs_magic_number` of librsync that stands for
  * BLAKE2b strong sums.
@@ -61,7 +61,7 @@ export function decodeLibrsyncSignature(
   options: DecodeOptions = {},
 ): Signature {
   const at = (offset: number) => ({ object: options.object, offset });
-  if (bytes.length < HEADER_LENGTH) {
+  if (bytes.length < HEADER_BYTES) {
     throw new DeltarError(
       "truncated",
       "the signature ends inside its header",
@@ -103,18 +103,18 @@ export function decodeLibrsyncSignature(
     );
   }
   const entry = 4 + strongLength;
-  const blocks = Math.floor((bytes.length - HEADER_LENGTH) / entry);
-  if (HEADER_LENGTH + blocks * entry !== bytes.length) {
+  const blocks = Math.floor((bytes.length - HEADER_BYTES) / entry);
+  if (HEADER_BYTES + blocks * entry !== bytes.length) {
     throw new DeltarError(
       "truncated",
       "the signature ends inside a block's sums",
-      at(HEADER_LENGTH + blocks * entry),
+      at(HEADER_BYTES + blocks * entry),
     );
   }
   const weak = new Uint32Array(blocks);
   const strong = new Uint8Array(blocks * strongLength);
   for (let block = 0; block < blocks; block++) {
-    const offset = HEADER_LENGTH + block * entry;
+    const offset = HEADER_BYTES + block * entry;
     weak[block] = view.getUint32(offset);
     strong.set(
       bytes.subarray(offset + 4, offset + entry),
@@ -158,13 +158,13 @@ export function encodeLibrsyncSignature(signature: Signature): Uint8Array {
     );
   }
   const entry = 4 + strongLength;
-  const bytes = new Uint8Array(HEADER_LENGTH + weak.length * entry);
+  const bytes = new Uint8Array(HEADER_BYTES + weak.length * entry);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, weakKind === "rollsum" ? 0x72730137 : 0x72730147);
   view.setUint32(4, blockSize);
   view.setUint32(8, strongLength);
   for (let block = 0; block < weak.length; block++) {
-    const offset = HEADER_LENGTH + block * entry;
+    const offset = HEADER_BYTES + block * entry;
     view.setUint32(offset, weak[block]);
     bytes.set(
       strong.subarray(block * strongLength, (block + 1) * strongLength),

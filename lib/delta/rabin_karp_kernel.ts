@@ -1,19 +1,19 @@
 import { FILTER_BITS } from "./filter.ts";
-import { createKernel, type Kernel, LIST_SIZE } from "./kernel.ts";
+import { createKernel, type Kernel, LIST_BYTES } from "./kernel.ts";
 import { powerOf, rollRabinKarp } from "./rabin_karp.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
-const PAGE = 2 ** 16;
+const PAGE_BYTES = 2 ** 16;
 /**
  * The addresses of the lists, the state and the filter in the kernel's memory.
  * The buffer follows the filter.
  */
 const LISTS_START = FILTER_BITS.byteLength;
-const STATE_START = LISTS_START + 4 * LIST_SIZE;
+const STATE_START = LISTS_START + 4 * LIST_BYTES;
 const FILTER_START = STATE_START + 64;
 /** The maximum memory in bytes of a kernel that is kept for the next file. */
 const MAX_KEPT_BYTES = 2 ** 23;
-const LIST_WORDS = LIST_SIZE / 4;
+const LIST_WORDS = LIST_BYTES / 4;
 /**
  * The minimum number of windows to scan ahead. For wide windows, the minimum is
  * four times the width of the window instead.
@@ -79,7 +79,7 @@ export class RabinKarpKernel implements RollingSum {
     const length = FILTER_START + shape.filterWords * 4 + shape.capacity + 1;
     const missing = length - kernel.memory.buffer.byteLength;
     try {
-      if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE));
+      if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
     } catch {
       return undefined;
     }
@@ -94,7 +94,7 @@ export class RabinKarpKernel implements RollingSum {
     this.#width = width;
     this.#power = powerOf(width);
     new Int32Array(memory).set(FILTER_BITS);
-    this.#lists = new Int32Array(memory, LISTS_START, LIST_SIZE);
+    this.#lists = new Int32Array(memory, LISTS_START, LIST_BYTES);
     this.#state = new Int32Array(memory, STATE_START, 1);
     this.filter = new Int32Array(memory, FILTER_START, filterWords).fill(0);
     this.buffer = new Uint8Array(memory, filterEnd, capacity + 1);
@@ -193,7 +193,7 @@ export class RabinKarpKernel implements RollingSum {
     );
     this.#list = this.#next = 0;
     for (let list = 0; list < 4; list++) {
-      if (lists[list * LIST_WORDS] === LIST_SIZE - 8) {
+      if (lists[list * LIST_WORDS] === LIST_BYTES - 8) {
         this.#passed = 0;
         return false;
       }

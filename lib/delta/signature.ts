@@ -6,8 +6,8 @@ import type { WeakKind } from "./rolling_sum.ts";
 import type { StrongKind } from "./strong_sum.ts";
 
 const MAGIC = [0x64, 0x65, 0x6c, 0x74, 0x61, 0x72, 0x53, 0x01]; // "deltarS", 1
-const HEADER_LENGTH = 24;
-const CHECK_LENGTH = 8;
+const HEADER_BYTES = 24;
+const CHECK_BYTES = 8;
 const MIN_STRONG_BYTES = 1;
 const MAX_STRONG_BYTES = 32;
 /**
@@ -177,7 +177,7 @@ export class Signature {
         "only a signature with Rabin-Karp sums, SHA-256 sums and a known file size can be encoded",
       );
     }
-    const header = new Uint8Array(HEADER_LENGTH);
+    const header = new Uint8Array(HEADER_BYTES);
     const view = new DataView(header.buffer);
     header.set(MAGIC);
     view.setUint32(8, this.blockSize, true);
@@ -187,7 +187,7 @@ export class Signature {
     const weak = new Uint8Array(buffer, byteOffset, byteLength);
     const sum = createSha256();
     for (const part of [header, weak, this.strong]) sum.update(part);
-    const check = sum.digest().subarray(0, CHECK_LENGTH);
+    const check = sum.digest().subarray(0, CHECK_BYTES);
     return [header, weak, this.strong, check];
   }
 
@@ -211,7 +211,7 @@ export class Signature {
         at(0),
       );
     }
-    if (bytes.length < HEADER_LENGTH + CHECK_LENGTH) {
+    if (bytes.length < HEADER_BYTES + CHECK_BYTES) {
       throw new DeltarError(
         "truncated",
         "the signature ends inside its header",
@@ -253,19 +253,19 @@ export class Signature {
       );
     }
     const blocks = Math.ceil(fileSize / blockSize);
-    const end = HEADER_LENGTH + blocks * (4 + strongLength);
-    if (bytes.length !== end + CHECK_LENGTH) {
-      const short = bytes.length < end + CHECK_LENGTH;
+    const end = HEADER_BYTES + blocks * (4 + strongLength);
+    if (bytes.length !== end + CHECK_BYTES) {
+      const short = bytes.length < end + CHECK_BYTES;
       throw new DeltarError(
         short ? "truncated" : "corrupt",
         `the signature has ${bytes.length} bytes, expected ${
-          end + CHECK_LENGTH
+          end + CHECK_BYTES
         }`,
-        at(Math.min(bytes.length, end + CHECK_LENGTH)),
+        at(Math.min(bytes.length, end + CHECK_BYTES)),
       );
     }
     const check = sha256(bytes.subarray(0, end));
-    for (let index = 0; index < CHECK_LENGTH; index++) {
+    for (let index = 0; index < CHECK_BYTES; index++) {
       if (bytes[end + index] !== check[index]) {
         throw new DeltarError(
           "corrupt",
@@ -274,9 +274,9 @@ export class Signature {
         );
       }
     }
-    const strongStart = HEADER_LENGTH + blocks * 4;
+    const strongStart = HEADER_BYTES + blocks * 4;
     const weak = littleEndian(
-      wordsOf(bytes.subarray(HEADER_LENGTH, strongStart)),
+      wordsOf(bytes.subarray(HEADER_BYTES, strongStart)),
     );
     const strong = bytes.subarray(strongStart, end);
     return new Signature({ blockSize, fileSize, strongLength, weak, strong });

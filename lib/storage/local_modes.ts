@@ -10,13 +10,13 @@ export type Sharing = "read" | "write";
  * The set-group-ID bit. Files made in a folder with this bit get the folder's
  * group.
  */
-const OF_GROUP = 0o2000;
+const SET_GROUP_ID = 0o2000;
 /** The mode of a shared folder, by the access that its group gets. */
 const SHARED: Record<Sharing, number> = {
-  read: OF_GROUP | 0o750,
-  write: OF_GROUP | 0o770,
+  read: SET_GROUP_ID | 0o750,
+  write: SET_GROUP_ID | 0o770,
 };
-const CLOSED = 0o700;
+const PRIVATE_MODE = 0o700;
 
 /** The modes of the files and folders in a storage. */
 export interface LocalModes {
@@ -36,11 +36,12 @@ export interface LocalModes {
  * @param folder The storage's folder, which need not exist.
  */
 export function modesIn(folder: string): LocalModes {
-  const mode = fs.statSync(folder, { throwIfNoEntry: false })?.mode ?? CLOSED;
+  const mode = fs.statSync(folder, { throwIfNoEntry: false })?.mode ??
+    PRIVATE_MODE;
   return {
-    folder: mode & (OF_GROUP | 0o777),
+    folder: mode & (SET_GROUP_ID | 0o777),
     file: mode & 0o666,
-    isExact: (mode & OF_GROUP) !== 0,
+    isExact: (mode & SET_GROUP_ID) !== 0,
   };
 }
 
@@ -50,7 +51,7 @@ export function modesIn(folder: string): LocalModes {
  * access.
  */
 export function modeOf(shared: Sharing | undefined): number {
-  return shared === undefined ? CLOSED : SHARED[shared];
+  return shared === undefined ? PRIVATE_MODE : SHARED[shared];
 }
 
 /**
@@ -63,5 +64,5 @@ export function modeOf(shared: Sharing | undefined): number {
  * @param mode The folder's mode.
  */
 export function isOpenToAll(mode: number): boolean {
-  return (mode & OF_GROUP) === 0 && (mode & 0o007) !== 0;
+  return (mode & SET_GROUP_ID) === 0 && (mode & 0o007) !== 0;
 }

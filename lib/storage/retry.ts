@@ -3,7 +3,7 @@ import { checkAborted } from "../bytes/abort.ts";
 import type { DeltarError } from "../bytes/errors.ts";
 
 /** The default maximum number of attempts at a request. */
-export const ATTEMPTS = 8;
+export const DEFAULT_ATTEMPTS = 8;
 /**
  * The maximum length of the first pause, in milliseconds. The maximum doubles
  * with each attempt.
@@ -59,7 +59,10 @@ export class PassingFault extends Error {
  */
 export async function retried<Result>(
   work: (before: number) => Promise<Result>,
-  { attempts = ATTEMPTS, signal }: { attempts?: number; signal?: AbortSignal },
+  { attempts = DEFAULT_ATTEMPTS, signal }: {
+    attempts?: number;
+    signal?: AbortSignal;
+  },
 ): Promise<Result> {
   for (let before = 0;; before++) {
     checkAborted(signal);

@@ -6,12 +6,12 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
  * The size in bytes of the first 2,000 parts of an object. It is the minimum
  * size that S3 allows.
  */
-export const PART = 5 << 20;
+export const FIRST_PART_BYTES = 5 << 20;
 /**
  * The maximum total size, in bytes, of the parts that are sent at the same
  * time. A single part can be larger.
  */
-export const MAX_SENDING_BYTES = 3 * PART;
+export const MAX_SENDING_BYTES = 3 * FIRST_PART_BYTES;
 
 /**
  * Returns the size in bytes of part `n`, counted from 1. The parts grow, so
@@ -22,8 +22,8 @@ export const MAX_SENDING_BYTES = 3 * PART;
  */
 export function partSize(n: number): number {
   return n <= 2000
-    ? PART
-    : PART * 2 ** Math.min(6, Math.ceil((n - 2000) / 1000));
+    ? FIRST_PART_BYTES
+    : FIRST_PART_BYTES * 2 ** Math.min(6, Math.ceil((n - 2000) / 1000));
 }
 
 /**

@@ -12,7 +12,7 @@ import { isSameXattrs } from "./xattrs.ts";
  * The maximum rounding error, in nanoseconds, of the times that a runtime sets
  * without system calls. Two times that differ by less than this count as equal.
  */
-const TIME_SLACK = 1000n;
+const MAX_ROUNDING_NS = 1000n;
 
 /**
  * The position of each 32-bit word in the row of a change, and the number of
@@ -344,7 +344,7 @@ function isSameNode(
  */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const late = one - other;
-  return late > -TIME_SLACK && late < TIME_SLACK;
+  return late > -MAX_ROUNDING_NS && late < MAX_ROUNDING_NS;
 }
 
 /** Returns whether two device numbers are equal, or both are absent. */

@@ -98,7 +98,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
 }
 
 /** The size in bytes below which files get no signature by default. */
-export const SIGNATURE_MINIMUM = 4096;
+export const DEFAULT_MIN_SIGNED_BYTES = 4096;
 
 /**
  * A reader that computes the SHA-256 and the block checksums of files.
@@ -131,7 +131,7 @@ export class HashReader implements FileReader {
    * @param signatureMinimum The size in bytes below which files get no
    * signature, since a delta would not save space. Default: 4096.
    */
-  constructor(signatureMinimum: number = SIGNATURE_MINIMUM) {
+  constructor(signatureMinimum: number = DEFAULT_MIN_SIGNED_BYTES) {
     this.#minimum = signatureMinimum;
   }
 

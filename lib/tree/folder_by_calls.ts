@@ -18,7 +18,7 @@ import {
   readStatx,
   readStatxIdentity,
   splitTime,
-  STATX_SIZE,
+  STATX_BYTES,
 } from "./statx.ts";
 import { errorOfNumber, systemError } from "./system_error.ts";
 import { MAX_XATTR_BYTES, type XattrAccess } from "./xattrs.ts";
@@ -91,9 +91,9 @@ const ENOSYS = 38;
 const ENOTSUP = 95;
 
 /** The offset of the length in a record of `getdents64(2)`, in bytes. */
-const LENGTH = 16;
+const LENGTH_OFFSET = 16;
 /** The offset of the name in a record of `getdents64(2)`, in bytes. */
-const NAME = 19;
+const NAME_OFFSET = 19;
 const DOT = 46;
 
 /** The bits of the mode of `mknod(2)` that specify the kind. */
@@ -116,7 +116,7 @@ const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 const firstPath = new Uint8Array(PATH_MAX);
 const secondPath = new Uint8Array(PATH_MAX);
 const empty = new Uint8Array(1);
-const statBytes = new Uint8Array(STATX_SIZE);
+const statBytes = new Uint8Array(STATX_BYTES);
 const statWords = new Uint32Array(statBytes.buffer);
 const statView = new DataView(statBytes.buffer);
 const listing = new Uint8Array(1 << 16);
@@ -294,8 +294,9 @@ class CallFolder implements Folder {
     const { statx } = system();
     for (let at = 0; at < length;) {
       const from = at;
-      const start = at + NAME;
-      at += listing[from + LENGTH] | listing[from + LENGTH + 1] << 8;
+      const start = at + NAME_OFFSET;
+      at += listing[from + LENGTH_OFFSET] |
+        listing[from + LENGTH_OFFSET + 1] << 8;
       if (isDots(start)) {
         if (listing[start + 1] === 0) {
           this.#inode = listingView.getBigUint64(from, true);

@@ -21,7 +21,7 @@ import {
   fillStatx,
   fromNodeStat,
   type Identity,
-  STATX_SIZE,
+  STATX_BYTES,
   toNodeTime,
 } from "./statx.ts";
 import { errorAt, systemError } from "./system_error.ts";
@@ -33,7 +33,7 @@ import type { XattrAccess } from "./xattrs.ts";
  */
 const O_PATH = 0o10000000;
 
-const statBytes = new Uint8Array(STATX_SIZE);
+const statBytes = new Uint8Array(STATX_BYTES);
 const statWords = new Uint32Array(statBytes.buffer);
 const statView = new DataView(statBytes.buffer);
 const nameBytes = new Uint8Array(4096);

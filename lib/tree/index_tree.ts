@@ -28,7 +28,7 @@ import type { Walker } from "./walker.ts";
  * The number of entries that are added without reading a file before the clock
  * is checked again.
  */
-const KNOWN_AT_ONCE = 64;
+const KNOWN_ENTRIES_PER_CHECK = 64;
 
 /** Options for making an index. */
 export interface IndexOptions {
@@ -240,7 +240,8 @@ async function indexFolders<Facts extends FileFacts>(
       let facts: Facts | undefined;
       // Adding an entry without reading its file takes less time than reading
       // the clock.
-      const isLong = step.toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
+      const isLong = step.toRead !== undefined ||
+        entries % KNOWN_ENTRIES_PER_CHECK === 0;
       const turn = isLong ? turnIfDue() : undefined;
       if (turn !== undefined) {
         await turn;

@@ -8,12 +8,12 @@ import type { EntrySink } from "./entry_list.ts";
 import { EntryRows, ROOT, type StoredEntries, WORDS } from "./entry_rows.ts";
 import { isTooLong } from "./path.ts";
 import {
-  DIRECTORY,
+  DIRECTORY_TYPE,
   ENTRY,
-  FILE,
+  FILE_TYPE,
   MIN_ENTRY_WORDS,
   readSize,
-  TYPE,
+  TYPE_MASK,
 } from "./state_layout.ts";
 import type { TreeState } from "./tree_state.ts";
 
@@ -95,8 +95,8 @@ export class KnownEntries extends EntryRows<TreeState> {
         lengths[number] = line.path.length;
         continue;
       }
-      const type = state.words[place] & TYPE;
-      if (type !== FILE && type !== DIRECTORY) {
+      const type = state.words[place] & TYPE_MASK;
+      if (type !== FILE_TYPE && type !== DIRECTORY_TYPE) {
         throw invalid("has an invalid kind");
       }
       const folder = rows.words[WORDS.length * number + WORDS.folder];
@@ -160,7 +160,7 @@ export class KnownEntries extends EntryRows<TreeState> {
       const place = rows[WORDS.length * number + WORDS.state];
       const odd = this.odd.size === 0 ? undefined : this.odd.get(number);
       const kind = odd?.kind ??
-        ((words[place] & TYPE) === DIRECTORY ? "directory" : "file");
+        ((words[place] & TYPE_MASK) === DIRECTORY_TYPE ? "directory" : "file");
       const uid = odd?.uid ?? words[place + ENTRY.uid];
       const gid = odd?.gid ?? words[place + ENTRY.gid];
       const size = odd?.size ??

@@ -1,12 +1,12 @@
 /** The maximum number of chosen items that wait to be yielded. */
-const MAX_CHOSEN = 8;
+const MAX_CHOSEN_ITEMS = 8;
 /**
  * The maximum total size of the items that wait to be yielded, chosen or not.
  * Their sizes are those that `sizeOf` returns.
  */
-const MAX_WAITING = 4096;
+const MAX_WAITING_SIZE = 4096;
 /** The maximum number of yielded items that are still in memory. */
-const MAX_TAKEN = 256;
+const MAX_YIELDED_ITEMS = 256;
 
 /**
  * Yields all items of a source in order. The source is read in advance, so that
@@ -31,7 +31,7 @@ export function* lookAhead<One>(
     const { one, isChosen, size } = waiting[next++];
     if (isChosen) chosen--;
     total -= size;
-    if (next === MAX_TAKEN) waiting.splice(0, next), next = 0;
+    if (next === MAX_YIELDED_ITEMS) waiting.splice(0, next), next = 0;
     return one;
   };
   for (const one of source) {
@@ -40,7 +40,7 @@ export function* lookAhead<One>(
     const size = sizeOf(one);
     total += size;
     waiting.push({ one, isChosen, size });
-    while (chosen > MAX_CHOSEN || total > MAX_WAITING) {
+    while (chosen > MAX_CHOSEN_ITEMS || total > MAX_WAITING_SIZE) {
       yield take();
     }
   }

@@ -20,7 +20,7 @@ const WINDOWS_DEVICES =
  * The maximum length of a name: on Windows and macOS in UTF-16 code units, and
  * on other systems in bytes.
  */
-const MAX_NAME = 255;
+const MAX_NAME_LENGTH = 255;
 
 /**
  * The pattern of the characters that HFS+ ignores when it compares names
@@ -66,13 +66,13 @@ export function nameFault(
   if (name.startsWith(STAGE_PREFIX)) return OWN;
   const isWindows = platform === "win32";
   if ((isWindows || platform === "darwin") && isOwnName(name)) return OWN;
-  if (name.length * 3 > MAX_NAME) {
+  if (name.length * 3 > MAX_NAME_LENGTH) {
     const length = isWindows || platform === "darwin"
       ? name.length
       : encodeName(name).length;
-    if (length > MAX_NAME) {
+    if (length > MAX_NAME_LENGTH) {
       const unit = isWindows || platform === "darwin" ? "characters" : "bytes";
-      return `the name is too long: ${length} ${unit}, at most ${MAX_NAME}`;
+      return `the name is too long: ${length} ${unit}, at most ${MAX_NAME_LENGTH}`;
     }
   }
   if (!isWindows) return undefined;

@@ -20,11 +20,11 @@ export interface OpenFoldersOptions {
 }
 
 /** The default maximum number of open folders, not counting the root. */
-const MAX_OPEN = 64;
+const DEFAULT_MAX_OPEN_FOLDERS = 64;
 /** The length, in UTF-16 code units, above which looking up a path is slow. */
 const LONG_PATH_LENGTH = 512;
 /** The maximum number of closed folders whose device and inode are kept. */
-const MAX_REMEMBERED = 1 << 16;
+const MAX_REMEMBERED_FOLDERS = 1 << 16;
 
 /**
  * The folders below a root, opened when they are needed. If they are used in
@@ -56,7 +56,7 @@ export class OpenFolders {
    */
   constructor(root: Folder, options: OpenFoldersOptions = {}) {
     this.root = root;
-    this.#most = options.most ?? MAX_OPEN;
+    this.#most = options.most ?? DEFAULT_MAX_OPEN_FOLDERS;
     this.#remembers = options.remembers ?? true;
   }
 
@@ -255,7 +255,7 @@ export class OpenFolders {
   }
 
   #remember(path: string, folder: Folder): void {
-    if (this.#closed.size >= MAX_REMEMBERED) {
+    if (this.#closed.size >= MAX_REMEMBERED_FOLDERS) {
       const [first] = this.#closed.keys();
       this.#closed.delete(first);
     }

@@ -20,7 +20,7 @@ const load = () =>
  * The offset in bytes of `pw_uid` in a `struct passwd`, and of `gr_gid` in a
  * `struct group`. The name is the first field of both.
  */
-const NUMBER = 16;
+const ID_OFFSET = 16;
 /** The maximum length of a name that is read, in bytes. */
 const MAX_NAME_BYTES = 1024;
 
@@ -78,8 +78,8 @@ function fieldsAt(
   pointer: number | bigint,
 ): [name: bigint, id: number] | undefined {
   if (Number(pointer) === 0) return undefined;
-  const fields = new Uint8Array(NUMBER + 4);
+  const fields = new Uint8Array(ID_OFFSET + 4);
   calls?.memcpy(fields, pointer, fields.length);
   const view = new DataView(fields.buffer);
-  return [view.getBigUint64(0, true), view.getUint32(NUMBER, true)];
+  return [view.getBigUint64(0, true), view.getUint32(ID_OFFSET, true)];
 }

@@ -8,7 +8,7 @@ const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
  * longer texts by their length alone, so looking up a few thousand texts of
  * equal length takes minutes.
  */
-const MAX_LENGTH = 16_383;
+const MAX_PATH_LENGTH = 16_383;
 
 /**
  * The maximum number of segments of a path: the number of segments that fit
@@ -33,7 +33,7 @@ export function checkPath(path: string, object?: string): void {
       "unsafe",
       `${shown} is not a path inside a tree: a path is relative, has no empty, ` +
         "`.` or `..` segment and no NUL, and has at most " +
-        `${MAX_LENGTH} characters and ${MAX_SEGMENTS} segments`,
+        `${MAX_PATH_LENGTH} characters and ${MAX_SEGMENTS} segments`,
       {
         object,
       },
@@ -59,7 +59,7 @@ export function isName(value: unknown): value is string {
  * Returns whether a path has more than 16,383 characters or 2,048 segments.
  */
 export function isTooLong(path: string): boolean {
-  if (path.length > MAX_LENGTH) return true;
+  if (path.length > MAX_PATH_LENGTH) return true;
   if (path.length < 2 * MAX_SEGMENTS) return false;
   let segments = 1;
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
@@ -73,9 +73,9 @@ export function isTooLong(path: string): boolean {
  * cut at the maximum length.
  */
 export function skippedPath(path: string): string {
-  return path.length <= MAX_LENGTH
+  return path.length <= MAX_PATH_LENGTH
     ? path
-    : path.slice(0, MAX_LENGTH).toWellFormed();
+    : path.slice(0, MAX_PATH_LENGTH).toWellFormed();
 }
 
 /**

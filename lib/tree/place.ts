@@ -5,7 +5,7 @@ import { fs, nodePath } from "../bytes/node.ts";
  * The default maximum number of symlinks with absent targets that are followed
  * for one path.
  */
-const LINKS = 40;
+const MAX_LINKS = 40;
 
 /**
  * Returns the canonical form of a path: absolute, without symlinks, and with
@@ -26,7 +26,7 @@ const LINKS = 40;
  * assert.equal(truePlace("absent"), join(realpathSync("."), "absent"));
  * ```
  */
-export function truePlace(path: string, links: number = LINKS): string {
+export function truePlace(path: string, links: number = MAX_LINKS): string {
   const place = withoutPrefix(nodePath.resolve(path));
   const parent = nodePath.dirname(place);
   try {

@@ -5,7 +5,7 @@ const FOREIGN = /[\ud800-\udc7f\udd00-\udfff]/u;
 /**
  * The number that is added to a byte to get the code unit that represents it.
  */
-const OFFSET = 0xdc00;
+const FIRST_CODE_UNIT = 0xdc00;
 const REPLACEMENT = "\ufffd";
 
 const encoder = new TextEncoder();
@@ -26,7 +26,7 @@ function decodeRaw(bytes: Uint8Array): string {
   for (let at = 0; at < bytes.length;) {
     const length = sequenceLength(bytes, at);
     text += length === 0
-      ? String.fromCharCode(OFFSET + bytes[at])
+      ? String.fromCharCode(FIRST_CODE_UNIT + bytes[at])
       : decoder.decode(bytes.subarray(at, at + length));
     at += length || 1;
   }
@@ -74,7 +74,7 @@ export function encodeName(text: string): Uint8Array {
   let start = 0;
   for (const { 0: code, index } of text.matchAll(RAW)) {
     used += put(text.slice(start, index), bytes, used);
-    bytes[used++] = code.charCodeAt(0) - OFFSET;
+    bytes[used++] = code.charCodeAt(0) - FIRST_CODE_UNIT;
     start = index + 1;
   }
   used += put(text.slice(start), bytes, used);
@@ -154,7 +154,7 @@ export function spellPath(path: string): string {
 export function parsePath(spelling: string): string {
   const path = spelling.replaceAll(ESCAPE, (_, digits: string) => {
     const byte = parseInt(digits, 16);
-    return byte < 0x80 ? "\\" : String.fromCharCode(OFFSET + byte);
+    return byte < 0x80 ? "\\" : String.fromCharCode(FIRST_CODE_UNIT + byte);
   });
   return path.isWellFormed() ? path : decodeName(encodeName(path));
 }
@@ -175,5 +175,5 @@ export function octalName(path: string): string {
 }
 
 function byteOf(code: string): number {
-  return code.charCodeAt(0) - OFFSET;
+  return code.charCodeAt(0) - FIRST_CODE_UNIT;
 }

@@ -3,7 +3,7 @@ import type { Folder, OpenFile } from "./folder.ts";
 import { decodeName } from "./raw_name.ts";
 
 /** The maximum size of an ignore file, in bytes. */
-export const RULE_FILE_LIMIT = 1 << 20;
+export const MAX_RULE_FILE_BYTES = 1 << 20;
 
 /** The name of the file that marks a folder as a cache. */
 export const CACHE_TAG = "CACHEDIR.TAG";
@@ -102,10 +102,10 @@ function readText(file: OpenFile): RuleFile {
   // Up to one byte more than the limit is read, to notice a file that is too
   // large.
   const bytes = new Uint8Array(
-    Math.min(file.stat().size, RULE_FILE_LIMIT) + 1,
+    Math.min(file.stat().size, MAX_RULE_FILE_BYTES) + 1,
   );
   const length = readInto(file, bytes);
-  if (length > RULE_FILE_LIMIT) {
+  if (length > MAX_RULE_FILE_BYTES) {
     return unusable("the file is larger than 1 MiB");
   }
   return {

@@ -8,7 +8,7 @@ import {
   fromNodeStat,
   readStatx,
   splitTime,
-  STATX_SIZE,
+  STATX_BYTES,
   toNodeTime,
 } from "./statx.ts";
 
@@ -17,7 +17,7 @@ export { type FileStat, kindOf } from "./statx.ts";
 let native: Native | undefined;
 let isLoaded = false;
 const pathBuffer = new Uint8Array(4097);
-const statBuffer = new Uint8Array(STATX_SIZE);
+const statBuffer = new Uint8Array(STATX_BYTES);
 const view = new DataView(statBuffer.buffer);
 
 /**

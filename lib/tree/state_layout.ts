@@ -68,11 +68,11 @@ export const ENTRY = {
 export const MIN_ENTRY_WORDS = ENTRY.length + 1;
 
 /** The bits of `st_mode` that contain the type. */
-export const TYPE = 0o170000;
+export const TYPE_MASK = 0o170000;
 /** The type of a file. */
-export const FILE = 0o100000;
+export const FILE_TYPE = 0o100000;
 /** The type of a directory. */
-export const DIRECTORY = 0o040000;
+export const DIRECTORY_TYPE = 0o040000;
 
 /** Returns the number of 32-bit words for a name of `length` bytes. */
 export function nameWords(length: number): number {
@@ -167,7 +167,7 @@ export function readBasics(
 }
 
 const TWO_32 = 2 ** 32;
-const NANO = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 
 /** Returns the size of the entry at word `at`, in bytes. */
 export function readSize(words: Uint32Array, at: number): number {
@@ -177,7 +177,7 @@ export function readSize(words: Uint32Array, at: number): number {
 /** Returns the time at word `at`, in nanoseconds since 1970. */
 export function readTime(words: Uint32Array, at: number): bigint {
   const seconds = words[at] + (words[at + 1] | 0) * TWO_32;
-  return BigInt(seconds) * NANO + BigInt(words[at + 2]);
+  return BigInt(seconds) * SECOND_NS + BigInt(words[at + 2]);
 }
 
 function readLong(words: Uint32Array, at: number): bigint {

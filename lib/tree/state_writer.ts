@@ -3,7 +3,7 @@ import { decodeName } from "./raw_name.ts";
 import { type Identity, STATX } from "./statx.ts";
 import type { FolderState } from "./tree_state.ts";
 import {
-  DIRECTORY,
+  DIRECTORY_TYPE,
   ENTRY,
   ENTRY_FLAG,
   type EntryState,
@@ -13,7 +13,7 @@ import {
   readIdentity,
   readSize,
   readState,
-  TYPE,
+  TYPE_MASK,
 } from "./state_layout.ts";
 
 /** Writes the blocks that `TreeState` reads, folder by folder. */
@@ -86,7 +86,7 @@ export class StateWriter {
       words[at + ENTRY.links] = stat[STATX.links];
       words[at + ENTRY.device] = stat[STATX.device];
       words[at + ENTRY.device + 1] = stat[STATX.device + 1];
-      if ((stat[STATX.mode] & TYPE) === DIRECTORY) {
+      if ((stat[STATX.mode] & TYPE_MASK) === DIRECTORY_TYPE) {
         words[at + ENTRY.size] = words[at + ENTRY.size + 1] = 0;
       }
     }
@@ -139,7 +139,7 @@ export class StateWriter {
   /** Returns whether an entry has only one name, as every directory does. */
   isSingle(entry: number): boolean {
     return this.#memory.words[entry + ENTRY.links] === 1 ||
-      (this.#memory.words[entry] & TYPE) === DIRECTORY;
+      (this.#memory.words[entry] & TYPE_MASK) === DIRECTORY_TYPE;
   }
 
   /** Returns the `st_mode` of an entry; 0 if the system did not return it. */

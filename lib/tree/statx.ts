@@ -116,9 +116,9 @@ export function deviceIn(words: Uint32Array): bigint {
 export type Identity = Pick<FileStat, "device" | "inode">;
 
 /** The length of a `struct statx` in bytes. */
-export const STATX_SIZE = 256;
+export const STATX_BYTES = 256;
 
-const NANO = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 /** The unit of the space that a file takes, in bytes. */
 const SECTOR_BYTES = 512;
 
@@ -158,14 +158,14 @@ export function readStatxIdentity(view: DataView): Identity {
 }
 
 function readTime(view: DataView, at: number): bigint {
-  return view.getBigInt64(at, true) * NANO +
+  return view.getBigInt64(at, true) * SECOND_NS +
     BigInt(view.getUint32(at + 8, true));
 }
 
 /**
  * Fills in a `struct statx` from a state of `node:fs`.
  *
- * @param view The struct, of `STATX_SIZE` bytes.
+ * @param view The struct, of `STATX_BYTES` bytes.
  * @param stat The state.
  */
 export function fillStatx(view: DataView, stat: NodeStat): void {
@@ -187,7 +187,7 @@ export function fillStatx(view: DataView, stat: NodeStat): void {
  * read from a disk. Fields that the entry does not have are zero.
  */
 export function entryStatx(entry: Entry): Uint32Array {
-  const words = new Uint32Array(STATX_SIZE / 4);
+  const words = new Uint32Array(STATX_BYTES / 4);
   const { seconds, nanos } = splitTime(entry.mtime);
   words[STATX.links] = 1;
   words[STATX.uid] = entry.uid;
@@ -218,7 +218,7 @@ const TYPES: Readonly<Record<EntryKind, number>> = {
  * on BSD systems.
  */
 export function knownTime(btime: bigint | undefined): bigint | undefined {
-  return btime === 0n || btime === -NANO ? undefined : btime;
+  return btime === 0n || btime === -SECOND_NS ? undefined : btime;
 }
 
 /** Returns the space that a file takes on the disk, in bytes. */
@@ -239,9 +239,9 @@ function fillTime(view: DataView, at: number, time: bigint): void {
  * nanoseconds are never negative.
  */
 export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
-  const rest = time % NANO;
-  const nanos = rest < 0n ? rest + NANO : rest;
-  return { seconds: (time - nanos) / NANO, nanos };
+  const rest = time % SECOND_NS;
+  const nanos = rest < 0n ? rest + SECOND_NS : rest;
+  return { seconds: (time - nanos) / SECOND_NS, nanos };
 }
 
 /** Returns a state of `node:fs` as a `FileStat`. */
@@ -313,7 +313,7 @@ export function shownMode(mode: number, platform: string): number {
  * Returns a time in nanoseconds since 1970 in the form that `node:fs` accepts.
  */
 export function toNodeTime(mtime: bigint): number | string {
-  const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
+  const seconds = Number(mtime / SECOND_NS) + Number(mtime % SECOND_NS) / 1e9;
   // Node replaces a negative number with the current time, but accepts the
   // number as a string.
   return seconds < 0 ? String(seconds) : seconds;

@@ -1,7 +1,7 @@
 import type { Metadata } from "./entry.ts";
 import { decodeName } from "./raw_name.ts";
 import {
-  DIRECTORY,
+  DIRECTORY_TYPE,
   ENTRY,
   ENTRY_FLAG,
   HEAD,
@@ -10,7 +10,7 @@ import {
   readBasics,
   readIdentity,
   readSize,
-  TYPE,
+  TYPE_MASK,
   wordsOf,
 } from "./state_layout.ts";
 import { type FileStat, type Identity, kindOf, STATX } from "./statx.ts";
@@ -126,7 +126,7 @@ function isBlock(words: Uint32Array, at: number): boolean {
   let count = 0;
   let entry = at + HEAD.length;
   for (; entry >= 0 && entry < end; count++) {
-    const isFolder = (words[entry] & TYPE) === DIRECTORY;
+    const isFolder = (words[entry] & TYPE_MASK) === DIRECTORY_TYPE;
     const block = words[entry + ENTRY.size];
     if (isFolder && block !== 0 && block <= at) return false;
     entry = endOfEntry(words, entry, end);
@@ -152,7 +152,7 @@ function endOfEntry(words: Uint32Array, entry: number, end: number): number {
  * entry has no block.
  */
 function blockOf(words: Uint32Array, entry: number): number {
-  const isDirectory = (words[entry] & TYPE) === DIRECTORY;
+  const isDirectory = (words[entry] & TYPE_MASK) === DIRECTORY_TYPE;
   return isDirectory ? words[entry + ENTRY.size] : 0;
 }
 
@@ -233,7 +233,7 @@ export class FolderState {
       words[entry + ENTRY.inode] === stat[STATX.inode] &&
       words[entry + ENTRY.inode + 1] === stat[STATX.inode + 1] &&
       words[entry + ENTRY.links] === stat[STATX.links] &&
-      ((mode & TYPE) === DIRECTORY ||
+      ((mode & TYPE_MASK) === DIRECTORY_TYPE ||
         words[entry + ENTRY.size] === stat[STATX.size] &&
           words[entry + ENTRY.size + 1] === stat[STATX.size + 1]);
   }
@@ -255,7 +255,7 @@ export class FolderState {
    * now.
    */
   isSameKind(entry: number, stat: Uint32Array): boolean {
-    return (this.#words[entry] & TYPE) === (stat[STATX.mode] & TYPE);
+    return (this.#words[entry] & TYPE_MASK) === (stat[STATX.mode] & TYPE_MASK);
   }
 
   /** Returns the size of a file in bytes. */

@@ -118,15 +118,15 @@ const NEW_FILE_MODE = 0o600;
  * time that is read back. The difference is largest on FAT, which stores times
  * in steps of two seconds.
  */
-const MAX_TIME_LOSS = 2_000_000_000n;
+const MAX_TIME_LOSS_NS = 2_000_000_000n;
 
 /**
  * Returns whether a time that was read back differs from the time that was set
- * by at most `MAX_TIME_LOSS`.
+ * by at most `MAX_TIME_LOSS_NS`.
  */
 function isKeptTime(time: bigint, set: bigint): boolean {
   const late = time - set;
-  return late >= -MAX_TIME_LOSS && late <= MAX_TIME_LOSS;
+  return late >= -MAX_TIME_LOSS_NS && late <= MAX_TIME_LOSS_NS;
 }
 
 /** An entry whose mode, time and owner can be set. */
@@ -146,12 +146,12 @@ interface StateSetter {
  * The number of folders that may always be created, even if no entry for them
  * was passed to the writer.
  */
-const MIN_IMPLIED = 4096;
+const MIN_IMPLIED_FOLDERS = 4096;
 /**
  * The number of further folders without an entry that may be created for each
  * path that is passed to the writer.
  */
-const IMPLIED_EACH = 16;
+const IMPLIED_FOLDERS_PER_PATH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
 let threadFile: typeof fileForThread;
@@ -968,7 +968,7 @@ export class TreeWriter {
    * folders, each of which takes time and a block of the disk.
    */
   #imply(path: string): void {
-    const most = MIN_IMPLIED + IMPLIED_EACH * this.#named;
+    const most = MIN_IMPLIED_FOLDERS + IMPLIED_FOLDERS_PER_PATH * this.#named;
     if (this.#implied >= most) {
       throw new DeltarError(
         "limit",

@@ -6,7 +6,12 @@ import type { OpenFolders } from "./open_folders.ts";
 import type { PickedNames } from "./picked_paths.ts";
 import { decodeName } from "./raw_name.ts";
 import { isCache, readRuleFile } from "./rule_file.ts";
-import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
+import {
+  DIRECTORY_TYPE,
+  ENTRY_FLAG,
+  FOLDER_FLAG,
+  TYPE_MASK,
+} from "./state_layout.ts";
 import { deviceIn, sizeIn, STATX } from "./statx.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import { openTree } from "./walk_tree.ts";
@@ -181,7 +186,7 @@ function compareFolder(
       seen++;
       // Whether the rules exclude an entry depends only on its name, its kind
       // and, for a file, on whether its size is within the limit.
-      const isFolder = (stat[STATX.mode] & TYPE) === DIRECTORY;
+      const isFolder = (stat[STATX.mode] & TYPE_MASK) === DIRECTORY_TYPE;
       if (flags & ENTRY_FLAG.skipped) {
         return known.isSameKind(entry, stat) &&
           (isFolder || !rules.hasSizeLimit ||

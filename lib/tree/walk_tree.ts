@@ -25,7 +25,7 @@ import {
   ENTRY_FLAG,
   type EntryState,
   FOLDER_FLAG,
-  TYPE,
+  TYPE_MASK,
 } from "./state_layout.ts";
 import { isTooLong, parentPath, skippedPath } from "./path.ts";
 import { decodeName } from "./raw_name.ts";
@@ -373,7 +373,7 @@ export function* walkTree(
         identity !== undefined && walker.isUntouchedFolder(identity)
       ) leaveOut("excluded", "deltar writes here");
       else if (kind === "special") {
-        const isSocket = (mode & TYPE) === SOCKET;
+        const isSocket = (mode & TYPE_MASK) === SOCKET_TYPE;
         leaveOut("special", isSocket ? "a socket" : "an unknown kind of entry");
       } else {
         const entries = isKnown && writer.isSingle(place)
@@ -423,7 +423,7 @@ export function* walkTree(
 }
 
 /** The bits of `st_mode` that a socket has (`sys/stat.h`). */
-const SOCKET = 0o140000;
+const SOCKET_TYPE = 0o140000;
 
 /**
  * Returns the entry of a named pipe or a device. The remembered state of a
@@ -530,7 +530,7 @@ function enterFolder(
 }
 
 /** The maximum number of known entries that are yielded together. */
-const MAX_RUN = 1024;
+const MAX_RUN_ENTRIES = 1024;
 
 /** A folder without ignore files and tags. */
 const NO_RULE_FILES: RuleSource = {
@@ -577,7 +577,7 @@ function unchangedLevel(
   for (const number of numbers) {
     if (
       run !== undefined && run.first + run.count === number &&
-      run.count < MAX_RUN
+      run.count < MAX_RUN_ENTRIES
     ) run.count++;
     else {
       run = { entries, first: number, count: 1, shift: block - before };
@@ -631,7 +631,7 @@ function whyUnknown(
  * this time.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
-  return ctime >= newest || mtime >= newest && mtime < newest + DAY;
+  return ctime >= newest || mtime >= newest && mtime < newest + DAY_NS;
 }
 
-const DAY = 86_400_000_000_000n;
+const DAY_NS = 86_400_000_000_000n;

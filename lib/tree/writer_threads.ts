@@ -53,14 +53,14 @@ interface Job {
   names: string;
   /** The SHA-256 of each file as 64 hexadecimal digits, one after the other. */
   sums: string;
-  /** The other values of the files, `WORDS` numbers each. */
+  /** The other values of the files, `WORDS_PER_FILE` numbers each. */
   words: Float64Array<ArrayBuffer>;
 }
 
 /** The number of values for each file in `Job.words`. */
-const WORDS = 8;
+const WORDS_PER_FILE = 8;
 /** The value that represents an owner that is not set. */
-const NOBODY = -1;
+const NO_OWNER = -1;
 
 /**
  * The program of a thread, for Bun on Linux. The program is a text, so that a
@@ -88,7 +88,7 @@ const calls = dlopen(workerData.library, {
 }).symbols;
 const AT_EMPTY_PATH = 0x1000;
 // O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC and, last, O_NOFOLLOW.
-const NEW = 2 | 0o100 | 0o200 | 0o2000000 |
+const NEW_FILE_FLAGS = 2 | 0o100 | 0o200 | 0o2000000 |
   (process.arch === "arm64" ? 0o100000 : 0o400000);
 const encoder = new TextEncoder();
 const temporary = new Uint8Array(1024);
@@ -111,7 +111,7 @@ const fill = (fd, part, words, at) => {
     done += put;
   }
   const [uid, gid] = [words[at + 4], words[at + 5]];
-  if (uid !== ${NOBODY} &&
+  if (uid !== ${NO_OWNER} &&
     calls.fchownat(fd, empty, uid, gid, AT_EMPTY_PATH) !== 0) return false;
   if (calls.fchmod(fd, words[at + 3]) !== 0) return false;
   times[0] = times[2] = BigInt(words[at + 6]);
@@ -119,7 +119,7 @@ const fill = (fd, part, words, at) => {
   return calls.futimens(fd, timeBytes) === 0;
 };
 const write = (folder, part, words, at) => {
-  const fd = calls.openat(folder, temporary, NEW, 0o600);
+  const fd = calls.openat(folder, temporary, NEW_FILE_FLAGS, 0o600);
   if (fd < 0) return false;
   const isFilled = fill(fd, part, words, at);
   calls.close(fd);
@@ -137,7 +137,7 @@ parentPort.on("message", (job) => {
     const options = { chunkSize: size + 1024, maxOutputLength: size + 1024 };
     const plain = zstdDecompressSync(bytes, options);
     for (let file = 0; file < names.length; file++) {
-      const at = ${WORDS} * file;
+      const at = ${WORDS_PER_FILE} * file;
       const end = words[at + 1] + words[at + 2];
       if (end > plain.length) continue;
       const part = plain.subarray(words[at + 1], end);
@@ -242,15 +242,15 @@ export class WriterThreads {
     files: readonly ThreadFile[],
     temporary: string,
   ): Promise<readonly boolean[]> {
-    const words = new Float64Array(WORDS * files.length);
+    const words = new Float64Array(WORDS_PER_FILE * files.length);
     let at = 0;
     for (const { fd, skip, size, mode, owner, seconds, nanos } of files) {
       words[at++] = fd;
       words[at++] = skip;
       words[at++] = size;
       words[at++] = mode;
-      words[at++] = owner?.uid ?? NOBODY;
-      words[at++] = owner?.gid ?? NOBODY;
+      words[at++] = owner?.uid ?? NO_OWNER;
+      words[at++] = owner?.gid ?? NO_OWNER;
       words[at++] = seconds;
       words[at++] = nanos;
     }

@@ -5,9 +5,9 @@ import { test } from "node:test";
 import {
   give,
   needsOtherUser,
+  NOBODY_ID,
   OtherUser,
   type Outcome,
-  USER,
 } from "../support/other_user.ts";
 import { whyNotMade } from "../../lib/tree/open_folder.ts";
 import { runText } from "../support/peer.ts";
@@ -186,7 +186,7 @@ test(
         );
       }
       const { uid } = fs.statSync(join(place.folder, "home/target/yours"));
-      assert.equal(uid, USER);
+      assert.equal(uid, NOBODY_ID);
     });
   },
 );

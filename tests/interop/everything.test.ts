@@ -23,8 +23,8 @@ import {
 import {
   give,
   needsOtherUser,
+  NOBODY_ID,
   OtherUser,
-  USER,
 } from "../support/other_user.ts";
 import { lastingTemp, withTemp } from "../support/temp.ts";
 import { isRoot } from "../support/xattrs.ts";
@@ -34,7 +34,12 @@ import { isRoot } from "../support/xattrs.ts";
 type Run = (...words: string[]) => any;
 
 const AS_USER = isRoot
-  ? ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups"]
+  ? [
+    "setpriv",
+    `--reuid=${NOBODY_ID}`,
+    `--regid=${NOBODY_ID}`,
+    "--clear-groups",
+  ]
   : [];
 
 /** Options for a test that an ordinary user could run too. */
@@ -72,7 +77,7 @@ function commandIn(folder: string, isUser: boolean): Run {
     fs.chmodSync(shared.folder, 0o755);
     binary ??= makeBinary(shared.folder);
   }
-  if (isOther) fs.chownSync(home, USER, USER);
+  if (isOther) fs.chownSync(home, NOBODY_ID, NOBODY_ID);
   const [program, ...first] = [
     ...isOther ? AS_USER : [],
     ...binary === undefined ? COMMAND : [binary],
@@ -116,7 +121,7 @@ for (const [who, options] of [["root", asRoot], ["a user", asUser]] as const) {
         fs.mkdirSync(own);
         if (isUser && isRoot) {
           fs.chmodSync(folder, 0o755);
-          fs.chownSync(own, USER, USER);
+          fs.chownSync(own, NOBODY_ID, NOBODY_ID);
         }
         const [root, repository] = ["tree", "repository"]
           .map((name) => join(own, name));

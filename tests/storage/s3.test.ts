@@ -6,7 +6,7 @@ import { codeOf } from "../../lib/bytes/errors.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { S3Client, type S3Options } from "../../lib/storage/s3_client.ts";
 import { elementsIn, faultOf } from "../../lib/storage/s3_fault.ts";
-import { PART, partSize } from "../../lib/storage/s3_parts.ts";
+import { FIRST_PART_BYTES, partSize } from "../../lib/storage/s3_parts.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
 import { MAX_WINDOW_BYTES } from "../../lib/storage/read_ahead.ts";
 import { cephBucket, cephStorage, NEEDS_CEPH } from "../support/ceph.ts";
@@ -65,10 +65,10 @@ test("S3: parts grow slowly, and enough for a tebibyte", () => {
     return sizes.findIndex((part) => (sum += part) >= size);
   };
   // As much is held as parts are long: a file of 8 GiB is nothing special.
-  assert.equal(sizes[upTo(8 * 2 ** 30)], PART);
-  assert.ok(sizes[upTo(100 * 2 ** 30)] <= 16 * PART);
+  assert.equal(sizes[upTo(8 * 2 ** 30)], FIRST_PART_BYTES);
+  assert.ok(sizes[upTo(100 * 2 ** 30)] <= 16 * FIRST_PART_BYTES);
   assert.notEqual(upTo(2 ** 40), -1);
-  assert.ok(PART >= 5 * 2 ** 20, "S3 takes no shorter ones");
+  assert.ok(FIRST_PART_BYTES >= 5 * 2 ** 20, "S3 takes no shorter ones");
 });
 
 test(
@@ -79,9 +79,9 @@ test(
     const storage = new S3Storage(options);
     const bytes = noise(40_000_000);
     const lengths = [
-      PART,
-      PART + 1,
-      2 * PART,
+      FIRST_PART_BYTES,
+      FIRST_PART_BYTES + 1,
+      2 * FIRST_PART_BYTES,
       MAX_WINDOW_BYTES,
       2 * MAX_WINDOW_BYTES,
       bytes.length,

@@ -7,7 +7,7 @@ import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 
 /** The user that attacks, if the tests run as the superuser. */
-const NOBODY = 65534;
+const NOBODY_ID = 65534;
 const isRoot = process.getuid?.() === 0;
 
 /** Returns what a file of the attacker holds. */
@@ -65,7 +65,7 @@ const OWN: ReadonlySet<string> = new Set(
 const SECRET = "the secret of another user\n";
 const SECRET_SUM = sumOf(SECRET);
 /** When all that is outside was changed, in seconds of 1970: in 2001. */
-const TIME = 1_000_000_000;
+const OUTSIDE_TIME_SECONDS = 1_000_000_000;
 
 function sumOf(text: string): string {
   return toHex(sha256(new TextEncoder().encode(text)));
@@ -100,7 +100,11 @@ export class Attacked {
     }
     fs.chmodSync(this.outside, 0o700);
     for (const name of this.#outsideNames()) {
-      fs.utimesSync(join(this.outside, name), TIME, TIME);
+      fs.utimesSync(
+        join(this.outside, name),
+        OUTSIDE_TIME_SECONDS,
+        OUTSIDE_TIME_SECONDS,
+      );
     }
     for (const name of ["1", "2", "4", "below/2", "below/5"]) {
       fs.writeFileSync(join(this.root, "dir", name), inside(name));
@@ -113,7 +117,7 @@ export class Attacked {
     for (
       const name of ["", ...fs.readdirSync(this.root, { recursive: true })]
     ) {
-      fs.chownSync(join(this.root, String(name)), NOBODY, NOBODY);
+      fs.chownSync(join(this.root, String(name)), NOBODY_ID, NOBODY_ID);
     }
   }
 
@@ -124,7 +128,7 @@ export class Attacked {
    * temporary names is swapped, too.
    */
   async begin(isGreedy = false): Promise<void> {
-    const words = ["-e", SCRIPT, this.root, this.outside, String(NOBODY)];
+    const words = ["-e", SCRIPT, this.root, this.outside, String(NOBODY_ID)];
     if (isGreedy) words.push("1");
     const child = spawn("perl", words, {
       stdio: ["ignore", "pipe", "inherit"],
@@ -159,7 +163,7 @@ export class Attacked {
     for (const { path, sha256, mtime } of entries) {
       Attacked.assertUntold(path);
       const isOutside = sha256 === SECRET_SUM ||
-        String(mtime).startsWith(`${TIME}`);
+        String(mtime).startsWith(`${OUTSIDE_TIME_SECONDS}`);
       assert.ok(!isOutside, `${path} is from outside`);
       // What deltar had not finished, or its journal, that he took.
       if (path.split("/").includes("taken")) continue;

@@ -88,9 +88,9 @@ export function isInjected(error: unknown): boolean {
 
 const MARK = "injected fault";
 /** The number of changes that a stale listing has not seen yet. */
-const LAG = 3;
+const UNSEEN_CHANGES = 3;
 /** The delay of a slow operation, in milliseconds. */
-const PAUSE = 5;
+const SLOW_MS = 5;
 
 /**
  * A storage over another whose operations go wrong as planned; each that goes
@@ -194,7 +194,7 @@ export class FaultyStorage implements Storage {
     };
     if (fault === "before") fail();
     if (fault === "slow") {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
     }
     return { fault, fail };
   }
@@ -208,6 +208,6 @@ export class FaultyStorage implements Storage {
 
   #changed(name: string, before: StoredObject | undefined): void {
     this.#undo.push({ name, before });
-    if (this.#undo.length > LAG) this.#undo.shift();
+    if (this.#undo.length > UNSEEN_CHANGES) this.#undo.shift();
   }
 }

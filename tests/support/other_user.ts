@@ -5,7 +5,7 @@ import process from "node:process";
 import { needs } from "./peer.ts";
 
 /** The user and group that are not root: nobody. */
-export const USER = 65534;
+export const NOBODY_ID = 65534;
 
 const isRoot = process.getuid?.() === 0;
 const host = globalThis as { Deno?: unknown };
@@ -53,7 +53,11 @@ export class OtherUser {
     words: readonly string[],
     { cwd, env }: { cwd?: string; env?: Record<string, string> } = {},
   ): Outcome {
-    const ids = [`--reuid=${USER}`, `--regid=${USER}`, "--clear-groups"];
+    const ids = [
+      `--reuid=${NOBODY_ID}`,
+      `--regid=${NOBODY_ID}`,
+      "--clear-groups",
+    ];
     const args = [...ids, this.#runtime, ...RUN, ...words];
     const { status, stdout, stderr } = spawnSync("setpriv", args, {
       cwd,
@@ -74,7 +78,7 @@ export class OtherUser {
 /** Hands over a folder with all that is in it. */
 export function give(folder: string): void {
   for (const name of ["", ...fs.readdirSync(folder, { recursive: true })]) {
-    fs.lchownSync(join(folder, String(name)), USER, USER);
+    fs.lchownSync(join(folder, String(name)), NOBODY_ID, NOBODY_ID);
   }
 }
 

@@ -20,7 +20,7 @@ import {
   fillStatx,
   fromNodeStat,
   readStatx,
-  STATX_SIZE,
+  STATX_BYTES,
 } from "../../lib/tree/statx.ts";
 import { asWideText, attributeList } from "../../lib/tree/system_forms.ts";
 import { rootOf, TreeWriter } from "../../lib/tree/tree_writer.ts";
@@ -104,7 +104,7 @@ test("an unknown creation time is absent, and one before 1970 is not", () => {
   ) {
     const stat = birthtimeNs === undefined ? node : { ...node, birthtimeNs };
     assert.equal(fromNodeStat(stat).btime, wanted);
-    const view = new DataView(new ArrayBuffer(STATX_SIZE));
+    const view = new DataView(new ArrayBuffer(STATX_BYTES));
     fillStatx(view, stat);
     assert.equal(readStatx(view).btime, wanted);
   }

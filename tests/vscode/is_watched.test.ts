@@ -8,7 +8,7 @@ import {
   mayWatch,
 } from "../../extension/src/host/snapshots/is_watched.ts";
 import {
-  OWN_MS,
+  OWN_CHANGE_MS,
   OwnChanges,
 } from "../../extension/src/host/snapshots/own_changes.ts";
 import { withTemp } from "../support/temp.ts";
@@ -74,12 +74,12 @@ test("OwnChanges has paths and what is below them, for a while", () => {
     assert.equal(own.has("/work/folder/deep/b.txt"), true);
     assert.equal(own.has("/work/folder2"), false);
     assert.equal(own.has("/work"), false);
-    mock.timers.tick(OWN_MS - 1);
+    mock.timers.tick(OWN_CHANGE_MS - 1);
     own.add(["/work/a.txt"]);
     mock.timers.tick(1);
     assert.equal(own.has("/work/folder"), false);
     assert.equal(own.has("/work/a.txt"), true);
-    mock.timers.tick(OWN_MS);
+    mock.timers.tick(OWN_CHANGE_MS);
     assert.equal(own.has("/work/a.txt"), false);
   } finally {
     mock.timers.reset();

@@ -119,8 +119,8 @@ export interface DrillResult {
   unnoted?: DeltarError;
 }
 
-const FILES = 100;
-const BYTES = 256 << 20;
+const DEFAULT_FILES = 100;
+const DEFAULT_BYTES = 256 << 20;
 
 /**
  * Restores some files of a snapshot into a scratch directory, reads them back,
@@ -143,7 +143,8 @@ export async function drill(
   store: Store,
   options: DrillOptions,
 ): Promise<DrillResult> {
-  const { files = FILES, bytes = BYTES, signal, onDamage } = options;
+  const { files = DEFAULT_FILES, bytes = DEFAULT_BYTES, signal, onDamage } =
+    options;
   if (!(files >= 1) || !(bytes >= 1)) {
     throw new RangeError(
       `\`files\` (${files}) and \`bytes\` (${bytes}) must be at least 1`,

@@ -1,7 +1,7 @@
 /**
  * The first time that is too late to be plausible, in milliseconds since 1970.
  */
-const END = Date.UTC(2200, 0, 1);
+const END_MS = Date.UTC(2200, 0, 1);
 
 /** The pattern of a time in RFC 3339 format. */
 const RFC_3339 =
@@ -13,7 +13,7 @@ const RFC_3339 =
  * @param time The time, in milliseconds since 1970.
  */
 export function isPlausibleTime(time: number): boolean {
-  return time >= 0 && time < END;
+  return time >= 0 && time < END_MS;
 }
 
 /**

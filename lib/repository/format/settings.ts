@@ -9,7 +9,7 @@ import { idOfRecord, SETTINGS } from "./names.ts";
 const FORMAT = "deltar-repository";
 const VERSION = 1;
 /** The version of the settings of an encrypted repository. */
-const ENCRYPTED = 2;
+const ENCRYPTED_VERSION = 2;
 
 /**
  * The id that stands for an unknown id, if the settings of a repository are
@@ -39,7 +39,7 @@ export function encodeSettings(
 ): Uint8Array {
   return encryption === undefined
     ? encodeLines(FORMAT, VERSION, { id, codec }, [])
-    : encodeLines(FORMAT, ENCRYPTED, { id, codec, encryption }, []);
+    : encodeLines(FORMAT, ENCRYPTED_VERSION, { id, codec, encryption }, []);
 }
 
 /**
@@ -51,7 +51,7 @@ export function encodeSettings(
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);
-  const { header } = decodeLines(bytes, FORMAT, ENCRYPTED, SETTINGS);
+  const { header } = decodeLines(bytes, FORMAT, ENCRYPTED_VERSION, SETTINGS);
   const { id, codec, encryption } = header;
   // The id is used in file names on this machine.
   if (

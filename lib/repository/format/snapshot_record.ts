@@ -297,14 +297,14 @@ const FORMAT = "deltar-snapshot";
  * - records of an undo or redo of only some paths;
  * - records with a machine.
  */
-const LATER = 2;
+const LATER_VERSION = 2;
 /**
  * The version of records of trees with named pipes, devices, sparse files, or
  * names that are not valid UTF-8. A reader of version 2 does not support these
  * entries. It would restore the condensed form of a sparse file as its content,
  * and write U+FFFD in place of invalid bytes of a name.
  */
-const WITH_LATER_ENTRIES = 3;
+const LATER_ENTRIES_VERSION = 3;
 /**
  * The minimum difference, in milliseconds, at which the time of a record and
  * the time in its id are considered different.
@@ -317,10 +317,10 @@ const MIN_DIFFERENCE_MS = 1000;
 const MAX_LAYERS = 128;
 /**
  * The number of frames that a layer of any size may have, in addition to one
- * frame for each `BYTES_EACH_FRAME` bytes of the layer.
+ * frame for each `BYTES_PER_FRAME` bytes of the layer.
  */
 const MIN_FRAMES = 1024;
-const BYTES_EACH_FRAME = 1024;
+const BYTES_PER_FRAME = 1024;
 const COUNTS = [
   "files",
   "directories",
@@ -362,9 +362,9 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // A reader of version 1 would also build one chain from the snapshots of all
   // machines, and its prune would apply the rules to all of them together.
   const version = record.layers.some(needsLater)
-    ? WITH_LATER_ENTRIES
+    ? LATER_ENTRIES_VERSION
     : isUntouched || isPartial || record.machine
-    ? LATER
+    ? LATER_VERSION
     : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
@@ -408,7 +408,7 @@ export function decodeRecord(
   bytes: Uint8Array,
   object: string,
 ): SnapshotRecord {
-  const { header } = decodeLines(bytes, FORMAT, WITH_LATER_ENTRIES, object);
+  const { header } = decodeLines(bytes, FORMAT, LATER_ENTRIES_VERSION, object);
   const fail = (what: string) => new DeltarError("corrupt", what, { object });
   const text = (value: unknown, what: string) => {
     if (typeof value !== "string") throw fail(`missing or invalid \`${what}\``);
@@ -518,11 +518,11 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   if (sparse !== undefined && sparse !== true) throw fail();
   if (raw !== undefined && raw !== true) throw fail();
   const layer = { ...decodeObject("layer", line, object, 0), entries };
-  if (frames.length > MIN_FRAMES + layer.size / BYTES_EACH_FRAME) {
+  if (frames.length > MIN_FRAMES + layer.size / BYTES_PER_FRAME) {
     throw new DeltarError(
       "limit",
       `too many frames in a layer of ${layer.size} bytes: ${frames.length}, ` +
-        `at most ${Math.floor(MIN_FRAMES + layer.size / BYTES_EACH_FRAME)}`,
+        `at most ${Math.floor(MIN_FRAMES + layer.size / BYTES_PER_FRAME)}`,
       { object },
     );
   }

@@ -73,7 +73,7 @@ const FOLDER_MODE = 0o755;
  * The maximum number of an owner or group, and the maximum major and minor
  * number of a device.
  */
-const MAX_NUMBER = 2 ** 32 - 1;
+const MAX_ID = 2 ** 32 - 1;
 /**
  * The first time, in nanoseconds since 1970, whose seconds do not fit into 64
  * bits.
@@ -529,7 +529,7 @@ function faultOf(member: StreamedEntry["member"]): string | undefined {
     return "the modification time in seconds does not fit into 64 bits";
   }
   return [uid, gid, major, minor].every((number) =>
-      isCount(number) && number <= MAX_NUMBER
+      isCount(number) && number <= MAX_ID
     )
     ? undefined
     : "the number of the owner, group or device is invalid";

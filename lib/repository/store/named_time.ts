@@ -1,5 +1,5 @@
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 type Unit = "second" | "minute" | "hour" | "day" | "week" | "month" | "year";
 
@@ -70,9 +70,9 @@ function timeOf(text: string, now: number): NamedTime | undefined {
     case "second":
       return moment(now - count * 1000, 1);
     case "minute":
-      return moment(now - count * MINUTE, 1);
+      return moment(now - count * MINUTE_MS, 1);
     case "hour":
-      return moment(now - count * HOUR, 1);
+      return moment(now - count * HOUR_MS, 1);
     case "day":
       return day(year, month, date - count);
     case "week":
@@ -114,7 +114,7 @@ function namedDate(words: string): NamedTime | undefined {
     time.setUTCHours(hour, minute, second, millisecond);
   }
   const length = found[6] === undefined
-    ? MINUTE
+    ? MINUTE_MS
     : found[7] === undefined
     ? 1000
     : 1;

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
  * The time for which a path counts as changed by VS Code, in milliseconds. File
  * events arrive within this time.
  */
-export const OWN_MS = 3000;
+export const OWN_CHANGE_MS = 3000;
 
 /** The paths that VS Code itself has just saved, created, deleted or renamed. */
 export class OwnChanges {
@@ -14,7 +14,7 @@ export class OwnChanges {
   add(paths: readonly string[]): void {
     for (const path of paths) {
       clearTimeout(this.#timers.get(path));
-      const timer = setTimeout(() => this.#timers.delete(path), OWN_MS);
+      const timer = setTimeout(() => this.#timers.delete(path), OWN_CHANGE_MS);
       this.#timers.set(path, timer);
     }
   }
