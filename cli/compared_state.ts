@@ -18,6 +18,7 @@ import {
   RACY_NANOSECONDS,
 } from "../lib/tree/mod.ts";
 import { cacheFolder, userFolder } from "./location.ts";
+import { relativeError } from "./relative_error.ts";
 
 /** The state of a directory that `diff` compares with another state. */
 export interface ComparedState {
@@ -58,7 +59,11 @@ export function snapshotState(
     owners,
     async *open({ path }) {
       const whole = folder === "" ? path : `${folder}/${path}`;
-      yield* chunks(await read(whole, { signal }));
+      try {
+        yield* chunks(await read(whole, { signal }));
+      } catch (error) {
+        throw relativeError(error, folder);
+      }
     },
   };
 }

@@ -16,6 +16,7 @@ import {
 import type { Context } from "./context.ts";
 import { tellIndexProgress } from "./index_progress.ts";
 import { placeHere } from "./place_here.ts";
+import { relativeError } from "./relative_error.ts";
 import { type Named, pathIn } from "./suggest.ts";
 import { treePath } from "./text.ts";
 
@@ -143,7 +144,13 @@ function stateBelow(state: ComparedState, folder: string): ComparedState {
     index: new DirIndex(entries, root, skipped),
     root,
     owners,
-    open: (file) => state.open({ ...file, path: `${folder}/${file.path}` }),
+    async *open(file) {
+      try {
+        yield* state.open({ ...file, path: `${folder}/${file.path}` });
+      } catch (error) {
+        throw relativeError(error, folder);
+      }
+    },
   };
 }
 

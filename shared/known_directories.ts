@@ -43,9 +43,9 @@ export interface Places {
   truePlace(path: string): string;
   /**
    * Returns the mount point of the file system that contains a path, and as
-   * `mark` a text that differs between file systems with the same mount point.
+   * `fingerprint` a text that differs between file systems with the same mount point.
    */
-  fileSystemOf(path: string): { mount: string; mark: string };
+  fileSystemOf(path: string): { mount: string; fingerprint: string };
 }
 
 /** The directories that have snapshots, as notes in a folder record them. */
@@ -137,8 +137,8 @@ export class KnownDirectories {
 
   #identityOf(directory: string): string {
     const { ino, birthtimeMs } = statSync(directory, { bigint: true });
-    const { mount, mark } = this.#places.fileSystemOf(directory);
-    return JSON.stringify([mount, mark, `${ino}`, `${birthtimeMs}`]);
+    const { mount, fingerprint } = this.#places.fileSystemOf(directory);
+    return JSON.stringify([mount, fingerprint, `${ino}`, `${birthtimeMs}`]);
   }
 
   #noteOf(directory: string): string {

@@ -7,6 +7,7 @@ import type {
   RestoreStep,
 } from "../../lib/repository/mod.ts";
 import { formatBytes, plural } from "../../shared/text.ts";
+import { relativeError } from "../relative_error.ts";
 import { MARKS } from "../restore_report.ts";
 import { showPath } from "../text.ts";
 import type { Call } from "./call.ts";
@@ -114,10 +115,7 @@ async function planned(
   { plan, title, below, note, carryOut }: PlannedWork,
 ): Promise<Answer> {
   const { steps, target, bytes } = plan;
-  const [failed, left] = [
-    withNames(below, plan.failed),
-    withNames(below, plan.left),
-  ];
+  const failed = failuresFrom(below, plan.failed);
   const touchesRoot = plan.touchesRoot && existsSync(target);
   const count = (action: RestoreStep["action"]) =>
     steps.filter((step) => step.action === action).length;
@@ -154,8 +152,8 @@ async function planned(
       ...touchesRoot ? [`${MARKS.touch} ./`] : [],
       ...page.results.map((step) => stepLine(step, below)),
       ...more > 0 ? [`and ${plural(more, "more step")}`] : [],
-      ...left.slice(0, LIMITS.most).map(({ path, why }) =>
-        `${showPath(path)} stays: ${showPath(why)}`
+      ...plan.left.slice(0, LIMITS.most).map(({ path, why }) =>
+        `${showPath(nameFrom(below, path))} stays: ${showPath(why)}`
       ),
       ...failureLines(failed, "cannot be restored"),
       ...note === undefined ? [] : [note],
@@ -197,7 +195,7 @@ async function carriedOut(
   const question = ask?.(plan.question);
   if (question !== undefined) return question;
   const result = await session.inTurn(() => plans.carryOut(token, plan, call));
-  const failed = withNames(plan.below, result.failed);
+  const failed = failuresFrom(plan.below, result.failed);
   return done(call, { ...result, failed });
 }
 
@@ -254,12 +252,16 @@ function nameFrom(below: string, path: string): string {
     `${"../".repeat(below.split("/").length)}${path}`;
 }
 
-/** Returns results with paths relative to the served directory. */
-function withNames<Result extends { path: string }>(
+/** Returns failures with paths relative to the served directory. */
+function failuresFrom(
   below: string,
-  results: readonly Result[],
-): Result[] {
-  return results.map((one) => ({ ...one, path: nameFrom(below, one.path) }));
+  failed: readonly RestoreFailure[],
+): RestoreFailure[] {
+  return failed.map((one) => ({
+    ...one,
+    path: nameFrom(below, one.path),
+    error: relativeError(one.error, below),
+  }));
 }
 
 function stepFields(

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { formatBytes } from "../../shared/text.ts";
+import { relativeError } from "../relative_error.ts";
 import { suggesting } from "../suggest.ts";
 import { showPath } from "../text.ts";
 import { servedPath } from "./served_directories.ts";
@@ -64,7 +65,10 @@ export const readTool: Tool<z.infer<typeof input>> = {
       below,
     );
     const most = Math.min(limit ?? NORMAL_BYTES, MAX_BYTES);
-    const { bytes, isMore } = await readRange(content, offset, most);
+    const { bytes, isMore } = await readRange(content, offset, most)
+      .catch((error) => {
+        throw relativeError(error, below);
+      });
     const isBinary = bytes.includes(0);
     const title = `${showPath(path)} in snapshot ${record.id}`;
     const fields = { snapshot: record.id, path, isBinary };

@@ -60,7 +60,8 @@ export class KnownPlaces {
   static isMounted({ location, fileSystem }: KnownPlace): boolean {
     if (fileSystem === undefined) return false;
     const now = fileSystemOf(location);
-    return now.mount === fileSystem.mount && now.mark === fileSystem.mark;
+    return now.mount === fileSystem.mount &&
+      now.fingerprint === fileSystem.fingerprint;
   }
 
   /**
@@ -83,11 +84,10 @@ export class KnownPlaces {
    */
   remember(key: string, location: string, isFolder: boolean): void {
     try {
-      const place: KnownPlace = {
+      const text = encodePlace({
         location,
         ...isFolder && { fileSystem: fileSystemOf(location) },
-      };
-      const text = `${JSON.stringify(place)}\n`;
+      });
       if (readText(this.noteOf(key)) === text) return;
       fs.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
       fs.writeFileSync(this.noteOf(key), text, { mode: 0o600 });
@@ -136,6 +136,16 @@ function readText(file: string): string | undefined {
 }
 
 /**
+ * Returns the text of the note of a place. A note calls the fingerprint of the
+ * file system `mark`.
+ */
+function encodePlace({ location, fileSystem }: KnownPlace): string {
+  const { mount, fingerprint: mark } = fileSystem ?? {};
+  const note = { location, ...fileSystem && { fileSystem: { mount, mark } } };
+  return `${JSON.stringify(note)}\n`;
+}
+
+/**
  * Returns the place in the text of a note, or `undefined` if the text is not a
  * note.
  */
@@ -143,9 +153,10 @@ function decodePlace(text: string | undefined): KnownPlace | undefined {
   try {
     const { location, fileSystem } = JSON.parse(text ?? "");
     if (typeof location !== "string") return undefined;
-    const { mount, mark } = fileSystem ?? {};
-    const isKnown = typeof mount === "string" && typeof mark === "string";
-    return { location, ...isKnown && { fileSystem: { mount, mark } } };
+    const { mount, mark: fingerprint } = fileSystem ?? {};
+    const isKnown = typeof mount === "string" &&
+      typeof fingerprint === "string";
+    return { location, ...isKnown && { fileSystem: { mount, fingerprint } } };
   } catch {
     return undefined;
   }

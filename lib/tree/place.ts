@@ -103,7 +103,7 @@ export interface FileSystemId {
   /** The mount point; on Windows, the drive. */
   mount: string;
   /** A text that differs between file systems with the same mount point. */
-  mark: string;
+  fingerprint: string;
 }
 
 /**
@@ -111,12 +111,12 @@ export interface FileSystemId {
  * path if it were created.
  *
  * The mount point is the highest folder above the path with the same device.
- * `mark` is the kind of the file system and the creation time of the mount
- * point's folder, which is usually also that of the file system. Unlike the
- * device number, this time does not change when the disk is plugged in again.
- * If the file system does not record creation times, `mark` is its kind and
- * size. On Windows, `mark` is the serial number that Windows gives the file
- * system.
+ * `fingerprint` is the kind of the file system and the creation time of the
+ * mount point's folder, which is usually also that of the file system. Unlike
+ * the device number, this time does not change when the disk is plugged in
+ * again. If the file system does not record creation times, `fingerprint` is
+ * its kind and size. On Windows, `fingerprint` is the serial number that
+ * Windows gives the file system.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.
@@ -139,10 +139,10 @@ export function fileSystemOf(path: string): FileSystemId {
     at = above;
   }
   const { birthtimeMs } = fs.statSync(at, { bigint: true });
-  if (nodePath.sep === "\\") return { mount: at, mark: `volume ${dev}` };
+  if (nodePath.sep === "\\") return { mount: at, fingerprint: `volume ${dev}` };
   const { type, blocks, bsize } = fs.statfsSync(at);
-  const mark = birthtimeMs > 0n
+  const fingerprint = birthtimeMs > 0n
     ? `${type} made ${birthtimeMs}`
     : `${type} of ${blocks * bsize}`;
-  return { mount: at, mark };
+  return { mount: at, fingerprint };
 }

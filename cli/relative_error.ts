@@ -1,0 +1,26 @@
+import { DeltarError } from "../mod.ts";
+import { isWithin } from "../lib/tree/mod.ts";
+
+/**
+ * Returns an error with its path relative to a folder. Returns an error without
+ * a path in the folder as it is.
+ *
+ * @param error The error.
+ * @param folder The folder, `""` for the root.
+ */
+export function relativeError<Thrown>(
+  error: Thrown,
+  folder: string,
+): Thrown | DeltarError {
+  if (!(error instanceof DeltarError) || folder === "") return error;
+  const { code, object, path, message } = error;
+  if (path === undefined || path === folder || !isWithin(path, folder)) {
+    return error;
+  }
+  const location = object === undefined ? `${path}: ` : `${object}: ${path}: `;
+  return new DeltarError(code, message.slice(location.length), {
+    object,
+    path: path.slice(folder.length + 1),
+    cause: error,
+  });
+}
