@@ -97,8 +97,8 @@ export function importCommand(context: Context): Command {
     .argument("<dir...>", "The dated directories, such as /backups/daily.*")
     .option(
       "--source <dir>",
-      "Add the snapshots to those of this directory, of which the dated " +
-        "directories are backups (required). It need not exist",
+      "Add the snapshots to those of this directory, the original of the " +
+        "dated directories (required). It need not exist",
     )
     .addOption(
       new Option(

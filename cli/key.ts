@@ -81,8 +81,8 @@ export function keyCommand(context: Context): Command {
     )
     .option(
       "--machine <id>",
-      "The id of the machine that signs (default: the name of the key; needed " +
-        "with --write-only)",
+      "Use this id for the machine that signs (default: the name of the key; " +
+        "needed with --write-only)",
     )
     .option("--dry-run", "Show what rekey would store without storing it")
     .option("--yes", "Print the recovery sheet, or rekey, without asking")

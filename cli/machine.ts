@@ -21,8 +21,8 @@ export async function thisMachine(
   if (!isMachineId(id)) {
     throw new DeltarError(
       "corrupt",
-      "invalid id of this machine; an id has 1 to 64 letters, digits, `.`, `_` " +
-        `and \`-\`: ${JSON.stringify(id)}`,
+      `invalid id of this machine: ${JSON.stringify(id)}. An id has 1 to 64 ` +
+        "letters, digits, `.`, `_` and `-`.",
       {
         object: process.env.DELTAR_MACHINE
           ? "DELTAR_MACHINE"

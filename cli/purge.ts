@@ -297,8 +297,8 @@ function print(out: Console, plan: PurgePlan, verb: string): void {
   );
   if (plan.storedAgain.length > 0) {
     out.line(
-      "Stored again, because they are deltas of these contents: " +
-        `${showPaths(plan.storedAgain)}.`,
+      "Files that are stored again, because they are deltas of these " +
+        `contents: ${showPaths(plan.storedAgain)}.`,
     );
   }
   if (plan.unfinished.length > 0) {

@@ -48,7 +48,7 @@ export class Rate {
 }
 
 /**
- * Returns the percentage of bytes or steps that are done. It is at most 99 %,
+ * Returns the percentage of bytes or steps that are done. It is at most 99%,
  * because some work remains after the last byte or step.
  */
 export function percentage(done: number, all: number): string {

@@ -114,7 +114,7 @@ function print(out: Console, stats: RepositoryStats, within: string): void {
     : Math.round(100 * volumes.dead / volumes.bytes);
   out.line(
     `${plural(volumes.count, "volume")} of ${formatBytes(volumes.bytes)}; ` +
-      `${formatBytes(volumes.dead)} (${part} %) is unused`,
+      `${formatBytes(volumes.dead)} (${part}%) is unused`,
   );
   out.line(
     `${plural(stats.objects, "object")}, ${formatBytes(stats.bytes)} in total`,

@@ -41,8 +41,8 @@ export function addStreamOptions(command: Command): Command {
   return command
     .option(
       "--from-tar <file>",
-      "Snapshot the content of a tar archive (.tar, .tar.gz, .tar.zst), or of " +
-        "the archive in standard input (-), not a directory",
+      "Take a snapshot of the content of a tar archive (.tar, .tar.gz, " +
+        ".tar.zst) or, with -, of the archive in standard input",
     )
     .option(
       "--strip-components <number>",
@@ -52,23 +52,23 @@ export function addStreamOptions(command: Command): Command {
     )
     .option(
       "--stdin <filename>",
-      "Snapshot one file of this name, with the content of standard input",
+      "Take a snapshot of standard input, as one file with this name",
     )
     .option(
       "--stdin-from-command <filename>",
-      "Snapshot one file of this name, with the output of the command after " +
-        "`--`; if the command fails, no snapshot is made",
+      "Take a snapshot of the output of the command after `--`, as one file " +
+        "with this name; if the command fails, no snapshot is made",
     )
     .option(
       "--source <dir>",
       "With --from-tar, --stdin or --stdin-from-command: add the snapshot " +
-        "to those of this directory, which need not exist (default: the path of the archive or " +
-        "file)",
+        "to those of this directory, which need not exist (default: the path " +
+        "of the archive or file)",
     )
     .option(
       "--time <time>",
-      "With --from-tar, --stdin or --stdin-from-command: the time of the " +
-        "snapshot, such as 2024-01-31T12:00:00",
+      "With --from-tar, --stdin or --stdin-from-command: give the snapshot " +
+        "this time, such as 2024-01-31T12:00:00",
       parseTimestamp,
     );
 }

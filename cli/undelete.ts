@@ -32,12 +32,12 @@ async function run(
     list(out, removed);
     return EXIT.done;
   }
-  const ids = names.map((name) => findRemoved(removed, name));
+  const ids = new Set(names.map((name) => findRemoved(removed, name)));
   for (const id of ids) {
     await repository.undelete(id);
     if (!out.json) out.line(`Brought ${id} back.`);
   }
-  if (out.json) out.object("undelete", { broughtBack: ids });
+  if (out.json) out.object("undelete", { broughtBack: [...ids] });
   return EXIT.done;
 }
 

@@ -233,7 +233,7 @@ const WORKLOADS: Record<string, string> = {
     "3,000 bytes are inserted in the middle.\n",
   db: "The file is a SQLite database of 200 MB. Then 2,000 rows are updated " +
     "and 500 are added. Then VACUUM runs.\n",
-  manyupdates: "The directory has 2,000 files of 100 KB. 1 % of them change " +
+  manyupdates: "The directory has 2,000 files of 100 KB. 1% of them change " +
     "before each snapshot.\n",
   history:
     "The directory has 2,000 files of 2 KB. Up to 20 of them change before " +

@@ -12,8 +12,8 @@ export const MIN_PADDED_BYTES = 3712;
  * Leakage from Encrypted Files and Communication with PURBs", PETS 2019,
  * section 4). In such a size, only the highest bits can be set. Let `E` be the
  * number of the highest bit that is set, counted from 0. Then only bit `E` and
- * the ⌊log2 `E`⌋ + 1 bits below bit `E` can be set. Padding adds at most 6.25 %
- * to an object of more than `MIN_PADDED_BYTES`, and at most 3.2 % to an object
+ * the ⌊log2 `E`⌋ + 1 bits below bit `E` can be set. Padding adds at most 6.25%
+ * to an object of more than `MIN_PADDED_BYTES`, and at most 3.2% to an object
  * of 64 KiB or more.
  *
  * @param size The size in bytes, a safe integer.

@@ -1510,7 +1510,7 @@ function checkRestore(
   options: RestoreOptions | RevertOptions,
 ): void {
   if (typeof target !== "string") {
-    throw new TypeError(`${call}: the target has to be a path`);
+    throw new TypeError(`${call}: the target must be a path`);
   }
   checkOptions(call, options, {
     from: text,
@@ -1538,7 +1538,7 @@ function checkUndo(
     throw new RangeError(`${call}: \`spans\` must contain at least one span`);
   }
   if (typeof target !== "string") {
-    throw new TypeError(`${call}: the target has to be a path`);
+    throw new TypeError(`${call}: the target must be a path`);
   }
   checkOptions(call, options, {
     force: flag,

@@ -234,7 +234,8 @@ export function dearmor(text: string, begin: string, end: string): Uint8Array {
   }
   throw new DeltarError(
     "corrupt",
-    `the text is not base64 between the lines "${begin}" and "${end}"`,
+    `the text between the lines "${begin}" and "${end}" is missing or not ` +
+      "base64",
   );
 }
 

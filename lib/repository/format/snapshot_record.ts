@@ -242,9 +242,9 @@ export interface PurgedRecord {
   time: number;
   /**
    * The deleted files and folders. Empty if the purge deleted no paths of this
-   * snapshot. It then replaced the snapshot because contents depended on
-   * deleted contents, or because layers had lines of files that were deleted
-   * before the snapshot was taken.
+   * snapshot. In that case, the purge replaced the snapshot because contents
+   * depended on deleted contents, or because layers had lines of files that
+   * were deleted before the snapshot was taken.
    */
   paths: string[];
 }

@@ -755,7 +755,9 @@ export function checkReads({ keys, storage }: Store, what: string): void {
 function checkMachine(machine: Machine | undefined): void {
   if (machine === undefined || isMachineId(machine.id)) return;
   throw new TypeError(
-    "invalid `machine.id`, must be 1 to 64 letters, digits, `.`, `_` or `-`: " +
-      JSON.stringify(machine.id),
+    `invalid \`machine.id\`: ${
+      JSON.stringify(machine.id)
+    }. An id has 1 to 64 ` +
+      "letters, digits, `.`, `_` and `-`.",
   );
 }

@@ -11,9 +11,9 @@ import type { S3Credentials } from "./s3_credentials.ts";
 export interface LocationSettings {
   /** The folder or URL; empty for the extension's own storage. */
   location: string;
-  /** The endpoint of a server other than Amazon's; empty for none. */
+  /** The endpoint of a server; empty for Amazon's. */
   endpoint: string;
-  /** The region of the bucket; empty for none. */
+  /** The region of the bucket; empty if it is not set. */
   region: string;
 }
 

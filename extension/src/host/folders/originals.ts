@@ -6,7 +6,7 @@ import { codeOf } from "../../../../shared/error_code.ts";
 const MAX_FILE_BYTES = 64 * 2 ** 20;
 /** The maximum total size of the copies of files of one folder, in bytes. */
 const MAX_BYTES = 256 * 2 ** 20;
-/** The maximum number of files of one folder of which copies are kept. */
+/** The maximum number of copied files of one folder. */
 const MAX_FILES = 1000;
 
 /**

@@ -368,9 +368,10 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Deletes the copies of files of a folder that has snapshots. First stores
-   * the copies in a snapshot if they were made before the folder got an old
-   * history. Otherwise, a crash after the first snapshot has left them behind.
+   * Deletes the copies of files of a folder that has snapshots. If the copies
+   * were made before the folder got an old history, first stores them in a
+   * snapshot. Copies that a crash after the first snapshot has left behind are
+   * not stored.
    */
   async #storeOriginals(config: FolderConfig): Promise<void> {
     const mustStore = this.#mustStoreOriginals || this.question !== undefined;

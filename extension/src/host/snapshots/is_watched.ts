@@ -2,7 +2,7 @@ import { sep } from "node:path";
 import { canonical, isTooMuch } from "../../../../shared/too_much.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 
-/** A path in a folder of version control, such as `.git/index`. */
+/** Matches a path in a folder of version control, such as `.git/index`. */
 const VERSION_CONTROL = /[\\/]\.(?:git|hg|svn)(?:[\\/]|$)/;
 
 /**

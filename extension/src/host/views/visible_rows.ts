@@ -1,5 +1,5 @@
 /**
- * Finding out which rows of a tree are visible.
+ * Finds out which rows of a tree are visible.
  *
  * VS Code requests all rows of an expanded level of a tree together, but
  * requests the decoration of a row only when it draws the row. So each row has
