@@ -5,12 +5,12 @@ import type {
   SnapshotInfo,
 } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
-import { fileUri, pathIn, versionUri } from "../folders/version_uri.ts";
+import { fileUri, versionUri } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
 import { formatMoment } from "../ui/text.ts";
 import type { ChangeNode } from "../views/change_rows.ts";
-import { activeUri, type VersionNode } from "../views/history_view.ts";
+import type { VersionNode } from "../views/history_view.ts";
 import {
   areTooLarge,
   isTooLarge,
@@ -20,6 +20,7 @@ import {
 import type { SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";
 import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
+import { workspaceFile } from "./workspace_file.ts";
 
 /** The maximum number of files in the multi-file diff editor. */
 const MAX_FILES = 1000;
@@ -88,17 +89,12 @@ export async function compareWithFile(
 
 /** Compares a file with a version that the user chooses. */
 export async function compareWithSnapshot(
-  { folders }: Context,
-  uri: vscode.Uri | undefined = activeUri(),
+  context: Context,
+  uri?: vscode.Uri,
 ): Promise<void> {
-  const folder = uri && folders.of(uri);
-  if (uri === undefined || folder === undefined) {
-    void showInformation(
-      "Open a file in the workspace to compare it with a snapshot.",
-    );
-    return;
-  }
-  const path = pathIn(folder, uri);
+  const file = workspaceFile(context, uri, "compare it with a snapshot");
+  if (file === undefined) return;
+  const { folder, path } = file;
   const version = await pickVersion(
     folder,
     path,

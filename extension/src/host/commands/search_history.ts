@@ -1,29 +1,23 @@
 import * as vscode from "vscode";
 import { plural } from "../../../../shared/text.ts";
-import { pathIn } from "../folders/version_uri.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
-import { activeUri } from "../views/history_view.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickVersion, unreadText } from "./version_picks.ts";
+import { workspaceFile } from "./workspace_file.ts";
 
 /**
  * Asks for a text, lists the versions of a file that contain the text, and
  * opens the version that the user chooses, at the first line with the text.
  */
 export async function searchHistory(
-  { folders }: Context,
-  uri: vscode.Uri | undefined = activeUri(),
+  context: Context,
+  chosen?: vscode.Uri,
 ): Promise<void> {
-  const folder = uri && folders.of(uri);
-  if (uri === undefined || folder === undefined) {
-    void showInformation(
-      "Open a file in the workspace to search its history.",
-    );
-    return;
-  }
-  const path = pathIn(folder, uri);
+  const file = workspaceFile(context, chosen, "search its history");
+  if (file === undefined) return;
+  const { uri, folder, path } = file;
   const text = await vscode.window.showInputBox({
     prompt: `Text to find in all versions of ${path}`,
     placeHolder: "Search",
