@@ -189,9 +189,9 @@ export function hookWordsIn(file: ConfigFile): string[] | undefined {
 }
 
 /**
- * Returns a message for the file, or for each addition of deltar to a
- * configuration file, that an uninstall leaves because no install on this
- * machine wrote it as it is now.
+ * Returns a message for each addition of deltar that an uninstall leaves in a
+ * configuration file, because no install on this machine wrote the addition as
+ * it is now. If deltar writes the whole file, returns at most one message.
  */
 function staying(file: ConfigFile, text: string): string[] {
   const why = "differs from what deltar wrote on this machine, and stays";

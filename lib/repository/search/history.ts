@@ -337,9 +337,10 @@ class History {
   }
 
   /**
-   * Returns the first snapshot that has the state of a path, if a layer dates
-   * the state to a run before the one that wrote the layer, and this snapshot
-   * confirms the date. Otherwise returns `undefined`: the snapshot may have
+   * Returns the first snapshot that has the state of a path. A layer can name
+   * this snapshot, if an earlier run than the one that wrote the layer stored
+   * the state. Returns `undefined` if the layer names no snapshot, or if the
+   * named snapshot does not confirm that it has stored the state: it may have
    * been replaced, copied from another repository, or forged.
    */
   async #startByAge(

@@ -22,13 +22,13 @@ export interface PathUsage {
   stored: number;
 }
 
-/**
- * The length of a range of a volume in bytes, the number of bytes that each
- * folder has in the range, by the folder's path, and the sum of these numbers.
- */
+/** A range of a volume that has bytes of several folders. */
 interface SharedRange {
+  /** The length of the range in bytes. */
   length: number;
+  /** The sum of the numbers in `parts`. */
   total: number;
+  /** The number of bytes of each folder in the range, by the folder's path. */
   parts: Map<string, number>;
 }
 

@@ -33,10 +33,10 @@ interface Parts {
 /**
  * Offers VS Code the MCP servers of the folders: `deltar mcp` with the
  * repository and the exclude rules of the extension. There is a server for each
- * folder that has snapshots, but none in Restricted Mode, none for a repository
- * whose key is in the keychain, which `deltar` does not read, and none if the
- * program `deltar` is not found. The program is looked for only when VS Code
- * asks for the servers.
+ * folder that has snapshots, except if the key of its repository is in the
+ * keychain, which `deltar` does not read. There is no server in Restricted Mode,
+ * or if the program `deltar` is not found. The program is looked for only when
+ * VS Code asks for the servers.
  *
  * @param editor The API of VS Code. If the API has no MCP servers, nothing is
  * offered.

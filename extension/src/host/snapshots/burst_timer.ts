@@ -15,8 +15,8 @@ export const MAX_PAUSE_MS = 600_000;
 
 /**
  * The minimum pause after a call, as a multiple of the call's duration, so that
- * changes that never stop keep the machine busy for a twentieth of the time at
- * most.
+ * changes that never stop keep the machine busy for at most a twentieth of the
+ * time.
  */
 const PAUSE_PER_DURATION = 20;
 
