@@ -13,7 +13,7 @@ export function relativeError<Thrown>(
   folder: string,
 ): Thrown | DeltarError {
   if (!(error instanceof DeltarError) || folder === "") return error;
-  const { code, object, path, message } = error;
+  const { code, object, path, message, cause } = error;
   if (path === undefined || path === folder || !isWithin(path, folder)) {
     return error;
   }
@@ -21,6 +21,6 @@ export function relativeError<Thrown>(
   return new DeltarError(code, message.slice(location.length), {
     object,
     path: path.slice(folder.length + 1),
-    cause: error,
+    cause,
   });
 }

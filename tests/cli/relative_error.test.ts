@@ -10,12 +10,13 @@ test("relativeError() cuts a folder from the path of an error", () => {
     object: "volumes/sub/a",
     path: "sub/a.ts",
     offset: 7,
+    cause: "the system's error",
   });
   const relative = relativeError(error, "sub");
   assert.equal(relative.message, "volumes/sub/a: a.ts: too short (at byte 7)");
   assert.equal(relative.path, "a.ts");
   assert.equal(relative.code, "corrupt");
-  assert.equal(relative.cause, error);
+  assert.equal(relative.cause, error.cause);
   assert.equal(
     relativeError(new DeltarError("io", "sub/a", { path: "sub/a" }), "sub")
       .message,
