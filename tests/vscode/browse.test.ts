@@ -29,15 +29,6 @@ function rowOf(label: string, text: string, view = "Snapshots") {
   return window.rows(view).filter({ hasText: `${label} · ${text}` });
 }
 
-/** Keeps how it looks in the light and the dark theme. */
-async function pictures(name: string): Promise<void> {
-  for (const theme of ["Light", "Dark"]) {
-    await editor.set({ "workbench.colorTheme": `Default ${theme} Modern` });
-    await window.page.waitForTimeout(500);
-    await window.picture(`${name}-${theme.toLowerCase()}`);
-  }
-}
-
 suite([
   ["the row of a snapshot names the files that changed", async (suite) => {
     folder = join(suite.folder, "folder");
@@ -69,7 +60,7 @@ suite([
     fs.appendFileSync(at("lib/tree/1.ts"), "y\n");
     fs.writeFileSync(at("notes.md"), "six\n");
     await snapshot("six", "0.ts and 2 more");
-    await pictures("rows");
+    await window.picture("rows");
   }],
 
   ["a small snapshot shows its files when it is opened", async () => {
@@ -105,7 +96,7 @@ suite([
     await window.expand(rowOf("four", "0.ts", "File History"));
     const file = window.rows("File History").filter({ hasText: /^0\.ts/ });
     await file.waitFor();
-    await pictures("folder-history");
+    await window.picture("folder-history");
     await window.clickFor(
       file,
       window.page.locator(".tab.active").filter({ hasText: /0\.ts \(/ }),
@@ -125,7 +116,7 @@ suite([
     await window.expand(rows.filter({ hasText: /^lib/ }));
     await window.expand(rows.filter({ hasText: /^tree/ }));
     await rows.filter({ hasText: /^0\.ts/ }).waitFor();
-    await pictures("browse-snapshot");
+    await window.picture("browse-snapshot");
     // The rows below do not fit in the view.
     await rows.filter({ hasText: /^lib/ }).click();
     await window.clickFor(

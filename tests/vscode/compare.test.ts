@@ -11,13 +11,6 @@ import { NO_AUTOMATIC_SNAPSHOTS, repositoryOf, root, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
 /** By what the workbench calls their kind. */
-const THEMES = [
-  ["vs", "Default Light Modern"],
-  ["vs-dark", "Default Dark Modern"],
-  ["hc-black", "Default High Contrast"],
-  ["hc-light", "Default High Contrast Light"],
-] as const;
-
 let editor: Editor;
 let window: Window;
 let folder: string;
@@ -187,11 +180,6 @@ suite([
       );
       await window.picture(`walkthrough-${picture}`);
     }
-    for (const [kind, theme] of THEMES) {
-      await editor.set({ "workbench.colorTheme": theme });
-      await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
-      await window.picture(`walkthrough-${kind}`);
-    }
     fs.writeFileSync(at("notes.md"), "third thoughts\n");
     await page.locator(".getting-started-step.expanded")
       .getByRole("button", { name: "Create Snapshot" }).click();
@@ -212,14 +200,10 @@ suite([
       window.page.locator(".monaco-diff-editor"),
     );
     await window.sides();
-    for (const [kind, theme] of THEMES) {
-      await editor.set({ "workbench.colorTheme": theme });
-      await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
-      await window.picture(`theme-${kind}`);
-      await window.openStatus(/before lunch/);
-      await window.picture(`theme-${kind}-status`);
-      await window.page.keyboard.press("Escape");
-    }
+    await window.picture("changes-and-diff");
+    await window.openStatus(/before lunch/);
+    await window.picture("status-list");
+    await window.page.keyboard.press("Escape");
   }],
 
   [

@@ -92,9 +92,6 @@ suite([
     assert.match(await told.innerText(), /stored in .*announced-\w{8}/);
     await window.hasStatus(/Deltar: protected/);
     await window.picture("first-snapshot-announced");
-    await window.setTheme(editor, "Default Dark Modern");
-    await window.picture("first-snapshot-announced-dark");
-    await editor.set({ "workbench.colorTheme": null });
     assert.deepEqual(await contents(folder), ["the original\n"]);
     await window.pressTold(
       /is taking a first snapshot of announced/,

@@ -101,9 +101,6 @@ suite([
       );
     });
     await window.picture("large-file");
-    await window.setTheme(editor, "Default Dark Modern");
-    await window.picture("large-file-dark");
-    await editor.set({ "workbench.colorTheme": null });
   }],
 
   ["a large version is compared with the current file", async () => {

@@ -13,12 +13,10 @@ import {
   packCompanion,
 } from "./install.ts";
 import { makeProject } from "./project.ts";
-import { startBrowser, Window } from "./window.ts";
+import { FAILURES, PICTURES, startBrowser, Window } from "./window.ts";
 
 /** This repository. */
 export const root = dirname(dirname(import.meta.dirname!));
-/** Where screenshots are kept. */
-const PICTURES = join(root, "dist", "screenshots");
 
 /** The settings with which no snapshot is taken automatically. */
 export const NO_AUTOMATIC_SNAPSHOTS = {
@@ -74,10 +72,12 @@ export function suite(
     const packed = buildPackage(root);
     const browser = await startBrowser(browserFile);
     open.push(browser);
+    let companionFile: string | undefined;
+    const companion = () => companionFile ??= packCompanion(folder!);
     return {
       folder,
       browser,
-      companion: () => packCompanion(folder!),
+      companion,
       project(name) {
         const project = join(folder!, name);
         makeProject(project, root, code);
@@ -86,17 +86,19 @@ export function suite(
       async editor(name, options = {}) {
         const place = join(folder!, name);
         fs.mkdirSync(place, { recursive: true });
-        const { packages = [], ...rest } = options;
+        const packages = new Set([packed, ...options.packages ?? []]);
+        // By the companion, pictures change the theme.
+        if (PICTURES !== undefined) packages.add(companion());
         const editor = await Editor.start({
           editor: code,
           folder: place,
-          packages: [packed, ...packages],
-          ...rest,
+          ...options,
+          packages: [...packages],
         });
         open.push({ close: () => editor.stop() });
         return editor;
       },
-      open: (editor, what) => Window.open(browser, editor, what, PICTURES),
+      open: (editor, what) => Window.open(browser, editor, what),
     };
   };
   after(async () => {
@@ -129,7 +131,7 @@ async function keepLooks(
   const pages = suite?.browser.contexts().flatMap((one) => one.pages()) ?? [];
   for (const [at, page] of pages.entries()) {
     const file = `failed ${name} ${at}.png`.replaceAll(/[^\w.]+/g, "-");
-    await page.screenshot({ path: join(PICTURES, file) });
+    await page.screenshot({ path: join(FAILURES, file) });
   }
 }
 

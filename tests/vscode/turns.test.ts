@@ -114,10 +114,7 @@ suite([
       .filter({ hasText: /agent: (UserPromptSubmit|PreToolUse|Stop)/ });
     await snapshots.nth(2).waitFor();
     assert.equal(await snapshots.count(), 3);
-    await window.picture("turns-light");
-    await window.setTheme(editor, "Default Dark Modern");
-    await window.picture("turns-dark");
-    await editor.set({ "workbench.colorTheme": null });
+    await window.picture("turns");
     await window.expand(snapshots.nth(0));
     await window.row(/^new\.txt/).waitFor();
   }],

@@ -60,9 +60,6 @@ suite([
       assert.match(text, /1 file with edits since[^:]*:\s+draft\.txt\n/);
       assert.match(text, /2 files overwritten:\s+draft\.txt\s+other\.txt/);
       await window.picture("undo-question");
-      await window.setTheme(editor, "Default Dark Modern");
-      await window.picture("undo-question-dark");
-      await editor.set({ "workbench.colorTheme": null });
       await window.answer("Cancel");
       assert.equal(read("draft.txt"), "edited after the restore\n");
       await window.command("Deltar: Undo Last Restore");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import {
   type Browser,
   type BrowserContext,
@@ -18,6 +18,20 @@ const PATIENCE = 120_000;
  * effect is repeated.
  */
 const ATTEMPT = 10_000;
+
+/** The folder for the pictures of a failed test. */
+export const FAILURES = join(import.meta.dirname!, "../../dist/screenshots");
+
+/** The folder for the pictures of all tests; without it, none are taken. */
+export const PICTURES = process.env.DELTAR_PICTURES || undefined;
+
+/** The themes of the pictures: a short name, the theme, and its class. */
+const THEMES = [
+  ["light", "Default Light Modern", "vs"],
+  ["dark", "Default Dark Modern", "vs-dark"],
+  ["contrast", "Default High Contrast", "hc-black"],
+  ["contrast-light", "Default High Contrast Light", "hc-light"],
+] as const;
 
 /** Waits, in the page, for what moves and will end. */
 const STILL = `Promise.allSettled(
@@ -43,12 +57,12 @@ export function startBrowser(executablePath: string): Promise<Browser> {
 export class Window {
   readonly page: Page;
   readonly #context: BrowserContext;
-  readonly #pictures: string;
+  readonly #editor: Editor;
 
-  private constructor(page: Page, context: BrowserContext, pictures: string) {
+  private constructor(page: Page, context: BrowserContext, editor: Editor) {
     this.page = page;
     this.#context = context;
-    this.#pictures = pictures;
+    this.#editor = editor;
   }
 
   /** Opens a folder or a workspace file. */
@@ -56,7 +70,6 @@ export class Window {
     browser: Browser,
     editor: Editor,
     what: { folder: string } | { workspace: string },
-    pictures: string,
   ): Promise<Window> {
     const context = await browser.newContext({
       viewport: { width: 1280, height: 800 },
@@ -66,7 +79,7 @@ export class Window {
     const page = await context.newPage();
     const query = new URLSearchParams({ ...what });
     await page.goto(`${editor.url}/?${query}`);
-    const window = new Window(page, context, pictures);
+    const window = new Window(page, context, editor);
     // On a busy machine VS Code may open a workspace without its folders.
     await window.until("the folders are open", async () => {
       const ready = window.status().waitFor({ timeout: PATIENCE / 3 });
@@ -471,7 +484,8 @@ export class Window {
       if (await check()) return;
       await this.page.waitForTimeout(100);
     }
-    await this.picture(`failed-${what.replaceAll(/\W+/g, "-")}`);
+    const name = `failed-${what.replaceAll(/\W+/g, "-")}.png`;
+    await this.#keep(join(FAILURES, name));
     assert.fail(`waited in vain: ${what}`);
   }
 
@@ -484,21 +498,24 @@ export class Window {
     return false;
   }
 
-  /** Uses a colour theme, and waits until it shows. */
-  async setTheme(
-    editor: Editor,
-    theme: "Default Light Modern" | "Default Dark Modern",
-  ): Promise<void> {
-    await editor.set({ "workbench.colorTheme": theme });
-    const name = theme === "Default Dark Modern" ? "vs-dark" : "vs";
-    await this.page.locator(`.monaco-workbench.${name}`).waitFor();
+  /**
+   * Takes a picture in each theme, if `DELTAR_PICTURES` names a folder for the
+   * pictures.
+   */
+  async picture(name: string): Promise<void> {
+    if (PICTURES === undefined) return;
+    for (const [kind, theme, looks] of THEMES) {
+      await this.#editor.set({ "workbench.colorTheme": theme });
+      await this.page.locator(`.monaco-workbench.${looks}`).waitFor();
+      await this.#keep(join(PICTURES, `${name}-${kind}.png`));
+    }
+    await this.#editor.set({ "workbench.colorTheme": null });
   }
 
   /** Keeps how it looks, once nothing fades in or out any more. */
-  async picture(name: string): Promise<void> {
+  async #keep(path: string): Promise<void> {
     await this.page.evaluate(STILL);
-    fs.mkdirSync(this.#pictures, { recursive: true });
-    await this.page.screenshot({ path: join(this.#pictures, `${name}.png`) });
+    await this.page.screenshot({ path });
   }
 
   /** Closes it. */
