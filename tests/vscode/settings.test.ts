@@ -334,6 +334,7 @@ suite([
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/goes: .*no such directory/);
     await window.isTold(/stays: snapshot taken, 1 file changed/);
+    await window.hasStatus(/Deltar: partial/);
     await window.picture("vanished");
     await window.row(/stays · notes\.md/).waitFor();
     await window.row(/goes · 1 file/).waitFor();

@@ -99,14 +99,19 @@ suite([
     await window.expand(window.row("new.md and 2 more"));
     for (
       const [name, letter, word, colour] of [
-        ["new.md", "A", "Created", "addedResourceForeground"],
-        ["notes.md", "M", "Modified", "modifiedResourceForeground"],
-        ["untracked.txt", "D", "Deleted", "deletedResourceForeground"],
+        ["new.md", "A", "Created", "gitDecoration.addedResourceForeground"],
+        [
+          "notes.md",
+          "M",
+          "Modified",
+          "gitDecoration.modifiedResourceForeground",
+        ],
+        ["untracked.txt", "D", "Deleted", "errorForeground"],
       ]
     ) {
       if (letter === "D") await window.expand(window.row(/^nested$/));
       const row = window.row(RegExp(`^${name}`));
-      await window.isMarked(row, letter, `gitDecoration.${colour}`);
+      await window.isMarked(row, letter, colour);
       assert.match(await row.getAttribute("aria-label") ?? "", RegExp(word));
     }
     await window.hush();

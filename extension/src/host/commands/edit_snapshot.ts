@@ -66,7 +66,11 @@ export async function removeSnapshots(
     {
       modal: true,
       detail: [
-        ...(labels.length > 0 ? [`Labels: ${labels.join(", ")}`] : []),
+        ...(labels.length > 0
+          ? [
+            `${labels.length === 1 ? "Label" : "Labels"}: ${labels.join(", ")}`,
+          ]
+          : []),
         "Your files are not changed.",
       ].join("\n\n"),
     },

@@ -11,7 +11,7 @@ const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
   {
     created: ["A", "Created", "gitDecoration.addedResourceForeground"],
     updated: ["M", "Modified", "gitDecoration.modifiedResourceForeground"],
-    deleted: ["D", "Deleted", "gitDecoration.deletedResourceForeground"],
+    deleted: ["D", "Deleted", "errorForeground"],
     renamed: ["R", "Renamed", "gitDecoration.renamedResourceForeground"],
     copied: ["C", "Copied", "gitDecoration.addedResourceForeground"],
     touched: ["T", "Only metadata changed", "descriptionForeground"],
