@@ -135,7 +135,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
       credentials,
       encrypted,
     }),
-    registerTools(api),
+    registerTools(api, folders),
     offerMcpServers(vscode, { folders, log }),
   );
   end = async () => {

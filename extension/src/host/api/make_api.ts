@@ -5,6 +5,7 @@ import { restore } from "../commands/restore.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { versionUri } from "../folders/version_uri.ts";
 import type { SnapshotRunner } from "../snapshots/snapshot_runner.ts";
+import { virtualText } from "../ui/virtual_text.ts";
 import type { Change, DeltarApi, DeltarExports, Snapshot } from "./api.ts";
 
 /** Returns the exports of the extension. */
@@ -114,10 +115,13 @@ export class Api implements DeltarApi {
     const { folders } = this.#context;
     if (folder === undefined) return folders.all;
     const found = folders.of(folder);
-    if (found === undefined) {
-      throw new RangeError(`${folder} is not a folder of this workspace`);
-    }
-    return [found];
+    if (found !== undefined) return [found];
+    const virtual = folders.virtualFolderOf(folder);
+    throw new RangeError(
+      virtual
+        ? virtualText(virtual.name)
+        : `${folder} is not a folder of this workspace`,
+    );
   }
 }
 

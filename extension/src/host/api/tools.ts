@@ -1,5 +1,7 @@
 import * as vscode from "vscode";
 import { plural } from "../../../../shared/text.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { noFolderText } from "../ui/virtual_text.ts";
 import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
 
@@ -16,7 +18,10 @@ interface RestoreInput {
 }
 
 /** Registers the tools for language models. */
-export function registerTools(api: Api): vscode.Disposable {
+export function registerTools(
+  api: Api,
+  folders: ProtectedFolders,
+): vscode.Disposable {
   const find = async (id: string, all?: Snapshot[]): Promise<Snapshot> => {
     const snapshots = all ?? await api.list();
     const found = id === "latest"
@@ -35,7 +40,9 @@ export function registerTools(api: Api): vscode.Disposable {
       }),
       async invoke({ input: { label } }) {
         const taken = await api.snapshot(label ? { label } : {});
-        if (taken.length === 0) throw new Error("No folder is open.");
+        if (taken.length === 0) {
+          throw new Error(noFolderText(folders.virtualFolders));
+        }
         return text([
           "Snapshots of the current state of the workspace:",
           ...taken.map(lineOf),
@@ -46,6 +53,9 @@ export function registerTools(api: Api): vscode.Disposable {
       prepareInvocation: () => ({ invocationMessage: "Listing snapshots" }),
       async invoke() {
         const snapshots = await api.list();
+        if (folders.all.length === 0) {
+          throw new Error(noFolderText(folders.virtualFolders));
+        }
         if (snapshots.length === 0) {
           return text(["There are no snapshots yet. Call deltar_snapshot."]);
         }

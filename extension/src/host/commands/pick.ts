@@ -8,7 +8,8 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withoutIcons } from "../ui/plain.ts";
-import { changedFiles } from "../ui/snapshot_text.ts";
+import { noFolderText, virtualText } from "../ui/virtual_text.ts";
+import { changedFiles, noSnapshotsText } from "../ui/snapshot_text.ts";
 import {
   formatAgo,
   formatDay,
@@ -20,11 +21,15 @@ import {
 /**
  * Returns the only folder of the workspace. If the workspace has several
  * folders, asks the user to choose one of them, and returns `undefined` if the
- * user cancels.
+ * user cancels. If the workspace has no folder on a disk, shows a message and
+ * returns `undefined`.
  */
 export async function pickFolder(
   folders: ProtectedFolders,
 ): Promise<ProtectedFolder | undefined> {
+  if (folders.all.length === 0) {
+    void showInformation(noFolderText(folders.virtualFolders));
+  }
   if (folders.all.length <= 1) return folders.all[0];
   const chosen = await vscode.window.showQuickPick(
     folders.all.map((folder) => ({
@@ -38,6 +43,24 @@ export async function pickFolder(
 }
 
 /**
+ * Returns the folder of a file. If Deltar takes no snapshots of the file, shows
+ * a message and returns `undefined`.
+ *
+ * @param advice The message if the file is not in a folder of the workspace.
+ */
+export function folderOf(
+  folders: ProtectedFolders,
+  uri: vscode.Uri | undefined,
+  advice: string,
+): ProtectedFolder | undefined {
+  const folder = uri && folders.of(uri);
+  if (folder !== undefined) return folder;
+  const virtual = uri && folders.virtualFolderOf(uri);
+  void showInformation(virtual ? virtualText(virtual.name) : advice);
+  return undefined;
+}
+
+/**
  * Returns the snapshots of a folder, the newest first. If the folder has none,
  * also shows a message with a button that takes a snapshot.
  */
@@ -48,7 +71,7 @@ export async function someSnapshots(
   if (snapshots.length === 0) {
     const create = "Create Snapshot";
     void showInformation(
-      `There are no snapshots of ${folder.name} yet.`,
+      noSnapshotsText(folder.name),
       create,
     ).then((answer) => {
       if (answer === create) {

@@ -20,7 +20,7 @@ import { openRestoreChanges } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { markRestored } from "./mark_restored.ts";
 import { openFiles, saveUnsaved, unsaved } from "./open_files.ts";
-import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
+import { folderOf, pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
 import { remember } from "./unfinished_restores.ts";
 
 /** The maximum number of paths that a question or a log line lists. */
@@ -83,13 +83,12 @@ export async function restoreUris(
 ): Promise<void> {
   const open = activeUri();
   const uris = chosen.length > 0 ? chosen : open ? [open] : [];
-  const folder = uris[0] && context.folders.of(uris[0]);
-  if (folder === undefined) {
-    void showInformation(
-      "Choose a file or folder in the workspace to restore.",
-    );
-    return;
-  }
+  const folder = folderOf(
+    context.folders,
+    uris[0],
+    "Choose a file or folder in the workspace to restore.",
+  );
+  if (folder === undefined) return;
   const paths = uris.filter((uri) => context.folders.of(uri) === folder)
     .map((uri) => pathIn(folder, uri));
   if (paths.includes("")) {

@@ -5,6 +5,7 @@ import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
 import { openVersion, openVersionChange } from "./compare.ts";
 import type { Context } from "./context.ts";
+import { folderOf } from "./pick.ts";
 import { pickVersion, unreadText } from "./version_picks.ts";
 
 /**
@@ -15,14 +16,13 @@ export async function showSelectionHistory(
   { folders }: Context,
 ): Promise<void> {
   const editor = vscode.window.activeTextEditor;
-  const uri = editor?.document.uri;
-  const folder = uri && uri.scheme !== SCHEME && folders.of(uri);
-  if (editor === undefined || uri === undefined || !folder) {
-    void showInformation(
-      "Select lines of a file in the workspace to see their history.",
-    );
-    return;
-  }
+  const { uri } = editor?.document ?? {};
+  const folder = folderOf(
+    folders,
+    uri?.scheme === SCHEME ? undefined : uri,
+    "Select lines of a file in the workspace to see their history.",
+  );
+  if (editor === undefined || uri === undefined || !folder) return;
   const path = pathIn(folder, uri);
   const { selection, document } = editor;
   const range = linesOf(selection);

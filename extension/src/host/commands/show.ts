@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withoutIcons } from "../ui/plain.ts";
+import { noFolderText } from "../ui/virtual_text.ts";
 import type { StatusBar } from "../views/status_bar.ts";
 import type { Context } from "./context.ts";
 import {
@@ -19,6 +20,10 @@ export async function showStatus(
   { folders }: Context,
   status: StatusBar,
 ): Promise<void> {
+  if (folders.all.length === 0) {
+    void showInformation(noFolderText(folders.virtualFolders));
+    return;
+  }
   const { level, reasons } = status.state();
   const lists = await Promise.all(
     folders.all.map(async (folder) => {

@@ -1,9 +1,9 @@
 import type * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { pathIn } from "../folders/version_uri.ts";
-import { showInformation } from "../ui/messages.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Context } from "./context.ts";
+import { folderOf } from "./pick.ts";
 
 /** A file in a folder of the workspace. */
 export interface WorkspaceFile {
@@ -15,8 +15,8 @@ export interface WorkspaceFile {
 
 /**
  * Returns the file that a command works with: the chosen file or, if the user
- * chose none, the file in the active editor. If this file is not in the
- * workspace, shows a message and returns `undefined`.
+ * chose none, the file in the active editor. If Deltar takes no
+ * snapshots of this file, shows a message and returns `undefined`.
  *
  * @param chosen The chosen file.
  * @param purpose The purpose of the command, for the message.
@@ -27,10 +27,8 @@ export function workspaceFile(
   purpose: string,
 ): WorkspaceFile | undefined {
   const uri = chosen ?? activeUri();
-  const folder = uri && folders.of(uri);
-  if (uri !== undefined && folder !== undefined) {
-    return { uri, folder, path: pathIn(folder, uri) };
-  }
-  void showInformation(`Open a file in the workspace to ${purpose}.`);
-  return undefined;
+  const advice = `Open a file in the workspace to ${purpose}.`;
+  const folder = folderOf(folders, uri, advice);
+  if (uri === undefined || folder === undefined) return undefined;
+  return { uri, folder, path: pathIn(folder, uri) };
 }

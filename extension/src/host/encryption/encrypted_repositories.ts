@@ -4,6 +4,7 @@ import type { EncryptionState } from "../../shared/protocol.ts";
 import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { showInformation, showWarning } from "../ui/messages.ts";
+import { noSnapshotsText } from "../ui/snapshot_text.ts";
 import { askKey } from "./ask_key.ts";
 import {
   ADD_PASSPHRASE,
@@ -280,6 +281,6 @@ function showState({ name }: ProtectedFolder, state: EncryptionState): void {
         "deltar.repository.encrypt applies to new repositories."
       : state === "unlocked"
       ? `The repository of ${name} is already open.`
-      : `There are no snapshots of ${name} yet.`,
+      : noSnapshotsText(name),
   );
 }

@@ -1,4 +1,5 @@
 import type * as vscode from "vscode";
+import { virtualText } from "../ui/virtual_text.ts";
 import type { ProtectedFolder } from "./protected_folder.ts";
 import type { ProtectedFolders } from "./protected_folders.ts";
 
@@ -8,6 +9,8 @@ export class FolderLog implements vscode.Disposable {
   readonly #log: vscode.LogOutputChannel;
   readonly #repositories = new WeakMap<ProtectedFolder, string>();
   readonly #listErrors = new WeakMap<ProtectedFolder, string | undefined>();
+  /** The URIs of the virtual folders that the log names. */
+  readonly #virtual = new Set<string>();
   readonly #watch: vscode.Disposable;
 
   constructor(
@@ -27,6 +30,11 @@ export class FolderLog implements vscode.Disposable {
   }
 
   #update(): void {
+    for (const { name, uri } of this.#folders.virtualFolders) {
+      if (this.#virtual.has(`${uri}`)) continue;
+      this.#virtual.add(`${uri}`);
+      this.#log.info(virtualText(name));
+    }
     for (const folder of this.#folders.all) {
       const { name } = folder;
       const { directory, repository } = folder.config;

@@ -50,12 +50,16 @@ export class ProtectedFolders implements vscode.Disposable {
     return [...this.#folders.values()];
   }
 
-  /**
-   * The folders that cannot be protected, because they are not on this machine.
-   */
-  get unsupportedFolders(): readonly vscode.WorkspaceFolder[] {
+  /** The folders that cannot be protected, because they are not on a disk. */
+  get virtualFolders(): readonly vscode.WorkspaceFolder[] {
     return (vscode.workspace.workspaceFolders ?? [])
       .filter(({ uri }) => uri.scheme !== "file");
+  }
+
+  /** Returns the virtual folder that contains a file. */
+  virtualFolderOf(uri: vscode.Uri): vscode.WorkspaceFolder | undefined {
+    const folder = vscode.workspace.getWorkspaceFolder(uri);
+    return this.virtualFolders.find((one) => one === folder);
   }
 
   /** Returns the folder that contains a file, or that a version belongs to. */
@@ -72,15 +76,13 @@ export class ProtectedFolders implements vscode.Disposable {
 
   /**
    * The protection of the workspace: the protection of its folders if it is the
-   * same for all, and otherwise `partial`. If a folder cannot be protected, the
+   * same for all, and otherwise `partial`. If there is a virtual folder, the
    * workspace is also `partial`.
    */
   get protection(): Protection {
     const all = new Set(this.all.map(({ protection }) => protection));
     const [first = "partial"] = all;
-    return all.size > 1 || this.unsupportedFolders.length > 0
-      ? "partial"
-      : first;
+    return all.size > 1 || this.virtualFolders.length > 0 ? "partial" : first;
   }
 
   /** Reads the lists of snapshots of all folders again. */

@@ -12,6 +12,7 @@ import { explain, isCancelled } from "../ui/explain.ts";
 import { showInformation, showWarning } from "../ui/messages.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
+import { noFolderText } from "../ui/virtual_text.ts";
 
 /** The event that is fired after a new snapshot. */
 export interface SnapshotEvent {
@@ -52,9 +53,7 @@ export class SnapshotRunner implements vscode.Disposable {
   async takeManually(label?: string): Promise<void> {
     const folders = this.#folders.all;
     if (folders.length === 0) {
-      void showInformation(
-        "Open a folder to take snapshots of it.",
-      );
+      void showInformation(noFolderText(this.#folders.virtualFolders));
       return;
     }
     const lines: string[] = [];

@@ -86,3 +86,12 @@ export function changesByKind({ before, counts }: SnapshotInfo): string[] {
     .map(([count, word]) => `${count.toLocaleString("en")} ${word}`).join(", ");
   return line === "" ? [] : [line];
 }
+
+/**
+ * Returns the message that a folder has no snapshots.
+ *
+ * @param name The name of the folder.
+ */
+export function noSnapshotsText(name: string): string {
+  return `There are no snapshots of ${name} yet.`;
+}

@@ -16,6 +16,7 @@ import {
   formatMoment,
   formatSize,
 } from "../ui/text.ts";
+import { virtualText } from "../ui/virtual_text.ts";
 import {
   type ChangeRow,
   changeRowItem,
@@ -138,7 +139,8 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     );
     if (this.#view !== undefined) {
       this.#view.description = file?.path.split("/").at(-1);
-      this.#view.message = undefined;
+      const virtual = this.#virtualFolder();
+      this.#view.message = virtual && virtualText(virtual.name);
     }
     if (file === undefined) return [];
     const { folder, path } = file;
@@ -178,17 +180,27 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
    */
   #key(): string {
     const file = this.#file();
-    if (file === undefined) return "";
+    if (file === undefined) return `${this.#virtualFolder()?.uri ?? ""}`;
     const { folder, path } = file;
     const snapshots = folder.listed.map(({ id, label }) => [id, label]);
     return JSON.stringify([`${folder.uri}`, path, snapshots]);
   }
 
   #file(): { folder: ProtectedFolder; path: string } | undefined {
-    const uri = this.#pinned ?? activeUri();
+    const uri = this.#uri();
     if (uri === undefined) return undefined;
     const folder = this.#folders.of(uri);
     return folder && { folder, path: pathIn(folder, uri) };
+  }
+
+  /** Returns the virtual folder of the file or folder, if there is one. */
+  #virtualFolder(): vscode.WorkspaceFolder | undefined {
+    const uri = this.#uri();
+    return uri && this.#folders.virtualFolderOf(uri);
+  }
+
+  #uri(): vscode.Uri | undefined {
+    return this.#pinned ?? activeUri();
   }
 }
 

@@ -4,8 +4,13 @@ import type { SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { explain } from "../ui/explain.ts";
-import { changedFiles, changesByKind } from "../ui/snapshot_text.ts";
+import {
+  changedFiles,
+  changesByKind,
+  noSnapshotsText,
+} from "../ui/snapshot_text.ts";
 import { formatDay, formatMoment, formatTime } from "../ui/text.ts";
+import { virtualText } from "../ui/virtual_text.ts";
 import {
   type ChangeRow,
   changeRowItem,
@@ -100,18 +105,21 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 
   async #dayNodes(): Promise<Node[]> {
-    const failures: string[] = [];
+    const notes = this.#folders.virtualFolders
+      .map(({ name }) => virtualText(name));
+    const empty: string[] = [];
     const lists = await Promise.all(
       this.#folders.all.map(async (folder): Promise<SnapshotNode[]> => {
         try {
           const list = await folder.snapshots();
+          if (list.length === 0) empty.push(folder.name);
           return [...list, ...folder.safetySnapshots].map((info) => ({
             kind: "snapshot",
             folder,
             info,
           }));
         } catch (error) {
-          failures.push(`${folder.name}: ${explain(error)}`);
+          notes.push(`${folder.name}: ${explain(error)}`);
           return [];
         }
       }),
@@ -129,9 +137,12 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       day.rows.push(row);
       days.set(title, day);
     }
-    // The failures are shown above the list, because VS Code would cut them off
-    // in a row of the list.
-    if (this.#view !== undefined) this.#view.message = failures.join("\n");
+    // Above the list, because VS Code would cut the notes off in a row of the
+    // list. If there are notes, VS Code does not show that the list is empty.
+    if (notes.length > 0 && snapshots.length === 0) {
+      notes.push(...empty.map(noSnapshotsText));
+    }
+    if (this.#view !== undefined) this.#view.message = notes.join("\n");
     return [...days.values()];
   }
 

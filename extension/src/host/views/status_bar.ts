@@ -4,6 +4,7 @@ import type { Protection } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
 import { formatAgo } from "../ui/text.ts";
+import { virtualText } from "../ui/virtual_text.ts";
 
 /**
  * The interval between updates of a text such as "5 min ago", in milliseconds.
@@ -11,12 +12,13 @@ import { formatAgo } from "../ui/text.ts";
 const UPDATE_MS = 30_000;
 
 /** The level that the status bar shows. */
-type Level = Protection | "restricted" | "paused" | "off";
+type Level = Protection | "unsupported" | "restricted" | "paused" | "off";
 
 const ICONS: Readonly<Record<Level, string>> = {
   protected: "shield",
   partial: "warning",
   waiting: "clock",
+  unsupported: "circle-slash",
   restricted: "workspace-untrusted",
   paused: "debug-pause",
   off: "circle-slash",
@@ -59,13 +61,13 @@ export class StatusBar implements vscode.Disposable {
   /** Shows the current state. */
   update(): void {
     const { all } = this.#folders;
-    if (all.length === 0 && this.#folders.unsupportedFolders.length === 0) {
+    if (all.length === 0 && this.#folders.virtualFolders.length === 0) {
       this.#item.hide();
       return;
     }
     const state = this.state();
     const isBusy = all.some(({ isBusy }) => isBusy);
-    const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
+    const last = Math.max(0, ...all.map(({ last }) => last?.time ?? 0));
     const isCurrent = state.level === "protected" || state.level === "partial";
     const when = last === 0
       ? ""
@@ -73,7 +75,7 @@ export class StatusBar implements vscode.Disposable {
     const icon = isBusy ? "sync~spin" : ICONS[state.level];
     this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
     // Only failures are shown in color, because only they require an action.
-    this.#item.backgroundColor = all.some(({ failure }) => failure)
+    this.#item.backgroundColor = this.#hasFailed
       ? new vscode.ThemeColor("statusBarItem.warningBackground")
       : undefined;
     this.#item.tooltip = ["Deltar snapshots", ...state.reasons].join("\n");
@@ -130,8 +132,11 @@ export class StatusBar implements vscode.Disposable {
         reasons.push(`${name}: every file is excluded`);
       }
     }
-    for (const { name } of this.#folders.unsupportedFolders) {
-      reasons.push(`${name}: virtual folders are not supported`);
+    for (const { name } of this.#folders.virtualFolders) {
+      reasons.push(virtualText(name));
+    }
+    if (this.#folders.all.length === 0) {
+      return { level: "unsupported", reasons };
     }
     if (!vscode.workspace.isTrusted) {
       return {
@@ -143,7 +148,7 @@ export class StatusBar implements vscode.Disposable {
       };
     }
     const level = this.#folders.protection;
-    if (level !== "failed" && this.#automatic.isOff) {
+    if (!this.#hasFailed && this.#automatic.isOff) {
       return this.#automatic.isPaused
         ? {
           level: "paused",
@@ -155,6 +160,11 @@ export class StatusBar implements vscode.Disposable {
         };
     }
     return { level, reasons };
+  }
+
+  /** Whether the last attempt failed for at least one folder. */
+  get #hasFailed(): boolean {
+    return this.#folders.all.some(({ failure }) => failure !== undefined);
   }
 
   dispose(): void {
