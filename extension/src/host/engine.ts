@@ -54,13 +54,24 @@ export interface Caller {
   ): Promise<Methods[M][1]>;
 }
 
+/**
+ * The maximum size of the young generation of a worker's heap, in megabytes.
+ * Without a limit, much of the memory of a worker is garbage.
+ */
+const MAX_YOUNG_MB = 8;
+
 interface Pending {
+  /** The elements of a long list that have arrived. */
+  list: unknown[];
   resolve: (result: never) => void;
   reject: (error: Error) => void;
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** Runs the library in a worker thread, which the first call starts. */
+/**
+ * Runs the library in a worker thread, which the first call starts. The thread
+ * ends when there have been no calls for a while.
+ */
 export class Engine implements Caller {
   readonly #script: string;
   readonly #pending = new Map<number, Pending>();
@@ -105,6 +116,7 @@ export class Engine implements Caller {
         then(value);
       };
       this.#pending.set(id, {
+        list: [],
         resolve: settle(resolve),
         reject: settle(reject),
         onProgress,
@@ -119,8 +131,19 @@ export class Engine implements Caller {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#script, { stderr: false, stdout: false });
-    worker.on("message", (message: FromWorker) => this.#receive(message));
+    const worker = new Worker(this.#script, {
+      stderr: false,
+      stdout: false,
+      resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_MB },
+    });
+    worker.on("message", (message: FromWorker) => {
+      if (!("idle" in message)) this.#receive(message);
+      else if (this.#worker === worker && this.#pending.size === 0) {
+        // Its memory is free until the next call starts another thread.
+        this.#worker = undefined;
+        void worker.terminate();
+      }
+    });
     worker.on("error", (error: Error) => this.#fail(worker, error.message));
     worker.on(
       "exit",
@@ -129,16 +152,25 @@ export class Engine implements Caller {
     return worker;
   }
 
-  #receive(message: FromWorker): void {
+  #receive(message: Exclude<FromWorker, { idle: true }>): void {
     const pending = this.#pending.get(message.id);
     if (pending === undefined) return;
     if ("progress" in message) {
       pending.onProgress?.(message.progress);
       return;
     }
+    if ("piece" in message) {
+      pending.list.push(...message.piece);
+      // Other work of this thread comes first.
+      setImmediate(() => this.#worker?.postMessage({ next: message.id }));
+      return;
+    }
     this.#pending.delete(message.id);
     if ("fault" in message) pending.reject(new EngineError(message.fault));
-    else pending.resolve(message.result as never);
+    else {
+      const { list } = pending;
+      pending.resolve((list.length > 0 ? list : message.result) as never);
+    }
   }
 
   /** Makes all calls in progress fail. The next call starts another thread. */

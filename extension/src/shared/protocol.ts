@@ -718,7 +718,8 @@ export type Method = keyof Methods;
 /** A message from the host to the worker. */
 export type ToWorker =
   | { [M in Method]: { id: number; method: M; params: Methods[M][0] } }[Method]
-  | { cancel: number };
+  | { cancel: number }
+  | { next: number };
 
 /** An error in the form of a message. */
 export interface Fault {
@@ -734,6 +735,9 @@ export interface Fault {
 
 /** A message from the worker to the host. */
 export type FromWorker =
+  | { id: number; piece: unknown[] }
   | { id: number; result: unknown }
   | { id: number; fault: Fault }
-  | { id: number; progress: Progress };
+  | { id: number; progress: Progress }
+  // The worker can be ended: it has had nothing to do for a while.
+  | { idle: true };

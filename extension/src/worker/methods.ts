@@ -45,9 +45,10 @@ import { turnMethods, turnsBySnapshot } from "./turns.ts";
 const MAX_VERSION_BYTES = 2 ** 30;
 
 /** Returns the methods of the worker. They share a cache of trees. */
-export function createMethods(): { [M in Method]: Handler<M> } {
+export function createMethods(
+  repositories: Repositories = new Repositories(),
+): { [M in Method]: Handler<M> } {
   const trees = new TreeCache();
-  const repositories = new Repositories();
   return {
     ...restoreMethods(repositories),
     ...keyMethods(repositories),

@@ -36,6 +36,11 @@ export class Repositories {
   /** The encrypted repositories that are not stored yet, by their locations. */
   readonly #drafts = new Map<string, RepositoryDraft>();
 
+  /** Whether encrypted repositories exist only in the memory of this worker. */
+  get hasDrafts(): boolean {
+    return this.#drafts.size > 0;
+  }
+
   /**
    * Opens the repository of a folder.
    *

@@ -23,18 +23,34 @@ import type {
 } from "../shared/protocol.ts";
 import type { Handler } from "./handler.ts";
 import { createMethods } from "./methods.ts";
+import { Repositories } from "./repositories.ts";
 
 /** The minimum interval between progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
+/** The time without requests after which the worker can be ended. */
+const IDLE_MS = 60_000;
+
+/**
+ * The maximum number of elements of a list in one message. The thread that
+ * receives a message is busy until the whole message is decoded.
+ */
+const MAX_SENT = 2000;
+
 const port = parentPort as MessagePort;
-const methods = createMethods();
+const repositories = new Repositories();
+const methods = createMethods(repositories);
 const running = new Map<number, AbortController>();
+/** The timer that began after the last request. */
+let idle: ReturnType<typeof setTimeout> | undefined;
+/** The functions that send the next piece of a long list, by request. */
+const sending = new Map<number, () => void>();
 
 port.on("message", receive);
 
 function receive(message: ToWorker): void {
   if ("cancel" in message) running.get(message.cancel)?.abort();
+  else if ("next" in message) sending.get(message.next)?.();
   else void run(message);
 }
 
@@ -54,7 +70,7 @@ function poll(): void {
 }
 
 async function run(
-  { id, method, params }: Exclude<ToWorker, { cancel: number }>,
+  { id, method, params }: Extract<ToWorker, { id: number }>,
 ): Promise<void> {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []) =>
     port.postMessage(message, transfer);
@@ -74,6 +90,10 @@ async function run(
       signal: controller.signal,
       progress,
     });
+    if (Array.isArray(result) && result.length > MAX_SENT) {
+      await sendList(id, result, send);
+      return;
+    }
     send(
       { id, result },
       result instanceof Uint8Array ? [result.buffer as ArrayBuffer] : [],
@@ -82,7 +102,28 @@ async function run(
     send({ id, fault: faultOf(error, params.config) });
   } finally {
     running.delete(id);
+    clearTimeout(idle);
+    idle = setTimeout(() => {
+      if (running.size > 0 || repositories.hasDrafts) return;
+      port.postMessage({ idle: true } satisfies FromWorker);
+    }, IDLE_MS);
   }
+}
+
+/** Sends a long list in pieces, each after the receiver has decoded the last. */
+async function sendList(
+  id: number,
+  list: readonly unknown[],
+  send: (message: FromWorker) => void,
+): Promise<void> {
+  for (let at = 0; at < list.length; at += MAX_SENT) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    sending.set(id, resolve);
+    send({ id, piece: list.slice(at, at + MAX_SENT) });
+    await promise;
+  }
+  sending.delete(id);
+  send({ id, result: [] });
 }
 
 function faultOf(

@@ -1,0 +1,211 @@
+/**
+ * The memory of the extension host and the lateness of its event loop in real
+ * VS Code, while a large folder gets snapshots, histories, searches and a
+ * restore. Prints all figures.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { Dir, LocalStorage, Repository } from "../../mod.ts";
+import { repositoryName } from "../../lib/repository/mod.ts";
+import { Editor } from "./editor.ts";
+import { installEditor } from "./install.ts";
+import { NO_AUTOMATIC_SNAPSHOTS, type Suite, suite } from "./suite.ts";
+import type { Window } from "./window.ts";
+
+const FILES = 60_000;
+const VERSIONS = 500;
+const RESTORED = 5000;
+
+let window: Window;
+let large: string;
+let old: string;
+let workspace: string;
+
+/** Returns the resident memory of the extension host, and its peak, in MiB. */
+function memory(editor: Editor): { now: number; peak: number } {
+  const [pid] = editor.extensionHosts();
+  const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
+  const value = (name: string) =>
+    Math.round(Number(RegExp(`${name}:\\s+(\\d+)`).exec(status)![1]) / 1024);
+  return { now: value("VmRSS"), peak: value("VmHWM") };
+}
+
+/**
+ * Prints the memory during some work, the lateness of the event loop, and the
+ * CPU time of the longest turn of the event loop. If other programs use the
+ * CPU, the event loop is late even if no turn is long.
+ */
+async function measure(
+  editor: Editor,
+  name: string,
+  work: () => Promise<unknown>,
+): Promise<number> {
+  const [pid] = editor.extensionHosts();
+  // The peak begins again.
+  fs.writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  await editor.ask(
+    `const { monitorEventLoopDelay } = require("node:perf_hooks");
+    globalThis.delays = monitorEventLoopDelay({ resolution: 1 });
+    globalThis.longest = 0;
+    const used = () => {
+      const { user, system } = process.threadCpuUsage();
+      return user + system;
+    };
+    let last = used();
+    globalThis.turns = setInterval(() => {
+      longest = Math.max(longest, used() - last);
+      last = used();
+    }, 1);
+    delays.enable();`,
+  );
+  const start = performance.now();
+  await work();
+  const seconds = (performance.now() - start) / 1000;
+  const [most, longest] = await editor.ask<number[]>(
+    `delays.disable();
+    clearInterval(turns);
+    return [delays.max / 1e6, longest / 1e3];`,
+  );
+  const { now, peak } = memory(editor);
+  console.log(
+    `# ${name}: ${seconds.toFixed(1)} s; event loop late by ` +
+      `${most.toFixed(0)} ms, longest turn ${longest.toFixed(0)} ms of CPU; ` +
+      `${now} MiB, ${peak} MiB at most`,
+  );
+  return peak;
+}
+
+function makeFolders(): void {
+  for (let at = 0; at < FILES; at++) {
+    const inside = join(large, `folder ${at % 600}`);
+    if (at < 600) fs.mkdirSync(inside, { recursive: true });
+    fs.writeFileSync(join(inside, `file ${at}.txt`), `${at}\n`.repeat(50));
+  }
+  fs.mkdirSync(old);
+}
+
+/** Makes the history of a file with many versions. */
+async function makeVersions(editor: Editor): Promise<void> {
+  const place = join(editor.storage, "repositories", repositoryName(old));
+  fs.mkdirSync(place, { recursive: true });
+  const repository = await Repository.create(new LocalStorage(place));
+  const lines: string[] = [];
+  for (let at = 0; at < VERSIONS; at++) {
+    lines.push(`line ${at} has some words in it`);
+    fs.writeFileSync(join(old, "notes.md"), lines.join("\n"));
+    const time = Date.now() - (VERSIONS - at) * 1000;
+    await repository.snapshot(new Dir(old), { time });
+  }
+}
+
+const idle = (milliseconds: number) => () =>
+  window.page.waitForTimeout(milliseconds);
+
+/** Returns the memory of an extension host without Deltar, in MiB. */
+async function memoryWithout(suite: Suite): Promise<number> {
+  const folder = join(suite.folder, "without");
+  fs.mkdirSync(folder);
+  const editor = await Editor.start({
+    editor: installEditor(),
+    folder,
+    packages: [suite.companion()],
+  });
+  const page = await suite.browser.newPage();
+  await page.goto(`${editor.url}/?${new URLSearchParams({ workspace })}`);
+  await editor.ask("");
+  await page.waitForTimeout(10_000);
+  const { now } = memory(editor);
+  await page.close();
+  await editor.stop();
+  return now;
+}
+
+suite([
+  ["a large workspace needs little of the extension host", async (suite) => {
+    large = join(suite.folder, "large");
+    old = join(suite.folder, "old");
+    makeFolders();
+    workspace = join(suite.folder, "both.code-workspace");
+    fs.writeFileSync(
+      workspace,
+      JSON.stringify({ folders: [{ path: "large" }, { path: "old" }] }),
+    );
+    const editor = await suite.editor("editor", {
+      settings: {
+        ...NO_AUTOMATIC_SNAPSHOTS,
+        "deltar.snapshot.delaySeconds": 0,
+      },
+      packages: [suite.companion()],
+    });
+    await makeVersions(editor);
+    const base = await memoryWithout(suite);
+    console.log(`# without Deltar: ${base} MiB`);
+    window = await suite.open(editor, { workspace });
+    await idle(10_000)();
+    console.log(`# after activation: ${memory(editor).now} MiB`);
+    await window.command("View: Show Deltar");
+    await window.row("notes.md").waitFor();
+    let most = 0;
+    const flow = async (name: string, work: () => Promise<unknown>) => {
+      most = Math.max(most, await measure(editor, name, work));
+    };
+    await flow("idle", idle(5000));
+    await flow(`first snapshot of ${FILES} files`, async () => {
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/large: snapshot taken, 60,000 files/);
+    });
+    await window.hush();
+    await flow(`rows of ${FILES} files`, async () => {
+      await window.expand(window.row("60,000 files"));
+      await window.row("folder 0").waitFor();
+    });
+    await flow("automatic snapshot", async () => {
+      await editor.set({ "deltar.snapshot.onSave": true });
+      await window.openFile(join(large, "folder 7", "file 7.txt"));
+      await window.type("changed\n");
+      await window.save();
+      await window.row("file 7.txt").waitFor();
+      await editor.set({ "deltar.snapshot.onSave": false });
+    });
+    await flow("unchanged snapshot", async () => {
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/large: nothing changed/);
+    });
+    await window.hush();
+    await flow(`file history of ${VERSIONS} versions`, async () => {
+      await window.openFile(join(old, "notes.md"));
+      await window.rows("File History").nth(5).waitFor();
+    });
+    await flow("search in history", async () => {
+      await window.command("Deltar: Search File History…");
+      await window.page.getByPlaceholder("Search").fill("line 250 ");
+      await window.page.keyboard.press("Enter");
+      await window.line(/line 250 has/).first().waitFor();
+      await window.page.keyboard.press("Escape");
+    });
+    await flow("history of selected lines", async () => {
+      await window.command("Deltar: Show History of Selected Lines");
+      await window.page.getByPlaceholder("Choose a change to show").waitFor();
+      await window.page.keyboard.press("Escape");
+    });
+    const removed = Array.from({ length: 600 }, (_, at) => at)
+      .filter((at) => at * 100 < RESTORED)
+      .map((at) => join(large, `folder ${at}`));
+    for (const one of removed) fs.rmSync(one, { recursive: true });
+    await flow(`restore of ${RESTORED} files`, async () => {
+      await window.command("Deltar: Restore Workspace from Snapshot…");
+      await window.choose("large");
+      await window.choose(/60,000 files/);
+      await window.answer(/^Restore$/);
+      await window.isTold(/Restored: 5,00\d files written/);
+    });
+    await window.hush();
+    // Deltar ends its threads a minute after their last work.
+    await flow("idle", idle(70_000));
+    console.log(`# more than without Deltar: ${most - base} MiB at most`);
+    assert.ok(most - base < 700, `${most - base} MiB`);
+    await window.close();
+  }],
+], { skip: process.env.SLOW ? undefined : "takes minutes: set SLOW=1" });
