@@ -65,11 +65,22 @@ export function formatDifference(bytes: number): string {
  * milliseconds since 1970.
  */
 export function formatTime(time: number): string {
-  return new Date(time).toLocaleTimeString(undefined, {
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    hour12: false,
+  return new Date(time).toTimeString().slice(0, "00:00:00".length);
+}
+
+/**
+ * The formatters of a day, without and with the year. Each is made when it is
+ * first used, and serves many rows, because making one takes longer than using
+ * it.
+ */
+const dayFormats: Intl.DateTimeFormat[] = [];
+
+function dayFormat(hasYear: boolean): Intl.DateTimeFormat {
+  return dayFormats[Number(hasYear)] ??= new Intl.DateTimeFormat("en", {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    ...(hasYear && { year: "numeric" }),
   });
 }
 
@@ -79,12 +90,7 @@ export function formatDay(time: number, now: number): string {
   const ago = Math.round((day(now) - day(time)) / 86_400_000);
   if (ago === 0) return "Today";
   if (ago === 1) return "Yesterday";
-  return new Date(time).toLocaleDateString("en", {
-    weekday: "long",
-    day: "numeric",
-    month: "long",
-    ...(ago > 300 && { year: "numeric" }),
-  });
+  return dayFormat(ago > 300).format(time);
 }
 
 /**

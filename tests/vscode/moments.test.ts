@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  formatDay,
+  formatMoment,
+  formatTime,
+} from "../../extension/src/host/ui/text.ts";
+
+const now = new Date(2026, 10, 27, 18, 5, 3).getTime();
+
+test("formatTime() returns the time of day, also at midnight", () => {
+  assert.equal(formatTime(now), "18:05:03");
+  assert.equal(formatTime(new Date(2026, 10, 27).getTime()), "00:00:00");
+});
+
+test("formatDay() names the day, and the year of an old one", () => {
+  const day = (...parts: [number, number, number]) =>
+    formatDay(new Date(...parts).getTime(), now);
+  assert.equal(day(2026, 10, 27), "Today");
+  assert.equal(day(2026, 10, 26), "Yesterday");
+  assert.equal(day(2026, 10, 24), "Tuesday, November 24");
+  assert.equal(day(2025, 10, 24), "Monday, November 24, 2025");
+});
+
+test("formatMoment() has the day of a time before today", () => {
+  const old = new Date(2026, 10, 26, 9, 8, 7).getTime();
+  assert.equal(formatMoment(now, now), "18:05:03");
+  assert.equal(formatMoment(old, now), "Yesterday, 09:08:07");
+});
