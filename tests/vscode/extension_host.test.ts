@@ -136,6 +136,8 @@ suite([
       settings: {
         ...NO_AUTOMATIC_SNAPSHOTS,
         "deltar.snapshot.delaySeconds": 0,
+        // VS Code looks for ports in /proc, which takes long turns.
+        "remote.autoForwardPorts": false,
       },
       packages: [suite.companion()],
     });
