@@ -405,6 +405,7 @@ export class Repository {
       source: textUpTo(MAX_SOURCE_LENGTH, 1),
       time: pastTime,
       onlyIfChanged: flag,
+      ignoreFolderTimes: flag,
       volumeSize: atLeast(4096),
       cache: text,
       onSkip: callback,

@@ -49,3 +49,22 @@ export function ownAmong(
   }
   return taken.filter((record) => !later.has(record.directory));
 }
+
+/**
+ * Returns the safety snapshots of a folder, including those of its former
+ * paths, among all snapshots of its repository.
+ *
+ * @param records The snapshots of the repository.
+ * @param own The snapshots of the folder, as `ownAmong` returns them.
+ * @param config The configuration of the folder.
+ */
+export function safetyAmong(
+  records: readonly SnapshotRecord[],
+  own: readonly SnapshotRecord[],
+  { directory }: FolderConfig,
+): SnapshotRecord[] {
+  const paths = new Set(own.map((record) => record.directory)).add(directory);
+  return records.filter((record) =>
+    record.safety !== undefined && paths.has(record.directory)
+  );
+}

@@ -4,7 +4,6 @@ import {
   type Repository,
   type Skipped,
   type SnapshotRecord,
-  type SnapshotResult,
   Tree,
 } from "../../../mod.ts";
 import {
@@ -28,8 +27,7 @@ import { detailsOf, textOf } from "./entry_details.ts";
 import { fileChanges, withoutOldPaths } from "./file_changes.ts";
 import { fileEntry } from "./file_entry.ts";
 import { dirOf } from "./folder_dir.ts";
-import { hasOnlyFolderTimes } from "./folder_times.ts";
-import { ownAmong, recordsOf } from "./folder_records.ts";
+import { ownAmong, recordsOf, safetyAmong } from "./folder_records.ts";
 import type { Handler } from "./handler.ts";
 import { keyMethods } from "./key_methods.ts";
 import { kindOf } from "./kind_of.ts";
@@ -61,32 +59,20 @@ export function createMethods(
     ) {
       const started = performance.now();
       const repository = await repositories.openOrCreate(config);
-      const taken = repository.snapshot(
+      const { record, isNew, skipped } = await repository.snapshot(
         dirOf(config, isFirst ? config.originals : undefined),
         {
           ...(label !== undefined && { label }),
           ...(continues !== undefined && { continues }),
+          ...(ignoresFolderTimes && { ignoreFolderTimes: true }),
           cache: config.cache,
           signal,
-          onChanges: ({ parent, diff, skipped }) => {
-            if (!ignoresFolderTimes || parent === undefined) return;
-            // The first snapshot at a new path is always stored. Until then,
-            // there is no remembered state, and each check reads all files.
-            if (parent.directory !== config.directory) return;
-            if (!hasOnlyFolderTimes(diff, parent)) return;
-            // An error ends the work without a snapshot.
-            throw new NothingChanged({ record: parent, isNew: false, skipped });
-          },
           onDamage: () => {},
           measure,
           onProgress: ({ entries, allEntries, path }) =>
             progress({ entries, allEntries, path }),
         },
       );
-      const { record, isNew, skipped } = await taken.catch((error) => {
-        if (error instanceof NothingChanged) return error.result;
-        throw error;
-      });
       rememberFolder(config);
       return {
         snapshot: infoOf(record, record.parent),
@@ -103,16 +89,14 @@ export function createMethods(
       const records = ownAmong(all, config);
       const times = new Map(records.map(({ id, time }) => [id, time]));
       const taken = records.map((record, at) => {
-        const { parent, directory } = record;
-        const older = at > 0 ? records[at - 1] : undefined;
-        // If a moved folder was not recognized at once, its first snapshot at
-        // the new path has no parent.
-        const isMoved = older !== undefined && older.directory !== directory;
-        if (parent === undefined && !isMoved) return infoOf(record);
-        // If the parent was removed, the next older snapshot takes its place.
+        const { parent } = record;
         if (parent !== undefined && times.has(parent)) {
           return infoOf(record, parent);
         }
+        // The next older snapshot takes the place of a parent that was removed.
+        // A snapshot can also have no parent because the history before it was
+        // copied into the repository later.
+        const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);
       });
       const { during, madeBy } = turnsBySnapshot(records);
@@ -120,9 +104,10 @@ export function createMethods(
         info.turn = during.get(info.id);
         info.madeBy = madeBy.get(info.id);
       }
-      const safety = all.filter(({ directory, safety }) =>
-        directory === config.directory && safety !== undefined
-      ).map((record) => ({ ...infoOf(record), isSafety: true }));
+      const safety = safetyAmong(all, records, config).map((record) => ({
+        ...infoOf(record),
+        isSafety: true,
+      }));
       return [...taken, ...safety].sort((a, b) => a.id < b.id ? 1 : -1);
     },
 
@@ -320,16 +305,6 @@ export function createMethods(
       return await lineHistory(versions, text, encoding, range);
     },
   };
-}
-
-/** Thrown to end a snapshot in which only the times of folders differ. */
-class NothingChanged extends Error {
-  readonly result: Pick<SnapshotResult, "record" | "isNew" | "skipped">;
-
-  constructor(result: NothingChanged["result"]) {
-    super("only the times of folders differ");
-    this.result = result;
-  }
 }
 
 /**

@@ -54,6 +54,7 @@ import { Elsewhere } from "./elsewhere.ts";
 import { KeptState } from "./kept_state.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
+import { hasOnlyFolderTimes } from "./folder_times.ts";
 import { StreamIndex } from "./index_stream.ts";
 import { idBehind } from "../format/names.ts";
 import { changedLinesOf } from "./merge_tree.ts";
@@ -108,6 +109,13 @@ export interface SnapshotOptions {
    * time. Default: `false`.
    */
   onlyIfChanged?: boolean;
+  /**
+   * Whether to treat the directory as unchanged if only the modification times
+   * of folders in it differ, as when another program has created an excluded
+   * file. The next snapshot without this option stores these times. Default:
+   * `false`.
+   */
+  ignoreFolderTimes?: boolean;
   /** The maximum size of volumes, in bytes, at least 4,096. Default: 64 MiB. */
   volumeSize?: number;
   /**
@@ -377,10 +385,14 @@ async function takeOnce(
     const root = kept?.root(walked) ?? walked;
     const diff = entries.finish(root, skipped);
     const isSame = diff.isEmpty && isSameRoot(root, parent.root);
-    if (last !== undefined && isSame && mayBeNone) {
+    const isAlmostSame = options.ignoreFolderTimes === true &&
+      hasOnlyFolderTimes(diff, parent.root);
+    if (last !== undefined && mayBeNone && (isSame || isAlmostSame)) {
       await writer.abort();
       await clear(writer.storage, left.names);
-      await cache?.write(last.record.id, entries.list, skipped);
+      // With the new times in the cache, the next snapshot would find nothing
+      // changed, even without the option.
+      if (isSame) await cache?.write(last.record.id, entries.list, skipped);
       return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
     const { kinds } = entries.tally;

@@ -1,10 +1,13 @@
-import type { DiffIndex, SnapshotRecord } from "../../../mod.ts";
-// This module is imported directly, because programs other than the extension
-// do not need it.
-import { isSameRoot } from "../../../lib/repository/snapshot/find_unchanged.ts";
-import { changedFields } from "../../../lib/tree/mod.ts";
+import { changedFields } from "../../tree/changed_fields.ts";
+import type { DiffIndex } from "../../tree/diff_index.ts";
+import type { Metadata } from "../../tree/entry.ts";
+import { isSameRoot } from "./find_unchanged.ts";
 
-/** The maximum number of changes that are looked at. */
+/**
+ * The maximum number of changes that are looked at. In larger differences, it
+ * is rare that only the times of folders differ, and the list of all changes
+ * takes much memory.
+ */
 const MAX_LOOKED_AT = 10_000;
 
 /**
@@ -14,13 +17,13 @@ const MAX_LOOKED_AT = 10_000;
  * difference.
  *
  * @param diff The changes since the parent.
- * @param parent The parent.
+ * @param rootBefore The state of the directory itself in the parent.
  */
 export function hasOnlyFolderTimes(
   diff: DiffIndex,
-  parent: SnapshotRecord,
+  rootBefore: Metadata | undefined,
 ): boolean {
-  if (!isSameRoot(diff.root, parent.root)) return false;
+  if (!isSameRoot(diff.root, rootBefore)) return false;
   const { touched, ...others } = diff.counts;
   if (Object.values(others).some((count) => count > 0)) return false;
   if (touched === 0 || touched > MAX_LOOKED_AT) return false;
