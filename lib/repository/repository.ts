@@ -1520,6 +1520,7 @@ function checkRestore(
     delete: flag,
     safety: flag,
     direction: oneOf("undo", "redo"),
+    former: texts,
     rootAttributes: flag,
     trust: flag,
     onProgress: callback,

@@ -40,6 +40,17 @@ const WRONG: [
     /onlyIfChanged must be true or false, not "no"/,
   ],
   [
+    (repository, dir) =>
+      repository.snapshot(dir, { ignoreFolderTimes: 1 as Wrong }),
+    "TypeError",
+    /ignoreFolderTimes must be true or false, not 1/,
+  ],
+  [
+    (repository) => repository.revert("folder", { former: "old" as Wrong }),
+    "TypeError",
+    /former must be/,
+  ],
+  [
     (repository, dir) => repository.snapshot(dir, { signal: {} as Wrong }),
     "TypeError",
     /signal must be an AbortSignal, not an object/,

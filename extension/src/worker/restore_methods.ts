@@ -42,7 +42,7 @@ export function restoreMethods(
     },
 
     async previewRevert({ config, direction }, { signal }) {
-      const { directory, isOwnStorage } = config;
+      const { directory, isOwnStorage, former } = config;
       // A repository outside the extension's storage can be on a disk that is
       // not mounted, so it is an error if this repository is missing.
       const repository = isOwnStorage
@@ -51,7 +51,11 @@ export function restoreMethods(
       if (repository === undefined) return undefined;
       let plan: RestorePlan;
       try {
-        plan = await repository.planRevert(directory, { direction, signal });
+        plan = await repository.planRevert(directory, {
+          direction,
+          former,
+          signal,
+        });
       } catch (error) {
         if (error instanceof NothingToRevertError) return undefined;
         throw error;
@@ -78,7 +82,10 @@ export function restoreMethods(
     async undo({ config }, work) {
       const repository = await repositories.open(config);
       return reportOf(
-        await repository.revert(config.directory, workOptions(work)),
+        await repository.revert(config.directory, {
+          ...workOptions(work),
+          former: config.former,
+        }),
       );
     },
 
@@ -87,6 +94,7 @@ export function restoreMethods(
       return reportOf(
         await repository.revert(config.directory, {
           ...workOptions(work),
+          former: config.former,
           direction: "redo",
         }),
       );

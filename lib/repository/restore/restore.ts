@@ -365,8 +365,10 @@ async function prepareRevert(
   onDisk: TargetDirectory,
   options: RevertOptions,
 ): Promise<RestoreJob> {
-  const { direction: way = "undo", paths, signal } = options;
-  let history = await historyOf(store, onDisk.root, signal);
+  const { direction: way = "undo", former = [], paths, signal } = options;
+  const histories = [...new Set([onDisk.root, ...former])]
+    .map((directory) => historyOf(store, directory, signal));
+  let history = newestFirst((await together(histories)).flat());
   const left = leftIn(onDisk);
   const cut = left.at(-1)?.data;
   // If an undo or redo in this direction was interrupted, it is finished first.
@@ -505,7 +507,11 @@ async function historyOf(
     store.safetySnapshots(directory, { signal }),
     freshRestoresInto(storage, directory),
   ]);
-  return [...saved, ...fresh].sort((a, b) => a.id < b.id ? 1 : -1);
+  return newestFirst([...saved, ...fresh]);
+}
+
+function newestFirst(history: readonly PastWork[]): PastWork[] {
+  return history.toSorted((a, b) => a.id < b.id ? 1 : -1);
 }
 
 /**

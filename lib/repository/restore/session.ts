@@ -62,6 +62,11 @@ export interface RevertOptions extends WorkOptions {
    */
   direction?: "undo" | "redo";
   /**
+   * The former paths of a moved directory. The restores into the directory
+   * before the move can then be undone, too. Default: none.
+   */
+  former?: readonly string[];
+  /**
    * The files and folders to bring back, with all their content. Other paths
    * can be brought back later. Default: all.
    */
