@@ -40,7 +40,7 @@ function rowOf(label: string) {
 async function noQuestion(): Promise<void> {
   await window.page.waitForTimeout(1500);
   const question = window.page.locator(".notification-toast")
-    .filter({ hasText: /looks like|The new location/ });
+    .filter({ hasText: /looks like|The (new|old) location/ });
   assert.equal(await question.count(), 0);
 }
 
@@ -235,6 +235,116 @@ suite([
       const stream = await repository.readFile(first, "notes.md");
       assert.equal(await new Response(stream).text(), "changed while closed\n");
       await window.hush();
+    },
+  ],
+
+  [
+    "snapshots go on if nobody answers, and none is lost by a later answer",
+    async (suite) => {
+      // The wait for the answer takes two seconds in place of five minutes.
+      await editor.ask(
+        `const { setTimeout } = globalThis;
+        globalThis.setTimeout = (work, wait, ...rest) =>
+          setTimeout(work, wait === 300_000 ? 2000 : wait, ...rest);`,
+      );
+      const location = join(suite.folder, "disk-d");
+      await editor.set({ "deltar.repository.location": location });
+      await window.isTold(/The new location .* has no snapshots of kept/);
+      await window.hasStatus(/protected/);
+      assert.equal(fs.readdirSync(location).length, 1);
+      fs.writeFileSync(at("notes.md"), "without an answer\n");
+      await window.command("Deltar: Create Snapshot with Label…");
+      await window.page.getByPlaceholder("before the refactoring")
+        .fill("unanswered");
+      await window.page.keyboard.press("Enter");
+      await rowOf("unanswered").waitFor();
+      await window.pressTold("The new location", "Use Old Location");
+      await rowOf("at the old location").waitFor();
+      await rowOf("unanswered").waitFor();
+      const { records } = await repositoryOf(editor, folder);
+      assert.ok(records.some(({ label }) => label === "unanswered"));
+      await noQuestion();
+      await window.close();
+    },
+  ],
+
+  [
+    "an old location that could not be read is offered in a later window",
+    async (suite) => {
+      // The earlier folder also has a history at another location.
+      folder = join(suite.folder, "unplugged");
+      fs.mkdirSync(folder);
+      fs.writeFileSync(at("notes.md"), "plugged in\n");
+      window = await suite.open(editor, { folder });
+      await window.command("View: Show Deltar");
+      await window.hasStatus(/protected/);
+      await snapshot("plugged in");
+      const place = join(editor.storage, "repositories");
+      const away = join(suite.folder, "away");
+      fs.renameSync(place, away);
+      const location = join(suite.folder, "disk-e");
+      await editor.set({ "deltar.repository.location": location });
+      await window.until("a new history begins", () => fs.existsSync(location));
+      await window.hasStatus(/protected/);
+      await noQuestion();
+      assert.ok(!fs.existsSync(place));
+      fs.renameSync(away, place);
+      await window.reload();
+      await window.command("View: Show Deltar");
+      await window.pressTold("The old location", "Use Old Location");
+      await rowOf("plugged in").waitFor();
+      await noQuestion();
+      const { records } = await repositoryOf(editor, folder);
+      assert.equal(records.length, 3);
+    },
+  ],
+
+  ["a copy of an encrypted history is encrypted", async (suite) => {
+    await editor.set({
+      "deltar.repository.encrypt": "always",
+      "deltar.repository.location": join(suite.folder, "secret-a"),
+    });
+    await window.pressTold("The new location", "Copy History");
+    await rowOf("plugged in").waitFor();
+    const keysOf = (location: string) => {
+      const [name] = fs.readdirSync(location);
+      const keys = join(location, name, "keys");
+      return fs.existsSync(keys) ? fs.readdirSync(keys) : [];
+    };
+    assert.equal(keysOf(join(suite.folder, "secret-a")).length, 1);
+    await window.hush();
+    const location = join(suite.folder, "secret-b");
+    await editor.set({
+      "deltar.repository.encrypt": "never",
+      "deltar.repository.location": location,
+    });
+    await window.pressTold("The new location", "Copy History");
+    await rowOf("plugged in").waitFor();
+    assert.equal(keysOf(location).length, 1);
+    await window.hush();
+  }],
+
+  [
+    "an encrypted history is copied to an unencrypted repository only after a question",
+    async (suite) => {
+      const location = join(suite.folder, "open");
+      await editor.set({ "deltar.repository.location": location });
+      const told = await window.isTold(/The new location/);
+      await told.hover();
+      await window.click("Clear Notification", told);
+      await window.hasStatus(/protected/);
+      await window.reload();
+      await window.command("View: Show Deltar");
+      await window.pressTold("The old location", "Copy History");
+      await window.dialog().getByText("without encryption?").waitFor();
+      await window.picture("copy-without-encryption");
+      await window.answer("Cancel");
+      assert.equal(await rowOf("plugged in").count(), 0);
+      await window.reload();
+      await window.command("View: Show Deltar");
+      await window.pressTold("The old location", "Copy History");
+      await window.answer("Copy Without Encryption");
+      await rowOf("plugged in").waitFor();
     },
   ],
 ]);

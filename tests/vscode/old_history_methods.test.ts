@@ -41,6 +41,20 @@ async function project(temp: string, name: string) {
   return config;
 }
 
+/** Runs a test with a temporary folder, in which pins are stored, too. */
+function withState(work: (temp: string) => Promise<void>): Promise<void> {
+  return withTemp(async (temp) => {
+    const { XDG_STATE_HOME: before } = process.env;
+    process.env.XDG_STATE_HOME = join(temp, "state");
+    try {
+      await work(temp);
+    } finally {
+      if (before === undefined) delete process.env.XDG_STATE_HOME;
+      else process.env.XDG_STATE_HOME = before;
+    }
+  });
+}
+
 test("findMoved() recognizes a moved folder by its identity", () =>
   withTemp(async (temp) => {
     const old = await project(temp, "old");
@@ -213,23 +227,93 @@ test("a copy of the history at a new location has the safety snapshots", () =>
     assert.equal(fs.readFileSync(notes, "utf8"), "second\n");
   }));
 
-test("a search records no foreign encrypted repository as used", () =>
+test("a copy of the history made later precedes the snapshots at the new location", () =>
   withTemp(async (temp) => {
-    const { XDG_STATE_HOME: before } = process.env;
-    process.env.XDG_STATE_HOME = join(temp, "state");
+    const from = await project(temp, "folder");
+    const config = { ...from, repository: join(temp, "elsewhere") };
+    fs.writeFileSync(join(from.directory, "notes.md"), "second\n");
+    await methods.snapshot({ config }, work);
+    await methods.copyHistory({ config, from }, work);
+    const [last, first] = await methods.list({ config }, work);
+    assert.equal(last.before, first.id);
+    // The copy in the other direction adds the later snapshot.
+    const back = { config: from, from: config };
+    assert.deepEqual(await methods.copyHistory(back, work), { copied: 1 });
+    const list = await methods.list({ config: from }, work);
+    assert.deepEqual(list.map(({ id }) => id), [last.id, first.id]);
+  }));
+
+test("copyHistory() copies an encrypted history to an unencrypted repository only with mayDecrypt", () =>
+  withState(async (temp) => {
+    const config = configOf(temp, "folder");
+    const from = {
+      ...config,
+      repository: join(temp, "secret"),
+      encrypt: true,
+      key: await newIdentity(),
+    };
+    const { id } = await methods.draft({ config: from }, work);
+    await methods.create({ config: from, id }, work);
+    fs.mkdirSync(config.directory);
+    fs.writeFileSync(join(config.directory, "notes.md"), "notes\n");
+    await methods.snapshot({ config: from }, work);
+    const both = { config, from };
+    await assert.rejects(methods.copyHistory(both, work), {
+      code: "uncreated",
+    });
+    assert.ok(!fs.existsSync(config.repository));
+    fs.appendFileSync(join(config.directory, "notes.md"), "more\n");
+    await methods.snapshot({ config }, work);
+    await assert.rejects(methods.copyHistory(both, work), {
+      code: "unsupported",
+      message: /is not encrypted, but the history to copy is/,
+    });
+    assert.equal((await methods.list({ config }, work)).length, 1);
+    const allowed = { ...both, mayDecrypt: true };
+    assert.deepEqual(await methods.copyHistory(allowed, work), { copied: 1 });
+  }));
+
+for (const isCopied of [false, true]) {
+  const way = isCopied ? "copied" : "moved";
+  test(`the last restore before a move can be undone if the history is ${way}`, () =>
+    withTemp(async (temp) => {
+      const old = await project(temp, "old");
+      const [{ id }] = await methods.list({ config: old }, work);
+      const notes = join(old.directory, "notes.md");
+      fs.writeFileSync(notes, "second\n");
+      const request = { id, deleteOthers: false };
+      await methods.restore({ config: old, request }, work);
+      const config = configOf(temp, "new", [old.directory]);
+      fs.renameSync(old.directory, config.directory);
+      const both = { config, from: old };
+      if (isCopied) await methods.copyHistory(both, work);
+      else await methods.continueHistory(both, work);
+      const list = await methods.list({ config }, work);
+      assert.deepEqual(list.map(({ isSafety }) => isSafety), [true, undefined]);
+      const read = () =>
+        fs.readFileSync(join(config.directory, "notes.md"), "utf8");
+      const direction = "undo";
+      const plan = await methods.previewRevert({ config, direction }, work);
+      assert.deepEqual(plan?.overwritten, ["notes.md"]);
+      await methods.undo({ config }, work);
+      assert.equal(read(), "second\n");
+      const again = await methods.previewRevert({ config, direction }, work);
+      assert.equal(again, undefined);
+      await methods.redo({ config }, work);
+      assert.equal(read(), "notes\n");
+    }));
+}
+
+test("a search records no foreign encrypted repository as used", () =>
+  withState(async (temp) => {
     const pins = join(temp, "state", "deltar", "pins");
-    try {
-      const key = await newIdentity();
-      const config = { ...configOf(temp, "folder"), encrypt: true, key };
-      const maker = new Repositories();
-      await maker.create(config, (await maker.draft(config)).id);
-      fs.rmSync(pins, { recursive: true });
-      await new Repositories().peek(config);
-      assert.ok(!fs.existsSync(pins));
-      await new Repositories().open(config);
-      assert.equal(fs.readdirSync(pins).length, 1);
-    } finally {
-      if (before === undefined) delete process.env.XDG_STATE_HOME;
-      else process.env.XDG_STATE_HOME = before;
-    }
+    const key = await newIdentity();
+    const config = { ...configOf(temp, "folder"), encrypt: true, key };
+    const maker = new Repositories();
+    await maker.create(config, (await maker.draft(config)).id);
+    fs.rmSync(pins, { recursive: true });
+    await new Repositories().peek(config);
+    assert.ok(!fs.existsSync(pins));
+    await new Repositories().open(config);
+    assert.equal(fs.readdirSync(pins).length, 1);
   }));

@@ -605,10 +605,12 @@ export interface Methods {
   ];
   /**
    * Copies the snapshots of a folder from another repository. Returns the
-   * number of snapshots that the folder's repository did not have.
+   * number of snapshots that the folder's repository did not have. Fails with
+   * the code `unsupported` if the other repository is encrypted, the folder's
+   * repository is not, and `mayDecrypt` is not set.
    */
   copyHistory: [
-    { config: FolderConfig; from: FolderConfig },
+    { config: FolderConfig; from: FolderConfig; mayDecrypt?: boolean },
     { copied: number },
   ];
   /** Returns the changes that a restore would make. */

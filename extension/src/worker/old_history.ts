@@ -1,6 +1,10 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Repository, SnapshotRecord } from "../../../mod.ts";
+import {
+  DeltarError,
+  type Repository,
+  type SnapshotRecord,
+} from "../../../mod.ts";
 import { isOfMachine, repositoryName } from "../../../lib/repository/mod.ts";
 import { fileSystemOf, truePlace } from "../../../lib/tree/mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
@@ -15,7 +19,7 @@ import type {
   OldHistory,
   VersionStat,
 } from "../shared/protocol.ts";
-import { recordsOf } from "./folder_records.ts";
+import { ownAmong, safetyAmong } from "./folder_records.ts";
 import type { Handler } from "./handler.ts";
 import { kindOf } from "./kind_of.ts";
 import { thisMachine } from "./machine.ts";
@@ -36,23 +40,26 @@ type Methods = "findMoved" | "continueHistory" | "copyHistory";
 export function oldHistoryMethods(
   repositories: Repositories,
 ): { [M in Methods & Method]: Handler<M> } {
-  const copy = async (
-    from: FolderConfig,
-    config: FolderConfig,
-    signal: AbortSignal,
+  const copy: Handler<"copyHistory"> = async (
+    { config, from, mayDecrypt = false },
+    { signal },
   ) => {
     const source = await repositories.open(from);
-    const target = await repositories.openOrCreate(config);
-    const records = await recordsOf(source, from);
-    if (from.directory === config.directory) {
-      // The safety snapshots of another path could not be undone.
-      const all = await source.snapshots({ onDamage: () => {} });
-      records.push(
-        ...all.filter(({ directory, safety }) =>
-          directory === config.directory && safety !== undefined
-        ),
+    const isEncrypted = source.keys !== undefined;
+    const target = await repositories.openOrCreate({
+      ...config,
+      encrypt: config.encrypt || isEncrypted,
+    });
+    if (isEncrypted && target.keys === undefined && !mayDecrypt) {
+      throw new DeltarError(
+        "unsupported",
+        "the repository is not encrypted, but the history to copy is",
+        { object: config.repository },
       );
     }
+    const all = await source.snapshots({ onDamage: () => {} });
+    const own = ownAmong(all, from);
+    const records = [...own, ...safetyAmong(all, own, from)];
     const { copied } = await source.copyTo(target, records, { signal });
     return { copied: copied.length };
   };
@@ -83,7 +90,7 @@ export function oldHistoryMethods(
       return Promise.resolve({ isMoved: isMovable });
     },
 
-    copyHistory: ({ config, from }, { signal }) => copy(from, config, signal),
+    copyHistory: copy,
   };
 }
 

@@ -68,10 +68,16 @@ export class EncryptedRepositories {
    * for the key if the repository is locked. Creates the repository if it does
    * not exist and will be encrypted.
    *
+   * @param folder The folder.
+   * @param encrypt Whether a new repository will be encrypted. Default: as the
+   *   settings say.
    * @returns The state of the repository after that.
    */
-  async prepare(folder: ProtectedFolder): Promise<EncryptionState> {
-    const state = await stateOf(folder);
+  async prepare(
+    folder: ProtectedFolder,
+    encrypt: boolean = folder.config.encrypt,
+  ): Promise<EncryptionState> {
+    const state = await stateOf(folder, encrypt);
     if (state === "locked") {
       this.#asked.add(folder.keys.nameOf(folder.config));
       return await askKey(folder) ? "unlocked" : state;
@@ -79,7 +85,7 @@ export class EncryptedRepositories {
     if (state !== "uncreated") return state;
     const isReady = isLocal(folder) || await this.#askToSave(folder);
     if (!isReady) return state;
-    await this.#create(folder);
+    await this.#create(folder, encrypt);
     return "unlocked";
   }
 
@@ -223,9 +229,9 @@ export class EncryptedRepositories {
   }
 
   /** Creates the repository of a folder, unless it already exists. */
-  async #create(folder: ProtectedFolder): Promise<void> {
+  async #create(folder: ProtectedFolder, encrypt?: boolean): Promise<void> {
     await folder.exclusive(async () => {
-      if (await stateOf(folder) !== "uncreated") return;
+      if (await stateOf(folder, encrypt) !== "uncreated") return;
       const { config, keys, writer } = folder;
       const { id, identity } = await writer.call("draft", { config });
       const isSaved = this.#saved.has(id);
@@ -256,10 +262,11 @@ export class EncryptedRepositories {
   }
 }
 
-function stateOf({ writer, config }: ProtectedFolder): Promise<
-  EncryptionState
-> {
-  return writer.call("encryption", { config });
+function stateOf(
+  { writer, config }: ProtectedFolder,
+  encrypt: boolean = config.encrypt,
+): Promise<EncryptionState> {
+  return writer.call("encryption", { config: { ...config, encrypt } });
 }
 
 function isLocal({ config }: ProtectedFolder): boolean {

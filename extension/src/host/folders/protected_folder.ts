@@ -88,8 +88,9 @@ export class ProtectedFolder implements vscode.Disposable {
    */
   hasNoFiles = false;
   /**
-   * The question about an old history of this folder, while the user has not
-   * answered it. Until then, no automatic snapshots are taken.
+   * The search for an old history of this folder and the question about it,
+   * while automatic snapshots wait for the answer. Resolves at the answer, and
+   * after some minutes without one.
    */
   question: Promise<void> | undefined;
   /** Fires when the state or the list of snapshots changes. */

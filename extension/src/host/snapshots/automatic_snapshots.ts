@@ -170,7 +170,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
 
   /**
    * Takes a snapshot of a folder. If there is a question about an old history,
-   * takes one snapshot after the answer.
+   * takes one snapshot when it no longer waits for the answer.
    *
    * @returns The duration as `takeAutomatically` returns it.
    */

@@ -6,6 +6,7 @@ import { showInformation } from "../ui/messages.ts";
 import type { AutomaticSnapshots } from "./automatic_snapshots.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 import { mayBeginUnasked } from "./unasked.ts";
+import { within } from "./within.ts";
 
 /**
  * The maximum time for which a save waits until the original is copied, in
@@ -189,14 +190,4 @@ interface Begun {
 
 interface SaveEvent {
   waitUntil(work: Thenable<unknown>): void;
-}
-
-/** Waits for work, but not longer than the given time in milliseconds. */
-async function within(limit: number, work: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const end = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limit);
-  });
-  await Promise.race([work, end]);
-  clearTimeout(timer);
 }

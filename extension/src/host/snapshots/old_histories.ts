@@ -9,13 +9,23 @@ import {
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
-import { showInformation } from "../ui/messages.ts";
+import { showInformation, showWarning } from "../ui/messages.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
+import { within } from "./within.ts";
 
 const START = "Start New History";
 const CONTINUE = "Continue History";
 const COPY = "Copy History";
 const USE_OLD = "Use Old Location";
+const DECRYPT = "Copy Without Encryption";
+
+/**
+ * The maximum time for which automatic snapshots wait for the answer to a
+ * question, in milliseconds, counted from the first time that the question was
+ * asked. It is long enough to read the question, even in the list of
+ * notifications, and short enough that little work is without a snapshot.
+ */
+const MAX_WAIT_MS = 5 * 60_000;
 
 /** Options for offering old histories. */
 export interface OldHistoriesOptions {
@@ -35,8 +45,6 @@ interface Found {
   from: FolderConfig;
   /** The number of snapshots. */
   snapshots: number;
-  /** Whether there are safety snapshots. */
-  hasSafety: boolean;
   /** Whether the folder itself was moved, so that its repository can be moved. */
   isMoved: boolean;
   /**
@@ -46,15 +54,35 @@ interface Found {
   place?: LocationSettings;
 }
 
+/** The state that is remembered about the old history of a folder. */
+interface Remembered {
+  /** The location at which the folder last had snapshots. */
+  place?: LocationSettings;
+  /** An old location that could not be read. */
+  unread?: LocationSettings;
+  /** The repository of the old history that the user has declined. */
+  declined?: string;
+  /**
+   * The time when the old history was first asked about or could not be read,
+   * in milliseconds since 1970, until the user answers.
+   */
+  openSince?: number;
+}
+
 /**
  * Offers to continue the old history of a folder that has no snapshots because
  * the location of its repository was changed, or because the folder was moved.
- * While the question is open, no automatic snapshots of the folder are taken.
+ *
+ * If the folder has no snapshots, automatic snapshots wait for the answer, but
+ * not longer than `MAX_WAIT_MS`. After a later answer, the history consists of
+ * the old snapshots and of those that were taken in the meantime.
  */
 export class OldHistories implements vscode.Disposable {
   readonly #options: OldHistoriesOptions;
   /** The repositories of the folders for which a search has begun. */
   readonly #searched = new Map<ProtectedFolder, string>();
+  /** The folders for which a search or a question is in progress. */
+  readonly #offered = new Set<ProtectedFolder>();
   readonly #disposables: vscode.Disposable[];
 
   constructor(options: OldHistoriesOptions) {
@@ -74,10 +102,12 @@ export class OldHistories implements vscode.Disposable {
     if (!vscode.workspace.isTrusted) return;
     for (const folder of this.#options.folders.all) {
       // `undefined` means that the snapshots are not listed yet.
-      if (folder.hasSnapshots === undefined || folder.question) continue;
-      if (folder.hasSnapshots && !this.#isUnanswered(folder)) {
+      if (folder.hasSnapshots === undefined) continue;
+      if (this.#offered.has(folder)) continue;
+      const { openSince, unread } = this.#remembered(folder);
+      if (folder.hasSnapshots && openSince === undefined) {
         this.#rememberPlace(folder);
-        if (this.#options.memory.get(unreadKey(folder)) === undefined) {
+        if (unread === undefined) {
           this.#searched.delete(folder);
           continue;
         }
@@ -85,7 +115,7 @@ export class OldHistories implements vscode.Disposable {
       const { repository } = folder.config;
       if (this.#searched.get(folder) === repository) continue;
       this.#searched.set(folder, repository);
-      folder.question = this.#offer(folder).catch((error) => {
+      const offered = this.#offer(folder).catch((error) => {
         if (isCancelled(error)) return;
         const { log } = this.#options;
         log.error(`${folder.name}: old history: ${explain(error)}`);
@@ -94,8 +124,16 @@ export class OldHistories implements vscode.Disposable {
           log,
         );
       }).finally(() => {
-        folder.question = undefined;
+        this.#offered.delete(folder);
         void folder.refresh();
+      });
+      this.#offered.add(folder);
+      if (folder.hasSnapshots) continue;
+      const waited = openSince === undefined ? 0 : Date.now() - openSince;
+      // The clock might have been set back.
+      const left = Math.min(Math.max(0, MAX_WAIT_MS - waited), MAX_WAIT_MS);
+      folder.question = within(left, offered).finally(() => {
+        folder.question = undefined;
       });
     }
   }
@@ -105,41 +143,42 @@ export class OldHistories implements vscode.Disposable {
   }
 
   async #offer(folder: ProtectedFolder): Promise<void> {
-    const { memory } = this.#options;
-    const { config } = folder;
+    const { repository } = folder.config;
     const found = await this.#findPlace(folder) ??
       await this.#findMoved(folder);
+    const { declined, openSince = Date.now() } = this.#remembered(folder);
     if (found === "unread") {
       // The next window searches again.
-      await memory.update(unansweredKey(folder), true);
+      await this.#remember(folder, { openSince });
       return;
     }
-    const declined = memory.get(declinedKey(folder));
     if (found === undefined || declined === found.from.repository) {
-      await memory.update(unansweredKey(folder), undefined);
-      if (found?.place) await memory.update(unreadKey(folder), undefined);
+      await this.#remember(folder, {
+        openSince: undefined,
+        unread: this.#unreadAfter(folder, found),
+      });
       return;
     }
-    await memory.update(unansweredKey(folder), true);
+    await this.#remember(folder, { openSince });
     // After a change of the location, the question is about a repository that
     // is no longer used. VS Code cannot take the question back.
-    const left = this.#leaves(folder, config.repository);
+    const left = this.#leaves(folder, repository);
     const answer = await Promise.race([ask(folder, found), left.promise])
       .finally(() => left.watch.dispose());
     if (answer === undefined) return;
-    if (answer === USE_OLD && found.place !== undefined) {
-      await setLocation(folder, found.place);
-    } else if (answer === COPY) {
-      if (!await this.#copy(folder, found)) return;
-    } else if (answer === CONTINUE) {
-      if (!await this.#continue(folder, found)) return;
-    }
-    await memory.update(unreadKey(folder), undefined);
-    await memory.update(unansweredKey(folder), undefined);
-    await memory.update(
-      declinedKey(folder),
-      answer === START ? found.from.repository : undefined,
-    );
+    const isDone = answer === USE_OLD && found.place !== undefined
+      ? await this.#useOld(folder, found.from, found.place)
+      : answer === COPY
+      ? await this.#copy(folder, found.from, folder.config)
+      : answer === CONTINUE
+      ? await this.#continue(folder, found)
+      : true;
+    if (!isDone) return;
+    await this.#remember(folder, {
+      unread: this.#unreadAfter(folder, found),
+      openSince: undefined,
+      declined: answer === START ? found.from.repository : undefined,
+    });
     if (answer !== START) {
       await folder.storeOriginals().catch((error) => {
         // The next snapshot stores the copies.
@@ -161,11 +200,14 @@ export class OldHistories implements vscode.Disposable {
   ): { promise: Promise<undefined>; watch: vscode.Disposable } {
     const { folders } = this.#options;
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const watch = folders.onDidChange(() => {
+    const check = () => {
       const isStill = folders.all.includes(folder) &&
         folder.config.repository === repository;
       if (!isStill) resolve(undefined);
-    });
+    };
+    const watch = folders.onDidChange(check);
+    // The location can have changed during the search.
+    check();
     return { promise, watch };
   }
 
@@ -175,20 +217,19 @@ export class OldHistories implements vscode.Disposable {
    * window.
    */
   async #findPlace(folder: ProtectedFolder): Promise<Found | undefined> {
-    const { memory } = this.#options;
+    const known = this.#remembered(folder);
     let unread: LocationSettings | undefined;
-    for (const key of [placeKey(folder), unreadKey(folder)]) {
-      const place = memory.get<LocationSettings>(key);
+    for (const place of [known.place, known.unread]) {
       if (place === undefined) continue;
       const from = folder.configAt(place);
       if (from.repository === folder.config.repository) continue;
-      const counts = await this.#countsOf(folder, from);
-      if (counts !== undefined && counts.snapshots > 0) {
-        return { from, ...counts, isMoved: false, place };
+      const snapshots = await this.#countOf(folder, from);
+      if (snapshots !== undefined && snapshots > 0) {
+        return { from, snapshots, isMoved: false, place };
       }
       unread ??= place;
     }
-    await memory.update(unreadKey(folder), unread);
+    await this.#remember(folder, { unread });
     return undefined;
   }
 
@@ -200,29 +241,29 @@ export class OldHistories implements vscode.Disposable {
   async #findMoved(
     folder: ProtectedFolder,
   ): Promise<Found | "unread" | undefined> {
-    if (folder.hasSnapshots && !this.#isUnanswered(folder)) return undefined;
+    const isOpen = this.#remembered(folder).openSince !== undefined;
+    if (folder.hasSnapshots && !isOpen) return undefined;
     const { config, reader } = folder;
     const moved = await reader.call("findMoved", { config });
     if (moved === undefined) return undefined;
     const { directory, repository, isMoved } = moved;
     const from = { ...config, directory, repository, former: [] };
-    const counts = await this.#countsOf(folder, from);
-    if (counts === undefined) return "unread";
-    return counts.snapshots > 0 ? { from, ...counts, isMoved } : undefined;
+    const snapshots = await this.#countOf(folder, from);
+    if (snapshots === undefined) return "unread";
+    return snapshots > 0 ? { from, snapshots, isMoved } : undefined;
   }
 
   /**
    * Counts the snapshots of a folder in another repository. Returns `undefined`
    * if the repository cannot be read.
    */
-  async #countsOf(
+  async #countOf(
     { name, reader }: ProtectedFolder,
     config: FolderConfig,
-  ): Promise<{ snapshots: number; hasSafety: boolean } | undefined> {
+  ): Promise<number | undefined> {
     try {
       const listed = await reader.call("list", { config });
-      const snapshots = listed.filter(({ isSafety }) => !isSafety).length;
-      return { snapshots, hasSafety: listed.length > snapshots };
+      return listed.filter(({ isSafety }) => !isSafety).length;
     } catch (error) {
       this.#options.log.warn(
         `${name}: cannot list the snapshots in ${config.repository}: ` +
@@ -238,19 +279,18 @@ export class OldHistories implements vscode.Disposable {
    *
    * @returns Whether the history is continued, as `#copy` does.
    */
-  async #continue(folder: ProtectedFolder, found: Found): Promise<boolean> {
-    const { from } = found;
-    const { config, keys, writer } = folder;
+  async #continue(
+    folder: ProtectedFolder,
+    { from, isMoved: isMovable }: Found,
+  ): Promise<boolean> {
+    const { config, writer } = folder;
     // Only the folder itself cannot have its snapshots elsewhere, too.
-    if (!found.isMoved) return await this.#copy(folder, found);
+    if (!isMovable) return await this.#copy(folder, from, config);
     const { isMoved } = await folder.exclusive(async () => {
-      const key = await keys.get(from);
-      if (key !== undefined && await keys.get(config) === undefined) {
-        await keys.store(config, key);
-      }
+      await shareKey(folder, from, config);
       return await writer.call("continueHistory", { config, from });
     });
-    if (!isMoved) return await this.#copy(folder, found);
+    if (!isMoved) return await this.#copy(folder, from, config);
     this.#options.log.info(
       `${folder.name}: continues the snapshots of ${from.directory}`,
     );
@@ -258,54 +298,162 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Copies the history from another repository.
+   * Changes the location back to the old one. Before that, copies the snapshots
+   * that were taken at the new location to the old location.
    *
-   * @returns Whether the history was copied. `false` if the new repository will
-   * be encrypted and the user has not saved a second key.
+   * @returns Whether the location was changed, as `#copy` does.
    */
-  async #copy(folder: ProtectedFolder, { from }: Found): Promise<boolean> {
-    const state = await this.#options.encrypted.prepare(folder);
-    if (state === "locked" || state === "uncreated") return false;
-    const { config, writer } = folder;
+  async #useOld(
+    folder: ProtectedFolder,
+    old: FolderConfig,
+    place: LocationSettings,
+  ): Promise<boolean> {
+    const change = () => setLocation(folder, place);
+    // The list can be older than a snapshot that is now being taken.
+    await folder.exclusive(() => Promise.resolve());
+    if (folder.hasSnapshots) {
+      return await this.#copy(folder, folder.config, old, change);
+    }
+    await change();
+    return true;
+  }
+
+  /**
+   * Copies the history of a folder from one repository to another.
+   *
+   * An encrypted history stays encrypted: a new repository is encrypted with
+   * the same key, whatever the settings say. If the other repository exists and
+   * is not encrypted, the user is asked.
+   *
+   * @param folder The folder.
+   * @param from The configuration with the repository to copy from.
+   * @param to The configuration with the repository to copy to.
+   * @param next Work to do after the copy and before the next snapshot.
+   * @returns Whether the history was copied. `false` if the user has not saved
+   * a second key of the new repository, or wants no copy without encryption.
+   */
+  async #copy(
+    folder: ProtectedFolder,
+    from: FolderConfig,
+    to: FolderConfig,
+    next?: () => Promise<void>,
+  ): Promise<boolean> {
+    const { name, writer } = folder;
+    const stateOf = (config: FolderConfig) =>
+      writer.call("encryption", { config });
+    const isEncrypted = await stateOf(from) !== "plain";
+    const config = { ...to, encrypt: to.encrypt || isEncrypted };
+    let state = await stateOf(config);
+    if (state === "locked" || state === "uncreated") {
+      if (isEncrypted) await shareKey(folder, from, to);
+      state = await this.#options.encrypted.prepare(folder, config.encrypt);
+      if (state === "locked" || state === "uncreated") return false;
+    }
+    const mayDecrypt = isEncrypted && state === "plain";
+    if (mayDecrypt && !await confirmDecrypted(folder, from, to)) return false;
     const { copied } = await withProgress(
-      `Copying the history of ${folder.name}`,
+      `Copying the history of ${name}`,
       (signal) =>
-        folder.exclusive(() =>
-          writer.call("copyHistory", { config, from }, { signal })
-        ),
+        folder.exclusive(async () => {
+          const params = { config, from, mayDecrypt };
+          const result = await writer.call("copyHistory", params, { signal });
+          await next?.();
+          return result;
+        }),
     );
     this.#options.log.info(
-      `${folder.name}: copied ${plural(copied, "snapshot")} from ` +
-        from.repository,
+      `${name}: copied ${plural(copied, "snapshot")} from ` +
+        `${from.repository} to ${to.repository}`,
     );
     return true;
   }
 
-  #isUnanswered(folder: ProtectedFolder): boolean {
-    return this.#options.memory.get(unansweredKey(folder), false);
-  }
-
   /** Remembers the location at which a folder has snapshots. */
   #rememberPlace(folder: ProtectedFolder): void {
-    const { memory } = this.#options;
     const place = locationSettings(folder.workspaceFolder);
-    const known = memory.get<LocationSettings>(placeKey(folder));
-    if (JSON.stringify(known) === JSON.stringify(place)) return;
-    void memory.update(placeKey(folder), place);
+    if (isSamePlace(this.#remembered(folder).place, place)) return;
+    void this.#remember(folder, { place });
+  }
+
+  /**
+   * Returns the old location that must still be read after a question about an
+   * old history has been settled: the one that could not be read, unless the
+   * question was about it.
+   */
+  #unreadAfter(
+    folder: ProtectedFolder,
+    found: Found | undefined,
+  ): LocationSettings | undefined {
+    const { unread } = this.#remembered(folder);
+    return isSamePlace(unread, found?.place) ? undefined : unread;
+  }
+
+  #remembered(folder: ProtectedFolder): Remembered {
+    return this.#options.memory.get<Remembered>(keyOf(folder), {});
+  }
+
+  /** Changes the given fields of what is remembered about a folder. */
+  async #remember(
+    folder: ProtectedFolder,
+    changes: Remembered,
+  ): Promise<void> {
+    const known = { ...this.#remembered(folder), ...changes };
+    await this.#options.memory.update(keyOf(folder), known);
   }
 }
 
-const placeKey = ({ uri }: ProtectedFolder) => `location of ${uri}`;
-const declinedKey = ({ uri }: ProtectedFolder) => `declined history of ${uri}`;
-/** The key of an old location that could not be read. */
-const unreadKey = ({ uri }: ProtectedFolder) => `unread location of ${uri}`;
-const unansweredKey = ({ uri }: ProtectedFolder) => `unanswered for ${uri}`;
+function keyOf({ uri }: ProtectedFolder): string {
+  return `old history of ${uri}`;
+}
+
+function isSamePlace(
+  one: LocationSettings | undefined,
+  other: LocationSettings | undefined,
+): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Stores the key of one repository for another one that has no key. */
+async function shareKey(
+  { keys }: ProtectedFolder,
+  from: FolderConfig,
+  to: FolderConfig,
+): Promise<void> {
+  const key = await keys.get(from);
+  if (key !== undefined && await keys.get(to) === undefined) {
+    await keys.store(to, key);
+  }
+}
+
+/** Asks whether an encrypted history may be copied without encryption. */
+async function confirmDecrypted(
+  { name }: ProtectedFolder,
+  from: FolderConfig,
+  to: FolderConfig,
+): Promise<boolean> {
+  const answer = await showWarning(
+    `Copy the encrypted history of ${name} without encryption?`,
+    {
+      modal: true,
+      detail:
+        `The repository ${from.repository} is encrypted. The repository ` +
+        `${to.repository} is not, so whoever can read its files can read the ` +
+        "copied snapshots.",
+    },
+    DECRYPT,
+  );
+  return answer === DECRYPT;
+}
 
 function ask(
   { name, config, hasSnapshots }: ProtectedFolder,
-  { from, snapshots, hasSafety, place }: Found,
+  { from, snapshots, place }: Found,
 ): Thenable<string | undefined> {
   const count = plural(snapshots, "snapshot");
+  const wait = hasSnapshots
+    ? ""
+    : ` Automatic snapshots wait at most ${MAX_WAIT_MS / 60_000} minutes for ` +
+      "the answer.";
   return place === undefined
     ? showInformation(
       (hasSnapshots
@@ -313,15 +461,16 @@ function ask(
         : `${name} has no snapshots at this path. It looks like `) +
         `the folder that was at ${from.directory} and has ${count}. ` +
         "Continue this history?" +
-        (hasSafety ? " The last restore can then no longer be undone." : ""),
+        wait,
       CONTINUE,
       START,
     )
     : showInformation(
       hasSnapshots
-        ? `The old location ${from.repository} has ${count} of ${name}, too.`
+        ? `The old location ${from.repository} has ${count} of ${name}, too. ` +
+          `${USE_OLD} copies the newer snapshots there.`
         : `The new location ${config.repository} has no snapshots of ` +
-          `${name}. The old location ${from.repository} has ${count}.`,
+          `${name}. The old location ${from.repository} has ${count}.${wait}`,
       USE_OLD,
       COPY,
       START,

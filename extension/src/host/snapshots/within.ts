@@ -1,0 +1,16 @@
+/**
+ * Waits for work, but not longer than the given time. The work itself goes on.
+ *
+ * @param limit The maximum time in milliseconds.
+ * @param work The work.
+ */
+export async function within(
+  limit: number,
+  work: Promise<unknown>,
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limit);
+  });
+  await Promise.race([work, end]).finally(() => clearTimeout(timer));
+}
