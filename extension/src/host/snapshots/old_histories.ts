@@ -468,7 +468,7 @@ function ask(
     : showInformation(
       hasSnapshots
         ? `The old location ${from.repository} has ${count} of ${name}, too. ` +
-          `${USE_OLD} copies the newer snapshots there.`
+          "If you use the old location, the newer snapshots are copied there."
         : `The new location ${config.repository} has no snapshots of ` +
           `${name}. The old location ${from.repository} has ${count}.${wait}`,
       USE_OLD,
