@@ -1,15 +1,17 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { codeOf, DeltarError, isDamage } from "../bytes/errors.ts";
+import { DeltarError, isDamage } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { together } from "../bytes/together.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import type { SigningKey } from "../ssh/ed25519.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../storage/max_requests.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import type { ContentReference } from "../archive/content_reference.ts";
 import { MAX_MOVES, readMove, whereIs } from "./content/follow_moves.ts";
-import { encodeMove, findMoved } from "./content/move.ts";
+import { encodeMove, findMoved, type Move } from "./content/move.ts";
 import {
   checkPart,
   idOfObject,
@@ -112,8 +114,9 @@ export async function copySnapshots(
   const source = from.until(signal);
   const [here, there] = await Promise.all([
     sizesIn(source.storage),
-    sizesIn(untilAborted(to.storage, signal)),
+    sizesIn(untilAborted(to.storage, signal), [MOVES]),
   ]);
+  const moves = new Map<string, Move>();
   const isOlder = (a: SnapshotRecord, b: SnapshotRecord) =>
     a.id < b.id ? -1 : 1;
   let allBytes: number | undefined;
@@ -134,8 +137,7 @@ export async function copySnapshots(
         name,
       });
     };
-    const sizes = { here, there };
-    const isNew = await copySnapshot(source, to, id, sizes, {
+    const isNew = await copySnapshot(source, to, id, { here, there, moves }, {
       onNeeds,
       onObject,
       signal,
@@ -168,7 +170,11 @@ async function copySnapshot(
   source: Store,
   to: Store,
   id: string,
-  { here, there }: Record<"here" | "there", Map<string, number>>,
+  { here, there, moves }: {
+    here: Map<string, number>;
+    there: Map<string, number>;
+    moves: Map<string, Move>;
+  },
   { onNeeds, onObject, signal }: CopySnapshotOptions,
 ): Promise<boolean> {
   const from = source.storage;
@@ -188,9 +194,9 @@ async function copySnapshot(
       { object: `${to.storage.location}/${name}` },
     );
   }
-  const { objects, moved, ids } = await needs(
+  const { objects, moved, relied, ids } = await needs(
     { storage: from, sizes: here },
-    { storage: to.storage, sizes: there },
+    { storage: to.storage, sizes: there, moves },
     read.record,
   );
   onNeeds(
@@ -206,6 +212,13 @@ async function copySnapshot(
     acceptsMoves: true,
   });
   await run.begin();
+  if (relied.size > 0) await checkRelied(to.storage, relied, there);
+  for (const volume of moved) {
+    // If there is a move for a volume, the next prune deletes the volume. A
+    // move is therefore not copied if the target has the old volume.
+    if (there.has(volume)) throw isOther(to.storage, volume);
+    await checkMove(from, to.storage, volume);
+  }
   const replaced = objects.filter(({ name, size }) =>
     there.has(name) && there.get(name) !== size
   );
@@ -218,9 +231,6 @@ async function copySnapshot(
     onObject(object);
   });
   for (const volume of moved) {
-    // If there is a move for a volume, the next prune deletes the volume. A
-    // move is therefore not copied if the target has the old volume.
-    if (there.has(volume)) throw isOther(to.storage, volume);
     await copyMove(from, run.storage, volume);
     there.set(moveName(volume), 0);
   }
@@ -302,15 +312,49 @@ function isOther({ location }: Storage, name: string): DeltarError {
 }
 
 /**
- * Returns the sizes in bytes of all records, layers, volumes and moves, by name.
+ * Checks that a prune has deleted or moved none of the target's objects on which
+ * a copy relies. They were listed before the intent of the copy was stored, and
+ * only a prune that starts later keeps them.
+ *
+ * @param storage The storage of the target.
+ * @param relied The names of the objects.
+ * @param before The sizes of the target's objects in bytes, as they were listed.
+ * @throws {DeltarError} `conflict` if an object was deleted or moved.
  */
-async function sizesIn(storage: Storage): Promise<Map<string, number>> {
+async function checkRelied(
+  storage: Storage,
+  relied: ReadonlySet<string>,
+  before: ReadonlyMap<string, number>,
+): Promise<void> {
+  const now = await sizesIn(storage, [MOVES]);
+  for (const name of relied) {
+    const move = moveName(name);
+    if (now.has(name) && now.has(move) === before.has(move)) continue;
+    throw new DeltarError(
+      "conflict",
+      "a prune of the target deleted or repacked this object during the copy; " +
+        "copy again",
+      { object: `${storage.location}/${name}` },
+    );
+  }
+}
+
+/**
+ * Returns the sizes in bytes of all records, layers and volumes, by name.
+ *
+ * @param others Further folders to list.
+ */
+async function sizesIn(
+  storage: Storage,
+  others: readonly string[] = [],
+): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const folder of [SNAPSHOTS, TREES, "volumes/", "signatures/", MOVES]) {
+  const folders = [SNAPSHOTS, TREES, "volumes/", "signatures/", ...others];
+  await together(folders.map(async (folder) => {
     for await (const { name, size } of storage.list(folder)) {
       sizes.set(name, size);
     }
-  }
+  }));
   return sizes;
 }
 
@@ -320,12 +364,19 @@ interface Side {
   sizes: ReadonlyMap<string, number>;
 }
 
+/** The target of a copy, with the moves that were read, by the old volumes. */
+interface Target extends Side {
+  moves: Map<string, Move>;
+}
+
 /** The objects that a snapshot needs in the target. */
 interface Needs {
   /** The layers and volumes, with repacked volumes replaced by their new ones. */
   objects: ObjectRecord[];
   /** The names of the repacked volumes whose moves must be copied. */
   moved: string[];
+  /** The names of the target's layers, volumes and moves that are used. */
+  relied: Set<string>;
   /** The ids of the runs that stored the objects and the repacked volumes. */
   ids: string[];
 }
@@ -340,7 +391,7 @@ interface Needs {
  */
 async function needs(
   from: Side,
-  to: Side,
+  to: Target,
   record: SnapshotRecord,
 ): Promise<Needs> {
   const tree = await readTree(from.storage, record);
@@ -350,15 +401,17 @@ async function needs(
     checkPart(kind, name, recordName(record.id));
   const objects = new Map<string, ObjectRecord>();
   const moved: string[] = [];
+  const relied = new Set<string>();
+  const isThere = (name: string, size: number) => to.sizes.get(name) === size;
   for (const layer of record.layers) {
     check("layer", layer.name);
     objects.set(layer.name, layer);
   }
-  const isThere = (name: string, size: number) => to.sizes.get(name) === size;
   const volumes = await neededRanges(
     tree,
-    (name) => to.sizes.has(moveName(name)),
+    (name) => !to.sizes.has(name) && to.sizes.has(moveName(name)),
   );
+  await readMoves(to, volumes.keys());
   for (const [volume, ranges] of volumes) {
     const object = tree.objects.get(volume);
     if (object === undefined) {
@@ -376,22 +429,28 @@ async function needs(
       objects.set(object.name, object);
       continue;
     }
-    const kept = to.sizes.has(moveName(volume))
-      ? await findKept(to, object, ranges)
-      : undefined;
+    const kept = findKept(to, object, ranges);
     const onTheWay = (name: string, size: number) => {
       if (from.sizes.has(name) || isThere(name, size)) return true;
       moved.push(name);
       return false;
     };
-    const place = kept ?? await whereIs(from.storage, object, onTheWay);
+    const place = kept?.at(-1) ??
+      await whereIs(from.storage, object, onTheWay);
     check("volume", place.name);
     objects.set(place.name, place);
+    for (const { name } of kept?.slice(1, -1) ?? []) relied.add(moveName(name));
+    if (kept !== undefined) relied.add(moveName(volume));
   }
-  const ids = [...objects.keys(), ...volumes.keys()].map(idOfObject);
+  for (const { name, size } of objects.values()) {
+    if (isThere(name, size)) relied.add(name);
+  }
+  const ids = [...objects.keys(), ...volumes.keys(), ...relied, ...moved]
+    .map(idOfObject);
   return {
     objects: [...objects.values()],
     moved,
+    relied,
     ids: [...new Set(ids.filter((id) => id !== undefined))],
   };
 }
@@ -426,20 +485,48 @@ async function neededRanges(
 }
 
 /**
- * Returns the volume of the target that has the given ranges of a repacked
- * volume. Returns `undefined` if no volume has all of them, or if a move cannot
- * be read.
+ * Reads the moves of the target that the needed volumes may have. A damaged move
+ * is ignored.
  */
-async function findKept(
-  { storage, sizes }: Side,
+async function readMoves(
+  { storage, sizes, moves }: Target,
+  volumes: Iterable<string>,
+): Promise<void> {
+  let names = [...volumes];
+  for (let depth = 0; depth < MAX_MOVES && names.length > 0; depth++) {
+    const next: string[] = [];
+    const isUnread = (name: string) =>
+      !sizes.has(name) && sizes.has(moveName(name)) && !moves.has(name);
+    await forEachConcurrent(
+      names.filter(isUnread),
+      MAX_REQUESTS_AT_ONCE,
+      async (name) => {
+        const move = await readMove(storage, name).catch(unlessDamaged);
+        if (move === undefined) return;
+        moves.set(name, move);
+        next.push(move.to.name);
+      },
+    );
+    names = next;
+  }
+}
+
+/**
+ * Returns the places of a repacked volume in the target: the volume itself, the
+ * volumes that replaced it one after the other, and at last the volume that now
+ * has the given ranges. Returns `undefined` if no volume has all of them.
+ */
+function findKept(
+  { sizes, moves }: Target,
   volume: ObjectRecord,
   ranges: readonly Range[],
-): Promise<ObjectRecord | undefined> {
-  let place = volume;
+): ObjectRecord[] | undefined {
+  const places = [volume];
   let left = ranges;
   for (let depth = 0; depth < MAX_MOVES; depth++) {
-    if (sizes.get(place.name) === place.size) return place;
-    const move = await readMove(storage, place.name).catch(unlessDamaged);
+    const place = places[depth];
+    if (sizes.get(place.name) === place.size) return places;
+    const move = moves.get(place.name);
     if (move === undefined) return undefined;
     const found = left.flatMap(({ offset, length }) => {
       const to = findMoved(move, offset, length);
@@ -447,7 +534,7 @@ async function findKept(
     });
     if (found.length < left.length) return undefined;
     left = found;
-    place = move.to;
+    places.push(move.to);
   }
   return undefined;
 }
@@ -542,10 +629,30 @@ async function vouch(
 }
 
 /**
- * Copies the move of a volume, if there is one.
+ * Checks that the target has no other move of a volume than the source.
  *
- * @throws {DeltarError} `mismatch` if the target has another move of the volume.
+ * @throws {DeltarError} `mismatch` if it has.
  */
+async function checkMove(
+  from: Storage,
+  to: Storage,
+  volume: string,
+): Promise<void> {
+  const [ours, theirs] = await together([
+    readMove(from, volume),
+    readMove(to, volume),
+  ]);
+  if (ours === undefined || theirs === undefined) return;
+  if (toHex(encodeMove(ours)) === toHex(encodeMove(theirs))) return;
+  throw new DeltarError(
+    "mismatch",
+    "the target was pruned, too, and kept other parts of this volume than " +
+      "the snapshot needs; copy into another repository",
+    { object: `${to.location}/${volume}` },
+  );
+}
+
+/** Copies the move of a volume, if there is one. */
 async function copyMove(
   from: Storage,
   to: Storage,
@@ -554,22 +661,8 @@ async function copyMove(
   const move = await readMove(from, volume);
   if (move === undefined) return;
   // The move is encoded again, so that the copy has only checked fields.
-  const bytes = encodeMove(move);
-  try {
-    await to.put(moveName(volume), bytes, { ifAbsent: true });
-  } catch (error) {
-    if (codeOf(error) !== "exists") throw error;
-    const stored = await readMove(to, volume);
-    const isSame = stored !== undefined &&
-      toHex(encodeMove(stored)) === toHex(bytes);
-    if (isSame) return;
-    throw new DeltarError(
-      "mismatch",
-      "the target was pruned, too, and kept other parts of this volume than " +
-        "the snapshot needs; copy into another repository",
-      { object: `${to.location}/${volume}` },
-    );
-  }
+  await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
+    .catch(unlessExists);
 }
 
 function unlessExists(error: unknown): void {

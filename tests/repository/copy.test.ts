@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
 import {
   failAt,
   FaultyStorage,
@@ -269,5 +270,45 @@ test("a copy names a volume of which the target keeps other parts", async () => 
       [second]: states[second],
       [third]: states[third],
     }, folder);
+  });
+});
+
+test("a prune of the target before the intent is stored ends the copy", async () => {
+  await withTemp(async (folder) => {
+    const shared = new Shared(
+      folder,
+      await Repository.create(new MemoryStorage()),
+    );
+    const { repository, states } = shared;
+    const storage = new MemoryStorage();
+    const target = await Repository.create(storage);
+    const first = await shared.take([], "a");
+    const second = await shared.take([0, 1, 2, 3, 4, 5, 6], "b");
+    const third = await shared.take([7, 8, 9], "c");
+    const records = await repository.snapshots();
+    await repository.copyTo(target, [records[0], records[2]]);
+    let repacked: Promise<number> | undefined;
+    const slow: Storage = {
+      location: storage.location,
+      get: (name, options) => storage.get(name, options),
+      list: (prefix) => storage.list(prefix),
+      delete: (name) => storage.delete(name),
+      put: async (name, source, options) => {
+        if (name.startsWith("running/")) {
+          await (repacked ??= Shared.remove(target, [first]));
+        }
+        await storage.put(name, source, options);
+      },
+    };
+    await assert.rejects(
+      repository.copyTo(await Repository.open(slow), [records[1]]),
+      { code: "conflict" },
+    );
+    assert.equal(await repacked, 1);
+    await repository.copyTo(target, [records[1]]);
+    const expected = { [second]: states[second], [third]: states[third] };
+    await restores(target, expected, folder);
+    await target.prune({}, { grace: 0, patience: 4 });
+    await restores(target, expected, folder);
   });
 });

@@ -188,7 +188,7 @@ export async function collectGarbage(
   // A prune whose lease was taken over may still delete the objects that it
   // condemned. So the new mark lists spared objects as condemned, too.
   const waiting = garbage.filter((line) => !isGoing(line));
-  const remaining = withObjects(purged, { ...found, intents: alive }, {
+  const remaining = withObjects(purged, { ...found, removed, intents: alive }, {
     going,
     waiting,
   });
@@ -345,12 +345,16 @@ function purgedIds(
  */
 function withObjects(
   purged: readonly string[],
-  { stored, intents }: Pick<RepositoryState, "stored" | "intents">,
+  { stored, records, removed, intents }: Pick<
+    RepositoryState,
+    "stored" | "records" | "removed" | "intents"
+  >,
   { going, waiting }: {
     going: readonly string[];
     waiting: readonly GarbageLine[];
   },
 ): string[] {
+  const there = new Set([...records, ...removed].map(({ id }) => id));
   const gone = new Set(going);
   const layers = intents.length === 0
     ? []
@@ -360,7 +364,7 @@ function withObjects(
   const staying = new Set(
     [...layers, ...waiting.map(({ name }) => name)].map(idOfObject),
   );
-  return purged.filter((id) => staying.has(id));
+  return purged.filter((id) => staying.has(id) && !there.has(id));
 }
 
 function marked(

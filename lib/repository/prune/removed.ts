@@ -85,8 +85,8 @@ export async function removeSnapshot(
     });
   }
   const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
-  // If the snapshot was brought back before, a note with an earlier time still
-  // exists. This note is replaced.
+  // An interrupted call of `undelete` may have left a note with an earlier
+  // time. This note is replaced.
   await putRemoved(storage, {
     id,
     time: time ?? Math.max(Date.now(), taken),
@@ -160,11 +160,6 @@ export async function putRemoved(
 /**
  * Brings a removed snapshot back. Does nothing if the snapshot exists already.
  *
- * The note of the removal is kept. A prune reads the records first and the
- * notes afterwards. If the note were deleted between these two reads, the prune
- * would find neither the record nor the note, and could delete objects that the
- * snapshot needs.
- *
  * @param store The repository.
  * @param id The id of the snapshot.
  * @param signal The signal that ends the work with an error of code `aborted`.
@@ -177,10 +172,11 @@ export async function restoreRecord(
   signal?: AbortSignal,
 ): Promise<void> {
   const { storage } = store;
-  const reader = untilAborted(storage, signal);
-  if (await readIfThere(reader, recordName(id)) !== undefined) return;
-  const removed = await readRemoved(reader, id);
-  if (removed === undefined) throw purged(id);
+  const removed = await readRemoved(untilAborted(storage, signal), id);
+  if (removed === undefined) {
+    if (await readIfThere(storage, recordName(id)) !== undefined) return;
+    throw purged(id);
+  }
   if (removed.paths !== undefined) throw replacedByPurge(id);
   await using run = new Run(store, {
     id: newId(Date.now(), Math.random()),
@@ -195,12 +191,13 @@ export async function restoreRecord(
   });
   await run.begin();
   await run.storage.put(recordName(id), removed.bytes);
+  await storage.delete(noteName(REMOVED, id));
 }
 
 /**
- * Returns the removed snapshots, in the order of their ids. The list can also
- * include snapshots with a record in `snapshots/`. These snapshots are not
- * removed: they were brought back, or their removal was interrupted.
+ * Returns the removed snapshots, in the order of their ids. If a removal or a
+ * call of `undelete` was interrupted, the list can include a snapshot that is
+ * not removed: one with a record in `snapshots/`.
  *
  * @throws {DeltarError} The error of a note that cannot be read.
  */

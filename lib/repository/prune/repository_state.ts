@@ -1,3 +1,5 @@
+import { codeOf } from "../../bytes/errors.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import { together } from "../../bytes/together.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -85,8 +87,8 @@ export async function startState(
 /**
  * Reads the state of a repository. The order of the reads matters. Objects are
  * listed first, so that objects that are written later cannot become
- * candidates. Then the records are read, then the removed records, and then the
- * intents. The marks can be read before or after the intents.
+ * candidates. Then the records are read, then the removed records, then the
+ * records of snapshots that were brought back in between, and then the intents. The marks can be read before or after the intents.
  *
  * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.
@@ -101,11 +103,12 @@ export async function readState(
   const storage = untilAborted(store.storage, signal);
   const { stored, records } = known ?? await startState(store, signal);
   const removed = await readRemoved(store, records, signal);
-  const [running, garbage, restoreNames] = await together([
-    namesUnder(storage, RUNNING),
+  const [back, garbage, restoreNames] = await together([
+    readBroughtBack(store, { records, removed }, signal),
     namesUnder(storage, GARBAGE),
     namesUnder(storage, RESTORES.folder),
   ]);
+  const running = await namesUnder(storage, RUNNING);
   const intents = await readIntents(storage, running);
   const { names: markNames, marks } = await readMarks(storage, garbage);
   const moves = new Map<string, Move>();
@@ -127,7 +130,7 @@ export async function readState(
   const isPadded = store.codec.padding !== undefined;
   return {
     stored,
-    records,
+    records: [...records, ...back],
     removed: removed.map((one) => withStoredLayers(one, stored)),
     intents,
     marks,
@@ -154,16 +157,44 @@ function withStoredLayers(
 }
 
 /**
- * Reads the records of snapshots and then those of removed snapshots. A
- * snapshot that is removed between the two reads is found in at least one of
- * the lists.
+ * Reads the records of snapshots, then those of removed snapshots, and then
+ * those of snapshots that were brought back in between. A snapshot that is
+ * removed or brought back once during the reads is found in at least one of the
+ * lists.
  */
 export async function readRecords(
   store: Store,
   signal?: AbortSignal,
 ): Promise<{ records: SnapshotRecord[]; removed: RemovedSnapshot[] }> {
   const records = await store.records({ signal });
-  return { records, removed: await readRemoved(store, records, signal) };
+  const removed = await readRemoved(store, records, signal);
+  const back = await readBroughtBack(store, { records, removed }, signal);
+  return { records: [...records, ...back], removed };
+}
+
+/**
+ * Reads the records of the snapshots that are in none of the given lists. Such a
+ * snapshot is new, or it was brought back after the records and before the
+ * removed records were read.
+ */
+async function readBroughtBack(
+  store: Store,
+  { records, removed }: {
+    records: readonly SnapshotRecord[];
+    removed: readonly RemovedSnapshot[];
+  },
+  signal: AbortSignal | undefined,
+): Promise<SnapshotRecord[]> {
+  const known = new Set([...records, ...removed].map(({ id }) => id));
+  const back: SnapshotRecord[] = [];
+  for (const id of await store.ids(signal)) {
+    if (known.has(id)) continue;
+    const { result, error } = await outcomeOf(store.record(id, { signal }));
+    if (result !== undefined) back.push(result.record);
+    // The snapshot was removed after it was listed.
+    else if (codeOf(error) !== "not-found") throw error;
+  }
+  return back;
 }
 
 /**
