@@ -43,7 +43,9 @@ async function run(context: Context, options: Options): Promise<number> {
     out.object("init", { repository: place, encrypted: isEncrypted });
   } else {
     out.line(
-      `The repository is ${showPath(place)}${isEncrypted ? ", encrypted" : ""}`,
+      `Created the ${isEncrypted ? "encrypted " : ""}repository ${
+        showPath(place)
+      }`,
     );
   }
   return EXIT.done;

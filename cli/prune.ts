@@ -338,14 +338,12 @@ function printExtra(
   );
   for (const [by, { length, [0]: { record: { directory } } }] of late) {
     out.line(
-      `${plural(length, "snapshot")} of ${showPath(directory)} ` +
-        `${length === 1 ? "is" : "are"} not counted, because the ` +
-        `repository did not have ${
-          length === 1 ? "it" : "them"
-        } when ${by} was taken. \`deltar list\` shows ` +
-        "all snapshots. " +
-        `If ${by} is not yours, \`deltar forget ${by}\` makes the rules count ` +
-        `${length === 1 ? "the other one" : "the others"} again.`,
+      `The rules do not count ${plural(length, "snapshot")} of ` +
+        `${showPath(directory)}, because the repository did not have ` +
+        `${length === 1 ? "it" : "them"} when snapshot ${by} was taken. ` +
+        "`deltar list` shows all snapshots. If you did not take " +
+        `snapshot ${by}, \`deltar forget ${by}\` makes the rules count ` +
+        `${length === 1 ? "this snapshot" : "these snapshots"} again.`,
     );
   }
 }

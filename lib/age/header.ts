@@ -126,7 +126,7 @@ export async function makeHead(
   } catch (cause) {
     throw new DeltarError(
       "unsupported",
-      "a key is not an age recipient (age1…)",
+      "one of the given recipients is not an age recipient (age1…)",
       {
         cause,
       },
@@ -301,7 +301,7 @@ export async function unwrap(
     // The cause is not kept, because its message may contain the key.
     throw new DeltarError(
       "unsupported",
-      "a key is not an age identity (AGE-SECRET-KEY-1…)",
+      "one of the given identities is not an age identity (AGE-SECRET-KEY-1…)",
       { object },
     );
   }

@@ -143,7 +143,7 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     const env = { DELTAR_REPOSITORY: "" };
     const { code, out, err } = place.run(["init", "--encrypt"], { env });
     assert.equal(code, 0, err);
-    assert.match(out, /^The repository is .*, encrypted\n$/);
+    assert.match(out, /^Created the encrypted repository .*\n$/);
     const [, file] = /your new key, (.*?), opens the new repository/.exec(err)!;
     const config = process.platform === "linux"
       ? join(place.env.HOME, ".config")

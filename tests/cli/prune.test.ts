@@ -383,10 +383,11 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
     assert.equal(stalled.code, 0, stalled.err);
     assert.ok(
       stalled.out.includes(
-        `4 snapshots of ${place.root} are not counted, because the ` +
-          `repository did not have them when ${early} was taken. \`deltar list\` shows ` +
-          `all snapshots. If ${early} is not yours, \`deltar forget ${early}\` ` +
-          "makes the rules count the others again.",
+        `The rules do not count 4 snapshots of ${place.root}, because the ` +
+          `repository did not have them when snapshot ${early} was taken. ` +
+          "`deltar list` shows all snapshots. If you did not take snapshot " +
+          `${early}, \`deltar forget ${early}\` makes the rules count these ` +
+          "snapshots again.",
       ),
       stalled.out,
     );

@@ -98,17 +98,12 @@ export class Engine implements Caller {
     { signal, onProgress }: CallOptions = {},
   ): Promise<Methods[M][1]> {
     const id = ++this.#last;
+    if (signal?.aborted) {
+      const message = "the request was cancelled";
+      return Promise.reject(new EngineError({ code: "aborted", message }));
+    }
     const worker = this.#worker ??= this.#start();
     return new Promise<Methods[M][1]>((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(
-          new EngineError({
-            code: "aborted",
-            message: "the request was cancelled",
-          }),
-        );
-        return;
-      }
       const cancel = () => this.#worker?.postMessage({ cancel: id });
       signal?.addEventListener("abort", cancel, { once: true });
       const settle = <T>(then: (value: T) => void) => (value: T) => {

@@ -87,8 +87,8 @@ export async function startState(
 /**
  * Reads the state of a repository. The order of the reads matters. Objects are
  * listed first, so that objects that are written later cannot become
- * candidates. Then the records are read, then the removed records, then the
- * records of snapshots that were brought back in between, and then the intents. The marks can be read before or after the intents.
+ * candidates. Then the records are read, then the removed records, and then the
+ * intents and the records of snapshots that were brought back in between. The marks can be read before or after the intents.
  *
  * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.
@@ -103,12 +103,12 @@ export async function readState(
   const storage = untilAborted(store.storage, signal);
   const { stored, records } = known ?? await startState(store, signal);
   const removed = await readRemoved(store, records, signal);
-  const [back, garbage, restoreNames] = await together([
+  const [back, running, garbage, restoreNames] = await together([
     readBroughtBack(store, { records, removed }, signal),
+    namesUnder(storage, RUNNING),
     namesUnder(storage, GARBAGE),
     namesUnder(storage, RESTORES.folder),
   ]);
-  const running = await namesUnder(storage, RUNNING);
   const intents = await readIntents(storage, running);
   const { names: markNames, marks } = await readMarks(storage, garbage);
   const moves = new Map<string, Move>();

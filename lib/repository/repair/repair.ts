@@ -96,7 +96,7 @@ export interface RepairResult {
  * an object that might be undamaged, for example because the disk failed.
  * Nothing is changed in this case.
  * @throws {DeltarError} `aborted` if the signal ends the work; the error of the
- * storage.
+ * storage if the storage fails during the repair.
  */
 export async function repairRepository(
   store: Store,

@@ -86,7 +86,8 @@ export class EncryptedRepositories {
     const isReady = isLocal(folder) || await this.#askToSave(folder);
     if (!isReady) return state;
     await this.#create(folder, encrypt);
-    return "unlocked";
+    // Another window may have created a repository in the meantime.
+    return await stateOf(folder, encrypt);
   }
 
   /**

@@ -39,7 +39,7 @@ export interface OldHistoriesOptions {
   memory: vscode.Memento;
 }
 
-/** An old history that a folder without snapshots can have. */
+/** An old history that a folder without snapshots can take over. */
 interface Found {
   /** The configuration with the repository and path of the old history. */
   from: FolderConfig;
@@ -115,15 +115,24 @@ export class OldHistories implements vscode.Disposable {
       const { repository } = folder.config;
       if (this.#searched.get(folder) === repository) continue;
       this.#searched.set(folder, repository);
-      const offered = this.#offer(folder).catch((error) => {
-        if (isCancelled(error)) return;
-        const { log } = this.#options;
-        log.error(`${folder.name}: old history: ${explain(error)}`);
-        void showFailure(
-          `Cannot continue the history of ${folder.name}: ${explain(error)}`,
-          log,
-        );
-      }).finally(() => {
+      let isAnswered = false;
+      const answered = Promise.withResolvers<void>();
+      const onAnswer = () => {
+        isAnswered = true;
+        answered.resolve();
+        this.#holdSnapshots(folder, done);
+      };
+      const done: Promise<void> = this.#offer(folder, onAnswer).catch(
+        (error) => {
+          if (isCancelled(error)) return;
+          const { log } = this.#options;
+          log.error(`${folder.name}: old history: ${explain(error)}`);
+          void showFailure(
+            `Cannot continue the history of ${folder.name}: ${explain(error)}`,
+            log,
+          );
+        },
+      ).finally(() => {
         this.#offered.delete(folder);
         void folder.refresh();
       });
@@ -132,9 +141,12 @@ export class OldHistories implements vscode.Disposable {
       const waited = openSince === undefined ? 0 : Date.now() - openSince;
       // The clock might have been set back.
       const left = Math.min(Math.max(0, MAX_WAIT_MS - waited), MAX_WAIT_MS);
-      folder.question = within(left, offered).finally(() => {
-        folder.question = undefined;
-      });
+      const wait = async () => {
+        await within(left, Promise.race([answered.promise, done]));
+        // The work that the answer asked for ends before the next snapshot.
+        if (isAnswered) await done;
+      };
+      this.#holdSnapshots(folder, wait());
     }
   }
 
@@ -142,7 +154,19 @@ export class OldHistories implements vscode.Disposable {
     for (const one of this.#disposables) one.dispose();
   }
 
-  async #offer(folder: ProtectedFolder): Promise<void> {
+  /**
+   * Lets automatic snapshots of a folder without snapshots wait for a promise,
+   * unless they wait already.
+   */
+  #holdSnapshots(folder: ProtectedFolder, until: Promise<void>): void {
+    if (folder.hasSnapshots || folder.question !== undefined) return;
+    folder.question = until.finally(() => {
+      folder.question = undefined;
+    });
+  }
+
+  /** Calls `onAnswer` when the user chooses an answer. */
+  async #offer(folder: ProtectedFolder, onAnswer: () => void): Promise<void> {
     const { repository } = folder.config;
     const found = await this.#findPlace(folder) ??
       await this.#findMoved(folder);
@@ -159,6 +183,9 @@ export class OldHistories implements vscode.Disposable {
       });
       return;
     }
+    const isStill = this.#options.folders.all.includes(folder) &&
+      folder.config.repository === repository;
+    if (!isStill) return;
     await this.#remember(folder, { openSince });
     // After a change of the location, the question is about a repository that
     // is no longer used. VS Code cannot take the question back.
@@ -166,6 +193,7 @@ export class OldHistories implements vscode.Disposable {
     const answer = await Promise.race([ask(folder, found), left.promise])
       .finally(() => left.watch.dispose());
     if (answer === undefined) return;
+    onAnswer();
     const isDone = answer === USE_OLD && found.place !== undefined
       ? await this.#useOld(folder, found.from, found.place)
       : answer === COPY
@@ -254,8 +282,8 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Counts the snapshots of a folder in another repository. Returns `undefined`
-   * if the repository cannot be read.
+   * Counts the snapshots of a folder in another repository, without safety
+   * snapshots. Returns `undefined` if the repository cannot be read.
    */
   async #countOf(
     { name, reader }: ProtectedFolder,
@@ -312,6 +340,14 @@ export class OldHistories implements vscode.Disposable {
     // The list can be older than a snapshot that is now being taken.
     await folder.exclusive(() => Promise.resolve());
     if (folder.hasSnapshots) {
+      // The old location may be away by now. Nothing is copied into a new
+      // repository at its place.
+      const count = await this.#countOf(folder, old);
+      if (count === undefined || count === 0) {
+        throw new Error(
+          `the old location ${old.repository} cannot be read now`,
+        );
+      }
       return await this.#copy(folder, folder.config, old, change);
     }
     await change();
