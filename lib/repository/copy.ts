@@ -15,7 +15,6 @@ import { encodeMove, findMoved, type Move } from "./content/move.ts";
 import {
   checkPart,
   idOfObject,
-  idOfRecord,
   isPart,
   moveName,
   MOVES,
@@ -26,12 +25,11 @@ import {
 } from "./format/names.ts";
 import { LayerReader } from "./layers/layer_reader.ts";
 import { namesUnder, readIfThere, readObject } from "./format/note.ts";
-import { listRemoved } from "./prune/removed.ts";
+import { readRecords } from "./prune/repository_state.ts";
 import {
   decodeSigned,
   type ObjectRecord,
   type ReadRecord,
-  readRecord,
   type SnapshotRecord,
 } from "./format/snapshot_record.ts";
 import type { Store } from "./store/store.ts";
@@ -117,6 +115,7 @@ export async function copySnapshots(
     sizesIn(untilAborted(to.storage, signal), [MOVES]),
   ]);
   const moves = new Map<string, Move>();
+  await using last = new LastRun([...there.keys()].map(idOfObject));
   const isOlder = (a: SnapshotRecord, b: SnapshotRecord) =>
     a.id < b.id ? -1 : 1;
   let allBytes: number | undefined;
@@ -138,6 +137,7 @@ export async function copySnapshots(
       });
     };
     const isNew = await copySnapshot(source, to, id, { here, there, moves }, {
+      last,
       onNeeds,
       onObject,
       signal,
@@ -147,8 +147,46 @@ export async function copySnapshots(
   return result;
 }
 
+/**
+ * The run of the snapshot that was copied last. It ends only when the run of the
+ * next snapshot has begun, so prunes of the target keep the objects that both
+ * snapshots need.
+ */
+class LastRun {
+  /**
+   * The ids of the runs whose objects in the target are known: they were listed
+   * after the intent was stored, or the copy itself stored them all.
+   */
+  known: ReadonlySet<string> = new Set();
+  /** The ids of the runs that have objects in the target. */
+  readonly present: Set<string | undefined>;
+  #run: Run | undefined;
+
+  /** Begins without a run. `present` has the ids in the names of all objects. */
+  constructor(present: Iterable<string | undefined>) {
+    this.present = new Set(present);
+  }
+
+  /** Begins another run, and then ends the last one. */
+  async next(run: Run): Promise<void> {
+    const last = this.#run;
+    this.#run = run;
+    try {
+      await run.begin();
+    } finally {
+      await last?.[Symbol.asyncDispose]();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#run?.[Symbol.asyncDispose]();
+  }
+}
+
 /** Callbacks and the signal for copying a snapshot. */
 interface CopySnapshotOptions {
+  /** The run of the snapshot that was copied before. */
+  last: LastRun;
   /**
    * Called once, before objects are copied, with the total size in bytes of the
    * objects to copy.
@@ -175,14 +213,14 @@ async function copySnapshot(
     there: Map<string, number>;
     moves: Map<string, Move>;
   },
-  { onNeeds, onObject, signal }: CopySnapshotOptions,
+  { last, onNeeds, onObject, signal }: CopySnapshotOptions,
 ): Promise<boolean> {
   const from = source.storage;
   const name = recordName(id);
   const bytes = await readObject(from, name, { fresh: true });
   const read = await decodeSigned(id, bytes);
-  if (there.has(name)) {
-    const old = await readObject(to.storage, name, { fresh: true });
+  const old = there.has(name) ? await readIfThere(to.storage, name) : undefined;
+  if (old !== undefined) {
     if (toHex(sha256(old)) === read.sha256) {
       await copyLabels(source, to.storage, read.record, to.keys?.noteKey);
       await vouch(source, to, to.storage, read);
@@ -194,6 +232,8 @@ async function copySnapshot(
       { object: `${to.storage.location}/${name}` },
     );
   }
+  // A prune of the target may have removed the snapshot after it was listed.
+  there.delete(name);
   const { objects, moved, relied, ids } = await needs(
     { storage: from, sizes: here },
     { storage: to.storage, sizes: there, moves },
@@ -206,13 +246,24 @@ async function copySnapshot(
   // `reuses` has the ids of the runs that stored the snapshot's objects. Until
   // this run ends, a prune of the target keeps the objects and moves of these
   // runs.
-  await using run = new Run(to, {
+  const run = new Run(to, {
     id: newId(Date.now(), Math.random()),
     reuses: ids,
     acceptsMoves: true,
   });
-  await run.begin();
-  if (relied.size > 0) await checkRelied(to.storage, relied, there);
+  await last.next(run);
+  const isKnown = (id: string) => last.known.has(id) || !last.present.has(id);
+  const unknown = [...relied].filter((name) =>
+    !last.known.has(idOfObject(name) ?? "")
+  );
+  if (unknown.length > 0) {
+    const now = await sizesIn(untilAborted(to.storage, signal), [MOVES]);
+    checkRelied(to.storage, unknown, { before: there, now });
+    there.clear();
+    for (const [name, size] of now) there.set(name, size);
+  }
+  last.known = new Set(unknown.length > 0 ? ids : ids.filter(isKnown));
+  for (const id of ids) last.present.add(id);
   for (const volume of moved) {
     // If there is a move for a volume, the next prune deletes the volume. A
     // move is therefore not copied if the target has the old volume.
@@ -263,10 +314,11 @@ async function copySnapshot(
  * of a record or layer of the target that cannot be read.
  */
 async function checkReplaced(
-  { storage }: Store,
+  store: Store,
   copying: string,
   objects: readonly ObjectRecord[],
 ): Promise<void> {
+  const { storage } = store;
   const wanted = new Map(objects.map((object) => [object.name, object]));
   const compare = ({ name, size, sha256 }: ObjectRecord) => {
     const other = wanted.get(name);
@@ -275,12 +327,8 @@ async function checkReplaced(
       throw isOther(storage, name);
     }
   };
-  const records: SnapshotRecord[] = [];
-  for (const name of await namesUnder(storage, SNAPSHOTS)) {
-    const id = idOfRecord(name);
-    if (id !== undefined) records.push((await readRecord(storage, id)).record);
-  }
-  for (const { record } of await listRemoved(storage)) {
+  const { records, removed } = await readRecords(store);
+  for (const { record } of removed) {
     if (record !== undefined) records.push(record);
   }
   const seen = new Set<string>();
@@ -313,20 +361,20 @@ function isOther({ location }: Storage, name: string): DeltarError {
 
 /**
  * Checks that a prune has deleted or moved none of the target's objects on which
- * a copy relies. They were listed before the intent of the copy was stored, and
- * only a prune that starts later keeps them.
+ * a copy relies. A prune keeps them if it starts after the intent of the copy was
+ * stored.
  *
  * @param storage The storage of the target.
  * @param relied The names of the objects.
- * @param before The sizes of the target's objects in bytes, as they were listed.
+ * @param sizes The sizes of the target's objects in bytes, as they were listed
+ * before the intent was stored, and now.
  * @throws {DeltarError} `conflict` if an object was deleted or moved.
  */
-async function checkRelied(
-  storage: Storage,
-  relied: ReadonlySet<string>,
-  before: ReadonlyMap<string, number>,
-): Promise<void> {
-  const now = await sizesIn(storage, [MOVES]);
+function checkRelied(
+  { location }: Storage,
+  relied: readonly string[],
+  { before, now }: Record<"before" | "now", ReadonlyMap<string, number>>,
+): void {
   for (const name of relied) {
     const move = moveName(name);
     if (now.has(name) && now.has(move) === before.has(move)) continue;
@@ -334,7 +382,7 @@ async function checkRelied(
       "conflict",
       "a prune of the target deleted or repacked this object during the copy; " +
         "copy again",
-      { object: `${storage.location}/${name}` },
+      { object: `${location}/${name}` },
     );
   }
 }

@@ -179,7 +179,12 @@ export async function collectGarbage(
       await store.trustOfSigner(signer) === "trusted"
     );
   }
-  for (const { id } of expired) await deleteNotes(storage, id);
+  // A snapshot may have been brought back after the state was read.
+  const back = new Set(
+    expired.length > 0 ? await store.ids(options.signal) : [],
+  );
+  const gone = expired.filter(({ id }) => !back.has(id));
+  for (const { id } of gone) await deleteNotes(storage, id);
   // Old notes about restores are deleted even if the clock is not trusted. If
   // the clock is wrong, some restores into new or empty directories can no
   // longer be undone, but no other data is lost.
@@ -188,10 +193,11 @@ export async function collectGarbage(
   // A prune whose lease was taken over may still delete the objects that it
   // condemned. So the new mark lists spared objects as condemned, too.
   const waiting = garbage.filter((line) => !isGoing(line));
-  const remaining = withObjects(purged, { ...found, removed, intents: alive }, {
-    going,
-    waiting,
-  });
+  const remaining = withObjects(
+    purged.filter((id) => !back.has(id)),
+    { ...found, removed, intents: alive },
+    { going, waiting },
+  );
   // If a grace period is still running, a mark tells the next prune that the
   // clock was not trusted.
   const isDoubted = !isTimeSure &&
@@ -215,7 +221,7 @@ export async function collectGarbage(
   const sizes = (names: Iterable<string>) =>
     [...names].reduce((sum, name) => sum + (found.stored.get(name) ?? 0), 0);
   return {
-    purged: expired.map(({ id }) => id),
+    purged: gone.map(({ id }) => id),
     removed: removed.filter(canBeUndeleted),
     deleted: work.deleted,
     repacked: work.repacked,

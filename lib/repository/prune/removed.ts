@@ -87,14 +87,19 @@ export async function removeSnapshot(
   const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
   // An interrupted call of `undelete` may have left a note with an earlier
   // time. This note is replaced.
-  await putRemoved(storage, {
+  const removal = {
     id,
     time: time ?? Math.max(Date.now(), taken),
     reason,
     bytes,
-  });
+  };
+  await putRemoved(storage, removal);
   await manifests?.removing([recordName(id)]);
   await storage.delete(recordName(id));
+  // An `undelete` at the same time may have deleted the note.
+  if (await readIfThere(storage, noteName(REMOVED, id)) === undefined) {
+    await putRemoved(storage, removal);
+  }
 }
 
 /**
@@ -192,6 +197,10 @@ export async function restoreRecord(
   await run.begin();
   await run.storage.put(recordName(id), removed.bytes);
   await storage.delete(noteName(REMOVED, id));
+  // The snapshot may have been removed again at the same time.
+  if (await readIfThere(storage, recordName(id)) === undefined) {
+    await putRemoved(storage, { ...removed, time: Date.now() });
+  }
 }
 
 /**

@@ -1,5 +1,3 @@
-import { codeOf } from "../../bytes/errors.ts";
-import { outcomeOf } from "../../bytes/outcome.ts";
 import { together } from "../../bytes/together.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -101,10 +99,10 @@ export async function readState(
   known?: KnownState,
 ): Promise<RepositoryState> {
   const storage = untilAborted(store.storage, signal);
-  const { stored, records } = known ?? await startState(store, signal);
-  const removed = await readRemoved(store, records, signal);
-  const [back, running, garbage, restoreNames] = await together([
-    readBroughtBack(store, { records, removed }, signal),
+  const { stored, records: first } = known ?? await startState(store, signal);
+  const removed = await readRemoved(store, first, signal);
+  const [records, running, garbage, restoreNames] = await together([
+    withBroughtBack(store, { records: first, removed }, signal),
     namesUnder(storage, RUNNING),
     namesUnder(storage, GARBAGE),
     namesUnder(storage, RESTORES.folder),
@@ -130,7 +128,7 @@ export async function readState(
   const isPadded = store.codec.padding !== undefined;
   return {
     stored,
-    records: [...records, ...back],
+    records,
     removed: removed.map((one) => withStoredLayers(one, stored)),
     intents,
     marks,
@@ -168,16 +166,17 @@ export async function readRecords(
 ): Promise<{ records: SnapshotRecord[]; removed: RemovedSnapshot[] }> {
   const records = await store.records({ signal });
   const removed = await readRemoved(store, records, signal);
-  const back = await readBroughtBack(store, { records, removed }, signal);
-  return { records: [...records, ...back], removed };
+  return {
+    records: await withBroughtBack(store, { records, removed }, signal),
+    removed,
+  };
 }
 
 /**
- * Reads the records of the snapshots that are in none of the given lists. Such a
- * snapshot is new, or it was brought back after the records and before the
- * removed records were read.
+ * Adds the records of snapshots that are new, or that were brought back after
+ * the records and before the removed records were read.
  */
-async function readBroughtBack(
+async function withBroughtBack(
   store: Store,
   { records, removed }: {
     records: readonly SnapshotRecord[];
@@ -185,16 +184,8 @@ async function readBroughtBack(
   },
   signal: AbortSignal | undefined,
 ): Promise<SnapshotRecord[]> {
-  const known = new Set([...records, ...removed].map(({ id }) => id));
-  const back: SnapshotRecord[] = [];
-  for (const id of await store.ids(signal)) {
-    if (known.has(id)) continue;
-    const { result, error } = await outcomeOf(store.record(id, { signal }));
-    if (result !== undefined) back.push(result.record);
-    // The snapshot was removed after it was listed.
-    else if (codeOf(error) !== "not-found") throw error;
-  }
-  return back;
+  const ids = removed.map(({ id }) => id);
+  return await store.withNewRecords(records, ids, signal);
 }
 
 /**

@@ -563,6 +563,39 @@ export class Store {
       this.ids(signal),
       namesUnder(storage, LABELS.folder),
     ]);
+    return await this.#readRecords(ids, labels, { onDamage, signal });
+  }
+
+  /**
+   * Adds the records of further snapshots to records that were read earlier, in
+   * the order of `records`.
+   *
+   * @param known The records that were read earlier.
+   * @param others The ids of further snapshots whose records are not read.
+   */
+  async withNewRecords(
+    known: readonly SnapshotRecord[],
+    others: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<SnapshotRecord[]> {
+    const old = new Set([...known.map(({ id }) => id), ...others]);
+    const ids = (await this.ids(signal)).filter((id) => !old.has(id));
+    if (ids.length === 0) return [...known];
+    const storage = untilAborted(this.storage, signal);
+    const labels = await namesUnder(storage, LABELS.folder);
+    const records = await this.#readRecords(ids, labels, { signal });
+    const isOlder = (a: SnapshotRecord, b: SnapshotRecord) =>
+      a.id < b.id ? -1 : 1;
+    return byTime([...known, ...records].sort(isOlder));
+  }
+
+  /** Reads the records with these ids. `labels` has the names of all labels. */
+  async #readRecords(
+    ids: readonly string[],
+    labels: readonly string[],
+    { onDamage, signal }: ReadOptions,
+  ): Promise<SnapshotRecord[]> {
+    const storage = untilAborted(this.storage, signal);
     const records: SnapshotRecord[] = [];
     const reads = readAll(storage, ids, { onDamage });
     for await (const { record } of reads) records.push(record);

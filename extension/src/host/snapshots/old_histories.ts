@@ -343,11 +343,7 @@ export class OldHistories implements vscode.Disposable {
       // The old location may be away by now. Nothing is copied into a new
       // repository at its place.
       const count = await this.#countOf(folder, old);
-      if (count === undefined || count === 0) {
-        throw new Error(
-          `the old location ${old.repository} cannot be read now`,
-        );
-      }
+      if (count === undefined || count === 0) throw unreadable(old);
       return await this.#copy(folder, folder.config, old, change);
     }
     await change();
@@ -381,6 +377,8 @@ export class OldHistories implements vscode.Disposable {
     const config = { ...to, encrypt: to.encrypt || isEncrypted };
     let state = await stateOf(config);
     if (state === "locked" || state === "uncreated") {
+      // Only the repository of the folder can be unlocked or created.
+      if (to.repository !== folder.config.repository) throw unreadable(to);
       if (isEncrypted) await shareKey(folder, from, to);
       state = await this.#options.encrypted.prepare(folder, config.encrypt);
       if (state === "locked" || state === "uncreated") return false;
@@ -479,6 +477,10 @@ async function confirmDecrypted(
     DECRYPT,
   );
   return answer === DECRYPT;
+}
+
+function unreadable({ repository }: FolderConfig): Error {
+  return new Error(`the old location ${repository} cannot be read now`);
 }
 
 function ask(
