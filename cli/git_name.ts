@@ -1,6 +1,6 @@
 import { encodeName } from "../lib/tree/mod.ts";
 
-/** The escapes of C that git uses for control characters. */
+/** The C escapes that git uses in quoted names, by the code of the character. */
 const ESCAPES: Readonly<Record<number, string>> = {
   0x07: "\\a",
   0x08: "\\b",

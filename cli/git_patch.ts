@@ -111,7 +111,10 @@ export function* filePairs(
   [before, after]: readonly [PatchState, PatchState],
   isShown: (path: string) => boolean,
 ): Generator<FilePair> {
-  /** The old paths of renamed files. A second new path counts as created. */
+  /**
+   * The old paths of the renamed files so far. If an old path has a second new
+   * path, the second one counts as created.
+   */
   const renamed = new Set<string>();
   for (const change of changes) {
     const now = "entry" in change ? fileOf(after, change.entry) : undefined;

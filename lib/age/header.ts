@@ -88,11 +88,11 @@ const X25519_RECIPIENT = /^age1[0-9a-z]{58}$/;
 /** The base64 text of 32 bytes, without padding. */
 const BASE64_OF_32_BYTES = "A".repeat(43);
 
-/** The stanza of an X25519 recipient, with placeholders for its bytes. */
+/** The stanza of an X25519 recipient, with dummy text in place of its bytes. */
 const X25519_STANZA =
   `-> X25519 ${BASE64_OF_32_BYTES}\n${BASE64_OF_32_BYTES}\n`;
 
-/** The last line of a header, with a placeholder for its MAC. */
+/** The last line of a header, with dummy text in place of its MAC. */
 const MAC_LINE = `--- ${BASE64_OF_32_BYTES}\n`;
 
 const encoder = new TextEncoder();

@@ -107,7 +107,7 @@ export function decodeLibrsyncSignature(
   if (HEADER_BYTES + blocks * entry !== bytes.length) {
     throw new DeltarError(
       "truncated",
-      "the signature ends inside a block's sums",
+      "the signature ends inside the checksums of a block",
       at(HEADER_BYTES + blocks * entry),
     );
   }

@@ -694,8 +694,8 @@ async function checkMove(
   if (toHex(encodeMove(ours)) === toHex(encodeMove(theirs))) return;
   throw new DeltarError(
     "mismatch",
-    "the target was pruned, too, and kept other parts of this volume than " +
-      "the snapshot needs; copy into another repository",
+    "both repositories were pruned, and the target no longer has the parts of " +
+      "this volume that the snapshot needs; copy into another repository",
     { object: `${to.location}/${volume}` },
   );
 }

@@ -24,12 +24,12 @@ const MAX_DEPTH = 16;
  * has about 100,000 names.
  */
 const MAX_PAGE_BYTES = 16 << 20;
-/** The maximum number of objects in a listing. */
+/** The maximum number of objects that `list` returns. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The maximum number of missing objects that is always accepted in a listing,
- * because objects can be deleted after the page was read. A larger number is
- * accepted only if at least as many of the listed objects exist.
+ * The maximum number of names on a page whose objects may no longer exist.
+ * Objects can be deleted after the page was read. A larger number is accepted
+ * only if at least as many of the named objects exist.
  */
 const MAX_ABSENT = 1000;
 

@@ -27,8 +27,8 @@ export class TargetDirectory {
   #buffer: Uint8Array | undefined;
 
   /**
-   * Opens a directory, which need not exist. It is open until `close` is
-   * called.
+   * Opens a directory until `close` is called. A directory that does not exist
+   * counts as an empty one.
    *
    * @param root A path of the operating system.
    * @throws {DeltarError} `exists` if the path exists and is not a directory;

@@ -15,7 +15,7 @@ const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 /** The recorded time of a snapshot, a removal or a mark. */
 interface Moment {
   time: number;
-  /** Whether the time is the plausible time of a snapshot. */
+  /** Whether a snapshot was taken at this time, and the time is plausible. */
   isTaken?: boolean;
   /**
    * The leap that a prune recorded because it did not trust its clock, in

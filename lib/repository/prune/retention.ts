@@ -134,9 +134,10 @@ export interface JudgeOptions {
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
-   * The lists of the snapshots that earlier prunes counted. If a list has a
-   * snapshot of the directory with a higher id, but not this snapshot, then the
-   * rules do not count this snapshot, and it is kept. Default: none.
+   * The lists of the snapshots that earlier prunes counted. The rules do not
+   * count a snapshot, and keep it, if one of the lists has a snapshot of the same
+   * directory with a higher id, but does not have the snapshot itself. Default:
+   * none.
    */
   judged?: readonly Judged[];
 }

@@ -31,7 +31,7 @@ interface VersionTexts {
   time: number;
   /** The parts of the description. `undefined` parts are left out. */
   parts: readonly (string | undefined)[];
-  /** The line of the version to show. */
+  /** The text of a line of the version. */
   line: string;
 }
 
