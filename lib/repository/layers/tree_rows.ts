@@ -206,7 +206,7 @@ export class TreeRows {
     if (folder !== this.#folder.number) {
       const start = this.#folders.get(folder, 0);
       const end = start + this.#folders.get(folder, 1);
-      const inside = decoder.decode(this.#texts.bytes.subarray(start, end));
+      const inside = decoder.decode(this.#texts.bytes.slice(start, end));
       this.#folder = { inside, number: folder };
     }
     return this.#folder.inside + this.#text(number, WORD.text);
@@ -295,21 +295,21 @@ export class TreeRows {
 
   /** Appends a text. Returns its length in bytes. */
   #put(text: string): number {
-    const most = this.#used + 3 * text.length;
-    if (most >= TWO_32) {
+    const bytes = encoder.encode(text);
+    const end = this.#used + bytes.length;
+    if (end >= TWO_32) {
       throw new DeltarError("limit", "the paths of the tree take 4 GiB");
     }
-    this.#texts.reserve(most);
-    const free = this.#texts.bytes.subarray(this.#used);
-    const { written } = encoder.encodeInto(text, free);
-    this.#used += written;
-    return written;
+    this.#texts.reserve(end);
+    this.#texts.bytes.set(bytes, this.#used);
+    this.#used = end;
+    return bytes.length;
   }
 
   #text(row: number, word: number): string {
     const start = this.#rows.get(row, word);
     const end = start + this.#rows.get(row, word + 1);
-    return decoder.decode(this.#texts.bytes.subarray(start, end));
+    return decoder.decode(this.#texts.bytes.slice(start, end));
   }
 }
 
