@@ -129,7 +129,7 @@ export function decodeLines(
     });
   }
   if (end > LONG_LINE_BYTES) checkDense(bytes.subarray(0, end), object);
-  const header = parse(bytes.subarray(0, end), object, 0);
+  const header = parse(bytes, 0, end, object);
   checkOpening(header, format, version, object);
   const last = checkListing(bytes, object);
   return { header, lines: between(bytes, end + 1, last, object) };
@@ -250,38 +250,21 @@ function* between(
   end: number,
   object: string,
 ): Generator<[Line, number]> {
-  const ascii = asciiOf(bytes.subarray(start, end));
   for (let at = start; at < end;) {
     const next = bytes.indexOf(NEWLINE, at);
-    const text = ascii?.slice(at - start, next - start);
-    yield [parse(text ?? bytes.subarray(at, next), object, at), at];
+    yield [parse(bytes, at, next, object), at];
     at = next + 1;
   }
 }
 
-/**
- * Returns bytes as a text if all of them are ASCII, because a part of a text is
- * faster to get than the text of a part of bytes. Returns `undefined` for other
- * bytes.
- */
-function asciiOf(bytes: Uint8Array): string | undefined {
-  try {
-    const text = decoder.decode(bytes);
-    return text.length === bytes.length ? text : undefined;
-  } catch {
-    // The line that is not valid UTF-8 is found when it is parsed.
-    return undefined;
-  }
-}
-
 function parse(
-  line: Uint8Array | string,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
   object: string,
-  offset: number,
 ): Line {
   try {
-    const text = typeof line === "string" ? line : decoder.decode(line);
-    const value = JSON.parse(text);
+    const value = JSON.parse(decoder.decode(bytes.subarray(start, end)));
     const isObject = typeof value === "object" && value !== null &&
       !Array.isArray(value);
     if (isObject) return value;
@@ -290,6 +273,6 @@ function parse(
   }
   throw new DeltarError("corrupt", "the line is not a JSON object", {
     object,
-    offset,
+    offset: start,
   });
 }

@@ -11,8 +11,7 @@
  * filter (`path_filter.ts`). `write_tree.ts` merges layers so that a tree of n
  * entries has at most about log2(n) layers. `merge_layers.ts` merges layers
  * while they are read. `tree_reader.ts` reads whole trees, parts and single
- * paths. `tree.ts` holds a tree in memory, and `tree_rows.ts` holds entries in
- * a compact form.
+ * paths, and `tree.ts` holds a tree in memory.
  *
  * @module
  */

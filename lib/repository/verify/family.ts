@@ -1,18 +1,17 @@
-import { type Outcome, outcomeOf } from "../../bytes/outcome.ts";
+import { outcomeOf } from "../../bytes/outcome.ts";
 import { existing } from "../../bytes/existing.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { MAX_AHEAD_BYTES } from "../layers/layer_limits.ts";
-import { LayerReader } from "../layers/layer_reader.ts";
+import { type ReadLayer, readLayer } from "../layers/tree_reader.ts";
 import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
-import type { LayerPart, TreeEntry } from "../layers/tree_layer.ts";
-import { type StoredAt, TreeRows } from "../layers/tree_rows.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** A text that identifies a layer. */
 export type LayerKey = string;
@@ -60,33 +59,18 @@ function ownedLayers(
   return layers;
 }
 
-/** A layer whose entries are in the rows of its family. */
-export interface FamilyLayer {
-  /** The record of the layer, which is part of the snapshot's record. */
-  record: LayerRecord;
-  /** The number of the layer's first entry in the rows. */
-  first: number;
-  /** The number after that of the layer's last entry in the rows. */
-  end: number;
-  /** The deleted paths. */
-  gone: string[];
-  /** The volumes that the layer names. */
-  objects: ObjectRecord[];
-}
-
 /** An entry that no higher layer of its tree hides, and its layer. */
 export interface VisibleEntry {
   /** The entry. */
   entry: TreeEntry;
   /** The layer that contains the entry. */
-  layer: FamilyLayer;
+  layer: ReadLayer;
 }
 
 /**
  * A family: the trees of all snapshots that have the same first layer. Each
  * layer is read once and each entry is visited once, even if many snapshots
- * share them. All layers of the family are in memory at the same time, and their
- * entries in a compact form.
+ * share them. All layers of the family are in memory at the same time.
  */
 export class Family {
   /** All snapshots of the family, in the order in which they were passed. */
@@ -95,9 +79,7 @@ export class Family {
    * The snapshots in `all` whose layers could all be read, in the same order.
    */
   readonly snapshots: readonly SnapshotRecord[];
-  readonly #layers: ReadonlyMap<LayerKey, FamilyLayer>;
-  /** The entries of all layers. */
-  readonly #rows: TreeRows;
+  readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
   #byLayer:
     | Map<LayerKey, { snapshot: SnapshotRecord; above: LayerKey[] }[]>
     | undefined;
@@ -111,11 +93,9 @@ export class Family {
   private constructor(
     all: readonly SnapshotRecord[],
     lost: ReadonlySet<SnapshotRecord>,
-    layers: ReadonlyMap<LayerKey, FamilyLayer>,
-    rows: TreeRows,
+    layers: ReadonlyMap<LayerKey, ReadLayer>,
   ) {
     this.all = all;
-    this.#rows = rows;
     this.snapshots = all.filter((one) => !lost.has(one));
     this.#layers = layers;
   }
@@ -147,30 +127,26 @@ export class Family {
     const ahead = mapAhead(
       families.flatMap(({ layers }) => [...layers.values()]),
       limits,
-      async ({ record }): Promise<Outcome<Parts>> => {
-        const parts = partsOf(storage, record);
-        return record.size <= MAX_AHEAD_BYTES
-          ? await outcomeOf(Array.fromAsync(parts))
-          : { result: parts };
-      },
+      async ({ record }) =>
+        record.size <= MAX_AHEAD_BYTES
+          ? await outcomeOf(readLayer(storage, record))
+          : undefined,
     );
     try {
       for (const { snapshots, layers } of families) {
-        const rows = new TreeRows();
-        const read = new Map<LayerKey, FamilyLayer>();
+        const read = new Map<LayerKey, ReadLayer>();
         const lost = new Set<SnapshotRecord>();
         for (const [key, { record, owners }] of layers) {
           const { value } = await ahead.next();
-          const { result, error } = value?.result === undefined
-            ? { error: value?.error }
-            : await outcomeOf(addLayer(rows, record, value.result));
+          const { result, error } = value ??
+            await outcomeOf(readLayer(storage, record));
           if (result !== undefined) read.set(key, result);
           else {
             onFailure(error, record, owners);
             for (const owner of owners) lost.add(owner);
           }
         }
-        const family = new Family(snapshots, lost, read, rows);
+        const family = new Family(snapshots, lost, read);
         await inTurns(family.#hide());
         yield family;
       }
@@ -182,7 +158,7 @@ export class Family {
   /** Returns the volumes that the family's layers refer to, by name. */
   objects(): Map<string, ObjectRecord> {
     const objects = new Map<string, ObjectRecord>();
-    for (const layer of this.#layers.values()) {
+    for (const { layer } of this.#layers.values()) {
       for (const object of layer.objects) objects.set(object.name, object);
     }
     return objects;
@@ -193,25 +169,10 @@ export class Family {
    * entry is yielded once.
    */
   *entries(): Generator<VisibleEntry> {
-    for (const [number, layer] of this.#visible()) {
-      yield { entry: this.#rows.at(number), layer };
-    }
-  }
-
-  /**
-   * Yields where the content of each entry is stored, for the entries that
-   * `entries` yields.
-   */
-  *contents(): Generator<StoredAt> {
-    for (const [number] of this.#visible()) yield this.#rows.contentAt(number);
-  }
-
-  *#visible(): Generator<[number, FamilyLayer]> {
     for (const [key, under] of this.#hidden) {
       const layer = existing(this.#layers, key);
-      for (let number = layer.first; number < layer.end; number++) {
-        const isHidden = under.size > 0 && under.has(this.#rows.path(number));
-        if (!isHidden) yield [number, layer];
+      for (const entry of layer.layer.entries) {
+        if (!under.has(entry.path)) yield { entry, layer };
       }
     }
   }
@@ -284,42 +245,11 @@ export class Family {
   #cover(key: LayerKey): Set<string> {
     let paths = this.#covers.get(key);
     if (paths === undefined) {
-      const { first, end, gone } = existing(this.#layers, key);
-      paths = new Set(gone);
-      for (let number = first; number < end; number++) {
-        paths.add(this.#rows.path(number));
-      }
+      const { layer } = existing(this.#layers, key);
+      paths = new Set(layer.gone);
+      for (const { path } of layer.entries) paths.add(path);
       this.#covers.set(key, paths);
     }
     return paths;
   }
-}
-
-/** The parts of a layer, which are in memory or are read on request. */
-type Parts = LayerPart[] | AsyncIterable<LayerPart>;
-
-async function* partsOf(
-  storage: Storage,
-  record: LayerRecord,
-): AsyncGenerator<LayerPart> {
-  yield* new LayerReader(storage, record).parts();
-}
-
-/** Adds the entries of a layer to rows. */
-async function addLayer(
-  rows: TreeRows,
-  record: LayerRecord,
-  parts: Parts,
-): Promise<FamilyLayer> {
-  const first = rows.length;
-  const gone: string[] = [];
-  const objects: ObjectRecord[] = [];
-  for await (const part of parts) {
-    for (const line of part.lines) {
-      if (line.kind === "gone") gone.push(line.path);
-      else rows.add(line);
-    }
-    for (const object of part.objects) objects.push(object);
-  }
-  return { record, first, end: rows.length, gone, objects };
 }

@@ -21,9 +21,8 @@ import { together } from "../../bytes/together.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
-import { storedSize } from "../../tree/entry_line.ts";
 import { hasXattrs } from "../../tree/xattrs.ts";
-import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
 import {
@@ -332,12 +331,15 @@ class Verification {
     for (const layer of layers.values()) check.checkSize(layer, "layer");
     const known = family.objects();
     const needed = new Map<string, ObjectRecord>();
-    for (const { size, volumes } of family.contents()) {
+    const links: VisibleLink[] = [];
+    for (const visible of family.entries()) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
-      this.#known += size;
-      for (const volume of volumes) {
-        const object = known.get(volume);
+      const { entry } = visible;
+      if (isLink(visible)) links.push(visible);
+      this.#known += sizeOf(entry);
+      for (const { reference } of allPieces(entry)) {
+        const object = known.get(reference.volume);
         if (object !== undefined) needed.set(object.name, object);
       }
     }
@@ -355,82 +357,45 @@ class Verification {
     );
     for (const name of needed.keys()) this.#needed.add(check.placeOf(name));
     await forEachConcurrent(
-      this.#suspectFiles(family, known, check),
+      family.entries(),
       MAX_FILES_AT_ONCE,
-      (visible) => this.#verifyFile(visible, family, check),
+      (visible) => this.#verifyEntry(visible, family, known, check),
     );
-    if (this.#findings.all().length === 0) return;
-    for (const visible of family.entries()) {
+    for (const link of links) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
-      if (isLink(visible)) this.#harmLink(visible, family);
+      this.#harmLink(link, family);
     }
     await this.#noteNeeding(family);
   }
 
-  /**
-   * Checks all entries of a family, and yields the files whose content must be
-   * checked.
-   */
-  async *#suspectFiles(
+  async #verifyEntry(
+    visible: VisibleEntry,
     family: Family,
     known: ReadonlyMap<string, ObjectRecord>,
     check: ObjectCheck,
-  ): AsyncGenerator<VisibleFile> {
-    for (const visible of family.entries()) {
-      const turn = turnIfDue();
-      if (turn !== undefined) await turn;
-      if (!isFile(visible)) this.#count(visible.entry);
-      else if (this.#isSuspect(visible, family, known, check)) yield visible;
-    }
-  }
-
-  #count(entry: TreeEntry): void {
+  ): Promise<void> {
+    const { entry, layer } = visible;
     if (hasXattrs(entry.xattrs)) this.#withXattrs++;
     if (isSpecial(entry)) this.#special++;
     if (entry.kind !== "file") return;
+    checkAborted(this.#options.signal);
     this.#entries++;
     if (entry.sparse !== undefined) this.#sparse++;
-  }
-
-  /** Checks a file. Returns whether its content must be checked. */
-  #isSuspect(
-    visible: VisibleFile,
-    family: Family,
-    known: ReadonlyMap<string, ObjectRecord>,
-    check: ObjectCheck,
-  ): boolean {
-    const { entry, layer } = visible;
-    checkAborted(this.#options.signal);
-    this.#count(entry);
     this.#tell("files", entry.path, 0, 1);
     const impossible = referenceFault(entry, known);
     if (impossible !== undefined) {
       const { name } = layer.record;
       this.#harm(visible, family, name, impossible);
-      return false;
+      return;
     }
-    return this.#options.data ||
-      entry.content.some(({ reference }) =>
-        check.isMissing(reference.volume) ||
-        this.#findings.of(reference.volume) !== undefined
-      );
-  }
-
-  /** Checks the content and the signature of a file. */
-  async #verifyFile(
-    visible: VisibleFile,
-    family: Family,
-    check: ObjectCheck,
-  ): Promise<void> {
-    const { entry } = visible;
     const pieces = entry.content.map((piece) => piece.reference.volume);
     const missing = pieces.find((name) => check.isMissing(name));
     const suspect = pieces.find((name) => this.#findings.of(name));
     if (missing !== undefined) {
       this.#harm(visible, family, missing);
-    } else {
-      let left = storedSize(entry);
+    } else if (suspect !== undefined || this.#options.data) {
+      let left = sizeOf(entry);
       const fault = await this.#files.check(
         entry,
         this.#options.signal,
@@ -572,6 +537,14 @@ class Verification {
 }
 
 /**
+ * Returns the number of bytes that are read to rebuild an entry. Holes of
+ * sparse files are not read.
+ */
+function sizeOf(entry: TreeEntry): number {
+  return entry.kind === "file" ? entry.sparse ?? entry.size : 0;
+}
+
+/**
  * Returns whether an object is in a folder for notes, marks, checkpoints or
  * other objects that no snapshot refers to.
  */
@@ -579,13 +552,6 @@ function isOwn(name: string): boolean {
   return name === RECIPIENTS ||
     /^(?:checkpoints|copied|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|replaced|restores|running|settings|signers)\//
       .test(name);
-}
-
-/** A file that at least one of the snapshots has. */
-type VisibleFile = VisibleEntry & { entry: TreeFileEntry };
-
-function isFile(visible: VisibleEntry): visible is VisibleFile {
-  return visible.entry.kind === "file";
 }
 
 /** A hard link that at least one of the snapshots has. */
