@@ -38,8 +38,8 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 const MAX_KEPT_FRAMES = 24;
 
 /**
- * The maximum decompressed size in bytes of a range that is cached for the next
- * files. Files in larger ranges are read without the cache.
+ * The maximum decompressed size of a range that is cached for the next files,
+ * in bytes. Files in larger ranges are read without the cache.
  */
 const MAX_RANGE_BYTES = 4 << 20;
 
@@ -144,8 +144,8 @@ export class ContentReader {
   }
 
   /**
-   * Returns the content of a small file; `undefined` if its deltas or an
-   * intermediate version are too large to be patched in memory.
+   * Returns the content of a small file; `undefined` if its deltas, or a
+   * version between them, are too large to be patched in memory.
    */
   async #readSmall(
     entry: TreeFileEntry,

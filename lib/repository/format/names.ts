@@ -122,8 +122,9 @@ export const LEASES = "lease/";
 /** The folder of settings that can change, such as the maximum size. */
 export const LATER_SETTINGS = "settings/";
 /**
- * The folder of checkpoints. A run stores one or more checkpoints for each volume
- * that it finishes, and deletes them after its commit record is stored.
+ * The folder of checkpoints. A run stores one or more checkpoints for each
+ * volume that it finishes, and deletes them after it has stored its commit
+ * record.
  */
 export const CHECKPOINTS = "checkpoints/";
 /**
@@ -146,7 +147,8 @@ export const COLLECTED = [
 
 /**
  * Returns the name of an intent, a mark, the record of a removed snapshot, a
- * list of counted snapshots, or settings that can change.
+ * list of snapshots to which retention rules were applied, or settings that can
+ * change.
  *
  * @param folder The folder of the object, such as `running/`.
  * @param id The id of the object.
@@ -307,7 +309,7 @@ export function layerName(id: string, codec: CodecName): string {
 }
 
 /**
- * Returns the name of the checkpoint that a run stores after it finished a
+ * Returns the name of a checkpoint, which a run stores after it has finished a
  * volume.
  *
  * @param id The id of the run.
@@ -399,9 +401,9 @@ export function checkPart(
 
 /**
  * Returns whether a run may store an object with this name through its
- * `storage`. Notes about snapshots and the objects of snapshots are allowed.
- * Settings, marks, leases and intents are not. A `Run` stores its own intent
- * directly.
+ * `storage`. It may store records, layers, volumes, moves, checkpoints, labels,
+ * and notes about copied snapshots, but not settings, marks, leases or intents.
+ * A `Run` stores its own intent directly.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));

@@ -129,7 +129,7 @@ export interface SnapshotCounts {
 export interface MachineRecord {
   /**
    * The id of the machine, which stays the same if its name changes: 1 to 64
-   * letters, digits, `.`, `_` and `-`.
+   * ASCII letters, digits, `.`, `_` and `-`.
    */
   id: string;
   /** The host name. */
@@ -242,9 +242,9 @@ export interface PurgedRecord {
   time: number;
   /**
    * The deleted files and folders. Empty if the purge deleted no paths of this
-   * snapshot. In that case, the purge replaced the snapshot because contents
-   * depended on deleted contents, or because layers had lines of files that
-   * were deleted before the snapshot was taken.
+   * snapshot. In that case, the purge replaced the snapshot because some of its
+   * contents depended on deleted contents, or because its layers still had
+   * lines for deleted paths that the snapshot itself did not have.
    */
   paths: string[];
 }
@@ -316,8 +316,8 @@ const MIN_DIFFERENCE_MS = 1000;
  */
 const MAX_LAYERS = 128;
 /**
- * The number of frames that a layer of any size may have, in addition to one
- * frame for each `BYTES_PER_FRAME` bytes of the layer.
+ * The number of frames that a layer may have regardless of its size. A layer
+ * may have one more frame for each `BYTES_PER_FRAME` bytes.
  */
 const MIN_FRAMES = 1024;
 const BYTES_PER_FRAME = 1024;
@@ -355,7 +355,7 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   };
   // A reader of version 1 derives the next id from `time`. If `time` differs
   // from the time in this id, the next id could sort before this one.
-  const isUntouched = timeInRecord(record.id, time) !== timeOfId(record.id);
+  const hasOtherTime = timeInRecord(record.id, time) !== timeOfId(record.id);
   // A reader of version 1 also assumes that an undo applied to all paths. Its
   // next undo would therefore undo an earlier restore.
   const isPartial = record.safety?.paths !== undefined;
@@ -363,7 +363,7 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // machines, and its prune would apply the rules to all of them together.
   const version = record.layers.some(needsLater)
     ? LATER_ENTRIES_VERSION
-    : isUntouched || isPartial || record.machine
+    : hasOtherTime || isPartial || record.machine
     ? LATER_VERSION
     : 1;
   const bytes = encodeLines(FORMAT, version, header, []);

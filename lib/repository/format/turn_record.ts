@@ -28,8 +28,9 @@ export interface TurnRecord {
    */
   at?: "start" | "end";
   /**
-   * The id of the snapshot with the state before the turn. Absent from this
-   * snapshot itself, if `at` is `start`, and if the snapshot is not known.
+   * The id of the snapshot with the state before the turn. Absent if this
+   * snapshot itself has that state (`at` is `start`), or if the id is not
+   * known.
    */
   since?: string;
   /** The first line of the prompt, at most 200 characters. */

@@ -181,7 +181,7 @@ export class LayerWriter {
    * @param objects The volumes that the layer must name.
    * @param skipped The paths that the snapshot skipped or excluded.
    * @returns The record of the layer.
-   * @throws The error that made writing the layer fail. The caller must then
+   * @throws The error with which writing the layer failed. The caller must then
    * call `abort`.
    */
   async close(

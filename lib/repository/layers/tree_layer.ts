@@ -83,9 +83,9 @@ export interface Tombstone {
 /** The age of a line of a layer. */
 export interface Dated {
   /**
-   * The id of the run since which the path has had this state, according to the
-   * layer. Absent if the run that wrote the layer changed the path, or if the
-   * line was read without the option `isDated`.
+   * The id of the run that last changed the path, according to the layer.
+   * Absent if this is the run that wrote the layer, or if the line was read
+   * without the option `isDated`.
    */
   since?: string;
 }
@@ -125,16 +125,16 @@ export function encodeLayerLine(entry: LayerLine): Line {
 }
 
 /**
- * Returns the id of the run since which a path has had its state, according to
- * its line in a layer. Readers of version 1 find a tombstone only if its line
- * has no other fields, so tombstones are always dated by their layer.
+ * Returns the id of the run that last changed a path, according to the path's
+ * line in a layer. Readers of version 1 find a tombstone only if its line has
+ * no other fields, so tombstones are always dated by their layer.
  *
  * @param since The field `since` of the line.
  * @param line The decoded line.
  * @param object The name of the layer.
- * @returns The id in the field `since`. The id in the name of the layer if
- * `since` is absent, invalid or later. `undefined` if the name of the layer has
- * no id.
+ * @returns The id in the field `since` or, if this field is absent, invalid or
+ * not earlier, the id in the name of the layer. `undefined` if the name of the
+ * layer has no id.
  */
 function sinceOf(
   since: unknown,

@@ -20,10 +20,10 @@ export function beatName(name: string): string {
 }
 
 /**
- * Increases the count in the heartbeat object of an intent or lease, until
- * `stop` is called. Other processes watch the count. A changing count shows
- * that the run or prune is alive, even if the clocks of its machine and of the
- * watching machine differ.
+ * The heartbeat of a run or lease. It increases the count in the heartbeat
+ * object of the intent or lease until `stop` is called. Other processes watch
+ * the count. A changing count shows that the run or prune is alive, even if the
+ * clocks of its machine and of the watching machine differ.
  */
 export class Heartbeat {
   readonly #storage: Storage;

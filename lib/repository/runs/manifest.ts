@@ -58,8 +58,8 @@ const FORMAT = "deltar-manifest";
 const VERSION = 1;
 
 /**
- * The minimum age, in milliseconds, at which a manifest is deleted if its key
- * or note is missing. Such a manifest was left behind by an interrupted writer.
+ * The minimum age, in milliseconds, at which a manifest whose key or note is
+ * missing is deleted. An interrupted writer left such a manifest behind.
  */
 const MIN_LEFT_MS = 24 * 60 * 60_000;
 
