@@ -90,10 +90,10 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
     ),
   );
   /**
-   * Returns the position of the first snapshot at or before `at` that can have
-   * changes of a turn, if the snapshot `since` has the state before the turn.
-   * If that snapshot no longer exists, the changes between its neighbors do not
-   * count, because some of them may be older than the turn.
+   * Returns the position of the first snapshot that can have changes of a turn,
+   * but at most `at`. `since` is the id of the snapshot with the state before
+   * the turn. If this snapshot no longer exists, the changes between its
+   * neighbors do not count, because some of them may be older than the turn.
    */
   const firstAfter = (since: string, at: number): number => {
     const place = places.get(since) ?? replacements.get(timeOfId(since));

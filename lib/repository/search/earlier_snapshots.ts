@@ -100,7 +100,7 @@ export class EarlierSnapshots {
     record: SnapshotRecord,
   ): Promise<SnapshotRecord> {
     const start = this.#firstFrom(id);
-    // An error is thrown when the record is needed.
+    // If the request fails, the error is thrown when the record is needed.
     if (start > 0) this.#get(this.#ids[start - 1]).catch(() => {});
     for (let at = start; at < this.#ids.length; at++) {
       if (this.#ids[at] >= record.id) break;

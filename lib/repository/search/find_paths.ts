@@ -9,8 +9,9 @@
  *
  * Most layers are not read at all. A snapshot merges the last layers of its
  * parent into its own layer. If this layer has no matching path, the merged
- * layers have none either. This does not apply to a snapshot from which a purge
- * deleted paths, so in this case the layers of the parent are read.
+ * layers have none either. This does not apply to a snapshot that replaced
+ * another one, because a purge may have deleted paths from its layers. In this
+ * case, the layers of the parent are read.
  *
  * @module
  */
@@ -135,7 +136,7 @@ interface Found {
   since: number | undefined;
 }
 
-/** Searches the snapshots of one directory. */
+/** A search in the snapshots of one directory. */
 class Search {
   readonly #store: Store;
   readonly #pattern: PathPattern;

@@ -5,8 +5,8 @@
  * last layer of a tree that has a line for a path therefore shows how old the
  * state of the path is: all earlier snapshots with this layer have the same
  * state. If the line was copied from another layer, it has the id of the run
- * since which the path has had this state. For each version, a history usually
- * reads two records, of the snapshot that made the version and of the snapshot
+ * that last changed the path. For each version, a history usually reads only
+ * two records, those of the first snapshot with the version and of the snapshot
  * before it, and the frames that have the path.
  *
  * `earlier_snapshots.ts` finds these snapshots, and `layer_readers.ts` finds
@@ -51,8 +51,7 @@ export interface PathVersion {
    * - `touched`: only the mode, time, owner or extended attributes changed;
    * - `renamed`: a deleted path had the content of the file, or a deleted
    * folder had the files of the folder;
-   * - `copied`: the path under which the content was first stored still has the
-   * content;
+   * - `copied`: a path that still exists had the content of the file;
    * - `deleted`.
    *
    * The time of a folder is ignored.
@@ -74,8 +73,8 @@ export interface PathVersion {
    */
   before: TreeEntry | undefined;
   /**
-   * The last snapshot that has the entry `before` or, if a folder was renamed,
-   * the folder under its old path.
+   * The last snapshot that has the entry `before` or, for a renamed folder, the
+   * last snapshot that has the folder under its old path.
    */
   recordBefore?: SnapshotRecord;
   /** The old path of a renamed file or folder, or of a copied file. */
@@ -165,8 +164,8 @@ async function* followed(
   let name = path;
   let at: SnapshotRecord | undefined = last;
   /**
-   * The id of the snapshot with the last rename to a newer path that was
-   * followed; empty if there is none.
+   * The id of the snapshot with the rename to a newer path that was followed
+   * last; empty if no such rename was followed.
    */
   let renamed = "";
   while (at !== undefined) {

@@ -17,16 +17,16 @@ export interface Located {
    */
   layer: LayerRecord;
   /**
-   * The id of the run since which the path has had this state, according to the
-   * layers. The run is that of `layer` or an earlier one. Absent if the layers
-   * do not tell.
+   * The id of the run that last changed the path or, if the path is a
+   * directory, a path in it, according to the layers. This is the run that
+   * wrote `layer`, or an earlier one. Absent if it is not known.
    */
   since?: string;
 }
 
 /**
- * Finds paths in the trees of several snapshots. Snapshots share most of their
- * layers, so an instance keeps the readers of the layers of the last two
+ * A finder of paths in the trees of several snapshots. Snapshots share most of
+ * their layers, so an instance keeps the readers of the layers of the last two
  * requested snapshots, with the frames that these readers cache.
  */
 export class LayerReaders {

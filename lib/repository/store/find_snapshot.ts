@@ -535,7 +535,7 @@ function onMachine({ machine }: SnapshotRecord): string {
   return machine === undefined ? "" : ` on ${machine.host ?? machine.id}`;
 }
 
-/** Returns a text with the ids and directories of the last few snapshots. */
+/** Returns a list of the ids and directories of the last snapshots, as text. */
 function listed(records: readonly SnapshotRecord[]): string {
   const names = records.slice(-MAX_NAMED).map(({ id, directory }) =>
     `${id} (${directory})`

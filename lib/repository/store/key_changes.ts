@@ -10,8 +10,9 @@
  * A process that is killed leaves its note behind. The note is ignored ten
  * minutes after it was stored (`MAX_CHANGE_MS`). On the machine of the process,
  * the note is ignored as soon as the process has ended. There is one exception:
- * a removal must leave at least one full key whose removal is not announced by
- * any note, however old the note is (`keys.ts`).
+ * a process that removes a key treats every other key whose removal a note
+ * announces as already removed, however old the note is. At least one other
+ * full key must be left (`keys.ts`).
  *
  * @module
  */
@@ -25,7 +26,11 @@ import { namesUnder, timeOf } from "../format/note.ts";
 import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-key-change";
-const MARK =
+/**
+ * The pattern of the name of a note, without its folder: the kind of change, a
+ * random number and, for some kinds, the name of the key.
+ */
+const NOTE_NAME =
   /^(add|remove|rotate|rekey|revoke)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
 
 /** The time after which a change is considered interrupted, in milliseconds. */
@@ -43,7 +48,7 @@ export interface KeyChange {
 }
 
 /** A change that a process has announced in a note. */
-interface Mark extends KeyChange {
+interface AnnouncedChange extends KeyChange {
   /** The name of the note. */
   object: string;
 }
@@ -90,8 +95,8 @@ export class KeyChanges {
     try {
       const fields = { time, process: owner() };
       await putSigned(this.#storage, own, FORMAT, fields, this.#admin);
-      const marks = await this.#marks();
-      const others = marks.filter(({ object }) => object !== own);
+      const all = await this.#announced();
+      const others = all.filter(({ object }) => object !== own);
       const over: string[] = [];
       for (const other of others) {
         const isExcluded = excludes(change, other);
@@ -115,9 +120,9 @@ export class KeyChanges {
     }
   }
 
-  async #marks(): Promise<Mark[]> {
+  async #announced(): Promise<AnnouncedChange[]> {
     return (await namesUnder(this.#storage, CHANGES)).flatMap((object) => {
-      const [, kind, key] = MARK.exec(object.slice(CHANGES.length)) ?? [];
+      const [, kind, key] = NOTE_NAME.exec(object.slice(CHANGES.length)) ?? [];
       return kind === undefined
         ? []
         : [{ kind: kind as KeyChange["kind"], key, object }];

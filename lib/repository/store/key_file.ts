@@ -21,9 +21,9 @@ export interface KeyFile {
   identities: readonly string[];
   /**
    * The identities that a rekey has retired, the newest first. No stored object
-   * needs them. The first identity is kept because the admin key is derived
-   * from it. The others are kept because copies of objects that were made
-   * before the rekey may need them.
+   * needs them. The oldest one, the first identity of the repository, is kept
+   * because the admin key is derived from it. The others are kept because
+   * copies of objects that were made before the rekey may need them.
    */
   retired: readonly string[];
 }

@@ -27,11 +27,11 @@ export interface NamedTime {
 }
 
 /**
- * Returns the period that a text names. Texts are, for example, `today`,
- * `yesterday`, `3 days ago`, `2026-11`, `2026-11-20` and `2026-11-20 14:00`.
- * Times are local, unless the text ends in `Z`. A number of days, weeks, months or years ago names a whole day, so
- * `1 day ago` is `yesterday`. A number of hours, minutes or seconds ago names a
- * millisecond.
+ * Returns the period that a text names, such as `today`, `yesterday`,
+ * `3 days ago`, `2026-11`, `2026-11-20` or `2026-11-20 14:00`. Times are local,
+ * unless the text ends in `Z`. A number of days, weeks, months or years ago
+ * names a whole day, so `1 day ago` is `yesterday`. A number of hours, minutes
+ * or seconds ago names a millisecond.
  *
  * @param text The text, in English.
  * @param now The current time, in milliseconds since 1970.
@@ -49,7 +49,7 @@ export interface NamedTime {
  */
 export function namedTime(text: string, now: number): NamedTime | undefined {
   const time = timeOf(text, now);
-  // A `Date` cannot represent a time more than 271,821 years in the past.
+  // A `Date` cannot represent a time before the year -271,821.
   return time !== undefined && Number.isFinite(time.start) ? time : undefined;
 }
 

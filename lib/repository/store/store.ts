@@ -609,8 +609,9 @@ export class Store {
   /**
    * Returns the record of a snapshot as it is stored.
    *
-   * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`
-   * if the record is damaged.
+   * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`,
+   * `truncated` or `limit` if the record is damaged; `unsupported` if its
+   * version is newer.
    */
   async record(
     id: string,
@@ -621,7 +622,7 @@ export class Store {
 
   /**
    * Returns the last trusted snapshot of a directory of this machine, which is
-   * the parent of the next snapshot.
+   * the parent of the next snapshot; `undefined` if there is none.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
