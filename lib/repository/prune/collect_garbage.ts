@@ -157,8 +157,8 @@ export async function collectGarbage(
   await deleteEach(storage, expired.map(({ id }) => noteName(REMOVED, id)));
   const isFreeing = repack.length > 0 ||
     garbage.some(({ condemned }) => condemned);
-  // Needed objects are searched for only if an object is about to be deleted or
-  // repacked.
+  // Objects that became needed in the meantime are searched for only if an
+  // object is about to be deleted or repacked.
   const spared = isFreeing
     ? await findNewlyNeeded(store, found, {
       grounds,

@@ -86,7 +86,8 @@ export async function startState(
  * Reads the state of a repository. The order of the reads matters. Objects are
  * listed first, so that objects that are written later cannot become
  * candidates. Then the records are read, then the removed records, and then the
- * intents and the records of snapshots that were brought back in between. The marks can be read before or after the intents.
+ * intents and the records of snapshots that were brought back in between. The
+ * marks can be read before or after the intents.
  *
  * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.

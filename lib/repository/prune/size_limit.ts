@@ -217,8 +217,8 @@ async function chooseGoing(
  * next snapshot, relative to their age, come first, so that the gaps between
  * older snapshots become larger. Snapshots that a user labelled come last. The
  * last snapshot and the last safety snapshot of a directory are never removed,
- * even if the rules do not count them. The last snapshots that the rules count
- * are never removed either.
+ * even if the rules do not count them. The last ones that the rules count are
+ * also kept.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],

@@ -96,7 +96,7 @@ interface Moment {
  * @param last The number of newest snapshots of each directory that the rule
  * `last` keeps, regardless of their times. After this number of new snapshots,
  * the rule keeps none of the older ones. `Infinity` for a size limit.
- * @returns What is unusual, at most one `Flood` and one `Emptied` for each
+ * @returns The unusual changes: at most one `Flood` and one `Emptied` for each
  * directory.
  */
 export function findUnusual(

@@ -62,11 +62,14 @@ const MAX_CHECKPOINT_BYTES = 2 ** 25;
 /**
  * The approximate number of UTF-16 code units at which a checkpoint ends and
  * the next contents of the volume get another one. A whole checkpoint is in
- * memory while it is signed and compressed. JSON and UTF-8 make at most six
- * bytes of a code unit, so a checkpoint never exceeds `MAX_CHECKPOINT_BYTES`.
+ * memory while it is signed and compressed. A code unit takes at most six bytes
+ * in JSON, so a checkpoint never exceeds `MAX_CHECKPOINT_BYTES`.
  */
 const TARGET_CHARACTERS = 2 ** 21;
-/** The approximate length of a content's line without its path. */
+/**
+ * The approximate length of a content's line without its path, in UTF-16 code
+ * units.
+ */
 const CONTENT_CHARACTERS = 250;
 
 /** Returns the line of a checkpoint that describes a content. */
@@ -123,8 +126,8 @@ export async function readCheckpoint(
 }
 
 /**
- * Writes the checkpoints of a run. They stay in the storage if the run is
- * interrupted.
+ * A writer of the checkpoints of a run. If the run is interrupted, they stay in
+ * the storage.
  */
 export class CheckpointWriter {
   /** The stored volumes that have a checkpoint. */
@@ -161,8 +164,9 @@ export class CheckpointWriter {
 
   /**
    * Writes the checkpoints of a stored volume: one, or several if the volume
-   * has many contents. An error of the storage is ignored. The next run then
-   * cannot reuse all contents of the volume if this run is interrupted.
+   * has many contents. An error of the storage is ignored. Its only effect is
+   * that, if this run is interrupted, the next run cannot reuse all contents of
+   * the volume.
    */
   async stored(object: VolumeRecord): Promise<void> {
     const { id, directory, parent } = this.#run;
@@ -203,7 +207,7 @@ class Rest {
     this.#next = contents.next(volume);
   }
 
-  /** Whether all contents were yielded. */
+  /** Whether the contents have all been yielded or omitted. */
   get isEmpty(): boolean {
     return this.#next === undefined;
   }

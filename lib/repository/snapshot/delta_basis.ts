@@ -31,13 +31,13 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
  */
 const MAX_DELTAS = 8;
 /**
- * The maximum number of frames to fetch before they are read. It is less than
- * the number of frames that a `ContentReader` caches.
+ * The maximum number of frames that are fetched in advance. It is less than the
+ * number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The number of blocks by which a signature may exceed four times the usual
- * number of blocks for the size of its file.
+ * The number of blocks that a signature may have in addition to four times the
+ * usual number of blocks for a file of this size.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /**
@@ -135,10 +135,10 @@ async function ownBasis(
 }
 
 /**
- * Reads the bases for the deltas of changed files. For a large file, the basis
- * is the stored signature of the file, updated with the deltas that were made
- * later. For a small file, the basis is the old content itself, which is as
- * fast to read as a signature and allows small blocks.
+ * A reader of the bases for the deltas of changed files. For a large file, the
+ * basis is the stored signature of the file, updated with the deltas that were
+ * made later. For a small file, the basis is the old content itself, which is
+ * as fast to read as a signature and allows small blocks.
  */
 class Bases {
   readonly #parent: Parent;

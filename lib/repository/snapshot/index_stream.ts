@@ -82,8 +82,8 @@ const END_OF_TIME_NS = 2n ** 63n * 1_000_000_000n;
 
 /**
  * An index of the entries of a stream, such as a tar archive, which arrive in
- * any order. The content of each file is stored when the file arrives. At the
- * end, `finish` passes the entries in path order to a sink, and
+ * any order. The content of each file is stored when the file arrives. Finally,
+ * `finish` passes the entries in path order to a sink, and
  *
  * - omits entries that a later entry with the same path replaced;
  * - represents a file with several names as its first name in path order and

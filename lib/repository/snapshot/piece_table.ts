@@ -125,9 +125,9 @@ export class PieceTable {
   }
 
   /**
-   * Finds a content that was stored whole by its SHA-256. Returns the stored
-   * form of the content, with the path under which it was stored; `undefined`
-   * if there is none.
+   * Searches the contents that were stored whole for a SHA-256. Returns the
+   * stored form of the content, with the path under which it was stored;
+   * `undefined` if there is none.
    */
   find(sha256: string): StoredContent | undefined {
     const number = this.#whole.find(sha256);

@@ -8,9 +8,9 @@ import type { OwnSignatures } from "./own_signatures.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * Passes files to a packer, and stores each signature as soon as it is
- * complete. If all signatures were kept until the end, their memory use would
- * grow with the amount of data.
+ * A reader that passes files to a packer, and stores each signature as soon as
+ * it is complete. If the signatures were kept until all files are read, their
+ * memory use would grow with the amount of data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
   /** See {@linkcode FileReader.condenses}. */

@@ -31,13 +31,13 @@ export interface SnapshotWriterOptions extends RunOptions {
 const DEFAULT_VOLUME_BYTES = 64 << 20;
 
 /**
- * Writes the objects of one snapshot as a run: content and signatures into
- * volumes, the tree into a layer and, last, the commit record. The snapshot
- * exists once the record is stored.
+ * A writer of the objects of one snapshot, which it stores as a run: content
+ * and signatures in volumes, then the tree in a layer, and last the commit
+ * record. The snapshot exists once the record is stored.
  *
- * Dispose of the writer at the end. If no record was stored, all objects that
- * the writer stored are garbage, except for volumes with a checkpoint, which a
- * later run can take over.
+ * The caller must dispose of the writer. If no record was stored, all objects
+ * that the writer stored are garbage, except for volumes with a checkpoint,
+ * which a later run can take over.
  */
 export class SnapshotWriter implements AsyncDisposable {
   /** The snapshot's id. */

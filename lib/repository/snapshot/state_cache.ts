@@ -33,8 +33,8 @@ const WRITE_BYTES = 1 << 20;
 const SUM_BYTES = 32;
 
 /**
- * The maximum size of a remembered state in bytes per entry, beyond
- * `MIN_STATE_BYTES`. The size includes the names of excluded paths.
+ * The maximum number of bytes of a remembered state for each entry, in addition
+ * to `MIN_STATE_BYTES`. The state includes the names of excluded paths.
  */
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
@@ -133,7 +133,8 @@ export class StateCache {
   get states(): WalkStates & { writer: StateWriter } {
     return {
       known: this.#memory?.state,
-      // Without the extended attributes, the entries have to be completed.
+      // Without their extended attributes, the remembered entries are
+      // incomplete, so the walk cannot copy them.
       entries: this.#hasXattrs ? this.#known : undefined,
       unchanged: this.#unchanged,
       writer: this.#writer,

@@ -307,8 +307,8 @@ async function takeOnce(
       const isOnly = isWalked && checkpoints.names.length === 0;
       checkpointing = checkpointing.then(async () => {
         await checkpoints.stored(volume);
-        // If there is only one volume, the manifest that is stored at the end
-        // lists it, together with the other objects.
+        // If there is only one volume, the last manifest of the run lists it,
+        // together with the other objects.
         if (checkpoints.kept.length > 1) await writer.list();
       });
       // If there is only one volume, its checkpoint is stored at the same time
@@ -391,7 +391,7 @@ async function takeOnce(
       await writer.abort();
       await clear(writer.storage, left.names);
       // With the new times in the cache, the next snapshot would find nothing
-      // changed, even without the option.
+      // changed, even without `ignoreFolderTimes`.
       if (isSame) await cache?.write(last.record.id, entries.list, skipped);
       return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
@@ -501,9 +501,9 @@ function checkLater(time: number, last: SnapshotRecord): void {
   );
   throw new DeltarError(
     "exists",
-    `the time of the new snapshot, ${wanted}, is not later than the time of ` +
-      `the last snapshot, ${last.id}: ${found}. Use a later ` +
-      "`time` or another `source`.",
+    `the time of the new snapshot (${wanted}) is not later than the time of ` +
+      `the last snapshot ${last.id} (${found}); use a later \`time\` or ` +
+      "another `source`",
     { object: last.directory },
   );
 }
