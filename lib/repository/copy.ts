@@ -148,9 +148,9 @@ export async function copySnapshots(
 }
 
 /**
- * The run of the snapshot that was copied last. It ends only when the run of the
- * next snapshot has begun, so prunes of the target keep the objects that both
- * snapshots need.
+ * The run of the snapshot that was copied last. It ends only when the run of
+ * the next snapshot has begun, so prunes of the target keep the objects that
+ * both snapshots need.
  */
 class LastRun {
   /**
@@ -360,9 +360,9 @@ function isOther({ location }: Storage, name: string): DeltarError {
 }
 
 /**
- * Checks that a prune has deleted or moved none of the target's objects on which
- * a copy relies. A prune keeps them if it starts after the intent of the copy was
- * stored.
+ * Checks that no prune has deleted or moved an object of the target on which a
+ * copy relies. A prune that starts after the intent of the copy was stored
+ * keeps these objects.
  *
  * @param storage The storage of the target.
  * @param relied The names of the objects.
@@ -510,8 +510,9 @@ interface Range {
 }
 
 /**
- * Returns the names of the volumes that a tree needs. The volumes for which
- * `isMoved` returns true have their needed ranges, the others none.
+ * Returns the volumes that a tree needs, by name. A volume for which `isMoved`
+ * returns true has a list of its needed ranges. Any other volume has an empty
+ * list.
  */
 async function neededRanges(
   { entries }: Tree,
@@ -533,8 +534,8 @@ async function neededRanges(
 }
 
 /**
- * Reads the moves of the target that the needed volumes may have. A damaged move
- * is ignored.
+ * Reads the moves that the target has for the needed volumes. A damaged move is
+ * ignored.
  */
 async function readMoves(
   { storage, sizes, moves }: Target,
@@ -560,9 +561,10 @@ async function readMoves(
 }
 
 /**
- * Returns the places of a repacked volume in the target: the volume itself, the
- * volumes that replaced it one after the other, and at last the volume that now
- * has the given ranges. Returns `undefined` if no volume has all of them.
+ * Returns the places of a repacked volume in the target: the volume itself, and
+ * the volumes that replaced it one after the other. The last of them now has
+ * the given ranges. Returns `undefined` if no stored volume has all of these
+ * ranges.
  */
 function findKept(
   { sizes, moves }: Target,
@@ -677,9 +679,10 @@ async function vouch(
 }
 
 /**
- * Checks that the target has no other move of a volume than the source.
+ * Checks that the source and the target do not have different moves of a
+ * volume.
  *
- * @throws {DeltarError} `mismatch` if it has.
+ * @throws {DeltarError} `mismatch` if they have.
  */
 async function checkMove(
   from: Storage,

@@ -366,13 +366,14 @@ export class Repository {
    * taken, with the changes and the skipped and excluded paths.
    * @throws {DeltarError} `conflict` if the last snapshot was removed during
    * the work, or if a prune considered the run dead because its heartbeat had
-   * stopped. For a directory, the work is tried three times before this error
-   * is thrown; the error of an earlier snapshot that cannot be read, unless
-   * `onDamage` is given; `exists` if `time` is not later than the time of the
-   * last snapshot; `unsafe` if a path of a stream leads out of the tree or is
-   * below a path that is not a directory; the error of the stream or of the
-   * storage; `aborted` if the signal ends the work.
-   * @throws {RangeError} If `time` is in the future or before 1970.
+   * stopped (for a directory, only after three attempts); the error of an
+   * earlier snapshot that cannot be read, unless `onDamage` is given; `exists`
+   * if `time` is not later than the time of the last snapshot, or if the
+   * signing key of this machine was revoked; `unsafe` if a path of a stream
+   * leads out of the tree or is below a path that is not a directory; the error
+   * of the stream or of the storage; `aborted` if the signal ends the work.
+   * @throws {RangeError} If `time` is in the future or before 1970, or if
+   * `volumeSize` is less than 4,096.
    *
    * @example Keep the output of a program
    * ```ts
@@ -847,7 +848,8 @@ export class Repository {
    * snapshot does not have.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path
    * is not in the snapshot; `unsafe` if the restore would write into the
-   * repository; `unsupported` as for `restore`.
+   * repository; `unsupported` as for `restore`; the error of a layer that is
+   * damaged or missing.
    */
   async planRestore(
     record: SnapshotRecord,
@@ -877,7 +879,8 @@ export class Repository {
    * is not in the snapshot; `exists` if another process restores into the
    * directory; `unsafe` if the restore would write into the repository;
    * `unsupported` if `delete` is combined with `from`, or is set for a snapshot
-   * that does not record its exclude rules.
+   * that does not record its exclude rules; the error of a layer that is
+   * damaged or missing.
    */
   async restore(
     record: SnapshotRecord,
@@ -934,7 +937,8 @@ export class Repository {
    * @returns The result, in the same form as the result of `restore`.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo;
    * `exists` if another process restores into the directory; `unsafe` if the
-   * work would write into the repository.
+   * work would write into the repository; the error of a record or layer that
+   * is damaged or missing.
    */
   async revert(
     target: string,
@@ -949,7 +953,7 @@ export class Repository {
    *
    * @param target The directory.
    * @param options The options of `revert`.
-   * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
+   * @throws {DeltarError} The errors of `revert`.
    */
   async planRevert(
     target: string,
@@ -1011,7 +1015,7 @@ export class Repository {
    * @param spans The snapshots before and after the changes.
    * @param target The directory.
    * @param options The options of `undoChanges`.
-   * @throws {DeltarError} The errors of `undoChanges`.
+   * @throws {DeltarError} The errors of `undoChanges`, except `exists`.
    * @throws {RangeError} If `spans` is empty.
    */
   async planUndoChanges(
@@ -1089,6 +1093,8 @@ export class Repository {
    * the callback and the signal.
    * @throws {DeltarError} `key` if the key is write-only; the error of a record
    * or layer that cannot be read.
+   * @throws {RangeError} If a number in the policy or the options is out of
+   * range.
    */
   async planPrune(
     policy: RetentionPolicy = {},
@@ -1117,11 +1123,14 @@ export class Repository {
    * @returns The judgement on each snapshot, and the numbers of deleted objects
    * and freed bytes.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
-   * prune is running; `unsafe` if the new snapshots of a directory are unusual
-   * and `onUnusual` does not return true; `conflict` if another prune took
-   * over, because this one did not respond; the error of a record or layer that
+   * prune, a rekey or a purge is running; `unsafe` if the new snapshots of a
+   * directory are unusual and `onUnusual` does not return true; `conflict` if
+   * another process took over, because this one did not respond; `io` if the
+   * disk is full and nothing can be freed; the error of a record or layer that
    * cannot be read, because no object is deleted unless all needed objects are
    * known.
+   * @throws {RangeError} If a number in the policy or the options is out of
+   * range.
    */
   async prune(
     policy: RetentionPolicy = {},
@@ -1137,8 +1146,9 @@ export class Repository {
    * are read.
    *
    * @param options The callback and the signal.
-   * @throws {DeltarError} `unsupported` and `key` as for `rekey`; `aborted` if
-   * the signal fired; the error of the storage.
+   * @throws {DeltarError} `unsupported` and `key` as for `rekey`; `conflict` if
+   * a rotation was interrupted; `aborted` if the signal fired; the error of the
+   * storage.
    */
   async planRekey(options: RekeyOptions = {}): Promise<RekeyPlan> {
     checkReads(this.#store, "rekey");
@@ -1172,8 +1182,8 @@ export class Repository {
    * the objects that were not changed, and the number of retired identities.
    * @throws {DeltarError} `unsupported` if the repository is not encrypted;
    * `key` if the key is write-only or older than the last rotation; `exists` if
-   * a prune or another rekey is running; `conflict` if another process changes
-   * the keys or took over the rekey, or if a rotation was interrupted;
+   * a prune, a purge or another rekey is running; `conflict` if another process
+   * changes the keys or took over the rekey, or if a rotation was interrupted;
    * `aborted` if `onPlan` returned false or the signal fired; the error of the
    * storage.
    *
@@ -1205,8 +1215,8 @@ export class Repository {
    *
    * @param paths The files and folders.
    * @param options The options of `purge`.
-   * @throws {DeltarError} `key` and `unsupported` as for `purge`; the error of
-   * a record or layer that cannot be read.
+   * @throws {DeltarError} `key`, `unsafe`, `not-found` and `unsupported` as for
+   * `purge`; the error of a record or layer that cannot be read.
    */
   async planPurge(
     paths: readonly string[],
@@ -1238,13 +1248,14 @@ export class Repository {
    *   relative to, and callbacks.
    * @returns The replaced snapshots, the numbers of purged contents and bytes,
    * and the objects and files that were kept.
-   * @throws {DeltarError} `key` if the key is write-only; `unsupported` if a
-   * path is the whole directory of a snapshot, or if a purged file has another
-   * name (hard link) that is not purged; `exists` if a prune, rekey or another
-   * purge is running; `conflict` if another process took over; `aborted` if
-   * `onPlan` returned false or the signal fired; the error of a record or layer
-   * that cannot be read, because nothing is deleted unless all needed objects
-   * are known.
+   * @throws {DeltarError} `key` if the key is write-only; `unsafe` if a path is
+   * not a path inside a tree; `not-found` if an id in `from` matches no
+   * snapshot, or several removed ones; `unsupported` if a path is the whole
+   * directory of a snapshot, or if a purged file has another name (hard link)
+   * that is not purged; `exists` if a prune, rekey or another purge is running;
+   * `conflict` if another process took over; `aborted` if `onPlan` returned
+   * false or the signal fired; the error of a record or layer that cannot be
+   * read, because nothing is deleted unless all needed objects are known.
    *
    * @example
    * ```ts
@@ -1286,11 +1297,12 @@ export class Repository {
    * @returns The size of the repository before and after, in bytes, and the
    * removed snapshots.
    * @throws {DeltarError} `key` if the key is write-only; `exists` if another
-   * prune is running; `unsafe` if the new snapshots of a directory are unusual
-   * and `onUnusual` does not return true; `conflict` if another prune took
-   * over, because this one did not respond; the error of a record or layer that
-   * cannot be read.
-   * @throws {RangeError} If `maxSize` is not a positive integer.
+   * prune, a rekey or a purge is running; `unsafe` if the new snapshots of a
+   * directory are unusual and `onUnusual` does not return true; `conflict` if
+   * another process took over, because this one did not respond; the error of a
+   * record or layer that cannot be read.
+   * @throws {RangeError} If `maxSize` is not a positive integer, or a number in
+   * the options is out of range.
    */
   async fit(
     maxSize: number,
@@ -1303,8 +1315,8 @@ export class Repository {
 
   /**
    * Returns the maximum size in the repository's settings, in bytes;
-   * `undefined` if there is none. Anyone who can write to the repository can
-   * set it. See `fit`.
+   * `undefined` if there is none, or if the key is write-only. Anyone who can
+   * write to the repository can set the maximum. See `fit`.
    *
    * @param options The signal that ends the work.
    * @throws {DeltarError} The error of settings that cannot be read.
@@ -1354,7 +1366,9 @@ export class Repository {
    * @returns The number of files that were restored exactly, and the files that
    * were not.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if there
-   * is no snapshot; `io` if the scratch directory or the storage fails.
+   * is no snapshot; `io` if the scratch directory or the storage fails; the
+   * error of a layer that is damaged or missing.
+   * @throws {RangeError} If `files` or `bytes` is less than 1.
    */
   async drill(options: DrillOptions = {}): Promise<DrillResult> {
     checkReads(this.#store, "test a restore");
@@ -1425,7 +1439,8 @@ export class Repository {
    * @throws {DeltarError} `key` if the key is write-only; `corrupt` if the size
    * or SHA-256 of an object differs from the recorded one; `mismatch` if the
    * target has a different snapshot with the same id, or a different object
-   * with the same name.
+   * with the same name; `conflict` if a prune of the target deleted or repacked
+   * objects during the copy, or considered the copy dead.
    */
   async copyTo(
     target: Repository,
@@ -1441,8 +1456,8 @@ export class Repository {
   }
 
   /**
-   * Returns the last snapshot of a directory, which is the parent of the next
-   * snapshot; `undefined` if there is none.
+   * Returns the last trusted snapshot of a directory of this machine, which is
+   * the parent of the next snapshot; `undefined` if there is none.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records, and for newer snapshots of
@@ -1458,9 +1473,9 @@ export class Repository {
   }
 
   /**
-   * Returns the safety snapshots of a directory, newest first. Each belongs to
-   * a restore, undo or redo. A restore into a new or empty directory has no
-   * safety snapshot.
+   * Returns the trusted safety snapshots of a directory of this machine, newest
+   * first. Each belongs to a restore, undo or redo. A restore into a new or
+   * empty directory has no safety snapshot.
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options The signal that ends the work.
@@ -1493,8 +1508,9 @@ export class Repository {
    *
    * @param id The whole id of the snapshot.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`
-   * if the record is damaged.
+   * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`,
+   * `truncated` or `limit` if the record is damaged; `unsupported` if its
+   * version is newer.
    */
   async readRecord(
     id: string,

@@ -11,8 +11,8 @@ import { idOfRecord } from "./format/names.ts";
  *
  * @param storage The repository's storage.
  * @param cache The storage for the cache, which only this repository may use.
- * Unless the repository is encrypted, the cache contains the names of files, so
- * the cache is confidential.
+ * If the repository is not encrypted, anyone who can read the cache can read
+ * the names of files.
  * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
  * @returns The storage with the cache, to pass to `Repository.open`.
  *

@@ -13,7 +13,7 @@
  * and stores the dependent files again. The new records are stored last. Only
  * then are the old snapshots removed, with a note in `removed/` that names the
  * paths. Snapshots with such a note cannot be brought back, and prunes keep
- * them.
+ * these notes.
  *
  * `scrub.ts` deletes the contents. It finds the volumes of the purged files in
  * the trees of the replaced snapshots. It also reads all other volumes, because

@@ -83,8 +83,8 @@ const MAX_SHARED_BYTES = 4 << 20;
  * @param store The repository.
  * @param lease The lease, which is checked before irreversible steps.
  * @param given The purged paths.
- * @param findLate Called at the end. Returns the names of the records with
- * purged paths that appeared too late to be replaced.
+ * @param findLate Called after the contents are deleted. Returns the names of
+ * the records with purged paths that appeared too late to be replaced.
  * @param options The options of the purge.
  */
 export async function scrub(
@@ -209,7 +209,8 @@ class Scrubbing {
     this.#findRuns();
     const checkpoints = await this.#readCheckpoints(purged);
     await this.#scan(purged);
-    // The other checkpoints of a purged volume describe it too.
+    // A volume can have several checkpoints. All checkpoints of a purged volume
+    // are purged, even those that name no purged path.
     const unrecorded = [...checkpoints]
       .filter(([, volume]) => purged.has(volume))
       .map(([name]) => name);

@@ -119,9 +119,9 @@ export class PlanApplier {
    */
   readonly #current: (path: string) => string;
   /**
-   * The new paths that this disk might not distinguish from another new path,
-   * each with a key. Paths that it might not distinguish have the same key. See
-   * `alikePaths`.
+   * The new paths that this disk might treat as the path of another new entry,
+   * each with a key. All paths that might be treated as one path have the same
+   * key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**
@@ -706,8 +706,9 @@ function isWritten(
 }
 
 /**
- * The number of frames to request ahead, so that they arrive while other files
- * are written. It is less than the number of frames that the reader caches.
+ * The number of frames that are requested in advance, so that they arrive while
+ * other files are written. It is less than the number of frames that the reader
+ * caches.
  */
 const MAX_FRAMES_AHEAD = 14;
 
@@ -716,8 +717,8 @@ class ReadAhead<Step> {
   readonly #steps: readonly Step[];
   readonly #request: (step: Step) => number;
   /**
-   * By the position of a step, the number of frames requested for this step and
-   * all earlier steps.
+   * The number of frames requested for each step and all steps before it, by
+   * the position of the step.
    */
   readonly #asked: number[] = [];
   #turn = 0;

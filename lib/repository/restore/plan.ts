@@ -158,9 +158,9 @@ export interface RestorePlan {
    */
   touchesRoot: boolean;
   /**
-   * For an undo or redo, the id of the snapshot or safety snapshot that was
-   * restored by the operation to revert. Absent for a restore, and for the undo
-   * of a restore into a new or empty directory.
+   * For an undo or redo, the id of the snapshot or safety snapshot that the
+   * reverted operation had restored. Absent for a restore, and for the undo of
+   * a restore into a new or empty directory.
    */
   reverts?: string;
 }
@@ -289,7 +289,7 @@ export function withoutAbsentLink(
  * @param onDisk The target.
  * @param wanted The wanted state.
  * @param removal The policy for deleting paths.
- * @param signal The signal that ends the work.
+ * @param signal The signal that ends the work with an error of code `aborted`.
  */
 export async function planSteps(
   onDisk: TargetDirectory,
@@ -311,8 +311,8 @@ class Planner {
   readonly #failed = new Map<string, Error>();
   readonly #heirs = new Heirs();
   /**
-   * The errors of setting the mode, time or owner of entries that are restored
-   * or already present.
+   * The failures that are not in `#failed`: modes, times and owners that cannot
+   * be set, and privileges and devices that are not trusted.
    */
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
@@ -331,9 +331,9 @@ class Planner {
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
   /**
-   * The paths that a disk might not distinguish from another path, each with a
-   * key. Paths that it might not distinguish have the same key. See
-   * `alikePaths`.
+   * The wanted paths that this disk might treat as the path of another wanted
+   * entry, each with a key. All paths that might be treated as one path have
+   * the same key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /** The paths of earlier entries in `#alike`, by their keys. */
@@ -680,7 +680,7 @@ class Planner {
 
   /**
    * Returns the content of a folder that is in the way. Throws if a part of the
-   * content may not be deleted.
+   * content must not be deleted.
    */
   #emptied(path: string): { path: string; stat: FileStat }[] {
     const inside = [...this.#onDisk.below(path)];

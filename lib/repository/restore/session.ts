@@ -92,8 +92,8 @@ export interface RestoreOptions extends WorkOptions {
   delete?: boolean;
   /**
    * Whether an existing directory gets the mode, owner and time of the
-   * snapshot's root. A new directory gets them in any case. If `paths` is set,
-   * neither an existing nor a new directory gets them. Default: `false`.
+   * snapshot's root. A new directory gets them even without this option. If
+   * `paths` is set, no directory gets them. Default: `false`.
    */
   rootAttributes?: boolean;
   /**
@@ -325,7 +325,7 @@ export interface RestoreJob {
    */
   basis?: string;
   /**
-   * Whether the directory itself is deleted at the end, provided that it is
+   * Whether the directory itself is deleted after all steps, if it is then
    * empty.
    */
   removesRoot?: boolean;

@@ -2,15 +2,15 @@ import { comparePaths } from "../../tree/path.ts";
 import type { RestoreStep } from "./plan.ts";
 
 /**
- * Finds the steps of a plan by path. It takes no memory for each step. A step
- * is found in a few comparisons if paths are looked up in path order.
+ * A finder of the steps of a plan by path. It needs no index of the steps. If
+ * paths are looked up in path order, a step is found in a few comparisons.
  */
 export class StepFinder {
   readonly #steps: readonly RestoreStep[];
   /** The position at which the last search ended. */
   #last = 0;
 
-  /** Makes a finder of steps, which are in path order. */
+  /** Creates a finder for steps, which must be in path order. */
   constructor(steps: readonly RestoreStep[]) {
     this.#steps = steps;
   }

@@ -85,8 +85,9 @@ export class ThreadedFiles {
   }
 
   /**
-   * Adds a file. The file is written when a batch is sent, at the latest when
-   * `finish` is called. No other process may write to the file's folder.
+   * Adds a file. The file is written when its batch is sent to the threads, at
+   * the latest when `finish` is called. No other process may write to the
+   * file's folder.
    *
    * @returns A promise that resolves when further files can be added;
    * `undefined` if they can be added now.

@@ -33,7 +33,10 @@ interface PathStates {
 export interface UndoneChanges {
   /** The entries to restore, in path order. */
   entries: TreeEntry[];
-  /** The paths of the folders above the entries. */
+  /**
+   * The paths in `entries` of folders that are restored only because other
+   * entries are in them. Their modes, times and owners are not restored.
+   */
   above: Set<string>;
   /** The paths to delete, in path order. */
   gone: Set<string>;
@@ -247,7 +250,8 @@ function* isUntouched(
 
 /**
  * Returns whether a path on the disk has the kind, content, mode and owner of
- * an entry. For a folder, only the kind is compared.
+ * an entry. For a folder, only the kind is compared. A missing entry is equal
+ * to a path that does not exist.
  */
 function* isOnDisk(
   entry: TreeEntry | undefined,

@@ -27,7 +27,10 @@ export interface FreshUndo {
    * changed after the restore.
    */
   plan: RestorePlan;
-  /** Whether the directory itself is deleted at the end if it is empty. */
+  /**
+   * Whether the directory itself is deleted after all steps, if it is then
+   * empty.
+   */
   removesRoot: boolean;
 }
 
@@ -104,9 +107,9 @@ class Search {
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
   /**
-   * The paths that a disk might not distinguish from another path, each with a
-   * key. Paths that it might not distinguish have the same key. See
-   * `alikePaths`.
+   * The written paths that this disk might treat as the path of another written
+   * entry, each with a key. All paths that might be treated as one path have
+   * the same key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
   /**

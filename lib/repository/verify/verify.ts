@@ -86,8 +86,8 @@ export interface VerifyProgress {
    */
   doneBytes: number;
   /**
-   * With `data`: the value of `doneBytes` at the end. It is absent until the
-   * trees of all directories have been read.
+   * With `data`: the final value of `doneBytes`. It is absent until the trees
+   * of all directories have been read.
    */
   allBytes?: number;
 }
