@@ -105,8 +105,8 @@ const SUM_DIGITS = 16;
  *   compared with its size and SHA-256 in the manifest while the object is
  *   copied. Damaged objects are not copied.
  * - If the mirror has an object of the same name and size, the object is not
- *   copied again, unless its SHA-256 differs between the manifests of the
- *   repository and of the mirror, for example after a rekey. The bytes of key
+ *   copied again, unless the manifests of the repository and of the mirror list
+ *   different SHA-256 sums for it, for example after a rekey. The bytes of key
  *   files, holders, signers and removed records can change while their size
  *   stays the same, so these objects are always compared. Notes are compared
  *   after a rotation or rekey.

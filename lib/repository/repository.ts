@@ -1161,15 +1161,15 @@ export class Repository {
   /**
    * Encrypts the file keys of objects that were stored before the last rotation
    * (`RepositoryKeys.rotate`) for the newest identity only. Contents are not
-   * decrypted, but each object is stored again as a whole. Afterwards, a user
-   * who has only an older identity cannot decrypt any object in the storage,
-   * but can still decrypt copies of objects or file keys that they made
-   * earlier.
+   * decrypted, but each object is stored again completely, not only its header.
+   * Afterwards, a user who has only an older identity cannot decrypt any object
+   * in the storage, but can still decrypt copies of objects or file keys that
+   * they made earlier.
    *
    * When no object needs the older identities any longer, they are retired: key
    * files name them only in comments, and `recipients.json` is not encrypted
    * for them. Key files with a passphrase, except the caller's, stay as they
-   * are. Damaged objects, and objects of runs that are at work or were
+   * are. Damaged objects, and objects of runs that are still running or were
    * interrupted, are not changed. If there are any such objects, no identity is
    * retired until a later call has changed them.
    *
@@ -1342,10 +1342,10 @@ export class Repository {
   }
 
   /**
-   * Returns how the space of the repository is used: the space that each
-   * snapshot added and the space that it alone needs, the space of the folders
-   * and largest files of one snapshot, and the needed share of the volumes. The
-   * contents of files are not read.
+   * Returns how the space of the repository is used. The result has the space
+   * that each snapshot added and the space that only this snapshot needs, the
+   * space of the folders and largest files of one snapshot, and the needed
+   * share of the volumes. The contents of files are not read.
    *
    * @param options The snapshot and folder to report on.
    * @throws {DeltarError} The error of a record or layer that cannot be read;

@@ -126,8 +126,8 @@ const DEFAULT_BYTES = 256 << 20;
  * Restores some files of a snapshot into a scratch directory, reads them back,
  * and compares their content with the recorded SHA-256. Each drill tests the
  * files that follow those of the last drill of the same snapshot. Up to half of
- * the files have deltas, so that deltas are tested, too. If the next file
- * without deltas does not fit into the sample next to the files with deltas,
+ * the files have deltas, so that deltas are tested, too. If the files with
+ * deltas leave too little room in the sample for the next file without deltas,
  * drills alternate between the two kinds. A note records the result, unless the
  * storage refuses the note.
  *
@@ -172,9 +172,9 @@ export async function drill(
     files: files - withDeltas.length,
     bytes: bytes - withDeltas.reduce((sum, { size }) => sum + size, 0),
   });
-  // If the next file without deltas does not fit into the sample next to the
-  // files with deltas, drills alternate between the two kinds. So every file is
-  // restored by some drill.
+  // If the files with deltas leave too little room for the next file without
+  // deltas, this drill restores only files without deltas. Without this, some
+  // files would never be restored.
   const isInTurn = others.length === 0 && proof?.withoutDeltas !== true &&
     wholes.files().length > 0;
   if (isInTurn) {

@@ -19,7 +19,7 @@ import type { ExportOptions } from "./export_options.ts";
 import { MemberReader } from "./member_reader.ts";
 
 /**
- * Returns the bytes of an archive of a snapshot, or of some of its paths.
+ * Returns a snapshot, or some of its paths, as the bytes of an archive.
  *
  * @param store The repository.
  * @param record The snapshot.

@@ -32,7 +32,7 @@ const MEBIBYTE = 2 ** 20;
 export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
- * The maximum sizes of objects that are read into memory as a whole, in bytes,
+ * The maximum sizes, in bytes, of objects that are read completely into memory,
  * by the name of their folder. Objects outside all folders are listed by name.
  */
 const MAX_BYTES: Record<string, number> = {
@@ -57,8 +57,8 @@ const MAX_BYTES: Record<string, number> = {
 };
 
 /**
- * Returns the maximum size, in bytes, of an object that is read as a whole.
- * Layers and volumes are read frame by frame and have no such maximum.
+ * Returns the maximum size, in bytes, of an object that is read completely into
+ * memory. Layers and volumes are read frame by frame and have no such maximum.
  */
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
@@ -259,7 +259,7 @@ export function manifestsOf(file: string): string {
 }
 
 /**
- * Splits the name of a manifest of a single object into the stored name of the
+ * Splits the name of an object's own manifest into the stored name of the
  * object and the id of the manifest. Returns `undefined` for other names.
  */
 export function partsOfNoteManifest(

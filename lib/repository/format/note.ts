@@ -8,8 +8,8 @@ import { mostBytesOf } from "./names.ts";
 import { parseTime } from "./moment.ts";
 
 /**
- * Returns the bytes of an object that is read as a whole, such as a record, a
- * note, an intent or a move.
+ * Reads an object completely into memory, such as a record, a note, an intent
+ * or a move. Returns its bytes.
  *
  * @param storage The repository's storage.
  * @param name The name of the object.
@@ -26,8 +26,8 @@ export function readObject(
 }
 
 /**
- * Returns the bytes of an object that is read as a whole, or `undefined` if the
- * storage reports that the object does not exist.
+ * Reads an object completely into memory. Returns its bytes, or `undefined` if
+ * the storage reports that the object does not exist.
  *
  * @param storage The repository's storage.
  * @param name The name of the object.

@@ -248,7 +248,7 @@ export interface ReadLayer {
 }
 
 /**
- * Reads a layer of a snapshot's tree as a whole.
+ * Reads a whole layer of a snapshot's tree into memory.
  *
  * @param storage The repository's storage.
  * @param record The record of the layer.

@@ -345,9 +345,9 @@ function purgedIds(
 }
 
 /**
- * Returns those of the ids in `purged` whose snapshots may still have objects
- * that no snapshot needs: objects that runs in progress need, or that wait for
- * the end of their grace period.
+ * Returns the ids in `purged` of those snapshots that may still have stored
+ * objects: layers that runs in progress may need, or garbage whose grace period
+ * is not over.
  */
 function withObjects(
   purged: readonly string[],

@@ -154,9 +154,8 @@ export async function freeSpace(
  * that no other snapshot needs.
  * @param options The options of `freeSpace`.
  * @param error The error of the operation that failed because the disk is full.
- * @throws {DeltarError} `io` if nothing can be freed and there is a grace
- * period; the given `error` if nothing can be freed and there is no grace
- * period; also the errors of `freeSpace`.
+ * @throws {DeltarError} If nothing can be freed: `io` if there is a grace
+ * period, otherwise the given `error`. Also the errors of `freeSpace`.
  */
 export async function makeRoom(
   store: Store,

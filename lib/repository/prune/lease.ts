@@ -173,9 +173,9 @@ async function holderOf(
 }
 
 /**
- * Returns whether a holder's process has certainly ended. Process numbers are
- * reused, so another process may now have the holder's number. In that case,
- * the function returns `false`, and the holder's heartbeat is watched.
+ * Returns whether a holder's process is known to have ended. Process numbers
+ * are reused, so another process may now have the holder's number. In that
+ * case, the function returns `false`, and the holder's heartbeat is watched.
  */
 function isGone({ process }: Holder): boolean {
   return process !== undefined && isRunning(process) === false;

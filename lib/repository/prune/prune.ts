@@ -6,11 +6,10 @@
  * chooses them by a maximum size, and `clock.ts` decides whether this machine's
  * clock is trusted. An attacker who can only add snapshots must not be able to
  * make a prune remove the snapshots of others. `late.ts` finds snapshots with
- * forged ids, by the parents of later snapshots and by the lists of earlier
- * prunes (`judged.ts`), and `unusual.ts` finds changes after which a prune asks
- * the caller before it removes anything. `removed.ts` removes a snapshot so
- * that it can be brought back. `defaults.ts` defines the default times and
- * limits.
+ * forged ids. It uses the parents of later snapshots and the lists of earlier
+ * prunes (`judged.ts`). `unusual.ts` finds changes after which a prune asks the
+ * caller before it removes anything. `removed.ts` removes a snapshot so that it
+ * can be brought back. `defaults.ts` defines the default times and limits.
  *
  * `collect_garbage.ts` frees space. It reads the state of the repository
  * (`repository_state.ts`: first the list of objects, then the records, then the
@@ -307,8 +306,8 @@ async function pruneOnce(
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
   const [tidied, taken] = await together([
-    // If listing unfinished uploads is not permitted, the prune still does
-    // the rest of its work. The error is thrown at the end.
+    // If listing unfinished uploads is not permitted, the prune still does the
+    // rest of its work, and then throws the error.
     outcomeOf(Promise.resolve(storage.tidy?.(Date.now() - MAX_UPLOAD_MS))),
     Lease.take(storage, id, {
       ...options,

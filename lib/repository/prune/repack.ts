@@ -24,8 +24,8 @@ export interface KeptRange {
 
 /**
  * Writes a new volume with only the needed frames of an old one. Frames without
- * a `change` are copied without being decompressed. The old volume is read as a
- * whole and checked against its SHA-256, so that damaged frames do not get a
+ * a `change` are copied without being decompressed. The whole old volume is
+ * read and checked against its SHA-256, so that damaged frames do not get a
  * valid checksum.
  *
  * @param storage The repository's storage.

@@ -134,10 +134,10 @@ export interface JudgeOptions {
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
-   * The lists of the snapshots that earlier prunes counted. The rules do not
-   * count a snapshot, and keep it, if one of the lists has a snapshot of the same
-   * directory with a higher id, but does not have the snapshot itself. Default:
-   * none.
+   * The lists of the snapshots that earlier prunes counted. If one of the lists
+   * has a snapshot of the same directory with a higher id than a snapshot, but
+   * not the snapshot itself, the rules do not count the snapshot, and it is
+   * kept. Default: none.
    */
   judged?: readonly Judged[];
 }
@@ -284,9 +284,9 @@ export interface DirectorySnapshots {
 /**
  * Returns the snapshots of each directory of each machine, with the times that
  * retention rules use. A snapshot without a machine belongs to all machines
- * that have snapshots of its directory. Each key of the map is the path of a
- * directory or, if the snapshots of the directory name a machine, the JSON text
- * of an array of the path and the id of the machine.
+ * that have snapshots of its directory. The key of a directory is its path or,
+ * if its snapshots name a machine, the JSON text `["PATH","MACHINE"]` with the
+ * path and the id of the machine.
  *
  * @param records The snapshots, in any order.
  * @param now The current time, in milliseconds since 1970.

@@ -72,7 +72,7 @@ export interface Scrubbed {
 
 /**
  * The maximum length of a range that can have several contents, in bytes. A
- * larger range has one large content, which is needed or not needed as a whole.
+ * larger range has only one content.
  */
 const MAX_SHARED_BYTES = 4 << 20;
 
@@ -430,8 +430,9 @@ class Scrubbing {
   }
 
   /**
-   * Returns the positions of the needed contents inside the ranges of volumes,
-   * by the name of the volume and then by the offset of the range in bytes.
+   * Returns the positions of the needed contents in the ranges of volumes. The
+   * keys are the name of the volume and then the offset of the range. Offsets
+   * and positions are in bytes.
    */
   async #neededPositions(
     volumes: ReadonlyMap<string, unknown>,

@@ -101,7 +101,7 @@ export interface RekeyPlan {
   objects: number;
   /**
    * The total size of the objects to replace, in bytes. Each object is stored
-   * again as a whole.
+   * again completely, not only its header.
    */
   bytes: number;
   /**

@@ -1,8 +1,8 @@
 /**
  * Repairing the damage that `verify` finds.
  *
- * Small settings, records and notes with one flipped bit are corrected by means
- * of their own checksums (`mend_bit.ts`). A snapshot that cannot be read
+ * Small settings, records and notes with one flipped bit are corrected with the
+ * help of their own checksums (`mend_bit.ts`). A snapshot that cannot be read
  * completely is replaced by a snapshot without the lost files
  * (`replace_snapshot.ts`): `salvage.ts` reads the undamaged part of its tree,
  * and `store_again.ts` stores the readable content of damaged volumes again.
@@ -210,8 +210,8 @@ async function idOf(store: Store): Promise<string> {
 }
 
 /**
- * Repairs a record: moves the damaged object to `damaged/` and, if the record
- * can be corrected by means of its own checksum, stores the corrected record.
+ * Repairs a record: moves the damaged object to `damaged/` and, if its checksum
+ * shows which bit was flipped, stores the corrected record.
  */
 async function repairRecord(
   store: Store,

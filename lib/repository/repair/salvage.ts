@@ -22,8 +22,8 @@ export interface LostRange {
 /** The readable part of a tree whose layers are damaged. */
 export interface SalvagedTree {
   /**
-   * The entries that were certainly in the tree, and the folders above them, by
-   * path. A folder whose entry is lost has the mode 0755, and the time and
+   * The entries that are known to be in the tree, and the folders above them,
+   * by path. A folder whose entry is lost has the mode 0755, and the time and
    * owner of the root.
    */
   entries: Map<string, TreeEntry>;

@@ -690,10 +690,10 @@ function changed(path: string): DeltarError {
 
 /**
  * Returns whether a file is flushed before it gets its name. The result is
- * `true` for files that replace an existing entry, and for files that their
- * owner may not read, because these cannot be opened later to flush them. All
- * other files are flushed at the end of the restore. If the restore is
- * interrupted before that, repeating the restore writes them again.
+ * `true` for files that replace an existing entry, and for files whose mode
+ * does not allow their owner to read them, because these cannot be opened later
+ * to flush them. All other files are flushed after the last step. If the
+ * restore is interrupted before that, repeating the restore writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);

@@ -596,11 +596,11 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 }
 
 /**
- * Returns the snapshot that probably contains most of the content to be saved:
- * the last snapshot of the directory, if the snapshot with the id `of` was
- * taken of the directory; otherwise the snapshot with the id `of`, because
- * finding a snapshot of the directory could require reading all records.
- * Returns `undefined` if the snapshot is missing or damaged.
+ * Returns the snapshot that probably contains most of the content to be saved.
+ * If the snapshot with the id `of` was taken of the directory, this is the last
+ * snapshot of the directory. Otherwise it is the snapshot with the id `of`,
+ * because finding a snapshot of the directory could require reading all
+ * records. Returns `undefined` if the snapshot is missing or damaged.
  */
 async function basisOf(
   store: Store,

@@ -11,8 +11,8 @@
  * `conflict`, or the prune finds the intent and keeps what the intent names.
  *
  * A long run counts heartbeats (`heartbeat.ts`). A prune considers a run dead
- * and deletes its intent if two conditions are met: the count has not changed
- * for the grace period, or for a day if that is longer, and the count does not
+ * and deletes its intent if two conditions are met. The count has not changed
+ * for the grace period, or for a day if that is longer. And the count does not
  * change while the prune watches it (`../prune/dead_runs.ts`). A run checks its
  * intent right before and right after it stores its record, and deletes the
  * record if the intent no longer exists.

@@ -330,10 +330,10 @@ export class StreamIndex extends PackedEntries {
   }
 
   /**
-   * Finds the files, pipes and devices with several names. Returns a map from
-   * the number of the entry of each of these names to the numbers of two
-   * entries: that of the file, pipe or device itself, and that of its first
-   * name in path order. Yields after each entry.
+   * Finds the files, pipes and devices with several names. Returns a map whose
+   * keys are the numbers of the entries of these names. Each value has the
+   * numbers of two entries: the file, pipe or device itself, and its first name
+   * in path order. Yields after each entry.
    */
   *#firstNames(
     order: Uint32Array,

@@ -11,7 +11,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
  * The runs of a directory that have checkpoints, and the checkpoints. Each run
- * was interrupted or is still at work.
+ * was interrupted or is still running.
  */
 export interface LeftRuns {
   /** The ids of the runs. */

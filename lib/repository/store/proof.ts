@@ -25,9 +25,9 @@ export interface Proof {
    */
   afterDelta?: string;
   /**
-   * Whether the drill restored no files with deltas, because the next file
-   * without deltas did not fit into the sample next to them. The next drill
-   * then restores files with deltas.
+   * Whether the drill restored no files with deltas, because these would have
+   * left too little room in the sample for the next file without deltas. The
+   * next drill then restores files with deltas.
    */
   withoutDeltas?: boolean;
   /**

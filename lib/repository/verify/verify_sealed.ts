@@ -44,7 +44,7 @@ export interface VerifySealedResult {
   damage: { object: string; message: string }[];
   /**
    * The names of encrypted objects that no trusted manifest lists. They were
-   * stored by a run that is still at work or was interrupted, or they are
+   * stored by a run that is still running or was interrupted, or they are
    * forged.
    */
   unlisted: string[];
