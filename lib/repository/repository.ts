@@ -907,7 +907,8 @@ export class Repository {
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     checkReads(
       this.#store,
-      "verify contents; `deltar verify --without-key` compares the stored objects",
+      "verify contents",
+      "compare the stored objects with `deltar verify --without-key`",
     );
     checkOptions("verify()", options, {
       data: flag,

@@ -133,7 +133,7 @@ test("what fails exits with 1 and says what to do", async () => {
     );
     failing(
       ["restore", "latest~1", "--to", "../to"],
-      /no snapshot latest~1: the number of snapshots is 1/,
+      /no snapshot latest~1: there is only 1 snapshot/,
     );
     failing(["cat", "latest", "x"], /no such file/);
     failing(["cat", "latest", "../root/a"], /is not a path inside a tree/);

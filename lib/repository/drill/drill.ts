@@ -173,8 +173,8 @@ export async function drill(
     bytes: bytes - withDeltas.reduce((sum, { size }) => sum + size, 0),
   });
   // If the files with deltas leave too little room for the next file without
-  // deltas, this drill restores only files without deltas. Without this, some
-  // files would never be restored.
+  // deltas, drills alternate between the two kinds, so that every file is
+  // restored by some drill.
   const isInTurn = others.length === 0 && proof?.withoutDeltas !== true &&
     wholes.files().length > 0;
   if (isInTurn) {

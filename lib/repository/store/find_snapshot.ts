@@ -306,7 +306,11 @@ export class Finder {
     throw this.#fail(
       count === 0
         ? this.#noneYet()
-        : `no snapshot ${text}: the number of snapshots is ${count}`,
+        : `no snapshot ${text}: ${
+          count === 1
+            ? "there is only 1 snapshot"
+            : `there are only ${count} snapshots`
+        }`,
     );
   }
 

@@ -286,7 +286,7 @@ export class RepositoryKeys {
     if (sum !== undefined) return sum;
     throw new DeltarError(
       "key",
-      "the settings of the repository are lost; use a full key to restore them",
+      "the settings of the repository are lost; run `deltar repair` with a full key",
       { object: this.#storage.location },
     );
   }

@@ -774,13 +774,20 @@ export async function signatureFor(
  * full key.
  *
  * @param what The operation, as an infinitive without `to`.
+ * @param instead What the user can do without a full key, as an infinitive
+ * without `to`. Default: nothing.
  * @throws {DeltarError} `key` if the key is write-only.
  */
-export function checkReads({ keys, storage }: Store, what: string): void {
+export function checkReads(
+  { keys, storage }: Store,
+  what: string,
+  instead?: string,
+): void {
   if (keys === undefined || !keys.isWriteOnly) return;
   throw new DeltarError(
     "key",
-    `a write-only key cannot ${what}; use a full key`,
+    `a write-only key cannot ${what}; use a full key` +
+      (instead === undefined ? "" : `, or ${instead}`),
     { object: storage.location },
   );
 }
