@@ -162,7 +162,10 @@ class LastRun {
   readonly present: Set<string | undefined>;
   #run: Run | undefined;
 
-  /** Begins without a run. `present` has the ids in the names of all objects. */
+  /**
+   * Creates an instance without a run. `present` has the ids in the names of
+   * all objects of the target.
+   */
   constructor(present: Iterable<string | undefined>) {
     this.present = new Set(present);
   }
@@ -419,7 +422,9 @@ interface Target extends Side {
 
 /** The objects that a snapshot needs in the target. */
 interface Needs {
-  /** The layers and volumes, with repacked volumes replaced by their new ones. */
+  /**
+   * The layers and volumes. A repacked volume is replaced by its new volume.
+   */
   objects: ObjectRecord[];
   /** The names of the repacked volumes whose moves must be copied. */
   moved: string[];

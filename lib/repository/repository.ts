@@ -260,10 +260,10 @@ export class Repository {
   /**
    * Returns the records of all snapshots, including safety snapshots, oldest
    * first. The records of one directory are in the order of their ids. The
-   * records of different directories are ordered by time. A snapshot whose time
-   * cannot be right is ordered by the time of the next snapshot of the
-   * directory. If there is no next snapshot, it is ordered by the time of the
-   * previous one.
+   * records of different directories are ordered by time. If the time of a
+   * snapshot is not plausible, the time of the next snapshot of the directory
+   * is used instead or, if there is no next snapshot, the time of the previous
+   * one.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -1427,9 +1427,9 @@ export class Repository {
    * Copies snapshots to another repository, on any storage. Objects that the
    * target already has are not copied again, so an interrupted copy continues
    * and a repeated copy transfers only new objects. Each object is checked
-   * against its SHA-256 while it is copied. The snapshots that this repository
-   * trusts are trusted in the target, too: a note in the target vouches for
-   * each of them. The note is signed with this machine's key or, if there is
+   * against its SHA-256 while it is copied. If this repository trusts a
+   * snapshot that the target would not trust, a note in the target vouches for
+   * the snapshot. The note is signed with this machine's key or, if there is
    * none, with the admin key of the target.
    *
    * @param target The other repository.

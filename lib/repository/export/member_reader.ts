@@ -194,7 +194,9 @@ export class MemberReader {
     }
   }
 
-  /** Yields the parts of a large file, and reports the progress after each one. */
+  /**
+   * Yields the parts of a large file, and reports the progress after each part.
+   */
   async *#counted(
     { path }: TreeFileEntry,
     parts: AsyncIterable<Uint8Array>,

@@ -102,9 +102,9 @@ function sizeAfter(
 
 /**
  * Finds the objects that can be deleted and the volumes that can be repacked.
- * An object can be deleted if its rank is `NEVER` or 0: it is needed by no tree,
- * or only by removed snapshots whose grace period is over. Objects of the runs
- * in `options.running` are never candidates.
+ * An object can be deleted if its rank is `NEVER` or 0: no tree needs it, or
+ * only removed snapshots whose grace period is over need it. Objects of the
+ * runs in `options.running` are never candidates.
  *
  * @param state The objects of the repository, with its marks and moves.
  * @param usage The objects that trees need, with their ranks.

@@ -105,7 +105,7 @@ export interface Judgement {
    * removed.
    */
   reasons: string[];
-  /** The same reasons, with the rule of each. */
+  /** The reasons, each with the rule that keeps the snapshot. */
   rules: KeepReason[];
   /**
    * Whether the rules count the snapshot. A snapshot that is not counted is

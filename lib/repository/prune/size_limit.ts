@@ -231,11 +231,11 @@ export function thinningOrder(
   const kept = new Set(lists.map(({ all: [newest] }) => newest.record));
   for (const isLabelled of [false, true]) {
     const queues = lists.map((list) => thinGroup(list, isLabelled));
-    // The next snapshot comes from the group whose first candidate is closest
-    // to the snapshot after it, relative to its age.
+    // The next snapshot to remove comes from the group whose first candidate
+    // has the smallest gap.
     while (true) {
       const next = queues.filter((queue) => queue.length > 0)
-        .sort((a, b) => a[0].density - b[0].density)[0]?.shift();
+        .sort((a, b) => a[0].gap - b[0].gap)[0]?.shift();
       if (next === undefined) break;
       if (!kept.has(next.record)) order.push(next.record);
     }
@@ -244,8 +244,10 @@ export function thinningOrder(
 }
 
 /**
- * Returns the snapshots of one group in the order of removal. The newest
- * snapshot and the newest snapshot that the rules count are never removed.
+ * Returns the snapshots of one group in the order of removal, each with its
+ * gap: the time to the next snapshot, divided by the time to the newest one. The
+ * newest snapshot and the newest snapshot that the rules count are never
+ * removed.
  *
  * @param list The snapshots.
  * @param isLabelled Whether to return the snapshots that a user labelled, or
@@ -254,22 +256,21 @@ export function thinningOrder(
 function thinGroup(
   { all: [newest, ...rest], counted }: CountedSnapshots,
   isLabelled: boolean,
-): { record: SnapshotRecord; density: number }[] {
-  const going: { record: SnapshotRecord; density: number }[] = [];
+): { record: SnapshotRecord; gap: number }[] {
+  const going: { record: SnapshotRecord; gap: number }[] = [];
   const left = rest.reverse().filter(({ record }) =>
     record !== counted[0]?.record &&
     // deltar itself labels safety snapshots, so their labels are ignored.
     (record.label !== undefined && record.safety === undefined) === isLabelled
   );
   while (left.length > 0) {
-    // The next snapshot to remove is the one that is closest to the snapshot
-    // after it, relative to its age.
+    // The next snapshot to remove is the one with the smallest gap.
     const gaps = left.map(({ time }, at) =>
       ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)
     );
-    const density = Math.min(...gaps);
-    const [{ record }] = left.splice(gaps.indexOf(density), 1);
-    going.push({ record, density });
+    const gap = Math.min(...gaps);
+    const [{ record }] = left.splice(gaps.indexOf(gap), 1);
+    going.push({ record, gap });
   }
   return going;
 }

@@ -378,8 +378,8 @@ class SurveyWork {
   }
 
   /**
-   * Returns, by the key of each layer, the sets of paths that are purged from
-   * the layer. Each set is in the list once.
+   * Returns the sets of paths that are purged from each layer, by the key of
+   * the layer. A set that several snapshots share is listed once.
    */
   #pathsByLayer(): Map<string, PathSet[]> {
     const paths = new Map<string, PathSet[]>();

@@ -652,7 +652,10 @@ class Planner {
     this.#change(alone ? "touch" : "replace", entry, stat);
   }
 
-  /** Returns whether a path is a hard link to the target of an entry. */
+  /**
+   * Returns whether an existing entry is already a hard link to the target of a
+   * wanted link.
+   */
   #isLinked({ target }: HardLinkEntry, stat: FileStat): boolean {
     if (this.#renewed.has(target) || !canHaveLinks(stat.kind)) return false;
     const first = this.#onDisk.at(target);

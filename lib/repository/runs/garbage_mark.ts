@@ -119,8 +119,8 @@ export async function readMarks(
 }
 
 /**
- * Returns whether a prune is deleting or rewriting objects that one of the given
- * runs wrote.
+ * Returns whether a prune is deleting or rewriting objects that one of the
+ * given runs wrote.
  *
  * @param storage The repository's storage.
  * @param ids The ids of the runs.

@@ -13,7 +13,9 @@ export interface ChangeSpan {
   after: SnapshotRecord;
 }
 
-/** A turn of an AI agent, with the snapshots that were taken during the turn. */
+/**
+ * A turn of an AI agent, with the snapshots that were taken during the turn.
+ */
 export interface AgentTurn extends Omit<TurnRecord, "at" | "since" | "tool"> {
   /** The snapshots of the turn, oldest first. */
   snapshots: SnapshotRecord[];

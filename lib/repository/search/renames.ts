@@ -38,8 +38,8 @@ export async function oldPathOf(
   if (entry.kind !== "file" || entry.size === 0) return undefined;
   const volume = entry.content.at(-1)?.reference.volume ?? "";
   // The content of a renamed or copied file is not stored again, so a content
-  // that was stored after the old snapshot is new. Only a repair or a purge that
-  // replaced one of the snapshots can have stored an old content again.
+  // that was stored after the old snapshot is new. Only a repair or a purge
+  // that replaced one of the snapshots can have stored an old content again.
   const isReplaced = now.repairs !== undefined || before.repairs !== undefined;
   if (!isReplaced && (idOfObject(volume) ?? "") > before.id) return undefined;
   let renamed: string | undefined;

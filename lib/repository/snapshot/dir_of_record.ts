@@ -10,8 +10,8 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
  * @param record The snapshot, which this machine has taken.
  * @param neverTouch The paths on this machine that a snapshot never reads, such
  * as the repository and the caches of deltar.
- * @throws {DeltarError} `not-found` if a directory no longer exists, `io` if the
- * system refuses access.
+ * @throws {DeltarError} `not-found` if a directory no longer exists, `io` if
+ * the system refuses access.
  *
  * @example
  * ```ts

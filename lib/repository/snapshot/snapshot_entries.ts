@@ -12,7 +12,9 @@ import type { KeptState } from "./kept_state.ts";
 import { PackedEntries } from "./packed_entries.ts";
 import { EntryTally } from "./snapshot_counts.ts";
 
-/** The entries of a snapshot in path order, and the changes since the parent. */
+/**
+ * The entries of a snapshot in path order, and the changes since the parent.
+ */
 export class SnapshotEntries extends PackedEntries {
   /** The number of entries of each kind, and the total length of the files. */
   readonly tally: EntryTally = new EntryTally();

@@ -160,9 +160,9 @@ export interface SnapshotOptions {
    */
   last?: FoundPlace;
   /**
-   * The path from which this directory was moved. The last snapshot of that path
-   * becomes the parent, unless this directory has a newer snapshot. Default:
-   * none.
+   * The path from which this directory was moved. The last snapshot of that
+   * path becomes the parent, unless this directory has a newer snapshot.
+   * Default: none.
    */
   continues?: string;
   /**
@@ -527,9 +527,9 @@ function* sumsIn(list: EntryList): Generator<string> {
 }
 
 /**
- * Finds the last snapshot of a directory or of its former path. Also returns the
- * last snapshot of each other directory among the records that were read during
- * the search.
+ * Finds the last snapshot of a directory or of its former path. Also returns
+ * the last snapshot of each other directory among the records that were read
+ * during the search.
  */
 async function findLast(
   store: Store,

@@ -134,6 +134,8 @@ export class KeyChanges {
    * milliseconds since 1970. Returns `undefined` if this time has passed, if
    * the process that made the change was on this machine and has ended, or if
    * the note is damaged or missing.
+   *
+   * @param object The name of the note that announces the change.
    */
   async #endOf(object: string): Promise<number | undefined> {
     const { publicKey } = this.#admin;

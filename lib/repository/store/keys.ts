@@ -557,8 +557,8 @@ export class RepositoryKeys {
    * the older identities have already been retired.
    *
    * @param work Called first, while no other process can change the keys.
-   *   Returns whether the older identities are no longer needed by any object.
-   *   If it returns `false`, nothing is retired.
+   * Returns `true` if no object needs the older identities any longer. If it
+   * returns `false`, nothing is retired.
    * @returns The number of identities that were retired.
    * @throws {DeltarError} The errors of `rotate`, except `unsupported`.
    */

@@ -9,7 +9,7 @@
  * rebuilds each content, with the option `data` or if one of its volumes is
  * damaged. `unrecorded.ts` finds snapshots whose records are missing.
  * `findings.ts` collects the damage by object, with the affected files and
- * snapshots. All other results are fields of `VerifyResult`.
+ * snapshots. `VerifyResult` lists all results.
  *
  * @module
  */
