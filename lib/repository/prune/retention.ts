@@ -134,10 +134,10 @@ export interface JudgeOptions {
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
-   * The lists of the snapshots that earlier prunes counted. If one of the lists
-   * has a snapshot of the same directory with a higher id than a snapshot, but
-   * not the snapshot itself, the rules do not count the snapshot, and it is
-   * kept. Default: none.
+   * The lists of the snapshots that earlier prunes counted. A snapshot is kept
+   * and not counted if one of the lists lacks it, or has it with another time,
+   * although the list has a later snapshot of the same directory. Default:
+   * none.
    */
   judged?: readonly Judged[];
 }

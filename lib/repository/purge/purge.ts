@@ -143,7 +143,7 @@ export interface SnapshotToPurge {
   /**
    * The paths that are purged from the snapshot. Empty if the snapshot is
    * replaced only because it depends on purged content, or because its layers
-   * have lines of paths that were deleted before the snapshot was taken.
+   * still have lines for purged paths that the snapshot itself does not have.
    */
   paths: string[];
   /** The number of files that are purged from the snapshot. */

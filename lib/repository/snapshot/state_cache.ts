@@ -180,7 +180,10 @@ export class StateCache {
     return isAll ? memory.skipped : undefined;
   }
 
-  /** Whether the extended attributes are remembered, if the walk reads them. */
+  /**
+   * Whether the extended attributes are remembered; `true` if the walk does not
+   * read any.
+   */
   get #hasXattrs(): boolean {
     return !this.#walker.readsXattrs || this.#memory?.hasXattrs === true;
   }
