@@ -4,6 +4,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import { chooseBlockSize } from "../delta/block_size.ts";
 import { deltaBytes } from "../delta/delta.ts";
 import { deltaBetween } from "../delta/delta_between.ts";
+import { ExtendedSignature } from "../delta/extended_signature.ts";
 import { FileScan } from "../delta/file_scan.ts";
 import type { OldParts } from "../delta/old_parts.ts";
 import { signBytes } from "../delta/sign.ts";
@@ -86,6 +87,15 @@ export interface LargeBasis {
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
   replacesDeltas?: boolean;
+  /**
+   * The way in which a file that is stored as a delta gets a signature, even if
+   * `signUpdates` is `false`:
+   *
+   * - `extended`: only the bytes after the whole blocks of the basis are hashed.
+   *   The file gets no signature if it does not begin with these blocks.
+   * - `new`: all blocks of the file are hashed.
+   */
+  resigned?: "extended" | "new";
   /**
    * Called when the basis is no longer needed. Frees the resources of the
    * basis.
@@ -355,18 +365,27 @@ export class DataPacker implements FileReader {
     using spool = new Spool();
     const { translate } = basis;
     using translated = translate && new Spool();
+    const isSigned = this.#signUpdates || basis.resigned === "new";
+    const extended = !isSigned && basis.resigned === "extended"
+      ? new ExtendedSignature(basis.signature)
+      : undefined;
     const scan = new FileScan({
       basis: basis.signature,
       old: basis.old,
-      ...this.#signUpdates && { blockSize: this.#blockSize(entry.size) },
+      ...isSigned && { blockSize: this.#blockSize(entry.size) },
       size: entry.size,
-      onDelta: (bytes) => spool.write(bytes),
+      onDelta(bytes) {
+        extended?.pushDelta(bytes);
+        spool.write(bytes);
+      },
     });
     for await (const piece of chunks(open())) {
       await scan.push(piece);
+      extended?.push(piece);
       if (spool.size > most) return undefined;
     }
-    const { size, sha256, signature } = await scan.finish();
+    const { size, sha256, signature: made } = await scan.finish();
+    const signature = made ?? extended?.finish();
     const facts: PackedFacts = {
       size,
       sha256: toHex(sha256),

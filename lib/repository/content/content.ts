@@ -2,7 +2,7 @@
  * Reading the content of files from stored pieces.
  *
  * An entry refers to the pieces of a file: a whole content and the deltas that
- * apply to it. Writers make at most eight deltas. `ContentReader` reads the
+ * apply to it. A file has at most 64 deltas. `ContentReader` reads the
  * ranges of the volumes that contain these pieces, caches the small ranges that
  * it read last for the next files, and applies the deltas. Its callers, such as
  * `checkedStream`, check the SHA-256. If a prune repacked a volume, a move
@@ -46,11 +46,8 @@ const MAX_RANGE_BYTES = 4 << 20;
 /** The maximum number of bytes of a basis that are read at a time. */
 const MAX_READ_BYTES = 1 << 18;
 
-/**
- * The maximum number of deltas of a file that a reader accepts. Writers make at
- * most eight.
- */
-const MAX_DELTAS = 16;
+/** The maximum number of deltas of a file that a reader accepts. */
+const MAX_DELTAS = 64;
 
 /**
  * The size of a delta or signature that is accepted even for a small file, in

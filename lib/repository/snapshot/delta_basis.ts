@@ -20,16 +20,33 @@ import { Spool } from "../../tree/spool.ts";
 import { contentOf, storedContent } from "../content/basis_content.ts";
 import { ContentReader } from "../content/content.ts";
 import { codecOf } from "../format/names.ts";
-import type { OwnSignatures } from "./own_signatures.ts";
+import type { KeptSignatures } from "./kept_signatures.ts";
 import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The maximum number of deltas of a file. When a file with this many deltas
- * changes, a small file is stored whole, and the deltas of a large file are
- * composed into one delta.
+ * The maximum number of deltas of a file, unless the file has grown. When a file
+ * with this many deltas changes, a small file is stored whole, and the deltas of
+ * a large file are composed into one delta.
  */
 const MAX_DELTAS = 8;
+/** The maximum number of deltas of a large file that has grown. */
+const MAX_GROWN_DELTAS = 64;
+/**
+ * The number of bytes that a restore could read in the time that it needs to
+ * find one more delta.
+ */
+const DELTA_COST_BYTES = 2 ** 20;
+/**
+ * The minimum size in bytes of a file whose signature is kept on this machine
+ * when the file grows.
+ */
+const MIN_KEPT_BYTES = 2 ** 26;
+/**
+ * The minimum number of bytes that a derived signature was made from for which
+ * the signature of the new content is made, too, and kept on this machine.
+ */
+const MIN_DERIVED_BYTES = 2 ** 24;
 /**
  * The maximum number of frames that are fetched in advance. It is less than the
  * number of frames that a `ContentReader` caches.
@@ -60,11 +77,11 @@ function largeBlockSize(size: number): number {
 /** Options for packing. */
 export interface PackingOptions {
   /**
-   * The signatures that a write-only machine keeps. If they are given, no
+   * The signatures that this machine keeps. If the machine is write-only, no
    * stored content is read, and changed files of at most 1 MiB are stored
    * whole.
    */
-  own?: OwnSignatures;
+  signatures?: KeptSignatures;
   /**
    * Whether the old content of changed large files is read, so that their
    * deltas have only the bytes that differ. Default: `false`.
@@ -89,7 +106,7 @@ export interface PackingOptions {
 export function packingAgainst(
   parent: Parent,
   storage: Storage,
-  { own, readsLarge = false, onChanged }: PackingOptions = {},
+  { signatures, readsLarge = false, onChanged }: PackingOptions = {},
 ): Omit<DataPackerOptions, "writer"> {
   const common = {
     previous: parent.index,
@@ -97,14 +114,14 @@ export function packingAgainst(
     signatureMinimum: MAX_WHOLE_BYTES + 1,
     blockSize: largeBlockSize,
   } as const;
-  if (own !== undefined) {
+  if (signatures?.isWriteOnly) {
     return {
       ...common,
       content: () => undefined,
-      largeBasis: (before) => ownBasis(parent, own, before),
+      largeBasis: (before) => writeOnlyBasis(parent, signatures, before),
     };
   }
-  const bases = new Bases(parent, storage, readsLarge);
+  const bases = new Bases(parent, storage, readsLarge, signatures);
   return {
     ...common,
     expect: (before) => bases.expect(before),
@@ -121,17 +138,32 @@ export function packingAgainst(
  * Returns the basis for a large file on a write-only machine; `undefined` if
  * the file must be stored whole.
  */
-async function ownBasis(
+async function writeOnlyBasis(
   parent: Parent,
-  own: OwnSignatures,
+  signatures: KeptSignatures,
   { path }: IndexFileEntry,
 ): Promise<LargeBasis | undefined> {
   const entry = await parent.find(path);
-  if (entry?.kind !== "file" || entry.content.length > MAX_DELTAS) {
-    return undefined;
-  }
-  const signature = await own.get(entry.sha256);
+  if (entry?.kind !== "file" || hasAllDeltas(entry)) return undefined;
+  const signature = await signatures.get(entry.sha256);
   return signature?.fileSize === storedSize(entry) ? { signature } : undefined;
+}
+
+/**
+ * Returns whether a file has the maximum number of deltas.
+ *
+ * Composing the deltas saves a restore the bytes that later deltas replaced, and
+ * a request for each delta. It stores the bytes again that the deltas added. So
+ * the deltas of a file that has grown, such as a log, are composed only if this
+ * saves a restore at least as many bytes as it stores.
+ */
+export function hasAllDeltas(entry: TreeFileEntry): boolean {
+  const [base, ...deltas] = entry.content;
+  if (deltas.length < MAX_DELTAS) return false;
+  if (deltas.length >= MAX_GROWN_DELTAS) return true;
+  const added = Math.max(0, storedSize(entry) - base.size);
+  const total = deltas.reduce((sum, { size }) => sum + size, 0);
+  return total - added + deltas.length * DELTA_COST_BYTES >= added;
 }
 
 /**
@@ -150,13 +182,20 @@ class Bases {
 
   readonly #storage: Storage;
   readonly #readsLarge: boolean;
+  readonly #signatures: KeptSignatures | undefined;
 
   /** Creates a reader of the bases for the files of a tree. */
-  constructor(parent: Parent, storage: Storage, readsLarge: boolean) {
+  constructor(
+    parent: Parent,
+    storage: Storage,
+    readsLarge: boolean,
+    signatures: KeptSignatures | undefined,
+  ) {
     this.#parent = parent;
     this.#reader = new ContentReader(storage);
     this.#storage = storage;
     this.#readsLarge = readsLarge;
+    this.#signatures = signatures;
   }
 
   /** Begins to fetch the frames that `small` needs for a file. */
@@ -196,7 +235,8 @@ class Bases {
     const entry = await this.#entry(before);
     const signature = entry?.signature;
     if (entry !== undefined && signature !== undefined) {
-      return await unlessDamaged(this.#derive(entry, signature));
+      return await this.#kept(entry) ??
+        await unlessDamaged(this.#derive(entry, signature));
     }
     const content = await this.small(before);
     if (content === undefined) return undefined;
@@ -242,6 +282,47 @@ class Bases {
     return toHex(sha256(content)) === entry.sha256 ? content : undefined;
   }
 
+  /**
+   * Returns the basis for a large file that has deltas and whose signature this
+   * machine keeps; `undefined` if there is no usable signature. The deltas are
+   * read only if the delta can be made smaller with the old content.
+   */
+  async #kept(entry: TreeFileEntry): Promise<LargeBasis | undefined> {
+    const [base, ...deltas] = entry.content;
+    if (deltas.length === 0 || !this.#isKept(entry) || hasAllDeltas(entry)) {
+      return undefined;
+    }
+    const signature = await this.#signatures?.get(entry.sha256);
+    const size = storedSize(entry);
+    if (signature?.fileSize !== size || !isUsable(signature, size)) {
+      return undefined;
+    }
+    if (!this.#isRead(base)) return { signature, resigned: "extended" };
+    const literals = new Spool();
+    const whole = storedContent(this.#storage, base);
+    const dispose = () => {
+      literals.dispose();
+      whole[Symbol.dispose]();
+    };
+    const old: BasisContent = {
+      size,
+      read: async (ranges) => {
+        if (ranges.size === 0) {
+          return { ...bytesAccess(new Uint8Array()), [Symbol.dispose]() {} };
+        }
+        const chain = await this.#reader.deltas(entry, literals);
+        return await contentOf(chain, whole).read(ranges);
+      },
+    };
+    return { signature, refine: refining(old), resigned: "extended", dispose };
+  }
+
+  /** Returns whether this machine keeps the signature of a file that grows. */
+  #isKept(entry: TreeFileEntry): boolean {
+    return this.#signatures !== undefined &&
+      storedSize(entry) >= MIN_KEPT_BYTES;
+  }
+
   async #derive(
     entry: TreeFileEntry,
     piece: StoredPiece,
@@ -252,24 +333,19 @@ class Bases {
     const object = piece.reference.volume;
     const bytes = await this.#reader.readPiece(piece, path);
     const signature = Signature.decode(bytes, { object });
-    if (signature.fileSize !== base.size) return undefined;
-    // The number of blocks is limited, because each block takes memory, and the
-    // signature might come from an attacker who can write to the repository.
-    const blocks = size / signature.blockSize;
-    if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) {
+    if (signature.fileSize !== base.size || !isUsable(signature, size)) {
       return undefined;
     }
-    // A file that has grown considerably needs longer checksums than those in
-    // the signature, so it is stored whole.
-    const needed = chooseStrongLength(size, signature.blockSize);
-    if (needed > signature.strongLength + 1) return undefined;
+    const isKept = this.#isKept(entry);
     if (deltas.length === 0) {
-      if (!this.#isRead(base)) return { signature };
+      const resigned = isKept ? "extended" : undefined;
+      if (!this.#isRead(base)) return { signature, resigned };
       const old = storedContent(this.#storage, base);
       return {
         signature,
         old,
         refine: refining(old),
+        resigned,
         dispose: () => old[Symbol.dispose](),
       };
     }
@@ -277,7 +353,7 @@ class Bases {
     try {
       const chain = await this.#reader.deltas(entry, literals);
       const derived = await DerivedSignature.of(signature, chain);
-      const isBound = deltas.length >= MAX_DELTAS;
+      const isBound = hasAllDeltas(entry);
       const whole = this.#isRead(base)
         ? storedContent(this.#storage, base)
         : undefined;
@@ -290,6 +366,10 @@ class Bases {
         },
         ...basis && { refine: refining(basis) },
         replacesDeltas: isBound,
+        // The next snapshot need not derive the signature if the file grows.
+        resigned: isKept && literals.size >= MIN_DERIVED_BYTES
+          ? "new"
+          : undefined,
         dispose: () => {
           literals.dispose();
           whole?.[Symbol.dispose]();
@@ -300,6 +380,23 @@ class Bases {
       throw error;
     }
   }
+}
+
+/**
+ * Returns whether a signature can be used for a delta.
+ *
+ * @param signature The signature.
+ * @param size The size of the content that the delta applies to, in bytes.
+ */
+function isUsable(signature: Signature, size: number): boolean {
+  // The number of blocks is limited, because each block takes memory, and the
+  // signature might come from an attacker who can write to the repository.
+  const blocks = size / signature.blockSize;
+  if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) return false;
+  // A file that has grown considerably needs longer checksums than those in the
+  // signature, so it is stored whole.
+  const needed = chooseStrongLength(size, signature.blockSize);
+  return needed <= signature.strongLength + 1;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Signature } from "../../delta/signature.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import type { FileEntry } from "../../tree/entry.ts";
 import type { FileReader, LargeFile } from "../../tree/file_reader.ts";
-import type { OwnSignatures } from "./own_signatures.ts";
+import type { KeptSignatures } from "./kept_signatures.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
@@ -19,7 +19,7 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
-  readonly #own: OwnSignatures | undefined;
+  readonly #kept: KeptSignatures | undefined;
 
   /**
    * Creates a reader.
@@ -27,17 +27,16 @@ export class RepositoryReader implements FileReader<PackedFacts> {
    * @param packer The packer, which stores the content of files.
    * @param writer The writer of the signatures of large files that are stored
    * whole.
-   * @param own On a write-only machine, the store of the signatures of all
-   * large files.
+   * @param kept The signatures that this machine keeps.
    */
   constructor(
     packer: DataPacker,
     writer: VolumeWriter,
-    own?: OwnSignatures,
+    kept?: KeptSignatures,
   ) {
     this.#packer = packer;
     this.#writer = writer;
-    this.#own = own;
+    this.#kept = kept;
   }
 
   /** See {@linkcode FileReader.expect}. */
@@ -65,8 +64,10 @@ export class RepositoryReader implements FileReader<PackedFacts> {
       open,
       before,
     );
-    if (signature !== undefined) await this.#own?.put(facts.sha256, signature);
     const { path, form } = facts.stored ?? {};
+    if (
+      signature !== undefined && (this.#kept?.isWriteOnly || form === "delta")
+    ) await this.#kept?.put(facts.sha256, signature);
     const shared = path === undefined ? undefined : this.signatures.get(path);
     if (shared !== undefined) {
       this.signatures.set(entry.path, { path, ...shared });

@@ -68,7 +68,7 @@ import {
 import type { TurnRecord } from "../format/turn_record.ts";
 import { machineOf, type Store } from "../store/store.ts";
 import type { PackedEntries } from "./packed_entries.ts";
-import { OwnSignatures } from "./own_signatures.ts";
+import { KeptSignatures } from "./kept_signatures.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent } from "../runs/run.ts";
@@ -288,7 +288,7 @@ async function takeOnce(
     findParent(store, found, cache, options),
     findLeftRuns(reading, directory, signerOf(store)),
   ]);
-  const own = await signaturesOf(store, dir?.path ?? directory, options);
+  const signatures = await signaturesOf(store, dir?.path ?? directory, options);
   const { last } = parent;
   await using elsewhere = last === undefined
     ? await Elsewhere.read(reading, others, options.onDamage, signal)
@@ -344,7 +344,7 @@ async function takeOnce(
     const packer = new DataPacker({
       writer: writer.volumes,
       ...packingAgainst(parent, untilAborted(writer.storage, signal), {
-        own,
+        signatures,
         // The intent is stored while the old content is read. If storing the
         // intent fails, storing the first object throws the error.
         onChanged: () => writer.begin().catch(() => {}),
@@ -357,7 +357,7 @@ async function takeOnce(
       shared: (sha256) => packed.findStored(sha256),
       elsewhere,
     });
-    const reader = new RepositoryReader(packer, writer.signatures, own);
+    const reader = new RepositoryReader(packer, writer.signatures, signatures);
     const indexing = {
       previous: parent.index,
       onSkip: options.onSkip,
@@ -448,7 +448,7 @@ async function takeOnce(
       () => clear(writer.storage, [...left.names, ...checkpoints.names]),
     );
     await cache?.write(id, entries.list, skipped);
-    await own?.tidy(sumsIn(entries.list));
+    await signatures?.tidy(sumsIn(entries.list));
     return { record, isNew: true, diff, skipped, ...ahead };
   } catch (error) {
     await writer.abort(error);
@@ -508,17 +508,19 @@ function checkLater(time: number, last: SnapshotRecord): void {
   );
 }
 
-/** Returns the signatures that this machine keeps, if its key is write-only. */
+/** Returns the signatures that this machine keeps. */
 async function signaturesOf(
   store: Store,
   directory: string,
   { cache, readOnlyCache }: SnapshotOptions,
-): Promise<OwnSignatures | undefined> {
-  if (!store.keys?.isWriteOnly || cache === undefined || readOnlyCache) {
-    return undefined;
-  }
-  const files = await store.sealedFiles();
-  return files && new OwnSignatures(cache, files, directory);
+): Promise<KeptSignatures | undefined> {
+  if (cache === undefined || readOnlyCache) return undefined;
+  return new KeptSignatures(cache, {
+    repository: store.id,
+    directory,
+    files: await store.sealedFiles(),
+    isWriteOnly: store.keys?.isWriteOnly === true,
+  });
 }
 
 /** Yields the SHA-256 of each entry, in hexadecimal. */
