@@ -19,7 +19,7 @@ export async function newIdentity(): Promise<string> {
 /**
  * Returns the recipient (`age1…`) of an identity.
  *
- * @param identity The text of the identity, or its private X25519 key of Web
+ * @param identity The text of the identity, or a private X25519 key of Web
  *   Crypto.
  * @throws {Error} If the text or the key is not an age identity.
  *

@@ -36,7 +36,8 @@ export class ByteReader {
   }
 
   /**
-   * Returns the next bytes as they arrive, or `undefined` at the end.
+   * Returns the next bytes as soon as some have arrived, or `undefined` at the
+   * end of the source.
    *
    * @param most The maximum number of bytes to return, at least one.
    */

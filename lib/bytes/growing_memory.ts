@@ -1,22 +1,22 @@
 /**
- * The minimum size in bytes of the address range that is reserved for a memory.
- * If twice the initial size of the memory is larger, that size is reserved
- * instead. Reserved addresses take no memory until they are used.
+ * The minimum size in bytes of the address range that is reserved for an array.
+ * For an array of more than half this size, twice its initial size is reserved.
+ * Reserved addresses take no memory until they are used.
  */
-const MAX_BYTES = 2 ** 30;
+const MIN_RESERVED_BYTES = 2 ** 30;
 
 /**
  * An array of bytes that grows by at least a quarter. If the runtime supports
  * growing in place, the array is not copied until it has at least 1 GiB.
  */
 export class GrowingMemory {
-  /** The memory as bytes. `reserve` replaces this array. */
+  /** The array as bytes. `reserve` replaces this view. */
   bytes: Uint8Array;
-  /** The memory as 32-bit words. `reserve` replaces this array. */
+  /** The array as 32-bit words. `reserve` replaces this view. */
   words: Uint32Array;
 
   /**
-   * Makes a memory.
+   * Makes an array.
    *
    * @param start The initial number of bytes, or the initial bytes, which are
    * not copied. The number of bytes, and their offset in their buffer, are
@@ -30,7 +30,7 @@ export class GrowingMemory {
     this.words = new Uint32Array(buffer, byteOffset, length / 4);
   }
 
-  /** Makes the memory at least `length` bytes long. New bytes are zeros. */
+  /** Makes the array at least `length` bytes long. New bytes are zeros. */
   reserve(length: number): void {
     const old = this.bytes;
     if (length <= old.length) return;
@@ -52,7 +52,7 @@ export class GrowingMemory {
  */
 function allocate(length: number): ArrayBufferLike {
   try {
-    const maxByteLength = Math.max(MAX_BYTES, 2 * length);
+    const maxByteLength = Math.max(MIN_RESERVED_BYTES, 2 * length);
     const buffer = new SharedArrayBuffer(length, { maxByteLength });
     if (isGrowable(buffer)) return buffer;
   } catch {

@@ -13,8 +13,8 @@ const NEWLINE = 10;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;
 /**
- * The maximum length, in bytes, of a first line whose number of JSON objects is
- * not limited.
+ * The length, in bytes, above which the number of JSON objects and arrays in a
+ * first line is limited.
  */
 const LONG_LINE_BYTES = 1 << 20;
 /**

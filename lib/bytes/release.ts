@@ -8,8 +8,8 @@ const MIN_RELEASED_BYTES = 2 ** 18;
  * other view of its memory are empty. Arrays of less than 256 KiB and arrays in
  * shared memory are not changed.
  *
- * @param bytes An array that is the only user of its memory and is no longer
- *   needed.
+ * @param bytes An array that is no longer needed. Nothing else may use its
+ *   memory.
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;

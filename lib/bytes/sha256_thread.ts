@@ -8,15 +8,12 @@ const SLOTS = 4;
 const MAX_PART_BYTES = 2 ** 18;
 /** The value that is passed instead of a length to request the sum. */
 const END = -1;
-/**
- * The period in milliseconds without progress after which the thread might have
- * stopped.
- */
+/** The length in milliseconds of one wait for progress of the thread. */
 const MAX_WAIT_MS = 10_000;
 /**
- * The number of consecutive periods of `MAX_WAIT_MS` without progress after
- * which the thread counts as stopped. One period is not enough, because the
- * process might have been suspended for a while.
+ * The number of consecutive waits without progress after which the thread
+ * counts as stopped. One wait is not enough, because the process might have
+ * been suspended for a while.
  */
 const MAX_SILENCES = 6;
 

@@ -36,14 +36,14 @@ export class WordRows {
     return row;
   }
 
-  /** Makes room for a number of rows in total. */
+  /** Makes room for `length` rows in total. */
   reserve(length: number): void {
     this.#memory.reserve(4 * this.#width * length);
   }
 
   /**
-   * The words of all rows, and further words. The array is valid until the next
-   * `push`.
+   * The words of all rows. The array can have more words than the rows. It is
+   * valid until the next `push`.
    */
   get words(): Uint32Array {
     return this.#memory.words;

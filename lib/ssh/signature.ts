@@ -38,7 +38,8 @@ export interface SshSignature {
  * @param namespace The purpose of the signature, such as `deltar` or `git`. A
  *   signature for one purpose is not valid for another purpose.
  * @returns The text of the signature, as `armorSignature` returns it.
- * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
+ * @throws {DeltarError} `unsupported` or `corrupt` if the public key is not an
+ *   Ed25519 key.
  *
  * @example
  * ```ts
@@ -72,7 +73,8 @@ export async function sign(
  * `-----BEGIN SSH SIGNATURE-----` and `-----END SSH SIGNATURE-----`.
  *
  * @param signature The signature.
- * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
+ * @throws {DeltarError} `unsupported` or `corrupt` if the public key is not an
+ *   Ed25519 key.
  *
  * @example
  * ```ts
@@ -145,7 +147,8 @@ export function readSignature(text: string): SshSignature {
  * @param message The signed bytes.
  * @param signature The signature.
  * @param namespace The purpose that the signature must have.
- * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
+ * @throws {DeltarError} `unsupported` or `corrupt` if the public key is not an
+ *   Ed25519 key.
  *
  * @example
  * ```ts
