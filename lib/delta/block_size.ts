@@ -47,9 +47,9 @@ export function chooseBlockSize(fileSize: number = ASSUMED_FILE_BYTES): number {
  * Returns the number of bytes to keep of each strong sum. The number is chosen
  * so that a search in a file as large as the basis finds a false match with a
  * probability below 2^-64. At each position of the file, the search compares
- * strong sums only with those of blocks that have the same 32-bit weak sum.
- * (The block after a match is confirmed by its strong sum alone, which adds a
- * few comparisons.)
+ * the strong sum of the window only with the strong sums of blocks whose 32-bit
+ * weak sum is the same. (The block after a match is confirmed by its strong sum
+ * alone, which adds a few comparisons.)
  *
  * @param fileSize The size of the basis in bytes. Default: 512 MiB.
  * @param blockSize The size of a block in bytes. Default: the result of

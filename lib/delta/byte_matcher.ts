@@ -10,14 +10,14 @@ const HASHED_BYTES = 24;
  */
 const STEP_BYTES = 8;
 /**
- * The minimum distance in bytes between the hashed offsets in parts from which
- * bytes can have moved.
+ * The minimum distance in bytes between the hashed offsets in parts of the old
+ * content that are searched for moved bytes.
  */
 const MIN_SPARSE_STEP_BYTES = 32;
 /**
- * The approximate maximum number of hashed offsets in parts from which bytes
- * can have moved. In large parts, the distance between these offsets is
- * increased.
+ * The approximate maximum number of hashed offsets in parts of the old content
+ * that are searched for moved bytes. In large parts, the distance between these
+ * offsets is increased.
  */
 const MAX_SPARSE_PLACES = 2 ** 18;
 /**
@@ -75,8 +75,8 @@ export class ByteMatcher {
   /**
    * Makes a matcher.
    *
-   * @param elsewhere Parts of the old content from which bytes can have moved
-   *   to any other offset.
+   * @param elsewhere Parts of the old content, anywhere in it, that are
+   *   searched for bytes that have moved.
    */
   constructor(elsewhere: readonly OldPart[]) {
     this.#elsewhere = elsewhere;
@@ -143,7 +143,7 @@ export class ByteMatcher {
    * the bytes of a gap between copies.
    *
    * @returns The offset in the old content at which the last copy from `parts`
-   *   ends, or `gap.least` if nothing is copied from `parts`.
+   *   ends, or `least` if nothing is copied from `parts`.
    */
   #search(
     writer: DeltaWriter,
@@ -268,7 +268,8 @@ function holds({ offset, bytes }: OldPart, start: number, end: number) {
 
 /**
  * Returns the number of equal bytes that begin at `at` in `one` and at `place`
- * in `other`.
+ * in `other`. Bytes from `end` on in `one`, and from `last` on in `other`, are
+ * not compared.
  */
 function sameAfter(
   one: Uint8Array,
@@ -286,7 +287,8 @@ function sameAfter(
 
 /**
  * Returns the number of equal bytes that end at `at` in `one` and at `place` in
- * `other`.
+ * `other`. Bytes before `start` in `one`, and before `first` in `other`, are
+ * not compared.
  */
 function sameBefore(
   one: Uint8Array,
@@ -462,7 +464,7 @@ class PlaceTable {
   }
 }
 
-/** Returns a table of the places in parts from which bytes can have moved. */
+/** Returns a table of places in parts that are searched for moved bytes. */
 function sparseTable(parts: readonly OldPart[]): PlaceTable {
   const size = parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
   let step = MIN_SPARSE_STEP_BYTES;

@@ -9,8 +9,8 @@ import { readSegments } from "./read_segments.ts";
 import type { DeltaSources } from "./segments.ts";
 
 /**
- * The maximum number of literal bytes that are read at a time. It is also the
- * number of buffered output bytes at which the output is yielded.
+ * The maximum number of literal bytes that are read at a time, and the number
+ * of output bytes that are collected before they are yielded.
  */
 const PART_BYTES = 2 ** 16;
 

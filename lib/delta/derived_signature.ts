@@ -8,9 +8,7 @@ import type { DeltaSources } from "./segments.ts";
 import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
-/**
- * The number of buffered output bytes at which a part of the delta is yielded.
- */
+/** The number of output bytes that are collected before they are yielded. */
 const MIN_YIELD_BYTES = 2 ** 16;
 
 /**

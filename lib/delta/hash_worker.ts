@@ -58,9 +58,9 @@ export interface HashWorkerData {
  * worker.
  *
  * A thread takes a group by incrementing the slot's ticket. Groups of the
- * oldest job are taken first. The thread that starts a job sets its parameters
- * while the ticket is closed. Tickets repeat only after 2^19 jobs, so an old
- * ticket is not mistaken for a ticket of a later job.
+ * oldest job are taken first. The thread that starts a job sets the job's
+ * control words while the slot's ticket is closed. Tickets repeat only after
+ * 2^19 jobs, so an old ticket is not mistaken for a ticket of a later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");

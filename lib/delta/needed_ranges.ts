@@ -1,6 +1,6 @@
 /**
- * The ranges of a file that its user needs, in order. No range is empty, and no
- * two ranges touch or overlap.
+ * The needed ranges of a file, in the order of the file. No range is empty, and
+ * no two ranges touch or overlap.
  */
 export class NeededRanges {
   /** The offset of the start and of the end of each range, in bytes. */
