@@ -20,7 +20,8 @@ const NOTHING = new Uint8Array(0);
  * the central directory, which come last, are spooled, because an archive can
  * have millions of members. deltar writes this format itself, because the
  * libraries that can write files of more than 4 GiB (`@zip.js/zip.js`, `yazl`)
- * keep several kilobytes in memory for each member until the end.
+ * keep several kilobytes in memory for each member until the archive is
+ * complete.
  *
  * @param members The members, in order, without those that a zip cannot store;
  *   see `zipLossOf`. The content of a sparse file includes its holes. A hard

@@ -100,7 +100,7 @@ export class ChangeFinder {
   }
 
   /**
-   * Adds the next entries of the new state, which are the same in the old
+   * Adds the next entries of the new state, which are unchanged from the old
    * state.
    *
    * @param first The number of the first of these entries in the old state.
@@ -114,8 +114,7 @@ export class ChangeFinder {
 
   /**
    * Ends the comparison. Call it after the last entry of the new state has been
-   * added. The paths of the old state that were not added are recorded as
-   * deletions.
+   * added. The paths that are only in the old state are recorded as deletions.
    *
    * @param skipped The paths that the new state skipped. `counts` does not
    * count these paths or the paths below them as deleted, because they might

@@ -29,7 +29,10 @@ export class ContentTable {
     this.#slots = new Uint32Array(Math.max(MIN_SLOTS, slots));
   }
 
-  /** Adds a file. Of several files with the same content, the first counts. */
+  /**
+   * Adds a file. If a file with the same content was added before, the table
+   * keeps that file.
+   */
   add(number: number): void {
     if (2 * ++this.#used > this.#slots.length) this.#grow();
     this.#put(number);
@@ -44,7 +47,10 @@ export class ContentTable {
     return this.#slots[this.#slot()] - 1;
   }
 
-  /** Returns the number of a file with the same SHA-256, or -1. */
+  /**
+   * Returns the number of the added file with the same SHA-256, or -1 if there
+   * is none.
+   */
   findSame(number: number): number {
     this.#entries.fillSum(this.#sumWords, number);
     return this.#slots[this.#slot()] - 1;

@@ -334,7 +334,7 @@ export class DiffIndex {
 
 /**
  * Compares two states of a directory and returns the difference. Yields after
- * each entry and each change, so that the caller can give way to other work.
+ * each entry and each change, so that the caller can let other tasks run.
  *
  * @param index The new state.
  * @param previous The old state. Absent for a full backup.

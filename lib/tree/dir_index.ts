@@ -172,7 +172,7 @@ export class DirIndex {
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
       // A map of all entries takes a lot of memory, so it is made only after
-      // one look-up for each 32 entries.
+      // many look-ups: one for every 32 entries.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }

@@ -29,8 +29,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
     facts: Facts | undefined,
   ): void;
   /**
-   * Adds the next entries, which are unchanged since the last walk. By default,
-   * each of them is passed to `add`.
+   * Adds the next entries, which are unchanged since the last walk. If a sink
+   * lacks this method, each of the entries is passed to `add`.
    *
    * @returns The total size of the entries in bytes.
    */
@@ -61,7 +61,7 @@ export class EntryList extends EntryRows<StateWriter> {
     this.#isFlat = isFlat;
   }
 
-  /** Makes room for entries, if their number is known in advance. */
+  /** Makes room for `length` entries in total. */
   reserve(length: number): void {
     this.rows.reserve(length);
   }

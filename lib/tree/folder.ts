@@ -25,7 +25,7 @@ export type FolderVisitor = (
  * An open folder. Entries are reached by their names relative to this folder,
  * and no symlink is followed. If the folder is moved or replaced later, its
  * entries can still be reached. Where folders can be reached only by paths,
- * changes to such a folder fail with `ENOENT` instead.
+ * changes to a folder that was moved or replaced fail with `ENOENT` instead.
  *
  * A name is one segment. A name that is not valid UTF-8 has the form that
  * `decodeName` returns. Where the runtime has no calls for such names, they are

@@ -112,7 +112,7 @@ abstract class PathFolder implements Folder {
 
   /** Whether `base` is a symlink to the folder and must be followed. */
   protected abstract readonly isLink: boolean;
-  /** Whether names and the targets of symlinks need not be valid UTF-8. */
+  /** Whether names and the targets of symlinks can be invalid UTF-8. */
   protected abstract readonly takesBytes: boolean;
 
   /** Throws an error if `base` no longer leads to the folder. */

@@ -18,8 +18,8 @@ import {
 import type { TreeState } from "./tree_state.ts";
 
 /**
- * The maximum length of a path, in UTF-16 code units, that need not be checked,
- * because a path of this length cannot be too long.
+ * The length, in UTF-16 code units, up to which a path need not be checked. A
+ * path of this length is never too long.
  */
 const SHORT_PATH_LENGTH = 4095;
 

@@ -4,15 +4,17 @@ import { lstat } from "./stat.ts";
 
 /**
  * The difference in nanoseconds below which two times count as equal. The time
- * of a copy matches that of its file only to about a microsecond.
+ * of an original can differ from that of its file by about a microsecond,
+ * because copying a time rounds it.
  */
 const MAX_TIME_DIFFERENCE_NS = 1_000_000n;
 
 /**
- * Returns the path of the original of a file, in the form of the operating
- * system; `undefined` if the file has no original or is unchanged.
+ * Returns the path of the original of a file, which is an earlier copy of the
+ * file, in the form of the operating system; `undefined` if the file has no
+ * original or is unchanged since the original was made.
  *
- * @param originals The folder of the originals.
+ * @param originals The folder that contains the originals.
  * @param path The path of the file below the root. The original has the same
  * path below `originals`.
  * @param state The current size and time of the file.

@@ -62,8 +62,8 @@ export interface WalkOptions {
 /** Options for a walker, including the options for excluding paths. */
 export interface WalkerOptions extends IgnoreOptions {
   /**
-   * Paths that are never part of the tree, as the operating system writes them,
-   * not relative to the tree.
+   * Paths of the operating system that are never part of the tree. A relative
+   * path is relative to the current directory, not to the tree.
    */
   neverTouch?: readonly string[];
   /**

@@ -260,7 +260,8 @@ function journalsIn(
 /**
  * Reads a journal. Returns `undefined` unless the file is a regular file of at
  * most `MAX_JOURNAL_BYTES`, has one name, and belongs to this user or to root.
- * Another user or a restore might have created any other file under this name.
+ * Any other file with such a name might have been created by another user or by
+ * a restore.
  */
 function readJournal(
   folder: Folder,
