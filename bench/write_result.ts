@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /**
- * Writes the result of a benchmark into `bench/out`, from which the report reads
- * it, or that of a quick run into `bench/out/quick`.
+ * Writes the result of a benchmark into `bench/out`, where the report reads it.
+ * The result of a quick run is written into `bench/out/quick`.
  *
  * @param name The name of the benchmark.
  * @param result The result.

@@ -42,8 +42,9 @@ export interface Places {
   /** Returns a path without symlinks. */
   truePlace(path: string): string;
   /**
-   * Returns the mount point of the file system that contains a path, and as
-   * `fingerprint` a text that differs between file systems with the same mount point.
+   * Returns the mount point of the file system that contains a path, and a
+   * fingerprint: a text that differs between file systems with the same mount
+   * point.
    */
   fileSystemOf(path: string): { mount: string; fingerprint: string };
 }
@@ -77,7 +78,7 @@ export class KnownDirectories {
       }\n`;
       const note = this.#noteOf(directory);
       if (readNote(note) === text) {
-        // The directory can have been elsewhere in the meantime.
+        // The directory might have been at another path in the meantime.
         const now = new Date();
         utimesSync(note, now, now);
         return;
@@ -96,8 +97,8 @@ export class KnownDirectories {
    * there are several such directories, returns the one recorded last.
    *
    * @param place The new path.
-   * @param isUsable Returns whether a known directory can be returned. Default:
-   * each can.
+   * @param isUsable Called with a known directory. Returns whether it may be
+   * returned. By default, every known directory may be returned.
    */
   movedTo(
     place: string,

@@ -6,9 +6,9 @@ export function isFolder(location: string): boolean {
 }
 
 /**
- * Returns a name for files about a location. For a URL, the name also depends
- * on the S3 endpoints in the environment, because two services can have buckets
- * with the same name.
+ * Returns a name for the files that a machine keeps about a location. For a
+ * URL, the name also depends on the S3 endpoints in the environment, because
+ * two services can have buckets with the same name.
  */
 export function locationSum(
   location: string,

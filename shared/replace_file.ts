@@ -11,8 +11,9 @@ interface ReplaceOptions {
 }
 
 /**
- * Sets the permission bits of a new file, from which the system has removed the
- * bits of the umask. Ignores that a file system without permissions refuses it.
+ * Sets the permission bits of a new file, because the system has removed the
+ * bits of the umask from them. Does nothing if the file system has no
+ * permissions.
  */
 function setMode(file: string, mode: number): void {
   try {

@@ -72,7 +72,7 @@ export function manualPage(program: Command): string {
       ["2", "wrong usage"],
       ["3", "done except for what the output names"],
       ["130", "interrupted"],
-      ["others", "those of the command that run runs"],
+      ["others", "for deltar run, the exit code of the command that it ran"],
     ].flatMap(([code, what]) => [".TP", `.B ${code}`, `${what}.`]),
     ".SH ENVIRONMENT",
     ".TP",

@@ -1,8 +1,8 @@
 /**
- * Compares two binaries of deltar on the same inputs. Both run in each round, so
- * that a slow change of the machine's speed affects both alike:
- * `deno task bench compare BINARY [FOLDER] [--rounds N] [--only NAMES]`.
- * BINARY is the path of one of them. The other is built from this source.
+ * Compares two binaries of deltar on the same inputs: `deno task bench compare
+ * BINARY [FOLDER] [--rounds N] [--only NAMES]`. BINARY is the path of one
+ * binary. The other is built from this source. Both run in each round, so that
+ * slow changes of the machine's speed affect both alike.
  *
  * @module
  */

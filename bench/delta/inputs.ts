@@ -30,11 +30,12 @@ export const PAIRS: Record<string, [basis: string, file: string]> = {
  * Makes the files to measure with, unless they exist:
  *
  * - `random`: random bytes
- * - `scatter`: the same with 500 overwrites of 50 bytes, and insertions of 5 and
- *   3,000 bytes
- * - `foreign`: other random bytes, of half the size
- * - `db`, `db.updated`, `db.vacuumed`: a SQLite database of about two fifths of the
- *   size, the database after 2,000 row updates, and that after VACUUM
+ * - `scatter`: the random bytes with 500 overwrites of 50 bytes, and insertions
+ *   of 5 and 3,000 bytes
+ * - `foreign`: other random bytes, half as many
+ * - `db`, `db.updated`, `db.vacuumed`: a SQLite database of about two fifths of
+ *   the size of `random`, the database after 2,000 row updates, and the updated
+ *   database after VACUUM
  * - `zeros`: zeros
  *
  * @param folder The folder of the files.

@@ -27,7 +27,8 @@ export interface Program {
 
 /**
  * Runs programs in turns, so that other work of the machine affects all of them
- * alike. Returns for each the shortest times of its runs and the largest memory.
+ * alike. Returns, for each program, the shortest times and the largest memory
+ * of its runs.
  *
  * @param programs The programs.
  * @param rounds The number of runs of each program.

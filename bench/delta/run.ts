@@ -74,7 +74,10 @@ const DENO = ["run", "-A", "--no-check", "--node-modules-dir=none"];
 
 type Programs = Map<string, string[]>;
 
-/** Returns the commands, first that of `rdiff`, which the others are compared with. */
+/**
+ * Returns the commands. The first one runs `rdiff`, with which the others are
+ * compared.
+ */
 function findPrograms(folder: string): Programs {
   const cli = resolve(import.meta.dirname!, "../../cli.ts");
   const binary = buildBinary(folder);

@@ -1,10 +1,10 @@
 /**
- * Measures the first snapshot of a workspace with a large file, and the snapshot
- * after the file has grown by a line: the time, and the bytes that are added.
- * Compares the packed worker of the extension with `git add -A && git commit` and
- * a GIT_DIR outside of the workspace, as the checkpoints of other editors do. Git
- * does not compress, because compressing random bytes takes minutes and saves
- * nothing.
+ * Measures the first snapshot of a workspace with a large file, and the
+ * snapshot after the file has grown by a line: the time, and the bytes that are
+ * added. Compares the packed worker of the extension with `git add -A && git
+ * commit` in a GIT_DIR outside the workspace, which is how other editors store
+ * checkpoints. Git does not compress, because compressing random bytes takes
+ * minutes and saves nothing.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const SMALL_FILES = 2000;
 interface Way {
   /** The path of the folder in which the states are stored. */
   store: string;
-  /** Stores the present state. */
+  /** Stores the current state. */
   snapshot(): Promise<unknown>;
 }
 

@@ -23,14 +23,17 @@ const MIB = 2 ** 20;
 export interface Workload {
   /** The name of the workload. */
   name: string;
-  /** The changes of the directory before each snapshot. The first fills it. */
+  /**
+   * The changes of the directory before each snapshot. The first one fills the
+   * empty directory.
+   */
   states: { name: string; apply: (live: string) => void }[];
   /**
    * Returns the path of a file to restore alone. Absent if restores are not
    * measured.
    */
   file?: (live: string) => string;
-  /** Whether another snapshot is taken at the end, without a change. */
+  /** Whether a last snapshot is taken without a change. */
   unchanged?: boolean;
 }
 
