@@ -262,9 +262,9 @@ async function checkSecondKey(repository: Repository): Promise<Finding[]> {
   const detail =
     "no drill has succeeded with a key other than this machine's " +
     `(${keys.openedBy}). If this machine is lost, only another key opens the ` +
-    "repository. Write the identity on a recovery sheet, or that of a second " +
-    "key, into a file, and run `DELTAR_IDENTITY=FILE deltar drill` with its " +
-    "path.";
+    "repository. Write the identity from a recovery sheet, or the identity " +
+    "of a second key, into a file, and run `DELTAR_IDENTITY=FILE deltar " +
+    "drill` with the path of this file.";
   return [{ check, state: "warning", detail }];
 }
 

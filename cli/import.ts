@@ -97,8 +97,8 @@ export function importCommand(context: Context): Command {
     .argument("<dir...>", "The dated directories, such as /backups/daily.*")
     .option(
       "--source <dir>",
-      "Add the snapshots to those of this directory, the original of the " +
-        "dated directories (required). It need not exist",
+      "Add the snapshots to those of this directory, which the dated " +
+        "directories are backups of (required). It need not exist",
     )
     .addOption(
       new Option(
@@ -257,8 +257,9 @@ async function planOf(
     "exists",
     `${plural(older.length, "directory", "directories")} ` +
       `${older.length === 1 ? "is" : "are"} older than the last snapshot of ` +
-      `${showPath(source)}, from ${formatDate(last.time)}; snapshots ` +
-      "are taken in the order of time. Skip these directories with `--skip-older`, or " +
+      `${showPath(source)}, from ${formatDate(last.time)}; snapshots must ` +
+      "be taken in chronological order. Skip these directories with " +
+      "`--skip-older`, or " +
       "import all directories under another name with `--source`",
     { object: older.map(({ path }) => showPath(path)).join(", ") },
   );

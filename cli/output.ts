@@ -79,9 +79,9 @@ export class Output {
   /**
    * Renames the temporary file to the name of the output file.
    *
-   * @throws {DeltarError} `exists` if the file was created meanwhile and
-   * `force` is false, `io` if the file cannot be renamed. In both cases, the
-   * temporary file still exists.
+   * @throws {DeltarError} `exists` if the file was created after the
+   * constructor was called and `force` is false, `io` if the file cannot be
+   * renamed. In both cases, the temporary file still exists.
    */
   commit(): void {
     this.#close();

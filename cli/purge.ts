@@ -170,11 +170,11 @@ async function run(
   }
   for (const name of left) {
     const why = name.startsWith("snapshots/")
-      ? "was taken during the purge and still has a purged path. Run the same " +
-        "command again."
-      : "might still hold purged content, because a run needs the object, or " +
-        "because it is damaged or cannot be rewritten. Run the same command " +
-        "again when no other deltar is running.";
+      ? "this snapshot was taken during the purge and still has a purged " +
+        "path. Run the same command again."
+      : "this object might still hold purged content, because a run needs the " +
+        "object, or because the object is damaged or cannot be rewritten. Run " +
+        "the same command again when no other deltar is running.";
     out.warn(`${showPath(name)}: ${why}`);
   }
   note(out, repository, place, result.paths);

@@ -55,8 +55,8 @@ export async function runRekey(
     out.note(
       "recovery sheets that were printed before the last rotation no longer " +
         "open anything. Print a new one with `deltar key recovery-sheet`. " +
-        "Whoever copied objects and has an older identity can still read " +
-        "these copies.",
+        "Anyone who copied objects and has an older identity can still " +
+        "read these copies.",
     );
   }
   return codeOf(result);
@@ -79,7 +79,7 @@ function warn(out: Console, { atWork, damage }: RekeyPlan): void {
       `${plural(atWork.length, "object")} of running or interrupted work can ` +
         "still be opened with an older identity. Run `deltar key rekey` " +
         "again when the work has ended, or after a prune has deleted the " +
-        "objects that an interrupted run left.",
+        "objects that an interrupted run left behind.",
     );
   }
   for (const { message } of damage) {

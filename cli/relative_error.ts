@@ -2,8 +2,8 @@ import { DeltarError } from "../mod.ts";
 import { isWithin } from "../lib/tree/mod.ts";
 
 /**
- * Returns an error with its path relative to a folder. Returns an error without
- * a path in the folder as it is.
+ * Returns an error with its path relative to a folder. An error that has no
+ * path, or a path outside the folder, is returned unchanged.
  *
  * @param error The error.
  * @param folder The folder, `""` for the root.

@@ -230,7 +230,7 @@ async function report(
   elapsed: number,
 ): Promise<void> {
   const { record: after, skipped } = result;
-  // Another process might have taken a snapshot meanwhile.
+  // Another process might have taken a snapshot while the command was running.
   const diff = before.id === (result.isNew ? after.parent : after.id)
     ? result.diff
     : DiffIndex.compute(

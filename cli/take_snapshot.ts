@@ -580,8 +580,9 @@ function refuseTooMuch(directory: string): void {
   if (what === undefined) return;
   throw new DeltarError(
     "limit",
-    `refused to take a snapshot of ${what}, because it usually has much that ` +
-      "need not be backed up. Name a folder in it, or add `--force`.",
+    `refused to take a snapshot of ${what}, because it usually contains ` +
+      "many files that need not be backed up. Name a folder in it, or add " +
+      "`--force`.",
     { object: directory },
   );
 }

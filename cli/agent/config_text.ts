@@ -251,7 +251,7 @@ export class ConfigText {
     if (root?.type === "object" && errors.length === 0) return root;
     const line = errors.length === 0
       ? ""
-      : ` (error in line ${
+      : ` (error on line ${
         this.#text.slice(0, errors[0].offset).split("\n").length
       })`;
     throw new DeltarError("corrupt", `not a JSON object${line}`, {

@@ -223,7 +223,8 @@ export const HOSTS: readonly Host[] = [
     next: (scope) =>
       scope === "user"
         ? "VS Code reads the hooks of a project and those of Claude Code. " +
-          "Install the hooks in one of these, or use the extension."
+          "Install the hooks for a project or for Claude Code, or use the " +
+          "extension."
         : undefined,
   },
   {

@@ -260,7 +260,10 @@ test("purge names a damaged volume if nothing else has the path", async () => {
     fs.writeFileSync(join(folder, name), noise(3000, 3));
     const { code, err } = place.run(["purge", "nothing", "--yes"]);
     assert.equal(code, 3);
-    assert.ok(err.includes(`volumes/${name}: might still hold`), err);
+    assert.ok(
+      err.includes(`volumes/${name}: this object might still hold`),
+      err,
+    );
   });
 });
 
