@@ -66,7 +66,7 @@ export async function blankContents(
     const contents = members.map(({ content }) => content);
     for (const level of LEVELS[codec.name]) {
       // Random bytes hardly compress, so more of them bring the compressed
-      // length closer to that of the old frames.
+      // length closer to the length of the old frames.
       for (const count of noiseCounts(contents)) {
         blank(contents, count);
         const packed = await codec.compress(plain, level);

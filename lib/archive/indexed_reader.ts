@@ -192,8 +192,8 @@ class RangeQueue {
 
   /**
    * Returns the decompressed bytes of a range, or `undefined` if the range is
-   * too large to hold in memory. The range must be that of the previous call,
-   * or the next range in the queue.
+   * too large to hold in memory. The range must be the same as in the previous
+   * call, or the next range in the queue.
    */
   async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&

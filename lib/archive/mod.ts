@@ -17,9 +17,9 @@
  * `tar_entries.ts` reads the entries of an archive for a snapshot.
  *
  * `tar_volume_writer.ts` writes an archive of volumes with an index
- * (`volume_index.ts`), such as that of a directory, and `tar_volume.ts` reads
- * it. `diff_data.ts` stores the content of a difference as an archive, and
- * `apply_diff.ts` applies the difference to a directory.
+ * (`volume_index.ts`), such as the archive of a directory, and `tar_volume.ts`
+ * reads it. `diff_data.ts` stores the content of a difference as an archive,
+ * and `apply_diff.ts` applies the difference to a directory.
  *
  * `archive_stream.ts` writes an archive without an index as one stream: a tar
  * (`tar_stream.ts`), optionally compressed (`compress_blocks.ts`), or a zip

@@ -65,7 +65,7 @@ export class ObjectWriter {
       await this.#pipe.push(bytes, onUsed);
     } catch (error) {
       // A storage that fails stops reading the pipe before it reports an error.
-      // The error of the storage is thrown instead of that of the pipe.
+      // The error of the storage is thrown instead of the error of the pipe.
       await this.#stored;
       throw error;
     }

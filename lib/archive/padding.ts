@@ -12,7 +12,9 @@ interface Filler {
   min: number;
   /** The maximum length of a member or frame, in bytes. */
   max: number;
-  /** Makes a member or frame of a given length in bytes. */
+  /**
+   * Called with a length in bytes. Returns a member or frame of this length.
+   */
   make: (length: number) => Uint8Array;
 }
 

@@ -67,8 +67,8 @@ const MAX_KEY_BYTES = 1024;
 export type PaxRecords = Map<string, string | Uint8Array>;
 
 /**
- * Encodes records, each as `length key=value\n`, where the length is that of
- * the whole record in bytes.
+ * Encodes records, each as `length key=value\n`, where the length is the number
+ * of bytes in the whole record.
  *
  * @param records The records, in the order in which they are written.
  */

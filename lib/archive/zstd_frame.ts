@@ -38,9 +38,9 @@ export interface Frame {
    */
   parts: AsyncGenerator<Uint8Array[]>;
   /**
-   * Returns the content in parts, if the content is smaller than
-   * `SMALL_FRAME_BYTES` and all blocks are uncompressed. Call this function
-   * only after `parts` is exhausted. The checksum of the frame is not checked.
+   * Called after `parts` is exhausted. Returns the content in parts, if the
+   * content is smaller than `SMALL_FRAME_BYTES` and all blocks are
+   * uncompressed. The checksum of the frame is not checked.
    */
   stored: () => Uint8Array[] | undefined;
 }
@@ -149,8 +149,8 @@ export interface MeasuredFrame {
   /** The whole frame, if it has compressed blocks or no size in its header. */
   bytes?: Uint8Array;
   /**
-   * Reads `length` bytes of the content, starting at an offset in bytes.
-   * Present if the blocks seem to be uncompressed.
+   * Called with an offset in the content and a length, both in bytes. Reads
+   * this range of the content. Present if the blocks seem to be uncompressed.
    */
   readPart?: (offset: number, length: number) => Promise<Uint8Array>;
 }

@@ -4,8 +4,8 @@
  * @param map The map.
  * @param key The key.
  *
- * @throws {RangeError} If the key is not in the map. This is a bug in deltar,
- *   not a fault in its input.
+ * @throws {RangeError} If the key is not in the map, which is a bug in deltar
+ *   and not a fault in its input.
  */
 export function existing<Key, Value>(
   map: ReadonlyMap<Key, Value>,

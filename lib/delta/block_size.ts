@@ -1,7 +1,5 @@
 const MIN_BLOCK_BYTES = 1024;
-/**
- * The maximum number of blocks into which the chosen block size divides a file.
- */
+/** The maximum number of blocks of a file with the chosen block size. */
 const MAX_BLOCKS = 2 ** 22;
 /** The file size in bytes that is assumed for a stream of unknown size. */
 const ASSUMED_FILE_BYTES = 2 ** 29;

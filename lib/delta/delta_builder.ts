@@ -41,8 +41,8 @@ const MIN_LOADED_STREAK = 8;
 const MAX_FOLLOWING_BYTES = 2 ** 21;
 /**
  * The maximum number of bytes of the old content that are loaded without a
- * match in the loaded bytes. If content has moved, loading old content saves no
- * time.
+ * match in the loaded bytes. If content has moved, loaded bytes do not match,
+ * so loading more of them saves no time.
  */
 const MAX_VAIN_BYTES = 2 ** 22;
 /**

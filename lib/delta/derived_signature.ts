@@ -86,7 +86,8 @@ export class DerivedSignature {
         if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
-          // A copy consists of blocks. The last block can be short.
+          // A copy consists of whole blocks of the file. The file's last block
+          // can be short.
           const end = command.offset + command.length;
           for (let at = command.offset; at < end; at += blockSize) {
             const length = Math.min(blockSize, end - at);

@@ -51,8 +51,8 @@ export async function makeKeyPair(comment: string): Promise<string> {
   const raw = await crypto.subtle.exportKey("raw", pair.publicKey);
   const publicKey = new Uint8Array(raw);
   const wire = publicWire(publicKey);
-  // The format has two equal numbers here. After decryption, they show whether
-  // the passphrase was correct.
+  // The decrypted part of the format begins with two equal numbers. If they
+  // differ after decryption, the passphrase was wrong.
   const check = uint32(0);
   const secret = concat([
     ...[check, check, string(KIND), string(publicKey)],

@@ -193,7 +193,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   {
     name: "a source that fails leaves the old object",
     run: async (storage) => {
-      // An error of the source must be rethrown as it is, even if it has the
+      // An error of the source must be rethrown unchanged, even if it has the
       // code of a system error.
       for (const code of [undefined, "ENOENT", "EEXIST"]) {
         const fault = Object.assign(new Error("the source broke"), { code });

@@ -78,9 +78,9 @@ export interface EncryptedOptions {
   isPartial?: boolean;
   /**
    * Called with the name of an object, with or without `.age`. Returns
-   * `encrypted` if the object is stored encrypted, `clear` if it is stored as
-   * it is, or `foreign` if it does not belong to this storage. Default: all
-   * objects are encrypted.
+   * `encrypted` if the object is stored encrypted, `clear` if it is stored
+   * without encryption, or `foreign` if it does not belong to this storage.
+   * Default: all objects are encrypted.
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
   /**
@@ -106,8 +106,8 @@ export interface StoredFile extends StoredObject {
 /**
  * A storage whose objects are stored in another storage as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
- * decrypts. Objects for which `kindOf` returns `clear` are stored as they are,
- * and objects for which it returns `foreign` are not listed.
+ * decrypts. Objects for which `kindOf` returns `clear` are stored without
+ * encryption, and objects for which it returns `foreign` are not listed.
  *
  * To read a range, all payload chunks of 64 KiB that overlap the range are
  * decrypted. Every byte of an encrypted object is authenticated before it is

@@ -271,7 +271,7 @@ export class LocalStorage implements Storage {
     modes: LocalModes,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // The source's own errors are rethrown as they are.
+    // The source's own errors are rethrown unchanged.
     const fail = (cause: unknown): never => {
       throw ioError(name, cause);
     };
@@ -304,7 +304,7 @@ export class LocalStorage implements Storage {
  * link, because making a hard link never replaces an existing file. On file
  * systems without hard links (FAT, exFAT, some network mounts), the check and
  * the rename are two steps. If two writers then use the same new name at the
- * same time, the file of the later one replaces that of the earlier one.
+ * same time, the later file replaces the earlier one.
  */
 function nameIfAbsent(temporary: string, target: string): void {
   try {
@@ -494,7 +494,7 @@ function ioError(name: string, cause: unknown): DeltarError {
 
 /**
  * Returns the reason for a system error, without the path in the system's
- * message, because this path can be that of a temporary file.
+ * message, because the path might name a temporary file.
  */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

@@ -41,7 +41,8 @@ const MAX_EMPTY_PAGES = 1000;
  * `If-None-Match: *`, and the uploads of larger objects are completed with the
  * same condition. Some services (Ceph before 20) support this condition only
  * for objects of up to 5 MiB. If two writers finish a larger object of the same
- * name there at the same moment, the later object replaces the earlier one.
+ * name on such a service at the same moment, the later object replaces the
+ * earlier one.
  *
  * @example Open a bucket, as `--repo s3://bucket/prefix` does
  * ```ts

@@ -76,7 +76,7 @@ export interface PutOptions {
  * - **A source is read once.** Each chunk is valid until the next one is
  *   pulled. After that, the source may reuse or free its memory. A `put` that
  *   retries copies the bytes that it might have to send again, in bounded
- *   memory. Errors of the source are thrown as they are.
+ *   memory. Errors of the source are thrown unchanged.
  * - **Names are checked** before anything else. An invalid name is a
  *   `TypeError`.
  *

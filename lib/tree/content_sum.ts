@@ -7,9 +7,9 @@ import type { ExpectedContent } from "./write_content.ts";
 
 /**
  * Returns whether an open file has the given content. The checksum is computed
- * from all bytes of the file or, if the content is that of a sparse file, from
- * the condensed form. If the content has more than 1 MiB, the function yields
- * after each part of the file that it reads.
+ * from all bytes of the file or, for the content of a sparse file, from the
+ * condensed form. If the content has more than 1 MiB, the function yields after
+ * each part of the file that it reads.
  *
  * @param file The open file.
  * @param content The expected content. If the file is larger, at least one
@@ -33,7 +33,7 @@ export function* hasContent(
       yield;
     }
   } else if (size <= MAX_WHOLE_BYTES) {
-    // One byte more than the size is read, to notice a file that has grown.
+    // One byte more than the size is read, to detect a file that has grown.
     sum.update(readWhole(file, size + 1, buffer));
   } else {
     for (const piece of readPieces(file)) {

@@ -152,7 +152,7 @@ export function isSpecial(entry: Entry): entry is SpecialEntry {
   return isSpecialKind(entry.kind);
 }
 
-/** Returns whether a kind is that of a named pipe or a device. */
+/** Returns whether a kind stands for a named pipe or a device. */
 export function isSpecialKind(kind: string): kind is SpecialKind {
   return kind === "fifo" || kind === "block" || kind === "character";
 }

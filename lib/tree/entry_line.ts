@@ -23,8 +23,8 @@ import { decodeXattrs } from "./xattrs.ts";
 /** A file with the SHA-256 of its content. */
 export interface HashedFileEntry extends FileEntry {
   /**
-   * The SHA-256 of the content in hexadecimal; for a sparse file, that of the
-   * condensed form.
+   * The SHA-256 of the content, or of the condensed form of a sparse file, in
+   * hexadecimal.
    */
   sha256: string;
   /**

@@ -188,7 +188,7 @@ export function pathError(cause: unknown, path: string): DeltarError {
 
 /**
  * Returns the reason that the system gives for an error, without the path,
- * which can be that of a temporary file.
+ * because the path might name a temporary file.
  */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

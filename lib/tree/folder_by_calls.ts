@@ -64,7 +64,7 @@ type SystemCalls = NonNullable<ReturnType<typeof load>>;
 const loadNodeCalls = () =>
   loadLibrary({ mknodat: ["i32", "buffer", "u32", "u64"] });
 
-// These are constants of Linux (`fcntl.h`, `sys/stat.h`, `unistd.h`,
+// The following are constants of Linux (`fcntl.h`, `sys/stat.h`, `unistd.h`,
 // `errno.h`).
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
@@ -694,8 +694,8 @@ class CallFile implements OpenFile {
  */
 function joinDevice({ major, minor }: DeviceNumber): number | undefined {
   if (major >= 2 ** MAJOR_BITS || minor >= 2 ** MINOR_BITS) return undefined;
-  // The result is that of `gnu_dev_makedev` in the GNU C library. After the
-  // check above, it has at most 32 bits.
+  // The result is the same as that of `gnu_dev_makedev` in the GNU C library.
+  // After the check above, it has at most 32 bits.
   return (minor & 0xff | major << 8) + (minor >> 8) * 2 ** 20;
 }
 

@@ -504,8 +504,8 @@ function inFolder<Result>(
 }
 
 /**
- * Returns the git rules of the folders from the top to the folder above
- * `prefix`. Only files that belong to a trusted owner are read.
+ * Returns the git rules of the folders from `top` to the folder above `prefix`.
+ * Only files that belong to a trusted owner are read.
  */
 function rulesAbove(top: string, prefix: string): Rule[] {
   const trusted = trustedOwners(nodePath.join(top, prefix));

@@ -197,7 +197,7 @@ export function complete(
  * with a `toJSON` method.
  *
  * @param state The state.
- * @param xattrs The extended attributes. Default: those of the state.
+ * @param xattrs The extended attributes. Default: the attributes of the state.
  */
 export function toMetadata(
   state: Metadata,

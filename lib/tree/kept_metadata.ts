@@ -21,7 +21,7 @@ export function makesUpModes(platform: string = PLATFORM): boolean {
 
 /**
  * Returns the mode, time and owner of an entry that was found on a system that
- * makes up modes and owners. The mode and owner are those of an earlier state
+ * makes up modes and owners. The mode and owner are taken from an earlier state
  * of the entry. If a file has since become read-only, the mode loses all write
  * permissions. If it has become writable, the owner gets write permission.
  *

@@ -55,8 +55,8 @@ export interface KnownRun {
   /** The number of entries, at least 1. */
   count: number;
   /**
-   * The number that is added to the place of an entry's remembered state to get
-   * the place of its state in the walk's `StateWriter`.
+   * The number of words to add to the position of an entry's remembered state
+   * to get the position of its state in the walk's `StateWriter`.
    */
   shift: number;
 }
@@ -87,7 +87,7 @@ export class KnownEntries extends EntryRows<TreeState> {
     const lengths = new Uint32Array(rows.length);
     for (let number = 0; number < lengths.length; number++) {
       const place = rows.words[WORDS.length * number + WORDS.state];
-      // This throws if the state is incomplete.
+      // `nameLength` throws if the state is incomplete.
       const length = state.nameLength(place);
       this.#byPlace[slotOf(place)] = number + 1;
       const line = odd.size === 0 ? undefined : odd.get(number);

@@ -92,8 +92,8 @@ export function openNew(
 
 /**
  * Denies other users access to a new folder until its final mode is set. On a
- * file system that refuses to change modes, such as exFAT, the mode stays as it
- * is.
+ * file system that refuses to change modes, such as exFAT, the mode is not
+ * changed.
  *
  * @param folder The folder.
  * @param mode The mode that the umask gave the folder.

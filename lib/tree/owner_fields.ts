@@ -27,7 +27,8 @@ export function ownersIn(
 
 /**
  * Returns the state of a member with the numbers that the names of its owner
- * and group have on this system. A name that does not exist here is ignored.
+ * and group have on this system. A name that does not exist on this system is
+ * ignored.
  *
  * @param member The state, with names if they are known.
  * @param system The owners of this system.

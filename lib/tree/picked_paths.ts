@@ -3,7 +3,7 @@ import { sha256 } from "../bytes/sha256.ts";
 
 /**
  * The names in a folder that a walk is limited to. A name with the value
- * `"all"` was picked with everything below it. Every other name is that of a
+ * `"all"` was picked with everything below it. Every other name belongs to a
  * folder that contains picked paths.
  */
 export type PickedNames = Map<string, PickedNames | "all">;

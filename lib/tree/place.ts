@@ -112,11 +112,11 @@ export interface FileSystemId {
  *
  * The mount point is the highest folder above the path with the same device.
  * `fingerprint` is the kind of the file system and the creation time of the
- * mount point's folder, which is usually also that of the file system. Unlike
- * the device number, this time does not change when the disk is plugged in
- * again. If the file system does not record creation times, `fingerprint` is
- * its kind and size. On Windows, `fingerprint` is the serial number that
- * Windows gives the file system.
+ * mount point's folder, which is usually also the creation time of the file
+ * system. Unlike the device number, this time does not change when the disk is
+ * plugged in again. If the file system does not record creation times,
+ * `fingerprint` is its kind and size. On Windows, `fingerprint` is the serial
+ * number that Windows gives the file system.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

@@ -62,8 +62,8 @@ export class PrivateFolders {
 
   /**
    * Throws an error if a folder that was just created does not have the owner
-   * that new files get. In this case, another user replaced the folder before
-   * it was opened.
+   * that new files get. A different owner means that another user replaced the
+   * folder before it was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();

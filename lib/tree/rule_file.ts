@@ -99,7 +99,7 @@ function readInto(file: OpenFile, bytes: Uint8Array): number {
 }
 
 function readText(file: OpenFile): RuleFile {
-  // Up to one byte more than the limit is read, to notice a file that is too
+  // Up to one byte more than the limit is read, to detect a file that is too
   // large.
   const bytes = new Uint8Array(
     Math.min(file.stat().size, MAX_RULE_FILE_BYTES) + 1,

@@ -59,7 +59,7 @@ const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /**
- * Returns whether a file can have holes. It can if its size exceeds the space
+ * Returns whether a file can have holes: whether its size exceeds the space
  * that it takes on the disk by at least the minimum length of a hole.
  */
 export function maySparse({ size, allocated }: FileStat): boolean {

@@ -54,6 +54,6 @@ function keepTime(folder: Folder, mtime: bigint): void {
   try {
     folder.setOwnTimes(mtime);
   } catch {
-    // If the folder belongs to another user, its time stays changed.
+    // If the folder belongs to another user, its time cannot be restored.
   }
 }

@@ -69,7 +69,8 @@ export function isAbsent(path: string): boolean {
 /**
  * Sets the access and modification times of the entry at a path. A symlink is
  * not followed. The precision is 1 ns where system calls are available (Deno
- * and Bun on Linux). Elsewhere, it is that of a double (240 ns).
+ * and Bun on Linux). Elsewhere, the time is passed as a double, whose precision
+ * is 240 ns.
  *
  * @param path A path of the operating system.
  * @param mtime The time, in nanoseconds since 1970.

@@ -280,8 +280,8 @@ export function splitDevice(rdev: bigint, platform: string): DeviceNumber {
       minor: Number(rdev & 0xffffffn),
     };
   }
-  // The results are those of `gnu_dev_major` and `gnu_dev_minor` in the GNU C
-  // library.
+  // The results are the same as those of `gnu_dev_major` and `gnu_dev_minor` in
+  // the GNU C library.
   return {
     major: Number(rdev >> 8n & 0xfffn | rdev >> 32n & 0xfffff000n),
     minor: Number(rdev & 0xffn | rdev >> 12n & 0xffffff00n),

@@ -68,7 +68,7 @@ function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
   const { sha256, sparse, ...rest } = object;
   if (typeof sparse !== "number" || sha256 === undefined) return object;
   // This is the form in docs/FORMAT.md. It keeps the checksum of a condensed
-  // form from being mistaken for that of the whole content.
+  // form from being mistaken for the checksum of the whole content.
   return { ...rest, sparse: { size: sparse, sha256 } };
 }
 

@@ -274,8 +274,8 @@ export class TreeWriter {
   /**
    * The folders that this writer created, to which other users have no access,
    * and that belong to the user and the group of the process. New files in them
-   * have the same owner and group, because the group of a new file is either
-   * that of the process or that of the folder.
+   * have the same owner and group, because a new file gets the group of either
+   * the process or the folder.
    */
   readonly #made = new Set<string>();
   /** The user ID of the process; `undefined` on Windows. */
@@ -527,8 +527,8 @@ export class TreeWriter {
   }
 
   /**
-   * Sets the mode, times and owner of an entry. `finish` sets those of a
-   * directory.
+   * Sets the mode, times and owner of an entry. If the entry is a directory,
+   * `finish` sets them.
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
@@ -792,7 +792,7 @@ export class TreeWriter {
     }
   }
 
-  /** Closes all folders. Unfinished files stay as they are. */
+  /** Closes all folders. Unfinished files are not deleted. */
   close(): void {
     this.#private.close();
     this.#folders.close();
@@ -1023,10 +1023,7 @@ export class TreeWriter {
     }
   }
 
-  /**
-   * Sets the owner, extended attributes, mode and time, as far as that is
-   * possible.
-   */
+  /** Sets the owner, extended attributes, mode and time, as far as possible. */
   #setState(path: string, target: StateSetter, metadata: Metadata): void {
     if (!this.#keepsState) return this.#setAndCheck(path, target, metadata);
     let lost: Unset | undefined;

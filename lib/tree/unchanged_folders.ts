@@ -114,7 +114,7 @@ async function compareFolders(
       if (isPlain) found.blocks.add(next.block);
     } else {
       found.isAll = false;
-      // With `device`, no folder is in `blocks`.
+      // If `device` is given, `blocks` stays empty, so nothing more is compared.
       if (device !== undefined) return found;
     }
     for (const folder of below.reverse()) folders.push(folder);

@@ -111,8 +111,8 @@ interface Level {
   unruled?: ReadonlyMap<string, Unruled>;
   rules: IgnoreRules;
   /**
-   * Whether the rules of this folder and of the folders above it are those of
-   * the previous state. Only then are unchanged folders inside it copied.
+   * Whether the rules of this folder and of the folders above it are the same
+   * as in the previous state. Only then are unchanged folders inside it copied.
    */
   hasSameRules: boolean;
   /** The entries; known ones if the folder is unchanged. */

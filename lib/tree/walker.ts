@@ -74,8 +74,8 @@ export interface WalkerOptions extends IgnoreOptions {
   xattrs?: boolean;
   /**
    * The path of a folder that contains earlier copies of some files, under the
-   * same paths. If the size or time of a file differs from that of its copy,
-   * indexes and snapshots contain the copy instead of the file. Default: none.
+   * same paths. If a file and its copy differ in size or time, indexes and
+   * snapshots contain the copy instead of the file. Default: none.
    */
   originals?: string;
 }

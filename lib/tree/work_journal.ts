@@ -233,7 +233,7 @@ export function clearFolder(folder: Folder): string[] {
 }
 
 /**
- * Returns whether a name in a folder is that of a temporary file or folder that
+ * Returns whether a name in a folder belongs to a temporary file or folder that
  * a killed process left behind. Returns `false` for a journal.
  */
 export function isLeftIn(folder: Folder, name: string): boolean {

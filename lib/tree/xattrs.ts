@@ -123,8 +123,8 @@ function valueOf(access: XattrAccess, name: string): string | undefined {
 }
 
 /**
- * Reads the extended attributes of an entry: those of the namespaces `user`,
- * `trusted` and `security`, and the POSIX ACLs.
+ * Reads the extended attributes of an entry: the attributes of the namespaces
+ * `user`, `trusted` and `security`, and the POSIX ACLs.
  *
  * @param access Access to the attributes of the entry on the disk.
  * @returns All attributes, by name; {@linkcode NO_XATTRS} if the entry has
