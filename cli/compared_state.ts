@@ -80,11 +80,11 @@ interface DirectoryOptions
 }
 
 /**
- * Reads the state of a snapshot's directory as it is now, with the exclude
- * rules of the snapshot. A file that has the same size and time as in the
- * snapshot counts as unchanged and is not read. The exception is a file whose
- * time is so close to that of the snapshot that the file could have changed
- * again within the same tick of the clock.
+ * Reads the current state of a snapshot's directory, with the exclude rules of
+ * the snapshot. A file that has the same size and time as in the snapshot
+ * counts as unchanged and is not read. The exception is a file that was
+ * modified so shortly before the snapshot that a second change could have left
+ * it with the same time.
  *
  * @param place The path of the directory.
  * @param record The snapshot.
@@ -137,8 +137,8 @@ export async function directoryState(
         const text = cause instanceof Error ? cause.message : String(cause);
         throw new DeltarError("io", `cannot be read: ${text}`, { path, cause });
       }
-      // The checksum of a sparse file is that of its condensed form, so only
-      // the size is compared.
+      // The recorded checksum of a sparse file is the checksum of its condensed
+      // form, so only the size is compared.
       const isSame = size === file.size &&
         (file.sparse !== undefined || hash.digest("hex") === file.sha256);
       if (isSame) return;

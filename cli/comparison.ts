@@ -67,7 +67,9 @@ export async function withSnapshot(
   };
 }
 
-/** Returns the comparison of a snapshot with its directory as it is now. */
+/**
+ * Returns the comparison of a snapshot with the current state of its directory.
+ */
 export async function withDirectory(
   { signal }: Context,
   { out, repository }: Begun,

@@ -86,7 +86,7 @@ function movedName(old: string, now: string): string {
 /** The number of columns if the output is not a terminal. */
 const DEFAULT_COLUMNS = 80;
 
-/** Yields the lines of a table like that of `git diff --stat`. */
+/** Yields the lines of a table like the one that `git diff --stat` prints. */
 export function* statLines(stats: readonly FileStat[]): Generator<string> {
   if (stats.length === 0) return;
   const most = stats.reduce(
@@ -144,7 +144,10 @@ function fitName(name: string, columns: number): string {
   return `...${slash < 0 ? end : end.slice(slash)}`;
 }
 
-/** Returns the numbers of `+` and `-` signs, scaled to a number of columns. */
+/**
+ * Returns the numbers of `+` and `-` signs for a file, scaled so that `most`
+ * changes, the highest number of any file, fit into a number of columns.
+ */
 function scaled(
   insertions: number,
   deletions: number,

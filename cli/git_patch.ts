@@ -75,7 +75,7 @@ interface GitFile {
   size: number;
   /** The key of the content. Equal contents have equal keys. */
   key: string;
-  /** Returns the content, in parts. */
+  /** Called to read the file. Returns the content, in parts. */
   open: () => AsyncIterable<Uint8Array>;
 }
 

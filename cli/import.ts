@@ -167,7 +167,7 @@ function folderOf(paths: readonly string[]): string {
  * Returns the directories with their times, oldest first.
  *
  * @throws {DeltarError} `unsupported` if the time of a directory is unknown, in
- * the future, or the same as that of another directory.
+ * the future, or equal to the time of another directory.
  */
 function datedOf(
   paths: readonly string[],

@@ -25,18 +25,18 @@ export const INIT = "Create a new repository where a known one is missing";
 /** The reason why a location has no repository. */
 export type Loss =
   /**
-   * A repository was here. Its disk might not be mounted, or its location is a
-   * URL.
+   * A repository was at the location. Its disk might not be mounted, or the
+   * location is a URL.
    */
   | "lost"
   /**
-   * A repository was here. Its file system is mounted, but no longer has the
-   * repository, or the repository was in a temporary folder.
+   * A repository was at the location. Its file system is mounted, but no longer
+   * has the repository, or the repository was in a temporary folder.
    */
   | "deleted"
   /**
-   * No repository is known to have been here, or the location is that of a
-   * default repository.
+   * This machine knows of no earlier repository at the location, or the
+   * location belongs to a default repository.
    */
   | "new";
 
@@ -112,7 +112,7 @@ function temporaryFolders(): string[] {
 
 /**
  * Returns whether a location is in a temporary folder, and not on another disk
- * that is mounted there.
+ * that is mounted in this folder.
  */
 function isTemporary({ location, fileSystem }: KnownPlace): boolean {
   return temporaryFolders().some((folder) => {

@@ -187,7 +187,10 @@ function print(
   );
 }
 
-/** Returns the mark of a snapshot in which paths are missing, or `""`. */
+/**
+ * Returns the mark for a snapshot in which paths are missing, or `""` if none
+ * are missing.
+ */
 function incomplete(faults: number): string {
   if (faults === 0) return "";
   return paint("yellow", `incomplete: ${plural(faults, "path")}`);

@@ -82,7 +82,7 @@ function typedPlace(directory: string): string {
   }
 }
 
-/** Returns whether a location is that of a default repository. */
+/** Returns whether a location belongs to a default repository. */
 export function isDefaultRepository(location: string): boolean {
   return dirname(location) === repositories();
 }
@@ -134,8 +134,8 @@ export function holdsRepository(folder: string): boolean {
 }
 
 /**
- * Returns the location that `--repo` or the environment names, or else that of
- * a directory's default repository.
+ * Returns the location that `--repo` or the environment names, or else the
+ * location of a directory's default repository.
  */
 export function locate(repo: string | undefined, directory: string): string {
   const named = repo ?? process.env.DELTAR_REPOSITORY;

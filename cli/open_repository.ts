@@ -62,8 +62,8 @@ export function storageAt(
 }
 
 /**
- * Returns a description of what is at a location. Returns `undefined` if that
- * is a directory, or if nothing is there.
+ * Returns a description of what is at a location. Returns `undefined` for a
+ * directory, or if nothing exists at the location.
  */
 function whatIsThere(location: string): string | undefined {
   try {
@@ -191,8 +191,8 @@ export function sharingOf(
 }
 
 /**
- * The maximum number of attempts to open a repository that has only keys so
- * far.
+ * The maximum number of attempts to open a repository that has keys, but no
+ * settings yet.
  */
 const MAX_TRIES = 10;
 /**
@@ -421,8 +421,8 @@ function isLinkToNothing(location: string): boolean {
 }
 
 /**
- * Returns a remote storage with a cache in the user's cache folder, or a local
- * storage as it is.
+ * Returns a remote storage with a cache in the user's cache folder. Returns a
+ * local storage unchanged.
  */
 function cached(location: string, storage: Storage): Storage {
   if (isFolder(location)) return storage;

@@ -17,7 +17,7 @@ const COLORS = {
 /**
  * Returns the bytes of a part of a patch. On a terminal, control characters
  * other than tabs and bytes that are not valid UTF-8 are escaped, and the part
- * is colored. Otherwise, the bytes are those of the files.
+ * is colored. Otherwise, the bytes are the same as in the files.
  */
 export function patchBytes({ kind, text }: PatchPart): Uint8Array {
   const bytes = Buffer.from(text, "latin1");

@@ -7,8 +7,8 @@ import { pathBelow, truePlace } from "../lib/tree/mod.ts";
  * path is not followed.
  */
 export function pathUnder(root: string, place: string): string | undefined {
-  // The path is first compared with the root as it was typed, because a symlink
-  // in the path must be reported and not followed.
+  // The path is first compared with the root without resolving symlinks,
+  // because a symlink in the path must be reported and not followed.
   for (const base of [() => root, () => truePlace(root)]) {
     const way = relative(base(), place);
     if (way === "") return "";

@@ -240,7 +240,7 @@ function whyOf(
   });
 }
 
-/** The names of rules. A number follows, or the maximum age. */
+/** The shown names of rules. Each is followed by a number or the maximum age. */
 const NAMES: Readonly<Partial<Record<KeepRule, string>>> = {
   last: "last",
   hourly: "hourly",

@@ -185,7 +185,7 @@ async function run(
  * Returns the typed paths and the patterns, and the folder that they are
  * relative to: `place`, or the closest folder above it that contains all paths.
  *
- * @param place The current directory or that of `--dir`.
+ * @param place The current directory, or the directory that `--dir` names.
  * @param words The typed paths.
  * @param patterns The patterns, relative to `place`.
  */
@@ -225,7 +225,7 @@ function pathsFrom(
 
 /**
  * Converts a pattern relative to a folder into a pattern relative to a folder
- * above it. Both match the same paths.
+ * above it. Both patterns match the same paths.
  *
  * @param below The path of the folder in the folder above, with a slash at the
  * end, or `""`.
@@ -251,7 +251,7 @@ function looksLikePattern(path: string): boolean {
 function wayTo(place: string, path: string): string {
   const folder = truePlace(place);
   // A symlink in the path must not be followed, so the path is first compared
-  // as it was typed.
+  // without resolving symlinks.
   const typed = [place, folder].map((base) => relative(base, path))
     .find((way) => !/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way));
   const parent = truePlace(dirname(path));

@@ -30,7 +30,7 @@ export interface ScheduleFiles {
 export interface WrittenSchedule {
   /** The backup's name. */
   name: string;
-  /** The file that has the time of the backup. */
+  /** The file that contains the time of the backup. */
   file: string;
   /** All files, and the link that enables the schedule if there is one. */
   files: string[];
@@ -49,7 +49,8 @@ interface Scheduler {
   /** Called with the user's home folder. Returns the folder of the files. */
   folder: (home: string) => string;
   /**
-   * Matches the name of the file that has the time. Captures the backup's name.
+   * Matches the name of the file that contains the time of a backup. Captures
+   * the backup's name.
    */
   file: RegExp;
   /** Called with a file and its text. Returns the schedule. */

@@ -105,8 +105,8 @@ function hasCodes(): boolean {
 
 /**
  * Returns a text in a color. If `NO_COLOR` is set, if the terminal is dumb, or
- * if `styleText` finds that the stream has no colors, returns the text as it
- * is.
+ * if `styleText` finds that the stream has no colors, returns the text
+ * unchanged.
  */
 export function paint(
   color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",

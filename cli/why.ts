@@ -252,7 +252,10 @@ function faultAt(place: string, isLast: boolean): string | undefined {
  */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** Returns the last snapshot of the directory that is or contains a path. */
+/**
+ * Returns the last snapshot of the directory at a path, or of a directory that
+ * contains the path.
+ */
 async function lastOf(
   context: Context,
   options: Options,

@@ -28,8 +28,8 @@ const HOST = `${process.platform === "win32" ? "windows" : process.platform}-` +
   process.arch;
 /**
  * Options that shorten the start-up time of the binary. With `--splitting`, the
- * binary loads only the code of the command that runs. They are used only for
- * the system that the task runs on.
+ * binary loads only the code of the command that runs. These options are used
+ * only for the system that the task runs on.
  */
 const BYTECODE = ["--bytecode", "--format=esm", "--splitting"];
 

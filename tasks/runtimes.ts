@@ -22,14 +22,16 @@ export function script(): Command {
     : [process.execPath, "run", "-A"];
 }
 
-/** Returns the command of Bun: the installed one, or that of the npm package. */
+/**
+ * Returns the command of Bun: the installed Bun, or the Bun in the npm package.
+ */
 export function bun(): Command {
   return works("bun", ["--version"]) ? ["bun"] : packaged("bun@1", "bun");
 }
 
 /**
- * Returns the command of Node 24 or later: the installed one, or that of the npm
- * package.
+ * Returns the command of Node 24 or later: the installed Node, or the Node in
+ * the npm package.
  */
 export function node(): Command {
   const version = output("node", ["--version"]);
@@ -61,8 +63,9 @@ function packaged(name: string, program: string): Command {
 }
 
 /**
- * Returns the command that packs an extension of VS Code. It is not installed
- * with the other dependencies, because it has many dependencies of its own.
+ * Returns the command that packs an extension of VS Code. `vsce` is not
+ * installed with the other dependencies, because it has many dependencies of
+ * its own.
  */
 export function vsce(): Command {
   const npx = ["--yes", "--ignore-scripts", "--package=@vscode/vsce@4.1.0"];

@@ -91,7 +91,7 @@ function slug(text: string): string {
 
 /**
  * Returns a link to another page as a link within the site, and any other link
- * as it is.
+ * unchanged.
  */
 function linkFrom(page: string, href: string): string {
   const [, path, rest] = /^([^#?]*)(.*)$/.exec(href)!;

@@ -23,9 +23,12 @@ interface Row {
   seconds: number;
   cpu: number | undefined;
   memory: number | undefined;
-  /** The time of `rdiff` divided by that of this program. */
+  /** The time of `rdiff` divided by the time of this program. */
   ratio: number;
-  /** The processor time of `rdiff` divided by that of this program. */
+  /**
+   * The processor time of `rdiff` divided by the processor time of this
+   * program.
+   */
   cpuRatio: number | undefined;
   /** The size of the written signature, delta or file, in bytes. */
   size: number;

@@ -8,7 +8,7 @@ import type { Step } from "./peers.ts";
 export interface Taken {
   /** The wall-clock time in seconds. */
   seconds: number;
-  /** The processor time in seconds, including that of started programs. */
+  /** The processor time in seconds, including the time of started programs. */
   cpu: number;
 }
 

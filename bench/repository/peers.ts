@@ -16,15 +16,24 @@ export interface Peer {
   name: string;
   /** The command line that prints the version. */
   version: string[];
-  /** Returns additional environment variables, given a folder for its own files. */
+  /**
+   * Called with a folder for the program's own files. Returns additional
+   * environment variables.
+   */
   env: (home: string) => Record<string, string>;
-  /** Returns the steps that create a repository, if any. */
+  /**
+   * Called with the path of a repository. Returns the steps that create it.
+   * Absent if no step is needed.
+   */
   init?: (repo: string) => Step[];
-  /** Returns the steps that store version `n` of the directory `live`. */
+  /** Called to store version `n` of the directory `live`. Returns the steps. */
   snapshot: (repo: string, live: string, n: number) => Step[];
-  /** Returns the steps that restore the last version, `n`, into a new folder. */
+  /**
+   * Called to restore the last version, `n`, into the new folder `to`. Returns
+   * the steps.
+   */
   restore: (repo: string, live: string, to: string, n: number) => Step[];
-  /** Returns the steps that restore one file of the last version. */
+  /** Called to restore one file of the last version, `n`. Returns the steps. */
   restoreFile: (
     repo: string,
     live: string,

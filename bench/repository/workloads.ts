@@ -29,8 +29,8 @@ export interface Workload {
    */
   states: { name: string; apply: (live: string) => void }[];
   /**
-   * Returns the path of a file to restore alone. Absent if restores are not
-   * measured.
+   * Called with the path of the directory. Returns the path of a file to
+   * restore alone. Absent if restores are not measured.
    */
   file?: (live: string) => string;
   /** Whether a last snapshot is taken without a change. */
@@ -45,11 +45,11 @@ export interface Scale {
   rows: number;
   /** The maximum number of files of the tree, and their maximum total size. */
   tree: [files: number, bytes: number];
-  /** The number of files of 100 KB, and of the times at which some change. */
+  /** The number of files of 100 KB, and how often some of them change. */
   many: [files: number, versions: number];
   /**
-   * The number of snapshots of a long history, and of those that are measured early
-   * and late in it.
+   * The number of snapshots of a long history, and how many of them are
+   * measured near its start and again at its end.
    */
   history: [snapshots: number, measured: number];
   /** Whether each snapshot waits until its files have not changed for a while. */

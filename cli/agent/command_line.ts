@@ -19,9 +19,9 @@ export interface CommandLine {
 /**
  * Returns the words that start deltar from a configuration file. In the files
  * of a project, which others might share, this is the name `deltar`. In files
- * below the home folder, it is the absolute path, because the `PATH` of a
- * graphical program can differ from that of the terminal. If `deltar` is not on
- * the `PATH`, returns the words that run this program.
+ * below the home folder, it is the absolute path, because a graphical program
+ * can have a different `PATH` than the terminal. If `deltar` is not on the
+ * `PATH`, returns the words that run this program.
  *
  * @param isShared Whether the file is part of a project.
  */

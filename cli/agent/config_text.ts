@@ -23,8 +23,8 @@ export interface Insertion {
 
 /**
  * The text of a JSON file that may have comments. Additions are inserted into
- * the text. Comments, blanks, line endings and the order of properties stay as
- * they are.
+ * the text. Comments, blanks, line endings and the order of properties are not
+ * changed.
  */
 export class ConfigText {
   /** The insertions, in the order in which they were made. */

@@ -35,24 +35,29 @@ export interface Host {
   /** The name that is shown. */
   title: string;
   /**
-   * The name of the agent in snapshots. If `isFixed` is false, other programs
-   * read the files of this host, too, and the input of the hook can show
-   * another agent.
+   * The name of the agent in snapshots. If `isFixed` is false, other agents
+   * also run the hooks in the files of this host, and the input of the hook
+   * decides on the name.
    */
   agent: { name: string; isFixed: boolean };
   /** The programs that the host installs on the `PATH`. */
   programs: readonly string[];
-  /** Returns the folder in which the host keeps the user's configuration. */
+  /**
+   * Called without arguments. Returns the folder in which the host keeps the
+   * user's configuration.
+   */
   folder: () => string;
   /**
-   * Returns the files to write.
+   * Called for each scope. Returns the files to write.
    *
    * @param scope The scope of the hooks.
    * @param root The folder of the project.
    * @param commands The commands to write into the files.
    */
   files: (scope: Scope, root: string, commands: Commands) => ConfigFile[];
-  /** Returns advice on the next steps after an install, as sentences. */
+  /**
+   * Called after an install. Returns advice on the next steps, as sentences.
+   */
   next?: (scope: Scope, commands: Commands) => string | undefined;
 }
 

@@ -38,9 +38,9 @@ export interface Change {
   action: "create" | "update" | "delete" | "none";
   /** The inserted or removed texts. */
   texts: string[];
-  /** Sentences about entries that stay as they are. */
+  /** Sentences about entries that are not changed. */
   notes: string[];
-  /** Makes the change, and returns a function that reverts it. */
+  /** Called to make the change. Returns a function that reverts it. */
   apply: () => () => void;
 }
 
@@ -190,8 +190,8 @@ export function hookWordsIn(file: ConfigFile): string[] | undefined {
 
 /**
  * Returns a message for each addition of deltar that an uninstall leaves in a
- * configuration file, because no install on this machine wrote the addition as
- * it is now. If deltar writes the whole file, returns at most one message.
+ * configuration file, because the addition differs from what an install on this
+ * machine wrote. If deltar writes the whole file, returns at most one message.
  */
 function staying(file: ConfigFile, text: string): string[] {
   const why = "differs from what deltar wrote on this machine, and stays";
@@ -211,8 +211,8 @@ function staying(file: ConfigFile, text: string): string[] {
 
 /**
  * Returns the name of an existing entry for deltar that an addition would
- * repeat or replace, or `undefined`. An entry for a server counts only if its
- * value differs from that of the addition.
+ * repeat or replace, or `undefined`. An entry for a server counts only if it
+ * has a different value than the addition.
  */
 function otherAt(config: ConfigText, addition: Addition): string | undefined {
   if ("array" in addition) {

@@ -21,7 +21,7 @@ export function canElicit(
     | undefined;
   const { elicitation } = envelope?.[CLIENT_CAPABILITIES_META_KEY] ??
     negotiated ?? {};
-  // Older clients, for which there was only one mode, declare an empty object.
+  // Clients from before the protocol had several modes declare an empty object.
   return elicitation !== undefined &&
     ("form" in elicitation || !("url" in elicitation));
 }

@@ -24,7 +24,8 @@ const commonInput = {
  * Returns the schema of a tool's input. An unknown field is an error instead of
  * being ignored, so that a model notices its mistake.
  *
- * @param fields The fields of the input, in addition to those of all tools.
+ * @param fields The fields of the input, in addition to the fields that all
+ * tools take.
  */
 export function inputOf<Fields extends z.ZodRawShape>(
   fields: Fields,
@@ -58,8 +59,8 @@ export interface Answer {
   /** The fields of the structured answer. */
   data: Record<string, unknown>;
   /**
-   * The fields with the content of files. They are returned as they are,
-   * without escapes.
+   * The fields with the content of files, which is returned unchanged, without
+   * escapes.
    */
   content?: Record<string, string>;
 }
