@@ -97,28 +97,29 @@ export interface EncryptedOptions {
   onStored?: (object: StoredFile) => void;
 }
 
-/** An encrypted object as it is stored in the other storage. */
+/** An encrypted object as it is stored in the inner storage. */
 export interface StoredFile extends StoredObject {
   /** The SHA-256 of the encrypted bytes, in hexadecimal. */
   sha256: string;
 }
 
 /**
- * A storage whose objects are stored in another storage as age files
- * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
- * decrypts. Objects for which `kindOf` returns `clear` are stored without
- * encryption, and objects for which it returns `foreign` are not listed.
+ * A storage whose objects are stored in another storage, the inner storage, as
+ * age files (https://c2sp.org/age). The object `x` is the file `x.age`, which
+ * `age -d` decrypts. Objects for which `kindOf` returns `clear` are stored
+ * without encryption, and objects for which it returns `foreign` are not
+ * listed.
  *
  * To read a range, all payload chunks of 64 KiB that overlap the range are
  * decrypted. Every byte of an encrypted object is authenticated before it is
- * yielded. The operator of the other storage can see the number and the names
+ * yielded. The operator of the inner storage can see the number and the names
  * of the objects and, except for padding and the bytes that encryption adds,
  * their sizes.
  */
 export class EncryptedStorage implements Storage {
-  /** The location of the other storage. */
+  /** The location of the inner storage. */
   readonly location: string;
-  /** The folder of the other storage, if that storage is a folder. */
+  /** The folder of the inner storage, if that storage is a folder. */
   readonly localPath?: string;
   readonly #inner: Storage;
   readonly #keys: readonly AgeKey[];
@@ -240,14 +241,14 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Deletes unfinished writes of the other storage; see
+   * Deletes unfinished writes of the inner storage; see
    * {@linkcode Storage.tidy}.
    */
   async tidy(before: number): Promise<void> {
     await this.#inner.tidy?.(before);
   }
 
-  /** Prepares the other storage; see {@linkcode Storage.prepare}. */
+  /** Prepares the inner storage; see {@linkcode Storage.prepare}. */
   prepare(shared?: Sharing): void {
     this.#inner.prepare?.(shared);
   }
@@ -261,8 +262,8 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Returns whether an untrusted person can write to the other storage; see
-   * {@linkcode Storage.belongsToOthers}.
+   * Returns whether an untrusted person might have written the objects of the
+   * inner storage; see {@linkcode Storage.belongsToOthers}.
    */
   belongsToOthers(): boolean {
     return this.#inner.belongsToOthers?.() ?? false;
