@@ -134,7 +134,8 @@ export class Engine implements Caller {
     worker.on("message", (message: FromWorker) => {
       if (!("idle" in message)) this.#receive(message);
       else if (this.#worker === worker && this.#pending.size === 0) {
-        // Its memory is free until the next call starts another thread.
+        // Ending the thread frees its memory. The next call starts another
+        // thread.
         this.#worker = undefined;
         void worker.terminate();
       }
@@ -156,7 +157,8 @@ export class Engine implements Caller {
     }
     if ("piece" in message) {
       pending.list.push(...message.piece);
-      // Other work of this thread comes first.
+      // The next piece is requested only after the other pending work of this
+      // thread.
       setImmediate(() => this.#worker?.postMessage({ next: message.id }));
       return;
     }

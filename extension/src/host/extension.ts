@@ -9,7 +9,7 @@
  * their snapshots, `encryption/` creates encrypted repositories and asks for
  * their keys, and `snapshots/` takes and removes snapshots
  * (`automatic_snapshots.ts` decides when; `old_histories.ts` continues the
- * history of a moved folder). `views/` shows the snapshots,
+ * history of a folder that was moved). `views/` shows the snapshots,
  * `commands/` carries out what the user chooses, and `api/` answers other
  * extensions and language models. `ui/` has the texts and notifications that
  * these parts show. `settings.ts` reads the settings, which `package.json`
@@ -82,7 +82,8 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const context: Context = { folders, log, history, browse, memory };
   const encrypted = new EncryptedRepositories(memory);
   const runner = new SnapshotRunner(folders, encrypted, log);
-  // A question about an old history comes before the first snapshot.
+  // `old` is created before `first`, so that a question about an old history
+  // comes before the first snapshot.
   const old = new OldHistories({
     folders,
     encrypted,

@@ -113,9 +113,7 @@ export interface TurnInfo {
 
 /** A snapshot in a list. */
 export interface SnapshotInfo {
-  /**
-   * The id of the snapshot. Ids in alphabetical order are in the order of time.
-   */
+  /** The id of the snapshot. Ids sort by time. */
   id: string;
   /** The time when the snapshot began, in milliseconds since 1970. */
   time: number;
@@ -636,21 +634,21 @@ export interface Methods {
   /** Undoes the last undo in the folder. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /**
-   * If the agent has not finished the turn, takes a snapshot in which all changes
-   * until now count as changes of the turn. `turn` is the id of its first
-   * snapshot. Returns whether the agent has not finished the turn.
+   * If the agent has not finished the turn, takes a snapshot, so that all
+   * changes until now count as changes of the turn. `turn` is the id of the
+   * turn's first snapshot. Returns whether the snapshot was taken.
    */
   endTurn: [{ config: FolderConfig; turn: string }, boolean];
   /**
-   * Returns the changes that undoing a turn would make. `turn` is the id of its
-   * first snapshot.
+   * Returns the changes that undoing a turn would make. `turn` is the id of the
+   * turn's first snapshot.
    */
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
    * Undoes what a turn changed. With `force`, also restores paths that
    * something else has changed since the turn. `last` is the id of the last
-   * snapshot of the turn in the preview. If the turn has a newer snapshot, the
-   * call fails.
+   * snapshot of the turn in the preview. If the turn has a newer snapshot,
+   * fails with the code `changed`.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; last: string; force: boolean },
@@ -699,8 +697,8 @@ export interface Methods {
   /**
    * Finds the versions of a file in which the lines of `range` changed. `text`
    * is the current text, and `encoding` the encoding of the file, as VS Code
-   * names it. `range` has the number of the first line, from 0, and
-   * that of the line after the last one.
+   * names it. `range` has the number of the first line, counted from 0, and the
+   * number of the line after the last one.
    */
   lineHistory: [
     {
@@ -717,7 +715,10 @@ export interface Methods {
 /** The name of a method. */
 export type Method = keyof Methods;
 
-/** A message from the host to the worker. */
+/**
+ * A message from the host to the worker: a request, the cancellation of a
+ * request, or a request for the next piece of a long list.
+ */
 export type ToWorker =
   | { [M in Method]: { id: number; method: M; params: Methods[M][0] } }[Method]
   | { cancel: number }
@@ -727,7 +728,7 @@ export type ToWorker =
 export interface Fault {
   /** The message of the error. */
   message: string;
-  /** The code of a `DeltarError`. */
+  /** The code of the error or its cause, if it is not that of the system. */
   code?: string;
   /** The error code of the system, such as `ENOSPC`. */
   system?: string;
@@ -735,7 +736,10 @@ export interface Fault {
   isOfFolder?: boolean;
 }
 
-/** A message from the worker to the host. */
+/**
+ * A message from the worker to the host: a piece of a long list, the result,
+ * the error or the progress of a request, or the note that the worker is idle.
+ */
 export type FromWorker =
   | { id: number; piece: unknown[] }
   | { id: number; result: unknown }

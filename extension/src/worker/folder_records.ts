@@ -18,10 +18,10 @@ export async function recordsOf(
  * without safety snapshots.
  *
  * A repository has the snapshots of one folder. After the folder was moved,
- * they are under several paths. A path is a former path of the folder if all its
- * snapshots are older than those of the folder's path, or if its snapshots
- * continue those of the folder's path or of a former path, or the reverse. The
- * latter is the case after the folder was moved back.
+ * they are under several paths. A path is a former path of the folder if all
+ * snapshots of the path are older than those of the current path. After the
+ * folder was moved back, it is also one if a snapshot of the path is the parent
+ * or the child of a snapshot of the current path or of another former path.
  *
  * @param records The snapshots of the repository, the oldest first.
  */

@@ -111,9 +111,9 @@ function knownDirectories({ cache }: FolderConfig): KnownDirectories {
 
 /**
  * Searches the repositories next to that of a folder for one whose directory no
- * longer exists and has the same files. Repositories with the same name as that
- * of the folder come first, and then those that were used last. Repositories
- * that cannot be opened are ignored.
+ * longer exists and had the same files. Repositories of directories with the
+ * same name as the folder are searched first, and then the most recently used
+ * ones. Repositories that cannot be opened are ignored.
  */
 async function findSame(
   repositories: Repositories,
@@ -174,8 +174,8 @@ function isMissing(path: string): boolean {
 /**
  * Returns whether a folder is evidently the directory of a snapshot. At least
  * half of the files directly in the snapshot's root, and at least one, must be
- * in the folder with the same size and time. In a root without files, the
- * folders must have the same times.
+ * in the folder with the same size and time. If the root has no files, the same
+ * applies to its folders, without the size.
  */
 async function isSame(
   repository: Repository,

@@ -45,7 +45,8 @@ export function turnMethods(
       const notes = new TurnNotes(repositoryName(truePlace(directory)));
       if (!notes.isRunning(turn)) return false;
       const { localPath } = repository.storage;
-      // The rules of the extension may exclude what the agent changed.
+      // The rules of the turn's last snapshot apply, because the rules of the
+      // extension may exclude what the agent changed.
       const dir = dirOfRecord(lastOfTurn(turn), [
         ...localPath === undefined ? [] : [localPath],
         ...untouchedFolders(config),
@@ -98,7 +99,8 @@ interface TurnsOfSnapshots {
   during: ReadonlyMap<string, TurnInfo>;
   /**
    * The turn that made the changes in each snapshot. A snapshot whose changes
-   * can be from several turns is absent, unless it belongs to one of them.
+   * can be from several turns is absent, unless it was taken during one of
+   * them.
    */
   madeBy: ReadonlyMap<string, TurnInfo>;
 }

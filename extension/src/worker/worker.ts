@@ -28,7 +28,10 @@ import { Repositories } from "./repositories.ts";
 /** The minimum interval between progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
-/** The time without requests after which the worker can be ended. */
+/**
+ * The time without requests after which the worker can be ended, in
+ * milliseconds.
+ */
 const IDLE_MS = 60_000;
 
 /**
@@ -43,7 +46,10 @@ const methods = createMethods(repositories);
 const running = new Map<number, AbortController>();
 /** The timer that began after the last request. */
 let idle: ReturnType<typeof setTimeout> | undefined;
-/** The functions that send the next piece of a long list, by request. */
+/**
+ * The functions that send the next piece of a long list, by the ids of
+ * requests.
+ */
 const sending = new Map<number, () => void>();
 
 port.on("message", receive);

@@ -7,7 +7,7 @@
  */
 import type * as vscode from "vscode";
 
-/** A snapshot. */
+/** A snapshot of a workspace folder. */
 export interface Snapshot {
   /** The id. Ids sort by time. */
   readonly id: string;
@@ -100,7 +100,8 @@ export interface DeltarApi {
    *
    * @param before The older snapshot.
    * @param after The newer snapshot.
-   * @throws {RangeError} If the folders differ, or are not in this workspace.
+   * @throws {RangeError} If the snapshots are of different folders, or if their
+   * folder is not in this workspace.
    */
   diff(before: Snapshot, after: Snapshot): Promise<Change[]>;
   /**
@@ -109,7 +110,7 @@ export interface DeltarApi {
    *
    * @param snapshot The snapshot.
    * @param options The paths to restore, and whether to delete other files.
-   * @returns The result, even if the user refused the restore.
+   * @returns The result. If the user refused the restore, `done` is `false`.
    * @throws {RangeError} If the folder is not in this workspace.
    */
   restore(snapshot: Snapshot, options?: RestoreOptions): Promise<RestoreResult>;

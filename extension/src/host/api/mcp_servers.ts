@@ -84,8 +84,8 @@ export function offerMcpServers(
         if (!canBePassed(command, mcpArguments(folder.config))) {
           log.info(
             `agents get no MCP server for ${folder.config.directory}, because ` +
-              `${command} cannot receive its path or patterns safely; set ` +
-              "deltar.command to the path of deltar.exe",
+              "the path or the patterns of the folder cannot be passed safely " +
+              `to ${command}; set deltar.command to the path of deltar.exe`,
           );
           continue;
         }
@@ -142,7 +142,7 @@ async function canBeServed(folder: ProtectedFolder): Promise<boolean> {
 
 /**
  * Returns whether arguments reach a program unchanged. VS Code starts a batch
- * file in a shell, in which some characters have a meaning.
+ * file in a shell, in which some characters have a special meaning.
  */
 export function canBePassed(
   command: string,

@@ -99,9 +99,9 @@ export function registerTools(
         );
         if (!done) {
           return text([
-            "The restore was not carried out completely: the user cancelled " +
-            "it, the files already match the snapshot, or an error was shown " +
-            "to the user.",
+            "The restore was not completed: the user refused or cancelled it, " +
+            "all files already match the snapshot, or the restore failed and " +
+            "the user was told why.",
           ]);
         }
         return text([

@@ -44,8 +44,8 @@ export async function openChange(
 /**
  * Compares a version of a file with the previous version.
  *
- * @param line The number of the line that is shown, from 1. Default: the first
- * change.
+ * @param line The number of the line to show, counted from 1. Default: the line
+ * of the first change.
  */
 export async function openVersionChange(
   { folder, version, before }: Pick<
@@ -76,7 +76,8 @@ export async function compareWithFile(
   const file = fileUri(folder, path);
   if (await lacksContent(file)) {
     void showInformation(
-      `${path} is not a file now, so there is no content to compare.`,
+      `${path} is now a pipe, a device or a broken link, so there is no ` +
+        "content to compare.",
     );
     return;
   }
@@ -290,7 +291,10 @@ async function openList(
   );
 }
 
-/** A resource of the multi-file diff editor, with its two sides. */
+/**
+ * An entry of the multi-file diff editor: the URI of the file, and the URIs of
+ * its old and new content.
+ */
 type DiffResource = [vscode.Uri | undefined, ...Sides];
 
 /**

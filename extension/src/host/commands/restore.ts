@@ -28,10 +28,10 @@ const MAX_NAMED_PATHS = 8;
 
 /**
  * Restores the files and folders that the user chose in the list of snapshots,
- * each to its state in the snapshot that lists it. A file that the snapshot no
- * longer has, or a folder with only such files, is restored to its state in the
- * previous snapshot. The user confirms each restore from one of these snapshots
- * separately.
+ * each to its state in the snapshot under which it is listed. A file that the
+ * snapshot no longer has, or a folder with only such files, is restored to its
+ * state in the previous snapshot. The user confirms the restore from each
+ * snapshot separately.
  */
 export async function restoreLines(
   context: Context,
@@ -440,8 +440,8 @@ async function confirm(
 }
 
 /**
- * Returns the words for the paths to restore, for messages: the name of the
- * folder, the only path, or the number of paths.
+ * Returns the text that names the paths to restore in a message: the name of
+ * the folder, the only path, or the number of paths.
  */
 function whatOf(
   folder: ProtectedFolder,

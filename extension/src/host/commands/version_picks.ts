@@ -4,8 +4,8 @@ import { withoutIcons } from "../ui/plain.ts";
 import { formatMoment } from "../ui/text.ts";
 
 /**
- * Returns sentences about the versions that a search did not read, each after a
- * space.
+ * Returns sentences about the versions that a search did not read. Each
+ * sentence begins with a space.
  *
  * @param unread The numbers of the versions that were too large, and of those
  * that were damaged.
@@ -25,11 +25,11 @@ export function unreadText(
   ].join("");
 }
 
-/** The texts that a list of versions shows of a version. */
+/** The texts that a list shows for a version. */
 interface VersionTexts {
   /** The time of the version, in milliseconds since 1970. */
   time: number;
-  /** The parts of the description. `undefined` parts are left out. */
+  /** The parts of the description. `undefined` parts are omitted. */
   parts: readonly (string | undefined)[];
   /** The text of a line of the version. */
   line: string;

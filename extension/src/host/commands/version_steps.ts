@@ -85,9 +85,9 @@ export async function stepVersion(
 
 /**
  * Returns the index in `versions` of the version that a URI refers to. The URI
- * can name any snapshot that has the version, but the `id` of a version is that
- * of the first such snapshot. Without a URI, or for an empty file, returns the
- * number of versions.
+ * can name any snapshot that has the version, but the `id` of a version is the
+ * id of the first such snapshot. Without a URI, or for an empty file, returns
+ * the number of versions.
  */
 function indexIn(
   versions: readonly FileVersion[],

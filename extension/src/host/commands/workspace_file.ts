@@ -15,8 +15,8 @@ export interface WorkspaceFile {
 
 /**
  * Returns the file that a command works with: the chosen file or, if the user
- * chose none, the file in the active editor. If Deltar takes no
- * snapshots of this file, shows a message and returns `undefined`.
+ * chose none, the file in the active editor. If Deltar takes no snapshots of
+ * that file, shows a message and returns `undefined`.
  *
  * @param chosen The chosen file.
  * @param purpose The purpose of the command, for the message.

@@ -279,8 +279,7 @@ function unsavedKey({ keys, config }: ProtectedFolder): string {
 }
 
 /**
- * Shows a message about the state of a repository for which there is nothing to
- * do.
+ * Shows a message that says why a command has nothing to do for a repository.
  */
 function showState({ name }: ProtectedFolder, state: EncryptionState): void {
   void showInformation(

@@ -11,7 +11,7 @@ import type { S3Credentials } from "./s3_credentials.ts";
 export interface LocationSettings {
   /** The folder or URL; empty for the extension's own storage. */
   location: string;
-  /** The endpoint of a server; empty for Amazon's. */
+  /** The URL of the S3 server; empty for Amazon S3. */
   endpoint: string;
   /** The region of the bucket; empty if it is not set. */
   region: string;

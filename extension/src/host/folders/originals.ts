@@ -73,8 +73,8 @@ export class Originals {
     const unfinished = `${place}.${process.pid}.${++this.#count}`;
     let isKept = false;
     try {
-      // The mode of its folder can be the only protection of a file, so the
-      // folder of the copy is closed to other users.
+      // A file may be protected only by the mode of its folder, so the folder
+      // of the copy is closed to other users.
       await fs.mkdir(dirname(copy), { recursive: true, mode: 0o700 });
       await fs.copyFile(file, unfinished, fs.constants.COPYFILE_FICLONE);
       const after = await fs.lstat(file);

@@ -107,7 +107,8 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly #originals = new Originals();
   /**
    * Whether the copies of files are to be stored although the folder has
-   * snapshots, because the copies were made before it had an old history.
+   * snapshots, because the copies were made before the folder took over an old
+   * history.
    */
   #mustStoreOriginals = false;
   #queue: Promise<unknown> = Promise.resolve();
@@ -296,7 +297,7 @@ export class ProtectedFolder implements vscode.Disposable {
 
   /**
    * Takes a snapshot of the copies that `keepOriginal` has made, if there are
-   * any. Called after the folder has got an old history.
+   * any. Called after the folder has taken over an old history.
    */
   async storeOriginals(): Promise<void> {
     this.#mustStoreOriginals = true;
@@ -370,9 +371,9 @@ export class ProtectedFolder implements vscode.Disposable {
 
   /**
    * Deletes the copies of files of a folder that has snapshots. If the copies
-   * were made before the folder got an old history, first stores them in a
-   * snapshot. Copies that a crash after the first snapshot has left behind are
-   * not stored.
+   * were made before the folder took over an old history, first stores them in
+   * a snapshot. Copies that a crash after the first snapshot has left behind
+   * are not stored.
    */
   async #storeOriginals(config: FolderConfig): Promise<void> {
     const mustStore = this.#mustStoreOriginals || this.question !== undefined;
@@ -414,7 +415,7 @@ export class ProtectedFolder implements vscode.Disposable {
       }
       // Files are copied before it is known whether the folder has snapshots.
       // The copies of a first snapshot in progress are still needed, and so are
-      // those of a folder that gets an old history.
+      // those of a folder that is about to take over an old history.
       const hasNeedlessCopies = this.last === undefined &&
         snapshots.length > 0 && this.question === undefined &&
         !this.#mustStoreOriginals;

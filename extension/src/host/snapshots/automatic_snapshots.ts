@@ -74,7 +74,10 @@ export class AutomaticSnapshots implements vscode.Disposable {
     return this.#memory.get(PAUSED, false);
   }
 
-  /** Pauses or resumes automatic snapshots, in later windows, too. */
+  /**
+   * Pauses or resumes automatic snapshots, in this window and in later windows
+   * of the workspace.
+   */
   async setPaused(isPaused: boolean): Promise<void> {
     // `undefined` deletes the key.
     await this.#memory.update(PAUSED, isPaused || undefined);
@@ -169,8 +172,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot of a folder. If there is a question about an old history,
-   * takes one snapshot when it no longer waits for the answer.
+   * Takes a snapshot of a folder. While a question about an old history is
+   * open, the first call waits, and further calls take no snapshot.
    *
    * @returns The duration as `takeAutomatically` returns it.
    */

@@ -12,8 +12,8 @@ interface Watcher {
   watcher: vscode.FileSystemWatcher;
   timer: BurstTimer;
   /**
-   * The paths in which changes are ignored: the repositories and the caches of
-   * all folders, and the extension's own folders.
+   * The folders in which changes are ignored: the repositories and the caches
+   * of all folders, and the extension's own folders.
    */
   ignored: readonly string[];
 }
@@ -100,7 +100,8 @@ export class ExternalChanges implements vscode.Disposable {
       this.#automatic.takeAfterExternalChange(folder)
     );
     const added: Watcher = { watcher, timer, ignored: [] };
-    // A program can cause tens of thousands of events in a row.
+    // A program can cause tens of thousands of events in a row, so the cheapest
+    // check comes first.
     const note = ({ fsPath }: vscode.Uri) => {
       if (timer.isNoted || this.#own.has(fsPath)) return;
       if (isWatched(fsPath, uri.fsPath, added.ignored)) timer.note();

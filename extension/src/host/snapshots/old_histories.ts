@@ -48,8 +48,8 @@ interface Found {
   /** Whether the folder itself was moved, so that its repository can be moved. */
   isMoved: boolean;
   /**
-   * The settings with the old location, if the location was changed. Absent if
-   * the folder has another path.
+   * The settings with the old location, if the location of the repository was
+   * changed. Absent if the path of the folder has changed.
    */
   place?: LocationSettings;
 }
@@ -63,8 +63,9 @@ interface Remembered {
   /** The repository of the old history that the user has declined. */
   declined?: string;
   /**
-   * The time when the old history was first asked about or could not be read,
-   * in milliseconds since 1970, until the user answers.
+   * The time when the user was first asked about the old history, or when
+   * reading the history first failed, in milliseconds since 1970. Absent after
+   * the answer.
    */
   openSince?: number;
 }
@@ -155,8 +156,8 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Lets automatic snapshots of a folder without snapshots wait for a promise,
-   * unless they wait already.
+   * Makes the automatic snapshots of a folder without snapshots wait for a
+   * promise, unless they already wait for one.
    */
   #holdSnapshots(folder: ProtectedFolder, until: Promise<void>): void {
     if (folder.hasSnapshots || folder.question !== undefined) return;
@@ -165,7 +166,10 @@ export class OldHistories implements vscode.Disposable {
     });
   }
 
-  /** Calls `onAnswer` when the user chooses an answer. */
+  /**
+   * Searches for the old history of a folder, and offers to continue it. Calls
+   * `onAnswer` when the user chooses an answer.
+   */
   async #offer(folder: ProtectedFolder, onAnswer: () => void): Promise<void> {
     const { repository } = folder.config;
     const found = await this.#findPlace(folder) ??
@@ -219,8 +223,9 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Returns a promise that resolves when the repository of a folder is no longer
-   * the given one or the folder has left the workspace, and its listener.
+   * Returns a promise that resolves when the repository of a folder is no
+   * longer the given one or the folder has left the workspace, and the listener
+   * that watches for this.
    */
   #leaves(
     folder: ProtectedFolder,
@@ -305,14 +310,16 @@ export class OldHistories implements vscode.Disposable {
    * Continues the history of the folder's former path. Moves its repository if
    * possible, and otherwise copies the snapshots.
    *
-   * @returns Whether the history is continued, as `#copy` does.
+   * @returns Whether the history was continued; `false` in the same cases as
+   * `#copy`.
    */
   async #continue(
     folder: ProtectedFolder,
     { from, isMoved: isMovable }: Found,
   ): Promise<boolean> {
     const { config, writer } = folder;
-    // Only the folder itself cannot have its snapshots elsewhere, too.
+    // If the folder might be a copy, the original might still use the
+    // repository.
     if (!isMovable) return await this.#copy(folder, from, config);
     const { isMoved } = await folder.exclusive(async () => {
       await shareKey(folder, from, config);
@@ -329,7 +336,8 @@ export class OldHistories implements vscode.Disposable {
    * Changes the location back to the old one. Before that, copies the snapshots
    * that were taken at the new location to the old location.
    *
-   * @returns Whether the location was changed, as `#copy` does.
+   * @returns Whether the location was changed; `false` in the same cases as
+   * `#copy`.
    */
   async #useOld(
     folder: ProtectedFolder,
@@ -337,11 +345,11 @@ export class OldHistories implements vscode.Disposable {
     place: LocationSettings,
   ): Promise<boolean> {
     const change = () => setLocation(folder, place);
-    // The list can be older than a snapshot that is now being taken.
+    // A snapshot that is now being taken is not in the list yet.
     await folder.exclusive(() => Promise.resolve());
     if (folder.hasSnapshots) {
-      // The old location may be away by now. Nothing is copied into a new
-      // repository at its place.
+      // The old location might have become unavailable. Copying would then
+      // create a new repository there.
       const count = await this.#countOf(folder, old);
       if (count === undefined || count === 0) throw unreadable(old);
       return await this.#copy(folder, folder.config, old, change);
@@ -361,8 +369,9 @@ export class OldHistories implements vscode.Disposable {
    * @param from The configuration with the repository to copy from.
    * @param to The configuration with the repository to copy to.
    * @param next Work to do after the copy and before the next snapshot.
-   * @returns Whether the history was copied. `false` if the user has not saved
-   * a second key of the new repository, or wants no copy without encryption.
+   * @returns Whether the history was copied. `false` if the user did not enter
+   * the key, did not save a second key of the new repository, or refused a copy
+   * without encryption.
    */
   async #copy(
     folder: ProtectedFolder,
@@ -377,7 +386,8 @@ export class OldHistories implements vscode.Disposable {
     const config = { ...to, encrypt: to.encrypt || isEncrypted };
     let state = await stateOf(config);
     if (state === "locked" || state === "uncreated") {
-      // Only the repository of the folder can be unlocked or created.
+      // Only the repository that the current settings name can be unlocked or
+      // created.
       if (to.repository !== folder.config.repository) throw unreadable(to);
       if (isEncrypted) await shareKey(folder, from, to);
       state = await this.#options.encrypted.prepare(folder, config.encrypt);
@@ -515,7 +525,10 @@ function ask(
     );
 }
 
-/** Changes the settings to another location, where they are now defined. */
+/**
+ * Writes another location to the settings. Each setting is changed where it is
+ * now defined: for the folder, the workspace or the user.
+ */
 async function setLocation(
   { uri, workspaceFolder }: ProtectedFolder,
   place: LocationSettings,

@@ -77,7 +77,8 @@ export class RepositoryWatch implements vscode.Disposable {
     const place = nearestFolder(records);
     try {
       const watcher = fs.watch(place, { persistent: false }, () => {
-        // A folder above may change all the time.
+        // A folder above the records may change all the time, so its changes do
+        // not restart the timer.
         if (place === records) clearTimeout(added.timer);
         else if (added.timer !== undefined) return;
         added.timer = setTimeout(() => this.#look(records), QUIET_MS);
@@ -87,8 +88,8 @@ export class RepositoryWatch implements vscode.Disposable {
       watcher.on("error", () => this.#end(records));
       this.#watchers.set(records, added);
     } catch {
-      // The disk is not mounted, for example. The next change of a folder tries
-      // again.
+      // The folder cannot be watched, for example because its disk is not
+      // mounted. `#update` tries again.
     }
   }
 
@@ -114,7 +115,7 @@ export class RepositoryWatch implements vscode.Disposable {
     const deleted = [...before].filter((id) => !ids.has(id));
     for (const folder of this.#folders.all) {
       if (recordsOf(folder.config.repository) !== records) continue;
-      // The work that is running lists the snapshots at its end.
+      // The work that is running lists the snapshots when it ends.
       if (folder.isBusy) continue;
       const listed = new Set(
         [...folder.listed, ...folder.safetySnapshots].map(({ id }) => id),

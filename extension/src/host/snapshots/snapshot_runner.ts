@@ -73,7 +73,7 @@ export class SnapshotRunner implements vscode.Disposable {
           const { snapshot, isNew } = await this.take(folder, label, {
             signal,
             onProgress,
-            // The progress bar can show the progress of one folder only.
+            // The progress bar can show the progress of only one folder.
             measure: folders.length === 1,
           });
           lines.push(

@@ -13,7 +13,7 @@ export const ENTER_KEY = "Deltar: Enter Key";
 /** The command that creates an encrypted repository. */
 export const CREATE_ENCRYPTED = "Deltar: Create Encrypted Repository";
 
-/** The commands that solve the causes of errors, by the code of the error. */
+/** The commands that fix the causes of errors, by the codes of the errors. */
 const REMEDIES: Readonly<Record<string, string>> = {
   key: ENTER_KEY,
   uncreated: CREATE_ENCRYPTED,

@@ -7,8 +7,8 @@ import type {
 import { formatSince } from "./text.ts";
 
 /**
- * The minimum number of changed files for which their common folder is named
- * instead of the files.
+ * The number of changed files from which their common folder is named instead
+ * of the files.
  */
 const MIN_FILES_FOR_FOLDER = 4;
 

@@ -29,6 +29,7 @@ export function detailLines({ sparse, xattrs = [] }: EntryDetails): string[] {
   return lines;
 }
 
+/** The words for the fields of an entry. */
 const FIELDS: Readonly<Record<EntryField, string>> = {
   kind: "kind",
   content: "content",

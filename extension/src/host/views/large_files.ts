@@ -135,7 +135,9 @@ export class LargeFiles
     const { signal } = controller;
     const folder = this.#folders.of(left) ?? this.#folders.of(right);
     const compared = folder === undefined
-      ? Promise.reject(new Error("This folder is not in the workspace."))
+      ? Promise.reject(
+        new Error("the folder of the file is not in the workspace"),
+      )
       : folder.reader.call("ranges", {
         config: folder.config,
         before: versionOf(folder, left),

@@ -137,8 +137,9 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       day.rows.push(row);
       days.set(title, day);
     }
-    // Above the list, because VS Code would cut the notes off in a row of the
-    // list. If there are notes, VS Code does not show that the list is empty.
+    // The notes are shown above the list, because VS Code would truncate them
+    // in a row of the list. VS Code does not show that a list is empty if there
+    // are notes above it, so the notes also name the folders without snapshots.
     if (notes.length > 0 && snapshots.length === 0) {
       notes.push(...empty.map(noSnapshotsText));
     }
