@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
-/** The rooms of the house; each may import from those before it. */
+/** The folders of lib/. Each may import only from those before it. */
 const LAYERS = [
   "bytes",
   "age",
@@ -16,8 +16,8 @@ const LAYERS = [
 ];
 
 /**
- * The rooms of `lib/repository`; each may import from those before it. A file at
- * the top is a room of its own.
+ * The folders of `lib/repository`. Each may import only from those before it. A
+ * file at the top counts as a folder.
  */
 const REPOSITORY_ROOMS = [
   "format",
@@ -45,8 +45,8 @@ const REPOSITORY_ROOMS = [
 ];
 
 /**
- * The rooms of the extension host's thread; each may import from those before
- * it. A file at the top is a room of its own.
+ * The folders of the code of the extension host. Each may import only from
+ * those before it. A file at the top counts as a folder.
  */
 const HOST_ROOMS = [
   "engine.ts",
@@ -61,10 +61,10 @@ const HOST_ROOMS = [
   "extension.ts",
 ];
 
-/** Only these know a file system, or a system at all. */
+/** Matches the only files that use the file system or the operating system. */
 const WITH_FILES =
   /^lib\/(?:tree\/|storage\/(?:local(?:_\w+)?|temporary)\.ts$)/;
-/** These know paths of the system. */
+/** Matches files that use paths of the system. */
 const WITH_PATHS = /^lib\/archive\/(?:apply_diff|archive_file)\.ts$/;
 
 const root = dirname(import.meta.dirname!);
@@ -96,7 +96,7 @@ function importsOf(file: string): Import[] {
   }));
 }
 
-test("imports in lib/ go one way", () => {
+test("imports in lib/ have one direction", () => {
   const all = sources("lib").flatMap(importsOf);
   assert.ok(all.length > 100);
   for (const { file, target } of all) {
@@ -111,15 +111,15 @@ test("imports in lib/ go one way", () => {
   }
 });
 
-test("imports in lib/repository go one way, types included", () => {
+test("imports in lib/repository have one direction, including types", () => {
   assertOrder("lib/repository", REPOSITORY_ROOMS);
 });
 
-test("imports in the extension host's thread go one way, types included", () => {
+test("imports in the extension host's code have one direction, including types", () => {
   assertOrder("extension/src/host", HOST_ROOMS);
 });
 
-/** Asserts that each room in a folder imports only from those before it. */
+/** Asserts that each folder in a folder imports only from those before it. */
 function assertOrder(folder: string, rooms: readonly string[]): void {
   const all = sources(folder).flatMap(importsOf);
   assert.ok(all.length > 50);
@@ -136,7 +136,7 @@ function assertOrder(folder: string, rooms: readonly string[]): void {
   }
 }
 
-test("each thread of the extension imports itself and what both share", () => {
+test("each thread of the extension imports only its own code and the shared code", () => {
   const threads = ["host", "worker", "shared"];
   for (const { file, target } of sources("extension/src").flatMap(importsOf)) {
     const thread = file.split("/")[2];
@@ -154,7 +154,8 @@ test("only the worker of the extension loads the library", () => {
   for (const thread of ["host", "shared"]) {
     for (const file of sources(`extension/src/${thread}`)) {
       for (const target of valueImports(file)) {
-        // The name of a folder's repository, which needs no other module.
+        // This module returns the name of a repository, and imports no other
+        // module.
         if (target === "lib/repository/repository_name.ts") continue;
         assert.doesNotMatch(target, /^(?:lib\/|mod\.ts$)/, file);
       }
@@ -162,7 +163,7 @@ test("only the worker of the extension loads the library", () => {
   }
 });
 
-test("lib/ imports nothing from above it", () => {
+test("lib/ imports nothing from folders outside of it", () => {
   for (const { file, target } of sources("lib").flatMap(importsOf)) {
     const isOurs =
       !/^(?:node:|npm:|@noble\/(?:ciphers|hashes)|age-encryption$|@rgrove\/parse-xml$|aws4fetch$|fzstd$|ignore$)/
@@ -174,16 +175,16 @@ test("lib/ imports nothing from above it", () => {
   }
 });
 
-test("only the tree and the local storage know a file system", () => {
+test("only lib/tree and the local storage use a file system", () => {
   for (const { file, target } of sources("lib").flatMap(importsOf)) {
     if (target !== "lib/bytes/node.ts" || WITH_PATHS.test(file)) continue;
     assert.match(file, WITH_FILES);
   }
 });
 
-test("nothing in lib/ needs a runtime's modules to be loaded", () => {
+test("every module of lib/ can be loaded without the modules of a runtime", () => {
   for (const file of sources("lib")) {
-    // The conformance suite is loaded by test files only.
+    // Only test files load the conformance suite.
     if (file === "lib/storage/conformance.ts") continue;
     const code = readFileSync(join(root, file), "utf8")
       .replaceAll(/\/\*[\s\S]*?\*\//g, "")
@@ -192,9 +193,9 @@ test("nothing in lib/ needs a runtime's modules to be loaded", () => {
   }
 });
 
-test("the command uses the library by its public names", () => {
+test("the command uses only the public names of the library", () => {
   for (const { file, target } of sources("cli").flatMap(importsOf)) {
-    // What every start loads is only the number of the version.
+    // Every start loads only the number of the version.
     if (file.startsWith("cli/rdiff") || target === "lib/version.ts") continue;
     const isInside = target.startsWith("lib/") &&
       !/^lib\/[a-z]+\/mod\.ts$/.test(target);
@@ -208,16 +209,16 @@ test("shared/ imports nothing from other folders", () => {
   }
 });
 
-test("no module of lib/ imports itself by a circle of values", () => {
+test("no module of lib/ imports itself through a circle of values", () => {
   assertNoCircle(sources("lib"), valueImports);
 });
 
-test("no module of cli/ or extension/ imports itself by a circle", () => {
+test("no module of cli/ or extension/ imports itself through a circle", () => {
   const files = ["cli", "shared", "extension/src"].flatMap(sources);
   assertNoCircle(files, (file) => importsOf(file).map(({ target }) => target));
 });
 
-/** Asserts that no file leads back to itself by imports. */
+/** Asserts that no file imports itself through other files. */
 function assertNoCircle(
   files: readonly string[],
   imported: (file: string) => string[],
@@ -233,7 +234,7 @@ function assertNoCircle(
   for (const file of graph.keys()) visit(file, []);
 }
 
-/** The files that one needs at run time: types do not count. */
+/** Returns the files that a file imports at run time, without types. */
 function valueImports(file: string): string[] {
   const code = readFileSync(join(root, file), "utf8")
     .replaceAll(/\/\*[\s\S]*?\*\//g, "")
@@ -243,7 +244,7 @@ function valueImports(file: string): string[] {
   );
 }
 
-test("the overview names files that are there, and so do the heads of rooms", () => {
+test("the overview and the heads of folders name existing files", () => {
   const page = readFileSync(join(root, "docs/ARCHITECTURE.md"), "utf8");
   const [picture] = page.split("\n## ", 1);
   const named = [...picture.matchAll(/\b(?:cli|[a-z]+)\/[a-z_/]+\.ts/g)]

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { CIPHERS, works } from "../../lib/age/chunk_cipher.ts";
 import { noise } from "../support/noise.ts";
 
-test("every cipher that the runtime has gives the same, and refuses changes", async () => {
+test("every cipher of the runtime gives the same result, and refuses changed chunks", async () => {
   const key = noise(32, 1);
   const nonce = noise(12, 2);
   const chunk = noise(65_536, 3);

@@ -4,7 +4,7 @@ import { generateHybridIdentity, identityToRecipient } from "age-encryption";
 import { headLength, makeHead } from "../../lib/age/header.ts";
 import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 
-test("the length of a head is that of a head that is made", async () => {
+test("headLength() returns the length of the head that is written", async () => {
   const one = await recipientOf(await newIdentity());
   const hybrid = await identityToRecipient(await generateHybridIdentity());
   for (const recipients of [[one], [one, one], [one, one, one], [hybrid]]) {
@@ -13,6 +13,6 @@ test("the length of a head is that of a head that is made", async () => {
   }
 });
 
-test("the length of a head for an invalid recipient is refused", async () => {
+test("headLength() refuses an invalid recipient", async () => {
   await assert.rejects(headLength(["age1nobody"]), { code: "unsupported" });
 });

@@ -58,7 +58,7 @@ test("rewrapHeader() replaces the older recipient, and no other", async () => {
   }
 });
 
-test("rewrapHeader() refuses files of others, and damaged headers", async () => {
+test("rewrapHeader() refuses files for other recipients, and damaged headers", async () => {
   const header = await headerOf(await seal(machine));
   await assert.rejects(needsRewrap(header, keys, "x"), {
     code: "key",

@@ -10,7 +10,9 @@ import { openChunks } from "../../lib/age/payload.ts";
 import { ByteReader } from "../../lib/bytes/byte_reader.ts";
 import { chunks, collect, concat } from "../../lib/bytes/source.ts";
 
-/** A file of the test suite of age, with what a reader must say of it. */
+/**
+ * A file of the test suite of age, with the result that a reader must report.
+ */
 interface Vector {
   fields: Record<string, string[]>;
   file: Uint8Array;
@@ -48,7 +50,7 @@ const WAYS: Record<
 };
 
 for (const [way, open] of Object.entries(WAYS)) {
-  test(`${way} does with each vector of age's suite what it expects`, async () => {
+  test(`${way} gives the expected result for each vector of age's suite`, async () => {
     assert.ok(all.length > 100, `${all.length} vectors`);
     for (const [name, bytes] of all) {
       const { fields, file } = parse(bytes);

@@ -39,7 +39,7 @@ const link = (
 const created = (entry: HashedEntry): Change => ({ change: "created", entry });
 
 test(
-  "hostile differences are refused, and nothing is changed",
+  "applyDiff() refuses hostile differences and changes nothing",
   needsSymlinks,
   async () => {
     const cases: Record<string, Change[]> = {
@@ -87,7 +87,8 @@ test(
         fs.writeFileSync(join(root, "a"), "a");
         fs.writeFileSync(join(folder, "other"), CONTENT);
         fs.symlinkSync("..", join(root, "out"));
-        // An archive with all that is asked for, so that only the paths are bad.
+        // The archive has all requested content, so that only the paths are
+        // bad.
         const source = join(folder, "source");
         fs.mkdirSync(join(source, "x"), { recursive: true });
         const archive = join(folder, "diff.tgz");
@@ -123,7 +124,7 @@ function pathOf(change: Change): string {
   return change.change === "deleted" ? change.before.path : change.entry.path;
 }
 
-test("a hard link that is a file of its own now is not lost", async () => {
+test("applyDiff() keeps a hard link that has become a separate file", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "base");
     fs.mkdirSync(root);
@@ -142,7 +143,7 @@ test("a hard link that is a file of its own now is not lost", async () => {
   });
 });
 
-test("a large file with the content of another needs no content", async () => {
+test("applyDiff() needs no content for a large file that is equal to another", async () => {
   await withTemp(async (folder) => {
     const [root, next] = [join(folder, "base"), join(folder, "next")];
     for (const place of [root, next]) fs.mkdirSync(place);
@@ -161,7 +162,7 @@ test("a large file with the content of another needs no content", async () => {
   });
 });
 
-test("content that nobody asks for is passed over, the directory's time is right", async () => {
+test("applyDiff() ignores content that no change needs, and sets the directory's time", async () => {
   await withTemp(async (folder) => {
     const [root, next] = [join(folder, "base"), join(folder, "next")];
     for (const place of [root, next]) fs.mkdirSync(place);
@@ -184,7 +185,7 @@ test("content that nobody asks for is passed over, the directory's time is right
   });
 });
 
-test("what cannot be applied leaves no trace, not even in the directory's time", async () => {
+test("applyDiff() leaves no trace of changes that it cannot apply, not even in the directory's time", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "base");
     fs.mkdirSync(root);
@@ -204,7 +205,7 @@ test("what cannot be applied leaves no trace, not even in the directory's time",
   });
 });
 
-test("an archive of files that changed since they were indexed does not appear", async () => {
+test("createArchive() leaves no archive if files changed after they were indexed", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -231,7 +232,7 @@ test("an archive of files that changed since they were indexed does not appear",
       fs.mkdirSync(place);
       await assert.rejects(create(), { name: "DeltarError", code: "io" });
       fs.rmdirSync(place);
-      // What was appended since is no part of what was indexed.
+      // Bytes that were appended later are not part of the indexed content.
       fs.writeFileSync(place, Uint8Array.from([...good, 1, 2, 3]));
       await create();
       fs.rmSync(archive);

@@ -8,7 +8,7 @@ import { chunks, collect } from "../../lib/bytes/source.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
 
-/** Contents that compress well, badly and not at all. */
+/** Returns content that compresses well, badly or not at all. */
 function contentOf(kind: number, length: number, seed: number): Uint8Array {
   if (kind === 0) return noise(length, seed);
   const words = `line ${seed} of the text; `.repeat(length);

@@ -16,7 +16,7 @@ import { has, run, withFolder } from "./peers.ts";
 
 const NAMES = ["gzip", "zstd"] as const;
 
-/** Two pieces and an empty one; and where each ends. */
+/** Returns two pieces, an empty one, and the offsets at which they end. */
 async function sample(name: "gzip" | "zstd") {
   const codec = codecFor(name);
   const plain = concat([noise(900), new Uint8Array(300), utf8("the end")]);
@@ -31,7 +31,7 @@ async function sample(name: "gzip" | "zstd") {
 }
 
 for (const name of NAMES) {
-  test(`${name}: pieces one after the other are read as one`, async () => {
+  test(`${name}: successive pieces are read as one content`, async () => {
     const codec = codecFor(name);
     const cases = fc.asyncProperty(
       fc.array(fc.uint8Array({ maxLength: 3000 }), { minLength: 1 }),
@@ -50,7 +50,7 @@ for (const name of NAMES) {
     await fc.assert(cases, { numRuns: runs(20) });
   });
 
-  test(`${name}: what is stored is not compressed, and is read as all else`, async () => {
+  test(`${name}: stored pieces are not compressed, and are read like all others`, async () => {
     const codec = codecFor(name);
     for (const size of [0, 1, 255, 256, 65_536, 131_072, 131_073, 5_000_000]) {
       const plain = new Uint8Array(size).fill(7);
@@ -63,7 +63,7 @@ for (const name of NAMES) {
     }
   });
 
-  test(`${name}: input is taken in any pieces`, async () => {
+  test(`${name}: input can be divided into any pieces`, async () => {
     const { codec, plain, packed, ends } = await sample(name);
     for (const length of [1, 2, 3, 7, 512, 513, packed.length]) {
       const source = pieces(packed, length);
@@ -84,7 +84,7 @@ for (const name of NAMES) {
     assert.equal(whole.constructor, Uint8Array);
   });
 
-  test(`${name}: a cut anywhere is an error, with its place`, async () => {
+  test(`${name}: truncation at any offset is an error with the offset`, async () => {
     const { codec, packed, ends } = await sample(name);
     for (let cut = 0; cut < packed.length; cut++) {
       const reading = gather(
@@ -143,7 +143,7 @@ for (const name of NAMES) {
     }
   });
 
-  test(`${name}: what follows the last piece is an error`, async () => {
+  test(`${name}: bytes after the last piece are an error`, async () => {
     const { codec, packed } = await sample(name);
     for (
       const garbage of [
@@ -175,7 +175,7 @@ for (const name of NAMES) {
     );
   });
 
-  test(`${name}: the limit holds while decoding`, async () => {
+  test(`${name}: the limit also applies during decoding`, async () => {
     const codec = codecFor(name);
     const bomb = await codec.compress(new Uint8Array(64 * 1024 * 1024));
     await assert.rejects(codec.decompressBlock(bomb, 1000), { code: "limit" });
@@ -194,7 +194,7 @@ for (const name of NAMES) {
     assert.equal((await codec.decompressBlock(exact, 1000)).length, 1000);
   });
 
-  test(`${name}: what fails in the source passes as it is`, async () => {
+  test(`${name}: an error of the source is passed on unchanged`, async () => {
     const { codec, packed } = await sample(name);
     const broken = new Error("network");
     const source = async function* () {
@@ -219,7 +219,7 @@ for (const name of NAMES) {
     assert.equal(stopped, true);
   });
 
-  test(`${name}: the command reads what is written, and the reverse`, async (context) => {
+  test(`${name}: the program reads what deltar writes, and the reverse`, async (context) => {
     if (!has(context, name)) return;
     const { codec, plain, packed } = await sample(name);
     await withFolder(async (folder) => {
@@ -249,7 +249,7 @@ for (const name of NAMES) {
   });
 }
 
-test("gzip: headers with all fields are read, damaged ones are not", async () => {
+test("gzip: headers with all fields are read, and damaged headers are refused", async () => {
   const gzip = codecFor("gzip");
   const content = utf8("content");
   const packed = await gzip.compress(content);
@@ -283,7 +283,7 @@ test("zstd: each frame has the size of its content", async () => {
   }
 });
 
-test("zstd: skippable frames are passed over", async () => {
+test("zstd: skippable frames are ignored", async () => {
   const zstd = codecFor("zstd");
   const skippable = new Uint8Array([
     0x5e,
@@ -350,7 +350,7 @@ test("zstd: a small frame of any number of empty blocks is read", async () => {
   }
 });
 
-test("pieces carry a checksum of their content", async () => {
+test("each piece has a checksum of its content", async () => {
   const frame = await codecFor("zstd").compress(noise(1000));
   assert.equal(frame[4] & 0x04, 0x04);
   const member = await codecFor("gzip").compress(noise(1000));
@@ -361,7 +361,7 @@ test("pieces carry a checksum of their content", async () => {
   assert.equal(view.getUint32(0, true), zlib.crc32(noise(1000)));
 });
 
-test("a slow reader holds the decoder back", async () => {
+test("a slow reader slows the decoder down", async () => {
   for (const name of NAMES) {
     const codec = codecFor(name);
     const part = await codec.compress(new Uint8Array(4 * 1024 * 1024));
@@ -380,7 +380,7 @@ test("a slow reader holds the decoder back", async () => {
   }
 });
 
-test("without node:zlib, gzip is what Compression Streams do", async () => {
+test("without node:zlib, gzip uses Compression Streams", async () => {
   const plain = noise(100_000);
   const packed = await webGzip(plain);
   assert.deepEqual(
@@ -394,7 +394,8 @@ test("without node:zlib, gzip is what Compression Streams do", async () => {
     code: "corrupt",
     object: "o",
   });
-  // Never the first member alone: some runtimes read both, others refuse.
+  // The first member must never be read alone: some runtimes read both members,
+  // and others refuse.
   const two = read(concat([packed, packed])).then(
     ({ length }) => length,
     ({ code }) => code,
@@ -405,7 +406,7 @@ test("without node:zlib, gzip is what Compression Streams do", async () => {
   await reading.return(undefined);
 });
 
-test("formats are told by their first bytes", async () => {
+test("the format is recognized by the first bytes", async () => {
   assert.equal(detectFormat(await codecFor("gzip").compress(noise(9))), "gzip");
   assert.equal(detectFormat(await codecFor("zstd").compress(noise(9))), "zstd");
   assert.equal(detectFormat(new Uint8Array([0x50, 0x2a, 0x4d, 0x18])), "zstd");

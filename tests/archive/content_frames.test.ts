@@ -9,7 +9,10 @@ import { noise } from "./helpers.ts";
 const SKIP = 700;
 const BEHIND = 900;
 
-/** Returns a volume whose frames hold a content and bytes around it. */
+/**
+ * Returns a volume whose frames hold a content and the bytes before and after
+ * it.
+ */
 async function volume() {
   const codec = codecFor("zstd");
   const text = (size: number, seed: number) =>

@@ -18,7 +18,7 @@ import {
   writeTree,
 } from "../support/trees.ts";
 
-test("index, difference, data and apply give the second tree exactly", async () => {
+test("index, difference, data and applyDiff() reproduce the second tree exactly", async () => {
   const property = fc.asyncProperty(
     treeAndEdited,
     fc.constantFrom("hash" as const, "path" as const),
@@ -97,7 +97,9 @@ test(
   },
 );
 
-/** A base, and a difference with its archive that changes it in every way. */
+/**
+ * Makes a base, and a difference and archive that change the base in every way.
+ */
 async function makeCase(folder: string) {
   const root = join(folder, "base");
   fs.mkdirSync(join(root, "gone"), { recursive: true });
@@ -120,7 +122,7 @@ async function makeCase(folder: string) {
   return { root, next, diff, archive };
 }
 
-test("a base in another state is refused, and stays as it is", async () => {
+test("applyDiff() refuses a base in another state, and does not change it", async () => {
   const harms: [string, (root: string) => void][] = [
     ["changed", (root) => fs.appendFileSync(join(root, "log"), "x")],
     ["absent", (root) => fs.rmSync(join(root, "log"))],
@@ -157,7 +159,7 @@ test("a base in another state is refused, and stays as it is", async () => {
 });
 
 test(
-  "a flipped bit or a cut anywhere in an archive is refused, and nothing changes",
+  "applyDiff() refuses an archive with a flipped bit or a truncated one, and changes nothing",
   needs("cp"),
   async () => {
     await withTemp(async (folder) => {
@@ -178,7 +180,8 @@ test(
           assert.deepEqual(stateOf(root), state, what);
           return;
         }
-        // Bits of a gzip header that carry nothing may go unnoticed; content may not.
+        // A changed bit in an unused field of a gzip header need not be
+        // detected, but changed content must be.
         assert.deepEqual(stateOf(root), stateOf(next), what);
         fs.rmSync(root, { recursive: true });
         run("cp", ["-a", join(folder, "pristine"), root]);
@@ -200,7 +203,8 @@ test(
 );
 
 /**
- * Time, level and system in a gzip header (RFC 1952) say nothing of content.
+ * Returns whether a byte is in the time, level or system of a gzip header (RFC
+ * 1952), which do not affect the content.
  */
 function isIdleHeaderByte(bytes: Uint8Array, at: number): boolean {
   for (let start = Math.max(0, at - 9); start <= at - 4; start++) {

@@ -9,7 +9,7 @@ import { needs, run, runText } from "../support/peer.ts";
 import { needsPosix } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** A directory with some files in it. */
+/** Runs work with a directory that has some files. */
 function withDir(
   work: (root: string, write: (path: string, text?: string) => void) =>
     | void
@@ -25,7 +25,7 @@ function withDir(
   });
 }
 
-test("files, subdirs, get, projects and size", async () => {
+test("Dir: files, subdirs, get, projects and size", async () => {
   await withDir((root, write) => {
     const paths = [
       ".git/HEAD",
@@ -74,7 +74,7 @@ test("files, subdirs, get, projects and size", async () => {
 });
 
 test(
-  "the hash tells names, kinds, links, times and contents",
+  "Dir.hash() depends on names, kinds, links, times and contents",
   needsPosix("names with a newline"),
   async () => {
     await withDir(async (root, write) => {
@@ -121,7 +121,7 @@ test(
 );
 
 test(
-  "an archive of a directory is never put into itself",
+  "Dir.compressTo() never puts the archive into itself",
   needs("tar"),
   async () => {
     await withDir(async (root, write) => {
@@ -154,7 +154,7 @@ test(
   },
 );
 
-test("an archive that cannot be finished does not replace the one before", async () => {
+test("Dir.compressTo() does not replace an existing archive if it fails", async () => {
   await withDir(async (root, write) => {
     write("a");
     const archive = join(root, "../archive.tgz");

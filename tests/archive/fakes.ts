@@ -4,7 +4,7 @@ import { type ByteSource, collect } from "../../lib/bytes/source.ts";
 import type { GetOptions, Storage } from "../../lib/storage/storage.ts";
 import type { Metadata } from "../../lib/tree/entry.ts";
 
-/** The data that a sink got for a path. */
+/** The data that a sink received for a path. */
 export interface SunkEntry {
   kind: string;
   metadata: Metadata;
@@ -12,7 +12,7 @@ export interface SunkEntry {
   target?: string;
 }
 
-/** A tree in memory that refuses what a `TreeSink` has to. */
+/** A tree in memory that refuses everything that a `TreeSink` has to refuse. */
 export class MemorySink implements TreeSink {
   readonly entries = new Map<string, SunkEntry>();
   finished = false;
@@ -58,7 +58,7 @@ export class MemorySink implements TreeSink {
   }
 }
 
-/** Notes what is read of another storage. */
+/** A storage that records the reads of another storage. */
 export class CountingStorage implements Storage {
   readonly location = "counting";
   readonly reads: { name: string; offset?: number; length?: number }[] = [];

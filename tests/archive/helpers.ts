@@ -5,12 +5,12 @@ import type {
   TarMemberFields,
 } from "../../lib/archive/tar_member.ts";
 
-/** More cases when `SLOW` is set. */
+/** Returns the number of cases: more if `SLOW` is set. */
 export function runs(few: number): number {
   return process.env.SLOW ? few * 20 : few;
 }
 
-/** Bytes cut into pieces of `length`. */
+/** Yields bytes in pieces of `length`. */
 export async function* pieces(
   bytes: Uint8Array,
   length: number,
@@ -20,7 +20,7 @@ export async function* pieces(
   }
 }
 
-/** A file as a member; what is not given is plain. */
+/** Returns a file as a member, with default values for omitted fields. */
 export function file(
   path: string,
   size: number,
@@ -38,7 +38,7 @@ export function file(
   };
 }
 
-/** A member that is no file. */
+/** Returns a member other than a file. */
 export function special(
   path: string,
   kind: TarMember["kind"],
@@ -49,14 +49,14 @@ export function special(
   return member as TarMember;
 }
 
-/** UTF-8. */
+/** Returns a text in UTF-8. */
 export function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
 export { noise } from "../support/noise.ts";
 
-/** All chunks of an iterable in one array. */
+/** Returns all chunks of an iterable in one array. */
 export async function gather(
   source: AsyncIterable<Uint8Array>,
 ): Promise<Uint8Array> {

@@ -23,14 +23,14 @@ import { withFolder } from "./peers.ts";
 import { padded, rawHeader, rawPax, rawTar, record } from "./raw_tar.ts";
 import { needsSymlinks } from "../support/system.ts";
 
-/** An archive of one plain tar. */
+/** Opens an archive that consists of one uncompressed tar. */
 async function open(tar: Uint8Array): Promise<TarVolume> {
   const storage = new MemoryStorage();
   await storage.put("evil.tar", tar);
   return TarVolume.fromVolumes(storage, ["evil.tar"]);
 }
 
-/** All members with their contents, or the error. */
+/** Returns all members with their contents, or the error. */
 async function drain(
   tar: Uint8Array,
   length = 700,
@@ -102,28 +102,32 @@ const UNSAFE: Record<string, Uint8Array> = {
 
 for (const [name, members] of Object.entries(UNSAFE)) {
   const options = name.startsWith("symlink,") ? needsSymlinks : {};
-  test(`nothing is written outside: ${name}`, options, async () => {
-    const archive = await open(rawTar(members));
-    await assert.rejects(archive.extractAll(new MemorySink()), {
-      code: "unsafe",
-    });
-    await withFolder(async (folder) => {
-      const target = join(folder, "target");
-      mkdirSync(target);
-      writeFileSync(join(folder, "outside"), "mine");
-      await assert.rejects(archive.extractAll(target), { code: "unsafe" });
-      assert.deepEqual(readdirSync(folder).sort(), ["outside", "target"]);
-      assert.equal(readFileSync(join(folder, "outside"), "utf8"), "mine");
-      for (const left of readdirSync(target)) {
-        assert.ok(left === "door", `${left} was left behind`);
-      }
-    });
-    assert.equal(existsSync("/tmp/evil"), false);
-  });
+  test(
+    `TarVolume.extractAll() writes nothing outside of the target: ${name}`,
+    options,
+    async () => {
+      const archive = await open(rawTar(members));
+      await assert.rejects(archive.extractAll(new MemorySink()), {
+        code: "unsafe",
+      });
+      await withFolder(async (folder) => {
+        const target = join(folder, "target");
+        mkdirSync(target);
+        writeFileSync(join(folder, "outside"), "mine");
+        await assert.rejects(archive.extractAll(target), { code: "unsafe" });
+        assert.deepEqual(readdirSync(folder).sort(), ["outside", "target"]);
+        assert.equal(readFileSync(join(folder, "outside"), "utf8"), "mine");
+        for (const left of readdirSync(target)) {
+          assert.ok(left === "door", `${left} was left behind`);
+        }
+      });
+      assert.equal(existsSync("/tmp/evil"), false);
+    },
+  );
 }
 
 test(
-  "a symlink that was there before is not followed either",
+  "TarVolume.extractAll() does not follow a symlink that already existed",
   needsSymlinks,
   async () => {
     const archive = await open(rawTar(evilFile("door/evil")));
@@ -137,7 +141,7 @@ test(
   },
 );
 
-test("dots that lead nowhere are taken out", async () => {
+test("`.` segments in names are removed", async () => {
   const archive = await open(rawTar(
     rawHeader({ name: "./", type: "5" }),
     evilFile("./a//b/./c"),
@@ -147,7 +151,7 @@ test("dots that lead nowhere are taken out", async () => {
   assert.deepEqual([...sink.entries.keys()], ["", "a/b/c"]);
 });
 
-test("lengths that lie are refused, and nothing is allocated for them", async () => {
+test("wrong lengths are refused, and no memory is allocated for them", async () => {
   const header = (size: string) =>
     concat([rawHeader({ name: "a", size }), CONTENT]);
   const cases: [Uint8Array, string][] = [
@@ -232,7 +236,7 @@ test("endless extended headers do not fill the memory", async () => {
   assert.ok(process.memoryUsage().rss - before < 400e6);
 });
 
-test("a tar cut anywhere is an error, but never silence", async () => {
+test("a tar that is truncated anywhere causes an error", async () => {
   const tar = rawTar(
     rawPax(record("path", "first")),
     evilFile("a"),
@@ -267,7 +271,7 @@ test("a tar cut anywhere is an error, but never silence", async () => {
   }
 });
 
-/** A small archive of two volumes with its index. */
+/** Makes a small archive of two volumes with its index. */
 async function sample(codec: "gzip" | "zstd") {
   const storage = new MemoryStorage();
   const writer = TarVolume.create(storage, "key", {
@@ -289,7 +293,7 @@ async function sample(codec: "gzip" | "zstd") {
   return { storage, names };
 }
 
-/** Returns the extracted tree of an archive as text to compare. */
+/** Returns the extracted tree of an archive as text for comparison. */
 async function extracted(
   storage: MemoryStorage,
   index?: null,
@@ -327,7 +331,7 @@ for (const codec of ["gzip", "zstd"] as const) {
     assert.ok(refused > 100);
   });
 
-  test(`${codec}: volumes cut anywhere are refused`, async () => {
+  test(`${codec}: truncated volumes are refused`, async () => {
     const { storage, names } = await sample(codec);
     for (const name of names) {
       const whole = storage.objects.get(name)!;
@@ -345,7 +349,7 @@ for (const codec of ["gzip", "zstd"] as const) {
     }
   });
 
-  test(`${codec}: volumes that were exchanged are refused`, async () => {
+  test(`${codec}: volumes in the wrong order are refused`, async () => {
     const { storage, names } = await sample(codec);
     const [first, second] = names;
     const [one, other] = [
@@ -357,7 +361,7 @@ for (const codec of ["gzip", "zstd"] as const) {
     await assert.rejects(extracted(storage), DeltarError);
   });
 
-  test(`${codec}: an archive that expands to much is read in bounded memory`, async () => {
+  test(`${codec}: an archive that expands to a very large size is read in bounded memory`, async () => {
     const size = 1024 * 1024 * 1024;
     const bytes = codecFor(codec);
     const mebibyte = await bytes.compress(new Uint8Array(1024 * 1024));
@@ -387,7 +391,7 @@ for (const codec of ["gzip", "zstd"] as const) {
   });
 }
 
-test("an index that lies is refused", async () => {
+test("a forged index is refused", async () => {
   const { storage } = await sample("gzip");
   const { index } = await TarVolume.open(storage, "key");
   const [member] = index!.members;
@@ -443,7 +447,7 @@ test("an index that lies is refused", async () => {
   });
 });
 
-test("an index of a newer format is unsupported, another file is corrupt", () => {
+test("an index of a newer format is unsupported, and another file is corrupt", () => {
   const text = new TextDecoder().decode(
     new VolumeIndex("gzip", [], []).encode(),
   );
@@ -467,7 +471,7 @@ test("an index of a newer format is unsupported, another file is corrupt", () =>
   }
 });
 
-test("links that go round are refused", async () => {
+test("circular links are refused", async () => {
   const around = await open(rawTar(
     rawHeader({ name: "a", type: "1", link: "b" }),
     rawHeader({ name: "b", type: "1", link: "a" }),
@@ -479,7 +483,7 @@ test("links that go round are refused", async () => {
   await assert.rejects(collect(self.extractFile("a")), { code: "not-found" });
 });
 
-test("devices and pipes are told, not made", async () => {
+test("devices and pipes are reported, and not created", async () => {
   const archive = await open(rawTar(
     rawHeader({ name: "null", type: "3" }),
     rawHeader({ name: "pipe", type: "6" }),

@@ -26,7 +26,7 @@ async function written(storage: MemoryStorage): Promise<void> {
   await writer.close();
 }
 
-/** The owners of the members of an archive. */
+/** Returns the owners of the members of an archive. */
 async function ownersOf(volume: TarVolume): Promise<unknown[]> {
   return (await Array.fromAsync(volume.members())).map((member) => {
     const { path, uid, gid, uname, gname } = member;
@@ -34,7 +34,7 @@ async function ownersOf(volume: TarVolume): Promise<unknown[]> {
   });
 }
 
-test("names of owners are in the archive and its index", async () => {
+test("the archive and its index have the names of the owners", async () => {
   const storage = new MemoryStorage();
   await written(storage);
   const volume = TarVolume.fromVolumes(storage, ["a.vol0.tgz"]);
@@ -47,7 +47,7 @@ test("names of owners are in the archive and its index", async () => {
   assert.match(index, /^\{"format":"deltar-volume-index","version":1,/);
 });
 
-test("GNU tar and bsdtar list deltar's names", async (context) => {
+test("GNU tar and bsdtar list the names that deltar writes", async (context) => {
   for (const program of ["tar", "bsdtar"]) {
     if (!has(context, program)) continue;
     await withFolder(async (folder) => {
@@ -64,7 +64,7 @@ test("GNU tar and bsdtar list deltar's names", async (context) => {
   }
 });
 
-test("names in archives of GNU tar and bsdtar are read", async (context) => {
+test("TarVolume reads the names in archives of GNU tar and bsdtar", async (context) => {
   const formats = [
     ["tar", "--format=gnu"],
     ["tar", "--format=pax"],
@@ -114,7 +114,7 @@ test("the archive of a directory has the names of its owners", {
 });
 
 for (const way of ["with the index", "without the index"]) {
-  test(`root extracts by name, or by number if asked, ${way}`, {
+  test(`root extracts owners by name or, if requested, by number, ${way}`, {
     skip: isRoot ? false : "needs to be root",
   }, async () => {
     const system = new SystemOwners();

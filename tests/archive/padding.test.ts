@@ -12,7 +12,7 @@ import { needs, run, runText } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 import { file, noise } from "./helpers.ts";
 
-/** Padmé as in the listing of the paper, with whole numbers. */
+/** Computes the Padmé size in whole numbers, as in the listing of the paper. */
 function padme(size: number): number {
   const exponent = size.toString(2).length - 1;
   const bits = exponent - exponent.toString(2).length;
@@ -20,7 +20,7 @@ function padme(size: number): number {
   return Number((BigInt(size) + mask) & ~mask);
 }
 
-test("paddedSize() is that of Padmé above a minimum", () => {
+test("paddedSize() returns the Padmé size, but never less than a minimum", () => {
   for (const size of [0, 1, 200, MIN_PADDED_BYTES]) {
     assert.equal(paddedSize(size), MIN_PADDED_BYTES);
   }
@@ -34,7 +34,7 @@ test("paddedSize() is that of Padmé above a minimum", () => {
   }
 });
 
-/** Programs that decompress, and options of tar for them. */
+/** The programs that decompress, and the options of tar for them. */
 const PROGRAMS = {
   zstd: { decompress: ["zstd", ["-dc"]], list: ["--zstd", "-tf"] },
   gzip: { decompress: ["gzip", ["-dc"]], list: ["-tzf"] },
@@ -55,12 +55,13 @@ for (const name of ["zstd", "gzip"] as const) {
         const packed = await codec.store(content);
         const pieces = [...codec.padding!(packed.length)];
         const object = concat([packed, ...pieces]);
-        // A gap that is too short for a piece is filled up to the next size.
+        // If the gap is too short for a padding piece, the next larger padded
+        // size is used.
         assert.equal(object.length, paddedSize(object.length), `${size}`);
         assert.ok(object.length <= paddedSize(packed.length + 26), `${size}`);
         const plain = codecFor(name).decompress(chunks(object));
         assert.deepEqual(await collect(plain), content, `${size}`);
-        // The files of some sizes would fill the pipes of both directions.
+        // Larger files would fill the pipes in both directions.
         if (size > 32_000) continue;
         const printed = run(program, [...args], { input: object });
         assert.ok(Buffer.from(content).equals(printed), `${size}`);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
 
-/** Runs a program and gives what it printed; throws if it fails. */
+/** Runs a program and returns its output. Throws if the program fails. */
 export function run(command: string, args: string[], cwd?: string): string {
   const env = { ...process.env, LC_ALL: "C.UTF-8", TZ: "UTC" };
   const done = spawnSync(command, args, { cwd, env, encoding: "utf8" });
@@ -17,8 +17,8 @@ export function run(command: string, args: string[], cwd?: string): string {
 }
 
 /**
- * Whether a test can use a peer program. Where it is absent the test is
- * skipped, but never in CI.
+ * Returns whether a test can use another program. If the program is missing,
+ * the test is skipped, but never in continuous integration.
  */
 export function has(context: TestContext, command: string): boolean {
   const found = spawnSync(command, ["--version"]).error === undefined;
@@ -27,7 +27,7 @@ export function has(context: TestContext, command: string): boolean {
   return found;
 }
 
-/** Gives a folder to `work` and takes it away after. */
+/** Runs `work` with a temporary folder, and then deletes the folder. */
 export async function withFolder(
   work: (folder: string) => Promise<void> | void,
 ): Promise<void> {

@@ -21,7 +21,7 @@ const NAMES = [
   "quote'\"",
   " space ",
   "ünïcödé-\u{1F600}",
-  // The same letter in both normalisations.
+  // The same letter in both Unicode normalizations.
   "nfc-\u00e9",
   "nfd-e\u0301",
   "x".repeat(100),
@@ -37,7 +37,7 @@ const TIMES = [
   1n,
   1_700_000_000_000_000_000n,
   1_700_000_000_123_456_789n,
-  // bsdtar takes "-1.5" for half a second before 1970.
+  // bsdtar reads "-1.5" as half a second before 1970.
   -2_000_000_000n,
   8_589_934_592_000_000_000n,
 ];
@@ -128,13 +128,14 @@ for (
       const out = join(folder, "out");
       mkdirSync(out);
       run("bsdtar", ["-xpf", archive, "--no-same-owner", "-C", out]);
-      // It drops set-user-id bits with the owner, and composes letters.
+      // bsdtar removes set-user-ID bits together with the owner, and composes
+      // letters.
       checkTree(out, 0o1777, (path) => path.normalize("NFC"));
     });
   });
 }
 
-/** Compares what a tar extracted with what was written. */
+/** Compares the files that tar extracted with the original ones. */
 function checkTree(
   out: string,
   modes: number,
@@ -158,7 +159,7 @@ function checkTree(
 }
 
 for (const codec of ["gzip", "zstd"] as const) {
-  test(`what the format page tells to do works for ${codec}`, async (context) => {
+  test(`the commands of the format page work for ${codec}`, async (context) => {
     if (!has(context, "tar") || !has(context, "jq") || !has(context, codec)) {
       return;
     }

@@ -21,7 +21,10 @@ import { has, run, withFolder } from "./peers.ts";
 const LONG = `${"l".repeat(120)}/${"n".repeat(150)}`;
 const VERY_LONG = `${"folder/".repeat(60)}${"f".repeat(200)}`;
 
-/** A tree with what is hard to archive; `long` beyond ustar. */
+/**
+ * Creates a tree that is difficult to archive. With `long`, its names do not
+ * fit into ustar headers.
+ */
 function plant(root: string, long: boolean): string[] {
   const files = ["plain", "-dash", "new\nline", "ü\u{1F600}", "sub/e\u0301"];
   if (long) files.push(LONG, VERY_LONG);
@@ -39,7 +42,7 @@ function plant(root: string, long: boolean): string[] {
   return files;
 }
 
-/** Reads an archive whole and compares it with the tree it was made of. */
+/** Reads a whole archive and compares it with the tree that was archived. */
 async function compare(
   archive: string,
   root: string,
@@ -86,7 +89,7 @@ for (
   ] as const
 ) {
   for (const format of [...formats, ...shortFormats]) {
-    test(`${command} archives of format ${format} are read`, async (context) => {
+    test(`archives of ${command} in the format ${format} are read`, async (context) => {
       if (!has(context, command)) return;
       await withFolder(async (folder) => {
         const root = join(folder, "tree");
@@ -101,7 +104,7 @@ for (
   }
 
   for (const flag of ["-z", "--zstd"]) {
-    test(`${command} ${flag} archives are read`, async (context) => {
+    test(`archives of ${command} ${flag} are read`, async (context) => {
       if (!has(context, command) || (flag !== "-z" && !has(context, "zstd"))) {
         return;
       }
@@ -125,7 +128,7 @@ for (
   }
 }
 
-test("what npm packs is read", async (context) => {
+test("a package that npm packed is read", async (context) => {
   if (!has(context, "npm")) return;
   await withFolder(async (folder) => {
     const manifest = JSON.stringify({ name: "sample", version: "1.0.0" });

@@ -1,4 +1,4 @@
-/** Names that are not valid UTF-8 in tar archives, beside GNU tar and bsdtar. */
+/** Names that are not valid UTF-8, in tar archives of deltar and GNU tar. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -22,7 +22,10 @@ import {
 import { withTemp } from "../support/temp.ts";
 import { differences } from "../support/xattrs.ts";
 
-/** Runs `work` with a planted folder, and another one for archives. */
+/**
+ * Runs `work` with a folder that has such names, and another folder for
+ * archives.
+ */
 async function withPlanted(
   plant: (folder: string) => void,
   work: (root: string, folder: string) => Promise<void>,
@@ -49,14 +52,14 @@ const PROGRAMS: [program: string, words: string[], locales: string[]][] = [
   ["bsdtar", [], ["C.UTF-8"]],
 ];
 
-/** Plants a folder without the one name that bsdtar changes. */
+/** Creates the folder without the one name that bsdtar changes. */
 function plantMost(folder: string): void {
   plant(folder);
   // The formats without pax records have whole seconds only.
   bash(folder, [`rm ${word("\\")}`], 1_500_000_000);
 }
 
-/** Asserts that a tree was extracted, apart from the folder itself. */
+/** Asserts that a tree was extracted, except for the root folder. */
 function assertExtracted(root: string, target: string): void {
   run("touch", ["-r", root, target]);
   assert.equal(differences(root, target), "");
@@ -65,7 +68,7 @@ function assertExtracted(root: string, target: string): void {
 for (const [program, words, locales] of PROGRAMS) {
   const needed = needsRawNames.skip ? needsRawNames : needs(program);
 
-  test(`${program} extracts what deltar archives`, needed, async () => {
+  test(`${program} extracts archives of deltar`, needed, async () => {
     await withPlanted(plantMost, async (root, folder) => {
       const storage = new LocalStorage(join(folder, "archives"));
       const writer = TarVolume.create(storage, "a");
@@ -85,7 +88,7 @@ for (const [program, words, locales] of PROGRAMS) {
     });
   });
 
-  test(`deltar extracts what ${program} archives`, needed, async () => {
+  test(`deltar extracts archives of ${program}`, needed, async () => {
     await withPlanted(plantMost, async (root, folder) => {
       for (const format of ["gnu", "pax"]) {
         if (program === "bsdtar" && format === "gnu") continue;
@@ -111,7 +114,7 @@ for (const [program, words, locales] of PROGRAMS) {
 
 for (const way of ["with the index", "without the index"]) {
   test(
-    `members that cannot be made are named, ${way}`,
+    `members that cannot be created are named, ${way}`,
     needsRawNames,
     async () => {
       await withPlanted(plantFew, async (root, folder) => {

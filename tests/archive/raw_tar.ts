@@ -1,24 +1,27 @@
 import { concat } from "../../lib/bytes/source.ts";
 import { utf8 } from "./helpers.ts";
 
-/** The fields of a header, written as they are, be they right or wrong. */
+/**
+ * The fields of a header, which are written unchanged, even if they are
+ * invalid.
+ */
 export interface RawHeader {
   name?: string;
   type?: string;
-  /** Text of the size field, or a number as octal. */
+  /** The text of the size field, or a number, which is written as octal. */
   size?: number | string;
   mode?: string;
   mtime?: string;
   link?: string;
   magic?: string;
   prefix?: string;
-  /** Bytes that go over the block before it is summed. */
+  /** Bytes that replace a part of the block before its checksum is computed. */
   patch?: [at: number, bytes: number[]];
-  /** A number to add to the checksum. */
+  /** A number that is added to the checksum. */
   sumOff?: number;
 }
 
-/** A header block written by hand. */
+/** Returns a header block with the given fields. */
 export function rawHeader(header: RawHeader): Uint8Array {
   const block = new Uint8Array(512);
   const put = (at: number, text: string) => block.set(utf8(text), at);
@@ -44,19 +47,19 @@ export function rawHeader(header: RawHeader): Uint8Array {
   return block;
 }
 
-/** Bytes up to the next block. */
+/** Pads bytes to a whole number of blocks. */
 export function padded(bytes: Uint8Array): Uint8Array {
   const whole = new Uint8Array(Math.ceil(bytes.length / 512) * 512);
   whole.set(bytes);
   return whole;
 }
 
-/** A tar of parts, with its end. */
+/** Returns a tar of the given parts, with the end marker. */
 export function rawTar(...parts: Uint8Array[]): Uint8Array {
   return concat([...parts, new Uint8Array(1024)]);
 }
 
-/** An extended header with its body. */
+/** Returns an extended header with a body. */
 export function rawPax(body: string | Uint8Array, type = "x"): Uint8Array {
   const bytes = typeof body === "string" ? utf8(body) : body;
   return concat([
@@ -65,7 +68,7 @@ export function rawPax(body: string | Uint8Array, type = "x"): Uint8Array {
   ]);
 }
 
-/** A pax record with its length. */
+/** Returns a pax record with its length. */
 export function record(key: string, value: string): string {
   const rest = utf8(` ${key}=${value}\n`).length;
   let length = rest + String(rest).length;

@@ -56,7 +56,7 @@ test("indexes, a difference, its data, and applying it", async () => {
   });
 });
 
-test("a directory as volumes, by paths or whole, and back", async () => {
+test("a directory is stored in volumes, as paths or as a whole, and extracted", async () => {
   await withTemp(async (tmp) => {
     const mydir = join(tmp, "mydir");
     fs.mkdirSync(join(mydir, "sub"), { recursive: true });
@@ -97,7 +97,7 @@ test("a directory as volumes, by paths or whole, and back", async () => {
     const file1 = archive.extractFile("file1");
     assert.equal(await new Response(file1).text(), "one");
 
-    // The volumes given by their names, for an archive without its index.
+    // The names of the volumes are given, because the archive has no index.
     const given = await TarVolume.open(storage, "mydir", {
       index: null,
       volumes: archive.volumes,
@@ -107,7 +107,7 @@ test("a directory as volumes, by paths or whole, and back", async () => {
   });
 });
 
-test("TarVolumeWriter.add() of a path that the tree has not is not-found", async () => {
+test("TarVolumeWriter.add() of a path that is not in the tree fails with not-found", async () => {
   await withTemp(async (tmp) => {
     fs.mkdirSync(join(tmp, "mydir"));
     const writer = TarVolume.create(new LocalStorage(join(tmp, "v")), "x", {

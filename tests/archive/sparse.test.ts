@@ -11,7 +11,7 @@ import { pieces, utf8 } from "./helpers.ts";
 import { has, run, withFolder } from "./peers.ts";
 import { padded, rawHeader, rawPax, rawTar, record } from "./raw_tar.ts";
 
-/** Makes a file with data at some offsets, and holes elsewhere. */
+/** Makes a file with data at the given offsets, and holes elsewhere. */
 function plant(place: string, size: number, offsets: number[]): void {
   const fd = fs.openSync(place, "w");
   fs.ftruncateSync(fd, size);
@@ -88,7 +88,7 @@ test("extractAll() makes a sparse file of 1 TB without reading its zeros", async
   });
 });
 
-/** A sparse member in PAX format 1.0. */
+/** Returns a sparse member in PAX format 1.0. */
 function condensed(list: string, data: string, size: number): Uint8Array {
   const bytes = concat([padded(utf8(list)), utf8(data)]);
   return concat([
@@ -101,7 +101,7 @@ function condensed(list: string, data: string, size: number): Uint8Array {
   ]);
 }
 
-/** A sparse member in PAX format 0.1. */
+/** Returns a sparse member in PAX format 0.1. */
 function listed(list: string, data: string, size: string): Uint8Array {
   return concat([
     rawPax(record("GNU.sparse.size", size) + record("GNU.sparse.map", list)),
@@ -110,7 +110,7 @@ function listed(list: string, data: string, size: string): Uint8Array {
   ]);
 }
 
-/** A sparse member in the format before PAX. */
+/** Returns a sparse member in GNU tar's old format. */
 function old(offset: number, length: number, data: string, size: number) {
   const octal = (value: number) =>
     utf8(value.toString(8).padStart(11, "0") + "\0");
@@ -140,7 +140,7 @@ async function read(tar: Uint8Array): Promise<string> {
   return text.replaceAll("\0", "0");
 }
 
-test("readTar() puts the data of sparse members at its place", async () => {
+test("readTar() puts the data of sparse members at the right offsets", async () => {
   const expected = "0000ab00cd0";
   const list = "3\n4\n2\n8\n2\n11\n0\n";
   const tars = [
@@ -206,7 +206,7 @@ test("readTar() refuses invalid lists of the data of sparse members", async () =
       "unsupported",
     ],
     [
-      // The blocks of ranges do not end.
+      // The blocks with ranges never end.
       concat([
         rawHeader({ type: "S", magic: "ustar  \0", patch: [482, [1]] }),
         ...Array.from({ length: 60_000 }, () => {

@@ -1,4 +1,4 @@
-/** Named pipes and devices in archives: deltar's and those of other programs. */
+/** Named pipes and devices in archives of deltar and of other programs. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const isRoot = process.getuid?.() === 0;
 const TIME = 1_600_000_000_000_000_000n;
 const BASICS = { mode: 0o640, mtime: TIME, uid: 12, gid: 34 };
 
-/** The members of the archives, without devices unless this is root. */
+/** The members of the archives, without devices unless root runs the test. */
 const MEMBERS: readonly {
   path: string;
   kind: "fifo" | "block" | "character";
@@ -62,7 +62,7 @@ function assertPlanted(root: string, members: readonly typeof made[0][]): void {
   }
 }
 
-/** Keeps what it gets, named pipes and devices too. */
+/** A sink that also keeps named pipes and devices. */
 class SpecialSink extends MemorySink {
   readonly made: Pick<TarMember, "path" | "kind">[] = [];
 
@@ -118,42 +118,46 @@ test("GNU tar and bsdtar list and extract named pipes and devices", {
   }
 });
 
-test("archives of GNU tar and bsdtar give named pipes and devices", {
-  skip: process.platform !== "linux" && "needs Linux",
-}, async (context) => {
-  const formats = [
-    ["tar", "--format=gnu"],
-    ["tar", "--format=pax"],
-    ["tar", "--format=ustar"],
-    ["bsdtar", "--format=pax"],
-  ];
-  for (const [program, format] of formats) {
-    if (!has(context, program)) continue;
-    await withFolder(async (folder) => {
-      const root = join(folder, "root");
-      fs.mkdirSync(root);
-      plant(root);
-      const archive = join(folder, "a.tar");
-      const names = made.map(({ path }) => path);
-      run(program, ["-cf", archive, format, "-C", root, ...names]);
-      const storage = new MemoryStorage();
-      await storage.put("a.tar", new Uint8Array(fs.readFileSync(archive)));
-      const opened = TarVolume.fromVolumes(storage, ["a.tar"]);
-      const sink = new SpecialSink();
-      await opened.extractAll(sink);
-      const ids = isRoot
-        ? {}
-        : { uid: process.getuid!(), gid: process.getgid!() };
-      assert.deepEqual(
-        sink.made,
-        made.map((member) => ({ ...member, ...BASICS, ...ids })),
-        `${program} ${format}`,
-      );
-    });
-  }
-});
+test(
+  "TarVolume reads named pipes and devices from archives of GNU tar and bsdtar",
+  {
+    skip: process.platform !== "linux" && "needs Linux",
+  },
+  async (context) => {
+    const formats = [
+      ["tar", "--format=gnu"],
+      ["tar", "--format=pax"],
+      ["tar", "--format=ustar"],
+      ["bsdtar", "--format=pax"],
+    ];
+    for (const [program, format] of formats) {
+      if (!has(context, program)) continue;
+      await withFolder(async (folder) => {
+        const root = join(folder, "root");
+        fs.mkdirSync(root);
+        plant(root);
+        const archive = join(folder, "a.tar");
+        const names = made.map(({ path }) => path);
+        run(program, ["-cf", archive, format, "-C", root, ...names]);
+        const storage = new MemoryStorage();
+        await storage.put("a.tar", new Uint8Array(fs.readFileSync(archive)));
+        const opened = TarVolume.fromVolumes(storage, ["a.tar"]);
+        const sink = new SpecialSink();
+        await opened.extractAll(sink);
+        const ids = isRoot
+          ? {}
+          : { uid: process.getuid!(), gid: process.getgid!() };
+        assert.deepEqual(
+          sink.made,
+          made.map((member) => ({ ...member, ...BASICS, ...ids })),
+          `${program} ${format}`,
+        );
+      });
+    }
+  },
+);
 
-test("numbers beyond the fields of ustar are kept in pax records", async () => {
+test("numbers that do not fit into ustar fields are stored in pax records", async () => {
   const device = { major: 4_000_000_000, minor: 3_000_000_000 };
   const storage = new MemoryStorage();
   const writer = TarVolume.create(storage, "a");
@@ -166,7 +170,7 @@ test("numbers beyond the fields of ustar are kept in pax records", async () => {
   ]);
 });
 
-test("a device needs a number, and an index with pipes a newer deltar", async () => {
+test("a device needs a number, and an index with pipes has version 2", async () => {
   const writer = TarVolume.create(new MemoryStorage(), "a");
   await assert.rejects(writer.add({ path: "x", kind: "block" }), TypeError);
   await writer.add("file", new Uint8Array(1));
@@ -186,7 +190,7 @@ test("a device needs a number, and an index with pipes a newer deltar", async ()
 });
 
 for (const way of ["with the index", "without the index"]) {
-  test(`what cannot be made is named, ${way}`, {
+  test(`members that cannot be created are named, ${way}`, {
     skip: process.platform === "win32" && "needs POSIX",
   }, async () => {
     await withFolder(async (folder) => {

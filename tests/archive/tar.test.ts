@@ -37,13 +37,13 @@ const member: fc.Arbitrary<TarMember> = fc.record({
   return { ...one, size, ...(isLink && { target }) } as TarMember;
 });
 
-/** Reads the first member of a tar that may lack its content and end. */
+/** Reads the first member of a tar that may have no content or end. */
 async function first(bytes: Uint8Array): Promise<TarMember> {
   for await (const { member } of readTar(pieces(bytes, 512))) return member;
   throw new Error("no member");
 }
 
-test("any member comes back as it was", async () => {
+test("any member that is written is read back unchanged", async () => {
   const cases = fc.asyncProperty(member, async (one) => {
     const header = encodeHeader(one);
     assert.equal(header.length % 512, 0);
@@ -53,7 +53,7 @@ test("any member comes back as it was", async () => {
   await fc.assert(cases, { numRuns: runs(200) });
 });
 
-test("names at the edges of ustar and pax come back", async () => {
+test("names at the limits of ustar and pax are read back unchanged", async () => {
   for (
     const length of [1, 99, 100, 101, 154, 155, 156, 254, 255, 256, 257, 4000]
   ) {
@@ -73,7 +73,7 @@ test("names at the edges of ustar and pax come back", async () => {
   }
 });
 
-test("what fits ustar is one block, the rest has a pax header", () => {
+test("a member has a pax header only if it does not fit into a ustar header", () => {
   const blocks = (one: TarMember) => encodeHeader(one).length / 512;
   assert.equal(blocks(file("a", 8 * 1024 ** 3 - 1)), 1);
   assert.equal(blocks(file("a", 8 * 1024 ** 3)), 3);
@@ -86,7 +86,7 @@ test("what fits ustar is one block, the rest has a pax header", () => {
   assert.equal(blocks(file("a", 0, { uid: 0o10000000 })), 3);
 });
 
-test("sizes beyond 2, 4 and 8 GiB come back", async () => {
+test("sizes of more than 2, 4 and 8 GiB are read back unchanged", async () => {
   for (
     const size of [
       2 ** 31,
@@ -103,7 +103,7 @@ test("sizes beyond 2, 4 and 8 GiB come back", async () => {
   }
 });
 
-test("what no tar can hold is refused", () => {
+test("values that no tar can hold are refused", () => {
   const wrong: [Partial<TarMember>, ErrorConstructor][] = [
     [{ path: "" }, TypeError],
     [{ path: "a\0b" }, TypeError],
@@ -127,7 +127,7 @@ test("what no tar can hold is refused", () => {
   }
 });
 
-test("pax records count themselves", () => {
+test("the length of a pax record includes its own digits", () => {
   for (let length = 0; length < 1200; length++) {
     const bytes = encodePax(new Map([["path", "ü".repeat(length)]]));
     const text = new TextDecoder().decode(bytes);
@@ -151,7 +151,7 @@ test("times are exact to the nanosecond", () => {
   }
 });
 
-test("a tar is read in any pieces, bodies read, skipped or read in part", async () => {
+test("a tar is read from any pieces, and its contents are read, skipped or read in part", async () => {
   const contents = [0, 1, 511, 512, 513, 5000].map((size) =>
     noise(size, size + 1)
   );
@@ -179,7 +179,7 @@ test("a tar is read in any pieces, bodies read, skipped or read in part", async 
   }
 });
 
-test("a body that was passed over cannot be read any more", async () => {
+test("the content of a member that was passed can no longer be read", async () => {
   const tar = rawTar(encodeHeader(file("a", 3)), padded(utf8("abc")));
   const entries = await Array.fromAsync(readTar(pieces(tar, 100)));
   await assert.rejects(gather(entries[0].body), TypeError);
@@ -234,7 +234,7 @@ test("GNU names and links, global headers and pax are applied", async () => {
   assert.equal(found[0].target, "link/".repeat(50));
 });
 
-test("base-256 numbers, blanks and signed sums are read", () => {
+test("base-256 numbers, blanks and signed checksums are read", () => {
   const decode = (block: Uint8Array) =>
     decodeHeader(block, new ByteReader(pieces(block, 512)));
   const at = (field: number, ...bytes: number[]) =>

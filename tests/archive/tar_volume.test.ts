@@ -27,7 +27,7 @@ import { withFolder } from "./peers.ts";
 import { file, noise, pieces, special, utf8 } from "./helpers.ts";
 import { needsPosix } from "../support/system.ts";
 
-/** Adds members with contents and closes. */
+/** Adds members with their contents, and closes the archive. */
 async function archive(
   storage: MemoryStorage,
   key: string,
@@ -61,7 +61,7 @@ function* members() {
 }
 
 for (const codec of ["gzip", "zstd"] as const) {
-  test(`${codec} archives give back all members, with and without index`, async () => {
+  test(`${codec} archives return all members, with and without the index`, async () => {
     const storage = new MemoryStorage();
     const options = { codec, volumeSize: 30_000, frameSize: 8192 };
     const { index, contents } = await archive(storage, "dir/key", options);
@@ -128,7 +128,8 @@ for (const codec of ["gzip", "zstd"] as const) {
         [...part.entries.keys()].sort(),
         ["b", "b/hard", "b/large", "b/name\nwith ü -"],
       );
-      // What it names is not extracted, so it is a file of its own.
+      // The target of this link is not extracted, so the link becomes a
+      // separate file.
       assert.equal(part.entries.get("b/hard")!.kind, "file");
       assert.deepEqual(
         part.entries.get("b/hard")!.content,
@@ -144,7 +145,7 @@ for (const codec of ["gzip", "zstd"] as const) {
   });
 }
 
-test("with the index, one file is read by its byte range alone", async () => {
+test("TarVolume with an index reads a single file by its byte range", async () => {
   const storage = new MemoryStorage();
   const { index, contents } = await archive(storage, "key", {
     volumeSize: 30_000,
@@ -180,7 +181,7 @@ test("an archive without members is one empty volume and an index", async () => 
   }
 });
 
-test("add fills in what a plain file needs, and refuses what cannot be", async () => {
+test("TarVolumeWriter.add() fills in missing fields of a plain file, and refuses invalid members", async () => {
   const storage = new MemoryStorage();
   const writer = TarVolume.create(storage, "key");
   await writer.add("plain", utf8("text"));
@@ -253,7 +254,7 @@ test("volumes are read in the order of their numbers", async () => {
   assert.deepEqual(listed, index.members.map(({ path }) => path));
 });
 
-test("a failed close leaves nothing of the archive", async () => {
+test("TarVolumeWriter.close() that fails leaves nothing of the archive", async () => {
   const storage = new MemoryStorage();
   await storage.put("key.index.ndjson", utf8("mine"));
   const writer = TarVolume.create(storage, "key");
@@ -262,7 +263,7 @@ test("a failed close leaves nothing of the archive", async () => {
   assert.deepEqual([...storage.objects.keys()], ["key.index.ndjson"]);
 });
 
-test("a tree is stored whole, and what fails is told", async () => {
+test("TarVolume.compress() stores a whole tree, and reports what could not be read", async () => {
   const storage = new MemoryStorage();
   const entries: Entry[] = [
     special("dir", "directory") as Entry,
@@ -323,7 +324,7 @@ test("a tree is stored whole, and what fails is told", async () => {
 });
 
 test(
-  "a directory goes into an archive and comes out the same",
+  "a directory that is archived and extracted is unchanged",
   needsPosix("names with a newline"),
   async () => {
     await withFolder(async (folder) => {
@@ -350,7 +351,7 @@ test(
           const found = [];
           for await (const entry of new Dir(root).walk()) {
             const { path, kind, mode, mtime, size, target } = entry;
-            // Not all runtimes set the time of a link to the nanosecond.
+            // Not every runtime sets the time of a link to the nanosecond.
             const time = kind === "symlink" ? 0n : mtime;
             found.push({ path, kind, mode, time, size, target });
           }
@@ -366,7 +367,7 @@ test(
   },
 );
 
-test("TarVolumeWriter.add() refuses a stream that is longer than its size, and the archive stays whole [L4]", async () => {
+test("TarVolumeWriter.add() refuses a stream that is longer than its size, and the archive stays intact [L4]", async () => {
   for (const length of [1000, 3 << 20]) {
     for (const more of [[], [new Uint8Array(5)]]) {
       const storage = new MemoryStorage();

@@ -29,7 +29,7 @@ function writer(
   });
 }
 
-/** Members and contents of all volumes, in order, by reading the tars. */
+/** Returns the members and contents of all volumes, in order, from the tars. */
 async function readAll(storage: MemoryStorage, name: "gzip" | "zstd") {
   const found: [TarMember, Uint8Array][] = [];
   const volumes = [...storage.objects.keys()].sort();
@@ -43,7 +43,7 @@ async function readAll(storage: MemoryStorage, name: "gzip" | "zstd") {
 }
 
 for (const name of ["gzip", "zstd"] as const) {
-  test(`${name} volumes give back every member by tar and by reference`, async () => {
+  test(`${name} volumes return every member, by tar and by reference`, async () => {
     const storage = new MemoryStorage();
     const volumeSize = 40_000;
     const volumes = writer(storage, { volumeSize, frameSize: 8192, name });
@@ -101,7 +101,7 @@ for (const name of ["gzip", "zstd"] as const) {
   });
 }
 
-test("a source that ends early is filled with zeros, a longer one is cut", async () => {
+test("a source that ends early is filled with zeros, and a longer one is truncated", async () => {
   for (const size of [3000, 300_000]) {
     const storage = new MemoryStorage();
     const volumes = writer(storage, { frameSize: 65536 });
@@ -132,7 +132,7 @@ test("a source that ends early is filled with zeros, a longer one is cut", async
   }
 });
 
-test("a source that fails leaves a whole archive", async () => {
+test("a source that fails leaves a complete archive", async () => {
   for (const size of [3000, 300_000]) {
     const storage = new MemoryStorage();
     const volumes = writer(storage, { frameSize: 65536 });
@@ -152,7 +152,7 @@ test("a source that fails leaves a whole archive", async () => {
   }
 });
 
-test("nothing added stores nothing, or one empty volume on request", async () => {
+test("without members, no volume is stored, or an empty one on request", async () => {
   const storage = new MemoryStorage();
   assert.deepEqual(await writer(storage).close(), []);
   assert.equal(storage.objects.size, 0);
@@ -167,7 +167,7 @@ test("nothing added stores nothing, or one empty volume on request", async () =>
   assert.deepEqual(await readAll(storage, "gzip"), []);
 });
 
-test("a name that is taken fails the writing and stays as it is", async () => {
+test("a name that is already used makes writing fail, and keeps its object", async () => {
   const storage = new MemoryStorage();
   await storage.put("v1", utf8("mine"));
   const volumes = writer(storage, { volumeSize: 10_000, frameSize: 4096 });
@@ -186,7 +186,7 @@ test("a name that is taken fails the writing and stays as it is", async () => {
   assert.deepEqual([...storage.objects], [["v1", utf8("mine")]]);
 });
 
-test("abort, or the signal, leaves nothing behind", async () => {
+test("abort() and an aborted signal leave nothing behind", async () => {
   for (const bySignal of [false, true]) {
     const storage = new MemoryStorage();
     const stop = new AbortController();
@@ -215,7 +215,7 @@ test("abort, or the signal, leaves nothing behind", async () => {
   }
 });
 
-test("abort after close keeps what was stored", async () => {
+test("abort() after close() keeps the stored objects", async () => {
   const storage = new MemoryStorage();
   const volumes = writer(storage);
   volumes.add(file("a", 1), utf8("a"));
@@ -224,7 +224,7 @@ test("abort after close keeps what was stored", async () => {
   assert.equal(storage.objects.size, 1);
 });
 
-test("ready holds the caller back while the storage is slow", async () => {
+test("ready() makes the caller wait while the storage is slow", async () => {
   let release = () => {};
   const gate = new Promise<void>((resolve) => release = resolve);
   const storage = new MemoryStorage();
@@ -245,7 +245,7 @@ test("ready holds the caller back while the storage is slow", async () => {
   await volumes.close();
 });
 
-test("a frame's memory is freed when the storage has used it", async () => {
+test("the memory of a frame is freed after the storage has used it", async () => {
   const given: Uint8Array[] = [];
   const storage = new MemoryStorage();
   const put = storage.put.bind(storage);
@@ -270,7 +270,7 @@ test("a frame's memory is freed when the storage has used it", async () => {
   assert.deepEqual(toHex(sha256(found)), toHex(sha256(content)));
 });
 
-test("misuse is refused", async () => {
+test("VolumeWriter refuses misuse", async () => {
   const storage = new MemoryStorage();
   assert.throws(() => writer(storage, { volumeSize: 100 }), RangeError);
   assert.throws(() => writer(storage, { volumeSize: NaN }), RangeError);
@@ -284,7 +284,7 @@ test("misuse is refused", async () => {
   assert.throws(() => volumes.add(file("a", 1), utf8("a")), TypeError);
 });
 
-test("references that lie are refused", async () => {
+test("forged references are refused", async () => {
   const storage = new MemoryStorage();
   const volumes = writer(storage);
   const reference = volumes.add(file("a", 5), utf8("hello"));
@@ -321,7 +321,7 @@ test("references that lie are refused", async () => {
   }
 });
 
-test("a large member streams in bounded memory into a slow storage", async () => {
+test("a large member is streamed in bounded memory to a slow storage", async () => {
   const size = 1024 * 1024 * 1024;
   let taken = 0;
   let pulled = 0;

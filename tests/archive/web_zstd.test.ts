@@ -13,7 +13,7 @@ async function* pieces(bytes: Uint8Array, length: number) {
 
 const explain = (cause: unknown) => new Error("explained", { cause });
 
-test("without node:zlib, zstd is read all the same, however it arrives", async () => {
+test("without node:zlib, zstd is read from any pieces", async () => {
   const text = new TextEncoder().encode("some words and more ".repeat(30_000));
   const params = { [zlib.constants.ZSTD_c_checksumFlag]: 1 };
   for (
@@ -29,7 +29,7 @@ test("without node:zlib, zstd is read all the same, however it arrives", async (
   }
 });
 
-test("damage that the decoder finds is explained, other damage ends", async () => {
+test("damage that the decoder detects is explained, and other damage ends the reading", async () => {
   const plain = new TextEncoder().encode("hello world ".repeat(1000));
   const packed = new Uint8Array(zlib.zstdCompressSync(plain));
   for (let at = 4; at < packed.length; at++) {

@@ -27,15 +27,15 @@ const VALUE =
 const TEXT =
   "user::rw-,user:1000:rw-,group::r--,group:1:r--,mask::rw-,other::r--";
 
-test("an ACL has the text that tar archives have", () => {
+test("aclToText() returns the text that tar archives have", () => {
   assert.equal(aclToText(fromBase64(VALUE)), TEXT);
   const nobody = () => undefined;
   assert.deepEqual(aclFromText(TEXT, nobody), fromBase64(VALUE));
-  // As libarchive writes it: in another order, with names and numbers.
+  // libarchive writes the entries in another order, with names and numbers.
   const libarchive = "user::rw-,group::r--,other::r--,user:me:rw-:1000," +
     "group:daemon:r--:1,mask::rw-";
   assert.deepEqual(aclFromText(libarchive, nobody), fromBase64(VALUE));
-  // As GNU tar writes it.
+  // GNU tar writes line feeds between the entries.
   const gnu = TEXT.replaceAll(",", "\n").replace("1000", "me") + "\n";
   const known = (kind: string, name: string) =>
     kind === "user" && name === "me" ? 1000 : undefined;
@@ -49,7 +49,7 @@ test("an ACL has the text that tar archives have", () => {
   }
 });
 
-test("attributes are in a member, its index and the tar alike", async () => {
+test("a member, its index entry and the tar have the same attributes", async () => {
   const storage = new MemoryStorage();
   const xattrs = {
     "system.posix_acl_access": VALUE,
@@ -76,7 +76,7 @@ for (const program of [GNU, LIBARCHIVE]) {
   const [name] = program;
   const options = needsXattrsOfRoot.skip ? needsXattrsOfRoot : needs(name);
   test(
-    `${name} extracts the attributes of a TarVolume, and the other way round`,
+    `${name} extracts the attributes of a TarVolume, and the reverse`,
     options,
     async () => {
       await withTemp(async (folder) => {
@@ -130,7 +130,7 @@ for (const program of [GNU, LIBARCHIVE]) {
 }
 
 test(
-  "ACLs of GNU tar, which names users, get the numbers of this machine",
+  "ACLs of GNU tar, which name users, get the numbers of this machine",
   needsXattrsOfRoot,
   async () => {
     await withTemp(async (folder) => {
@@ -161,7 +161,7 @@ function expected(root: string, program: string): string {
     : shown.replaceAll("user.a\\075b%=", "user.a%3Db%25=");
 }
 
-test("Node and others without calls extract an archive with attributes", async () => {
+test("runtimes that cannot set attributes extract an archive with attributes", async () => {
   await withTemp(async (folder) => {
     const storage = new MemoryStorage();
     const writer = TarVolume.create(storage, "archive");

@@ -1,4 +1,4 @@
-/** Zips beyond the limits of the format without zip64, and their numbers. */
+/** Zips that exceed the limits of the format without zip64. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 import { HttpStorage, Repository } from "../../mod.ts";
 import { patchBytes } from "../../lib/delta/mod.ts";
 
-/** Runs the page of the test: everything happens in the browser. */
+/** Runs the test in the browser, and shows the result on the page. */
 async function show(
   address: string,
   keys: string[],

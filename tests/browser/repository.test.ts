@@ -20,7 +20,7 @@ import { withWebServer } from "../support/web_server.ts";
 
 const PAGE = fileURLToPath(new URL("page.ts", import.meta.url));
 
-/** The library and the page as one script, as a bundler makes it. */
+/** Bundles the library and the page into one script. */
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [PAGE],
@@ -68,7 +68,7 @@ async function readInPage(
   });
   const dir = new Dir(root, { excludes: [] });
   await repository.snapshot(dir);
-  // So that the page has deltas to apply, of a small file and a large one.
+  // The page has to apply deltas of a small file and a large one.
   write("folder/small.txt", "first\nsecond\n");
   large.fill(7, 2_000_000, 2_000_100);
   write("large.bin", large);

@@ -4,7 +4,7 @@ import { unlessAborted } from "../../lib/bytes/abort.ts";
 
 const never = new Promise<never>(() => {});
 
-test("unlessAborted() waits for work, and for its failure", async () => {
+test("unlessAborted() waits for the work, and passes its failure on", async () => {
   const { signal } = new AbortController();
   for (const one of [signal, undefined]) {
     assert.equal(await unlessAborted(Promise.resolve(1), one), 1);
@@ -14,7 +14,7 @@ test("unlessAborted() waits for work, and for its failure", async () => {
   }
 });
 
-test("unlessAborted() leaves work that goes on when the signal fires", async () => {
+test("unlessAborted() stops waiting for the work when the signal fires", async () => {
   const controller = new AbortController();
   const waiting = unlessAborted(never, controller.signal);
   controller.abort();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkRuntime } from "../../lib/bytes/check_runtime.ts";
 
-test("checkRuntime() refuses a Node that is too old, with the version that is needed [L6]", () => {
+test("checkRuntime() refuses a Node that is too old, and names the required version [L6]", () => {
   for (const node of ["18.0.0", "20.20.2", "22.14.0"]) {
     assert.throws(() => checkRuntime({ node }), {
       message: `deltar needs Node 22.15 or later, but runs on Node ${node}. ` +

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { forEachConcurrent } from "../../lib/bytes/for_each_concurrent.ts";
 
-test("forEachConcurrent() begins nothing after a failure, and waits for the rest", async () => {
+test("forEachConcurrent() starts nothing after a failure, and waits for running work", async () => {
   const begun: number[] = [];
   const ended: number[] = [];
   const work = async (item: number) => {

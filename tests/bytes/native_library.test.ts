@@ -7,7 +7,7 @@ const host = globalThis as { Deno?: unknown; Bun?: unknown };
 const hasCalls = process.platform === "linux" &&
   (host.Deno !== undefined || host.Bun !== undefined);
 
-test("loadAside() makes calls while the event loop goes on, where a runtime can", async () => {
+test("loadAside() makes calls that do not block the event loop, if the runtime can", async () => {
   const calls = loadAside(["sleep", "close"]);
   if (!hasCalls) return assert.equal(calls, undefined);
   let turns = 0;

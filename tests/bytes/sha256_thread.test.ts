@@ -7,7 +7,7 @@ import { noise } from "../support/noise.ts";
 const bytes = noise(5_000_000);
 const sumOf = (part: Uint8Array) => createHash("sha256").update(part).digest();
 
-test("a sum on a thread is that of all pieces, however they are cut", () => {
+test("a sum on a thread is that of all pieces, regardless of their lengths", () => {
   for (const size of [1000, 65_536, 262_144, 262_145, 1_000_001, 5_000_000]) {
     const part = bytes.subarray(0, Math.min(5_000_000, 40 * size));
     const sum = createOnThread()!;
@@ -19,7 +19,7 @@ test("a sum on a thread is that of all pieces, however they are cut", () => {
   assert.ok(sumOf(new Uint8Array()).equals(createOnThread()!.digest()));
 });
 
-test("sums that are taken in turns do not mix, and one may be given up", () => {
+test("sums that are computed alternately do not mix, and one of them can be abandoned", () => {
   const sums = [0, 1, 2].map(() => createOnThread()!);
   createOnThread()!.update(bytes);
   for (let at = 0; at < bytes.length; at += 100_000) {
@@ -36,7 +36,7 @@ test("sums that are taken in turns do not mix, and one may be given up", () => {
   }
 });
 
-test("a thread that has to wait for each piece takes none twice", () => {
+test("a thread that waits for each piece hashes no piece twice", () => {
   const part = bytes.subarray(0, 64);
   for (let round = 0; round < 20; round++) {
     const sum = createOnThread()!;
@@ -44,7 +44,7 @@ test("a thread that has to wait for each piece takes none twice", () => {
     for (let piece = 0; piece < 5000; piece++) {
       sum.update(part);
       expected.update(part);
-      // So long that the thread falls asleep at times.
+      // The pause is so long that the thread sometimes falls asleep.
       for (let spin = piece % 97; spin > 0; spin--) Math.sqrt(spin);
     }
     assert.ok(expected.digest().equals(sum.digest()), `round ${round}`);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WordRows } from "../../lib/bytes/word_rows.ts";
 
-/** Fills rows and looks whether they are what they were filled with. */
+/** Fills rows, and checks that they keep their values. */
 function fill(): void {
   const rows = new WordRows(3);
   for (let row = 0; row < 20_000; row++) {
@@ -20,9 +20,9 @@ function fill(): void {
   }
 }
 
-test("rows stay what they are as more are added", fill);
+test("WordRows keep their values while rows are added", fill);
 
-test("rows need no memory that can be shared", () => {
+test("WordRows need no shared memory", () => {
   const { SharedArrayBuffer: shared } = globalThis;
   Object.assign(globalThis, { SharedArrayBuffer: undefined });
   try {

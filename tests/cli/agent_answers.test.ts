@@ -39,7 +39,7 @@ test("hook answers Cursor, and finds the folder of its workspace", async () => {
   });
 });
 
-test("hook answers Gemini CLI with JSON, also after a failure", async () => {
+test("hook answers Gemini CLI with JSON, even after a failure", async () => {
   await withPlace((place) => {
     const env = { GEMINI_SESSION_ID: "g" };
     const input = JSON.stringify({

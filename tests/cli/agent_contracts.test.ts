@@ -32,9 +32,9 @@ interface Contract {
   env: (root: string) => Record<string, string>;
   /** The fields of the input of each event. */
   common: (root: string) => object;
-  /** The events of a turn: the prompt, a tool, and the end. */
+  /** The events of a turn: the prompt, the use of a tool, and the end. */
   events: [Event, Event, Event];
-  /** The turn that the second snapshot has. */
+  /** The turn that the record of the second snapshot must have. */
   turn: { agent: string; session: string; tool: string };
 }
 
@@ -239,7 +239,7 @@ for (const contract of CONTRACTS) {
     async () => {
       await withPlace((place) => {
         const { title, file, events, timeout } = contract;
-        // What the hosts write themselves is not part of the turn.
+        // Files that the hosts write themselves are not part of the turn.
         place.write({ ".deltarignore": ".*\n" });
         const install = ["agent", "install", contract.install, "--yes"];
         assert.equal(place.run(install).code, 0);

@@ -29,7 +29,9 @@ const TEXTS = [
   `{\n  "x": 1\n  ${"/".repeat(200)}\n  ${"/**/".repeat(100)}\n}\n`,
 ];
 
-/** Runs `work` at a place where deltar's own folders are not in the home. */
+/**
+ * Runs `work` in a place where deltar's own folders are not in the home folder.
+ */
 function withHome(work: (place: Place) => void): Promise<void> {
   return withPlace((place) => {
     const own = join(place.folder, "own");
@@ -43,7 +45,9 @@ function withHome(work: (place: Place) => void): Promise<void> {
   });
 }
 
-/** Returns all that is in the project, the home and the folder elsewhere. */
+/**
+ * Returns all files in the project, the home folder and the folder elsewhere.
+ */
 function treeOf({ folder }: Place): Record<string, string> {
   const tree: Record<string, string> = {};
   const visit = (path: string) => {
@@ -61,7 +65,7 @@ function treeOf({ folder }: Place): Record<string, string> {
   return tree;
 }
 
-/** Returns the paths of the files that an install would write. */
+/** Returns the paths of the files that `install` would write. */
 function filesOf(place: Place, scope: string[], hosts = HOSTS): string[] {
   const plan = place.json(["agent", "install", ...hosts, ...scope]);
   return plan.agents.flatMap(({ files }: { files: { path: string }[] }) =>
@@ -82,7 +86,9 @@ function read(path: string): string {
   return fs.readFileSync(path, "utf8");
 }
 
-/** Installs and uninstalls all hosts, and checks that all is as before. */
+/**
+ * Installs and uninstalls all hosts, and checks that every file is as before.
+ */
 function checkRoundTrip(place: Place, scope: string[]): void {
   const before = treeOf(place);
   const install = ["agent", "install", ...HOSTS, ...scope, "--yes"];
@@ -101,7 +107,7 @@ function checkRoundTrip(place: Place, scope: string[]): void {
   assert.deepEqual(treeOf(place), before);
 }
 
-test("agent uninstall brings the files of all hosts back byte for byte", async () => {
+test("agent uninstall restores the files of all hosts byte for byte", async () => {
   await withHome((place) => {
     for (const scope of SCOPES) {
       checkRoundTrip(place, scope);
@@ -149,7 +155,7 @@ test(
   },
 );
 
-test("an entry is removed from an array that ends as it began, in one line", () => {
+test("agent uninstall removes an entry from an array that begins and ends on one line", () => {
   const addition = { array: ["a"], item: { y: 2 } };
   for (const text of ['{"a": [{"x": 1}]}', '{"a": [{"x": 1},]}', '{"a": []}']) {
     const config = new ConfigText("file", text);
@@ -195,7 +201,7 @@ test("agent refuses read-only files before it writes anything", async () => {
   });
 });
 
-test("agent uninstall keeps what was changed after the installation", async () => {
+test("agent uninstall keeps entries that were changed after the installation", async () => {
   await withHome((place) => {
     for (const scope of SCOPES) {
       const words = [...HOSTS, ...scope, "--yes"];
@@ -221,7 +227,7 @@ test("agent uninstall keeps what was changed after the installation", async () =
         }, file);
         fs.rmSync(file);
       }
-      // Files that install made and that have other entries now.
+      // These files were created by `install` and now have other entries.
       place.run(["agent", "install", ...words]);
       for (const file of files) {
         const settings = JSON.parse(read(file));
@@ -285,7 +291,7 @@ test("agent uninstall forgets files and entries that the user deleted", async ()
   });
 });
 
-test("agent install leaves events and servers that were written by hand", async () => {
+test("agent install does not change events and servers that were written by hand", async () => {
   await withHome((place) => {
     const command = "cd / && deltar hook";
     const server = { command: "deltar", args: ["mcp", "--max-size", "2G"] };
@@ -324,7 +330,7 @@ test("agent install leaves events and servers that were written by hand", async 
 });
 
 test(
-  "agent install takes the first file back if the second fails",
+  "agent install reverts the first file if writing the second fails",
   needsSymlinks,
   async () => {
     await withHome((place) => {
@@ -339,14 +345,14 @@ test(
         assert.match(done.err, /x: the name or path is too long/);
         assert.deepEqual(treeOf(place), before);
       }
-      // There is no receipt of the failed install.
+      // There is no record of the failed installation.
       fs.rmSync(join(place.root, ".mcp.json"));
       checkRoundTrip(place, []);
     });
   },
 );
 
-test("agent install changes nothing without --yes, or in a broken file", async () => {
+test("agent install changes nothing without --yes, or in an invalid file", async () => {
   await withHome((place) => {
     const none = place.run(["agent", "install", "cursor"]);
     assert.equal(none.code, 1);
@@ -360,7 +366,7 @@ test("agent install changes nothing without --yes, or in a broken file", async (
 });
 
 test(
-  "the installed command answers, and status shows that it ran",
+  "the installed command answers, and agent status shows that it ran",
   needsPosix("sh"),
   async () => {
     await withHome((place) => {
@@ -424,11 +430,11 @@ test(
 );
 
 test(
-  "status and the doctor name a program that is gone, and install replaces it",
+  "agent status and doctor name a missing program, and install replaces it",
   needsPosix("sh"),
   async () => {
     await withHome((place) => {
-      // The doctor makes deltar's own files.
+      // `doctor` creates deltar's own files.
       place.run(["doctor"]);
       const before = treeOf(place);
       const program = join(place.folder, "bin/deltar");

@@ -65,7 +65,7 @@ test("hook stores the turn of each session in the record", async () => {
   });
 });
 
-/** Returns the folder with the notes of the hook, if there is one. */
+/** Returns the folders with the notes of the hook. */
 const notesIn = (place: Place) =>
   fs.readdirSync(place.env.HOME, { recursive: true }).map(String)
     .filter((path) => basename(path) === "turns")
@@ -86,7 +86,7 @@ test("hook records no turn for events after a tool or without a prompt", async (
   });
 });
 
-test("hook takes a snapshot although it cannot note the turn", async () => {
+test("hook takes a snapshot even if it cannot store the note of the turn", async () => {
   await withPlace((place) => {
     place.write({ "notes.txt": "1" });
     hook(place, say("Edit"));
@@ -144,7 +144,7 @@ test("hook stores the end of a turn after a snapshot without a turn", async () =
     place.write({ "notes.txt": "1" });
     hook(place, say("Edit"));
     place.write({ "notes.txt": "2" });
-    // Such as a snapshot of a schedule or of VS Code.
+    // For example, a snapshot of a schedule or of VS Code.
     place.run(["snapshot"]);
     hook(place, STOP);
     hook(place, STOP);
@@ -169,7 +169,7 @@ test("undo --turn undoes changes that another snapshot stored first", async () =
     hook(place, say("Edit"));
     assert.equal(count(), 1);
     place.write({ "notes.txt": "agent" });
-    // Such as a snapshot of a schedule or of VS Code.
+    // For example, a snapshot of a schedule or of VS Code.
     place.run(["snapshot"]);
     hook(place, use("Edit"));
     place.write({ "notes.txt": "agent again" });
@@ -180,7 +180,7 @@ test("undo --turn undoes changes that another snapshot stored first", async () =
     assert.equal(place.run(["purge", "secret.txt", "--yes"]).code, 0);
     assert.equal(place.run(["undo", "--turn", "last"]).code, 0);
     assert.equal(read(), "before");
-    // The next prompt finds the state of the last snapshot of a turn.
+    // At the next prompt, the state is that of the last snapshot of a turn.
     place.write({ "notes.txt": "mine" });
     hook(place, say("Begin"));
     place.write({ "notes.txt": "begun" });
@@ -206,7 +206,7 @@ test("undo --turn undoes what another snapshot stored of a running turn", async 
   });
 });
 
-test("turns with the same number are told apart", async () => {
+test("turns with the same number are distinguished", async () => {
   await withPlace((place) => {
     const begin = (agent: string, text: string) => {
       place.write({ "notes.txt": `before ${text}` });
@@ -241,8 +241,8 @@ test("turns with the same number are told apart", async () => {
 });
 
 /**
- * Returns the kind, mode, content and time of every path below a folder. The
- * times of folders are left out.
+ * Returns the kind, mode and content of every path below a folder, and the time
+ * of every path that is not a folder.
  */
 function stateOf(folder: string): Record<string, string> {
   const state: Record<string, string> = {};
@@ -263,7 +263,7 @@ function stateOf(folder: string): Record<string, string> {
 /** A command that an agent runs, in the shell, during a turn. */
 type Step = [tool: string, shell: string];
 
-/** Turns as in reports of users whose agents destroyed their files. */
+/** Turns from the reports of users whose agents destroyed their files. */
 const TURNS: [prompt: string, steps: Step[]][] = [
   ["edit by shell commands", [
     ["Bash", "for i in 1 2 3 4 5 6; do echo edited >> src/$i.ts; done"],
@@ -284,7 +284,7 @@ const TURNS: [prompt: string, steps: Step[]][] = [
 ];
 
 test(
-  "undo --turn brings back what an agent destroyed",
+  "undo --turn brings back files that an agent destroyed",
   needs("git"),
   async () => {
     await withPlace((place) => {
@@ -355,7 +355,7 @@ test(
   },
 );
 
-test("undo --turn keeps what was changed since, unless --force", async () => {
+test("undo --turn keeps what was changed since the turn, unless --force is given", async () => {
   await withPlace((place) => {
     place.write({ "a.txt": "a", "b.txt": "b", "c.txt": "c" });
     hook(place, say("Change them"));
@@ -424,7 +424,7 @@ test("undo --turn undoes only the turn of one of two sessions", async () => {
   });
 });
 
-test("undo --turn is limited to the current directory, unless --all", async () => {
+test("undo --turn is limited to the current directory, unless --all is given", async () => {
   await withPlace((place) => {
     place.write({ "sub/a.txt": "a", "b.txt": "b" });
     fs.linkSync(join(place.root, "b.txt"), join(place.root, "sub/link.txt"));
@@ -474,7 +474,7 @@ test("undo --turn works for several directories", async () => {
   });
 });
 
-test("undo --turn keeps what was excluded while it was made", async () => {
+test("undo --turn keeps files that were excluded when they were created", async () => {
   await withPlace((place) => {
     const other = (fields: object) => ({ ...fields, session_id: "two" });
     place.write({ "a.txt": "a" });
@@ -510,7 +510,7 @@ test("hook takes a snapshot of a worktree before its removal", async () => {
   });
 });
 
-test("recover brings back what is gone and overwrites nothing", async () => {
+test("recover brings back missing files and overwrites nothing", async () => {
   await withPlace((place) => {
     place.write({ "data/a.txt": "a", "data/b.txt": "b", "c.txt": "old" });
     place.run(["snapshot"]);
@@ -575,7 +575,7 @@ test("undo --turn undoes a turn that no snapshot has yet", async () => {
   }
 });
 
-test("undo --turn keeps changes before the turn if the snapshot between is gone", async () => {
+test("undo --turn keeps changes before the turn if the snapshot between them no longer exists", async () => {
   await withPlace((place) => {
     place.write({ "notes.txt": "old", "code.ts": "old" });
     place.run(["snapshot"]);
@@ -591,7 +591,7 @@ test("undo --turn keeps changes before the turn if the snapshot between is gone"
   });
 });
 
-test("an agent that has lost its notes does not continue its old turn", async () => {
+test("hook without its notes does not continue the old turn of the agent", async () => {
   await withPlace((place) => {
     const call = (fields: object) =>
       hook(place, { ...fields, session_id: undefined }, ["--agent", "x"]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-test("named backups run with the options that they name", async () => {
+test("backup runs the named backups with their options", async () => {
   await withPlace((place) => {
     place.write({ "a.txt": "a", "b.iso": "b" });
     const config = join(place.folder, "config.json");
@@ -30,7 +30,7 @@ test("named backups run with the options that they name", async () => {
       /^deltar snapshot \S+root'? '?--repo=\S+backups'? '--excl/,
     );
     assert.ok(!fs.existsSync(join(place.folder, "backups")));
-    // One that fails is said, and the others are made.
+    // A failed backup is reported, and the other backups still run.
     const all = run();
     assert.equal(all.code, 1);
     assert.match(all.err, /nowhere: no such directory/);
@@ -43,7 +43,7 @@ test("named backups run with the options that they name", async () => {
   });
 });
 
-test("backup keeps --quiet of a command from the commands after it", async () => {
+test("backup does not apply --quiet of one command to later commands", async () => {
   await withPlace((place) => {
     place.write({ "a.txt": "a" });
     const config = join(place.folder, "config.json");
@@ -64,7 +64,7 @@ test("backup keeps --quiet of a command from the commands after it", async () =>
   });
 });
 
-test("a configuration that is wrong says where", async () => {
+test("backup names the location of an error in the configuration", async () => {
   await withPlace((place) => {
     const config = join(place.folder, "config.json");
     const cases: [string, RegExp][] = [
@@ -94,7 +94,8 @@ test("a configuration that is wrong says where", async () => {
         /"snapshot\.label" cannot be true/,
       ],
       ['{"backups": {}}', /"backups" is empty/],
-      // Only the run at night would meet these.
+      // Otherwise, these errors would appear only during the scheduled run at
+      // night.
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"maxSize": 20}}}}',
         /"snapshot\.maxSize" cannot be 20: Use a size such as 500M/,

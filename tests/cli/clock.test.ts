@@ -8,7 +8,7 @@ import { type Place, withPlace } from "./helpers.ts";
 
 const DAY = 86_400_000;
 
-/** Takes a snapshot, and puts its record under another id and time, too. */
+/** Takes a snapshot, and stores its record again with another id and time. */
 function plant(place: Place, id: string, time: string): string {
   place.write({ file: "one" });
   const { repository, id: first } = place.json(["snapshot"]);
@@ -21,7 +21,7 @@ function plant(place: Place, id: string, time: string): string {
   return first;
 }
 
-test("snapshot says at once that the newest one lies ahead of the clock [S1]", async () => {
+test("snapshot warns immediately that the newest snapshot is ahead of the clock [S1]", async () => {
   await withPlace((place) => {
     const later = Date.now() + 60 * DAY;
     const bad = newId(later, 0);
@@ -46,14 +46,14 @@ test("snapshot says at once that the newest one lies ahead of the clock [S1]", a
       plan,
       new RegExp(`^  keep    .*  ${bad.slice(-6)} .* implausible time$`, "m"),
     );
-    // It is the newest one again.
+    // The other snapshot is the newest one again.
     place.run(["forget", taken.id]);
     const said = place.run(["snapshot"]).err;
     assert.match(said, /the newest snapshot \S+ has the time .* 60 days ahead/);
   });
 });
 
-test("commands name a record whose time is not plausible, and go on [A6]", async () => {
+test("commands name a record whose time is not plausible, and continue [A6]", async () => {
   const plants = [
     ["99991231T235959Z-3e7fff", "9999-12-31T23:59:59.999Z"],
     ["20260301T000000Z-000000", "+275760-09-13T00:00:00.000Z"],

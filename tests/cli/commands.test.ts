@@ -10,13 +10,13 @@ import { needsSymlinks } from "../support/system.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { withPlace } from "./helpers.ts";
 
-test("a snapshot is taken, listed, compared and restored", async () => {
+test("snapshot, list, diff and restore work together", async () => {
   await withPlace((place) => {
     place.write({ "a.txt": "one\n", "sub/b": "b", "sub/gone": "gone" });
     roundTimes(place.root);
     const first = place.run(["snapshot"]);
     assert.equal(first.code, 0, first.err);
-    // Node on Linux says once that it cannot read them.
+    // Node on Linux prints once that it cannot read extended attributes.
     const withoutXattrs =
       /^(deltar: extended attributes and ACLs are not.*\n)?$/;
     assert.match(first.err, withoutXattrs);
@@ -116,7 +116,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
 });
 
 test(
-  "the line that is printed restores when it is typed",
+  "snapshot prints a line that restores the snapshot when it is typed",
   needs("sh"),
   async () => {
     await withPlace((place) => {
@@ -143,7 +143,8 @@ test(
             "-c",
             line,
           ], { cwd: from });
-          // Beside the project, which it would fill otherwise [T4].
+          // The line restores next to the project, because a restore into the
+          // project would fill it with copies [T4].
           const restored = `${place.root}-restored`;
           assert.equal(fs.readFileSync(join(restored, "a"), "utf8"), "a");
           assert.deepEqual(fs.readdirSync(place.root), ["a"]);
@@ -154,7 +155,7 @@ test(
   },
 );
 
-test("what to leave out is told, and nothing else is left out", async () => {
+test("snapshot excludes the paths that options and ignore files name, and nothing else", async () => {
   await withPlace((place) => {
     place.write({
       ".deltarignore": "*.tmp\n",
@@ -209,7 +210,7 @@ test("what to leave out is told, and nothing else is left out", async () => {
   });
 });
 
-test("the repository is where it is said, or one for each directory", async () => {
+test("the repository is at the given location, or a default one for each directory", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     const env = { DELTAR_REPOSITORY: join(place.folder, "env") };
@@ -230,7 +231,7 @@ test("the repository is where it is said, or one for each directory", async () =
       assert.equal(linked.repository, own.repository);
     }
     assert.ok(fs.existsSync(place.cache));
-    // A path that is relative would be another one in each folder.
+    // A relative path would refer to another folder in each current directory.
     const relative = { XDG_DATA_HOME: "data", XDG_CACHE_HOME: "cache" };
     const { repository } = place.json(["snapshot"], { env: relative });
     if (process.platform === "linux") {
@@ -243,44 +244,48 @@ test("the repository is where it is said, or one for each directory", async () =
   });
 });
 
-test("the line that restores works, whatever the path has", {
-  skip: process.platform === "win32" && "needs POSIX",
-}, async () => {
-  await withPlace((place) => {
-    const { execPath } = process;
-    const name = basename(execPath).replace(/\.exe$/, "");
-    const [own, other] = ["own", "other"].map((bin) => {
-      fs.mkdirSync(join(place.folder, bin));
-      return join(place.folder, bin);
-    });
-    fs.symlinkSync(execPath, join(own, name));
-    const script = "#!/bin/sh\nexit 9\n";
-    fs.writeFileSync(join(other, name), script, { mode: 0o755 });
-    place.write({ a: "a" });
-    const cases = [
-      { path: [own, other], program: name },
-      { path: [other, own], program: execPath },
-      { path: [place.root], program: execPath },
-    ];
-    for (const { path, program } of cases) {
-      const PATH = path.join(":");
-      const { out, err } = place.run(["snapshot"], { env: { PATH } });
-      const [, line] = /^Restore it with:\n {2}(.*)$/m.exec(out)!;
-      assert.ok(line.startsWith(`${program} `), `${line}${err}`);
-      const { status, stderr } = spawnSync("/bin/sh", ["-c", line], {
-        cwd: place.root,
-        env: { ...place.env, PATH },
-        encoding: "utf8",
+test(
+  "the printed line restores the snapshot even if the path has special characters",
+  {
+    skip: process.platform === "win32" && "needs POSIX",
+  },
+  async () => {
+    await withPlace((place) => {
+      const { execPath } = process;
+      const name = basename(execPath).replace(/\.exe$/, "");
+      const [own, other] = ["own", "other"].map((bin) => {
+        fs.mkdirSync(join(place.folder, bin));
+        return join(place.folder, bin);
       });
-      assert.equal(status, 0, stderr);
-      const restored = `${place.root}-restored`;
-      assert.deepEqual(fs.readdirSync(restored), ["a"]);
-      fs.rmSync(restored, { recursive: true });
-    }
-  });
-});
+      fs.symlinkSync(execPath, join(own, name));
+      const script = "#!/bin/sh\nexit 9\n";
+      fs.writeFileSync(join(other, name), script, { mode: 0o755 });
+      place.write({ a: "a" });
+      const cases = [
+        { path: [own, other], program: name },
+        { path: [other, own], program: execPath },
+        { path: [place.root], program: execPath },
+      ];
+      for (const { path, program } of cases) {
+        const PATH = path.join(":");
+        const { out, err } = place.run(["snapshot"], { env: { PATH } });
+        const [, line] = /^Restore it with:\n {2}(.*)$/m.exec(out)!;
+        assert.ok(line.startsWith(`${program} `), `${line}${err}`);
+        const { status, stderr } = spawnSync("/bin/sh", ["-c", line], {
+          cwd: place.root,
+          env: { ...place.env, PATH },
+          encoding: "utf8",
+        });
+        assert.equal(status, 0, stderr);
+        const restored = `${place.root}-restored`;
+        assert.deepEqual(fs.readdirSync(restored), ["a"]);
+        fs.rmSync(restored, { recursive: true });
+      }
+    });
+  },
+);
 
-test("what a snapshot had to leave out is not shown as deleted", {
+test("diff does not show paths that a snapshot skipped as deleted", {
   skip: process.platform === "win32" && "needs POSIX",
 }, async () => {
   await withPlace(async (place) => {

@@ -6,7 +6,7 @@ import { needs, runText } from "../support/peer.ts";
 import { isWindows, needsPosix } from "../support/system.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
-/** Returns the lines that `diff` prints, without changes of times only. */
+/** Returns the lines that `diff` prints, except changes of times only. */
 function diff(place: Place, words: string[], cwd?: string): string[] {
   const { code, out, err } = place.run(["diff", ...words], { cwd });
   assert.equal(code, 0, err);
@@ -40,7 +40,7 @@ test("diff SNAPSHOT compares with the directory as it is now", async () => {
     const { before, directory, changes } = place.json(["diff", "latest"]);
     assert.deepEqual([before, directory], [id, place.root]);
     assert.ok(changes.some(({ path }: { path: string }) => path === "sub/new"));
-    // The same as with a snapshot of this state.
+    // A snapshot of the current state gives the same result.
     place.run(["snapshot"]);
     assert.deepEqual(diff(place, ["latest~1", "latest"]), all);
     assert.deepEqual(diff(place, ["latest~1", "latest", "a"]), ["~ a"]);
@@ -68,7 +68,8 @@ test("diff SNAPSHOT uses the exclude rules of the snapshot", async () => {
     place.run(["snapshot", "--exclude", "*.tmp"]);
     place.write({ "b.tmp": "changed", "d.tmp": "new", a: "changed" });
     assert.deepEqual(diff(place, ["latest"]), ["~ a"]);
-    // A file that is excluded now is no deletion, also not in a patch.
+    // A file that is excluded now does not count as deleted, not even in a
+    // patch.
     place.write({ ".deltarignore": "*.log\n" });
     const lines = diff(place, ["latest"]);
     assert.ok(lines.some((line) => line.startsWith("? c.log was excluded")));
@@ -88,7 +89,7 @@ test("diff --checksum finds a change that kept the size and time", async () => {
     fs.utimesSync(file, old, old);
     assert.deepEqual(diff(place, ["latest"]), []);
     assert.deepEqual(diff(place, ["latest", "--checksum"]), ["~ a"]);
-    // A file that changed while the snapshot was taken is always read.
+    // A file that changed while the snapshot was taken is always read again.
     place.write({ b: "one" });
     place.run(["snapshot"]);
     const { mtime } = fs.statSync(join(place.root, "b"));

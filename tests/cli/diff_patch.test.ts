@@ -17,7 +17,7 @@ const PROJECT = dirname(dirname(import.meta.dirname!));
 /** The kind, permission to execute and content of each path. */
 type Stored = Record<string, string>;
 
-/** Returns what git would store of a folder. */
+/** Returns what git would store for a folder. */
 function stored(folder: string): Stored {
   const found: Stored = {};
   for (const path of fs.readdirSync(folder, { recursive: true }) as string[]) {
@@ -79,7 +79,7 @@ function edit(root: string): void {
   fs.appendFileSync(at('quoted "é"\ttab'), "more\n");
 }
 
-/** Returns bytes that look random, and are the same for the same seed. */
+/** Returns bytes that look random, and depend only on the seed. */
 function noise(length: number, seed: number): Uint8Array {
   let state = seed;
   return Uint8Array.from({ length }, () => {
@@ -137,7 +137,9 @@ function git(folder: string, ...words: string[]): string {
   });
 }
 
-/** A place with a snapshot of `fill`, and `edit` done since. */
+/**
+ * Runs work in a place with a snapshot of `fill`, after which `edit` was made.
+ */
 async function withEdits(
   work: (place: Place, old: Stored) => void | Promise<void>,
 ): Promise<void> {
@@ -154,7 +156,7 @@ async function withEdits(
 
 const posix = needsPosix("modes and symlinks");
 
-test("diff --patch --binary is what git prints of the same changes", {
+test("diff --patch --binary prints the same patch as git", {
   ...needs("git"),
   ...posix,
 }, async () => {
@@ -202,7 +204,7 @@ test("diff --patch --binary is what git prints of the same changes", {
   });
 });
 
-test("git apply takes a patch and its reverse", {
+test("git apply applies a patch and its reverse", {
   ...needs("git"),
   ...posix,
 }, async () => {
@@ -214,7 +216,7 @@ test("git apply takes a patch and its reverse", {
     assert.deepEqual(stored(old), stored(place.root));
     git(old, "apply", "--whitespace=nowarn", "-R", patch);
     assert.deepEqual(stored(old), before);
-    // The same between two snapshots.
+    // The same patch comes from comparing two snapshots.
     place.run(["snapshot", "--no-xattrs"]);
     const words = ["diff", "latest~1", "latest", "--binary"];
     assert.deepEqual(
@@ -224,7 +226,7 @@ test("git apply takes a patch and its reverse", {
   });
 });
 
-test("GNU patch takes a patch without binary files", {
+test("GNU patch applies a patch without binary files", {
   ...needs("patch"),
   ...posix,
 }, async () => {
@@ -241,7 +243,7 @@ test("GNU patch takes a patch without binary files", {
 
 const hasHistory = fs.existsSync(join(PROJECT, ".git"));
 
-test("git apply of the differences of real commits gives their trees", {
+test("git apply of the differences between real commits gives their trees", {
   ...needs("git", "tar"),
   ...posix,
   ...!hasHistory && { skip: "needs the history of this project" },
@@ -363,7 +365,7 @@ test("diff replaces the whole text if almost every line changed", async () => {
   );
 });
 
-test("compareParts and hunksOf give both texts back", async () => {
+test("compareParts and hunksOf reproduce both texts", async () => {
   for (let seed = 1; seed < 200; seed++) {
     const bytes = noise(60, seed);
     const lines = (part: Uint8Array) =>

@@ -8,7 +8,10 @@ import { Repository } from "../../lib/repository/repository.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
-/** Two directories with snapshots in one repository, the photos last. */
+/**
+ * Makes two directories with snapshots in one repository. The snapshots of the
+ * photos are the newest.
+ */
 function shared(place: Place) {
   const [docs, photos] = ["docs", "photos"].map((name) => {
     const directory = join(place.folder, name);
@@ -26,7 +29,7 @@ function shared(place: Place) {
   return { docs, photos, ids };
 }
 
-test("latest is the latest of the directory where one stands [R9]", async () => {
+test("latest names the newest snapshot of the current directory [R9]", async () => {
   await withPlace((place) => {
     const { docs, photos, ids } = shared(place);
     const inDocs = { cwd: docs };
@@ -56,7 +59,7 @@ test("latest is the latest of the directory where one stands [R9]", async () => 
     const forgotten = place.json(["forget", "latest"], inDocs).removed;
     assert.deepEqual(forgotten, [ids[2]]);
 
-    // Another directory's by its id, or with the directory named.
+    // A snapshot of another directory is named by its id, or with `--dir`.
     assert.equal(run("cat", ids[3], "n"), `${photos} 2`);
     assert.equal(
       run("cat", "latest", "n", "--dir", "../photos"),
@@ -70,7 +73,7 @@ test("latest is the latest of the directory where one stands [R9]", async () => 
   });
 });
 
-test("latest of a directory without snapshots is not that of another [R9]", async () => {
+test("latest in a directory without snapshots does not name a snapshot of another directory [R9]", async () => {
   await withPlace((place) => {
     const { docs, photos } = shared(place);
     for (const name of ["latest", "latest~1", "today", "yesterday"]) {
@@ -84,14 +87,14 @@ test("latest of a directory without snapshots is not that of another [R9]", asyn
     assert.equal(place.run(dry).code, 1);
     assert.equal(place.run(["stats"]).code, 0);
 
-    // Where there is only one directory, no other can be meant.
+    // The repository has only one directory, so `latest` is not ambiguous.
     place.env.DELTAR_REPOSITORY = join(place.folder, "one");
     assert.equal(place.run(["snapshot"], { cwd: docs }).code, 0);
     assert.equal(place.run(["cat", "latest", "n"]).out, `${docs} 2`);
   });
 });
 
-test("snapshots are named by labels, dates, and ends of ids", async () => {
+test("a snapshot can be named by a label, a date, or the end of its id", async () => {
   await withPlace((place) => {
     const { docs, ids } = shared(place);
     const inDocs = { cwd: docs };
@@ -131,7 +134,7 @@ test("snapshots are named by labels, dates, and ends of ids", async () => {
       wrong.err,
       /no snapshot has "2026-02-30" as its label, or as .* end of its id\. /,
     );
-    // A label of another directory is said to be one.
+    // The error says that the label belongs to another directory.
     place.run(["label", ids[1], "elsewhere"], inDocs);
     const other = place.run(["cat", "elsewhere", "n"], inDocs);
     assert.ok(
@@ -140,7 +143,7 @@ test("snapshots are named by labels, dates, and ends of ids", async () => {
   });
 });
 
-test("SNAPSHOT:FOLDER takes a folder for the root", async () => {
+test("SNAPSHOT:FOLDER uses a folder of the snapshot as the root", async () => {
   await withPlace((place) => {
     place.write({ "a/b/c": "one", "a/b/d": "d", "a/e": "e", top: "t" });
     fs.linkSync(join(place.root, "a/e"), join(place.root, "a/b/link"));
@@ -186,7 +189,7 @@ test("SNAPSHOT:FOLDER takes a folder for the root", async () => {
   });
 });
 
-test("the project and its repository are found from a subfolder [T7]", async () => {
+test("commands in a subfolder find the project and its repository [T7]", async () => {
   await withPlace((place) => {
     place.write({ top: "1", "sub/in": "1", "sub/deep/x": "1" });
     const first = place.json(["snapshot"]);
@@ -207,7 +210,8 @@ test("the project and its repository are found from a subfolder [T7]", async () 
       place.run(["diff", "latest~1", "latest", "deep"], sub).out,
       "~ sub/deep/x\n",
     );
-    // A path is below where one stands, else below the root.
+    // A path is relative to the current directory or, if it does not exist
+    // there, to the root.
     assert.equal(place.run(["cat", "latest~1", "in"], sub).out, "1");
     assert.equal(place.run(["cat", "latest~1", "sub/in"], sub).out, "1");
     assert.equal(place.run(["cat", "latest~1", "../top"], sub).out, "1");
@@ -227,21 +231,22 @@ test("the project and its repository are found from a subfolder [T7]", async () 
     assert.equal(run("restore", "latest~1", "deep/x", "--in-place"), "221");
     assert.equal(run("undo"), "222");
     assert.equal(run("restore", "latest~1", "--in-place", "--all"), "111");
-    // Only what is here; then the rest of the same restore.
+    // The first restore changes only the current directory. The second one
+    // restores the rest.
     assert.equal(run("undo"), "122");
     assert.equal(run("redo"), "111");
     assert.equal(run("undo"), "122");
     assert.equal(run("undo", "--all"), "222");
-    // A path above is not touched by one that is named below.
+    // A path that exists above the current directory is not changed.
     const above = place.run(["restore", "latest~1", "top", "--in-place"], sub);
     assert.equal(above.code, 1);
     assert.equal(read(), "222");
-    // A folder that is named is a directory of its own.
+    // A named folder is a directory with its own snapshots.
     assert.equal(place.json(["snapshot", "."], sub).directory, sub.cwd);
   });
 });
 
-test("a project in a repository that is named is found, too [T7]", async () => {
+test("commands in a subfolder find a project whose repository was named [T7]", async () => {
   await withPlace((place) => {
     place.write({ "sub/in": "1" });
     place.env.DELTAR_REPOSITORY = join(place.folder, "backups");

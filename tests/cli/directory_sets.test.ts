@@ -1,4 +1,4 @@
-/** Several directories in one snapshot, through the command. */
+/** Snapshots of several directories with the command. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -91,7 +91,7 @@ test("snapshot of several directories says which arguments do not fit", async ()
   });
 });
 
-test("a backup of a configuration may have several directories", async () => {
+test("a backup in the configuration can have several directories", async () => {
   await withPlace((place) => {
     place.write({ "a/f": "1", "b/f": "2" });
     const config = join(place.folder, "config.json");
@@ -119,13 +119,13 @@ test("a backup of a configuration may have several directories", async () => {
   });
 });
 
-test("several directories have a repository of their own by default", async () => {
+test("several directories together have their own default repository", async () => {
   await withPlace((place) => {
     place.write({ "a/f": "1", "b/f": "2" });
     const first = place.json(["snapshot", "a", "b"]);
     assert.equal(first.code, 0);
     assert.equal(place.json(["snapshot", "b", "a"]).isNew, false);
-    // The printed line names the repository, so that it works anywhere.
+    // The printed line names the repository, so that it works in any directory.
     assert.match(first.restore, / --repo /);
     assert.equal(place.run(["list", "--repo", first.repository]).code, 0);
   });

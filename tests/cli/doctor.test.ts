@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-test("the doctor finds all well, or says what is not", async () => {
+test("doctor reports no fault, or names each fault", async () => {
   await withPlace((place) => {
     const states = (): Record<string, unknown> => {
       const { code, findings } = place.json(["doctor", "--repo", "../backups"]);
@@ -31,7 +31,7 @@ test("the doctor finds all well, or says what is not", async () => {
     assert.equal(ill.code, 1);
     assert.equal(ill.repository, "failed");
 
-    // A home that cannot hold anything.
+    // Nothing can be stored in this home folder.
     const home = join(place.folder, "file");
     fs.writeFileSync(home, "");
     const env = {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { type Place, withPlace } from "./helpers.ts";
 
 /**
- * Returns the paths, sizes and times of all files below the place, except those
+ * Returns the paths, sizes and times of all files in the place, except those
  * that Bun writes.
  */
 function filesOf(place: Place): string[] {
@@ -19,7 +19,7 @@ function filesOf(place: Place): string[] {
   }).sort();
 }
 
-/** Runs a dry run, and checks that it writes nothing. */
+/** Makes a dry run, and checks that it writes nothing. */
 function dryRun(place: Place, ...words: string[]) {
   const before = filesOf(place);
   const done = place.run(["snapshot", "--dry-run", ...words]);
@@ -62,7 +62,7 @@ test("snapshot --dry-run shows what the next snapshot stores", async () => {
       { ...taken.counts, stored: 0 },
       { ...plan.counts, stored: 0 },
     );
-    // The ids and times in the tree differ, so its compressed size may.
+    // The ids and times in the tree differ, so its compressed size can differ.
     assert.ok(Math.abs(taken.counts.stored - plan.counts.stored) < 50);
   });
 });

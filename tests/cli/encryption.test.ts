@@ -19,10 +19,12 @@ import { COMMAND, type Outcome, type Place, withPlace } from "./helpers.ts";
 
 const posix = process.platform === "win32" ? { skip: "needs POSIX" } : {};
 
-/** The texts that must not be found where the objects are encrypted. */
+/** The texts that must not occur in encrypted objects. */
 const SECRETS = ["hidden", "Kekse", "label of mine"];
 
-/** A repository that one identity opens, of two snapshots with the secrets. */
+/**
+ * A repository for one identity, with two snapshots that contain the secrets.
+ */
 class Encrypted {
   readonly place: Place;
   /** The folder of the repository. */
@@ -39,14 +41,14 @@ class Encrypted {
     this.env = { DELTAR_REPOSITORY: folder, DELTAR_IDENTITY: identity };
   }
 
-  /** Runs a command as the owner, which has to succeed. */
+  /** Runs a command as the owner, and asserts that it succeeds. */
   run(words: string[], env = this.env): Outcome {
     const outcome = this.place.run(words, { env });
     assert.equal(outcome.code, 0, `${words}: ${outcome.out}${outcome.err}`);
     return outcome;
   }
 
-  /** The same with `--json`. */
+  /** Runs a command with `--json` as the owner, and returns its result. */
   // deno-lint-ignore no-explicit-any
   json(words: string[], env = this.env): any {
     const { code, ...rest } = this.place.json(words, { env });
@@ -54,7 +56,7 @@ class Encrypted {
     return rest;
   }
 
-  /** A command that fails; gives its error as JSON. */
+  /** Runs a command that must fail, and returns its error as JSON. */
   refused(
     words: string[],
     env: Record<string, string> = {},
@@ -80,7 +82,9 @@ function fill(place: Place): void {
   fs.writeFileSync(join(place.root, "large"), noise(1_500_000));
 }
 
-/** Runs `work` with a repository, whose identity file is as given. */
+/**
+ * Runs `work` with a repository that is encrypted for the given identity file.
+ */
 function withEncrypted(
   work: (encrypted: Encrypted) => void | Promise<void>,
   fileOf = (identity: string) => `${identity}\n`,
@@ -97,14 +101,14 @@ function withEncrypted(
   });
 }
 
-/** The files below a folder. */
+/** Returns the files below a folder. */
 function filesIn(folder: string): string[] {
   return fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((name) => join(folder, name))
     .filter((file) => fs.statSync(file).isFile());
 }
 
-/** Asserts that no file below a folder has a secret, in its name or content. */
+/** Asserts that no name or content of a file below a folder has a secret. */
 function assertHidden(folder: string, secrets: readonly string[]): string[] {
   const files = filesIn(folder);
   for (const file of files) {
@@ -117,7 +121,7 @@ function assertHidden(folder: string, secrets: readonly string[]): string[] {
   return files;
 }
 
-/** Runs a command while this process serves it. */
+/** Runs a command while this process serves the repository. */
 function runBeside(
   place: Place,
   words: string[],
@@ -138,7 +142,7 @@ function runBeside(
   });
 }
 
-test("init --encrypt makes an identity in the config folder, and says so", async () => {
+test("init --encrypt makes an identity in the configuration folder, and prints its path", async () => {
   await withPlace((place) => {
     const env = { DELTAR_REPOSITORY: "" };
     const { code, out, err } = place.run(["init", "--encrypt"], { env });
@@ -156,10 +160,11 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     const text = fs.readFileSync(file, "utf8");
     assert.match(text, /^# recipient: age1\w+\nAGE-SECRET-KEY-1\w+\n$/);
     assert.ok(!`${out}${err}`.includes("AGE-SECRET-KEY"));
-    // The advice is a line to type.
+    // The advice can be typed as it is.
     const [, advised] = /`deltar (key recovery-sheet.*?)`/.exec(err)!;
     assert.equal(place.run(advised.split(" ")).code, 0);
-    // The next repository has the same key, and the file stays as it is.
+    // The next repository has a key for the same identity, and the file is
+    // unchanged.
     const repo = join(place.folder, "it's another");
     const next = place.run(["init", "--encrypt", "--repo", repo]);
     assert.equal(next.code, 0, next.err);
@@ -179,11 +184,11 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     );
     fs.rmSync(join(repo, "keys"), { recursive: true });
     assert.equal(place.run(["init", "--encrypt", "--repo", repo]).code, 0);
-    // Without a word of the environment, the commands work.
+    // The commands work without any environment variable.
     place.write({ a: "a" });
     assert.equal(place.json(["snapshot"]).code, 0);
     assert.equal(place.json(["list"]).snapshots.length, 1);
-    // It is the first key, and `init` again changes nothing.
+    // The key is the first one, and `init` changes nothing when it runs again.
     const again = place.json(["init", "--encrypt"]);
     assert.deepEqual([again.code, again.encrypted], [0, true]);
     const [main, ...others] = place.json(["key", "list"]).keys;
@@ -191,7 +196,7 @@ test("init --encrypt makes an identity in the config folder, and says so", async
   });
 });
 
-test("the commands do their work in an encrypted repository, and it shows nothing", async () => {
+test("commands work in an encrypted repository, and no object has a secret in plain text", async () => {
   await withEncrypted((encrypted) => {
     const { place, folder } = encrypted;
     fs.appendFileSync(join(place.root, "large"), "some more");
@@ -260,7 +265,7 @@ test("snapshot and copy encrypt a new repository, and no other", async () => {
     });
     encrypted.run(["snapshot", "--init", "--encrypt"], at("taken"));
     assertHidden(join(place.folder, "taken"), SECRETS);
-    // To one in clear, to an encrypted one again, and back.
+    // Copies to an unencrypted repository, to another encrypted one, and back.
     encrypted.run(["copy", "--to", at("plain").DELTAR_REPOSITORY]);
     const second = at("second").DELTAR_REPOSITORY;
     encrypted.run(["copy", "--encrypt", "--to", second], at("plain"));
@@ -298,7 +303,7 @@ test("snapshot and copy encrypt a new repository, and no other", async () => {
   });
 });
 
-test("a backup of the configuration makes an encrypted repository", async () => {
+test("backup of the configuration makes an encrypted repository", async () => {
   await withPlace(async (place) => {
     fill(place);
     const identity = join(place.folder, "identity");
@@ -326,7 +331,7 @@ test("a backup of the configuration makes an encrypted repository", async () => 
 });
 
 test(
-  "DELTAR_IDENTITY is a file of age-keygen",
+  "DELTAR_IDENTITY can name a file that age-keygen made",
   needs("age", "age-keygen"),
   async () => {
     await withPlace((place) => {
@@ -352,7 +357,8 @@ test(
         fs.writeFileSync(file, text);
         assert.equal(encrypted.json(["list"]).snapshots.length, 1, what);
       }
-      // By hand: the key file is the identity file of everything else.
+      // Without deltar, the decrypted key file is the identity file for all
+      // other objects.
       fs.writeFileSync(file, made);
       const key = join(encrypted.folder, "keys/main.age");
       const own = join(place.folder, "of the repository");
@@ -365,7 +371,7 @@ test(
   },
 );
 
-test("two identities in one file: the first encrypts, both open", async () => {
+test("with two identities in one file, the first encrypts and both decrypt", async () => {
   await withEncrypted(async (encrypted) => {
     const { identity, place } = encrypted;
     const other = await newIdentity();
@@ -434,7 +440,7 @@ test("a passphrase comes from a file or a command", async () => {
   });
 });
 
-test("each kind of missing or wrong key has its message, with advice", async () => {
+test("each kind of missing or wrong key has its own message with advice", async () => {
   await withEncrypted(async (encrypted) => {
     const { place, folder, identity } = encrypted;
     const other = join(place.folder, "other");
@@ -468,7 +474,8 @@ test("each kind of missing or wrong key has its message, with advice", async () 
     );
     const key = join(folder, "keys/main.age");
     const good = fs.readFileSync(key);
-    // The last byte is that of the content's tag; the header's end is cut.
+    // One file has a wrong authentication tag, and the other a truncated
+    // header.
     const bad = Buffer.from(good);
     bad[bad.length - 1] ^= 1;
     fs.writeFileSync(key, bad);
@@ -480,7 +487,7 @@ test("each kind of missing or wrong key has its message, with advice", async () 
     assert.equal(messages.size, 8);
     fs.writeFileSync(key, good);
     encrypted.run(["list"]);
-    // No command of a stranger writes anything.
+    // Commands without a key write nothing.
     const before = filesIn(folder);
     for (const words of [["snapshot"], ["prune"], ["repair"], ["verify"]]) {
       assert.equal(encrypted.refused(words, isOther).code, "key");
@@ -569,7 +576,7 @@ test("key adds and removes keys, but not the last one", async () => {
   });
 });
 
-test("key add --write-only, with what show-machine prints on the machine", async () => {
+test("key add --write-only works with the line that show-machine prints", async () => {
   await withEncrypted((encrypted) => {
     const { place } = encrypted;
     const home = join(place.folder, "other home");
@@ -609,7 +616,7 @@ test("key add --write-only, with what show-machine prints on the machine", async
     assert.match(list, /^writer {2}write-only {2}age1/m);
     assert.ok(list.includes(`${shown.machine.id}  ${shown.signer}\n`), list);
 
-    // What the machine may do with the keys.
+    // The machine can use only some key commands.
     const recipient = encrypted.run(["key", "show-recipient"]).out;
     assert.equal(
       encrypted.run(["key", "show-recipient"], machine).out,
@@ -653,7 +660,7 @@ test("key add --write-only, with what show-machine prints on the machine", async
   });
 });
 
-test("key rotate shuts out a removed key, and old sheets", async () => {
+test("key rotate shuts out removed keys and old recovery sheets", async () => {
   await withEncrypted(async (encrypted) => {
     const { place, folder } = encrypted;
     const laptop = join(place.folder, "laptop");
@@ -681,13 +688,13 @@ test("key rotate shuts out a removed key, and old sheets", async () => {
     const later = place.run(["list"], { env: byPaper });
     assert.equal(later.code, 3);
     assert.match(later.err, /is not encrypted for the keys of this repository/);
-    // The pins of machines, and the settings, are as they were.
+    // The pins of the machines and the settings are unchanged.
     encrypted.run(["list"]);
     assertHidden(folder, SECRETS);
   });
 });
 
-test("key rekey shuts out a removed key from what was stored before", async () => {
+test("key rekey shuts out removed keys from older objects", async () => {
   await withEncrypted((encrypted) => {
     const { place, folder } = encrypted;
     encrypted.run(["snapshot"]);
@@ -722,7 +729,7 @@ test("key rekey shuts out a removed key from what was stored before", async () =
   });
 });
 
-test("doctor warns until a drill succeeds with a key of another place", async () => {
+test("doctor warns until a drill succeeds with a key that is not on this machine", async () => {
   await withEncrypted((encrypted) => {
     const { place } = encrypted;
     const state = () =>
@@ -753,7 +760,7 @@ test("doctor warns until a drill succeeds with a key of another place", async ()
 });
 
 test(
-  "a repository that is not encrypted loads no ciphers",
+  "a repository without encryption loads no ciphers",
   { skip: !COMMAND[0].endsWith("node") },
   async () => {
     await withPlace((place) => {
@@ -780,7 +787,7 @@ test(
   },
 );
 
-test("two init --encrypt at the same time make one repository", async () => {
+test("two init --encrypt at the same time create one repository", async () => {
   await withPlace(async (place) => {
     const identity = join(place.folder, "identity");
     fs.writeFileSync(identity, await newIdentity());
@@ -797,7 +804,7 @@ test("two init --encrypt at the same time make one repository", async () => {
   });
 });
 
-test("the recovery sheet's key opens the repository", async () => {
+test("the key on the recovery sheet opens the repository", async () => {
   await withEncrypted((encrypted) => {
     const { place, folder } = encrypted;
     const { out } = encrypted.run(["key", "recovery-sheet"]);
@@ -808,7 +815,7 @@ test("the recovery sheet's key opens the repository", async () => {
     assert.ok(out.includes(json.recipient) && out.includes(json.id), out);
     const KEY = join(place.folder, "KEY");
     fs.writeFileSync(KEY, `${identity}\n`);
-    // Even if the key files are lost, which it can replace.
+    // The sheet works even if the key files are lost, and replaces them.
     fs.rmSync(join(folder, "keys"), { recursive: true });
     const byKey = { ...encrypted.env, DELTAR_IDENTITY: KEY };
     const target = join(place.folder, "restored");
@@ -829,7 +836,7 @@ test("the recovery sheet's key opens the repository", async () => {
   });
 });
 
-test("the recovery sheet's lines work as they are", {
+test("the lines on the recovery sheet work as they are printed", {
   ...posix,
   ...needs("age", "zstd", "tar"),
 }, async () => {
@@ -865,7 +872,7 @@ test("the recovery sheet's lines work as they are", {
   });
 });
 
-test("a passphrase is in no command line", {
+test("a passphrase is never in a command line", {
   skip: !fs.existsSync("/proc/self/cmdline"),
 }, async () => {
   await withPlace(async (place) => {
@@ -907,7 +914,7 @@ test("a passphrase is in no command line", {
   });
 });
 
-/** Asserts that the caches of a place hide everything of a repository. */
+/** Asserts that the caches of a place reveal nothing about a repository. */
 function assertCacheHidden(place: Place): void {
   const { cache } = place;
   const objects = join(cache, "objects");
@@ -1025,14 +1032,17 @@ test("a passphrase is asked for on a terminal, and not shown", {
       },
     } as unknown as Shell;
     const pty = new Pty(shell, "sh");
-    /** Types a line, and what is asked for; gives what was shown after that. */
+    /**
+     * Types a line and the answers to its questions. Returns the output after
+     * the last answer.
+     */
     const type = async (line: string, ...answers: [RegExp, string][]) => {
       let from = pty.shown.length;
       pty.type(`${line}; echo "code=$?"\r`);
       for (const [question, keys] of answers) {
         const { index, 0: found } = await pty.see(question, from);
         from += index + found.length;
-        // The terminal is in raw mode soon after the question.
+        // The terminal is in raw mode only shortly after the question.
         await new Promise((resolve) => setTimeout(resolve, 300));
         pty.type(keys);
       }
@@ -1049,7 +1059,7 @@ test("a passphrase is asked for on a terminal, and not shown", {
       assert.match(wrong.shown, /none of the given keys/);
       const stopped = await type("deltar list", [ask, "korr\x03"]);
       assert.equal(stopped.code, 130, stopped.shown);
-      // With an identity nothing is asked for but the new passphrase.
+      // With an identity, only the new passphrase is asked for.
       const own = `DELTAR_IDENTITY=${shellWord(env.DELTAR_IDENTITY)}`;
       const add = `${own} deltar key add second`;
       const asked = (first: string, second: string) =>
@@ -1063,7 +1073,7 @@ test("a passphrase is asked for on a terminal, and not shown", {
       assert.equal(added.code, 0, added.shown);
       const again = await type("deltar list", [ask, "neues\r"]);
       assert.equal(again.code, 0, again.shown);
-      // The identity is shown after a yes.
+      // The identity is printed only after the answer `y`.
       const sheet = `${own} deltar key recovery-sheet`;
       const no = await type(sheet, [/Print the sheet\? \[y\/N\] /, "n\r"]);
       assert.equal(no.code, 130, no.shown);

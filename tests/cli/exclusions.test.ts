@@ -1,4 +1,4 @@
-/** The options by which the command excludes paths. */
+/** The options of the command that exclude paths. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const OPTIONS = [
   "../patterns",
 ];
 
-/** Writes a tree and a file of patterns, with something for each option. */
+/** Writes a tree with files for each option, and a file of patterns. */
 function write(place: Place): void {
   place.write({
     "kept.txt": "kept",
@@ -62,7 +62,7 @@ const KEPT = [
   "marked/.nobackup",
 ];
 
-/** Checks what the last snapshot of a repository has and has not. */
+/** Checks which paths the last snapshot of a repository has. */
 function checkLast(place: Place, repo: string): void {
   const { entries } = place.json(["files", "latest", "--repo", repo]);
   assert.deepEqual(entries.map(({ path }: { path: string }) => path), KEPT);
@@ -89,7 +89,8 @@ test("snapshot excludes by each option, names the rule, and notices changes", as
     assert.deepEqual(first.unmatched, []);
     checkLast(place, "../repo");
     assert.equal(take().isNew, false);
-    // Only what the options decide changes: the size, and the tag.
+    // Only the values that the options check are changed: the size, and the
+    // tag.
     fs.truncateSync(join(place.root, "large"), 1000);
     assert.equal(take().counts.created, 1);
     fs.rmSync(join(place.root, "marked/.nobackup"));
@@ -117,7 +118,7 @@ test("why names the rules of options, and the options of the last snapshot", asy
   });
 });
 
-test("a configuration has the options that exclude, with paths relative to it", async () => {
+test("backup has the options that exclude, with paths relative to the configuration", async () => {
   await withPlace((place) => {
     write(place);
     const config = join(place.folder, "config.json");
@@ -147,7 +148,7 @@ test("a configuration has the options that exclude, with paths relative to it", 
   });
 });
 
-test("a file of patterns that cannot be read ends the snapshot before it begins", async () => {
+test("snapshot fails before it begins if a file of patterns cannot be read", async () => {
   await withPlace((place) => {
     write(place);
     const none = place.run(["snapshot", "--exclude-file", "none"]);
@@ -162,7 +163,7 @@ test("a file of patterns that cannot be read ends the snapshot before it begins"
 });
 
 test(
-  "snapshot --files-from takes the paths that tar takes",
+  "snapshot --files-from accepts the paths that tar accepts",
   needs("tar"),
   async () => {
     await withPlace((place) => {
@@ -247,7 +248,7 @@ test("snapshot --files-from refuses an empty list, and paths outside the directo
     assert.match(outside.err, /\.\.\/patterns: a path in the list is not in /);
     const none = place.run(["snapshot", "--files-from", "none"]);
     assert.match(none.err, /none: cannot read the list of paths: ENOENT/);
-    // The directory itself is the whole directory.
+    // The path `.` stands for the whole directory.
     assert.equal(run(".\nkept.txt\n").code, 0);
     const { entries } = place.json(["files", "latest"]);
     assert.equal(entries.length, 14);

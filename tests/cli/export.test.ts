@@ -64,7 +64,7 @@ test("export writes paths with the folders above them", {
       assert.deepEqual([code, err], [0, ""]);
       return membersOf(out);
     };
-    // The order of the words and repeated words do not matter.
+    // The order of the arguments and repeated arguments do not matter.
     assert.deepEqual(
       chosen("latest", "other/hard2", "docs/deep", "docs/deep/b.txt"),
       [
@@ -158,7 +158,7 @@ test("export names what a zip cannot hold, and exits with 3", {
   });
 });
 
-test("export of a damaged file leaves nothing behind", async () => {
+test("export of a damaged file leaves no archive behind", async () => {
   await withPlace((place) => {
     const repo = join(place.folder, "repo");
     place.write({ small: "small" });
@@ -194,7 +194,7 @@ test("export of a damaged file leaves nothing behind", async () => {
   });
 });
 
-test("export refuses files that it must not write", async () => {
+test("export refuses to write to certain files", async () => {
   await withPlace((place) => {
     const repo = join(place.folder, "repo");
     snapshot(place, ["--repo", repo]);
@@ -229,31 +229,35 @@ test("export refuses files that it must not write", async () => {
   });
 });
 
-test("export writes to a device, and ends quietly with its reader", {
-  ...needsPosix("hard links, symlinks and named pipes"),
-  ...needs("head"),
-}, async () => {
-  await withPlace((place) => {
-    fs.writeFileSync(join(place.root, "large"), noise(3_000_000, 1));
-    snapshot(place);
-    const device = ["--to", "/dev/null", "--format", "zip"];
-    assert.equal(place.run(["export", "latest", ...device]).code, 0);
-    assert.ok(fs.statSync("/dev/null").isCharacterDevice());
-    const line = `{ "$@"; echo "exit $?" >&2; } | head -c 10`;
-    const command = [...COMMAND, "export", "latest", "--to", "-"];
-    const err = execFileSync("sh", [
-      "-c",
-      `{ ${line} > head; } 2>&1`,
-      "sh",
-      ...command,
-    ], { cwd: place.root, env: place.env, encoding: "utf8" });
-    assert.equal(err, "exit 0\n");
-    assert.equal(
-      fs.readFileSync(join(place.root, "head"), "utf8"),
-      "PaxHeader\0",
-    );
-  });
-});
+test(
+  "export writes to a device, and ends without an error when its reader ends",
+  {
+    ...needsPosix("hard links, symlinks and named pipes"),
+    ...needs("head"),
+  },
+  async () => {
+    await withPlace((place) => {
+      fs.writeFileSync(join(place.root, "large"), noise(3_000_000, 1));
+      snapshot(place);
+      const device = ["--to", "/dev/null", "--format", "zip"];
+      assert.equal(place.run(["export", "latest", ...device]).code, 0);
+      assert.ok(fs.statSync("/dev/null").isCharacterDevice());
+      const line = `{ "$@"; echo "exit $?" >&2; } | head -c 10`;
+      const command = [...COMMAND, "export", "latest", "--to", "-"];
+      const err = execFileSync("sh", [
+        "-c",
+        `{ ${line} > head; } 2>&1`,
+        "sh",
+        ...command,
+      ], { cwd: place.root, env: place.env, encoding: "utf8" });
+      assert.equal(err, "exit 0\n");
+      assert.equal(
+        fs.readFileSync(join(place.root, "head"), "utf8"),
+        "PaxHeader\0",
+      );
+    });
+  },
+);
 
 test("an interrupted export leaves nothing behind", {
   ...needsPosix("signals and holes"),

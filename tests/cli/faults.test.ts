@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { needs, runText } from "../support/peer.ts";
 import { COMMAND, withPlace } from "./helpers.ts";
 
-test("wrong usage exits with 2 and says what is right", async () => {
+test("wrong usage exits with 2 and a message with the right usage", async () => {
   await withPlace((place) => {
     const cases: [string[], RegExp][] = [
       [[], /Usage: deltar/],
@@ -38,7 +38,7 @@ test("wrong usage exits with 2 and says what is right", async () => {
   });
 });
 
-test("an error of an object names the repository that has it", async () => {
+test("an error about an object names its repository", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     const one = join(place.folder, "one");
@@ -61,11 +61,11 @@ test("an error of an object names the repository that has it", async () => {
       copy.err,
       new RegExp(`\n {2}in the repository ${one} or ${two}\n`),
     );
-    // A path of a tree is in none.
+    // An error about a path of a tree names no repository.
     const cat = place.run(["cat", "latest", "b", "--repo", two]);
     assert.doesNotMatch(cat.err, /repository/);
 
-    // Of several backups, each names its own.
+    // Of several backups, each names its own repository.
     fs.appendFileSync(join(two, "deltar.json"), "x");
     fs.rmSync(place.cache, { recursive: true });
     const backup = (repo: string) => ({ directory: place.root, repo });
@@ -83,7 +83,7 @@ test("an error of an object names the repository that has it", async () => {
   });
 });
 
-test("what fails exits with 1 and says what to do", async () => {
+test("a failed command exits with 1 and says what to do", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     const failing = (words: string[], said: RegExp) => {
@@ -176,7 +176,7 @@ test("what fails exits with 1 and says what to do", async () => {
   });
 });
 
-test("files that cannot be kept or restored are named, with exit code 3", {
+test("files that cannot be stored or restored are named, with exit code 3", {
   skip: process.platform !== "linux" && "needs Linux",
 }, async () => {
   await withPlace((place) => {
@@ -234,7 +234,7 @@ test("control characters in names never reach the terminal", async () => {
     }
     outputs.push(place.run(["restore", "latest", "--to", "../none"], { env }));
     for (const { out, err } of outputs) {
-      // The line that is to be typed is what it is.
+      // The line to type contains the name unchanged.
       const [shown] = out.split("Restore it with:");
       // deno-lint-ignore no-control-regex
       assert.doesNotMatch(shown + err, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
@@ -246,29 +246,33 @@ test("control characters in names never reach the terminal", async () => {
   });
 });
 
-test("a reader that goes early is no fault", needs("sh", "head"), async () => {
-  await withPlace((place) => {
-    const files: Record<string, string> = { large: "line\n".repeat(400_000) };
-    for (let at = 0; at < 3000; at++) files[`dir/${at}`] = "";
-    place.write(files);
-    place.run(["snapshot"]);
-    for (
-      const words of ["cat latest large", "files latest", "list", "--help"]
-    ) {
-      const command = COMMAND.map((word) => `'${word}'`).join(" ");
-      const said = runText("env", [
-        ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
-        "sh",
-        "-c",
-        `{ ${command} ${words} || echo "exit $?" >&2; } 2>&1 | head -n 1`,
-      ], { cwd: place.root });
-      assert.equal(said.split("\n").length, 2, said);
-      assert.doesNotMatch(said, /EPIPE|exit/);
-    }
-  });
-});
+test(
+  "a reader that closes the output early causes no error",
+  needs("sh", "head"),
+  async () => {
+    await withPlace((place) => {
+      const files: Record<string, string> = { large: "line\n".repeat(400_000) };
+      for (let at = 0; at < 3000; at++) files[`dir/${at}`] = "";
+      place.write(files);
+      place.run(["snapshot"]);
+      for (
+        const words of ["cat latest large", "files latest", "list", "--help"]
+      ) {
+        const command = COMMAND.map((word) => `'${word}'`).join(" ");
+        const said = runText("env", [
+          ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
+          "sh",
+          "-c",
+          `{ ${command} ${words} || echo "exit $?" >&2; } 2>&1 | head -n 1`,
+        ], { cwd: place.root });
+        assert.equal(said.split("\n").length, 2, said);
+        assert.doesNotMatch(said, /EPIPE|exit/);
+      }
+    });
+  },
+);
 
-test("a terminal or disk that takes no more is named", {
+test("a command names the terminal or disk that refuses its output", {
   skip: process.platform !== "linux" && "needs Linux",
 }, async () => {
   await withPlace((place) => {
@@ -291,44 +295,48 @@ test("a terminal or disk that takes no more is named", {
   });
 });
 
-test("work goes on, and ends as it would, when its reader has gone", {
-  ...needs("sh", "mkfifo"),
-}, async () => {
-  await withPlace((place) => {
-    place.write({ good: "good", bad: "bad bad" });
-    const { repository, id } = place.json(["snapshot"]);
-    const [program, ...args] = COMMAND;
-    // The reader is gone before the command says anything.
-    const unheard = (words: string[]) =>
-      runText("env", [
-        ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
-        "sh",
-        "-c",
-        'mkfifo ../gone; sh -c "exec <../gone" & { wait; "$@"; ' +
-        "echo $? >../code; } >../gone 2>&1; rm ../gone; cat ../code",
-        "sh",
-        program,
-        ...args,
-        ...words,
-      ], { cwd: place.root }).trim();
-    place.write({ later: "later" });
-    const config = join(place.folder, "config.json");
-    const backup = { directory: "root", repo: repository };
-    fs.writeFileSync(
-      config,
-      JSON.stringify({ backups: { none: { directory: "none" }, backup } }),
-    );
-    assert.equal(unheard(["backup", "--config", config]), "1");
-    assert.equal(place.json(["list"]).snapshots.length, 2);
-    fs.rmSync(join(repository, `volumes/${id}.vol0.tar.zst`));
-    assert.equal(unheard(["verify"]), "1");
-    assert.equal(unheard(["restore", "latest", "--to", "../to"]), "3");
-    assert.deepEqual(fs.readdirSync(join(place.folder, "to")), ["later"]);
-    assert.equal(unheard(["list", "--repo", "../none"]), "1");
-  });
-});
+test(
+  "a command continues and succeeds after its reader has closed the output",
+  {
+    ...needs("sh", "mkfifo"),
+  },
+  async () => {
+    await withPlace((place) => {
+      place.write({ good: "good", bad: "bad bad" });
+      const { repository, id } = place.json(["snapshot"]);
+      const [program, ...args] = COMMAND;
+      // The reader ends before the command prints anything.
+      const unheard = (words: string[]) =>
+        runText("env", [
+          ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
+          "sh",
+          "-c",
+          'mkfifo ../gone; sh -c "exec <../gone" & { wait; "$@"; ' +
+          "echo $? >../code; } >../gone 2>&1; rm ../gone; cat ../code",
+          "sh",
+          program,
+          ...args,
+          ...words,
+        ], { cwd: place.root }).trim();
+      place.write({ later: "later" });
+      const config = join(place.folder, "config.json");
+      const backup = { directory: "root", repo: repository };
+      fs.writeFileSync(
+        config,
+        JSON.stringify({ backups: { none: { directory: "none" }, backup } }),
+      );
+      assert.equal(unheard(["backup", "--config", config]), "1");
+      assert.equal(place.json(["list"]).snapshots.length, 2);
+      fs.rmSync(join(repository, `volumes/${id}.vol0.tar.zst`));
+      assert.equal(unheard(["verify"]), "1");
+      assert.equal(unheard(["restore", "latest", "--to", "../to"]), "3");
+      assert.deepEqual(fs.readdirSync(join(place.folder, "to")), ["later"]);
+      assert.equal(unheard(["list", "--repo", "../none"]), "1");
+    });
+  },
+);
 
-test("a temporary folder that is not there is said in one line", {
+test("a missing temporary folder is reported in one line", {
   skip: process.platform === "win32" && "needs POSIX",
 }, async () => {
   await withPlace((place) => {
@@ -341,7 +349,7 @@ test("a temporary folder that is not there is said in one line", {
   });
 });
 
-test("a word that is empty, as an unset variable is, is refused", async () => {
+test("an empty argument, such as an unset variable, is refused", async () => {
   await withPlace((place) => {
     place.write({ kept: "kept" });
     place.run(["snapshot"]);
@@ -368,7 +376,7 @@ test("a word that is empty, as an unset variable is, is refused", async () => {
   });
 });
 
-test("a file that changes while it is read is kept, and said to be so", async () => {
+test("a file that changes while it is read is stored, and reported", async () => {
   await withPlace(async (place) => {
     const growing = join(place.root, "growing");
     fs.writeFileSync(growing, new Uint8Array(16 << 20));
@@ -398,7 +406,7 @@ test("a file that changes while it is read is kept, and said to be so", async ()
   });
 });
 
-test("an interrupt ends a snapshot with 130, and there is none", {
+test("an interrupt ends a snapshot with 130, and the snapshot does not exist", {
   skip: process.platform === "win32" && "needs POSIX",
 }, async () => {
   await withPlace(async (place) => {
@@ -428,7 +436,7 @@ test("an interrupt ends a snapshot with 130, and there is none", {
       assert.equal(child.exitCode, null, said);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    // Deno's `kill` of a child gives no exit code, whatever the child does.
+    // Deno's `kill` returns no exit code of a child process.
     process.kill(child.pid!, "SIGINT");
     assert.equal(await ended, 130, said);
     assert.match(
@@ -438,7 +446,8 @@ test("an interrupt ends a snapshot with 130, and there is none", {
     const left = fs.readdirSync(repository, { recursive: true }) as string[];
     const folders = /^(?:checkpoints|running|volumes)$/;
     for (const name of left.filter((name) => !folders.test(name))) {
-      // Nothing half-written, and no snapshot: only what was finished.
+      // Nothing is half-written, and there is no snapshot: only finished
+      // volumes remain.
       assert.match(name, /^deltar\.json$|^(?:volumes|checkpoints).\d{8}T/);
     }
   });

@@ -8,7 +8,7 @@ import { roundTimes, stateOf } from "../support/trees.ts";
 import { COMMAND, NO_XATTRS, withPlace } from "./helpers.ts";
 
 test(
-  "a disk that is full is said, with what to do; then the same goes on",
+  "a full disk is reported with advice, and the command can be repeated afterwards",
   needsMount(),
   async () => {
     await withPlace((place) => {
@@ -52,7 +52,7 @@ test(
         stateOf(join(place.folder, "to")),
         stateOf(place.root),
       );
-      // What was written before the disk was full is not written again.
+      // Files that were written before the disk was full are not written again.
       const [, files] = /Restored (\d) files/.exec(read("out"))!;
       assert.ok(Number(files) < names.length, files);
     });
@@ -60,7 +60,7 @@ test(
 );
 
 test(
-  "prune and forget need no space on a disk that is full, or say what does [S11]",
+  "prune and forget work on a full disk, or say which command does [S11]",
   needsMount(),
   async () => {
     await withPlace((place) => {
@@ -100,9 +100,10 @@ test(
       assert.equal(
         read("codes").replaceAll(/ +/g, ""),
         "0\n".repeat(7) +
-          // No space; then two that cannot, and one that can.
+          // The disk is full: two commands fail, and one succeeds.
           "full:\n0\n1\n1\n0\n" +
-          // Again no space; and what is removed without grace goes.
+          // The disk is full again, and snapshots are removed without a grace
+          // period.
           "0\n0\n" + "0\n0\n0\n",
         said,
       );

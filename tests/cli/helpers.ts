@@ -7,12 +7,12 @@ import { fileURLToPath } from "node:url";
 import { isWindows } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** The command's source. */
+/** The source file of the command. */
 export const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
 const host = globalThis as { Deno?: unknown };
 
-/** The words that run the command under the runtime of this test. */
+/** The words that run the command with the runtime of this test. */
 export const COMMAND = host.Deno === undefined
   ? [process.execPath, CLI]
   : [process.execPath, "run", "-A", "--cached-only", "--no-check", CLI];
@@ -28,25 +28,25 @@ export interface Outcome {
 interface Circumstances {
   cwd?: string;
   env?: object;
-  /** The content of its standard input. */
+  /** The content of standard input. */
   input?: string;
-  /** Whether the line about attributes that cannot be read is kept. */
+  /** Whether the note about unreadable attributes stays in the output. */
   keepsNotes?: boolean;
 }
 
-/** Matches the line that snapshots print where attributes cannot be read. */
+/** Matches the note that `snapshot` prints if attributes cannot be read. */
 export const NO_XATTRS =
   /^deltar: extended attributes and ACLs are not stored.*\n/gm;
 
-/** A place where commands run with a home of their own. */
+/** A place in which commands run, with its own home folder. */
 export class Place {
   readonly folder: string;
-  /** The directory that snapshots are taken of. */
+  /** The directory of which snapshots are taken. */
   readonly root: string;
   readonly env: Record<string, string>;
-  /** The folder in which the command keeps repositories. */
+  /** The folder in which the command stores repositories. */
   readonly data: string;
-  /** The folder in which the command remembers the state of directories. */
+  /** The folder in which the command stores the state of directories. */
   readonly cache: string;
 
   constructor(folder: string) {
@@ -66,7 +66,8 @@ export class Place {
       DENO_DIR: process.env.DENO_DIR ??
         join(process.env.HOME ?? folder, ".cache/deno"),
       NO_COLOR: "1",
-      // Else Node strips the types of all modules at every start.
+      // Without this cache, Node would strip the types of all modules at every
+      // start.
       NODE_COMPILE_CACHE: join(tmpdir(), "deltar-test-node-cache"),
     };
   }
@@ -94,7 +95,7 @@ export class Place {
     return { code: status, out: stdout, err };
   }
 
-  /** The same with `--json`; gives what it printed. */
+  /** Runs the command with `--json`, and returns the printed object. */
   // deno-lint-ignore no-explicit-any
   json(words: string[], more: Circumstances = {}): any {
     const { code, out, err } = this.run([...words, "--json"], more);
@@ -105,7 +106,7 @@ export class Place {
   }
 }
 
-/** Runs `work` at a new place. */
+/** Runs `work` in a new place. */
 export function withPlace(
   work: (place: Place) => void | Promise<void>,
 ): Promise<void> {

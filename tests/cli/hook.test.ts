@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-/** The events of agents, as their documentation shows them. */
+/** The events of agents, as the documentation of the agents shows them. */
 const EVENTS: [label: string, event: object][] = [
   ["agent: SessionStart", {
     session_id: "abc123",
@@ -42,13 +42,14 @@ const EVENTS: [label: string, event: object][] = [
   ["agent: Stop", { hook_event_name: "Stop", stop_hook_active: false }],
 ];
 
-test("a hook takes a snapshot of what an agent is about to change", async () => {
+test("hook takes a snapshot of the state before the agent's change", async () => {
   await withPlace((place) => {
     const away = { cwd: place.folder };
     for (const [at, [, event]] of EVENTS.entries()) {
       place.write({ "notes.txt": `${at}` });
       const input = JSON.stringify({ cwd: place.root, ...event });
-      // Twice: where nothing changed there is none.
+      // The hook runs twice. The second run takes no snapshot, because nothing
+      // changed.
       for (let times = 0; times < 2; times++) {
         const done = place.run(["hook"], { ...away, input });
         assert.deepEqual(done, { code: 0, out: "", err: "" });
@@ -59,7 +60,7 @@ test("a hook takes a snapshot of what an agent is about to change", async () => 
       snapshots.map(({ label }: { label: string }) => label),
       EVENTS.map(([label]) => label),
     );
-    // An agent may be elsewhere in its project.
+    // The agent's current directory can be any folder of its project.
     place.write({ "notes.txt": "at last" });
     const input = JSON.stringify({ cwd: place.folder });
     const env = { CLAUDE_PROJECT_DIR: place.root };
@@ -68,7 +69,7 @@ test("a hook takes a snapshot of what an agent is about to change", async () => 
   });
 });
 
-test("a hook ignores input that is too large, and takes a snapshot", async () => {
+test("hook ignores input that is too large, and still takes a snapshot", async () => {
   await withPlace((place) => {
     place.write({ "notes.txt": "1" });
     const input = JSON.stringify({ cwd: "/gone", prompt: "x".repeat(65e6) });
@@ -79,7 +80,7 @@ test("a hook ignores input that is too large, and takes a snapshot", async () =>
   });
 });
 
-test("a hook that fails says so, and holds no agent up", async () => {
+test("hook that fails prints the error, and does not stop the agent", async () => {
   await withPlace((place) => {
     const gone = join(place.folder, "gone");
     const failing: [string, RegExp][] = [
@@ -101,7 +102,7 @@ test("a hook that fails says so, and holds no agent up", async () => {
       assert.match(lines[at], said);
     }
     assert.match(place.run(["doctor"]).out, /warning {2}agent hook .*such dir/);
-    // To an agent 2 would be a veto.
+    // The exit code 2 would make the agent cancel its step.
     const wrong = place.run(["hook", "--wrong"], { input: "{}" });
     assert.equal(wrong.code, 1);
     assert.match(wrong.err, /unknown option/);

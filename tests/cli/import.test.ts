@@ -1,4 +1,4 @@
-/** Dated directories as snapshots. */
+/** Imports of dated directories as snapshots. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -41,13 +41,13 @@ function sizeOf(folder: string): number {
 
 const DAYS = 135;
 
-/** The name of a day, from 0. */
+/** Returns the name of a day, counted from 0. */
 function dayOf(number: number): string {
   return new Date(Date.UTC(2024, 0, 1 + number)).toISOString().slice(0, 10);
 }
 
 test(
-  "135 directories of rsync --link-dest become snapshots, although the import is killed",
+  "import makes snapshots of 135 directories of rsync --link-dest, even if it is killed",
   needs("rsync"),
   async () => {
     await withPlace(async (place) => {
@@ -106,7 +106,7 @@ test(
         snapshots.slice(0, -1).map(({ id }) => id),
       );
       const imported = join(place.folder, "imported");
-      // The records of the command also have a machine and a signature.
+      // Records that the command stores also have a machine and a signature.
       const [added, usual] = [imported, folder].map((repository) =>
         ["volumes", "trees"].reduce(
           (sum, name) => sum + sizeOf(join(repository, name)),
@@ -121,14 +121,14 @@ test(
         place.run(["restore", id, "--repo", imported, "--to", to]);
         runText("diff", ["-r", days[day], to]);
       }
-      // Nothing is left to do.
+      // The last import has nothing left to do.
       const last = place.json(words, { env: { TZ: "UTC" } });
       assert.equal(last.stored, 0);
     });
   },
 );
 
-test("import takes times from names and from rsnapshot's directories, and shows them", async () => {
+test("import takes times from names or from the directories of rsnapshot, and shows them", async () => {
   await withPlace((place) => {
     make(place, "r/daily.0", "new", "2024-03-02T10:00:00Z");
     make(place, "r/daily.1", "old", "2024-03-01T10:00:00Z");
@@ -176,7 +176,7 @@ test("import takes times from names and from rsnapshot's directories, and shows 
   });
 });
 
-test("import refuses directories whose times it cannot tell, before it stores anything", async () => {
+test("import refuses directories whose times it cannot determine, before it stores anything", async () => {
   await withPlace((place) => {
     for (
       const path of [

@@ -14,42 +14,46 @@ import { COMMAND, type Place, withPlace } from "./helpers.ts";
 const command = process.env.DELTAR_BINARY
   ? [process.env.DELTAR_BINARY]
   : COMMAND;
-/** The number of interrupts of each command. */
+/** The number of times that each command is interrupted. */
 const MOMENTS = process.env.SLOW ? 20 : 2;
-/**
- * The pieces in which content is written, and the size of most files, in MiB.
- */
+/** The length of the pieces of content, and the size of most files, in MiB. */
 const PIECE = 16;
-/** The sizes of the tree: 3 GB, or 100 MB. */
+/** The sizes of the files in the tree: 3 GB in total, or 100 MB. */
 const HUGE = process.env.SLOW
   ? { count: 7, length: 300 }
   : { count: 1, length: 40 };
 const LARGE = process.env.SLOW ? 56 : 4;
 const SMALL = process.env.SLOW ? 3000 : 300;
-/** The names of what is interrupted, parted by commas; by default all. */
+/**
+ * The names of the commands to interrupt, separated by commas. Default: all.
+ */
 const ONLY = process.env.ONLY?.split(",");
 /**
- * The maximum time until the prompt is back on a loaded machine, in
- * milliseconds.
+ * The maximum time from the interrupt to the end of the command on a busy
+ * machine, in milliseconds.
  */
 const MOST = process.env.SLOW ? 1000 : 4000;
 
-/** The end of an interrupted command. */
+/** The result of an interrupted command. */
 interface Ended {
-  /** Its exit code, 130 too if the system ended it as it had just begun. */
+  /**
+   * The exit code. It is also 130 if the system ended a command that had just
+   * begun.
+   */
   code: number;
   err: string;
-  /** From the interrupt to its end, in milliseconds. */
+  /** The time from the interrupt to the end, in milliseconds. */
   after: number;
-  /** From its beginning to its end, in milliseconds. */
+  /** The time from the start to the end, in milliseconds. */
   whole: number;
   wasInterrupted: boolean;
 }
 
 /**
- * Runs the command and interrupts it, unless it has ended.
+ * Runs the command and interrupts it, unless it has ended before.
  *
- * @param when After how many milliseconds, or as soon as something is so.
+ * @param when The time of the interrupt, in milliseconds after the start, or a
+ * function that returns `true` when the command is to be interrupted.
  */
 function interrupt(
   place: Place,
@@ -90,7 +94,7 @@ function interrupt(
   });
 }
 
-/** Content of a length in MiB, written in pieces. */
+/** Writes a file of the given length in MiB, in pieces. */
 function writeLarge(place: string, length: number, seed: number): void {
   const fd = fs.openSync(place, "w");
   try {
@@ -103,7 +107,7 @@ function writeLarge(place: string, length: number, seed: number): void {
   }
 }
 
-/** Two snapshots of large and small files, of which most differ. */
+/** Takes two snapshots of large and small files, most of which differ. */
 function fill(place: Place, repo: string[]): void {
   const snapshot = () => {
     const { code, err } = place.run(["snapshot", ...repo]);
@@ -121,7 +125,7 @@ function fill(place: Place, repo: string[]): void {
     fs.writeFileSync(join(folder, `${n}`), bytes);
   }
   snapshot();
-  // The volumes of the first are less than half alive without it.
+  // Without the first snapshot, less than half of its volumes is needed.
   for (let n = 0; n < HUGE.count + LARGE; n++) {
     if (n % 4 !== 3) write(n, 1000 * (n + 1) + 1);
   }
@@ -136,7 +140,7 @@ function damage(repository: string): void {
     .sort((left, right) => right.size - left.size);
   for (const { name, size } of sizes.slice(0, 2)) {
     const object = join(volumes, name);
-    // It may be linked to the object of another repository.
+    // The object may be linked to the object of another repository.
     const bytes = fs.readFileSync(object);
     bytes[size >> 1] ^= 1;
     fs.rmSync(object);
@@ -147,17 +151,17 @@ function damage(repository: string): void {
 /** A command to interrupt. */
 interface Work {
   name: string;
-  /** The command; called once before each interrupt. */
+  /** Returns the arguments. Called once before each interrupt. */
   words: () => string[];
-  /** Whether it is in the midst of its work. */
+  /** Returns whether the command is in the middle of its work. */
   isAmid?: () => boolean;
-  /** The exit code when all is done; 0 by default. */
+  /** The exit code if the command completes. Default: 0. */
   code?: number;
-  /** Called when all is done. */
+  /** Called after the command has completed. */
   check?: () => void;
 }
 
-test("verify, repair, restore, copy and prune stop within moments of an interrupt, say so, and go on when they are called again [T3]", async (t) => {
+test("verify, repair, restore, copy and prune stop soon after an interrupt, say so, and continue when they run again [T3]", async (t) => {
   await withPlace(async (place) => {
     const { folder } = place;
     const chance = generator(Number(process.env.SEED ?? 1));
@@ -166,7 +170,10 @@ test("verify, repair, restore, copy and prune stop within moments of an interrup
     fill(place, repo);
     const clear = (path: string) =>
       fs.rmSync(path, { recursive: true, force: true });
-    /** A repository like the original. Objects never change, so links do. */
+    /**
+     * Returns a copy of the repository. Objects never change, so the copy has
+     * links to them.
+     */
     const another = (name: string) => {
       const path = join(folder, name);
       clear(path);
@@ -233,7 +240,7 @@ test("verify, repair, restore, copy and prune stop within moments of an interrup
           damage(path);
           return ["repair", "--repo", path];
         },
-        // Files are lost, which it names.
+        // The command names the lost files.
         code: 3,
         check: () => isSound(join(folder, "damaged")),
       },
@@ -268,17 +275,17 @@ test("verify, repair, restore, copy and prune stop within moments of an interrup
           const told = `${name}: exit ${ended.code} after ${ended.after} ms ` +
             `(interrupted after ${ended.whole - ended.after}): ${ended.err}`;
           assert.ok(ended.after < MOST, told);
-          // It may have been done already.
+          // The command may already have completed.
           if (ended.code !== code) {
             assert.equal(ended.code, 130, told);
-            // One that has only just begun is ended by the system.
+            // The system ends a command that has only just begun.
             if (ended.err !== "") {
               assert.match(ended.err, /interrupted; /, told);
             }
           }
         }
         const next = await interrupt(place, line, 3_600_000);
-        // Nothing is left to say if all was done before.
+        // If the first run completed, the second one prints nothing.
         assert.ok([0, code].includes(next.code), `${name}: ${next.err}`);
       }
       check?.();

@@ -14,7 +14,7 @@ const command = process.env.DELTAR_BINARY
   : COMMAND;
 const ROUNDS = process.env.SLOW ? 100 : 4;
 
-/** Runs the command and kills it after a while, unless it has ended. */
+/** Runs the command and kills it after a while, unless it has ended before. */
 function runKilled(
   place: Place,
   words: string[],
@@ -35,7 +35,7 @@ function runKilled(
   });
 }
 
-test("killed at any time, snapshots and prunes leave a repository that is whole", async () => {
+test("snapshots and prunes that are killed at any time leave an intact repository", async () => {
   await withPlace(async (place) => {
     const chance = generator(Number(process.env.SEED ?? 1));
     const folder = join(place.folder, "repository");
@@ -62,7 +62,7 @@ test("killed at any time, snapshots and prunes leave a repository that is whole"
       assert.ok((await repository.snapshots()).length > 0);
     }
     if (process.env.SLOW) assert.ok(killed > ROUNDS / 4, `${killed} killed`);
-    // A killed prune's lease is known to be a dead one's.
+    // The lease of the killed prune is recognized as abandoned.
     const pruned = place.run(["prune", "--keep-last", "1", ...repo]);
     assert.equal(pruned.code, 0, pruned.err);
     assert.equal(pruned.err, "");

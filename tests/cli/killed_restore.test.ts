@@ -17,12 +17,12 @@ const command = process.env.DELTAR_BINARY
   ? [process.env.DELTAR_BINARY]
   : COMMAND;
 const ROUNDS = process.env.SLOW ? 40 : 6;
-/** The number of files of the directory; each differs in every state. */
+/** The number of files of the directory. Each file differs in every state. */
 const FILES = 60;
 
 type States = Record<string, { kind: string; content?: string }>;
 
-/** The directory without what deltar writes there for a while. */
+/** Returns the content of the directory without deltar's temporary files. */
 function contentOf(root: string): States {
   const states = stateOf(root) as States;
   return Object.fromEntries(
@@ -30,14 +30,15 @@ function contentOf(root: string): States {
   );
 }
 
-/** Gives the directory the state of that number. */
+/** Brings the directory into the state with the given number. */
 function fill(root: string, state: number): void {
   for (const name of fs.readdirSync(root)) {
     fs.rmSync(join(root, name), { recursive: true });
   }
   fs.mkdirSync(join(root, "sub"));
   for (let at = 0; at < FILES; at++) {
-    // Some are there in one state alone, some are a folder in the other.
+    // Some files exist in only one of the states, and some are a folder in the
+    // other state.
     if ((at + state) % 5 === 0) continue;
     const size = at % 20 === 1 ? 1_500_000 : 20_000;
     const isFolder = at % 10 === 2 && state % 2 === 0;
@@ -52,8 +53,8 @@ function fill(root: string, state: number): void {
 }
 
 /**
- * Runs the command and kills it: any time after its journal is there, or after
- * so many milliseconds, unless it has ended.
+ * Runs the command, and kills it at a random time after its journal exists, or
+ * after the given number of milliseconds, unless it has ended before.
  */
 async function runKilled(
   place: Place,
@@ -84,7 +85,10 @@ async function runKilled(
   return result;
 }
 
-/** The SHA-256 of all content that snapshots give back; each is read once. */
+/**
+ * The SHA-256 of all content that the snapshots have. Each content is read
+ * once.
+ */
 class StoredSums {
   readonly #folder: string;
   readonly #known = new Map<string, Set<string>>();
@@ -109,7 +113,7 @@ class StoredSums {
   }
 }
 
-test("killed at any time, a restore over files or its undo loses no byte and is finished or reverted", async () => {
+test("a restore over files and its undo, killed at any time, lose no byte, and are finished or reverted", async () => {
   await withPlace(async (place) => {
     const { root } = place;
     const chance = generator(Number(process.env.SEED ?? 1));
@@ -136,8 +140,8 @@ test("killed at any time, a restore over files or its undo loses no byte and is 
       fill(root, 2 + round);
       const before = contentOf(root);
       /**
-       * Checks that each path has its old or its wanted content, or that it is
-       * not lost.
+       * Checks that each path has its old or its wanted content, or that the
+       * content is in a snapshot.
        */
       const check = async () => {
         const now = contentOf(root);
@@ -167,7 +171,7 @@ test("killed at any time, a restore over files or its undo loses no byte and is 
         await kill(undo, round + 1);
         await check();
       }
-      // An undo more than that would go back to what was before that.
+      // Another undo would revert the restore before this one.
       if (isLeft(root) || isDifferent(contentOf(root), before)) run(undo);
       assert.deepEqual(contentOf(root), before, what);
       assert.ok(!isLeft(root), what);
@@ -178,7 +182,7 @@ test("killed at any time, a restore over files or its undo loses no byte and is 
   });
 });
 
-/** Whether work was cut short. */
+/** Returns whether a restore was interrupted. */
 function isLeft(root: string): boolean {
   return fs.readdirSync(root).some((name) => name.endsWith("-journal"));
 }

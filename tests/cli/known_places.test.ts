@@ -6,8 +6,8 @@ import { test } from "node:test";
 import { Place, withPlace } from "./helpers.ts";
 
 /**
- * Runs `work` at a place that is not among temporary files: what lies there is
- * never taken for unmounted.
+ * Runs `work` in a place that is not in a temporary folder: a repository in a
+ * temporary folder never counts as unmounted.
  */
 async function withLastingPlace(work: (place: Place) => void): Promise<void> {
   const folder = fs.mkdtempSync(join(homedir(), ".deltar-test-"));
@@ -18,14 +18,14 @@ async function withLastingPlace(work: (place: Place) => void): Promise<void> {
   }
 }
 
-/** Where the notes of a place's user are. */
+/** Returns the folder with the notes of the user of a place. */
 function notesOf(place: Place): string {
   return join(place.env.HOME, ".local/state/deltar/places");
 }
 
 /**
- * A repository on a disk that is then not mounted any more: its folder is
- * empty, and on another file system than the one that was noted.
+ * Simulates that the disk of a repository is not mounted: the folder is empty,
+ * and is on another file system than the recorded one.
  */
 function unmount(place: Place): { disk: string; repo: string } {
   const disk = join(place.folder, "disk");
@@ -38,7 +38,7 @@ function unmount(place: Place): { disk: string; repo: string } {
   return { disk, repo };
 }
 
-/** Makes the notes name another file system than the present one. */
+/** Makes the notes name another file system than the current one. */
 function swapFileSystem(place: Place, mount?: string): void {
   for (const name of fs.readdirSync(notesOf(place))) {
     const note = join(notesOf(place), name);
@@ -49,7 +49,7 @@ function swapFileSystem(place: Place, mount?: string): void {
   }
 }
 
-test("no new repository is begun where a disk is not mounted [S5]", async () => {
+test("snapshot creates no new repository if the disk is not mounted [S5]", async () => {
   await withLastingPlace((place) => {
     const { disk, repo } = unmount(place);
     const config = join(place.folder, "config.json");
@@ -73,7 +73,8 @@ test("no new repository is begun where a disk is not mounted [S5]", async () => 
       assert.match(err, /`deltar snapshot` or `deltar copy` with `--init`/);
       assert.deepEqual(fs.readdirSync(disk), []);
     }
-    // Another place is as new as it ever was, and the disk may come back.
+    // A repository at another location can still be created, and the disk can
+    // be mounted again.
     assert.equal(place.run(["snapshot", "--repo", `${repo}2`]).code, 0);
     fs.rmSync(disk, { recursive: true });
     fs.renameSync(join(place.folder, "elsewhere"), disk);
@@ -81,7 +82,7 @@ test("no new repository is begun where a disk is not mounted [S5]", async () => 
   });
 });
 
-test("a repository that was deleted is begun anew, and that is said [S5]", async () => {
+test("snapshot creates a deleted repository again, and prints a note [S5]", async () => {
   await withLastingPlace((place) => {
     place.write({ a: "a" });
     const repo = join(place.folder, "backups");
@@ -95,7 +96,8 @@ test("a repository that was deleted is begun anew, and that is said [S5]", async
     assert.equal(again.code, 0);
     assert.match(again.err, /was deleted or moved; created a new one\n$/);
     assert.equal(snapshot().err, "");
-    // The memory is in the state folder: a cache may be cleared at any time.
+    // The notes are in the state folder, because a cache may be deleted at any
+    // time.
     fs.rmSync(place.cache, { recursive: true });
     fs.rmSync(repo, { recursive: true });
     swapFileSystem(place);
@@ -103,7 +105,7 @@ test("a repository that was deleted is begun anew, and that is said [S5]", async
   });
 });
 
-test("the default folder and temporary ones are never refused [S5]", async () => {
+test("snapshot never refuses the default folder or a temporary folder [S5]", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     assert.equal(place.run(["snapshot"]).code, 0);
@@ -112,7 +114,8 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
     const own = place.run(["snapshot"]);
     assert.deepEqual([own.code, own.err], [0, ""]);
 
-    // The system's own, and those that services name.
+    // The temporary folders are those of the system, and those that services
+    // name.
     const other = fs.mkdtempSync(join(homedir(), ".deltar-test-"));
     try {
       for (
@@ -133,7 +136,8 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
         assert.match(again.err, /was deleted or moved; created a new one/);
         fs.rmSync(repo, { recursive: true });
       }
-      // A disk that is mounted among temporary files is not one of them.
+      // A disk that is mounted in a temporary folder does not count as
+      // temporary.
       const repo = join(place.folder, "disk/backups");
       const words = ["snapshot", "--repo", repo];
       assert.equal(place.run(words).code, 0);
@@ -146,7 +150,7 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
   });
 });
 
-test("what an older version noted in the cache still protects [S5]", async () => {
+test("a note that an older version stored in the cache still protects the repository [S5]", async () => {
   await withLastingPlace((place) => {
     const { repo } = unmount(place);
     const old = join(place.cache, "places");
@@ -162,7 +166,7 @@ test("what an older version noted in the cache still protects [S5]", async () =>
   });
 });
 
-test("a repository that is gone for good is begun anew with --init", async () => {
+test("snapshot --init creates a lost repository again", async () => {
   await withLastingPlace((place) => {
     const { disk, repo } = unmount(place);
     const env = { DELTAR_REPOSITORY: repo };
@@ -178,7 +182,7 @@ test("a repository that is gone for good is begun anew with --init", async () =>
     assert.equal(copy().code, 1);
     assert.equal(copy("--init").code, 0);
 
-    // Set for all times, it would have a lost disk forgotten each time.
+    // In a configuration, `init` would hide every disk that is not mounted.
     const config = join(place.folder, "config.json");
     const root = { directory: "root", snapshot: { init: true } };
     fs.writeFileSync(config, JSON.stringify({ backups: { root } }));
@@ -190,7 +194,7 @@ test("a repository that is gone for good is begun anew with --init", async () =>
   });
 });
 
-test("the doctor names places that are not there any more", async () => {
+test("doctor names repositories that no longer exist", async () => {
   await withLastingPlace((place) => {
     const { repo } = unmount(place);
     const find = (...words: string[]) => {
@@ -216,7 +220,7 @@ test("the doctor names places that are not there any more", async () => {
   });
 });
 
-test("a place is known by whichever path leads to it", async () => {
+test("a repository is recognized by any path that leads to it", async () => {
   await withLastingPlace((place) => {
     const { disk, repo } = unmount(place);
     const link = join(place.folder, "link");
@@ -235,12 +239,12 @@ test("a place is known by whichever path leads to it", async () => {
     refused("snapshot", "--repo", further);
     refused("list", "--repo", link);
 
-    // Something that stands where the disk is not makes no other place of it.
+    // A file in the mount point does not make the location another one.
     fs.mkdirSync(repo, { recursive: true });
     fs.writeFileSync(join(repo, "NOT-MOUNTED"), "");
     refused("snapshot", "--repo", repo);
 
-    // And the other way about: first by a link, then by its own path.
+    // The reverse also holds: first by a link, and then by the path itself.
     fs.mkdirSync(join(disk, "other"));
     const other = join(place.folder, "other");
     fs.symlinkSync("disk/other", other);
@@ -249,7 +253,7 @@ test("a place is known by whichever path leads to it", async () => {
     swapFileSystem(place);
     refused("snapshot", "--repo", join(disk, "other"));
 
-    // A link that leads round is a fault of the system's, and no loop.
+    // A circular link is an error of the system, and causes no endless loop.
     fs.symlinkSync("round", join(place.folder, "round"));
     assert.equal(
       place.run(["snapshot", "--repo", join(place.folder, "round/r")]).code,
@@ -258,7 +262,7 @@ test("a place is known by whichever path leads to it", async () => {
   });
 });
 
-test("a repository is made where a link leads that has no target yet", async () => {
+test("a repository is created at the target of a link, if the target does not exist", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     const link = join(place.folder, "link");
@@ -269,7 +273,7 @@ test("a repository is made where a link leads that has no target yet", async () 
   });
 });
 
-test("notes of places that cannot be read do no harm", async () => {
+test("unreadable notes about repositories are ignored", async () => {
   await withPlace((place) => {
     const places = notesOf(place);
     place.write({ a: "a" });

@@ -22,7 +22,7 @@ function take(place: Place): string[] {
   return idsIn(place.run(["list"]).out);
 }
 
-test("short ids name one snapshot each", () => {
+test("shortIds() returns ids that name one snapshot each", () => {
   const ids = [
     "20261125T194354Z-20e89e",
     "20261125T194355Z-20e89e",
@@ -33,7 +33,8 @@ test("short ids name one snapshot each", () => {
   ];
   assert.deepEqual(
     [...shortIds(ids, ["abcdef"]).values()],
-    // The third would be the beginning of all, and the fourth is a label.
+    // The third id would be the beginning of all ids, and the fourth is a
+    // label.
     [...ids.slice(0, 4), "123456", "123456-safety"],
   );
 });
@@ -75,7 +76,7 @@ test("every command accepts the ids that list prints", async () => {
   });
 });
 
-test("list shows what each snapshot added, and with --now what it needs", async () => {
+test("list shows how much each snapshot added and, with --now, how much only it needs", async () => {
   await withPlace((place) => {
     take(place);
     const { snapshots } = place.json(["stats"]);
@@ -93,7 +94,7 @@ test("list shows what each snapshot added, and with --now what it needs", async 
   });
 });
 
-test("list tells several directories and machines apart", async () => {
+test("list distinguishes several directories and machines", async () => {
   await withPlace((place) => {
     const repo = ["--repo", join(place.folder, "repo")];
     const other = join(place.folder, "other");

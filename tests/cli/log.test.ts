@@ -23,7 +23,7 @@ function fill(place: Place): void {
   take("fourth");
 }
 
-test("log lists the versions of a file, and follows it to its new name", async () => {
+test("log lists the versions of a file, also under its new name", async () => {
   await withPlace((place) => {
     fill(place);
     const { type, path, versions } = place.json(["log", "notes.txt"]);
@@ -66,7 +66,7 @@ test("log lists the versions of a file, and follows it to its new name", async (
   });
 });
 
-test("log lists folders, and what is gone with its folder", async () => {
+test("log lists folders, and files that were deleted with their folder", async () => {
   await withPlace((place) => {
     fill(place);
     const gone = place.json(["log", "sub/deep/b"]);
@@ -147,7 +147,7 @@ test("log --patch prints a renamed folder as renamed files", async () => {
 });
 
 test(
-  "git apply takes the patches of log, the oldest first",
+  "git apply applies the patches of log, beginning with the oldest",
   needs("git"),
   async () => {
     await withPlace((place) => {
@@ -168,7 +168,7 @@ test(
   },
 );
 
-test("log says what is wrong with a path that it does not know", async () => {
+test("log explains what is wrong with an unknown path", async () => {
   await withPlace((place) => {
     fill(place);
     const similar = place.run(["log", "tudo.txt"]);
@@ -203,7 +203,7 @@ test("log and find name damaged layers, and exit with 3", async () => {
   });
 });
 
-test("find lists paths of all snapshots with the first and the last", async () => {
+test("find lists paths of all snapshots, with the first and the last snapshot", async () => {
   await withPlace((place) => {
     fill(place);
     // deno-lint-ignore no-explicit-any
@@ -239,7 +239,7 @@ test("find lists paths of all snapshots with the first and the last", async () =
   });
 });
 
-test("find takes conditions", async () => {
+test("find applies conditions", async () => {
   await withPlace((place) => {
     fill(place);
     fs.utimesSync(join(place.root, "sub/a"), 1e9, 1e9);

@@ -8,7 +8,7 @@ import { encodeLines } from "../../lib/bytes/listing.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
-/** Runs a command that has to succeed, and gives its JSON. */
+/** Runs a command that must succeed, and returns its JSON. */
 // deno-lint-ignore no-explicit-any
 function json(place: Place, words: string[], env: object = {}): any {
   const { code, ...rest } = place.json(words, { env });
@@ -16,7 +16,7 @@ function json(place: Place, words: string[], env: object = {}): any {
   return rest;
 }
 
-/** The environment of a machine with a home of its own. */
+/** Returns the environment of a machine with its own home folder. */
 function machine(place: Place, name: string): Record<string, string> {
   return {
     HOME: join(place.folder, name),
@@ -26,7 +26,7 @@ function machine(place: Place, name: string): Record<string, string> {
   };
 }
 
-test("snapshots name the machine, sign, and have a chain for each machine", async () => {
+test("snapshots name the machine, are signed, and form a separate sequence for each machine", async () => {
   await withPlace((place) => {
     const env = { DELTAR_REPOSITORY: join(place.folder, "repository") };
     const at = (id: string) => ({ ...env, DELTAR_MACHINE: id });
@@ -51,7 +51,7 @@ test("snapshots name the machine, sign, and have a chain for each machine", asyn
       place.run(["cat", "latest", "file"], { env: at(id) });
     assert.equal(cat("web-1").out, "a2");
     assert.equal(cat("web-2").out, "b");
-    // The machine of the config folder has no snapshots here.
+    // The machine of the configuration folder has no snapshots here.
     const third = place.run(["cat", "latest", "file"], { env });
     assert.equal(third.code, 1);
     assert.match(third.err, /on this machine/);
@@ -59,7 +59,7 @@ test("snapshots name the machine, sign, and have a chain for each machine", asyn
     const wrong = place.run(["list"], { env: at("a b") });
     assert.equal(wrong.code, 1);
     assert.match(wrong.err, /DELTAR_MACHINE.*1 to 64/);
-    // The id and the key stay, and only the user can read them.
+    // The id and the key do not change, and only the user can read them.
     const own = json(place, ["snapshot"], env);
     place.write({ file: "c" });
     assert.equal(json(place, ["snapshot"], env).machine.id, own.machine.id);
@@ -120,7 +120,7 @@ test("verify --without-key and copy --mirror need no key", async () => {
     const whole = json(place, keyless, server);
     const { damage, unlisted, uncovered } = whole;
     assert.deepEqual([damage, unlisted, uncovered], [[], [], []]);
-    // A key, its holder and the signer have manifests of their own.
+    // A key, its holder and the signer have their own manifests.
     assert.deepEqual(whole.manifests, { [signer]: 1, [admin]: 3 });
     const { out: text } = place.run(["key", "list"], { env: mine });
     assert.ok(text.endsWith(`\nAdmin key:\n${admin}\n`));
@@ -128,7 +128,7 @@ test("verify --without-key and copy --mirror need no key", async () => {
     const copy = ["copy", "--mirror", "--to", to, "--signers", signers];
     assert.ok(json(place, copy, server).objects > 4);
     assert.equal(json(place, copy, server).objects, 0);
-    // With the key, the mirror is a repository.
+    // With a key, the mirror can be used as a repository.
     const { out } = place.run(["cat", "latest", "file"], {
       env: { ...mine, DELTAR_REPOSITORY: to },
     });
@@ -157,7 +157,7 @@ test("verify --without-key and copy --mirror need no key", async () => {
   });
 });
 
-test("verify names a label that no trusted key signed, and what to do", async () => {
+test("verify names a label that no trusted key signed, and says what to do", async () => {
   await withPlace(async (place) => {
     const mine = machine(place, "mine");
     place.write({ file: "content" });

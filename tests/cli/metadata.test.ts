@@ -12,7 +12,7 @@ const needsEverything = needsXattrsOfRoot.skip
   : needs("mkfifo", "mknod");
 
 test(
-  "files, diff, verify and drill show all that a file is",
+  "files, diff, verify and drill show all metadata of a file",
   needsEverything,
   async () => {
     await withPlace((place) => {

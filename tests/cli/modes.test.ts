@@ -5,7 +5,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-/** Windows has no such modes. */
+/** Skips on Windows, which has no such modes. */
 const POSIX = { skip: process.platform === "win32" && "needs POSIX" };
 
 function modeOf(place: string): string {
@@ -13,7 +13,7 @@ function modeOf(place: string): string {
 }
 
 test(
-  "snapshot makes a repository that is closed, or shared if asked [A3]",
+  "snapshot creates a closed repository, or a shared one if requested [A3]",
   POSIX,
   async () => {
     await withPlace((place) => {
@@ -49,7 +49,7 @@ test(
 );
 
 test(
-  "the default repository and what the machine remembers are closed [A3]",
+  "the default repository and the remembered state are closed [A3]",
   POSIX,
   async () => {
     await withPlace((place) => {

@@ -13,7 +13,7 @@ import { whyNotMade } from "../../lib/tree/open_folder.ts";
 import { runText } from "../support/peer.ts";
 import { CLI, type Place, withPlace } from "./helpers.ts";
 
-/** Makes a place, and somebody who runs commands in its root. */
+/** Runs work in a new place as another user. */
 function withUserPlace(
   work: (place: Place, run: (...words: string[]) => Outcome) => void,
 ): Promise<void> {
@@ -29,7 +29,7 @@ function journals(folder: string): string[] {
 }
 
 test(
-  "restore and undo name what is in another user's folder, and do the rest [R5]",
+  "restore and undo name paths in the folder of another user, and restore the rest [R5]",
   needsOtherUser,
   async () => {
     await withUserPlace((place, run) => {
@@ -40,7 +40,7 @@ test(
       place.write({ "a": "A", "made/x": "X", "z": "Z" });
       fs.rmSync(join(place.root, "made/y"));
       give(place.root);
-      // A container made it.
+      // A container created these folders as root.
       for (const name of ["made", "made/x"]) {
         fs.chownSync(join(place.root, name), 0, 0);
       }
@@ -79,7 +79,7 @@ test(
       const target = join(place.folder, "shared");
       fs.mkdirSync(target);
       fs.chmodSync(target, 0o1777);
-      // Somebody else's file may not be replaced there.
+      // A file of another user must not be replaced in this folder.
       fs.writeFileSync(join(target, "b"), "root's");
       const one = run("restore", "latest", "a", "--to", target);
       assert.equal(one.code, 0, one.err);
@@ -95,7 +95,7 @@ test(
 );
 
 test(
-  "restore needs no right to write into the target itself [R5]",
+  "restore does not need permission to write to the target folder itself [R5]",
   needsOtherUser,
   async () => {
     await withUserPlace((place, run) => {
@@ -120,7 +120,7 @@ test(
   },
 );
 
-/** The repository that the first snapshot made. */
+/** Returns the repository that the first snapshot created. */
 function repositoryOf(place: Place): string {
   const data = join(place.folder, "home/data");
   const settings = fs.readdirSync(data, { recursive: true }).map(String)
@@ -129,7 +129,7 @@ function repositoryOf(place: Place): string {
 }
 
 test(
-  "without root, a restore makes named pipes and names devices",
+  "restore without root creates named pipes and names devices",
   needsOtherUser,
   async () => {
     await withUserPlace((place, run) => {
@@ -165,7 +165,7 @@ test(
 );
 
 test(
-  "without root, a restore says once that owners were not restored",
+  "restore without root says once that owners were not restored",
   needsOtherUser,
   async () => {
     await withUserPlace((place, run) => {
@@ -209,22 +209,26 @@ test("files shows names of owners, and restore takes --numeric-owner", {
   });
 });
 
-test("diff and log name the old and the new owner, also of the directory", {
-  ...needsOtherUser,
-}, async () => {
-  await withPlace((place) => {
-    place.write({ file: "file" });
-    const give = (uid: number) => {
-      fs.chownSync(place.root, uid, 0);
-      fs.chownSync(join(place.root, "file"), uid, 0);
-    };
-    give(0);
-    assert.equal(place.run(["snapshot"]).code, 0);
-    give(1);
-    const { out } = place.run(["diff", "latest"]);
-    assert.match(out, /^t \.\/: owner root -> daemon$/m);
-    assert.match(out, /^t file: owner root -> daemon$/m);
-    assert.equal(place.run(["snapshot"]).code, 0);
-    assert.match(place.run(["log", "file"]).out, /owner root -> daemon/);
-  });
-});
+test(
+  "diff and log name the old and the new owner, even of the directory itself",
+  {
+    ...needsOtherUser,
+  },
+  async () => {
+    await withPlace((place) => {
+      place.write({ file: "file" });
+      const give = (uid: number) => {
+        fs.chownSync(place.root, uid, 0);
+        fs.chownSync(join(place.root, "file"), uid, 0);
+      };
+      give(0);
+      assert.equal(place.run(["snapshot"]).code, 0);
+      give(1);
+      const { out } = place.run(["diff", "latest"]);
+      assert.match(out, /^t \.\/: owner root -> daemon$/m);
+      assert.match(out, /^t file: owner root -> daemon$/m);
+      assert.equal(place.run(["snapshot"]).code, 0);
+      assert.match(place.run(["log", "file"]).out, /owner root -> daemon/);
+    });
+  },
+);

@@ -6,14 +6,14 @@ import { suggestionFor } from "../../cli/other_words.ts";
 import { createProgram } from "../../cli/program.ts";
 import { withPlace } from "./helpers.ts";
 
-/** Words that users of restic, borg, git or tar may type first. */
+/** Words that users of restic, borg, git or tar might type first. */
 const TYPED = [
   ...["ls", "snapshots", "history", "check", "mount", "dump", "gc"],
   ...["init-repo", "create", "extract", "status", "compare", "tag", "rm"],
   "unlock",
 ];
 
-test("words of other tools are answered with commands of deltar", async () => {
+test("commands of other programs are answered with commands of deltar", async () => {
   await withPlace((place) => {
     for (const word of ["ls", "mount"]) {
       const { code, out, err } = place.run([word, "--help"]);
@@ -35,7 +35,7 @@ test("words of other tools are answered with commands of deltar", async () => {
   });
 });
 
-test("suggestions name commands and options that deltar has", async () => {
+test("suggestions name existing commands and options", async () => {
   const program = await createProgram(
     new Context(() => new AbortController().signal),
   );

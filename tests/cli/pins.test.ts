@@ -6,7 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-/** Replaces the settings by others. */
+/** Replaces the settings with those of another repository. */
 function changeSettings(
   repo: string,
   change: (header: Record<string, unknown>) => Record<string, unknown>,
@@ -18,7 +18,7 @@ function changeSettings(
   fs.writeFileSync(file, `${text}${JSON.stringify({ sha256 })}\n`);
 }
 
-test("an encrypted repository is not replaced by another behind the user", async () => {
+test("an encrypted repository is not replaced without the user's knowledge", async () => {
   await withPlace((place) => {
     const repo = join(place.folder, "repo");
     const good = join(place.folder, "good");
@@ -51,7 +51,7 @@ test("an encrypted repository is not replaced by another behind the user", async
     changeSettings(repo, (header) => ({ ...header, id: "another" }));
     refused(/key file is \S+, but the id in deltar\.json is another/);
     back();
-    // An operator of the storage who knows the user's recipient.
+    // The operator of the storage knows the user's recipient.
     const other = join(place.folder, "other");
     place.run(["init", "--encrypt", "--repo", other]);
     fs.rmSync(repo, { recursive: true });
@@ -59,7 +59,7 @@ test("an encrypted repository is not replaced by another behind the user", async
     refused(/encrypted for another recipient than when it was first opened/);
     back();
     assert.equal(place.run(["list", ...words]).code, 0);
-    // A deleted repository is created again, encrypted.
+    // A deleted repository is created again with encryption.
     fs.rmSync(repo, { recursive: true });
     assert.equal(place.run(["snapshot", ...words]).code, 0);
     const all = fs.readdirSync(repo, { recursive: true, encoding: "utf8" })
@@ -74,7 +74,7 @@ test("an encrypted repository is not replaced by another behind the user", async
   });
 });
 
-test("a pin is replaced as a whole, also while it is read", async () => {
+test("pin() replaces a pin atomically, even while it is read", async () => {
   const { pin, pinFile, pinnedAt } = await import("../../shared/pins.ts");
   await withPlace(({ folder }) => {
     const before = process.env.XDG_STATE_HOME;
@@ -85,7 +85,7 @@ test("a pin is replaced as a whole, also while it is read", async () => {
       pin("place", one);
       const open = fs.openSync(pinFile("place"), "r");
       pin("place", two);
-      // A process that opened the file before reads the pin of before.
+      // A process that opened the file earlier reads the earlier pin.
       assert.match(fs.readFileSync(open, "utf8"), /^a{64}\nb\nc\n$/);
       fs.closeSync(open);
       assert.deepEqual(pinnedAt("place"), two);

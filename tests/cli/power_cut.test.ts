@@ -9,10 +9,10 @@ import { roundTimes, stateOf } from "../support/trees.ts";
 import { withTemp } from "../support/temp.ts";
 import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
-/** A file system in a file: what is in it is what a power cut would leave. */
+/** A file system in a file, which contains what a power cut would leave. */
 class Disk {
   readonly #image: string;
-  /** Where it is mounted. */
+  /** The folder at which it is mounted. */
   readonly root: string;
 
   constructor(image: string, root: string) {
@@ -29,9 +29,10 @@ class Disk {
     return new Disk(image, root);
   }
 
-  /** The disk as it would be had the power been cut now. */
+  /** Returns the disk as it would be after a power cut at this moment. */
   cut(image: string, root: string): Disk {
-    // The system may be writing just now: it is copied until it stands still.
+    // The system may be writing, so the file is copied until it no longer
+    // changes.
     do fs.copyFileSync(this.#image, image); while (
       !fs.readFileSync(this.#image).equals(fs.readFileSync(image))
     );
@@ -51,13 +52,16 @@ async function canMount(): Promise<boolean> {
       Disk.make(join(folder, "image"), join(folder, "root")).end();
       can = true;
     } catch {
-      // Not root, or nothing to mount with.
+      // Root or the tools for mounting are missing.
     }
   });
   return can;
 }
 
-/** Begins a command and kills it when it is time, unless it has ended. */
+/**
+ * Starts a command and kills it at the right moment, unless it has ended
+ * before.
+ */
 async function killWhen(
   place: Place,
   words: string[],
@@ -83,7 +87,7 @@ async function killWhen(
 const FILES = 200;
 
 test(
-  "a power cut takes nothing that was restored, and no byte that was there",
+  "a power cut loses no restored file and no byte of an existing file",
   {
     skip: !await canMount(),
   },
@@ -113,7 +117,7 @@ test(
           cut.end();
         }
       };
-      /** The files, without what is being written. */
+      /** Returns the files without temporary ones. */
       const filesOf = (to: string) =>
         Object.fromEntries(
           Object.entries(stateOf(to) as Record<string, { content: string }>)
@@ -126,7 +130,7 @@ test(
           const what = `cut after ${share}`;
           fs.rmSync(to, { recursive: true });
           fs.mkdirSync(to);
-          // Half is to be made, half to be written over.
+          // Half of the files will be created, and half overwritten.
           fill(to, 5000, FILES / 2);
           execFileSync("sync", ["-f", to]);
           const before = filesOf(to);

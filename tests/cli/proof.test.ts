@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { needsMount, runApart } from "../support/apart.ts";
 import { COMMAND, withPlace } from "./helpers.ts";
 
-test("label, drill and stats say what they did, and list shows it", async () => {
+test("label, drill and stats print their results, and list shows them", async () => {
   await withPlace((place) => {
     const words = ["--repo", join(place.folder, "repo")];
     place.write({ "a.txt": "first", "sub/b.txt": "second" });
@@ -63,7 +63,7 @@ test("label, drill and stats say what they did, and list shows it", async () => 
     assert.equal(place.run(copy).code, 0);
     assert.match(place.run(copy).out, /Copied 0 .*; 1 was already there\n$/);
 
-    // Where nothing could be restored, nothing is what was stored.
+    // If no file could be restored, the drill fails.
     fs.rmSync(join(place.folder, "repo/volumes"), { recursive: true });
     const failed = place.run(["drill", ...words]);
     assert.equal(failed.code, 1);
@@ -72,7 +72,7 @@ test("label, drill and stats say what they did, and list shows it", async () => 
 });
 
 test(
-  "a drill of what is read-only says what it found",
+  "drill of a read-only repository prints its result",
   needsMount(),
   async () => {
     await withPlace((place) => {

@@ -24,7 +24,7 @@ import { withPlace } from "./helpers.ts";
 const text = (length: number, seed: number) =>
   Array.from(noise(length, seed), (byte) => byte.toString(36)).join("");
 
-test("prune says why, removes, and undelete brings back", async () => {
+test("prune prints reasons and removes snapshots, and undelete brings them back", async () => {
   await withPlace((place) => {
     const ids = [1, 2, 3].map((seed) => {
       place.write({ file: text(4000, seed) });
@@ -85,7 +85,7 @@ test("prune says why, removes, and undelete brings back", async () => {
   });
 });
 
-test("prune says what was removed and when its space is freed, or that nothing is to do", async () => {
+test("prune prints what was removed and when its space is freed, or that there is nothing to do", async () => {
   await withPlace((place) => {
     for (const seed of [1, 2, 3]) {
       place.write({ file: text(4000, seed) });
@@ -116,7 +116,7 @@ test("prune says what was removed and when its space is freed, or that nothing i
   });
 });
 
-test("the preview of a prune is short, whatever the number of snapshots is", () => {
+test("prune --dry-run prints few lines, regardless of the number of snapshots", () => {
   const HOUR = 3_600_000;
   const records = Array.from({ length: 10_000 }, (_, at) => {
     const time = Date.UTC(2026, 0, 1) + at * HOUR;
@@ -147,11 +147,11 @@ test("the preview of a prune is short, whatever the number of snapshots is", () 
     lines[1],
     /^ {2}before 2027-.*: keeps \d+ of 9,\d+ snapshots; `--json` names all$/,
   );
-  // The newest days and hours are those that are shown.
+  // The newest days and hours are shown.
   assert.match(lines.at(-1)!, /hourly, 1 of 30; daily, 1 of 200; weekly, 1/);
 });
 
-test("prune takes 0 for no rule, and says so in its help [S2]", async () => {
+test("prune treats 0 as no rule, and its help says so [S2]", async () => {
   await withPlace((place) => {
     for (const seed of [1, 2, 3]) {
       place.write({ file: text(400, seed) });
@@ -173,7 +173,7 @@ test("prune takes 0 for no rule, and says so in its help [S2]", async () => {
   });
 });
 
-test("list shows safety snapshots when asked, and --json marks them [S3]", async () => {
+test("list --safety shows safety snapshots, and --json marks them [S3]", async () => {
   await withPlace((place) => {
     place.write({ file: "one" });
     place.run(["snapshot"]);
@@ -200,7 +200,8 @@ test("list shows safety snapshots when asked, and --json marks them [S3]", async
       ),
       [undefined, undefined, "restore"],
     );
-    // It is neither the last of its directory nor labelled by anyone.
+    // A safety snapshot is not the last of its directory, and nobody labeled
+    // it.
     const plan = place.json([
       ...["prune", "--dry-run", "--keep-label", "*", "--keep-safety", "1d"],
     ]);
@@ -217,7 +218,7 @@ test("list shows safety snapshots when asked, and --json marks them [S3]", async
   });
 });
 
-test("of what is young the newest of each period stays", async () => {
+test("prune --keep-within-hourly, -daily and -weekly keep the newest snapshot of each period", async () => {
   await withPlace((place) => {
     const ids = [1, 2].map((seed) => {
       place.write({ file: text(4000, seed) });
@@ -240,7 +241,7 @@ test("of what is young the newest of each period stays", async () => {
         "the last of its directory",
         `young enough, newest of its ${unit}`,
       ]);
-      // Unless the clock struck in between.
+      // The hour or day may have changed in the meantime.
       const isOfOther = old.keep;
       assert.deepEqual(old.reasons, isOfOther ? last.reasons.slice(1) : []);
     }
@@ -262,7 +263,7 @@ test("of what is young the newest of each period stays", async () => {
   });
 });
 
-test("a size is kept to and said, and remembered when asked", async () => {
+test("snapshot --max-size applies a size limit and, if requested, stores it", async () => {
   await withPlace((place) => {
     for (const seed of [1, 2, 3, 4]) {
       place.write({ file: text(8000, seed) });
@@ -287,7 +288,7 @@ test("a size is kept to and said, and remembered when asked", async () => {
   });
 });
 
-test("a size that only the repository names removes with grace [A1]", async () => {
+test("a size limit that only the repository names removes snapshots with a grace period [A1]", async () => {
   await withPlace((place) => {
     const repo = join(place.folder, "repository");
     const snapshot = (seed: number, more: string[] = [], env = {}) => {
@@ -295,7 +296,7 @@ test("a size that only the repository names removes with grace [A1]", async () =
       return place.json(["snapshot", "--repo", repo, ...more], { env });
     };
     const ids = [1, 2, 3].map((seed) => snapshot(seed).id);
-    // Somebody who may add objects to the repository.
+    // An attacker may add objects to the repository.
     fs.mkdirSync(join(repo, "settings"));
     fs.writeFileSync(
       join(repo, "settings/20991231T000000Z-000000.json"),
@@ -315,7 +316,8 @@ test("a size that only the repository names removes with grace [A1]", async () =
       /in the repository's settings; .* \d removed snapshots is freed/,
     );
 
-    // What the user of this machine sets is kept to at once, there only.
+    // A limit that the user of this machine set applies immediately, but only
+    // on this machine.
     const limit = ["--max-size", "20kB", "--remember"];
     assert.equal(snapshot(5, limit).size.grace, 0);
     assert.equal(snapshot(6).size.grace, 0);
@@ -326,7 +328,7 @@ test("a size that only the repository names removes with grace [A1]", async () =
   });
 });
 
-test("prune loses no good snapshot to forged dates, and asks before a flood [S20]", async () => {
+test("prune removes no good snapshot because of forged dates, and asks if there are too many new snapshots [S20]", async () => {
   await withPlace(async (place) => {
     const repo = join(place.folder, "repository");
     const repository = await Repository.create(new LocalStorage(repo));
@@ -350,7 +352,7 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
       good.slice(0, 5).map(({ id }) => id),
     );
     const kept = good.slice(5).map(({ id }) => id);
-    /** Adds a snapshot with this time, in milliseconds from now. */
+    /** Adds a snapshot with the given time, in milliseconds from now. */
     const add = (time: number, parent?: string) => {
       const { parent: _, parentSha256: __, ...rest } = good[9];
       const id = newId(start + time, Math.random());
@@ -377,7 +379,8 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
     assert.match(plan.out, /^ {2}keep .* {2}appeared after later snapshots$/m);
     assert.doesNotMatch(plan.out, /the repository did not have/);
     for (const id of forged) fs.rmSync(join(repo, recordName(id)));
-    // One that claims to follow an early snapshot is named, with what to do.
+    // A snapshot that claims an early snapshot as its parent is named, with
+    // advice.
     const early = add(60_000, kept[0]);
     const stalled = place.run(prune);
     assert.equal(stalled.code, 0, stalled.err);
@@ -429,7 +432,7 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
   });
 });
 
-test("sizes and durations as people write them", () => {
+test("parseBytes() and parseDuration() accept the usual forms", () => {
   assert.equal(parseBytes("500M"), 500e6);
   assert.equal(parseBytes("2.5GB"), 2.5e9);
   assert.equal(parseBytes("10GiB"), 10 * 2 ** 30);

@@ -18,7 +18,7 @@ function prepare(place: Place): void {
   assert.equal(place.run(["snapshot"]).code, 0);
 }
 
-test("purge deletes paths from all snapshots, and the JSON says what", async () => {
+test("purge deletes paths from all snapshots, and its JSON describes the result", async () => {
   await withPlace((place) => {
     prepare(place);
     const plan = place.json(["purge", "token", "--dry-run"]);
@@ -125,7 +125,7 @@ test("purge takes patterns in an option", async () => {
   });
 });
 
-test("purge takes each word as a path, also a second time", async () => {
+test("purge treats each argument as a path, even if it is repeated", async () => {
   await withPlace((place) => {
     place.write({ "src/[id].ts": "1", "src/i.ts": "2", "src/d.ts": "3" });
     assert.equal(place.run(["snapshot", "--init"]).code, 0);
@@ -144,7 +144,7 @@ test("purge takes each word as a path, also a second time", async () => {
   });
 });
 
-test("purge takes a folder's name literally in front of a pattern", async () => {
+test("purge treats the name of a folder before a pattern literally", async () => {
   await withPlace((place) => {
     place.write({ "p[1]/a.key": "1", "p1/b.key": "2", "x": "3" });
     assert.equal(place.run(["snapshot", "--init"]).code, 0);
@@ -158,7 +158,7 @@ test("purge takes a folder's name literally in front of a pattern", async () => 
 });
 
 test(
-  "purge takes a backslash in a pattern as an escape",
+  "purge treats a backslash in a pattern as an escape",
   needsPosix("backslashes in patterns"),
   async () => {
     await withPlace((place) => {
@@ -171,7 +171,7 @@ test(
   },
 );
 
-test("purge takes paths of a subfolder, and removes what the machine remembers", async () => {
+test("purge accepts paths of a subfolder, and deletes the remembered state", async () => {
   await withPlace((place) => {
     prepare(place);
     const states = () =>
@@ -187,7 +187,7 @@ test("purge takes paths of a subfolder, and removes what the machine remembers",
   });
 });
 
-test("purge needs a yes, a path that exists, and a directory", async () => {
+test("purge needs a confirmation, an existing path and a directory", async () => {
   await withPlace((place) => {
     prepare(place);
     const refused = place.run(["purge", "token"]);
@@ -228,7 +228,7 @@ test("purge deletes a symlink, not the file that it points to", {
   });
 });
 
-test("purge takes paths above the current directory, and names missing ones", async () => {
+test("purge accepts paths above the current directory, and names missing ones", async () => {
   await withPlace((place) => {
     prepare(place);
     const cwd = join(place.root, "sub");
@@ -287,7 +287,7 @@ test("purge exits with 3 if the content stays in other files", async () => {
 });
 
 test(
-  "zstd and tar read the rewritten volumes, and find nothing of the file",
+  "zstd and tar read the rewritten volumes, which have nothing of the file",
   { ...needs("zstd", "tar") },
   async () => {
     await withPlace((place) => {

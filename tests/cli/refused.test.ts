@@ -8,12 +8,15 @@ import { needsMount, runApart } from "../support/apart.ts";
 import { needs } from "../support/peer.ts";
 import { COMMAND, NO_XATTRS, withPlace } from "./helpers.ts";
 
-/** Matches internal names: those of objects, of temporary files, and codes. */
+/**
+ * Matches internal names: names of objects and temporary files, and error
+ * codes.
+ */
 const INTERNAL =
   /\.deltar-|running\/|lease\/|removed\/|labels\/|\bE[A-Z]{3,}\b|syscall/;
 
 test(
-  "a repository on a read-only file system is said, with what to do [T10]",
+  "a repository on a read-only file system is reported, with advice [T10]",
   needsMount(),
   async () => {
     await withPlace((place) => {
@@ -59,7 +62,7 @@ const asRoot = process.getuid?.() === 0
   : { skip: "not root" };
 
 test(
-  "what another user may not do is said, with what to do [T10]",
+  "missing permissions of a user are reported, with advice [T10]",
   asRoot,
   async () => {
     await withPlace((place) => {

@@ -5,7 +5,7 @@ import type { ComparedState } from "../../cli/compared_state.ts";
 import { relativeError } from "../../cli/relative_error.ts";
 import { DeltarError, DirIndex, type SnapshotRecord } from "../../mod.ts";
 
-test("relativeError() cuts a folder from the path of an error", () => {
+test("relativeError() removes a folder from the path of an error", () => {
   const error = new DeltarError("corrupt", "too short", {
     object: "volumes/sub/a",
     path: "sub/a.ts",
@@ -36,7 +36,7 @@ test("relativeError() keeps an error without a path in the folder", () => {
   assert.equal(relativeError(inside, ""), inside);
 });
 
-test("inFolders() has states whose errors have paths relative to the folder", async () => {
+test("inFolders() returns states whose errors have paths relative to the folder", async () => {
   const file = {
     kind: "file" as const,
     mode: 0o644,

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { needsPosix } from "../support/system.ts";
 import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
-/** Returns the command that `run` prints for the state before. */
+/** Returns the printed command that restores the state before the command. */
 function restoreLine(err: string): string {
   const [, line] =
     /^Restore the state before the command with:\n {2}(.*)$/m.exec(err) ??
@@ -28,7 +28,7 @@ function type(place: Place, line: string, cwd = place.root): string {
 }
 
 test(
-  "run passes output and exit code on, and shows what changed",
+  "run passes output and exit code on, and shows the changes",
   needsPosix("a POSIX shell"),
   async () => {
     await withPlace((place) => {
@@ -52,7 +52,7 @@ test(
 );
 
 test(
-  "run takes no snapshot where nothing changed",
+  "run takes no snapshot if nothing has changed",
   needsPosix("a POSIX shell"),
   async () => {
     await withPlace((place) => {
@@ -152,7 +152,7 @@ test(
 );
 
 test(
-  "run tells that the second snapshot failed",
+  "run reports that the second snapshot failed",
   needsPosix("a POSIX shell"),
   async () => {
     await withPlace((place) => {
@@ -203,7 +203,7 @@ test(
 );
 
 test(
-  "run stores that a command deleted everything [S4]",
+  "run stores the state after a command that deleted everything [S4]",
   needsPosix("a POSIX shell"),
   async () => {
     await withPlace((place) => {
@@ -232,7 +232,7 @@ test(
       let err = "";
       child.stderr.setEncoding("utf8").on("data", (text) => err += text);
       child.stdout.once("data", () => {
-        // An interrupt is for the command, which gets its own from a terminal.
+        // An interrupt is for the command, which gets it from the terminal.
         process.kill(child.pid!, "SIGINT");
         process.kill(child.pid!, "SIGTERM");
       });

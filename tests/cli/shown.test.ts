@@ -9,13 +9,16 @@ import { LocalStorage, Repository } from "../../mod.ts";
 import { runText } from "../support/peer.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
-/** Characters that a terminal obeys, hides, or shows elsewhere. */
+/** Characters that a terminal interprets, hides or moves. */
 const UNSHOWN =
   /[\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?!\n)\p{Cc}/u;
 
 const unix = process.platform === "win32" ? { skip: "needs such names" } : {};
 
-/** Asserts that nothing of what a command says is obeyed by a terminal. */
+/**
+ * Asserts that the output of a command has no character that a terminal
+ * interprets or hides.
+ */
 function assertShown(place: Place, words: string[], code = 0): string {
   const ran = place.run(words);
   assert.equal(ran.code, code, `${words}: ${ran.out}${ran.err}`);
@@ -24,7 +27,7 @@ function assertShown(place: Place, words: string[], code = 0): string {
 }
 
 test(
-  "commands show names that a terminal would obey or hide as they are written [T8]",
+  "commands escape names that a terminal would interpret or hide [T8]",
   unix,
   async () => {
     await withPlace((place) => {
@@ -56,7 +59,7 @@ test(
         ]
       ) assertShown(place, words);
       const purge = ["purge", names[1], names[2], "--dry-run"];
-      // The content of one of them stays, because another path has it.
+      // The content of one of these files stays, because another path has it.
       assertShown(place, purge, 3);
       assertShown(place, ["log", `${names[2]}x`], 1);
       const { entries } = place.json(["files", "latest"]);
@@ -69,7 +72,7 @@ test(
   },
 );
 
-test("messages show what was typed as it is written [T8]", async () => {
+test("messages escape the typed arguments [T8]", async () => {
   await withPlace((place) => {
     assertShown(place, ["snapsh\x1b[31mot\u202e"], 2);
     assertShown(place, ["list", "--re\x1b]0;x\x07po"], 2);
@@ -80,7 +83,7 @@ test("messages show what was typed as it is written [T8]", async () => {
   });
 });
 
-test("undelete shows the reason of a removed record as it is written [A11]", async () => {
+test("undelete escapes the reason of a removed record [A11]", async () => {
   await withPlace(async (place) => {
     place.write({ a: "1" });
     assertShown(place, ["snapshot", "--repo", "../repo"]);
@@ -189,7 +192,7 @@ test(
   },
 );
 
-test("help shows defaults as they are typed [T9]", async () => {
+test("help shows defaults in the form in which they are typed [T9]", async () => {
   await withPlace((place) => {
     for (const name of Object.keys(COMMANDS)) {
       const { out } = place.run(["help", name]);

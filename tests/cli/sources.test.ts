@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { needs, runText } from "../support/peer.ts";
 import { COMMAND, withPlace } from "./helpers.ts";
 
-test("a directory that is empty all at once is not taken without a yes [S4]", async () => {
+test("snapshot of a directory that is suddenly empty needs a confirmation [S4]", async () => {
   await withPlace((place) => {
     const fill = () => {
       for (let n = 0; n < 12; n++) place.write({ [`sub/${n}`]: `${n}` });
@@ -29,16 +29,16 @@ test("a directory that is empty all at once is not taken without a yes [S4]", as
     refused("--label", "nightly");
     fs.mkdirSync(join(place.root, "sub"));
     refused();
-    // What a mount point may have of its own.
+    // A mount point may have this file of its own.
     place.write({ "NOT-MOUNTED": "" });
     refused();
     assert.equal(place.json(["list"]).snapshots.length, 1);
-    // A hook says so, and holds nobody up.
+    // The hook prints this, and does not stop the agent.
     const hook = place.run(["hook"], { input: "{}" });
     assert.equal(hook.code, 0);
     assert.match(hook.err, /is gone \(12 files in /);
 
-    // The disk is back; or it was emptied on purpose.
+    // The disk is mounted again, or the directory was emptied on purpose.
     empty();
     fill();
     assert.equal(place.run(["snapshot"]).code, 0);
@@ -48,14 +48,15 @@ test("a directory that is empty all at once is not taken without a yes [S4]", as
     assert.equal(place.run(["snapshot"]).code, 0);
     place.write({ a: "a" });
     assert.equal(place.run(["snapshot"]).code, 0);
-    // One of few files that is replaced by another is nothing strange.
+    // It is not suspicious if a directory of few files gets another file
+    // instead.
     fs.rmSync(join(place.root, "a"));
     place.write({ b: "b" });
     assert.equal(place.run(["snapshot"]).code, 0);
   });
 });
 
-test("a moved directory is recognized, and continued if that is said [S6]", async () => {
+test("snapshot recognizes a moved directory, and continues its snapshots if asked to [S6]", async () => {
   await withPlace((place) => {
     const [work, other] = ["work", "other"].map((name) => {
       fs.mkdirSync(join(place.folder, name));
@@ -77,7 +78,8 @@ test("a moved directory is recognized, and continued if that is said [S6]", asyn
     assert.equal(snapshots[1].counts.created, 0);
     assert.equal(place.run(["cat", "latest", "a"], { cwd: work }).out, "a");
 
-    // Without a terminal nobody is asked: it is said, and begun anew.
+    // Without a terminal, the command cannot ask. It prints a note and begins a
+    // new sequence.
     fs.renameSync(work, other);
     const anew = place.run(["snapshot"], { cwd: other });
     assert.equal(anew.code, 0);
@@ -88,7 +90,7 @@ test("a moved directory is recognized, and continued if that is said [S6]", asyn
     assert.ok(fs.existsSync(repository));
     assert.equal(place.run(["snapshot"], { cwd: other }).err, "");
 
-    // A new directory that only has its number is not taken for it.
+    // A new directory that only has the same inode is not the moved directory.
     const late = place.run(["snapshot", "--continue-from", work], {
       cwd: other,
     });
@@ -97,7 +99,7 @@ test("a moved directory is recognized, and continued if that is said [S6]", asyn
   });
 });
 
-test("a moved directory is continued in a repository that is named [S6]", async () => {
+test("snapshot continues a moved directory in a named repository [S6]", async () => {
   await withPlace((place) => {
     place.env.DELTAR_REPOSITORY = join(place.folder, "backups");
     place.write({ a: "a", b: "b" });
@@ -118,7 +120,7 @@ test("a moved directory is continued in a repository that is named [S6]", async 
   });
 });
 
-test("a repository inside is excluded, whatever its path is called [S7]", async () => {
+test("a repository inside the directory is excluded by any path that leads to it [S7]", async () => {
   await withPlace((place) => {
     place.write({ a: "a", "sub/b": "b" });
     const link = join(place.folder, "link");
@@ -133,99 +135,108 @@ test("a repository inside is excluded, whatever its path is called [S7]", async 
         ["a", "sub", "sub/b"],
       );
     }
-    // One directory, whichever path leads to it.
+    // The directory is the same by each path that leads to it.
     const linked = place.json(["snapshot", link, "--repo", repo]);
     assert.equal(linked.isNew, false);
     assert.equal(linked.directory, place.root);
   });
 });
 
-test("a repository inside is excluded through a mount, too [S7]", {
-  skip: (process.platform !== "linux" || process.getuid?.() !== 0) &&
-    "needs root on Linux",
-}, async (context) => {
-  await withPlace((place) => {
-    place.write({ a: "a", "sub/b": "b" });
-    const [elsewhere, inside] = [
-      join(place.folder, "elsewhere"),
-      join(place.root, "sub/inside"),
-    ];
-    fs.mkdirSync(elsewhere);
-    fs.mkdirSync(inside);
-    const { status } = spawnSync("mount", ["--bind", elsewhere, inside]);
-    if (status !== 0) {
-      assert.ok(!process.env.CI, "CI has to be able to mount");
-      return context.skip("a container may forbid mounts");
-    }
-    try {
-      const words = ["--repo", elsewhere];
-      place.run(["snapshot", ...words]);
-      place.write({ a: "2" });
-      const { id } = place.json(["snapshot", ...words]);
-      const { entries } = place.json(["files", id, ...words]);
-      assert.deepEqual(
-        entries.map(({ path }: { path: string }) => path),
-        ["a", "sub", "sub/b"],
-      );
-    } finally {
-      runText("umount", [inside]);
-    }
-  });
-});
+test(
+  "a repository inside the directory is excluded through a mount, too [S7]",
+  {
+    skip: (process.platform !== "linux" || process.getuid?.() !== 0) &&
+      "needs root on Linux",
+  },
+  async (context) => {
+    await withPlace((place) => {
+      place.write({ a: "a", "sub/b": "b" });
+      const [elsewhere, inside] = [
+        join(place.folder, "elsewhere"),
+        join(place.root, "sub/inside"),
+      ];
+      fs.mkdirSync(elsewhere);
+      fs.mkdirSync(inside);
+      const { status } = spawnSync("mount", ["--bind", elsewhere, inside]);
+      if (status !== 0) {
+        assert.ok(!process.env.CI, "CI has to be able to mount");
+        return context.skip("a container may forbid mounts");
+      }
+      try {
+        const words = ["--repo", elsewhere];
+        place.run(["snapshot", ...words]);
+        place.write({ a: "2" });
+        const { id } = place.json(["snapshot", ...words]);
+        const { entries } = place.json(["files", id, ...words]);
+        assert.deepEqual(
+          entries.map(({ path }: { path: string }) => path),
+          ["a", "sub", "sub/b"],
+        );
+      } finally {
+        runText("umount", [inside]);
+      }
+    });
+  },
+);
 
-test("only what needs the current directory fails once it is deleted [S12]", {
-  ...needs("sh"),
-  // Deno's own start fails there, before any script runs.
-  skip: COMMAND.includes("run"),
-}, async () => {
-  await withPlace((place) => {
-    place.write({ a: "a" });
-    const repo = join(place.folder, "backups");
-    place.run(["snapshot", "--repo", repo]);
-    const gone = join(place.folder, "gone");
-    const run = (words: string[], input = "", pwd = "") => {
-      fs.mkdirSync(gone);
-      const script = `cd "$0" && rmdir "$0" && PWD=${pwd} && export PWD && ` +
-        'exec "$@"';
-      const line = ["-c", script, gone, ...COMMAND, ...words];
-      const { status, stdout, stderr } = spawnSync("sh", line, {
-        env: place.env,
-        input,
-        encoding: "utf8",
-      });
-      return { code: status, out: stdout, err: stderr };
-    };
-    for (const words of [["--version"], ["--help"], ["help", "list"]]) {
-      assert.equal(run(words).code, 0, words[0]);
-    }
-    assert.equal(run(["list", "--repo", repo, "--dir", place.root]).code, 0);
-    assert.equal(
-      run(["cat", "latest", "a", "--repo", repo, "--dir", "/"]).out,
-      "a",
-    );
-    assert.equal(run(["snapshot", place.root, "--repo", repo]).code, 0);
-    for (const words of [["snapshot"], ["list"], ["undo"], ["why", "a"]]) {
-      const { code, err } = run(words);
-      assert.equal(code, 1, words[0]);
-      assert.match(
-        err,
-        /^deltar: the current directory was deleted; change to/,
+test(
+  "only commands that need the current directory fail after it was deleted [S12]",
+  {
+    ...needs("sh"),
+    // Deno itself cannot start there, even before it runs a script.
+    skip: COMMAND.includes("run"),
+  },
+  async () => {
+    await withPlace((place) => {
+      place.write({ a: "a" });
+      const repo = join(place.folder, "backups");
+      place.run(["snapshot", "--repo", repo]);
+      const gone = join(place.folder, "gone");
+      const run = (words: string[], input = "", pwd = "") => {
+        fs.mkdirSync(gone);
+        const script = `cd "$0" && rmdir "$0" && PWD=${pwd} && export PWD && ` +
+          'exec "$@"';
+        const line = ["-c", script, gone, ...COMMAND, ...words];
+        const { status, stdout, stderr } = spawnSync("sh", line, {
+          env: place.env,
+          input,
+          encoding: "utf8",
+        });
+        return { code: status, out: stdout, err: stderr };
+      };
+      for (const words of [["--version"], ["--help"], ["help", "list"]]) {
+        assert.equal(run(words).code, 0, words[0]);
+      }
+      assert.equal(run(["list", "--repo", repo, "--dir", place.root]).code, 0);
+      assert.equal(
+        run(["cat", "latest", "a", "--repo", repo, "--dir", "/"]).out,
+        "a",
       );
-    }
-    const hook = run(["hook"], "{}");
-    assert.equal(hook.code, 0);
-    assert.match(hook.err, /no snapshot was made: the current directory was/);
-    // The shell still knows in which project it was.
-    const inside = run(
-      ["cat", "latest", "a", "--repo", repo],
-      "",
-      `${place.root}/x`,
-    );
-    assert.equal(inside.out, "a");
-  });
-});
+      assert.equal(run(["snapshot", place.root, "--repo", repo]).code, 0);
+      for (const words of [["snapshot"], ["list"], ["undo"], ["why", "a"]]) {
+        const { code, err } = run(words);
+        assert.equal(code, 1, words[0]);
+        assert.match(
+          err,
+          /^deltar: the current directory was deleted; change to/,
+        );
+      }
+      const hook = run(["hook"], "{}");
+      assert.equal(hook.code, 0);
+      assert.match(hook.err, /no snapshot was made: the current directory was/);
+      // The shell still knows the path of the deleted directory, and so the
+      // project.
+      const inside = run(
+        ["cat", "latest", "a", "--repo", repo],
+        "",
+        `${place.root}/x`,
+      );
+      assert.equal(inside.out, "a");
+    });
+  },
+);
 
-test("a directory with the longest name has a repository by default [S13]", async () => {
+test("a directory with the longest possible name has a default repository [S13]", async () => {
   await withPlace((place) => {
     const [one, other] = ["a", "b"].map((end) => {
       const directory = join(place.folder, "n".repeat(254) + end);
@@ -246,7 +257,7 @@ test("a directory with the longest name has a repository by default [S13]", asyn
   });
 });
 
-test("why tells of the next snapshot, with its options [S14]", async () => {
+test("why describes the next snapshot with its options [S14]", async () => {
   await withPlace((place) => {
     place.write({ "node_modules/m": "m", a: "a" });
     fs.symlinkSync("node_modules", join(place.root, "link"));
@@ -279,7 +290,7 @@ test("why tells of the next snapshot, with its options [S14]", async () => {
   });
 });
 
-test("--exclude takes paths as they are typed, and names idle ones [S15]", async () => {
+test("snapshot --exclude accepts typed paths, and names patterns that exclude nothing [S15]", async () => {
   await withPlace((place) => {
     place.write({
       "cache/a": "a",
@@ -321,10 +332,10 @@ test("--exclude takes paths as they are typed, and names idle ones [S15]", async
       "logs/",
       "logs/x.log",
     );
-    // Of what is in an excluded folder nothing more is excluded.
+    // In an excluded folder, no further path is excluded.
     assert.deepEqual(idle.unmatched, ["cach", "/srv/cache", "*.log", "x.log"]);
     assert.deepEqual(paths("*.log", "x.log").unmatched, []);
-    // By the words that were typed.
+    // The patterns are named as they were typed.
     const own = ["./none", join(place.root, "sub/none"), "../y"];
     assert.deepEqual(paths(...own).unmatched, own);
     const { err, code } = place.run([
@@ -339,7 +350,7 @@ test("--exclude takes paths as they are typed, and names idle ones [S15]", async
   });
 });
 
-test("a configuration is told what is wrong with it [S17]", async () => {
+test("a configuration error is explained [S17]", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     const config = join(place.folder, "config.json");

@@ -1,4 +1,4 @@
-/** Snapshots of archives, of standard input and of the output of commands. */
+/** Snapshots of archives, standard input, and the output of commands. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -20,7 +20,7 @@ function piped(place: Place, words: string[], file: string): number | null {
 }
 
 test(
-  "snapshot --from-tar stores an archive, continues it, and is restored",
+  "snapshot --from-tar stores an archive, which the next one continues and restore restores",
   needs("tar"),
   async () => {
     await withPlace((place) => {
@@ -43,7 +43,7 @@ test(
       assert.equal(first.directory, "/srv/project");
       assert.equal(first.counts.files, 2);
 
-      // The same time again changes nothing, and an earlier one is refused.
+      // The same time changes nothing, and an earlier time is refused.
       const words = ["snapshot", "--from-tar", "-", ...how, "--time"];
       assert.equal(piped(place, [...words, "2024-01-31T12:00:00Z"], tgz), 0);
       assert.equal(piped(place, [...words, "2024-01-31T11:00:00Z"], tgz), 1);
@@ -146,7 +146,7 @@ test(
 );
 
 test(
-  "snapshot --stdin-from-command starts a command only if its output is stored",
+  "snapshot --stdin-from-command starts the command only if its output can be stored",
   needsPosix("permissions"),
   async () => {
     await withPlace((place) => {
@@ -178,7 +178,7 @@ test(
   },
 );
 
-test("options that do not fit a stream are wrong usage", async () => {
+test("options that a stream does not have are wrong usage", async () => {
   await withPlace((place) => {
     for (
       const [words, message] of [

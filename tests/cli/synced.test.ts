@@ -7,7 +7,8 @@ import { needs, runText } from "../support/peer.ts";
 import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
 /**
- * The calls of the system that a command makes, the completed ones in order.
+ * Returns the system calls that a command makes, in the order of their
+ * completion.
  */
 function callsOf(place: Place, words: string[]): string[] {
   const trace = join(place.folder, "trace");
@@ -36,10 +37,11 @@ function callsOf(place: Place, words: string[]): string[] {
 }
 
 /**
- * The paths that a call names, with the folders that its names lie in: those
- * stand before them as descriptors with their paths, or in `/proc/PID/fd`.
+ * Returns the paths that a call names, including the folders of its names.
+ * Descriptors are printed with the paths of these folders, or as
+ * `/proc/PID/fd`.
  *
- * @param folders The paths of descriptors, which an `openat` adds to.
+ * @param folders The paths of descriptors. Each `openat` adds one.
  */
 function pathsOf(call: string, folders: Map<string, string>): string[] {
   const [, fd, opened] = / = (\d+)<([^>]*)>$/.exec(call) ?? [];
@@ -53,7 +55,7 @@ function pathsOf(call: string, folders: Map<string, string>): string[] {
   });
 }
 
-/** Whether a command put or removed something at a path. */
+/** Returns whether a command created or removed something at a path. */
 function hasTaken(path: string, calls: readonly string[]): boolean {
   const folders = new Map<string, string>();
   return calls.some((call) => {
@@ -62,7 +64,7 @@ function hasTaken(path: string, calls: readonly string[]): boolean {
   });
 }
 
-/** Returns the paths that are not on the disk when the journal is removed. */
+/** Returns the paths that are not on the disk when the journal is deleted. */
 function unsynced(root: string, calls: readonly string[]): string[] {
   const dirty = new Set<string>();
   const flushed = new Set<string>();
@@ -79,7 +81,7 @@ function unsynced(root: string, calls: readonly string[]): string[] {
     } else if (call.startsWith("rename")) {
       const [from, to] = paths;
       if (!to.startsWith(`${root}/`)) continue;
-      // A symlink is on the disk with its folder.
+      // A symlink is on the disk as soon as its folder is.
       const isFile = !fs.lstatSync(to).isSymbolicLink();
       if (isFile && !flushed.has(from)) dirty.add(to);
       dirty.add(dirname(to));
@@ -97,27 +99,34 @@ function unsynced(root: string, calls: readonly string[]): string[] {
   return [];
 }
 
-test("what was restored is on the disk before the journal goes", {
-  ...needs("strace"),
-  ...process.platform !== "linux" && { skip: "strace is of Linux" },
-}, async () => {
-  await withPlace((place) => {
-    place.write({ "a/new": "new", "b/changed": "as it was", same: "same" });
-    place.write({ large: "line\n".repeat(500_000), unreadable: "unreadable" });
-    fs.chmodSync(join(place.root, "unreadable"), 0o200);
-    fs.symlinkSync("same", join(place.root, "link"));
-    place.run(["snapshot", "--repo", "../repository"]);
-    const words = ["restore", "latest", "--repo", "../repository", "--to"];
-    const to = join(place.folder, "to");
-    const fresh = callsOf(place, [...words, to]);
-    assert.ok(hasTaken(`${to}/a/new`, fresh));
-    assert.deepEqual(unsynced(to, fresh), []);
-    fs.rmSync(join(to, "a/new"));
-    fs.writeFileSync(join(to, "b/changed"), "as it is");
-    fs.writeFileSync(join(to, "b/more"), "more");
-    const over = callsOf(place, [...words, to, "--delete"]);
-    assert.ok(hasTaken(`${to}/b/more`, over));
-    assert.deepEqual(unsynced(to, over), []);
-    assert.equal(fs.readFileSync(join(to, "a/new"), "utf8"), "new");
-  });
-});
+test(
+  "restore flushes all restored paths to the disk before it deletes the journal",
+  {
+    ...needs("strace"),
+    ...process.platform !== "linux" && { skip: "strace is of Linux" },
+  },
+  async () => {
+    await withPlace((place) => {
+      place.write({ "a/new": "new", "b/changed": "as it was", same: "same" });
+      place.write({
+        large: "line\n".repeat(500_000),
+        unreadable: "unreadable",
+      });
+      fs.chmodSync(join(place.root, "unreadable"), 0o200);
+      fs.symlinkSync("same", join(place.root, "link"));
+      place.run(["snapshot", "--repo", "../repository"]);
+      const words = ["restore", "latest", "--repo", "../repository", "--to"];
+      const to = join(place.folder, "to");
+      const fresh = callsOf(place, [...words, to]);
+      assert.ok(hasTaken(`${to}/a/new`, fresh));
+      assert.deepEqual(unsynced(to, fresh), []);
+      fs.rmSync(join(to, "a/new"));
+      fs.writeFileSync(join(to, "b/changed"), "as it is");
+      fs.writeFileSync(join(to, "b/more"), "more");
+      const over = callsOf(place, [...words, to, "--delete"]);
+      assert.ok(hasTaken(`${to}/b/more`, over));
+      assert.deepEqual(unsynced(to, over), []);
+      assert.equal(fs.readFileSync(join(to, "a/new"), "utf8"), "new");
+    });
+  },
+);

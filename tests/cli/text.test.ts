@@ -12,7 +12,7 @@ import {
   toJson,
 } from "../../cli/text.ts";
 
-test("a duration is rounded to the next unit, never to 60 of one", () => {
+test("formatDuration() rounds to the next unit, and never to 60 of a unit", () => {
   const cases: [number, string][] = [
     [0, "0 ms"],
     [999.4, "999 ms"],
@@ -29,7 +29,7 @@ test("a duration is rounded to the next unit, never to 60 of one", () => {
   }
 });
 
-test("a text is cut where the terminal's line ends, not within a character", () => {
+test("a text is truncated at the end of a terminal's line, and never within a character", () => {
   assert.equal(fitColumns("short", 9), "short");
   assert.equal(fitColumns("too long", 3), "too");
   assert.equal(fitColumns("漢字かな", 5), "漢字");
@@ -38,7 +38,9 @@ test("a text is cut where the terminal's line ends, not within a character", () 
   assert.equal(fitColumns("any", 0), "");
 });
 
-/** Characters that a terminal obeys or does not show, and their escapes. */
+/**
+ * Characters that a terminal interprets or does not show, and their escapes.
+ */
 const UNSHOWN: [text: string, shown: string][] = [
   ["\x1b[2J", "\\u001b[2J"],
   ["a\x7fb", "a\\u007fb"],
@@ -57,7 +59,7 @@ const UNSHOWN: [text: string, shown: string][] = [
   ["x\udfff", "x\\udfff"],
 ];
 
-test("showText() escapes what a terminal obeys or does not show [T8]", () => {
+test("showText() escapes characters that a terminal interprets or does not show [T8]", () => {
   for (const [text, shown] of UNSHOWN) {
     assert.equal(showText(text), shown);
     assert.equal(showPath(text), `"${shown}"`);
@@ -68,7 +70,7 @@ test("showText() escapes what a terminal obeys or does not show [T8]", () => {
   }
 });
 
-test("showText() leaves letters of all scripts and emoji as they are [T8]", () => {
+test("showText() does not change letters of any script or emoji [T8]", () => {
   const texts = [
     "plain",
     "Ünïcödé e\u0301",
@@ -85,7 +87,7 @@ test("showText() leaves letters of all scripts and emoji as they are [T8]", () =
   assert.equal(showLines("\x1b[31mred"), "\\u001b[31mred");
 });
 
-test("redact() leaves users and passwords in addresses out [A11]", () => {
+test("redact() removes users and passwords from addresses [A11]", () => {
   const cases: [text: string, told: string][] = [
     ["http://me:secret@host/a", "http://***@host/a"],
     ["at HTTPS://me:p@ss:w@host:80/a, or", "at HTTPS://***@host:80/a, or"],
@@ -103,7 +105,7 @@ test("redact() leaves users and passwords in addresses out [A11]", () => {
   );
 });
 
-test("formatFileTime() gives a date, or the seconds of a time that has none [T9]", () => {
+test("formatFileTime() returns a date or, for a time without a date, the seconds [T9]", () => {
   const second = 1_000_000_000n;
   assert.equal(
     formatFileTime(1_700_000_000n * second + 999_999_999n),

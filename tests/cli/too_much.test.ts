@@ -8,7 +8,7 @@ import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
 test(
-  "isTooMuch() knows the home folder and whole disks",
+  "isTooMuch() recognizes the home folder and whole disks",
   needsSymlinks,
   () =>
     withTemp((folder) => {
@@ -17,7 +17,8 @@ test(
       assert.equal(isTooMuch(homedir()), "a home folder");
       const { root } = parse(folder);
       assert.equal(isTooMuch(root), "a whole disk");
-      // Another spelling of the same path, as a drive in lower case on Windows.
+      // A link is another spelling of the same path, like a drive in lower case
+      // on Windows.
       for (const [name, target] of [["home", homedir()], ["disk", root]]) {
         fs.symlinkSync(target, join(folder, name));
       }

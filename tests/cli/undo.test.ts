@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
-test("a restore in place is planned, done, undone and redone", async () => {
+test("restore --in-place can be planned, done, undone and redone", async () => {
   await withPlace((place) => {
     place.write({ "a.txt": "first", "sub/b.txt": "b", "keep.log": "log" });
     place.write({ ".deltarignore": "*.log\n" });
@@ -61,7 +61,7 @@ test("a restore in place is planned, done, undone and redone", async () => {
     const none = place.run(["undo"]);
     assert.equal(none.code, 1);
     assert.match(none.err, /no restore into this directory/);
-    // Safety snapshots are none that the next is compared with.
+    // The next snapshot is not compared with a safety snapshot.
     assert.equal(
       place.json(["restore", "latest", "--to", "../x"]).snapshot,
       first,
@@ -70,7 +70,7 @@ test("a restore in place is planned, done, undone and redone", async () => {
   });
 });
 
-test("why names the rule, now and in a snapshot", async () => {
+test("why names the rule that excludes a path, for now and for a snapshot", async () => {
   await withPlace((place) => {
     place.write({
       ".deltarignore": "*.log\n",
@@ -82,7 +82,7 @@ test("why names the rule, now and in a snapshot", async () => {
     const why = (...words: string[]) => place.json(["why", ...words]);
     assert.equal(why("a.txt").kept, true);
     assert.equal(why("b.log").why, ".deltarignore:1: *.log");
-    // The next snapshot has other options than the last, unless they are given.
+    // Without its options, the next snapshot has other rules than the last one.
     const plain = why("cache/deep/c");
     assert.equal(plain.kept, true);
     assert.deepEqual(plain.options, []);
@@ -111,7 +111,7 @@ test("why names the rule, now and in a snapshot", async () => {
   });
 });
 
-test("a home folder or a disk is not taken by mistake", async () => {
+test("snapshot does not take a home folder or a disk by mistake", async () => {
   await withPlace((place) => {
     place.write({ "a.txt": "a" });
     const env = { HOME: place.root, USERPROFILE: place.root };
@@ -139,7 +139,7 @@ test("undo DIR finds the repository that DIR was restored from [T7]", async () =
     restore();
     assert.equal(place.run(["undo", other]).code, 0);
     assert.equal(read(), "theirs");
-    // One with snapshots of its own, too.
+    // The directory also has its own snapshots.
     assert.equal(place.run(["snapshot", other]).code, 0);
     restore();
     assert.equal(place.run(["undo", "../other"]).code, 0);
@@ -147,7 +147,7 @@ test("undo DIR finds the repository that DIR was restored from [T7]", async () =
   });
 });
 
-test("undo DIR takes a restore into an empty or new directory back [T7]", async () => {
+test("undo DIR reverts a restore into an empty or new directory [T7]", async () => {
   await withPlace((place) => {
     place.write({ a: "a", "sub/b": "b" });
     place.run(["snapshot"]);
@@ -176,7 +176,7 @@ test("undo DIR takes a restore into an empty or new directory back [T7]", async 
     restore("sub");
     fs.writeFileSync(join(other, "sub/b"), "B");
     fs.writeFileSync(join(other, "mine"), "mine");
-    // Where the user stands in what was restored.
+    // The current directory is one of the restored folders.
     const kept = place.run(["undo", "--repo", repositoryOf(place)], {
       cwd: other,
     });

@@ -17,7 +17,7 @@ function run(place: Place, words: string[]): Outcome {
 }
 
 test(
-  "list and snapshot do not count what cannot be read as deleted [S10]",
+  "list and snapshot do not count unreadable paths as deleted [S10]",
   needsHeld,
   async () => {
     await withPlace((place) => {
@@ -48,7 +48,7 @@ test(
       } finally {
         fs.chmodSync(join(place.root, "folder"), 0o755);
       }
-      // What is copied elsewhere is no new name of what cannot be read.
+      // A copy of an unreadable file does not count as its new name.
       fs.writeFileSync(join(place.root, "copy"), "secret");
       const copied = run(place, ["snapshot"]);
       assert.match(copied.out, /renamed +0 files\n/);
@@ -56,7 +56,7 @@ test(
   },
 );
 
-test("snapshot of a file that a rule excludes from now on deletes none [S10]", async () => {
+test("snapshot does not count a file that is excluded from now on as deleted [S10]", async () => {
   await withPlace((place) => {
     place.write({ a: "a", "b/c": "c", d: "d" });
     place.run(["snapshot"]);
@@ -66,7 +66,7 @@ test("snapshot of a file that a rule excludes from now on deletes none [S10]", a
   });
 });
 
-test("diff and list show a directory's own mode [S9]", async () => {
+test("diff and list show the mode of the directory itself [S9]", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });
     fs.chmodSync(place.root, 0o755);
@@ -93,7 +93,7 @@ test("diff and list show a directory's own mode [S9]", async () => {
   });
 });
 
-test("diff and list call no file updated of which only hard links changed [S9]", async () => {
+test("diff and list do not show a file as updated if only its hard links changed [S9]", async () => {
   await withPlace((place) => {
     const at = (name: string) => join(place.root, name);
     const link = (from: string, to: string) => fs.linkSync(at(from), at(to));

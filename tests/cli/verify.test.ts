@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-test("verify tells what damage harms and what it did not read, and exits with 1 [T6]", async () => {
+test("verify names the damage, its effects and what was not read, and exits with 1 [T6]", async () => {
   await withPlace((place) => {
     const repo = join(place.folder, "repo");
     const words = ["--repo", repo];
@@ -77,7 +77,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     assert.equal(healed.counts.created, 1);
     assert.match(place.run(["repair", ...words]).out, /Nothing is damaged/);
 
-    // Without settings everything still restores.
+    // Everything can still be restored without the settings.
     fs.rmSync(join(repo, "deltar.json"));
     assert.equal(place.json(["verify", ...words]).code, 1);
     const restored = place.run(
@@ -99,7 +99,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
   });
 });
 
-test("a lost record is told, and comes back by a copy", async () => {
+test("verify names a lost record, and a copy brings it back", async () => {
   await withPlace((place) => {
     const [repo, other] = ["repo", "other"].map((name) =>
       join(place.folder, name)
@@ -117,7 +117,7 @@ test("a lost record is told, and comes back by a copy", async () => {
     assert.match(cut.out, /interrupted .* or its record was lost/);
     assert.match(cut.out, /next: .*`deltar copy`/);
     assert.doesNotMatch(cut.out, /no snapshot needs/);
-    // Now something tells that it was there.
+    // Now a note shows that the record existed.
     fs.mkdirSync(join(repo, "labels"), { recursive: true });
     fs.writeFileSync(join(repo, `labels/${id}.${id}.json`), "");
     const lost = place.run(["verify", ...words]);

@@ -9,7 +9,7 @@ import { needsXattrs, setXattr, shownXattrs } from "../support/xattrs.ts";
 import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
 test(
-  "attributes are stored, shown, compared and restored by the command",
+  "commands store, show, compare and restore attributes",
   needsXattrs,
   async () => {
     await withPlace((place) => {
@@ -65,13 +65,13 @@ test(
 );
 
 test(
-  "an attribute that the disk refuses is named, and the exit code is 3",
+  "restore names an attribute that the disk refuses, and exits with 3",
   needsXattrs,
   async () => {
     await withPlace((place) => {
       place.write({ "a.txt": "one\n" });
       const large = "y".repeat(60_000);
-      // /dev/shm takes large values, most disks do not.
+      // /dev/shm accepts large values, and most disks do not.
       const shm = fs.mkdtempSync("/dev/shm/deltar-test-");
       try {
         const file = join(shm, "a.txt");
@@ -94,7 +94,7 @@ test(
           target,
         ]);
         if (done.code === 0) {
-          // This disk takes it.
+          // This disk accepts the large value.
           assert.match(shownXattrs(target), /user\.large/);
           return;
         }
@@ -109,7 +109,7 @@ test(
   },
 );
 
-/** Takes a snapshot, and gives the attribute calls that it made. */
+/** Takes a snapshot, and returns the attribute calls that it made. */
 function callsOf(place: Place): string[] {
   const log = join(place.folder, "calls");
   const calls = "trace=flistxattr,llistxattr,fgetxattr,lgetxattr";
@@ -122,7 +122,7 @@ function callsOf(place: Place): string[] {
 const needsStrace = needsXattrs.skip ? needsXattrs : needs("strace");
 
 test(
-  "a snapshot makes no attribute call for what its state says is unchanged",
+  "snapshot makes no attribute call for files that are unchanged by the remembered state",
   needsStrace,
   async () => {
     await withPlace((place) => {
@@ -132,7 +132,8 @@ test(
       // A file that changed just before it was read is read again.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
       const first = callsOf(place);
-      // Each file, the folder and the root, and one value.
+      // There is one call for each file, the folder and the root, and one for a
+      // value.
       assert.ok(first.length >= 53, `${first.length} calls`);
       assert.ok(first.length <= 56, first.join("\n"));
       const same = callsOf(place);
@@ -154,7 +155,7 @@ const needsNone = isUnable
   : { skip: "this runtime has calls for extended attributes" };
 
 test(
-  "a runtime without calls says once that attributes are not stored",
+  "snapshot without the calls says once that attributes are not stored",
   needsNone,
   async () => {
     await withPlace((place) => {

@@ -11,7 +11,7 @@ import { drain, mutate, pieces, randomBytes } from "./helpers.ts";
 
 const SLOW = Boolean(process.env.SLOW);
 
-test("one delta does what two do", async () => {
+test("compose() makes one delta with the result of two deltas", async () => {
   for (let seed = 1; seed <= (SLOW ? 500 : 25); seed++) {
     const options = { blockSize: [16, 100, 512][seed % 3] };
     const one = randomBytes(seed * 977 % 40_000, seed);
@@ -26,7 +26,7 @@ test("one delta does what two do", async () => {
   }
 });
 
-test("composing with an unchanged file changes nothing", async () => {
+test("compose() with a delta of an unchanged file changes nothing", async () => {
   const one = randomBytes(200_000, 1);
   const two = mutate(one, 2);
   const change = deltaBytes(signBytes(one), two);
@@ -39,7 +39,7 @@ test("composing with an unchanged file changes nothing", async () => {
   }
 });
 
-test("a long chain composes to one delta", async () => {
+test("compose() makes one delta of a long chain", async () => {
   const start = randomBytes(50_000, 1);
   let file = start;
   let chain = deltaBytes(signBytes(start), start);

@@ -6,7 +6,7 @@ import { patchBytes } from "../../lib/delta/patch.ts";
 import { runs } from "../support/runs.ts";
 import { mutate, randomBytes, text } from "./helpers.ts";
 
-test("a delta between two states makes the second of the first", () => {
+test("deltaBetween() makes a delta that makes the new content from the old one", () => {
   const some = [
     new Uint8Array(),
     text("a"),
@@ -28,7 +28,7 @@ test("a delta between two states makes the second of the first", () => {
   }
 });
 
-test("one edit costs little more than its bytes", () => {
+test("the delta of one edit is little larger than the edited bytes", () => {
   const old = randomBytes(100_000, 1);
   const edit = randomBytes(40, 2);
   for (const at of [0, 1, 777, 50_000, 99_999, 100_000]) {
@@ -37,7 +37,7 @@ test("one edit costs little more than its bytes", () => {
   }
 });
 
-test("bytes that are written over others cost little more than they are", () => {
+test("the delta of overwritten bytes is little larger than these bytes", () => {
   const old = randomBytes(100_000, 1);
   const now = old.slice();
   for (const at of [0, 900, 925, 50_000, 99_950]) {
@@ -48,7 +48,7 @@ test("bytes that are written over others cost little more than they are", () => 
   assert.ok(delta.length < 4 * 50 + 25 + 60, `${delta.length} bytes`);
 });
 
-test("what moved between bytes that differ is found where it is", () => {
+test("deltaBetween() finds bytes that moved between changed bytes", () => {
   const [moved, one, other] = [20_000, 3, 4].map((length) =>
     randomBytes(length === 20_000 ? length : 2000, length)
   );
@@ -59,7 +59,7 @@ test("what moved between bytes that differ is found where it is", () => {
   assert.ok(delta.length < 3000, `${delta.length} bytes`);
 });
 
-test("short pieces in another order are copied", () => {
+test("deltaBetween() copies short pieces in another order", () => {
   const pieces = Array.from({ length: 100 }, (_, at) => randomBytes(100, at));
   const old = concat(pieces);
   const now = concat(pieces.toReversed());

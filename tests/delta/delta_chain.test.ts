@@ -16,7 +16,7 @@ interface Step {
   result?: number;
 }
 
-/** Reads a chain; gives it with the literals that it took. */
+/** Reads a chain. Returns it with the literals that it needed. */
 async function read(steps: Step[], size: number, cut = 1000) {
   const literals = new Spool();
   const links = steps.map(({ delta, result }) => ({
@@ -28,7 +28,7 @@ async function read(steps: Step[], size: number, cut = 1000) {
   return { chain, literals };
 }
 
-/** Returns the result of a chain on a content that is stored whole. */
+/** Returns the result of applying a chain to a whole content. */
 async function apply(chain: DeltaChain, base: Uint8Array): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   const result = chain.result(async function* (offset, length) {
@@ -39,7 +39,7 @@ async function apply(chain: DeltaChain, base: Uint8Array): Promise<Uint8Array> {
   return concat(parts);
 }
 
-test("DeltaChain.read() makes what the deltas make one after the other [F1]", async () => {
+test("DeltaChain.read() has the result of applying the deltas one after the other [F1]", async () => {
   for (let seed = 1; seed <= (SLOW ? 400 : 30); seed++) {
     const next = random(seed);
     const options = { blockSize: [16, 100, 512][seed % 3] };
@@ -59,7 +59,7 @@ test("DeltaChain.read() makes what the deltas make one after the other [F1]", as
     const second = deltaBytes(signBytes(file, options), later);
     const whole = await collect(composeSources(chain, second));
     assert.deepEqual(patchBytes(base, whole), later, `seed ${seed}`);
-    // What is kept of the base is enough, and not more than the file.
+    // The kept parts of the base are sufficient, and not larger than the file.
     const needed = chain.needed();
     assert.ok(needed.size <= file.length);
     const cursor = needed.cursor();
@@ -82,7 +82,9 @@ test("DeltaChain.read() makes what the deltas make one after the other [F1]", as
   }
 });
 
-/** A delta that copies all of a file of some bytes, so many times. */
+/**
+ * Returns a delta that copies all bytes of a file the given number of times.
+ */
 function repeat(size: number, times: number): Uint8Array {
   const writer = new DeltaWriter();
   for (let at = 0; at < times; at++) writer.copy(0, size);
@@ -90,8 +92,8 @@ function repeat(size: number, times: number): Uint8Array {
   return writer.take().slice();
 }
 
-test("DeltaChain.read() passes through a state of any size [A8]", async () => {
-  // A terabyte between, of which a hundred bytes are left.
+test("DeltaChain.read() handles an intermediate content of any size [A8]", async () => {
+  // The intermediate content is a terabyte, of which a hundred bytes remain.
   const large: Step[] = [];
   let size = 1000;
   for (let at = 0; at < 30; at++) {
@@ -108,7 +110,7 @@ test("DeltaChain.read() passes through a state of any size [A8]", async () => {
   assert.deepEqual(await apply(chain, base), base.subarray(900));
 });
 
-test("DeltaChain.read() refuses what does not make the recorded sizes [A8, F1]", async () => {
+test("DeltaChain.read() refuses deltas whose results do not have the recorded sizes [A8, F1]", async () => {
   const limit = { name: "DeltarError", code: "limit", object: "delta" };
   const mismatch = { ...limit, code: "mismatch" };
   await assert.rejects(read([{ delta: repeat(1000, 2) }], 1999), limit);
@@ -118,7 +120,7 @@ test("DeltaChain.read() refuses what does not make the recorded sizes [A8, F1]",
     const first = { delta: repeat(1000, 2), result };
     await assert.rejects(read([first, second], 10), refusal);
   }
-  // It copies from beyond the result of the one before.
+  // This delta copies from beyond the end of the previous result.
   const short = { delta: repeat(9, 1) };
   await assert.rejects(read([short, second], 10), mismatch);
   const bomb: Step[] = [];
@@ -128,9 +130,10 @@ test("DeltaChain.read() refuses what does not make the recorded sizes [A8, F1]",
   await assert.rejects(read(bomb, 1000), limit);
 });
 
-test("DeltaChain.read() holds no more commands than it may [A8]", async () => {
+test("DeltaChain.read() limits the number of commands in memory [A8]", async () => {
   const writer = new DeltaWriter();
-  // Each copies all that the one before makes, of a byte for a command.
+  // Each delta copies the whole previous result, with one command for each
+  // byte.
   for (let at = 0; at < 3000; at++) writer.copy(at % 2, 1);
   writer.end();
   const ones = { delta: writer.take().slice() };

@@ -11,7 +11,10 @@ import { noise } from "../support/noise.ts";
 
 const BLOCK = 256;
 
-/** A delta from `now` to `next`, for which only old and delta are known. */
+/**
+ * Makes a delta from `now` to `next`, knowing only the old content and its
+ * delta.
+ */
 async function through(
   old: Uint8Array,
   now: Uint8Array,
@@ -45,7 +48,7 @@ const cases: Record<string, Uint8Array> = {
   "empty": new Uint8Array(),
 };
 
-test("a delta against derived blocks makes the next state of the one between", async () => {
+test("a delta against derived blocks makes the next content from the current one", async () => {
   for (const [one, now] of Object.entries(cases)) {
     for (const [other, next] of Object.entries(cases)) {
       const delta = await through(old, now, next);
@@ -54,7 +57,7 @@ test("a delta against derived blocks makes the next state of the one between", a
   }
 });
 
-test("what was copied and what was new is found again", async () => {
+test("DerivedSignature finds copied and new blocks", async () => {
   for (const name of ["overwritten", "shifted", "grown", "halves swapped"]) {
     const now = cases[name];
     const next = concat([now.subarray(0, 15_000), now.subarray(15_001)]);

@@ -9,7 +9,7 @@ const basis = randomBytes(1_000_000, 1);
 const file = mutate(basis, 2);
 
 for (const wait of [false, true]) {
-  test(`one pass gives everything, ${wait ? "awaiting" : "not awaiting"} the sink`, async () => {
+  test(`FileScan returns everything after one pass, ${wait ? "awaiting" : "not awaiting"} the sink`, async () => {
     const parts: Uint8Array[] = [];
     const scan = new FileScan({
       basis: signBytes(basis),
@@ -40,12 +40,12 @@ for (const wait of [false, true]) {
   });
 }
 
-test("it is synchronous while the sink is", () => {
+test("FileScan.push() is synchronous if the sink is", () => {
   const scan = new FileScan({ basis: signBytes(basis), onDelta: () => {} });
   assert.equal(scan.push(file), undefined);
 });
 
-test("what is not asked for is not made", async () => {
+test("FileScan makes only what is requested", async () => {
   const scan = new FileScan();
   scan.push(file);
   const result = await scan.finish();

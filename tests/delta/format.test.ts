@@ -6,7 +6,7 @@ import { DeltaWriter } from "../../lib/delta/delta_writer.ts";
 import { Signature, signBytes } from "../../lib/delta/mod.ts";
 import { randomBytes, text } from "./helpers.ts";
 
-test("commands take the narrowest parameters, up to 64 bits", () => {
+test("commands have the shortest possible parameters, of up to 64 bits", () => {
   const writer = new DeltaWriter();
   writer.copy(255, 255);
   writer.copy(256, 65_535);
@@ -51,7 +51,7 @@ test("commands take the narrowest parameters, up to 64 bits", () => {
   );
 });
 
-test("copies that meet at zero are not lost", () => {
+test("copies that meet at offset zero are kept", () => {
   const writer = new DeltaWriter();
   writer.copy(0, 8);
   writer.copy(0, 8);
@@ -60,19 +60,19 @@ test("copies that meet at zero are not lost", () => {
   assert.equal(toHex(writer.take()), "72730236" + "450008" + "450010" + "00");
 });
 
-test("a signature survives its container", () => {
+test("a signature is unchanged after encoding and decoding", () => {
   for (const length of [0, 1, 511, 512, 513, 10_000]) {
     const signature = signBytes(randomBytes(length, 1), { blockSize: 512 });
     assert.equal(signature.fileSize, length);
     const bytes = signature.encode();
-    // At an odd offset too: nothing relies on alignment.
+    // Decoding does not need an aligned offset.
     const moved = new Uint8Array(bytes.length + 1);
     moved.set(bytes, 1);
     assert.deepEqual(Signature.decode(moved.subarray(1)), signature);
   }
 });
 
-test("a signature's sums are what the format page says", () => {
+test("the sums of a signature are those that the format page specifies", () => {
   const { weak, strong, strongLength } = signBytes(text("abc"));
   // 1 M^3 + 97 M^2 + 98 M + 99 modulo 2^32, with M = 0x08104225.
   const m = 0x08104225n;
@@ -82,7 +82,7 @@ test("a signature's sums are what the format page says", () => {
   assert.equal(toHex(strong), "ba7816bf8f01cfea"); // SHA-256 of "abc"
 });
 
-test("a signature is read wherever in memory it lies", () => {
+test("a signature is read from any offset in memory", () => {
   const signature = signBytes(randomBytes(10_000, 3), { blockSize: 100 });
   const encoded = signature.encode();
   for (const offset of [1, 2, 3, 4]) {

@@ -5,7 +5,7 @@ import { HashHelper } from "../../lib/delta/hash_helper.ts";
 import { HASH_WORKER } from "../../lib/delta/hash_worker.ts";
 import { noise } from "../support/noise.ts";
 
-/** Dies in the midst of the group that it takes as so many-th. */
+/** Makes a worker that dies while it hashes the group with the given number. */
 const dying = (groups: number) =>
   `let left = ${groups};\n` + HASH_WORKER.replace(
     "const size =",
@@ -24,7 +24,7 @@ function sumOf(block: Uint8Array): Uint8Array {
   return createHash("sha256").update(block).digest();
 }
 
-/** All digests in their order, with pauses in which a worker may work. */
+/** Returns all digests in order, with pauses in which a worker can work. */
 async function hashWith(helper: HashHelper): Promise<string> {
   const found = createHash("sha256");
   const job = helper.capacity(SIZE);
@@ -37,18 +37,19 @@ async function hashWith(helper: HashHelper): Promise<string> {
   return found.digest("hex");
 }
 
-test("blocks are hashed in order, several jobs at once", async () => {
+test("HashHelper hashes blocks in order, several jobs at a time", async () => {
   assert.equal(await hashWith(new HashHelper()), sums);
 });
 
-test("a worker that dies at work takes no digest with it", async () => {
+test("a worker that dies during its work loses no digest", async () => {
   for (const groups of [0, 1, 8, 30]) {
     const helper = new HashHelper(dying(groups), 50);
     let hasDied = false;
-    // Where the worker gets no time, it takes too few groups to die at once.
+    // A worker without processor time hashes too few groups to die in the first
+    // pass.
     for (let pass = 0; pass < 200 && !hasDied; pass++) {
       assert.equal(await hashWith(helper), sums);
-      // Who comes next is served by another helper, and finishes only that one.
+      // The next job uses another helper and completes only its own work.
       const block = bytes.subarray(0, SIZE);
       let digest: Uint8Array | undefined;
       helper.start(block, SIZE, 32, (digests) => digest = digests.slice());

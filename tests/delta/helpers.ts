@@ -21,7 +21,7 @@ export function randomBytes(length: number, seed: number): Uint8Array {
 export const text = (string: string): Uint8Array =>
   new TextEncoder().encode(string);
 
-/** Seeded edits of the kinds that really happen. */
+/** Applies seeded edits of the usual kinds. */
 export function mutate(bytes: Uint8Array, seed: number): Uint8Array {
   const next = random(seed);
   const below = (limit: number) => limit === 0 ? 0 : next() % limit;
@@ -45,7 +45,7 @@ export function mutate(bytes: Uint8Array, seed: number): Uint8Array {
   return result;
 }
 
-/** `bytes` in pieces of `size`. */
+/** Yields `bytes` in pieces of `size`. */
 export function* pieces(
   bytes: Uint8Array,
   size: number,
@@ -55,7 +55,7 @@ export function* pieces(
   }
 }
 
-/** All bytes of a stream. */
+/** Returns all bytes of a stream. */
 export async function drain(
   stream: ReadableStream<Uint8Array>,
 ): Promise<Uint8Array> {

@@ -65,7 +65,7 @@ for (const [name, bytes, code, offset] of BAD) {
   });
 }
 
-test("a small delta cannot make a large result unasked", async () => {
+test("a small delta makes a large result only if the caller allows it", async () => {
   const copies = Array(1000).fill([0x46, 0, 0x0b, 0xb8]).flat();
   const delta = Uint8Array.from([...MAGIC, ...copies, 0]);
   const options = { maxSize: 100_000, object: "evil" };
@@ -92,7 +92,7 @@ function flip(bytes: Uint8Array, seed: number): Uint8Array {
   return copy;
 }
 
-test("mutated deltas give a result or an error", async () => {
+test("mutated deltas cause a result or an error", async () => {
   const delta = deltaBytes(
     signBytes(basis, { blockSize: 64 }),
     mutate(basis, 3),
@@ -112,7 +112,7 @@ test("mutated deltas give a result or an error", async () => {
   }
 });
 
-test("a flipped bit anywhere in a signature is refused", () => {
+test("Signature.decode() refuses a flipped bit anywhere", () => {
   const bytes = signBytes(basis).encode();
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const bad = bytes.slice();
@@ -128,7 +128,7 @@ test("a flipped bit anywhere in a signature is refused", () => {
   }
 });
 
-test("mutated librsync signatures give a delta or an error", () => {
+test("mutated librsync signatures cause a delta or an error", () => {
   const file = mutate(basis, 3);
   const options = { blockSize: 64, strongKind: "blake2b" as const };
   const bytes = encodeLibrsyncSignature(signBytes(basis, options));
@@ -141,7 +141,7 @@ test("mutated librsync signatures give a delta or an error", () => {
   }
 });
 
-test("a signature of one weak sum only does not hang", () => {
+test("a signature with only one weak sum does not slow the search down", () => {
   const blocks = 100_000;
   const signature = new Signature({
     blockSize: 16,

@@ -17,7 +17,7 @@ import { bytesAccess } from "../../lib/delta/random_access.ts";
 import { refineDelta } from "../../lib/delta/refine.ts";
 import { mutate, randomBytes, text } from "./helpers.ts";
 
-// The second implementation: librsync's own command.
+// The second implementation is librsync's own command.
 const present = spawnSync("rdiff", ["--version"]).status === 0;
 const skip = !present && !process.env.CI && "rdiff is not installed";
 const SLOW = Boolean(process.env.SLOW);
@@ -57,16 +57,20 @@ for (let seed = 1; seed <= (SLOW ? 300 : 10); seed++) {
   PAIRS.push([basis, mutate(basis, seed)]);
 }
 
-test("rdiff patch applies our deltas", { skip }, () =>
-  withRdiff((rdiff) => {
-    for (const [basis, file] of PAIRS) {
-      const signature = signBytes(basis, { blockSize: 512 });
-      const result = rdiff([basis, deltaBytes(signature, file)], ["patch"]);
-      assert.deepEqual(result, file);
-    }
-  }));
+test(
+  "rdiff patch applies deltas of deltar",
+  { skip },
+  () =>
+    withRdiff((rdiff) => {
+      for (const [basis, file] of PAIRS) {
+        const signature = signBytes(basis, { blockSize: 512 });
+        const result = rdiff([basis, deltaBytes(signature, file)], ["patch"]);
+        assert.deepEqual(result, file);
+      }
+    }),
+);
 
-test("rdiff patch applies our refined deltas", { skip }, async () => {
+test("rdiff patch applies refined deltas of deltar", { skip }, async () => {
   for (const [basis, file] of PAIRS) {
     const coarse = deltaBytes(signBytes(basis, { blockSize: 512 }), file);
     const access = { ...bytesAccess(basis), [Symbol.dispose]() {} };
@@ -82,7 +86,7 @@ test("rdiff patch applies our refined deltas", { skip }, async () => {
 });
 
 test(
-  "we apply rdiff's deltas, and ours are not larger",
+  "deltar applies deltas of rdiff, and its own deltas are not larger",
   { skip },
   () =>
     withRdiff((rdiff) => {
@@ -98,7 +102,7 @@ test(
 
 for (const rollsum of ["rabinkarp", "rollsum"]) {
   test(
-    `our deltas against rdiff's ${rollsum} signatures`,
+    `deltar makes deltas against ${rollsum} signatures of rdiff`,
     { skip },
     () =>
       withRdiff((rdiff) => {
@@ -118,7 +122,7 @@ for (const rollsum of ["rabinkarp", "rollsum"]) {
 }
 
 test(
-  "our librsync signatures are rdiff's, byte for byte",
+  "librsync signatures of deltar equal those of rdiff, byte for byte",
   { skip },
   () =>
     withRdiff((rdiff) => {
@@ -136,7 +140,7 @@ test(
 );
 
 test(
-  "MD4 signatures are refused clearly",
+  "MD4 signatures are refused with a clear error",
   { skip },
   () =>
     withRdiff((rdiff) => {

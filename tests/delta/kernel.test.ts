@@ -9,12 +9,15 @@ import { RabinKarpKernel } from "../../lib/delta/rabin_karp_kernel.ts";
 import type { RollingSum } from "../../lib/delta/rolling_sum.ts";
 import { random, randomBytes } from "./helpers.ts";
 
-test("the kernel is made of the text beside it: deno task kernel", () => {
+test("kernel_wasm.ts is compiled from the current kernel.wat (deno task kernel)", () => {
   const source = new URL("../../lib/delta/kernel.wat", import.meta.url);
   assert.equal(toHex(sha256(readFileSync(source))), KERNEL_SOURCE);
 });
 
-/** All places that pass, with their sums, of a file seen window by window. */
+/**
+ * Yields all offsets that pass the filter, with their sums, by searching window
+ * by window.
+ */
 function* found(
   sum: RollingSum,
   file: Uint8Array,
@@ -47,7 +50,7 @@ for (
     ["all", Infinity],
   ] as const
 ) {
-  test(`WebAssembly and TypeScript find the same places where ${name} pass`, () => {
+  test(`WebAssembly and TypeScript find the same offsets if ${name} pass`, () => {
     const file = randomBytes(700_000, 1);
     for (const width of [5, 64, 1000, 4096]) {
       const shape = { width, capacity: 150_001, filterWords: 1024 };

@@ -12,10 +12,10 @@ import {
 import { rabinKarpPortable } from "../../lib/delta/rabin_karp.ts";
 import { pieces, randomBytes, text } from "./helpers.ts";
 
-// Large enough for the second thread and the kernel.
+// The file is large enough for the second thread and the kernel.
 const basis = randomBytes(12_345_678, 1);
 
-/** The plain definition of a signature's sums. */
+/** Compares the sums of a signature with their plain definition. */
 function check(signature: Signature, bytes: Uint8Array): void {
   const { blockSize, strongLength, weak } = signature;
   for (let block = 0; block < weak.length; block++) {
@@ -28,13 +28,13 @@ function check(signature: Signature, bytes: Uint8Array): void {
   }
 }
 
-test("a large file's signature is what the plain definition gives", () => {
+test("the signature of a large file has the sums of the plain definition", () => {
   for (const blockSize of [1000, 2048, 100_000]) {
     check(signBytes(basis, { blockSize }), basis);
   }
 });
 
-test("two signatures made in turns do not disturb each other", async () => {
+test("two signatures that are made alternately do not disturb each other", async () => {
   const other = randomBytes(basis.length, 2);
   const scans = [basis, other].map((bytes) => ({
     bytes,
@@ -51,7 +51,7 @@ test("two signatures made in turns do not disturb each other", async () => {
   }
 });
 
-test("a large file's delta finds all that did not change", () => {
+test("the delta of a large file finds all unchanged bytes", () => {
   const edits = [1_000_000, 1_000_100, 5_000_000, 9_000_000];
   const file = basis.slice();
   for (const at of edits) file.set(text("edited"), at);
@@ -68,7 +68,7 @@ test("a large file's delta finds all that did not change", () => {
   assert(delta.length < 3000 + 6 * blockSize + 200, `${delta.length}`);
 });
 
-test("many large files in turn do not exhaust the kernels' memory", async () => {
+test("many large files, one after the other, do not exhaust the memory of the kernels", async () => {
   const file = basis.subarray(0, 200_000);
   const signature = signBytes(file);
   for (let round = 0; round < 300; round++) {

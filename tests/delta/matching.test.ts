@@ -17,13 +17,13 @@ function deltaSize(from: Uint8Array, to: Uint8Array): number {
   return delta.length;
 }
 
-test("an unchanged file costs one copy", () => {
+test("the delta of an unchanged file is one copy", () => {
   assert.equal(deltaSize(basis, basis), 4 + 1 + 1 + 4 + 1);
   const small = text("less than a block");
   assert.equal(deltaSize(small, small), 4 + 1 + 1 + 1 + 1);
 });
 
-test("an insertion costs about a block", () => {
+test("the delta of an insertion is about one block", () => {
   const file = concat([
     basis.subarray(0, 5),
     text("inserted"),
@@ -32,14 +32,14 @@ test("an insertion costs about a block", () => {
   assert(deltaSize(basis, file) < 1024 + 64);
 });
 
-test("an appended log costs what was appended", () => {
+test("the delta of an appended log is as large as the appended bytes", () => {
   for (const length of [1, 10, 700, 5000]) {
     const file = concat([basis, randomBytes(length, 2)]);
     assert(deltaSize(basis, file) <= length + 32, `${length}`);
   }
 });
 
-test("a truncated file costs its last partial block", () => {
+test("the delta of a truncated file is as large as its last partial block", () => {
   assert(deltaSize(basis, basis.subarray(0, 50_000)) < 1024 + 32);
 });
 
@@ -48,7 +48,7 @@ test("moved blocks are found", () => {
   assert(deltaSize(basis, file) < 64);
 });
 
-test("zeros against zeros cost commands, not literals", () => {
+test("the delta of zeros against zeros has copies, not literals", () => {
   const zeros = new Uint8Array(1_000_000);
   assert.equal(deltaSize(zeros, zeros), 4 + 1 + 1 + 4 + 1);
   assert(deltaSize(zeros.subarray(0, 10_000), zeros) < 20_000);
@@ -64,7 +64,7 @@ test("a page moved by a multiple of its size is found", () => {
   assert(deltaSize(pages, file) < 4096);
 });
 
-test("the block size grows with the file and stays a power of two", () => {
+test("chooseBlockSize() grows with the file, and returns a power of two", () => {
   let last = 0;
   for (let size = 1; size < 2 ** 52; size *= 2) {
     const blockSize = chooseBlockSize(size);

@@ -9,7 +9,7 @@ import { signBytes } from "../../lib/delta/sign.ts";
 import { runs } from "../support/runs.ts";
 import { mutate, random, randomBytes } from "./helpers.ts";
 
-/** The old state, cut into parts of which two stay loaded. */
+/** The old content, divided into parts, two of which stay loaded. */
 class Parts implements OldParts {
   parts: OldPart[] = [];
   readonly loads: number[] = [];
@@ -58,7 +58,7 @@ async function scanned(
   return whole;
 }
 
-test("FileScan with the old state makes a delta with the same result, from any edits", async () => {
+test("FileScan with the old content makes a delta with the right result, from any edits", async () => {
   for (let seed = 1; seed <= runs(40).numRuns; seed++) {
     const length = seed % 5 === 0 ? 1_500_000 : seed * 7919 % 200_000;
     const old = randomBytes(length, seed);
@@ -71,7 +71,7 @@ test("FileScan with the old state makes a delta with the same result, from any e
   }
 });
 
-test("FileScan loads each changed part once, and keeps what lies between copies", async () => {
+test("FileScan loads each changed part once, and keeps the bytes between copies", async () => {
   const old = randomBytes(1_000_000, 1);
   const now = old.slice();
   const next = random(9);
@@ -91,7 +91,7 @@ test("FileScan loads each changed part once, and keeps what lies between copies"
   }
 });
 
-test("FileScan uses the signature alone after a part could not be loaded", async () => {
+test("FileScan uses only the signature after a part could not be loaded", async () => {
   const old = randomBytes(600_000, 1);
   const now = old.slice();
   for (let at = 100; at < now.length; at += 60_000) now.fill(7, at, at + 9);

@@ -19,7 +19,7 @@ const words = "Deno" in globalThis
   ? ["run", "-A", "--cached-only", "--no-check", CLI]
   : [CLI];
 
-test("the command's verbs work on files and on pipes", () => {
+test("signature, delta and patch of the command work with files and pipes", () => {
   const folder = mkdtempSync(join(tmpdir(), "deltar-rdiff-"));
   const at = (name: string) => join(folder, name);
   const rdiff = (args: string[], input?: Uint8Array) =>
@@ -41,14 +41,14 @@ test("the command's verbs work on files and on pipes", () => {
     run = rdiff(["patch", at("basis"), at("delta"), "-"]);
     assert.deepEqual(new Uint8Array(run.stdout), file);
 
-    // An output that exists is kept, unless it is forced.
+    // An existing output file is kept, unless `--force` is given.
     run = rdiff(["patch", at("basis"), at("delta"), at("file")]);
     assert.equal(run.status, 1);
     run = rdiff(["-f", "patch", at("basis"), at("delta"), at("file")]);
     assert.equal(run.status, 0, String(run.stderr));
     assert.deepEqual(new Uint8Array(readFileSync(at("file"))), file);
 
-    // A fault leaves no output and no temporary file.
+    // After an error, there is no output file and no temporary file.
     run = rdiff(["patch", at("basis"), at("basis"), at("result")]);
     assert.equal(run.status, 1);
     assert.match(String(run.stderr), /basis: the data is not a delta/);

@@ -11,7 +11,7 @@ import { signBytes } from "../../lib/delta/sign.ts";
 import { runs } from "../support/runs.ts";
 import { mutate, random, randomBytes, text } from "./helpers.ts";
 
-/** Returns a basis that refuses to be read outside of the requested ranges. */
+/** Returns a basis that refuses reads outside of the requested ranges. */
 function basis(bytes: Uint8Array) {
   return {
     size: bytes.length,
@@ -40,7 +40,7 @@ async function both(old: Uint8Array, now: Uint8Array, blockSize = 512) {
   return { coarse: coarse.length, exact: exact.length };
 }
 
-test("refineDelta() makes a delta with the same result, from any edits", async () => {
+test("refineDelta() makes a delta with the right result, from any edits", async () => {
   for (let seed = 1; seed <= runs(80).numRuns; seed++) {
     const length = seed % 7 === 0 ? 900_000 : seed * 997 % 30_000;
     const start = randomBytes(length, seed);
@@ -67,7 +67,7 @@ test("refineDelta() of repeating content has the same result", async () => {
   ) await both(old, now);
 });
 
-test("bytes that are overwritten cost little more than they are", async () => {
+test("the delta of overwritten bytes is little larger than these bytes", async () => {
   const next = random(7);
   const old = randomBytes(2_000_000, 1);
   const now = old.slice();
@@ -79,9 +79,9 @@ test("bytes that are overwritten cost little more than they are", async () => {
   assert.ok(exact < 100 * (50 + 17) + 100, `${exact}`);
 });
 
-test("bytes that moved to any offset are copied", async () => {
+test("refineDelta() copies bytes that moved to any offset", async () => {
   const old = randomBytes(400_000, 1);
-  // Pieces that are shorter than a block, in another order.
+  // The pieces are shorter than a block, and are in another order.
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < old.length; at += 800) {
     pieces.push(old.subarray(at, at + 800));
@@ -93,14 +93,14 @@ test("bytes that moved to any offset are copied", async () => {
   assert.ok(exact < 500 * 20, `${exact}`);
 });
 
-test("an append costs what was appended", async () => {
+test("the delta of an append is as large as the appended bytes", async () => {
   const old = randomBytes(100_000 + 1234, 1);
   const more = randomBytes(3000, 2);
   const { exact } = await both(old, concat([old, more]), 2048);
   assert.ok(exact < 3000 + 20, `${exact}`);
 });
 
-test("bytes in one place are copied in the order of the old content", async () => {
+test("refineDelta() copies bytes in one place in the order of the old content", async () => {
   const old = randomBytes(300_000, 1);
   const now = old.slice();
   for (let at = 100; at < now.length; at += 5000) now.set([1, 2, 3], at);
@@ -119,7 +119,7 @@ test("refineDelta() refuses an invalid delta", async () => {
   await assert.rejects(refined(old, delta.slice(1)), { code: "corrupt" });
 });
 
-test("refineDelta() ends with `aborted` if its signal fires", async () => {
+test("refineDelta() fails with `aborted` if its signal fires", async () => {
   const old = randomBytes(5000, 1);
   const delta = deltaBytes(signBytes(old), mutate(old, 1));
   const signal = AbortSignal.abort();

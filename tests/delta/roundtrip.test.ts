@@ -33,7 +33,7 @@ const FILES: Record<string, Uint8Array> = {
   ]),
 };
 
-test("every pair of small files survives a delta at several block sizes", () => {
+test("every pair of small files is reproduced by a delta, with several block sizes", () => {
   for (const blockSize of [1, 2, 7, 16, 64, 1024]) {
     for (const [from, basis] of Object.entries(FILES)) {
       const signature = signBytes(basis, { blockSize });
@@ -45,7 +45,7 @@ test("every pair of small files survives a delta at several block sizes", () => 
   }
 });
 
-test("input may be cut anywhere", async () => {
+test("input can be divided at any offset", async () => {
   const blockSize = 16;
   const basis = FILES.mixed;
   const file = mutate(basis, 5);
@@ -63,7 +63,7 @@ test("input may be cut anywhere", async () => {
   }
 });
 
-test("input may be cut at every block boundary and next to it", async () => {
+test("input can be divided at every block boundary and next to it", async () => {
   const blockSize = 64;
   const basis = FILES.noise;
   const file = concat([basis.subarray(0, 300), text("!"), basis.subarray(290)]);
@@ -89,7 +89,7 @@ test("input may be cut at every block boundary and next to it", async () => {
   }
 });
 
-test("seeded mutations survive, larger than the window too", async () => {
+test("deltas of seeded mutations have the right result, even if they exceed the window", async () => {
   for (let seed = 1; seed <= (SLOW ? 300 : 12); seed++) {
     const basis = randomBytes(seed % 3 === 0 ? 900_000 : 20_000, seed);
     const file = mutate(basis, seed);

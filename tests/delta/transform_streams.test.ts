@@ -11,7 +11,10 @@ import {
 } from "../../lib/delta/transform_streams.ts";
 import { noise } from "../support/noise.ts";
 
-/** A stream of bytes in pieces, and the number of pieces that were pulled. */
+/**
+ * Returns a stream of bytes in pieces, and the number of pieces that were
+ * pulled.
+ */
 function pieces(bytes: Uint8Array<ArrayBuffer>, length: number) {
   let at = 0;
   const counted = { pulled: 0 };
@@ -28,7 +31,7 @@ function pieces(bytes: Uint8Array<ArrayBuffer>, length: number) {
 const before = noise(400_000, 1);
 const after = new Uint8Array([...before.slice(1000), ...noise(5000, 2)]);
 
-test("the three streams in a row give the file back", async () => {
+test("the three streams in sequence reproduce the file", async () => {
   const { stream } = pieces(before, 1 << 14);
   const size = before.length;
   const encoded = await collect(
@@ -42,7 +45,7 @@ test("the three streams in a row give the file back", async () => {
   assert.deepEqual(await collect(result), after);
 });
 
-test("DeltaStream gives what deltaBytes() does", async () => {
+test("DeltaStream has the same result as deltaBytes()", async () => {
   const basis = signBytes(before);
   const stream = pieces(after, 1 << 15).stream.pipeThrough(
     new DeltaStream(basis),
@@ -61,7 +64,7 @@ test("PatchStream fails at both ends if the delta is damaged", async () => {
   await assert.rejects(writer.write(delta));
 });
 
-test("a reader that stops ends the writing", async () => {
+test("a reader that stops ends the writer", async () => {
   const { readable, writable } = new DeltaStream(signBytes(before));
   const { stream, counted } = pieces(noise(1 << 22, 3), 1 << 14);
   const piped = stream.pipeTo(writable);

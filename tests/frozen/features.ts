@@ -1,8 +1,8 @@
 /**
- * Repositories that today's code writes, one for each thing that it can write:
- * what an older version does with them is tested in `old_beside_new.test.ts`.
+ * Repositories that the current code writes, one for each feature of the
+ * format. `old_beside_new.test.ts` tests what an older version does with them.
  *
- * Whoever adds something to the format adds a feature here.
+ * If you add a feature to the format, add it here, too.
  */
 import process from "node:process";
 import { execFileSync } from "node:child_process";
@@ -20,35 +20,35 @@ import { noise } from "../support/noise.ts";
 import { stateOf } from "../support/trees.ts";
 import { everything } from "../repository/helpers.ts";
 
-/** The state of a directory by path; see `stateOf`. */
+/** The state of a directory by path. See `stateOf`. */
 export type State = ReturnType<typeof stateOf>;
 
-/** A repository that today's code makes, and the directory it is of. */
+/** A repository that the current code creates, and its directory. */
 export class Workshop {
   /** The directory. */
   readonly root: string;
-  /** The repository's folder. */
+  /** The folder of the repository. */
   readonly place: string;
-  /** The state that each of its snapshots must restore to. */
+  /** The state that a restore of each snapshot must produce. */
   readonly states: Map<string, State> = new Map();
   readonly #folder: string;
   #repository: Repository | undefined;
 
-  /** Begins in an empty folder, whose path goes through no symlink. */
+  /** Starts in an empty folder whose path has no symlink. */
   constructor(folder: string) {
     this.#folder = folder;
     this.root = this.another("root");
     this.place = join(folder, "repository");
   }
 
-  /** One more directory. */
+  /** Creates another directory. */
   another(name: string): string {
     const root = join(this.#folder, name);
     fs.mkdirSync(root);
     return root;
   }
 
-  /** The repository, which is made when it is asked for first. */
+  /** Returns the repository. The first call creates it. */
   async repository(codec: CodecName = "zstd"): Promise<Repository> {
     return this.#repository ??= await Repository.create(
       new LocalStorage(this.place),
@@ -63,7 +63,7 @@ export class Workshop {
     fs.writeFileSync(place, content);
   }
 
-  /** Takes a snapshot, and remembers what it holds. */
+  /** Takes a snapshot, and remembers the state of the directory. */
   async take(
     options: SnapshotOptions = {},
     root = this.root,
@@ -75,14 +75,14 @@ export class Workshop {
   }
 }
 
-/** Text of which each line is another. */
+/** Returns text in which all lines differ. */
 export function rows(count: number, seed = 0): string {
   const line = (at: number) =>
     `${at} ${"row ".repeat(1 + at * at % 31)}${seed}`;
   return Array.from({ length: count }, (_, at) => `${line(at)}\n`).join("");
 }
 
-/** Replaces some of a file. */
+/** Replaces a part of a file. */
 export function edit(place: string, at: number, text: string): void {
   const bytes = fs.readFileSync(place);
   fs.writeFileSync(
@@ -95,7 +95,7 @@ export function edit(place: string, at: number, text: string): void {
   );
 }
 
-/** Runs `work` with the clock set off by some days. */
+/** Runs `work` with a clock that is wrong by some days. */
 export async function withClock<Result>(
   days: number,
   work: () => Promise<Result>,
@@ -109,7 +109,7 @@ export async function withClock<Result>(
   }
 }
 
-/** Some of everything. */
+/** Fills the directory with entries of each kind. */
 function fill(shop: Workshop): void {
   shop.write("notes.txt", "first\n");
   shop.write("empty", "");
@@ -128,7 +128,7 @@ function fill(shop: Workshop): void {
   fs.chmodSync(join(shop.root, "sticky"), 0o1777);
 }
 
-/** The features; each fills a repository. */
+/** The features. Each function fills a repository. */
 export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
   "entries of every kind": async (shop) => {
     fill(shop);
@@ -145,8 +145,8 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
   "a named pipe": async (shop) => {
     fill(shop);
     await shop.take();
-    // On Node, where a restore cannot make a pipe, nothing is restored from
-    // the snapshots that have one.
+    // On Node, where a restore cannot create a pipe, snapshots with a pipe are
+    // not restored.
     const canMake = whyNotMade("fifo") === undefined;
     execFileSync("mkfifo", ["-m", "640", join(shop.root, "pipe")]);
     setTimes(join(shop.root, "pipe"), 1_500_000_000_000_000_000n);
@@ -155,7 +155,7 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
       const { id } = await shop.take();
       if (!canMake) shop.states.delete(id);
     }
-    // The snapshot has no pipe, but one of its layers has.
+    // The snapshot has no pipe, but one of its layers does.
     fs.rmSync(join(shop.root, "pipe"));
     await shop.take();
   },
@@ -172,7 +172,7 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     await repository.snapshot(everything(shop.root));
     execFileSync("sh", ["-c", `echo 2 >> ${raw}`], { cwd: shop.root });
     await repository.snapshot(everything(shop.root));
-    // The snapshot has only valid names, but one of its layers has the other.
+    // The snapshot has only valid names, but one of its layers does not.
     execFileSync("sh", ["-c", `rm ${raw}`], { cwd: shop.root });
     await shop.take();
   },

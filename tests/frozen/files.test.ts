@@ -33,7 +33,7 @@ const read = (name: string) =>
 
 for (const name of ["tree.tgz", "tree.tar.zst"]) {
   test(
-    `TarVolume.extractAll() gives all of ${name} [frozen]`,
+    `TarVolume.extractAll() extracts all of ${name} [frozen]`,
     posix,
     async () => {
       await withTemp(async (target) => {

@@ -1,8 +1,9 @@
 /**
- * Repositories that earlier versions wrote, and what they have to restore to.
+ * Repositories that earlier versions wrote, and the expected results of
+ * restoring them.
  *
- * Each folder is named by the commit that wrote it; `make.mjs` tells what is in
- * them. They are never written again.
+ * Each folder is named after the commit that wrote it. `make.mjs` shows what
+ * the repositories have. They are never written again.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -20,10 +21,13 @@ import { stateOf } from "../support/trees.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** The commit that wrote the first of them. */
+/** The commit that wrote the first frozen repositories. */
 export const FIRST = "2abdc44772d73af2249da16fe560885c0e342db6";
 
-/** A path as a restore has to give it; a time within a microsecond. */
+/**
+ * The state of a path that a restore must produce, with a time that is exact to
+ * a microsecond.
+ */
 export interface FrozenNode {
   kind: "file" | "directory" | "symlink";
   mode?: string;
@@ -34,16 +38,16 @@ export interface FrozenNode {
   sameFileAs?: string;
 }
 
-/** A snapshot, and what it has to restore to. */
+/** A snapshot, and the state that a restore of it must produce. */
 export interface FrozenSnapshot {
   id: string;
   label?: string;
   directory?: string;
   repairs?: string;
   safety?: { before: string; of: string };
-  /** The number of each path's node. */
+  /** The number of the node of each path. */
   tree: Record<string, number>;
-  /** Of a safety snapshot: the paths where nothing was. */
+  /** In a safety snapshot: the paths that did not exist. */
   absent?: string[];
 }
 
@@ -59,21 +63,21 @@ export interface Expected {
     lost: string[];
     files: { path: string; snapshots: string[] }[];
   }[];
-  /** The files of the directory when a snapshot of it was interrupted. */
+  /** The files of the directory at the time of an interrupted snapshot. */
   next?: Record<string, number>;
   nodes: FrozenNode[];
 }
 
 /** A frozen repository. */
 export interface Frozen {
-  /** The commit and the name. */
+  /** The commit and the name of the repository. */
   name: string;
-  /** Where it lies; it is read only. */
+  /** The folder of the repository, which must not be written to. */
   folder: string;
   expected: Expected;
 }
 
-/** All frozen repositories. */
+/** Returns all frozen repositories. */
 export function allFrozen(): Frozen[] {
   const frozen: Frozen[] = [];
   for (const commit of fs.readdirSync(HERE).sort()) {
@@ -89,17 +93,19 @@ export function allFrozen(): Frozen[] {
   return frozen;
 }
 
-/** One of them. */
+/** Returns the frozen repository with the given name. */
 export function frozenNamed(name: string): Frozen {
   return allFrozen().find((one) => one.name === name)!;
 }
 
-/** The folder with archives, indexes and deltas that a commit wrote. */
+/**
+ * Returns the folder with the archives, indexes and deltas that a commit wrote.
+ */
 export function frozenFiles(commit: string): string {
   return join(HERE, commit, "files");
 }
 
-/** A copy of a frozen repository, which may be written to. */
+/** Copies a frozen repository into a folder, in which it can be written to. */
 export function thaw(frozen: Frozen, folder: string): string {
   fs.cpSync(frozen.folder, folder, { recursive: true });
   return folder;
@@ -107,11 +113,11 @@ export function thaw(frozen: Frozen, folder: string): string {
 
 /**
  * Makes the records of a repository name another directory, so that its next
- * snapshot, or an undo, can be made anywhere.
+ * snapshot or an undo can be made in that directory.
  *
- * @param folder The repository's folder.
- * @param directory Of which directory.
- * @param instead What is to be named, an absolute path without symlinks.
+ * @param folder The folder of the repository. @param directory The directory
+ * whose records are changed. @param instead The new directory, an absolute path
+ * without symlinks.
  */
 export function rehome(
   folder: string,
@@ -139,7 +145,7 @@ export function rehome(
     try {
       header = decodeLines(record, "deltar-snapshot", 1, place).header;
     } catch {
-      // A damaged one stays as it is.
+      // A damaged record stays as it is.
       continue;
     }
     const { format: _format, version: _version, ...fields } = header;
@@ -162,7 +168,7 @@ export function rehome(
   }
 }
 
-/** The same for what interrupted runs tell of the volumes they finished. */
+/** Does the same for the checkpoints of interrupted runs. */
 export async function rehomeCheckpoints(
   folder: string,
   directory: string,
@@ -188,12 +194,11 @@ export async function rehomeCheckpoints(
 }
 
 /**
- * Holds what was restored against what was stored.
+ * Compares restored files with the stored ones.
  *
- * @param root The directory.
- * @param frozen Which repository it came from.
- * @param tree The numbers of the paths' nodes.
- * @param failed Paths that could not be restored, and must not be there.
+ * @param root The directory. @param frozen The repository. @param tree The
+ * numbers of the nodes of the paths. @param failed The paths that could not be
+ * restored, and must not exist.
  */
 export function assertRestored(
   root: string,

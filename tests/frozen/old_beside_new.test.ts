@@ -1,7 +1,7 @@
 /**
- * The first version beside today's: with everything that today's code writes,
- * the old one either does what is right, or refuses before it writes or
- * deletes anything.
+ * The first version together with the current one: given anything that the
+ * current code writes, the old version must do the right thing, or refuse
+ * before it writes or deletes anything.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -25,7 +25,7 @@ import { loadOld, needsCommit, type OldApi } from "./old_code.ts";
 const posix = process.platform === "win32" ? { skip: "needs POSIX" } : {};
 const options = { ...needsCommit(FIRST), ...posix };
 
-/** A storage that notes what is written and deleted. */
+/** Wraps a storage, and records what is written and deleted. */
 function watched(storage: Storage, changes: string[]): Storage {
   return {
     location: storage.location,
@@ -42,7 +42,7 @@ function watched(storage: Storage, changes: string[]): Storage {
   };
 }
 
-/** The methods of an older deltar for which `revert` stands today. */
+/** The methods of an older deltar in place of the current `revert`. */
 interface Reverting {
   undoRestore(target: string): Promise<unknown>;
   redoRestore(target: string): Promise<unknown>;
@@ -54,7 +54,7 @@ function undo(repository: Repository, target: string): Promise<unknown> {
   return (repository as unknown as Reverting).undoRestore(target);
 }
 
-/** Holds two states of a tree against each other; times within 1 µs. */
+/** Compares two states of a tree, with times exact to 1 µs. */
 function assertSame(found: State, wanted: State, what: string): void {
   type Node = { mtime: bigint };
   for (const path of Object.keys(found)) {
@@ -65,7 +65,7 @@ function assertSame(found: State, wanted: State, what: string): void {
   assert.deepEqual(found, wanted, what);
 }
 
-/** Restores all snapshots whose states are known, and looks at them. */
+/** Restores all snapshots with known states, and checks the results. */
 async function assertRestores(
   { Repository: Any, LocalStorage: Local }: Pick<
     OldApi,
@@ -98,7 +98,7 @@ const WORK: Record<
   list: (repository) => repository.snapshots(),
   verify: async (repository) => {
     const { damage } = await repository.verify({ data: true });
-    // Of records of a newer version it says that a newer deltar is needed.
+    // About records of a newer version, it says that a newer deltar is needed.
     const isRefused = ({ message }: { message: string }) =>
       /version \d+, .* use a newer one/.test(message);
     assert.deepEqual(damage.filter((one) => !isRefused(one)), []);
@@ -165,13 +165,16 @@ for (const [feature, make] of Object.entries(FEATURES)) {
   );
 }
 
-/** Only a version that is not known is a reason to refuse. */
+/**
+ * Ignores an error that is about an unknown version, and throws any other
+ * error.
+ */
 function unlessRefused(error: unknown): void {
   if ((error as { code?: string }).code !== "unsupported") throw error;
 }
 
 test(
-  "an older deltar refuses to undo where some paths were undone",
+  "an older deltar refuses an undo if some paths were undone before",
   options,
   async () => {
     const old = await loadOld(FIRST);
@@ -192,7 +195,7 @@ test(
 );
 
 test(
-  "an older deltar refuses an encrypted repository, and says what to do",
+  "an older deltar refuses an encrypted repository, with advice",
   options,
   async () => {
     const old = await loadOld(FIRST);
@@ -225,7 +228,7 @@ test(
   },
 );
 
-/** Raises the version of a listing and corrects its sum. */
+/** Increases the version of a listing and corrects its checksum. */
 function raiseVersion(place: string): void {
   const lines = fs.readFileSync(place, "utf8").split("\n");
   const { version, ...rest } = JSON.parse(lines[0]);
@@ -237,7 +240,7 @@ function raiseVersion(place: string): void {
 
 for (const which of ["first", "last"] as const) {
   test(
-    `an older deltar changes nothing where the ${which} record is of a newer version`,
+    `an older deltar changes nothing if the ${which} record has a newer version`,
     options,
     async () => {
       const old = await loadOld(FIRST);
@@ -264,7 +267,7 @@ for (const which of ["first", "last"] as const) {
             assert.deepEqual(written, [], name);
           }
         }
-        // Of the others a snapshot reads none.
+        // A snapshot does not read the other records.
         const snapshots = which === "last"
           ? ["snapshot", "snapshot of what changed"]
           : [];
@@ -282,7 +285,7 @@ for (const which of ["first", "last"] as const) {
 }
 
 test(
-  "an older deltar and today's take turns in one repository",
+  "an older and the current deltar can be used alternately in one repository",
   options,
   async () => {
     const old = await loadOld(FIRST);
@@ -306,7 +309,7 @@ test(
         );
         shop.states.set(record.id, stateOf(shop.root));
         if (turn === 3 || turn === 4) {
-          // Back to the first, and forth again.
+          // Restores the first state, and then the current one again.
           const now = stateOf(shop.root);
           await repository.restore(before as typeof record, shop.root, {
             delete: true,
@@ -339,7 +342,7 @@ test(
 );
 
 test(
-  "the first version restores snapshots with later rules, but does not delete by them",
+  "the first version restores snapshots with later rules, but does not delete by these rules",
   options,
   async () => {
     const old = await loadOld(FIRST);
@@ -370,7 +373,7 @@ test(
         assert.equal(fs.readFileSync(join(target, kept), "utf8"), "kept");
         assert.ok(fs.existsSync(join(target, `${kept}-later`)));
       }
-      // Its next snapshot of one of the directories follows only this one.
+      // The next snapshot of one of the directories follows only this one.
       const walker = new old.Walker(a, { excludes: [] });
       const next = await before.snapshot(walker);
       assert.equal(next.record.parent, records[0].id);

@@ -7,22 +7,23 @@ import type * as Api from "../../mod.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** The library as it was at some commit, typed as it is today. */
+/** The library at an earlier commit, with the types of the current one. */
 export type OldApi = typeof Api;
 
 /**
- * Loads the library as a commit has it.
+ * Loads the library as it is in a commit.
  *
- * Its files lie in `dist/`, where every runtime finds the same dependencies as
- * for today's. They appear there in one step: several processes may ask.
+ * The files are in `dist/`, where every runtime finds the same dependencies as
+ * for the current library. They appear in one step, because several processes
+ * may load them at the same time.
  *
- * @param commit The whole name of a commit of this repository.
+ * @param commit The full name of a commit of this repository.
  */
 export async function loadOld(commit: string): Promise<OldApi> {
   return await import(pathToFileURL(join(folderOf(commit), "mod.ts")).href);
 }
 
-/** The folder with the library as a commit has it. */
+/** Returns the folder with the library as it is in a commit. */
 export function folderOf(commit: string): string {
   const folder = join(ROOT, "dist", `old-${commit.slice(0, 7)}`);
   if (!fs.existsSync(folder)) {
@@ -45,8 +46,9 @@ export function folderOf(commit: string): string {
 }
 
 /**
- * Skips a test where the commit is not to be had: in an archive without git's
- * history. In continuous integration it always is.
+ * Returns options that skip a test if the commit is not available, as in an
+ * archive without git's history. In continuous integration, the commit is
+ * always available.
  */
 export function needsCommit(commit: string): { skip?: string } {
   if (process.env.CI === "true") return {};

@@ -29,7 +29,7 @@ const posix = { skip: process.platform === "win32" && "needs POSIX" };
 const all = allFrozen();
 const sound = all.filter(({ expected }) => expected.damage === undefined);
 
-/** The paths that damage takes from a snapshot. */
+/** Returns the paths that the damage removes from a snapshot. */
 function lostIn({ expected }: Frozen, { id }: FrozenSnapshot): string[] {
   return (expected.damage ?? []).flatMap(({ files }) =>
     files.filter(({ snapshots }) => snapshots.includes(id))
@@ -37,13 +37,13 @@ function lostIn({ expected }: Frozen, { id }: FrozenSnapshot): string[] {
   ).sort();
 }
 
-/** The snapshots that damage leaves. */
+/** Returns the snapshots that the damage does not affect. */
 function left({ expected }: Frozen): FrozenSnapshot[] {
   const lost = (expected.damage ?? []).flatMap(({ lost }) => lost);
   return expected.snapshots.filter(({ id }) => !lost.includes(id));
 }
 
-/** Restores each snapshot into an empty folder, and looks at it. */
+/** Restores each snapshot into an empty folder, and checks the result. */
 async function assertAll(
   frozen: Frozen,
   storage: LocalStorage | MemoryStorage,
@@ -62,7 +62,7 @@ async function assertAll(
   });
 }
 
-test("there are frozen repositories of every kind", () => {
+test("every kind of frozen repository exists", () => {
   assert.deepEqual(
     all.map(({ name }) => name).filter((name) => /^2abdc44/.test(name)),
     [
@@ -119,19 +119,19 @@ for (const frozen of all) {
     );
   });
 
-  test(`Repository.restore() gives all of ${name}`, posix, async () => {
-    // A restore notes in the repository that it can be undone.
+  test(`Repository.restore() restores all of ${name}`, posix, async () => {
+    // A restore stores a note in the repository, so that it can be undone.
     await withTemp(async (place) => {
       const storage = new LocalStorage(thaw(frozen, join(place, "copy")));
       await assertAll(frozen, storage, left(frozen));
     });
   });
 
-  test(`Repository.verify() finds in ${name} what is damaged`, async () => {
+  test(`Repository.verify() finds the damage in ${name}`, async () => {
     const repository = await Repository.open(new LocalStorage(folder));
     for (const data of [false, true]) {
       const { damage } = await repository.verify({ data });
-      // A flipped bit shows only in the data.
+      // A flipped bit is found only if the data is read.
       const isSeen = data || !name.endsWith("/flipped");
       const seen = isSeen ? expected.damage ?? [] : [];
       assert.deepEqual(
@@ -151,7 +151,7 @@ for (const frozen of all) {
 for (const frozen of sound) {
   const { name, expected } = frozen;
 
-  test(`Repository.readFile() gives every file of ${name}`, async () => {
+  test(`Repository.readFile() reads every file of ${name}`, async () => {
     const repository = await Repository.open(new LocalStorage(frozen.folder));
     const { id, tree } = expected.snapshots.at(-1)!;
     const record = await repository.find(id);
@@ -176,29 +176,33 @@ for (const frozen of sound) {
     );
   });
 
-  test(`Repository.prune() keeps what ${name} needs`, posix, async () => {
-    await withTemp(async (folder) => {
-      const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
-      const repository = await Repository.open(storage);
-      const ids = (await repository.snapshots()).map(({ id }) => id);
-      await repository.prune({}, { grace: 0, patience: 0 });
-      const { damage } = await repository.verify({ data: true });
-      assert.deepEqual(damage, []);
-      await assertAll(frozen, storage, expected.snapshots);
-      await repository.prune({ last: 1 }, { grace: 0, patience: 0 });
-      const kept = (await repository.snapshots()).map(({ id }) => id);
-      assert.ok(kept.includes(ids.at(-1)!));
-      assert.ok(ids.length === 1 || kept.length < ids.length);
-      assert.deepEqual((await repository.verify({ data: true })).damage, []);
-      await assertAll(
-        frozen,
-        storage,
-        expected.snapshots.filter(({ id }) => kept.includes(id)),
-      );
-    });
-  });
+  test(
+    `Repository.prune() keeps everything that ${name} needs`,
+    posix,
+    async () => {
+      await withTemp(async (folder) => {
+        const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
+        const repository = await Repository.open(storage);
+        const ids = (await repository.snapshots()).map(({ id }) => id);
+        await repository.prune({}, { grace: 0, patience: 0 });
+        const { damage } = await repository.verify({ data: true });
+        assert.deepEqual(damage, []);
+        await assertAll(frozen, storage, expected.snapshots);
+        await repository.prune({ last: 1 }, { grace: 0, patience: 0 });
+        const kept = (await repository.snapshots()).map(({ id }) => id);
+        assert.ok(kept.includes(ids.at(-1)!));
+        assert.ok(ids.length === 1 || kept.length < ids.length);
+        assert.deepEqual((await repository.verify({ data: true })).damage, []);
+        await assertAll(
+          frozen,
+          storage,
+          expected.snapshots.filter(({ id }) => kept.includes(id)),
+        );
+      });
+    },
+  );
 
-  test(`Repository.snapshot() goes on from ${name}`, posix, async () => {
+  test(`Repository.snapshot() continues ${name}`, posix, async () => {
     await withTemp(async (temp) => {
       const folder = fs.realpathSync(temp);
       const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
@@ -218,7 +222,7 @@ for (const frozen of sound) {
       const size = sizeIn(storage.location);
       const { record } = await repository.snapshot(everything(root));
       assert.equal(record.parent, last.id);
-      // Nothing large is stored again.
+      // No large content is stored again.
       assert.ok(sizeIn(storage.location) - size < 80_000);
       const target = join(folder, "target");
       assert.deepEqual((await repository.restore(record, target)).failed, []);
@@ -241,7 +245,7 @@ for (const frozen of sound) {
   if (removed === undefined) continue;
 
   test(
-    `Repository.undelete() brings back what ${name} removed`,
+    `Repository.undelete() brings back the removed snapshots of ${name}`,
     posix,
     async () => {
       await withTemp(async (folder) => {
@@ -255,14 +259,15 @@ for (const frozen of sound) {
 }
 
 for (const frozen of all.filter(({ expected }) => expected.damage)) {
-  test(`Repository.repair() mends ${frozen.name}`, posix, async () => {
+  test(`Repository.repair() repairs ${frozen.name}`, posix, async () => {
     await withTemp(async (folder) => {
       const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
       const repository = await Repository.open(storage);
       await repository.repair();
       assert.deepEqual((await repository.verify({ data: true })).damage, []);
       const records = await repository.snapshots();
-      // What damage leaves is there still, under its id or in its stead.
+      // Each undamaged snapshot still exists, under its own id or as its
+      // replacement.
       for (const snapshot of left(frozen)) {
         const record = records.find(({ id, repairs }) =>
           id === snapshot.id || repairs === snapshot.id
@@ -301,10 +306,10 @@ test(
       const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
       rehome(storage.location, "/tmp/deltar-frozen/life", root);
       const repository = await Repository.open(storage);
-      // What was restored last, by the redo, is the first snapshot.
+      // The last restore, which is the redo, restored the first snapshot.
       await repository.restore(await repository.find(snapshots[0].id), root);
       assertRestored(root, frozen, snapshots[0].tree);
-      // The older one did not note restores into new directories.
+      // The older version stored no notes about restores into new directories.
       fs.rmSync(join(storage.location, "restores"), { recursive: true });
       const { failed } = await repository.revert(root);
       assert.deepEqual(failed, []);
@@ -317,7 +322,7 @@ test(
 );
 
 test(
-  "a snapshot takes over what a run of an older deltar had finished",
+  "snapshot() takes over the finished objects of an interrupted run of an older deltar",
   posix,
   async () => {
     const frozen = frozenNamed("2abdc44/interrupted");
@@ -327,7 +332,7 @@ test(
       const root = join(folder, "root");
       const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
       const repository = await Repository.open(storage);
-      // The same contents as then, in a directory of that name.
+      // The directory has the same path and the same contents as at that time.
       await repository.restore(await repository.find(snapshots[0].id), root);
       for (let at = 0; at < 6; at++) {
         fs.writeFileSync(join(root, `m${at}`), noise(4000, at + 99));
@@ -348,7 +353,7 @@ test(
   },
 );
 
-/** The bytes of all files in a folder. */
+/** Returns the total size of the files in a folder, in bytes. */
 function sizeIn(folder: string): number {
   return (fs.readdirSync(folder, { recursive: true }) as string[])
     .map((name) => fs.lstatSync(join(folder, name)))

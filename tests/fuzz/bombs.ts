@@ -1,6 +1,6 @@
 /**
- * Repositories that are small and claim, or unpack to, very much. Whoever reads
- * them has to see that in time.
+ * Small repositories that claim, or expand to, a very large size. A reader must
+ * recognize this in time.
  */
 import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
@@ -11,24 +11,24 @@ import type { Objects } from "./model.ts";
 import type { Random } from "./random.ts";
 import type { JsonObject } from "./values.ts";
 
-/** The id of the one snapshot. */
+/** The id of the only snapshot. */
 const ID = "20250601T120000Z-0aa0bb";
 const MEBIBYTE = 1 << 20;
 
-/** A bomb: its objects, and files that are large and empty. */
+/** A bomb: its objects, and large files that consist of a hole. */
 export interface Bomb {
   what: string;
   objects: Objects;
-  /** Objects that are made as long as this, by a hole. */
+  /** The objects that are extended to this size by a hole. */
   inflated?: { name: string; size: number };
-  /** The size that its entries claim, in bytes. */
+  /** The size that the entries claim, in bytes. */
   claimed: number;
 }
 
 /**
- * Makes what takes long to compress, once.
+ * Prepares the objects whose compression takes long.
  *
- * @param folder Where it is kept.
+ * @param folder The folder in which they are stored.
  */
 export function prepareBombs(folder: string): void {
   fs.mkdirSync(folder, { recursive: true });
@@ -37,10 +37,10 @@ export function prepareBombs(folder: string): void {
   const zeros = new Uint8Array(64 * MEBIBYTE);
   write("zeros.zst", zlib.zstdCompressSync(zeros));
   write("zeros.gz", zlib.gzipSync(zeros, { level: 1 }));
-  // One frame that unpacks to much more than any frame of ours.
+  // This frame expands to much more than any frame that deltar writes.
   const whole = zlib.zstdCompressSync(Buffer.alloc(700 * MEBIBYTE));
   write("frame.zst", whole);
-  // A tree of 400 MB in frames of 8 MB that are valid each.
+  // This tree has 400 MB in frames of 8 MB, each of which is valid.
   const frames: { first: string; length: number; sha256: string }[] = [];
   const parts: Uint8Array[] = [];
   let sum = Buffer.from(
@@ -75,28 +75,28 @@ export function prepareBombs(folder: string): void {
   write("tree.json", Buffer.from(JSON.stringify(frames)));
 }
 
-/** A number as librsync writes it. */
+/** Returns a number in the form that librsync writes. */
 function be(value: number, bytes: 4 | 8): Buffer {
   const buffer = Buffer.alloc(8);
   buffer.writeBigUInt64BE(BigInt(value));
   return buffer.subarray(8 - bytes);
 }
 
-/** A delta that copies ranges of its basis. */
+/** Returns a delta that copies ranges of its basis. */
 export function copies(
   ranges: readonly [offset: number, length: number][],
 ): Uint8Array {
   return Buffer.concat([
     be(0x72730236, 4),
     ...ranges.map(([offset, length]) =>
-      // Both take eight bytes.
+      // The offset and the length take eight bytes each.
       Buffer.concat([Buffer.from([0x45 + 15]), be(offset, 8), be(length, 8)])
     ),
     Buffer.from([0]),
   ]);
 }
 
-/** A repository of one file, made of pieces that are stored as given. */
+/** Makes a repository with one file that consists of the given pieces. */
 function repositoryOf(
   pieces: { form: string; size: number; packed: Uint8Array; skip?: number }[],
   entry: { size: number; sha256?: string; signature?: Uint8Array },
@@ -212,10 +212,10 @@ function withRecord(
 }
 
 /**
- * One of the bombs.
+ * Returns a random bomb.
  *
- * @param folder Where they were prepared.
- * @param directory Of which directory the snapshot says it is.
+ * @param folder The folder with the prepared objects. @param directory The
+ * directory that the snapshot names.
  */
 export function bombOf(
   random: Random,
@@ -227,7 +227,7 @@ export function bombOf(
   const claims = random.pick([1000, MEBIBYTE, 4 * MEBIBYTE]);
   switch (random.below(9)) {
     case 0: {
-      // Each delta doubles what the one before gave.
+      // Each delta doubles the result of the one before.
       const basis = new Uint8Array(MEBIBYTE + random.pick([0, 1, 100_000]));
       let size = basis.length;
       const deltas: Parameters<typeof repositoryOf>[0] = [];

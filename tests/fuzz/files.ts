@@ -1,4 +1,4 @@
-/** Archives, indexes, differences, signatures and deltas that are changed. */
+/** Mutations of archives, indexes, differences, signatures and deltas. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import * as zlib from "node:zlib";
@@ -11,7 +11,7 @@ import { otherObject, type Pool, textsIn } from "./values.ts";
 
 const BLOCK = 512;
 
-/** Changes fields of headers of a tar, and makes their sums right. */
+/** Changes fields of the headers of a tar, and corrects their checksums. */
 export function otherTar(random: Random, tar: Uint8Array): Uint8Array {
   const copy = Buffer.from(tar);
   const headers: number[] = [];
@@ -89,7 +89,7 @@ function fixSum(tar: Buffer, at: number): void {
   tar.write(`${sum.toString(8).padStart(6, "0")}\0 `, at + 148, "latin1");
 }
 
-/** An extended header with records that are odd. */
+/** Returns an extended header with unusual records. */
 function paxOf(random: Random): Buffer {
   const record = (key: string, value: string) => {
     const rest = ` ${key}=${value}\n`;
@@ -130,7 +130,7 @@ function paxOf(random: Random): Buffer {
   return Buffer.concat([header, body, padding]);
 }
 
-/** A delta with other commands. */
+/** Returns a delta with other commands. */
 export function otherDelta(random: Random, delta: Uint8Array): Uint8Array {
   if (random.chance(0.5)) return otherBytes(random, delta);
   const many = random.pick([1, 10, 50_000]);
@@ -141,7 +141,7 @@ export function otherDelta(random: Random, delta: Uint8Array): Uint8Array {
   ]));
 }
 
-/** A listing with lines changed, its sum made right. */
+/** Changes lines of a listing, and corrects its checksum. */
 export function otherListing(random: Random, bytes: Uint8Array): Uint8Array {
   const lines = linesOf(bytes);
   const pool: Pool = { texts: [...textsIn(lines)] };
@@ -152,7 +152,7 @@ export function otherListing(random: Random, bytes: Uint8Array): Uint8Array {
   return listingOf(lines);
 }
 
-/** A state file changed, its sum made right. */
+/** Changes a state file, and corrects its checksum. */
 export function otherState(random: Random, bytes: Uint8Array): Uint8Array {
   const inside = Buffer.from(bytes.subarray(0, bytes.length - 32));
   const end = inside.indexOf(10);
@@ -180,7 +180,7 @@ export function otherState(random: Random, bytes: Uint8Array): Uint8Array {
   ]);
 }
 
-/** Something of the corpus of files, changed in its own way. */
+/** Changes a random file of the corpus in the way of its kind. */
 export function otherFile(
   random: Random,
   files: Objects,

@@ -5,16 +5,22 @@ import { FIRST } from "../frozen/frozen.ts";
 import { folderOf, needsCommit } from "../frozen/old_code.ts";
 import { describe, fuzz } from "./run.ts";
 
-/** Where `/proc` tells what a process takes, and `mkfifo` makes a pipe. */
+/**
+ * Skips if the system has no `/proc`, which shows the resources of a process,
+ * or no `mkfifo`.
+ */
 const linux = process.platform !== "linux" ? { skip: true } : {};
-/** The number of cases of each seed: about 25 seconds of them, or hours. */
+/**
+ * The number of cases for each seed: they take about 25 seconds or, with
+ * `SLOW=1`, hours.
+ */
 const COUNT = process.env.SLOW ? 20_000 : 100;
 const SEEDS = process.env.SLOW
   ? [1, 2, 3].map((n) => n + Date.now() % 1_000_000)
   : [1, 2, 3];
 
 for (const seed of SEEDS) {
-  test(`no input does harm: seed ${seed} of the fuzzer`, linux, async () => {
+  test(`no input of the fuzzer does harm: seed ${seed}`, linux, async () => {
     const { findings, cases } = await fuzz({
       seed,
       count: COUNT,
@@ -25,7 +31,7 @@ for (const seed of SEEDS) {
   });
 }
 
-test("fuzz() finds a fault of the first version", {
+test("fuzz() finds a known fault of the first version", {
   ...needsCommit(FIRST),
   ...linux,
 }, async () => {

@@ -23,7 +23,7 @@ const result = await fuzz({
   code: FUZZ_CODE,
   kinds: FUZZ_KINDS?.split(","),
   onFinding: (finding) => {
-    // The same again is only counted.
+    // A repeated finding is only counted.
     const key = `${finding.fault} ${finding.text}`.replaceAll(/\d+/g, "0")
       .slice(0, 160);
     const times = (known.get(key) ?? 0) + 1;

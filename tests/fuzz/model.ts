@@ -7,7 +7,7 @@ import { type JsonObject, type Pool, textsIn } from "./values.ts";
 /** Objects by name. */
 export type Objects = Map<string, Uint8Array>;
 
-/** The objects that lie in a folder. */
+/** Returns the objects in a folder. */
 export function objectsIn(folder: string): Objects {
   const objects: Objects = new Map();
   for (const name of fs.readdirSync(folder, { recursive: true }) as string[]) {
@@ -19,31 +19,31 @@ export function objectsIn(folder: string): Objects {
   return objects;
 }
 
-/** Whether an object is a listing that is compressed. */
+/** Returns whether an object is a compressed listing. */
 function isPacked(name: string): boolean {
   return /^(?:trees|checkpoints)\//.test(name);
 }
 
 /**
- * A repository in pieces that can be changed. Sealed, it has all sums right:
- * those of listings, and those by which records name layers, layers name
- * volumes, and records name their parents. So what was changed is read and not
- * just refused.
+ * A repository whose parts can be changed. When its objects are written, all
+ * checksums are corrected: those of listings, and those by which records name
+ * layers, layers name volumes, and records name their parents. So a reader
+ * reads a changed object instead of only refusing it.
  */
 export class Model {
-  /** The lines of every listing, without the last. */
+  /** The lines of every listing, without the last one. */
   readonly listings: Map<string, JsonObject[]> = new Map();
   /** All other objects. */
   readonly raw: Objects = new Map();
-  /** Texts for mutations to take. */
+  /** Texts that mutations can use. */
   readonly pool: Pool;
-  /** The directory of which snapshots will be taken. */
+  /** The directory whose snapshots are taken. */
   directory?: string;
-  /** Listings that were changed. */
+  /** The names of the changed listings. */
   readonly changed: Set<string> = new Set();
   readonly #original: Objects;
 
-  /** Takes a repository apart; objects that are damaged stay as they are. */
+  /** Divides a repository into its parts. Damaged objects stay as they are. */
   constructor(objects: Objects, pool?: Pool) {
     this.#original = objects;
     for (const [name, bytes] of objects) {
@@ -65,27 +65,28 @@ export class Model {
     };
   }
 
-  /** One of its own, to be changed. */
+  /** Returns a copy that can be changed. */
   copy(): Model {
     return new Model(this.#original, this.pool);
   }
 
-  /** The names of its objects under a prefix. */
+  /** Returns the names of the objects with a prefix. */
   names(prefix = ""): string[] {
     return [...this.listings.keys(), ...this.raw.keys()]
       .filter((name) => name.startsWith(prefix)).sort();
   }
 
-  /** The lines of a listing, noted as changed. */
+  /** Returns the lines of a listing, and records that it is changed. */
   change(name: string): JsonObject[] {
     this.changed.add(name);
     return this.listings.get(name)!;
   }
 
   /**
-   * All objects again.
+   * Returns all objects.
    *
-   * @param isSealed Whether what names a changed object is changed with it.
+   * @param isSealed Whether the checksums of changed objects are corrected in
+   * the objects that name them.
    */
   objects(isSealed = true): Objects {
     const objects: Objects = new Map(this.raw);
@@ -104,7 +105,7 @@ export class Model {
       this.raw.has(name) && this.raw.get(name) !== this.#original.get(name);
     const layers = this.names("trees/").filter((n) => this.listings.has(n));
     if (isSealed) {
-      // Volumes in the layers that name them.
+      // Updates the volumes in the layers that name them.
       for (const layer of layers) {
         for (const { object } of this.listings.get(layer)!) {
           const record = object as JsonObject;
@@ -130,7 +131,7 @@ export class Model {
     return objects;
   }
 
-  /** Makes a record name its layers and its parent as they are now. */
+  /** Makes a record name the current versions of its layers and its parent. */
   #seal(
     name: string,
     record: JsonObject,
@@ -168,8 +169,8 @@ export class Model {
 }
 
 /**
- * All objects that the restore of a snapshot may read: its record, the layers,
- * what they name, and all moves.
+ * Returns the names of all objects that a restore of a snapshot may read: its
+ * record, its layers, the objects that these name, and all moves.
  */
 export function neededBy(model: Model, record: string): Set<string> {
   const needed = new Set([record, "deltar.json"]);
@@ -192,7 +193,10 @@ export function neededBy(model: Model, record: string): Set<string> {
   return needed;
 }
 
-/** Whether an object has the same bytes in both, or is in neither. */
+/**
+ * Returns whether an object has the same bytes in both repositories, or is in
+ * neither.
+ */
 export function isSame(a: Objects, b: Objects, name: string): boolean {
   const [one, other] = [a.get(name), b.get(name)];
   if (one === undefined || other === undefined) return one === other;

@@ -1,6 +1,6 @@
 /**
- * Mutations of repositories: each is something that damage, an
- * attacker or another program could have made of one.
+ * Mutations of repositories. Each one makes a change that damage, an attacker
+ * or another program could make.
  */
 import { Buffer } from "node:buffer";
 import { listingOf, pack, unpack } from "./listing.ts";
@@ -14,10 +14,13 @@ import {
   otherValue,
 } from "./values.ts";
 
-/** Changes a model; says what it did, or nothing if there was nothing to do. */
+/**
+ * Changes a model. Returns a description of the change, or nothing if no change
+ * was possible.
+ */
 export type Mutation = (random: Random, model: Model) => string | undefined;
 
-/** Changes bytes without minding what they are. */
+/** Changes bytes, regardless of their meaning. */
 export function otherBytes(random: Random, bytes: Uint8Array): Uint8Array {
   const copy = Buffer.from(bytes);
   const at = random.below(copy.length + 1);
@@ -48,7 +51,7 @@ export function otherBytes(random: Random, bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** Any line of a listing changed, the header most often. */
+/** Changes any line of a listing, usually the first. */
 function changeLine(prefix: string): Mutation {
   return (random, model) => {
     const names = model.names(prefix).filter((n) => model.listings.has(n));
@@ -62,7 +65,7 @@ function changeLine(prefix: string): Mutation {
   };
 }
 
-/** The lines of a listing in another order, or some twice or not at all. */
+/** Changes the order of the lines of a listing, or repeats or removes lines. */
 const changeLines: Mutation = (random, model) => {
   const name = random.pick([...model.listings.keys()]);
   const lines = model.change(name);
@@ -76,7 +79,10 @@ const changeLines: Mutation = (random, model) => {
   return `a line of ${name} is ${kind}`;
 };
 
-/** The entries of a tree, of which files, links and folders are made. */
+/**
+ * Changes the entries of a tree, from which files, links and folders are
+ * created.
+ */
 const changeEntry: Mutation = (random, model) => {
   const names = model.names("trees/").filter((n) => model.listings.has(n));
   if (names.length === 0) return undefined;
@@ -122,13 +128,13 @@ const changeEntry: Mutation = (random, model) => {
       }
     }
   } else Object.assign(entry, otherObject(random, entry, model.pool));
-  // Out of order it is refused at once.
+  // A reader refuses entries that are out of order immediately.
   if (random.chance(0.7)) sortEntries(model.listings.get(name)!);
   return `entry in ${name}: ${before.slice(0, 120)} is ` +
     JSON.stringify(entry).slice(0, 200);
 };
 
-/** Brings entries in path order. */
+/** Sorts entries in path order. */
 export function sortEntries(lines: JsonObject[]): void {
   const pathOf = ({ path, gone }: JsonObject) => path ?? gone;
   const entries = lines.filter((line) => typeof pathOf(line) === "string");
@@ -140,7 +146,7 @@ export function sortEntries(lines: JsonObject[]): void {
   }
 }
 
-/** Bytes of an object changed, sums and all. */
+/** Changes bytes of an object, including its checksums. */
 const changeBytes: Mutation = (random, model) => {
   const name = random.pick(model.names());
   const lines = model.listings.get(name);
@@ -167,7 +173,8 @@ const changeVolume: Mutation = (random, model) => {
   }
   model.raw.set(name, pack(name, otherBytes(random, plain)));
   if (random.chance(0.8)) {
-    // One frame now: references that have to be right are made so.
+    // The volume now has one frame, so the references that must be right are
+    // corrected.
     const { length } = model.raw.get(name)!;
     for (const layer of model.names("trees/")) {
       for (const line of model.listings.get(layer) ?? []) {
@@ -183,7 +190,7 @@ const changeVolume: Mutation = (random, model) => {
   return `content of ${name}`;
 };
 
-/** An object that is gone, or that another took the place of. */
+/** Removes an object, or replaces it with another one. */
 const moveObject: Mutation = (random, model) => {
   const names = model.names();
   const name = random.pick(names);
@@ -215,7 +222,7 @@ const IDS = [
   "00000000T000000Z-000000",
 ];
 
-/** An object that was put there by somebody else. */
+/** Adds an object that somebody else could have stored. */
 export const plant: Mutation = (
   random: Random,
   model: Model,
@@ -252,7 +259,7 @@ export const plant: Mutation = (
       );
       record.id = id;
       if (random.chance(0.7)) record.time = time;
-      // The next snapshot is taken behind it.
+      // The next snapshot follows this one.
       if (random.chance(0.5) && model.directory !== undefined) {
         record.directory = model.directory;
       }
@@ -346,7 +353,9 @@ export const plant: Mutation = (
   }
 };
 
-/** Each mutation, as often as it stands here. */
+/**
+ * The mutations. A mutation that is listed several times is chosen more often.
+ */
 export const MUTATIONS: readonly Mutation[] = [
   changeEntry,
   changeEntry,

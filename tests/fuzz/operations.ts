@@ -1,4 +1,6 @@
-/** The operations on each mutant, and the results that are faults. */
+/**
+ * The operations that are run on each mutant, and the checks of their results.
+ */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -10,30 +12,31 @@ export type Code = typeof Api & typeof Delta;
 type Repository = Api.Repository;
 type SnapshotRecord = Api.SnapshotRecord;
 
-/** A case: its folders, its choices, and its output. */
+/** A case: its folders, its random choices, and its output. */
 export interface Case {
   code: Code;
   random: Random;
-  /** A folder of its own; see `folders`. */
+  /** The folder of this case. See `folders`. */
   folder: string;
-  /** Tells what is done next. */
+  /** Called before each step, with its name. */
   step: (name: string) => void;
-  /** Tells what must not be. */
+  /** Called with each fault. */
   find: (kind: string, text: string) => void;
 }
 
 const goOn = () => {};
 /**
- * Goes on after damage. It is an option, and was a function in the first
- * version, which is run for comparison.
+ * Options that make operations continue after damage. The current version takes
+ * an option, and the first version, which is run for comparison, takes a
+ * function.
  */
 export const LENIENT = Object.assign(() => {}, { onDamage: goOn });
 
-/** Texts of errors that no user can make sense of. */
+/** Matches messages that no user can understand. */
 const NONSENSE =
   /Cannot (?:read|set|convert|mix|destructure)|is not (?:a function|iterable|defined|a constructor)|undefined|Invalid (?:array|string|typed array) length|Maximum call stack|out of memory|allocation failed|Invalid time value|malformed|out of range|out-of-bounds|ERR_[A-Z]|\[object|NaN|Unexpected (?:token|end)|heap|invalid_type|Assertion|BigInt|null/i;
 
-/** Says of an error whether it may be. */
+/** Checks whether an error is acceptable. */
 export function judge({ find }: Case, error: unknown, what: string): void {
   const { name, message, stack, code } = error as Error & { code?: string };
   const text = `${name} ${code}: ${String(message).slice(0, 300)}`;
@@ -45,7 +48,9 @@ export function judge({ find }: Case, error: unknown, what: string): void {
   }
 }
 
-/** A message without the names in it, which are what they are. */
+/**
+ * Returns the message of an error without the names of objects and paths in it.
+ */
 function withoutPlace({ message, object, path }: Api.DeltarError): string {
   let text = message;
   for (const part of [object, path]) {
@@ -54,7 +59,7 @@ function withoutPlace({ message, object, path }: Api.DeltarError): string {
   return text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "");
 }
 
-/** Does something that may be refused, but only with clear words. */
+/** Runs an operation that may fail, but only with a clear error. */
 export async function attempt<Result>(
   run: Case,
   what: string,
@@ -83,7 +88,7 @@ function sumOfFile(place: string): string {
   return sum.digest("hex");
 }
 
-/** All paths in a folder, links not followed. */
+/** Yields all paths in a folder, without following links. */
 function* walk(root: string, path = ""): Generator<string> {
   for (const name of fs.readdirSync(join(root, path)).sort()) {
     const at = path === "" ? name : `${path}/${name}`;
@@ -92,7 +97,9 @@ function* walk(root: string, path = ""): Generator<string> {
   }
 }
 
-/** The state of a folder in one text, for what must not change. */
+/**
+ * Returns the state of a folder as one text, to check that it does not change.
+ */
 export function stateOfFolder(root: string): string {
   if (!fs.existsSync(root)) return "";
   return [...walk(root)].map((path) => {
@@ -103,8 +110,9 @@ export function stateOfFolder(root: string): string {
 }
 
 /**
- * Holds what a restore wrote into an empty folder against the snapshot: each
- * file has the recorded SHA-256, and there is nothing else.
+ * Compares the files that a restore wrote into an empty folder with the
+ * snapshot: each file must have the recorded SHA-256, and nothing else may
+ * exist.
  */
 async function checkRestored(
   run: Case,
@@ -133,7 +141,7 @@ async function checkRestored(
   }
 }
 
-/** Restores into an empty folder, and looks at what came. */
+/** Restores into an empty folder, and checks the result. */
 export async function restoreEmpty(
   run: Case,
   repository: Repository,
@@ -156,7 +164,7 @@ export async function restoreEmpty(
   return target;
 }
 
-/** One text for all that a restored folder holds. */
+/** Returns one text with everything in a restored folder. */
 export function contentOf(target: string): string {
   if (!fs.existsSync(target)) return "nothing";
   return [...walk(target)].map((path) => {
@@ -171,7 +179,7 @@ export function contentOf(target: string): string {
   }).join("\n");
 }
 
-/** Reads all that can be asked of a repository. */
+/** Runs all operations that read a repository. */
 export async function readAll(
   run: Case,
   repository: Repository,
@@ -245,7 +253,7 @@ export async function readAll(
   );
 }
 
-/** Restores here and there, over other things, and back. */
+/** Restores into several folders, over other files, and undoes the restores. */
 export async function restoreAll(
   run: Case,
   repository: Repository,
@@ -277,8 +285,9 @@ export async function restoreAll(
     () => repository.revert(target),
   );
   if (undone !== undefined && over.failed.length + undone.failed.length === 0) {
-    // Whatever the snapshot was: what was there is there again. If there was
-    // nothing to do, what was undone is the restore before, into no directory.
+    // Regardless of the snapshot, the undo must bring back the earlier state.
+    // If the restore changed nothing, the undo reverts the restore before it,
+    // which was into a folder that does not exist.
     const expected = over.safety === undefined ? "nothing" : before;
     if (contentOf(target) !== expected) {
       run.find("not undone", `${other.id} over ${record.id} in ${folder}`);
@@ -296,7 +305,7 @@ export async function restoreAll(
 /**
  * Takes snapshots, prunes, repairs and copies.
  *
- * @returns Whether something was done by which snapshots may go for good.
+ * @returns Whether an operation ran that can remove snapshots for good.
  */
 export async function writeAll(
   run: Case,

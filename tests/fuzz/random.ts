@@ -1,31 +1,31 @@
 import { generator } from "../support/faulty_storage.ts";
 
-/** Choices that are the same for the same seed. */
+/** A generator of random choices that depend only on the seed. */
 export class Random {
   readonly #next: () => number;
 
-  /** Begins with a seed, and the number of a case in it. */
+  /** Starts with a seed and the number of a case of this seed. */
   constructor(seed: number, number = 0) {
     this.#next = generator(Math.imul(seed, 0x9E3779B1) ^ number);
     this.#next();
   }
 
-  /** A whole number from 0 up to, and without, `end`. */
+  /** Returns a whole number from 0 up to, but not including, `end`. */
   below(end: number): number {
     return Math.floor(this.#next() * end);
   }
 
-  /** Whether something happens that has this probability. */
+  /** Returns `true` with the given probability. */
   chance(probability: number): boolean {
     return this.#next() < probability;
   }
 
-  /** One of some values. */
+  /** Returns one of the values. */
   pick<Value>(values: readonly Value[]): Value {
     return values[this.below(values.length)];
   }
 
-  /** Some of the values, in their order. */
+  /** Returns some of the values, in their order. */
   some<Value>(values: readonly Value[], probability: number): Value[] {
     return values.filter(() => this.chance(probability));
   }

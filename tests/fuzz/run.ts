@@ -1,6 +1,6 @@
 /**
- * Runs workers and watches them: how long they take, how much memory and how
- * much room on the disk. One that hangs is ended, and the next case goes on.
+ * Runs workers and monitors their time, memory and disk space. A worker that
+ * hangs is ended, and the next case continues in a new worker.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -13,7 +13,7 @@ import type { WorkerOptions } from "./worker.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** Something that must not be. */
+/** A fault that a case found. */
 export interface Finding {
   seed: number;
   number: number;
@@ -21,24 +21,26 @@ export interface Finding {
   /** The fault. */
   fault: string;
   text: string;
-  /** The steps up to then. */
+  /** The steps of the case before the fault. */
   steps: string[];
 }
 
 /** Options for a run. */
 export interface FuzzOptions {
   seed: number;
-  /** The first case. Default: 0. */
+  /** The number of the first case. Default: 0. */
   first?: number;
-  /** The maximum number of cases. Default: as many as the time allows. */
+  /** The maximum number of cases. Default: no limit except the time. */
   count?: number;
-  /** For how long, in milliseconds. */
+  /** The duration of the run, in milliseconds. */
   time: number;
-  /** The folder of the code. Default: this one. */
+  /** The folder of the code to test. Default: this clone. */
   code?: string;
-  /** Kinds of cases. Default: all. */
+  /** The kinds of cases to run. Default: all. */
   kinds?: string[];
-  /** Whether to end with the first case that has a finding. Default: false. */
+  /**
+   * Whether the run ends after the first case with a finding. Default: false.
+   */
   untilFinding?: boolean;
   /** Called with each finding. */
   onFinding?: (finding: Finding) => void;
@@ -48,26 +50,29 @@ export interface FuzzOptions {
 export interface FuzzResult {
   cases: number;
   findings: Finding[];
-  /** The most memory of a case, in MiB. */
+  /** The highest memory use of a case, in MiB. */
   memory: number;
-  /** The longest case, in milliseconds. */
+  /** The longest time of a case, in milliseconds. */
   longest: number;
-  /** The step with the most work, in milliseconds on a processor. */
+  /** The step that took the most processor time, in milliseconds. */
   busiest: { busy: number; number: number; step: string };
 }
 
 const MEBIBYTE = 1 << 20;
-/** The most memory of a case, in MiB. */
+/** The maximum memory of a case, in MiB. */
 const MEMORY = 400;
-/** The most time of a case on a processor, and by the clock, in ms. */
+/** The maximum processor time and elapsed time of a case, in milliseconds. */
 const BUSY = 10_000;
 const WALL = 90_000;
-/** The disk space of a case besides three times its claimed size, in bytes. */
+/**
+ * The maximum disk space of a case, in addition to three times its claimed
+ * size, in bytes.
+ */
 const DISK = 64 * MEBIBYTE;
-/** Workers begin anew after so many cases. */
+/** The number of cases after which a worker is replaced. */
 const CASES = 400;
 
-/** Runs cases until the time is over. */
+/** Runs cases until the time has passed. */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const scratch = fs.mkdtempSync(join(tmpdir(), "deltar-fuzz-"));
   const end = Date.now() + options.time;
@@ -79,7 +84,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     busiest: { busy: 0, number: 0, step: "" },
   };
   const bombs = join(scratch, "bombs");
-  // In a process of its own: it takes much memory.
+  // A separate process prepares the bombs, because this takes much memory.
   execFileSync(process.execPath, [
     "--input-type=module",
     "-e",
@@ -131,7 +136,7 @@ async function startServer(): Promise<
   throw new Error("the server did not start");
 }
 
-/** Runs cases in one worker; gives the number of the next. */
+/** Runs cases in one worker. Returns the number of the next case. */
 async function runWorker(
   worker: WorkerOptions,
   end: number,
@@ -144,7 +149,8 @@ async function runWorker(
     process.execPath,
     [
       "--expose-gc",
-      // Garbage that is not collected yet would count as memory in use.
+      // Otherwise garbage that is not collected yet would count as memory in
+      // use.
       "--max-semi-space-size=4",
       "--max-old-space-size=280",
       join(HERE, "worker.ts"),
@@ -184,7 +190,7 @@ async function runWorker(
     if (fault !== undefined) find(fault, text);
     child.kill("SIGKILL");
   };
-  /** Ends a step, and returns its time: the next step begins. */
+  /** Ends a step and returns its time. The next step begins. */
   const endStep = (): number => {
     const all = useOf(child.pid!)?.busy ?? 0;
     const busy = all - state.busy;
@@ -229,7 +235,7 @@ async function runWorker(
           isDone: false,
         });
       } else if (message.step !== undefined) {
-        // Each operation has its own time.
+        // The time of each operation is measured separately.
         state.busy = endStep();
         state.stepBegan = Date.now();
         state.steps.push(message.step);
@@ -257,7 +263,10 @@ async function runWorker(
   return state.number + 1;
 }
 
-/** Returns the memory and time of a process, where the system tells them. */
+/**
+ * Returns the memory and processor time of a process, if the system reports
+ * them.
+ */
 function useOf(pid: number): { memory: number; busy: number } | undefined {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -282,7 +291,7 @@ function diskOf(pid: number, folder: string): number {
         else if (entry.isFile()) size += 512 * fs.lstatSync(place).blocks;
       }
     } catch {
-      // It went meanwhile.
+      // The file was deleted in the meantime.
     }
   };
   visit(folder);
@@ -295,12 +304,12 @@ function diskOf(pid: number, folder: string): number {
       }
     }
   } catch {
-    // It went meanwhile, or the system has no such folder.
+    // The process ended in the meantime, or the system has no such folder.
   }
   return size;
 }
 
-/** A finding in words, with how to run its case again. */
+/** Describes a finding, with the command that runs its case again. */
 export function describe(
   { seed, number, kind, fault, text, steps }: Finding,
 ): string {

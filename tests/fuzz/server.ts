@@ -1,6 +1,7 @@
 /**
- * A server that answers as no honest one does, by the number in the path: each
- * number is one way, the same every time. It runs as a process of its own.
+ * A server that gives hostile answers. The number in the path selects the kind
+ * of answer, which is the same every time. The server runs as a separate
+ * process.
  */
 import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
@@ -15,9 +16,7 @@ import * as zlib from "node:zlib";
 import { type Objects, objectsIn } from "./model.ts";
 import { Random } from "./random.ts";
 
-/**
- * The ways in which a server is hostile; `none` serves a repository as it is.
- */
+/** The kinds of hostile answers. `none` serves a repository without changes. */
 const WAYS = [
   "none",
   "many tags",
@@ -51,7 +50,7 @@ const S3_WAYS = [
 
 type Way = typeof WAYS[number] | typeof S3_WAYS[number];
 
-/** Names that are odd in an address or a listing. */
+/** Names that are unusual in an address or a listing. */
 const NAMES = [
   "%ff",
   "%",
@@ -96,7 +95,7 @@ function respond(
     );}
 }
 
-/** Writes for as long as somebody reads, 200 MB at most. */
+/** Writes as long as the client reads, but at most 200 MB. */
 function endless(response: ServerResponse, part: () => string): void {
   let sent = 0;
   const write = () => {
@@ -224,7 +223,7 @@ function object(
     if (request.method === "HEAD") response.end();
     else {
       response.write(body);
-      // A length that is too large is never reached.
+      // The client waits in vain for the bytes of a length that is too large.
       if (way === "odd lengths") request.socket.end();
       else response.end();
     }
@@ -296,5 +295,5 @@ server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   fs.writeSync(1, `${port}\n`);
 });
-// It ends with whoever began it.
+// The server ends when the process that started it ends.
 process.stdin.on("end", () => process.exit()).resume();

@@ -1,6 +1,6 @@
 import type { Random } from "./random.ts";
 
-/** Anything that JSON can say. */
+/** Any value that JSON can represent. */
 export type Json = null | boolean | number | string | Json[] | {
   [key: string]: Json;
 };
@@ -95,7 +95,7 @@ const TEXTS: readonly string[] = [
   "constructor",
 ];
 
-/** Names of fields, for those that are added. */
+/** The names of fields that can be added. */
 const KEYS: readonly string[] = [
   "path",
   "kind",
@@ -130,13 +130,13 @@ const KEYS: readonly string[] = [
   "length",
 ];
 
-/** Where other values of the same kind come from. */
+/** The source of other values of the same kind. */
 export interface Pool {
   /** Texts that occur in the corpus. */
   texts: readonly string[];
 }
 
-/** Another text in place of one. */
+/** Returns another text in place of the given one. */
 export function otherText(random: Random, text: string, pool: Pool): string {
   switch (random.below(7)) {
     case 0:
@@ -160,14 +160,14 @@ export function otherText(random: Random, text: string, pool: Pool): string {
   }
 }
 
-/** Another number in place of one. */
+/** Returns another number in place of the given one. */
 export function otherNumber(random: Random, number: number): Json {
   if (random.chance(0.4)) return random.pick(NUMBERS);
   if (random.chance(0.5)) return number + random.below(5) - 2;
   return Math.floor(number * random.pick([0.5, 2, 10, 1000, 1e6]));
 }
 
-/** Any value in place of one. */
+/** Returns another value in place of the given one. */
 export function otherValue(random: Random, value: Json, pool: Pool): Json {
   if (random.chance(0.12)) {
     return random.pick<Json>([
@@ -216,17 +216,17 @@ function otherArray(random: Random, array: Json[], pool: Pool): Json[] {
   }
 }
 
-/** An object with something in it changed, mostly one field. */
+/** Returns an object with a change, usually of one field. */
 export function otherObject(
   random: Random,
   object: JsonObject,
   pool: Pool,
 ): JsonObject {
-  // A mutation before may have left anything here.
+  // An earlier mutation may have left any value here.
   const keys = Object.keys(object ?? {});
   const copy = { ...object };
   const set = (key: string, value: Json) =>
-    // A field of that name, not the prototype.
+    // This defines a field of that name, and does not set the prototype.
     Object.defineProperty(copy, key, {
       value,
       enumerable: true,
@@ -246,7 +246,7 @@ export function otherObject(
   return copy;
 }
 
-/** All texts in some values, for a pool. */
+/** Returns all texts in some values, for a pool. */
 export function textsIn(
   value: Json,
   found: Set<string> = new Set(),

@@ -1,6 +1,7 @@
 /**
- * Runs cases one after the other, and tells on its standard output what it is
- * at; the parent watches how much it takes, and ends it if it hangs.
+ * Runs cases one after the other, and reports the current step on standard
+ * output. The parent process monitors the resources, and ends a worker that
+ * hangs.
  */
 import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
@@ -32,16 +33,19 @@ import { otherObject, otherText } from "./values.ts";
 
 /** Options for a worker. */
 export interface WorkerOptions {
-  /** The folder of the code that is tested. */
+  /** The folder of the code to test. */
   code: string;
-  /** A folder of its own. */
+  /** The folder for temporary files of this worker. */
   scratch: string;
-  /** Where bombs are prepared. */
+  /** The folder with the prepared bombs. */
   bombs: string;
   /** The address of the hostile server. */
   server: string;
   seed: number;
-  /** The first case, and how many; kinds of cases, if not all. */
+  /**
+   * The number of the first case, the number of cases, and the kinds of cases
+   * (default: all).
+   */
   first: number;
   count: number;
   kinds?: string[];
@@ -104,7 +108,7 @@ function goodOf(folder: string): Promise<Map<string, string>> {
   return good;
 }
 
-/** Puts objects where the code under test reads them. */
+/** Stores objects where the code under test reads them. */
 function storageOf(
   run: Case,
   objects: Objects,
@@ -129,7 +133,10 @@ function storageOf(
   return new code.LocalStorage(folder);
 }
 
-/** One of the corpus; the large one takes longest, and comes less often. */
+/**
+ * Returns the name of a repository of the corpus. The large one takes longest,
+ * and is chosen less often.
+ */
 function pickCorpus(random: Random): string {
   const folder = random.pick(CORPUS);
   return folder.includes("/large/") && random.chance(0.7)
@@ -137,7 +144,7 @@ function pickCorpus(random: Random): string {
     : folder;
 }
 
-/** A repository, changed in one to three ways. */
+/** Runs a case with a repository that was changed in one to three ways. */
 async function mutatedRepository(run: Case): Promise<void> {
   const { random } = run;
   const folder = pickCorpus(random);
@@ -161,7 +168,7 @@ async function mutatedRepository(run: Case): Promise<void> {
   );
   if (repository === undefined) return;
   await readAll(run, repository);
-  // What was not touched is as good as it was.
+  // Snapshots that need no changed object must be intact.
   const unharmed = [...good.keys()].filter((id) =>
     [...neededBy(before, `snapshots/${id}.json`)]
       .every((name) => isSame(objects, original, name))
@@ -192,8 +199,9 @@ async function mutatedRepository(run: Case): Promise<void> {
 }
 
 /**
- * Without having been told to, nothing removes snapshots that are not harmed:
- * each is there, or can be brought back. Those that went are taken out.
+ * Checks that no operation removed an intact snapshot, unless it was asked to:
+ * each one exists or can be brought back. Removes the snapshots that were
+ * removed legitimately from the list.
  */
 async function checkListed(
   run: Case,
@@ -204,7 +212,8 @@ async function checkListed(
   const listed = await repository.snapshots(LENIENT).catch(() => undefined);
   const removed = await repository.removed().catch(() => undefined);
   if (listed === undefined) return;
-  // One that a repair put in its stead has to have all that it had.
+  // The replacement that a repair made must have everything that the snapshot
+  // had.
   const ids = new Set(listed.flatMap(({ id, repairs }) => [id, repairs]));
   const back = new Set(removed?.map(({ id }) => id));
   for (const id of unharmed.splice(0)) {
@@ -215,7 +224,9 @@ async function checkListed(
   }
 }
 
-/** A repository that claims or unpacks to very much. */
+/**
+ * Runs a case with a repository that claims or expands to a very large size.
+ */
 async function bomb(run: Case): Promise<void> {
   const { what, objects, inflated, claimed } = bombOf(
     run.random,
@@ -258,7 +269,7 @@ async function bomb(run: Case): Promise<void> {
   for (const one of run.random.some(work, 0.5)) await one();
 }
 
-/** Archives, indexes, differences and deltas. */
+/** Runs a case with changed archives, indexes, differences and deltas. */
 async function mutatedFile(run: Case): Promise<void> {
   const { random, folder } = run;
   const name = random.pick(
@@ -383,7 +394,7 @@ async function mutatedFile(run: Case): Promise<void> {
   }
 }
 
-/** Changes the remembered state of a machine and corrects its sum. */
+/** Runs a case with a changed state file, whose checksum is corrected. */
 async function mutatedState(run: Case): Promise<void> {
   const { random, folder } = run;
   const cache = join(folder, "cache");
@@ -410,7 +421,7 @@ async function mutatedState(run: Case): Promise<void> {
   await attempt(run, "verify", () => repository.verify({ data: true }));
 }
 
-/** Journals that somebody put into a directory. */
+/** Runs a case with forged journals in a directory. */
 async function mutatedJournal(run: Case): Promise<void> {
   const { random, folder } = run;
   const source = join(folder, "source");
@@ -482,7 +493,7 @@ async function mutatedJournal(run: Case): Promise<void> {
   );
 }
 
-/** A repository on a server that is hostile. */
+/** Runs a case with a repository on a hostile server. */
 async function hostileServer(run: Case): Promise<void> {
   const { random } = run;
   const number = random.below(1 << 30);
@@ -516,7 +527,10 @@ async function hostileServer(run: Case): Promise<void> {
   await attempt(run, "verify", () => repository.verify());
 }
 
-/** The command on a changed repository: no odd characters, no stack traces. */
+/**
+ * Runs the command with a changed repository, and checks that the output has no
+ * control characters and no stack traces.
+ */
 async function command(run: Case): Promise<void> {
   const { random, folder } = run;
   const from = pickCorpus(random);
@@ -624,7 +638,7 @@ async function command(run: Case): Promise<void> {
   await checkListed(run, repository, unharmed, false);
 }
 
-/** The kinds of cases, each with how often it is. */
+/** The kinds of cases, with their frequencies. */
 const KINDS: [
   name: string,
   weight: number,
@@ -676,15 +690,15 @@ for (
   fs.writeFileSync(join(folder, "source/sub/file"), "two".repeat(3000));
   fs.writeFileSync(join(folder, "source/notes.txt"), "notes");
   const canary = stateOfFolder(join(folder, "canary"));
-  // What is left of earlier cases would count as memory of this one.
+  // The memory of earlier cases must not count for this one.
   if (process.memoryUsage.rss() > 180e6) {
     (globalThis as { gc?: () => void }).gc?.();
   }
   try {
-    // The highest memory use counts from here on.
+    // The peak memory is measured from here on.
     fs.writeFileSync("/proc/self/clear_refs", "5");
   } catch {
-    // Only Linux tells it.
+    // Only Linux has this file.
   }
   tell({ begin: number, kind });
   const run: Case = {
@@ -723,10 +737,10 @@ for (
     const status = fs.readFileSync("/proc/self/status", "utf8");
     memory = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
   } catch {
-    // Only Linux tells it.
+    // Only Linux has this file.
   }
   tell({ done: number, memory });
-  // The runtime does not give all of it back.
+  // The runtime does not return all of the memory.
   if (memory > 300) break;
 }
 process.exit(0);

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { COMMAND } from "../cli/helpers.ts";
 
-/** Starts the command; its errors are shown. */
+/** Starts the command, and passes its errors on. */
 export function start(
   words: string[],
   env: Record<string, string>,
@@ -12,7 +12,7 @@ export function start(
   return spawn(program, args, { env, stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** Awaits a command; gives its peak memory, in bytes. */
+/** Waits for a command. Returns its peak memory in bytes. */
 export async function finish(child: ChildProcess): Promise<number> {
   let peak = 0;
   const timer = setInterval(() => peak = Math.max(peak, peakOf(child)), 50);
@@ -22,7 +22,7 @@ export async function finish(child: ChildProcess): Promise<number> {
   return peak;
 }
 
-/** The most memory that a running process had so far, in bytes. */
+/** Returns the peak memory of a running process so far, in bytes. */
 function peakOf(child: ChildProcess): number {
   try {
     const status = fs.readFileSync(`/proc/${child.pid}/status`, "utf8");

@@ -10,7 +10,7 @@ const MEBIBYTE = 2 ** 20;
 const FILES = 300_000;
 const FOLDERS = 1000;
 
-test("a first snapshot of many files needs little memory for each", {
+test("a first snapshot of many files needs little memory for each file", {
   skip: process.env.CI || process.env.SLOW
     ? process.platform !== "linux"
     : "takes minutes: set SLOW=1",

@@ -17,7 +17,7 @@ const OPTIONS = {
   timeout: 1_800_000,
 };
 
-/** Writes bytes that do not compress; gives their SHA-256. */
+/** Writes bytes that do not compress. Returns their SHA-256. */
 function writeNoise(place: string, size: number): string {
   const block = new Uint8Array(MEBIBYTE);
   randomFillSync(block);
@@ -25,7 +25,7 @@ function writeNoise(place: string, size: number): string {
   const sum = createHash("sha256");
   const fd = fs.openSync(place, "w");
   for (let at = 0; at < size; at += MEBIBYTE) {
-    // No two blocks of a file are alike.
+    // All blocks of a file differ.
     numbers.setFloat64(0, at);
     fs.writeSync(fd, block);
     sum.update(block);
@@ -40,7 +40,7 @@ async function sumOf(place: string): Promise<string> {
   return sum.digest("hex");
 }
 
-/** A place, a bucket and a repository in it, with a proxy before it. */
+/** Runs work with a place, and a repository in a bucket behind a proxy. */
 async function withCeph(
   work: (
     place: Place,
@@ -59,7 +59,7 @@ async function withCeph(
   });
 }
 
-test("a killed upload of 2 GiB goes on where it was", OPTIONS, async () => {
+test("a killed upload of 2 GiB is continued", OPTIONS, async () => {
   const files = 32;
   await withCeph(async (place, repo, direct) => {
     for (let at = 0; at < files; at++) {
@@ -80,7 +80,7 @@ test("a killed upload of 2 GiB goes on where it was", OPTIONS, async () => {
       const first = sent();
       proxy.passed.length = 0;
       await finish(start(words, env));
-      // The rest, one volume of 64 MiB, and what says so.
+      // The rest, one volume of 64 MiB, and small objects may be sent.
       const most = all - first + 64 * MEBIBYTE + 2 * MEBIBYTE;
       console.log(`# ${first} bytes, then ${sent()} of at most ${most}`);
       assert.ok(sent() <= most, `${first} bytes, then ${sent()}, not ${most}`);
@@ -90,7 +90,7 @@ test("a killed upload of 2 GiB goes on where it was", OPTIONS, async () => {
 });
 
 test(
-  "a large file goes up and comes back in bounded memory",
+  "a large file is stored and restored in bounded memory",
   OPTIONS,
   async () => {
     const size = (process.env.SLOW ? 8 : 2) * 1024 * MEBIBYTE;

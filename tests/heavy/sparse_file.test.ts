@@ -13,7 +13,9 @@ const MEGABYTE = 10 ** 6;
 const SIZE = 10 ** 12;
 const BLOCK = 4096;
 
-/** Offsets of blocks all over a file of `SIZE` bytes, which differ by `seed`. */
+/**
+ * Returns offsets of blocks in a file of `SIZE` bytes, which depend on `seed`.
+ */
 function scattered(count: number, seed: number): number[] {
   const step = Math.floor(SIZE / BLOCK / count);
   return Array.from(
@@ -31,7 +33,7 @@ function write(file: string, offsets: readonly number[], seed: number): void {
   fs.closeSync(fd);
 }
 
-/** Returns the blocks at some offsets of a file. */
+/** Returns the blocks at the given offsets of a file. */
 function blocksAt(file: string, offsets: readonly number[]): Uint8Array {
   const blocks = new Uint8Array(BLOCK * offsets.length);
   const fd = fs.openSync(file, "r");

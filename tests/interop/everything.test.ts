@@ -1,6 +1,7 @@
 /**
- * A tree with one of everything goes into a repository and back, over a spoilt
- * tree, and through the archives of other programs.
+ * A tree with entries of every kind is stored in a repository, restored,
+ * restored over a changed tree, and passed through the archives of other
+ * programs.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -42,7 +43,7 @@ const AS_USER = isRoot
   ]
   : [];
 
-/** Options for a test that an ordinary user could run too. */
+/** Options for a test that runs as an ordinary user, too. */
 const asUser = needsEverything.skip === undefined && isRoot
   ? needsOtherUser
   : needsEverything;
@@ -57,8 +58,8 @@ after(() => shared.remove());
 let binary: string | undefined;
 
 /**
- * Makes what runs the command in a folder: under the runtime of this test, or, if
- * that cannot read attributes, as the binary.
+ * Returns a function that runs the command in a folder, with the runtime of
+ * this test or, if this runtime cannot read attributes, as the binary.
  *
  * @param isUser Whether the command runs as an ordinary user.
  */
@@ -109,14 +110,14 @@ function parsed(words: string[], { code, out, err }: Outcome): any {
 
 for (const [who, options] of [["root", asRoot], ["a user", asUser]] as const) {
   test(
-    `everything goes in and out, and over a spoilt tree, as ${who}`,
+    `everything is stored, restored, and restored over a changed tree, as ${who}`,
     options,
     async () => {
       const isUser = who === "a user";
       const as = isUser ? AS_USER : [];
       await withTemp(async (folder) => {
         const run = commandIn(folder, isUser);
-        // What the command makes is in a folder of the user.
+        // The files that the command creates are in a folder of the user.
         const own = join(folder, "own");
         fs.mkdirSync(own);
         if (isUser && isRoot) {
@@ -168,7 +169,7 @@ for (const [who, options] of [["root", asRoot], ["a user", asUser]] as const) {
   );
 }
 
-test("what an ordinary user cannot restore of root's tree is named", {
+test("paths of root that an ordinary user cannot restore are named", {
   ...asRoot.skip ? asRoot : needsOtherUser,
 }, async () => {
   await withTemp((folder) => {
@@ -201,7 +202,7 @@ test("what an ordinary user cannot restore of root's tree is named", {
     }
     const lines = differencesOf(root, out, ["--no-owner", "--no-group"])
       .split("\n").filter((line) => line !== "");
-    // Another name of a file or pipe is named by its first name.
+    // Each further name of a file or pipe is listed under its first name.
     const differing = lines.filter((line) => !line.startsWith("h")).map(
       (line) => line.slice(12).replace(/ [-=]> .*/, "").replace(/\/$/, ""),
     );

@@ -1,4 +1,4 @@
-/** A tree with one of everything in the archives of other programs. */
+/** A tree with entries of every kind in the archives of other programs. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,10 @@ import { needs, runText } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 import { needsXattrsOfRoot } from "../support/xattrs.ts";
 
-/** Programs, with the words that create and extract everything. */
+/**
+ * The programs, with the words that create an archive of everything and extract
+ * it.
+ */
 const PROGRAMS = {
   tar: {
     create: ["--xattrs", "--xattrs-include=*", "--acls", "--sparse"],
@@ -38,7 +41,7 @@ for (const program of ["tar", "bsdtar"] as const) {
     .find(({ skip }) => skip !== undefined) ?? {};
 
   test(
-    `TarVolume gets everything from an archive of ${program}`,
+    `TarVolume extracts everything from an archive of ${program}`,
     options,
     async () => {
       await withTemp(async (folder) => {
@@ -65,7 +68,7 @@ for (const program of ["tar", "bsdtar"] as const) {
   );
 
   test(
-    `${program} gets everything from an archive of TarVolume`,
+    `${program} extracts everything from an archive of TarVolume`,
     options,
     async () => {
       await withTemp(async (folder) => {

@@ -1,4 +1,4 @@
-/** A tree with one of everything, exported and read by other programs. */
+/** A tree with entries of every kind, exported and read by other programs. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ const EXTRACT = {
   bsdtar: ["--xattrs", "--acls"],
 };
 
-/** Takes a snapshot of a directory, and writes it to archives. */
+/** Takes a snapshot of a directory, and exports it to archives. */
 async function exportTo(
   archive: string,
   root: string,
@@ -52,7 +52,7 @@ for (const program of ["tar", "bsdtar"] as const) {
   const options = [needsXattrsOfRoot, needsEverything, needs(program, "zstd")]
     .find(({ skip }) => skip !== undefined) ?? {};
 
-  test(`${program} gets everything from an export`, options, async () => {
+  test(`${program} extracts everything from an export`, options, async () => {
     await withTemp(async (folder) => {
       const root = join(folder, "tree");
       everything("make", root);
@@ -119,7 +119,7 @@ for info in archive.infolist():
     if not same: print("different:", ascii(info.filename))
 `;
 
-test("Python and unzip get everything that a zip can hold from an export", {
+test("Python and unzip extract everything that a zip can hold from an export", {
   ...needsEverything,
   ...needsXattrsOfRoot,
   ...needs("python3", "unzip"),

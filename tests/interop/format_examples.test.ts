@@ -24,13 +24,14 @@ import { compressTree } from "../../lib/archive/compress_tree.ts";
 import { chunks, collect, concat } from "../../lib/bytes/source.ts";
 import { withTemp } from "../support/temp.ts";
 
-// The examples of docs/FORMAT.md: UPDATE=1 writes them anew, to be read.
+// The examples of docs/FORMAT.md. With UPDATE=1, this test writes them again;
+// read them afterwards.
 const PAGE = join(dirname(import.meta.dirname!), "../docs/FORMAT.md");
 
-/** An example on the page: the format's name, then its lines. */
+/** Matches an example on the page: the name of the format, then its lines. */
 const EXAMPLE = /(\n#### `(deltar-[a-z-]+)`\n[^]*?```ndjson\n)([^]*?)(?=```)/g;
 
-/** Keys whose texts are words of the format. */
+/** The fields whose texts are words of the format. */
 const WORDS = new Set([
   "format",
   "kind",
@@ -44,7 +45,7 @@ const WORDS = new Set([
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** Returns the shape of a value without its names, sizes and sums. */
+/** Returns the form of a value without its names, sizes and checksums. */
 function shape(value: Json, key = ""): Json {
   if (Array.isArray(value)) {
     const shapes = new Set(value.map((one) => JSON.stringify(shape(one))));
@@ -58,7 +59,9 @@ function shape(value: Json, key = ""): Json {
   return WORDS.has(key) || key === "version" ? value : typeof value;
 }
 
-/** The shapes of a listing's lines; of lines alike one. */
+/**
+ * Returns the forms of the lines of a listing. Equal forms are returned once.
+ */
 function shapes(text: string): string[] {
   const lines = text.trimEnd().split("\n");
   return [
@@ -66,13 +69,15 @@ function shapes(text: string): string[] {
   ];
 }
 
-/** Keeps the last object of each kind that was stored, deleted or not. */
+/**
+ * A storage that keeps the last object of each kind, even if it was deleted.
+ */
 class Recording extends MemoryStorage {
   readonly all = new Map<string, Uint8Array>();
 
   override async put(...args: Parameters<MemoryStorage["put"]>): Promise<void> {
     const parts: Uint8Array[] = [];
-    // A chunk is valid until the next one is asked for.
+    // A chunk is valid only until the next one is requested.
     for await (const part of chunks(args[1])) parts.push(part.slice());
     const bytes = concat(parts);
     await super.put(args[0], bytes, args[2]);
@@ -80,7 +85,7 @@ class Recording extends MemoryStorage {
   }
 }
 
-/** A listing of each format, as a repository and archives have it. */
+/** Returns a listing of each format, from a repository and archives. */
 async function listings(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   const decoder = new TextDecoder();
@@ -99,7 +104,8 @@ async function listings(): Promise<Map<string, string>> {
     }
     writeFileSync(join(root, "old name"), noise);
     writeFileSync(join(root, "src/log"), noise.subarray(0, 20_000));
-    // Larger than a frame: the others are in frames of their own.
+    // The file is larger than a frame, so the other files are in separate
+    // frames.
     for (let part = 0; part < 60; part++) {
       const more = crypto.getRandomValues(new Uint8Array(50_000));
       appendFileSync(join(root, "video"), more);
@@ -123,7 +129,7 @@ async function listings(): Promise<Map<string, string>> {
     await repository.setMaxSize(20e9);
     await repository.forget(first.record.id);
     add(storage.all.get(`removed/${first.record.id}.json`)!);
-    // What a run leaves that was cut short.
+    // These objects remain after an interrupted run.
     const [volume] = [...storage.all.keys()].filter((name) =>
       name.startsWith("volumes/")
     );
@@ -173,7 +179,7 @@ async function listings(): Promise<Map<string, string>> {
   return found;
 }
 
-/** A listing as the page has it: long sums and the like cut short. */
+/** Returns a listing as the page shows it, with shortened checksums. */
 function shown(text: string): string {
   const cut = text.replaceAll(
     /"([0-9a-f]{8})[0-9a-f]{56}"/g,
@@ -185,11 +191,11 @@ function shown(text: string): string {
   return cut;
 }
 
-/** A creation time, which not every file system knows. */
+/** Matches a creation time, which not every file system records. */
 const CREATED = /,"btime":"[^"]*"/g;
 const OWNERS = /("owners":\{"users":\{)[^}]*(\},"groups":\{)[^}]*/g;
 
-test("docs/FORMAT.md has an example of each listing, as it is written [F4]", async () => {
+test("docs/FORMAT.md has an example of each listing, in the written form [F4]", async () => {
   const found = await listings();
   let page = readFileSync(PAGE, "utf8");
   if (process.env.UPDATE) {
@@ -205,7 +211,7 @@ test("docs/FORMAT.md has an example of each listing, as it is written [F4]", asy
   );
   assert.deepEqual([...examples.keys()].sort(), [...found.keys()].sort());
   for (const [format, text] of found) {
-    // The fields of `owners` are the numbers of whoever runs the test.
+    // The fields of `owners` are the numbers of the user who runs the test.
     const asRoot = text.replace(OWNERS, '$1"0":"root"$2"0":"root"')
       .replaceAll(CREATED, "");
     assert.deepEqual(shapes(examples.get(format)!), shapes(asRoot), format);

@@ -28,7 +28,7 @@ function listing(root: string): Map<string, { state: string; time: number }> {
 
 type Listing = ReturnType<typeof listing>;
 
-/** Holds a tree against contents and a listing by programs not ours. */
+/** Compares a restored tree with contents and a listing of other programs. */
 function assertSame(restored: string, contents: string, wanted: Listing): void {
   runText("diff", ["-r", "--no-dereference", contents, restored]);
   const found = listing(restored);
@@ -40,7 +40,7 @@ function assertSame(restored: string, contents: string, wanted: Listing): void {
   }
 }
 
-/** Edits, creations, deletions and renames, spread over the tree. */
+/** Edits, creates, deletes and renames files all over the tree. */
 function edit(root: string): void {
   const files = [...new Walker(root, { excludes: [] }).entries()]
     .filter(({ kind, size }) => kind === "file" && size > 0);
@@ -66,7 +66,7 @@ function edit(root: string): void {
   }
 }
 
-/** Copies a live tree, again from the start if a file vanishes meanwhile. */
+/** Copies a tree that may change. If a file vanishes, starts again. */
 function copyLive(source: string, target: string): void {
   for (let attempt = 1;; attempt++) {
     try {
@@ -79,11 +79,14 @@ function copyLive(source: string, target: string): void {
   }
 }
 
-/** Snapshots a copy of a tree, edits it, snapshots it again, restores both. */
+/**
+ * Takes a snapshot of a copy of a tree, changes the copy, takes another
+ * snapshot, and restores both.
+ */
 async function roundTrip(source: string): Promise<void> {
   await withTemp(async (folder) => {
     const root = join(folder, "tree");
-    // Copied twice: a live source may change while this runs.
+    // The tree is copied twice, because it may change while the test runs.
     const untouched = join(folder, "untouched");
     copyLive(source, root);
     runText("cp", ["-a", "--reflink=auto", root, untouched]);
@@ -109,15 +112,23 @@ async function roundTrip(source: string): Promise<void> {
   });
 }
 
-test("this project's node_modules survives", peers, async () => {
-  await roundTrip(join(project, "node_modules"));
-});
+test(
+  "snapshots of this project's node_modules restore it exactly",
+  peers,
+  async () => {
+    await roundTrip(join(project, "node_modules"));
+  },
+);
 
-test("the system's time zones, full of links, survive", peers, async () => {
-  await roundTrip("/usr/share/zoneinfo");
-});
+test(
+  "snapshots of the system's time zones, which have many links, restore them exactly",
+  peers,
+  async () => {
+    await roundTrip("/usr/share/zoneinfo");
+  },
+);
 
-test("the system's library folder survives", {
+test("snapshots of the system's library folder restore it exactly", {
   ...peers,
   ...(!process.env.SLOW && { skip: "takes minutes: set SLOW=1" }),
 }, async () => {

@@ -66,7 +66,7 @@ const script = /```sh\n(set -eu[\s\S]*?)```/
   .exec(readFileSync(guide, "utf8"))![1];
 const peers = needs("tar", "zstd", "jq", "rdiff", "sha256sum");
 
-/** The shells that the script has to run under; busybox is not everywhere. */
+/** The shells in which the script must work. Not every system has busybox. */
 const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]].filter(([name]) =>
   needs(name).skip === undefined &&
   spawnSync(name, ["-c", ":"]).error === undefined
@@ -80,12 +80,12 @@ const AS_USER = process.getuid?.() === 0
 interface Recovering {
   shell?: string[];
   as?: string[];
-  /** Only this file or folder. */
+  /** The path of the only file or folder to restore. */
   path?: string;
   env?: Record<string, string>;
 }
 
-/** Runs the page's script. */
+/** Runs the script of the page. */
 function recovered(
   folder: string,
   id: string,
@@ -109,7 +109,7 @@ function recovered(
   return { status, out: stdout, err: stderr };
 }
 
-/** The same; that it fails is the test's fault. */
+/** Runs the script, and asserts that it succeeds. */
 function recover(
   folder: string,
   id: string,
@@ -121,12 +121,12 @@ function recover(
   assert.equal(err, "");
 }
 
-/** Lets everybody read a folder and all in it. */
+/** Makes a folder and everything in it readable for all users. */
 function openTo(folder: string): void {
   runText("chmod", ["-R", "a+rX", folder]);
 }
 
-test("the recipe of docs/RECOVERY.md gets any tree back", peers, async () => {
+test("the script of docs/RECOVERY.md restores any tree", peers, async () => {
   const property = fc.asyncProperty(
     treeAndEdited,
     fc.constantFrom("zstd" as const, "gzip" as const),
@@ -156,7 +156,7 @@ test("the recipe of docs/RECOVERY.md gets any tree back", peers, async () => {
   await fc.assert(property, runs(6, 200));
 });
 
-test("the recipe brings extended attributes and ACLs back", {
+test("the script restores extended attributes and ACLs", {
   ...peers,
   ...needsXattrs,
 }, async () => {
@@ -177,12 +177,12 @@ test("the recipe brings extended attributes and ACLs back", {
       recover(folder, record.id, target, { shell });
       assert.equal(differences(root, target), "");
     }
-    // The only wanted name of a file is a hard link.
+    // The only requested name of a file is a hard link.
     const only = join(folder, "only");
     recover(folder, record.id, only, { path: "hard" });
     assert.match(shownXattrs(only), /# file: hard\n.*posix_acl_access/);
     if (AS_USER.length === 0) return;
-    // A user gets all but what only root may set.
+    // An ordinary user gets everything except what only root can set.
     openTo(join(folder, "repository"));
     chmodSync(folder, 0o755);
     const mine = join(folder, "mine");
@@ -198,7 +198,7 @@ test("the recipe brings extended attributes and ACLs back", {
   });
 });
 
-test("the recipe applies chains of deltas to large files", peers, async () => {
+test("the script applies chains of deltas to large files", peers, async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(join(folder, "repository"));
     const repository = await Repository.create(storage);
@@ -227,7 +227,7 @@ test("the recipe applies chains of deltas to large files", peers, async () => {
 });
 
 test(
-  "the recipe restores from an encrypted repository that was pruned",
+  "the script restores from an encrypted repository that was pruned",
   needs(
     "age",
     "age-keygen",
@@ -255,7 +255,8 @@ test(
           encrypt: { name: "b", to: mine.to },
           machine: { id: "laptop", key },
         });
-        // Key files that this identity does not open, before and after its own.
+        // These key files come before and after the own one, and this identity
+        // does not open them.
         const keys = repository.keys!;
         await keys.add({ name: "a", to: { passphrase: "a passphrase" } });
         await keys.add({ name: "c", to: other.to });
@@ -340,7 +341,7 @@ test(
         );
         fails({ DELTAR_IDENTITY: "" }, /name the file with your age identity/);
         fails({ DELTAR_IDENTITY: stranger }, /no identity matched/);
-        // An object that was swapped with another one of the repository.
+        // An object is replaced with another one of the repository.
         const layers = readdirSync(join(place, "trees")).sort();
         copyFileSync(
           join(place, "volumes", readdirSync(join(place, "volumes"))[0]),
@@ -352,7 +353,7 @@ test(
   },
 );
 
-/** Writes noise at some offsets of a file. */
+/** Writes noise at the given offsets of a file. */
 function scatter(place: string, size: number, offsets: number[]): void {
   const fd = openSync(place, existsSync(place) ? "r+" : "w");
   ftruncateSync(fd, size);
@@ -363,7 +364,7 @@ function scatter(place: string, size: number, offsets: number[]): void {
   closeSync(fd);
 }
 
-test("the recipe and tar restore sparse files", {
+test("the script and tar restore sparse files", {
   ...needs("tar", "bsdtar", "zstd", "jq", "rdiff", "sha256sum", "awk", "cmp"),
 }, async () => {
   for (const codec of ["zstd", "gzip"] as const) {
@@ -404,7 +405,7 @@ test("the recipe and tar restore sparse files", {
       );
       assert.equal(content?.length, 3);
       assert.ok(sparse! < 120_000);
-      // The member of the whole content is the sparse file itself for tar.
+      // For tar, the member of the whole content is the sparse file itself.
       for (const tar of ["tar", "bsdtar"]) {
         const into = join(folder, tar);
         mkdirSync(into);
@@ -439,7 +440,7 @@ test("the recipe and tar restore sparse files", {
       const { repacked } = await repository.prune({ last: 1 }, prune);
       assert.ok(repacked > 0);
       for (const shell of SHELLS) check(2, shell);
-      // A list of data that is damaged is named, and all else is restored.
+      // A damaged list of ranges is named, and everything else is restored.
       const { volume } = content![0].reference;
       const moves = await Array.fromAsync(storage.list("moves/"));
       assert.ok(moves.some(({ name }) => name.includes(volume)));
@@ -458,8 +459,8 @@ test("the recipe and tar restore sparse files", {
 });
 
 /**
- * Returns the size, the time and the sums of the parts with data of each file,
- * as reading large holes would take long.
+ * Returns the size, the time and the checksums of the parts with data of each
+ * file, because reading large holes would take long.
  */
 function statesOf(root: string): Record<string, unknown> {
   const states: Record<string, unknown> = {};
@@ -483,7 +484,7 @@ function statesOf(root: string): Record<string, unknown> {
   return states;
 }
 
-test("the recipe restores names that are not valid UTF-8", {
+test("the script restores names that are not valid UTF-8", {
   ...(needsRawNames.skip ? needsRawNames : peers),
 }, async () => {
   await withTemp(async (temp) => {
@@ -502,7 +503,7 @@ test("the recipe restores names that are not valid UTF-8", {
       const second = (await repository.snapshot(walker)).record;
       const part = join(folder, "part");
       recover(folder, first.id, part, { path: "zhard" });
-      // The file is below a folder that is not restored.
+      // The first name of the file is in a folder that is not restored.
       assert.deepEqual(readdirSync(part), ["zhard"]);
       const [shell] = SHELLS;
       recover(folder, first.id, join(folder, "first"), { shell });
@@ -519,14 +520,14 @@ test("the recipe restores names that are not valid UTF-8", {
   });
 });
 
-test("the recipe follows volumes that were moved", peers, async () => {
+test("the script follows moved volumes", peers, async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(join(folder, "repository"));
     const repository = await Repository.create(storage);
     const root = join(folder, "tree");
     writeTree(root, new Map());
     for (const name of ["a", "b", "c", "d"]) {
-      // Each larger than a frame.
+      // Each file is larger than a frame.
       const file = join(root, name);
       for (let part = 0; part < 20; part++) {
         appendFileSync(file, crypto.getRandomValues(new Uint8Array(60_000)));
@@ -555,7 +556,7 @@ for (const as of [[], AS_USER]) {
   if (as === AS_USER && AS_USER.length === 0) continue;
   const who = as.length === 0 ? "" : " as an ordinary user";
   for (const shell of as.length === 0 ? SHELLS.slice(0, 1) : SHELLS) {
-    const name = `the recipe restores 3,000 files${who} under ${
+    const name = `the script restores 3,000 files${who} under ${
       shell.join(" ")
     }`;
     test(`${name} in 15 s of processor time [F7, F8, F9]`, peers, async () => {
@@ -612,7 +613,7 @@ for (const as of [[], AS_USER]) {
 
 for (const shell of SHELLS) {
   test(
-    `the recipe names what is damaged and restores the rest under ${
+    `the script names damaged files and restores the rest under ${
       shell.join(" ")
     } [F8]`,
     peers,
@@ -647,7 +648,7 @@ for (const shell of SHELLS) {
           readFileSync(join(target, "third"), "utf8"),
           "third".repeat(1000),
         );
-        // Without a layer there is no tree to restore.
+        // Without a layer, there is no tree to restore.
         rmSync(join(folder, "repository/trees"), { recursive: true });
         const lost = recovered(folder, id, join(folder, "lost"), { shell });
         assert.notEqual(lost.status, 0);
@@ -658,7 +659,7 @@ for (const shell of SHELLS) {
 }
 
 test(
-  "the recipe makes named pipes and, as root, devices",
+  "the script creates named pipes and, as root, devices",
   needs("mkfifo").skip ? needs("mkfifo") : peers,
   async () => {
     await withTemp(async (folder) => {
@@ -715,7 +716,7 @@ test(
 );
 
 test(
-  "the recipe restores one file or folder, wherever its content lies [F9]",
+  "the script restores one file or folder, regardless of where its content is [F9]",
   peers,
   async () => {
     for (const codec of ["zstd", "gzip"] as const) {
@@ -733,7 +734,8 @@ test(
           for (let part = 0; part < 20; part++) appendFileSync(file, noise());
         }
         await repository.snapshot(new Walker(root));
-        // Stored under another path, as a delta against it, under another name.
+        // The contents are stored under another path, as a delta, and under
+        // another name.
         renameSync(join(root, "was"), join(root, "sub/is"));
         copyFileSync(join(root, "sub/is"), join(root, "copy"));
         for (const name of ["b", "c"]) rmSync(join(root, name));
@@ -766,7 +768,7 @@ test(
 );
 
 test(
-  "the recipe minds TMPDIR, odd names and what is in the target [F9]",
+  "the script uses TMPDIR, and handles unusual names and existing files in the target [F9]",
   peers,
   async () => {
     await withTemp(async (folder) => {
@@ -795,7 +797,7 @@ test(
 
 for (const program of ["tar", "bsdtar"] as const) {
   test(
-    `the recipe restores everything with ${program}`,
+    `the script restores everything with ${program}`,
     [needsXattrsOfRoot, needsEverything, peers, needs(program)]
       .find(({ skip }) => skip !== undefined) ?? {},
     async () => {
@@ -803,14 +805,15 @@ for (const program of ["tar", "bsdtar"] as const) {
         const storage = new LocalStorage(join(folder, "repository"));
         const repository = await Repository.create(storage);
         const root = join(folder, "tree");
-        // The programs that the recipe calls as they are found by their names.
+        // The script finds these programs under the names that it uses.
         const programs = join(folder, "programs");
         mkdirSync(programs);
         const path = runText("which", [program]).trim();
         symlinkSync(path, join(programs, "tar"));
         const env = {
           PATH: `${programs}:${process.env.PATH}`,
-          // In other locales, libarchive does not make names beyond ASCII.
+          // In other locales, libarchive does not create names with characters
+          // outside of ASCII.
           LC_ALL: "C.UTF-8",
         };
         everything("make", root);
@@ -832,7 +835,7 @@ for (const program of ["tar", "bsdtar"] as const) {
 }
 
 test(
-  "the recipe names paths that are too long, and restores the rest",
+  "the script names paths that are too long, and restores the rest",
   [needsXattrsOfRoot, needsEverything, peers]
     .find(({ skip }) => skip !== undefined) ?? {},
   async () => {

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { COMMAND, type Place, withPlace } from "../cli/helpers.ts";
 import { withServer } from "./server.ts";
 
-test("a model that names other places gets an error that says what to do", async () => {
+test("a model that names other locations gets an error with advice", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one", "sub/b.txt": "b" });
     const other = join(place.folder, "other");
@@ -82,7 +82,7 @@ test("a model that names other places gets an error that says what to do", async
   });
 });
 
-test("a server of a folder in a project stays in this folder", async () => {
+test("a server of a folder in a project serves only this folder", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one", "sub/b.txt": "one", "sub/c.txt": "one" });
     place.run(["snapshot"]);
@@ -114,7 +114,7 @@ test("a server of a folder in a project stays in this folder", async () => {
   });
 });
 
-test("a million results are a page, and long files and patches are cut", async () => {
+test("a million results are one page, and long files and patches are truncated", async () => {
   await withPlace(async (place) => {
     const names = Array.from({ length: 700 }, (_, at) => `f${at}.txt`);
     place.write(Object.fromEntries(names.map((name) => [name, "x\n"])));
@@ -178,7 +178,7 @@ test("a million results are a page, and long files and patches are cut", async (
   });
 });
 
-test("ten calls at once, and canceled calls, do no harm", async () => {
+test("ten concurrent calls and canceled calls do no harm", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one", "b.txt": "b" });
     await withServer(place, async (host) => {
@@ -201,7 +201,7 @@ test("ten calls at once, and canceled calls, do no harm", async () => {
       assert.equal(failed.length, 2);
       for (const { text } of failed) assert.match(text, /names no plan/);
 
-      // Another token, which a canceled call does not use up on its own.
+      // This is a new token, because a canceled call may have used the old one.
       place.write({ "a.txt": "three" });
       const { data } = await host.call("restore", { snapshot: "latest" });
       const canceled = Array.from({ length: 10 }, () => {
@@ -224,7 +224,7 @@ test("ten calls at once, and canceled calls, do no harm", async () => {
   });
 });
 
-test("malformed messages are answered or ignored, and the server goes on", async () => {
+test("the server answers or ignores malformed messages, and continues", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one" });
     const { server, next } = start(place);
@@ -300,7 +300,7 @@ function start(place: Place) {
   const waiting = new Map<number, () => void>();
   if (server.stdout === null) throw new Error("no output");
   createInterface({ input: server.stdout }).on("line", (line) => {
-    // Everything on standard output has to be a message.
+    // Every line on standard output must be a message.
     const message = JSON.parse(line);
     answers.set(message.id, message);
     waiting.get(message.id)?.();

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
-/** The MCP Inspector that the tests run, of the npm registry. */
+/** The version of the MCP Inspector, from the npm registry. */
 const VERSION = "2.12.0";
 
 /**

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { withPlace } from "../cli/helpers.ts";
 import { withServer } from "./server.ts";
 
-test("a server sees what other commands do to its repository", async () => {
+test("a server notices the changes of other commands to its repository", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one" });
     await withServer(place, async (host) => {
@@ -73,7 +73,7 @@ test("several servers of one directory work at the same time", async () => {
   });
 });
 
-test("several directories are served, each by its name", async () => {
+test("a server serves several directories by their names", async () => {
   await withPlace(async (place) => {
     const [a, b] = ["a", "b"].map((name) => join(place.root, name));
     place.write({ "a/x.txt": "a", "b/x.txt": "b" });
@@ -100,7 +100,7 @@ test("several directories are served, each by its name", async () => {
   });
 });
 
-test("the status names snapshots that cannot be read", async () => {
+test("deltar_status names snapshots that cannot be read", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one" });
     place.run(["snapshot"]);

@@ -18,11 +18,11 @@ interface ServerOptions {
   cwd?: string;
   /** The version of the protocol. Default: the newest. */
   isLegacy?: boolean;
-  /** The answer of the person. By default, the client cannot ask. */
+  /** Returns the answer of the user. By default, the client cannot ask. */
   person?: (question: string) => object;
 }
 
-/** A running server, with the official client. */
+/** A running server, connected to the official client. */
 export class McpHost {
   readonly client: Client;
   readonly questions: string[] = [];

@@ -10,7 +10,7 @@ function pathsOf(items: { path: string }[]): string[] {
   return items.map(({ path }) => path);
 }
 
-test("the tools of a server of a subfolder take the paths that others return", async () => {
+test("the tools of a server of a subfolder accept the paths that other tools return", async () => {
   await withPlace(async (place) => {
     place.write({
       ".deltarignore": "*.log\n",
@@ -116,7 +116,7 @@ test("a server of a subfolder suggests no path outside of it", async () => {
   });
 });
 
-test("a file that moved into or out of a subfolder has no path outside", async () => {
+test("a file that moved into or out of a subfolder has no path outside of it", async () => {
   await withPlace(async (place) => {
     const content = "a line of a file that is moved\n".repeat(50);
     place.write({ "sub/b.ts": "", "before.ts": content });
@@ -170,7 +170,7 @@ test("snapshots of a folder and of the folder above it are compared", async () =
   });
 });
 
-test("a folder that is newer than the snapshots can be served", async () => {
+test("a server serves a folder that is newer than the snapshots", async () => {
   await withPlace(async (place) => {
     place.write({ "a.ts": "a\n" });
     place.run(["snapshot"]);
@@ -184,7 +184,7 @@ test("a folder that is newer than the snapshots can be served", async () => {
   });
 });
 
-test("a directory without snapshots does not see those of other directories", async () => {
+test("a server of a directory without snapshots does not show those of other directories", async () => {
   await withPlace(async (place) => {
     place.write({ "a.ts": "a" });
     const repo = join(place.folder, "repo");

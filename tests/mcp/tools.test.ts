@@ -130,7 +130,7 @@ for (const isLegacy of [false, true]) {
     });
   });
 
-  test(`the person is asked before a restore by ${era}`, async () => {
+  test(`the user is asked before a restore by ${era}`, async () => {
     await withPlace(async (place) => {
       place.write({ "a.txt": "one\n" });
       place.run(["snapshot"]);
@@ -163,7 +163,7 @@ for (const isLegacy of [false, true]) {
   });
 }
 
-test("a token carries out its own plan once, and only if nothing changed", async () => {
+test("a token carries out its own plan once, and only if nothing has changed", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one", "b.txt": "one", "dir/c.txt": "one" });
     place.run(["snapshot"]);
@@ -198,12 +198,12 @@ test("a token carries out its own plan once, and only if nothing changed", async
         /snapshot cannot be given/,
       );
 
-      // A change that leaves the steps of the plan the same.
+      // The change does not affect the steps of the plan.
       const same = await plan({ paths: ["b.txt"] });
       place.write({ "b.txt": "new" });
       await refuse("restore", { token: same }, /something changed/);
       assert.equal(read("b.txt"), "new");
-      // A change that adds a step.
+      // The change adds a step.
       const less = await plan();
       fs.rmSync(join(place.root, "dir/c.txt"));
       await refuse("restore", { token: less }, /something changed/);
@@ -225,7 +225,7 @@ test("a token carries out its own plan once, and only if nothing changed", async
   });
 });
 
-test("a restore with delete removes only what its plan named", async () => {
+test("a restore with delete removes only the paths in its plan", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one", ".deltarignore": "*.log\n" });
     place.run(["snapshot"]);
@@ -239,7 +239,7 @@ test("a restore with delete removes only what its plan named", async () => {
       assert.match(refused.text, /something changed/);
       const deep = await host.call("restore", input);
       assert.equal(deep.data.delete, 4);
-      // The folders that the plan deletes get another file.
+      // A folder that the plan deletes gets another file.
       place.write({ "new/deep/d.txt": "d" });
       const again = await host.call("restore", { token: deep.data.token });
       assert.match(again.text, /something changed/);

@@ -11,7 +11,7 @@ import { withTemp } from "../support/temp.ts";
 
 const ROUNDS = process.env.SLOW ? 200 : 12;
 
-/** The single binary, in the folder of an attacker. */
+/** The single binary, which works in a folder that an attacker changes. */
 class Victim {
   readonly attacked: Attacked;
   readonly #binary: string;
@@ -24,10 +24,10 @@ class Victim {
   }
 
   /**
-   * Runs a command, which may fail, but not by a crash, and may not tell of
-   * what is outside.
+   * Runs a command, which may fail, but must not crash or reveal anything from
+   * outside the folder.
    *
-   * @returns What it printed as JSON, or `undefined` if it ended with an error.
+   * @returns The printed JSON, or `undefined` if the command failed.
    */
   // deno-lint-ignore no-explicit-any
   run(...words: string[]): any {
@@ -48,7 +48,10 @@ class Victim {
     return status === 1 ? undefined : JSON.parse(stdout);
   }
 
-  /** Asserts that a snapshot holds nothing from outside; gives its paths. */
+  /**
+   * Asserts that a snapshot has nothing from outside the folder. Returns its
+   * paths.
+   */
   check(id: string): string[] {
     const { entries } = this.run("files", id);
     Attacked.assertInside(entries);
@@ -58,7 +61,7 @@ class Victim {
 }
 
 test(
-  "the binary's snapshots take nothing from outside while folders and files are swapped for links [A4] [A5]",
+  "snapshots of the binary contain nothing from outside while folders and files are replaced with links [A4] [A5]",
   needs("perl"),
   async () => {
     await withTemp(async (folder) => {
@@ -68,7 +71,7 @@ test(
       await victim.attacked.begin();
       try {
         for (let round = 0; round < ROUNDS; round++) {
-          // A label, since a snapshot without changes is none.
+          // The label makes a snapshot even if nothing has changed.
           const done = victim.run("snapshot", "--label", `${round}`);
           if (done === undefined) continue;
           taken++;
@@ -77,7 +80,7 @@ test(
       } finally {
         await victim.attacked.end();
       }
-      // It was not for want of trying.
+      // The attack took place.
       assert.ok(taken > ROUNDS / 2, `${taken} of ${ROUNDS} snapshots`);
       assert.ok(seen.has("other/4") && seen.has("dir/below/5"));
     });
@@ -85,7 +88,7 @@ test(
 );
 
 test(
-  "the binary's restores and undos touch nothing outside while folders, files and temporary files are swapped for links [A2]",
+  "restores and undos of the binary change nothing outside while folders, files and temporary files are replaced with links [A2]",
   needs("perl"),
   async () => {
     await withTemp(async (folder) => {

@@ -12,7 +12,7 @@ import { withTemp } from "../support/temp.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-test("the single binary's hook exits with 0 where the directory is deleted [S12]", async () => {
+test("the hook of the single binary exits with 0 if the directory is deleted [S12]", async () => {
   await withTemp((folder) => {
     const binary = makeBinary(folder);
     const root = join(folder, "root");
@@ -22,7 +22,7 @@ test("the single binary's hook exits with 0 where the directory is deleted [S12]
       "utf8",
     );
     const [, line] = /"command": "(cd .*?)"/.exec(settings)!;
-    // The directory that the agent was started in, and now is in.
+    // The current directory, in which the agent was started, is deleted.
     const script = `rmdir "$PWD"; ${line.replace("deltar", '"$0"')}`;
     const { status, stdout, stderr } = spawnSync("sh", ["-c", script, binary], {
       cwd: root,
@@ -37,16 +37,16 @@ test("the single binary's hook exits with 0 where the directory is deleted [S12]
   });
 });
 
-test("the single binary does what the source does, threads and all", async () => {
+test("the single binary has the same results as the source, including threads", async () => {
   await withTemp((folder) => {
     const binary = makeBinary(folder);
     const root = join(folder, "root");
     fs.mkdirSync(root);
-    // Large enough for the thread that hashes.
+    // The file is large enough for the thread that hashes.
     const large = noise(20_000_000);
     fs.writeFileSync(join(root, "large"), large);
     fs.writeFileSync(join(root, "small"), "small\n");
-    // Nothing in the folder where it starts is believed.
+    // Files in the current directory must not be used as configuration.
     fs.writeFileSync(join(root, ".env"), "DELTAR_REPOSITORY=/nowhere\n");
     const env = { HOME: folder, PATH: "/nowhere" };
     const type = (...words: string[]) => {

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Bundles some names of the library for a page, as a developer would. */
+/** Bundles some names of the library for a page. */
 async function bundle(names: string): Promise<Uint8Array> {
   const { outputFiles, warnings, metafile } = await build({
     stdin: {
@@ -22,20 +22,20 @@ async function bundle(names: string): Promise<Uint8Array> {
     metafile: true,
   });
   assert.deepEqual(warnings, []);
-  // Nothing is left to import, neither from a runtime nor from elsewhere.
+  // The bundle imports nothing, neither from a runtime nor from other modules.
   for (const { imports } of Object.values(metafile.outputs)) {
     assert.deepEqual(imports, []);
   }
   return outputFiles[0].contents;
 }
 
-test("the streams of signatures and deltas bundle for a page in 14 KB", async () => {
+test("the streams for signatures and deltas are bundled for a page in 14 KB", async () => {
   const code = await bundle("DeltaStream, PatchStream, SignatureStream");
   const { length } = brotliCompressSync(code);
   assert.ok(length <= 14 * 1024, `${length} bytes`);
 });
 
-test("patch() bundles for a page without the code that makes deltas", async () => {
+test("patch() is bundled for a page without the code that makes deltas", async () => {
   const code = await bundle("patch");
   const { length } = brotliCompressSync(code);
   assert.ok(length <= 4 * 1024, `${length} bytes`);

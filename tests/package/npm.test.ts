@@ -11,13 +11,13 @@ import { withTemp } from "../support/temp.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The README's examples of the library. */
+/** Returns the README's examples of the library. */
 function examples(): string[] {
   const text = fs.readFileSync(join(ROOT, "README.md"), "utf8");
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
 }
 
-test("publint and arethetypeswrong find nothing wrong with the package", () => {
+test("publint and arethetypeswrong find no fault in the package", () => {
   run(process.execPath, ["tasks/npm.ts"], { cwd: ROOT });
   const bin = join(ROOT, "node_modules/.bin");
   const place = { cwd: ROOT };
@@ -29,7 +29,7 @@ test("publint and arethetypeswrong find nothing wrong with the package", () => {
   assert.equal(mcpName, name);
 });
 
-test("each entry point has the library's error", async () => {
+test("each entry point exports the library's error", async () => {
   const { exports } = JSON.parse(
     fs.readFileSync(join(ROOT, "deno.json"), "utf8"),
   );
@@ -42,7 +42,7 @@ test("each entry point has the library's error", async () => {
   }
 });
 
-test("the package installs into an empty project and does what the README says", async () => {
+test("the package can be installed into an empty project, and works as the README shows", async () => {
   run(process.execPath, ["tasks/npm.ts"], { cwd: ROOT });
   const [tarball, ...others] = fs.readdirSync(join(ROOT, "dist"))
     .filter((name) => name.endsWith(".tgz"));
@@ -76,7 +76,7 @@ test("the package installs into an empty project and does what the README says",
       );
       assert.equal(runText(bin, ["--version"], place), `${version}\n`);
     }
-    // Its types are those of the source, for a compiler that checks strictly.
+    // A compiler in strict mode gets the types of the source.
     fs.writeFileSync(
       join(folder, "npm/strict.ts"),
       `import { LocalStorage, Repository } from "@deltar/deltar";

@@ -12,7 +12,9 @@ import { withTemp } from "../support/temp.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Uses the library, and prints how each part of it went. */
+/**
+ * A script that uses the parts of the library, and prints the result of each.
+ */
 const SCRIPT = `
 const { DeltarError, DiffData, DiffIndex, Dir, DirIndex, LocalStorage,
   Repository, TarVolume } = await import(process.argv[2]);
@@ -58,7 +60,10 @@ console.log(JSON.stringify(outcomes));
 
 type Outcomes = Record<string, string | string[]>;
 
-/** Runs the script in Deno with these permissions and those to read itself. */
+/**
+ * Runs the script in Deno with these permissions and the permission to read the
+ * script.
+ */
 function runWith(folder: string, permissions: string[]): Outcomes {
   const script = join(folder, "script.mjs");
   fs.writeFileSync(script, `import process from "node:process";${SCRIPT}`);
@@ -88,7 +93,7 @@ function runWith(folder: string, permissions: string[]): Outcomes {
   return JSON.parse(stdout);
 }
 
-/** The flags that grant all but one of the permissions. */
+/** Returns the flags that grant all permissions except one. */
 function without(name: string): string[] {
   return ["read", "write", "sys", "env", "ffi", "run"]
     .filter((one) => one !== name).map((one) => `--allow-${one}`);
@@ -118,7 +123,7 @@ for (const name of ["env", "ffi", "run"]) {
 }
 
 test(
-  "what needs to know the user names --allow-sys in Deno [L8]",
+  "operations that need the user's name ask for --allow-sys in Deno [L8]",
   needs("deno"),
   async () => {
     await withTemp((temp) => {
@@ -140,13 +145,13 @@ test(
 );
 
 test(
-  "the library works in Deno with the permissions for its folders only [L8]",
+  "the library works in Deno with permissions for only its folders [L8]",
   needs("deno"),
   async () => {
     await withTemp((temp) => {
       const folder = fs.realpathSync(temp);
       const outcomes = runWith(folder, [
-        // The superuser's restore looks for symlinks on the way to the target.
+        // A restore by root looks for symlinks in the path of the target.
         `--allow-read=${isRoot() ? "/" : folder},${ROOT}`,
         `--allow-write=${join(folder, "out")}`,
         "--allow-sys",
@@ -159,7 +164,7 @@ test(
 );
 
 test(
-  "isRunning() in Deno without --allow-run is never false for what runs [L8]",
+  "isRunning() in Deno without --allow-run never returns false for a running process [L8]",
   needs("deno"),
   async () => {
     await withTemp((folder) => {
@@ -184,7 +189,7 @@ test(
 );
 
 test(
-  "every failure in Deno without any permission names what to give [L8]",
+  "each failure in Deno without permissions names the permission to grant [L8]",
   needs("deno"),
   async () => {
     await withTemp((temp) => {
@@ -213,7 +218,7 @@ test(
   },
 );
 
-test("permitted() passes on what is no lack of a permission [L8]", () => {
+test("permitted() passes other errors on [L8]", () => {
   const module = { fail: () => JSON.parse("{") };
   assert.equal(permitted(module), module);
   assert.equal(permitted(undefined), undefined);

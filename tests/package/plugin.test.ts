@@ -1,6 +1,6 @@
 /**
- * The files by which agents find deltar: the plugin in Claude Code's format, the
- * list of plugins, and the entry for the MCP registry.
+ * The files through which agents find deltar: the plugin in Claude Code's
+ * format, the list of plugins, and the entry for the MCP registry.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -25,7 +25,7 @@ const own = json("package.json");
 /** Returns what `agent install claude-code` adds to the files of a project. */
 function installed(): Addition[] {
   const host = HOSTS.find(({ id }) => id === "claude-code")!;
-  // Other programs read the plugin, too, so the hook names no host.
+  // Other programs also read the plugin, so the hook names no host.
   const hook = commandLine(["deltar"], ["hook"]);
   const server = commandLine(["deltar"], ["mcp"]);
   return host.files("project", "/root", {

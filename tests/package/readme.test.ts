@@ -10,12 +10,14 @@ import { withTemp } from "../support/temp.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The variables that the network needs here. */
+/** The environment variables that the network needs on this machine. */
 const NETWORK = Object.entries(process.env).filter(([name]) =>
   /cert|ssl|tls|proxy|npm_config_registry/i.test(name)
 );
 
-/** The lines of the README's first block, those that test deltar left out. */
+/**
+ * Returns the lines of the README's first block, except those that test deltar.
+ */
 function firstSteps(): string[] {
   const text = fs.readFileSync(join(ROOT, "README.md"), "utf8");
   const [, block] = /^```sh\n(.*?)^```$/ms.exec(text)!;
@@ -23,7 +25,7 @@ function firstSteps(): string[] {
 }
 
 test(
-  "a stranger gets from a clone to a restored file",
+  "the first steps of the README lead from a clone to a restored file",
   needs("git", "npx"),
   async () => {
     await withTemp((folder) => {
@@ -56,7 +58,7 @@ test(
       const [snapshot, ...rest] = firstSteps();
       const said = type(snapshot);
       rest.forEach(type);
-      // The line that it prints is the one to type.
+      // The printed line can be typed as it is.
       const restore = said.trim().split("\n").at(-1)!.trim();
       type(restore);
       const [, to] = / --to (\S+)$/.exec(restore)!;
