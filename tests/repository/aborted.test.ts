@@ -118,12 +118,14 @@ const CALLS: Record<string, Call> = {
   sign: (_, o) => sign(noise(1 << 20), o),
 };
 
-/** Objects by name, to see that an aborted call leaves nothing behind. */
+/**
+ * Returns objects by name, to check that an aborted call leaves nothing behind.
+ */
 function contentsOf({ storage }: Repository): string[] {
   return [...(storage as MemoryStorage).objects.keys()].sort();
 }
 
-test("each asynchronous call ends by a signal that fired before, and leaves nothing [L1]", async () => {
+test("each asynchronous call fails if its signal fired before, and leaves nothing [L1]", async () => {
   await withTemp(async (folder) => {
     const tree = `${folder}/tree`;
     mkdirSync(tree);

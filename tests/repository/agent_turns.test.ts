@@ -10,7 +10,7 @@ test("agentTurns() finds the snapshot before a turn by the time in its id", () =
   withTemp(async (temp) => {
     const repository = await Repository.create(new MemoryStorage());
     const { record } = await repository.snapshot(new Dir(temp));
-    // The digits after the time are counted up, and begin again after `fff`.
+    // The digits after the time count upwards, and start again after `fff`.
     const at = (id: string) => `20261101T120000Z-${id}`;
     const replaced = { ...record, id: at("000001"), repairs: at("000ffe") };
     const changes = { ...record, id: at("100000") };

@@ -14,7 +14,7 @@ import { everything } from "./helpers.ts";
 const ROUNDS = process.env.SLOW ? 200 : 8;
 
 test(
-  "restore() touches nothing outside while folders, files and temporary files are swapped for links [A2]",
+  "restore() changes nothing outside while folders, files and temporary files are replaced with links [A2]",
   needs("perl"),
   async () => {
     await byEachOpenAccess(async (access) => {
@@ -46,7 +46,8 @@ test(
                 Attacked.assertInside(entries);
               }
             } catch (error) {
-              // What else is in the way of all of it must have been said well.
+              // If something prevents the whole restore, the error must explain
+              // it.
               assert.equal(
                 (error as Error).name,
                 "DeltarError",

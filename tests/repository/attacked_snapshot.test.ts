@@ -13,7 +13,7 @@ import { withTemp } from "../support/temp.ts";
 const ROUNDS = process.env.SLOW ? 200 : 12;
 
 test(
-  "Repository.snapshot() takes nothing from outside while folders and files are swapped for links [A4][A5]",
+  "Repository.snapshot() contains nothing from outside while folders and files are replaced with links [A4][A5]",
   needs("perl"),
   async () => {
     await byEachOpenAccess(async () => {
@@ -38,7 +38,7 @@ test(
         } finally {
           await attacked.end();
         }
-        // It was not for want of trying.
+        // The attack took place.
         assert.ok(seen.has("other/4") && seen.has("dir/below/5"));
       });
     });

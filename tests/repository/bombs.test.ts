@@ -36,7 +36,7 @@ const VOLUME = `volumes/${ID}.vol0.tar.zst`;
 const SUM = "0".repeat(64);
 const zstd = codecFor("zstd");
 
-/** The resources and the output of a command. */
+/** The resources that a command used, and its output. */
 interface Taken {
   code: number | null;
   err: string;
@@ -44,7 +44,7 @@ interface Taken {
   disk: number;
 }
 
-/** Runs the command and watches its memory and its unnamed files. */
+/** Runs the command, and monitors its memory and its unnamed files. */
 async function watched(words: string[], folder: string): Promise<Taken> {
   const [program, ...args] = [...COMMAND, ...words];
   const child = spawn(program, args, {
@@ -53,7 +53,7 @@ async function watched(words: string[], folder: string): Promise<Taken> {
       HOME: join(folder, "home"),
       XDG_CACHE_HOME: join(folder, "cache"),
       XDG_DATA_HOME: join(folder, "data"),
-      // Else Deno's own databases would be counted.
+      // Otherwise Deno's own databases would be counted.
       DENO_DIR: process.env.DENO_DIR ?? join(homedir(), ".cache/deno"),
       NO_COLOR: "1",
     },
@@ -61,7 +61,7 @@ async function watched(words: string[], folder: string): Promise<Taken> {
   });
   const taken: Taken = { code: null, err: "", memory: 0, disk: 0 };
   child.stderr.on("data", (text) => taken.err += text);
-  // Verify says there what it found.
+  // `verify` prints its findings to standard output.
   child.stdout.on("data", (text) => {
     if (taken.err.length < 1e5) taken.err += text;
   });
@@ -79,7 +79,7 @@ async function watched(words: string[], folder: string): Promise<Taken> {
       }
       taken.disk = Math.max(taken.disk, disk);
     } catch {
-      // It has just ended, or this is no Linux.
+      // The process has just ended, or the system is not Linux.
     }
   }, 20);
   taken.code = await new Promise((resolve) => child.on("close", resolve));
@@ -87,7 +87,7 @@ async function watched(words: string[], folder: string): Promise<Taken> {
   return taken;
 }
 
-/** A repository of one snapshot with a tree of these lines. */
+/** Makes a repository with one snapshot whose tree has these lines. */
 async function plant(
   folder: string,
   lines: Line[],
@@ -141,7 +141,7 @@ async function plantTree(
   await storage.put(`snapshots/${ID}.json`, record);
 }
 
-/** A frame of zeros, so many times: 64 GB are some three megabytes. */
+/** Returns a frame of zeros. 64 GB of zeros take about three megabytes. */
 async function zeros(bytes: number): Promise<Uint8Array> {
   const frame = await zstd.compress(new Uint8Array(16 * MIB));
   const count = bytes / (16 * MIB);
@@ -161,7 +161,7 @@ function fileOf(size: number, content: Line[], more: Line = {}): Line {
   };
 }
 
-/** All of the ways to read a snapshot, each in bounds. */
+/** Reads a snapshot in every way, and checks the limits of each. */
 async function staysInBounds(
   folder: string,
   most: { disk: number },
@@ -191,7 +191,7 @@ async function staysInBounds(
 }
 
 test(
-  "a delta or content that claims 64 GB takes neither memory nor disk [A8]",
+  "a delta or content that claims 64 GB needs neither memory nor disk space [A8]",
   needsPosix("/proc"),
   async () => {
     const size = 4096 * 16 * MIB;
@@ -244,7 +244,7 @@ test(
 );
 
 test(
-  "deltas that double end at the size of the file [A8]",
+  "deltas that double their result are refused at the size of the file [A8]",
   needsPosix("/proc"),
   async () => {
     const base = await zstd.compress(new Uint8Array(4096));
@@ -261,7 +261,8 @@ test(
       let size = 4096;
       for (let n = 0; n < count; n++) {
         const writer = new DeltaWriter();
-        // Backwards, so that nothing of it can be read in order.
+        // The copies are in reverse order, so that nothing can be read in
+        // order.
         for (let at = 1; at >= 0; at--) writer.copy(at * size / 2, size / 2);
         writer.copy(0, size);
         writer.end();
@@ -288,7 +289,7 @@ test(
   },
 );
 
-test("a tree of 400 KB that unpacks to gigabytes is refused [A8]", async () => {
+test("a tree of 400 KB that expands to gigabytes is refused [A8]", async () => {
   const opening = `{"format":"deltar-tree","version":1}\n`;
   const text = (part: string) => new TextEncoder().encode(part);
   const blank = text(`{"gone":"a"${" ".repeat(30 * MIB)}}\n`);
@@ -315,7 +316,7 @@ test("a tree of 400 KB that unpacks to gigabytes is refused [A8]", async () => {
   }
 });
 
-test("frames of a tree that are small each are refused in all [A8]", async () => {
+test("a tree of many small frames is refused because of their total size [A8]", async () => {
   const frames = Array.from({ length: 30 }, (_, frame) => {
     const prefix = `${String(frame).padStart(3, "0")}/${"long ".repeat(750)}`;
     const pathOf = (at: number) => `${prefix}${String(at).padStart(6, "0")}`;
@@ -348,7 +349,7 @@ test("frames of a tree that are small each are refused in all [A8]", async () =>
   });
 });
 
-test("a record of many layers, or of many frames for their size, is refused [A8]", async () => {
+test("a record with too many layers, or too many frames for their size, is refused [A8]", async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(join(folder, "repo"));
     await Repository.create(storage);
@@ -374,7 +375,7 @@ test("a record of many layers, or of many frames for their size, is refused [A8]
     assert.throws(() => decode([layer, layer]), { code: "corrupt" });
     assert.equal(decode(framesOf(1024)).layers[0].frames.length, 1024);
     assert.throws(() => decode(framesOf(2000)), { code: "limit" });
-    // The same in the intent of a run at work.
+    // The same applies to the intent of a running run.
     const bytes = encodeIntent({
       id: ID,
       time: record.time,
@@ -387,7 +388,7 @@ test("a record of many layers, or of many frames for their size, is refused [A8]
   });
 });
 
-test("restore() makes a bounded number of folders that have no entry [A8, A11]", async () => {
+test("restore() creates a limited number of folders that have no entry [A8, A11]", async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(join(folder, "repo"));
     await Repository.create(storage);
@@ -417,7 +418,7 @@ test("restore() makes a bounded number of folders that have no entry [A8, A11]",
 });
 
 test(
-  "records, settings and notes without end are refused by size [A8]",
+  "records, settings and notes of unlimited length are refused because of their size [A8]",
   needsPosix("/proc"),
   async () => {
     for (
@@ -455,7 +456,7 @@ test(
 );
 
 test(
-  "a record of many small objects is refused before they are made [A8]",
+  "a record with many small objects is refused before they are created [A8]",
   needsPosix("/proc"),
   async () => {
     await withTemp(async (folder) => {
@@ -478,7 +479,7 @@ test(
 );
 
 test(
-  "a remembered state, index or archive's index without end is not read [A8]",
+  "a remembered state, index or index of an archive of unlimited length is not read [A8]",
   needsPosix("/proc"),
   async () => {
     await withTemp(async (folder) => {

@@ -21,7 +21,7 @@ const DAY = 24 * HOUR;
 const START = Date.UTC(2026, 2, 2, 10);
 const QUICK = { patience: 4 };
 
-/** A repository of a directory, at times that a test sets. */
+/** A repository of a directory, with a clock that the test sets. */
 class Life {
   readonly root: string;
   readonly storage = new MemoryStorage();
@@ -33,7 +33,9 @@ class Life {
     fs.mkdirSync(root);
   }
 
-  /** Does something by a clock that shows so many days since the start. */
+  /**
+   * Runs work with a clock that shows the given number of days since the start.
+   */
   async at<Result>(days: number, work: () => Promise<Result>): Promise<Result> {
     const clock = Date.now;
     Date.now = () => START + days * DAY;
@@ -44,14 +46,14 @@ class Life {
     }
   }
 
-  /** Takes a snapshot of a change. */
+  /** Changes the directory, and takes a snapshot. */
   async take(days: number): Promise<SnapshotRecord> {
     fs.writeFileSync(join(this.root, "file"), `change ${this.#changes++}`);
     const taking = () => this.repository.snapshot(everything(this.root));
     return (await this.at(days, taking)).record;
   }
 
-  /** The days since the start that records tell, in their order. */
+  /** Returns the times of the records in days since the start, in order. */
   async days(): Promise<number[]> {
     const records = await this.repository.snapshots();
     return records.map(({ time }) => (time - START) / DAY);
@@ -66,7 +68,7 @@ function withLife(work: (life: Life) => Promise<void>): Promise<void> {
   });
 }
 
-/** A record as retention sees it. */
+/** Returns a record with the fields that retention uses. */
 function record(id: number, days: number): SnapshotRecord {
   return {
     id: newId(START + id, 0),
@@ -75,7 +77,7 @@ function record(id: number, days: number): SnapshotRecord {
   } as SnapshotRecord;
 }
 
-/** The days of the records that a policy keeps. */
+/** Returns the days of the records that a policy keeps. */
 function keptDays(
   days: number[],
   policy: Parameters<typeof judge>[1],
@@ -86,7 +88,7 @@ function keptDays(
     .flatMap(({ keep }, at) => keep ? [days[at]] : []);
 }
 
-test("snapshot() gives each snapshot its own time behind one with a clock ahead [S1]", async () => {
+test("snapshot() gives each snapshot its own time after one with a clock that was ahead [S1]", async () => {
   await withLife(async (life) => {
     const { repository } = life;
     const bad = await life.take(60);
@@ -104,7 +106,7 @@ test("snapshot() gives each snapshot its own time behind one with a clock ahead 
     await life.at(9, prune);
     assert.deepEqual(await life.days(), [60, 3, 4, 5, 6, 7, 8, 9]);
     assert.equal((await repository.snapshots())[0].id, bad.id);
-    // An older deltar would form ids before these from their times.
+    // An older deltar would make ids that sort before these from the times.
     const versions = [...life.storage.objects]
       .filter(([name]) => name.startsWith("snapshots/"))
       .map(([, bytes]) =>
@@ -114,7 +116,7 @@ test("snapshot() gives each snapshot its own time behind one with a clock ahead 
   });
 });
 
-test("snapshot() says at once that the newest snapshot lies ahead of the clock [S1]", async () => {
+test("snapshot() warns immediately that the newest snapshot is ahead of the clock [S1]", async () => {
   await withLife(async (life) => {
     const { repository, root } = life;
     const taking = () => repository.snapshot(everything(root));
@@ -127,7 +129,7 @@ test("snapshot() says at once that the newest snapshot lies ahead of the clock [
   });
 });
 
-test("snapshots() of several directories are by their own times [S1]", async () => {
+test("snapshots() sorts the snapshots of several directories by their own times [S1]", async () => {
   await withLife(async (life) => {
     const { repository, root } = life;
     const other = `${root}-2`;
@@ -144,10 +146,11 @@ test("snapshots() of several directories are by their own times [S1]", async () 
   });
 });
 
-test("judge() lets no wrong clock push out a snapshot of a right one [S1]", () => {
+test("judge() does not remove a snapshot because of another one with a wrong clock [S1]", () => {
   const good = [1, 2, 3, 4, 5, 6, 7, 8, 9];
   const table: [number[], Parameters<typeof judge>[1], number[]][] = [
-    // Ahead: first, between, last; behind; several of them.
+    // The clock is ahead for the first, a middle or the last snapshot; behind;
+    // or wrong for several.
     [[60, ...good], { daily: 7 }, [60, 3, 4, 5, 6, 7, 8, 9]],
     [[1, 2, 3, 4, 60, 5, 6], { daily: 3 }, [4, 60, 5, 6]],
     [[...good, 60], { daily: 2 }, [8, 9, 60]],
@@ -166,9 +169,9 @@ test("judge() lets no wrong clock push out a snapshot of a right one [S1]", () =
     // A wrong time zone.
     [[1, 2, 3.5, 3, 4], { daily: 2 }, [3.5, 3, 4]],
     [[1, 2, 3, 3.4], { within: DAY / 2 }, [3, 3.4]],
-    // Summer time: judged by the times around it.
+    // After a change to summer time, the times around it count.
     [[1, 2, 3 + 1 / 24, 3, 4], { daily: 2 }, [3, 4]],
-    // A rule of number does not count it either.
+    // A rule with a number does not count such a snapshot, either.
     [[60, ...good], { last: 2 }, [60, 8, 9]],
     [[...good, 60], { last: 2 }, [8, 9, 60]],
   ];
@@ -180,11 +183,11 @@ test("judge() lets no wrong clock push out a snapshot of a right one [S1]", () =
       JSON.stringify({ days, policy }),
     );
   }
-  // A prune whose own clock is behind keeps what it cannot judge.
+  // A prune whose own clock is behind keeps the snapshots that it cannot judge.
   assert.deepEqual(keptDays(good, { daily: 1 }, -5000), good);
 });
 
-test("judge() takes a rule of 0 for none [S2]", () => {
+test("judge() treats a rule of 0 as no rule [S2]", () => {
   const days = [1, 2, 3];
   const rules = [
     "last",
@@ -206,7 +209,7 @@ test("judge() takes a rule of 0 for none [S2]", () => {
   }
 });
 
-test("ids hold times that a clock can show, and others are refused [A6]", () => {
+test("ids have valid times, and other ids are refused [A6]", () => {
   for (const time of [0, START, START + 999, Date.UTC(2199, 11, 31, 23)]) {
     assert.equal(timeOfId(newId(time, 0.5)), time);
   }
@@ -253,7 +256,7 @@ test("ids hold times that a clock can show, and others are refused [A6]", () => 
   ) assert.equal(parseTime(text), undefined, String(text));
 });
 
-test("a record with a time or id that cannot be right is named, and harms no other [A6]", async () => {
+test("a record with an impossible time or id is named, and does not affect others [A6]", async () => {
   const plants: [string, string][] = [
     ["99991231T235959Z-3e7fff", "9999-12-31T23:59:59.999Z"],
     ["99991231T235959Z-3e7fff", "2026-03-01T00:00:00.000Z"],
@@ -302,7 +305,7 @@ test("a record with a time or id that cannot be right is named, and harms no oth
       }
       const { damage } = await repository.verify();
       assert.deepEqual(damage.map(({ object }) => object), [planted]);
-      // Removed by its id, it is in nobody's way.
+      // After its removal by its id, it has no effect.
       await repository.forget(id);
       await life.at(2, () => repository.prune({}, { grace: 0, ...QUICK }));
       assert.equal((await repository.snapshots()).length, 2);
@@ -311,7 +314,7 @@ test("a record with a time or id that cannot be right is named, and harms no oth
   }
 });
 
-test("setMaxSize() and label() are not hidden by ids that cannot be right [A6]", async () => {
+test("setMaxSize() and label() work despite notes with impossible ids [A6]", async () => {
   await withLife(async (life) => {
     const { repository, storage } = life;
     const record = await life.take(0);
@@ -337,7 +340,7 @@ test("setMaxSize() and label() are not hidden by ids that cannot be right [A6]",
   });
 });
 
-test("setMaxSize() and label() name the note after which no id can sort [A6]", async () => {
+test("setMaxSize() and label() name a note after which no id can sort [A6]", async () => {
   await withLife(async (life) => {
     const { repository, storage } = life;
     const record = await life.take(0);
@@ -357,7 +360,7 @@ test("setMaxSize() and label() name the note after which no id can sort [A6]", a
   });
 });
 
-test("Repository.maxSize() refuses a size of nothing and less", async () => {
+test("Repository.maxSize() refuses a size of zero or less", async () => {
   await withLife(async ({ repository, storage }) => {
     for (const maxSize of [0, -1, 1.5, "5"]) {
       const name = "settings/20260101T000000Z-000000.json";
@@ -369,7 +372,7 @@ test("Repository.maxSize() refuses a size of nothing and less", async () => {
   });
 });
 
-test("prune() frees the space of an idle repository the second time [S18]", async () => {
+test("prune() of an idle repository frees space when it runs the second time [S18]", async () => {
   await withLife(async (life) => {
     const { repository } = life;
     for (const day of [0, 0.1, 0.2, 0.3, 0.4, 0.5]) await life.take(day);
@@ -381,7 +384,7 @@ test("prune() frees the space of an idle repository the second time [S18]", asyn
     assert.deepEqual(await prune(1), [0, false]);
     assert.deepEqual(await prune(9), [0, true]);
     assert.deepEqual(await prune(10), [4, false]);
-    // When nothing waits, nothing is doubted.
+    // If nothing waits for its grace period, the clock is not doubted.
     const before = new Map(life.storage.objects);
     for (const day of [17, 31, 61]) {
       assert.deepEqual(await prune(day), [0, false]);
@@ -390,7 +393,7 @@ test("prune() frees the space of an idle repository the second time [S18]", asyn
   });
 });
 
-test("prune() frees space also if it is made once a month, with unchanged snapshots [S18]", async () => {
+test("prune() frees space even if it runs once a month and the snapshots are unchanged [S18]", async () => {
   await withLife(async (life) => {
     const { repository, root } = life;
     for (const day of [0, 0.1, 0.2]) await life.take(day);
@@ -408,7 +411,7 @@ test("prune() frees space also if it is made once a month, with unchanged snapsh
   });
 });
 
-test("prune() right after a snapshot by the same wrong clock purges nothing [S18]", async () => {
+test("prune() directly after a snapshot with the same wrong clock purges nothing [S18]", async () => {
   await withLife(async (life) => {
     const { repository } = life;
     for (const day of [0, 1, 2, 3]) await life.take(day);
@@ -422,13 +425,13 @@ test("prune() right after a snapshot by the same wrong clock purges nothing [S18
     for (const day of [4, 5, 9]) {
       assert.deepEqual((await life.at(day, prune)).purged, []);
     }
-    // What the wrong clock says is believed no more than before.
+    // The clock is doubted again.
     const again = await life.at(64, prune);
     assert.deepEqual([again.purged, again.isClockDoubted], [[], true]);
   });
 });
 
-test("what a clock that is behind removes is not purged at once by a right one [S18]", async () => {
+test("prune() with a right clock does not immediately purge what a clock that was behind removed [S18]", async () => {
   await withLife(async (life) => {
     const { repository, storage } = life;
     const records: SnapshotRecord[] = [];
@@ -452,7 +455,7 @@ test("what a clock that is behind removes is not purged at once by a right one [
   });
 });
 
-test("prune() without grace purges what a clock that was ahead removed [S18]", async () => {
+test("prune() without a grace period purges what a clock that was ahead removed [S18]", async () => {
   await withLife(async (life) => {
     const { repository } = life;
     const first = await life.take(0);
@@ -464,7 +467,7 @@ test("prune() without grace purges what a clock that was ahead removed [S18]", a
   });
 });
 
-test("prune() believes a clock by which snapshots were taken for a day [S18]", async () => {
+test("prune() trusts a clock with which snapshots were taken for a day [S18]", async () => {
   await withLife(async (life) => {
     const { repository } = life;
     for (const day of [0, 1]) await life.take(day);

@@ -15,7 +15,7 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, noise } from "./helpers.ts";
 
-/** A repository with three snapshots of a directory that changed. */
+/** Makes a repository with three snapshots of a directory that changed. */
 async function makeLife(folder: string) {
   const root = join(folder, "root");
   fs.mkdirSync(root);
@@ -35,7 +35,7 @@ async function makeLife(folder: string) {
   return { storage, repository, states };
 }
 
-/** Holds all snapshots of a repository against what they should be. */
+/** Compares the restored states of all snapshots with the expected states. */
 async function restores(
   repository: Repository,
   states: Record<string, unknown>,
@@ -54,7 +54,7 @@ async function restores(
   assert.deepEqual(damage, []);
 }
 
-test("copies are what they are copies of, and cost only what is new", async () => {
+test("copyTo() copies snapshots exactly, and stores only new objects", async () => {
   await withTemp(async (folder) => {
     const { repository, states } = await makeLife(folder);
     const [first, second, third] = await repository.snapshots();
@@ -86,7 +86,7 @@ test("copies are what they are copies of, and cost only what is new", async () =
   });
 });
 
-test("a damaged object is not copied, nor its snapshot", async () => {
+test("copyTo() copies neither a damaged object nor its snapshot", async () => {
   await withTemp(async (folder) => {
     const { storage, repository } = await makeLife(folder);
     const [first, second] = await repository.snapshots();
@@ -104,7 +104,7 @@ test("a damaged object is not copied, nor its snapshot", async () => {
   });
 });
 
-test("another snapshot of the same id is not taken for a copy", async () => {
+test("copyTo() does not treat another snapshot with the same id as a copy", async () => {
   await withTemp(async (folder) => {
     const { repository, storage } = await makeLife(folder);
     const [record] = await repository.snapshots();
@@ -120,7 +120,7 @@ test("another snapshot of the same id is not taken for a copy", async () => {
   });
 });
 
-test("whatever fails, the next copy goes on and nothing half is left", async () => {
+test("copyTo() that fails at any operation leaves nothing incomplete, and the next call continues", async () => {
   await withTemp(async (folder) => {
     const { repository, storage, states } = await makeLife(folder);
     const records = await repository.snapshots();
@@ -157,7 +157,7 @@ test("whatever fails, the next copy goes on and nothing half is left", async () 
   });
 });
 
-/** A directory of large files whose snapshots share a volume. */
+/** A directory of large files, whose snapshots share a volume. */
 class Shared {
   readonly states: Record<string, unknown> = {};
   readonly repository: Repository;
@@ -172,7 +172,9 @@ class Shared {
     }
   }
 
-  /** Takes a snapshot after files with these numbers were deleted. */
+  /**
+   * Deletes the files with these numbers, adds a file, and takes a snapshot.
+   */
   async take(gone: readonly number[], added: string): Promise<string> {
     for (const at of gone) fs.rmSync(join(this.#root, `${at}`));
     fs.writeFileSync(join(this.#root, added), added);
@@ -182,7 +184,10 @@ class Shared {
     return record.id;
   }
 
-  /** Removes snapshots from a repository for good. Returns what it repacked. */
+  /**
+   * Removes snapshots from a repository for good. Returns the number of
+   * repacked volumes.
+   */
   static async remove(
     repository: Repository,
     ids: readonly string[],
@@ -193,7 +198,7 @@ class Shared {
   }
 }
 
-test("repacked volumes are copied with all snapshots that need them", async () => {
+test("copyTo() copies repacked volumes with all snapshots that need them", async () => {
   await withTemp(async (folder) => {
     const storage = new MemoryStorage();
     const shared = new Shared(folder, await Repository.create(storage));
@@ -209,7 +214,7 @@ test("repacked volumes are copied with all snapshots that need them", async () =
     assert.equal(await Shared.remove(repository, [first]), 1);
     delete states[first];
     await copy();
-    // The volume is repacked a second time. The target has it as it was before.
+    // The volume is repacked a second time. The target has the earlier volume.
     await shared.take([7, 8, 9], "d");
     const gone = [second, Object.keys(states)[1]];
     assert.equal(await Shared.remove(repository, gone), 1);
@@ -219,7 +224,7 @@ test("repacked volumes are copied with all snapshots that need them", async () =
   });
 });
 
-test("a copy relies on volumes that the target repacked", async () => {
+test("copyTo() uses volumes that the target repacked", async () => {
   await withTemp(async (folder) => {
     const source = new MemoryStorage();
     const shared = new Shared(folder, await Repository.create(source));
@@ -229,7 +234,8 @@ test("a copy relies on volumes that the target repacked", async () => {
     const first = await shared.take([], "a");
     const second = await shared.take([0, 1, 2, 3, 4, 5, 6], "b");
     await repository.copyTo(target, await repository.snapshots());
-    // Both sides repack the volume. The source keeps less than the target.
+    // Both repositories repack the volume. The source keeps less than the
+    // target.
     assert.equal(await Shared.remove(target, [first]), 1);
     await shared.take([7, 8, 9], "c");
     assert.equal(await Shared.remove(repository, [first, second]), 1);
@@ -246,7 +252,7 @@ test("a copy relies on volumes that the target repacked", async () => {
   });
 });
 
-test("a copy names a volume of which the target keeps other parts", async () => {
+test("copyTo() names a volume of which the target keeps other parts", async () => {
   await withTemp(async (folder) => {
     const shared = new Shared(
       folder,
@@ -273,7 +279,7 @@ test("a copy names a volume of which the target keeps other parts", async () => 
   });
 });
 
-test("a prune of the target before the intent is stored ends the copy", async () => {
+test("copyTo() fails if the target is pruned before the intent is stored", async () => {
   await withTemp(async (folder) => {
     const shared = new Shared(
       folder,

@@ -20,7 +20,7 @@ import { copyOf, everything, noise } from "./helpers.ts";
 const NOW = { grace: 0, patience: 1 };
 const volumeSize = 1 << 26;
 
-/** The state that each snapshot must restore to, by its id. */
+/** The states that the snapshots must restore to, by id. */
 type States = Map<string, unknown>;
 
 interface Stage {
@@ -31,8 +31,8 @@ interface Stage {
 }
 
 /**
- * A repository with snapshots, removed ones, a volume to repack, left work of
- * an interrupted run, and a directory that has changed since.
+ * Makes a repository with snapshots, removed snapshots, a volume to repack, the
+ * objects of an interrupted run, and a directory that has changed since.
  */
 async function prepare(folder: string): Promise<Stage> {
   const root = join(folder, "root");
@@ -48,7 +48,7 @@ async function prepare(folder: string): Promise<Stage> {
     states.set(record.id, stateOf(root));
     return record;
   };
-  // Each larger than a frame, so each has frames of its own.
+  // Each file is larger than a frame, so each has its own frames.
   for (let at = 0; at < 3; at++) {
     fs.writeFileSync(join(root, `large${at}`), noise(1_060_000, at + 1));
   }
@@ -72,7 +72,10 @@ async function prepare(folder: string): Promise<Stage> {
 
 let checks = 0;
 
-/** All committed snapshots restore, and are sound in every byte. */
+/**
+ * Checks that all committed snapshots can be restored, and that every byte is
+ * undamaged.
+ */
 async function check(
   repository: Repository,
   { folder, root, states }: Stage,
@@ -81,7 +84,8 @@ async function check(
   const { damage, unrecorded } = await repository.verify({ data: true });
   assert.deepEqual(damage, [], what);
   assert.ok(unrecorded.every(({ wasThere }) => !wasThere), what);
-  // Every byte was held against its SHA-256; onto the disk it goes at times.
+  // Every byte is compared with its SHA-256. Only some snapshots are restored
+  // to the disk.
   const isShown = process.env.SLOW || checks++ % 16 === 0;
   for (const record of isShown ? await repository.snapshots() : []) {
     const target = join(folder, "restored");
@@ -93,7 +97,10 @@ async function check(
   }
 }
 
-/** Out of space and no permission, as the local storage tells of them. */
+/**
+ * A storage that refuses an operation as a local storage does on a full disk or
+ * without permission.
+ */
 class Refusing extends FaultyStorage {
   readonly #number: number;
   readonly #code: string;
@@ -112,7 +119,10 @@ class Refusing extends FaultyStorage {
     return this.#refuse(name) ?? super.delete(name);
   }
 
-  /** From its operation on: a full disk stays full. */
+  /**
+   * Refuses operations from a certain number on, because a full disk stays
+   * full.
+   */
   #refuse(object: string): Promise<never> | undefined {
     if (this.operations < this.#number) return undefined;
     const cause = Object.assign(new Error(this.#code), { code: this.#code });
@@ -138,10 +148,10 @@ const WORKS: Readonly<Record<string, Work>> = {
   },
 };
 
-/** The work that removes no snapshot, not even by a rule. */
+/** The operations that remove no snapshot, not even because of a rule. */
 const KEEPS_ALL = new Set(["a snapshot", "bringing back"]);
 
-/** A number of faults, spread over all: all with `SLOW=1`. */
+/** The distance between the tested faults. With `SLOW=1`, all are tested. */
 const STEP = process.env.SLOW ? 1 : 11;
 
 for (const [name, work] of Object.entries(WORKS)) {
@@ -184,7 +194,7 @@ for (const [name, work] of Object.entries(WORKS)) {
             for (const id of ids) assert.ok(there.has(id), `${what}: ${id}`);
           }
           await check(again, stage, what);
-          // And the next runs succeed.
+          // The next runs succeed.
           const result = await again.prune({}, NOW);
           assert.deepEqual([result.missing, result.damaged], [[], []], what);
           await again.snapshot(everything(stage.root), { volumeSize });

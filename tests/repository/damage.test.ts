@@ -7,7 +7,10 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** Two snapshots of a directory, the newest object of a folder damaged. */
+/**
+ * Makes two snapshots of a directory, and damages the newest object in a
+ * folder.
+ */
 async function damaged(folder: string, objects: string) {
   const root = join(folder, "tree");
   mkdirSync(root);
@@ -25,7 +28,7 @@ async function damaged(folder: string, objects: string) {
 }
 
 for (const objects of ["snapshots/", "trees/"]) {
-  test(`damage in ${objects} does not end the taking of snapshots`, async () => {
+  test(`snapshot() succeeds despite damage in ${objects}`, async () => {
     await withTemp(async (folder) => {
       const { root, repository, dir, name } = await damaged(folder, objects);
       await assert.rejects(repository.snapshot(dir), { code: "corrupt" });
@@ -48,7 +51,7 @@ for (const objects of ["snapshots/", "trees/"]) {
   });
 }
 
-test("a damaged record is named, and the others are listed", async () => {
+test("snapshots() names a damaged record, and lists the others", async () => {
   await withTemp(async (folder) => {
     const { repository, first, name } = await damaged(folder, "snapshots/");
     await assert.rejects(repository.snapshots(), { code: "corrupt" });

@@ -32,7 +32,7 @@ const FILES = {
   "a file": "4",
 };
 
-test("directorySet() finds the common folder, and drops directories in others", async () => {
+test("directorySet() finds the common folder, and omits directories inside others", async () => {
   await withTemp((folder) => {
     const root = fs.realpathSync(folder);
     write(root, { ...FILES, "a,{b}/f": "5" });
@@ -62,7 +62,7 @@ test("directorySet() finds the common folder, and drops directories in others", 
   });
 });
 
-test("DirSet() refuses what is not several directories", async () => {
+test("DirSet() refuses arguments other than several directories", async () => {
   await withTemp((root) => {
     write(root, FILES);
     const make = (...paths: string[]) =>
@@ -76,7 +76,7 @@ test("DirSet() refuses what is not several directories", async () => {
   });
 });
 
-test("snapshots of several directories follow each other, apart from those of one", async () => {
+test("snapshots of several directories follow each other, and are separate from those of one", async () => {
   await withTemp(async (folder) => {
     const root = fs.realpathSync(join(folder));
     const [dirs, cache] = [join(root, "dirs"), join(root, "cache")];
@@ -92,7 +92,7 @@ test("snapshots of several directories follow each other, apart from those of on
     assert.equal(single.parent, undefined);
     assert.equal(single.common, undefined);
     assert.equal((await take(set())).isNew, false);
-    // What is beside the directories does not matter.
+    // Other files next to the directories do not matter.
     write(dirs, { "other/g": "", "another": "" });
     assert.equal((await take(set())).isNew, false);
     write(dirs, { "b/src/f": "changed" });
@@ -108,7 +108,7 @@ test("snapshots of several directories follow each other, apart from those of on
       "b/src",
       "b/src/f",
     ]);
-    // Retention counts the set as one directory.
+    // The rules treat the set as one directory.
     const plan = await repository.planPrune({ last: 1 });
     const kept = plan.judgements.filter(({ keep }) => keep);
     assert.deepEqual(
@@ -126,7 +126,7 @@ test("snapshots of several directories follow each other, apart from those of on
   });
 });
 
-test("several directories are restored in place, elsewhere, and undone", async () => {
+test("several directories are restored in place and elsewhere, and the restores are undone", async () => {
   await withTemp(async (folder) => {
     const root = fs.realpathSync(folder);
     const dirs = join(root, "dirs");

@@ -8,7 +8,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
 
-/** Two snapshots of ten files, two of which have deltas in the second. */
+/** Makes two snapshots of ten files, two of which have deltas in the second. */
 async function twoSnapshots(root: string) {
   const storage = new MemoryStorage();
   const repository = await Repository.create(storage);
@@ -25,7 +25,7 @@ async function twoSnapshots(root: string) {
   return { storage, repository, first: first.record, second: second.record };
 }
 
-test("drills go round all files and all snapshots, and are noted", async () => {
+test("drill() tests all files and all snapshots in turn, and stores the results", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     const scratch = join(folder, "scratch");
@@ -53,7 +53,8 @@ test("drills go round all files and all snapshots, and are noted", async () => {
       seen.set(id, all);
       return result;
     };
-    // The newest first, then the other; each with the next files every time.
+    // The newest snapshot comes first, then the other one. Each drill tests the
+    // next files.
     const order: string[] = [];
     for (let at = 0; at < 8; at++) {
       const { snapshot, withDeltas } = await run();
@@ -70,7 +71,7 @@ test("drills go round all files and all snapshots, and are noted", async () => {
   });
 });
 
-test("a drill finds what is damaged and keeps to its bounds", async () => {
+test("drill() finds damaged files, and respects its limits", async () => {
   await withTemp(async (root) => {
     const { storage, repository, second } = await twoSnapshots(root);
     const small = await repository.drill({ snapshot: second, bytes: 20_000 });
@@ -89,7 +90,7 @@ test("a drill finds what is damaged and keeps to its bounds", async () => {
   });
 });
 
-test("files that do not fit beside those with deltas are restored in turn", async () => {
+test("drill() tests files that exceed the limit together with those with deltas in turn", async () => {
   const cases = [
     {
       limit: { bytes: 200_000 },
@@ -124,7 +125,7 @@ test("files that do not fit beside those with deltas are restored in turn", asyn
   }
 });
 
-test("a drill of what is read-only tells that it could not be noted", async () => {
+test("drill() of a read-only repository reports that the result could not be stored", async () => {
   await withTemp(async (root) => {
     const { storage, repository } = await twoSnapshots(root);
     const refusal = new DeltarError("unsupported", "it is read-only");

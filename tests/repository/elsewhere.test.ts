@@ -12,7 +12,7 @@ import { everything, noise } from "./helpers.ts";
 
 const NOW = { grace: 0, patience: 4 };
 
-/** Directories in one repository. */
+/** Several directories with one repository. */
 class Places {
   readonly folder: string;
   readonly storage = new MemoryStorage();
@@ -39,7 +39,7 @@ class Places {
     return record;
   }
 
-  /** Every snapshot restores to what it was. */
+  /** Checks that every snapshot restores its state. */
   async check(): Promise<void> {
     const { damage } = await this.repository.verify({ data: true });
     assert.deepEqual(damage, []);
@@ -61,7 +61,7 @@ function withPlaces(work: (places: Places) => Promise<void>): Promise<void> {
   });
 }
 
-test("the first snapshot of a directory takes over equal files of others [S6]", async () => {
+test("the first snapshot of a directory reuses equal files of other directories [S6]", async () => {
   await withPlaces(async (places) => {
     const large = noise(3_000_000, 1);
     const small = noise(30_000, 2);
@@ -78,7 +78,7 @@ test("the first snapshot of a directory takes over equal files of others [S6]", 
       assert.equal(counts.copied, 0);
     }
     await places.check();
-    // The next ones are deltas, also of what was taken over.
+    // The next snapshots have deltas, also of reused content.
     large[1_000_000]++;
     small[5000]++;
     places.write("four", "large of four", large);
@@ -86,12 +86,12 @@ test("the first snapshot of a directory takes over equal files of others [S6]", 
     const { counts } = await places.take("four");
     assert.ok(counts.stored < 10_000, `${counts.stored}`);
     await places.check();
-    // What is taken over are chains of deltas, too.
+    // Reused content can be a chain of deltas, too.
     places.write("five", "large", large);
     places.write("five", "small", small);
     assert.ok((await places.take("five")).counts.stored < 2000);
     await places.check();
-    // Nobody needs the directories that it came from.
+    // The original directories are removed.
     for (const { id, directory } of await places.repository.snapshots()) {
       if (!directory.endsWith("five")) await places.repository.forget(id);
     }
@@ -104,7 +104,7 @@ test("the first snapshot of a directory takes over equal files of others [S6]", 
   });
 });
 
-test("a second snapshot of a directory looks at no other directory [S6]", async () => {
+test("the second snapshot of a directory reads no other directory [S6]", async () => {
   await withPlaces(async (places) => {
     places.write("one", "file", noise(3000, 1));
     const { id } = await places.take("one");
@@ -128,7 +128,7 @@ test("a second snapshot of a directory looks at no other directory [S6]", async 
   });
 });
 
-test("a tree of another directory that is damaged is passed over [S6]", async () => {
+test("the first snapshot ignores a damaged tree of another directory [S6]", async () => {
   await withPlaces(async (places) => {
     places.write("one", "file", noise(3000, 1));
     await places.take("one");
@@ -141,8 +141,9 @@ test("a tree of another directory that is damaged is passed over [S6]", async ()
   });
 });
 
-test("what is taken over is not collected meanwhile, or the snapshot begins again [S6]", async () => {
-  // At each operation of the snapshot the other directory's goes for good.
+test("reused content is not deleted in the meantime, or the snapshot starts again [S6]", async () => {
+  // The snapshots of the other directory are purged at each operation of the
+  // first snapshot.
   for (let stop = 1;; stop++) {
     let isOver = false;
     await withPlaces(async (places) => {

@@ -17,7 +17,9 @@ const recipient = await identityToRecipient(identity);
 const encrypt = { name: "me", to: recipient };
 const keys = [identity];
 
-/** A directory with something of everything that is stored in its own way. */
+/**
+ * Fills a directory with entries of each kind that is stored in its own way.
+ */
 function fill(root: string): void {
   fs.mkdirSync(join(root, "secret folder"), { recursive: true });
   fs.writeFileSync(join(root, "secret folder/small"), "a secret text");
@@ -34,7 +36,7 @@ function change(root: string): void {
   roundTimes(root);
 }
 
-test("an encrypted repository: snapshot, delta, restore, undo, prune, verify, copy", async () => {
+test("an encrypted repository supports snapshot, delta, restore, undo, prune, verify and copy", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fill(root);
@@ -70,7 +72,7 @@ test("an encrypted repository: snapshot, delta, restore, undo, prune, verify, co
     await plain.copyTo(other, [second.record]);
     assert.deepEqual((await other.verify({ data: true })).damage, []);
 
-    // Nothing of it is in clear: not in names and not in bytes.
+    // No secret is in plain text, neither in names nor in bytes.
     const secrets = ["secret", "root", "label", "lines", folder]
       .map((text) => Buffer.from(text));
     for (
@@ -94,7 +96,7 @@ test("an encrypted repository: snapshot, delta, restore, undo, prune, verify, co
   });
 });
 
-test("Repository.open() of an encrypted repository tells the kinds of wrong keys", async () => {
+test("Repository.open() distinguishes the kinds of wrong keys of an encrypted repository", async () => {
   const storage = new MemoryStorage();
   await Repository.create(storage, { encrypt });
   const refused = (options: Parameters<typeof Repository.open>[1]) =>
@@ -153,7 +155,7 @@ test("keys are added, listed and removed, but not the last one", async () => {
   assert.match(opened.keys!.identities()[0], /^AGE-SECRET-KEY-1/);
 });
 
-test("a repository is opened by a key that cannot be exported", async () => {
+test("Repository.open() accepts a key that cannot be exported", async () => {
   const storage = new MemoryStorage();
   const pair = await crypto.subtle.generateKey({ name: "X25519" }, false, [
     "deriveBits",
@@ -166,7 +168,7 @@ test("a repository is opened by a key that cannot be exported", async () => {
   assert.deepEqual(await repository.snapshots(), []);
 });
 
-test("an encrypted repository that lost its settings is opened and repaired", async () => {
+test("an encrypted repository without settings is opened and repaired", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fill(root);
@@ -229,7 +231,7 @@ test("repair() moves every damaged object of an encrypted repository away", asyn
   });
 });
 
-test("prune() does not move a volume of which only the padding would go", async () => {
+test("prune() does not repack a volume if this would free only padding", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -237,7 +239,7 @@ test("prune() does not move a volume of which only the padding would go", async 
     const repository = await Repository.create(storage, { encrypt });
     const write = (name: string, content: Uint8Array) =>
       fs.writeFileSync(join(root, name), content);
-    // The first frames of each volume are not needed later, and its last one is.
+    // Later snapshots need only the last frame of each volume.
     const lives = async (large: (seed: number) => Uint8Array) => {
       write("large", large(1));
       write("small", noise(1200, large(3)[0]));
@@ -256,7 +258,7 @@ test("prune() does not move a volume of which only the padding would go", async 
   });
 });
 
-test("one file of an encrypted repository takes at most three requests more", async () => {
+test("reading one file of an encrypted repository takes at most three more requests", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -265,7 +267,10 @@ test("one file of an encrypted repository takes at most three requests more", as
     }
     const key = await readPrivateKey(await makeKeyPair(""));
     const machine = { id: "m", key };
-    /** The numbers of requests, of a new reader and then of the same one. */
+    /**
+     * The numbers of requests of a new reader, and then of the same reader
+     * again.
+     */
     const counts: number[][] = [];
     for (const isEncrypted of [false, true]) {
       const storage = new MemoryStorage();

@@ -25,25 +25,27 @@ const machine = {
   key: await readPrivateKey(await makeKeyPair("")),
 };
 
-/** The stored objects of a repository that has one or more of every kind. */
+/**
+ * The stored objects of a repository with at least one object of every kind.
+ */
 let objects: ReadonlyMap<string, Uint8Array>;
-/** The maximum size of an object of which every byte is changed, in bytes. */
+/** The maximum size of an object in which every byte is changed, in bytes. */
 const MAX_SMALL_BYTES = 10_000;
 
 /** The name of an object that no snapshot needs and no manifest lists. */
 const garbage = "volumes/20250101T000000Z-000000.vol0.tar.zst.age";
-/** The names of all others. */
+/** The names of all other objects. */
 let checked: string[];
 /**
- * The names of those of removed snapshots. A verification with a key does not read
- * them.
+ * The names of the objects of removed snapshots, which a verification with a
+ * key does not read.
  */
 let unread: ReadonlySet<string>;
 /** The recipient of the repository. */
 let own: string;
 /** The identities of the repository, which open it without a key file. */
 let identities: readonly string[];
-/** The keys that sign manifests: that of the machine, and the admin key. */
+/** The keys that sign manifests: the key of the machine, and the admin key. */
 let signers: string[];
 
 before(async () => {
@@ -61,7 +63,8 @@ before(async () => {
       const { record } = await repository.snapshot(everything(root));
       return record;
     };
-    // The volume of the first snapshot is moved, because most of it is gone.
+    // The volume of the first snapshot is repacked, because most of it is no
+    // longer needed.
     write("stays", noise(150_000, 1));
     write("large", noise(1_400_000, 2));
     const gone = await take();
@@ -162,7 +165,7 @@ function kindOf(name: string): string {
   return of === undefined ? name.split("/")[0] : `manifests of ${of}`;
 }
 
-/** The ways to verify. Each returns the names of damaged objects. */
+/** The ways to verify. Each function returns the names of damaged objects. */
 const WAYS = {
   "with a key": async (
     storage: MemoryStorage,
@@ -179,7 +182,7 @@ const WAYS = {
         machine,
         onDamage,
       });
-      // All other objects are read in any case.
+      // All other objects are read anyway.
       const data = [...changed.keys()]
         .some((name) => /^(?:volumes|signatures|moves)\//.test(name));
       const { damage } = await repository.verify({ data });
@@ -209,7 +212,7 @@ const WAYS = {
   },
 };
 
-/** Asserts that objects that were changed are named. */
+/** Asserts that the verification names the changed objects. */
 async function assertFound(
   changed: ReadonlyMap<string, Uint8Array>,
   what: string,
@@ -240,14 +243,14 @@ function partsOf(file: Uint8Array): number[] {
 }
 
 /**
- * Asserts that objects that were changed are found. The objects of a group are
- * changed at the same time.
+ * Asserts that changed objects are found. The objects of a group are changed at
+ * the same time.
  *
- * @param change Returns the changed bytes of an object in a round, or `undefined`
- *   if there is no such round for the object.
- * @param groupOf Returns the group of an object. By default, keys, notes and
- *   manifests of a kind are a group, and each other object is one, because the
- *   damage of one may hide that of others.
+ * @param change Returns the changed bytes of an object in a round, or
+ * `undefined` if there is no such round for the object. @param groupOf Returns
+ * the group of an object. By default, all keys, notes and manifests of a kind
+ * are a group, and each other object is a group of its own, because its damage
+ * may hide the damage of other objects.
  */
 async function assertChangesFound(
   what: string,
@@ -276,8 +279,8 @@ async function assertChangesFound(
 }
 
 /**
- * Returns the changes to make to an object: all with `SLOW=1`, otherwise a third
- * of them, which differs between objects.
+ * Returns the changes to make to an object: all with `SLOW=1`, otherwise a
+ * third of them. Which third depends on the object.
  *
  * @param number The number of the object.
  */
@@ -304,8 +307,8 @@ test("verify() names an object in which any byte was changed", async () => {
   await assertChangesFound("changed", (file, round, name) => {
     const number = checked.indexOf(name);
     const parts = partsOf(file);
-    // Another byte of a part for each object: of the header, of its MAC, of the
-    // nonce, of the first chunk and of the last one with its tag.
+    // In each object, another byte of a part is changed: of the header, its
+    // MAC, the nonce, the first chunk, and the last chunk with its tag.
     const places = [...parts.slice(0, 4), ...parts.slice(-1)]
       .map((at) => Math.min(at + number, file.length - 1));
     const all = [...places, 0, file.length - 1 - number % 16];
@@ -324,8 +327,8 @@ function everyByte(file: Uint8Array, round: number): Uint8Array | undefined {
 test("verifySealed() names an object in which every byte was changed", {
   skip: !process.env.SLOW,
 }, async () => {
-  // Each object is compared with its manifest. Nothing else is read if the settings
-  // have an unknown version.
+  // Each object is compared with its manifest. If the settings have an unknown
+  // version, nothing else is read.
   const groupOf = (name: string) =>
     name === "deltar.json" ? name : `${name.startsWith("manifests/")}`;
   const ways = ["without a key"] as const;
@@ -351,9 +354,9 @@ test("verify() names an object in which every byte was changed", {
   console.log(`${count} bytes were changed`);
 });
 
-test("verify() names an object that was cut at the end of any part", async () => {
+test("verify() names an object that was truncated at the end of any part", async () => {
   await assertChangesFound("cut", (file, round, name) => {
-    // The header is cut once, and the chunks at the end of each.
+    // The object is truncated in its header, and at the end of each chunk.
     const ends = [...partsOf(file).slice(2), file.length - 1];
     const end = sampled(ends, checked.indexOf(name))[round];
     return end === undefined ? undefined : file.slice(0, end);
@@ -362,8 +365,8 @@ test("verify() names an object that was cut at the end of any part", async () =>
 
 test("verify() names an object that was swapped with another", async () => {
   await assertChangesFound("swapped", (_, round, name) => {
-    // The names are in the order of their folders, so the next one mostly is of
-    // the same kind.
+    // The names are in the order of their folders, so the next object is
+    // usually of the same kind.
     const number = checked.indexOf(name);
     const next = sampled([1, 2, 9], number)[round];
     if (next === undefined) return undefined;

@@ -27,9 +27,9 @@ const identity = await newIdentity();
 const recipient = await recipientOf(identity);
 const keys = [identity];
 
-/** The names and contents of a tree; all else of two trees is equal. */
+/** The names and contents of a tree. Everything else is equal in two trees. */
 interface World {
-  /** Words of eight letters, in the order of the alphabet. */
+  /** Words of eight letters, in alphabetical order. */
   words: string[];
   seed: number;
 }
@@ -43,11 +43,13 @@ const OTHER: World = {
   seed: 5000,
 };
 
-/** A storage that remembers everything that it ever stored. */
+/** A storage that remembers every object that it ever stored. */
 class WatchedStorage extends MemoryStorage {
-  /** The changes, with names without ids, and with sizes. */
+  /** The changes, with the sizes of objects and their names without ids. */
   readonly log: string[] = [];
-  /** The objects, even those that were replaced or deleted later. */
+  /**
+   * The stored objects, including those that were replaced or deleted later.
+   */
   readonly ever: [name: string, bytes: Uint8Array][] = [];
 
   override async put(
@@ -67,12 +69,12 @@ class WatchedStorage extends MemoryStorage {
   }
 }
 
-/** Returns a name without the times and random parts in it. */
+/** Returns a name without its times and random parts. */
 function general(name: string): string {
   return name.replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{6}/g, "ID");
 }
 
-/** A directory and its encrypted repository, and all that is secret of them. */
+/** A directory, its encrypted repository, and all secrets of them. */
 interface Life {
   storage: WatchedStorage;
   /** The cache folder, with the state of the directory and cached objects. */
@@ -80,7 +82,7 @@ interface Life {
   secrets: Needles;
 }
 
-/** Lets a directory live with everything that stores an object. */
+/** Makes all operations that store an object. */
 async function live(
   folder: string,
   { words, seed }: World,
@@ -92,13 +94,13 @@ async function live(
   fs.mkdirSync(join(root, b), { recursive: true });
   const write = (path: string, content: Uint8Array | string) => {
     fs.writeFileSync(join(root, path), content);
-    // All times are in the past and equal in both worlds.
+    // All times are in the past, and equal in both trees.
     fs.utimesSync(join(root, path), 1_700_000_000, 1_700_000_000);
     secrets.addFile(Buffer.from(content));
   };
   for (const word of words) secrets.addText("names", word);
   secrets.addText("directories", root);
-  // As JSON has a path of Windows.
+  // The path in the form that JSON has on Windows.
   secrets.addText("directories", JSON.stringify(root).slice(1, -1));
   const { username } = os.userInfo();
   secrets.addText("users", `"host":${JSON.stringify(os.hostname())}`);
@@ -133,7 +135,8 @@ async function live(
   let repository = await reopen();
   const first = await later(10, () => snapshot(repository));
 
-  // Deltas, a new file, a renamed one, a label of the record and a later one.
+  // This change has deltas, a new file, a renamed file, a label in the record,
+  // and a later label.
   large.set(noise(3000, seed + 101), 1_000_000);
   write(`${d}.large`, large);
   write(`${c}.new`, noise(30_000, seed + 102));
@@ -146,7 +149,7 @@ async function live(
   secrets.addText("labels", `label of ${e}`);
   await repository.label(second.record, `label of ${e}`);
 
-  // The first volume loses most of its frames, so that the prune moves it.
+  // The first volume loses most of its frames, so that the prune repacks it.
   write(`${d}.large`, noise(2_000_000, seed + 200));
   await later(30, () => snapshot(repository));
   await repository.forget(first.record);
@@ -154,7 +157,8 @@ async function live(
   const pruned = await repository.prune({}, { grace: 0, patience: 1 });
   assert.ok(pruned.repacked > 0, "a volume is moved");
 
-  // Restores: into a new directory, and over changes, with a safety snapshot.
+  // One restore is into a new directory, and one is over changes, with a safety
+  // snapshot.
   repository = await reopen();
   const last = await repository.find("latest");
   const target = join(folder, `target of ${a}`);
@@ -165,13 +169,13 @@ async function live(
   await repository.drill({ files: 3 });
   await repository.setMaxSize(1_000_000_000);
 
-  // A removed snapshot in its grace period, and a mark.
+  // A removed snapshot in its grace period, and a mark, remain.
   write(`${d}.lines`, `another line about ${d}\n`.repeat(2000));
   const forgotten = await later(40, () => snapshot(repository));
   await repository.forget(forgotten.record);
   await repository.prune({}, { patience: 1 });
 
-  // The machine dies before the record is stored.
+  // The machine crashes before the record is stored.
   for (let at = 20; at < 40; at++) {
     write(`${b}/${at} ${c}`, noise(20_000, seed + 400 + at));
   }
@@ -187,10 +191,12 @@ async function live(
   return { storage, cache, secrets };
 }
 
-/** Secret bytes, which are searched for in others. */
+/** Secret bytes, and a search for them in other bytes. */
 class Needles {
   readonly #byStart = new Map<number, { what: string; bytes: Buffer }[]>();
-  /** Whether a needle begins with four bytes that end with these 24 bits. */
+  /**
+   * Bit n is set if a needle begins with four bytes whose last 24 bits are n.
+   */
   readonly #starts = new Uint8Array(1 << 24);
 
   add(what: string, bytes: Uint8Array): void {
@@ -207,7 +213,8 @@ class Needles {
       this.add(what, Buffer.from(text, encoding));
     }
     this.add(what, Buffer.from(toHex(Buffer.from(text))));
-    // Base64 of a text at each of the three places it may have in others.
+    // The base64 of a text depends on its offset modulo three in the encoded
+    // bytes.
     for (let at = 0; at < 3; at++) {
       const bytes = Buffer.concat([Buffer.alloc(at), Buffer.from(text)]);
       const whole = bytes.subarray(0, bytes.length - bytes.length % 3);
@@ -216,14 +223,14 @@ class Needles {
     }
   }
 
-  /** Adds a sum: as bytes, and the beginnings of its texts. */
+  /** Adds a sum, as bytes and as the beginnings of its texts. */
   addSum(what: string, sum: Uint8Array): void {
     this.add(what, sum.subarray(0, 8));
     this.add(what, Buffer.from(toHex(sum).slice(0, 16)));
     this.add(what, Buffer.from(toBase64(sum).slice(0, 10)));
   }
 
-  /** Adds pieces of a content, its SHA-256, and the sums of its blocks. */
+  /** Adds parts of a content, its SHA-256, and the sums of its blocks. */
   addFile(content: Buffer): void {
     if (content.length === 0) return;
     this.addSum("sums", sha256(content));
@@ -240,7 +247,8 @@ class Needles {
     for (let at = 0; at < weak.length; at++) {
       const start = strongLength * at;
       this.addSum("block sums", strong.subarray(start, start + strongLength));
-      // Two weak sums, as one alone may be in other bytes by chance.
+      // A single weak sum can occur in other bytes by chance, so two of them
+      // are added.
       const pair = new DataView(new ArrayBuffer(8));
       pair.setUint32(0, weak[at], true);
       pair.setUint32(4, weak[at + 1], true);
@@ -269,7 +277,7 @@ class Needles {
   }
 }
 
-/** Returns all objects that ever were, and the cached files. */
+/** Returns all objects that were ever stored, and the cached files. */
 function filesOf({ storage, cache }: Life): [string, Uint8Array][] {
   const files = [...storage.ever];
   for (const name of namesBelow(cache)) {
@@ -280,7 +288,7 @@ function filesOf({ storage, cache }: Life): [string, Uint8Array][] {
   return files;
 }
 
-/** Returns an object or file without encryption and compression. */
+/** Returns the plain and decompressed bytes of an object or file. */
 async function open(
   name: string,
   file: Uint8Array,
@@ -294,7 +302,7 @@ async function open(
 }
 
 for (const codec of ["zstd", "gzip"] as const) {
-  test(`an encrypted repository (${codec}) and its caches have nothing of the files in clear`, async () => {
+  test(`an encrypted repository (${codec}) and its caches have no names or contents in plain text`, async () => {
     await withTemp(async (folder) => {
       const life = await live(folder, ONE, codec);
       const { secrets } = life;
@@ -304,7 +312,7 @@ for (const codec of ["zstd", "gzip"] as const) {
       for (const [name, file] of filesOf(life)) {
         const found = [...secrets.in(Buffer.from(name)), ...secrets.in(file)];
         assert.deepEqual(found, [], name);
-        // The copies in the cache end with a sum.
+        // The copies in the cache have a checksum at the end.
         if (name.startsWith("cache/objects/") || name.startsWith("keys/")) {
           continue;
         }
@@ -312,7 +320,7 @@ for (const codec of ["zstd", "gzip"] as const) {
         const kinds = name.startsWith("cache/") ? remembered : inside;
         for (const what of secrets.in(plain)) kinds.add(what);
       }
-      // The same search finds all of it in the decrypted objects.
+      // The same search finds all secrets in the decrypted objects.
       for (
         const what of [
           "block sums",
@@ -327,7 +335,7 @@ for (const codec of ["zstd", "gzip"] as const) {
     });
   });
 
-  test(`encrypted repositories (${codec}) of two trees of the same shape have objects of the same names and sizes`, async () => {
+  test(`encrypted repositories (${codec}) of two trees with the same structure have objects with the same names and sizes`, async () => {
     await withTemp(async (folder) => {
       const [one, other] = [join(folder, "one"), join(folder, "two")];
       const { storage: { log } } = await live(one, ONE, codec);

@@ -11,7 +11,7 @@ import { everything, noise } from "./helpers.ts";
 
 const MEBIBYTE = 1 << 20;
 
-/** Returns lines of text that differ, and are compressed. */
+/** Returns compressed lines of text, all of which differ. */
 function lines(count: number): Uint8Array {
   const text = Array.from(
     { length: count },
@@ -20,7 +20,7 @@ function lines(count: number): Uint8Array {
   return new TextEncoder().encode(text.join(""));
 }
 
-/** Returns bytes with 40 overwritten places of 30 bytes, and a moved part. */
+/** Overwrites 30 bytes in each of 40 places, and moves a part. */
 function edited(bytes: Uint8Array, seed: number): Uint8Array {
   const now = bytes.slice();
   for (let edit = 0; edit < 40; edit++) {
@@ -65,7 +65,7 @@ for (
     ["text", lines(150_000)],
   ] as const
 ) {
-  test(`deltas of a large file (${kind}) hold little more than what changed, at every link of a chain`, async () => {
+  test(`deltas of a large file (${kind}) are little larger than the change, at every link of a chain`, async () => {
     await inRepository(async ({ repository, folder, snapshot }) => {
       const contents = [start];
       await snapshot(start);
@@ -73,7 +73,7 @@ for (
         const now = edited(contents[link - 1], link);
         contents.push(now);
         const stored = await snapshot(now);
-        // The ninth delta is composed with all before it.
+        // The ninth delta is composed of all deltas before it.
         const most = link === 9 ? 60_000 : 12_000;
         assert.ok(stored < most, `link ${link}: ${stored} bytes`);
       }
@@ -92,7 +92,7 @@ for (
 }
 
 test(
-  "deltas of a sparse file hold little more than what changed",
+  "deltas of a sparse file are little larger than the change",
   needsPosix("holes in files"),
   async () => {
     await inRepository(async ({ repository, root, folder }) => {
@@ -121,10 +121,11 @@ test(
           const at = (link * 7919 + edit * 104_729) % (2 * MEBIBYTE - 30);
           put(8 * MEBIBYTE + at, noise(30, link * 100 + edit));
         }
-        // One more range of data shifts all that follows in the condensed form.
+        // An additional range of data shifts everything after it in the
+        // condensed form.
         put((20 + link) * MEBIBYTE, noise(10, link));
         const { stored, deltas } = await take();
-        // The ninth delta is composed with all before it.
+        // The ninth delta is composed of all deltas before it.
         assert.equal(deltas, link < 9 ? link : link - 8);
         const most = link === 9 ? 60_000 : 12_000;
         assert.ok(stored < most, `link ${link}: ${stored} bytes`);
@@ -142,7 +143,7 @@ test(
   },
 );
 
-test("a file that becomes large gets an exact delta", async () => {
+test("a file that grows beyond 1 MiB gets an exact delta", async () => {
   await inRepository(async ({ repository, folder, snapshot }) => {
     const small = noise(MEBIBYTE - 10);
     const large = concat([small.subarray(0, 700_000), noise(100, 1), small]);
@@ -155,17 +156,18 @@ test("a file that becomes large gets an exact delta", async () => {
   });
 });
 
-test("a snapshot whose old content is lost is taken with the signature alone", async () => {
+test("a snapshot whose old content is lost uses only the signature", async () => {
   await inRepository(async ({ folder, snapshot }) => {
     const start = noise(3 * MEBIBYTE);
     await snapshot(start);
-    // The signature is in a volume of its own only if it is written later.
+    // The signature is in its own volume only if it is written later.
     const volumes = join(folder, "repository", "volumes");
     for (const name of fs.readdirSync(volumes)) {
       const place = join(volumes, name);
       const bytes = fs.readFileSync(place);
       fs.chmodSync(place, 0o600);
-      // Damages the content, which is at the beginning, and not the signature.
+      // This damages the content, which is at the beginning, but not the
+      // signature.
       bytes.fill(0xff, 2000, 400_000);
       fs.writeFileSync(place, bytes);
     }

@@ -38,7 +38,7 @@ async function contentsOf(
   return found;
 }
 
-test("export() tells its progress, also within a large file", async () => {
+test("export() reports its progress, also within a large file", async () => {
   await withTemp(async (folder) => {
     const { repository, record } = await withFiles(folder);
     const seen: ExportProgress[] = [];
@@ -79,7 +79,7 @@ test("export() stops when its signal fires, before and during the work", async (
   });
 });
 
-test("export() refuses wrong options and paths", async () => {
+test("export() refuses invalid options and paths", async () => {
   await withTemp(async (folder) => {
     const { repository, record } = await withFiles(folder);
     const refused = async (options: object, expected: object) =>
@@ -92,7 +92,7 @@ test("export() refuses wrong options and paths", async () => {
   });
 });
 
-test("export() reads S3 and encrypted repositories", async () => {
+test("export() exports from S3 and from encrypted repositories", async () => {
   await withTemp(async (folder) => {
     const identity = await newIdentity();
     const to = await recipientOf(identity);
@@ -132,7 +132,7 @@ test(
   },
 );
 
-test("export() refuses trees with which programs could be attacked", async () => {
+test("export() refuses trees that could be used to attack other programs", async () => {
   await withTemp(async (folder) => {
     const { storage, repository, record } = await withFiles(folder);
     const state = { mode: 0o644, mtime: 0n, uid: 0, gid: 0, size: 0 };

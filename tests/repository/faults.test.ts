@@ -14,7 +14,7 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise } from "./helpers.ts";
 
-/** A directory with some small files and a large one. */
+/** Makes a directory with some small files and a large one. */
 function makeRoot(folder: string): string {
   const root = join(folder, "root");
   fs.mkdirSync(root);
@@ -25,7 +25,7 @@ function makeRoot(folder: string): string {
   return root;
 }
 
-test("whatever operation fails, what was committed stays and the next run succeeds", async () => {
+test("committed snapshots remain after any operation fails, and the next run succeeds", async () => {
   await withTemp(async (folder) => {
     const root = makeRoot(folder);
     roundTimes(root);
@@ -84,7 +84,7 @@ test("whatever operation fails, what was committed stays and the next run succee
   });
 });
 
-test("a fault of the storage during a restore is told, nothing bad is left", async () => {
+test("a fault of the storage during a restore is reported, and no wrong file is left", async () => {
   await withTemp(async (folder) => {
     const root = makeRoot(folder);
     const storage = new MemoryStorage();
@@ -117,7 +117,7 @@ test("a fault of the storage during a restore is told, nothing bad is left", asy
   });
 });
 
-test("an abort at any time leaves no snapshot", async () => {
+test("snapshot() that is aborted at any time leaves no snapshot", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -141,7 +141,7 @@ test("an abort at any time leaves no snapshot", async () => {
       await assert.rejects(snapshot, aborted, `after ${last} entries`);
       assert.deepEqual(await repository.snapshots(), []);
       for (const name of storage.objects.keys()) {
-        // What was finished waits for the next snapshot.
+        // The finished volumes wait for the next snapshot.
         assert.match(name, /^(?:deltar\.json|(?:volumes|checkpoints)\/.*)$/);
       }
     }
@@ -165,7 +165,7 @@ test("an abort at any time leaves no snapshot", async () => {
   });
 });
 
-test("a file that is not asked for after all harms nobody", async () => {
+test("readFile() of a file whose content is not read does no harm", async () => {
   await withTemp(async (folder) => {
     fs.writeFileSync(join(folder, "a"), "a");
     const storage = new MemoryStorage();

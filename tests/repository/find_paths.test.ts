@@ -62,7 +62,7 @@ test("findPaths() matches names and whole paths as gitignore does", async () => 
   });
 });
 
-test("findPaths() counts the snapshots in which an entry is wanted", async () => {
+test("findPaths() counts only the snapshots in which an entry matches the conditions", async () => {
   await withTemp(async (root) => {
     const repository = await Repository.create(new MemoryStorage());
     const take = async (text?: string) => {
@@ -179,8 +179,8 @@ test("history() and findPaths() read encrypted repositories, but no forged snaps
       assert.equal(found.count, 2);
     };
     await check();
-    // Somebody who knows the recipient, but has no key that signs, adds a
-    // snapshot with the tree of the last one directly after the first.
+    // Somebody knows the recipient, but has no signing key, and adds a snapshot
+    // with the tree of the last one directly after the first.
     const id = first.id.replace(
       /.{6}$/,
       (end) => (parseInt(end, 16) + 1).toString(16).padStart(6, "0"),

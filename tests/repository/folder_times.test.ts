@@ -24,14 +24,14 @@ async function prepare(temp: string) {
   return { root, at, repository, take };
 }
 
-/** The options with and without a cache. */
+/** The options, with and without a cache. */
 const caches: readonly [string, (temp: string) => SnapshotOptions][] = [
   ["with a cache", (temp) => ({ cache: join(temp, "cache") })],
   ["without a cache", () => ({})],
 ];
 
 for (const [name, options] of caches) {
-  test(`snapshot() with ignoreFolderTimes takes none for times of folders, ${name}`, () =>
+  test(`snapshot() with ignoreFolderTimes takes no snapshot if only times of folders changed, ${name}`, () =>
     withTemp(async (temp) => {
       const { at, repository, take } = await prepare(temp);
       const cached = options(temp);
@@ -72,7 +72,7 @@ test("snapshot() with ignoreFolderTimes stores every other change", () =>
     }
   }));
 
-test("snapshot() with ignoreFolderTimes takes labelled snapshots, and the first at a new path", () =>
+test("snapshot() with ignoreFolderTimes takes snapshots with labels, and the first one at a new path", () =>
   withTemp(async (temp) => {
     const { root, repository, take } = await prepare(temp);
     await take();

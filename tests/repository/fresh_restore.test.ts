@@ -12,7 +12,7 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything } from "./helpers.ts";
 
-/** A repository with a snapshot of some of everything. */
+/** A repository with a snapshot of entries of each kind. */
 interface Shop {
   repository: Repository;
   storage: MemoryStorage;
@@ -52,7 +52,7 @@ async function namesIn(storage: Storage): Promise<string[]> {
 
 const nothingToUndo = { code: "not-found", message: /nothing to undo/ };
 
-test("revert() removes what a restore wrote, and the directory it made [T7]", async () => {
+test("revert() deletes the restored files, and the directory that the restore created [T7]", async () => {
   await withShop(async ({ repository, storage, record, source, target }) => {
     const before = await namesIn(storage);
     const done = await repository.restore(record, target);
@@ -84,7 +84,7 @@ test("revert() removes what a restore wrote, and the directory it made [T7]", as
   });
 });
 
-test("revert() leaves a directory that was there, emptied [T7]", async () => {
+test("revert() empties a directory that existed before, and keeps it [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     fs.mkdirSync(target, { recursive: true });
     await repository.restore(record, target, { paths: ["sub"] });
@@ -95,12 +95,12 @@ test("revert() leaves a directory that was there, emptied [T7]", async () => {
   });
 });
 
-test("revert() keeps and names what was changed or added since [T7]", async () => {
+test("revert() keeps and names files that were changed or added since the restore [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     await repository.restore(record, target);
     const write = (path: string, text: string) =>
       fs.writeFileSync(join(target, path), text);
-    // Of the same length and time, too.
+    // Even a file with the same length and time counts as changed.
     const { atime, mtime } = fs.statSync(join(target, "sub/b"));
     write("sub/b", "B");
     fs.utimesSync(join(target, "sub/b"), atime, mtime);
@@ -137,7 +137,7 @@ test("revert() keeps and names what was changed or added since [T7]", async () =
   });
 });
 
-test("revert() of some paths leaves the others [T7]", async () => {
+test("revert() of some paths keeps the others [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     await repository.restore(record, target);
     await repository.revert(target, { paths: ["sub"] });
@@ -148,7 +148,7 @@ test("revert() of some paths leaves the others [T7]", async () => {
   });
 });
 
-test("revert() goes back restore by restore to the empty directory [T7]", async () => {
+test("revert() undoes restore after restore, down to the empty directory [T7]", async () => {
   await withShop(async ({ repository, record, source, target }) => {
     fs.writeFileSync(join(source, "a"), "second");
     fs.writeFileSync(join(source, "later"), "later");
@@ -164,7 +164,7 @@ test("revert() goes back restore by restore to the empty directory [T7]", async 
   });
 });
 
-test("revert() of a restored folder of a snapshot [T7]", async () => {
+test("revert() undoes a restore of a folder of a snapshot [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     await repository.restore(record, target, { from: "sub" });
     assert.ok(fs.existsSync(join(target, "deep/c")));
@@ -174,7 +174,7 @@ test("revert() of a restored folder of a snapshot [T7]", async () => {
   });
 });
 
-test("a restore that was cut short in a new directory is undone [T7]", async () => {
+test("revert() undoes an interrupted restore into a new directory [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     const end = new AbortController();
     await assert.rejects(() =>
@@ -191,7 +191,7 @@ test("a restore that was cut short in a new directory is undone [T7]", async () 
   });
 });
 
-/** A storage that takes nothing. */
+/** Wraps a storage that refuses to store objects. */
 function readOnly(storage: Storage): Storage {
   const refuse = () =>
     Promise.reject(new DeltarError("denied" as "io", "permission denied"));
@@ -204,7 +204,7 @@ function readOnly(storage: Storage): Storage {
   };
 }
 
-test("restore() from a repository that is read-only goes on without a note [T7]", async () => {
+test("restore() from a read-only repository succeeds without a note [T7]", async () => {
   await withShop(async ({ storage, record, source, target }) => {
     const repository = await Repository.open(readOnly(storage));
     const { failed } = await repository.restore(record, target);
@@ -218,7 +218,7 @@ test("restore() from a repository that is read-only goes on without a note [T7]"
   });
 });
 
-test("revert() says that the restored snapshot is gone [T7]", async () => {
+test("revert() reports that the restored snapshot no longer exists [T7]", async () => {
   await withShop(async ({ repository, record, source, target }) => {
     await repository.restore(record, target);
     fs.writeFileSync(join(source, "a"), "second");
@@ -234,7 +234,7 @@ test("revert() says that the restored snapshot is gone [T7]", async () => {
   });
 });
 
-test("prune() removes notes of restores with their snapshots and after 30 days [T7]", async () => {
+test("prune() deletes notes of restores with their snapshots or after 30 days [T7]", async () => {
   await withShop(async ({ repository, storage, record, source, target }) => {
     await repository.restore(record, target);
     const notes = async () =>

@@ -31,7 +31,10 @@ const POLICIES: RetentionPolicy[] = [
   { withinDaily: 30 * DAY },
 ];
 
-/** A repository at times that a test sets, and an attacker who only adds. */
+/**
+ * A repository with a clock that the test sets, and an attacker who only adds
+ * objects.
+ */
 class Attacked {
   readonly root: string;
   readonly storage = new MemoryStorage();
@@ -58,7 +61,7 @@ class Attacked {
     }
   }
 
-  /** Takes good snapshots on these days. */
+  /** Takes good snapshots on the given days. */
   async take(days: readonly number[], root = this.root): Promise<string[]> {
     const ids: string[] = [];
     for (this.day of days) {
@@ -82,7 +85,7 @@ class Attacked {
   }
 
   /**
-   * Adds snapshots with the times at which they are added, each of which has
+   * Adds snapshots whose times are those at which they are added. Each one has
    * the one before it as its parent.
    */
   append(days: readonly number[]): void {
@@ -92,7 +95,7 @@ class Attacked {
     for (const day of days) parent = this.forge(day, { parent });
   }
 
-  /** Replaces all objects. */
+  /** Replaces all objects of the storage. */
   reset(objects: ReadonlyMap<string, Uint8Array>): void {
     this.storage.objects.clear();
     for (const [name, bytes] of objects) this.storage.objects.set(name, bytes);
@@ -104,7 +107,7 @@ class Attacked {
     return (await this.#now(planning)).judgements;
   }
 
-  /** Prunes. Returns the ids that are left. */
+  /** Prunes. Returns the ids of the remaining snapshots. */
   async prune(
     policy: RetentionPolicy,
     onUnusual?: (unusual: readonly Unusual[]) => boolean,
@@ -192,7 +195,7 @@ const attacks: Record<string, (place: Attacked) => void> = {
 };
 
 for (const [name, attack] of Object.entries(attacks)) {
-  test(`prune() loses no good snapshot to ${name} [S20]`, async () => {
+  test(`prune() removes no good snapshot because of ${name} [S20]`, async () => {
     await withAttacked(async (place) => {
       await place.take(range(0, 10));
       const start = new Map(place.storage.objects);
@@ -226,7 +229,7 @@ for (const [name, attack] of Object.entries(attacks)) {
   });
 }
 
-test("prune() loses no good snapshot that is taken after forged ones [S20]", async () => {
+test("prune() removes no good snapshot that is taken after forged ones [S20]", async () => {
   const policies = [{ hourly: 48 }, { withinHourly: 4 * DAY }, { daily: 4 }];
   for (const policy of policies) {
     await withAttacked(async (place) => {
@@ -242,7 +245,7 @@ test("prune() loses no good snapshot that is taken after forged ones [S20]", asy
   }
 });
 
-test("prune() still thins good snapshots among snapshots with forged dates [S20]", async () => {
+test("prune() still thins out good snapshots among snapshots with forged dates [S20]", async () => {
   await withAttacked(async (place) => {
     const good = await place.take(range(0, 10));
     await place.prune({ daily: 5 });
@@ -255,7 +258,7 @@ test("prune() still thins good snapshots among snapshots with forged dates [S20]
   });
 });
 
-test("prune() goes on beside a forged snapshot without a parent [S20]", async () => {
+test("prune() still works if there is a forged snapshot without a parent [S20]", async () => {
   await withAttacked(async (place) => {
     const good = await place.take(range(0, 10));
     await place.prune({ daily: 30 });
@@ -263,7 +266,7 @@ test("prune() goes on beside a forged snapshot without a parent [S20]", async ()
     const forged = place.forge(11.5);
     place.day = 12;
     const left = await place.prune({ daily: 3 });
-    // The forged one is kept in addition.
+    // The forged snapshot is kept in addition.
     assert.deepEqual(left, [good[9], ...later, forged]);
     const after = await place.take([12, 13]);
     assert.deepEqual(await place.prune({ daily: 3 }), [
@@ -274,9 +277,9 @@ test("prune() goes on beside a forged snapshot without a parent [S20]", async ()
   });
 });
 
-test("a judgement names the snapshot because of which others are late [S20]", async () => {
+test("a judgement names the snapshot that makes others late [S20]", async () => {
   await withAttacked(async (place) => {
-    // Without an earlier prune it is not known which one is right.
+    // Without an earlier prune, it is not known which snapshot is genuine.
     const good = await place.take(range(0, 5));
     const forged = place.forge(4.5);
     place.day = 5;
@@ -288,7 +291,8 @@ test("a judgement names the snapshot because of which others are late [S20]", as
     );
     await place.repository.forget(forged);
     assert.deepEqual(await place.prune({ last: 3 }), good.slice(-3));
-    // After a prune, one with an early parent is doubted, and a good one is not.
+    // After a prune, a snapshot with an early parent is doubted, and a good one
+    // is not.
     const early = place.forge(5.1, { parent: good[2] });
     const past = place.forge(3.5);
     place.day = 5.2;
@@ -303,7 +307,7 @@ test("a judgement names the snapshot because of which others are late [S20]", as
   });
 });
 
-test("prune() asks before a flood of right dates pushes out good ones [S20]", async () => {
+test("prune() asks before many snapshots with right dates displace good ones [S20]", async () => {
   const policies: [RetentionPolicy, boolean][] = [
     [{ last: 5 }, true],
     [{ last: 5, labels: ["x"] }, true],
@@ -321,7 +325,7 @@ test("prune() asks before a flood of right dates pushes out good ones [S20]", as
         place.day = 10.1;
         const flooded = new Map(place.storage.objects);
         if (!isRefused) {
-          // One honest snapshot of the same day pushes out the same ones.
+          // One genuine snapshot of the same day displaces the same snapshots.
           const left = await place.prune(policy);
           place.reset(before);
           await place.take([10 + 59 / 1440]);
@@ -342,7 +346,7 @@ test("prune() asks before a flood of right dates pushes out good ones [S20]", as
         });
         assert.deepEqual(found.map(({ kind }) => kind), ["flood"]);
         assert.equal(left.length, 5);
-        // It was accepted, so as many are usual now.
+        // The user accepted the number of snapshots, so it counts as usual now.
         place.append(range(1, 60).map((minute) => 12 + minute / 1440));
         place.day = 12.1;
         assert.equal((await place.prune(policy)).length, 5);
@@ -351,7 +355,7 @@ test("prune() asks before a flood of right dates pushes out good ones [S20]", as
   }
 });
 
-test("prune() does not lose good ones to a flood in small parts [S20]", async () => {
+test("prune() removes no good snapshot because many snapshots are added in small groups [S20]", async () => {
   await withAttacked(async (place) => {
     const good = await place.take(range(0, 10));
     const policy = { last: 10 };
@@ -371,7 +375,7 @@ test("prune() does not lose good ones to a flood in small parts [S20]", async ()
   });
 });
 
-test("prune() asks when the newest snapshot has few of the files [S20]", async () => {
+test("prune() asks if the newest snapshot has few of the earlier files [S20]", async () => {
   await withAttacked(async (place) => {
     await place.take(range(0, 10));
     await place.prune({ daily: 7 });
@@ -388,22 +392,22 @@ test("prune() asks when the newest snapshot has few of the files [S20]", async (
       code: "unsafe",
     });
     assert.deepEqual(place.storage.objects, before);
-    // Without a removal there is nothing to ask.
+    // If nothing would be removed, there is no question.
     await place.prune({ daily: 70 });
     await place.prune({ daily: 7 });
     assert.equal((await place.repository.snapshots()).length, 7);
   });
 });
 
-test("prune() is not stopped by honest uses [S20]", async () => {
-  // A clock that is set back an hour.
+test("prune() does not ask during ordinary use [S20]", async () => {
+  // The clock is set back by an hour.
   await withAttacked(async (place) => {
     const hours = [...range(0, 24), ...range(23, 60)].map((hour) => hour / 24);
     await place.take(hours);
     const left = await place.prune({ daily: 3, last: 5 });
     assert.equal(left.length, 5 + 2);
   });
-  // A month without a prune, and 200 hourly snapshots.
+  // There are 200 hourly snapshots after a month without a prune.
   await withAttacked(async (place) => {
     await place.take([0]);
     place.append(range(1, 50).map((hour) => hour / 24));
@@ -413,7 +417,7 @@ test("prune() is not stopped by honest uses [S20]", async () => {
     place.day = 40;
     assert.equal((await place.prune({ last: 24 })).length, 24);
   });
-  // Two directories, one of which has many snapshots.
+  // One of two directories has many snapshots.
   await withAttacked(async (place) => {
     const other = `${place.root}-2`;
     fs.mkdirSync(other);
@@ -429,7 +433,7 @@ test("prune() is not stopped by honest uses [S20]", async () => {
       [3, 3],
     );
   });
-  // A snapshot before each edit of an agent, from one day on.
+  // From one day on, there is a snapshot before each edit of an agent.
   await withAttacked(async (place) => {
     const policy = { within: DAY, withinHourly: 7 * DAY, daily: 31 };
     await place.take(range(0, 5));
@@ -441,7 +445,7 @@ test("prune() is not stopped by honest uses [S20]", async () => {
     await place.take([7]);
     assert.equal((await place.prune(policy)).length, 16);
   });
-  // A removed snapshot that is brought back is counted as before.
+  // A removed snapshot that was brought back counts as before.
   await withAttacked(async (place) => {
     const ids = await place.take(range(0, 10));
     await place.prune({ last: 4 });
@@ -453,7 +457,7 @@ test("prune() is not stopped by honest uses [S20]", async () => {
   });
 });
 
-test("prune() counts no snapshots that were copied into the past [S20]", async () => {
+test("prune() does not count snapshots that were copied with earlier dates [S20]", async () => {
   await withAttacked(async (place) => {
     const good = await place.take(range(0, 10));
     const other = new MemoryStorage();
@@ -515,7 +519,7 @@ test("prune() counts a repaired snapshot in place of the damaged one [S20]", () 
   }
 });
 
-test("judge() keeps what is not trusted in addition [S20]", () => {
+test("judge() keeps untrusted snapshots in addition [S20]", () => {
   const records = range(0, 6).map((day) =>
     ({
       id: newId(START + day * DAY, 0),

@@ -11,17 +11,17 @@ import { namesBelow } from "../support/names_below.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
 
-/** A repository in memory, and what each of its snapshots holds. */
+/** A repository in memory, and the contents of its snapshots. */
 export interface Sample {
   storage: MemoryStorage;
-  /** SHA-256 of each file, by snapshot and path. */
+  /** The SHA-256 of each file, by snapshot and path. */
   contents: Map<string, Map<string, string>>;
 }
 
 /**
- * A repository of five snapshots with all that a repository can have: large
- * files with deltas and signatures, small ones with deltas, layers, renamed,
- * copied and linked files, several volumes.
+ * Makes a repository of five snapshots with everything that a repository can
+ * have: large files with deltas and signatures, small files with deltas,
+ * layers, renamed, copied and linked files, and several volumes.
  */
 export async function makeSample(): Promise<Sample> {
   const storage = new MemoryStorage();
@@ -72,15 +72,15 @@ function sumsOf(root: string): Map<string, string> {
   return sums;
 }
 
-/** The losses: whole snapshots, and files of the others. */
+/** The losses: whole snapshots, and files of other snapshots. */
 export interface Loss {
   lost: string[];
   files: string[];
 }
 
 /**
- * Reads all files of all snapshots that there were; what is read has to be
- * what was stored, or be refused.
+ * Reads all files of all original snapshots. Each content must be the stored
+ * one, or its reading must fail.
  */
 export async function readAll(
   storage: MemoryStorage,
@@ -125,7 +125,7 @@ export async function readAll(
   return loss;
 }
 
-/** Returns the losses that a verification reports, in the same form. */
+/** Returns the losses that a verification reports, in the form of `Loss`. */
 export function lossOf(damage: readonly Damage[]): Loss {
   const lost = [...new Set(damage.flatMap((one) => one.lost))].sort();
   const files = damage.flatMap((one) =>

@@ -4,17 +4,20 @@ import { Store } from "../../lib/repository/store/store.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 
-/** A walker that leaves nothing out. */
+/** Returns a walker that excludes nothing. */
 export function everything(root: string): Walker {
   return new Walker(root, { excludes: [] });
 }
 
-/** A repository as the work on it takes it. */
+/** Opens a repository in the form that operations use. */
 export function storeOf({ storage }: Repository): Promise<Store> {
   return Store.open(storage, {});
 }
 
-/** Runs `work` as if it were some seconds later, so that no file is racy. */
+/**
+ * Runs `work` with a clock that is some seconds ahead, so that no file counts
+ * as changed just now.
+ */
 export async function later<Result>(
   seconds: number,
   work: () => Promise<Result>,
@@ -28,7 +31,7 @@ export async function later<Result>(
   }
 }
 
-/** A repository with the same objects, to be harmed. */
+/** Returns a copy of a repository, which can be damaged. */
 export async function copyOf(storage: MemoryStorage): Promise<{
   storage: MemoryStorage;
   open: () => Promise<Repository>;

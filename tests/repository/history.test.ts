@@ -16,7 +16,7 @@ import { CountingStorage } from "../support/counting_storage.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
 
-/** A directory, and a repository for its snapshots. */
+/** A directory, and the repository of its snapshots. */
 class Work {
   readonly root: string;
   readonly repository: Repository;
@@ -170,7 +170,7 @@ test("history() ignores and reports snapshots that are damaged", async () => {
   }, storage);
 });
 
-test("history() follows a renamed file from its old and its new path", async () => {
+test("history() follows a renamed file from both its old and its new path", async () => {
   await withWork(async (at) => {
     for (let n = 0; n < 20; n++) at.write(`other${n}`, `other ${n}`);
     at.write("old", "first text");
@@ -207,7 +207,8 @@ test("history() follows a renamed file from its old and its new path", async () 
     assert.deepEqual([copy.change, copy.from], ["copied", "other7"]);
     const [deleted] = await at.history("old");
     assert.deepEqual([deleted.change, deleted.to], ["deleted", "middle"]);
-    // Another file got the old path, so this path is not followed forward.
+    // Another file got the old path, so the history does not continue after the
+    // rename.
     at.write("old", "something else");
     await at.take("another");
     const [another, moved, ...more] = await at.history("old", { follow });
@@ -244,7 +245,7 @@ test("history() follows a renamed file whose content a purge stored again", asyn
   });
 });
 
-test("history() prefers a file of the same name as the other path", async () => {
+test("history() prefers a file with the same name as the other path", async () => {
   await withWork(async (at) => {
     for (let n = 0; n < 20; n++) at.write(`other${n}`, `other ${n}`);
     for (const path of ["a/1", "a/2", "a/3"]) at.write(path, "same text");
@@ -258,7 +259,7 @@ test("history() prefers a file of the same name as the other path", async () => 
   });
 });
 
-test("history() follows a renamed folder from its old and its new path", async () => {
+test("history() follows a renamed folder from both its old and its new path", async () => {
   await withWork(async (at) => {
     for (let n = 0; n < 20; n++) at.write(`other/${n}`, `other ${n}`);
     for (const name of ["a", "b", "in/c"]) at.write(`old/${name}`, name);
@@ -293,7 +294,7 @@ test("history() follows a renamed folder from its old and its new path", async (
     }
     const [inner] = await at.history("above/new/in");
     assert.deepEqual([inner.change, inner.from], ["renamed", "middle/in"]);
-    // A copy of a folder is a new folder.
+    // A copy of a folder counts as a new folder.
     for (const name of ["a", "in/c"]) at.write(`copy/${name}`, name);
     await at.take("copied");
     const [copy] = await at.history("copy", { follow });
@@ -301,7 +302,7 @@ test("history() follows a renamed folder from its old and its new path", async (
   });
 });
 
-test("history() ends for files that exchange their paths", async () => {
+test("history() ends for files that exchanged their paths", async () => {
   await withWork(async (at) => {
     for (let n = 0; n < 20; n++) at.write(`other${n}`, `other ${n}`);
     at.write("a", "text");

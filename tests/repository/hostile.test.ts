@@ -23,7 +23,10 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise } from "./helpers.ts";
 
-/** A small repository of two snapshots, and the state of the second. */
+/**
+ * Makes a small repository with two snapshots. Returns the state of the second
+ * one, too.
+ */
 async function makeRepository(folder: string) {
   const storage = new MemoryStorage();
   const repository = await Repository.create(storage, { codec: "gzip" });
@@ -44,7 +47,7 @@ async function makeRepository(folder: string) {
 }
 
 test(
-  "a byte changed in any object is never restored as if it were good",
+  "a file is never restored with wrong content if any byte of any object is changed",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -97,7 +100,7 @@ test(
   },
 );
 
-test("a lost object is named, and what does not need it restores", async () => {
+test("a lost object is named, and everything that does not need it can be restored", async () => {
   await withTemp(async (folder) => {
     const { storage, root } = await makeRepository(folder);
     const files = Object.keys(stateOf(root)).length;
@@ -122,7 +125,7 @@ test("a lost object is named, and what does not need it restores", async () => {
   });
 });
 
-/** The snapshot with the lines of its layer changed, all sums put right. */
+/** Changes the lines of the layer of a snapshot, and corrects all checksums. */
 async function forge(
   folder: string,
   change: (lines: Line[]) => Line[],
@@ -160,7 +163,7 @@ async function forge(
 
 const DIR = { kind: "directory", mode: "0755", mtime: "1", uid: 0, gid: 0 };
 
-/** Makes a sparse file of 1 TB of a file, whose bytes have no list of data. */
+/** Makes a file a sparse file of 1 TB, whose bytes have no list of ranges. */
 function sparse(more: Line): (lines: Line[]) => Line[] {
   return (lines) =>
     lines.map(({ sha256, ...line }) =>
@@ -377,7 +380,7 @@ test("hostile records are refused", async () => {
   });
 });
 
-/** Stores an object and gives it as a record names it. */
+/** Stores an object, and returns it in the form in which a record names it. */
 async function putObject(
   storage: MemoryStorage,
   name: string,
@@ -387,7 +390,9 @@ async function putObject(
   return { name, size: bytes.length, sha256: toHex(sha256(bytes)) };
 }
 
-/** The lines of a layer, in which the file `a` lies in the object `named`. */
+/**
+ * Changes the lines of a layer so that the file `a` is in the object `named`.
+ */
 function inObject(named: Line): (lines: Line[]) => Line[] {
   return (lines) => [
     ...lines.map((line) => {
@@ -418,7 +423,7 @@ const FOREIGN = [
   "other/20200101T000000Z-000000.vol0.tgz",
 ];
 
-test("copyTo() from a hostile repository puts nothing but layers, volumes and notes [A1]", async () => {
+test("copyTo() from a hostile repository stores only layers, volumes and notes [A1]", async () => {
   for (const name of FOREIGN) {
     await withTemp(async (folder) => {
       const evil = encodeLines("deltar-settings", 1, { maxSize: 1 }, []);
@@ -470,7 +475,7 @@ test("copyTo() refuses a record whose layer is another object [A1]", async () =>
   });
 });
 
-test("copyTo() replaces no volume that the target needs, and moves none [A1]", async () => {
+test("copyTo() does not replace or move a volume that the target needs [A1]", async () => {
   await withTemp(async (folder) => {
     const trusted = await makeRepository(join(folder, "trusted"));
     const copy = await Repository.open(trusted.storage);
@@ -492,7 +497,8 @@ test("copyTo() replaces no volume that the target needs, and moves none [A1]", a
     const refused = { name: "DeltarError", code: "mismatch" };
     await assert.rejects(repository.copyTo(copy, [record]), refused);
     assert.deepEqual(trusted.storage.objects, before);
-    // Gone and moved, it would be deleted there by the next prune.
+    // If the volume were missing and moved, the next prune would delete it in
+    // the target.
     storage.objects.delete(good);
     const other = "volumes/20200101T000000Z-000000.vol0.tgz";
     const to = await putObject(storage, other, evil);
@@ -525,7 +531,7 @@ test("copyTo() copies a damaged object of the target again [A1]", async () => {
   });
 });
 
-test("a run stores no settings, marks, leases or intents of others [A1]", async () => {
+test("a run never takes over settings, marks or leases [A1]", async () => {
   const storage = new MemoryStorage();
   const run = new Run({ storage }, { id: "20200101T000000Z-00000a" });
   for (
@@ -538,7 +544,7 @@ test("a run stores no settings, marks, leases or intents of others [A1]", async 
   assert.equal(storage.objects.size, 0);
 });
 
-test("snapshot() records the size of what each delta makes [F1]", async () => {
+test("snapshot() records the size of the result of each delta [F1]", async () => {
   await withTemp(async (folder) => {
     const { storage, root } = await makeRepository(folder);
     const repository = await Repository.open(storage);
@@ -556,7 +562,7 @@ test("snapshot() records the size of what each delta makes [F1]", async () => {
   });
 });
 
-test("a forged move makes no prune delete a volume", async () => {
+test("prune() does not delete a volume because of a forged move", async () => {
   await withTemp(async (folder) => {
     const { storage, first, root } = await makeRepository(folder);
     const volumes = [...storage.objects].filter(([name]) =>

@@ -30,7 +30,7 @@ const undelete: Work = async (repository) => {
   }
 };
 
-/** A storage that has no space left until something is deleted. */
+/** Returns a storage that has no space until something is deleted. */
 function full(storage: Storage): Storage {
   let isFull = true;
   return {
@@ -53,7 +53,9 @@ function full(storage: Storage): Storage {
 const pruneFull: Work = async ({ storage }) =>
   (await Repository.open(full(storage))).prune({ last: 1 }, NOW);
 
-/** The work that is done at the same time, that with the older ids first. */
+/**
+ * The operations that run at the same time. The first one has the oldest ids.
+ */
 const SCENARIOS: Readonly<Record<string, Work[]>> = {
   "a prune and a snapshot": [prune, snapshot],
   "a prune without space [S11] and a snapshot": [pruneFull, snapshot],
@@ -77,7 +79,10 @@ interface Stage {
   now: unknown;
 }
 
-/** Three snapshots, one removed, left work of one that was cut short. */
+/**
+ * Makes three snapshots, removes one, and leaves the objects of an interrupted
+ * run.
+ */
 async function prepare(folder: string): Promise<Stage> {
   const root = join(folder, "root");
   fs.mkdirSync(root);
@@ -96,7 +101,8 @@ async function prepare(folder: string): Promise<Stage> {
   for (let at = 0; at < 6; at++) {
     fs.writeFileSync(join(root, `c${at}`), noise(3000, at + 20));
   }
-  // Larger than a frame: what came before it is stored by its end.
+  // This file is larger than a frame, so the frames before it are already
+  // stored.
   fs.writeFileSync(join(root, "d"), noise(40_000, 30));
   fs.writeFileSync(join(root, "e"), noise(3000, 31));
   roundTimes(root);
@@ -115,7 +121,7 @@ async function prepare(folder: string): Promise<Stage> {
   return { folder, root, objects, states, now: stateOf(root) };
 }
 
-test("prune() calls nothing missing that was stored while it looked [S19]", async () => {
+test("prune() does not report objects that are stored during the prune as missing [S19]", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -134,7 +140,7 @@ test("prune() calls nothing missing that was stored while it looked [S19]", asyn
       delete: (name) => inner.delete(name),
       async *list(prefix) {
         yield* inner.list(prefix);
-        // The volumes are listed, and the records are not read yet.
+        // The volumes are already listed, and the records are not read yet.
         if (prefix === "moves/") taken ??= (await take(2)).id;
       },
     };
@@ -142,7 +148,7 @@ test("prune() calls nothing missing that was stored while it looked [S19]", asyn
     const { missing } = await repository.prune({}, NOW);
     assert.ok(taken !== undefined);
     assert.deepEqual(missing, []);
-    // What is gone is still told.
+    // A lost object is still reported.
     const name = [...inner.objects.keys()].find((name) =>
       name === `volumes/${taken}.vol0.tar.zst`
     )!;
@@ -153,7 +159,7 @@ test("prune() calls nothing missing that was stored while it looked [S19]", asyn
 
 let plays = 0;
 
-/** Plays one schedule and looks at what came of it. */
+/** Runs one schedule, and checks the result. */
 async function playOne(
   stage: Stage,
   works: readonly Work[],
@@ -177,8 +183,8 @@ async function playOne(
     const what = played.steps.map(({ taken }) => taken).join("");
     for (const [at, outcome] of played.outcomes.entries()) {
       if (outcome.status === "fulfilled") continue;
-      // What another removed cannot be brought back or found any more; all
-      // else succeeds.
+      // A snapshot that another run removed cannot be brought back or found any
+      // more. Everything else succeeds.
       const { code } = outcome.reason as DeltarError;
       assert.ok(
         works[at] === undelete && code === "not-found" ||
@@ -190,7 +196,8 @@ async function playOne(
     const { damage, unrecorded } = await repository.verify({ data: true });
     assert.deepEqual(damage, [], what);
     assert.ok(unrecorded.every(({ wasThere }) => !wasThere), what);
-    // Every byte was held against its SHA-256; onto the disk it goes at times.
+    // Every byte is compared with its SHA-256. Only some snapshots are restored
+    // to the disk.
     const isShown = plays++ % 16 === 0;
     for (const record of isShown ? await repository.snapshots() : []) {
       const target = join(folder, "restored");
@@ -212,11 +219,12 @@ async function playOne(
 }
 
 for (const [name, works] of Object.entries(SCENARIOS)) {
-  test(`interleaved: ${name}, in every order of few switches`, async () => {
+  test(`interleaved: ${name}, in every order with few switches`, async () => {
     await withTemp(async (folder) => {
       const stage = await prepare(folder);
       for (const first of works.keys()) {
-        // One is stopped after so many operations until the others have ended.
+        // One operation is stopped at a certain step until the others have
+        // ended.
         const stride = process.env.SLOW || works.length === 2 ? 1 : 4;
         for (let stop = 0;; stop += stride) {
           let done = 0;

@@ -12,11 +12,13 @@ import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
 
 const VOLUME = 100_000;
-/** More than are on their way to the storage at any time. */
+/**
+ * The number of files, which is larger than the number of concurrent requests.
+ */
 const FILES = 120;
 const options = { volumeSize: VOLUME };
 
-/** Many files of 20 kB, five to a volume. */
+/** Writes many files of 20 kB, five of which fit into a volume. */
 function fill(root: string, seed: number): void {
   fs.mkdirSync(root, { recursive: true });
   for (let at = 0; at < FILES; at++) {
@@ -25,7 +27,7 @@ function fill(root: string, seed: number): void {
   }
 }
 
-/** Many small files with long paths, and larger files. */
+/** Writes many small files with long paths, and larger files. */
 function fillDeep(root: string): { names: string[]; count: number } {
   const names = [..."abcdefghijkl"].map((letter) => letter.repeat(250));
   const deep = join(root, ...names);
@@ -40,7 +42,7 @@ function fillDeep(root: string): { names: string[]; count: number } {
   return { names, count };
 }
 
-/** Takes a snapshot and interrupts it after so many entries. */
+/** Takes a snapshot, and interrupts it after the given number of entries. */
 async function interrupt(
   repository: Repository,
   root: string,
@@ -69,7 +71,7 @@ function sizeOf(storage: MemoryStorage, prefix: string): number {
   return size;
 }
 
-/** Restores the latest and compares it with the directory. */
+/** Restores the latest snapshot, and compares it with the directory. */
 async function assertRestores(
   repository: Repository,
   root: string,
@@ -90,7 +92,7 @@ async function assertRestores(
   assert.deepEqual(damage, []);
 }
 
-test("the next snapshot takes over what an interrupted one has finished", async () => {
+test("the next snapshot takes over the finished objects of an interrupted one", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fill(root, 1);
@@ -105,7 +107,7 @@ test("the next snapshot takes over what an interrupted one has finished", async 
     assert.ok(before > 4 * 0.9 * VOLUME);
     assert.deepEqual(await repository.snapshots(), []);
 
-    // Interrupted a second time, it adds to what there is.
+    // The second run is interrupted, too, and adds to the finished objects.
     await interrupt(repository, root, FILES - 1);
     const { record } = await repository.snapshot(everything(root), options);
     const all = sizeOf(storage, "volumes/");
@@ -115,13 +117,13 @@ test("the next snapshot takes over what an interrupted one has finished", async 
       `${record.counts.stored} stored`,
     );
     await assertRestores(repository, root, join(folder, "to"));
-    // What served the interruption is cleared away.
+    // The checkpoints and intents are deleted.
     assert.equal(sizeOf(storage, "checkpoints/"), 0);
     assert.equal(sizeOf(storage, "running/"), 0);
   });
 });
 
-test("a finished volume on a local disk is taken over only if it is whole", async () => {
+test("a finished volume on a local disk is taken over only if it is undamaged", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fill(root, 1);
@@ -131,7 +133,7 @@ test("a finished volume on a local disk is taken over only if it is whole", asyn
     const volumes = join(place, "volumes");
     const names = fs.readdirSync(volumes).sort();
     assert.ok(names.length >= 4, `${names.length} volumes`);
-    // A crash of the machine lost the content of one, but not its size.
+    // A crash of the machine lost the content of one volume, but not its size.
     const file = join(volumes, names[1]);
     fs.chmodSync(file, 0o600);
     fs.writeFileSync(file, new Uint8Array(fs.statSync(file).size));
@@ -141,7 +143,7 @@ test("a finished volume on a local disk is taken over only if it is whole", asyn
   });
 });
 
-test("a killed snapshot's finished volumes are taken over, wherever it was killed", async () => {
+test("the finished volumes of a snapshot that is killed at any time are taken over", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fill(root, 100);
@@ -157,7 +159,7 @@ test("a killed snapshot's finished volumes are taken over, wherever it was kille
       const left = sizeOf(inner, "volumes/");
       const repository = await Repository.open(inner);
       const { record } = await repository.snapshot(everything(root), options);
-      // One volume may be finished and not yet told of.
+      // One volume can be finished without a checkpoint.
       const most = whole - left + 2 * VOLUME;
       assert.ok(
         record.counts.stored < most,
@@ -170,7 +172,7 @@ test("a killed snapshot's finished volumes are taken over, wherever it was kille
   });
 });
 
-test("a large file that was finished is taken over, and deltas go on from it", async () => {
+test("a large file that was finished is taken over, and further deltas are based on it", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -192,14 +194,14 @@ test("a large file that was finished is taken over, and deltas go on from it", a
   });
 });
 
-test("deltas are taken over against the same parent only", async () => {
+test("deltas are taken over only if the parent is the same", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fill(root, 1);
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
     await repository.snapshot(everything(root), { volumeSize: 4096 });
-    // Deltas of half a file each, so that they fill volumes.
+    // Each delta is half as large as its file, so that the deltas fill volumes.
     for (let at = 0; at < FILES; at++) {
       const name = String(at).padStart(3, "0");
       const bytes = noise(20_000, 1 + at);
@@ -228,7 +230,7 @@ test("deltas are taken over against the same parent only", async () => {
   });
 });
 
-test("another directory's left work is let be, damaged left work is passed over", async () => {
+test("objects of an interrupted run of another directory, and damaged ones, are not taken over", async () => {
   await withTemp(async (folder) => {
     const [root, other] = [join(folder, "root"), join(folder, "other")];
     fill(root, 1);
@@ -249,7 +251,7 @@ test("another directory's left work is let be, damaged left work is passed over"
   });
 });
 
-test("a volume of many contents has several checkpoints, and all are taken over", async () => {
+test("a volume with many contents has several checkpoints, all of which are taken over", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     const { names, count } = fillDeep(root);
@@ -282,7 +284,7 @@ test("a volume of many contents has several checkpoints, and all are taken over"
   });
 });
 
-test("a checkpoint that cannot be stored does not empty the later ones", async () => {
+test("a checkpoint that cannot be stored does not affect the later ones", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     const { names, count } = fillDeep(root);

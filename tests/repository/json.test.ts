@@ -61,7 +61,7 @@ function checkJson(name: string, value: unknown): string {
   return JSON.stringify(value);
 }
 
-test("JSON.stringify() takes what the calls for directories and archives return [L7]", async () => {
+test("JSON.stringify() accepts the results of the calls for directories and archives [L7]", async () => {
   await withTemp(async (folder) => {
     const root = project(folder);
     const dir = new Dir(root);
@@ -93,7 +93,7 @@ test("JSON.stringify() takes what the calls for directories and archives return 
     writer.close();
     for (const [name, value] of Object.entries(values)) {
       const text = checkJson(name, value);
-      // A tar holds whole seconds where that saves a header.
+      // A tar has only whole seconds if this saves a header.
       assert.match(text, /"mtime":"1500000000(?:\.250000000)?"/, name);
     }
     assert.ok(checkJson("stat", dir.stat()).includes('"mtime":"'));
@@ -107,7 +107,7 @@ test("JSON.stringify() takes what the calls for directories and archives return 
   });
 });
 
-test("JSON.stringify() takes what the calls for repositories return [L7]", async () => {
+test("JSON.stringify() accepts the results of the calls for repositories [L7]", async () => {
   await withTemp(async (folder) => {
     const root = project(folder);
     const dir = new Dir(root);
@@ -170,7 +170,7 @@ test("JSON.stringify() takes what the calls for repositories return [L7]", async
   });
 });
 
-test("an entry keeps its fields apart from its toJSON [L7]", async () => {
+test("toJSON is not one of the fields of an entry [L7]", async () => {
   await withTemp((folder) => {
     const [entry] = new Dir(project(folder)).entries();
     const { path, kind, size } = entry;
@@ -183,7 +183,7 @@ test("an entry keeps its fields apart from its toJSON [L7]", async () => {
   });
 });
 
-test("toJson() returns what JSON has, however deep [L7]", () => {
+test("toJson() returns a value that JSON can represent, at any depth [L7]", () => {
   assert.deepEqual(
     toJson({
       mtime: -1n,

@@ -4,7 +4,7 @@ import { NeededRanges } from "../../lib/delta/needed_ranges.ts";
 import { KeptRanges } from "../../lib/repository/content/kept_ranges.ts";
 import { noise } from "./helpers.ts";
 
-test("KeptRanges reads only what was not kept", async () => {
+test("KeptRanges reads only ranges that were not kept", async () => {
   const content = noise(10_000);
   using kept = new KeptRanges();
   const part = (offset: number, length: number) => ({

@@ -43,7 +43,7 @@ function keysOf({ keys }: Repository): RepositoryKeys {
   return keys;
 }
 
-/** A repository with full keys of these names, and a write-only key. */
+/** Makes a repository with full keys of these names, and a write-only key. */
 async function make(...full: string[]): Promise<MemoryStorage> {
   const storage = new MemoryStorage();
   const [first, ...others] = full;
@@ -76,13 +76,16 @@ async function canRead(keys: RepositoryKeys, object: string): Promise<boolean> {
     const parts = await Array.fromAsync(keys.decrypted().get(object));
     return concat(parts).length === 1;
   } catch (error) {
-    // A full key expects that all objects are for it.
+    // A full key must decrypt all objects.
     assert.equal(codeOf(error), keys.isWriteOnly ? "key" : "corrupt");
     return false;
   }
 }
 
-/** Asserts that each key opens, and reads what any of them stores. */
+/**
+ * Asserts that each key opens the repository, and reads what any other key
+ * stores.
+ */
 async function assertWorking(
   storage: MemoryStorage,
   names: readonly string[],
@@ -103,9 +106,10 @@ async function assertWorking(
 }
 
 /**
- * Makes a change as the owner of `main`, and kills it at each operation in turn.
+ * Makes a change as the owner of `main`, and kills it at each operation in
+ * turn.
  *
- * @param after Called after each kill with what is stored then.
+ * @param after Called after each kill with the stored objects.
  */
 async function killEach(
   before: MemoryStorage,
@@ -142,7 +146,7 @@ async function killEach(
 test("a change whose process has ended does not block others", async () => {
   const storage = await make("main", "other");
   const keys = await open(storage, "main");
-  /** Stores the mark of a rotation by a process, which was killed. */
+  /** Stores the notice of a rotation by a process that was killed. */
   const leave = (process: string | undefined) =>
     putSigned(
       keys.decrypted(),
@@ -164,7 +168,9 @@ test("a change whose process has ended does not block others", async () => {
   assert.ok(!names.some((name) => name.startsWith("holders/changes/")));
 });
 
-/** Does something at a time at which changes of now count as interrupted. */
+/**
+ * Runs work at a time at which changes that are made now count as interrupted.
+ */
 async function later<Result>(work: () => Promise<Result>): Promise<Result> {
   const { now } = Date;
   Date.now = () => now() + INTERRUPTED_MS;
@@ -175,12 +181,12 @@ async function later<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/** Does something that may be done already. */
+/** Waits for work, and ignores an error with the given code. */
 async function unless(code: string, work: Promise<void>): Promise<void> {
   await work.catch((error) => assert.equal(codeOf(error), code));
 }
 
-test("add() that is killed leaves the old keys, and perhaps the new one", async () => {
+test("add() that is killed keeps the old keys, and may have added the new one", async () => {
   const before = await make("main", "other");
   const key = { name: "new", to: await recipientOf(IDENTITIES.new) };
   await killEach(before, (keys) => keys.add(key), async (storage, what) => {
@@ -193,7 +199,7 @@ test("add() that is killed leaves the old keys, and perhaps the new one", async 
   });
 });
 
-test("remove() that is killed leaves the other keys, and ends the next time", async () => {
+test("remove() that is killed keeps the other keys, and the next call completes it", async () => {
   const before = await make("main", "other");
   for (const name of ["other", "writer"]) {
     const others = ["main", "other", "writer"].filter((one) => one !== name);
@@ -210,7 +216,7 @@ test("remove() that is killed leaves the other keys, and ends the next time", as
       assert.equal((await keys.holders()).length, 2, what);
       const trust = await keys.signers.trust(publicKey);
       assert.equal(trust, name === "writer" ? "revoked" : "trusted", what);
-      // Nothing of it is in the way of a key of the same name.
+      // A key with the same name can be added again.
       const to = await recipientOf(IDENTITIES[name]);
       await later(() => keys.add({ name, to }));
       await assertWorking(storage, ["main", "other"], what);
@@ -218,7 +224,7 @@ test("remove() that is killed leaves the other keys, and ends the next time", as
   }
 });
 
-test("signers.revoke() that is killed has revoked the key, or not", async () => {
+test("signers.revoke() that is killed has either revoked the key or not", async () => {
   const before = await make("main");
   const revoke = ({ signers }: RepositoryKeys) => signers.revoke(publicKey);
   await killEach(before, revoke, async (storage, what) => {
@@ -229,13 +235,13 @@ test("signers.revoke() that is killed has revoked the key, or not", async () => 
   });
 });
 
-test("rotate() that is killed leaves keys that open everything, and is continued", async () => {
+test("rotate() that is killed leaves keys that open everything, and the next call continues it", async () => {
   const before = await make("main", "other");
   const names = ["main", "other", "writer"];
   const [first] = (await open(before, "main")).identities();
   await killEach(before, (keys) => keys.rotate(), async (storage, what) => {
     await assertWorking(storage, names, what);
-    // The next is made by the same owner, or by another one.
+    // The next rotation is made by the same owner or by another one.
     for (const name of ["main", "other"]) {
       const copy = copyOf(storage);
       await later(async () => await (await open(copy, name)).rotate());
@@ -251,7 +257,7 @@ test("rotate() that is killed leaves keys that open everything, and is continued
   });
 });
 
-test("rotate() shuts out whoever has only the old identity", async () => {
+test("rotate() shuts out a holder of only the old identity", async () => {
   const storage = await make("main", "other");
   const old = await open(storage, "other");
   const keys = await open(storage, "main");
@@ -267,11 +273,12 @@ test("rotate() shuts out whoever has only the old identity", async () => {
   assert.equal(await canRead(old, "volumes/after"), false);
   const writer = await open(storage, "writer");
   assert.equal(writer.recipient(), keys.recipient());
-  // The settings, and thus the pins, stay as they were; so does the admin key.
+  // The settings, and thus the pins, and the admin key do not change.
   const again = await open(storage, "main");
   assert.equal(again.sum(), old.sum());
   assert.equal(again.adminPublicKey, old.adminPublicKey);
-  // The one who was shut out cannot take the new identity from others.
+  // A program that opened the repository before the rotation does not get the
+  // new identity from the other keys.
   const refused = { code: "key", message: /rotated after this key was read/ };
   await assert.rejects(old.rotate(), refused);
   await assert.rejects(
@@ -284,7 +291,7 @@ test("rotate() shuts out whoever has only the old identity", async () => {
   await assertWorking(storage, ["main", "writer"], "rotated twice");
 });
 
-test("a recovery sheet of before a rotation, and one of after it", async () => {
+test("a recovery sheet from before a rotation decrypts older objects, and one from after it decrypts all", async () => {
   const storage = await make("main");
   const keys = await open(storage, "main");
   const old = keys.identities();
@@ -292,7 +299,7 @@ test("a recovery sheet of before a rotation, and one of after it", async () => {
   await keys.decrypted().put("volumes/after", [Uint8Array.of(2)]);
   const bySheet = async (identities: readonly string[]) =>
     keysOf(await Repository.open(storage, { keys: identities }));
-  // Identities of others in the file, in any order, are not used.
+  // Identities of other people in the file, in any order, are not used.
   const lines = [IDENTITIES.third, ...keys.identities().toReversed()];
   const whole = await bySheet(lines);
   assert.equal(whole.openedBy, "recovery sheet");
@@ -329,7 +336,9 @@ test("rotate() names the keys whose passphrases are not known", async () => {
   await assertWorking(storage, ["main", "writer"], "rotated by a passphrase");
 });
 
-/** Schedules of works: each of up to three switches from one to another. */
+/**
+ * Yields schedules of the works, with up to three switches from one to another.
+ */
 function* schedules(works: number): Generator<
   (enabled: number[], step: number) => number
 > {
@@ -354,7 +363,7 @@ function* schedules(works: number): Generator<
   }
 }
 
-test("two that remove each other's keys at the same time leave one", async () => {
+test("two owners who remove each other's keys at the same time leave one key", async () => {
   const before = await make("main", "other");
   const remove = (by: string, name: string) => async (storage: Storage) =>
     await (await open(storage, by)).remove(name);
@@ -406,7 +415,8 @@ test("a rotation and another change at the same time lose no key", async () => {
       if (first && second) both++;
       for (const outcome of outcomes) {
         if (outcome.status === "fulfilled") continue;
-        // One that was opened before the rotation is too old after it.
+        // A program that opened the repository before the rotation is outdated
+        // after it.
         assert.match(codeOf(outcome.reason) ?? "", /^(?:conflict|key)$/);
       }
       const names = ["main", "other", "writer"];
@@ -420,7 +430,7 @@ test("a rotation and another change at the same time lose no key", async () => {
   }
 });
 
-test("two that create a repository at the same time make one identity", async () => {
+test("two programs that create a repository at the same time make one identity", async () => {
   const create = (name: string, key: string) => async (storage: Storage) => {
     const to = await recipientOf(IDENTITIES[key]);
     await Repository.create(storage, { encrypt: { name, to } });
@@ -447,7 +457,7 @@ test("two that create a repository at the same time make one identity", async ()
   }
 });
 
-test("create() that is killed leaves no repository, or one that opens", async () => {
+test("create() that is killed leaves no repository, or one that can be opened", async () => {
   const to = await recipientOf(IDENTITIES.main);
   const encrypt = { name: "main", to };
   let isFinished = false;

@@ -23,7 +23,7 @@ import { withTemp } from "../support/temp.ts";
 const mine = await newIdentity();
 const to = await recipientOf(mine);
 
-/** A new repository with the key `main`, which is `mine`. */
+/** Makes a new repository with the key `main` for the identity `mine`. */
 async function make(): Promise<
   { storage: MemoryStorage; repository: Repository; keys: RepositoryKeys }
 > {
@@ -77,14 +77,14 @@ ${keys.identities()[0]}
   assert.equal(again.openedBy, "main");
   assert.equal(again.adminPublicKey, keys.adminPublicKey);
   assert.equal(again.admin?.publicKey, keys.adminPublicKey);
-  // From a recovery sheet, without any key file.
+  // A recovery sheet needs no key file.
   storage.objects.delete("keys/main.age");
   const sheet = await opened(storage, ...keys.identities());
   assert.equal(sheet.openedBy, "recovery sheet");
   assert.equal(sheet.adminPublicKey, keys.adminPublicKey);
 });
 
-test("a key file of an older version, with only an identity, opens", async () => {
+test("a key file of an older version, which has only an identity, opens the repository", async () => {
   const { storage, keys } = await make();
   const { id } = await Repository.open(storage, { keys: [mine] });
   const text = `# the identity of the deltar repository ${id}\n` +
@@ -96,7 +96,7 @@ test("a key file of an older version, with only an identity, opens", async () =>
   assert.equal(again.recipient(), keys.recipient());
 });
 
-test("a write-only key has the recipient, no identity, and no admin key", async () => {
+test("a write-only key has the recipient, but no identity and no admin key", async () => {
   const { storage, repository, keys } = await make();
   const machine = await newIdentity();
   const { publicKey } = await signingKey();
@@ -123,7 +123,7 @@ test("a write-only key has the recipient, no identity, and no admin key", async 
   assert.equal(writer.adminPublicKey, keys.adminPublicKey);
   assert.equal(writer.openedBy, "w");
   assert.deepEqual(writer.identities(), []);
-  // It stores content for the repository, and opens nothing of it.
+  // The key stores content in the repository, and decrypts nothing of it.
   await writer.decrypted().put("volumes/x", [Uint8Array.of(1)]);
   const read = (from: RepositoryKeys, name: string) =>
     Array.fromAsync(from.decrypted().get(name));
@@ -169,7 +169,8 @@ test("a write-only key file that another key signed is refused", async () => {
   await assert.rejects(opened(storage, machine), { code: "corrupt" });
   await put(text.replace(/# signature: .*\n/, ""));
   await assert.rejects(opened(storage, machine), { code: "corrupt" });
-  // A whole other repository, whose storage knows the recipient of the machine.
+  // This is a whole other repository, whose storage knows the recipient of the
+  // machine.
   const other = await make();
   await other.keys.add({ name: "w", kind: "write-only", to: own });
   storage.objects.set("keys/w.age", other.storage.objects.get("keys/w.age")!);
@@ -230,7 +231,7 @@ test("holders name the kind, the recipient and the signer of each key", async ()
     },
     { name: "words", kind: "full" },
   ]);
-  // A holder that another key signed is none of the repository.
+  // A holder that another key signed does not count.
   const forged = await signListing(
     encodeLines("deltar-holder", 1, {
       name: "words",
@@ -247,7 +248,7 @@ test("holders name the kind, the recipient and the signer of each key", async ()
   assert.ok(!storage.objects.has("holders/words.json.age"));
 });
 
-test("signers are added and revoked, and only the admin key does", async () => {
+test("only the admin key adds and revokes signers", async () => {
   const { storage, keys } = await make();
   const { signers } = keys;
   const one = await aSigner();
@@ -269,7 +270,8 @@ test("signers are added and revoked, and only the admin key does", async () => {
   await assert.rejects(again.revoke((await aSigner()).publicKey), {
     code: "not-found",
   });
-  // What another key signed is refused and named, and the rest is listed.
+  // A signer that another key signed is refused and named, and the others are
+  // listed.
   const other = await aSigner();
   await signers.add(other);
   const names = () =>
@@ -297,7 +299,7 @@ test("signers are added and revoked, and only the admin key does", async () => {
   assert.equal(await fresh.trust(other.publicKey), "trusted");
 });
 
-test("prune keeps the holders and signers, and verify reads them", async () => {
+test("prune() keeps the holders and signers, and verify() reads them", async () => {
   const { repository, storage, keys } = await make();
   await keys.signers.add(await aSigner());
   const before = [...storage.objects.keys()].sort();
@@ -315,7 +317,7 @@ test("prune keeps the holders and signers, and verify reads them", async () => {
   }
 });
 
-test("a post-quantum recipient opens its key", async () => {
+test("a key for a post-quantum recipient opens the repository", async () => {
   const { storage, keys } = await make();
   const identity = await generateHybridIdentity();
   const recipient = await identityToRecipient(identity);

@@ -8,7 +8,7 @@ import { encodeLines } from "../../lib/bytes/listing.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, later } from "./helpers.ts";
 
-test("a snapshot is labelled anew, and its record stays as it was", async () => {
+test("label() changes the label of a snapshot, and its record does not change", async () => {
   await withTemp(async (root) => {
     writeFileSync(join(root, "a"), "a");
     const storage = new MemoryStorage();
@@ -25,7 +25,7 @@ test("a snapshot is labelled anew, and its record stays as it was", async () => 
     assert.equal(again.label, "better");
     assert.deepEqual(await labels(), ["better", "second"]);
     assert.equal((await repository.find(record.id)).label, "better");
-    // The last word counts, even if the clock goes back.
+    // The last label counts, even if the clock is set back.
     await later(-7200, () => repository.label(record, "best"));
     assert.deepEqual(await labels(), ["best", "second"]);
     await repository.label(record, undefined);
@@ -39,7 +39,7 @@ test("a snapshot is labelled anew, and its record stays as it was", async () => 
     await repository.snapshot(everything(root), { label: "third" });
     assert.deepEqual((await repository.verify()).damage, []);
 
-    // A damaged label is told, and gives way to the one before.
+    // A damaged label is reported, and the label before it counts.
     const last = [...storage.objects.keys()]
       .filter((name) => name.startsWith("labels/")).sort().at(-1)!;
     storage.objects.get(last)![20] ^= 1;
@@ -78,14 +78,14 @@ test("Repository.find() finds a snapshot with a label of a later version, and pr
     });
     assert.deepEqual(records.map(({ label }) => label), ["second"]);
     assert.deepEqual(told, [`unsupported ${name}`]);
-    // Rules may keep what has a label: it has to be known.
+    // Rules can keep snapshots with labels, so the label has to be known.
     const unsupported = { name: "DeltarError", code: "unsupported" };
     await assert.rejects(repository.snapshots(), unsupported);
     await assert.rejects(repository.prune({ last: 1 }), unsupported);
   });
 });
 
-test("find({ label }) finds what no text could name", async () => {
+test("find({ label }) finds a label that has another meaning in a text", async () => {
   await withTemp(async (root) => {
     writeFileSync(join(root, "a"), "a");
     const repository = await Repository.create(new MemoryStorage());

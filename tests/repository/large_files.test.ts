@@ -11,7 +11,10 @@ import { everything, noise } from "./helpers.ts";
 
 const MEBIBYTE = 1 << 20;
 
-/** Writes each content, takes a snapshot, and restores them all at the end. */
+/**
+ * Writes each content, takes a snapshot of each, and restores all of them at
+ * the end.
+ */
 async function roundTrip(
   contents: (Uint8Array | undefined)[],
   volumeSize: number,
@@ -55,7 +58,7 @@ async function roundTrip(
   });
 }
 
-/** The content with some bytes replaced, put in, and moved to its end. */
+/** Overwrites, inserts and moves bytes of a content. */
 function edited(bytes: Uint8Array, seed: number): Uint8Array {
   const at = (seed * 7919 * 101) % (bytes.length - 5000);
   return Uint8Array.from([
@@ -66,7 +69,7 @@ function edited(bytes: Uint8Array, seed: number): Uint8Array {
   ]);
 }
 
-test("a large file's chain of deltas restores at every link, and is bounded", async () => {
+test("the chain of deltas of a large file is limited, and can be restored at every link", async () => {
   const contents = [noise(1.3 * MEBIBYTE)];
   for (let at = 1; at < 12; at++) {
     contents.push(Uint8Array.from(edited(contents[at - 1], at)));
@@ -77,12 +80,12 @@ test("a large file's chain of deltas restores at every link, and is bounded", as
   for (const [at, { forms, stored }] of taken.entries()) {
     assert.equal(forms[0], "whole");
     assert.ok(forms.slice(1).every((form) => form === "delta"));
-    // The tenth has all the deltas in one.
+    // The tenth snapshot has all deltas composed into one.
     if (at > 0) assert.ok(stored < (at === 9 ? 160_000 : 40_000), `${stored}`);
   }
 });
 
-test("a small file's chain of deltas is bounded too", async () => {
+test("the chain of deltas of a small file is limited, too", async () => {
   const contents = [noise(40_000)];
   for (let at = 1; at < 11; at++) {
     contents.push(Uint8Array.from(edited(contents[at - 1], at)));
@@ -94,7 +97,7 @@ test("a small file's chain of deltas is bounded too", async () => {
   );
 });
 
-test("a file that crosses the limit between small and large", async () => {
+test("a file that grows or shrinks across 1 MiB is restored", async () => {
   const large = noise(2 * MEBIBYTE);
   const around = [-1, 0, 1].map((more) => large.subarray(0, MEBIBYTE + more));
   await roundTrip([
@@ -113,8 +116,8 @@ test("a file that crosses the limit between small and large", async () => {
   ], 1_000_000);
 });
 
-test("a file that is huge between two small states restores", async () => {
-  // Blocks of one kind make a tiny delta for a file of any size.
+test("a file that is very large between two small states is restored", async () => {
+  // Equal blocks result in a tiny delta for a file of any size.
   const small = new Uint8Array(100_000).fill(7);
   const huge = new Uint8Array(70 * MEBIBYTE).fill(7);
   const taken = await roundTrip(
@@ -124,7 +127,7 @@ test("a file that is huge between two small states restores", async () => {
   assert.ok(taken[1].stored < 50_000, `${taken[1].stored} stored`);
 });
 
-test("large files that trade places cost nothing", async () => {
+test("large files that exchange their paths are not stored again", async () => {
   const repository = await Repository.create(new MemoryStorage());
   await withTemp(async (folder) => {
     const root = join(folder, "root");

@@ -25,7 +25,7 @@ import {
 } from "../support/trees.ts";
 import { everything, later } from "./helpers.ts";
 
-test("every snapshot of a life restores exactly", async () => {
+test("every snapshot of a changing tree restores its state exactly", async () => {
   const property = fc.asyncProperty(
     treeLife,
     fc.record({
@@ -46,8 +46,8 @@ function countsOf(changes: readonly Change[]): ChangeCounts {
 
 /**
  * Returns entries or changes without creation times. A file that is created
- * again within one tick of the system's clock differs in this time alone, which
- * is no change.
+ * again within one tick of the system's clock differs only in this time, which
+ * does not count as a change.
  */
 function withoutBtime(list: readonly object[]): object[] {
   return list.map((item) => {

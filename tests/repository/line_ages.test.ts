@@ -24,8 +24,8 @@ async function withoutAges<Result>(
 ): Promise<Result> {
   const reader = LayerReader.prototype;
   const { findDated, select } = reader;
-  // Like the line of a layer of an older version, which has no age, a line with
-  // a later age than its layer has the age of the layer.
+  // A line with an age that is later than its layer has the age of its layer,
+  // like the line of a layer of an older version, which has no age.
   const since = "99991231T235959Z-ffffff";
   reader.findDated = async function (path) {
     const line = await this.find(path);
@@ -141,7 +141,8 @@ for (const seed of [1, 2, 3]) {
       for (const root of roots) await repository.snapshot(everything(root));
       await take(repository, 40);
       assert.ok(await checkHistories(repository, roots) > 30);
-      // A restore takes a safety snapshot, and leaves an earlier state.
+      // A restore takes a safety snapshot, and changes the directory to an
+      // earlier state.
       const records = (await repository.snapshots())
         .filter(({ directory }) => directory === roots[0]);
       await repository.restore(records[5], roots[0], { delete: true });
@@ -150,7 +151,7 @@ for (const seed of [1, 2, 3]) {
         if (below(3) === 0) await repository.forget(record);
       }
       await checkHistories(repository, roots);
-      // Another repository gets some of the snapshots, and its own ones.
+      // Another repository gets some of these snapshots, and also has its own.
       const other = await Repository.create(new MemoryStorage());
       const some = (await repository.snapshots()).filter((_, at) => at % 3 > 0);
       await repository.copyTo(other, some);
@@ -206,7 +207,7 @@ test("history() needs few requests for a path in many snapshots, with an empty c
   });
 });
 
-test("history() does not believe the age of a line that no snapshot confirms", async () => {
+test("history() does not trust the age of a line that no snapshot confirms", async () => {
   await withTemp(async (root) => {
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
@@ -228,7 +229,7 @@ test("history() does not believe the age of a line that no snapshot confirms", a
         first.id,
         `${first.id.slice(0, -1)}g`,
         "20000101T000000Z-000000",
-        // Some id between those of the first two snapshots.
+        // This id is between those of the first two snapshots.
         first.id.replace(/.{3}$/, "fff"),
         "99990101T000000Z-000000",
       ]

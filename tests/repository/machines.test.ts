@@ -15,7 +15,7 @@ import { everything } from "./helpers.ts";
 const one = { id: "m1", host: "one", user: "me" };
 const two = { id: "m2", host: "two", user: "me" };
 
-/** Opens a repository as each of two machines, and as none. */
+/** Opens a repository as each of two machines, and without a machine. */
 async function open(): Promise<{
   storage: MemoryStorage;
   first: Repository;
@@ -43,7 +43,7 @@ async function take(
   return record.id;
 }
 
-test("two machines with the same directory have a chain each", async () => {
+test("two machines with the same directory have separate sequences of snapshots", async () => {
   await withTemp(async (root) => {
     const { first, second, none } = await open();
     const a = await take(first, root, "a");
@@ -74,7 +74,7 @@ test("two machines with the same directory have a chain each", async () => {
   });
 });
 
-test("a snapshot of no machine is continued by each machine", async () => {
+test("a snapshot without a machine is continued by each machine", async () => {
   await withTemp(async (root) => {
     const { first, second, none } = await open();
     const old = await take(none, root, "old");
@@ -88,7 +88,7 @@ test("a snapshot of no machine is continued by each machine", async () => {
   });
 });
 
-test("a machine without snapshots finds those of the only other, or is told of all", async () => {
+test("a machine without snapshots finds those of the only other machine, or an error lists all machines", async () => {
   await withTemp(async (root) => {
     const { first, second, storage } = await open();
     const a = await take(first, root, "a");
@@ -105,7 +105,7 @@ test("a machine without snapshots finds those of the only other, or is told of a
   });
 });
 
-test("each machine's snapshots are kept by themselves", async () => {
+test("retention rules count the snapshots of each machine separately", async () => {
   await withTemp(async (root) => {
     const { first, second, none } = await open();
     const old = await take(none, root, "old");
@@ -116,7 +116,7 @@ test("each machine's snapshots are kept by themselves", async () => {
     assert.deepEqual(kept.map(({ machine }) => machine?.id), ["m1", "m2"]);
     assert.equal(kept[0].id, a);
     assert.equal(judged[0].record.id, old);
-    // The restore of one machine is not undone on the other.
+    // The restore of one machine is not undone on the other one.
     const target = join(root, "file");
     const [, before] = await none.snapshots();
     await first.restore(before, root, { paths: ["file"] });
@@ -128,7 +128,7 @@ test("each machine's snapshots are kept by themselves", async () => {
 });
 
 test(
-  "ssh-keygen checks who signed a record, and every change is found",
+  "ssh-keygen verifies the signature of a record, and every change is detected",
   needs("ssh-keygen"),
   async () => {
     await withTemp(async (folder) => {
@@ -172,7 +172,7 @@ test(
         storage.objects.set(name, changed);
         await assert.rejects(repository.readRecord(id), `byte ${at}`);
       }
-      // A new checksum does not help.
+      // A corrected checksum does not help.
       const forged = await forge(
         header.replace('"host":"one"', '"host":"two"'),
         signature,

@@ -54,7 +54,7 @@ async function make(
   return { storage, signers: [key.publicKey, admin] };
 }
 
-test("verifySealed() finds a whole repository whole, without a key", async () => {
+test("verifySealed() finds no fault in an intact repository, without a key", async () => {
   await withTemp(async (folder) => {
     const { storage, signers } = await make(folder);
     assert.ok([...storage.objects.keys()].some((n) => n.startsWith("moves/")));
@@ -64,14 +64,14 @@ test("verifySealed() finds a whole repository whole, without a key", async () =>
     assert.ok(result.objects > 10);
     assert.deepEqual(result.uncovered, []);
     assert.deepEqual(Object.keys(result.manifests), signers);
-    // Nothing that was removed before is listed any more.
+    // Objects that were removed before are no longer listed.
     const manifests = [...storage.objects.keys()]
       .filter((name) => /^manifests\/[^/]+$/.test(name));
     assert.ok(manifests.length <= 9, manifests.join());
   });
 });
 
-test("verifySealed() names each object that was changed, cut, swapped or lost", async () => {
+test("verifySealed() names each object that was changed, truncated, swapped or lost", async () => {
   await withTemp(async (folder) => {
     const { storage, signers } = await make(folder);
     const check = async () =>
@@ -103,8 +103,8 @@ test("verifySealed() names each object that was changed, cut, swapped or lost", 
       const other = listed[(at + 1) % listed.length];
       const swapped = await collect(storage.get(other));
       assert.ok((await harm(swapped)).includes(name), `${other} as ${name}`);
-      // The loss of a manifest shows by the objects that it lists. Keys and notes
-      // may be deleted.
+      // The loss of a manifest is visible from the objects that it lists. Keys
+      // and notes may be deleted.
       const isListed = isManifest ||
         /^(?:snapshots|trees|volumes|signatures|moves)\//.test(name);
       if (!isListed) continue;
@@ -132,7 +132,7 @@ test("verifySealed() trusts only the given signers", async () => {
   });
 });
 
-test("an interrupted snapshot is listed or unlisted, and never damage", async () => {
+test("the objects of an interrupted snapshot are listed or unlisted, but never reported as damaged", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -180,7 +180,7 @@ test("mirror() copies a repository without a key, and no damaged object", async 
     assert.deepEqual(copy.objects, storage.objects);
     const repository = await Repository.open(copy, { keys });
     assert.deepEqual((await repository.verify({ data: true })).damage, []);
-    // Only what is new is copied again.
+    // Only new objects are copied again.
     const again = await mirror(storage, copy, { signers });
     assert.equal(again.objects, 0);
     const volume = [...storage.objects.keys()]
@@ -215,15 +215,15 @@ test("mirror() keeps each key file that it replaces", async () => {
     const [name] = [...storage.objects.keys()]
       .filter((name) => name.startsWith("keys/"));
     const good = storage.objects.get(name)!;
-    // A file that cannot be whole does not replace it.
+    // A truncated file does not replace it.
     for (const length of [0, 30, 150, 190]) {
       storage.objects.set(name, good.subarray(0, length));
       const { damage } = await mirror(storage, copy);
       assert.deepEqual(damage.map(({ object }) => object), [name]);
       assert.deepEqual(copy.objects.get(name), good);
     }
-    // Without a manifest, as before they existed, a changed byte cannot be told
-    // from a new key file.
+    // Without a manifest, as in earlier versions, a changed byte cannot be
+    // distinguished from a new key file.
     for (const one of [storage, copy]) {
       for (const other of [...one.objects.keys()]) {
         if (other.startsWith("manifests/keys")) one.objects.delete(other);
@@ -240,7 +240,7 @@ test("mirror() keeps each key file that it replaces", async () => {
     copy.objects.set(name, copy.objects.get(last)!);
     const repository = await Repository.open(copy, { keys });
     assert.deepEqual((await repository.verify({ data: true })).damage, []);
-    // A mirror of the mirror does not have what it replaced.
+    // A mirror of the mirror does not have the replaced files.
     const third = new MemoryStorage();
     await mirror(copy, third);
     assert.ok(![...third.objects.keys()].includes(last));
@@ -263,7 +263,7 @@ test("mirror() keeps a good key file if that of the source is damaged", async ()
   });
 });
 
-test("mirror() that is stopped at any object is continued by the next", async () => {
+test("mirror() that is stopped at any object is continued by the next call", async () => {
   await withTemp(async (folder) => {
     const { storage } = await make(folder);
     const copy = new MemoryStorage();
@@ -283,13 +283,13 @@ test("mirror() that is stopped at any object is continued by the next", async ()
   });
 });
 
-test("a prune does not believe a manifest of a stranger", async () => {
+test("prune() does not trust a manifest of somebody else", async () => {
   await withTemp(async (folder) => {
     const { storage, signers } = await make(folder);
     const repository = await Repository.open(storage, { keys, machine });
     const root = join(folder, "root");
     const [, , victim] = await repository.snapshots();
-    // The storage deletes a record, and says that this was wanted.
+    // The storage deletes a record, and claims that this was intended.
     const name = `snapshots/${victim.id}.json.age`;
     storage.objects.delete(name);
     const id = new ManifestWriter(storage, repository.id, undefined);

@@ -13,7 +13,10 @@ import { everything, noise } from "./helpers.ts";
 
 const ROUNDS = process.env.SLOW ? 40 : 5;
 
-/** Operations take some turns of the event loop, by chance, to mix them. */
+/**
+ * Delays operations by a random number of turns of the event loop, so that they
+ * mix.
+ */
 function jittered(storage: MemoryStorage, seed: number): FaultyStorage {
   const chance = generator(seed);
   return new FaultyStorage(
@@ -22,7 +25,7 @@ function jittered(storage: MemoryStorage, seed: number): FaultyStorage {
   );
 }
 
-test("many writers, those who remove, and prunes, on one storage, as clocks jump", async () => {
+test("many concurrent snapshots, removals and prunes on one storage, with clocks that jump, lose nothing", async () => {
   await withTemp(async (folder) => {
     const storage = new MemoryStorage();
     await Repository.create(storage);
@@ -80,8 +83,8 @@ test("many writers, those who remove, and prunes, on one storage, as clocks jump
           const grace = chance() < 0.7 ? 0 : 3_600_000;
           await repository.prune({ last: 3 }, { grace, patience: 40 });
         } catch (error) {
-          // Another one has the lease, or took it over, or took away what
-          // was being read; the next prune goes on.
+          // Another prune has the lease, took it over, or deleted an object
+          // that was being read. The next prune continues.
           const { code } = error as DeltarError;
           const fine = ["exists", "conflict", "not-found"];
           assert.ok(fine.includes(code), (error as Error).stack);

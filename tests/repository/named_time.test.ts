@@ -5,7 +5,7 @@ import { namedTime } from "../../lib/repository/store/named_time.ts";
 /** A Friday, in local time. */
 const NOW = new Date(2026, 10, 20, 15, 30, 0).getTime();
 
-test("namedTime() gives the end of the day or moment that is named", () => {
+test("namedTime() returns the end of the named day or moment", () => {
   const day = (year: number, month: number, date: number) =>
     new Date(year, month - 1, date + 1).getTime();
   const cases: [string, number][] = [
@@ -34,7 +34,7 @@ test("namedTime() gives the end of the day or moment that is named", () => {
   }
 });
 
-test("namedTime() gives the start of the day or moment that is named", () => {
+test("namedTime() returns the start of the named day or moment", () => {
   const cases: [string, number][] = [
     ["today", new Date(2026, 10, 20).getTime()],
     ["yesterday", new Date(2026, 10, 19).getTime()],
@@ -50,7 +50,7 @@ test("namedTime() gives the start of the day or moment that is named", () => {
   }
 });
 
-test("namedTime() stays in the month that is named", () => {
+test("namedTime() stays in the named month", () => {
   const now = new Date(2026, 2, 31, 12).getTime();
   assert.equal(
     namedTime("1 month ago", now)?.end,
@@ -60,7 +60,7 @@ test("namedTime() stays in the month that is named", () => {
   assert.equal(namedTime("1y ago", leap)?.end, new Date(2023, 2, 1).getTime());
 });
 
-test("namedTime() takes the years 0 to 99 as they are written", () => {
+test("namedTime() accepts the years 0 to 99 as they are written", () => {
   const start = Date.parse("0099-02-28T12:30:00Z");
   assert.equal(namedTime("0099-02-28 12:30Z", NOW)?.start, start);
   const fields = (text: string) => {
@@ -76,7 +76,7 @@ test("namedTime() takes the years 0 to 99 as they are written", () => {
   assert.deepEqual(fields("2000 years ago"), [26, 10, 20]);
 });
 
-test("namedTime() takes no other text for a time", () => {
+test("namedTime() accepts no other text as a time", () => {
   for (
     const text of [
       "",

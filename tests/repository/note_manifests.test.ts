@@ -35,7 +35,7 @@ async function faultsIn(storage: Storage): Promise<string[]> {
   return faults;
 }
 
-/** Makes a repository with a labelled snapshot. */
+/** Makes a repository with a snapshot that has a label. */
 async function make(root: string) {
   const storage = new MemoryStorage();
   const identity = await newIdentity();
@@ -48,7 +48,7 @@ async function make(root: string) {
   return { storage, repository, record };
 }
 
-test("a note has one manifest, also after it was replaced, and none after it was deleted", async () => {
+test("a note has one manifest, even after it was replaced, and none after it was deleted", async () => {
   const storage = new MemoryStorage();
   const notes = withNoteManifests(storage, "id", undefined);
   await notes.put(file, Uint8Array.of(1), { ifAbsent: true });
@@ -73,7 +73,7 @@ test("a note has one manifest, also after it was replaced, and none after it was
   assert.deepEqual([...storage.objects.keys()], ["volumes/x.age"]);
 });
 
-test("the manifests of a note whose name begins like another's stay apart", async () => {
+test("the manifests of notes whose names begin alike are kept apart", async () => {
   const storage = new MemoryStorage();
   const notes = withNoteManifests(storage, "id", undefined);
   await notes.put("keys/me.age", Uint8Array.of(1));
@@ -85,7 +85,7 @@ test("the manifests of a note whose name begins like another's stay apart", asyn
   assert.deepEqual(await faultsIn(storage), []);
 });
 
-test("a note that two replace or delete at the same time is never called damaged", async () => {
+test("a note that two writers replace or delete at the same time is never reported as damaged", async () => {
   const start = new MemoryStorage();
   await withNoteManifests(start, "id", undefined).put(file, Uint8Array.of(0));
   const put = (byte: number) => async (storage: Storage) =>
@@ -112,7 +112,7 @@ test("a note that two replace or delete at the same time is never called damaged
   }
 });
 
-test("a note that is replaced is never damaged, whenever the writer is killed", async () => {
+test("a note that is replaced is never damaged, even if the writer is killed at any time", async () => {
   const start = new MemoryStorage();
   await withNoteManifests(start, "id", undefined).put(file, Uint8Array.of(0));
   for (const fault of ["before", "after"] as const) {
@@ -125,7 +125,7 @@ test("a note that is replaced is never damaged, whenever the writer is killed", 
       const error = await withNoteManifests(dying, "id", undefined)
         .put(file, Uint8Array.of(1)).then(() => undefined, (cause) => cause);
       assert.deepEqual(await faultsIn(storage), [], `${fault} ${number}`);
-      // The next writer clears up.
+      // The next writer deletes the remaining manifests.
       await withNoteManifests(storage, "id", undefined)
         .put(file, Uint8Array.of(2));
       assert.equal(manifestsIn(storage).length, 1);
@@ -135,7 +135,7 @@ test("a note that is replaced is never damaged, whenever the writer is killed", 
   }
 });
 
-test("a prune deletes the manifests of interrupted writers, a day later", async () => {
+test("prune() deletes the manifests of interrupted writers a day later", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record } = await make(root);
     const label = [...storage.objects.keys()]
@@ -160,7 +160,7 @@ test("a prune deletes the manifests of interrupted writers, a day later", async 
   });
 });
 
-test("keys and notes of an earlier version are not covered, and not damaged", async () => {
+test("keys and notes of an earlier version have no manifests, and are not damaged", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record } = await make(root);
     for (const name of manifestsIn(storage)) storage.objects.delete(name);
@@ -198,7 +198,7 @@ test("a repository that is not encrypted has no manifests", async () => {
   });
 });
 
-test("repair() keeps a label whose manifest is damaged, and moves a replaced one away", async () => {
+test("repair() keeps a label whose manifest is damaged, and moves a replaced label away", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record } = await make(root);
     await repository.label(record, "a better label");

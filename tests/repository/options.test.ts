@@ -11,7 +11,9 @@ import { withTemp } from "../support/temp.ts";
 // deno-lint-ignore no-explicit-any
 type Wrong = any;
 
-/** Calls with options as plain JavaScript may give them, and what is said. */
+/**
+ * Calls with options that plain JavaScript may pass, and the expected messages.
+ */
 const WRONG: [
   call: (repository: Repository, dir: Dir) => unknown,
   name: "TypeError" | "RangeError",
@@ -121,7 +123,7 @@ const WRONG: [
   ],
 ];
 
-test("options of the wrong type or out of range are refused before anything is written [L2, L5, L8]", async () => {
+test("invalid options are refused before anything is written [L2, L5, L8]", async () => {
   await withTemp(async (folder) => {
     writeFileSync(`${folder}/a`, "a");
     const storage = new MemoryStorage();
@@ -139,6 +141,6 @@ test("options of the wrong type or out of range are refused before anything is w
   });
 });
 
-test("new Dir() is the current directory [L8]", () => {
+test("new Dir() uses the current directory [L8]", () => {
   assert.equal(new Dir().path, new Dir(".").path);
 });

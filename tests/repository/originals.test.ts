@@ -35,7 +35,7 @@ test("snapshot() with originals stores the earlier copies of changed files", () 
     write(work, "other.txt", "other\n");
     write(originals, "gone.txt", "not in the directory\n");
 
-    // A file that changed just now would be read again in any case.
+    // Otherwise a file that changed just now would be read again anyway.
     await sleep(Number(RACY_NANOSECONDS) / 1e6 + 100);
 
     const repository = await Repository.create(new MemoryStorage());
@@ -71,7 +71,8 @@ test("snapshot() with originals stores the earlier copies of changed files", () 
       assert.equal(Number(entry.mtime / 1_000_000n), Math.floor(mtimeMs), path);
     }
 
-    // The next snapshot has the current files, although nothing changed since.
+    // The next snapshot has the current files, although nothing has changed
+    // since.
     const second = await repository.snapshot(new Dir(work), { cache });
     assert.deepEqual(second.diff.updated, [
       "changed.txt",

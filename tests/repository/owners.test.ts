@@ -1,4 +1,4 @@
-/** Owners by name: recorded, and restored by name where the name exists. */
+/** The names of owners: recorded, and restored if the names exist. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const asRoot = process.getuid?.() === 0
   : { skip: "needs to be root, to set owners" };
 const posix = { skip: process.platform === "win32" && "needs POSIX" };
 
-/** The numbers of two users and groups that are not root. */
+/** The numbers and names of the users and groups of this system. */
 const system = new SystemOwners();
 const DAEMON = system.numberOf("users", "daemon") ?? 0;
 const NOBODY = system.numberOf("users", "nobody") ?? 0;
@@ -56,7 +56,7 @@ async function withOwners(
   });
 }
 
-/** The owners of a directory and all in it. */
+/** Returns the owners of a directory and everything in it. */
 function ownersIn(root: string): Record<string, string> {
   const paths = ["", "sub", "sub/file", "sub/link", "twin", "unnamed"];
   return Object.fromEntries(paths.map((path) => {
@@ -89,7 +89,7 @@ test("a record has the names of the owners in its tree", posix, async () => {
     assert.deepEqual(record.owners ?? { users: {}, groups: {} }, wanted);
     const [read] = await (await Repository.open(storage)).snapshots();
     assert.deepEqual(read.owners, record.owners);
-    // Names are no reason for a new snapshot.
+    // A change of names alone causes no new snapshot.
     assert.equal((await repository.snapshot(everything(root))).isNew, false);
   });
 });
@@ -115,7 +115,7 @@ test("a restore sets the owners whose names exist here", asRoot, async () => {
 });
 
 test(
-  "numericOwner restores numbers, and undo the owners before",
+  "restore() with numericOwner restores numbers, and undo restores the earlier owners",
   asRoot,
   async () => {
     await withOwners(NAMES, async ({ repository, record, root, target }) => {
@@ -140,7 +140,7 @@ test("owners without names are restored by number", asRoot, async () => {
   });
 });
 
-test("useOwnersHere() leaves entries alone whose numbers stay", () => {
+test("useOwnersHere() does not change entries whose numbers stay the same", () => {
   const metadata = { mode: 0o644, mtime: 0n, uid: 5, gid: 6 };
   const entry = { path: "a", kind: "directory" as const, size: 0, ...metadata };
   const entries = [entry];

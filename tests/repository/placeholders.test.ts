@@ -1,4 +1,6 @@
-/** Files whose content is only in the cloud: never read, never lost. */
+/**
+ * Files whose content is only in the cloud. They are never read and never lost.
+ */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -17,13 +19,13 @@ import { everything } from "./helpers.ts";
 test("placeholders are recognized by the flags of macOS and Windows", () => {
   const cases: [flags: number, platform: string, wanted: boolean][] = [
     [0x4000_0000, "darwin", true],
-    // Compressed, hidden.
+    // The flags mean compressed and hidden.
     [0x8020, "darwin", false],
     [0, "darwin", false],
     [0x40_0000, "win32", true],
     [0x1000 | 0x20, "win32", true],
     [0x4_0000, "win32", true],
-    // Archive, hidden, sparse, a reparse point, pinned.
+    // The flags mean archive, hidden, sparse, reparse point and pinned.
     [0x20 | 0x2 | 0x200 | 0x400 | 0x8_0000, "win32", false],
     [0x80, "win32", false],
     // The path does not exist.
@@ -48,8 +50,8 @@ test("older versions read the line of a placeholder as an unreadable path", () =
 });
 
 /**
- * Runs `work` while the files in `away` count as placeholders, and files that
- * were opened although they are placeholders are collected.
+ * Runs `work` while the files in `away` count as placeholders, and collects
+ * placeholders that are opened.
  */
 async function withPlaceholders(
   work: (away: Set<string>, opened: string[]) => Promise<void>,
@@ -77,7 +79,7 @@ async function withPlaceholders(
 
 const TIME = 1_500_000_000_000_000_000n;
 
-test("placeholders are not read, and keep the content that is stored", async () => {
+test("placeholders are not read, and keep their stored content", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     const cache = join(folder, "cache");
@@ -94,7 +96,7 @@ test("placeholders are not read, and keep the content that is stored", async () 
     await withPlaceholders(async (away, opened) => {
       const { record: first } = await take();
       const before = await repository.tree(first);
-      // The content is gone from the disk. Size and time are the same.
+      // The content is no longer on the disk. The size and time are the same.
       write("same", "....");
       write("sub/large", "\0".repeat(9 * 200_000));
       write("edited", "??????", TIME + 1_000_000_000n);
@@ -129,20 +131,20 @@ test("placeholders are not read, and keep the content that is stored", async () 
           skipped.map(({ reason }) => reason),
         );
       }
-      // What was not read is not deleted: neither in the history …
+      // A file that was not read does not count as deleted in the history …
       const newest = await repository.find("latest");
       const versions = await Array.fromAsync(
         repository.history(newest, "edited"),
       );
       assert.equal(versions.length, 1);
       assert.notEqual(versions[0].entry, undefined);
-      // … nor by a restore.
+      // … and a restore does not delete it.
       const [last] = (await repository.snapshots()).slice(-1);
       const { left } = await repository.planRestore(last, root, {
         delete: true,
       });
       assert.deepEqual(left.map(({ path }) => path), ["edited", "new", "new2"]);
-      // Downloaded again, everything is read.
+      // The files are downloaded again, so everything is read.
       away.clear();
       write("same", "same");
       write("sub/large", "sub/large".repeat(200_000));

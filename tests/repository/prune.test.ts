@@ -18,7 +18,7 @@ import { everything, later, noise } from "./helpers.ts";
 const DAY = 24 * 3600;
 const NOW = { grace: 0, patience: 4 };
 
-/** A directory with snapshots, each with the state it has to restore to. */
+/** A directory with snapshots, each with the state that it must restore to. */
 class History {
   readonly folder: string;
   readonly root: string;
@@ -52,7 +52,7 @@ class History {
     return record;
   }
 
-  /** Every snapshot that there is restores to what it was. */
+  /** Checks that every existing snapshot restores its state. */
   async check(repository: Repository = this.repository): Promise<void> {
     const { damage } = await repository.verify({ data: true });
     assert.deepEqual(damage, []);
@@ -81,7 +81,7 @@ function withHistory(
   return withTemp(async (folder) => work(await History.create(folder)));
 }
 
-test("what is removed can be brought back, byte for byte, until it is purged", async () => {
+test("a removed snapshot can be brought back, byte for byte, until it is purged", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     history.write("a", 3000, 1);
@@ -112,7 +112,7 @@ test("what is removed can be brought back, byte for byte, until it is purged", a
   });
 });
 
-test("an empty policy and a prune of nothing change nothing", async () => {
+test("prune() with an empty policy, or with nothing to do, changes nothing", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     for (const seed of [1, 2, 3]) {
@@ -136,7 +136,7 @@ test("an empty policy and a prune of nothing change nothing", async () => {
   });
 });
 
-test("what a plan says would go is what goes", async () => {
+test("prune() removes what planPrune() listed", async () => {
   await withHistory(async (history) => {
     const { repository } = history;
     for (let at = 0; at < 8; at++) {
@@ -149,7 +149,7 @@ test("what a plan says would go is what goes", async () => {
     const result = await repository.prune({ last: 2 }, NOW);
     assert.deepEqual(result.judgements, plan.judgements);
     assert.equal(result.purged.length, 6);
-    // A volume that is written anew ends anew, by a frame of some bytes.
+    // A repacked volume has a new end, which is a frame of some bytes.
     assert.ok(Math.abs(result.freed - plan.freed) < 64 * (result.repacked + 1));
     let sum = 0;
     for (const bytes of plan.frees.values()) sum += bytes;
@@ -158,10 +158,10 @@ test("what a plan says would go is what goes", async () => {
   });
 });
 
-test("a volume that is mostly dead is repacked, and everything reads on", async () => {
+test("prune() repacks a volume that is mostly unneeded, and all snapshots remain readable", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
-    // Each larger than a frame, so each has frames of its own.
+    // Each file is larger than a frame, so each has its own frames.
     for (let at = 0; at < 4; at++) history.write(`${at}`, 1_400_000, at + 1);
     history.write("small", 20_000, 9);
     const first = await history.take(undefined, 1 << 26);
@@ -177,7 +177,7 @@ test("a volume that is mostly dead is repacked, and everything reads on", async 
     assert.deepEqual(history.names("running/"), []);
     assert.deepEqual(history.names("lease/"), []);
     await history.check();
-    // The next snapshot reads old content through the move, for its deltas.
+    // The next snapshot reads old content through the move to make deltas.
     for (const name of ["1", "small"]) {
       fs.appendFileSync(join(history.root, name), "more");
     }
@@ -185,7 +185,7 @@ test("a volume that is mostly dead is repacked, and everything reads on", async 
     assert.ok(third.counts.stored < 50_000, `${third.counts.stored}`);
     await history.check();
 
-    // And it may be moved again.
+    // The volume can be moved a second time.
     fs.rmSync(join(history.root, "1"));
     await history.take();
     for (const { id } of (await repository.snapshots()).slice(0, -1)) {
@@ -197,7 +197,7 @@ test("a volume that is mostly dead is repacked, and everything reads on", async 
     await history.check();
     await history.check(await Repository.open(storage));
 
-    // When nothing needs any of it, the moves go too.
+    // When nothing needs the volume any more, the moves are deleted, too.
     for (const name of fs.readdirSync(history.root)) {
       fs.rmSync(join(history.root, name));
     }
@@ -210,7 +210,7 @@ test("a volume that is mostly dead is repacked, and everything reads on", async 
   });
 });
 
-test("a damaged volume is not repacked, and said", async () => {
+test("prune() does not repack a damaged volume, and reports it", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     for (let at = 0; at < 3; at++) history.write(`${at}`, 1_400_000, at + 1);
@@ -229,7 +229,7 @@ test("a damaged volume is not repacked, and said", async () => {
   });
 });
 
-test("nothing is collected while it is not known what is needed", async () => {
+test("prune() deletes nothing as long as the needed objects are not known", async () => {
   for (const prefix of ["snapshots/", "trees/"]) {
     await withHistory(async (history) => {
       const { repository, storage } = history;
@@ -259,7 +259,7 @@ test("nothing is collected while it is not known what is needed", async () => {
   }
 });
 
-test("garbage waits for its grace, and is judged again", async () => {
+test("garbage waits for its grace period, and is then checked again", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     history.write("a", 3000, 1);
@@ -287,7 +287,7 @@ test("garbage waits for its grace, and is judged again", async () => {
   });
 });
 
-test("a clock that jumps purges nothing at once", async () => {
+test("prune() does not purge immediately after the clock has jumped", async () => {
   await withHistory(async (history) => {
     const { repository } = history;
     history.write("a", 3000, 1);
@@ -295,7 +295,7 @@ test("a clock that jumps purges nothing at once", async () => {
     history.write("a", 3000, 2);
     await history.take();
     await repository.forget(first);
-    // Back, then years ahead.
+    // The clock is first set back, and then years ahead.
     await later(-400 * DAY, () => repository.prune({}, { patience: 4 }));
     const leap = await later(
       4000 * DAY,
@@ -309,7 +309,7 @@ test("a clock that jumps purges nothing at once", async () => {
   });
 });
 
-test("a size is kept to, by thinning, but never below the last", async () => {
+test("a size limit removes snapshots, but never the last one", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     const size = () =>
@@ -345,7 +345,7 @@ test("a size is kept to, by thinning, but never below the last", async () => {
   });
 });
 
-test("reading a long history for a prune costs each layer once", async () => {
+test("prune() of a long history reads each layer once", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     for (let at = 0; at < 50; at++) history.write(`${at}`, 100, at + 1);
@@ -367,7 +367,7 @@ test("reading a long history for a prune costs each layer once", async () => {
   });
 });
 
-test("a prune that is at work keeps others out, a dead one is taken over", async () => {
+test("a running prune keeps others from pruning, and an abandoned one is taken over", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     history.write("a", 3000, 1);
@@ -377,7 +377,7 @@ test("a prune that is at work keeps others out, a dead one is taken over", async
     await repository.prune({}, NOW);
     assert.deepEqual(history.names("lease/"), []);
     storage.objects.set("lease/4.json", new TextEncoder().encode(lines));
-    // The count changes while it is watched.
+    // The count changes while another prune watches it.
     const { Heartbeat } = await import(
       "../../lib/repository/runs/heartbeat.ts"
     );
@@ -390,7 +390,7 @@ test("a prune that is at work keeps others out, a dead one is taken over", async
   });
 });
 
-test("a prune of this machine that is no more is not waited for, others are told", async () => {
+test("prune() does not wait for an ended process of this machine, and reports others", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
     history.write("a", 3000, 1);
@@ -414,7 +414,8 @@ test("a prune of this machine that is no more is not waited for, others are told
     assert.deepEqual(history.names("lease/"), []);
     lease("p4000000000-00000000");
     await prune(4);
-    // This very process runs; but not under that number, for all one knows.
+    // This process is running, but its number in the lease is that of another
+    // machine.
     lease(owner());
     await prune(4);
     assert.deepEqual(told, [
@@ -424,14 +425,14 @@ test("a prune of this machine that is no more is not waited for, others are told
   });
 });
 
-test("a tree that outlives its purged snapshot, for a run's sake, is no lost one", async () => {
+test("a tree that outlives its purged snapshot because of a run is not reported as lost", async () => {
   await withTemp(async (folder) => {
     const history = await History.create(folder);
     const { repository, storage } = history;
     history.write("a", 3000, 1);
     const first = await history.take();
     let last = first;
-    // Until nothing of the first one's tree is needed any more.
+    // The loop ends when nothing of the first tree is needed any more.
     for (
       let seed = 2;
       last.layers.some(({ name }) => name === first.layers[0].name);

@@ -38,7 +38,7 @@ const admin = await newIdentity();
 const key = await readPrivateKey(await makeKeyPair(""));
 const machine = { id: "m1", host: "one", key };
 
-/** The entries of each snapshot, with the SHA-256 of the contents, by id. */
+/** The entries of each snapshot by id, with the SHA-256 of the contents. */
 type States = Map<string, Map<string, string>>;
 
 interface Stage {
@@ -128,8 +128,8 @@ async function leaks(
 }
 
 /**
- * A repository with small and large secrets that change, and with removed
- * snapshots, safety snapshots, moved volumes, and dead contents.
+ * Makes a repository with small and large secrets that change, and with removed
+ * snapshots, safety snapshots, moved volumes, and unneeded contents.
  */
 async function make(
   folder: string,
@@ -215,7 +215,7 @@ async function assertSound(
 for (const codec of ["zstd", "gzip"] as const) {
   for (const isEncrypted of [false, true]) {
     const kind = `${codec}, ${isEncrypted ? "encrypted" : "clear"}`;
-    test(`purge() leaves no bytes of the files, and all others: ${kind}`, async () => {
+    test(`purge() leaves no bytes of the files, and keeps all others: ${kind}`, async () => {
       await withTemp(async (folder) => {
         const stage = await make(folder, { codec, isEncrypted });
         const { storage, secrets } = stage;
@@ -303,7 +303,7 @@ function leaksIn(
   return leaks({ storage, isEncrypted: false }, secrets);
 }
 
-/** The paths of the last snapshot. */
+/** Returns the paths of the last snapshot. */
 async function pathsOf(
   { repository }: Place,
   id?: string,
@@ -317,7 +317,7 @@ async function assertWhole({ repository }: Place): Promise<void> {
   assert.deepEqual((await repository.verify({ data: true })).damage, []);
 }
 
-test("purge() names other files with the same content, and purges them with all", async () => {
+test("purge() names other files with the same content, and with `all` deletes them, too", async () => {
   await withPlace(async (place) => {
     const { repository, write, take } = place;
     const secret = noise(3000, 1);
@@ -357,7 +357,7 @@ test("purge() names other files with the same content, and purges them with all"
   });
 });
 
-test("purge() stores files again that are deltas of purged content", async () => {
+test("purge() stores files whose content is a delta of purged content again", async () => {
   for (const size of [9000, 1_300_000]) {
     await withPlace(async (place) => {
       const { root, repository, write, take } = place;
@@ -365,7 +365,7 @@ test("purge() stores files again that are deltas of purged content", async () =>
       write("token", secret);
       write("file", noise(2000, 2));
       await take();
-      // The beginning of the file stays under another name.
+      // The beginning of the file remains under another name.
       fs.renameSync(join(root, "token"), join(root, "renamed"));
       await take();
       const kept = Buffer.concat([secret.subarray(size / 10), noise(100, 3)]);
@@ -396,7 +396,7 @@ test("purge() stores files again that are deltas of purged content", async () =>
       );
       assert.equal(Buffer.compare(bytes, kept), 0);
       await assertWhole(place);
-      // The next snapshot takes the new pieces as its base.
+      // The next snapshot makes a delta against the new pieces.
       fs.appendFileSync(join(root, "renamed"), "and more");
       await take();
       await assertWhole(place);
@@ -491,7 +491,7 @@ test("purge() from one snapshot keeps the files with the same content in others"
   });
 });
 
-test("purge() from a snapshot that an interrupted purge has replaced ends that purge", async () => {
+test("purge() from a snapshot that an interrupted purge has replaced completes that purge", async () => {
   await withPlace(async (place) => {
     const { storage, repository, write, take } = place;
     const secret = noise(9000, 1);
@@ -524,7 +524,7 @@ test("purge() from a snapshot that an interrupted purge has replaced ends that p
   });
 });
 
-test("purge() refuses one name of a file with several", async () => {
+test("purge() refuses a single name of a file with several names", async () => {
   await withPlace(async (place) => {
     const { storage, root, repository, write, take } = place;
     const secret = noise(3000, 1);
@@ -552,7 +552,7 @@ test("purge() refuses one name of a file with several", async () => {
   });
 });
 
-test("purge() deletes what interrupted snapshots and removed ones have left", async () => {
+test("purge() deletes contents of interrupted and removed snapshots", async () => {
   await withPlace(async (place) => {
     const { storage, root, repository, write, take } = place;
     const [one, two] = [noise(3000, 1), noise(3000, 2)];
@@ -611,7 +611,7 @@ test("purge() deletes what interrupted snapshots and removed ones have left", as
   });
 });
 
-test("purge() keeps what a run needs, and ends when the run has ended", async () => {
+test("purge() keeps content that a run needs, and completes after the run has ended", async () => {
   await withPlace(async (place) => {
     const { storage, repository, root, write, take } = place;
     const secret = noise(3000, 1);
@@ -646,7 +646,7 @@ test("purge() keeps what a run needs, and ends when the run has ended", async ()
   });
 });
 
-test("purge() finds snapshots that are taken while it asks and while it works", async () => {
+test("purge() replaces snapshots that are taken while it asks and while it works", async () => {
   await withPlace(async (place) => {
     const { storage, repository, root, write, take } = place;
     const secret = noise(3000, 1);
@@ -663,7 +663,7 @@ test("purge() finds snapshots that are taken while it asks and while it works", 
     assert.deepEqual([left, replaced.length], [[], 2]);
     assert.deepEqual(await leaksIn(place, secret), []);
     await assertWhole(place);
-    // Another one is taken when the contents are deleted.
+    // Another snapshot is taken while the contents are deleted.
     await take();
     write("file", noise(2000, 5));
     const slow = new FaultyStorage(storage);
@@ -684,7 +684,7 @@ test("purge() finds snapshots that are taken while it asks and while it works", 
   });
 });
 
-test("purge() stores deltas of the content again although an interrupted run needs it", async () => {
+test("purge() stores content that is a delta again although an interrupted run needs it", async () => {
   await withPlace(async (place) => {
     const { storage, root, repository, write, take } = place;
     const secret = noise(9000, 1);
@@ -723,7 +723,7 @@ test("purge() stores deltas of the content again although an interrupted run nee
   });
 });
 
-test("purge() stores deltas of the content again that a run has stored meanwhile", async () => {
+test("purge() stores deltas again that a run has stored in the meantime", async () => {
   await withPlace(async (place) => {
     const { storage, root, repository, write, take } = place;
     const secret = noise(9000, 1);
@@ -851,7 +851,7 @@ test("undelete() fails if a purge replaces the snapshot at the same time", async
   });
 });
 
-test("purge() twice keeps the places of the snapshots for retention rules", async () => {
+test("purge() twice keeps the places of the snapshots in the retention rules", async () => {
   await withPlace(async ({ repository, write, take }) => {
     for (const name of ["one", "two", "file"]) write(name, noise(2000, 1));
     await take();
@@ -926,7 +926,7 @@ test("purge() reports forged objects as left", async () => {
   });
 });
 
-test("purge() records a limited number of paths, and an interrupted one is finished", async () => {
+test("purge() records a limited number of paths, and an interrupted purge is completed", async () => {
   await withPlace(async (place) => {
     const { storage, repository, write, take } = place;
     const secret = noise(3000, 1);
@@ -960,7 +960,7 @@ test("purge() records a limited number of paths, and an interrupted one is finis
   });
 });
 
-test("planPrune() does not count what an interrupted purge has to delete", async () => {
+test("planPrune() does not count content that an interrupted purge has to delete", async () => {
   await withPlace(async ({ storage, repository, write, take }) => {
     write("token", noise(1_200_000, 1));
     write("file", noise(2000, 2));
@@ -999,7 +999,7 @@ test("purge() refuses whole directories, and changes nothing unless onPlan agree
   });
 });
 
-/** A small repository in which every kind of object is affected. */
+/** Makes a small repository in which a purge affects every kind of object. */
 async function makeSmall(
   folder: string,
   isEncrypted: boolean,
@@ -1041,7 +1041,7 @@ async function makeSmall(
 
 for (const isEncrypted of [false, true]) {
   const kind = isEncrypted ? "encrypted" : "clear";
-  test(`purge() that is killed at any change loses nothing, and the next ends it: ${kind}`, async () => {
+  test(`purge() that is killed at any change loses nothing, and the next call completes it: ${kind}`, async () => {
     await withTemp(async (folder) => {
       const stage = await makeSmall(folder, isEncrypted);
       const before = await statesOf(await open(stage.storage, isEncrypted), [
@@ -1099,12 +1099,12 @@ for (const isEncrypted of [false, true]) {
   });
 }
 
-/** Leaks of the bytes that no file has that stays. */
+/** Returns the objects with bytes that no remaining file has. */
 async function leaksOf(stage: Stage): Promise<string[]> {
   return await leaks(stage, [stage.secrets[0]]);
 }
 
-/** The machine dies at the nth change of the storage. */
+/** Makes the machine crash at the nth change of the storage. */
 function dieAtChange(nth: number): FaultPlan {
   let changes = 0;
   return ({ kind, number }) => {
@@ -1121,7 +1121,7 @@ function copyOf({ objects }: MemoryStorage): MemoryStorage {
   return copy;
 }
 
-test("purge() and a snapshot at the same time harm nothing, in any order of their operations", async () => {
+test("purge() and a snapshot at the same time do no harm, in any order of their operations", async () => {
   await withTemp(async (folder) => {
     const stage = await makeSmall(folder, false);
     const before = await statesOf(await open(stage.storage, false), ["token"]);

@@ -17,7 +17,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { Dir } from "../../mod.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** A storage that notes the layers that are read. */
+/** A storage that records which layers are read. */
 class WatchedStorage extends MemoryStorage {
   /** The names of the layers that were read, in order. */
   readonly reads: string[] = [];

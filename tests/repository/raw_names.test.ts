@@ -1,4 +1,7 @@
-/** Names and link targets that are not valid UTF-8: kept byte for byte. */
+/**
+ * Names and link targets that are not valid UTF-8, which are kept byte for
+ * byte.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -30,7 +33,7 @@ import { withTemp } from "../support/temp.ts";
 import { differences } from "../support/xattrs.ts";
 import { everything } from "./helpers.ts";
 
-/** Runs `work` in a folder that is gone afterwards. */
+/** Runs `work` in a temporary folder. */
 function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   return withTemp(async (temp) => {
     const folder = join(temp, "work");
@@ -43,12 +46,12 @@ function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   });
 }
 
-/** Copies a folder with all its state. */
+/** Copies a folder with all metadata. */
 function copyFolder(from: string, to: string): void {
   run("cp", ["-a", from, to]);
 }
 
-/** The repositories that names have to pass through. */
+/** The repositories in which such names are stored. */
 const STORED: Record<string, () => Promise<Repository>> = {
   "plain": () => Repository.create(new MemoryStorage()),
   "encrypted": async () => {
@@ -62,7 +65,7 @@ const STORED: Record<string, () => Promise<Repository>> = {
 
 for (const [kind, create] of Object.entries(STORED)) {
   test(
-    `names of all bytes go into and out of a repository that is ${kind}`,
+    `names of all bytes are stored and restored in a repository that is ${kind}`,
     needsRawNames,
     async () => {
       await withFolder(async (folder) => {
@@ -134,7 +137,7 @@ for (const [kind, create] of Object.entries(STORED)) {
   );
 }
 
-/** A name as bytes, each as one character. */
+/** An arbitrary name as bytes, each as one character. */
 const anyName = fc.array(
   fc.oneof(
     fc.constantFrom("\xc3", "\xa9", "\xed", "\xb3", "\xbf", "\xf0", "\\", "x"),
@@ -144,7 +147,7 @@ const anyName = fc.array(
 ).map((bytes) => bytes.join("")).filter((name) => name !== "..");
 
 test(
-  "random names are restored, in their folders and links",
+  "random names are restored, including their folders and links",
   needsRawNames,
   async () => {
     const names = fc.uniqueArray(anyName, { minLength: 4, maxLength: 40 });
@@ -182,7 +185,7 @@ test(
 );
 
 test(
-  "a copy, and a prune that moves volumes, keep such names",
+  "copyTo(), and a prune that repacks volumes, keep such names",
   needsRawNames,
   async () => {
     await withFolder(async (folder) => {
@@ -218,7 +221,7 @@ test(
 );
 
 test(
-  "some of such paths are restored, and the rest is kept",
+  "restore() of some such paths keeps the others",
   needsRawNames,
   async () => {
     await withFolder(async (folder) => {
@@ -254,7 +257,7 @@ function listed(folder: string): string[] {
 }
 
 test(
-  "a folder with such names is replaced, and an undo brings it back",
+  "restore() replaces a folder with such names, and an undo brings it back",
   needsRawNames,
   async () => {
     await withFolder(async (folder) => {
@@ -282,7 +285,7 @@ test(
 );
 
 test(
-  "exclude rules match bytes, and lists of paths have them",
+  "exclude rules match bytes, and lists of paths can have such names",
   needsRawNames,
   async () => {
     await withFolder(async (folder) => {
@@ -351,7 +354,8 @@ test(
           { target: "./to\\303" },
         ],
       );
-      // A layer on top of the first one, and then a new first layer.
+      // The first one is an additional layer, and then there is a new first
+      // layer.
       bash(root, [`rm ${word("caf\xe9.txt")}`]);
       const second = (await repository.snapshot(everything(root))).record;
       assert.ok(second.layers.some(({ raw }) => raw));
@@ -365,7 +369,7 @@ test(
 );
 
 test(
-  "where such names cannot be used, they are named and nothing is lost",
+  "runtimes that cannot use such names name them, and nothing is lost",
   needsRawNames,
   async () => {
     await withFolder(async (folder) => {
@@ -403,7 +407,7 @@ test(
           "name",
           "unreadable",
         ]);
-        // What it cannot store before, it does not delete.
+        // A file that cannot be stored first is not deleted.
         const other = join(folder, "other");
         run("mkdir", [other]);
         bash(other, [file("plain", "plain")]);

@@ -59,7 +59,7 @@ function copyOf({ objects }: MemoryStorage): MemoryStorage {
   return copy;
 }
 
-/** A repository with two full keys and a write-only one. */
+/** Makes a repository with two full keys and a write-only key. */
 async function makeKeys(): Promise<MemoryStorage> {
   const storage = new MemoryStorage();
   const repository = await Repository.create(storage, {
@@ -78,8 +78,9 @@ async function makeKeys(): Promise<MemoryStorage> {
 }
 
 /**
- * A rotated repository with a moved volume, labels, a proof, a removed snapshot,
- * snapshots of a write-only machine, and some from after the rotation.
+ * Makes a rotated repository with a moved volume, labels, a proof, a removed
+ * snapshot, snapshots of a write-only machine, and some snapshots from after
+ * the rotation.
  */
 async function make(folder: string): Promise<{
   storage: MemoryStorage;
@@ -172,7 +173,9 @@ async function assertWhole(
   assert.deepEqual(sealed.unlisted, [], what);
 }
 
-/** Does something at a time at which changes of now count as interrupted. */
+/**
+ * Runs work at a time at which changes that are made now count as interrupted.
+ */
 async function later<Result>(work: () => Promise<Result>): Promise<Result> {
   const { now } = Date;
   Date.now = () => now() + INTERRUPTED_MS;
@@ -183,13 +186,13 @@ async function later<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-test("rekey() leaves nothing for the old identity, and every payload as it was", async () => {
+test("rekey() leaves nothing for the old identity, and does not change any payload", async () => {
   await withTemp(async (folder) => {
     const { storage, states } = await make(folder);
     assert.ok([...storage.objects.keys()].some((n) => n.startsWith("moves/")));
     const before = payloads(storage);
     const old = copyOf(storage);
-    // This reader has the heads of objects.
+    // This reader has already read the headers of objects.
     const reader = await open(storage);
     const [record] = await reader.snapshots();
     const tree = await reader.tree(record);
@@ -210,7 +213,7 @@ test("rekey() leaves nothing for the old identity, and every payload as it was",
     });
     assert.deepEqual(result, { ...plan, retired: 1 });
     assert.equal(seen, plan.objects);
-    // All but the headers is as before, and the headers have the same length.
+    // Only the headers have changed, and their lengths are the same.
     const after = payloads(storage);
     for (const [name, payload] of before) {
       assert.equal(after.get(name), payload, name);
@@ -230,7 +233,7 @@ test("rekey() leaves nothing for the old identity, and every payload as it was",
       const content = await reader.readFile(record, path);
       assert.ok((await Array.fromAsync(content)).length > 0);
     }
-    // Nothing is left to do, and the manifests name only what is stored.
+    // Nothing is left to do, and the manifests list only stored objects.
     assert.equal((await (await open(storage)).planRekey()).objects, 0);
     const listed = [...storage.objects.entries()]
       .filter(([name]) => name.startsWith("manifests/"))
@@ -241,7 +244,7 @@ test("rekey() leaves nothing for the old identity, and every payload as it was",
 });
 
 test(
-  "age opens every object with the new identity alone, and none with the old",
+  "age decrypts every object with only the new identity, and none with the old one",
   {
     ...needs("age"),
   },
@@ -271,7 +274,7 @@ test(
         );
       }
       assert.ok(count > 20);
-      // age takes the newest identity alone from a key file.
+      // age uses only the newest identity of a key file.
       const own = join(folder, "own");
       fs.writeFileSync(own, `${admin}\n`);
       const input = storage.objects.get("keys/admin.age");
@@ -286,7 +289,7 @@ test(
   },
 );
 
-test("a cache from before a rekey is used after it", async () => {
+test("a cache from before a rekey can be used after it", async () => {
   await withTemp(async (folder) => {
     const { storage } = await make(folder);
     const cache = new MemoryStorage();
@@ -318,7 +321,8 @@ test("mirror() copies rekeyed objects again", async () => {
     const signers = await signersOf(storage);
     await mirror(storage, copy, { signers });
     await (await open(storage)).rekey();
-    // Interrupted at any object, the next mirror does the rest.
+    // If a mirror is interrupted at any object, the next one completes the
+    // copy.
     for (let stop = 1; stop < 40; stop += 9) {
       const faulty = new FaultyStorage(
         copy,
@@ -342,13 +346,13 @@ test("mirror() copies rekeyed objects again", async () => {
   });
 });
 
-test("rekey() of large objects is continued, and leaves few manifests", async () => {
+test("rekey() of large objects can be continued, and leaves few manifests", async () => {
   await withTemp(async (folder) => {
     const before = await makeKeys();
     const root = join(folder, "root");
     fs.mkdirSync(root);
     const states = new Map<string, unknown>();
-    // More than the objects that are held in memory.
+    // There are more objects than fit into the memory of one batch.
     for (const n of [1, 2]) {
       fs.writeFileSync(join(root, `large ${n}`), noise(17 << 20, n));
       roundTimes(root);
@@ -378,14 +382,14 @@ test("rekey() of large objects is continued, and leaves few manifests", async ()
       await assertWhole(storage, { states, folder }, `stopped at ${stop}`);
       const manifests = [...storage.objects.keys()]
         .filter((name) => /^manifests\/[^/]+\.\d+\.json$/.test(name));
-      // One that was interrupted leaves the manifests that it had stored.
+      // An interrupted rekey leaves the manifests that it had stored.
       const most = stop < Infinity ? 4 : 1;
       assert.ok(manifests.length <= most, `${stop}: ${manifests}`);
     }
   });
 });
 
-test("a write-only machine goes on after a rekey", async () => {
+test("a write-only machine continues after a rekey", async () => {
   await withTemp(async (folder) => {
     const { storage, states } = await make(folder);
     await (await open(storage)).rekey();
@@ -403,7 +407,7 @@ test("a write-only machine goes on after a rekey", async () => {
   });
 });
 
-test("rekey() that is killed leaves what every key opens, and ends the next time", async () => {
+test("rekey() that is killed leaves objects that every key decrypts, and the next call completes it", async () => {
   await withTemp(async (folder) => {
     const before = await makeKeys();
     const root = join(folder, "root");
@@ -423,7 +427,7 @@ test("rekey() that is killed leaves what every key opens, and ends the next time
         const fault of SLOW ? ["before", "after"] as const : ["before"] as const
       ) {
         const storage = copyOf(before);
-        // What is stored depends only on the changes that were made.
+        // The stored objects depend only on the changes that were made.
         let changes = -Infinity;
         let isDead = false;
         const faulty = new FaultyStorage(storage, ({ kind }) => {
@@ -456,7 +460,7 @@ test("rekey() that is killed leaves what every key opens, and ends the next time
         assert.deepEqual(await rest.rekey({ patience: 0 }), {
           ...{ objects: 0, bytes: 0, atWork: [], damage: [], retired: 0 },
         }, what);
-        // The manifest of a mark may be left. It lists an object that is gone.
+        // The manifest of a mark may remain. It lists a deleted object.
         const names = [...storage.objects.keys()]
           .filter((name) => !name.startsWith("manifests/"));
         assert.doesNotMatch(names.join(" "), /lease|changes/, what);
@@ -466,7 +470,7 @@ test("rekey() that is killed leaves what every key opens, and ends the next time
   });
 });
 
-/** Schedules of two works, with a few switches from one to the other. */
+/** Yields schedules of two works, with a few switches from one to the other. */
 function* schedules(): Generator<(enabled: number[], step: number) => number> {
   for (const first of [0, 1]) {
     for (let one = 8; one < 120; one += SLOW ? 3 : 51) {
@@ -481,7 +485,7 @@ function* schedules(): Generator<(enabled: number[], step: number) => number> {
   }
 }
 
-test("a rekey and another change, snapshot, prune or rekey at the same time", async () => {
+test("a rekey and another change, snapshot, prune or rekey at the same time lose nothing", async () => {
   await withTemp(async (folder) => {
     const before = await makeKeys();
     const root = join(folder, "root");
@@ -560,7 +564,7 @@ test("a rekey and another change, snapshot, prune or rekey at the same time", as
   });
 });
 
-test("rekey() leaves damaged objects and those of running work as they are", async () => {
+test("rekey() skips damaged objects and the objects of runs", async () => {
   await withTemp(async (folder) => {
     const { storage } = await make(folder);
     const name = [...storage.objects.keys()]
@@ -581,7 +585,8 @@ test("rekey() leaves damaged objects and those of running work as they are", asy
       0,
     );
 
-    // A run that began before a rotation has its objects for itself.
+    // The objects of a run that began before a rotation are encrypted for the
+    // old identity.
     const own = keysOf(await open(storage)).decrypted();
     await keysOf(await open(storage)).rotate();
     const id = "20261126T100000Z-abc123";
@@ -598,7 +603,7 @@ test("rekey() leaves damaged objects and those of running work as they are", asy
   });
 });
 
-test("a passphrase key of somebody else goes on after a rekey", async () => {
+test("the passphrase key of another person works after a rekey", async () => {
   const storage = await makeKeys();
   const stale = await open(storage, other);
   await keysOf(await open(storage)).rotate();
@@ -610,8 +615,8 @@ test("a passphrase key of somebody else goes on after a rekey", async () => {
   assert.deepEqual((await paper.verify()).damage, []);
   assert.equal((await paper.planRekey()).objects, 0);
   assert.equal((await paper.rekey()).retired, 0);
-  // One that was opened before the rekey, and the key file with the passphrase,
-  // do not bring the retired identity back.
+  // A program that opened the repository before the rekey, and the key file
+  // with the passphrase, do not bring the retired identity back.
   await keysOf(before).add({
     name: "new",
     to: await recipientOf(await newIdentity()),
@@ -625,7 +630,7 @@ test("a passphrase key of somebody else goes on after a rekey", async () => {
   await assert.rejects(openSheet(storage, old), { code: "key" });
 });
 
-test("rekey() refuses what is not encrypted, write-only or outdated", async () => {
+test("rekey() refuses unencrypted repositories, write-only keys and outdated keys", async () => {
   const plain = await Repository.create(new MemoryStorage());
   await assert.rejects(plain.rekey(), { code: "unsupported" });
   const storage = await makeKeys();

@@ -12,7 +12,7 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later } from "./helpers.ts";
 
-/** Counts what is asked of it. */
+/** A storage that counts requests. */
 class CountingStorage extends MemoryStorage {
   asked: string[] = [];
 
@@ -32,7 +32,10 @@ class CountingStorage extends MemoryStorage {
   }
 }
 
-/** A directory of which a machine remembers the first snapshot. */
+/**
+ * Makes a directory, and takes the first snapshot, whose state the machine
+ * remembers.
+ */
 async function remembered(
   work: (given: {
     root: string;
@@ -66,7 +69,7 @@ async function remembered(
   });
 }
 
-test("an unchanged snapshot asks three things at most and stores nothing", async () => {
+test("an unchanged snapshot makes at most three requests, and stores nothing", async () => {
   await remembered(async ({ root, storage }) => {
     const cache = join(root, "../cache");
     storage.asked = [];
@@ -82,7 +85,7 @@ test("an unchanged snapshot asks three things at most and stores nothing", async
 });
 
 test(
-  "how much there is to read is measured, if that is asked for",
+  "snapshot() with `measure` computes the amount to read",
   needsSymlinks,
   async () => {
     await remembered(async ({ root, snapshot }) => {
@@ -95,7 +98,7 @@ test(
           measure,
           onProgress: (progress) => {
             told.push(progress);
-            // Only what takes long is measured.
+            // Only work that takes long is measured.
             for (const end = performance.now() + 20; performance.now() < end;);
           },
         });
@@ -115,7 +118,7 @@ test(
         allRead: read,
       });
       assert.equal(told[0].allEntries, undefined);
-      // Also inside a large file it is told how far it is.
+      // Progress is also reported within a large file.
       const inFile = told.filter(({ path }) => path === "sub/large");
       assert.deepEqual(
         inFile.map(({ entries, read }) => [entries, read - 3000]),
@@ -130,7 +133,7 @@ test(
   },
 );
 
-test("what is left out is told again though nothing is looked at", async () => {
+test("snapshot() reports excluded paths again, even if no folder is read", async () => {
   await remembered(async ({ root, snapshot }) => {
     fs.mkdirSync(join(root, ".git"));
     fs.writeFileSync(join(root, ".deltar-stage-x"), "");
@@ -144,7 +147,7 @@ test("what is left out is told again though nothing is looked at", async () => {
   });
 });
 
-test("a tree that is damaged is stored anew, also behind what is remembered", async () => {
+test("a damaged tree is stored again, even if the state is remembered", async () => {
   await remembered(async ({ root, folder, storage, snapshot, repository }) => {
     const [name] = [...storage.objects.keys()]
       .filter((name) => name.startsWith("trees/"));
@@ -164,7 +167,7 @@ test("a tree that is damaged is stored anew, also behind what is remembered", as
   });
 });
 
-test("a snapshot that somebody else took meanwhile is not overlooked", async () => {
+test("snapshot() notices a snapshot that another machine took in the meantime", async () => {
   await remembered(async ({ root, folder, snapshot, repository }) => {
     const before = fs.readFileSync(join(root, "sub/3"));
     fs.writeFileSync(join(root, "sub/3"), "another");
@@ -177,7 +180,7 @@ test("a snapshot that somebody else took meanwhile is not overlooked", async () 
   });
 });
 
-test("a clock that goes back costs time only", async () => {
+test("a clock that is set back costs only time", async () => {
   await remembered(async ({ root, folder, repository }) => {
     const cache = join(folder, "cache");
     const snapshot = () =>
@@ -190,7 +193,7 @@ test("a clock that goes back costs time only", async () => {
   });
 });
 
-test("a directory is not read again where it has the same files as another one with its source", async () => {
+test("a directory is not read again if another one with the same source has the same files", async () => {
   await withTemp(async (folder) => {
     const [first, second] = ["first", "second"].map((name) =>
       join(folder, name)

@@ -25,12 +25,15 @@ function keysOf(storage: MemoryStorage): string[] {
   return [...storage.objects.keys()].sort();
 }
 
-/** Without the ids that only a real run has. */
+/** Returns the result without the ids that only a real repair has. */
 function plain({ replaced, ...rest }: RepairResult) {
   return { ...rest, replaced: replaced.map(({ by: _, ...one }) => one) };
 }
 
-/** Repairs, and looks that all that could be had before still can be. */
+/**
+ * Repairs, and checks that everything that was readable before is still
+ * readable.
+ */
 async function repair(
   what: string,
   storage: MemoryStorage,
@@ -91,7 +94,7 @@ async function repair(
   return result;
 }
 
-test("after any one damage all works again, and nothing is lost that could be had", async () => {
+test("repair() after any single damage leaves a working repository, and loses nothing readable", async () => {
   const { storage, contents } = await (sample ??= makeSample());
   for (const [at, name] of [...storage.objects.keys()].entries()) {
     const [folder] = name.split("/");
@@ -120,7 +123,7 @@ test("after any one damage all works again, and nothing is lost that could be ha
   }
 });
 
-test("what more than one bit has taken is set aside, the rest works", async () => {
+test("repair() sets objects with more than one wrong bit aside, and the rest works", async () => {
   const { storage, contents } = await (sample ??= makeSample());
   const { storage: copy } = await copyOf(storage);
   const names = keysOf(copy);
@@ -145,7 +148,7 @@ test("what more than one bit has taken is set aside, the rest works", async () =
   }
 });
 
-test("what the directory still has is stored again by the next snapshot", async () => {
+test("the next snapshot after repair() stores files again that still exist in the directory", async () => {
   await withTemp(async (root) => {
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
@@ -181,7 +184,7 @@ test("what the directory still has is stored again by the next snapshot", async 
   });
 });
 
-test("a repair that is killed anywhere is finished by the next", async () => {
+test("repair() that is killed at any time is completed by the next call", async () => {
   const { storage, contents } = await (sample ??= makeSample());
   const volume = keysOf(storage).find((name) => name.startsWith("volumes/"))!;
   const settled = async (copy: MemoryStorage) => {
@@ -218,7 +221,7 @@ test("a repair that is killed anywhere is finished by the next", async () => {
   }
 });
 
-test("a storage that fails is no damage, and nothing is judged", async () => {
+test("repair() treats a failing storage as no damage, and changes nothing", async () => {
   const { storage } = await (sample ??= makeSample());
   const { storage: copy } = await copyOf(storage);
   const volume = keysOf(copy).find((name) => name.startsWith("volumes/"))!;

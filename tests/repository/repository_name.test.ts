@@ -4,7 +4,7 @@ import { posix, win32 } from "node:path";
 import { test } from "node:test";
 import { repositoryName } from "../../lib/repository/mod.ts";
 
-test("a repository is called as its directory, with a sum of the path", () => {
+test("repositoryName() returns the name of the directory with a checksum of the path", () => {
   for (
     const [directory, path] of [
       ["/", posix],
