@@ -30,16 +30,18 @@ const MESSAGE_FORMS: readonly RegExp[] = [
   /\bholds? (?:it|the agent) up\b/i,
 ];
 
-/** The rooms whose docstrings begin with the noun itself. */
+/** The folders whose docstrings begin with the noun itself. */
 const NAMED = ["cli", "shared", "lib"];
 
-/** The openings that stand for a noun that the reader has to look for. */
+/**
+ * Matches openings with a pronoun whose noun the reader would have to look for.
+ */
 const PRONOUNS = /\/\*\*\s+(?:\* )?(?:Its|It|Those|They|Where|When) /g;
 
-/** The forms that no docstring begins with. */
+/** Matches openings that no docstring has. */
 const OPENINGS = /\/\*\*\s+(?:\* )?(?:Has|How|Told|What|Who) /g;
 
-/** The files below a folder whose names end in a certain way. */
+/** Returns the files below a folder whose names have the given end. */
 function filesIn(folder: string, end: string): string[] {
   return readdirSync(join(root, folder), { recursive: true })
     .map((name) => `${folder}/${name}`.replaceAll("\\", "/"))
@@ -55,7 +57,7 @@ const pages = [
   ...filesIn("docs", ".md").filter((name) => name !== "docs/STYLE.md"),
 ];
 
-/** Where a pattern matches a file, as `file:line: text`. */
+/** Returns the matches of a pattern in a file, as `file:line: text`. */
 function matches(name: string, pattern: RegExp): string[] {
   const text = readFileSync(join(root, name), "utf8");
   return Array.from(text.matchAll(new RegExp(pattern, "gi")), ({ index }) => {

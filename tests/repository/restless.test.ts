@@ -17,10 +17,15 @@ const ROUNDS = process.env.SLOW ? 60 : 4;
 
 type States = Record<string, { kind: string; content?: string }>;
 
-/** A directory whose files change all the time, and all that they ever were. */
+/**
+ * A directory whose files change all the time, with all states that they have
+ * had.
+ */
 class Restless {
   readonly root: string;
-  /** The states that each path has had: SHA-256 of files, or another kind. */
+  /**
+   * The states that each path has had: the SHA-256 of files, or another kind.
+   */
   readonly seen = new Map<string, Set<string>>();
   changes = 0;
   readonly #chance: () => number;
@@ -32,7 +37,7 @@ class Restless {
     for (let at = 0; at < 24; at++) this.#write(`${at}`);
   }
 
-  /** Changes files whenever this process comes to it. */
+  /** Changes files whenever the event loop is free, until the work ends. */
   async changeWhile<Result>(work: () => Promise<Result>): Promise<Result> {
     let timer = setImmediate(() => {});
     const tick = () => {
@@ -47,7 +52,7 @@ class Restless {
     }
   }
 
-  /** Changes a file, now and then. */
+  /** Changes a file from time to time. */
   change(): void {
     if (this.#chance() < 0.5) this.#change(`${Math.floor(this.#below(24))}`);
   }
@@ -57,7 +62,8 @@ class Restless {
   }
 
   /**
-   * Every fourth file is large: it is read in pieces, others change meanwhile.
+   * Writes a file. Every fourth file is large and is read in pieces, between
+   * which other files change.
    */
   #write(path: string): void {
     const size = Number(path) % 4 === 0 ? 1_500_000 : 9000;
@@ -91,7 +97,7 @@ class Restless {
         else fs.symlinkSync("elsewhere", place);
         break;
       case 5: {
-        // In the middle, which a reader may have passed or not.
+        // The change is in the middle, which a reader may already have passed.
         const fd = fs.openSync(place, "r+");
         fs.writeSync(fd, "changed", fs.fstatSync(fd).size >> 1);
         fs.closeSync(fd);
@@ -120,7 +126,7 @@ class Restless {
   }
 }
 
-test("files that grow, shrink, go or become something else while they are read", async () => {
+test("snapshot() handles files that grow, shrink, vanish or change their kind while they are read", async () => {
   await withTemp(async (folder) => {
     const chance = generator(Number(process.env.SEED ?? 1));
     const restless = new Restless(join(folder, "root"), chance);
@@ -128,7 +134,8 @@ test("files that grow, shrink, go or become something else while they are read",
     const repository = await Repository.create(new MemoryStorage());
     const cache = join(folder, "cache");
     const reasons = new Set<string>();
-    // A file is seen to change only if that falls between two of its pieces.
+    // A change of a file is noticed only if it happens between two of its
+    // pieces.
     const isEnough = (round: number) =>
       round >= (reasons.has("changed") ? ROUNDS : 20 * ROUNDS);
     for (let round = 0; !isEnough(round); round++) {
@@ -141,7 +148,8 @@ test("files that grow, shrink, go or become something else while they are read",
       );
       const left = new Map(skipped.map(({ path, reason }) => [path, reason]));
       for (const reason of left.values()) reasons.add(reason);
-      // What is kept is what was there at some time, whole, or is named.
+      // Each restored file has one of its states completely, or was named as
+      // skipped.
       const target = join(folder, "restored");
       const { failed } = await repository.restore(record, target);
       assert.deepEqual(failed, []);
@@ -157,7 +165,7 @@ test("files that grow, shrink, go or become something else while they are read",
         assert.ok(isThere, `round ${round}: ${path} is left out unsaid`);
       }
       fs.rmSync(target, { recursive: true });
-      // And what keeps still then is had exactly.
+      // Files that no longer change are stored exactly.
       roundTimes(root);
       const still = await repository.snapshot(everything(root), { cache });
       assert.deepEqual(still.skipped, []);

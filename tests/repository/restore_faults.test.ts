@@ -36,7 +36,9 @@ import { everything } from "./helpers.ts";
 const isRoot = process.getuid?.() === 0;
 const asRoot = isRoot ? {} : { skip: "needs to be root" };
 
-/** A snapshot of some files, with lines of its tree and its record changed. */
+/**
+ * Takes a snapshot of some files, and changes lines of its tree and its record.
+ */
 async function forge(
   folder: string,
   files: Record<string, string>,
@@ -77,7 +79,7 @@ async function forge(
   return { repository, record: await repository.find(record.id) };
 }
 
-test("isOfOnePath() ends a restore only for what no path can be written after [R4]", () => {
+test("isOfOnePath() is false only for errors after which no path can be written [R4]", () => {
   const fault = (code: string) =>
     pathError(Object.assign(new Error(code), { code }), "a/b");
   for (
@@ -101,13 +103,13 @@ test("isOfOnePath() ends a restore only for what no path can be written after [R
     assert.ok(!isOfOnePath(fault(code)), code);
   }
   assert.ok(!isOfOnePath(new DeltarError("aborted", "stopped")));
-  // A server that does not answer is not the path's fault.
+  // A server that does not answer is not a fault of the path.
   assert.ok(!isOfOnePath(new DeltarError("io", "refused", { object: "v" })));
   assert.ok(!isOfOnePath(new TypeError("a bug")));
 });
 
 test(
-  "restore() leaves an existing target its own mode, owner and time [R7]",
+  "restore() does not change the mode, owner and time of an existing target [R7]",
   needsPosix("modes"),
   async () => {
     await withTemp(async (folder) => {
@@ -136,7 +138,7 @@ test(
       assert.equal(lstat(target).mode, 0o750);
       await repository.revert(target);
       assert.equal(lstat(target).mode, 0o711);
-      // A new one is the snapshot's.
+      // A new target gets the mode of the snapshot.
       await repository.restore(record, join(folder, "new"));
       assert.equal(lstat(join(folder, "new")).mode, 0o750);
     });
@@ -144,7 +146,7 @@ test(
 );
 
 test(
-  "restore() empties no folder for a file unless it may delete, and counts what goes [R8]",
+  "restore() empties a folder in the place of a file only with `delete`, and counts the deleted paths [R8]",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -195,7 +197,7 @@ test(
 );
 
 test(
-  "restore() does not half empty a folder with a name that is not UTF-8 in it [R8]",
+  "restore() does not partly empty a folder with a name that is not UTF-8 [R8]",
   { skip: process.platform !== "linux" && "needs Linux" },
   async () => {
     await withTemp(async (folder) => {
@@ -208,7 +210,7 @@ test(
       const odd = new Uint8Array(
         [...new TextEncoder().encode(join(target, "file/sub/x"))].concat(0xff),
       );
-      // Not every runtime takes bytes for a path.
+      // Not every runtime accepts bytes as a path.
       const { execFileSync } = await import("node:child_process");
       const octal = [...odd].map((byte) =>
         `\\${byte.toString(8).padStart(3, "0")}`
@@ -216,7 +218,8 @@ test(
       execFileSync("sh", ["-c", `: > "$(printf '${octal}')"`]);
       const repository = await Repository.create(new MemoryStorage());
       const { record } = await repository.snapshot(everything(root));
-      // By paths, such a name cannot be stored in a safety snapshot.
+      // Without open folders, such a name cannot be stored in a safety
+      // snapshot.
       useFolderAccess("paths");
       try {
         const { failed, deleted } = await repository.restore(record, target, {
@@ -259,7 +262,7 @@ test("restore() refuses entries named like deltar's own files, and restores the 
   });
 });
 
-test("snapshot() names a file that is named like deltar's own, and leaves out its own [A9]", async () => {
+test("snapshot() names a file with the name of a temporary file of deltar, and ignores real ones [A9]", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(join(root, ".deltar-stage-mine"), { recursive: true });
@@ -281,7 +284,7 @@ test("snapshot() names a file that is named like deltar's own, and leaves out it
 });
 
 test(
-  "restore() believes no journal that is a link, large, under another name or of another user [A9]",
+  "restore() ignores a journal that is a link, too large, under another name or of another user [A9]",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -302,7 +305,7 @@ test(
       }
       const { failed, files } = await repository.restore(record, target);
       assert.deepEqual([failed, files], [[], 1]);
-      // One that could be of another machine is believed.
+      // A journal that may be of another machine counts.
       fs.writeFileSync(name(6), "{}");
       await assert.rejects(repository.restore(record, target), {
         code: "exists",
@@ -312,7 +315,7 @@ test(
 );
 
 test(
-  "restore() restores a file whose owner no system has, and names that [A11]",
+  "restore() restores a file whose owner number no system has, and names the file [A11]",
   asRoot,
   async () => {
     await withTemp(async (folder) => {
@@ -332,14 +335,14 @@ test(
       assert.equal(files, 2);
       assert.deepEqual(fs.readdirSync(target).sort(), ["a", "b"]);
       const { uid, mode } = lstat(join(target, "a"));
-      // Root is not what was meant, so it does not run as root.
+      // Root is not the recorded owner, so the file does not run as root.
       assert.deepEqual([uid, mode], [process.getuid!(), 0o755]);
     });
   },
 );
 
 test(
-  "restore() takes neither owners nor set-user-ID bits from another user's repository [A11]",
+  "restore() restores neither owners nor set-user-ID bits from the repository of another user [A11]",
   asRoot,
   async () => {
     await withTemp(async (folder) => {
@@ -375,7 +378,7 @@ test(
       assert.deepEqual(believed.failed, []);
       assert.equal(lstat(join(trusted, "set")).mode, 0o4755);
       assert.equal(lstat(join(trusted, "own")).uid, 1234);
-      // A replaced file must not run with the bit that it had.
+      // A replaced file must not keep the set-user-ID bit that it had.
       fs.writeFileSync(join(trusted, "set"), "edited");
       fs.chmodSync(join(trusted, "set"), 0o4755);
       await repository.restore(record, trusted);
@@ -384,7 +387,7 @@ test(
   },
 );
 
-test("restore() makes folders of a snapshot of Windows ones that can be entered [R11]", async () => {
+test("restore() makes folders from Windows accessible [R11]", async () => {
   await withTemp(async (folder) => {
     const { repository, record } = await forge(
       folder,
@@ -410,7 +413,7 @@ test("restore() makes folders of a snapshot of Windows ones that can be entered 
   });
 });
 
-test("shownMode() shows no modes of Windows that the runtime made up [R11]", () => {
+test("shownMode() does not show modes that the runtime invented on Windows [R11]", () => {
   assert.equal(shownMode(0o040666, "win32"), 0o040755);
   assert.equal(shownMode(0o040444, "win32"), 0o040755);
   assert.equal(shownMode(0o100666, "win32"), 0o100644);
@@ -420,7 +423,7 @@ test("shownMode() shows no modes of Windows that the runtime made up [R11]", () 
 });
 
 test(
-  "restore() keeps a new target closed until all is in it [A3]",
+  "restore() keeps a new target closed until the restore is complete [A3]",
   needsPosix("modes"),
   async () => {
     await withTemp(async (folder) => {

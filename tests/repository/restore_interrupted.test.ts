@@ -14,7 +14,10 @@ import { everything, storeOf } from "./helpers.ts";
 
 const LARGE = Buffer.from(noise(3 << 20));
 
-/** A snapshot of a large file, and a target in which it has other content. */
+/**
+ * Runs work with a snapshot of a large file, and a target in which the file has
+ * other content.
+ */
 async function withChanged(
   work: (
     repository: Repository,
@@ -29,7 +32,7 @@ async function withChanged(
     for (const root of [source, target]) fs.mkdirSync(root);
     fs.writeFileSync(join(source, "large"), LARGE);
     fs.writeFileSync(join(target, "large"), noise(LARGE.length, 2));
-    // A file with another name is read again before it is replaced.
+    // A file with another hard link is read again before it is replaced.
     fs.linkSync(join(target, "large"), join(folder, "other name"));
     const repository = await Repository.create(new MemoryStorage());
     const { record } = await repository.snapshot(everything(source));
@@ -37,12 +40,12 @@ async function withChanged(
   });
 }
 
-/** Waits until a change of a file shows in its time. */
+/** Waits until a change of a file is visible in its time. */
 async function untilOld(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 2100));
 }
 
-test("restore() replaces a large file that was read again, unless it changes behind that [T3]", async () => {
+test("restore() replaces a large file that was read again, unless the file changes after that [T3]", async () => {
   await withChanged(async (repository, record, target) => {
     await untilOld();
     const place = join(target, "large");
@@ -80,7 +83,7 @@ test("restore() replaces a large file that was read again, unless it changes beh
   });
 });
 
-test("restore() heeds a signal while the disk is flushed, and goes on or is undone [T3]", async () => {
+test("restore() reacts to a signal during a flush, and can be continued or undone [T3]", async () => {
   await withChanged(async (repository, record, target) => {
     const interrupt = async () => {
       const controller = new AbortController();

@@ -28,10 +28,12 @@ import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise, storeOf } from "./helpers.ts";
 
-/** The error of a killed process: nothing that it would do happens. */
+/**
+ * The error of a killed process. After it, the process makes no further change.
+ */
 class Killed extends Error {}
 
-/** Lets `steps` changes of the disk happen, and no more. */
+/** Allows `steps` changes of the disk, and refuses all later ones. */
 function killAfter(steps: number): { onStep: () => void; count: () => number } {
   let count = 0;
   return {
@@ -47,14 +49,14 @@ function isKill(error: unknown): boolean {
     error instanceof Error && isKill(error.cause);
 }
 
-/** All of a directory, its own mode too. */
+/** Returns the complete state of a directory, including its own mode. */
 function whole(root: string): unknown {
   return { "": lstat(root).mode, ...stateOf(root) };
 }
 
 const LARGE = [noise(1_100_000, 3), noise(1_100_000, 4)];
 
-/** Two states of a directory that differ in every way. */
+/** Makes two states of a directory that differ in every way. */
 function makeStates(folder: string): { source: string; target: string } {
   const source = join(folder, "source");
   const target = join(folder, "target");
@@ -95,7 +97,7 @@ function makeStates(folder: string): { source: string; target: string } {
   return { source, target };
 }
 
-/** The SHA-256 of each file's bytes in a directory. */
+/** Returns the SHA-256 of each file in a directory. */
 function sumsOf(root: string): Set<string> {
   const sums = new Set<string>();
   for (const state of Object.values(stateOf(root))) {
@@ -105,7 +107,7 @@ function sumsOf(root: string): Set<string> {
   return sums;
 }
 
-/** The SHA-256 of all bytes that the repository gives back. */
+/** Returns the SHA-256 of all contents that the repository can restore. */
 async function sumsIn(repository: Repository): Promise<Set<string>> {
   const sums = new Set<string>();
   for (const record of await repository.snapshots()) {
@@ -123,11 +125,11 @@ function leftovers(root: string): string[] {
     .filter((name) => name.includes(STAGE_PREFIX));
 }
 
-/** Every so many steps are tried by default, all with `SLOW=1`. */
+/** The distance between the tested steps. With `SLOW=1`, all are tested. */
 const STRIDE = process.env.SLOW ? 1 : 4;
 let offset = 0;
 
-/** Runs `work` for each number of steps until it is not killed any more. */
+/** Runs `work` for each number of steps until it is no longer killed. */
 async function atEveryStep(
   work: (
     folder: string,
@@ -160,7 +162,7 @@ async function atEveryStep(
   });
 }
 
-/** Runs what may be killed; whether it was. */
+/** Runs work that may be killed. Returns whether it was. */
 async function isKilled(
   root: string,
   work: Promise<unknown>,
@@ -176,8 +178,8 @@ async function isKilled(
 }
 
 /**
- * Gives what a kill has left the name of a process that is no more. What is in
- * a folder is renamed before the folder.
+ * Renames the temporary files that a kill has left, as if their process no
+ * longer existed. The content of a folder is renamed before the folder.
  */
 function asIfDead(root: string): void {
   for (const name of leftovers(root).sort().reverse()) {
@@ -190,7 +192,7 @@ function asIfDead(root: string): void {
   }
 }
 
-test("killed at any step, no byte is lost, and the same call finishes", async () => {
+test("restore() that is killed at any step loses no byte, and the same call completes it", async () => {
   await atEveryStep(async (folder, repository, record, target, kill, what) => {
     const before = whole(target);
     const bytes = sumsOf(target);
@@ -214,7 +216,7 @@ test("killed at any step, no byte is lost, and the same call finishes", async ()
   });
 });
 
-test("killed at any step, undo brings back what was there", async () => {
+test("undo after a restore that was killed at any step brings the earlier state back", async () => {
   await atEveryStep(async (_folder, repository, record, target, kill, what) => {
     const before = whole(target);
     const killed = await isKilled(
@@ -234,7 +236,7 @@ test("killed at any step, undo brings back what was there", async () => {
   });
 });
 
-test("an undo killed at any step is finished by the next", async () => {
+test("an undo that is killed at any step is completed by the next one", async () => {
   await atEveryStep(async (_folder, repository, record, target, kill, what) => {
     const before = whole(target);
     await repository.restore(record, target, { delete: true });
@@ -254,7 +256,7 @@ test("an undo killed at any step is finished by the next", async () => {
 });
 
 for (const code of ["ENOSPC", "EACCES"]) {
-  test(`${code} at any step loses no byte, and the same call finishes`, async () => {
+  test(`restore() with ${code} at any step loses no byte, and the same call completes it`, async () => {
     await atEveryStep(async (folder, repository, record, target, _, what) => {
       const before = whole(target);
       const failing = Number(what.match(/\d+/)![0]) + 1;
@@ -285,7 +287,7 @@ for (const code of ["ENOSPC", "EACCES"]) {
       assert.deepEqual(failed, [], what);
       assert.deepEqual(whole(target), whole(join(folder, "source")), what);
       assert.deepEqual(leftovers(target), [], what);
-      // The second call is work of its own if the first came to its end.
+      // If the first call completed, the second one is a separate restore.
       await repository.revert(target);
       if (contentsDiffer(whole(target), before)) {
         await repository.revert(target);
@@ -296,7 +298,7 @@ for (const code of ["ENOSPC", "EACCES"]) {
   });
 }
 
-test("a storage that fails at any operation loses no byte", async () => {
+test("restore() from a storage that fails at any operation loses no byte", async () => {
   await withTemp(async (base) => {
     const { source } = makeStates(join(base, "first"));
     const storage = new MemoryStorage();
@@ -331,7 +333,7 @@ test("a storage that fails at any operation loses no byte", async () => {
   });
 });
 
-test("only what a killed process has left in a folder may go with the folder", async () => {
+test("only temporary files of a killed process are deleted together with a folder", async () => {
   await withTemp(async (base) => {
     const source = join(base, "source");
     const target = join(base, "target");
@@ -372,7 +374,7 @@ function contentsDiffer(one: unknown, other: unknown): boolean {
   }
 }
 
-/** A state without the temporary files that a kill has left. */
+/** Returns a state without the temporary files that a kill has left. */
 function contents(state: unknown): unknown {
   return Object.fromEntries(
     Object.entries(state as object)

@@ -9,7 +9,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, storeOf } from "./helpers.ts";
 
-/** Runs `work` with a snapshot of three names of one file. */
+/** Runs `work` with a snapshot of a file with three names. */
 function withLinks(
   work: (
     repository: Repository,
@@ -29,7 +29,7 @@ function withLinks(
   });
 }
 
-/** Asserts that the two other names are one file with the content. */
+/** Asserts that the two other names are one file with the right content. */
 function assertLinked(target: string): void {
   const [second, third] = ["2", "3"].map((name) => join(target, name));
   assert.equal(fs.readFileSync(second, "utf8"), "linked");
@@ -37,7 +37,7 @@ function assertLinked(target: string): void {
   assert.deepEqual([ino, nlink], [fs.statSync(third).ino, 2]);
 }
 
-test("restore() restores hard links whose first name has something in its way [R4]", async () => {
+test("restore() restores hard links if another entry blocks their first name [R4]", async () => {
   await withLinks(async (repository, record, target) => {
     fs.mkdirSync(join(target, "1/mine"), { recursive: true });
     const plan = await repository.planRestore(record, target);
@@ -52,7 +52,7 @@ test("restore() restores hard links whose first name has something in its way [R
   });
 });
 
-test("restore() restores hard links whose first name is taken meanwhile [R4]", async () => {
+test("restore() restores hard links if their first name is created in the meantime [R4]", async () => {
   await withLinks(async (repository, record, target) => {
     fs.mkdirSync(target);
     fs.writeFileSync(join(target, "there"), "there");
@@ -77,7 +77,7 @@ test("restore() restores hard links whose first name is taken meanwhile [R4]", a
   });
 });
 
-test("restore() names all that it leaves for what could not be saved first", async () => {
+test("restore() names all paths that it does not change because the files could not be saved first", async () => {
   await withLinks(async (repository, record, target) => {
     fs.mkdirSync(join(target, "1"), { recursive: true });
     fs.writeFileSync(join(target, "1/mine"), "mine");

@@ -19,7 +19,7 @@ import {
 } from "../support/trees.ts";
 import { everything } from "./helpers.ts";
 
-/** All of a directory, its own state too. */
+/** Returns the complete state of a directory, including its own. */
 function whole(root: string): unknown {
   const { mode, mtime } = lstat(root);
   return { "": { mode, mtime }, ...stateOf(root) };
@@ -34,7 +34,7 @@ function within(state: unknown, path: string): unknown {
 
 const pair = fc.oneof(fc.tuple(anyTree, anyTree), treeAndEdited);
 
-test("any tree over any other: restore, undo, redo give each state exactly", async () => {
+test("restore, undo and redo of any tree over any other produce each state exactly", async () => {
   await fc.assert(
     fc.asyncProperty(pair, fc.boolean(), async ([wanted, there], removes) => {
       await withTemp(async (folder) => {
@@ -51,7 +51,7 @@ test("any tree over any other: restore, undo, redo give each state exactly", asy
         const plan = await repository.planRestore(record, target, options);
         assert.deepEqual(whole(target), before, "a plan changes nothing");
         const done = await repository.restore(record, target, options);
-        // Without `delete` a folder with something in it is not emptied.
+        // Without `delete`, a folder that is not empty is not emptied.
         const refused = done.failed.map(({ path }) => path);
         for (const { path, error } of done.failed) {
           assert.match(
@@ -102,7 +102,7 @@ test("any tree over any other: restore, undo, redo give each state exactly", asy
 });
 
 test(
-  "nothing is restored into the repository itself",
+  "restore() writes nothing into the repository itself",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -138,7 +138,7 @@ test(
         }
       }
       assert.deepEqual(stateOf(home), before);
-      // Beside it, and what does not lie in it, is restored.
+      // Paths next to the repository, or outside of it, are restored.
       await repository.restore(record, `${place}-2`);
       await repository.restore(record, home, {
         paths: ["other"],
@@ -150,7 +150,7 @@ test(
   },
 );
 
-test("restore() without a safety snapshot replaces, deletes, and stores nothing", async () => {
+test("restore() without a safety snapshot replaces and deletes files, and stores nothing", async () => {
   await fc.assert(
     fc.asyncProperty(pair, async ([wanted, there]) => {
       await withTemp(async (folder) => {

@@ -9,7 +9,7 @@ import {
 } from "../../lib/repository/prune/retention.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 
-/** A snapshot at a local time, written as `YYYY-MM-DD hh:mm`. */
+/** Returns a snapshot with a local time, written as `YYYY-MM-DD hh:mm`. */
 function at(
   time: string,
   more: Partial<SnapshotRecord> = {},
@@ -149,7 +149,7 @@ test("retention: reasons name every rule", () => {
   assert.deepEqual(judge2({})[0], ["the policy has no rules"]);
 });
 
-test("retention: each directory by itself, in any order", () => {
+test("retention: each directory is judged separately, in any order", () => {
   const records = [
     at("2025-01-05 10:00", { directory: "/b" }),
     at("2025-01-02 10:00"),
@@ -164,7 +164,7 @@ test("retention: each directory by itself, in any order", () => {
   ]);
 });
 
-test("judge() judges safety snapshots by a rule of their own, their parts together [S3]", () => {
+test("judge() has a separate rule for safety snapshots, and judges their parts together [S3]", () => {
   const safety = { before: "restore", of: "x" } as SnapshotRecord["safety"];
   const label = "before the restore of x";
   const first = at("2025-03-03 10:00", { safety, label });
@@ -179,18 +179,20 @@ test("judge() judges safety snapshots by a rule of their own, their parts togeth
   ];
   const kept = (policy: RetentionPolicy) =>
     judge(records, policy).map(({ keep }) => keep ? 1 : 0).join("");
-  // Of those of thirty days, and the last of each directory.
+  // Safety snapshots of the last thirty days, and the last one of each
+  // directory, are kept.
   assert.equal(kept({ last: 1 }), "0011111");
   assert.equal(kept({ labels: ["*"] }), "0011111");
   assert.equal(kept({ labels: [label], safety: 0 }), "0001111");
   assert.equal(kept({ last: 1, safety: Infinity }), "0111111");
-  // By itself it is no rule for others; without any rule all stay.
+  // This rule alone does not affect other snapshots: without further rules, all
+  // are kept.
   assert.equal(kept({ safety: 0 }), "1001111");
   assert.equal(kept({}), "1111111");
   assert.throws(() => judge(records, { safety: -1 }), RangeError);
 });
 
-test("thinning takes the labels of safety snapshots for none [S3]", () => {
+test("thinning does not treat the labels of safety snapshots as labels [S3]", () => {
   const safety = { before: "restore", of: "x" } as SnapshotRecord["safety"];
   const records = [
     at("2025-01-01 00:00", { label: "kept longest" }),
@@ -227,8 +229,9 @@ test("judge() keeps every part of a restore that was interrupted twice", () => {
   ]);
 });
 
-test("retention: a clock that jumped removes nothing more", () => {
-  // The ids' order is the order of snapshots; ages count from the newest.
+test("retention: no further snapshot is removed because a clock jumped", () => {
+  // The order of the ids is the order of the snapshots. Ages count from the
+  // newest one.
   const records = [
     at("2025-01-01 10:00"),
     at("2025-01-02 10:00"),
@@ -242,13 +245,13 @@ test("retention: a clock that jumped removes nothing more", () => {
   ]);
 });
 
-test("retention: what is no number is refused", () => {
+test("retention: a value other than a number is refused", () => {
   for (const policy of [{ last: -1 }, { daily: 1.5 }, { within: NaN }]) {
     assert.throws(() => judge([], policy), RangeError);
   }
 });
 
-test("thinning goes from the densest, and spares labels and the last", () => {
+test("thinning begins where snapshots are most frequent, and keeps labels and the last snapshot", () => {
   const records = [
     at("2025-01-01 00:00", { label: "kept longest" }),
     at("2025-01-01 01:00"),

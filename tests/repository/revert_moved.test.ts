@@ -21,7 +21,8 @@ test("revert() with former paths undoes and redoes restores from before a move",
     await repository.restore(record, moved);
     assert.equal(read(), "first\n");
 
-    // The restore after the move is undone before the one before the move.
+    // The restore after the move is undone first, and then the one before the
+    // move.
     const options = { former: [old, moved] };
     await repository.revert(moved, options);
     assert.equal(read(), "third\n");

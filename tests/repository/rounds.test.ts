@@ -25,10 +25,10 @@ const temp = lastingTemp();
 const { folder } = temp;
 after(() => temp.remove());
 
-/** A directory with some snapshots, and the repository that has them. */
+/** A directory with some snapshots, and its repository. */
 interface History {
   root: string;
-  /** The folder in which the machine remembers the directory. */
+  /** The folder with the remembered state of the directory. */
   cache: string;
   storage: MemoryStorage;
 }
@@ -54,7 +54,8 @@ before(async () => {
         () => repository.snapshot(everything(root), { cache }),
       );
     }
-    // The next prune finds the list of counted snapshots as it would write it.
+    // The next prune finds the same list of counted snapshots that it would
+    // write.
     await repository.prune(POLICY);
     histories.set(count, history);
   }
@@ -73,7 +74,10 @@ function change(root: string, at: number): void {
   }
 }
 
-/** Commands, with the bars for their rounds and requests by number of snapshots. */
+/**
+ * A command, with the maximum numbers of rounds and requests by number of
+ * snapshots.
+ */
 interface Command {
   name: string;
   rounds: Record<number, number>;
@@ -187,7 +191,7 @@ for (const { name, rounds, requests, run } of commands) {
   }
 }
 
-test("a failed request ends the others, and none is under way afterwards", async () => {
+test("a failed request ends the others, and none remains under way", async () => {
   const { storage } = await copyOf(histories.get(100)!.storage);
   let count = 0;
   const faulty = new FaultyStorage(
@@ -203,7 +207,7 @@ test("a failed request ends the others, and none is under way afterwards", async
   assert.equal(count, failed);
 });
 
-test("a signal ends requests that run side by side", async () => {
+test("a signal ends concurrent requests", async () => {
   const { storage } = await copyOf(histories.get(100)!.storage);
   const far = new RoundStorage(storage);
   const repository = await Repository.open(far);

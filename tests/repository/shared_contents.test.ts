@@ -10,15 +10,18 @@ import { everything, later, noise } from "./helpers.ts";
 const SMALL = noise(20_000, 1);
 const LARGE = noise(3_000_000, 2);
 
-/** A repository, and what takes a snapshot and restores it again at once. */
+/**
+ * Makes a repository, and a function that takes a snapshot and restores it
+ * immediately.
+ */
 async function withRoot(
   work: (
     write: (name: string, bytes: Uint8Array) => void,
     snapshot: () => Promise<{
       stored: number;
-      /** The path that the first piece of a file was stored under. */
+      /** Returns the path under which the first piece of a file was stored. */
       owner: (name: string) => string | undefined;
-      /** The same of its signature. */
+      /** Returns the path under which the signature of a file was stored. */
       signer: (name: string) => string | undefined;
     }>,
   ) => Promise<void>,
@@ -67,7 +70,7 @@ test("small files with the same content are stored once", async () => {
     assert.ok(first.stored < 25_000, `${first.stored}`);
     assert.equal(first.owner("same9"), "same0");
     assert.equal(first.owner("empty2"), "empty2");
-    // One of them goes its own way; the others stay what they are.
+    // One of the files changes. The others stay the same.
     write("same4", SMALL.toReversed());
     const second = await snapshot();
     assert.equal(second.owner("same4"), "same4");
@@ -79,7 +82,7 @@ test("large files with the same content are stored once", async () => {
   await withRoot(async (write, snapshot) => {
     write("a", LARGE);
     write("b", LARGE);
-    // As long, and it begins alike.
+    // This file has the same length and the same beginning.
     const other = LARGE.slice();
     other[2_500_000]++;
     write("c", other);
@@ -88,7 +91,7 @@ test("large files with the same content are stored once", async () => {
     assert.equal(first.owner("b"), "a");
     assert.equal(first.signer("b"), "a");
     assert.equal(first.owner("c"), "c");
-    // The signature of the one serves the other's delta.
+    // The signature of one file is used for the delta of the other.
     const edited = LARGE.slice();
     edited[1_000_000]++;
     write("b", edited);

@@ -26,7 +26,10 @@ const machine = {
 };
 const stranger = await readPrivateKey(await makeKeyPair(""));
 
-/** Makes a repository with signers and two snapshots, the first with a label. */
+/**
+ * Makes a repository with signers and two snapshots, the first of which has a
+ * label.
+ */
 async function make(root: string) {
   const storage = new MemoryStorage();
   await Repository.create(storage, {
@@ -44,7 +47,7 @@ async function make(root: string) {
   return { storage, repository, record, second };
 }
 
-/** Stores a note as somebody does who knows only the recipient. */
+/** Stores a forged note, as somebody can who knows only the recipient. */
 async function forge(
   storage: MemoryStorage,
   recipient: string,
@@ -61,7 +64,7 @@ const noteOf = (
   id = "20990101T000000Z-000000",
 ) => `${folder}${snapshot}.${id}.json`;
 
-test("a label of a stranger is ignored and named, until the snapshot gets another", async () => {
+test("a label of somebody else is ignored and named until the snapshot gets another label", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record } = await make(root);
     const recipient = repository.keys!.recipient();
@@ -97,7 +100,7 @@ test("a label of a stranger is ignored and named, until the snapshot gets anothe
   });
 });
 
-test("a prune keeps a labelled snapshot from which a stranger took the label", async () => {
+test("prune() keeps a snapshot whose label somebody else removed", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record } = await make(root);
     const header = { snapshot: record.id, label: null };
@@ -157,7 +160,7 @@ test("a write-only machine labels only its own snapshots", async () => {
   });
 });
 
-test("the result of a drill that a stranger stored is ignored and named", async () => {
+test("a result of a drill that somebody else stored is ignored and named", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record } = await make(root);
     const name = noteOf(PROOFS, record.id);
@@ -174,7 +177,7 @@ test("the result of a drill that a stranger stored is ignored and named", async 
   });
 });
 
-test("a copied label is signed by the one who copies, and a forged one stays behind", async () => {
+test("copyTo() signs the labels that it copies, and does not copy forged ones", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record, second } = await make(root);
     const header = { snapshot: second.id, label: "forged" };
@@ -202,7 +205,7 @@ test("a copied label is signed by the one who copies, and a forged one stays beh
   });
 });
 
-test("listing labels takes one request for each label", async () => {
+test("listing the labels takes one request for each label", async () => {
   await withTemp(async (root) => {
     const { storage, repository, record, second } = await make(root);
     await repository.label(second, "another");

@@ -22,7 +22,7 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later } from "./helpers.ts";
 
-/** A repository in memory, and a folder with an empty directory in it. */
+/** Makes a repository in memory, and a folder with an empty directory. */
 function withRepository(
   work: (repository: Repository, root: string, folder: string) => Promise<void>,
 ): Promise<void> {
@@ -37,7 +37,7 @@ const names = (repository: Repository) =>
   [...(repository.storage as MemoryStorage).objects.keys()].sort();
 
 test(
-  "nothing changed makes no snapshot, a label or another mode does",
+  "snapshot() takes a snapshot only if something changed, even a mode, or if a label is given",
   needsPosix("modes"),
   async () => {
     await withRepository(async (repository, root) => {
@@ -68,7 +68,7 @@ test(
   },
 );
 
-test("an empty directory, and one that becomes empty", async () => {
+test("snapshot() stores an empty directory, and one that becomes empty", async () => {
   await withRepository(async (repository, root, folder) => {
     const empty = await repository.snapshot(everything(root));
     assert.equal(empty.isNew, true);
@@ -86,7 +86,7 @@ test("an empty directory, and one that becomes empty", async () => {
   });
 });
 
-test("snapshots are found by id, beginning and age", async () => {
+test("find() finds snapshots by id, beginning of an id, and age", async () => {
   await withRepository(async (repository, root) => {
     const missing = { name: "DeltarError", code: "not-found" };
     await assert.rejects(repository.find("latest"), missing);
@@ -120,7 +120,7 @@ test("snapshots are found by id, beginning and age", async () => {
   });
 });
 
-test("layers stay few, and each snapshot costs what changed", async () => {
+test("a tree has only a few layers, and each snapshot stores only changes", async () => {
   await withRepository(async (repository, root) => {
     for (let at = 0; at < 300; at++) {
       fs.writeFileSync(join(root, `file${at}`), `${at}`);
@@ -143,7 +143,7 @@ test("layers stay few, and each snapshot costs what changed", async () => {
   });
 });
 
-test("an edit of the same size right after a snapshot is seen", async () => {
+test("snapshot() notices an edit directly after a snapshot that keeps the size", async () => {
   await withRepository(async (repository, root, folder) => {
     const cache = join(folder, "cache");
     const file = join(root, "a");
@@ -160,7 +160,7 @@ test("an edit of the same size right after a snapshot is seen", async () => {
   });
 });
 
-test("what the cache knows is not read; lost, broken or foreign it does no harm", async () => {
+test("snapshot() does not read files that the cache knows, and works without a valid cache", async () => {
   await withRepository(async (repository, root, folder) => {
     const cache = join(folder, "cache");
     for (const name of ["a", "b"]) fs.writeFileSync(join(root, name), name);
@@ -169,7 +169,7 @@ test("what the cache knows is not read; lost, broken or foreign it does no harm"
     await snapshot();
     const [file] = fs.readdirSync(cache).map((name) => join(cache, name));
     const { record } = await snapshot();
-    // Which it believes: only so can be told that it is asked at all.
+    // The forged state is used, which shows that the cache is read.
     const forge = async (snapshot: string) => {
       const writer = new StateWriter();
       const states = { writer, newest: 2n ** 63n };
@@ -223,7 +223,7 @@ test("what the cache knows is not read; lost, broken or foreign it does no harm"
   });
 });
 
-test("two directories share a repository, two snapshots run at once", async () => {
+test("two directories share a repository, and two snapshots are taken at the same time", async () => {
   await withRepository(async (repository, root, folder) => {
     const other = join(folder, "other");
     fs.mkdirSync(other);
@@ -255,7 +255,7 @@ test("two directories share a repository, two snapshots run at once", async () =
   });
 });
 
-test("parts of a snapshot restore, with hard links whose first name is not chosen", async () => {
+test("restore() restores parts of a snapshot, even with hard links whose first name is not selected", async () => {
   await withRepository(async (repository, root, folder) => {
     fs.mkdirSync(join(root, "a"));
     fs.mkdirSync(join(root, "b/c"), { recursive: true });
@@ -309,7 +309,7 @@ test("parts of a snapshot restore, with hard links whose first name is not chose
 });
 
 test(
-  "a restore goes into a folder that holds other things, or through a link to it",
+  "restore() writes into a folder with other files, or through a link to the folder",
   needsSymlinks,
   async () => {
     await withRepository(async (repository, root, folder) => {
@@ -343,7 +343,7 @@ test(
   },
 );
 
-test("a newer format is refused, with what to do", async () => {
+test("a newer format is refused with advice", async () => {
   const storage = new MemoryStorage();
   const settings = encodeLines("deltar-repository", 3, { id: "x" }, []);
   await storage.put("deltar.json", settings);
@@ -367,7 +367,7 @@ test("a newer format is refused, with what to do", async () => {
   }
 });
 
-test("snapshots of one source follow each other, wherever its directory is", async () => {
+test("snapshots of one source follow each other, regardless of the path of the directory", async () => {
   await withRepository(async (repository, root, folder) => {
     const source = "photos";
     const cache = join(folder, "cache");
@@ -437,7 +437,7 @@ test("fileReader() reads the data of many files once", async () => {
   });
 });
 
-test("entryReader() reads the versions of a file and nothing else", async () => {
+test("entryReader() reads only the versions of a file", async () => {
   await withRepository(async (repository, root) => {
     const text = (at: number) => `${"content\n".repeat(1000)}${at}\n`;
     for (let at = 0; at < 10; at++) {

@@ -26,10 +26,16 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later, noise } from "./helpers.ts";
 
-/** The size of a file that only a reader that finds holes reads quickly. */
+/**
+ * The size of a file that can be read quickly only by a reader that finds
+ * holes.
+ */
 const HUGE = hasSystemCalls() ? 10 ** 12 : 64 << 20;
 
-/** Writes bytes at some offsets of a file, which is made if it is not there. */
+/**
+ * Writes bytes at the given offsets of a file. Creates the file if it does not
+ * exist.
+ */
 function plant(
   place: string,
   size: number,
@@ -43,7 +49,7 @@ function plant(
   fs.closeSync(fd);
 }
 
-/** Data in blocks all over a file. */
+/** Returns blocks of data all over a file. */
 function scattered(
   count: number,
   seed: number,
@@ -56,7 +62,10 @@ function scattered(
   });
 }
 
-/** The ranges of a file with data and their bytes, as the system tells them. */
+/**
+ * Returns the ranges of a file with data, and their bytes, as the system
+ * reports them.
+ */
 function dataOf(place: string): [number, number, string][] {
   const file = openFile(place);
   try {
@@ -79,12 +88,12 @@ function dataOf(place: string): [number, number, string][] {
   }
 }
 
-/** The space that a file takes, in bytes. */
+/** Returns the space that a file takes on the disk, in bytes. */
 function spaceOf(place: string): number {
   return fs.statSync(place).blocks * 512;
 }
 
-/** Takes a snapshot of files whose times every runtime can restore. */
+/** Takes a snapshot of files with times that every runtime can restore. */
 function snapshot(repository: Repository, root: string) {
   roundTimes(root);
   return repository.snapshot(everything(root));
@@ -105,7 +114,7 @@ function stored(place: string): number {
     .reduce((sum, name) => sum + fs.statSync(join(place, name)).size, 0);
 }
 
-test("a file with holes takes the space of its data, in a repository and back", async () => {
+test("a file with holes takes only the space of its data, in a repository and after a restore", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -141,7 +150,7 @@ test("a file with holes takes the space of its data, in a repository and back", 
     const drilled = await repository.drill();
     assert.equal(drilled.files, 1);
     assert.deepEqual(drilled.failed, []);
-    // An unchanged file is not read, and its entry stays as it is.
+    // An unchanged file is not read, and its entry does not change.
     fs.writeFileSync(join(root, "other"), "other");
     const third = await later(6, () => snapshot(repository, root));
     assert.equal((await entryOf(repository, "huge")).sparse, two.sparse);
@@ -150,7 +159,7 @@ test("a file with holes takes the space of its data, in a repository and back", 
   });
 });
 
-test("the holes are those of truncate, fallocate and cp", {
+test("snapshot() finds the holes that truncate, fallocate and cp make", {
   ...needs("truncate", "fallocate", "cp", "du"),
 }, async () => {
   await withTemp(async (folder) => {
@@ -201,12 +210,13 @@ test("the holes are those of truncate, fallocate and cp", {
       const more = name === "small" ? 60 : 4;
       assert.ok(is <= was + more, `${name}: ${is} KiB instead of ${was}`);
     }
-    // The content, as a caller of the library gets it, has zeros for holes.
+    // A reader of the content gets zeros for holes.
     for (const name of sparse) {
       const content = await repository.readFile(record, name);
       assert.ok(fs.readFileSync(at(name)).equals(await collect(content)), name);
     }
-    // In JSON, the sum of the condensed form is not called that of the content.
+    // In JSON, the checksum of the condensed form is not named like that of the
+    // content.
     const shown = JSON.parse(JSON.stringify(entries.get("punched")));
     const { sparse: size, sha256: sum } = entries.get("punched")!;
     assert.deepEqual(shown.sparse, { size, sha256: sum });
@@ -237,7 +247,7 @@ test("a sparse file becomes dense, and a dense file sparse", {
     const kinds = [];
     for (const [at, record] of records.entries()) {
       const target = join(folder, "target");
-      // Each is restored over the one before.
+      // Each state is restored over the previous one.
       const { failed } = await repository.restore(record, target, {
         delete: true,
       });
@@ -252,7 +262,7 @@ test("a sparse file becomes dense, and a dense file sparse", {
   });
 });
 
-test("a file that is the condensed form of another is told apart from it", async () => {
+test("a file that equals the condensed form of another one is distinguished from it", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -270,10 +280,10 @@ test("a file that is the condensed form of another is told apart from it", async
       await entryOf(repository, "b"),
     ];
     assert.equal(a.sha256, b.sha256);
-    // Both have one content.
+    // Both files share one stored content.
     assert.deepEqual(a.content[0].reference, b.content[0].reference);
     const before = stateOf(root);
-    // One replaces the other at its path.
+    // One file replaces the other at its path.
     fs.rmSync(join(root, "b"));
     fs.renameSync(join(root, "a"), join(root, "b"));
     const third = await later(6, () => snapshot(repository, root));
@@ -287,7 +297,7 @@ test("a file that is the condensed form of another is told apart from it", async
   });
 });
 
-test("restore() over a sparse file, and undo", async () => {
+test("restore() replaces a sparse file, and undo restores it", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -337,7 +347,7 @@ test("a run takes over the sparse files of an interrupted one, and repair stores
     const { record } = await snapshot(repository, root);
     assert.ok(record.counts.stored < 100_000, `${record.counts.stored}`);
     const entry = await entryOf(repository, "a");
-    // A signature is lost, and made again from the content.
+    // A lost signature is made again from the content.
     storage.objects.delete(entry.signature!.reference.volume);
     await repository.repair();
     const { damage } = await repository.verify({ data: true });
@@ -348,7 +358,7 @@ test("a run takes over the sparse files of an interrupted one, and repair stores
   });
 });
 
-test("sparse files in an encrypted repository, by a write-only machine", async () => {
+test("a write-only machine stores sparse files in an encrypted repository", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -429,7 +439,10 @@ ${check.replace(" FILE ", " root/disk ")}`;
   });
 });
 
-/** A file: its size in blocks of 4 KiB, and the blocks that are not zeros. */
+/**
+ * An arbitrary file: its size in blocks of 4 KiB, and the blocks that are not
+ * zeros.
+ */
 const anyFile = fc.record({
   size: fc.integer({ min: 257 * 4096, max: 600 * 4096 }),
   blocks: fc.array(
@@ -443,7 +456,7 @@ const anyFile = fc.record({
 });
 
 for (const disk of ["/tmp", "/dev/shm"]) {
-  test(`any sparse files come back, on ${disk}`, {
+  test(`any sparse files are restored, on ${disk}`, {
     skip: !fs.existsSync(disk),
   }, async () => {
     const property = fc.asyncProperty(
@@ -482,7 +495,8 @@ for (const disk of ["/tmp", "/dev/shm"]) {
               .flatMap(({ blocks }) => blocks)
               .filter(({ isZero }) => !isZero)
               .reduce((sum, { length }) => sum + length + 8192, 0);
-            // Only zeros between data that are no longer than a hole are data.
+            // Zeros between data that are shorter than a hole are stored as
+            // data.
             const { sparse } = await entryOf(repository, "file", id);
             if (sparse !== undefined) assert.ok(space <= most + 8192);
           }
@@ -497,7 +511,7 @@ for (const disk of ["/tmp", "/dev/shm"]) {
   });
 }
 
-/** The condensed form of a file that no writer would make. */
+/** Returns a condensed form that no writer would make. */
 function form(list: string, data = ""): Uint8Array {
   const bytes = new TextEncoder().encode(list);
   const map = new Uint8Array(Math.ceil(bytes.length / 512) * 512);
@@ -505,7 +519,7 @@ function form(list: string, data = ""): Uint8Array {
   return concat([map, new TextEncoder().encode(data)]);
 }
 
-test("invalid condensed forms are refused before anything is made of them", async () => {
+test("invalid condensed forms are refused before a file is made from them", async () => {
   const most = Number.MAX_SAFE_INTEGER;
   const cases: [form: Uint8Array, size: number, code: string][] = [
     [form("2\n0\n2\n9\n0\n", "ab"), 9, ""],
@@ -556,7 +570,7 @@ test("invalid condensed forms are refused before anything is made of them", asyn
   });
 });
 
-test("the record of a snapshot with sparse files has version 3 until they are gone", async () => {
+test("the record of a snapshot has version 3 as long as its tree has sparse files", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -588,7 +602,7 @@ test("the record of a snapshot with sparse files has version 3 until they are go
   });
 });
 
-test("a restore with threads writes sparse files as they were", async () => {
+test("restore() with threads writes sparse files correctly", async () => {
   await withTemp(async (folder) => {
     const [root, target] = [join(folder, "root"), join(folder, "target")];
     fs.mkdirSync(root);

@@ -1,4 +1,6 @@
-/** Named pipes and devices in snapshots: kept, compared, mended, undone. */
+/**
+ * Named pipes and devices in snapshots: stored, compared, restored and undone.
+ */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -23,13 +25,13 @@ const canMake = whyNotMade("fifo") === undefined;
 const posix = process.platform === "win32"
   ? { skip: "needs POSIX" }
   : needs("mkfifo");
-/** Options for a test that lets deltar make pipes and, as root, devices. */
+/** Options for a test in which deltar creates pipes and, as root, devices. */
 const making = canMake ? posix : { skip: "this runtime cannot make pipes" };
 
 /** A time that every runtime sets and reads exactly. */
 const TIME = -1_234_567_890_125_000_000n;
 
-/** Makes a pipe and, as root, two devices. */
+/** Creates a pipe and, as root, two devices. */
 function plant(root: string): void {
   const mknod = (name: string, ...words: string[]) =>
     run("mknod", [join(root, name), ...words]);
@@ -45,10 +47,12 @@ function plant(root: string): void {
   fs.writeFileSync(join(root, "file"), "content");
 }
 
-/** The names that `plant` makes, besides the file. */
+/** The names of the pipe and devices that `plant` creates. */
 const NAMES = isRoot ? ["disk", "null", "pipe"] : ["pipe"];
 
-/** The state of a directory, with the numbers of devices and the owners. */
+/**
+ * Returns the state of a directory, with the numbers of devices and the owners.
+ */
 function seen(root: string): unknown {
   const state = stateOf(root);
   return Object.fromEntries(
@@ -59,7 +63,7 @@ function seen(root: string): unknown {
   );
 }
 
-/** Makes a repository and a directory with pipes and devices. */
+/** Runs work with a repository and a directory with pipes and devices. */
 async function withPlanted(
   work: (place: {
     repository: Repository;
@@ -102,7 +106,7 @@ test("pipes and devices are stored without being opened", posix, async () => {
 });
 
 test(
-  "another number is another device, another mode is not",
+  "a device with another number is another device, and one with another mode is not",
   posix,
   async () => {
     await withPlanted(async ({ repository, root }) => {
@@ -144,41 +148,45 @@ test(
   },
 );
 
-test("applyDiff() makes, replaces and removes them; Dir.hash() sees them", {
-  ...making,
-}, async () => {
-  await withPlanted(async ({ root, target }) => {
-    fs.mkdirSync(target);
-    fs.writeFileSync(join(target, "null"), "a file");
-    run("mkfifo", [join(target, "old")]);
-    const index = (root: string) => DirIndex.of(everything(root));
-    const hash = (root: string) =>
-      new Dir(root, { excludes: [] }).hash(({ size }) => size);
-    assert.notEqual(await hash(target), await hash(root));
-    const before = await index(target);
-    const archive = `${target}.tgz`;
-    const diff = DiffIndex.compute(await index(root), before);
-    await new DiffData(diff, everything(root), before).createArchive(archive);
-    await applyDiff(target, diff, archive);
-    assert.deepEqual(seen(target), seen(root));
-    assert.equal(await hash(target), await hash(root));
-    if (!isRoot) return;
-    fs.rmSync(join(target, "disk"));
-    run("mknod", [join(target, "disk"), "b", "7", "301"]);
-    assert.notEqual(await hash(target), await hash(root));
-    // The device is not the one that the difference starts from.
-    fs.rmSync(join(root, "disk"));
-    const gone = DiffIndex.compute(await index(root), await index(target));
-    fs.rmSync(join(target, "disk"));
-    run("mknod", [join(target, "disk"), "b", "7", "302"]);
-    await assert.rejects(applyDiff(target, gone, archive), {
-      code: "mismatch",
-      message: /the device number has changed/,
+test(
+  "applyDiff() creates, replaces and deletes pipes and devices, and Dir.hash() includes them",
+  {
+    ...making,
+  },
+  async () => {
+    await withPlanted(async ({ root, target }) => {
+      fs.mkdirSync(target);
+      fs.writeFileSync(join(target, "null"), "a file");
+      run("mkfifo", [join(target, "old")]);
+      const index = (root: string) => DirIndex.of(everything(root));
+      const hash = (root: string) =>
+        new Dir(root, { excludes: [] }).hash(({ size }) => size);
+      assert.notEqual(await hash(target), await hash(root));
+      const before = await index(target);
+      const archive = `${target}.tgz`;
+      const diff = DiffIndex.compute(await index(root), before);
+      await new DiffData(diff, everything(root), before).createArchive(archive);
+      await applyDiff(target, diff, archive);
+      assert.deepEqual(seen(target), seen(root));
+      assert.equal(await hash(target), await hash(root));
+      if (!isRoot) return;
+      fs.rmSync(join(target, "disk"));
+      run("mknod", [join(target, "disk"), "b", "7", "301"]);
+      assert.notEqual(await hash(target), await hash(root));
+      // The device is not the one before the change.
+      fs.rmSync(join(root, "disk"));
+      const gone = DiffIndex.compute(await index(root), await index(target));
+      fs.rmSync(join(target, "disk"));
+      run("mknod", [join(target, "disk"), "b", "7", "302"]);
+      await assert.rejects(applyDiff(target, gone, archive), {
+        code: "mismatch",
+        message: /the device number has changed/,
+      });
     });
-  });
-});
+  },
+);
 
-test("a restore makes pipes and devices as they were", making, async () => {
+test("restore() creates pipes and devices exactly", making, async () => {
   await withPlanted(async ({ repository, root, target }) => {
     const { record } = await repository.snapshot(everything(root));
     const { failed, special, files } = await repository.restore(record, target);
@@ -205,13 +213,13 @@ test("rsync finds no difference after a restore", {
 });
 
 test(
-  "a restore over a tree mends them, and undo and redo turn it back",
+  "restore() over a tree restores pipes and devices, and undo and redo revert this",
   making,
   async () => {
     await withPlanted(async ({ repository, root }) => {
       const { record } = await repository.snapshot(everything(root), {});
       const wanted = seen(root);
-      // Each is another kind now, has another mode, or is gone.
+      // Each one has another kind or mode, or is missing.
       fs.chmodSync(join(root, "pipe"), 0o600);
       fs.rmSync(join(root, "file"));
       run("mkfifo", [join(root, "file")]);
@@ -248,7 +256,7 @@ test(
 );
 
 test(
-  "where they cannot be made, they are named and none is removed",
+  "runtimes that cannot create pipes and devices name them, and delete none",
   posix,
   async () => {
     await withPlanted(async ({ repository, root, target }) => {
@@ -262,7 +270,8 @@ test(
           assert.equal(restored, undefined);
         }
         assert.deepEqual(fs.readdirSync(target), ["file"]);
-        // Neither may be replaced or deleted, because an undo could not make it.
+        // None may be replaced or deleted, because an undo could not create it
+        // again.
         for (const name of ["file", "new"]) {
           fs.rmSync(join(root, name), { force: true });
           run("mkfifo", [join(root, name)]);
@@ -279,64 +288,78 @@ test(
   },
 );
 
-test("devices of somebody else's repository are made only with `trust` [S2]", {
-  ...(isRoot ? making : { skip: "needs to be root" }),
-}, async () => {
-  await withPlanted(async ({ repository, root, target }) => {
-    const { record } = await repository.snapshot(everything(root));
-    Object.assign(repository.storage, { belongsToOthers: () => true });
-    const { failed } = await repository.restore(record, target);
-    const lost = failed.filter(({ restored }) => !restored);
-    assert.deepEqual(lost.map(({ path }) => path), ["disk", "null"]);
-    for (const { error, untrusted } of lost) {
-      assert.equal(untrusted, true);
-      assert.match(
-        error.message,
-        /so the following is not restored: the device$/,
-      );
-    }
-    assert.deepEqual(fs.readdirSync(target).sort(), ["file", "pipe"]);
-    await repository.restore(record, target, { trust: true });
-    assert.deepEqual(seen(target), seen(root));
-  });
-});
-
-test("the version of a record says that a tree has them", posix, async () => {
-  await withPlanted(async ({ root, repository }) => {
-    const storage = repository.storage as MemoryStorage;
-    const take = async () => {
+test(
+  "devices from the repository of another user are created only with `trust` [S2]",
+  {
+    ...(isRoot ? making : { skip: "needs to be root" }),
+  },
+  async () => {
+    await withPlanted(async ({ repository, root, target }) => {
       const { record } = await repository.snapshot(everything(root));
-      const bytes = storage.objects.get(`snapshots/${record.id}.json`)!;
-      return JSON.parse(new TextDecoder().decode(bytes).split("\n")[0]);
-    };
-    const first = await take();
-    assert.equal(first.version, 3);
-    assert.equal(first.layers[0].special, true);
-    for (const name of NAMES) fs.rmSync(join(root, name));
-    for (let at = 0; at < 100; at++) fs.writeFileSync(join(root, `${at}`), "");
-    // The new full layer has only files.
-    const last = await take();
-    assert.equal(last.version, 1);
-  });
-});
+      Object.assign(repository.storage, { belongsToOthers: () => true });
+      const { failed } = await repository.restore(record, target);
+      const lost = failed.filter(({ restored }) => !restored);
+      assert.deepEqual(lost.map(({ path }) => path), ["disk", "null"]);
+      for (const { error, untrusted } of lost) {
+        assert.equal(untrusted, true);
+        assert.match(
+          error.message,
+          /so the following is not restored: the device$/,
+        );
+      }
+      assert.deepEqual(fs.readdirSync(target).sort(), ["file", "pipe"]);
+      await repository.restore(record, target, { trust: true });
+      assert.deepEqual(seen(target), seen(root));
+    });
+  },
+);
 
-test("an index and a difference with them have version 2", posix, async () => {
-  await withTemp(async (root) => {
-    fs.writeFileSync(join(root, "file"), "");
-    const versionOf = (listing: { encode(): Uint8Array }) =>
-      JSON.parse(new TextDecoder().decode(listing.encode()).split("\n")[0])
-        .version;
-    const index = () => DirIndex.of(everything(root));
-    const plain = await index();
-    assert.equal(versionOf(plain), 1);
-    plant(root);
-    const full = await index();
-    assert.equal(versionOf(full), 2);
-    assert.deepEqual(DirIndex.decode(full.encode()).entries, full.entries);
-    for (const [one, other] of [[full, plain], [plain, full]]) {
-      const diff = DiffIndex.compute(one, other);
-      assert.equal(versionOf(diff), 2);
-      assert.deepEqual(DiffIndex.decode(diff.encode()).changes, diff.changes);
-    }
-  });
-});
+test(
+  "the version of a record shows that its tree has pipes or devices",
+  posix,
+  async () => {
+    await withPlanted(async ({ root, repository }) => {
+      const storage = repository.storage as MemoryStorage;
+      const take = async () => {
+        const { record } = await repository.snapshot(everything(root));
+        const bytes = storage.objects.get(`snapshots/${record.id}.json`)!;
+        return JSON.parse(new TextDecoder().decode(bytes).split("\n")[0]);
+      };
+      const first = await take();
+      assert.equal(first.version, 3);
+      assert.equal(first.layers[0].special, true);
+      for (const name of NAMES) fs.rmSync(join(root, name));
+      for (let at = 0; at < 100; at++) {
+        fs.writeFileSync(join(root, `${at}`), "");
+      }
+      // The new full layer has only files.
+      const last = await take();
+      assert.equal(last.version, 1);
+    });
+  },
+);
+
+test(
+  "an index and a difference with pipes or devices have version 2",
+  posix,
+  async () => {
+    await withTemp(async (root) => {
+      fs.writeFileSync(join(root, "file"), "");
+      const versionOf = (listing: { encode(): Uint8Array }) =>
+        JSON.parse(new TextDecoder().decode(listing.encode()).split("\n")[0])
+          .version;
+      const index = () => DirIndex.of(everything(root));
+      const plain = await index();
+      assert.equal(versionOf(plain), 1);
+      plant(root);
+      const full = await index();
+      assert.equal(versionOf(full), 2);
+      assert.deepEqual(DirIndex.decode(full.encode()).entries, full.entries);
+      for (const [one, other] of [[full, plain], [plain, full]]) {
+        const diff = DiffIndex.compute(one, other);
+        assert.equal(versionOf(diff), 2);
+        assert.deepEqual(DiffIndex.decode(diff.encode()).changes, diff.changes);
+      }
+    });
+  },
+);

@@ -1,4 +1,6 @@
-/** Hard links of named pipes and devices: kept, compared, mended, undone. */
+/**
+ * Hard links of named pipes and devices: stored, compared, restored and undone.
+ */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -21,13 +23,13 @@ import { everything } from "./helpers.ts";
 const isRoot = process.getuid?.() === 0;
 const canMake = whyNotMade("fifo") === undefined;
 const posix = process.platform === "win32" ? { skip: true } : needs("mkfifo");
-/** Options for a test that lets deltar make pipes and, as root, devices. */
+/** Options for a test in which deltar creates pipes and, as root, devices. */
 const making = canMake ? posix : { skip: "this runtime cannot make pipes" };
 
 /** A time that every runtime sets and reads exactly. */
 const TIME = 1_234_567_890_125_000_000n;
 
-/** Makes a pipe with three names and, as root, a device with two. */
+/** Creates a pipe with three names and, as root, a device with two. */
 function plant(root: string): void {
   fs.mkdirSync(join(root, "sub"));
   run("mkfifo", [join(root, "pipe")]);
@@ -52,7 +54,10 @@ const LINKS = [
   ["sub/pipe3", "pipe"],
 ];
 
-/** The state of each path below a directory, with the first of its names. */
+/**
+ * Returns the state of each path below a directory, with the first of its
+ * names.
+ */
 function seen(root: string): unknown {
   const firsts = new Map<bigint, string>();
   const paths = fs.readdirSync(root, { recursive: true, encoding: "utf8" });
@@ -68,7 +73,7 @@ function seen(root: string): unknown {
   );
 }
 
-/** Makes a repository and a directory with hard links. */
+/** Runs work with a repository and a directory with hard links. */
 async function withPlanted(
   work: (place: {
     repository: Repository;
@@ -85,29 +90,33 @@ async function withPlanted(
   });
 }
 
-test("further names of pipes and devices are hard links", posix, async () => {
-  await withPlanted(async ({ repository, root }) => {
-    const { record } = await repository.snapshot(everything(root));
-    const { byPath } = await repository.tree(record);
-    const links = [...byPath.values()].filter(({ kind }) =>
-      kind === "hardlink"
-    );
-    assert.deepEqual(links.map(({ path, target }) => [path, target]), LINKS);
-    const { counts } = record;
-    assert.equal(counts.special, isRoot ? 2 : 1);
-    assert.equal(counts.links, LINKS.length);
-    assert.equal((await repository.snapshot(everything(root))).isNew, false);
-    assert.deepEqual((await repository.verify({ data: true })).damage, []);
-    await assert.rejects(repository.readFile(record, "pipe2"), {
-      code: "not-found",
-      message: /but a named pipe/,
+test(
+  "further names of pipes and devices are stored as hard links",
+  posix,
+  async () => {
+    await withPlanted(async ({ repository, root }) => {
+      const { record } = await repository.snapshot(everything(root));
+      const { byPath } = await repository.tree(record);
+      const links = [...byPath.values()].filter(({ kind }) =>
+        kind === "hardlink"
+      );
+      assert.deepEqual(links.map(({ path, target }) => [path, target]), LINKS);
+      const { counts } = record;
+      assert.equal(counts.special, isRoot ? 2 : 1);
+      assert.equal(counts.links, LINKS.length);
+      assert.equal((await repository.snapshot(everything(root))).isNew, false);
+      assert.deepEqual((await repository.verify({ data: true })).damage, []);
+      await assert.rejects(repository.readFile(record, "pipe2"), {
+        code: "not-found",
+        message: /but a named pipe/,
+      });
+      assert.deepEqual(new Dir(root, { excludes: [] }).files(), []);
     });
-    assert.deepEqual(new Dir(root, { excludes: [] }).files(), []);
-  });
-});
+  },
+);
 
 test(
-  "diff() names the links that are separated or replaced",
+  "diff() names links that are separated or replaced",
   posix,
   async () => {
     await withPlanted(async ({ repository, root }) => {
@@ -139,7 +148,7 @@ test(
   },
 );
 
-test("a restore makes the hard links again", {
+test("restore() creates the hard links again", {
   ...needs("rsync").skip ? needs("rsync") : making,
 }, async () => {
   await withPlanted(async ({ repository, root, target }) => {
@@ -156,19 +165,23 @@ test("a restore makes the hard links again", {
   });
 });
 
-test("a restore of further names alone makes one pipe", making, async () => {
-  await withPlanted(async ({ repository, root, target }) => {
-    const { record } = await repository.snapshot(everything(root));
-    const paths = ["pipe2", "sub/pipe3"];
-    const { failed } = await repository.restore(record, target, { paths });
-    assert.deepEqual(failed, []);
-    const [one, other] = paths.map((path) => lstat(join(target, path)));
-    assert.deepEqual([one.kind, one.links, one.mode], ["fifo", 2, 0o620]);
-    assert.equal(one.inode, other.inode);
-  });
-});
+test(
+  "restore() of only the further names creates one pipe",
+  making,
+  async () => {
+    await withPlanted(async ({ repository, root, target }) => {
+      const { record } = await repository.snapshot(everything(root));
+      const paths = ["pipe2", "sub/pipe3"];
+      const { failed } = await repository.restore(record, target, { paths });
+      assert.deepEqual(failed, []);
+      const [one, other] = paths.map((path) => lstat(join(target, path)));
+      assert.deepEqual([one.kind, one.links, one.mode], ["fifo", 2, 0o620]);
+      assert.equal(one.inode, other.inode);
+    });
+  },
+);
 
-test("a restore over a tree mends links, and undo turns it back", {
+test("restore() over a tree restores links, and undo reverts this", {
   ...making,
 }, async () => {
   await withPlanted(async ({ repository, root }) => {
@@ -188,7 +201,7 @@ test("a restore over a tree mends links, and undo turns it back", {
       assert.deepEqual(seen(root), wanted);
       return plan.steps.map(({ path, action }) => `${action} ${path}`);
     };
-    // Another mode of all names is set once, and the names stay together.
+    // A changed mode of all names is set once, and the names stay linked.
     assert.deepEqual(
       await restored(() => fs.chmodSync(join(root, "pipe"), 0o600)),
       ["touch pipe"],
@@ -208,7 +221,7 @@ test("a restore over a tree mends links, and undo turns it back", {
       }),
       ["delete pipe4", "touch sub", "replace sub/pipe3"],
     );
-    // The pipe has a name outside of the snapshot, which keeps its mode.
+    // The pipe also has a name outside of the snapshot, which keeps its mode.
     const outside = `${root}.outside`;
     fs.linkSync(join(root, "pipe"), outside);
     fs.chmodSync(outside, 0o600);
@@ -216,7 +229,7 @@ test("a restore over a tree mends links, and undo turns it back", {
     assert.deepEqual(seen(root), wanted);
     assert.equal(lstat(outside).mode, 0o600);
     assert.equal(lstat(outside).links, 1);
-    // Two pipes of a snapshot that are now one are separated.
+    // Two pipes of a snapshot that are now linked are separated.
     fs.rmSync(join(root, "pipe2"));
     run("mkfifo", [join(root, "pipe2")]);
     const { record: parted } = await repository.snapshot(everything(root));
@@ -227,7 +240,7 @@ test("a restore over a tree mends links, and undo turns it back", {
   });
 });
 
-test("where pipes cannot be made, every name is named", posix, async () => {
+test("runtimes that cannot create pipes name every path", posix, async () => {
   await withPlanted(async ({ repository, root, target }) => {
     const { record } = await repository.snapshot(everything(root));
     useFolderAccess("paths");
@@ -238,7 +251,7 @@ test("where pipes cannot be made, every name is named", posix, async () => {
       assert.deepEqual(failed.map(({ path }) => path), paths);
       const made = fs.readdirSync(target, { recursive: true });
       assert.deepEqual(made, ["sub"]);
-      // Nothing has to be made where all names are already there.
+      // If all names exist, nothing has to be created.
       assert.deepEqual((await repository.restore(record, root)).failed, []);
     } finally {
       useFolderAccess(undefined);
@@ -246,7 +259,7 @@ test("where pipes cannot be made, every name is named", posix, async () => {
   });
 });
 
-test("no name of an untrusted device is restored [S2]", {
+test("restore() restores no name of an untrusted device [S2]", {
   ...(isRoot ? making : { skip: "needs to be root" }),
 }, async () => {
   await withPlanted(async ({ repository, root, target }) => {
@@ -260,7 +273,7 @@ test("no name of an untrusted device is restored [S2]", {
   });
 });
 
-test("applyDiff() keeps, separates and joins names", making, async () => {
+test("applyDiff() keeps, separates and joins hard links", making, async () => {
   await withPlanted(async ({ root, target }) => {
     fs.mkdirSync(target);
     plant(target);
@@ -273,7 +286,8 @@ test("applyDiff() keeps, separates and joins names", making, async () => {
     const diff = DiffIndex.compute(await index(root), before);
     const archive = `${target}.tgz`;
     await new DiffData(diff, everything(root), before).createArchive(archive);
-    // A directory in which a link was separated is not the one before.
+    // A directory in which a link was separated is not in the state before the
+    // change.
     fs.renameSync(join(target, "pipe2"), `${target}.pipe`);
     run("mkfifo", [join(target, "pipe2")]);
     await assert.rejects(applyDiff(target, diff, archive), {

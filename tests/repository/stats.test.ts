@@ -7,7 +7,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, noise } from "./helpers.ts";
 
-test("stats tell what takes the space, and what would be free", async () => {
+test("stats() returns what takes the space, and what could be freed", async () => {
   await withTemp(async (root) => {
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
@@ -63,7 +63,7 @@ test("stats tell what takes the space, and what would be free", async () => {
       "",
     ]);
 
-    // What was foretold comes true.
+    // The removal frees the predicted space.
     const gone = second.record.id;
     storage.objects.delete(`snapshots/${gone}.json`);
     near((await repository.stats()).volumes.dead, 150_000);

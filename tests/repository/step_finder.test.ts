@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { RestoreStep } from "../../lib/repository/restore/plan.ts";
 import { StepFinder } from "../../lib/repository/restore/step_finder.ts";
 
-test("a finder finds each step of a plan in any order, and no other path", () => {
+test("StepFinder finds each step of a plan in any order, and no other path", () => {
   const steps = Array.from({ length: 101 }, (_, at): RestoreStep => ({
     path: `folder/${String(at).padStart(3, "0")}`,
     action: "delete",

@@ -1,4 +1,4 @@
-/** Snapshots of streams: tar archives, and entries that a program makes. */
+/** Snapshots of streams: tar archives, and entries that a program generates. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ for (
   const options = [needsXattrsOfRoot, needsEverything, needs(program)]
     .find(({ skip }) => skip !== undefined) ?? {};
   test(
-    `a snapshot of a tar of everything by ${program}, compression ${compression}, is restored as the tree was`,
+    `a snapshot of a tar of everything by ${program}, compression ${compression}, is restored exactly`,
     options,
     async () => {
       await withTemp(async (folder) => {
@@ -72,7 +72,7 @@ for (
         const { failed } = await repository.restore(record, out);
         assert.deepEqual(failed, []);
         assertSameTree(out, kept);
-        // The directory is as the snapshot of the archive has it.
+        // The directory is equal to the snapshot of the archive.
         const next = await repository.snapshot(
           new Walker(root, { excludes: [] }),
           { source: root },
@@ -106,7 +106,9 @@ async function* streamOf(
   yield* entries;
 }
 
-/** The entries of a snapshot in short: path, kind, and text or target. */
+/**
+ * Returns the entries of a snapshot in short: path, kind, and text or target.
+ */
 async function shown(
   repository: Repository,
   record: SnapshotRecord,
@@ -187,7 +189,7 @@ test("the last of several entries with the same path counts", async () => {
   assert.equal(await new Response(body).text(), `1${large}1`);
 });
 
-test("the first name of a file with several names in path order is the file", async () => {
+test("the first name in path order of a file with several names becomes the file", async () => {
   const repository = await Repository.create(new MemoryStorage());
   const long = Array.from({ length: 5000 }, (_, at) => `line ${at} `).join("");
   const first = await repository.snapshot(
@@ -222,7 +224,7 @@ test("the first name of a file with several names in path order is the file", as
   assert.equal(await new Response(body).text(), `${long}more`);
 });
 
-test("hard links to nothing and to directories are skipped by name", async () => {
+test("hard links to missing paths and to directories are skipped and named", async () => {
   const repository = await Repository.create(new MemoryStorage());
   const told: Skipped[] = [];
   const { record, skipped } = await repository.snapshot(
@@ -349,7 +351,7 @@ test("snapshot() of a stream needs a source, and a time that is not in the futur
   );
 });
 
-test("a snapshot with a time has this time, follows earlier ones, and is taken if nothing changed", async () => {
+test("a snapshot with a given time has this time, follows earlier ones, and is taken even if nothing changed", async () => {
   const repository = await Repository.create(new MemoryStorage());
   const times = ["2020-01-01T00:00:00.250Z", "2020-01-02T00:00:00Z"]
     .map((text) => Date.parse(text));

@@ -15,7 +15,9 @@ import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything } from "./helpers.ts";
 
-/** More files than a restore writes without threads, where there are some. */
+/**
+ * More files than a restore writes without threads, if the runtime has threads.
+ */
 const FILES = 600;
 const isPosix = process.platform !== "win32";
 
@@ -25,7 +27,7 @@ function fill(root: string): void {
     const folder = join(root, `${at % 7}`, `${at % 31}`);
     fs.mkdirSync(folder, { recursive: true });
     const file = join(folder, `${at} é`);
-    // Some files are empty, and some are equal to another one.
+    // Some files are empty, and some are equal to others.
     fs.writeFileSync(file, noise(at % 100 === 0 ? 0 : 9000, at % 300 + 1));
     if (!isPosix) continue;
     fs.chmodSync(file, [0o644, 0o755, 0o600, 0o000, 0o444][at % 5]);
@@ -34,7 +36,7 @@ function fill(root: string): void {
   roundTimes(root);
 }
 
-test("restore() writes many small files as they were, and nothing else", async () => {
+test("restore() writes many small files exactly, and nothing else", async () => {
   await withTemp(async (temp) => {
     const [source, target] = [join(temp, "source"), join(temp, "target")];
     fill(source);
@@ -54,7 +56,7 @@ test("restore() writes many small files as they were, and nothing else", async (
   });
 });
 
-test("restore() names the many small files whose frame is damaged, and restores the others", async () => {
+test("restore() names the small files in a damaged frame, and restores the others", async () => {
   await withTemp(async (temp) => {
     const [source, target] = [join(temp, "source"), join(temp, "target")];
     fill(source);
@@ -87,7 +89,7 @@ const threads = WriterThreads.start();
 threads?.close();
 
 test(
-  "WriterThreads.write() writes what has its SHA-256, and leaves nothing else",
+  "WriterThreads.write() writes only contents with the right SHA-256, and leaves nothing else",
   {
     skip: threads === undefined && "files are not written on threads here",
   },
@@ -120,7 +122,7 @@ test(
           file("é", 99_990, 10),
         ];
         const packed = zstdCompressSync(plain);
-        // The memory of a frame is moved to a thread.
+        // The memory of a frame is transferred to a thread.
         const frame = () => ({
           bytes: new Uint8Array(packed),
           size: plain.length,
@@ -139,7 +141,8 @@ test(
         const { mode, mtimeMs } = fs.statSync(join(folder, "é"));
         assert.equal(mode & 0o7777, 0o640);
         assert.equal(mtimeMs, -4750);
-        // Damaged, shorter than its header says, and closed by the folder's end.
+        // One frame is damaged, one is shorter than its header says, and the
+        // threads are closed at the end.
         const damaged = { bytes: new Uint8Array(noise(1000)), size: 500 };
         const none = [false, false, false, false, false, false];
         assert.deepEqual(await threads.write(damaged, files, temporary), none);

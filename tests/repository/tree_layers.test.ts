@@ -33,7 +33,10 @@ import { noise } from "../support/noise.ts";
 
 const codec = codecFor("gzip");
 
-/** Numbers from 0 up to 1, the same for the same seed. */
+/**
+ * Returns random numbers from 0 up to, but not including, 1, which depend only
+ * on the seed.
+ */
 function random(seed: number): () => number {
   const bytes = noise(1 << 14, seed);
   let at = 0;
@@ -43,7 +46,7 @@ function random(seed: number): () => number {
   };
 }
 
-/** Counts what is read. */
+/** A storage that counts reads. */
 class Counting extends MemoryStorage {
   bytes = 0;
   gets = 0;
@@ -66,7 +69,10 @@ function directory(path: string, mode = 0o755): TreeEntry {
   return { path, kind: "directory", ...META, mode };
 }
 
-/** Paths of many shapes: folders, names that sort around `/`, astral ones. */
+/**
+ * Returns different kinds of paths: folders, names that sort around `/`, and
+ * astral characters.
+ */
 function somePaths(count: number): string[] {
   const paths = new Set<string>();
   for (let at = 0; paths.size < count; at++) {
@@ -79,7 +85,7 @@ function somePaths(count: number): string[] {
   return [...paths];
 }
 
-/** Some snapshots of a tree that changes, each with its layers. */
+/** Makes snapshots of a changing tree, each with its layers. */
 async function makeSnapshots(storage: MemoryStorage, rounds: number) {
   const chance = random(7);
   const paths = somePaths(6000);
@@ -112,7 +118,7 @@ async function makeSnapshots(storage: MemoryStorage, rounds: number) {
 const inOrder = (tree: Map<string, TreeEntry>) =>
   [...tree.values()].sort((one, other) => comparePaths(one.path, other.path));
 
-test("a tree reads as it was: whole, by folders and by paths", async () => {
+test("a tree is read exactly: as a whole, by folders and by paths", async () => {
   const storage = new MemoryStorage();
   const snapshots = await makeSnapshots(storage, 12);
   for (const { layers, tree } of snapshots) {
@@ -135,7 +141,7 @@ test("a tree reads as it was: whole, by folders and by paths", async () => {
   }
 });
 
-test("streamEntries() with isShallow gives a folder's own entries, and reads no frame below [T2]", async () => {
+test("streamEntries() with isShallow returns only the entries directly in a folder, and reads no frame below [T2]", async () => {
   const storage = new Counting();
   const { layers, tree } = (await makeSnapshots(storage, 12)).at(-1)!;
   for (const within of ["", "folder 3", "folder 3/sub", "folder 3!", "none"]) {
@@ -164,13 +170,13 @@ test("streamEntries() with isShallow gives a folder's own entries, and reads no 
   const found = (await Array.fromAsync(parts)).flat();
   assert.deepEqual(found.map(({ path }) => path), ["a", "b"]);
   assert.ok(storage.gets < 4, `${storage.gets} frames`);
-  // Frames that lie next to each other are read together.
+  // Adjacent frames are read together.
   storage.gets = 0;
   await Array.fromAsync(streamEntries(storage, [layer]));
   assert.ok(storage.gets < layer.frames.length / 2, `${storage.gets} requests`);
 });
 
-test("directLines() leaves out what lies deeper, whatever the names [T2]", () => {
+test("directLines() omits deeper lines, regardless of the names [T2]", () => {
   const names = ["a", 'quo"te', "back\\slash", "new\nline", "größe", "漢"];
   const paths = names.flatMap((one) => [
     one,
@@ -193,7 +199,8 @@ test("directLines() leaves out what lies deeper, whatever the names [T2]", () =>
     for (const path of paths) {
       const isBelow = folder === "" || path.startsWith(`${folder}/`);
       const isDeeper = isBelow && path.split("/").length > depth + 1;
-      // After a quote in the name it is not told, and decoded.
+      // After a quote in the name, a deeper line is not recognized, and is
+      // decoded.
       if (isDeeper && !path.slice(folder.length).includes('"')) {
         assert.ok(!kept.has(lines([path]).split("\n")[0]), path);
       } else if (!isDeeper) {
@@ -206,7 +213,7 @@ test("directLines() leaves out what lies deeper, whatever the names [T2]", () =>
   }
 });
 
-test("looking up a path reads a frame of the layers that may have it", async () => {
+test("looking up a path reads a frame of the layers that may have the path", async () => {
   const storage = new Counting();
   const { layers } = (await makeSnapshots(storage, 2))[1];
   const changed = new Set(
@@ -223,7 +230,7 @@ test("looking up a path reads a frame of the layers that may have it", async () 
   assert.ok(storage.bytes <= largest * storage.gets);
 });
 
-test("a part of a tree has the folders above it, and the files behind links", async () => {
+test("a part of a tree has the folders above it, and the targets of its hard links", async () => {
   const storage = new MemoryStorage();
   const paths = somePaths(6000);
   const link: TreeEntry = {
@@ -252,7 +259,7 @@ test("a part of a tree has the folders above it, and the files behind links", as
   assert.deepEqual(part.entries, wanted);
 });
 
-test("the age of a line is never later than its layer, and `since` may be anything", () => {
+test("the age of a line is never later than its layer, even if `since` is invalid", () => {
   const own = "20261127T100000Z-000000";
   const old = "20261126T100000Z-000000";
   const line = { path: "a", kind: "directory", mode: "0755", mtime: "1" };
@@ -312,7 +319,7 @@ test("the object of a layer is one listing", async () => {
   );
 });
 
-test("nothing changed, nothing is stored", async () => {
+test("a layer without changes is not stored", async () => {
   const storage = new MemoryStorage();
   const { layers } = (await makeSnapshots(storage, 1))[0];
   const again = await writeTree(storage, "trees/next.gz", codec, {
@@ -327,7 +334,7 @@ test("nothing changed, nothing is stored", async () => {
   assert.equal(storage.objects.size, 1);
 });
 
-test("frames that are not what is recorded are refused", async () => {
+test("frames that do not match the record are refused", async () => {
   const storage = new MemoryStorage();
   const { layers: [full, upper] } = (await makeSnapshots(storage, 2))[1];
   const [one, two, ...rest] = full.frames;
@@ -380,7 +387,7 @@ test("a line that is not JSON is refused when its path is looked up", async () =
   });
 });
 
-test("a filter knows its paths, and few others", () => {
+test("a filter recognizes its paths, and few others", () => {
   const paths = Array.from({ length: 2000 }, (_, at) => `some/path ${at}`);
   const filter = PathFilter.decode(PathFilter.of(paths).encode())!;
   assert.ok(paths.every((path) => filter.has(path)));
@@ -388,7 +395,7 @@ test("a filter knows its paths, and few others", () => {
   assert.ok(others < 60, `${others} of 2000 others`);
 });
 
-test("separator() gives the shortest beginning that comes behind the path before", () => {
+test("separator() returns the shortest beginning that sorts after the previous path", () => {
   const shortest = (last: string | undefined, path: string) => {
     for (let length = 1; length < path.length; length++) {
       const first = path.slice(0, length);
@@ -409,7 +416,7 @@ test("separator() gives the shortest beginning that comes behind the path before
   }
 });
 
-test("a layer of long paths that differ at their ends is written at once [A8]", async () => {
+test("a layer of long paths that differ only at their ends is written quickly [A8]", async () => {
   const start = "long name ".repeat(1637);
   const changed = new Map<string, TreeEntry>();
   for (let at = 0; at < 3000; at++) {
@@ -433,7 +440,7 @@ test("a layer of long paths that differ at their ends is written at once [A8]", 
   assert.ok(took < 15_000, `${took} ms`);
 });
 
-test("a layer of very like lines is written such that it is read [A8]", async () => {
+test("a layer of very similar lines is written so that readers accept it [A8]", async () => {
   const start = "n".repeat(16_000);
   const changed = new Map<string, TreeEntry | undefined>();
   for (let at = 0; at < 6500; at++) {
@@ -461,7 +468,8 @@ test("a layer of very like lines is written such that it is read [A8]", async ()
     assert.equal(layers.length, 2);
     const [, { size, frames }] = layers;
     const plain = 6500 * (start.length + 18);
-    // Compressed as all else, it would be less than readers take for so much.
+    // With ordinary compression, these frames would be too small for the
+    // readers' limits.
     const stored = frames.filter(({ length }) => length > 250_000);
     assert.ok(stored.length > 0 && stored.length < 20, `${stored.length}`);
     const rest = stored.reduce((left, { length }) => left - length, size);

@@ -37,7 +37,7 @@ class CountingStorage extends MemoryStorage {
   }
 }
 
-/** An encrypted repository that two machines with a full key use. */
+/** Makes an encrypted repository that two machines with a full key use. */
 async function make() {
   const storage = new CountingStorage();
   await Repository.create(storage, { encrypt: { name: "main", to } });
@@ -58,7 +58,7 @@ async function take(
   return (await repository.snapshot(everything(root))).record.id;
 }
 
-test("a storage that deletes the signers makes no forged snapshot trusted", async () => {
+test("deleting the signers does not make a forged snapshot trusted", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     const { storage, a, b, open } = await make();
@@ -66,8 +66,9 @@ test("a storage that deletes the signers makes no forged snapshot trusted", asyn
     await take(await open(b), join(folder, "other"), "of b");
     const { record } = await (await open(a)).readRecord(good);
     const { keys } = await open();
-    // Somebody who knows the recipient forges later snapshots, one unsigned and
-    // one with a key of their own, and deletes the signers and holders.
+    // Somebody who knows the recipient forges later snapshots, one without a
+    // signature and one with their own key, and deletes the signers and
+    // holders.
     const stranger = (await machineOf("a")).key!;
     for (const [at, key] of [undefined, stranger].entries()) {
       const id = `2099010${at + 1}T000000Z-000000`;
@@ -103,7 +104,7 @@ test("a storage that deletes the signers makes no forged snapshot trusted", asyn
       code: "not-found",
       message: /none of the 4 snapshots is signed by a trusted machine/,
     });
-    // The machine adds itself again, and its chain goes on.
+    // The machine adds itself again, and continues its snapshots.
     const next = await take(await open(a), root, "next");
     assert.equal((await (await open()).find("latest")).id, next);
   });
@@ -122,7 +123,7 @@ test("a full key without a signing key signs with the admin key", async () => {
   });
 });
 
-test("a machine does not trust its own key after it was revoked", async () => {
+test("a machine with a revoked key does not trust its own snapshots", async () => {
   await withTemp(async (root) => {
     const { open, a, b } = await make();
     const id = await take(await open(a), root, "content");
@@ -137,7 +138,7 @@ test("a machine does not trust its own key after it was revoked", async () => {
   });
 });
 
-test("a snapshot looks up its own signer only", async () => {
+test("snapshot() reads only its own signer", async () => {
   await withTemp(async (folder) => {
     const { storage, open, a } = await make();
     for (const name of ["c", "d", "e"]) {
@@ -166,7 +167,8 @@ test("a record that was signed for another repository is not trusted", async () 
     const { record } = await (await one.open()).readRecord(id);
     const { id: own, keys } = await one.open();
     assert.equal(record.repository, own);
-    // Somebody with the key of the first repository replays the record.
+    // Somebody with a key of the first repository copies the record into the
+    // other one.
     const plain = await Array.fromAsync(
       keys!.decrypted().get(`snapshots/${id}.json`),
     );
@@ -202,7 +204,7 @@ test("the machine that copies a snapshot vouches for it", async () => {
       [await signListing(encodeRecord(forged), forger.key!)],
     );
     const other = await make();
-    // Machine B copies. Machine A has never used the target.
+    // Machine B copies the snapshots. Machine A has never used the target.
     const source = await one.open(one.b);
     const target = await other.open(one.b);
     await source.copyTo(target, await source.snapshots());
@@ -218,22 +220,22 @@ test("the machine that copies a snapshot vouches for it", async () => {
       assert.deepEqual([...trusts], [
         [ids[0], "trusted"],
         [ids[1], "trusted"],
-        // The source does not trust it.
+        // The source does not trust this snapshot.
         [forged.id, "unknown"],
       ]);
       assert.equal((await reader.find("latest")).id, ids[1]);
     }
-    // A label does not change what is vouched for.
+    // A label does not affect the trust in the copy.
     const labelled = await other.open(one.b);
     await labelled.label(await labelled.find(ids[0]), "a label");
     const [first] = await (await other.open()).snapshots();
     assert.equal(first.label, "a label");
     assert.equal(await (await other.open()).trustOf(first), "trusted");
-    // Machine A goes on with the copied chain.
+    // Machine A continues the copied snapshots.
     const next = await take(await other.open(one.a), root, "next");
     const { record: after } = await (await other.open()).readRecord(next);
     assert.equal(after.parent, ids[1]);
-    // A note does not vouch for another record of the same name.
+    // A note does not vouch for another record with the same name.
     const { record: good } = await (await other.open()).readRecord(ids[0]);
     const bad = { ...good, directory: "/elsewhere" };
     await labelled.keys!.decrypted().put(`snapshots/${ids[0]}.json`, [
@@ -246,7 +248,8 @@ test("the machine that copies a snapshot vouches for it", async () => {
       await swapped.trustOf({ ...good, directory: "/x" }),
       "foreign",
     );
-    // When the machine that copied is revoked, so is what it vouched for.
+    // If the machine that copied is revoked, the snapshots that it vouched for
+    // are not trusted, either.
     await swapped.keys!.signers.revoke(one.b.key!.publicKey);
     const { record: last } = await (await other.open()).readRecord(ids[1]);
     assert.equal(await (await other.open()).trustOf(last), "foreign");
@@ -262,7 +265,7 @@ test("the machine that copies a snapshot vouches for it", async () => {
   });
 });
 
-test("snapshots that are copied from a plain repository are trusted", async () => {
+test("copyTo() from a plain repository makes its snapshots trusted", async () => {
   await withTemp(async (root) => {
     const plain = await Repository.create(new MemoryStorage());
     const id = await take(plain, root, "content");
@@ -274,7 +277,7 @@ test("snapshots that are copied from a plain repository are trusted", async () =
   });
 });
 
-test("verify({ signers }) of a plain repository names replayed records", async () => {
+test("verify({ signers }) of a plain repository names records of other repositories", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     const a = await machineOf("a");
@@ -294,7 +297,7 @@ test("verify({ signers }) of a plain repository names replayed records", async (
     assert.deepEqual(await untrusted(one), []);
     assert.deepEqual(await untrusted(two), [[id, "foreign"]]);
     assert.deepEqual(await untrusted(three), []);
-    // Lost settings get back the id that the records name.
+    // If the settings are lost, their id is restored from the records.
     from.objects.delete("deltar.json");
     const lost = await Repository.open(from, { onDamage: () => {} });
     await lost.repair();
@@ -313,7 +316,7 @@ test("a key file of another repository, or changed settings, are refused", async
   });
   const writer = () => Repository.open(storage, { keys: [machine] });
   assert.equal((await writer()).keys!.isWriteOnly, true);
-  // A storage that knows another repository of the machines changes the id.
+  // The storage knows another repository of the machines, and changes the id.
   const encryption = { kind: "age" as const, recipient: keys!.sum() };
   const other = crypto.randomUUID();
   storage.objects.set(
@@ -325,7 +328,8 @@ test("a key file of another repository, or changed settings, are refused", async
     message: new RegExp(`${id}, but the id in deltar.json is ${other}`),
   });
   await assert.rejects(writer(), { code: "mismatch" });
-  // A recovery sheet opens without a key file: there the id has to be known.
+  // A recovery sheet opens the repository without a key file, so the id must be
+  // given.
   const sheet = keys!.identities();
   assert.equal((await Repository.open(storage, { keys: sheet })).id, other);
   await assert.rejects(Repository.open(storage, { keys: sheet, id }), {

@@ -26,7 +26,7 @@ let repository: Repository;
 let records: SnapshotRecord[];
 let index: DirIndex;
 const archived = new MemoryStorage();
-/** A directory in which each small file of the tree has other content. */
+/** A directory in which each small file of the tree has another content. */
 let changed: string;
 /** The number of directories that the tests have made. */
 let runs = 0;
@@ -61,7 +61,10 @@ async function through(source: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of source);
 }
 
-/** Each is long enough to be noticed where it is not interrupted. */
+/**
+ * The works, each of which takes long enough to be noticed if it blocks the
+ * event loop.
+ */
 const WORK: Record<string, () => Promise<unknown>> = {
   "Dir.hash()": () => new Dir(tree).hash("contents"),
   "Dir.walk()": async () => {
@@ -128,16 +131,16 @@ const WORK: Record<string, () => Promise<unknown>> = {
 };
 
 for (const [name, work] of Object.entries(WORK)) {
-  test(`${name} lets timers fire while it is at work [L1]`, async () => {
+  test(`${name} lets timers fire during its work [L1]`, async () => {
     const { turns, longest, elapsed } = await watchTurns(work);
     const told = `${turns} turns in ${elapsed} ms, the longest ${longest} ms`;
-    // The aim is 20 ms; a machine under load is given room.
+    // The goal is 20 ms, but a busy machine needs more time.
     assert.ok(turns >= Math.floor(elapsed / 200), told);
     assert.ok(longest < 1500, told);
   });
 }
 
-/** Work that writes a directory, and can be ended in the middle of it. */
+/** Works that write a directory, and can be aborted in the middle. */
 const ENDED: Record<
   string,
   (target: string, signal: AbortSignal) => Promise<unknown>
@@ -152,7 +155,7 @@ const ENDED: Record<
 };
 
 for (const [name, work] of Object.entries(ENDED)) {
-  test(`${name} ends by an abort that a timer makes while it writes [L1]`, async () => {
+  test(`${name} stops when a timer aborts its signal while it writes [L1]`, async () => {
     const target = `${temp.folder}/ended ${runs++}`;
     const stop = new AbortController();
     const timer = setInterval(() => {

@@ -12,7 +12,10 @@ const PLACES = process.env.SLOW ? 60 : 3;
 
 let sample: Promise<Sample> | undefined;
 
-/** Harms a copy of the sample, and holds what is told against what is so. */
+/**
+ * Damages a copy of the sample, and compares the reported damage with the
+ * actual losses.
+ */
 async function harm(
   what: string,
   change: (objects: Map<string, Uint8Array>) => string[],
@@ -31,7 +34,7 @@ async function harm(
     lost: one.lost.filter((id) => contents.has(id)),
   })));
   assert.deepEqual(said, loss, what);
-  // What only lost snapshots need is not known any more.
+  // It is not known which objects only lost snapshots need.
   const unknown = loss.lost.length > 0 ? harmed.length - 1 : 0;
   const untold = harmed.filter((name) => !told.has(name));
   assert.ok(untold.length <= unknown, `${what}: ${untold}`);
@@ -46,7 +49,7 @@ async function names(): Promise<string[]> {
   return [...(await (sample ??= makeSample())).storage.objects.keys()];
 }
 
-test("a whole repository has no damage and no left-overs", async () => {
+test("verify() of an intact repository reports no damage and no left-overs", async () => {
   const { storage } = await (sample ??= makeSample());
   const folders = new Set((await names()).map((name) => name.split("/")[0]));
   assert.deepEqual(
@@ -77,7 +80,7 @@ test("a whole repository has no damage and no left-overs", async () => {
   }
 });
 
-test("a flipped bit in any object is found, named with what it harms, never restored", async () => {
+test("verify() names an object with a flipped bit and the affected files, which are never restored", async () => {
   for (const [at, name] of (await names()).entries()) {
     for (let place = 0; place < PLACES; place++) {
       await harm(`${name}, place ${place}`, (objects) => {
@@ -94,7 +97,7 @@ test("a flipped bit in any object is found, named with what it harms, never rest
   }
 });
 
-test("a missing object is found and named with what it harms", async () => {
+test("verify() names a missing object and the affected files", async () => {
   for (const name of await names()) {
     if (name.startsWith("snapshots/")) continue;
     await harm(`${name} missing`, (objects) => {
@@ -104,7 +107,7 @@ test("a missing object is found and named with what it harms", async () => {
   }
 });
 
-test("a missing record is told by what its snapshot has left", async () => {
+test("verify() recognizes a missing record by the other objects of its snapshot", async () => {
   const { storage } = await (sample ??= makeSample());
   const all = [...storage.objects.keys()];
   const ids = all.filter((name) => name.startsWith("snapshots/"))
@@ -115,13 +118,13 @@ test("a missing record is told by what its snapshot has left", async () => {
     copy.objects.delete(`snapshots/${id}.json`);
     const { damage, leftOvers, unrecorded } = await verify(copy, true);
     assert.deepEqual(damage, []);
-    // What other snapshots need as well tells nothing.
+    // If other snapshots need all objects, the record is not missed.
     if (leftOvers.length === 0) continue;
     told++;
     const wasThere = at < ids.length - 1;
     assert.deepEqual(unrecorded, [{ id, objects: leftOvers, wasThere }]);
     for (const { name } of leftOvers) assert.ok(name.includes(id));
-    // What is known to be removed, at work or replaced is not missed.
+    // A snapshot that was removed, is running or was replaced is not reported.
     for (const folder of ["removed", "running", "damaged/snapshots"]) {
       const name = `${folder}/${id}.json`;
       copy.objects.set(name, storage.objects.get(`snapshots/${id}.json`)!);
@@ -135,7 +138,7 @@ test("a missing record is told by what its snapshot has left", async () => {
   assert.ok(told >= 3, `${told}`);
 });
 
-test("a shortened or lengthened object is found and named with what it harms", async () => {
+test("verify() names an object with a wrong length and the affected files", async () => {
   for (const name of await names()) {
     for (
       const part of process.env.SLOW ? [0, 0.1, 0.5, 0.9, -1, 1] : [0.5, 1]
@@ -156,7 +159,7 @@ test("a shortened or lengthened object is found and named with what it harms", a
   }
 });
 
-test("swapped objects are found and named with what they harm", async () => {
+test("verify() names swapped objects and the affected files", async () => {
   const all = await names();
   for (const [at, name] of all.entries()) {
     const other = all[(at + 1) % all.length];
@@ -169,7 +172,7 @@ test("swapped objects are found and named with what they harm", async () => {
   }
 });
 
-test("an object under a second name is found", async () => {
+test("verify() finds an object under a second name", async () => {
   for (const name of await names()) {
     const copy = name.replace(/T\d{6}Z/, "T000000Z").replace("deltar", "d");
     await harm(`${name} twice`, (objects) => {
@@ -179,7 +182,7 @@ test("an object under a second name is found", async () => {
   }
 });
 
-test("without reading the data, what is missing or cut short is found", async () => {
+test("verify() without the data finds missing and truncated objects", async () => {
   const { storage, contents } = await (sample ??= makeSample());
   for (const name of await names()) {
     const { storage: copy } = await copyOf(storage);
@@ -190,7 +193,7 @@ test("without reading the data, what is missing or cut short is found", async ()
   }
 });
 
-test("a record that was replaced is found by its child", async () => {
+test("verify() finds a replaced record by its child", async () => {
   const { storage } = await (sample ??= makeSample());
   const { storage: copy } = await copyOf(storage);
   const repository = await Repository.open(copy);

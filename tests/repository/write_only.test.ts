@@ -23,7 +23,9 @@ async function machineOf(id: string): Promise<Machine> {
   return { id, host: id, key: await readPrivateKey(await makeKeyPair("")) };
 }
 
-/** A repository with a full key for machine A and a write-only one for B. */
+/**
+ * Makes a repository with a full key for machine A and a write-only key for B.
+ */
 async function make(): Promise<{
   storage: MemoryStorage;
   full: () => Promise<Repository>;
@@ -96,7 +98,7 @@ test("a write-only machine takes snapshots that a full key restores", async () =
       fs.rmSync(target, { recursive: true });
     }
     assert.deepEqual((await repository.verify({ data: true })).damage, []);
-    // After a prune, which moves volumes, the machine goes on with deltas.
+    // After a prune that repacks volumes, the machine still stores deltas.
     await repository.prune({ last: 1 }, { grace: 0, repackBelow: 1 });
     scatter(large, 20);
     roundTimes(root);
@@ -117,7 +119,7 @@ test("a write-only machine takes snapshots that a full key restores", async () =
   });
 });
 
-test("its deltas are as small as those of a full key", async () => {
+test("the deltas of a write-only machine are as small as those of a full key", async () => {
   await withTemp(async (folder) => {
     const sizes: number[] = [];
     for (const kind of ["full", "writer"] as const) {
@@ -143,7 +145,7 @@ test("its deltas are as small as those of a full key", async () => {
   });
 });
 
-test("a stolen write-only machine opens no content, and no name of another", async () => {
+test("the key of a stolen write-only machine decrypts no content, and no name of other machines", async () => {
   await withTemp(async (folder) => {
     const { storage, full, writer } = await make();
     const cache = join(folder, "cache");
@@ -205,7 +207,7 @@ test("a stolen write-only machine opens no content, and no name of another", asy
       ]
     ) await assert.rejects(refused(), { code: "key" });
     assert.equal((await (await full()).snapshots()).length, 20);
-    // Nothing in its cache is of others, and nothing there is content.
+    // The cache has nothing of other machines, and no content.
     for (const file of fs.readdirSync(cache)) {
       const text = fs.readFileSync(join(cache, file)).toString("latin1");
       assert.doesNotMatch(text, /secret|theirs/, file);
@@ -213,15 +215,15 @@ test("a stolen write-only machine opens no content, and no name of another", asy
   });
 });
 
-test("a forged snapshot is never the latest, nor a parent", async () => {
+test("a forged snapshot is never the latest one, nor a parent", async () => {
   await withTemp(async (folder) => {
     const { storage, full, writer } = await make();
     const root = join(folder, "root");
     fs.mkdirSync(root);
     fs.writeFileSync(join(root, "file"), "good");
     const good = await (await full()).snapshot(everything(root));
-    // The thief of the write-only key forges a snapshot of machine A: with its
-    // own signature, with none, and with a stranger's.
+    // The thief of the write-only key forges a snapshot of machine A: with the
+    // stolen key, without a signature, and with another key.
     const key = await readPrivateKey(await makeKeyPair(""));
     for (
       const machine of [
@@ -273,7 +275,7 @@ function withoutTrees(storage: MemoryStorage): MemoryStorage {
   });
 }
 
-test("a snapshot takes over its own interrupted work, and none that is forged", async () => {
+test("a snapshot takes over its own interrupted work, but no forged work", async () => {
   await withTemp(async (folder) => {
     const { storage } = await make();
     const root = join(folder, "root");
@@ -284,7 +286,7 @@ test("a snapshot takes over its own interrupted work, and none that is forged", 
       }
     };
     const options = { volumeSize: 1_000_000 };
-    /** Takes a snapshot that stops before its tree is stored. */
+    /** Takes a snapshot that is interrupted before its tree is stored. */
     const interrupt = async (keys: string[], machine: Machine) => {
       const stopped = withoutTrees(storage);
       const repository = await Repository.open(stopped, { keys, machine });
@@ -310,7 +312,7 @@ test("a snapshot takes over its own interrupted work, and none that is forged", 
   });
 });
 
-test("its signature is trusted only on its own machine's snapshots", async () => {
+test("the signature of a write-only machine is trusted only on its own snapshots", async () => {
   await withTemp(async (folder) => {
     const { full, writer } = await make();
     const [root, other] = ["root", "other"].map((name) => join(folder, name));
@@ -319,7 +321,7 @@ test("its signature is trusted only on its own machine's snapshots", async () =>
       fs.writeFileSync(join(at, "file"), at);
     }
     const { record: first } = await (await full()).snapshot(everything(root));
-    // The thief takes a snapshot in the name of machine A.
+    // The thief takes a snapshot that names machine A.
     const { record: forged } = await (await writer("machine-a"))
       .snapshot(everything(other), { source: root });
     const repository = await full();
@@ -334,7 +336,7 @@ test("its signature is trusted only on its own machine's snapshots", async () =>
   });
 });
 
-test("no other machine takes over its contents, which may be forged", async () => {
+test("no other machine takes over contents of a write-only machine, which may be forged", async () => {
   await withTemp(async (folder) => {
     const { storage, full, writer } = await make();
     const [root, other] = ["root", "other"].map((name) => join(folder, name));
@@ -353,7 +355,7 @@ test("no other machine takes over its contents, which may be forged", async () =
   });
 });
 
-test("a signer becomes write-only, or not, with its key", async () => {
+test("a signer becomes write-only, or not, together with its key", async () => {
   const { full } = await make();
   const { signers } = (await full()).keys!;
   const [signer] = await signers.list();

@@ -21,7 +21,7 @@ import {
 } from "../support/xattrs.ts";
 import { everything, later } from "./helpers.ts";
 
-/** Works as a runtime that has no calls for attributes. */
+/** Runs work as a runtime does that cannot read or set attributes. */
 async function withoutCalls<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -33,7 +33,7 @@ async function withoutCalls<Result>(
   }
 }
 
-/** A folder with attributes, and its repository. */
+/** Runs work with a folder with attributes, and its repository. */
 async function withAttributed(
   work: (
     place: { source: string; target: string; cache: string },
@@ -52,7 +52,7 @@ async function withAttributed(
 }
 
 test(
-  "a snapshot brings all attributes and ACLs back",
+  "a snapshot restores all attributes and ACLs",
   needsXattrs,
   async () => {
     await withAttributed(async ({ source, target, cache }, repository) => {
@@ -105,7 +105,7 @@ test(
 );
 
 test(
-  "a restore over a tree mends attributes, and undo and redo bring them back",
+  "restore() over a tree restores attributes, and undo and redo revert this",
   needsXattrs,
   async () => {
     await withAttributed(async ({ source, target }, repository) => {
@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  "the next snapshot finds a change of attributes alone, also of the root",
+  "snapshot() finds a change of attributes alone, even of the root",
   needsXattrs,
   async () => {
     await withAttributed(async ({ source, cache }, repository) => {
@@ -168,7 +168,7 @@ test(
 );
 
 test(
-  "where attributes cannot be read, unchanged files keep those of the last snapshot",
+  "runtimes that cannot read attributes keep those of the last snapshot for unchanged files",
   needsXattrs,
   async () => {
     await withAttributed(async ({ source, target, cache }, repository) => {
@@ -176,7 +176,7 @@ test(
       const take = (seconds: number) =>
         later(seconds, () => repository.snapshot(walker, { cache }));
       const before = shownXattrs(source);
-      // Without calls, Deno reads times in milliseconds.
+      // Without system calls, Deno reads times in milliseconds.
       roundTimes(source);
       await take(10);
       await withoutCalls(async () => {
@@ -193,7 +193,7 @@ test(
           "user.closed": "MQ==",
         });
       });
-      // The attributes that are missing are read, but no content.
+      // The missing attributes are read, but no content is.
       const { record, diff } = await take(30);
       assert.deepEqual(diff.touched, ["new"]);
       assert.equal((await take(40)).isNew, false);
@@ -208,7 +208,7 @@ test(
 );
 
 test(
-  "a restore without calls names what is missing, and `xattrs: false` does not",
+  "restore() without calls names missing attributes, unless `xattrs` is `false`",
   needsXattrs,
   async () => {
     await withAttributed(async ({ source, target }, repository) => {
@@ -270,7 +270,7 @@ test(
 );
 
 test(
-  "a repository of somebody else gives no program rights",
+  "restore() from the repository of another user gives no rights to programs",
   needsXattrsOfRoot,
   async () => {
     await withAttributed(async ({ source, target }, repository) => {

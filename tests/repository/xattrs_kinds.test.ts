@@ -27,11 +27,13 @@ function setAcl(place: string, ...args: string[]): void {
   execFileSync("setfacl", [...args, place]);
 }
 
-/** More files than a restore writes without threads, where there are some. */
+/**
+ * More files than a restore writes without threads, if the runtime has threads.
+ */
 const FILES = 400;
 
 test(
-  "many small files get their attributes, and no ACL of the folder that they are restored into",
+  "restore() sets the attributes of many small files, and no ACL of the target folder",
   needsXattrs,
   async () => {
     await withTemp(async (temp) => {
@@ -45,7 +47,7 @@ test(
         if (at % 100 === 1) setXattr(file, "user.number", `${at}`);
         if (at % 100 === 2) setAcl(file, "-m", "u:12:r");
       }
-      // New files in this folder inherit an ACL, also in the snapshot.
+      // New files in this folder inherit an ACL, even in the snapshot.
       setAcl(join(source, "3"), "-d", "-m", "u:7:rwx");
       roundTimes(source);
       const repository = await Repository.create(new MemoryStorage());
@@ -65,7 +67,7 @@ test(
 );
 
 test(
-  "a named pipe and a device keep their ACLs, and a change of these alone is mended and undone",
+  "restore() and undo keep the ACLs of a named pipe and a device, and restore a change of only the ACLs",
   needsXattrs,
   async () => {
     await withTemp(async (temp) => {
@@ -107,7 +109,7 @@ test(
 );
 
 test(
-  "a snapshot of several directories has their attributes, unless it leaves them out",
+  "a snapshot of several directories has their attributes, unless they are excluded",
   needsXattrs,
   async () => {
     await withTemp(async (temp) => {

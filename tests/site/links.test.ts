@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { writePages } from "../../tasks/site.ts";
 import { withTemp } from "../support/temp.ts";
 
-test("every link of the documentation leads somewhere", async () => {
+test("every link of the documentation has an existing target", async () => {
   await withTemp((out) => {
     writePages(out);
     const pages = readdirSync(out, { recursive: true, encoding: "utf8" })
@@ -15,7 +15,7 @@ test("every link of the documentation leads somewhere", async () => {
     for (const page of pages) {
       const html = readFileSync(join(out, page), "utf8");
       for (const [, href] of html.matchAll(/(?:href|src)="([^"]+)"/g)) {
-        // The API is made by Deno, beside these.
+        // Deno generates the pages of the API separately.
         if (/^[a-z]+:/.test(href) || href.includes("api/index.html")) continue;
         const [path, anchor] = href.split("#");
         const target = path === "" ? page : join(dirname(page), path);

@@ -50,7 +50,7 @@ test(
 );
 
 test(
-  "verify() checks what ssh-keygen signed, and refuses all else",
+  "verify() accepts what ssh-keygen signed, and refuses everything else",
   needs("ssh-keygen"),
   async () => {
     await withTemp(async (folder) => {
@@ -83,7 +83,7 @@ test(
   },
 );
 
-test("damaged keys and signatures are refused at every byte", async () => {
+test("damaged keys and signatures are refused, whichever byte is changed", async () => {
   const text = await makeKeyPair("");
   for (let at = 0; at < text.length; at += 7) {
     await assert.rejects(readPrivateKey(text.slice(0, at)), {
@@ -124,7 +124,7 @@ test(
   },
 );
 
-test("readAllowedSigners() reads OpenSSH's form", () => {
+test("readAllowedSigners() reads OpenSSH's format", () => {
   const key = `ssh-ed25519 ${"A".repeat(68)}`;
   assert.throws(() => readAllowedSigners(`m ${key}`, "deltar"));
   assert.throws(() => readAllowedSigners("m", "deltar"), {

@@ -21,7 +21,9 @@ conforms("cached, by a cache that fails half of the time", (work) => {
   return work(new CachedStorage(new MemoryStorage(), cache, { keeps }));
 });
 
-/** A storage that counts, a cache, and both together. */
+/**
+ * Makes a storage that counts requests, a cache, and a cached storage of both.
+ */
 function make(maxBytes?: number) {
   const far = new FaultyStorage(new MemoryStorage());
   const cache = new MemoryStorage();
@@ -35,7 +37,7 @@ function make(maxBytes?: number) {
   return { far, cache, storage, gets };
 }
 
-test("cached: what was written or read is not asked for again", async () => {
+test("cached: content that was written or read is not requested again", async () => {
   const { far, storage, gets } = make();
   await storage.put("trees/written", count(9));
   await far.put("trees/other", count(9));
@@ -57,14 +59,14 @@ test("cached: what was written or read is not asked for again", async () => {
   assert.equal(await gets(fresh), 1);
 });
 
-test("cached: only what was read to its end is kept", async () => {
+test("cached: only content that was read to its end is kept", async () => {
   const { far, storage } = make();
   await far.put("trees/x", count(9));
   for await (const _ of storage.get("trees/x")) break;
   assert.deepEqual(await collect(storage.get("trees/x")), count(9));
 });
 
-test("cached: harm is seen, and costs one request", async () => {
+test("cached: a damaged object costs one request", async () => {
   const { cache, storage, gets } = make();
   await storage.put("trees/x", count(50));
   const key = [...cache.objects.keys()][0];
@@ -83,7 +85,7 @@ test("cached: harm is seen, and costs one request", async () => {
   assert.deepEqual(await collect(storage.get("trees/x")), count(50));
 });
 
-test("cached: it stays below its bound, and the oldest go first", async () => {
+test("cached: the size stays below the limit, and the oldest objects are deleted first", async () => {
   const { cache, storage, gets } = make(10_000);
   for (let at = 10; at < 60; at++) {
     await storage.put(`trees/${at}`, new Uint8Array(500));
@@ -92,12 +94,12 @@ test("cached: it stays below its bound, and the oldest go first", async () => {
   }
   assert.equal(await gets(() => collect(storage.get("trees/59"))), 0);
   assert.equal(await gets(() => collect(storage.get("trees/10"))), 1);
-  // One that alone would fill it is not kept.
+  // An object that would fill the cache alone is not kept.
   await storage.put("trees/large", new Uint8Array(9000));
   assert.equal(await gets(() => collect(storage.get("trees/large"))), 1);
 });
 
-test("cached: it stays below its bound when much is read at the same time", async () => {
+test("cached: the size stays below the limit when many objects are read at the same time", async () => {
   const { far, cache, storage } = make(10_000);
   const names = Array.from({ length: 100 }, (_, at) => `trees/${at}`);
   for (const name of names) await far.put(name, count(1000));
@@ -115,7 +117,7 @@ test("cached: it stays below its bound when much is read at the same time", asyn
   assert.ok(bytes > 0 && bytes <= 10_000, `${bytes}`);
 });
 
-test("cached: what is deleted is gone here too", async () => {
+test("cached: a deleted object is deleted from the cache, too", async () => {
   const { cache, storage } = make();
   await storage.put("trees/x", count(9));
   await collect(storage.get("trees/x", { offset: 1, length: 2 }));
@@ -124,7 +126,7 @@ test("cached: what is deleted is gone here too", async () => {
   await assert.rejects(collect(storage.get("trees/x")), { code: "not-found" });
 });
 
-test("pieces are cached one by one, and missing ones are read at once", async () => {
+test("cached: pieces are cached separately, and missing pieces are read together", async () => {
   const far = new MemoryStorage();
   const asked: string[] = [];
   const get = far.get.bind(far);

@@ -20,7 +20,7 @@ import { roundTimes, stateOf } from "../support/trees.ts";
 
 const slow = Boolean(process.env.CI || process.env.SLOW);
 
-/** The environment that a command finds the service by. */
+/** Returns the environment variables with which a command uses the service. */
 function environment(options: Ceph, endpoint = options.endpoint) {
   return {
     AWS_ACCESS_KEY_ID: options.accessKeyId,
@@ -29,7 +29,7 @@ function environment(options: Ceph, endpoint = options.endpoint) {
   };
 }
 
-/** Runs a command while this process does other things; gives its JSON. */
+/** Runs a command while this process serves the proxy. Returns its JSON. */
 async function run(
   words: string[],
   env: Record<string, string>,
@@ -49,7 +49,7 @@ async function run(
   return { code, said: out + err, json };
 }
 
-test("a whole life on Ceph, by the command", NEEDS_CEPH, async () => {
+test("the commands work with a repository on Ceph", NEEDS_CEPH, async () => {
   const options = await cephBucket();
   const repo = `s3://${options.bucket}/backups`;
   await withPlace(async (place) => {
@@ -87,10 +87,11 @@ test("a whole life on Ceph, by the command", NEEDS_CEPH, async () => {
       fs.rmSync(join(place.root, "d2/f2"));
       roundTimes(place.root);
       states.push(stateOf(place.root));
-      // What changed just now would be looked at again the next time.
+      // Otherwise files that changed just now would be read again.
       await new Promise((resolve) => setTimeout(resolve, 2100));
       const second = await deltar("snapshot", "--repo", repo);
-      // Little more than the change goes up: no file of 20 MB again.
+      // Only little more than the change is uploaded, and no file of 20 MB
+      // again.
       assert.ok(second.sent < 100_000, `${second.sent} bytes`);
       const unchanged = await deltar("snapshot", "--repo", repo);
       assert.equal(unchanged.isNew, false);
@@ -111,7 +112,7 @@ test("a whole life on Ceph, by the command", NEEDS_CEPH, async () => {
       await isBack(states[1], repo, second.id);
       await isBack(states[0], back, first.id);
       await deltar("verify", "--data", "--repo", back);
-      // Nobody was shown a key, and the cache holds none.
+      // The output and the cache contain no key.
       said += contentsOf(join(place.folder, "home"));
       for (const secret of [options.accessKeyId, options.secretAccessKey]) {
         assert.ok(!said.includes(secret));
@@ -124,7 +125,7 @@ function asked(requests: Passing[]): string {
   return requests.map(({ method, url }) => `${method} ${url}`).join("\n");
 }
 
-/** All files below a folder, as one text. */
+/** Returns the content of all files below a folder as one text. */
 function contentsOf(folder: string): string {
   return fs.readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -134,7 +135,7 @@ function contentsOf(folder: string): string {
 }
 
 test(
-  "what is wrong with S3 is said by the command, and shows no key",
+  "commands explain what is wrong with S3, without showing a key",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
@@ -175,7 +176,7 @@ test(
 );
 
 test(
-  "one file of many takes at most five requests, a note and little more than itself",
+  "restoring one file of many takes at most five requests and a note, and little more data than the file",
   NEEDS_CEPH,
   async () => {
     const files = slow ? 60_000 : 6_000;
@@ -225,44 +226,48 @@ test(
   },
 );
 
-test("a restore over a long way asks ahead", NEEDS_CEPH, async () => {
-  const options = await cephBucket();
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(root);
-    for (let at = 0; at < 1000; at++) {
-      fs.writeFileSync(join(root, `f${at}`), noise(25_000, at + 1));
-    }
-    fs.writeFileSync(join(root, "large"), noise(60_000_000));
-    const near = await Repository.create(new S3Storage(options));
-    await near.snapshot(everything(root));
-    const latency = 50;
-    await withProxy(options.endpoint, { latency }, async (proxy) => {
-      const storage = new S3Storage({ ...options, endpoint: proxy.address });
-      const repository = await Repository.open(storage);
-      for (const [paths, least] of [[["f"], 8], [["large"], 3]] as const) {
-        const [prefix] = paths;
-        const chosen = fs.readdirSync(root)
-          .filter((name) => name.startsWith(prefix));
-        proxy.most = 0;
-        const record = await repository.find("latest", { asMade: true });
-        const target = join(folder, prefix);
-        await repository.restore(record, target, { paths: chosen });
-        assert.ok(proxy.most >= least, `${prefix}: ${proxy.most} at once`);
-        assert.ok(proxy.most <= 24, `${prefix}: ${proxy.most} at once`);
-        for (const name of chosen) {
-          const [was, is] = [root, target].map((place) =>
-            fs.readFileSync(join(place, name))
-          );
-          assert.ok(was.equals(is), name);
-        }
+test(
+  "restore from a distant storage requests frames in advance",
+  NEEDS_CEPH,
+  async () => {
+    const options = await cephBucket();
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      for (let at = 0; at < 1000; at++) {
+        fs.writeFileSync(join(root, `f${at}`), noise(25_000, at + 1));
       }
+      fs.writeFileSync(join(root, "large"), noise(60_000_000));
+      const near = await Repository.create(new S3Storage(options));
+      await near.snapshot(everything(root));
+      const latency = 50;
+      await withProxy(options.endpoint, { latency }, async (proxy) => {
+        const storage = new S3Storage({ ...options, endpoint: proxy.address });
+        const repository = await Repository.open(storage);
+        for (const [paths, least] of [[["f"], 8], [["large"], 3]] as const) {
+          const [prefix] = paths;
+          const chosen = fs.readdirSync(root)
+            .filter((name) => name.startsWith(prefix));
+          proxy.most = 0;
+          const record = await repository.find("latest", { asMade: true });
+          const target = join(folder, prefix);
+          await repository.restore(record, target, { paths: chosen });
+          assert.ok(proxy.most >= least, `${prefix}: ${proxy.most} at once`);
+          assert.ok(proxy.most <= 24, `${prefix}: ${proxy.most} at once`);
+          for (const name of chosen) {
+            const [was, is] = [root, target].map((place) =>
+              fs.readFileSync(join(place, name))
+            );
+            assert.ok(was.equals(is), name);
+          }
+        }
+      });
     });
-  });
-});
+  },
+);
 
 test(
-  "requests that fail by chance and connections that are cut lose nothing",
+  "random failures of requests and connections lose nothing",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
@@ -291,7 +296,7 @@ test(
             try {
               await work();
             } catch (error) {
-              // It may only fail in so many words.
+              // A command may fail only with a clear error.
               assert.equal((error as Error).name, "DeltarError", String(error));
             }
           };
@@ -320,7 +325,7 @@ test(
         });
         const repository = await Repository.open(sure);
         const records = await repository.snapshots();
-        // What was made is there, unless two newer ones are.
+        // Every taken snapshot exists, unless two newer ones exist.
         const ids = records.map(({ id }) => id);
         for (const id of states.keys()) {
           const newer = ids.filter((other) => other > id);
@@ -342,13 +347,13 @@ test(
 );
 
 test(
-  "a key that can only add takes snapshots, and neither deletes nor sets rules [A1]",
+  "a key that can only add objects takes snapshots, and can neither delete objects nor set rules [A1]",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
     const { bucket } = options;
     const Principal = { AWS: ["arn:aws:iam:::user/other"] };
-    // As docs/STORAGE.md has it.
+    // The folders are those of docs/STORAGE.md.
     const folders = [
       "checkpoints",
       "labels",
@@ -362,7 +367,8 @@ test(
     const policy = {
       Version: "2012-10-17",
       Statement: [
-        // In Ceph what another user stored is not the bucket's owner's.
+        // In Ceph, an object of another user does not belong to the owner of
+        // the bucket.
         {
           Effect: "Allow",
           Principal: { AWS: ["arn:aws:iam:::user/tester"] },
@@ -427,7 +433,7 @@ test(
         ]
       ) await assert.rejects(storage.put(name, new Uint8Array(9)), denied);
       assert.deepEqual(await Array.fromAsync(storage.list()), before);
-      // Who may delete clears up what the other could not.
+      // A user who may delete objects deletes those that the other user left.
       const owner = await Repository.open(new S3Storage(options));
       await owner.prune({}, { grace: 0, patience: 10 });
       const { damage, leftOvers } = await owner.verify({ data: true });

@@ -8,7 +8,7 @@ export function count(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => at);
 }
 
-/** Tests the contract of a storage; see lib/storage/storage.ts. */
+/** Tests a storage with the checks of the conformance suite. */
 export function conforms(
   what: string,
   withStorage: (work: (storage: Storage) => Promise<void>) => Promise<void>,

@@ -78,7 +78,7 @@ test("EncryptedStorage reads a chunk that two ranges share only once", async () 
   const sealed = 65552;
   await read(70_000, 1000);
   requests.length = 0;
-  // Side by side, as frames are read.
+  // The ranges are read at the same time, as frames are.
   await Promise.all([read(71_000, 100_000), read(171_000, 40_000)]);
   assert.deepEqual(requests, [sealed, sealed]);
   await read(200_000, 5000);
@@ -86,7 +86,7 @@ test("EncryptedStorage reads a chunk that two ranges share only once", async () 
   await read(200_000, 5000, true);
   assert.ok(requests.length > 2);
 
-  // A range that fails does not fail the next one.
+  // A failed range does not make the next one fail.
   const file = inner.objects.get("x.age") ?? new Uint8Array();
   const damaged = file.slice();
   damaged[file.length - 300_000] ^= 1;
@@ -150,7 +150,7 @@ test("EncryptedStorage refuses every change of a stored object", async () => {
 });
 
 test(
-  "age -d decrypts what EncryptedStorage stores, and the other way round",
+  "age -d decrypts what EncryptedStorage stores, and the reverse",
   needs("age"),
   async () => {
     await withTemp(async (folder) => {

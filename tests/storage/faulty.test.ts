@@ -29,7 +29,7 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
   return (await Array.fromAsync(storage.list(prefix))).map(({ name }) => name);
 }
 
-test("faulty: each fault is what its name says", async () => {
+test("faulty: each kind of fault has the described effect", async () => {
   const old = ["a", "b", "c", "d"];
   const expected: Record<Exclude<Fault, "slow">, {
     put: string[];
@@ -46,7 +46,7 @@ test("faulty: each fault is what its name says", async () => {
   for (const [fault, result] of Object.entries(expected)) {
     const fresh = async () => {
       const inner = new MemoryStorage();
-      // The fifth operation is the one that fails.
+      // The fifth operation fails.
       const storage = new FaultyStorage(inner, failAt(5, fault as Fault));
       for (const name of old) await storage.put(name, count(10));
       return { inner, storage };
@@ -80,7 +80,7 @@ test("faulty: each fault is what its name says", async () => {
   }
 });
 
-test("faulty: a stale list shows what was deleted, until it is fresh", async () => {
+test("faulty: a stale list has deleted objects until it is current", async () => {
   const storage = new FaultyStorage(new MemoryStorage(), failAt(5, "stale"));
   await storage.put("a", count(1));
   await storage.delete("a");
@@ -94,7 +94,7 @@ test("faulty: a stale list shows what was deleted, until it is fresh", async () 
   ]);
 });
 
-test("faulty: after a death nothing works", async () => {
+test("faulty: after a crash, every operation fails", async () => {
   const inner = new MemoryStorage();
   const storage = new FaultyStorage(inner, dieAt(2, "after"));
   await storage.put("a", count(1));
@@ -104,7 +104,7 @@ test("faulty: after a death nothing works", async () => {
   assert.deepEqual(await names(inner), ["a", "b"]);
 });
 
-test("faulty: chance is the same for the same seed, and as often as said", () => {
+test("faulty: random faults depend only on the seed, and have the given frequency", () => {
   const operation = { number: 1, kind: "get", name: "" } as const;
   const draw = (seed: number) => {
     const plan = failByChance(seed, 0.2);

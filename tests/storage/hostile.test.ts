@@ -26,7 +26,7 @@ function s3(endpoint: string): S3Storage {
   });
 }
 
-/** Fails if something takes so long that it may never end. */
+/** Fails if the work takes so long that it may never end. */
 async function soon<Result>(work: Promise<Result>): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -62,7 +62,7 @@ test("HttpStorage.list() reads a page of unfinished links in one pass [A10]", as
   }
 });
 
-test("HttpStorage.list() ends with folders without an end [A10]", async () => {
+test("HttpStorage.list() refuses an endless number of folders [A10]", async () => {
   const pages: Answer[] = [
     (_, response) => html(response, `<a href="a/">`),
     (_, response) => html(response, `<a href="a/"><a href="b/"><a href="c/">`),
@@ -78,7 +78,7 @@ test("HttpStorage.list() ends with folders without an end [A10]", async () => {
   }
 });
 
-test("HttpStorage.list() ends with a page without an end [A10]", async () => {
+test("HttpStorage.list() refuses an endless page [A10]", async () => {
   const endless: Answer = (_, response) => {
     response.writeHead(200, { "content-type": "text/html" });
     const part = `<a href="../">`.repeat(10_000);
@@ -96,7 +96,7 @@ test("HttpStorage.list() ends with a page without an end [A10]", async () => {
   });
 });
 
-test("HttpStorage.list() ends with a page of objects that are not there [A10]", async () => {
+test("HttpStorage.list() refuses a page of many objects that do not exist [A10]", async () => {
   const page = (missing: number) =>
     Array.from({ length: missing }, (_, at) => `<a href="l${at}">`).join("") +
     Array.from({ length: 10 }, (_, at) => `<a href="o${at}">`).join("");
@@ -118,7 +118,7 @@ test("HttpStorage.list() ends with a page of objects that are not there [A10]", 
         );
       },
     });
-    // Some may have been deleted since the page was made.
+    // Some objects may have been deleted since the page was made.
     if (missing === 1000) assert.equal((await list(storage)).length, 10);
     else {
       await assert.rejects(list(storage), {
@@ -131,7 +131,7 @@ test("HttpStorage.list() ends with a page of objects that are not there [A10]", 
   }
 });
 
-test("HttpStorage.list() takes links of all kinds that servers write", async () => {
+test("HttpStorage.list() accepts all kinds of links that servers write", async () => {
   const page = `<html><head><title>Index of /x</title></head>
     <A HREF='a'>a</A> <a class=b href=b>b</a> <a title="c" href="./c">c</a>
     <a href="/x/d">d</a> <a href="e%20e?x=1#y">e e</a> <a href="%ff">no</a>
@@ -147,7 +147,7 @@ test("HttpStorage.list() takes links of all kinds that servers write", async () 
   });
 });
 
-test("HttpStorage gives up on redirects in a circle [A10]", async () => {
+test("HttpStorage refuses circular redirects [A10]", async () => {
   await withServer((request, response) => {
     response.writeHead(302, { location: request.url! }).end();
   }, async (address) => {
@@ -160,7 +160,7 @@ test("HttpStorage gives up on redirects in a circle [A10]", async () => {
   });
 });
 
-test("a transfer that trickles ends at its least rate [A10]", async () => {
+test("a transfer that is slower than the minimum rate is ended [A10]", async () => {
   const trickle: Answer = (request, response) => {
     const isObject = !request.url!.includes("list-type");
     response.writeHead(isObject ? 206 : 200, {
@@ -189,7 +189,7 @@ test("a transfer that trickles ends at its least rate [A10]", async () => {
   });
 });
 
-test("a reader that takes its time is not taken for a slow server [A10]", async () => {
+test("a slow reader does not count as a slow server [A10]", async () => {
   const behind = new MemoryStorage();
   await behind.put("x", new Uint8Array(20_000_000));
   await withWebServer(behind, async (address) => {
@@ -203,7 +203,7 @@ test("a reader that takes its time is not taken for a slow server [A10]", async 
   });
 });
 
-test("Repository.open() ends with settings without an end [A8, A10]", async () => {
+test("Repository.open() refuses endless settings [A8, A10]", async () => {
   const endless: Answer = (request, response) => {
     const isWhole = !request.headers.range;
     response.writeHead(206, {
@@ -226,7 +226,7 @@ test("Repository.open() ends with settings without an end [A8, A10]", async () =
   });
 });
 
-/** A page of an S3 list. */
+/** Returns a page of an S3 list. */
 function s3Page(keys: string[], token?: string): string {
   const contents = keys.map((key) =>
     `<Contents><Key>${key}</Key><Size>1</Size></Contents>`
@@ -237,7 +237,7 @@ function s3Page(keys: string[], token?: string): string {
     </ListBucketResult>`;
 }
 
-test("S3Storage.list() ends with lists without an end [A10]", async () => {
+test("S3Storage.list() refuses endless lists [A10]", async () => {
   let count = 0;
   const pages: Record<string, () => string> = {
     "the same token": () => s3Page(["x"], "same"),
@@ -264,7 +264,7 @@ test("S3Storage.list() ends with lists without an end [A10]", async () => {
   });
 });
 
-test("S3Storage.list() leaves out keys that are not text [A10]", async () => {
+test("S3Storage.list() ignores keys that are not valid text [A10]", async () => {
   const page = s3Page(["%ff", "a%2", "b", "%C3%A9", "-1"])
     .replace("<Size>1</Size></Contents>\n", "<Size>-1</Size></Contents>");
   await withServer((_, response) => response.end(page), async (address) => {
@@ -273,7 +273,7 @@ test("S3Storage.list() leaves out keys that are not text [A10]", async () => {
   });
 });
 
-test("S3Storage refuses answers of more tags than a list has [A10]", async () => {
+test("S3Storage refuses answers with more tags than a list can have [A10]", async () => {
   for (const tag of ["<a/>", "<Contents/>", "<!---->"]) {
     const page = `<ListBucketResult>${tag.repeat(300_000)}</ListBucketResult>`;
     await withServer((_, response) => response.end(page), async (address) => {
@@ -282,7 +282,7 @@ test("S3Storage refuses answers of more tags than a list has [A10]", async () =>
   }
 });
 
-/** A repository behind a web server that does not list its folders. */
+/** Runs work with a repository on a web server that does not list folders. */
 async function withListless(
   answer: (path: string, response: ServerResponse) => void,
   work: (address: string) => Promise<void>,
@@ -305,7 +305,7 @@ async function withListless(
   }, work);
 }
 
-test("snapshots() of a server that lists no folders is an error, not empty [L3]", async () => {
+test("snapshots() fails if the server lists no folders, and does not return an empty list [L3]", async () => {
   const answers: Record<
     string,
     (path: string, response: ServerResponse) => void
@@ -337,7 +337,7 @@ test("snapshots() of a server that lists no folders is an error, not empty [L3]"
   }
 });
 
-test("folders that a server lists nowhere are absent, without an error [L3]", async () => {
+test("folders that a server lists nowhere count as absent, without an error [L3]", async () => {
   await withListless((path, response) => {
     if (path !== "") return void response.writeHead(404).end();
     html(response, `<title>Index of /</title><a href="deltar.json">`);

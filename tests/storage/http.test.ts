@@ -10,7 +10,9 @@ import { freePorts } from "../support/ports.ts";
 import { withWebServer } from "../support/web_server.ts";
 import { conforms, count } from "./conforms.ts";
 
-/** Writes to a storage and reads what a web server shows of it. */
+/**
+ * Returns a storage that writes to `behind`, and reads it through a web server.
+ */
 function throughWeb(behind: Storage, address: string): Storage {
   const web = new HttpStorage(address);
   return {
@@ -34,7 +36,7 @@ test("HTTP: nothing can be written", async () => {
   await assert.rejects(storage.delete("x"), readOnly);
 });
 
-test("HTTP: what needs several windows is as it was", async () => {
+test("HTTP: objects of several windows are read correctly", async () => {
   const behind = new MemoryStorage();
   await behind.put("x", noise(30_000_000));
   await withWebServer(behind, async (address) => {
@@ -45,7 +47,7 @@ test("HTTP: what needs several windows is as it was", async () => {
   });
 });
 
-test("HTTP: servers that do not do what is needed are told so", async () => {
+test("HTTP: servers without a required feature are refused with an explanation", async () => {
   const behind = new MemoryStorage();
   await behind.put("a/x", count(10));
   const io = (words: RegExp) => (error: { code: string; message: string }) => {
@@ -73,7 +75,7 @@ test("HTTP: servers that do not do what is needed are told so", async () => {
   }, { withoutLists: true });
 });
 
-test("HTTP: a user and a password are sent and never shown", async () => {
+test("HTTP: a user and a password are sent, but never shown", async () => {
   const behind = new MemoryStorage();
   await behind.put("x", count(10));
   await withWebServer(behind, async (address) => {
@@ -105,12 +107,12 @@ test("HTTP: an address with an invalid user or password is refused", () => {
   }
 });
 
-test("HTTP: a host that is not there is no absence", async () => {
+test("HTTP: a missing host is not reported as a missing object", async () => {
   const [port] = await freePorts(1);
   const storage = new HttpStorage(`http://127.0.0.1:${port}/x`);
   await assert.rejects(collect(storage.get("x")), {
     code: "io",
-    // Whatever the runtime calls the fault, it says so once.
+    // The message names the error only once, whatever the runtime calls it.
     message:
       /^127\.0\.0\.1:\d+: the server cannot be reached(?!.*([A-Z]{8,}).*\1)/,
   });

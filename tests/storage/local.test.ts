@@ -13,7 +13,7 @@ conforms(
   (work) => withTemp((folder) => work(new LocalStorage(join(folder, "store")))),
 );
 
-/** An error of the system, whatever its code is. */
+/** Returns an expected error of the system, with any code. */
 const io = (error: { name: string; code: string; cause?: unknown }) => {
   assert.equal(error.name, "DeltarError");
   assert.equal(error.code, "io", String(error));
@@ -28,7 +28,7 @@ async function names(storage: LocalStorage): Promise<string[]> {
 }
 
 test(
-  "local: files that are not objects are neither listed nor in the way",
+  "local: files other than objects are neither listed nor do they interfere",
   needsPosix("names with a newline"),
   async () => {
     await withTemp(async (folder) => {
@@ -47,7 +47,7 @@ test(
   },
 );
 
-test("local: nothing is left beside an object, whatever becomes of it", async () => {
+test("local: no temporary file remains next to an object", async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(folder);
     await storage.put("a/x", count(1));
@@ -61,7 +61,7 @@ test("local: nothing is left beside an object, whatever becomes of it", async ()
   });
 });
 
-test("local: a folder or file in the way is an io error, never absence", async () => {
+test("local: a folder or file in the wrong place is an io error, not a missing object", async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(folder);
     await storage.put("a/b", count(1));
@@ -83,7 +83,7 @@ test("local: a folder or file in the way is an io error, never absence", async (
   });
 });
 
-test("local: a folder that goes meanwhile is an io error for put", async () => {
+test("local: put() fails with an io error if its folder is deleted in the meantime", async () => {
   await withTemp(async (folder) => {
     const place = join(folder, "store");
     const storage = new LocalStorage(place);
@@ -97,7 +97,7 @@ test("local: a folder that goes meanwhile is an io error for put", async () => {
   });
 });
 
-test("local: an object that was cut short is truncated", async () => {
+test("local: an object that was shortened is truncated", async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(folder);
     await storage.put("x", new Uint8Array(3_000_000));

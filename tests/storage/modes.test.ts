@@ -10,11 +10,11 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything } from "../repository/helpers.ts";
 
-/** Windows has no such modes. */
+/** Skips on Windows, which has no such modes. */
 const POSIX = { skip: process.platform === "win32" && "needs POSIX" };
 const UMASKS = [0o000, 0o022, 0o077];
 
-/** The modes of all that is in a folder, and of itself. */
+/** Returns the modes of everything in a folder, and of the folder itself. */
 function modesOf(folder: string): { folders: string[]; files: string[] } {
   const found = { folders: new Set<string>(), files: new Set<string>() };
   const names = fs.readdirSync(folder, { recursive: true }) as string[];
@@ -48,7 +48,7 @@ async function snapshot(repository: Repository, folder: string) {
 }
 
 test(
-  "a new repository and the machine's cache are closed to others [A3]",
+  "a new repository and the machine's cache are closed to other users [A3]",
   POSIX,
   async () => {
     for (const umask of UMASKS) {
@@ -59,7 +59,8 @@ test(
         const closed = { folders: ["700"], files: ["600"] };
         assert.deepEqual(modesOf(repo), closed, `umask ${umask}`);
         assert.deepEqual(modesOf(join(folder, "cache")), closed);
-        // What others made on the way there is not ours to close.
+        // Folders above the repository keep the mode that the system gives
+        // them.
         const above = fs.statSync(join(folder, "above")).mode & 0o777;
         assert.equal(above, 0o777 & ~umask);
       });
@@ -68,7 +69,7 @@ test(
 );
 
 test(
-  "an empty folder that is open to all is closed for a repository [A3]",
+  "an empty folder that is open to all users is closed for a repository [A3]",
   POSIX,
   async () => {
     const modes = { 0o755: "700", 0o777: "700", 0o750: "750", 0o2775: "2775" };
@@ -86,7 +87,7 @@ test(
 );
 
 test(
-  "a shared repository is open to the group, whatever the umask [A3]",
+  "a shared repository is open to the group, regardless of the umask [A3]",
   POSIX,
   async () => {
     const expected = {
@@ -100,7 +101,7 @@ test(
           const storage = new LocalStorage(repo);
           await snapshot(await Repository.create(storage, { shared }), folder);
           assert.deepEqual(modesOf(repo), expected[shared], `umask ${umask}`);
-          // Another process tells by the folder alone.
+          // Another process uses only the mode of the folder.
           const again = await Repository.open(new LocalStorage(repo));
           await snapshot(again, folder);
           assert.deepEqual(modesOf(repo), expected[shared]);
@@ -110,7 +111,7 @@ test(
   },
 );
 
-test("a repository that is there keeps its modes [A3]", POSIX, async () => {
+test("an existing repository keeps its modes [A3]", POSIX, async () => {
   await withUmask(0o022, async (folder) => {
     const repo = join(folder, "repo");
     const repository = await Repository.create(new LocalStorage(repo));
@@ -137,7 +138,7 @@ test("a repository that is there keeps its modes [A3]", POSIX, async () => {
   });
 });
 
-test("Repository.create() shares nothing but folders [A3]", async () => {
+test("Repository.create() shares only repositories in folders [A3]", async () => {
   const shared = { shared: "read" } as const;
   await assert.rejects(Repository.create(new MemoryStorage(), shared), {
     name: "DeltarError",

@@ -7,7 +7,7 @@ import { padText, unpadText } from "../../lib/storage/padded_text.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Yields bytes in pieces of a length. */
+/** Yields bytes in pieces of the given length. */
 async function* inPieces(
   bytes: Uint8Array,
   length: number,

@@ -30,7 +30,10 @@ conforms("S3 on Ceph, every fifth request going wrong", async (work) => {
   );
 }, NEEDS_CEPH);
 
-/** A mishap by chance; a request that is tried again may have none. */
+/**
+ * Returns a function that chooses mishaps at random. A repeated request may
+ * have none.
+ */
 function byChance(seed: number, probability: number) {
   const chance = generator(seed);
   return (): Mishap | undefined => {
@@ -40,7 +43,7 @@ function byChance(seed: number, probability: number) {
   };
 }
 
-/** A source of `length` bytes in chunks of about a mebibyte. */
+/** Yields bytes in chunks of about a mebibyte. */
 function* inChunks(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 1_000_003) {
     yield bytes.subarray(at, at + 1_000_003);
@@ -58,13 +61,14 @@ async function uploads(options: S3Options): Promise<number> {
   return elementsIn(page, "Upload").length;
 }
 
-test("S3: parts grow slowly, and enough for a tebibyte", () => {
+test("S3: parts grow slowly, and are large enough for a tebibyte", () => {
   const sizes = Array.from({ length: 10_000 }, (_, at) => partSize(at + 1));
   const upTo = (size: number) => {
     let sum = 0;
     return sizes.findIndex((part) => (sum += part) >= size);
   };
-  // As much is held as parts are long: a file of 8 GiB is nothing special.
+  // The memory grows with the length of the parts, which are short for a file
+  // of 8 GiB.
   assert.equal(sizes[upTo(8 * 2 ** 30)], FIRST_PART_BYTES);
   assert.ok(sizes[upTo(100 * 2 ** 30)] <= 16 * FIRST_PART_BYTES);
   assert.notEqual(upTo(2 ** 40), -1);
@@ -72,7 +76,7 @@ test("S3: parts grow slowly, and enough for a tebibyte", () => {
 });
 
 test(
-  "S3: large objects go up in parts and come back in windows",
+  "S3: large objects are uploaded in parts and read in windows",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
@@ -106,7 +110,7 @@ test(
 );
 
 test(
-  "S3: an upload that fails or is stopped leaves nothing",
+  "S3: an upload that fails or is aborted leaves nothing behind",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
@@ -137,7 +141,7 @@ test(
 );
 
 test(
-  "S3: tidy ends the uploads that a killed writer left",
+  "S3: tidy() aborts the uploads that a killed writer left",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
@@ -153,7 +157,7 @@ test(
   },
 );
 
-test("S3: a list goes on past a thousand names", NEEDS_CEPH, async () => {
+test("S3: list() continues after a thousand names", NEEDS_CEPH, async () => {
   const storage = await cephStorage({ prefix: "p" });
   const names = Array.from({ length: 1101 }, (_, at) => `f/${at} é+&<`);
   for (let at = 0; at < names.length; at += 50) {
@@ -166,14 +170,14 @@ test("S3: a list goes on past a thousand names", NEEDS_CEPH, async () => {
 });
 
 test(
-  "S3: what goes wrong is tried again, and a lost answer is no other writer",
+  "S3: failed requests are tried again, and a lost answer is not taken for another writer",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
     const bytes = noise(20_000_000);
     for (const mishap of ["refused", "cut", "cut-late", "lost"] as const) {
       const seen = new Set<string>();
-      // Each request goes wrong when it first comes.
+      // Each request fails the first time.
       const once = (passing: { method: string; url: string }) => {
         const key = `${passing.method} ${passing.url}`;
         if (seen.has(key)) return undefined;
@@ -206,13 +210,13 @@ test(
 );
 
 test(
-  "S3: a service that stays down is an error with its reason",
+  "S3: a service that stays unavailable causes an error with the reason",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
     const mishap = () => "refused" as const;
     await withProxy(options.endpoint, { mishap }, async (proxy) => {
-      // No pause is made between attempts.
+      // There is no pause between the attempts.
       const { random } = Math;
       Math.random = () => 0;
       try {
@@ -229,7 +233,10 @@ test(
   },
 );
 
-/** Sends to the gateway whatever the address says. */
+/**
+ * Returns a function that sends requests to the gateway, regardless of their
+ * address.
+ */
 function sendTo(gateway: string) {
   return (address: string, init: RequestInit): Promise<Response> => {
     const { host, pathname, search } = new URL(address);
@@ -251,7 +258,7 @@ function sendTo(gateway: string) {
   };
 }
 
-test("S3: buckets in the host's name", NEEDS_CEPH, async () => {
+test("S3: the bucket can be in the host name", NEEDS_CEPH, async () => {
   const options = await cephBucket();
   const storage = new S3Storage({
     ...options,
@@ -264,7 +271,7 @@ test("S3: buckets in the host's name", NEEDS_CEPH, async () => {
   assert.equal((await Array.fromAsync(storage.list())).length, 1);
 });
 
-test("S3: the token of keys for a time is sent and signed", async () => {
+test("S3: the token of temporary keys is sent and signed", async () => {
   const sent: Headers[] = [];
   const storage = new S3Storage({
     bucket: "bucket",
@@ -282,7 +289,7 @@ test("S3: the token of keys for a time is sent and signed", async () => {
 });
 
 test(
-  "S3: each way to be wrong has words for what to do, and shows no key",
+  "S3: each kind of misconfiguration is explained with advice, without a key",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
@@ -349,7 +356,7 @@ test(
   },
 );
 
-test("S3: what no location is, and what lacks keys, is told", () => {
+test("S3: invalid locations and missing keys are reported", () => {
   const env = { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
   assert.throws(() => S3Storage.fromLocation("s3://b", {}), {
     code: "not-found",
@@ -366,7 +373,7 @@ test("S3: what no location is, and what lacks keys, is told", () => {
   assert.equal(storage.location, "s3://bucket/a/b");
 });
 
-test("S3: an object that was replaced while it is read is not called present", () => {
+test("S3: an object that is replaced while it is read does not count as present", () => {
   for (const [method, code] of [["GET", "io"], ["PUT", "exists"]] as const) {
     const error = faultOf({
       method,

@@ -3,7 +3,7 @@ import process from "node:process";
 
 const UNSHARE = ["--user", "--map-root-user", "--mount", "sh", "-c"];
 
-/** Runs a shell's script where it may mount without anybody else seeing it. */
+/** Runs a shell script with private mounts. */
 export function runApart(
   script: string,
   options: { cwd?: string; env?: Record<string, string> } = {},
@@ -15,8 +15,8 @@ export function runApart(
 }
 
 /**
- * Skips a test where nothing can be mounted, as in many a container, except
- * where continuous integration promises that it can.
+ * Returns options that skip a test if nothing can be mounted, as in many
+ * containers. In continuous integration, the test is never skipped.
  */
 export function needsMount(): { skip?: string } {
   if (process.env.CI) return {};

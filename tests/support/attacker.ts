@@ -6,18 +6,19 @@ import process from "node:process";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 
-/** The user that attacks, if the tests run as the superuser. */
+/** The user that attacks if root runs the tests. */
 const NOBODY_ID = 65534;
 const isRoot = process.getuid?.() === 0;
 
-/** Returns what a file of the attacker holds. */
+/** Returns the content of a file of the attacker. */
 function inside(name: string): string {
   return `inside ${name}`;
 }
 
 /**
- * Swaps folders and files of a folder for links, pipes and back, as fast as it
- * can, until it is killed; says so when it begins.
+ * A script that replaces folders and files of a folder with links and pipes,
+ * and back, as fast as it can, until it is killed. It prints a line when it
+ * begins.
  */
 const SCRIPT = `
 use strict; use POSIX;
@@ -54,7 +55,9 @@ for (my $n = 0; ; $n++) {
 }
 `;
 
-/** The checksums of all that the attacker's files hold, whole or not begun. */
+/**
+ * The checksums of all contents of the attacker's files, including empty ones.
+ */
 const OWN: ReadonlySet<string> = new Set(
   [
     "",
@@ -64,22 +67,28 @@ const OWN: ReadonlySet<string> = new Set(
 );
 const SECRET = "the secret of another user\n";
 const SECRET_SUM = sumOf(SECRET);
-/** When all that is outside was changed, in seconds of 1970: in 2001. */
+/**
+ * The modification time of everything outside, in seconds since 1970. It is in
+ * 2001.
+ */
 const OUTSIDE_TIME_SECONDS = 1_000_000_000;
 
 function sumOf(text: string): string {
   return toHex(sha256(new TextEncoder().encode(text)));
 }
 
-/** A folder of an attacker, and one outside of it that is none of his. */
+/**
+ * A folder that an attacker changes, and a folder outside of it that the
+ * attacker must not reach.
+ */
 export class Attacked {
-  /** The folder that he may change. */
+  /** The folder that the attacker may change. */
   readonly root: string;
-  /** The folder that he may not even read. */
+  /** The folder that the attacker may not even read. */
   readonly outside: string;
   /** The content of each file outside. */
   static readonly SECRET = SECRET;
-  /** A name that is only outside. */
+  /** A name that exists only outside. */
   static readonly NAME = "secret-name";
   #process: ChildProcess | undefined;
 
@@ -122,10 +131,10 @@ export class Attacked {
   }
 
   /**
-   * Begins the attack.
+   * Starts the attack.
    *
-   * @param isGreedy Whether files are removed, and what deltar writes under
-   * temporary names is swapped, too.
+   * @param isGreedy Whether files are also deleted, and deltar's temporary
+   * files are replaced.
    */
   async begin(isGreedy = false): Promise<void> {
     const words = ["-e", SCRIPT, this.root, this.outside, String(NOBODY_ID)];
@@ -140,7 +149,7 @@ export class Attacked {
     });
   }
 
-  /** Returns all of the folder outside that anybody could change. */
+  /** Returns everything in the folder outside that the attack could change. */
   outsideState(): unknown {
     return this.#outsideNames().map((name) => {
       const place = join(this.outside, name);
@@ -156,7 +165,10 @@ export class Attacked {
     return ["", ...names.map(String)];
   }
 
-  /** Asserts that entries of a snapshot are of the folder, not from outside. */
+  /**
+   * Asserts that the entries of a snapshot come from the folder, and not from
+   * outside.
+   */
   static assertInside(
     entries: readonly { path: string; sha256?: string; mtime: unknown }[],
   ): void {
@@ -165,14 +177,14 @@ export class Attacked {
       const isOutside = sha256 === SECRET_SUM ||
         String(mtime).startsWith(`${OUTSIDE_TIME_SECONDS}`);
       assert.ok(!isOutside, `${path} is from outside`);
-      // What deltar had not finished, or its journal, that he took.
+      // The attacker took an unfinished file or the journal of deltar.
       if (path.split("/").includes("taken")) continue;
       const isOwn = sha256 === undefined || OWN.has(sha256);
       assert.ok(isOwn, `${path}: the content is not his`);
     }
   }
 
-  /** Asserts that a text tells neither a name nor content from outside. */
+  /** Asserts that a text contains neither a name nor content from outside. */
   static assertUntold(text: string): void {
     assert.ok(!text.includes(Attacked.NAME), text);
     assert.ok(!text.includes(Attacked.SECRET.trim()), text);

@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * Builds the single binary and copies it into a folder.
+ * Builds the single binary, and copies it into a folder.
  *
- * With `DELTAR_TEST_BINARY`, it copies that file instead, so that a test can be
- * seen to fail on an older version.
+ * With `DELTAR_TEST_BINARY`, it copies the named file instead, so that a test
+ * can be run with an older version.
  *
  * @returns The path of the copy.
  */

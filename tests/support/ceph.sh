@@ -36,7 +36,7 @@ mon data = $folder/monitor
 mgr data = $folder/manager
 osd data = $folder/store
 rgw data = $folder/gateway
-# Any disk will do, for some minutes.
+# A disk with little space is sufficient for some minutes.
 mon data avail warn = 0
 mon data avail crit = 0
 mon allow pool size one = true
@@ -69,7 +69,7 @@ start ceph-osd -i 0
 start ceph-mgr -i x
 radosgw-admin -c "$folder/ceph.conf" user create --uid tester \
   --display-name tester --access-key "$access" --secret-key "$secret"
-# Another one, who may nothing but what a bucket's policy lets it.
+# The second user has only the rights that the policy of a bucket grants.
 radosgw-admin -c "$folder/ceph.conf" user create --uid other \
   --display-name other --access-key "$access-other" --secret-key "$secret"
 start radosgw -n client.admin

@@ -10,7 +10,10 @@ import type { S3Options } from "../../lib/storage/s3_client.ts";
 import { needs } from "./peer.ts";
 import { freePorts } from "./ports.ts";
 
-/** Options for a test that needs Ceph: skipped where it is not installed. */
+/**
+ * Options for a test that needs Ceph. The test is skipped if Ceph is not
+ * installed.
+ */
 export const NEEDS_CEPH: { skip?: string; timeout: number } = {
   ...needs("bash", "ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw"),
   timeout: 600_000,
@@ -18,35 +21,35 @@ export const NEEDS_CEPH: { skip?: string; timeout: number } = {
 
 const SCRIPT = fileURLToPath(new URL("ceph.sh", import.meta.url));
 
-/** A running Ceph with its S3 gateway. */
+/** A running Ceph cluster with its S3 gateway. */
 export interface Ceph {
-  /** The gateway's address. */
+  /** The address of the gateway. */
   endpoint: string;
-  /** The access key of its one user. */
+  /** The access key of its only user. */
   accessKeyId: string;
-  /** And the secret key. */
+  /** The secret key of this user. */
   secretAccessKey: string;
 }
 
 let running: Promise<Ceph> | undefined;
 
 /**
- * The Ceph of this process, started when it is first asked for. It ends with
- * the process, however that ends: its script reads from a pipe that this
- * process holds.
+ * Returns the Ceph cluster of this process, which the first call starts. The
+ * cluster ends with the process, even if the process is killed: its script
+ * reads from a pipe that the process holds.
  */
 export function ceph(): Promise<Ceph> {
   return running ??= start(3);
 }
 
-/** A storage in a new bucket of its own. */
+/** Returns a storage in a new bucket. */
 export async function cephStorage(
   more: Partial<S3Options> = {},
 ): Promise<S3Storage> {
   return new S3Storage({ ...await cephBucket(), ...more });
 }
 
-/** A new bucket, and who may use it. */
+/** Returns a new bucket, and the keys of its user. */
 export async function cephBucket(): Promise<S3Options & Ceph> {
   const cluster = await ceph();
   const bucket = `test-${crypto.randomUUID()}`;
@@ -84,12 +87,16 @@ async function start(attempts: number): Promise<Ceph> {
   return { endpoint: `http://127.0.0.1:${gateway}`, ...keys };
 }
 
-/** Resolves when the gateway is there; then the child holds up nobody's end. */
+/**
+ * Resolves when the gateway is ready. From then on, the child does not keep
+ * this process alive.
+ */
 function isReady(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = "";
     const hear = (data: Uint8Array) => {
-      // What it goes on to say has to be read, or it stops at a full pipe.
+      // The further output has to be read, because the child would block at a
+      // full pipe.
       if (said.length < 100_000) said += new TextDecoder().decode(data);
       if (!said.includes("the gateway is ready")) return;
       child.unref();

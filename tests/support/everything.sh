@@ -15,7 +15,7 @@ umask 022
 
 repeat() { printf "%0$2d" 0 | sed "s/0/$1/g"; }
 
-# Enters folders below the current one until the path has more than $1 bytes.
+# Enters nested folders until the path has more than $1 bytes.
 descend() {
   local name bytes=0
   name=$(repeat d 200)
@@ -144,7 +144,7 @@ make() {
   mkdir -p empty/empty/empty
 
   mkdir names
-  # Every character of ASCII but / and NUL, alone and between others.
+  # Each ASCII character except / and NUL, alone and between others.
   for code in $(seq 1 127); do
     octal=$(printf '\\%03o' "$code")
     name=$(printf "x${octal}x")
@@ -165,7 +165,7 @@ make() {
   done
   mkdir -- "names/-folder" "names/"$'new\nline'
   echo inside >"names/"$'new\nline/in\nside'
-  # The longest name of two-byte characters.
+  # The longest possible name of two-byte characters.
   echo 255 >"names/$(repeat $'\303\251' 127)x"
   mkdir names/bytes
   for code in $(seq 1 255); do
@@ -178,7 +178,7 @@ make() {
   ln -s $'\376\377' names/bytes/$'link\376'
   ln names/bytes/$'\377folder/\200' names/bytes/$'linked\200'
   mkfifo names/bytes/$'pipe\201'
-  # The bytes of a surrogate, and of an overlong slash.
+  # The bytes of a surrogate, and of an overlong encoding of a slash.
   echo 1 >names/bytes/$'\355\240\200'
   echo 2 >names/bytes/$'\300\257'
   setfattr -n user.bytes -v 1 names/bytes/$'\300\257'
@@ -203,7 +203,7 @@ make() {
   touch -d 1999-09-09T09:09:09.999999999Z times/folder long empty/empty .
 }
 
-# Changes, replaces, removes and adds something of each kind.
+# Changes, replaces, deletes and adds an item of each kind.
 spoil() {
   cd "$1"
 

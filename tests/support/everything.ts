@@ -8,7 +8,7 @@ import { needs, run, runText } from "./peer.ts";
 
 const SCRIPT = fileURLToPath(new URL("everything.sh", import.meta.url));
 
-/** Options for a test with a tree of everything. */
+/** Options for a test with a tree that has entries of every kind. */
 export const needsEverything: { skip?: string } = needs(
   "bash",
   "setfattr",
@@ -23,7 +23,7 @@ export const needsEverything: { skip?: string } = needs(
 );
 
 /**
- * Makes a tree that has one of everything, or spoils it.
+ * Makes a tree that has entries of every kind, or changes it.
  *
  * @param as The words before the command, to run it as another user.
  */
@@ -39,15 +39,15 @@ export function everything(
 /** The folder of a tree whose paths are too long for `rsync`. */
 const LONG = "long";
 
-/** The path of the socket in a tree, which no snapshot contains. */
+/** The path of the socket in a tree. No snapshot contains it. */
 export const SOCKET = "special/socket";
 
 const EXCLUDED = [`--exclude=/${LONG}/`, `--exclude=/${SOCKET}`];
 
 /**
- * Returns what `rsync` would change in `there` to make it as `wanted`.
+ * Returns the changes that `rsync` would make to turn `there` into `wanted`.
  *
- * @param more More options of `rsync`.
+ * @param more Additional options of `rsync`.
  */
 export function differencesOf(
   wanted: string,
@@ -60,14 +60,17 @@ export function differencesOf(
 }
 
 /**
- * Removes the paths that are longer than 4,095 bytes, which programs that use
- * paths cannot make.
+ * Deletes the paths of more than 4,095 bytes, which programs that use paths
+ * cannot create.
  */
 export function withoutLongPaths(root: string): void {
   runText("find", [join(root, LONG), "-mindepth", "1", "-delete"]);
 }
 
-/** Removes from a tree what a program loses, whoever made the archive. */
+/**
+ * Deletes from a tree the entries that a program loses, whoever made the
+ * archive.
+ */
 export function withoutFaultsOf(program: "tar" | "bsdtar", root: string): void {
   if (program === "tar") return;
   // libarchive normalizes names, does not know how GNU tar escapes "=" and "%"
@@ -84,7 +87,7 @@ export function withoutFaultsOf(program: "tar" | "bsdtar", root: string): void {
   runText("find", [...deep, ...whole, "{}", ";"]);
 }
 
-/** The state of a tree, kept to be compared later. */
+/** The state of a tree, for a later comparison. */
 export interface KeptTree {
   /** A copy of the tree, without the folder with long paths. */
   readonly copy: string;
@@ -92,7 +95,7 @@ export interface KeptTree {
   readonly holes: Record<string, string>;
 }
 
-/** Keeps the state of a tree in a new folder. */
+/** Stores the state of a tree in a new folder. */
 export function keepTree(root: string, copy: string): KeptTree {
   const how = ["-aHAX", "--sparse", "--modify-window=-1"];
   runText("rsync", [...how, ...EXCLUDED, `${root}/`, `${copy}/`]);
@@ -100,7 +103,7 @@ export function keepTree(root: string, copy: string): KeptTree {
   return { copy, long: longState(root), holes: holesOf(root) };
 }
 
-/** Asserts that a tree is as another was. */
+/** Asserts that a tree has a stored state. */
 export function assertSameTree(there: string, wanted: KeptTree): void {
   assert.equal(differencesOf(wanted.copy, there), "");
   assert.equal(longState(there), wanted.long);
@@ -145,7 +148,7 @@ export function dataOf(file: string): string {
   const ranges: [number, number][] = [];
   for (const [, start, end] of shown.matchAll(/^ +\d+: +(\d+)\.\. +(\d+):/gm)) {
     const last = ranges.at(-1);
-    // Data that lies in several places on the disk is one range of the file.
+    // A range of the file can be in several places on the disk.
     if (last !== undefined && last[1] + 1 === Number(start)) {
       last[1] = Number(end);
     } else ranges.push([Number(start), Number(end)]);
@@ -153,7 +156,7 @@ export function dataOf(file: string): string {
   return ranges.map((range) => range.join("-")).join(" ");
 }
 
-/** Makes the socket of a tree, which is there until the test ends. */
+/** Creates the socket of a tree, which exists until the test ends. */
 export function makeSocket(root: string): Promise<void> {
   const server = createServer().unref();
   return new Promise((resolve, reject) => {

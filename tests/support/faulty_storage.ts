@@ -22,28 +22,31 @@ import type {
  */
 export type Fault = "before" | "after" | "reset" | "short" | "slow" | "stale";
 
-/** Every kind of fault that a storage keeping its contract may show. */
+/** The kinds of faults that a storage may have according to its contract. */
 export const HONEST: readonly Fault[] = ["before", "after", "reset", "slow"];
 
-/** One call of a storage. */
+/** A call of a method of a storage. */
 export interface Operation {
-  /** Which call it is, from 1. */
+  /** The number of the call, counted from 1. */
   number: number;
   /** The method. */
   kind: "get" | "put" | "list" | "delete";
-  /** The object's name, or the prefix. */
+  /** The name of the object, or the prefix. */
   name: string;
 }
 
-/** Says what befalls an operation; mostly nothing. */
+/** Returns the fault of an operation, or `undefined`. */
 export type FaultPlan = (operation: Operation) => Fault | undefined;
 
-/** One operation has a fault, all others work. */
+/** Returns a plan in which only one operation has a fault. */
 export function failAt(number: number, fault: Fault): FaultPlan {
   return (operation) => operation.number === number ? fault : undefined;
 }
 
-/** The machine dies at an operation: that one fails, and all later ones do. */
+/**
+ * Returns a plan in which the machine crashes at an operation: this operation
+ * and all later ones fail.
+ */
 export function dieAt(number: number, fault: Fault): FaultPlan {
   return (operation) =>
     operation.number < number
@@ -53,7 +56,10 @@ export function dieAt(number: number, fault: Fault): FaultPlan {
       : "before";
 }
 
-/** Each operation has one of `faults` by chance, the same for the same seed. */
+/**
+ * Returns a plan in which each operation has one of `faults` with a
+ * probability. The faults depend only on the seed.
+ */
 export function failByChance(
   seed: number,
   probability: number,
@@ -67,7 +73,10 @@ export function failByChance(
   };
 }
 
-/** Numbers from 0 up to 1 that look random (mulberry32). */
+/**
+ * Returns a generator of numbers from 0 up to, but not including, 1, which look
+ * random (mulberry32).
+ */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -78,7 +87,7 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** Whether an error is, or was caused by, one that a `FaultyStorage` made. */
+/** Returns whether a `FaultyStorage` made an error or its cause. */
 export function isInjected(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at.message.includes(MARK)) return true;
@@ -93,27 +102,29 @@ const UNSEEN_CHANGES = 3;
 const SLOW_MS = 5;
 
 /**
- * A storage over another whose operations go wrong as planned; each that goes
- * wrong with an error does so with one of code `io`, see `isInjected`.
+ * A storage whose operations have planned faults. The errors of these faults
+ * have the code `io`. See `isInjected`.
  */
 export class FaultyStorage implements Storage {
-  /** The place in words. */
+  /** The location of the storage, for messages. */
   readonly location: string;
-  /** The calls so far, and their faults. */
+  /** The calls so far, with their faults. */
   readonly calls: (Operation & { fault?: Fault })[] = [];
   readonly #inner: Storage;
   readonly #plan: FaultPlan;
   /** The objects before each of the last changes, the oldest first. */
   readonly #undo: { name: string; before: StoredObject | undefined }[] = [];
 
-  /** Wraps `inner`; by default nothing goes wrong and calls are counted. */
+  /**
+   * Wraps `inner`. By default, there are no faults, and calls are only counted.
+   */
   constructor(inner: Storage, plan: FaultPlan = () => undefined) {
     this.#inner = inner;
     this.#plan = plan;
     this.location = inner.location;
   }
 
-  /** The number of operations. */
+  /** The number of calls so far. */
   get operations(): number {
     return this.calls.length;
   }

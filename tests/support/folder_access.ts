@@ -4,7 +4,7 @@ import {
   useFolderAccess,
 } from "../../lib/tree/open_folder.ts";
 
-/** The ways by which this runtime can reach folders. */
+/** The ways in which this runtime can access folders. */
 export const ACCESSES: readonly FolderAccess[] =
   (["calls", "proc", "paths"] as const).filter((access) => {
     const isThere = useFolderAccess(access);
@@ -12,7 +12,7 @@ export const ACCESSES: readonly FolderAccess[] =
     return isThere;
   });
 
-/** Runs `work` once by each way. */
+/** Runs `work` once with each way. */
 export async function byEachAccess(
   work: (access: FolderAccess) => void | Promise<void>,
 ): Promise<void> {
@@ -27,8 +27,8 @@ export async function byEachAccess(
 }
 
 /**
- * Runs `work` once by each way that holds folders open. Plain paths cannot hold
- * what such a test asks for; SECURITY.md says so.
+ * Runs `work` once with each way that keeps folders open. SECURITY.md explains
+ * why plain paths cannot pass such a test.
  */
 export async function byEachOpenAccess(
   work: (access: FolderAccess) => void | Promise<void>,
@@ -39,6 +39,6 @@ export async function byEachOpenAccess(
     times++;
     await work(access);
   });
-  // Every runtime has one on Linux, where the tests run.
+  // On Linux, where the tests run, every runtime has such a way.
   if (times === 0 && process.platform === "linux") throw new Error("no way");
 }

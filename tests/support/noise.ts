@@ -1,4 +1,6 @@
-/** Bytes that look random and do not compress, the same for the same seed. */
+/**
+ * Returns bytes that look random, do not compress, and depend only on the seed.
+ */
 export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let state = seed >>> 0 || 1;

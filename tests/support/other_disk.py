@@ -129,7 +129,7 @@ class OtherDisk(Operations):
 
     def rename(self, old, new):
         source, target = self.find(old), self.make(new)
-        # A rename that only changes the spelling does change it.
+        # A rename that changes only the spelling is carried out.
         if source == target:
             name = stored(os.path.basename(new))
             target = os.path.join(os.path.dirname(target), name)

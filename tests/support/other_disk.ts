@@ -7,18 +7,21 @@ import { fileURLToPath } from "node:url";
 import { withTemp } from "./temp.ts";
 
 /**
- * A file system that behaves as one of another system does, or loses what is
- * stored; other_disk.py says how. `ntfs` is NTFS as `ntfs-3g` mounts it: it
- * accepts modes and owners, and does not keep them.
+ * A file system that behaves like that of another system, or loses stored data.
+ * other_disk.py describes the kinds. `ntfs` is NTFS as `ntfs-3g` mounts it: it
+ * accepts modes and owners, but does not keep them.
  */
 export type DiskKind = "apfs" | "hfs" | "exfat" | "ntfs" | "lossy";
 
 const SCRIPT = fileURLToPath(new URL("other_disk.py", import.meta.url));
-/** The Python in which mfusepy is installed; it is kept for the next run. */
+/** The Python in which mfusepy is installed. It is kept for the next run. */
 const PYTHON = process.env.DELTAR_TEST_PYTHON ??
   join(homedir(), ".cache/deltar-tests/python/bin/python");
 
-/** Options for a test that mounts one: skipped where that is not possible. */
+/**
+ * Returns options for a test that mounts such a disk. The test is skipped if
+ * this is not possible.
+ */
 export function needsOtherDisk(): { skip?: string } {
   const works = spawnSync(PYTHON, ["-c", "import mfusepy"]).status === 0 &&
     fs.existsSync("/dev/fuse");
@@ -36,10 +39,10 @@ function makeNtfs(folder: string): string {
 }
 
 /**
- * Runs `work` with an empty disk of a kind, which is unmounted afterwards.
+ * Runs `work` with an empty disk of a kind, and then unmounts the disk.
  *
- * @param kind The kind of disk.
- * @param work Called with the mount point and a folder on the ordinary disk.
+ * @param kind The kind of disk. @param work Called with the mount point and a
+ * folder on the ordinary disk.
  */
 export function withOtherDisk<Result>(
   kind: DiskKind,

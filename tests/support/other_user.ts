@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { needs } from "./peer.ts";
 
-/** The user and group that are not root: nobody. */
+/** The id of the user and group `nobody`. */
 export const NOBODY_ID = 65534;
 
 const isRoot = process.getuid?.() === 0;
@@ -26,14 +26,14 @@ export interface Outcome {
   err: string;
 }
 
-/** Another user of the machine, who has a home and a runtime. */
+/** Another user of the machine, with a home folder and a runtime. */
 export class OtherUser {
   readonly #runtime: string;
   readonly #home: string;
 
   /**
-   * Makes the user's home, and copies the runtime, since it may lie below
-   * `/root`.
+   * Creates the user's home folder, and copies the runtime, because it may be
+   * below `/root`.
    *
    * @param folder A folder of the test, which is opened to the user.
    */
@@ -48,7 +48,7 @@ export class OtherUser {
     fs.chmodSync(this.#runtime, 0o755);
   }
 
-  /** Runs a script under the runtime of this test. */
+  /** Runs a script with the runtime of this test. */
   run(
     words: readonly string[],
     { cwd, env }: { cwd?: string; env?: Record<string, string> } = {},
@@ -75,7 +75,7 @@ export class OtherUser {
   }
 }
 
-/** Hands over a folder with all that is in it. */
+/** Gives a folder and everything in it to the other user. */
 export function give(folder: string): void {
   for (const name of ["", ...fs.readdirSync(folder, { recursive: true })]) {
     fs.lchownSync(join(folder, String(name)), NOBODY_ID, NOBODY_ID);
@@ -83,14 +83,14 @@ export function give(folder: string): void {
 }
 
 /**
- * Words before a command that hold it to the modes of files, which root
- * otherwise is not.
+ * The words before a command that make it respect the modes of files, which
+ * root otherwise ignores.
  */
 export const HELD: readonly string[] = isRoot
   ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
   : [];
 
-/** Options for a test that runs something with `HELD`. */
+/** Options for a test that runs commands with `HELD`. */
 export const needsHeld: { skip?: string } = process.platform === "win32"
   ? { skip: "needs modes" }
   : isRoot
@@ -98,9 +98,9 @@ export const needsHeld: { skip?: string } = process.platform === "win32"
   : {};
 
 /**
- * Runs a script under the runtime of this test, held to the modes of files.
+ * Runs a script with the runtime of this test, respecting the modes of files.
  *
- * @throws If it fails, with what it said.
+ * @throws {Error} If the script fails, with its output.
  */
 export function runHeld(...words: string[]): void {
   const [program, ...args] = [...HELD, process.execPath, ...RUN, ...words];

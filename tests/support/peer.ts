@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 
-/** Options for a test that needs other programs: skipped where one is absent,
- * except where continuous integration promises that all are there. */
+/**
+ * Returns options for a test that needs other programs. The test is skipped if
+ * one is missing, except in continuous integration, where all must exist.
+ */
 export function needs(...programs: string[]): { skip?: string } {
   const missing = programs.filter((program) => {
     try {
@@ -16,7 +18,10 @@ export function needs(...programs: string[]): { skip?: string } {
   return { skip: `needs ${missing.join(", ")}` };
 }
 
-/** Runs a program and gives what it prints; its failure is the test's. */
+/**
+ * Runs a program, and returns its output. If the program fails, so does the
+ * test.
+ */
 export function run(
   program: string,
   args: string[],
@@ -33,7 +38,7 @@ export function run(
   });
 }
 
-/** The same, as text. */
+/** Runs a program, and returns its output as text. */
 export function runText(
   program: string,
   args: string[],

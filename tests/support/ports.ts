@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 
-/** Ports of this machine that nobody listens at, as far as one can know. */
+/** Returns ports of this machine that are free at this moment. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from(

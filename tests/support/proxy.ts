@@ -8,27 +8,27 @@ import {
 import { collect } from "../../lib/bytes/source.ts";
 
 /**
- * A mishap of a request: it is `refused` with a status of 503 before it came
- * to the server; the connection is `cut` before, or half of the answer's body
- * is sent and then it is `cut-late`; or the server did what it should, and the
- * answer is `lost`.
+ * A mishap of a request: `refused` with the status 503 before it reaches the
+ * server; the connection is `cut` before that, or `cut-late` after half of the
+ * answer's body; or the server carries the request out, and its answer is
+ * `lost`.
  */
 export type Mishap = "refused" | "cut" | "cut-late" | "lost";
 
-/** A request that came by. */
+/** A request that the proxy received. */
 export interface Passing {
   method: string;
   /** The path and query. */
   url: string;
-  /** The headers as they came. */
+  /** The headers of the request. */
   headers: IncomingMessage["headers"];
-  /** Bytes of its body. */
+  /** The number of bytes of the request's body. */
   sent: number;
-  /** The status, once it is known. */
+  /** The status of the answer; 0 until it is known. */
   status: number;
-  /** Bytes of the answer's body that came by. */
+  /** The number of bytes of the answer's body. */
   received: number;
-  /** Its mishap. */
+  /** The mishap of the request. */
   mishap?: Mishap;
 }
 
@@ -40,17 +40,20 @@ export interface ProxyOptions {
   mishap?: (passing: Passing) => Mishap | undefined;
 }
 
-/** A proxy that counts. */
+/** A proxy that counts requests. */
 export interface Proxy {
-  /** Its address, to be used in place of the server's. */
+  /** The address of the proxy, which replaces that of the server. */
   address: string;
   /** All requests, in order. */
   passed: Passing[];
-  /** The largest number of requests at once. */
+  /** The maximum number of concurrent requests. */
   most: number;
 }
 
-/** Runs `work` with a proxy before a server, which counts, delays and harms. */
+/**
+ * Runs `work` with a proxy in front of a server. The proxy counts requests,
+ * delays them and makes some of them fail.
+ */
 export async function withProxy<Result>(
   server: string,
   options: ProxyOptions,
@@ -95,7 +98,7 @@ export async function withProxy<Result>(
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const forward = send(server + request.url, {
         method: request.method,
-        // Signatures are made over the name that the client used.
+        // The client has signed the host name that it used.
         headers: { ...headers, host: request.headers.host! },
         agent,
       }, resolve);

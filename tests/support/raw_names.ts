@@ -6,16 +6,15 @@ export const needsRawNames: { skip?: string } = canUseRawNames()
   ? needs("bash", "rsync", "cp", "rm")
   : { skip: "this runtime cannot use names that are not valid UTF-8" };
 
-/** Names of one byte: all that Linux allows. */
+/** The names of one byte that Linux allows. */
 export const SINGLE: readonly string[] = Array.from(
   { length: 255 },
   (_, at) => String.fromCharCode(at + 1),
 ).filter((name) => name !== "/" && name !== ".");
 
 /**
- * Runs commands of bash in a folder, and sets all times in it to one that every
- * runtime sets exactly. Only another program makes such names whatever the
- * runtime is.
+ * Runs bash commands in a folder, and sets all times in it to a time that every
+ * runtime can set exactly. Not every runtime can create such names itself.
  */
 export function bash(
   folder: string,

@@ -5,9 +5,9 @@ import type { Storage } from "../../lib/storage/storage.ts";
 import { withServer } from "./server.ts";
 
 /**
- * Runs `work` with an S3 service of one bucket, `bucket`, whose objects are
- * those of a storage. It takes any key, objects of up to 5 MiB, and keeps no
- * metadata: enough for small repositories.
+ * Runs `work` with an S3 service that has one bucket, `bucket`, with the
+ * objects of a storage. It accepts any key and objects of up to 5 MiB, and
+ * stores no metadata. This is sufficient for small repositories.
  */
 export async function withS3Server(
   storage: Storage,

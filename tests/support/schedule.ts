@@ -9,12 +9,12 @@ import type {
   StoredObject,
 } from "../../lib/storage/storage.ts";
 
-/** One of several that work on a storage at the same time. */
+/** One of several actors that work on a storage at the same time. */
 class Actor implements Storage {
   readonly location = "memory";
-  /** The work that waits. */
+  /** The operations that wait. */
   readonly waiting: (() => Promise<void>)[] = [];
-  /** A trace of the work that was done. */
+  /** A trace of the completed operations. */
   trace = "";
   isDone = false;
   readonly #inner: Storage;
@@ -55,7 +55,9 @@ class Actor implements Storage {
     await this.#turn(`delete ${name}`, () => this.#inner.delete(name));
   }
 
-  /** Waits to be let go on, does it, and notes what came of it. */
+  /**
+   * Waits for permission, carries the operation out, and records its result.
+   */
   #turn<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.waiting.push(async () => {
@@ -82,22 +84,25 @@ class Actor implements Storage {
 
 /** The result of one schedule. */
 export interface Played {
-  /** The storage afterwards. */
+  /** The storage after the schedule. */
   storage: MemoryStorage;
-  /** The result or error of each work. */
+  /** The result or error of each actor. */
   outcomes: PromiseSettledResult<unknown>[];
-  /** Before each step: which actors could go on, and the state as a text. */
+  /**
+   * For each step: the actors that could continue, the state as a text, and the
+   * actor that was chosen.
+   */
   steps: { enabled: number[]; state: string; taken: number }[];
 }
 
 /**
- * Lets several work on a storage, one operation at a time, in an order that is
- * chosen: an operation takes effect as a whole, and the next is not chosen
- * before all have come to where they wait for theirs, or to their end.
+ * Lets several actors work on a storage, one operation at a time, in a chosen
+ * order. An operation takes effect as a whole. The next one is chosen after all
+ * actors have reached their next operation or their end.
  *
- * @param objects What the storage has; it is copied.
- * @param works What is done, each on a storage of its own over the same one.
- * @param choose Which actor goes on; one of `enabled`.
+ * @param objects The initial objects of the storage, which are copied. @param
+ * works The works. Each gets its own storage object for the same objects.
+ * @param choose Returns the actor that continues, which is one of `enabled`.
  */
 export async function play(
   objects: ReadonlyMap<string, Uint8Array>,
@@ -128,13 +133,16 @@ export async function play(
     const taken = choose(enabled, steps.length);
     steps.push({ enabled, state: stateOf(storage, actors), taken });
     await actors[taken].waiting.shift()!();
-    // What follows from the answer happens before the next choice.
+    // The consequences of the answer take place before the next choice.
     await new Promise((resolve) => setImmediate(resolve));
   }
   return { storage, outcomes: await all, steps };
 }
 
-/** The same text for the same state: what is stored, and what each has seen. */
+/**
+ * Returns a text that is equal for equal states: the stored objects, and what
+ * each actor has read.
+ */
 function stateOf(storage: MemoryStorage, actors: readonly Actor[]): string {
   const hash = createHash("sha256");
   for (const name of [...storage.objects.keys()].sort()) {
@@ -145,12 +153,11 @@ function stateOf(storage: MemoryStorage, actors: readonly Actor[]): string {
 }
 
 /**
- * Plays every schedule; those that have come to the same state go on the same,
- * so only one of them is played to its end.
+ * Runs every schedule. Schedules that have reached the same state continue in
+ * the same way, so only one of them is run to its end.
  *
- * @param run Plays one schedule.
- * @param most Ends after so many schedules.
- * @returns How many were played, and whether those were all.
+ * @param run Runs one schedule. @param most The maximum number of schedules.
+ * @returns The number of schedules that were run, and whether those were all.
  */
 export async function playAll(
   run: (choose: (enabled: number[], step: number) => number) => Promise<Played>,

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from "node:http";
 
-/** Runs `work` with a server on this machine, and its address. */
+/** Runs `work` with the address of a server on this machine. */
 export async function withServer(
   answer: RequestListener,
   work: (address: string) => Promise<void>,

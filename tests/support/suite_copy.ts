@@ -19,7 +19,7 @@ const PARTS = [
   "tests",
 ];
 
-/** Matches the packages that only build or show something. */
+/** Matches the packages that are only needed to build or show something. */
 const UNUSED =
   /^(?:@arethetypeswrong\/|@types\/|esbuild$|playwright|publint$|typescript$|vscode$)/;
 
@@ -42,7 +42,10 @@ export function copySuite(to: string): void {
   for (const name of names) copyPackage(name, top.get(name), to, top);
 }
 
-/** Copies a package, and below it those that it alone needs in its version. */
+/**
+ * Copies a package and, below it, the versions of other packages that only it
+ * needs.
+ */
 function copyPackage(
   name: string,
   from: string | undefined,

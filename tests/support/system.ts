@@ -12,18 +12,18 @@ export interface SkipOptions {
 }
 
 /**
- * Returns options for a test that needs something that POSIX systems have and
- * Windows lacks: skipped on Windows.
+ * Returns options for a test that needs a feature of POSIX systems. The test is
+ * skipped on Windows.
  *
- * @param what What is missing, such as `modes`.
+ * @param what The missing feature, such as `modes`.
  */
 export function needsPosix(what: string): SkipOptions {
   return isWindows ? { skip: `needs ${what}` } : {};
 }
 
 /**
- * Options for a test that makes symlinks: skipped where this process cannot
- * make them. Wine reports success, but makes none.
+ * Options for a test that creates symlinks. The test is skipped if this process
+ * cannot create them. Wine reports success, but creates none.
  */
 export const needsSymlinks: SkipOptions = canLink()
   ? {}

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Runs `work` with an empty folder, which is gone afterwards. */
+/** Runs `work` with an empty folder, and deletes the folder afterwards. */
 export async function withTemp<Result>(
   work: (folder: string) => Result | Promise<Result>,
 ): Promise<Result> {
@@ -14,7 +14,7 @@ export async function withTemp<Result>(
   }
 }
 
-/** An empty folder that several tests share. */
+/** Creates an empty folder that several tests share. */
 export function lastingTemp(): { folder: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "deltar-test-"));
   return {
@@ -26,12 +26,12 @@ export function lastingTemp(): { folder: string; remove: () => void } {
   };
 }
 
-/** Makes every folder writable, so that its content can be removed. */
+/** Makes every folder writable, so that its content can be deleted. */
 function unlock(folder: string): void {
   try {
     chmodSync(folder, 0o700);
   } catch {
-    // Its name is no text; then it is none of a tree that was restored.
+    // The name is not valid text, so it does not belong to a restored tree.
     return;
   }
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -16,10 +16,10 @@ export type Node =
   | { kind: "symlink"; target: string; mtime: bigint }
   | { kind: "hardlink"; target: string };
 
-/** A tree by path; every parent is a directory in it. */
+/** A tree by path. Every parent of a path is a directory in it. */
 export type Tree = Map<string, Node>;
 
-/** Names that programs trip over, as far as this system can have them. */
+/** Names that cause problems in programs, if this system allows them. */
 const name = fc.oneof(
   fc.constantFrom("a", "b", "c", "d.txt", "sub", "sub2"),
   fc.constantFrom(...[
@@ -52,12 +52,12 @@ const content = fc.oneof(
     .map(([seed, length]) => expand(seed, length)),
 );
 
-/** Bytes that do not repeat, from a few. */
+/** Expands a few bytes to bytes that do not repeat. */
 function expand(seed: Uint8Array, length: number): Uint8Array {
   return noise(length, seed.reduce((sum, byte) => sum * 31 + byte >>> 0, 7));
 }
 
-/** Modes that this system can give to a file, and to a folder. */
+/** The modes that this system can give to a file, and to a folder. */
 const FILE_MODES = isWindows
   ? [0o644, 0o444]
   : [0o644, 0o600, 0o755, 0o444, 0o4755];
@@ -100,7 +100,7 @@ const node: fc.Arbitrary<Node> = fc.oneof(
 
 const PLAIN: Node = { kind: "directory", mode: 0o755, mtime: 1_000_000_000n };
 
-/** Puts a node where it fits: what is in its way or would be orphaned goes. */
+/** Adds a node. Removes nodes that are in its way or would have no parent. */
 function put(tree: Tree, path: string, node: Node): void {
   for (let at = dirname(path); at !== "."; at = dirname(at)) {
     if (tree.get(at)?.kind !== "directory") tree.set(at, PLAIN);
@@ -115,7 +115,7 @@ function remove(tree: Tree, path: string): void {
   }
 }
 
-/** Keeps only hard links that name a file. */
+/** Keeps only hard links to files. */
 function settle(tree: Tree): Tree {
   for (const [path, node] of [...tree]) {
     if (node.kind === "hardlink" && tree.get(node.target)?.kind !== "file") {
@@ -125,7 +125,7 @@ function settle(tree: Tree): Tree {
   return tree;
 }
 
-/** Any tree. */
+/** An arbitrary tree. */
 export const anyTree: fc.Arbitrary<Tree> = fc
   .array(fc.tuple(path, node), { maxLength: 12 })
   .map((nodes) => {
@@ -153,7 +153,7 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ edit: fc.constantFrom("move", "copy"), at: fc.nat(), to: path }),
 );
 
-/** A tree, and what it became after some edits. */
+/** A tree, and the tree after some edits. */
 export const treeAndEdited: fc.Arbitrary<[Tree, Tree]> = fc
   .tuple(anyTree, fc.array(edit, { maxLength: 8 }))
   .map(([tree, edits]) => {
@@ -162,7 +162,7 @@ export const treeAndEdited: fc.Arbitrary<[Tree, Tree]> = fc
     return [tree, settle(edited)];
   });
 
-/** A tree, and what it was after each of some rounds of edits. */
+/** A tree, and its states after some rounds of edits. */
 export const treeLife: fc.Arbitrary<Tree[]> = fc
   .tuple(
     anyTree,
@@ -201,7 +201,8 @@ function applyEdit(tree: Tree, edit: Edit): void {
 }
 
 /**
- * Makes on the disk of one model tree another; what is the same is not touched.
+ * Changes a model tree on the disk into another one, without changing equal
+ * parts.
  */
 export function rewriteTree(root: string, before: Tree, after: Tree): void {
   const linked = new Set(
@@ -225,7 +226,7 @@ export function rewriteTree(root: string, before: Tree, after: Tree): void {
   writeTree(root, after, kept);
 }
 
-/** Makes a model tree on the disk; the files `kept` are there already. */
+/** Creates a model tree on the disk. The files in `kept` already exist. */
 export function writeTree(
   root: string,
   tree: Tree,
@@ -275,7 +276,7 @@ export function roundTimes(root: string): void {
   }
 }
 
-/** All that can be seen of a tree on the disk, to be compared with another. */
+/** Returns everything that is visible of a tree on the disk, for comparison. */
 export function stateOf(root: string): Record<string, unknown> {
   const state: Record<string, unknown> = {};
   const links = new Map<string, string>();

@@ -2,13 +2,13 @@
 export interface Watched {
   /** The number of times that a timer fired. */
   turns: number;
-  /** The longest time that it had to wait, in milliseconds. */
+  /** The longest time that the timer had to wait, in milliseconds. */
   longest: number;
   /** The time that the work took, in milliseconds. */
   elapsed: number;
 }
 
-/** Runs work beside a timer that wants to fire all the time. */
+/** Runs work, and measures how often a timer can fire during this work. */
 export async function watchTurns(
   work: () => Promise<unknown>,
 ): Promise<Watched> {

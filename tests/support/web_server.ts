@@ -2,17 +2,20 @@ import { createServer, type ServerResponse } from "node:http";
 import { collect } from "../../lib/bytes/source.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 
-/** The differences of a web server from a good one. */
+/** Options that make a web server differ from a suitable one. */
 export interface WebServerOptions {
-  /** Ranges are ignored. */
+  /** Whether ranges are ignored. */
   withoutRanges?: boolean;
-  /** Folders are not listed. */
+  /** Whether folders are not listed. */
   withoutLists?: boolean;
-  /** A user and password to ask for, with `:` between. */
+  /** The required user and password, separated by `:`. */
   login?: string;
 }
 
-/** A web server that shows the objects of a storage as rclone and nginx do. */
+/**
+ * Runs work with a web server that shows the objects of a storage as rclone and
+ * nginx do.
+ */
 export async function withWebServer(
   storage: Storage,
   work: (address: string) => Promise<void>,

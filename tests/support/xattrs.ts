@@ -8,7 +8,7 @@ import { needs, runText } from "./peer.ts";
 /** Whether this process is root, which may set every attribute. */
 export const isRoot = process.getuid?.() === 0;
 
-/** Options for a test with extended attributes, which Node cannot reach. */
+/** Options for a test with extended attributes, which Node cannot read. */
 export const needsXattrs: { skip?: string } = canUseXattrs()
   ? needs("setfattr", "getfattr", "setfacl", "setcap", "rsync")
   : { skip: "this runtime has no calls for extended attributes" };
@@ -23,21 +23,23 @@ export function setXattr(place: string, name: string, value: string): void {
   execFileSync("setfattr", ["-h", "-n", name, "-v", value, place]);
 }
 
-/** Gives what `getfattr` shows of all attributes of a tree. */
+/** Returns the output of `getfattr` for all attributes of a tree. */
 export function shownXattrs(root: string): string {
   const all = ["-h", "-R", "-d", "-m", "-", "-e", "base64", "."];
   return runText("getfattr", all, { cwd: root });
 }
 
-/** Gives what `rsync` would change so that `there` is as `wanted`. */
+/**
+ * Returns the changes that `rsync` would make to turn `there` into `wanted`.
+ */
 export function differences(wanted: string, there: string): string {
   const how = ["-aHAXcni", "--delete", "--modify-window=-1"];
   return runText("rsync", [...how, `${wanted}/`, `${there}/`]);
 }
 
 /**
- * Writes a tree with attributes of every kind: without root, with those that a
- * user may set.
+ * Writes a tree with attributes of every kind. Without root, it has only the
+ * attributes that a user may set.
  */
 export function writeAttributed(root: string): void {
   fs.mkdirSync(join(root, "folder"), { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * Trees of everything go to a disk of another system and back: each entry comes
- * back as it was, or is named.
+ * Trees with entries of every kind are restored to a disk of another system,
+ * and stored again from there: each entry is unchanged or was named.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -38,7 +38,7 @@ const ITEM_KINDS = [
   ...whyNotMade("block") === undefined ? ["device" as const] : [],
 ] as const;
 
-/** An item of a tree; a folder that is not named as one is an ordinary one. */
+/** An item of a tree. A folder that is not listed is an ordinary folder. */
 interface Item {
   kind: typeof ITEM_KINDS[number];
   mode: number;
@@ -48,7 +48,7 @@ interface Item {
   hasXattr: boolean;
 }
 
-/** Names of which several are one on some disks, and some that none may have. */
+/** Names of which several are equal on some disks, and some are not allowed. */
 const name = fc.constantFrom(
   "File.txt",
   "file.TXT",
@@ -72,7 +72,7 @@ const path = fc.array(name, { minLength: 1, maxLength: 3 })
 const item: fc.Arbitrary<Item> = fc.record({
   kind: fc.constantFrom(...ITEM_KINDS),
   mode: fc.constantFrom(0o644, 0o600, 0o755, 0o4750, 0o1777),
-  // From 1906 to 2413; every runtime sets and reads these times exactly.
+  // The times are from 1906 to 2413. Every runtime sets and reads them exactly.
   mtime: fc.integer({ min: -2000, max: 14_000 })
     .map((count) => BigInt(count) * 1_000_000_250_000_000n),
   owner: fc.constantFrom(0, 12345),
@@ -80,7 +80,7 @@ const item: fc.Arbitrary<Item> = fc.record({
 });
 const tree = fc.array(fc.tuple(path, item), { maxLength: 10 });
 
-/** Makes the items of a tree that fit beside those before them. */
+/** Creates the items of a tree that fit next to the earlier ones. */
 function write(
   root: string,
   items: readonly (readonly [string, Item])[],
@@ -101,7 +101,7 @@ function write(
         continue;
       } else fs.writeFileSync(place, `content of ${path}`, { flag: "wx" });
     } catch {
-      // Another item has the path, or the path of a folder above it.
+      // Another item already has the path, or the path of a folder above it.
       continue;
     }
     if (item.kind === "sparse") fs.truncateSync(place, 3_000_000);
@@ -121,7 +121,7 @@ function write(
   }
 }
 
-/** Everything that can be seen of an entry. */
+/** The visible state of an entry. */
 interface State {
   kind: string;
   content?: string;
@@ -130,11 +130,14 @@ interface State {
   owner: string;
   device: string;
   xattrs: string;
-  /** All paths of the same inode, which share one array. */
+  /** All paths of the same inode, which share this array. */
   links: string[];
 }
 
-/** The fields that are compared, and the words with which a restore names them. */
+/**
+ * The fields that are compared, and the texts with which a restore names their
+ * loss.
+ */
 const NAMED: readonly (readonly [keyof State, RegExp])[] = [
   ["mode", /mode|set-user-ID/],
   ["owner", /owner/],
@@ -143,13 +146,13 @@ const NAMED: readonly (readonly [keyof State, RegExp])[] = [
   ["links", /hard link/],
 ];
 
-/** Returns whether two times are equal for a disk that keeps rough times. */
+/** Returns whether two times are equal on a disk that stores rough times. */
 function isRoughly(one: bigint, other: bigint): boolean {
   const late = one - other;
   return late <= 2_000_000_000n && late >= -2_000_000_000n;
 }
 
-/** Returns the paths of a tree. Bun lists no long names recursively. */
+/** Returns the paths of a tree. Bun does not list long names recursively. */
 function pathsIn(root: string, below = ""): string[] {
   return fs.readdirSync(join(root, below)).flatMap((name) => {
     const path = below === "" ? name : `${below}/${name}`;
@@ -197,14 +200,14 @@ function read(root: string): Map<string, State> {
   return states;
 }
 
-/** Returns the name under which a disk lists what was written under another. */
+/** Returns the name that a disk lists for a path that was written. */
 function listed(kind: DiskKind, path: string): string {
   return kind === "hfs" ? path.normalize("NFD") : path;
 }
 
 for (const kind of KINDS) {
   test(
-    `a tree of everything comes back from ${kind}, or is named [R2] [R3] [R4] [T7]`,
+    `a tree of everything is restored to ${kind} and read back, or is named [R2] [R3] [R4] [T7]`,
     [
       needsOtherDisk(),
       needs("mkfifo", "mknod", "setfattr", "getfattr"),
@@ -273,7 +276,7 @@ for (const kind of KINDS) {
 }
 
 test(
-  "restore() onto exfat makes the target and the folders above a file [R4]",
+  "restore() onto exfat creates the target and the folders above a file [R4]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("exfat", async (disk, folder) => {
