@@ -180,7 +180,7 @@ export class Attacked {
       // The attacker took an unfinished file or the journal of deltar.
       if (path.split("/").includes("taken")) continue;
       const isOwn = sha256 === undefined || OWN.has(sha256);
-      assert.ok(isOwn, `${path}: the content is not his`);
+      assert.ok(isOwn, `${path}: the content is not from the folder`);
     }
   }
 

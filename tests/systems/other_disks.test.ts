@@ -17,13 +17,15 @@ import { everything } from "../repository/helpers.ts";
 
 const KINDS: DiskKind[] = ["apfs", "hfs", "exfat"];
 
-/** The state of a path: a file's text, a link's target, or a folder. */
+/**
+ * The state of a path: the text of a file, the target of a link, or a folder.
+ */
 type Item = { file: string } | { link: string } | "folder";
 
 /** The items of a tree by path. */
 type Items = Map<string, Item>;
 
-/** Names of which several are one on some disks. */
+/** Names of which several are equal on some disks. */
 const name = fc.constantFrom(
   "File.txt",
   "file.TXT",
@@ -78,12 +80,12 @@ const items: fc.Arbitrary<Items> = fc.array(
 });
 
 /**
- * The beginning of a file's content; a file with another's content is its hard
+ * The beginning of a file's content. A file with another content is a hard
  * link.
  */
 const CONTENT = "content of ";
 
-/** Writes items; what a disk cannot hold beside the others is left out. */
+/** Writes items, except those that the disk cannot hold next to the others. */
 function write(root: string, tree: Items): void {
   fs.mkdirSync(root, { recursive: true });
   for (const [path, item] of tree) {
@@ -98,12 +100,13 @@ function write(root: string, tree: Items): void {
         } else fs.writeFileSync(place, item.file, { flag: "wx" });
       }
     } catch {
-      // Another spelling is there, or the disk has no such names or links.
+      // Another spelling exists already, or the disk does not allow such names
+      // or links.
     }
   }
 }
 
-/** Reads the items below a folder, by the names that the disk lists. */
+/** Returns the items below a folder, by the names that the disk lists. */
 function read(root: string, below = ""): Items {
   const tree: Items = new Map();
   for (const name of fs.readdirSync(join(root, below))) {
@@ -120,14 +123,14 @@ function read(root: string, below = ""): Items {
   return tree;
 }
 
-/** The name under which a disk lists what was written under another. */
+/** Returns the name that a disk lists for a name that was written. */
 function listed(kind: DiskKind, path: string): string {
   return kind === "hfs" ? path.normalize("NFD") : path;
 }
 
 /**
  * Asserts that each item is on the disk under its own name, or is named as
- * failed, as is everything below what failed.
+ * failed, as everything below a failed item is.
  */
 function assertThere(
   kind: DiskKind,
@@ -149,7 +152,7 @@ function assertThere(
   }
 }
 
-/** Whether more than a mode is missing, which exFAT does not have. */
+/** Returns whether more is missing than a mode, which exFAT does not store. */
 function isLost({ restored }: RestoreFailure): boolean {
   return !restored;
 }
@@ -192,7 +195,7 @@ for (const kind of KINDS) {
                 }
               }
               if (removes) {
-                // What is wanted by another spelling is not deleted.
+                // A path that is wanted in another spelling is not deleted.
                 const stays = new Set([...wanted.keys()].map(foldName));
                 for (const path of after.keys()) {
                   assert.ok(
@@ -210,11 +213,13 @@ for (const kind of KINDS) {
               assert.equal(again.files + again.deleted, 0, "all was done");
               assert.deepEqual(read(target), after, "nothing is left to do");
               if (again.safety !== undefined) {
-                // It tried again to set the modes, which exFAT does not have.
+                // The restore tried again to set the modes, which exFAT does
+                // not store.
                 assert.equal(kind, "exfat");
                 await repository.revert(target);
               }
-              // What was there stays, unless an entry has its name or it is deleted.
+              // Existing items stay, unless an entry has their name or they are
+              // deleted.
               if (!removes) {
                 for (const [path, item] of before) {
                   if (item === "folder") continue;
@@ -277,7 +282,7 @@ for (const kind of KINDS) {
 }
 
 test(
-  "revert() on hfs removes folders that the disk respelled [R2]",
+  "revert() on hfs deletes folders whose names the disk spelled differently [R2]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("hfs", async (disk, folder) => {
@@ -304,7 +309,7 @@ test(
 );
 
 test(
-  "revert() on hfs removes a folder with a file that the disk respelled [R2]",
+  "revert() on hfs deletes a folder with a file whose name the disk spelled differently [R2]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("hfs", async (disk, folder) => {
@@ -331,7 +336,7 @@ test(
 );
 
 test(
-  "revert() on hfs brings back what was beside a hard link [R2]",
+  "revert() on hfs brings back the files next to a hard link [R2]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("hfs", async (disk, folder) => {
@@ -367,7 +372,7 @@ test(
 );
 
 test(
-  "restore() onto apfs gives a hard link its content, not that of another spelling [R3]",
+  "restore() onto apfs gives a hard link its own content, not that of another spelling [R3]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("apfs", async (disk, folder) => {

@@ -8,8 +8,8 @@ import { needsOtherDisk, withOtherDisk } from "../support/other_disk.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * Tests that do all their work below the system's temporary folder, and whose
- * trees have no two names that are one there.
+ * Tests that work only below the system's temporary folder, and whose trees
+ * have no two names that are equal on APFS.
  */
 const FILES = [
   "tests/archive/dir.test.ts",

@@ -72,7 +72,7 @@ const REPOSITORY = [
   "xattrs",
   "xattrs_kinds",
 ].map((name) => `tests/repository/${name}.test.ts`);
-/** The tests that run otherwise, which take less than a minute. */
+/** The tests that run without `SLOW=1`, which take less than a minute. */
 const SAMPLE = [
   "tests/archive/apply_hostile.test.ts",
   "tests/archive/dir.test.ts",
@@ -85,10 +85,10 @@ const SAMPLE = [
   "tests/tree/tree_state.test.ts",
   "tests/tree/walker.test.ts",
 ];
-/** The minimum number of tests that pass, of all folders and of the sample. */
+/** The minimum numbers of tests that pass, with `SLOW=1` and without it. */
 const MIN_PASSED = process.env.SLOW ? 750 : 60;
 
-/** Returns the files of tests in a folder. */
+/** Returns the test files in a folder. */
 function filesIn(folder: string): string[] {
   return fs.readdirSync(join(TESTS, folder))
     .filter((name) => name.endsWith(".test.ts"))
@@ -124,7 +124,7 @@ test("the suite passes on Windows", needsWine(), (context) => {
       context.diagnostic(`skipped: ${count} ${reason}`);
     }
     assert.ok(passed >= MIN_PASSED, `${passed} tests passed`);
-    // Each test says what it needs that Windows lacks.
+    // Each skipped test names the feature that Windows lacks.
     assert.equal(skipped.get(""), undefined, "tests skipped without a reason");
   } finally {
     windows.end();

@@ -18,7 +18,7 @@ before(() => {
 });
 after(() => windows?.end());
 
-/** Runs the command in a folder of the drive; another exit code is a fault. */
+/** Runs the command in a folder of the drive, and asserts the exit code. */
 function type(code: number, directory: string, ...words: string[]): string {
   const done = windows.run(directory, ...words);
   assert.equal(done.code, code, `${words}: ${done.out}${done.err}`);
@@ -34,7 +34,7 @@ function write(folder: string, files: Record<string, string | Uint8Array>) {
   }
 }
 
-/** The files below a folder of the drive, with their contents. */
+/** Returns the files below a folder of the drive, with their contents. */
 function contents(folder: string): Record<string, string> {
   const root = join(windows.drive, folder);
   const all = fs.readdirSync(root, { recursive: true, withFileTypes: true });
@@ -149,11 +149,11 @@ test(
       return done.out.trim();
     };
     const attributes = (...words: string[]) => run("attrib.exe", ...words);
-    // Otherwise Wine shows files as hidden if their names begin with a dot, such
-    // as the temporary files of a restore.
+    // Otherwise Wine shows files as hidden if their names begin with a dot,
+    // such as the temporary files of a restore.
     const key = "HKEY_CURRENT_USER\\Software\\Wine";
     run("reg.exe", "add", key, "/v", "ShowDotFiles", "/d", "Y", "/f");
-    /** Which of the two attributes a path has, such as `SH`. */
+    /** Returns which of the two attributes a path has, such as `SH`. */
     const flags = (path: string) =>
       attributes(path).slice(0, 10).replace(/[^SH]/g, "");
     attributes("+h", "proj\\hidden.txt");
@@ -197,7 +197,7 @@ test(
 );
 
 test(
-  "restore on Windows refuses names that mean something else there [R1] [R3]",
+  "restore on Windows refuses names that have another meaning there [R1] [R3]",
   options,
   async () => {
     const home = windows.folder();
@@ -265,7 +265,7 @@ test(
 );
 
 test(
-  "snapshot on Windows takes all spellings of a directory for one [S7]",
+  "snapshot on Windows treats all spellings of a directory as one [S7]",
   options,
   () => {
     const home = windows.folder();
@@ -301,7 +301,7 @@ test(
 );
 
 test(
-  "paths of more than 260 characters and read-only files are kept on Windows",
+  "paths of more than 260 characters and read-only files are stored and restored on Windows",
   options,
   () => {
     const home = windows.folder();
@@ -339,7 +339,7 @@ test(
 );
 
 test(
-  "a file that another program has open on Windows is named, and the rest goes on",
+  "a file that another program has open on Windows is named, and the others are stored",
   options,
   async () => {
     const home = windows.folder();
@@ -351,7 +351,7 @@ test(
     await windows.withHeld(`${project}/held.txt`, () => {
       const taken = type(3, project, "snapshot", ...repo);
       assert.match(taken, /held\.txt: unreadable: EBUSY/);
-      // The last state of the file stays in the tree.
+      // The tree keeps the last state of the file.
       const diff = type(0, project, "diff", "latest~1", "latest", ...repo);
       assert.match(diff, /a\.txt/);
       assert.doesNotMatch(diff, /deleted.*held|D +held/);
@@ -371,7 +371,7 @@ test(
 );
 
 test(
-  "a snapshot of Linux comes back from Windows with its modes and owners",
+  "a snapshot of Linux that is restored on Windows keeps its modes and owners",
   options,
   async () => {
     const home = windows.folder();
@@ -379,7 +379,10 @@ test(
     const modes = { "run.sh": 0o755, secret: 0o600, "sub/fixed": 0o444 };
     const storage = new LocalStorage(join(windows.drive, home, "repo"));
     const repository = await Repository.create(storage);
-    /** Takes a snapshot on Windows and returns what differs from the first. */
+    /**
+     * Takes a snapshot on Windows, and returns the differences from the first
+     * one.
+     */
     const changes = async (folder: string) => {
       const { id } = JSON.parse(
         type(0, home, "snapshot", folder, "--repo", "repo", "--json"),
@@ -408,7 +411,8 @@ test(
       ({ record: first } = await repository.snapshot(everything(source)));
       const before = stateOf(source);
 
-      // Into a new folder; then again, when the folder has a snapshot.
+      // The restore is into a new folder, and then into a folder that has a
+      // snapshot.
       type(0, home, "restore", first.id, "--to", "new", "--repo", "repo");
       const [id, changed] = await changes("new");
       assert.deepEqual(changed, []);
@@ -429,7 +433,7 @@ test(
         fs.rmSync(back, { recursive: true, force: true });
       }
 
-      // What is changed on Windows is seen, and nothing else.
+      // Only the changes that are made on Windows are noticed.
       write(`${home}/new`, { "run.sh": "changed\n", "own.txt": "new\n" });
       fs.chmodSync(join(windows.drive, home, "new/secret"), 0o444);
       const [next, edited] = await changes("new");
@@ -445,7 +449,8 @@ test(
         ["755", "400", "2750", "444"],
       );
 
-      // In place, over files of Windows that have a snapshot of their own.
+      // The restore is in place, over files of Windows that have their own
+      // snapshot.
       write(`${home}/old`, { "run.sh": "other\n", secret: "other\n" });
       type(0, home, "snapshot", "old", "--repo", "repo");
       const words = ["restore", first.id, "--repo", "repo", "--delete"];

@@ -16,7 +16,7 @@ import { type Shell, withShell } from "./shell.ts";
 
 const BASH_COMPLETION = "/usr/share/bash-completion/bash_completion";
 
-/** Names of files that a shell would take for something else. */
+/** Names of files that a shell would interpret differently. */
 const NAMES = [
   "two words.txt",
   "$(touch X)",
@@ -34,7 +34,7 @@ const NAMES = [
   "eq=ual",
 ];
 
-/** The commands that start each shell and load the script. */
+/** The commands that start each shell, and the lines that load the script. */
 const STARTS: Record<string, [command: string, line: string]> = {
   bash: ["bash --norc --noprofile -i", ". <(deltar completion bash)"],
   zsh: [
@@ -46,14 +46,14 @@ const STARTS: Record<string, [command: string, line: string]> = {
 
 const ID = /\d{8}T\d{6}Z-[0-9a-f]{6}/;
 
-/** Adds what lines are completed from. */
+/** Creates the snapshots and files that lines are completed from. */
 function fill(shell: Shell): void {
   for (const name of [...NAMES, "odd\nname"]) shell.write(name, name);
   shell.type("mkdir 'a dir' plain; echo kept > keep");
   shell.type("deltar snapshot --label 'my label'");
 }
 
-/** All files below the home, with their contents. */
+/** Returns all files below the home folder, with their contents. */
 function disk(shell: Shell): Map<string, string> {
   const paths = readdirSync(shell.home, { recursive: true, encoding: "utf8" });
   return new Map(
@@ -68,7 +68,7 @@ function disk(shell: Shell): Map<string, string> {
   );
 }
 
-/** Types lines with Tabs; gives the words that each becomes. */
+/** Types lines with Tabs, and returns the words of each completed line. */
 async function completed(
   shell: Shell,
   which: string,
@@ -83,7 +83,8 @@ async function completed(
     const found: string[][] = [];
     for (const line of lines) {
       const from = pty.shown.length;
-      // At the line's beginning: what its words are then, is printed.
+      // The key moves to the beginning of the line, so that printf prints its
+      // words.
       pty.type(`${line} END\x01printf '<%s>' \n`);
       const [words] = await pty.see(/<deltar>(?:<[^]*?>)*?<END>/, from);
       found.push(words.slice(1, -1).split("><").slice(0, -1));
@@ -94,7 +95,7 @@ async function completed(
   }
 }
 
-/** The beginning of a name as it is typed. */
+/** Returns the beginning of a name, as it is typed. */
 function typed(name: string): string {
   const start = name.slice(0, 2);
   return start.replaceAll(/[^\wü]/g, "\\$&");
@@ -102,7 +103,7 @@ function typed(name: string): string {
 
 for (const which of Object.keys(STARTS)) {
   test(
-    `${which} completes what a line may have [T2]`,
+    `${which} completes everything that a line can contain [T2]`,
     needs(which, "script"),
     async () => {
       await withShell(async (shell) => {
@@ -174,7 +175,7 @@ for (const which of Object.keys(STARTS)) {
   );
 
   test(
-    `${which} runs nothing of the line that it completes [T1]`,
+    `${which} runs no part of the line that it completes [T1]`,
     needs(which, "script"),
     async () => {
       await withShell(async (shell) => {
@@ -211,7 +212,7 @@ for (const which of Object.keys(STARTS)) {
 
 for (const which of ["bash", "zsh"]) {
   test(
-    `${which} quotes the names that it completes [T1]`,
+    `${which} quotes completed names [T1]`,
     needs(which, "script"),
     async () => {
       await withShell(async (shell) => {
@@ -264,7 +265,7 @@ test(
 );
 
 test(
-  "fish shows what words are, and the names as they are",
+  "fish shows descriptions of words, and names unchanged",
   needs("fish"),
   async () => {
     await withShell((shell) => {
@@ -283,7 +284,7 @@ test(
   },
 );
 
-test("PowerShell has a script, another shell is refused", async () => {
+test("completion prints a script for PowerShell, and refuses unknown shells", async () => {
   await withShell((shell) => {
     const script = shell.type("deltar completion powershell");
     assert.match(script, /Register-ArgumentCompleter/);
@@ -300,7 +301,7 @@ test("PowerShell has a script, another shell is refused", async () => {
   });
 });
 
-test("complete prints and writes nothing where nothing can be said [T2]", async () => {
+test("complete prints and writes nothing if there are no candidates [T2]", async () => {
   await withShell((shell) => {
     const before = disk(shell);
     for (
@@ -317,10 +318,10 @@ test("complete prints and writes nothing where nothing can be said [T2]", async 
   });
 });
 
-test("complete knows a repository that is far away by the cache alone [T2]", async () => {
+test("complete of a distant repository uses only the cache [T2]", async () => {
   await withShell(async (shell) => {
     shell.type("deltar copy latest --to ../far");
-    // What reads of a server leave in the cache; there is no server.
+    // The cache has objects of a server that no longer runs.
     const location = "http://127.0.0.1:9/far";
     const inner = new LocalStorage(join(shell.home, "far"));
     const far: Storage = {

@@ -11,7 +11,7 @@ import { withShell } from "./shell.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The pages whose shell blocks are one session, to be typed from the top. */
+/** The pages whose shell blocks are one session, from the top to the bottom. */
 const PAGES = [
   "docs/TUTORIAL.md",
   ...readdirSync(join(ROOT, "docs/how-to")).map((name) =>
@@ -19,7 +19,7 @@ const PAGES = [
   ),
 ];
 
-/** The blocks of a language on a page. */
+/** Returns the blocks of a page in a language. */
 function blocksOf(page: string, language: string): string[] {
   const text = readFileSync(join(ROOT, page), "utf8");
   const blocks = text.matchAll(
@@ -32,17 +32,17 @@ function blocksOf(page: string, language: string): string[] {
 /** The page with loops that import the snapshots of other programs. */
 const MOVING = "docs/how-to/moving.md";
 
-/** The bucket of those pages that are about S3. */
+/** The bucket in the pages about S3. */
 const BUCKET = "s3://my-backups";
 
 for (const page of PAGES) {
   const typed = `set -e\n${blocksOf(page, "sh").join("\n")}`;
-  // The page about other programs has a test of its own.
+  // The page about other programs has its own test.
   if (typed === "set -e\n" || page === MOVING) continue;
   const onS3 = typed.includes(BUCKET);
   const age = typed.includes("age-keygen") ? ["age", "age-keygen"] : [];
   const need = onS3 ? NEEDS_CEPH : needs("zstd", "tar", ...age);
-  test(`what ${page} says to type works`, need, async () => {
+  test(`the commands in ${page} work`, need, async () => {
     const service = onS3 ? await cephBucket() : undefined;
     await withShell((shell) => {
       if (service !== undefined) {
@@ -55,7 +55,7 @@ for (const page of PAGES) {
   });
 }
 
-test("the lines of the README do what they say", async () => {
+test("the lines of the README have the described effects", async () => {
   const text = readFileSync(join(ROOT, "README.md"), "utf8");
   const lines = [...text.matchAll(/^ {4}(deltar .*?)(?: {2,}.*)?$/gm)]
     .map(([, line]) => line).filter((line) => !line.includes("s3://"));
@@ -86,7 +86,7 @@ test("the page of the command has all commands and only their options", async ()
   }
 });
 
-test("the settings for agents have their events make snapshots", async () => {
+test("the settings for agents take snapshots at their events", async () => {
   // The other blocks are settings for the MCP server.
   const settings = blocksOf("docs/how-to/agents.md", "json")
     .map((text) => JSON.parse(text).hooks)
@@ -109,7 +109,10 @@ test("the settings for agents have their events make snapshots", async () => {
   });
 });
 
-/** The lines of an event's entries, for POSIX shells, wherever they stand. */
+/**
+ * Returns the command lines of an event's entries for POSIX shells, at any
+ * depth.
+ */
 function commandsOf(value: unknown): string[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) =>
@@ -117,7 +120,7 @@ function commandsOf(value: unknown): string[] {
   ).slice(0, 1);
 }
 
-test("the tutorial brings back what it loses, and undoes that", async () => {
+test("the tutorial restores lost files, and undoes the restore", async () => {
   const text = readFileSync(join(ROOT, PAGES[0]), "utf8");
   const [, upToRestore] = /^(.*?)^`--dry-run` shows/ms.exec(text)!;
   const typed = [...upToRestore.matchAll(/^```sh\n(.*?)^```$/gms)]
@@ -132,7 +135,7 @@ test("the tutorial brings back what it loses, and undoes that", async () => {
   });
 });
 
-/** Makes the repositories, archives and directories that the page names. */
+/** Creates the repositories, archives and directories that the page names. */
 const OTHERS = [
   "mkdir -p ~/rsnapshot/daily.0 ~/rsnapshot/daily.1 ~/rsnapshot/weekly.0",
   "echo one > ~/rsnapshot/daily.1/a; ln ~/rsnapshot/daily.1/a ~/rsnapshot/daily.0/a",
@@ -154,11 +157,11 @@ const OTHERS = [
 ];
 
 test(
-  "the loops for other programs make a snapshot of each of theirs, once",
+  "the loops for other programs make one snapshot of each of their snapshots",
   needs("restic", "borg", "jq", "tar"),
   async () => {
     const blocks = blocksOf(MOVING, "sh");
-    // An interrupted loop may be run again.
+    // An interrupted loop can run again.
     const again = blocks.filter((block) => block.includes("restic dump"));
     assert.equal(again.length, 1);
     await withShell((shell) => {

@@ -11,10 +11,14 @@ import { EXAMPLES } from "../../cli/examples.ts";
 import { needs } from "../support/peer.ts";
 import { type Shell, withShell } from "./shell.ts";
 
-// What a terminal shows, in `golden/`; UPDATE=1 writes it anew, to be read.
+// The expected output on a terminal is in `golden/`. With UPDATE=1, this test
+// writes it again; read it afterwards.
 const GOLDEN = join(dirname(fileURLToPath(import.meta.url)), "golden");
 
-/** Types a line into a terminal of so many columns; gives all it was sent. */
+/**
+ * Types a line into a terminal with the given number of columns. Returns
+ * everything that the terminal received.
+ */
 function show(shell: Shell, line: string, columns: number, env = {}): string {
   const typed = `stty cols ${columns} rows 50; ${line}`;
   const { stdout } = spawnSync(
@@ -35,11 +39,14 @@ function show(shell: Shell, line: string, columns: number, env = {}): string {
   return stdout.replaceAll("\r\n", "\n");
 }
 
-/** The same whatever the time, the machine's speed and the place are. */
+/**
+ * Replaces times, speeds and paths in a text, so that it is the same in each
+ * run.
+ */
 function settle(shell: Shell, text: string): string {
   const ids = new Map<string, string>();
   return text
-    // Progress is drawn as time allows, and taken away at the end.
+    // Progress is drawn at irregular times, and deleted at the end.
     .split("\n").map((line) => line.split("\r").at(-1)).join("\n")
     .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{6}/g, (id) => {
       const name = ids.get(id) ?? `<snapshot ${ids.size + 1}>`;
@@ -60,7 +67,7 @@ function settle(shell: Shell, text: string): string {
 
 function check(name: string, shown: string): void {
   const file = join(GOLDEN, `${name}.txt`);
-  // Escapes are written so that a diff shows them.
+  // Escapes are written as visible characters, so that they show in a diff.
   const text = shown.replaceAll("\x1b", "␛");
   if (process.env.UPDATE) {
     fs.mkdirSync(GOLDEN, { recursive: true });
@@ -90,7 +97,7 @@ const LINES: Record<string, string> = {
 
 for (const [name, columns, env] of WAYS) {
   test(
-    `a terminal shows what it should: ${name}`,
+    `a terminal shows the expected output: ${name}`,
     needs("script"),
     async () => {
       for (const [title, line] of Object.entries(LINES)) {
@@ -109,7 +116,7 @@ test(
   needs("script", "fallocate"),
   async () => {
     await withShell((shell) => {
-      // The file has no holes, which would not be read.
+      // The file has no holes, because deltar would not read them.
       const large = join(shell.project, "large");
       execFileSync("fallocate", ["--length", "1GB", large]);
       const shown = show(shell, "deltar snapshot", 120);
@@ -123,7 +130,7 @@ test(
 );
 
 test(
-  "what fails half-way is said on a line of its own",
+  "an error during the work is printed on a separate line",
   needs("script"),
   async () => {
     await withShell((shell) => {
@@ -140,11 +147,15 @@ test(
   },
 );
 
-test("each command's help fits its terminal", needs("script"), async () => {
-  await withShell((shell) => {
-    for (const command of Object.keys(EXAMPLES)) {
-      const help = show(shell, `deltar ${command} --help`, 80);
-      check(`help-${command}`, help);
-    }
-  });
-});
+test(
+  "the help of each command fits the width of the terminal",
+  needs("script"),
+  async () => {
+    await withShell((shell) => {
+      for (const command of Object.keys(EXAMPLES)) {
+        const help = show(shell, `deltar ${command} --help`, 80);
+        check(`help-${command}`, help);
+      }
+    });
+  },
+);

@@ -10,7 +10,7 @@ import { withShell } from "./shell.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const page = readFileSync(join(ROOT, "docs/JSON.md"), "utf8");
 
-/** Lines of each command that has `--json`, in an order that works. */
+/** Lines for each command that has `--json`, in an order that works. */
 const LINES: Record<string, string[]> = {
   snapshot: [
     "deltar snapshot --dry-run --label x --exclude '*.bin'",
@@ -90,7 +90,7 @@ const LINES: Record<string, string[]> = {
   doctor: ["deltar doctor"],
 };
 
-/** Whose sections others refer to. */
+/** The sections of docs/JSON.md that other sections refer to. */
 const AS_IN: Record<string, string[]> = {
   run: ["diff"],
   snapshot: ["diff"],
@@ -102,18 +102,21 @@ const AS_IN: Record<string, string[]> = {
   redo: ["restore"],
 };
 
-/** The fields of an object, and of the objects in its fields. */
+/**
+ * Returns the names of the fields of an object, and of the objects in its
+ * fields.
+ */
 function fields(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(fields);
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => [
-    // Some are by the ids of snapshots.
+    // Some objects have ids of snapshots as keys.
     .../^\d{8}T/.test(name) ? [] : [name],
     ...fields(inner),
   ]);
 }
 
-/** Each line, with `--json` after the last `deltar`'s own words. */
+/** Returns each line, with `--json` after the words of its last `deltar`. */
 function typed(): [name: string, line: string][] {
   return Object.entries(LINES).flatMap(([name, lines]) =>
     lines.map((line): [string, string] => [
@@ -123,7 +126,7 @@ function typed(): [name: string, line: string][] {
   );
 }
 
-test("every command with --json is here", async () => {
+test("every command with --json is tested here", async () => {
   const program = await createProgram(
     new Context(() => new AbortController().signal),
   );
@@ -133,7 +136,7 @@ test("every command with --json is here", async () => {
   assert.deepEqual(names.sort(), Object.keys(LINES).sort());
 });
 
-test("what --json prints is what docs/JSON.md says", async () => {
+test("the output of --json is as docs/JSON.md describes", async () => {
   await withShell((shell) => {
     for (const [name, line] of typed()) {
       const lines = shell.type(line).split("\n");

@@ -8,7 +8,7 @@ import { type Shell, withShell } from "./shell.ts";
 
 const needsPty = needs("script");
 
-/** Returns what a line sends to a terminal, and its exit code. */
+/** Returns the output of a line to a terminal, and its exit code. */
 function show(shell: Shell, line: string, env: object = {}): [string, number] {
   const typed = `stty cols 80 rows 20; ${line}`;
   const { stdout, status } = spawnSync(
@@ -25,7 +25,7 @@ function show(shell: Shell, line: string, env: object = {}): [string, number] {
 
 const PATCH = "deltar diff latest~1 latest notes.txt --patch";
 
-test("a pager shows diff and show on a terminal [T8]", needsPty, async () => {
+test("diff and show use a pager on a terminal [T8]", needsPty, async () => {
   await withShell((shell) => {
     const paged = (line: string, env: object) =>
       /^P:/m.test(show(shell, line, { NO_COLOR: "1", ...env })[0]);
@@ -47,7 +47,7 @@ test("a pager shows diff and show on a terminal [T8]", needsPty, async () => {
 });
 
 test(
-  "a patch on a terminal is colored, and escapes controls [T8]",
+  "a patch on a terminal is colored, and its control characters are escaped [T8]",
   needsPty,
   async () => {
     await withShell((shell) => {
@@ -72,7 +72,7 @@ test(
 );
 
 test(
-  "leaving the pager early ends the command quietly [T8]",
+  "quitting the pager early ends the command without an error [T8]",
   needsPty,
   async () => {
     await withShell((shell) => {
@@ -99,7 +99,7 @@ test(
   },
 );
 
-test("less shows a patch, and is left with q or after an interrupt [T8]", {
+test("less shows a patch, and can be quit with q or after an interrupt [T8]", {
   ...needs("script", "less"),
 }, async () => {
   for (const [keys, exit] of [["q", 0], ["\x03", 130]] as const) {
@@ -116,7 +116,7 @@ test("less shows a patch, and is left with q or after an interrupt [T8]", {
           await new Promise((resolve) => setTimeout(resolve, 2000));
           pty.type("q");
         }
-        // less can discard a key that comes soon after an interrupt.
+        // less may discard a key that is pressed soon after an interrupt.
         const again = setInterval(() => pty.type("q"), 10_000);
         const [, code] = await pty.see(/DONE (\d+)/)
           .finally(() => clearInterval(again));

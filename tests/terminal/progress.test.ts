@@ -14,7 +14,10 @@ import { withShell } from "./shell.ts";
 const ESC = "\x1b";
 const CLEAR = `${ESC}[J`;
 
-/** Returns what a restore sends to a terminal of some columns. */
+/**
+ * Returns the output of a restore to a terminal with the given number of
+ * columns.
+ */
 async function sent(columns: number, env: string): Promise<string> {
   let shown = "";
   await withShell(async (shell) => {
@@ -33,7 +36,7 @@ async function sent(columns: number, env: string): Promise<string> {
   return shown.slice(shown.lastIndexOf("DONE%s"));
 }
 
-/** The texts of the lines of progress. */
+/** Returns the texts of the progress lines. */
 function drawn(shown: string): string[] {
   return shown.split("\r").map((part) => part.split(CLEAR)[0].trimEnd())
     .filter((text) => /^\d+%/.test(text));
@@ -42,7 +45,7 @@ function drawn(shown: string): string[] {
 const pty = needs("script");
 
 test(
-  "progress is cut to the terminal's width, the shortest first [T8]",
+  "progress is truncated to the width of the terminal, and its least important parts are omitted first [T8]",
   pty,
   async () => {
     const shown = await sent(50, "");
@@ -52,32 +55,38 @@ test(
       assert.match(line, /^\d+%, /);
       assert.ok(columnsOf(line) < 50, line);
     }
-    // The cursor is left at the beginning, where a narrower terminal finds all.
+    // The cursor is at the beginning of the line, so that a narrower terminal
+    // keeps the rest in place.
     assert.ok(shown.includes(`${lines[0]}${CLEAR}\r\r`));
   },
 );
 
-test("a dumb terminal is sent no codes and no progress [T8]", pty, async () => {
-  const shown = await sent(80, "TERM=dumb");
-  assert.ok(!shown.includes(ESC), shown);
-  assert.doesNotMatch(shown, /%,/);
-  assert.match(shown, /Restored/);
-});
+test(
+  "a dumb terminal gets no escape codes and no progress [T8]",
+  pty,
+  async () => {
+    const shown = await sent(80, "TERM=dumb");
+    assert.ok(!shown.includes(ESC), shown);
+    assert.doesNotMatch(shown, /%,/);
+    assert.match(shown, /Restored/);
+  },
+);
 
-test("NO_COLOR keeps all codes off [T8]", pty, async () => {
+test("NO_COLOR turns all escape codes off [T8]", pty, async () => {
   const shown = await sent(80, "NO_COLOR=1");
   assert.ok(!shown.includes(ESC), shown);
   assert.ok(drawn(shown).length > 0);
 });
 
 test(
-  "verify and copy show the percentage and the time left first",
+  "verify and copy begin with the percentage and the remaining time",
   pty,
   async () => {
     await withShell(async (shell) => {
       fs.writeFileSync(join(shell.project, "large"), noise(4_000_000, 1));
       shell.type("deltar snapshot -q");
-      // A bucket that answers late, so that the work lasts on any machine.
+      // The bucket answers slowly, so that the work takes a while on any
+      // machine.
       await withS3Server(new MemoryStorage(), async (server) => {
         await withProxy(server, { latency: 60 }, async ({ address }) => {
           Object.assign(shell.env, {
@@ -111,7 +120,7 @@ test(
 );
 
 test(
-  "progress follows a terminal that becomes narrower [T8]",
+  "progress adapts to a terminal that becomes narrower [T8]",
   pty,
   async () => {
     await withShell(async (shell) => {

@@ -5,7 +5,7 @@ import type { Shell } from "./shell.ts";
 /** The maximum time for a response of a shell, in milliseconds. */
 const PATIENCE = 30_000;
 
-/** A shell at a terminal, into which a test types. */
+/** A shell in a terminal, into which a test types. */
 export class Pty {
   /** The output to the terminal so far. */
   shown = "";
@@ -15,9 +15,8 @@ export class Pty {
   /**
    * Starts a shell in the project.
    *
-   * @param shell The home and the project.
-   * @param command The command line that starts it.
-   * @param columns How wide the terminal is.
+   * @param shell The home folder and the project. @param command The command
+   * line that starts the shell. @param columns The width of the terminal.
    */
   constructor(shell: Shell, command: string, columns = 200) {
     const started = `stty cols ${columns} rows 50; exec ${command}`;
@@ -30,7 +29,8 @@ export class Pty {
           ...shell.env,
           TERM: "xterm",
           LC_ALL: "C.UTF-8",
-          // A shell that ends would write it while the home is deleted.
+          // A shell that ends would write its history while the home folder is
+          // deleted.
           HISTFILE: "/dev/null",
           fish_history: "",
         },
@@ -47,7 +47,10 @@ export class Pty {
     this.#child.stdin!.write(keys);
   }
 
-  /** Waits until the terminal shows something behind `from`. */
+  /**
+   * Waits until the terminal shows a match of the pattern after the offset
+   * `from`.
+   */
   async see(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
     const end = Date.now() + PATIENCE;
     for (;;) {

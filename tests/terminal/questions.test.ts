@@ -14,13 +14,13 @@ const END = "\x04";
 /** The key that interrupts. */
 const INTERRUPT = "\x03";
 
-/** The output and the end of a command that asks. */
+/** The output and the exit code of a command that asks a question. */
 interface Answered {
   shown: string;
   code: number;
 }
 
-/** Types a line at a terminal, and keys once a question is shown. */
+/** Types a line at a terminal, and then keys when a question is shown. */
 async function answer(
   shell: Shell,
   line: string,
@@ -54,11 +54,14 @@ function countOf(shell: Shell): number {
 
 let binary = "";
 
-/** The answers that reach the binary by other ways than a line of text. */
+/**
+ * Matches the answers that the binary receives in another way than as a line of
+ * text.
+ */
 const FEW = /^(?:y|the end of the input|Ctrl\+C)$/;
 
 for (const what of ["the source", "the single binary"]) {
-  /** A shell whose `deltar` is the one to test. */
+  /** Runs work with a shell whose `deltar` is the program to test. */
   const withDeltar = (work: (shell: Shell) => Promise<void>) =>
     withShell(async (shell) => {
       if (what === "the single binary") {
@@ -90,7 +93,7 @@ for (const what of ["the source", "the single binary"]) {
       ] as const
     ) {
       if (what !== "the source" && !FEW.test(name)) continue;
-      test(`snapshot of an emptied directory is answered by ${name} [S4]`, async () => {
+      test(`snapshot of an emptied directory asks, and handles the answer ${name} [S4]`, async () => {
         await withDeltar(async (shell) => {
           empty(shell);
           const question = /every file .* is gone.* anyway\? \[y\/N\] /;
@@ -116,7 +119,7 @@ for (const what of ["the source", "the single binary"]) {
       ] as const
     ) {
       if (what !== "the source") continue;
-      test(`prune after a directory was emptied is answered by ${name} [S20]`, async () => {
+      test(`prune after a directory was emptied asks, and handles the answer ${name} [S20]`, async () => {
         await withDeltar(async (shell) => {
           const many = Array.from({ length: 20 }, (_, at) => `many${at}`);
           for (const name of many) {
@@ -147,7 +150,7 @@ for (const what of ["the source", "the single binary"]) {
       ] as const
     ) {
       if (what !== "the source") continue;
-      test(`key rekey is answered by ${name}`, async () => {
+      test(`key rekey asks, and handles the answer ${name}`, async () => {
         await withDeltar(async (shell) => {
           const repo = join(shell.home, "encrypted");
           const env = `DELTAR_REPOSITORY=${repo}; export DELTAR_REPOSITORY`;
@@ -175,7 +178,7 @@ for (const what of ["the source", "the single binary"]) {
       ] as const
     ) {
       if (what !== "the source" && !FEW.test(name)) continue;
-      test(`snapshot of a moved directory is answered by ${name} [S6]`, async () => {
+      test(`snapshot of a moved directory asks, and handles the answer ${name} [S6]`, async () => {
         await withDeltar(async (shell) => {
           const moved = join(shell.home, "moved");
           const repo = join(shell.home, "repository");
@@ -233,7 +236,7 @@ for (const what of ["the source", "the single binary"]) {
     ) {
       if (what !== "the source" && !FEW.test(name)) continue;
       test(
-        `restore from somebody else's repository is answered by ${name} [A11]`,
+        `restore from the repository of another user asks, and handles the answer ${name} [A11]`,
         {
           skip: isRoot ? false : "only root can give files away",
         },

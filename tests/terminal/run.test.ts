@@ -7,7 +7,7 @@ import { Pty } from "./pty.ts";
 import { withShell } from "./shell.ts";
 
 test(
-  "an interrupt of the terminal ends the command of run, and not run",
+  "an interrupt in the terminal ends the command that run started, and not run",
   needs("script"),
   async () => {
     await withShell(async (shell) => {
@@ -37,7 +37,7 @@ test(
 );
 
 test(
-  "a command of run reads from the terminal and writes to it",
+  "the command that run started reads from the terminal and writes to it",
   needs("script"),
   async () => {
     await withShell(async (shell) => {

@@ -17,7 +17,7 @@ const schedule = {
 } as const;
 
 test(
-  "systemd takes the timer and the service",
+  "systemd accepts the timer and the service",
   needs("systemd-analyze"),
   async () => {
     await withShell((shell) => {
@@ -33,7 +33,7 @@ test(
       const [, when] = /^OnCalendar=(.*)$/m.exec(timer)!;
       const text = runText("systemd-analyze", ["calendar", when]);
       assert.match(text, /Normalized form: \*-\*-\* \*:20:00/);
-      // What it starts is the backup, whatever the current directory is.
+      // The service runs the backup, regardless of the current directory.
       const service = units.find((name) => name.endsWith(".service"))!;
       const [, line] = /^ExecStart=(.*)$/m.exec(
         fs.readFileSync(service, "utf8"),
@@ -44,7 +44,7 @@ test(
   },
 );
 
-test("words for systemd keep what they are", () => {
+test("words in systemd units keep their values", () => {
   const { files } = SYSTEMS.linux.write(schedule);
   const service = Object.values(files)[0];
   assert.ok(
@@ -56,7 +56,10 @@ test("words for systemd keep what they are", () => {
   assert.ok(Object.values(files)[1].includes("OnCalendar=*-*-* 02:05\n"));
 });
 
-/** Returns the name and the text of the file for a system. */
+/**
+ * Returns the name and the text of the file that schedules a backup on a
+ * system.
+ */
 function written(system: string, every: "hour" | "day", folder: string) {
   const { files } = SYSTEMS[system].write({ ...schedule, every });
   const [text] = Object.values(files);
@@ -66,7 +69,7 @@ function written(system: string, every: "hour" | "day", folder: string) {
 }
 
 test(
-  "the Windows task is one by the Task Scheduler's schema",
+  "the Windows task is valid in the schema of the Task Scheduler",
   needs("xmllint"),
   async () => {
     await withTemp((folder) => {
@@ -82,7 +85,7 @@ test(
 );
 
 test(
-  "the launchd agent says what to run and when",
+  "the launchd agent has the command and the time",
   needs("python3"),
   async () => {
     await withTemp((folder) => {
@@ -107,7 +110,7 @@ test(
   },
 );
 
-test("schedules are listed, run and removed", async () => {
+test("schedule lists, runs and removes schedules", async () => {
   await withShell((shell) => {
     assert.match(shell.type("deltar schedule list"), /^No schedules\. /);
     for (

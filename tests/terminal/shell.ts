@@ -8,11 +8,13 @@ import { shellWord } from "../../cli/text.ts";
 
 const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
-/** A home with `deltar` on the path, and nothing of this machine's settings. */
+/**
+ * A home folder with `deltar` in `PATH`, without the settings of this machine.
+ */
 export class Shell {
   /** The home folder. */
   readonly home: string;
-  /** A project with two snapshots, the current directory. */
+  /** A project with two snapshots, which is the current directory. */
   readonly project: string;
   readonly env: Record<string, string>;
 
@@ -49,12 +51,12 @@ export class Shell {
     this.type("deltar snapshot");
   }
 
-  /** Writes a file of the project. */
+  /** Writes a file in the project. */
   write(path: string, content: string): void {
     fs.writeFileSync(join(this.project, path), content);
   }
 
-  /** Puts a program on the path that stands for npm, without a network. */
+  /** Adds a program to `PATH` that replaces npm and needs no network. */
   addNpm(): void {
     fs.writeFileSync(
       join(this.home, "bin/npm"),
@@ -63,7 +65,7 @@ export class Shell {
     );
   }
 
-  /** Types a line; a failure is the test's. */
+  /** Types a line. If the line fails, so does the test. */
   type(line: string, shell = "sh"): string {
     const { status, stdout, stderr } = spawnSync(shell, ["-c", line], {
       cwd: this.project,
@@ -77,7 +79,7 @@ export class Shell {
   }
 }
 
-/** Runs `work` with a shell of its own. */
+/** Runs `work` with a new shell. */
 export function withShell(work: (shell: Shell) => void): Promise<void> {
   return withTemp((folder) => work(new Shell(fs.realpathSync(folder))));
 }

@@ -1,4 +1,6 @@
-/** Creation times: read where the system tells them, kept, never compared. */
+/**
+ * Creation times: read if the system reports them, stored, and never compared.
+ */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -44,7 +46,10 @@ function plant(root: string): string[] {
   return ["file", "link", "sub", "sub/hard"];
 }
 
-/** The creation time by GNU stat; 0 if the file system does not know it. */
+/**
+ * Returns the creation time that GNU stat prints; 0 if the file system has
+ * none.
+ */
 function createdBy(path: string): bigint {
   const [seconds, nanos] = runText("stat", ["-c", "%.9W", path]).trim()
     .split(/[.,]/);
@@ -61,7 +66,7 @@ test("indexes have the creation times of GNU stat", linux, async () => {
         const index = await DirIndex.of(everything(root));
         const found = paths.map((path) => index.get(path)!.btime ?? 0n);
         for (const [at, path] of paths.entries()) {
-          // Deno's `lstat` has milliseconds.
+          // Deno's `lstat` returns times in milliseconds.
           const isClose = access === "calls"
             ? found[at] === wanted[at]
             : found[at] / 1_000_000n === wanted[at] / 1_000_000n;
@@ -128,53 +133,58 @@ test("an entry with an invalid creation time is refused", () => {
   }
 });
 
-test("snapshots keep creation times, which alone are no change", {
-  ...linux,
-}, async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    const paths = plant(root);
-    fs.writeFileSync(join(root, "large"), "x".repeat(100_000));
-    const cache = join(folder, "cache");
-    const repository = await Repository.create(new MemoryStorage());
-    const take = () => repository.snapshot(everything(root), { cache });
-    const created = () =>
-      paths.map((path) => lstat(join(root, path)).btime) as unknown[];
-    const stored = async (record: Parameters<typeof repository.tree>[0]) => {
-      const { byPath } = await repository.tree(record);
-      return paths.map((path) => byPath.get(path)?.btime);
-    };
-    const { record: first } = await take();
-    assert.deepEqual(await stored(first), created());
-    assert.equal(first.root.btime, lstat(root).btime);
-    // The new copy has another creation time, and everything else is the same.
-    run("cp", ["-a", root, `${root}.new`]);
-    fs.renameSync(root, `${root}.old`);
-    fs.renameSync(`${root}.new`, root);
-    if (lstat(root).btime !== undefined) {
-      assert.notDeepEqual(created(), await stored(first));
-    }
-    const one = await DirIndex.of(everything(`${root}.old`));
-    const other = await DirIndex.of(everything(root));
-    assert.deepEqual(DiffIndex.compute(other, one).changes, []);
-    const { diff } = await take();
-    assert.deepEqual(diff.changes, []);
-    // Entries that change get the new creation time, the others keep the old.
-    fs.chmodSync(join(root, "sub"), 0o700);
-    fs.rmSync(join(root, "link"));
-    fs.symlinkSync("large", join(root, "link"));
-    const { record: last } = await take();
-    const [file, link, sub] = await stored(last);
-    const [, linkNow, subNow] = created();
-    assert.deepEqual([link, sub], [linkNow, subNow]);
-    assert.equal(file, (await stored(first))[0]);
-    // A restore compares creation times as little as a snapshot does.
-    const { touched, kept } = await repository.restore(last, root);
-    assert.deepEqual([touched, kept], [0, paths.length + 1]);
-  });
-});
+test(
+  "snapshots store creation times, and a change of only these is not a change",
+  {
+    ...linux,
+  },
+  async () => {
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      const paths = plant(root);
+      fs.writeFileSync(join(root, "large"), "x".repeat(100_000));
+      const cache = join(folder, "cache");
+      const repository = await Repository.create(new MemoryStorage());
+      const take = () => repository.snapshot(everything(root), { cache });
+      const created = () =>
+        paths.map((path) => lstat(join(root, path)).btime) as unknown[];
+      const stored = async (record: Parameters<typeof repository.tree>[0]) => {
+        const { byPath } = await repository.tree(record);
+        return paths.map((path) => byPath.get(path)?.btime);
+      };
+      const { record: first } = await take();
+      assert.deepEqual(await stored(first), created());
+      assert.equal(first.root.btime, lstat(root).btime);
+      // The new copy has another creation time, and everything else is the same.
+      run("cp", ["-a", root, `${root}.new`]);
+      fs.renameSync(root, `${root}.old`);
+      fs.renameSync(`${root}.new`, root);
+      if (lstat(root).btime !== undefined) {
+        assert.notDeepEqual(created(), await stored(first));
+      }
+      const one = await DirIndex.of(everything(`${root}.old`));
+      const other = await DirIndex.of(everything(root));
+      assert.deepEqual(DiffIndex.compute(other, one).changes, []);
+      const { diff } = await take();
+      assert.deepEqual(diff.changes, []);
+      // Entries that change get the new creation time, and the others keep the
+      // old one.
+      fs.chmodSync(join(root, "sub"), 0o700);
+      fs.rmSync(join(root, "link"));
+      fs.symlinkSync("large", join(root, "link"));
+      const { record: last } = await take();
+      const [file, link, sub] = await stored(last);
+      const [, linkNow, subNow] = created();
+      assert.deepEqual([link, sub], [linkNow, subNow]);
+      assert.equal(file, (await stored(first))[0]);
+      // A restore does not compare creation times, either.
+      const { touched, kept } = await repository.restore(last, root);
+      assert.deepEqual([touched, kept], [0, paths.length + 1]);
+    });
+  },
+);
 
-test("creation times have the forms of Windows and macOS", () => {
+test("creation times are converted to the formats of Windows and macOS", () => {
   const ticks = (time: bigint) => {
     const bytes = asFileTime(time);
     return bytes && new DataView(bytes.buffer).getBigUint64(0, true);
@@ -193,7 +203,7 @@ test("creation times have the forms of Windows and macOS", () => {
   assert.equal(view.getBigInt64(8, true), 500_000_000n);
 });
 
-test("paths have the form of Windows", () => {
+test("paths are converted to the format of Windows", () => {
   const bytes = asWideText("C:\\é\u{1f600}");
   const text = new TextDecoder("utf-16le").decode(bytes);
   assert.equal(text, "C:\\é\u{1f600}\0");

@@ -23,7 +23,7 @@ import { withTemp } from "../support/temp.ts";
 
 const onLinux = { skip: process.platform !== "linux" && "needs Linux" };
 
-/** Makes a folder below folders, and returns its path below the root. */
+/** Creates nested folders, and returns the path of the innermost one. */
 function makeDeep(root: string, names: readonly string[]): string {
   const folders = new OpenFolders(openFolder(root));
   let path = "";
@@ -46,7 +46,7 @@ function makeDeep(root: string, names: readonly string[]): string {
 }
 
 test(
-  "Repository.snapshot() takes paths beyond PATH_MAX [R6]",
+  "Repository.snapshot() stores paths longer than PATH_MAX [R6]",
   onLinux,
   async () => {
     await byEachOpenAccess(async () => {
@@ -85,7 +85,7 @@ test(
 );
 
 test(
-  "Walker.entries() names a path of too many segments [A11]",
+  "Walker.entries() names a path with too many segments [A11]",
   onLinux,
   async () => {
     await withTemp((folder) => {
@@ -111,7 +111,7 @@ test(
 );
 
 test(
-  "Walker.entries() names a path of too many characters, cut to what a listing takes [A11]",
+  "Walker.entries() names a path with too many characters, shortened to the limit of a listing [A11]",
   onLinux,
   async () => {
     await withTemp((folder) => {
@@ -135,7 +135,7 @@ test(
         assert.deepEqual(skipped, [expected]);
         const line = encodeSkipped(skipped[0]);
         assert.deepEqual(decodeSkipped(line, "x", 0), expected);
-        // V8 would tell thousands of longer ones apart in minutes only.
+        // V8 would need minutes to distinguish thousands of longer paths.
         const longer = { ...line, path: `${path}n` };
         assert.throws(() => decodeSkipped(longer, "x", 0), { code: "corrupt" });
       } finally {
@@ -145,7 +145,7 @@ test(
   },
 );
 
-test("foldersAbove() asks for each folder once, and not below one that is not wanted", () => {
+test("foldersAbove() returns each folder once, and none below a folder that is not wanted", () => {
   const path = fc.array(fc.constantFrom("a", "b", "a b", "ab"), {
     minLength: 1,
     maxLength: 5,
@@ -174,7 +174,7 @@ test("foldersAbove() asks for each folder once, and not below one that is not wa
   );
 });
 
-test("paths of very many segments are refused, and those of many are quick [A11]", async () => {
+test("paths with too many segments are refused, and those with many are processed quickly [A11]", async () => {
   await withTemp((root) => {
     const path = (first: number, count: number) =>
       `${first}/${Array(count - 1).fill("d").join("/")}`;

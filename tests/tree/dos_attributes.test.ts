@@ -30,12 +30,12 @@ function fileWith(attributes: number) {
   return { file, access: new DosAttributes("C:\\a", file) };
 }
 
-/** Gives a file the wanted attributes, and returns what failed. */
+/** Gives a file the wanted attributes, and returns the failures. */
 function change(access: DosAttributes, wanted: Xattrs) {
   return changeXattrs(access, xattrChanges(access, wanted));
 }
 
-test("hidden and system are one attribute, in hexadecimal", () => {
+test(`"hidden" and "system" are stored as one attribute, in hexadecimal`, () => {
   const values = [[0x20, undefined], [0x22, "0x2"], [4, "0x4"], [6, "0x6"]];
   for (const [attributes, value] of values) {
     const { access } = fileWith(attributes as number);
@@ -46,7 +46,7 @@ test("hidden and system are one attribute, in hexadecimal", () => {
   }
 });
 
-test("other attributes of a file stay as they are", () => {
+test("other attributes of a file do not change", () => {
   const { file, access } = fileWith(0x10 | 0x21);
   assert.deepEqual(change(access, { [DOS_ATTRIBUTES]: btoa("0x6") }), []);
   assert.equal(file.attributes, 0x27);
@@ -57,13 +57,13 @@ test("other attributes of a file stay as they are", () => {
   assert.equal(bare.file.attributes, 0x80);
 });
 
-test("attributes that Windows cannot store are not tried", () => {
+test("attributes that Windows cannot store are not set", () => {
   const { file, access } = fileWith(0x20);
   assert.deepEqual(change(access, { "user.comment": btoa("hello") }), []);
   assert.equal(file.attributes, 0x20);
 });
 
-test("what cannot be read or set is an error with a code", () => {
+test("a failure to read or set attributes is an error with a code", () => {
   assert.throws(() => readXattrs(fileWith(MISSING).access), { code: "ENOENT" });
   const { file, access } = fileWith(0x20);
   const bad = change(access, { [DOS_ATTRIBUTES]: btoa("hidden") });
@@ -73,7 +73,7 @@ test("what cannot be read or set is an error with a code", () => {
   assert.equal((denied.error as { code: string }).code, "EACCES");
 });
 
-test("decodeDosAttributes() reads a number, and ignores what follows a NUL", () => {
+test("decodeDosAttributes() reads a number, and ignores everything after a NUL", () => {
   const read = (text: string) =>
     decodeDosAttributes(new TextEncoder().encode(text));
   assert.equal(read("0x2"), 2);

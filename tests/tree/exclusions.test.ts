@@ -1,6 +1,6 @@
 /**
- * The rules that exclude by more than patterns: tags, sizes, file systems and
- * letter case, held against what GNU tar and restic leave out.
+ * Rules that exclude by more than patterns: by tags, sizes, file systems and
+ * letter case. They are compared with those of GNU tar and restic.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -21,7 +21,7 @@ import { isUnchanged, type Rules, stateOf } from "./states.ts";
 
 const TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# a cache\n";
 
-/** Writes a tree that has something for each rule. */
+/** Writes a tree with files for each rule. */
 function write(root: string): void {
   const files: Record<string, string> = {
     "kept": "kept",
@@ -53,11 +53,11 @@ function write(root: string): void {
   fs.mkdirSync(join(root, "linked"));
   fs.symlinkSync("../cache/CACHEDIR.TAG", join(root, "linked/CACHEDIR.TAG"));
   fs.writeFileSync(join(root, "linked/a"), "a");
-  // A symlink of any length is not a large file.
+  // A symlink with a long target does not count as a large file.
   fs.symlinkSync("y".repeat(3000), join(root, "long"));
 }
 
-/** Returns the paths that a walk yields, and those that it leaves out. */
+/** Returns the paths that a walk yields, and those that it excludes. */
 function walk(root: string, rules: Rules) {
   const skipped: Skipped[] = [];
   const walker = new Walker(root, { excludes: [], ...rules });
@@ -101,7 +101,8 @@ test(
           "deep/ärger.txt: iexclude: /deep/ärGER.TXT",
           "photo.jpg: iexclude: *.Jpg",
         ]);
-        // Another list does not include again what this one excludes.
+        // A pattern of another list does not re-include a path that this one
+        // excludes.
         const both = { iexcludes, excludes: ["!*.jpg", "ma*"] };
         assert.equal(walk(root, both).left.length, 6);
       });
@@ -124,7 +125,7 @@ test("Walker() refuses invalid rules", async () => {
   });
 });
 
-test("findUnchangedFolders() notices when a tag or the size of a file matters", async () => {
+test("findUnchangedFolders() notices a change of a tag, or of a size that crosses the limit", async () => {
   const rules: Rules = {
     excludes: ["*.log"],
     excludeCaches: true,
@@ -187,14 +188,14 @@ test("findUnchangedFolders() notices when a tag or the size of a file matters", 
   }
 });
 
-/** Mounts a new file system on a folder, if this process may. */
+/** Mounts a new file system on a folder, if this process may do so. */
 function mount(place: string): boolean {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
   const { status } = spawnSync("mount", ["-t", "tmpfs", "none", place]);
   return status === 0;
 }
 
-test("oneFileSystem keeps the folder of a mount, and nothing in it", async (context) => {
+test("oneFileSystem includes the folder of a mount, but nothing in it", async (context) => {
   await withTemp(async (root) => {
     fs.mkdirSync(join(root, "folder/mount/point"), { recursive: true });
     const place = join(root, "folder/mount");
@@ -219,7 +220,7 @@ test("oneFileSystem keeps the folder of a mount, and nothing in it", async (cont
         ]);
         assert.equal(walker.whyExcluded("folder/mount"), undefined);
         assert.equal(walker.whyExcluded("folder/mount/inside"), rule);
-        // A walk of the mounted file system itself is complete.
+        // A walk that starts in the mounted file system is complete.
         assert.deepEqual(walk(place, rules).paths, ["inside"]);
         const state = stateOf(root, rules);
         assert.equal(await isUnchanged(walker, state), true);
@@ -242,7 +243,7 @@ const WHOLE: Rules = {
   oneFileSystem: true,
 };
 
-test("GNU tar leaves out the same", needs("tar"), async () => {
+test("GNU tar excludes the same paths", needs("tar"), async () => {
   await withTemp((folder) => {
     const root = join(folder, "root");
     write(root);
@@ -278,14 +279,14 @@ test("GNU tar leaves out the same", needs("tar"), async () => {
 
 const RESTIC = spawnSync("restic", ["version"]).status === 0;
 
-test("restic leaves out the same", {
+test("restic excludes the same paths", {
   skip: RESTIC ? false : "needs restic",
 }, async () => {
   await withTemp((folder) => {
     const root = join(folder, "root");
     write(root);
     fs.rmSync(join(root, "linked"), { recursive: true });
-    // For restic, a symlink is as large as its target is long.
+    // restic counts the length of a symlink's target as its size.
     fs.rmSync(join(root, "long"));
     const place = join(root, "mounted");
     fs.mkdirSync(place);
@@ -330,7 +331,7 @@ test("restic leaves out the same", {
   });
 });
 
-test("restore() with `delete` keeps what later rules exclude", async () => {
+test("restore() with `delete` keeps paths that later rules exclude", async () => {
   await withTemp(async (root) => {
     write(root);
     const rules = {
@@ -343,7 +344,7 @@ test("restore() with `delete` keeps what later rules exclude", async () => {
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
     const { record } = await repository.snapshot(new Dir(root, rules));
-    // A reader that does not know these rules must not find `rules`.
+    // A reader that does not know these rules must not find the field `rules`.
     const [text] = [...storage.objects]
       .filter(([name]) => name.startsWith("snapshots/"))
       .map(([, bytes]) => new TextDecoder().decode(bytes));
@@ -375,7 +376,7 @@ test("restore() with `delete` keeps what later rules exclude", async () => {
   });
 });
 
-test("`paths` limits a walk to listed paths, and names those that are missing", async () => {
+test("`paths` limits a walk to listed paths, and missing ones are named", async () => {
   await byEachAccess(async () => {
     await withTemp(async (root) => {
       write(root);
@@ -460,7 +461,7 @@ test("a name that cannot be stored is named only if it is listed", async () => {
   });
 });
 
-test("restore() with `delete` keeps what a snapshot of listed paths did not look at", async () => {
+test("restore() with `delete` keeps paths that a snapshot of listed paths did not read", async () => {
   await withTemp(async (root) => {
     write(root);
     const repository = await Repository.create(new MemoryStorage());

@@ -26,7 +26,7 @@ const TIME = 1_500_000_000_250_000_000n;
 const onLinux = { skip: process.platform !== "linux" && "needs Linux" };
 const host = globalThis as { Deno?: unknown; Bun?: unknown };
 
-/** Runs `work` in an empty open folder, by each way. */
+/** Runs `work` in an empty open folder, once with each way of access. */
 async function inFolder(
   work: (
     folder: Folder,
@@ -46,75 +46,79 @@ async function inFolder(
   );
 }
 
-test("openFolder() reaches folders by descriptors on Linux", onLinux, () => {
+test("openFolder() accesses folders by descriptors on Linux", onLinux, () => {
   assert.equal(ACCESSES[0], host.Deno || host.Bun ? "calls" : "proc");
 });
 
-test("Folder does all that a tree needs", needsPosix("modes"), async () => {
-  await inFolder(async (folder, place, access) => {
-    assert.deepEqual(folder.names(), []);
-    const file = folder.createFile("file", 0o600);
-    file.write(CONTENT, 0);
-    file.write(CONTENT, 10);
-    file.truncate(12);
-    file.setMode(0o640);
-    file.setTimes(TIME);
-    file.sync();
-    await file.flush();
-    assert.equal(await folder.syncFileSystem(), access === "calls");
-    assert.equal(file.stat().size, 12);
-    const buffer = new Uint8Array(20);
-    assert.equal(file.read(buffer, 0), 12);
-    assert.equal(
-      new TextDecoder().decode(buffer.subarray(0, 12)),
-      "content\0\0\0co",
-    );
-    file.close();
-    file.close();
-    assert.throws(() => file.stat(), { code: "EBADF" });
-    const { mode, mtime, kind } = folder.statAt("file")!;
-    assert.deepEqual([kind, mode, mtime], ["file", 0o640, TIME]);
+test(
+  "Folder carries out all operations that a tree needs",
+  needsPosix("modes"),
+  async () => {
+    await inFolder(async (folder, place, access) => {
+      assert.deepEqual(folder.names(), []);
+      const file = folder.createFile("file", 0o600);
+      file.write(CONTENT, 0);
+      file.write(CONTENT, 10);
+      file.truncate(12);
+      file.setMode(0o640);
+      file.setTimes(TIME);
+      file.sync();
+      await file.flush();
+      assert.equal(await folder.syncFileSystem(), access === "calls");
+      assert.equal(file.stat().size, 12);
+      const buffer = new Uint8Array(20);
+      assert.equal(file.read(buffer, 0), 12);
+      assert.equal(
+        new TextDecoder().decode(buffer.subarray(0, 12)),
+        "content\0\0\0co",
+      );
+      file.close();
+      file.close();
+      assert.throws(() => file.stat(), { code: "EBADF" });
+      const { mode, mtime, kind } = folder.statAt("file")!;
+      assert.deepEqual([kind, mode, mtime], ["file", 0o640, TIME]);
 
-    folder.makeFolder("below", 0o700);
-    const below = folder.openFolder("below");
-    assert.equal(below.place, `${place}/below`);
-    assert.ok(isSameFile(below.stat(), folder.statAt("below")!));
-    folder.link("file", below, "linked");
-    folder.makeSymlink("link", "no\u00fcwhere");
-    assert.equal(folder.readLink("link"), "no\u00fcwhere");
-    folder.rename("link", below, "moved");
-    assert.equal(folder.statAt("link"), undefined);
-    below.setTimes("moved", TIME);
-    // Deno takes no time before 1970 unless by a call of the system.
-    const early = host.Deno && access !== "calls" ? TIME / 2n : -TIME;
-    below.setTimes("linked", early);
-    below.setMode("linked", 0o4711);
-    assert.equal(below.statAt("moved")!.mtime, TIME);
-    assert.equal(folder.statAt("file")!.mtime, early);
-    assert.equal(folder.statAt("file")!.mode, 0o4711);
-    assert.equal(folder.statAt("file")!.links, 2);
-    assert.throws(() => below.setMode("moved", 0o600), { code: "ENOTSUP" });
-    assert.throws(() => folder.removeFolder("below"), { code: "ENOTEMPTY" });
-    assert.deepEqual(below.names().sort(), ["linked", "moved"]);
-    assert.deepEqual(below.names().sort(), ["linked", "moved"]);
-    below.unlink("moved");
-    below.unlink("linked");
-    below.setOwnMode(0o750);
-    below.setOwnTimes(TIME);
-    await below.sync();
-    assert.equal(below.stat().mode, 0o750);
-    assert.equal(below.stat().mtime, TIME);
-    assert.throws(() => folder.unlink("below"), { code: "EISDIR" });
-    below.close();
-    below.close();
-    folder.removeFolder("below");
-    assert.deepEqual(folder.names(), ["file"]);
-    assert.equal(lstat(join(place, "file")).size, 12);
-  });
-});
+      folder.makeFolder("below", 0o700);
+      const below = folder.openFolder("below");
+      assert.equal(below.place, `${place}/below`);
+      assert.ok(isSameFile(below.stat(), folder.statAt("below")!));
+      folder.link("file", below, "linked");
+      folder.makeSymlink("link", "no\u00fcwhere");
+      assert.equal(folder.readLink("link"), "no\u00fcwhere");
+      folder.rename("link", below, "moved");
+      assert.equal(folder.statAt("link"), undefined);
+      below.setTimes("moved", TIME);
+      // Deno cannot set times before 1970 without a system call.
+      const early = host.Deno && access !== "calls" ? TIME / 2n : -TIME;
+      below.setTimes("linked", early);
+      below.setMode("linked", 0o4711);
+      assert.equal(below.statAt("moved")!.mtime, TIME);
+      assert.equal(folder.statAt("file")!.mtime, early);
+      assert.equal(folder.statAt("file")!.mode, 0o4711);
+      assert.equal(folder.statAt("file")!.links, 2);
+      assert.throws(() => below.setMode("moved", 0o600), { code: "ENOTSUP" });
+      assert.throws(() => folder.removeFolder("below"), { code: "ENOTEMPTY" });
+      assert.deepEqual(below.names().sort(), ["linked", "moved"]);
+      assert.deepEqual(below.names().sort(), ["linked", "moved"]);
+      below.unlink("moved");
+      below.unlink("linked");
+      below.setOwnMode(0o750);
+      below.setOwnTimes(TIME);
+      await below.sync();
+      assert.equal(below.stat().mode, 0o750);
+      assert.equal(below.stat().mtime, TIME);
+      assert.throws(() => folder.unlink("below"), { code: "EISDIR" });
+      below.close();
+      below.close();
+      folder.removeFolder("below");
+      assert.deepEqual(folder.names(), ["file"]);
+      assert.equal(lstat(join(place, "file")).size, 12);
+    });
+  },
+);
 
 test(
-  "Folder.openFile() refuses what is not a file, and waits for nothing [A5]",
+  "Folder.openFile() refuses entries other than files, and never blocks [A5]",
   needs("mkfifo"),
   async () => {
     await inFolder((folder, place, access) => {
@@ -129,7 +133,7 @@ test(
         ]),
       );
       assert.equal(codeOf(() => folder.openUnseen("zero")), "ELOOP");
-      // By plain paths it is looked at all the same.
+      // With plain paths, the kind is checked before the file is opened.
       if (access === "paths") {
         assert.equal(codeOf(() => folder.openUnseen("pipe")), "ENXIO");
       } else {
@@ -149,7 +153,7 @@ test(
 );
 
 test(
-  "Folder follows no symlink, whatever is asked [A2][A4]",
+  "Folder follows no symlink in any operation [A2][A4]",
   needsSymlinks,
   async () => {
     await inFolder((root, place) => {
@@ -175,7 +179,7 @@ test(
 );
 
 test(
-  "Folder takes one name, and never a path [A2]",
+  "Folder accepts a single name, and never a path [A2]",
   needsPosix("NAME_MAX"),
   async () => {
     await inFolder((root, place) => {
@@ -197,7 +201,7 @@ test(
   },
 );
 
-/** All that can be asked of a name. */
+/** Returns all operations with a name. */
 function uses(folder: Folder, name: string): (() => unknown)[] {
   return [
     () => folder.statAt(name),
@@ -217,7 +221,7 @@ function uses(folder: Folder, name: string): (() => unknown)[] {
   ];
 }
 
-test("Folder.setOwner() takes no number for another [A11]", {
+test("Folder.setOwner() refuses numbers that would be truncated [A11]", {
   skip: process.getuid?.() !== 0 && "needs root",
 }, async () => {
   await inFolder((folder) => {
@@ -243,14 +247,14 @@ test("Folder.setOwner() takes no number for another [A11]", {
   });
 });
 
-test("Folder follows a folder that is renamed, not its name [A4]", async () => {
+test("Folder follows a folder that is renamed, and not its old name [A4]", async () => {
   await inFolder((root, place) => {
     fs.mkdirSync(join(place, "in"));
     fs.mkdirSync(join(place, "out"));
     const folder = root.openFolder("in");
     fs.renameSync(join(place, "in"), join(place, "moved"));
     fs.symlinkSync("out", join(place, "in"));
-    // By plain paths it can only be refused.
+    // With plain paths, the operation can only be refused.
     const code = codeOf(() => folder.createFile("new", 0o600).close());
     const isThere = fs.existsSync(join(place, "moved/new"));
     assert.ok(isThere && code === undefined || !isThere && code === "ENOENT");
@@ -259,7 +263,7 @@ test("Folder follows a folder that is renamed, not its name [A4]", async () => {
   });
 });
 
-test("Folder gives the same errors by each way", async () => {
+test("Folder has the same errors with each way of access", async () => {
   const seen = new Map<string, string>();
   await byEachAccess((access) =>
     withTemp((place) => {
@@ -298,7 +302,7 @@ test("Folder gives the same errors by each way", async () => {
   assert.equal(new Set(seen.values()).size, 1, [...seen].join("\n"));
 });
 
-test("Folder that was closed is not used", async () => {
+test("Folder that is closed refuses all operations", async () => {
   await byEachOpenAccess(() =>
     withTemp((place) => {
       fs.writeFileSync(join(place, "file"), "");
@@ -320,7 +324,7 @@ test("Folder names the path in its errors", async () => {
   });
 });
 
-test("Folder.visit() tells of each entry what statAt() does", async () => {
+test("Folder.visit() returns the same state of each entry as statAt()", async () => {
   await inFolder((folder, place) => {
     for (let count = 0; count < 500; count++) {
       fs.writeFileSync(join(place, `${count}-${"x".repeat(count % 200)}`), "");
@@ -359,7 +363,7 @@ test(
 );
 
 test(
-  "OpenFolders reaches paths beyond PATH_MAX and keeps few open [R6]",
+  "OpenFolders supports paths longer than PATH_MAX, and keeps few folders open [R6]",
   onLinux,
   async () => {
     await byEachOpenAccess(() =>
@@ -417,7 +421,7 @@ test("OpenFolders notices that a folder was replaced [A4]", async () => {
   );
 });
 
-test("OpenFolders goes on after open folders were deleted", async () => {
+test("OpenFolders continues after open folders were deleted", async () => {
   await byEachAccess(() =>
     withTemp((place) => {
       const names = Array.from({ length: 20 }, (_, at) => `${at}`);
@@ -432,7 +436,7 @@ test("OpenFolders goes on after open folders were deleted", async () => {
   );
 });
 
-test("Folder of which nothing may be listed can be entered", {
+test("Folder that may not be listed can be entered", {
   skip: (process.platform !== "linux" || process.getuid?.() !== 0) &&
     "needs root on Linux",
 }, async () => {
@@ -461,7 +465,7 @@ test("Folder of which nothing may be listed can be entered", {
   });
 });
 
-/** The code of the error that is thrown, if one is. */
+/** Returns the code of the thrown error, if there is one. */
 function codeOf(work: () => unknown): string | undefined {
   try {
     work();

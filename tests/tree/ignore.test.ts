@@ -23,7 +23,7 @@ function pathsOf(walker: Walker): string[] {
   return [...walker.entries()].map((entry) => entry.path);
 }
 
-/** Returns the paths that git would leave out. */
+/** Returns the paths that git ignores. */
 function ignoredByGit(root: string, paths: string[]): Set<string> {
   const result = spawnSync("git", [
     "-c",
@@ -37,7 +37,9 @@ function ignoredByGit(root: string, paths: string[]): Set<string> {
   return new Set(result.stdout.split("\0").filter((path) => path !== ""));
 }
 
-/** Walks with and without rules and holds each decision against git's. */
+/**
+ * Walks with and without rules, and compares each decision with that of git.
+ */
 function compareWithGit(root: string): void {
   const all = pathsOf(new Walker(root)).filter((path) => path !== "");
   const ignored = ignoredByGit(root, all);
@@ -54,53 +56,57 @@ function compareWithGit(root: string): void {
   }
 }
 
-test("gitignore decides as git does on known traps", needs("git"), async () => {
-  await withTemp((root) => {
-    run("git", ["init", "-q"], { cwd: root });
-    make(root, {
-      ".gitignore":
-        "build\n*.log\n!keep.log\n/top.txt\ndoc/**/tmp\n\\#hash\n\\!bang\ntrail \nquoted\\ \n# note\nfoo/*\n!foo/bar\ncrlf\r\na[bc]d\n**/deep/x\nabc/**\n",
-      "sub/.gitignore": "!build\n*.txt\n!/keep.txt\nin/mid\n",
-      "sub/we ird[1]*/.gitignore": "x\n/y\n",
-      ".git/info/exclude": "private\n",
-      "build/a": "",
-      "sub/build/a": "",
-      "sub/build/b.log": "",
-      "sub/keep.txt": "",
-      "sub/other.txt": "",
-      "sub/n/keep.txt": "",
-      "sub/in/mid": "",
-      "sub/x/in/mid": "",
-      "sub/we ird[1]*/x": "",
-      "sub/we ird[1]*/n/x": "",
-      "sub/we ird[1]*/y": "",
-      "sub/we ird[1]*/n/y": "",
-      "keep.log": "",
-      "a.log": "",
-      "top.txt": "",
-      "n/top.txt": "",
-      "doc/tmp": "",
-      "doc/a/b/tmp/c": "",
-      "#hash": "",
-      "!bang": "",
-      "trail": "",
-      "trail ": "",
-      "quoted ": "",
-      "quoted": "",
-      "foo/bar": "",
-      "foo/baz": "",
-      "foo/sub/bar": "",
-      "crlf": "",
-      "private/x": "",
-      "abd": "",
-      "aed": "",
-      "p/deep/x": "",
-      "abc/d/e": "",
-      "Build/a": "",
+test(
+  "gitignore rules have the same results as in git for difficult patterns",
+  needs("git"),
+  async () => {
+    await withTemp((root) => {
+      run("git", ["init", "-q"], { cwd: root });
+      make(root, {
+        ".gitignore":
+          "build\n*.log\n!keep.log\n/top.txt\ndoc/**/tmp\n\\#hash\n\\!bang\ntrail \nquoted\\ \n# note\nfoo/*\n!foo/bar\ncrlf\r\na[bc]d\n**/deep/x\nabc/**\n",
+        "sub/.gitignore": "!build\n*.txt\n!/keep.txt\nin/mid\n",
+        "sub/we ird[1]*/.gitignore": "x\n/y\n",
+        ".git/info/exclude": "private\n",
+        "build/a": "",
+        "sub/build/a": "",
+        "sub/build/b.log": "",
+        "sub/keep.txt": "",
+        "sub/other.txt": "",
+        "sub/n/keep.txt": "",
+        "sub/in/mid": "",
+        "sub/x/in/mid": "",
+        "sub/we ird[1]*/x": "",
+        "sub/we ird[1]*/n/x": "",
+        "sub/we ird[1]*/y": "",
+        "sub/we ird[1]*/n/y": "",
+        "keep.log": "",
+        "a.log": "",
+        "top.txt": "",
+        "n/top.txt": "",
+        "doc/tmp": "",
+        "doc/a/b/tmp/c": "",
+        "#hash": "",
+        "!bang": "",
+        "trail": "",
+        "trail ": "",
+        "quoted ": "",
+        "quoted": "",
+        "foo/bar": "",
+        "foo/baz": "",
+        "foo/sub/bar": "",
+        "crlf": "",
+        "private/x": "",
+        "abd": "",
+        "aed": "",
+        "p/deep/x": "",
+        "abc/d/e": "",
+        "Build/a": "",
+      });
+      compareWithGit(root);
     });
-    compareWithGit(root);
-  });
-});
+  },
+);
 
 const name = fc.constantFrom(
   "a",
@@ -126,24 +132,31 @@ const pattern = fc.tuple(
 const ignoreFile = fc.array(pattern, { maxLength: 4 })
   .map((lines) => lines.join("\n"));
 
-test("gitignore decides as git does on any tree", needs("git"), async () => {
-  const property = fc.asyncProperty(
-    fc.uniqueArray(path, { minLength: 3, maxLength: 25 }),
-    fc.array(fc.tuple(fc.option(path), ignoreFile), { maxLength: 4 }),
-    (paths, rules) =>
-      withTemp((root) => {
-        run("git", ["init", "-q"], { cwd: root });
-        for (const at of paths) tryMake(root, at, "");
-        for (const [folder, text] of rules) {
-          tryMake(root, folder ? `${folder}/.gitignore` : ".gitignore", text);
-        }
-        compareWithGit(root);
-      }),
-  );
-  await fc.assert(property, runs(25, 1000));
-});
+test(
+  "gitignore rules have the same results as in git for any tree",
+  needs("git"),
+  async () => {
+    const property = fc.asyncProperty(
+      fc.uniqueArray(path, { minLength: 3, maxLength: 25 }),
+      fc.array(fc.tuple(fc.option(path), ignoreFile), { maxLength: 4 }),
+      (paths, rules) =>
+        withTemp((root) => {
+          run("git", ["init", "-q"], { cwd: root });
+          for (const at of paths) tryMake(root, at, "");
+          for (const [folder, text] of rules) {
+            tryMake(root, folder ? `${folder}/.gitignore` : ".gitignore", text);
+          }
+          compareWithGit(root);
+        }),
+    );
+    await fc.assert(property, runs(25, 1000));
+  },
+);
 
-/** Two generated paths may want one name as a file and as a folder. */
+/**
+ * Creates a file, unless the path exists as a folder, because two generated
+ * paths may have the same name.
+ */
 function tryMake(root: string, path: string, text: string): void {
   try {
     make(root, { [path]: text });
@@ -154,7 +167,7 @@ function tryMake(root: string, path: string, text: string): void {
 }
 
 test(
-  "rules above the root and of nested repositories count as in git",
+  "rules above the root and of nested repositories have the same results as in git",
   needs("git"),
   async () => {
     await withTemp((top) => {
@@ -185,7 +198,7 @@ test(
   },
 );
 
-test("given patterns outrank .deltarignore, which outranks .gitignore", async () => {
+test("patterns of options override .deltarignore, which overrides .gitignore", async () => {
   await withTemp((root) => {
     make(root, {
       ".gitignore": "one\ntwo\nthree\n",
@@ -219,7 +232,7 @@ test("given patterns outrank .deltarignore, which outranks .gitignore", async ()
   });
 });
 
-test("version control is left out by default, and only then", async () => {
+test("Walker excludes version control by default, and only then", async () => {
   await withTemp((root) => {
     make(root, { ".git/HEAD": "", ".hg/x": "", ".svn/x": "", "a": "" });
     assert.deepEqual(pathsOf(new Walker(root)), ["a"]);

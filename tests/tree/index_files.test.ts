@@ -19,7 +19,7 @@ import { treeAndEdited, writeTree } from "../support/trees.ts";
 
 const everything = (root: string) => new Walker(root, { excludes: [] });
 
-test("indexes and differences come back from their files as they were", async () => {
+test("indexes and differences are unchanged after writing and reading", async () => {
   const property = fc.asyncProperty(
     treeAndEdited,
     ([first, second]) =>
@@ -53,7 +53,7 @@ const FILE = {
 };
 const DIR = { path: "b", kind: "directory", ...META };
 
-/** A small index and a small difference, with all that lines can say. */
+/** Returns a small index and a small difference, with all possible fields. */
 function examples(): [string, Uint8Array, (bytes: Uint8Array) => unknown][] {
   const fields = (path: string) => ({
     path,
@@ -93,7 +93,7 @@ function examples(): [string, Uint8Array, (bytes: Uint8Array) => unknown][] {
   ];
 }
 
-test("a bit flipped or a byte lost anywhere is refused", () => {
+test("an index or difference with a flipped bit or a missing byte is refused", () => {
   for (const [what, good, decode] of examples()) {
     decode(good);
     const refused = (bytes: Uint8Array, how: string) =>
@@ -125,7 +125,7 @@ test("a line that is not an object is refused", () => {
   }
 });
 
-test("a newer version, another format and lines that lie are refused", () => {
+test("a newer version, another format and contradictory lines are refused", () => {
   const root = { root: META };
   const index = (lines: Line[], version = 1, header: Line = root) =>
     DirIndex.decode(encodeLines("deltar-index", version, header, lines));
@@ -208,7 +208,7 @@ function examples0() {
   return { mode: 0o755, mtime: 0n, uid: 0, gid: 0 };
 }
 
-test("lines of any JSON come back with their offsets", () => {
+test("lines with any JSON are read with their offsets", () => {
   fc.assert(
     fc.property(fc.array(fc.dictionary(fc.string(), fc.json())), (lines) => {
       const bytes = encodeLines("x", 3, { more: 1 }, lines);
@@ -224,7 +224,7 @@ test("lines of any JSON come back with their offsets", () => {
   );
 });
 
-test("times of every size are written and read", () => {
+test("times of any size are written and read", () => {
   fc.assert(
     fc.property(
       fc.bigInt({ min: -(2n ** 63n) * 1_000_000_000n, max: 2n ** 93n }),
@@ -236,7 +236,7 @@ test("times of every size are written and read", () => {
   assert.equal(formatTime(1_500_000_000n), "1.500000000");
 });
 
-test("a file that is not there is not-found", async () => {
+test("a missing file fails with not-found", async () => {
   await withTemp(async (folder) => {
     const absent = { name: "DeltarError", code: "not-found" };
     await assert.rejects(DirIndex.fromFile(join(folder, "x")), absent);

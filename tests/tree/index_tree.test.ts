@@ -20,7 +20,7 @@ const worker = fileURLToPath(
 const everything = (root: string) => new Walker(root, { excludes: [] });
 const LARGE = new Uint8Array(2_500_000).fill(7);
 
-/** Indexes `a`, `b` and `c`; `b` is harmed after the walk has seen it. */
+/** Indexes `a`, `b` and `c`. `b` is changed after the walk has found it. */
 async function indexWhile(
   content: Uint8Array,
   harm: (place: string, root: string) => void,
@@ -33,7 +33,7 @@ async function indexWhile(
     const skipped: Skipped[] = [];
     const index = await DirIndex.of(everything(root), {
       onSkip: (skip) => skipped.push(skip),
-      // Asked between the walk and the reading.
+      // This function is called between the walk and the reading.
       unchanged: ({ path }) => {
         if (path === "b") harm(place, root);
         return false;
@@ -57,7 +57,7 @@ const SIZES: [string, Uint8Array][] = [
 ];
 
 for (const [size, content] of SIZES) {
-  test(`a ${size} file that changes before it is read`, async () => {
+  test(`DirIndex.of() with a ${size} file that changes before it is read`, async () => {
     const harms: [string, (place: string) => void][] = [
       ["grows", (place) => fs.appendFileSync(place, "more")],
       ["shrinks", (place) => fs.truncateSync(place, 100)],
@@ -71,13 +71,14 @@ for (const [size, content] of SIZES) {
     for (const [what, harm] of harms) {
       const { index, skipped, now } = await indexWhile(content, harm);
       const entry = index.get("b")!;
-      // Taken as it is when it is opened, or read again until it keeps still.
+      // The state at the time of opening is stored, or the file is read again
+      // until it no longer changes.
       assert.equal(entry.sha256, now, what);
       assert.deepEqual(skipped, [], what);
     }
   });
 
-  test(`a ${size} file that goes or becomes something else is left out`, async () => {
+  test(`a ${size} file that vanishes or changes its kind is skipped`, async () => {
     const harms: [string, string, (place: string) => void][] = [
       ["goes", "vanished", (place) => fs.rmSync(place)],
       ["becomes a folder", "", (place) => {
@@ -102,7 +103,7 @@ for (const [size, content] of SIZES) {
   });
 
   test(
-    `a ${size} file that becomes a pipe keeps nobody waiting`,
+    `a ${size} file that becomes a pipe does not block`,
     needs("mkfifo"),
     async () => {
       const { index, skipped } = await indexWhile(content, (place) => {
@@ -140,7 +141,7 @@ test("a large file is read into the same memory all the time", async () => {
   });
 });
 
-test("a file that never keeps still is kept once, and reported", async () => {
+test("a file that changes all the time is stored once, and reported", async () => {
   await withTemp(async (root) => {
     fs.writeFileSync(join(root, "large"), LARGE);
     fs.writeFileSync(join(root, "z"), "z");
@@ -169,7 +170,7 @@ test("a file that never keeps still is kept once, and reported", async () => {
   });
 });
 
-test("names of a file that could not be kept are reported with it", async () => {
+test("the hard links of a file that could not be stored are reported, too", async () => {
   await withTemp(async (root) => {
     fs.writeFileSync(join(root, "b"), "b");
     fs.linkSync(join(root, "b"), join(root, "d"));
@@ -185,7 +186,7 @@ test("names of a file that could not be kept are reported with it", async () => 
   });
 });
 
-test("what is known to be unchanged is not read", async () => {
+test("files that are known to be unchanged are not read", async () => {
   await withTemp(async (root) => {
     for (const name of ["a", "b"]) fs.writeFileSync(join(root, name), name);
     const previous = await DirIndex.of(everything(root));
@@ -203,7 +204,7 @@ test("what is known to be unchanged is not read", async () => {
   });
 });
 
-test("timers run while a large tree is indexed", async () => {
+test("timers fire while a large tree is indexed", async () => {
   await withTemp(async (root) => {
     for (let at = 0; at < 200; at++) fs.writeFileSync(join(root, `${at}`), "x");
     const stop = new AbortController();
@@ -218,6 +219,6 @@ test("timers run while a large tree is indexed", async () => {
   });
 });
 
-test("a file that may not be read is reported", needsHeld, async () => {
+test("an unreadable file is reported", needsHeld, async () => {
   await withTemp((root) => runHeld(worker, "file", root));
 });

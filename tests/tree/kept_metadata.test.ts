@@ -28,9 +28,9 @@ function folder(mode: number, uid = 0): IndexEntry {
   };
 }
 
-test("withKeptMetadata() gives an entry of Windows its mode and owner of before [R12]", () => {
+test("withKeptMetadata() gives an entry on Windows its earlier mode and owner [R12]", () => {
   const before = file(0o4755, { uid: 1000, gid: 100, xattrs: XATTRS });
-  // Windows keeps times to 100 ns.
+  // Windows stores times in units of 100 ns.
   const found = file(0o644, { mtime: TIME - 89n });
   const { mode, uid, gid, mtime, xattrs } = withKeptMetadata(found, before);
   assert.deepEqual([mode, uid, gid], [0o4755, 1000, 100]);
@@ -43,7 +43,7 @@ test("withKeptMetadata() gives an entry of Windows its mode and owner of before 
   assert.equal(withKeptMetadata(edited, before).xattrs, undefined);
 });
 
-test("withKeptMetadata() applies what the read-only flag says", () => {
+test("withKeptMetadata() applies the read-only flag", () => {
   const after = (found: number, before: number) =>
     withKeptMetadata(file(found), file(before)).mode;
   assert.equal(after(0o444, 0o600), 0o400);
@@ -54,12 +54,12 @@ test("withKeptMetadata() applies what the read-only flag says", () => {
   assert.equal(withKeptMetadata(folder(0o755), folder(0o500)).mode, 0o500);
 });
 
-test("withKeptMetadata() takes nothing from an entry of another kind", () => {
+test("withKeptMetadata() keeps nothing of an entry of another kind", () => {
   assert.equal(withKeptMetadata(file(0o644), undefined).mode, 0o644);
   assert.equal(withKeptMetadata(file(0o644), folder(0o700)).mode, 0o644);
 });
 
-test("isMadeUp() knows the modes and owners of Windows", () => {
+test("isMadeUp() recognizes the modes and owners of Windows", () => {
   for (const entry of [file(0o644), file(0o444), folder(0o755)]) {
     assert.ok(isMadeUp(entry));
   }

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lookAhead } from "../../lib/tree/look_ahead.ts";
 
-/** Numbers, of which every so-many-th is chosen; what was taken when. */
+/**
+ * Looks ahead in numbers, of which every nth is chosen. Returns what was taken
+ * at which time.
+ */
 function look(count: number, every: number, size?: number) {
   let taken = 0;
   let given = 0;
@@ -37,7 +40,7 @@ function look(count: number, every: number, size?: number) {
   return { result, ahead, chosenAhead };
 }
 
-test("all are given once and in order, however many are chosen", () => {
+test("lookAhead() yields all items once and in order, however many are chosen", () => {
   for (const every of [1, 2, 7, 1000, 1e9]) {
     for (const count of [0, 1, 8, 9, 4096, 4097, 10_000]) {
       const { result } = look(count, every);
@@ -46,9 +49,9 @@ test("all are given once and in order, however many are chosen", () => {
   }
 });
 
-test("it looks ahead for a few chosen ones, and for no more than a few", () => {
+test("lookAhead() looks ahead for a limited number of chosen items", () => {
   assert.equal(look(1000, 1).ahead, 8);
-  // One more while those between are given.
+  // One more item is chosen while the items between them are yielded.
   assert.equal(look(10_000, 100).chosenAhead, 9);
   const sparse = look(10_000, 100).ahead;
   assert.ok(sparse >= 800 && sparse <= 900, `${sparse}`);
@@ -56,7 +59,7 @@ test("it looks ahead for a few chosen ones, and for no more than a few", () => {
   assert.equal(look(10_000, 1e9, 100).ahead, 40);
 });
 
-test("it walks no further than it looks", () => {
+test("lookAhead() does not read further than it looks ahead", () => {
   let taken = 0;
   const source = function* () {
     for (;;) yield taken++;

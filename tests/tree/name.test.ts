@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { foldName, isOwnName, nameFault } from "../../lib/tree/name.ts";
 
-test("nameFault() refuses what Windows reads as a path, stream or device [R1]", () => {
+test("nameFault() refuses names that Windows treats as a path, stream or device [R1]", () => {
   const refused = [
     "..\\..\\evil1.txt",
     "back\\x",
@@ -54,7 +54,7 @@ test("nameFault() refuses what Windows reads as a path, stream or device [R1]", 
   }
 });
 
-test("nameFault() refuses on Linux and macOS only what these cannot have [R1]", () => {
+test("nameFault() on Linux and macOS refuses only names that these systems cannot have [R1]", () => {
   for (const platform of ["linux", "darwin"]) {
     for (const name of ["a\\b", "C:x", "NUL", "dot.", "blank ", "a*?", "\t"]) {
       assert.equal(nameFault(name, platform), undefined, name);
@@ -68,7 +68,7 @@ test("nameFault() refuses on Linux and macOS only what these cannot have [R1]", 
   assert.equal(nameFault("\u00e9".repeat(128), "darwin"), undefined);
 });
 
-test("nameFault() refuses names of deltar's own temporary files [A9]", () => {
+test("nameFault() refuses the names of deltar's temporary files [A9]", () => {
   const own = ".deltar-stage-p1-01234567-89abcdef-journal";
   for (const platform of ["linux", "darwin", "win32"]) {
     assert.ok(nameFault(own, platform));
@@ -87,7 +87,7 @@ test("nameFault() refuses names of deltar's own temporary files [A9]", () => {
   }
 });
 
-test("foldName() is the same for all names that some disk takes for one", () => {
+test("foldName() is equal for all names that some disk treats as equal", () => {
   const alike = [
     ["File.txt", "file.TXT", "FILE.TXT"],
     ["caf\u00e9", "cafe\u0301", "CAF\u00c9"],

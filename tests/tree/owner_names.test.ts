@@ -18,7 +18,7 @@ const linux = process.platform === "linux"
   ? needs("getent")
   : { skip: "needs getent" };
 
-/** The users or groups as `getent` lists them: name and number. */
+/** Returns the users or groups that `getent` lists, by name and number. */
 function listed(kind: OwnerKind): [name: string, id: number][] {
   const database = kind === "users" ? "passwd" : "group";
   return runText("getent", [database]).trim().split("\n").map((line) => {
@@ -27,7 +27,7 @@ function listed(kind: OwnerKind): [name: string, id: number][] {
   });
 }
 
-/** A system with users, which are also its groups. */
+/** Returns a system with the given users, which are also its groups. */
 function systemOf(ids: Record<string, number>): SystemOwners {
   const system = new SystemOwners();
   const names = new Map<number, string>();
@@ -39,22 +39,26 @@ function systemOf(ids: Record<string, number>): SystemOwners {
   return system;
 }
 
-test("SystemOwners knows the users and groups that getent lists", linux, () => {
-  const system = new SystemOwners();
-  for (const kind of ["users", "groups"] as const) {
-    const all = listed(kind);
-    assert.ok(all.length > 5);
-    for (const [name, id] of all) {
-      assert.equal(system.numberOf(kind, name), id, name);
-      const first = all.find(([, other]) => other === id)![0];
-      assert.equal(system.nameOf(kind, id), first);
+test(
+  "SystemOwners returns the users and groups that getent lists",
+  linux,
+  () => {
+    const system = new SystemOwners();
+    for (const kind of ["users", "groups"] as const) {
+      const all = listed(kind);
+      assert.ok(all.length > 5);
+      for (const [name, id] of all) {
+        assert.equal(system.numberOf(kind, name), id, name);
+        const first = all.find(([, other]) => other === id)![0];
+        assert.equal(system.nameOf(kind, id), first);
+      }
+      assert.equal(system.nameOf(kind, 4_000_000_001), undefined);
+      assert.equal(system.numberOf(kind, "no such name"), undefined);
     }
-    assert.equal(system.nameOf(kind, 4_000_000_001), undefined);
-    assert.equal(system.numberOf(kind, "no such name"), undefined);
-  }
-});
+  },
+);
 
-test("the C library knows the same names", {
+test("the C library returns the same names", {
   ...(hasSystemCalls() ? linux : { skip: "this runtime has no calls" }),
 }, () => {
   for (const kind of ["users", "groups"] as const) {
@@ -73,12 +77,12 @@ test("numbersHere() returns the numbers that differ", () => {
   const names = { 0: "toor", 7: "nobody here", 1000: "me", 1001: "me" };
   assert.deepEqual(
     [...numbersHere("users", names, system)],
-    // `toor` has its number here. 1001 is `me` here too.
+    // `toor` has its own number here, and 1001 is `me` here, too.
     [[1000, 1001]],
   );
 });
 
-test("OwnerTally collects the names that exist, and a limited number", () => {
+test("OwnerTally collects existing names, up to a limited number", () => {
   const ids: Record<string, number> = { root: 0, me: 1000 };
   for (let id = 2000; id < 2000 + 2 * MAX_OWNERS; id++) ids[`u${id}`] = id;
   const tally = new OwnerTally();
@@ -96,7 +100,7 @@ test("OwnerTally collects the names that exist, and a limited number", () => {
   assert.equal(Object.keys(users).length, MAX_OWNERS);
 });
 
-test("isOwnerName() refuses what is not a name", () => {
+test("isOwnerName() refuses invalid names", () => {
   for (const name of ["root", "_apt", "DOMAIN\\me", "m e", "ünïcode", "a$"]) {
     assert.equal(isOwnerName(name), true, name);
   }

@@ -13,7 +13,7 @@ import {
 } from "../../lib/tree/raw_name.ts";
 import { needs, run } from "../support/peer.ts";
 
-/** Bytes, of which many begin or continue UTF-8. */
+/** Arbitrary bytes, many of which begin or continue UTF-8. */
 const anyBytes = fc.array(
   fc.oneof(
     fc.constantFrom(0xc3, 0xa9, 0xed, 0xb3, 0xbf, 0xf0, 0x9f, 0x98, 0x80),
@@ -23,7 +23,7 @@ const anyBytes = fc.array(
   { maxLength: 30 },
 ).map((bytes) => Uint8Array.from(bytes));
 
-test("decodeName() and encodeName() are inverse for all bytes", () => {
+test("decodeName() and encodeName() are inverse functions for all bytes", () => {
   fc.assert(fc.property(anyBytes, (bytes) => {
     const name = decodeName(bytes);
     assert.deepEqual(encodeName(name), bytes);
@@ -38,7 +38,7 @@ test("decodeName() and encodeName() are inverse for all bytes", () => {
   }));
 });
 
-test("decodeName() returns valid UTF-8 as it is", () => {
+test("decodeName() returns valid UTF-8 unchanged", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     const bytes = new TextEncoder().encode(text);
     assert.equal(
@@ -68,7 +68,7 @@ test("isDecodedName() refuses second spellings and other lone surrogates", () =>
   assert.equal(foldName("A\udcc3É"), foldName("a\udcc3e\u0301"));
 });
 
-test("parsePath() returns the path that spellPath() spelled", () => {
+test("parsePath() returns the path that spellPath() was given", () => {
   fc.assert(fc.property(anyBytes, (bytes) => {
     const path = decodeName(bytes);
     const spelled = spellPath(path);
@@ -80,7 +80,7 @@ test("parsePath() returns the path that spellPath() spelled", () => {
   assert.equal(parsePath("\\xc3\\xa9"), "é");
 });
 
-test("printf makes the bytes of octalName()", needs("sh"), () => {
+test("printf of octalName() returns the bytes", needs("sh"), () => {
   const every = Uint8Array.from({ length: 255 }, (_, at) => at + 1);
   const path = decodeName(every);
   assert.match(octalName(path), /^[!-~]+$/);

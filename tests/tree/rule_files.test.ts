@@ -13,7 +13,7 @@ import { needs, run } from "../support/peer.ts";
 import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** The kinds of unusable files with rules, and the messages. */
+/** The kinds of unusable rule files, and the messages about them. */
 const UNUSABLE: [string, (place: string, folder: string) => void, RegExp][] = [
   [
     "a link to an endless device",
@@ -45,7 +45,7 @@ const UNUSABLE: [string, (place: string, folder: string) => void, RegExp][] = [
 ];
 
 test(
-  "a file with rules that is not a regular one of 1 MiB is named and not read [A5]",
+  "a rule file other than a regular file of at most 1 MiB is named and not read [A5]",
   needs("mkfifo"),
   async () => {
     await byEachAccess(async () => {
@@ -63,7 +63,7 @@ test(
             const paths = [...walker.entries({ onSkip })].map(({ path }) =>
               path
             );
-            // Rules that cannot be used leave nothing out.
+            // Rules that cannot be used exclude nothing.
             assert.ok(paths.includes("below/a.secret"), what);
             const [fault] = skipped.filter(({ reason }) =>
               reason === "unreadable"
@@ -80,7 +80,7 @@ test(
   },
 );
 
-test("a file with rules that may not be read is named once [A5]", {
+test("an unreadable rule file is named once [A5]", {
   skip: (process.getuid?.() !== 0 || process.platform !== "linux") &&
     "needs root on Linux",
 }, async () => {
@@ -110,7 +110,7 @@ test("a file with rules that may not be read is named once [A5]", {
 });
 
 test(
-  "Repository.snapshot() names an unusable file with rules each time [A5]",
+  "Repository.snapshot() names an unusable rule file each time [A5]",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -132,7 +132,7 @@ test(
 );
 
 test(
-  "Repository.restore() deletes nothing where the rules cannot be read [A5]",
+  "Repository.restore() deletes nothing in a folder whose rules cannot be read [A5]",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -154,34 +154,38 @@ test(
   },
 );
 
-test("a work tree above counts only if it is one's own [A11]", {
-  skip: process.getuid?.() !== 0 && "needs root",
-}, async () => {
-  await byEachAccess(() =>
-    withTemp((folder) => {
-      const shared = join(folder, "shared");
-      const root = join(shared, "between/root");
-      fs.mkdirSync(join(shared, ".git/info"), { recursive: true });
-      fs.mkdirSync(root, { recursive: true });
-      fs.writeFileSync(join(shared, ".gitignore"), "*.one\n");
-      fs.writeFileSync(join(shared, "between/.gitignore"), "*.two\n");
-      fs.writeFileSync(join(shared, ".git/info/exclude"), "*.three\n");
-      for (const name of ["a.one", "a.two", "a.three", "a.four"]) {
-        fs.writeFileSync(join(root, name), "");
-      }
-      const kept = () => {
-        const walker = new Walker(root, { excludes: [], gitignore: true });
-        return [...walker.entries()].map(({ path }) => path).join(" ");
-      };
-      assert.equal(kept(), "a.four");
-      // Somebody else owns one of the files, then all of it.
-      fs.chownSync(join(shared, ".gitignore"), 1234, 1234);
-      assert.equal(kept(), "a.four a.one");
-      fs.chownSync(join(shared, ".git"), 1234, 1234);
-      assert.equal(kept(), "a.four a.one a.three a.two");
-      // Who owns the root could put the rules into it.
-      fs.chownSync(root, 1234, 1234);
-      assert.equal(kept(), "a.four");
-    })
-  );
-});
+test(
+  "a work tree above the directory is used only if it belongs to the user, root or the owner [A11]",
+  {
+    skip: process.getuid?.() !== 0 && "needs root",
+  },
+  async () => {
+    await byEachAccess(() =>
+      withTemp((folder) => {
+        const shared = join(folder, "shared");
+        const root = join(shared, "between/root");
+        fs.mkdirSync(join(shared, ".git/info"), { recursive: true });
+        fs.mkdirSync(root, { recursive: true });
+        fs.writeFileSync(join(shared, ".gitignore"), "*.one\n");
+        fs.writeFileSync(join(shared, "between/.gitignore"), "*.two\n");
+        fs.writeFileSync(join(shared, ".git/info/exclude"), "*.three\n");
+        for (const name of ["a.one", "a.two", "a.three", "a.four"]) {
+          fs.writeFileSync(join(root, name), "");
+        }
+        const kept = () => {
+          const walker = new Walker(root, { excludes: [], gitignore: true });
+          return [...walker.entries()].map(({ path }) => path).join(" ");
+        };
+        assert.equal(kept(), "a.four");
+        // Another user owns one of the files, and then all of them.
+        fs.chownSync(join(shared, ".gitignore"), 1234, 1234);
+        assert.equal(kept(), "a.four a.one");
+        fs.chownSync(join(shared, ".git"), 1234, 1234);
+        assert.equal(kept(), "a.four a.one a.three a.two");
+        // The owner of the root could add these rules to the root.
+        fs.chownSync(root, 1234, 1234);
+        assert.equal(kept(), "a.four");
+      })
+    );
+  },
+);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { alikePaths, Spelling } from "../../lib/tree/spelling.ts";
 import type { FileStat } from "../../lib/tree/stat.ts";
 
-/** A disk in memory: paths with the number of what is there. */
+/** Returns a disk in memory: paths with the numbers of their inodes. */
 function diskOf(
   files: Record<string, bigint>,
   fold: (name: string) => string,
@@ -51,7 +51,7 @@ test("Spelling finds the name that a disk has for another spelling [R2]", () => 
   assert.ok(!spelling.isOneName("other", "file.TXT"));
 });
 
-test("Spelling keeps hard links apart that differ by case [R3]", () => {
+test("Spelling distinguishes hard links whose names differ only in case [R3]", () => {
   const spelling = diskOf({ "README": 1n, "readme": 1n }, EXACT);
   assert.equal(spelling.listedAs("README", stat(1n)), "README");
   assert.equal(spelling.listedAs("readme", stat(1n)), "readme");
@@ -59,7 +59,7 @@ test("Spelling keeps hard links apart that differ by case [R3]", () => {
   assert.ok(!spelling.isOneName("new", "NEW"));
 });
 
-test("alikePaths() finds paths that may be one, folders too [R3]", () => {
+test("alikePaths() finds paths that may be equal, including their folders [R3]", () => {
   const paths = ["Dir", "Dir/x", "README", "dir", "dir/x", "other", "readme"];
   assert.deepEqual(
     [...alikePaths(paths).keys()].sort(),

@@ -6,7 +6,7 @@ import { concat } from "../../lib/bytes/source.ts";
 import { Spool } from "../../lib/tree/spool.ts";
 import { withTemp } from "../support/temp.ts";
 
-test("what is written is read, from memory or disk, and then gone", async () => {
+test("Spool reads what was written, in memory or on the disk, and then deletes it", async () => {
   const usual = process.env.TMPDIR;
   await withTemp((folder) => {
     process.env.TMPDIR = folder;
@@ -34,7 +34,7 @@ function useSpools(folder: string): void {
     for (let round = 0; round < 2; round++) {
       assert.deepEqual(concat([...spool.read()]), whole);
     }
-    // A process that is killed now leaves nothing.
+    // A process that is killed at this moment leaves nothing behind.
     if (process.platform !== "win32") {
       assert.deepEqual(fs.readdirSync(folder), []);
     }

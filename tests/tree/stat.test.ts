@@ -48,38 +48,42 @@ test("times are set and read to the nanosecond", needs("stat"), async () => {
   });
 });
 
-/** The number that `stat` prints. */
+/** Returns a number that `stat` printed. */
 function nanoseconds(text: string): bigint {
   const [seconds, rest] = text.replace("-", "").split(".");
   const time = BigInt(seconds + rest);
   return text.startsWith("-") ? -time : time;
 }
 
-test("all that is known agrees with stat", needs("stat"), async () => {
-  await withTemp((folder) => {
-    const place = join(folder, "file");
-    fs.writeFileSync(place, "12345");
-    fs.chmodSync(place, 0o4751);
-    fs.linkSync(place, join(folder, "other"));
-    const stat = lstat(place);
-    const [shown] = runText("stat", [
-      "-c",
-      "%a %s %u %g %i %h %.9Y %.9Z",
-      place,
-    ]).split("\n");
-    const { mode, size, uid, gid, inode, links, mtime, ctime } = stat;
-    const [modeShown, ...numbers] = shown.split(" ");
-    assert.equal(mode.toString(8), modeShown);
-    assert.deepEqual(
-      numbers.slice(0, 5),
-      [size, uid, gid, inode, links].map(String),
-    );
-    assert.deepEqual(numbers.slice(5).map(nanoseconds), [mtime, ctime]);
-    assert.equal(stat.kind, "file");
-  });
-});
+test(
+  "the fields of a state agree with those of stat",
+  needs("stat"),
+  async () => {
+    await withTemp((folder) => {
+      const place = join(folder, "file");
+      fs.writeFileSync(place, "12345");
+      fs.chmodSync(place, 0o4751);
+      fs.linkSync(place, join(folder, "other"));
+      const stat = lstat(place);
+      const [shown] = runText("stat", [
+        "-c",
+        "%a %s %u %g %i %h %.9Y %.9Z",
+        place,
+      ]).split("\n");
+      const { mode, size, uid, gid, inode, links, mtime, ctime } = stat;
+      const [modeShown, ...numbers] = shown.split(" ");
+      assert.equal(mode.toString(8), modeShown);
+      assert.deepEqual(
+        numbers.slice(0, 5),
+        [size, uid, gid, inode, links].map(String),
+      );
+      assert.deepEqual(numbers.slice(5).map(nanoseconds), [mtime, ctime]);
+      assert.equal(stat.kind, "file");
+    });
+  },
+);
 
-test("long paths and odd names", async () => {
+test("long paths and unusual names have a state", async () => {
   await withTemp((folder) => {
     let place = folder;
     while (place.length < 3700) {

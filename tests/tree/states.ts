@@ -11,7 +11,9 @@ import { walkTree } from "../../lib/tree/walk_tree.ts";
 /** The rules of a walker. */
 export type Rules = ConstructorParameters<typeof Walker>[1];
 
-/** Returns the state of a directory, as if it had been left alone for long. */
+/**
+ * Returns the state of a directory, as if it had not changed for a long time.
+ */
 export function stateOf(
   root: string,
   rules: Rules,

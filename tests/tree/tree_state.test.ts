@@ -34,7 +34,7 @@ const worker = fileURLToPath(
 
 const RULES: Rules = { excludes: ["*.log"], gitignore: true };
 
-/** Makes a directory with rules. */
+/** Makes a directory with rule files. */
 function makeRuled(root: string): void {
   fs.mkdirSync(join(root, "folder/deep"), { recursive: true });
   fs.mkdirSync(join(root, "nested/.git/info"), { recursive: true });
@@ -62,7 +62,7 @@ function makeRuled(root: string): void {
   }
 }
 
-/** Whether `edit` is seen, in a directory made for it. */
+/** Returns whether a change is noticed in a directory that is made for it. */
 async function isSeen(
   edit: (root: string) => void,
   rules: Rules = RULES,
@@ -77,7 +77,7 @@ async function isSeen(
   });
 }
 
-/** Changes a file as somebody would who wants to hide it. */
+/** Changes a file in a way that hides the change. */
 function rewrite(place: string, content: string): void {
   const { mtime, size } = lstat(place);
   assert.equal(content.length, size);
@@ -131,7 +131,7 @@ const EDITS: Record<string, (root: string) => void> = {
 
 for (const [what, edit] of Object.entries(EDITS)) {
   const options = what === "another link target" ? needsSymlinks : {};
-  test(`${what} is seen`, options, async () => {
+  test(`${what} is noticed`, options, async () => {
     assert.equal(await isSeen(edit), true);
     await withTemp(async (root) => {
       makeRuled(root);
@@ -146,14 +146,14 @@ for (const [what, edit] of Object.entries(EDITS)) {
   });
 }
 
-test("another owner is seen", {
+test("another owner is noticed", {
   skip: process.getuid?.() !== 0 && "needs root",
 }, async () => {
   const edit = (root: string) => fs.chownSync(join(root, "a"), 1234, 1234);
   assert.equal(await isSeen(edit), true);
 });
 
-test("other options are seen, what they leave out is not", async () => {
+test("other options are noticed, and excluded paths are not compared", async () => {
   const rules = { excludes: ["*.log"], gitignore: true };
   const nothing = () => {};
   for (
@@ -172,7 +172,7 @@ test("other options are seen, what they leave out is not", async () => {
   for (const edit of edits) assert.equal(await isSeen(edit), false);
 });
 
-test("what changed just now is in doubt, and what was set far ahead is not", async () => {
+test("an entry that changed just now is in doubt, and one with a time in the future is not", async () => {
   await withTemp(async (root) => {
     const place = join(root, "a");
     fs.writeFileSync(place, "");
@@ -183,7 +183,7 @@ test("what changed just now is in doubt, and what was set far ahead is not", asy
       setTimes(place, mtime);
       return await isUnchanged(walker, stateOf(root, {}, newest));
     };
-    // To the second: Node sets times as doubles.
+    // The time is rounded to a second, because Node sets times as doubles.
     const long = ctime - ctime % 1_000_000_000n + 1000n * day;
     assert.equal(await ask(ctime, long), true);
     assert.equal(await ask(ctime, ctime), false);
@@ -192,7 +192,7 @@ test("what changed just now is in doubt, and what was set far ahead is not", asy
   });
 });
 
-test("any edit is seen, and what is the same is known", async () => {
+test("any change is noticed, and unchanged entries are recognized", async () => {
   const property = fc.asyncProperty(treeAndEdited, async ([before, after]) => {
     await withTemp(async (root) => {
       writeTree(root, before);
@@ -232,12 +232,12 @@ test("any edit is seen, and what is the same is known", async () => {
 });
 
 /**
- * Checks a walk that copies the folders that were unchanged: it finds what a
- * new index finds, and so does the next walk.
+ * Checks a walk that copies unchanged folders: it finds the same as a new
+ * index, and so does the next walk.
  *
- * @param prepare Makes the directory.
- * @param edit Changes the directory before the comparison.
- * @param between Changes the directory between the comparison and the walk.
+ * @param prepare Makes the directory. @param edit Changes the directory before
+ * the comparison. @param between Changes the directory between the comparison
+ * and the walk.
  */
 async function checkCopies(
   rules: Rules,
@@ -265,7 +265,7 @@ async function checkCopies(
   });
 }
 
-test("a folder listed inside a copied one has all its files, with a list of paths", async () => {
+test("with a list of paths, a listed folder inside a copied one has all its files", async () => {
   const files = { "d/e/one": "1", "d/e/two": "2", "e/x/y": "3", "e/z": "4" };
   await checkCopies(
     { paths: ["d", "e/x"] },
@@ -344,7 +344,7 @@ test("a folder with an entry on another device is listed", async () => {
   });
 });
 
-/** Indexes a directory, and returns the entries and what is remembered. */
+/** Indexes a directory, and returns the entries and the remembered state. */
 async function remember(
   walker: Walker,
   before?: {
@@ -370,7 +370,7 @@ async function remember(
   return { list: sink.list, found: sink.found, state, entries };
 }
 
-/** A list, and the entries that it was given. */
+/** A list, and the entries that it received. */
 class Listed implements EntrySink {
   readonly writer: StateWriter;
   readonly list: EntryList;
@@ -399,8 +399,8 @@ class Listed implements EntrySink {
 
 /**
  * Returns an entry as text, without its signature and its creation time. A file
- * that is created again within one tick of the system's clock differs in this
- * time alone, which is no change. The fields may be in any order.
+ * that is created again within one tick of the system's clock differs only in
+ * this time, which does not count as a change. The fields may be in any order.
  */
 function lineOf({ signature: _, btime: __, ...entry }: IndexEntry): string {
   return JSON.stringify(
@@ -409,7 +409,7 @@ function lineOf({ signature: _, btime: __, ...entry }: IndexEntry): string {
   );
 }
 
-test("names are found in any order", async () => {
+test("names are found in any order of the system's list", async () => {
   await withTemp((root) => {
     const names = ["a", "é", "\uFFFD", "b".repeat(255), "c c"];
     for (const name of names) fs.writeFileSync(join(root, name), name);
@@ -428,7 +428,7 @@ test("names are found in any order", async () => {
   });
 });
 
-test("TreeState.folder() gives nothing where there is no whole block [A8]", async () => {
+test("TreeState.folder() returns nothing if there is no whole block [A8]", async () => {
   await withTemp((root) => {
     for (const name of ["a", "sub/b", "sub/deeper/c"]) {
       fs.mkdirSync(join(root, name, ".."), { recursive: true });
@@ -451,7 +451,7 @@ test("TreeState.folder() gives nothing where there is no whole block [A8]", asyn
     const name = new Uint8Array([120]);
     for (const bytes of forged) {
       const state = new TreeState(bytes.slice());
-      // Whatever is there, what is asked for ends soon.
+      // The search ends soon, regardless of the content.
       const folders = [0];
       for (let seen = 0; folders.length > 0; seen++) {
         assert.ok(seen < 10);
@@ -473,7 +473,7 @@ test("TreeState.folder() gives nothing where there is no whole block [A8]", asyn
   });
 });
 
-test("KnownEntries.decode() refuses entries that do not fit their states [A8]", async () => {
+test("KnownEntries.decode() refuses entries that do not match their states [A8]", async () => {
   await withTemp(async (root) => {
     fs.writeFileSync(join(root, "a"), "one");
     fs.mkdirSync(join(root, "sub"));
@@ -499,14 +499,14 @@ test("KnownEntries.decode() refuses entries that do not fit their states [A8]", 
 });
 
 test(
-  "a folder that may not be listed is unchanged while it may not",
+  "a folder that may not be listed is unchanged as long as it may not",
   needsHeld,
   async () => {
     await withTemp((root) => runHeld(worker, "folder", root));
   },
 );
 
-test("an abort ends the look at what may be unchanged", async () => {
+test("an abort ends the search for unchanged folders", async () => {
   await withTemp(async (root) => {
     const signal = AbortSignal.abort();
     const look = isUnchanged(new Walker(root), stateOf(root, {}), { signal });

@@ -32,7 +32,7 @@ async function* pieces(): AsyncGenerator<Uint8Array> {
 }
 
 test(
-  "a tree of every kind is written, and written again over itself",
+  "TreeWriter writes a tree of every kind, and writes it again over itself",
   needsPosix("modes and symlinks"),
   async () => {
     await withTemp(async (folder) => {
@@ -69,7 +69,7 @@ test(
 );
 
 test(
-  "what is hostile or in the way is refused, and stays",
+  "TreeWriter refuses hostile paths and blocked paths, and does not change existing files",
   needsSymlinks,
   async () => {
     await withTemp(async (folder) => {
@@ -142,7 +142,7 @@ test(
         Object.keys(stateOf(folder)).sort(),
         Object.keys(before).sort(),
       );
-      // A link is replaced by a file, what it points to is not.
+      // A link is replaced by a file, and its target does not change.
       const other = new TreeWriter(root);
       for (const path of ["link", "dangling", "to-file"]) {
         await other.file(path, CONTENT, META, EXPECTED);
@@ -154,7 +154,7 @@ test(
   },
 );
 
-test("content that is not what was expected leaves what was there", async () => {
+test("TreeWriter keeps the existing file if the content is not the expected one", async () => {
   await withTemp(async (root) => {
     fs.writeFileSync(join(root, "old"), "old");
     const writer = new TreeWriter(root);
@@ -185,12 +185,12 @@ test("content that is not what was expected leaves what was there", async () => 
   });
 });
 
-test("zeros become holes", {
+test("TreeWriter makes holes of zeros", {
   skip: process.platform !== "linux" && "needs Linux",
 }, async () => {
   await withTemp(async (root) => {
     const writer = new TreeWriter(root);
-    // More than are looked at in one go.
+    // There are more zeros than are checked at a time.
     const zeros = new Uint8Array(5 << 18);
     const size = 63 * zeros.length + 3;
     const source = async function* () {
@@ -217,7 +217,7 @@ const worker = fileURLToPath(
   new URL("./tree_writer_worker.ts", import.meta.url),
 );
 test(
-  "folders that may not be written are, and keep their modes",
+  "TreeWriter writes into folders without write permission, and keeps their modes",
   needsOtherUser,
   async () => {
     await withTemp((folder) => {
@@ -243,11 +243,11 @@ test(
 );
 
 test(
-  "TreeWriter writes names of 255 bytes and paths beyond PATH_MAX [R6]",
+  "TreeWriter writes names of 255 bytes and paths longer than PATH_MAX [R6]",
   { skip: process.platform !== "linux" && "needs Linux" },
   async () => {
     await byEachAccess(async (access) => {
-      // A path has to be short enough where there are only paths.
+      // Without open folders, the path must not be too long.
       const depth = access === "paths" ? 2 : 20;
       await withTemp(async (folder) => {
         const root = join(folder, "root");

@@ -1,4 +1,4 @@
-// Run as another user by tree_writer.test.ts.
+// tree_writer.test.ts runs this script as another user.
 import process from "node:process";
 import { TreeWriter } from "../../lib/tree/tree_writer.ts";
 

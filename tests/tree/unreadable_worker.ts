@@ -1,4 +1,4 @@
-// Run by tests as somebody who is held to the modes of files.
+// Tests run this script as a user for whom the modes of files apply.
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";

@@ -13,7 +13,10 @@ import { needs, run } from "../support/peer.ts";
 import { needsSymlinks } from "../support/system.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** Returns what a walk finds, and what it leaves out. */
+/**
+ * Returns the entries that a walk finds, and the paths that it excludes or
+ * skips.
+ */
 function walk(
   root: string,
   options: ConstructorParameters<typeof Walker>[1] = { excludes: [] },
@@ -27,49 +30,60 @@ function walk(
   return { entries, skipped, paths: entries.map(({ path }) => path) };
 }
 
-test("every kind of entry, in path order", needsSymlinks, async () => {
-  await withTemp(async (root) => {
-    fs.mkdirSync(join(root, "dir/empty"), { recursive: true });
-    fs.writeFileSync(join(root, "dir/file"), "12345", { mode: 0o640 });
-    fs.writeFileSync(join(root, "dir-"), "");
-    fs.linkSync(join(root, "dir/file"), join(root, "dir/link"));
-    fs.linkSync(join(root, "dir/file"), join(root, "a-link"));
-    fs.symlinkSync("..", join(root, "dir/loop"));
-    fs.symlinkSync("/nowhere", join(root, "dangling"));
-    const { entries, skipped } = walk(root);
-    assert.deepEqual(
-      entries.map(({ path, kind, size, target }) =>
-        `${path} ${kind} ${size} ${target ?? ""}`
-      ),
-      [
-        "a-link file 5 ",
-        "dangling symlink 0 /nowhere",
-        "dir directory 0 ",
-        "dir/empty directory 0 ",
-        "dir/file hardlink 0 a-link",
-        "dir/link hardlink 0 a-link",
-        "dir/loop symlink 0 ..",
-        "dir- file 0 ",
-      ],
-    );
-    assert.deepEqual(skipped, []);
-    const sorted = entries.map(({ path }) => path).sort(comparePaths);
-    assert.deepEqual(entries.map(({ path }) => path), sorted);
-    const stat = lstat(join(root, "dir"));
-    const dir = entries.find(({ path }) => path === "dir")!;
-    for (
-      const field of ["mode", "mtime", "ctime", "inode", "uid", "gid"] as const
-    ) {
-      assert.equal(dir[field], stat[field], field);
-    }
-    const asked = await Array.fromAsync(
-      new Walker(root, { excludes: [] }).walk(),
-    );
-    assert.deepEqual(asked, entries);
-  });
-});
+test(
+  "Walker yields every kind of entry, in path order",
+  needsSymlinks,
+  async () => {
+    await withTemp(async (root) => {
+      fs.mkdirSync(join(root, "dir/empty"), { recursive: true });
+      fs.writeFileSync(join(root, "dir/file"), "12345", { mode: 0o640 });
+      fs.writeFileSync(join(root, "dir-"), "");
+      fs.linkSync(join(root, "dir/file"), join(root, "dir/link"));
+      fs.linkSync(join(root, "dir/file"), join(root, "a-link"));
+      fs.symlinkSync("..", join(root, "dir/loop"));
+      fs.symlinkSync("/nowhere", join(root, "dangling"));
+      const { entries, skipped } = walk(root);
+      assert.deepEqual(
+        entries.map(({ path, kind, size, target }) =>
+          `${path} ${kind} ${size} ${target ?? ""}`
+        ),
+        [
+          "a-link file 5 ",
+          "dangling symlink 0 /nowhere",
+          "dir directory 0 ",
+          "dir/empty directory 0 ",
+          "dir/file hardlink 0 a-link",
+          "dir/link hardlink 0 a-link",
+          "dir/loop symlink 0 ..",
+          "dir- file 0 ",
+        ],
+      );
+      assert.deepEqual(skipped, []);
+      const sorted = entries.map(({ path }) => path).sort(comparePaths);
+      assert.deepEqual(entries.map(({ path }) => path), sorted);
+      const stat = lstat(join(root, "dir"));
+      const dir = entries.find(({ path }) => path === "dir")!;
+      for (
+        const field of [
+          "mode",
+          "mtime",
+          "ctime",
+          "inode",
+          "uid",
+          "gid",
+        ] as const
+      ) {
+        assert.equal(dir[field], stat[field], field);
+      }
+      const asked = await Array.fromAsync(
+        new Walker(root, { excludes: [] }).walk(),
+      );
+      assert.deepEqual(asked, entries);
+    });
+  },
+);
 
-test("sockets are reported as special, and pipes are entries", {
+test("Walker reports sockets as special, and yields pipes as entries", {
   ...needs("mkfifo"),
 }, async () => {
   await withTemp(async (root) => {
@@ -91,7 +105,7 @@ test("sockets are reported as special, and pipes are entries", {
 });
 
 test(
-  "what is not UTF-8 and cannot be read is reported, not taken for another",
+  "a name that is not UTF-8 and cannot be read is reported, and not confused with another one",
   {
     skip: process.platform !== "linux" && "needs Linux",
   },
@@ -126,7 +140,7 @@ test(
   },
 );
 
-test("a folder that vanishes or cannot be read is reported, the rest goes on", async () => {
+test("a folder that vanishes or cannot be read is reported, and the walk continues", async () => {
   await withTemp((root) => {
     for (const name of ["a", "b", "c"]) {
       fs.mkdirSync(join(root, name));
@@ -151,7 +165,7 @@ test("a folder that vanishes or cannot be read is reported, the rest goes on", a
   });
 });
 
-test("deltar's temporary files and folders apart are left out", async () => {
+test("deltar's temporary files and separate folders are excluded", async () => {
   await withTemp((folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(join(root, "sub/repository/volumes"), { recursive: true });
@@ -176,7 +190,7 @@ test("deltar's temporary files and folders apart are left out", async () => {
         ]);
       }
     }
-    // One that is made after the walker.
+    // This folder is created after the walker.
     const later = new Walker(root, {
       neverTouch: [join(...spellings.slice(-1), "new/deep")],
     });
@@ -185,7 +199,7 @@ test("deltar's temporary files and folders apart are left out", async () => {
   });
 });
 
-test("what is no directory is refused", async () => {
+test("Walker refuses a root other than a directory", async () => {
   await withTemp((root) => {
     fs.writeFileSync(join(root, "file"), "");
     for (const place of ["absent", "file", "file/below"]) {
@@ -205,7 +219,7 @@ test("what is no directory is refused", async () => {
   });
 });
 
-test("an abort ends the walk", async () => {
+test("Walker stops when its signal is aborted", async () => {
   await withTemp((root) => {
     assert.throws(
       () => walk(root, {}, { signal: AbortSignal.abort() }),

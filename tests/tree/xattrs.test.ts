@@ -26,7 +26,7 @@ import {
 
 const META = { mode: 0o644, mtime: 0n, uid: 0, gid: 0 };
 
-/** Attributes in memory. */
+/** Access to attributes in memory. */
 class Attributes implements XattrAccess {
   readonly all: Map<string, Uint8Array>;
 
@@ -53,7 +53,7 @@ class Attributes implements XattrAccess {
   }
 }
 
-test("isSameXattrs() compares only what was read", () => {
+test("isSameXattrs() compares only attributes that were read", () => {
   const some = { "user.a": "MQ==" };
   assert.ok(isSameXattrs(undefined, some));
   assert.ok(isSameXattrs({}, undefined));
@@ -65,7 +65,7 @@ test("isSameXattrs() compares only what was read", () => {
   assert.ok(!isSameXattrs({ "user.b": "MQ==" }, some));
 });
 
-test("readXattrs() keeps four namespaces, and refuses more than 256 KiB", () => {
+test("readXattrs() returns four namespaces, and refuses more than 256 KiB", () => {
   const one = new Uint8Array([1]);
   const kept = [
     "security.capability",
@@ -90,7 +90,7 @@ test("readXattrs() keeps four namespaces, and refuses more than 256 KiB", () => 
   assert.throws(() => readXattrs(large(5)), { code: "limit" });
 });
 
-test("readXattrs() ends if an attribute cannot be read, and passes over one that vanished", () => {
+test("readXattrs() stops if an attribute cannot be read, and ignores one that vanished", () => {
   const denied = new Attributes([["user.a", new Uint8Array(1)]]);
   denied.get = () => {
     throw Object.assign(new Error("denied"), { code: "EACCES" });
@@ -106,7 +106,7 @@ test("readXattrs() ends if an attribute cannot be read, and passes over one that
   assert.deepEqual(readXattrs(none), {});
 });
 
-test("an entry's line keeps attributes, none and not read apart", () => {
+test("the line of an entry distinguishes attributes, no attributes, and unread ones", () => {
   const entry = { path: "a", kind: "directory", size: 0, ...META } as const;
   const kinds: (Xattrs | undefined)[] = [
     undefined,
@@ -141,7 +141,7 @@ test("an entry's line keeps attributes, none and not read apart", () => {
 });
 
 test(
-  "a change of attributes alone is a change, also of a folder",
+  "a change of only the attributes is a change, even of a folder",
   needsXattrs,
   async () => {
     await withTemp(async (root) => {
@@ -168,7 +168,7 @@ test(
 );
 
 test(
-  "an ordinary walk reads no attributes, one that asks reads all",
+  "Walker reads attributes only if it is asked to",
   needsXattrs,
   async () => {
     await withTemp((root) => {
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  "TreeWriter sets, replaces and removes attributes, and keeps those it knows nothing of",
+  "TreeWriter sets, replaces and removes attributes, and keeps those without a record",
   needsXattrs,
   async () => {
     await withTemp(async (root) => {
@@ -212,7 +212,7 @@ test(
 );
 
 test(
-  "a replaced file of another owner passes no ACL on",
+  "TreeWriter does not copy the ACL of a replaced file of another owner",
   needsXattrsOfRoot,
   async () => {
     await withTemp(async (root) => {
@@ -239,7 +239,7 @@ test(
 );
 
 test(
-  "an attribute that the disk refuses is named, and the file is written",
+  "TreeWriter names an attribute that the disk refuses, and writes the file",
   needsXattrs,
   async () => {
     await withTemp(async (root) => {

@@ -1,7 +1,7 @@
 /**
- * Looking at history in real VS Code: rows that name files, the history of a
- * folder, all files of a snapshot, the changes since a moment, and the versions
- * before and after the one in a diff editor.
+ * The views of history in real VS Code: rows that name files, the history of a
+ * folder, all files of a snapshot, the changes since a point in time, and the
+ * versions before and after the one in a diff editor.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -16,7 +16,7 @@ let folder: string;
 
 const at = (path: string) => join(folder, path);
 
-/** Takes a snapshot, and returns when its row has a text. */
+/** Takes a snapshot, and waits until its row has a text. */
 async function snapshot(label: string, text: string): Promise<void> {
   await window.command("Deltar: Create Snapshot with Label…");
   await window.page.getByPlaceholder("before the refactoring").fill(label);
@@ -104,39 +104,42 @@ suite([
     assert.deepEqual(await window.sides(), ["line 0\n", "line 0\nmore\n"]);
   }],
 
-  ["all files of a snapshot are browsed, and one is restored", async () => {
-    await window.chooseFromMenu(rowOf("one", "8 files"), "Browse Snapshot…");
-    const rows = window.rows("Snapshot Files");
-    await rows.filter({ hasText: "old.md" }).waitFor();
-    const texts = await window.texts("Snapshot Files");
-    assert.equal(texts.length, 3);
-    for (const [at, name] of ["lib", "notes.md", "old.md"].entries()) {
-      assert.ok(texts[at].startsWith(name), texts.join("\n"));
-    }
-    await window.expand(rows.filter({ hasText: /^lib/ }));
-    await window.expand(rows.filter({ hasText: /^tree/ }));
-    await rows.filter({ hasText: /^0\.ts/ }).waitFor();
-    await window.picture("browse-snapshot");
-    // The rows below do not fit in the view.
-    await rows.filter({ hasText: /^lib/ }).click();
-    await window.clickFor(
-      rows.filter({ hasText: /^notes\.md/ }),
-      window.page.locator(".editor-group-container.active .view-line")
-        .filter({ hasText: /^one$/ }),
-    );
-    await window.press(rows.filter({ hasText: /^old\.md/ }), "Restore…");
-    await window.answer(/^Restore$/);
-    await window.isTold("Restored: 1 file written.");
-    assert.equal(fs.readFileSync(at("old.md"), "utf8"), "old\n");
-    await window.hush();
-    await window.page.locator(".pane-header[aria-label^='Snapshot Files']")
-      .hover();
-    await window.page.getByRole("button", { name: "Close", exact: true })
-      .click();
-    await rows.first().waitFor({ state: "detached" });
-  }],
+  [
+    "all files of a snapshot are listed, and one of them is restored",
+    async () => {
+      await window.chooseFromMenu(rowOf("one", "8 files"), "Browse Snapshot…");
+      const rows = window.rows("Snapshot Files");
+      await rows.filter({ hasText: "old.md" }).waitFor();
+      const texts = await window.texts("Snapshot Files");
+      assert.equal(texts.length, 3);
+      for (const [at, name] of ["lib", "notes.md", "old.md"].entries()) {
+        assert.ok(texts[at].startsWith(name), texts.join("\n"));
+      }
+      await window.expand(rows.filter({ hasText: /^lib/ }));
+      await window.expand(rows.filter({ hasText: /^tree/ }));
+      await rows.filter({ hasText: /^0\.ts/ }).waitFor();
+      await window.picture("browse-snapshot");
+      // The rows below do not fit into the view.
+      await rows.filter({ hasText: /^lib/ }).click();
+      await window.clickFor(
+        rows.filter({ hasText: /^notes\.md/ }),
+        window.page.locator(".editor-group-container.active .view-line")
+          .filter({ hasText: /^one$/ }),
+      );
+      await window.press(rows.filter({ hasText: /^old\.md/ }), "Restore…");
+      await window.answer(/^Restore$/);
+      await window.isTold("Restored: 1 file written.");
+      assert.equal(fs.readFileSync(at("old.md"), "utf8"), "old\n");
+      await window.hush();
+      await window.page.locator(".pane-header[aria-label^='Snapshot Files']")
+        .hover();
+      await window.page.getByRole("button", { name: "Close", exact: true })
+        .click();
+      await rows.first().waitFor({ state: "detached" });
+    },
+  ],
 
-  ["the changes since a moment are shown", async () => {
+  ["the changes since a point in time are shown", async () => {
     fs.writeFileSync(at("notes.md"), "seven\n");
     await window.command("Deltar: Show Changes Since…");
     await window.line(/Last Snapshot/).waitFor();

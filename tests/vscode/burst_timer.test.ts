@@ -8,7 +8,7 @@ import {
   MIN_PAUSE_MS,
 } from "../../extension/src/host/snapshots/burst_timer.ts";
 
-/** A timer with a clock that only the test moves. */
+/** A burst timer with a clock that only the test moves. */
 class Bench {
   calls = 0;
   duration = 0;
@@ -24,7 +24,7 @@ class Bench {
     () => this.#time,
   );
 
-  /** Moves the clock, and lets what is due run to its end. */
+  /** Moves the clock, and waits until the due work has ended. */
   async pass(time: number): Promise<void> {
     mock.timers.tick(time);
     for (let turn = 0; turn < 5; turn++) await Promise.resolve();
@@ -55,7 +55,7 @@ test("BurstTimer calls once after a burst", () =>
     assert.equal(bench.calls, 1);
   }));
 
-test("BurstTimer waits while changes go on, but not for ever", () =>
+test("BurstTimer waits while changes go on, but not forever", () =>
   withBench(async (bench) => {
     bench.timer.note();
     for (let check = 1; check < MAX_CHECKS; check++) {
@@ -101,7 +101,7 @@ test("BurstTimer pauses longer after a long call", () =>
     assert.equal(bench.calls, 1);
     await bench.pass(CHECK_MS);
     assert.equal(bench.calls, 2);
-    // As if the machine had slept.
+    // The long duration simulates that the machine has slept.
     bench.duration = 1e9;
     bench.timer.note();
     await bench.pass(60_000);

@@ -1,4 +1,6 @@
-/** Summaries of the changes between snapshots, compared with the whole lists. */
+/**
+ * Summaries of the changes between snapshots, compared with the complete lists.
+ */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -104,7 +106,7 @@ test("summary has the number of files that compare lists", () =>
     assert.equal((await summary(4))?.folder, "lib/tree");
   }));
 
-test("summary gives up on more paths than it compares", () =>
+test("summary returns nothing if more paths differ than it compares", () =>
   withTemp(async (temp) => {
     const { summary } = await taken(temp, [
       (at) => fs.writeFileSync(at("a.md"), "a"),

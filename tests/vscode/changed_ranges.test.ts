@@ -61,7 +61,7 @@ test("changedRanges() compares a version with the file on the disk", () =>
       changedRanges(repository, folder, before, after, signal);
     assert.equal((await ranges()).count, 0);
     content[0] ^= 1;
-    // Close to each other, these count as one range.
+    // These changes are close to each other, so they count as one range.
     content[2_000_000] ^= 1;
     content[2_000_100] ^= 1;
     fs.writeFileSync(file, content.subarray(0, 2_900_000));

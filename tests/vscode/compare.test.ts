@@ -1,6 +1,6 @@
 /**
- * Comparing snapshots in real VS Code, the editors that old versions open in,
- * and how all of it looks in VS Code's own themes.
+ * The comparison of snapshots in real VS Code, the editors in which old
+ * versions open, and their appearance in the themes of VS Code.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -10,17 +10,20 @@ import type { Editor } from "./editor.ts";
 import { NO_AUTOMATIC_SNAPSHOTS, repositoryOf, root, suite } from "./suite.ts";
 import type { Window } from "./window.ts";
 
-/** By what the workbench calls their kind. */
+/** The editor, which is named by its kind in the workbench. */
 let editor: Editor;
 let window: Window;
 let folder: string;
 
 const at = (path: string) => join(folder, path);
 
-/** The files of the multi-file diff editor, each with what it shows. */
+/** Returns the files of the multi-file diff editor, each with its content. */
 const entries = () => window.page.locator(".multiDiffEntry");
 
-/** Takes a snapshot by the palette, with a label, and waits for its line. */
+/**
+ * Takes a snapshot with a label through the command palette, and waits for its
+ * row.
+ */
 async function snapshot(label: string, line: RegExp): Promise<void> {
   await window.command("Deltar: Create Snapshot with Label…");
   await window.page.getByPlaceholder("before the refactoring").fill(label);
@@ -110,7 +113,7 @@ suite([
     );
     const one = entries().filter({ hasText: "one.txt" }).first();
     await one.getByText("another one").first().waitFor();
-    // It is the same file on both sides, and no other differs.
+    // Both sides are the same file, and no other file differs.
     assert.equal(await one.getByText(/^R$/).count(), 0);
     await window.page.locator(".tab.active")
       .filter({ hasText: /Now \(1 file\)/ }).waitFor();
@@ -131,7 +134,7 @@ suite([
     await snapshot("with an image", /with an image · icon\.png/);
     await window.command("View: Close All Editors");
     await window.expand(window.row(/with an image/));
-    // The folder below it is the only line of that name as yet.
+    // The folder below it is the only row with this name so far.
     await window.expand(window.row(/^source$/));
     const shown = page.frameLocator("iframe.webview.ready")
       .frameLocator("iframe").locator("img").first();
@@ -153,7 +156,7 @@ suite([
 
   ["the walkthrough leads to the first snapshot", async () => {
     const { page } = window;
-    // So that there is room for the walkthrough's drawings.
+    // The side bar is hidden to make room for the pictures of the walkthrough.
     await window.command("View: Toggle Primary Side Bar Visibility");
     await editor.ask(
       `await vscode.commands.executeCommand(
@@ -186,25 +189,28 @@ suite([
     await window.isTold(/Snapshot taken, 1 file changed/);
     await page.locator(".getting-started-step.expanded .complete").waitFor();
     await window.hush();
-    // It is in an editor, but no file.
+    // The editor shows no file.
     await window.command("View: Show Deltar");
     await page.getByText("Open a file in the workspace to see its versions")
       .waitFor();
     await window.command("View: Close All Editors");
   }],
 
-  ["it looks at home in light, dark and high-contrast themes", async () => {
-    await window.expand(window.row(/before lunch/));
-    await window.clickFor(
-      window.row(/^notes\.md/),
-      window.page.locator(".monaco-diff-editor"),
-    );
-    await window.sides();
-    await window.picture("changes-and-diff");
-    await window.openStatus(/before lunch/);
-    await window.picture("status-list");
-    await window.page.keyboard.press("Escape");
-  }],
+  [
+    "the views use the colors of light, dark and high-contrast themes",
+    async () => {
+      await window.expand(window.row(/before lunch/));
+      await window.clickFor(
+        window.row(/^notes\.md/),
+        window.page.locator(".monaco-diff-editor"),
+      );
+      await window.sides();
+      await window.picture("changes-and-diff");
+      await window.openStatus(/before lunch/);
+      await window.picture("status-list");
+      await window.page.keyboard.press("Escape");
+    },
+  ],
 
   [
     "a pipe and a sparse file are named, and the pipe is not opened",
@@ -221,7 +227,7 @@ suite([
       await window.row(/^disk\.img.*5\.00 MB, sparse/).waitFor();
       const details = window.page.locator(".monaco-hover")
         .filter({ hasText: /512 B without holes/ });
-      // A tooltip does not open if the list changes under the pointer.
+      // A tooltip does not open if the list changes below the pointer.
       await window.until("the tooltip", async () => {
         await window.row(/^queue/).hover();
         await window.row(/^disk\.img/).hover();
@@ -235,7 +241,7 @@ suite([
       );
       await window.picture("pipe");
       await window.command("View: Close All Editors");
-      // What is on the disk now is not opened either.
+      // The current pipe or device is not opened, either.
       await window.chooseFromMenu(
         window.row(/before lunch/),
         "Compare Snapshot with Workspace",

@@ -9,17 +9,23 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface EditorOptions {
   /** The folder of code-server. */
   editor: string;
-  /** Where it keeps its data, and what else belongs to it. */
+  /**
+   * The folder for the data of the editor, and for everything that belongs to
+   * it.
+   */
   folder: string;
   /** Packages to install. */
   packages: string[];
-  /** Whether folders have to be trusted first. */
+  /** Whether the editor asks if a folder is trusted. */
   asksForTrust?: boolean;
   /** The user's settings. */
   settings?: Record<string, unknown>;
 }
 
-/** The settings of every editor in tests: no noise, and answers at once. */
+/**
+ * The settings of every editor in tests, which prevent distracting messages and
+ * delays.
+ */
 const QUIET = {
   "workbench.startupEditor": "none",
   "workbench.tips.enabled": false,
@@ -27,7 +33,7 @@ const QUIET = {
   "chat.disableAIFeatures": true,
   "telemetry.telemetryLevel": "off",
   "files.autoSave": "off",
-  // It writes into .git, which the tests watch.
+  // The git extension writes to `.git`, whose files the tests compare.
   "git.enabled": false,
   "extensions.ignoreRecommendations": true,
   "files.simpleDialog.enable": true,
@@ -36,7 +42,7 @@ const QUIET = {
   "deltar.snapshot.onExternalChange": false,
 };
 
-/** A VS Code server of its own. */
+/** A separate VS Code server. */
 export class Editor {
   readonly url: string;
   readonly folder: string;
@@ -56,7 +62,7 @@ export class Editor {
     this.#stop = stop;
   }
 
-  /** Starts one. */
+  /** Starts a server. */
   static async start(options: EditorOptions): Promise<Editor> {
     const { editor, folder, packages } = options;
     const user = join(folder, "user");
@@ -78,7 +84,7 @@ export class Editor {
       ...process.env,
       VSCODE_IPC_HOOK_CLI: "",
       PORT: "",
-      // The pins and the identity of whoever runs the tests are not used.
+      // The pins and the identity of the user who runs the tests are not used.
       DELTAR_IDENTITY: "",
       XDG_CONFIG_HOME: join(folder, "config"),
       XDG_STATE_HOME: join(folder, "state"),
@@ -110,7 +116,8 @@ export class Editor {
     const stop = async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const end = new Promise((resolve) => child.once("exit", resolve));
-      // With all it started: it leads a process group of its own.
+      // The server leads a process group, so this also kills the processes that
+      // it started.
       process.kill(-child.pid!, "SIGKILL");
       await end;
     };
@@ -126,7 +133,7 @@ export class Editor {
     }
   }
 
-  /** Changes settings of the user's, by an open window. */
+  /** Changes settings of the user through an open window. */
   async set(settings: Record<string, unknown>): Promise<void> {
     await this.ask(
       `for (const [key, value] of Object.entries(${JSON.stringify(settings)})) {
@@ -145,7 +152,7 @@ export class Editor {
       .map((path) => fs.readFileSync(join(folder, path), "utf8")).join("");
   }
 
-  /** Where the extension keeps what it keeps. */
+  /** The storage folder of the extension. */
   get storage(): string {
     return join(this.folder, "user", "User", "globalStorage", "deltar.deltar");
   }
@@ -153,7 +160,8 @@ export class Editor {
   /**
    * Runs code in the extension host, as another extension would.
    *
-   * @param code The body of an asynchronous function of `vscode` and `require`.
+   * @param code The body of an asynchronous function with the variables
+   * `vscode` and `require`.
    */
   async ask<Result>(code: string): Promise<Result> {
     const name = `${++this.#asked}.js`;
@@ -176,7 +184,7 @@ export class Editor {
     throw new Error(`no answer to ${code}`);
   }
 
-  /** Processes of its extension hosts. */
+  /** Returns the ids of the extension host processes. */
   extensionHosts(): number[] {
     return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))
       .map(Number).filter((pid) => {
@@ -192,7 +200,7 @@ export class Editor {
       });
   }
 
-  /** Ends it, and all it started. */
+  /** Ends the server and all processes that it started. */
   async stop(): Promise<void> {
     await this.#stop();
   }

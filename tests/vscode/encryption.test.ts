@@ -1,6 +1,6 @@
 /**
- * Encrypted repositories in real VS Code: where keys come from, when they are
- * asked for, and that nothing is sent before a second key is saved.
+ * Encrypted repositories in real VS Code: the sources of keys, the questions
+ * for keys, and that nothing is sent before a second key is saved.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -45,17 +45,17 @@ function openWith(key: AgeKey): Promise<Repository> {
   return Repository.open(new LocalStorage(place()), { keys: [key] });
 }
 
-/** The box that asks for something. */
+/** Returns the input box. */
 function box(): Locator {
   return window.page.locator(".quick-input-widget");
 }
 
-/** Returns whether a key is asked for. */
+/** Returns whether VS Code asks for a key. */
 function isAsked(): Promise<boolean> {
   return box().getByText("The repository is encrypted").first().isVisible();
 }
 
-/** Types into the box that says a text, and enters it. */
+/** Types into the input box that has a text, and presses Enter. */
 async function enter(text: string | RegExp, typed: string): Promise<void> {
   await box().getByText(text).first().waitFor();
   const input = box().locator("input.input");
@@ -64,16 +64,16 @@ async function enter(text: string | RegExp, typed: string): Promise<void> {
   await window.page.keyboard.press("Enter");
 }
 
-/** Names a file in VS Code's own save dialog. */
+/** Enters the name of a file in VS Code's own save dialog. */
 async function saveAs(file: string): Promise<void> {
   const input = box().locator("input.input");
-  // Until the dialog has named a file, it replaces what is typed.
+  // The dialog replaces typed text until it has set a file name.
   await window.until(
     "a file is named",
     async () => /recovery sheet of folder\.txt$/.test(await input.inputValue()),
   );
   await input.fill(file);
-  // It takes no key while it reads the folder.
+  // The dialog ignores keys while it reads the folder.
   await window.until(`saved as ${file}`, async () => {
     await window.page.keyboard.press("Enter");
     const gone = box().waitFor({ state: "hidden", timeout: 2000 });
@@ -87,7 +87,7 @@ async function snapshot(told: RegExp): Promise<void> {
   await window.hush();
 }
 
-/** Asserts that nothing in files of a folder has a text. */
+/** Asserts that no file of a folder contains a text. */
 function assertNowhere(folder: string, texts: readonly string[]): void {
   const files = fs.readdirSync(folder, {
     recursive: true,
@@ -109,7 +109,7 @@ async function newDraft(): Promise<{ own: string; draft: RepositoryDraft }> {
   return { own, draft: await RepositoryDraft.make({ name: "vscode", to }) };
 }
 
-test("a draft is stored whole, also after an interruption", async () => {
+test("a draft is stored completely, even after an interruption", async () => {
   const { own, draft } = await newDraft();
   await draft.keys.add({ name: "second", to: await recipientOf(own) });
   const storage = new MemoryStorage();
@@ -135,7 +135,7 @@ test("a draft is stored whole, also after an interruption", async () => {
   assert.equal(id, draft.id);
 });
 
-test("a draft leaves nothing where another repository is", async () => {
+test("a draft leaves nothing behind if another repository exists", async () => {
   const first = await newDraft();
   const second = await newDraft();
   await second.draft.keys.add({
@@ -151,49 +151,56 @@ test("a draft leaves nothing where another repository is", async () => {
 });
 
 suite([
-  ["a new repository in a folder is encrypted if that is on", async (suite) => {
-    folder = join(suite.folder, "folder");
-    fs.mkdirSync(folder);
-    fs.writeFileSync(at("notes.md"), "first thoughts\n");
-    editor = await suite.editor("editor", {
-      settings: {
-        ...NO_AUTOMATIC_SNAPSHOTS,
-        "deltar.snapshot.delaySeconds": 0,
-        "deltar.repository.encrypt": "always",
-      },
-      packages: [suite.companion()],
-    });
-    window = await suite.open(editor, { folder });
-    await window.command("View: Show Deltar");
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/Snapshot taken, 1 file\./);
-    await window.isTold(/only this machine has the key/);
-    await window.picture("encrypted-reminder");
-    // A prune may be running. Its lease is not encrypted.
-    const isFile = (name: string) =>
-      fs.statSync(join(place(), name), { throwIfNoEntry: false })?.isFile();
-    const names = fs.readdirSync(place(), { recursive: true, encoding: "utf8" })
-      .filter((name) => !name.startsWith("lease/") && isFile(name));
-    assert.ok(names.includes("keys/vscode.age"));
-    assert.deepEqual(
-      names.filter((name) => !/\.age$|manifests\//.test(name)),
-      ["deltar.json"],
-    );
-    assertNowhere(place(), ["first thoughts", "notes.md", folder]);
-    // The command looks for the pin there, too.
-    const pin = locationSum(truePlace(place()), {});
-    const pins = join(editor.folder, "state", "deltar", "pins");
-    assert.deepEqual(fs.readdirSync(pins), [pin]);
-  }],
+  [
+    "a new repository in a folder is encrypted if the setting says so",
+    async (suite) => {
+      folder = join(suite.folder, "folder");
+      fs.mkdirSync(folder);
+      fs.writeFileSync(at("notes.md"), "first thoughts\n");
+      editor = await suite.editor("editor", {
+        settings: {
+          ...NO_AUTOMATIC_SNAPSHOTS,
+          "deltar.snapshot.delaySeconds": 0,
+          "deltar.repository.encrypt": "always",
+        },
+        packages: [suite.companion()],
+      });
+      window = await suite.open(editor, { folder });
+      await window.command("View: Show Deltar");
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/Snapshot taken, 1 file\./);
+      await window.isTold(/only this machine has the key/);
+      await window.picture("encrypted-reminder");
+      // A prune may be running. Its lease is not encrypted.
+      const isFile = (name: string) =>
+        fs.statSync(join(place(), name), { throwIfNoEntry: false })?.isFile();
+      const names = fs.readdirSync(place(), {
+        recursive: true,
+        encoding: "utf8",
+      })
+        .filter((name) => !name.startsWith("lease/") && isFile(name));
+      assert.ok(names.includes("keys/vscode.age"));
+      assert.deepEqual(
+        names.filter((name) => !/\.age$|manifests\//.test(name)),
+        ["deltar.json"],
+      );
+      assertNowhere(place(), ["first thoughts", "notes.md", folder]);
+      // The command also looks for the pin here.
+      const pin = locationSum(truePlace(place()), {});
+      const pins = join(editor.folder, "state", "deltar", "pins");
+      assert.deepEqual(fs.readdirSync(pins), [pin]);
+    },
+  ],
 
-  ["its recovery sheet is saved, outside of the workspace", async (suite) => {
+  ["the recovery sheet is saved outside of the workspace", async (suite) => {
     const reminder = /only this machine has the key/;
     await window.pressTold(reminder, "Save Recovery Sheet");
     await saveAs(at("sheet.txt"));
     await window.isTold(/The recovery sheet was not saved/);
     assert.ok(!fs.existsSync(at("sheet.txt")));
     await window.hush();
-    // It is not forgotten by a reload, and the key is not asked for.
+    // After a reload, the user is still reminded, and VS Code does not ask for
+    // the key.
     await window.reload();
     await window.pressTold(reminder, "Save Recovery Sheet");
     const sheet = join(suite.folder, "sheet.txt");
@@ -214,42 +221,45 @@ suite([
     assert.equal(await told.count(), 0);
   }],
 
-  ["files are compared, restored, undone and looked back at", async () => {
-    await window.openFile(at("notes.md"));
-    await window.type("second thoughts\n");
-    await window.save();
-    await snapshot(/Snapshot taken, 1 file changed/);
-    await window.rows("File History").nth(1).waitFor();
-    await window.clickFor(
-      window.rows("File History").first(),
-      window.page.locator(".monaco-diff-editor"),
-    );
-    assert.deepEqual(await window.sides(), [
-      "first thoughts\n",
-      "second thoughts\n",
-    ]);
-    await window.press(window.rows("File History").nth(1), "Restore Version");
-    await window.answer(/^Restore$/);
-    await window.isTold("Restored: 1 file written.");
-    assert.equal(read("notes.md"), "first thoughts\n");
-    await window.hush();
-    await window.command("Deltar: Undo Last Restore");
-    await window.answer("Undo Restore");
-    await window.isTold("Undone: 1 file written.");
-    assert.equal(read("notes.md"), "second thoughts\n");
-    await window.hush();
-    await window.command("View: Close All Editors");
-    // As an agent does before it edits.
-    const [label] = await editor.ask<string[]>(
-      `const deltar = vscode.extensions.getExtension("deltar.deltar");
+  [
+    "files are compared, restored, undone and listed with their history",
+    async () => {
+      await window.openFile(at("notes.md"));
+      await window.type("second thoughts\n");
+      await window.save();
+      await snapshot(/Snapshot taken, 1 file changed/);
+      await window.rows("File History").nth(1).waitFor();
+      await window.clickFor(
+        window.rows("File History").first(),
+        window.page.locator(".monaco-diff-editor"),
+      );
+      assert.deepEqual(await window.sides(), [
+        "first thoughts\n",
+        "second thoughts\n",
+      ]);
+      await window.press(window.rows("File History").nth(1), "Restore Version");
+      await window.answer(/^Restore$/);
+      await window.isTold("Restored: 1 file written.");
+      assert.equal(read("notes.md"), "first thoughts\n");
+      await window.hush();
+      await window.command("Deltar: Undo Last Restore");
+      await window.answer("Undo Restore");
+      await window.isTold("Undone: 1 file written.");
+      assert.equal(read("notes.md"), "second thoughts\n");
+      await window.hush();
+      await window.command("View: Close All Editors");
+      // An agent takes a snapshot in this way before it edits.
+      const [label] = await editor.ask<string[]>(
+        `const deltar = vscode.extensions.getExtension("deltar.deltar");
       const api = (await deltar.activate()).getAPI(1);
       const taken = await api.snapshot({ label: "before an edit" });
       return taken.map(({ label }) => label);`,
-    );
-    assert.equal(label, "before an edit");
-  }],
+      );
+      assert.equal(label, "before an edit");
+    },
+  ],
 
-  ["a passphrase opens it, too", async () => {
+  ["a passphrase also opens the repository", async () => {
     await window.command("Deltar: Add Passphrase");
     await enter("New passphrase", PASSPHRASE);
     await enter("The same passphrase again", `${PASSPHRASE}?`);
@@ -259,43 +269,47 @@ suite([
     await openWith({ passphrase: PASSPHRASE });
   }],
 
-  ["a key that was forgotten is asked for, and a wrong one again", async () => {
-    await window.command("Deltar: Forget Key");
-    await window.dialog().getByText("you will need a recovery sheet").waitFor();
-    await window.picture("forget-key");
-    await window.answer(/^Forget Key$/);
-    await window.says(
-      /^folder: the repository is encrypted, .*\. Run Deltar: Enter Key\.$/,
-    );
-    assert.equal(await isAsked(), false);
-    await window.command("Deltar: Create Snapshot");
-    await enter("The repository is encrypted", "a wrong passphrase");
-    await box().getByText("Wrong key. Enter another one.").waitFor();
-    await window.picture("wrong-key");
-    const typo = identity.slice(0, -1) + (identity.endsWith("Q") ? "P" : "Q");
-    await enter("Wrong key", typo);
-    await box().getByText("identity on line 1 is not valid").waitFor();
-    await enter("Wrong key", await newIdentity());
-    await box().getByText("none of the given keys opens").waitFor();
-    await enter("Wrong key", PASSPHRASE);
-    await window.isTold(/Nothing changed/);
-    await window.hush();
-    await window.reload();
-    await window.row(/notes\.md/).waitFor();
-    assert.equal(await isAsked(), false);
-    // It is asked for unasked when a window opens.
-    await window.command("Deltar: Forget Key");
-    await window.answer(/^Forget Key$/);
-    await window.says(/Run Deltar: Enter Key\./);
-    await window.reload();
-    await box().getByText("The repository is encrypted").first().waitFor();
-    await window.picture("asks-for-key");
-    await enter("The repository is encrypted", identity.toLowerCase());
-    await window.row(/notes\.md/).waitFor();
-    assertNowhere(editor.folder, [identity, PASSPHRASE]);
-  }],
+  [
+    "a forgotten key is asked for, and a wrong one is asked for again",
+    async () => {
+      await window.command("Deltar: Forget Key");
+      await window.dialog().getByText("you will need a recovery sheet")
+        .waitFor();
+      await window.picture("forget-key");
+      await window.answer(/^Forget Key$/);
+      await window.says(
+        /^folder: the repository is encrypted, .*\. Run Deltar: Enter Key\.$/,
+      );
+      assert.equal(await isAsked(), false);
+      await window.command("Deltar: Create Snapshot");
+      await enter("The repository is encrypted", "a wrong passphrase");
+      await box().getByText("Wrong key. Enter another one.").waitFor();
+      await window.picture("wrong-key");
+      const typo = identity.slice(0, -1) + (identity.endsWith("Q") ? "P" : "Q");
+      await enter("Wrong key", typo);
+      await box().getByText("identity on line 1 is not valid").waitFor();
+      await enter("Wrong key", await newIdentity());
+      await box().getByText("none of the given keys opens").waitFor();
+      await enter("Wrong key", PASSPHRASE);
+      await window.isTold(/Nothing changed/);
+      await window.hush();
+      await window.reload();
+      await window.row(/notes\.md/).waitFor();
+      assert.equal(await isAsked(), false);
+      // A new window asks for the key on its own.
+      await window.command("Deltar: Forget Key");
+      await window.answer(/^Forget Key$/);
+      await window.says(/Run Deltar: Enter Key\./);
+      await window.reload();
+      await box().getByText("The repository is encrypted").first().waitFor();
+      await window.picture("asks-for-key");
+      await enter("The repository is encrypted", identity.toLowerCase());
+      await window.row(/notes\.md/).waitFor();
+      assertNowhere(editor.folder, [identity, PASSPHRASE]);
+    },
+  ],
 
-  ["another repository in its place is refused", async () => {
+  ["another repository at the same location is refused", async () => {
     const kept = `${place()}-kept`;
     const location = place();
     fs.renameSync(location, kept);
@@ -372,13 +386,13 @@ suite([
       await box().getByText("New passphrase").first().waitFor();
       await window.picture("new-passphrase");
       await window.page.keyboard.press("Escape");
-      // Without a passphrase, it asks again.
+      // If no passphrase is entered, the question is shown again.
       await window.dialog().waitFor();
       assert.deepEqual([...storage.objects.keys()], []);
       await window.answer(/^Add Passphrase/);
       await enter("New passphrase", PASSPHRASE);
       await enter("The same passphrase again", PASSPHRASE);
-      // The snapshot before it has the file as it was before the edit.
+      // The snapshot before this one has the file as it was before the edit.
       await window.isTold(/Snapshot taken, 1 file changed\./);
       await window.hush();
       await window.hasStatus(/Deltar: protected/);

@@ -1,4 +1,4 @@
-/** The engine, with a worker that answers as a test needs it. */
+/** The engine with a worker whose answers the test determines. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -66,7 +66,7 @@ test("Engine.call() starts another thread after an idle one was ended", () =>
         last = await call();
       }
       assert.notEqual(last, first);
-      // Two calls at once: the second one keeps the thread.
+      // The second of two concurrent calls keeps the thread.
       const both = await Promise.all([call(), call()]);
       assert.equal(both[0], both[1]);
     },

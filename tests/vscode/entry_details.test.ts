@@ -10,7 +10,7 @@ const shown = (entry: HashedEntry) => {
   return text && new TextDecoder().decode(text);
 };
 
-test("the editor shows a text for an entry without content", () => {
+test("textOf() returns a text for an entry without content", () => {
   const device = { major: 7, minor: 1 };
   const entries: [HashedEntry, string | undefined][] = [
     [{ ...state, kind: "file", sha256 }, undefined],
@@ -26,7 +26,7 @@ test("the editor shows a text for an entry without content", () => {
   }
 });
 
-test("detailsOf() has the kind, the space and the attributes of an entry", () => {
+test("detailsOf() returns the kind, the space and the attributes of an entry", () => {
   const xattrs = { "user.note": "MQ==" };
   assert.deepEqual(
     detailsOf({ ...state, kind: "file", sha256, xattrs: {} }),

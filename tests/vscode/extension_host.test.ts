@@ -1,7 +1,7 @@
 /**
- * The memory of the extension host and the lateness of its event loop in real
- * VS Code, while a large folder gets snapshots, histories, searches and a
- * restore. Prints all figures.
+ * The memory of the extension host and the delays of its event loop in real VS
+ * Code, during snapshots, histories, searches and a restore of a large folder.
+ * The test prints all figures.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -23,7 +23,7 @@ let large: string;
 let old: string;
 let workspace: string;
 
-/** Returns the resident memory of the extension host, and its peak, in MiB. */
+/** Returns the current and the peak memory of the extension host, in MiB. */
 function memory(editor: Editor): { now: number; peak: number } {
   const [pid] = editor.extensionHosts();
   const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
@@ -33,9 +33,9 @@ function memory(editor: Editor): { now: number; peak: number } {
 }
 
 /**
- * Prints the memory during some work, the lateness of the event loop, and the
- * CPU time of the longest turn of the event loop. If other programs use the
- * CPU, the event loop is late even if no turn is long.
+ * Prints the memory during some work, the delay of the event loop, and the
+ * processor time of the longest turn of the event loop. If other programs use
+ * the processor, the event loop is delayed even if no turn is long.
  */
 async function measure(
   editor: Editor,
@@ -43,7 +43,7 @@ async function measure(
   work: () => Promise<unknown>,
 ): Promise<number> {
   const [pid] = editor.extensionHosts();
-  // The peak begins again.
+  // This resets the peak.
   fs.writeFileSync(`/proc/${pid}/clear_refs`, "5");
   await editor.ask(
     `const { monitorEventLoopDelay } = require("node:perf_hooks");
@@ -123,91 +123,95 @@ async function memoryWithout(suite: Suite): Promise<number> {
 }
 
 suite([
-  ["a large workspace needs little of the extension host", async (suite) => {
-    large = join(suite.folder, "large");
-    old = join(suite.folder, "old");
-    makeFolders();
-    workspace = join(suite.folder, "both.code-workspace");
-    fs.writeFileSync(
-      workspace,
-      JSON.stringify({ folders: [{ path: "large" }, { path: "old" }] }),
-    );
-    const editor = await suite.editor("editor", {
-      settings: {
-        ...NO_AUTOMATIC_SNAPSHOTS,
-        "deltar.snapshot.delaySeconds": 0,
-        // VS Code looks for ports in /proc, which takes long turns.
-        "remote.autoForwardPorts": false,
-      },
-      packages: [suite.companion()],
-    });
-    await makeVersions(editor);
-    const base = await memoryWithout(suite);
-    console.log(`# without Deltar: ${base} MiB`);
-    window = await suite.open(editor, { workspace });
-    await idle(10_000)();
-    console.log(`# after activation: ${memory(editor).now} MiB`);
-    await window.command("View: Show Deltar");
-    await window.row("notes.md").waitFor();
-    let most = 0;
-    const flow = async (name: string, work: () => Promise<unknown>) => {
-      most = Math.max(most, await measure(editor, name, work));
-    };
-    await flow("idle", idle(5000));
-    await flow(`first snapshot of ${FILES} files`, async () => {
-      await window.command("Deltar: Create Snapshot");
-      await window.isTold(/large: snapshot taken, 60,000 files/);
-    });
-    await window.hush();
-    await flow(`rows of ${FILES} files`, async () => {
-      await window.expand(window.row("60,000 files"));
-      await window.row("folder 0").waitFor();
-    });
-    await flow("automatic snapshot", async () => {
-      await editor.set({ "deltar.snapshot.onSave": true });
-      await window.openFile(join(large, "folder 7", "file 7.txt"));
-      await window.type("changed\n");
-      await window.save();
-      await window.row("file 7.txt").waitFor();
-      await editor.set({ "deltar.snapshot.onSave": false });
-    });
-    await flow("unchanged snapshot", async () => {
-      await window.command("Deltar: Create Snapshot");
-      await window.isTold(/large: nothing changed/);
-    });
-    await window.hush();
-    await flow(`file history of ${VERSIONS} versions`, async () => {
-      await window.openFile(join(old, "notes.md"));
-      await window.rows("File History").nth(5).waitFor();
-    });
-    await flow("search in history", async () => {
-      await window.command("Deltar: Search File History…");
-      await window.page.getByPlaceholder("Search").fill("line 250 ");
-      await window.page.keyboard.press("Enter");
-      await window.line(/line 250 has/).first().waitFor();
-      await window.page.keyboard.press("Escape");
-    });
-    await flow("history of selected lines", async () => {
-      await window.command("Deltar: Show History of Selected Lines");
-      await window.page.getByPlaceholder("Choose a change to show").waitFor();
-      await window.page.keyboard.press("Escape");
-    });
-    const removed = Array.from({ length: 600 }, (_, at) => at)
-      .filter((at) => at * 100 < RESTORED)
-      .map((at) => join(large, `folder ${at}`));
-    for (const one of removed) fs.rmSync(one, { recursive: true });
-    await flow(`restore of ${RESTORED} files`, async () => {
-      await window.command("Deltar: Restore Workspace from Snapshot…");
-      await window.choose("large");
-      await window.choose(/60,000 files/);
-      await window.answer(/^Restore$/);
-      await window.isTold(/Restored: 5,00\d files written/);
-    });
-    await window.hush();
-    // Deltar ends its threads a minute after their last work.
-    await flow("idle", idle(70_000));
-    console.log(`# more than without Deltar: ${most - base} MiB at most`);
-    assert.ok(most - base < 700, `${most - base} MiB`);
-    await window.close();
-  }],
+  [
+    "a large workspace needs little memory and time of the extension host",
+    async (suite) => {
+      large = join(suite.folder, "large");
+      old = join(suite.folder, "old");
+      makeFolders();
+      workspace = join(suite.folder, "both.code-workspace");
+      fs.writeFileSync(
+        workspace,
+        JSON.stringify({ folders: [{ path: "large" }, { path: "old" }] }),
+      );
+      const editor = await suite.editor("editor", {
+        settings: {
+          ...NO_AUTOMATIC_SNAPSHOTS,
+          "deltar.snapshot.delaySeconds": 0,
+          // VS Code searches /proc for ports, which blocks the event loop for
+          // long.
+          "remote.autoForwardPorts": false,
+        },
+        packages: [suite.companion()],
+      });
+      await makeVersions(editor);
+      const base = await memoryWithout(suite);
+      console.log(`# without Deltar: ${base} MiB`);
+      window = await suite.open(editor, { workspace });
+      await idle(10_000)();
+      console.log(`# after activation: ${memory(editor).now} MiB`);
+      await window.command("View: Show Deltar");
+      await window.row("notes.md").waitFor();
+      let most = 0;
+      const flow = async (name: string, work: () => Promise<unknown>) => {
+        most = Math.max(most, await measure(editor, name, work));
+      };
+      await flow("idle", idle(5000));
+      await flow(`first snapshot of ${FILES} files`, async () => {
+        await window.command("Deltar: Create Snapshot");
+        await window.isTold(/large: snapshot taken, 60,000 files/);
+      });
+      await window.hush();
+      await flow(`rows of ${FILES} files`, async () => {
+        await window.expand(window.row("60,000 files"));
+        await window.row("folder 0").waitFor();
+      });
+      await flow("automatic snapshot", async () => {
+        await editor.set({ "deltar.snapshot.onSave": true });
+        await window.openFile(join(large, "folder 7", "file 7.txt"));
+        await window.type("changed\n");
+        await window.save();
+        await window.row("file 7.txt").waitFor();
+        await editor.set({ "deltar.snapshot.onSave": false });
+      });
+      await flow("unchanged snapshot", async () => {
+        await window.command("Deltar: Create Snapshot");
+        await window.isTold(/large: nothing changed/);
+      });
+      await window.hush();
+      await flow(`file history of ${VERSIONS} versions`, async () => {
+        await window.openFile(join(old, "notes.md"));
+        await window.rows("File History").nth(5).waitFor();
+      });
+      await flow("search in history", async () => {
+        await window.command("Deltar: Search File History…");
+        await window.page.getByPlaceholder("Search").fill("line 250 ");
+        await window.page.keyboard.press("Enter");
+        await window.line(/line 250 has/).first().waitFor();
+        await window.page.keyboard.press("Escape");
+      });
+      await flow("history of selected lines", async () => {
+        await window.command("Deltar: Show History of Selected Lines");
+        await window.page.getByPlaceholder("Choose a change to show").waitFor();
+        await window.page.keyboard.press("Escape");
+      });
+      const removed = Array.from({ length: 600 }, (_, at) => at)
+        .filter((at) => at * 100 < RESTORED)
+        .map((at) => join(large, `folder ${at}`));
+      for (const one of removed) fs.rmSync(one, { recursive: true });
+      await flow(`restore of ${RESTORED} files`, async () => {
+        await window.command("Deltar: Restore Workspace from Snapshot…");
+        await window.choose("large");
+        await window.choose(/60,000 files/);
+        await window.answer(/^Restore$/);
+        await window.isTold(/Restored: 5,00\d files written/);
+      });
+      await window.hush();
+      // Deltar ends its threads a minute after their last work.
+      await flow("idle", idle(70_000));
+      console.log(`# more than without Deltar: ${most - base} MiB at most`);
+      assert.ok(most - base < 700, `${most - base} MiB`);
+      await window.close();
+    },
+  ],
 ], { skip: process.env.SLOW ? undefined : "takes minutes: set SLOW=1" });

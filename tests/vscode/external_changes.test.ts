@@ -1,6 +1,6 @@
 /**
- * Snapshots after changes that VS Code did not make: by terminals, by agents and
- * by other programs.
+ * Snapshots after changes that were not made in VS Code, but by terminals,
+ * agents and other programs.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -14,7 +14,7 @@ import {
 } from "./suite.ts";
 import type { Window } from "./window.ts";
 
-/** A time in which a change would have been noticed, in milliseconds. */
+/** The time within which a change is noticed, in milliseconds. */
 const NOTICED_MS = 8000;
 
 let editor: Editor;
@@ -46,7 +46,7 @@ async function openFolder(suite: Suite, name: string): Promise<void> {
   await window.hush();
 }
 
-/** Returns the files that each snapshot has changed, the oldest first. */
+/** Returns the files that changed in each snapshot, the oldest first. */
 async function changes(): Promise<string[][]> {
   const { repository, records } = await repositoryOf(editor, folder);
   const found: string[][] = [];
@@ -58,7 +58,7 @@ async function changes(): Promise<string[][]> {
   return found;
 }
 
-/** Waits until there are snapshots with these changes, and no others. */
+/** Waits until there are snapshots with exactly these changes. */
 async function hasChanges(expected: string[][]): Promise<void> {
   await window.until(
     `${expected.length} changes`,
@@ -72,7 +72,10 @@ async function settled(): Promise<void> {
   await window.page.waitForTimeout(NOTICED_MS);
 }
 
-/** Returns how often a folder was searched for changes, without a snapshot. */
+/**
+ * Returns the number of times that a folder was searched for changes without a
+ * snapshot.
+ */
 function looks(name: string): number {
   return editor.log().split(
     `${name}: nothing changed (after changes by other programs)`,
@@ -96,7 +99,7 @@ suite([
     );
   }],
 
-  ["excluded files lead to none", async (suite) => {
+  ["changes to excluded files lead to no snapshot", async (suite) => {
     await openFolder(suite, "excluded");
     fs.writeFileSync(at(".git/index"), "1");
     await settled();
@@ -123,38 +126,44 @@ suite([
     await hasChanges([["notes.md", "other.md"]]);
   }],
 
-  ["none is taken while that is paused or turned off", async (suite) => {
-    await openFolder(suite, "paused");
-    await window.command("Deltar: Pause Automatic Snapshots");
-    await window.hasStatus(/Deltar: paused/);
-    fs.writeFileSync(at("notes.md"), "while it is paused\n");
-    await settled();
-    await window.command("Deltar: Resume Automatic Snapshots");
-    await window.hasStatus(/Deltar: protected/);
-    await editor.set({ "deltar.snapshot.onExternalChange": false });
-    await window.hasStatus(/Deltar: off/);
-    fs.writeFileSync(at("notes.md"), "while it is off\n");
-    await settled();
-    assert.deepEqual(await changes(), []);
-    await editor.set({ "deltar.snapshot.onExternalChange": true });
-    await window.hasStatus(/Deltar: protected/);
-    fs.writeFileSync(at("other.md"), "while it is on\n");
-    await hasChanges([["notes.md", "other.md"]]);
-  }],
+  [
+    "no snapshot is taken while automatic snapshots are paused or turned off",
+    async (suite) => {
+      await openFolder(suite, "paused");
+      await window.command("Deltar: Pause Automatic Snapshots");
+      await window.hasStatus(/Deltar: paused/);
+      fs.writeFileSync(at("notes.md"), "while it is paused\n");
+      await settled();
+      await window.command("Deltar: Resume Automatic Snapshots");
+      await window.hasStatus(/Deltar: protected/);
+      await editor.set({ "deltar.snapshot.onExternalChange": false });
+      await window.hasStatus(/Deltar: off/);
+      fs.writeFileSync(at("notes.md"), "while it is off\n");
+      await settled();
+      assert.deepEqual(await changes(), []);
+      await editor.set({ "deltar.snapshot.onExternalChange": true });
+      await window.hasStatus(/Deltar: protected/);
+      fs.writeFileSync(at("other.md"), "while it is on\n");
+      await hasChanges([["notes.md", "other.md"]]);
+    },
+  ],
 
-  ["the repository in the folder leads to none", async (suite) => {
-    fs.mkdirSync(join(suite.folder, "inside", "snapshots"), {
-      recursive: true,
-    });
-    await openFolder(suite, "inside");
-    await editor.set({ "deltar.repository.location": "./snapshots" });
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/Snapshot taken/);
-    await window.hush();
-    await settled();
-    assert.equal(looks("inside"), 0);
-    fs.writeFileSync(at("notes.md"), "second\n");
-    await window.row("notes.md").waitFor();
-    await editor.set({ "deltar.repository.location": null });
-  }],
+  [
+    "changes of the repository in the folder lead to no snapshot",
+    async (suite) => {
+      fs.mkdirSync(join(suite.folder, "inside", "snapshots"), {
+        recursive: true,
+      });
+      await openFolder(suite, "inside");
+      await editor.set({ "deltar.repository.location": "./snapshots" });
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/Snapshot taken/);
+      await window.hush();
+      await settled();
+      assert.equal(looks("inside"), 0);
+      fs.writeFileSync(at("notes.md"), "second\n");
+      await window.row("notes.md").waitFor();
+      await editor.set({ "deltar.repository.location": null });
+    },
+  ],
 ]);

@@ -1,6 +1,6 @@
 /**
- * The first snapshot in real VS Code: whatever is saved first, the original can
- * be restored.
+ * The first snapshot in real VS Code: the original of any file can be restored
+ * after its first save.
  */
 import assert from "node:assert/strict";
 import { randomFillSync } from "node:crypto";
@@ -42,7 +42,7 @@ function makeFolder(suite: Suite, name: string, files = 0, bytes = 0): string {
   return folder;
 }
 
-/** Opens a folder, and edits and saves a file as soon as it is there. */
+/** Opens a folder, and edits and saves a file as soon as it is shown. */
 async function openAndSave(suite: Suite, folder: string): Promise<Window> {
   const window = await suite.open(editor, { folder });
   await window.openFile(join(folder, "notes.md"));
@@ -124,14 +124,14 @@ suite([
     await window.close();
   }],
 
-  ["a first snapshot after saving has the original, too", async (suite) => {
+  ["a first snapshot after a save also has the original", async (suite) => {
     const folder = makeFolder(suite, "late");
     const window = await openAndSave(suite, folder);
     await hasBoth(window, folder);
     await window.close();
   }],
 
-  ["a pause survives a reload, and nothing is taken", async (suite) => {
+  ["automatic snapshots stay paused after a reload", async (suite) => {
     const folder = makeFolder(suite, "paused");
     const window = await suite.open(editor, { folder });
     await window.command("Deltar: Pause Automatic Snapshots");

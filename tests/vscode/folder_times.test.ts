@@ -39,7 +39,7 @@ test("snapshot with ignoresFolderTimes ignores excluded files", () =>
     fs.utimesSync(at("sub"), 1, 1);
     assert.deepEqual(await take(), { isNew: false, id: first.id });
     assert.deepEqual(await take(), { isNew: false, id: first.id });
-    // Everything else that a snapshot stores counts.
+    // All other changes that a snapshot stores are noticed.
     fs.chmodSync(at("sub"), 0o700);
     assert.equal((await take()).isNew, true);
     fs.chmodSync(at(""), 0o700);
@@ -53,7 +53,7 @@ test("snapshot with ignoresFolderTimes ignores excluded files", () =>
     assert.equal((await take()).isNew, true);
     fs.rmdirSync(at("empty"));
     assert.equal((await take()).isNew, true);
-    // The next manual snapshot has the times.
+    // The next manual snapshot stores the times.
     fs.utimesSync(at("sub"), 2, 2);
     assert.equal((await take()).isNew, false);
     assert.equal((await take(false)).isNew, true);

@@ -1,6 +1,7 @@
 /**
- * The history of a file in real VS Code: across a renaming, searched for a
- * text, and restored from a diff editor. Snapshots are labeled and removed.
+ * The history of a file in real VS Code: it follows a renamed file, can be
+ * searched for a text, and can be restored from a diff editor. Snapshots are
+ * labeled and removed.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -38,7 +39,7 @@ async function labels(): Promise<(string | undefined)[]> {
 }
 
 suite([
-  ["the history of a file goes on before it was renamed", async (suite) => {
+  ["the history of a file continues before it was renamed", async (suite) => {
     folder = join(suite.folder, "folder");
     fs.mkdirSync(folder);
     fs.writeFileSync(at("old.md"), first);

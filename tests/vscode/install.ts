@@ -5,17 +5,20 @@ import { join } from "node:path";
 import process from "node:process";
 import { vsce } from "../../tasks/runtimes.ts";
 
-/** The VS Code that the tests drive: code-server, of the npm registry. */
+/**
+ * The version of code-server, the VS Code that the tests use, in the npm
+ * registry.
+ */
 const VERSION = "4.139.1";
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
 
-/** The browser, or nothing where there is none. */
+/** Returns the path of the browser, or `undefined` if there is none. */
 export function findBrowser(): string | undefined {
   for (const name of BROWSERS) {
     try {
       return execFileSync("which", [name], { encoding: "utf8" }).trim();
     } catch {
-      // Then another.
+      // The next name is tried.
     }
   }
   return undefined;
@@ -24,7 +27,7 @@ export function findBrowser(): string | undefined {
 /**
  * Installs VS Code into a cache folder, once.
  *
- * @returns Its folder.
+ * @returns The folder of VS Code.
  */
 export function installEditor(): string {
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
@@ -45,7 +48,7 @@ export function installEditor(): string {
       { cwd, stdio: ["ignore", "ignore", "pipe"] },
     );
   install(folder, `code-server@${VERSION}`);
-  // What its own script, which also compiles, would install.
+  // The script of code-server would install these packages, and also compile.
   install(join(editor, "lib", "vscode"), "--omit=dev");
   install(join(editor, "lib", "vscode", "extensions"), "--omit=dev");
   fs.writeFileSync(done, "");
@@ -62,7 +65,7 @@ function letItLog(editor: string): void {
   );
 }
 
-/** The extension's package, built. */
+/** Builds the package of the extension, and returns its path. */
 export function buildPackage(root: string): string {
   execFileSync("npx", ["--yes", "--package=deno", "deno", "task", "vsix"], {
     cwd: root,
@@ -74,7 +77,10 @@ export function buildPackage(root: string): string {
   return join(root, "dist", `deltar-${version}.vsix`);
 }
 
-/** The package of the extension that runs what the tests ask for. */
+/**
+ * Packs the extension that runs code for the tests, and returns the path of its
+ * package.
+ */
 export function packCompanion(folder: string): string {
   const file = join(folder, "companion.vsix");
   const [program, ...words] = vsce();

@@ -64,7 +64,7 @@ test("mayWatch() refuses a folder with the extension's own files", () =>
     assert.equal(ignored.length, 4);
   }));
 
-test("OwnChanges has paths and what is below them, for a while", () => {
+test("OwnChanges has paths and everything below them for a while", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const own = new OwnChanges();

@@ -15,7 +15,10 @@ const MAX_GROWTH_KB = 100_000;
 let editor: Editor;
 let window: Window;
 
-/** Writes a file of 300 MB, and an edit and an insertion of 1 MB. */
+/**
+ * Writes a file of 300 MB or, if `isEdited`, its version with an edit and an
+ * insertion of 1 MB.
+ */
 function write(file: string, isEdited: boolean): void {
   const handle = fs.openSync(file, "w");
   for (let at = 0; at < 300; at++) {
@@ -30,8 +33,8 @@ function write(file: string, isEdited: boolean): void {
 }
 
 /**
- * Does work several times, until the maximum memory of the extension host grows
- * by less than the limit. On a busy machine, garbage can be collected late.
+ * Repeats work until the peak memory of the extension host grows by less than
+ * the limit. On a busy machine, garbage may be collected late.
  */
 async function growsLittle(work: () => Promise<void>): Promise<void> {
   const growths: number[] = [];
@@ -45,7 +48,7 @@ async function growsLittle(work: () => Promise<void>): Promise<void> {
       const text = fs.readFileSync(`/proc/${pid}/status`, "utf8");
       return Number(RegExp(`${field}:\\s+(\\d+)`).exec(text)?.[1]);
     };
-    // The maximum is now the memory in use.
+    // This resets the peak to the current memory.
     fs.writeFileSync(`/proc/${pid}/clear_refs`, "5");
     const before = memory("VmRSS");
     await work();
@@ -55,7 +58,7 @@ async function growsLittle(work: () => Promise<void>): Promise<void> {
   assert.ok(Math.min(...growths) < MAX_GROWTH_KB, `${growths} kB`);
 }
 
-/** Waits until the editor has a line. */
+/** Waits until the editor has a matching line. */
 const reads = (text: RegExp) =>
   window.page.locator(".editor-group-container.active .view-line")
     .filter({ hasText: text }).first().waitFor();
@@ -110,7 +113,7 @@ suite([
       await window.chooseFromMenu(row, "Compare with File");
       await reads(/^301.MB.→.301.MB,.no.differences$/);
       await window.command("View: Close All Editors");
-      // In a list of changes, too.
+      // The file is also in a list of changes.
       await window.command("Deltar: Compare Two Snapshots…");
       await window.page.getByPlaceholder("Choose the first snapshot").waitFor();
       await window.choose(/1 file(?! changed)/);

@@ -11,7 +11,9 @@ import { DeltarError } from "../../mod.ts";
 const DAMAGED = "damaged";
 const LARGE = "large";
 
-/** Yields versions with texts, the newest first. Their ids count from 0. */
+/**
+ * Yields versions with these texts, the newest first. Their ids count from 0.
+ */
 async function* versionsOf(
   texts: readonly string[],
   encode = (text: string): Uint8Array => new TextEncoder().encode(text),
@@ -31,7 +33,7 @@ async function* versionsOf(
   }
 }
 
-/** Returns the versions in which lines changed, as they are found. */
+/** Returns the versions in which lines changed, in the order of the result. */
 async function changes(
   now: string,
   range: [number, number],
@@ -65,7 +67,7 @@ test("lineHistory() finds only the versions in which the lines changed", async (
   ]);
 });
 
-test("lineHistory() counts a line that was deleted inside the range", async () => {
+test("lineHistory() counts the deletion of a line inside the range", async () => {
   const texts = ["a\nc\n", "a\nb\nc\n"];
   assert.deepEqual(await changes("a\nc\n", [0, 2], texts), [
     ["0", "1", 1, 2, "a"],

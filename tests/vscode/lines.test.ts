@@ -1,6 +1,6 @@
 /**
- * Tests of what the extension shows for single lines in real VS Code: their
- * history, and marks in the gutter. Keys are pressed as the user does.
+ * The parts of the extension for single lines in real VS Code: the history of
+ * lines, and marks in the gutter. The test presses keys as a user does.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -25,47 +25,52 @@ async function snapshot(label: string): Promise<void> {
   await window.hush();
 }
 
-/** The marks in the gutter of the active editor. */
+/** Returns the marks in the gutter of the active editor. */
 const marks = (kind: "modified" | "added" | "deleted") =>
   window.page.locator(
     `.editor-group-container.active .dirty-diff-${kind}`,
   );
 
 suite([
-  ["the history of selected lines has only their changes", async (suite) => {
-    folder = join(suite.folder, "folder");
-    fs.mkdirSync(folder);
-    editor = await suite.editor("editor", {
-      settings: NO_AUTOMATIC_SNAPSHOTS,
-      packages: [suite.companion()],
-    });
-    fs.writeFileSync(at("notes.md"), lines(1, 2, 3));
-    window = await suite.open(editor, { folder });
-    await window.command("View: Show Deltar");
-    await snapshot("one");
-    fs.writeFileSync(at("notes.md"), lines(1, 2, 3, 4));
-    await snapshot("two");
-    fs.writeFileSync(at("notes.md"), line(0) + lines(1, 22, 3, 4));
-    await snapshot("three");
-    await window.openFile(at("notes.md"));
-    await window.page.locator(".editor-group-container.active .view-line")
-      .filter({ hasText: /^line.22$/ }).click();
-    await window.command("Deltar: Show History of Selected Lines");
-    await window.line(/3: line 22/).waitFor();
-    await window.line(/2: line 2/).first().waitFor();
-    assert.equal(await window.line(/\d: line/).count(), 2);
-    await window.page.getByText("2 changes of line 3 in notes.md").waitFor();
-    await window.picture("selection-history");
-    await window.choose(/3: line 22/);
-    await window.page.locator(".tab.active").filter({ hasText: /notes\.md \(/ })
-      .waitFor();
-    assert.deepEqual(await window.sides(), [
-      lines(1, 2, 3, 4),
-      line(0) + lines(1, 22, 3, 4),
-    ]);
-    await window.picture("selection-change");
-    await window.command("View: Close All Editors");
-  }],
+  [
+    "the history of selected lines has only the changes of these lines",
+    async (suite) => {
+      folder = join(suite.folder, "folder");
+      fs.mkdirSync(folder);
+      editor = await suite.editor("editor", {
+        settings: NO_AUTOMATIC_SNAPSHOTS,
+        packages: [suite.companion()],
+      });
+      fs.writeFileSync(at("notes.md"), lines(1, 2, 3));
+      window = await suite.open(editor, { folder });
+      await window.command("View: Show Deltar");
+      await snapshot("one");
+      fs.writeFileSync(at("notes.md"), lines(1, 2, 3, 4));
+      await snapshot("two");
+      fs.writeFileSync(at("notes.md"), line(0) + lines(1, 22, 3, 4));
+      await snapshot("three");
+      await window.openFile(at("notes.md"));
+      await window.page.locator(".editor-group-container.active .view-line")
+        .filter({ hasText: /^line.22$/ }).click();
+      await window.command("Deltar: Show History of Selected Lines");
+      await window.line(/3: line 22/).waitFor();
+      await window.line(/2: line 2/).first().waitFor();
+      assert.equal(await window.line(/\d: line/).count(), 2);
+      await window.page.getByText("2 changes of line 3 in notes.md").waitFor();
+      await window.picture("selection-history");
+      await window.choose(/3: line 22/);
+      await window.page.locator(".tab.active").filter({
+        hasText: /notes\.md \(/,
+      })
+        .waitFor();
+      assert.deepEqual(await window.sides(), [
+        lines(1, 2, 3, 4),
+        line(0) + lines(1, 22, 3, 4),
+      ]);
+      await window.picture("selection-change");
+      await window.command("View: Close All Editors");
+    },
+  ],
 
   ["keys show the other versions, and take a snapshot", async () => {
     await window.openFile(at("notes.md"));
@@ -103,7 +108,7 @@ suite([
     await window.command("View: Close All Editors");
   }],
 
-  ["no other command has the keys", async () => {
+  ["no other command has the same keys", async () => {
     await window.command("Preferences: Open Keyboard Shortcuts");
     const search = window.page.getByPlaceholder(
       "Type to search in keybindings",
@@ -139,7 +144,7 @@ suite([
     await window.picture("gutter-marks");
     await editor.set({ "deltar.gutter.compareWith": "nothing" });
     await marks("modified").first().waitFor({ state: "detached" });
-    // A new snapshot is the new base.
+    // The lines are now compared with the new snapshot.
     await editor.set({ "deltar.gutter.compareWith": "lastLabel" });
     await marks("modified").first().waitFor();
     await snapshot("four");

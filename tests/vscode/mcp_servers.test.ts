@@ -33,7 +33,7 @@ interface Folder {
   keys: { get: () => Promise<unknown> };
 }
 
-/** A folder of the workspace. */
+/** Returns a folder of the workspace. */
 function folder(directory: string, more: Partial<Folder> = {}): Folder {
   return {
     uri: `file://${directory}`,
@@ -51,7 +51,7 @@ function folder(directory: string, more: Partial<Folder> = {}): Folder {
   };
 }
 
-/** VS Code, as far as `offerMcpServers` uses it. */
+/** The part of VS Code that `offerMcpServers` uses. */
 class FakeEditor {
   readonly log: string[] = [];
   readonly registered: string[] = [];
@@ -234,7 +234,7 @@ test("offerMcpServers() logs once that the program is missing", () =>
     assert.equal(editor.log.length, 1);
   }));
 
-test("offerMcpServers() says when the folders with snapshots change", () => {
+test("offerMcpServers() notifies VS Code when the folders with snapshots change", () => {
   const editor = new FakeEditor();
   editor.all = [folder("/a", { hasSnapshots: false })];
   editor.start();
@@ -258,7 +258,7 @@ test("offerMcpServers() does nothing if VS Code has no MCP servers", () => {
   }
 });
 
-test("the offered server has the extension's snapshots and rules", () =>
+test("the offered server uses the extension's snapshots and rules", () =>
   withPlace(async (place) => {
     place.write({
       "notes.txt": "one",
@@ -313,7 +313,7 @@ test("the offered server has the extension's snapshots and rules", () =>
     });
   }));
 
-test("canBePassed() refuses characters that a shell reads for a batch file", () => {
+test("canBePassed() refuses characters that a shell interprets for a batch file", () => {
   const args = ["mcp", String.raw`c:\src\a b`, "--exclude=!.env*"];
   assert.ok(canBePassed(String.raw`C:\bin\deltar.cmd`, args));
   for (const word of ["a&calc", "%PATH%", 'a"b', "a|b", "a^b", "a>b"]) {

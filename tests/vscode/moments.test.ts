@@ -8,12 +8,12 @@ import {
 
 const now = new Date(2026, 10, 27, 18, 5, 3).getTime();
 
-test("formatTime() returns the time of day, also at midnight", () => {
+test("formatTime() returns the time of day, even at midnight", () => {
   assert.equal(formatTime(now), "18:05:03");
   assert.equal(formatTime(new Date(2026, 10, 27).getTime()), "00:00:00");
 });
 
-test("formatDay() names the day, and the year of an old one", () => {
+test("formatDay() returns the day, with the year if it is long ago", () => {
   const day = (...parts: [number, number, number]) =>
     formatDay(new Date(...parts).getTime(), now);
   assert.equal(day(2026, 10, 27), "Today");
@@ -22,7 +22,7 @@ test("formatDay() names the day, and the year of an old one", () => {
   assert.equal(day(2025, 10, 24), "Monday, November 24, 2025");
 });
 
-test("formatMoment() has the day of a time before today", () => {
+test("formatMoment() includes the day of a time before today", () => {
   const old = new Date(2026, 10, 26, 9, 8, 7).getTime();
   assert.equal(formatMoment(now, now), "18:05:03");
   assert.equal(formatMoment(old, now), "Yesterday, 09:08:07");

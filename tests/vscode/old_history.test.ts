@@ -119,7 +119,7 @@ suite([
     await window.close();
   }],
 
-  ["a different folder is not taken for a moved one", async (suite) => {
+  ["another folder is not recognized as a moved one", async (suite) => {
     // The directory of the only repository no longer exists.
     const old = folder;
     folder = join(suite.folder, "other");
@@ -186,7 +186,7 @@ suite([
   ],
 
   [
-    "an unanswered question comes again, and loses no snapshot",
+    "an unanswered question is asked again, and no snapshot is lost",
     async (suite) => {
       const old = folder;
       folder = join(suite.folder, "again");
@@ -196,7 +196,7 @@ suite([
       const told = await window.isTold(/again has no snapshots/);
       await told.hover();
       await window.click("Clear Notification", told);
-      // The answer is missing, so that the folder gets a history of its own.
+      // The user does not answer, so the folder gets its own history.
       await window.hasStatus(/protected/);
       await window.reload();
       await window.command("View: Show Deltar");
@@ -211,7 +211,7 @@ suite([
   ],
 
   [
-    "a version that was only kept while the question was open is stored",
+    "a version that was only copied while the question was open is stored",
     async (suite) => {
       const old = folder;
       folder = join(suite.folder, "kept");
@@ -239,9 +239,9 @@ suite([
   ],
 
   [
-    "snapshots go on if nobody answers, and none is lost by a later answer",
+    "snapshots continue if nobody answers, and a later answer loses none",
     async (suite) => {
-      // The wait for the answer takes two seconds in place of five minutes.
+      // The wait for the answer takes two seconds instead of five minutes.
       await editor.ask(
         `const { setTimeout } = globalThis;
         globalThis.setTimeout = (work, wait, ...rest) =>

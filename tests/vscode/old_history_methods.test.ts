@@ -60,7 +60,7 @@ test("findMoved() recognizes a moved folder by its identity", () =>
     const old = await project(temp, "old");
     const config = configOf(temp, "new");
     fs.renameSync(old.directory, config.directory);
-    // The files alone would not be enough.
+    // The files alone would not be sufficient.
     for (const name of ["notes.md", "list.txt"]) {
       fs.appendFileSync(join(config.directory, name), "more\n");
     }
@@ -82,9 +82,9 @@ test("findMoved() recognizes a folder on another disk by its files", () =>
     fs.rmSync(old.directory, { recursive: true });
     const found = await methods.findMoved({ config }, work);
     assert.equal(found?.directory, old.directory);
-    // The original can be on a disk that is not mounted.
+    // The original might be on a disk that is not mounted.
     assert.equal(found?.isMoved, false);
-    // The files of a new checkout have the same names and sizes only.
+    // The files of a new checkout only have the same names and sizes.
     for (const name of ["notes.md", "list.txt"]) {
       fs.utimesSync(join(config.directory, name), 1, 1);
     }
@@ -196,7 +196,7 @@ test("a folder keeps its history if it is moved back and then on", () =>
     assert.deepEqual(await shown(three), [three.directory, a, b, a, a]);
   }));
 
-test("findMoved() searches by files if the repository of a moved folder is gone", () =>
+test("findMoved() compares files if the repository of a moved folder no longer exists", () =>
   withTemp(async (temp) => {
     const old = await project(temp, "old");
     const elsewhere = join(temp, "repositories", "renamed-1");
@@ -304,7 +304,7 @@ for (const isCopied of [false, true]) {
     }));
 }
 
-test("a search records no foreign encrypted repository as used", () =>
+test("findMoved() does not record encrypted repositories of others as used", () =>
   withState(async (temp) => {
     const pins = join(temp, "state", "deltar", "pins");
     const key = await newIdentity();

@@ -33,7 +33,7 @@ test("withoutLinks() separates the brackets of links that VS Code opens", () => 
   assert.equal(withoutLinks("[slug](group)/a"), "[slug](group)/a");
 });
 
-test("oneLine() keeps no line ends and no changes of direction", () => {
+test("oneLine() removes line ends and changes of the text direction", () => {
   const texts = [
     ["Sort the imports", "Sort the imports"],
     ["a\r\n\tb\u2028c\0", "a b c"],

@@ -22,7 +22,7 @@ async function withFolder(
   }) => Promise<void>,
 ): Promise<void> {
   await withTemp(async (temp) => {
-    // The worker creates the id of this machine there.
+    // The worker stores the id of this machine in this folder.
     process.env.XDG_STATE_HOME = join(temp, "state");
     const directory = join(temp, "folder");
     fs.mkdirSync(directory);
@@ -68,7 +68,7 @@ test("previewRevert() returns nothing only if there is nothing to undo", () =>
   }));
 
 test(
-  "previewRevert() names edited files, also if their names are not UTF-8",
+  "previewRevert() names edited files, even if their names are not UTF-8",
   needsPosix("names that are not UTF-8"),
   () =>
     withFolder(async ({ config, repositories, methods }) => {

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { noise } from "../support/noise.ts";
 
-/** As many bytes as the large file of a project has. */
+/** The size of the large file of a project, in bytes. */
 export const LARGE = 300 * 2 ** 20;
 
 /**
- * A real project: a clone of this one, with what its user would have besides:
- * some thousands of files of a dependency, a nested repository, a large binary,
- * an ignored folder, and an ignored file that nobody could make again.
+ * Makes a real project: a clone of this one, with some thousands of files of a
+ * dependency, a nested repository, a large binary file, an ignored folder, and
+ * an ignored file that cannot be generated again.
  */
 export function makeProject(
   folder: string,
@@ -57,14 +57,17 @@ export function makeProject(
   const large = fs.openSync(join(folder, "large.bin"), "w");
   const piece = noise(2 ** 20);
   for (let at = 0; at < LARGE; at += piece.length) {
-    // No two pieces alike, at the cost of a few bytes.
+    // The number makes all pieces differ.
     new DataView(piece.buffer).setUint32(0, at);
     fs.writeSync(large, piece);
   }
   fs.closeSync(large);
 }
 
-/** Every file and its SHA-256, links by their text, folders by their name. */
+/**
+ * Returns every path with the SHA-256 of a file, the target of a link, or the
+ * word for a folder.
+ */
 export function stateOf(
   folder: string,
   isWanted: (path: string) => boolean = () => true,

@@ -40,7 +40,7 @@ class Folders {
 /** Waits until a change would have been noticed. */
 const settled = () => sleep(1000);
 
-test("RepositoryWatch lists snapshots again when others change them", () =>
+test("RepositoryWatch lists snapshots again when other programs change them", () =>
   withTemp(async (temp) => {
     const [one, two] = ["one", "two"].map((name) => join(temp, name));
     const record = (repository: string, id: string) =>
@@ -54,15 +54,15 @@ test("RepositoryWatch lists snapshots again when others change them", () =>
     const watch = new RepositoryWatch(folders as never);
     try {
       await settled();
-      // The list already has what its own work changed.
+      // The list already has the changes of the extension's own work.
       fs.writeFileSync(record(one, "a"), "changed");
       await settled();
       assert.deepEqual(folders.refreshed, []);
       fs.writeFileSync(record(one, "b"), "");
       await folders.until(1);
       assert.deepEqual(folders.refreshed, ["one"]);
-      // A file that is not a record, and a record of another directory that
-      // stays out of the list, change nothing for the next record.
+      // A file other than a record, and a record of another directory that is
+      // not in the list, do not affect the next record.
       fs.writeFileSync(join(one, "snapshots", ".deltar-stage-1"), "");
       await settled();
       assert.equal(folders.refreshed.length, 1);
@@ -74,7 +74,8 @@ test("RepositoryWatch lists snapshots again when others change them", () =>
       fs.writeFileSync(record(two, "d"), "");
       await folders.until(3);
       assert.deepEqual(folders.refreshed, ["one", "two", "two"]);
-      // A record that is not in the list needs no list when it is deleted.
+      // If a deleted record was not in the list, the snapshots are not listed
+      // again.
       fs.rmSync(record(two, "d"));
       await settled();
       assert.equal(folders.refreshed.length, 3);
@@ -92,7 +93,7 @@ test("RepositoryWatch lists snapshots again when others change them", () =>
     assert.equal(folders.refreshed.length, 3);
   }));
 
-test("RepositoryWatch leaves folders alone that are working", () =>
+test("RepositoryWatch does not refresh folders that are busy", () =>
   withTemp(async (temp) => {
     fs.mkdirSync(join(temp, "snapshots"));
     const folders = new Folders();

@@ -1,6 +1,6 @@
 /**
- * Restoring in real VS Code: what is asked first, what is on the disk after,
- * and that nothing is lost on the way.
+ * Restores in real VS Code: the question before a restore, the files after it,
+ * and that no file is lost.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -17,7 +17,9 @@ let project: string;
 const at = (path: string) => join(project, path);
 const read = (path: string) => fs.readFileSync(at(path), "utf8");
 
-/** The state of the project, with what a restore may touch. */
+/**
+ * Returns the state of the project, including paths that a restore may change.
+ */
 const state = () =>
   stateOf(
     project,
@@ -25,48 +27,53 @@ const state = () =>
   );
 
 suite([
-  ["a file is restored as it was, and undo takes that back", async (suite) => {
-    project = suite.project("project");
-    editor = await suite.editor("editor", { settings: NO_AUTOMATIC_SNAPSHOTS });
-    window = await suite.open(editor, { folder: project });
-    await window.command("View: Show Deltar");
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/Snapshot taken/);
-    await window.hush();
-    await window.openFile(at("notes.md"));
-    await window.type("ruined\n");
-    await window.save();
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/1 file changed/);
-    await window.hush();
-    await window.rows("File History").nth(1).waitFor();
-    await window.press(
-      window.rows("File History").nth(1),
-      "Restore Version",
-    );
-    await window.dialog().getByText("1 file overwritten").waitFor();
-    await window.picture("restore-question");
-    assert.match(await window.dialog().innerText(), /notes\.md/);
-    assert.equal(read("notes.md"), "ruined\n", "nothing is done yet");
-    await window.answer(/^Restore$/);
-    await window.isTold("Restored: 1 file written.");
-    assert.equal(read("notes.md"), "first thoughts\n");
-    await window.picture("restored");
-    await window.hush();
-    await window.command("Deltar: Undo Last Restore");
-    await window.answer("Undo Restore");
-    await window.isTold("Undone: 1 file written.");
-    assert.equal(read("notes.md"), "ruined\n");
-    await window.hush();
-    await window.command("Deltar: Redo Restore");
-    await window.answer("Redo Restore");
-    await window.isTold("Redone: 1 file written.");
-    assert.equal(read("notes.md"), "first thoughts\n");
-    await window.hush();
-  }],
+  [
+    "a file is restored exactly, and undo reverts the restore",
+    async (suite) => {
+      project = suite.project("project");
+      editor = await suite.editor("editor", {
+        settings: NO_AUTOMATIC_SNAPSHOTS,
+      });
+      window = await suite.open(editor, { folder: project });
+      await window.command("View: Show Deltar");
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/Snapshot taken/);
+      await window.hush();
+      await window.openFile(at("notes.md"));
+      await window.type("ruined\n");
+      await window.save();
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/1 file changed/);
+      await window.hush();
+      await window.rows("File History").nth(1).waitFor();
+      await window.press(
+        window.rows("File History").nth(1),
+        "Restore Version",
+      );
+      await window.dialog().getByText("1 file overwritten").waitFor();
+      await window.picture("restore-question");
+      assert.match(await window.dialog().innerText(), /notes\.md/);
+      assert.equal(read("notes.md"), "ruined\n", "nothing is done yet");
+      await window.answer(/^Restore$/);
+      await window.isTold("Restored: 1 file written.");
+      assert.equal(read("notes.md"), "first thoughts\n");
+      await window.picture("restored");
+      await window.hush();
+      await window.command("Deltar: Undo Last Restore");
+      await window.answer("Undo Restore");
+      await window.isTold("Undone: 1 file written.");
+      assert.equal(read("notes.md"), "ruined\n");
+      await window.hush();
+      await window.command("Deltar: Redo Restore");
+      await window.answer("Redo Restore");
+      await window.isTold("Redone: 1 file written.");
+      assert.equal(read("notes.md"), "first thoughts\n");
+      await window.hush();
+    },
+  ],
 
   [
-    "what is unsaved in an editor is named, and comes back by undo",
+    "unsaved changes in an editor are named, and undo brings them back",
     async () => {
       fs.writeFileSync(at("draft.txt"), "on the disk\n");
       await window.command("Deltar: Create Snapshot");
@@ -90,7 +97,8 @@ suite([
       await window.answer("Undo Restore");
       await window.isTold("Undone: 1 file written.");
       assert.equal(read("draft.txt"), "only in the editor\n");
-      // This installation has no native watcher that would show it.
+      // This installation has no native file watcher, so VS Code does not
+      // notice the change itself.
       await window.command("File: Revert File");
       await window.page.getByText("only in the editor").first().waitFor();
       fs.rmSync(at("draft.txt"));
@@ -98,7 +106,7 @@ suite([
     },
   ],
 
-  ["what is unsaved in a notebook is not lost either", async () => {
+  ["unsaved changes in a notebook are not lost, either", async () => {
     const book = (source: string) =>
       JSON.stringify({
         cells: [{
@@ -146,48 +154,53 @@ suite([
     await window.hush();
   }],
 
-  ["a folder is restored exactly, and no other, and back", async () => {
-    fs.appendFileSync(at("docs/FORMAT.md"), "a line more\n");
-    fs.appendFileSync(at("README.md"), "a line more\n");
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/2 files changed/);
-    await window.hush();
-    const good = state();
-    const written = 1 + fs.readdirSync(at("docs/how-to")).length;
-    fs.writeFileSync(at("docs/FORMAT.md"), "ruined\n");
-    fs.rmSync(at("docs/how-to"), { recursive: true });
-    fs.mkdirSync(at("docs/new"));
-    fs.writeFileSync(at("docs/new/page.md"), "not in the snapshot\n");
-    fs.writeFileSync(at("README.md"), "ruined too\n");
-    const ruined = state();
-    await window.expand(window.rows("Snapshots").nth(1));
-    await window.press(window.row(/^docs$/), "Restore Folder…");
-    const text = await window.dialog().innerText();
-    assert.match(text, /Restore docs as of/);
-    assert.match(text, /1 file overwritten:\s+docs\/FORMAT\.md/);
-    assert.match(text, /files created:\s+docs\/how-to\//);
-    assert.match(text, /1 file not in the snapshot.*:\s+docs\/new\/page\.md/);
-    assert.doesNotMatch(text, /README/);
-    await window.picture("restore-folder");
-    await window.answer(/^Restore and Delete 1 File$/);
-    await window.isTold(`Restored: ${written} files written, 2 paths deleted`);
-    const isOutside = ([path]: [string, string]) => !path.startsWith("docs/");
-    assert.deepEqual(
-      state(),
-      new Map([
-        ...[...good].filter((one) => !isOutside(one)),
-        ...[...ruined].filter(isOutside),
-      ]),
-    );
-    await window.hush();
-    await window.command("Deltar: Undo Last Restore");
-    await window.answer("Undo Restore");
-    await window.isTold(/Undone: /);
-    assert.deepEqual(state(), ruined);
-    await window.hush();
-  }],
+  [
+    "only the chosen folder is restored, and undo reverts the restore",
+    async () => {
+      fs.appendFileSync(at("docs/FORMAT.md"), "a line more\n");
+      fs.appendFileSync(at("README.md"), "a line more\n");
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/2 files changed/);
+      await window.hush();
+      const good = state();
+      const written = 1 + fs.readdirSync(at("docs/how-to")).length;
+      fs.writeFileSync(at("docs/FORMAT.md"), "ruined\n");
+      fs.rmSync(at("docs/how-to"), { recursive: true });
+      fs.mkdirSync(at("docs/new"));
+      fs.writeFileSync(at("docs/new/page.md"), "not in the snapshot\n");
+      fs.writeFileSync(at("README.md"), "ruined too\n");
+      const ruined = state();
+      await window.expand(window.rows("Snapshots").nth(1));
+      await window.press(window.row(/^docs$/), "Restore Folder…");
+      const text = await window.dialog().innerText();
+      assert.match(text, /Restore docs as of/);
+      assert.match(text, /1 file overwritten:\s+docs\/FORMAT\.md/);
+      assert.match(text, /files created:\s+docs\/how-to\//);
+      assert.match(text, /1 file not in the snapshot.*:\s+docs\/new\/page\.md/);
+      assert.doesNotMatch(text, /README/);
+      await window.picture("restore-folder");
+      await window.answer(/^Restore and Delete 1 File$/);
+      await window.isTold(
+        `Restored: ${written} files written, 2 paths deleted`,
+      );
+      const isOutside = ([path]: [string, string]) => !path.startsWith("docs/");
+      assert.deepEqual(
+        state(),
+        new Map([
+          ...[...good].filter((one) => !isOutside(one)),
+          ...[...ruined].filter(isOutside),
+        ]),
+      );
+      await window.hush();
+      await window.command("Deltar: Undo Last Restore");
+      await window.answer("Undo Restore");
+      await window.isTold(/Undone: /);
+      assert.deepEqual(state(), ruined);
+      await window.hush();
+    },
+  ],
 
-  ["a folder that went comes back as it was before", async () => {
+  ["a deleted folder is restored", async () => {
     const before = state();
     fs.rmSync(at("bench"), { recursive: true });
     await window.command("Deltar: Create Snapshot");
@@ -199,7 +212,7 @@ suite([
     await window.isTold(/Restored: /);
     assert.deepEqual(state(), before);
     await window.hush();
-    // The explorer's way to a folder of an older snapshot.
+    // This restores a folder of an older snapshot from the explorer.
     fs.writeFileSync(at("docs/FORMAT.md"), "once more\n");
     await window.command("View: Show Explorer");
     await window.chooseFromMenu(
@@ -232,13 +245,14 @@ suite([
     for (const name of ["cli.ts", "SECURITY.md"]) {
       await window.row(RegExp(`^${name}`)).click({ modifiers: ["Control"] });
     }
-    // The tooltip of the last row would be over the others.
+    // The tooltip of the last row would cover the others.
     await window.page.mouse.move(800, 600);
     await window.page.locator(".monaco-hover:visible").waitFor({
       state: "hidden",
     });
     await window.chooseFromMenu(window.row(/^cli\.ts/), "Restore File…");
-    // What is there after the snapshot, and then what was there before it.
+    // First the files of the snapshot are restored, and then the files that
+    // only existed before it.
     await window.dialog().getByText("Restore 2 paths as of").waitFor();
     assert.match(await window.dialog().innerText(), /2 files overwritten/);
     await window.picture("restore-chosen");
@@ -251,9 +265,9 @@ suite([
     assert.match(read("cli.ts"), /[^]+\/\/ more\n$/);
     await window.hush();
 
-    // What differs by its mode alone.
+    // Only the mode of this file differs.
     fs.chmodSync(at("mod.ts"), 0o600);
-    // The active editor shows an old version of it.
+    // The active editor shows an old version of the file.
     await window.command("Deltar: Restore from Snapshot…");
     await window.choose(/\d\d:\d\d:\d\d/);
     await window.dialog().getByText("1 file: only mode").waitFor();
@@ -262,7 +276,7 @@ suite([
     assert.equal(fs.statSync(at("mod.ts")).mode & 0o777, 0o644);
     await window.hush();
 
-    // Of all that differs, some.
+    // Only some of the files that differ are restored.
     await window.command("Deltar: Restore Workspace from Snapshot…");
     await window.choose(/\d\d:\d\d:\d\d/, 1);
     await window.answer(/^Choose Files/);
@@ -277,44 +291,47 @@ suite([
     await window.hush();
   }],
 
-  ["the workspace is restored exactly, and back", async () => {
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/Snapshot taken/);
-    await window.hush();
-    const whole = state();
-    fs.rmSync(at("docs"), { recursive: true });
-    fs.rmSync(at("vendor/modules"), { recursive: true });
-    fs.writeFileSync(at("nested/untracked.txt"), "changed\n");
-    fs.writeFileSync(at(".env"), "SECRET=lost\n");
-    fs.writeFileSync(at("new.txt"), "not in the snapshot\n");
-    const large = fs.openSync(at("large.bin"), "r+");
-    fs.writeSync(large, new Uint8Array(1000), 0, 1000, 100_000_000);
-    fs.closeSync(large);
-    const ruined = state();
+  [
+    "the workspace is restored exactly, and undo reverts the restore",
+    async () => {
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/Snapshot taken/);
+      await window.hush();
+      const whole = state();
+      fs.rmSync(at("docs"), { recursive: true });
+      fs.rmSync(at("vendor/modules"), { recursive: true });
+      fs.writeFileSync(at("nested/untracked.txt"), "changed\n");
+      fs.writeFileSync(at(".env"), "SECRET=lost\n");
+      fs.writeFileSync(at("new.txt"), "not in the snapshot\n");
+      const large = fs.openSync(at("large.bin"), "r+");
+      fs.writeSync(large, new Uint8Array(1000), 0, 1000, 100_000_000);
+      fs.closeSync(large);
+      const ruined = state();
 
-    // One finds what was deleted.
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(/files changed/);
-    await window.hush();
-    await window.command("Deltar: Find Deleted Files…");
-    await window.line("docs/FORMAT.md").first().waitFor();
-    await window.page.keyboard.press("Escape");
+      // A deleted file can be found.
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/files changed/);
+      await window.hush();
+      await window.command("Deltar: Find Deleted Files…");
+      await window.line("docs/FORMAT.md").first().waitFor();
+      await window.page.keyboard.press("Escape");
 
-    await window.command("Deltar: Restore Workspace from Snapshot…");
-    await window.choose(/\d\d:\d\d:\d\d/, 1);
-    await window.dialog().getByText(/files? created/).waitFor();
-    await window.picture("restore-workspace");
-    const text = await window.dialog().innerText();
-    assert.match(text, /1 file not in the snapshot/);
-    assert.match(text, /new\.txt/);
-    await window.answer(/^Restore and Delete 1 File$/);
-    await window.isTold(/Restored: [\d,]+ files written, 1 path deleted/);
-    assert.deepEqual(state(), whole);
-    await window.hush();
-    await window.command("Deltar: Undo Last Restore");
-    await window.answer("Undo Restore");
-    await window.isTold(/Undone: /);
-    assert.deepEqual(state(), ruined);
-    await window.hush();
-  }],
+      await window.command("Deltar: Restore Workspace from Snapshot…");
+      await window.choose(/\d\d:\d\d:\d\d/, 1);
+      await window.dialog().getByText(/files? created/).waitFor();
+      await window.picture("restore-workspace");
+      const text = await window.dialog().innerText();
+      assert.match(text, /1 file not in the snapshot/);
+      assert.match(text, /new\.txt/);
+      await window.answer(/^Restore and Delete 1 File$/);
+      await window.isTold(/Restored: [\d,]+ files written, 1 path deleted/);
+      assert.deepEqual(state(), whole);
+      await window.hush();
+      await window.command("Deltar: Undo Last Restore");
+      await window.answer("Undo Restore");
+      await window.isTold(/Undone: /);
+      assert.deepEqual(state(), ruined);
+      await window.hush();
+    },
+  ],
 ]);

@@ -1,6 +1,6 @@
 /**
- * Snapshots on S3 from real VS Code, with a real Ceph: keys that are missing,
- * wrong and right, and everything that one does with snapshots.
+ * Snapshots on S3 from real VS Code, with a real Ceph: missing, wrong and right
+ * keys, and all operations with snapshots.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -18,7 +18,7 @@ let bucket: Awaited<ReturnType<typeof cephBucket>>;
 
 const at = (path: string) => join(folder, path);
 
-/** Answers the boxes that ask for keys. */
+/** Answers the input boxes that ask for keys. */
 async function giveKeys(id: string, secret: string): Promise<void> {
   const { page } = window;
   const input = page.locator(".quick-input-widget input.input");
@@ -46,7 +46,7 @@ async function stored() {
 }
 
 suite([
-  ["keys are asked for, and wrong ones are told", async (suite) => {
+  ["keys are asked for, and wrong ones are reported", async (suite) => {
     bucket = await cephBucket();
     folder = join(suite.folder, "folder");
     fs.mkdirSync(folder);
@@ -123,7 +123,7 @@ suite([
     await window.hush();
   }],
 
-  ["keys are in no file, and can be forgotten", async () => {
+  ["no file contains the keys, and they can be forgotten", async () => {
     const { secretAccessKey } = bucket;
     for (
       const path of fs.readdirSync(editor.folder, {

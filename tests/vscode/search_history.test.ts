@@ -14,7 +14,10 @@ import { withTemp } from "../support/temp.ts";
 /** A content that cannot be read. */
 const DAMAGED = "damaged";
 
-/** Versions with these contents, and the number of contents that were read. */
+/**
+ * Returns versions with these contents, and a count of the contents that were
+ * read.
+ */
 function versionsOf(contents: string[]) {
   const read: string[] = [];
   const versions = async function* (): AsyncGenerator<SearchedVersion> {
@@ -45,7 +48,9 @@ function versionsOf(contents: string[]) {
   return { versions, read };
 }
 
-/** The ids, lines, excerpts and numbers of matches that a search finds. */
+/**
+ * Returns the ids, lines, excerpts and numbers of matches that a search finds.
+ */
 async function search(contents: string[], text: string) {
   const { versions } = versionsOf(contents);
   const { found } = await searchVersions(versions(), text);
@@ -64,7 +69,7 @@ test("searchVersions() finds the first line with the text in each version", asyn
   );
 });
 
-test("searchVersions() takes the text literally", async () => {
+test("searchVersions() treats the text literally", async () => {
   assert.deepEqual(await search(["a.b*(c)", "aXb(c)"], "a.b*(c)"), [
     ["0", 1, "a.b*(c)", 1],
   ]);
@@ -82,7 +87,7 @@ test("searchVersions() shortens a long line around the text", async () => {
   assert.equal(excerpt, "a".repeat(20) + "needle" + "b".repeat(94));
 });
 
-test("searchVersions() reads the same content once, and no large one", async () => {
+test("searchVersions() reads the same content once, and no content that is too large", async () => {
   const large = "x".repeat(MAX_SEARCHED_BYTES + 1);
   const { versions, read } = versionsOf(["x", "y", "x", large]);
   const result = await searchVersions(versions(), "x");

@@ -1,6 +1,6 @@
 /**
- * The effect of each setting in real VS Code: what is left out, when snapshots are
- * taken, where they are kept, and for how long.
+ * The effect of each setting in real VS Code: the excluded files, the times of
+ * snapshots, their location, and how long they are kept.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -19,7 +19,10 @@ import {
 } from "./suite.ts";
 import type { Window } from "./window.ts";
 
-/** Nothing is taken unasked, and what is saved is looked at at once. */
+/**
+ * Settings with which no snapshot is taken automatically, and saves are handled
+ * immediately.
+ */
 const QUIET = {
   ...NO_AUTOMATIC_SNAPSHOTS,
   "deltar.snapshot.delaySeconds": 0,
@@ -34,19 +37,19 @@ let folder: string;
 
 const at = (path: string) => join(folder, path);
 
-/** The extension's snapshots of the folder. */
+/** Returns the extension's snapshots of a folder. */
 async function records(of = folder) {
   return (await repositoryOf(editor, of)).records;
 }
 
-/** Takes a snapshot by hand, and waits for what is told of it. */
+/** Takes a snapshot manually, and waits for the notification. */
 async function snapshot(told: RegExp): Promise<void> {
   await window.command("Deltar: Create Snapshot");
   await window.isTold(told);
   await window.hush();
 }
 
-/** Waits until there are so many snapshots. */
+/** Waits until there is the given number of snapshots. */
 async function hasSnapshots(count: number): Promise<void> {
   await window.until(
     `${count} snapshots`,
@@ -54,7 +57,7 @@ async function hasSnapshots(count: number): Promise<void> {
   );
 }
 
-/** Opens a new folder of a few files. */
+/** Opens a new folder with a few files. */
 async function openFolder(suite: Suite, name: string): Promise<void> {
   await window?.close();
   folder = join(suite.folder, name);
@@ -69,7 +72,7 @@ async function openFolder(suite: Suite, name: string): Promise<void> {
 }
 
 suite([
-  ["what is left out follows the settings", async (suite) => {
+  ["the excluded files follow the settings", async (suite) => {
     await openFolder(suite, "left-out");
     execFileSync("git", ["init", "-q"], { cwd: folder });
     fs.mkdirSync(at("build"));
@@ -138,65 +141,74 @@ suite([
     });
   }],
 
-  ["every so often one is taken, if anything changed", async (suite) => {
-    await openFolder(suite, "every");
-    await snapshot(/Snapshot taken/);
-    fs.writeFileSync(at("notes.md"), "by another program\n");
-    await editor.set({ "deltar.snapshot.everyMinutes": 1 / 60 });
-    await window.row("notes.md").waitFor();
-    const seen = await looks();
-    // When the third begins, the two before it have found nothing.
-    await window.until("it looks", async () => await looks() >= seen + 3);
-    assert.equal((await records()).length, 2);
-    await editor.set({ "deltar.snapshot.everyMinutes": 0 });
-  }],
-
-  ["nothing is taken on saving while that is off or paused", async (suite) => {
-    await openFolder(suite, "paused");
-    await snapshot(/Snapshot taken/);
-    await window.hasStatus(/Deltar: off/);
-    await window.openFile(at("notes.md"));
-    const edit = async (text: string) => {
-      await window.type(text);
-      await window.save();
-    };
-    await edit("while it is off\n");
-    // It would have been taken before this one, which then were none.
-    await snapshot(/Snapshot taken, 1 file changed/);
-    await editor.set({ "deltar.snapshot.onSave": true });
-    await window.hasStatus(/Deltar: protected/);
-    await edit("while it is on\n");
-    await hasSnapshots(3);
-    await window.command("Deltar: Pause Automatic Snapshots");
-    await window.hasStatus(/Deltar: paused/);
-    await window.openStatus("automatic snapshots are paused");
-    await window.picture("paused");
-    await window.page.keyboard.press("Escape");
-    await edit("while it is paused\n");
-    await snapshot(/Snapshot taken, 1 file changed/);
-    await window.openStatus("Resume Automatic Snapshots");
-    await window.choose("Resume Automatic Snapshots");
-    await window.hasStatus(/Deltar: protected/);
-    await edit("while it goes on\n");
-    await hasSnapshots(5);
-    await editor.set({ "deltar.snapshot.onSave": false });
-  }],
-
-  ["before the window closes one is taken, if that is on", async (suite) => {
-    await openFolder(suite, "closed");
-    await snapshot(/Snapshot taken/);
-    fs.writeFileSync(at("notes.md"), "before closing, turned off\n");
-    await window.reload();
-    assert.equal((await records()).length, 1);
-    await editor.set({ "deltar.snapshot.onClose": true });
-    await window.reload();
-    await hasSnapshots(2);
-    await window.row("notes.md").waitFor();
-    await editor.set({ "deltar.snapshot.onClose": false });
-  }],
+  [
+    "a snapshot is taken at the interval if anything has changed",
+    async (suite) => {
+      await openFolder(suite, "every");
+      await snapshot(/Snapshot taken/);
+      fs.writeFileSync(at("notes.md"), "by another program\n");
+      await editor.set({ "deltar.snapshot.everyMinutes": 1 / 60 });
+      await window.row("notes.md").waitFor();
+      const seen = await looks();
+      // When the third search begins, the two before it have found nothing.
+      await window.until("it looks", async () => await looks() >= seen + 3);
+      assert.equal((await records()).length, 2);
+      await editor.set({ "deltar.snapshot.everyMinutes": 0 });
+    },
+  ],
 
   [
-    "the location of snapshots is obeyed, and faults are told",
+    "no snapshot is taken after saving while this is turned off or paused",
+    async (suite) => {
+      await openFolder(suite, "paused");
+      await snapshot(/Snapshot taken/);
+      await window.hasStatus(/Deltar: off/);
+      await window.openFile(at("notes.md"));
+      const edit = async (text: string) => {
+        await window.type(text);
+        await window.save();
+      };
+      await edit("while it is off\n");
+      // If saving had led to a snapshot, this one would not be new.
+      await snapshot(/Snapshot taken, 1 file changed/);
+      await editor.set({ "deltar.snapshot.onSave": true });
+      await window.hasStatus(/Deltar: protected/);
+      await edit("while it is on\n");
+      await hasSnapshots(3);
+      await window.command("Deltar: Pause Automatic Snapshots");
+      await window.hasStatus(/Deltar: paused/);
+      await window.openStatus("automatic snapshots are paused");
+      await window.picture("paused");
+      await window.page.keyboard.press("Escape");
+      await edit("while it is paused\n");
+      await snapshot(/Snapshot taken, 1 file changed/);
+      await window.openStatus("Resume Automatic Snapshots");
+      await window.choose("Resume Automatic Snapshots");
+      await window.hasStatus(/Deltar: protected/);
+      await edit("while it goes on\n");
+      await hasSnapshots(5);
+      await editor.set({ "deltar.snapshot.onSave": false });
+    },
+  ],
+
+  [
+    "a snapshot is taken before the window closes, if this is turned on",
+    async (suite) => {
+      await openFolder(suite, "closed");
+      await snapshot(/Snapshot taken/);
+      fs.writeFileSync(at("notes.md"), "before closing, turned off\n");
+      await window.reload();
+      assert.equal((await records()).length, 1);
+      await editor.set({ "deltar.snapshot.onClose": true });
+      await window.reload();
+      await hasSnapshots(2);
+      await window.row("notes.md").waitFor();
+      await editor.set({ "deltar.snapshot.onClose": false });
+    },
+  ],
+
+  [
+    "the location of snapshots follows the setting, and errors are shown",
     async (suite) => {
       await openFolder(suite, "located");
       await snapshot(/Snapshot taken/);
@@ -204,7 +216,7 @@ suite([
         Repository.open(
           new LocalStorage(join(base, fs.readdirSync(base)[0])),
         ).then((repository) => repository.snapshots());
-      // Elsewhere: what was known is not shown there.
+      // At another location, the known snapshots are not shown.
       const kept = join(suite.folder, "kept");
       await editor.set({ "deltar.repository.location": kept });
       await window.page.getByText(
@@ -214,12 +226,12 @@ suite([
       await window.hasStatus(/Deltar: off/);
       await snapshot(/Snapshot taken, 1 file\./);
       assert.equal((await inside(kept)).length, 1);
-      // In the workspace itself: it is not kept in itself.
+      // A location in the workspace is excluded from its own snapshots.
       await editor.set({ "deltar.repository.location": "my snapshots" });
       await snapshot(/Snapshot taken, 1 file\./);
       await snapshot(/Nothing changed/);
       assert.equal((await inside(at("my snapshots"))).length, 1);
-      // Where nobody may write.
+      // Nobody may write to this location.
       const locked = join(suite.folder, "locked");
       fs.mkdirSync(locked, { mode: 0o555 });
       const isRoot = process.getuid!() === 0;
@@ -237,7 +249,7 @@ suite([
       } finally {
         if (isRoot) execFileSync("umount", [locked]);
       }
-      // On S3, without keys.
+      // This location is on S3, and there are no keys.
       await editor.set({ "deltar.repository.location": "s3://bucket/prefix" });
       await window.says(/located: s3:\/\/bucket: no access keys/);
       await window.command("Deltar: Create Snapshot");
@@ -251,7 +263,7 @@ suite([
     },
   ],
 
-  ["the log tells what happened", async (suite) => {
+  ["the log shows what happened", async (suite) => {
     await openFolder(suite, "logged");
     const logs = (line: RegExp) =>
       window.until(`logged ${line}`, () => line.test(editor.log()), 20_000);
@@ -290,7 +302,7 @@ suite([
     await logs(/\[info\] automatic snapshots are paused$/m);
     await window.command("Deltar: Resume Automatic Snapshots");
     await logs(/\[info\] automatic snapshots are resumed$/m);
-    // Where a file is in the way.
+    // There is a file at this location.
     await editor.set({ "deltar.repository.location": at("notes.md") });
     await logs(
       /\[warning\] logged: cannot list the snapshots: A part of the path is not a directory/,
@@ -315,7 +327,7 @@ suite([
     await editor.set({ "deltar.repository.location": null });
   }],
 
-  ["a folder that vanished costs the others nothing", async (suite) => {
+  ["a folder that vanished does not affect the others", async (suite) => {
     await openFolder(suite, "stays");
     await window.close();
     const gone = join(suite.folder, "goes");
@@ -343,57 +355,61 @@ suite([
     await snapshot(/goes: nothing changed/);
   }],
 
-  ["more than the budget is warned of, with what to do", async (suite) => {
-    await openFolder(suite, "budget");
-    await editor.set({
-      "deltar.storage.maxSizeMB": 1,
-      "deltar.retention.enabled": false,
-    });
-    await snapshot(/Snapshot taken/);
-    const hour = startOfHour(Date.now() - 3 * DAY);
-    await makePast([hour, hour + MINUTE, hour + 2 * MINUTE]);
-    const large = randomFillSync(new Uint8Array(2e6));
-    fs.writeFileSync(at("large.bin"), large);
-    const warning =
-      /The snapshots of budget use 2\.0\d MB, more than the limit of 1\.00 MB\./;
-    await window.command("Deltar: Create Snapshot");
-    await window.isTold(warning);
-    await window.picture("budget");
-    assert.equal((await records()).length, 4);
-    await window.pressTold(warning, "Remove Old Snapshots");
-    await window.dialog().getByText("Remove 2 old snapshots of budget?")
-      .waitFor();
-    await window.answer(/^Remove 2 Snapshots$/);
-    await hasSnapshots(2);
-    await window.until("both are shown", async () => await shown() === 2);
-    await window.hush();
-    // It is said once, and again after it was less.
-    fs.writeFileSync(at("notes.md"), "second\n");
-    await snapshot(/Snapshot taken, 1 file changed/);
-    await editor.set({ "deltar.storage.maxSizeMB": 100 });
-    fs.writeFileSync(at("notes.md"), "third\n");
-    await snapshot(/Snapshot taken, 1 file changed/);
-    await editor.set({ "deltar.storage.maxSizeMB": 1 });
-    fs.writeFileSync(at("notes.md"), "fourth\n");
-    await window.command("Deltar: Create Snapshot");
-    await window.pressTold(warning, "Open Settings");
-    const settings = window.page.locator(".settings-editor");
-    await settings.getByText("Max Size MB").first().waitFor();
-    await window.picture("budget-settings");
-    await window.hush();
-    assert.equal((await records()).length, 5, "nothing is removed unasked");
-    await window.command("View: Close All Editors");
-    await editor.set({
-      "deltar.storage.maxSizeMB": null,
-      "deltar.retention.enabled": null,
-    });
-  }],
+  [
+    "a size above the limit is shown in a warning with advice",
+    async (suite) => {
+      await openFolder(suite, "budget");
+      await editor.set({
+        "deltar.storage.maxSizeMB": 1,
+        "deltar.retention.enabled": false,
+      });
+      await snapshot(/Snapshot taken/);
+      const hour = startOfHour(Date.now() - 3 * DAY);
+      await makePast([hour, hour + MINUTE, hour + 2 * MINUTE]);
+      const large = randomFillSync(new Uint8Array(2e6));
+      fs.writeFileSync(at("large.bin"), large);
+      const warning =
+        /The snapshots of budget use 2\.0\d MB, more than the limit of 1\.00 MB\./;
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(warning);
+      await window.picture("budget");
+      assert.equal((await records()).length, 4);
+      await window.pressTold(warning, "Remove Old Snapshots");
+      await window.dialog().getByText("Remove 2 old snapshots of budget?")
+        .waitFor();
+      await window.answer(/^Remove 2 Snapshots$/);
+      await hasSnapshots(2);
+      await window.until("both are shown", async () => await shown() === 2);
+      await window.hush();
+      // The warning is shown once, and again after the size was within the limit.
+      fs.writeFileSync(at("notes.md"), "second\n");
+      await snapshot(/Snapshot taken, 1 file changed/);
+      await editor.set({ "deltar.storage.maxSizeMB": 100 });
+      fs.writeFileSync(at("notes.md"), "third\n");
+      await snapshot(/Snapshot taken, 1 file changed/);
+      await editor.set({ "deltar.storage.maxSizeMB": 1 });
+      fs.writeFileSync(at("notes.md"), "fourth\n");
+      await window.command("Deltar: Create Snapshot");
+      await window.pressTold(warning, "Open Settings");
+      const settings = window.page.locator(".settings-editor");
+      await settings.getByText("Max Size MB").first().waitFor();
+      await window.picture("budget-settings");
+      await window.hush();
+      assert.equal((await records()).length, 5, "nothing is removed unasked");
+      await window.command("View: Close All Editors");
+      await editor.set({
+        "deltar.storage.maxSizeMB": null,
+        "deltar.retention.enabled": null,
+      });
+    },
+  ],
 
-  ["old snapshots go as the rules have it", async (suite) => {
+  ["old snapshots are removed by the rules", async (suite) => {
     await openFolder(suite, "old");
     await editor.set({ "deltar.retention.enabled": false });
     await snapshot(/Snapshot taken/);
-    // Ten in an hour of three days ago, and five of one day a week before.
+    // There are ten snapshots in an hour three days ago, and five on a day a
+    // week before.
     const hour = startOfHour(Date.now() - 3 * DAY);
     const day = startOfHour(Date.now() - 10 * DAY);
     await makePast([
@@ -411,14 +427,14 @@ suite([
     await window.picture("remove-old");
     await window.answer("Cancel");
     assert.equal((await records()).length, all);
-    // On its own, after the next snapshot.
+    // Old snapshots are removed automatically after the next snapshot.
     await editor.set({ "deltar.retention.enabled": null });
     fs.writeFileSync(at("notes.md"), "the last\n");
     await snapshot(/Snapshot taken, \d+ files? changed/);
-    // One of the hour, one of the day, and that of now.
+    // One snapshot of the hour, one of the day, and the current one remain.
     await hasSnapshots(3);
     await window.until("all are shown", async () => await shown() === 3);
-    // Each line says what is below it: what is left before it counts.
+    // Each row names the changes since the previous remaining snapshot.
     const lines = () => window.texts("Snapshots");
     await window.until(
       "named",
@@ -444,7 +460,7 @@ suite([
     await window.command("Deltar: Remove Old Snapshots…");
     await window.isTold(/Nothing to remove: the rules keep 3 snapshots/);
     await window.hush();
-    // By hand, with rules that keep less.
+    // Old snapshots are removed manually, with rules that keep fewer.
     await editor.set({
       "deltar.retention.dailyDays": 5,
       "deltar.retention.weeklyDays": 5,
@@ -456,7 +472,7 @@ suite([
   }],
 ]);
 
-/** Snapshots of the folder as they would have been taken at these times. */
+/** Makes snapshots of the folder with these times. */
 async function makePast(times: readonly number[]): Promise<void> {
   const { repository } = await repositoryOf(editor, folder);
   const root = (repository.storage as LocalStorage).location;
@@ -475,7 +491,7 @@ async function makePast(times: readonly number[]): Promise<void> {
   }
 }
 
-/** Returns the number of looks for changes since the first call. */
+/** Returns the number of searches for changes since the first call. */
 function looks(): Promise<number> {
   return editor.ask(
     `const { Worker } = require("node:worker_threads");
@@ -491,12 +507,12 @@ function looks(): Promise<number> {
   );
 }
 
-/** When the hour began that a time is in. */
+/** Returns the time when the hour of a time began. */
 function startOfHour(time: number): number {
   return new Date(time).setMinutes(0, 0, 0);
 }
 
-/** As many snapshots as the view shows. */
+/** Returns the number of snapshots that the view shows. */
 async function shown(): Promise<number> {
   return (await window.texts("Snapshots"))
     .filter((text) => /^\d\d:/.test(text)).length;

@@ -1,6 +1,6 @@
 /**
- * The extension in real VS Code, as its user sees it: taking snapshots, by hand
- * and on its own, browsing and comparing them.
+ * Snapshots in real VS Code from the user's point of view: taken manually and
+ * automatically, browsed and compared.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -20,7 +20,7 @@ const settings = {
 
 suite([
   [
-    "the first snapshot holds the project, and leaves it as it was",
+    "the first snapshot has the whole project, and does not change it",
     async (suite) => {
       project = suite.project("project");
       editor = await suite.editor("editor", {
@@ -59,7 +59,7 @@ suite([
     },
   ],
 
-  ["saving an edit takes a snapshot on its own", async () => {
+  ["saving an edit takes a snapshot automatically", async () => {
     await window.hush();
     await window.openFile(`${project}/notes.md`);
     await window.type("second thoughts\nand more\n");
@@ -76,7 +76,7 @@ suite([
     assert.equal((await repositoryOf(editor, project)).records.length, 2);
   }],
 
-  ["the views show what changed, and both sides of it", async () => {
+  ["the views show the changes, and both sides of each", async () => {
     await window.expand(window.row("notes.md"));
     await window.row(/^notes\.md/).waitFor();
     await window.hush();
@@ -91,7 +91,7 @@ suite([
     await window.picture("changes");
   }],
 
-  ["what was created, modified and deleted is marked", async () => {
+  ["created, modified and deleted files are marked", async () => {
     fs.writeFileSync(`${project}/new.md`, "new\n");
     fs.appendFileSync(`${project}/notes.md`, "third thoughts\n");
     fs.rmSync(`${project}/nested/untracked.txt`);
@@ -118,7 +118,7 @@ suite([
     await window.picture("marked");
   }],
 
-  ["the file's history has each version and its size", async () => {
+  ["the history of a file has each version and its size", async () => {
     await window.openFile(`${project}/notes.md`);
     await window.rows("File History").nth(2).waitFor();
     const [now, middle, first] = await window.texts("File History");
@@ -126,14 +126,14 @@ suite([
     assert.match(middle, /^\d\d:\d\d:\d\d\s*\+10 B$/);
     assert.match(first, /^\d\d:\d\d:\d\d\s*created, 15 B$/);
     await window.picture("history");
-    // The list of the status bar: one click to all snapshots.
+    // The list of the status bar shows all snapshots after one click.
     await window.openStatus(/notes\.md/);
     await window.picture("status");
     await window.page.keyboard.press("Escape");
   }],
 ]);
 
-/** Returns whether the settings keep a path of the project. */
+/** Returns whether the settings include a path of the project. */
 function isKept(path: string): boolean {
   const name = path.split("/").at(-1)!;
   return name !== ".git" && path !== "build" && name !== ".DS_Store";

@@ -15,7 +15,7 @@ import {
 import { makeProject } from "./project.ts";
 import { FAILURES, PICTURES, startBrowser, Window } from "./window.ts";
 
-/** This repository. */
+/** The folder of this clone. */
 export const root = dirname(dirname(import.meta.dirname!));
 
 /** The settings with which no snapshot is taken automatically. */
@@ -29,15 +29,15 @@ export const NO_AUTOMATIC_SNAPSHOTS = {
 
 /** The things that all tests of a file share. */
 export interface Suite {
-  /** A folder that goes when all is done. */
+  /** A folder that is deleted at the end. */
   folder: string;
   /** The browser. */
   browser: Browser;
-  /** The package of an extension by which `ask` runs code. */
+  /** Returns the package of the extension with which `ask` runs code. */
   companion(): string;
-  /** A real project, made anew. */
+  /** Makes a new real project. */
   project(name: string): string;
-  /** Starts another editor with the extension in it. */
+  /** Starts another editor with the extension. */
   editor(
     name: string,
     options?: Partial<EditorOptions>,
@@ -50,9 +50,9 @@ export interface Suite {
 }
 
 /**
- * Tests that share one browser and one project, one after the other; each
- * builds on what those before it did. Without a browser, or what else they
- * need, they are skipped, except in continuous integration.
+ * Runs tests that share one browser and one project, one after the other. Each
+ * test depends on the tests before it. If the browser or another program is
+ * missing, the tests are skipped, except in continuous integration.
  */
 export function suite(
   tests: [name: string, work: (suite: Suite) => Promise<void>][],
@@ -87,7 +87,7 @@ export function suite(
         const place = join(folder!, name);
         fs.mkdirSync(place, { recursive: true });
         const packages = new Set([packed, ...options.packages ?? []]);
-        // By the companion, pictures change the theme.
+        // The companion changes the theme for the pictures.
         if (PICTURES !== undefined) packages.add(companion());
         const editor = await Editor.start({
           editor: code,
@@ -110,7 +110,7 @@ export function suite(
   let failed = false;
   for (const [name, work] of tests) {
     test(name, { skip }, async (context) => {
-      // Each needs what those before it made.
+      // Each test needs the results of the tests before it.
       if (failed) return context.skip("one before it failed");
       try {
         await work(await (ready ??= prepare()));
@@ -123,7 +123,7 @@ export function suite(
   }
 }
 
-/** Keeps how all windows look, for whoever reads that a test failed. */
+/** Stores pictures of all windows after a test has failed. */
 async function keepLooks(
   suite: Suite | undefined,
   name: string,
@@ -135,7 +135,7 @@ async function keepLooks(
   }
 }
 
-/** The repository that the extension keeps for a folder. */
+/** Opens the repository that the extension uses for a folder. */
 export async function repositoryOf(
   editor: Editor,
   folder: string,

@@ -1,5 +1,5 @@
 /**
- * Ten tasks of a newcomer in real VS Code, by clicks alone. Each task begins
+ * Ten tasks of a new user in real VS Code, with clicks only. Each task begins
  * with the explorer and no open file, and takes at most five clicks.
  */
 import assert from "node:assert/strict";
@@ -58,7 +58,7 @@ async function makeHistory(): Promise<void> {
   await take(60);
 }
 
-/** Makes a click or a choice, such as a line of a list or a text with Enter. */
+/** Makes a click or a choice, such as a row of a list, or a text with Enter. */
 type Click = (work: Promise<unknown>) => Promise<void>;
 
 /** A task, which takes at most five clicks. */
@@ -103,7 +103,7 @@ const openFile = (name: string) =>
     window.page.locator(".tab.active").filter({ hasText: name }),
   );
 
-/** Clicks an item of the open menu, again until the menu closes. */
+/** Clicks an item of the open menu, and again until the menu closes. */
 const inMenu = (name: string) =>
   window.until(`chosen ${name}`, async () => {
     await item(name).click({ timeout: 5000 }).catch(() => {});
@@ -140,7 +140,7 @@ const snapshotRow = (text: string | RegExp) =>
   window.rows("Snapshots").filter({ hasText: text }).first();
 
 suite([
-  ["there is a history", async (suite) => {
+  ["the history of an afternoon is created", async (suite) => {
     folder = join(suite.folder, "thesis");
     editor = await suite.editor("editor", {
       settings: {

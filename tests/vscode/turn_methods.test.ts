@@ -62,7 +62,7 @@ class Project {
     );
   }
 
-  /** Takes a snapshot as `deltar hook` does, after writing files. */
+  /** Writes files, and takes a snapshot as `deltar hook` does. */
   async hook(
     turn: TurnRecord | undefined,
     files: Record<string, string> = {},
@@ -87,7 +87,9 @@ class Project {
     return this.#methods.previewUndoTurn(params, this.#work);
   }
 
-  /** Undoes a turn as the preview shows it, unless it ends with `last`. */
+  /**
+   * Undoes a turn as the preview shows it, or with the last snapshot `last`.
+   */
   async undo(turn: string, force: boolean, last?: string) {
     last ??= (await this.preview(turn)).last;
     const params = { config: this.config, turn, last, force };
@@ -103,7 +105,7 @@ class Project {
   }
 }
 
-test("list gives each snapshot the turn that it belongs to", () =>
+test("list names the turn during which each snapshot was taken", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);
     const prompt = "Sort the imports";
@@ -143,7 +145,7 @@ test("list gives each snapshot the turn that it belongs to", () =>
     assert.deepEqual(turns, [undefined, one, one, two, one]);
   }));
 
-test("list gives each snapshot the turn that made its changes", () =>
+test("list names the turn that made the changes in each snapshot", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);
     const { id: since } = await project.hook(undefined, { "a.txt": "a" });
@@ -162,7 +164,7 @@ test("list gives each snapshot the turn that made its changes", () =>
     assert.deepEqual(made, [undefined, 3, 3, 3, undefined, 4, undefined]);
   }));
 
-test("list names no turn if changes can be from several turns", () =>
+test("list names no turn if the changes can be from several turns", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);
     const other = { agent: "codex", turn: 7 };
@@ -175,7 +177,7 @@ test("list names no turn if changes can be from several turns", () =>
     assert.deepEqual(made, [undefined, 3, undefined, 3, 7]);
   }));
 
-test("undoTurn keeps what was changed since, unless forced", () =>
+test("undoTurn keeps what was changed since the turn, unless forced", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);
     const before = { "a.txt": "a", "b.txt": "b", "c.txt": "c" };
@@ -210,7 +212,7 @@ test("undoTurn keeps what was changed since, unless forced", () =>
     assert.equal(safety[0].turn, undefined);
   }));
 
-test("undoTurn refuses a turn that has gone on since the preview", () =>
+test("undoTurn refuses a turn that has continued since the preview", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);
     const start = { ...TURN, at: "start" } as const;
@@ -309,7 +311,7 @@ test("endTurn takes a snapshot of several directories", () =>
     assert.deepEqual([counts.created, counts.deleted], [1, 0]);
   }));
 
-test("previewUndoTurn refuses a turn that is gone or of another machine", () =>
+test("previewUndoTurn refuses a turn that no longer exists or is of another machine", () =>
   withTemp(async (temp) => {
     const project = new Project(temp);
     const machine = { id: "other", host: "elsewhere" };

@@ -1,6 +1,7 @@
 /**
  * The turns of an agent in real VS Code, with snapshots of `deltar hook`: they
- * are listed, and one is undone. The agent also gets the server of the command.
+ * are listed, and one of them is undone. The agent also gets the MCP server of
+ * the command.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -62,7 +63,7 @@ suite([
       ...process.env,
       XDG_DATA_HOME: join(suite.folder, "data"),
       XDG_CACHE_HOME: join(suite.folder, "cache"),
-      // The machine has the same id for the command and the extension.
+      // The command and the extension use the same id of the machine.
       XDG_CONFIG_HOME: join(editor.folder, "config"),
       XDG_STATE_HOME: join(editor.folder, "state"),
     };
@@ -125,50 +126,56 @@ suite([
     await window.row(/claude-code, turn 2 ?Go on · 1 file changed/).waitFor();
   }],
 
-  ["undoing a turn names what was changed since, and keeps it", async () => {
-    write("b.txt", "mine");
-    await window.press(turn(1), "Undo Turn…");
-    const text = await window.dialog().innerText();
-    assert.match(text, /Undo turn 1 of claude-code in folder\?/);
-    assert.match(text, /1 file created:\s+gone\.txt/);
-    assert.match(text, /1 file deleted:\s+new\.txt/);
-    assert.match(
-      text,
-      /2 paths changed after the turn \(kept, unless[^:]*:\s+a\.txt\s+b\.txt/,
-    );
-    assert.doesNotMatch(text, /has not finished this turn/);
-    await window.picture("undo-turn");
-    await window.answer("Cancel");
-    assert.equal(read("new.txt"), "agent\n");
-    await window.press(turn(1), "Undo Turn…");
-    await window.answer(/^Undo Turn$/);
-    const told = await window.isTold(
-      /Restored: 1 file written, 1 path deleted\./,
-    );
-    // The user knows that the changed files stay.
-    assert.doesNotMatch(await told.innerText(), /could not be restored/);
-    await window.picture("undo-turn-done");
-    await window.hush();
-    assert.equal(read("gone.txt"), "gone\n");
-    assert.ok(!fs.existsSync(at("new.txt")));
-    assert.equal(read("a.txt"), "a, edited\n");
-    assert.equal(read("b.txt"), "mine\n");
-  }],
+  [
+    "undoing a turn names the files that were changed since the turn, and keeps them",
+    async () => {
+      write("b.txt", "mine");
+      await window.press(turn(1), "Undo Turn…");
+      const text = await window.dialog().innerText();
+      assert.match(text, /Undo turn 1 of claude-code in folder\?/);
+      assert.match(text, /1 file created:\s+gone\.txt/);
+      assert.match(text, /1 file deleted:\s+new\.txt/);
+      assert.match(
+        text,
+        /2 paths changed after the turn \(kept, unless[^:]*:\s+a\.txt\s+b\.txt/,
+      );
+      assert.doesNotMatch(text, /has not finished this turn/);
+      await window.picture("undo-turn");
+      await window.answer("Cancel");
+      assert.equal(read("new.txt"), "agent\n");
+      await window.press(turn(1), "Undo Turn…");
+      await window.answer(/^Undo Turn$/);
+      const told = await window.isTold(
+        /Restored: 1 file written, 1 path deleted\./,
+      );
+      // The user knows that the changed files stay.
+      assert.doesNotMatch(await told.innerText(), /could not be restored/);
+      await window.picture("undo-turn-done");
+      await window.hush();
+      assert.equal(read("gone.txt"), "gone\n");
+      assert.ok(!fs.existsSync(at("new.txt")));
+      assert.equal(read("a.txt"), "a, edited\n");
+      assert.equal(read("b.txt"), "mine\n");
+    },
+  ],
 
-  ["what was changed since is undone only on demand", async () => {
-    await window.press(turn(1), "Undo Turn…");
-    await window.answer("Also Undo 2 Changed Paths");
-    await window.isTold("Restored: 2 files written.");
-    assert.equal(read("a.txt"), "a\n");
-    assert.equal(read("b.txt"), "b\n");
-    await window.pressTold("Restored: 2 files written.", "Undo");
-    await window.answer("Undo Restore");
-    await window.isTold("Undone: 2 files written.");
-    await window.hush();
-    assert.equal(read("a.txt"), "a, edited\n");
-    assert.equal(read("b.txt"), "mine\n");
-    await window.row(/before undoing turn 1 · 2 files/).waitFor();
-  }],
+  [
+    "files that were changed since the turn are undone only if the user chooses so",
+    async () => {
+      await window.press(turn(1), "Undo Turn…");
+      await window.answer("Also Undo 2 Changed Paths");
+      await window.isTold("Restored: 2 files written.");
+      assert.equal(read("a.txt"), "a\n");
+      assert.equal(read("b.txt"), "b\n");
+      await window.pressTold("Restored: 2 files written.", "Undo");
+      await window.answer("Undo Restore");
+      await window.isTold("Undone: 2 files written.");
+      await window.hush();
+      assert.equal(read("a.txt"), "a, edited\n");
+      assert.equal(read("b.txt"), "mine\n");
+      await window.row(/before undoing turn 1 · 2 files/).waitFor();
+    },
+  ],
 
   [
     "a turn that is not finished is undone, except for unsaved edits",

@@ -1,6 +1,6 @@
 /**
  * Undo in real VS Code: it asks first, and loses no edit. A path that cannot be
- * restored does not fail the others.
+ * restored does not prevent the restore of the others.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,7 +18,7 @@ const at = (path: string) => join(folder, path);
 const read = (path: string) => fs.readFileSync(at(path), "utf8");
 
 suite([
-  ["without a restore, undo says so, and it is no error", async (suite) => {
+  ["undo shows a message if there was no restore", async (suite) => {
     folder = join(suite.folder, "small");
     fs.mkdirSync(folder);
     editor = await suite.editor("editor", {
@@ -38,7 +38,7 @@ suite([
   }],
 
   [
-    "undo names what was edited since, and a safety snapshot has it",
+    "undo names files that were edited since the restore, and saves them to a safety snapshot",
     async () => {
       fs.writeFileSync(at("draft.txt"), "the original\n");
       fs.writeFileSync(at("other.txt"), "the original\n");
@@ -67,7 +67,7 @@ suite([
       await window.isTold("Undone: 2 files written.");
       assert.equal(read("draft.txt"), "ruined\n");
       await window.hush();
-      // The edit is in a safety snapshot, which is shown and can be opened.
+      // The edit is in a safety snapshot, which is listed and can be opened.
       await window.expand(
         window.row(/before undoing the restore of \d\d:\d\d:\d\d · 2 files/),
       );
@@ -101,7 +101,7 @@ suite([
       await window.answer(/^Restore$/);
       await window.isTold(/Restored: 2 files written/);
       await shown.filter({ hasText: /the.original/ }).waitFor();
-      // VS Code asks before it saves an old editor over a newer file only.
+      // VS Code asks before it saves an old editor only if the file is newer.
       assert.ok(fs.statSync(at("draft.txt")).mtimeMs >= began - 1000);
       assert.ok(fs.statSync(at("other.txt")).mtimeMs < began - 1000);
       await window.hush();
@@ -111,7 +111,7 @@ suite([
     },
   ],
 
-  ["a path that cannot be restored does not fail the rest", async () => {
+  ["a path that cannot be restored does not make the others fail", async () => {
     const locked = at("locked");
     fs.mkdirSync(locked);
     fs.writeFileSync(join(locked, "a.txt"), "the original\n");

@@ -1,6 +1,6 @@
 /**
  * Workspaces in real VS Code with virtual folders, without folders, and without
- * a file of their own.
+ * a workspace file.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -40,7 +40,7 @@ const FILE_COMMANDS = [
   "Show History of Selected Lines",
 ];
 
-/** Runs commands, and waits for the message of each. */
+/** Runs commands, and waits for the notification of each. */
 async function areTold(commands: string[], text: string): Promise<void> {
   for (const command of commands) {
     await window.command(`Deltar: ${command}`);
@@ -72,7 +72,7 @@ async function openVirtualFile(): Promise<void> {
 }
 
 suite([
-  ["a virtual folder beside a real one is not protected", async (suite) => {
+  ["a virtual folder next to a real one is not protected", async (suite) => {
     real = join(suite.folder, "real");
     fs.mkdirSync(real);
     fs.writeFileSync(join(real, "a.txt"), "a\n");
@@ -107,7 +107,7 @@ suite([
     await window.command("Deltar: Create Snapshot");
     await window.isTold("Snapshot taken, 1 file.");
     await window.hush();
-    // Saving in the virtual folder leads to no snapshot.
+    // Saving in the virtual folder triggers no snapshot.
     await openVirtualFile();
     await window.type("changed in memory\n");
     await window.save();
@@ -153,22 +153,25 @@ suite([
     await window.hush();
   }],
 
-  ["a folder on a disk joins a virtual one, and leaves it", async () => {
-    await changeFolders(editor, 1, 0, real);
-    await window.hasStatus(/Deltar: partial/);
-    await window.row("a.txt").waitFor();
-    await changeFolders(editor, 1, 1);
-    await window.hasStatus(/Deltar: unsupported/);
-    await window.row("a.txt").waitFor({ state: "detached" });
-  }],
+  [
+    "a folder on a disk can be added next to a virtual one, and removed",
+    async () => {
+      await changeFolders(editor, 1, 0, real);
+      await window.hasStatus(/Deltar: partial/);
+      await window.row("a.txt").waitFor();
+      await changeFolders(editor, 1, 1);
+      await window.hasStatus(/Deltar: unsupported/);
+      await window.row("a.txt").waitFor({ state: "detached" });
+    },
+  ],
 
   ["an untitled workspace is protected", async (suite) => {
     await window.close();
     const other = join(suite.folder, "other");
     fs.mkdirSync(other);
     fs.writeFileSync(join(other, "b.txt"), "b\n");
-    // The extension hosts of closed windows live on for a while, and could
-    // answer in place of the one of this window.
+    // The extension hosts of closed windows continue for a while, and could
+    // answer instead of the one of this window.
     second = await suite.editor("second", {
       settings: NO_AUTOMATIC_SNAPSHOTS,
       packages: [suite.companion()],

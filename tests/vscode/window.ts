@@ -10,7 +10,10 @@ import {
 } from "playwright-core";
 import type { Editor } from "./editor.ts";
 
-/** The maximum wait in milliseconds: the machine may be busy. */
+/**
+ * The maximum wait in milliseconds, which is long because the machine may be
+ * busy.
+ */
 const PATIENCE = 120_000;
 
 /**
@@ -33,14 +36,17 @@ const THEMES = [
   ["contrast-light", "Default High Contrast Light", "hc-light"],
 ] as const;
 
-/** Waits, in the page, for what moves and will end. */
+/**
+ * A script that waits in the page until all animations that will end have
+ * ended.
+ */
 const STILL = `Promise.allSettled(
   document.getAnimations()
     .filter(({ effect }) => effect?.getComputedTiming().endTime < Infinity)
     .map(({ finished }) => finished),
 )`;
 
-/** Notes, in the page, the name of the button that receives a click. */
+/** A script that records in the page which button receives a click. */
 const NOTE_CLICKS = `addEventListener("click", ({ target }) => {
   globalThis.clicked = target.closest("[aria-label]")?.ariaLabel;
 }, true)`;
@@ -53,7 +59,7 @@ export function startBrowser(executablePath: string): Promise<Browser> {
   });
 }
 
-/** A window of VS Code, as its user sees it. */
+/** A window of VS Code, which is used as a user does. */
 export class Window {
   readonly page: Page;
   readonly #context: BrowserContext;
@@ -95,7 +101,7 @@ export class Window {
     await this.status().waitFor();
   }
 
-  /** Reloads it as its user does, and waits until it is there again. */
+  /** Reloads the window, and waits until the extension has started again. */
   async reload(): Promise<void> {
     const before = await this.page.evaluate(() => performance.timeOrigin);
     await this.command("Developer: Reload Window");
@@ -121,7 +127,8 @@ export class Window {
   /** Runs a command as a user does, by its title in the command palette. */
   async command(title: string): Promise<void> {
     const input = this.#input();
-    // There may be others whose names go on, and were used before.
+    // Other commands may have longer names that begin alike, and may have been
+    // used before.
     const name = title.replaceAll(/[.()]/g, "\\$&");
     const line = this.page.locator(".quick-input-list .monaco-list-row").filter(
       {
@@ -148,7 +155,7 @@ export class Window {
     return this.page.locator(".quick-input-widget input.input");
   }
 
-  /** A line of the open list. */
+  /** Returns a row of the open list. */
   line(text: string | RegExp): Locator {
     return this.page.locator(".quick-input-list .monaco-list-row")
       .filter({ hasText: text });
@@ -166,7 +173,7 @@ export class Window {
     const input = this.#input();
     const asked = await input.getAttribute("placeholder");
     await this.until(`chosen ${text}`, async () => {
-      // What the pointer rests on may show a hint that covers the list.
+      // The pointer may show a tooltip that covers the list.
       await this.page.mouse.move(640, 600);
       await isDone(line.click({ timeout: ATTEMPT }));
       return await this.#becomes(async () =>
@@ -178,8 +185,8 @@ export class Window {
   }
 
   /**
-   * Scrolls a list down and up until a line appears. VS Code draws only the
-   * lines that are in view.
+   * Scrolls a list down and up until a row appears. VS Code draws only the
+   * visible rows.
    */
   async scrollTo(row: Locator, list: Locator): Promise<void> {
     let step = 0;
@@ -192,7 +199,7 @@ export class Window {
     });
   }
 
-  /** Expands a line of a tree. */
+  /** Expands a row of a tree. */
   async expand(row: Locator): Promise<void> {
     await this.until("a line is expanded", async () => {
       const isExpanded = async () =>
@@ -204,7 +211,7 @@ export class Window {
     });
   }
 
-  /** Clicks something, and again if nothing appears. */
+  /** Clicks an element, and again if nothing appears. */
   async clickFor(target: Locator, shown: Locator): Promise<void> {
     await this.until("a click has an effect", async () => {
       await isDone(target.click({ timeout: ATTEMPT }));
@@ -217,10 +224,10 @@ export class Window {
     await this.clickFor(this.status(), this.line(text).first());
   }
 
-  /** Opens the menu of something, and waits until an item is in it. */
+  /** Opens the menu of an element, and waits until it has an item. */
   async openMenu(target: Locator, name: string): Promise<void> {
     await this.until(`a menu with ${name}`, async () => {
-      // Escape would clear the selection of a list if no menu were open.
+      // If no menu were open, Escape would clear the selection of a list.
       const menu = this.page.locator(".monaco-menu:visible");
       if (await menu.count() > 0) await this.page.keyboard.press("Escape");
       const item = this.page.getByRole("menuitem", { name });
@@ -231,9 +238,9 @@ export class Window {
   }
 
   /**
-   * Chooses from the menu of something.
+   * Chooses an item from the menu of an element.
    *
-   * @param names The names of the item and, before it, of the menus it is in.
+   * @param names The name of the item and, before it, the names of its menus.
    */
   async chooseFromMenu(target: Locator, ...names: string[]): Promise<void> {
     const items = names.map((name) =>
@@ -245,7 +252,7 @@ export class Window {
       for (const menu of items.slice(0, -1)) {
         if (!await isDone(menu.hover({ timeout: ATTEMPT }))) return false;
       }
-      // A menu takes no click as soon as it is there.
+      // A menu ignores clicks for a moment after it has opened.
       while (await isDone(item.click({ timeout: ATTEMPT }))) {
         const gone = item.waitFor({ state: "detached", timeout: 2000 });
         if (await isDone(gone)) return true;
@@ -286,13 +293,14 @@ export class Window {
     return String(clicked).includes(name);
   }
 
-  /** Waits for a notification, and gives it. */
+  /** Waits for a notification, and returns it. */
   async isTold(text: string | RegExp): Promise<Locator> {
     const told = this.page.locator(
       ".notification-toast, .notification-list-item",
     )
       .filter({ hasText: text }).first();
-    // Of many at a time VS Code shows some only in the list below the bell.
+    // If there are many notifications, VS Code shows some of them only in the
+    // list below the bell.
     const unseen = this.page.locator(".statusbar-item", {
       has: this.page.locator(".codicon-bell-dot"),
     });
@@ -305,7 +313,7 @@ export class Window {
       if (await isDone(told.waitFor({ timeout: 2000 }))) return true;
       const toasts = this.page.locator(".notification-toast");
       if (await toasts.count() > 0 || await list.count() > 0) return false;
-      // If the list was open when it came, the bell has no dot.
+      // If the list was open when the notification came, the bell has no dot.
       if (await unseen.count() > 0 || ++tries % 5 === 0) {
         await isDone(bell.click({ timeout: ATTEMPT }));
       }
@@ -315,8 +323,8 @@ export class Window {
   }
 
   /**
-   * Presses a button of a notification: again if it moved at that moment, as
-   * they do while others come and go.
+   * Presses a button of a notification, and again if the notification moved at
+   * that moment, as notifications do while others appear and vanish.
    */
   async pressTold(text: string | RegExp, name: string): Promise<void> {
     await this.until(`pressed ${name}`, async () => {
@@ -328,19 +336,19 @@ export class Window {
     });
   }
 
-  /** Clears all notifications away. */
+  /** Closes all notifications. */
   async hush(): Promise<void> {
     await this.command("Notifications: Clear All Notifications");
     await this.page.locator(".notification-toast").first()
       .waitFor({ state: "detached" });
   }
 
-  /** The question that is open. */
+  /** Returns the open question. */
   dialog(): Locator {
     return this.page.locator(".monaco-dialog-box");
   }
 
-  /** Answers the question that is open. */
+  /** Answers the open question. */
   async answer(button: string | RegExp): Promise<void> {
     const choice = this.dialog().locator(".monaco-button")
       .filter({ hasText: button }).first();
@@ -348,7 +356,7 @@ export class Window {
     const asked = await this.dialog().innerText();
     await this.until(`answered ${button}`, async () => {
       await isDone(choice.click({ timeout: ATTEMPT }));
-      // Another question may follow at once.
+      // Another question may follow immediately.
       return await this.#becomes(async () =>
         !await this.dialog().isVisible() ||
         await this.dialog().innerText({ timeout: 100 }).catch(() => asked) !==
@@ -357,13 +365,13 @@ export class Window {
     });
   }
 
-  /** A line of a view in the side bar. */
+  /** Returns a row of a view in the side bar. */
   row(text: string | RegExp): Locator {
     return this.page.locator(".pane-body .monaco-list-row")
       .filter({ hasText: text }).first();
   }
 
-  /** All lines of the view of that title. */
+  /** Returns all rows of the view with a title. */
   rows(view: string): Locator {
     return this.page.locator(".pane")
       .filter({ has: this.page.locator(`.pane-header[aria-label^="${view}"]`) })
@@ -371,9 +379,9 @@ export class Window {
   }
 
   /**
-   * Waits until a line has the letter and the colour of a file decoration.
+   * Waits until a row has the letter and the color of a file decoration.
    *
-   * @param colour The name of the theme's colour.
+   * @param colour The name of the color in the theme.
    */
   async isMarked(row: Locator, letter: string, colour: string): Promise<void> {
     const name = `--vscode-${colour.replaceAll(".", "-")}`;
@@ -396,13 +404,13 @@ export class Window {
     await this.until(`marked ${letter}`, isSo);
   }
 
-  /** Waits until a view says something in place of lines, or above them. */
+  /** Waits until a view shows a text instead of its rows, or above them. */
   async says(text: RegExp): Promise<void> {
     await this.page.locator(".tree-explorer-viewlet-tree-view .message")
       .filter({ hasText: text }).first().waitFor();
   }
 
-  /** The lines of a view, as they read. */
+  /** Returns the texts of the rows of a view. */
   async texts(view: string): Promise<string[]> {
     return (await this.rows(view).allInnerTexts())
       .map((text) => text.replaceAll(/\s+/g, " ").trim());
@@ -423,7 +431,8 @@ export class Window {
       const tab = this.page.locator(".tab.active").filter({ hasText: name });
       return await isDone(tab.waitFor({ timeout }));
     });
-    // A notebook lies above its group, and has no lines before it is clicked.
+    // A notebook is above its editor group, and has no lines before it is
+    // clicked.
     await this.page.locator(
       ".editor-group-container.active .view-lines:visible, " +
         ".notebookOverlay .cell-list-container:visible",
@@ -433,7 +442,8 @@ export class Window {
   /**
    * Replaces the text of the active editor.
    *
-   * @param lines Where to click: the lines of the editor, or a notebook's cell.
+   * @param lines The element to click: the lines of the editor, or a cell of a
+   * notebook.
    */
   async type(
     text: string,
@@ -474,7 +484,7 @@ export class Window {
     return [await text("original"), await text("modified")];
   }
 
-  /** Waits until something holds. */
+  /** Waits until a condition holds. */
   async until(
     what: string,
     check: () => boolean | Promise<boolean>,
@@ -489,7 +499,7 @@ export class Window {
     assert.fail(`waited in vain: ${what}`);
   }
 
-  /** Returns whether something comes to hold within the time of an attempt. */
+  /** Returns whether a condition holds within the time of an attempt. */
   async #becomes(check: () => Promise<boolean>): Promise<boolean> {
     for (const end = Date.now() + ATTEMPT; Date.now() < end;) {
       if (await check()) return true;
@@ -512,13 +522,13 @@ export class Window {
     await this.#editor.set({ "workbench.colorTheme": null });
   }
 
-  /** Keeps how it looks, once nothing fades in or out any more. */
+  /** Stores a picture of the window when all animations have ended. */
   async #keep(path: string): Promise<void> {
     await this.page.evaluate(STILL);
     await this.page.screenshot({ path });
   }
 
-  /** Closes it. */
+  /** Closes the window. */
   async close(): Promise<void> {
     await this.#context.close();
   }

@@ -1,6 +1,6 @@
 /**
  * Workspaces of every kind in real VS Code: several folders, settings, several
- * windows, restricted mode, faults of the disk, and ends that come too early.
+ * windows, Restricted Mode, disk errors, and processes that are killed.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -16,7 +16,7 @@ import type { Window } from "./window.ts";
 
 let editor: Editor;
 let window: Window;
-/** Two folders of a workspace. */
+/** The first of two folders of a workspace. */
 let one: string;
 let two: string;
 
@@ -25,7 +25,7 @@ const settings = {
   "deltar.snapshot.everyMinutes": 0,
 };
 
-/** Files that take a while to store. */
+/** Writes files that take a while to store. */
 function fill(folder: string, files: number, megabytes: number): void {
   for (let at = 0; at < files; at++) {
     const sub = join(folder, `part${at % 20}`);
@@ -56,7 +56,7 @@ async function isTaking(folder: string): Promise<void> {
   });
 }
 
-/** Waits until something holds, and does not miss it if it passes soon. */
+/** Waits until a condition holds, even if it holds only for a short time. */
 async function soon(check: () => boolean): Promise<void> {
   for (const end = Date.now() + 120_000; !check();) {
     assert.ok(Date.now() < end, "waited in vain");
@@ -69,14 +69,17 @@ function kill(pids: readonly number[]): void {
   for (const pid of pids) process.kill(pid, "SIGKILL");
 }
 
-/** Every snapshot can be restored: all that it needs is there and whole. */
+/**
+ * Asserts that every snapshot can be restored, and that every object is
+ * undamaged.
+ */
 async function isWhole(folder: string): Promise<void> {
   const { repository } = await repositoryOf(editor, folder);
   const { damage } = await repository.verify({ data: true });
   assert.deepEqual(damage, []);
 }
 
-/** The editor of all tests, started by the first. */
+/** Starts the editor of all tests, when the first test needs it. */
 async function start(suite: Suite): Promise<void> {
   editor ??= await suite.editor("editor", {
     settings,
@@ -86,7 +89,7 @@ async function start(suite: Suite): Promise<void> {
 
 suite([
   [
-    "each folder of a workspace gets snapshots, shown together",
+    "each folder of a workspace gets snapshots, which are shown together",
     async (suite) => {
       one = join(suite.folder, "one");
       two = join(suite.folder, "two");
@@ -118,7 +121,7 @@ suite([
     },
   ],
 
-  ["what is left out of a folder is listed, with the rule", async () => {
+  ["excluded paths of a folder are listed, with the rules", async () => {
     await editor.set({ "deltar.exclude.patterns": ["*.log"] });
     fs.writeFileSync(join(one, "c.txt"), "c\n");
     fs.writeFileSync(join(one, "d.log"), "d\n");
@@ -141,94 +144,104 @@ suite([
     await window.close();
   }],
 
-  ["what one window does, the other shows", async (suite) => {
-    const first = await suite.open(editor, { folder: one });
-    const second = await suite.open(editor, { folder: one });
-    for (const each of [first, second]) {
-      await each.command("View: Show Deltar");
-      await each.row("c.txt").waitFor();
-    }
-    const before = await second.rows("Snapshots").count();
-    fs.writeFileSync(join(one, "from-first.txt"), "1\n");
-    await first.command("Deltar: Create Snapshot");
-    await first.isTold(/Snapshot taken/);
-    await second.until(
-      "the other's snapshot",
-      async () => await second.rows("Snapshots").count() === before + 1,
-    );
-    // Both at once: each gets its way, and nothing is lost.
-    fs.writeFileSync(join(one, "from-both.txt"), "2\n");
-    await Promise.all([
-      first.command("Deltar: Create Snapshot"),
-      second.command("Deltar: Create Snapshot"),
-    ]);
-    await Promise.all([
-      first.until("the first is done", () => hasFile("from-both.txt")),
-      second.until("the second is done", () => hasFile("from-both.txt")),
-    ]);
-    await isWhole(one);
-    await first.close();
-    await second.close();
-  }],
+  [
+    "a window shows the snapshots and changes of another window",
+    async (suite) => {
+      const first = await suite.open(editor, { folder: one });
+      const second = await suite.open(editor, { folder: one });
+      for (const each of [first, second]) {
+        await each.command("View: Show Deltar");
+        await each.row("c.txt").waitFor();
+      }
+      const before = await second.rows("Snapshots").count();
+      fs.writeFileSync(join(one, "from-first.txt"), "1\n");
+      await first.command("Deltar: Create Snapshot");
+      await first.isTold(/Snapshot taken/);
+      await second.until(
+        "the other's snapshot",
+        async () => await second.rows("Snapshots").count() === before + 1,
+      );
+      // Both windows take a snapshot at the same time. Both succeed, and nothing
+      // is lost.
+      fs.writeFileSync(join(one, "from-both.txt"), "2\n");
+      await Promise.all([
+        first.command("Deltar: Create Snapshot"),
+        second.command("Deltar: Create Snapshot"),
+      ]);
+      await Promise.all([
+        first.until("the first is done", () => hasFile("from-both.txt")),
+        second.until("the second is done", () => hasFile("from-both.txt")),
+      ]);
+      await isWhole(one);
+      await first.close();
+      await second.close();
+    },
+  ],
 
-  ["in restricted mode one browses, and nothing is restored", async (suite) => {
-    const folder = join(suite.folder, "strange");
-    fs.mkdirSync(join(folder, ".vscode"), { recursive: true });
-    fs.writeFileSync(join(folder, "a.txt"), "a\n");
-    const elsewhere = join(suite.folder, "elsewhere");
-    fs.writeFileSync(
-      join(folder, ".vscode", "settings.json"),
-      JSON.stringify({
-        "deltar.repository.location": elsewhere,
-        "deltar.exclude.patterns": ["*"],
-      }),
-    );
-    const wary = await suite.editor("wary", {
-      asksForTrust: true,
-      settings: {
-        ...settings,
-        "deltar.snapshot.onOpen": true,
-        "deltar.snapshot.onExternalChange": true,
-        "deltar.snapshot.delaySeconds": 0,
-        "security.workspace.trust.startupPrompt": "never",
-      },
-    });
-    const strange = await suite.open(wary, { folder });
-    await strange.hasStatus(/Deltar: restricted/);
-    await strange.command("View: Show Deltar");
-    await strange.page.getByText(
-      "Automatic snapshots and restores are disabled in Restricted Mode",
-    )
-      .waitFor();
-    await strange.picture("restricted");
-    await strange.openFile(join(folder, "a.txt"));
-    await strange.type("changed\n");
-    await strange.save();
-    // Long enough for a change of another program to be noticed.
-    fs.appendFileSync(join(folder, ".vscode", "settings.json"), "\n");
-    await strange.page.waitForTimeout(8000);
-    assert.ok(!fs.existsSync(join(wary.storage, "repositories")));
-    assert.ok(!fs.existsSync(join(wary.storage, "cache", "originals")));
-    // By hand one is taken, by the user's settings and not the workspace's; it is
-    // the first, so saving has taken none.
-    await strange.command("Deltar: Create Snapshot");
-    await strange.isTold(/Snapshot taken, 2 files/);
-    assert.ok(!fs.existsSync(elsewhere), "the workspace redirects nothing");
-    const { repository, records } = await repositoryOf(wary, folder);
-    const { byPath } = await repository.tree(records[0]);
-    assert.ok(byPath.has("a.txt"), "the workspace switches nothing off");
-    await strange.expand(strange.row("2 files"));
-    await strange.row(/^a\.txt/).waitFor();
-    await strange.page.keyboard.press("F1");
-    await strange.page.locator(".quick-input-widget input.input")
-      .fill(">Deltar: ");
-    await strange.line("Deltar: Refresh").waitFor();
-    const offered = await strange.line(/Deltar: /).allInnerTexts();
-    assert.ok(offered.length > 5);
-    assert.ok(!offered.some((text) => /Restore|Undo/.test(text)), `${offered}`);
-    await strange.close();
-    await wary.stop();
-  }],
+  [
+    "in Restricted Mode, snapshots can be browsed, but not restored",
+    async (suite) => {
+      const folder = join(suite.folder, "strange");
+      fs.mkdirSync(join(folder, ".vscode"), { recursive: true });
+      fs.writeFileSync(join(folder, "a.txt"), "a\n");
+      const elsewhere = join(suite.folder, "elsewhere");
+      fs.writeFileSync(
+        join(folder, ".vscode", "settings.json"),
+        JSON.stringify({
+          "deltar.repository.location": elsewhere,
+          "deltar.exclude.patterns": ["*"],
+        }),
+      );
+      const wary = await suite.editor("wary", {
+        asksForTrust: true,
+        settings: {
+          ...settings,
+          "deltar.snapshot.onOpen": true,
+          "deltar.snapshot.onExternalChange": true,
+          "deltar.snapshot.delaySeconds": 0,
+          "security.workspace.trust.startupPrompt": "never",
+        },
+      });
+      const strange = await suite.open(wary, { folder });
+      await strange.hasStatus(/Deltar: restricted/);
+      await strange.command("View: Show Deltar");
+      await strange.page.getByText(
+        "Automatic snapshots and restores are disabled in Restricted Mode",
+      )
+        .waitFor();
+      await strange.picture("restricted");
+      await strange.openFile(join(folder, "a.txt"));
+      await strange.type("changed\n");
+      await strange.save();
+      // This is long enough for a change by another program to be noticed.
+      fs.appendFileSync(join(folder, ".vscode", "settings.json"), "\n");
+      await strange.page.waitForTimeout(8000);
+      assert.ok(!fs.existsSync(join(wary.storage, "repositories")));
+      assert.ok(!fs.existsSync(join(wary.storage, "cache", "originals")));
+      // A manual snapshot is taken with the user's settings, and not with those
+      // of the workspace. It is the first one, so saving has taken none.
+      await strange.command("Deltar: Create Snapshot");
+      await strange.isTold(/Snapshot taken, 2 files/);
+      assert.ok(!fs.existsSync(elsewhere), "the workspace redirects nothing");
+      const { repository, records } = await repositoryOf(wary, folder);
+      const { byPath } = await repository.tree(records[0]);
+      assert.ok(byPath.has("a.txt"), "the workspace switches nothing off");
+      await strange.expand(strange.row("2 files"));
+      await strange.row(/^a\.txt/).waitFor();
+      await strange.page.keyboard.press("F1");
+      await strange.page.locator(".quick-input-widget input.input")
+        .fill(">Deltar: ");
+      await strange.line("Deltar: Refresh").waitFor();
+      const offered = await strange.line(/Deltar: /).allInnerTexts();
+      assert.ok(offered.length > 5);
+      assert.ok(
+        !offered.some((text) => /Restore|Undo/.test(text)),
+        `${offered}`,
+      );
+      await strange.close();
+      await wary.stop();
+    },
+  ],
 
   ["a reload in the middle of a snapshot loses nothing", async (suite) => {
     const folder = await protectedFolder(suite, "reloaded");
@@ -246,7 +259,7 @@ suite([
     await window.close();
   }],
 
-  ["a snapshot that is cancelled is none", async (suite) => {
+  ["a cancelled snapshot does not exist", async (suite) => {
     const folder = await protectedFolder(suite, "cancelled");
     fill(folder, 200, 600);
     const before = stateOf(folder);
@@ -267,7 +280,7 @@ suite([
   }],
 
   [
-    "an extension host that is killed in a snapshot loses nothing",
+    "an extension host that is killed during a snapshot loses nothing",
     async (suite) => {
       const folder = await protectedFolder(suite, "killed");
       fill(folder, 2000, 600);
@@ -289,7 +302,8 @@ suite([
       await window.isReady();
       await isWhole(folder);
       await window.command("Deltar: Create Snapshot");
-      // VS Code starts another host, which may take one as the window reloads.
+      // VS Code starts another extension host, which may take a snapshot while
+      // the window reloads.
       await window.isTold(/Snapshot taken|Nothing changed/);
       await isLike(folder);
       await window.close();
@@ -297,7 +311,7 @@ suite([
   ],
 
   [
-    "an extension host that is killed in a restore loses nothing",
+    "an extension host that is killed during a restore loses nothing",
     async (suite) => {
       const folder = await protectedFolder(suite, "restored", 2000);
       const good = stateOf(folder);
@@ -320,7 +334,7 @@ suite([
       ]);
       const between = stateOf(
         folder,
-        // What is being made has no name of its own yet.
+        // A file that is being written still has a temporary name.
         (path) => !path.includes(".deltar-stage-"),
       );
       assert.ok(between.size < good.size, "it was too late");
@@ -356,7 +370,7 @@ suite([
   ],
 
   [
-    "a full disk and a file that nobody may read are told with advice",
+    "a full disk and an unreadable file are reported with advice",
     async (suite) => {
       const folder = join(suite.folder, "faulty");
       const small = join(suite.folder, "small");
@@ -384,7 +398,8 @@ suite([
         const secret = join(folder, "secret.txt");
         fs.writeFileSync(secret, "secret\n");
         if (process.getuid!() === 0) {
-          // Nobody keeps root from a file, except the kernel from its own.
+          // The modes of files do not keep root from reading them, but the
+          // kernel keeps root from reading this file.
           execFileSync("mount", ["--bind", "/proc/1/mem", secret]);
           release.push(secret);
         } else fs.chmodSync(secret, 0);
@@ -409,14 +424,14 @@ suite([
   ],
 ]);
 
-/** Whether the last snapshot holds a file. */
+/** Returns whether the last snapshot has a file. */
 async function hasFile(path: string): Promise<boolean> {
   const { repository } = await repositoryOf(editor, one);
   const last = (await snapshotsOf(one)).at(-1)!;
   return await repository.lookup(last, path) !== undefined;
 }
 
-/** The last snapshot is what is on the disk. */
+/** Asserts that the last snapshot is equal to the files on the disk. */
 async function isLike(folder: string): Promise<void> {
   const { repository } = await repositoryOf(editor, folder);
   const last = (await snapshotsOf(folder)).at(-1)!;
@@ -429,7 +444,7 @@ async function isLike(folder: string): Promise<void> {
   assert.deepEqual(kept, stateOf(folder));
 }
 
-/** A window of a folder that a snapshot was taken of. */
+/** Opens a window with a folder that has a snapshot. */
 async function protectedFolder(
   suite: Suite,
   name: string,
