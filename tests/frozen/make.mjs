@@ -1,13 +1,13 @@
 /**
- * Makes the frozen repositories, with the code of the commit whose name their
- * folder bears. They are never made again: what an old deltar wrote has to be
- * read as it is. The script stays to tell what is in them.
+ * Makes the frozen repositories with the code of the commit after which their
+ * folder is named. They are never made again, because current versions must read
+ * what the old version wrote. This script shows what the repositories have.
  *
  *     git archive 2abdc44 | tar x -C OLD && ln -s …/node_modules OLD
  *     node tests/frozen/make.mjs OLD tests/frozen/2abdc44
  *
- * Time, chance, and UUIDs are made up, so that two runs differ only in what
- * the compressor of the runtime gives. Run it as root on Linux.
+ * Times, random numbers and UUIDs are predetermined, so two runs differ only in
+ * the output of the runtime's compressor. Run the script as root on Linux.
  *
  * @module
  */
@@ -32,7 +32,7 @@ const {
 } = await import(join(old, "mod.ts"));
 const { lstat, setTimes } = await import(join(old, "lib/tree/stat.ts"));
 
-/** Where the directories lay that snapshots were taken of. */
+/** The folder of the directories of which snapshots were taken. */
 const SOURCES = "/tmp/deltar-frozen";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -53,7 +53,7 @@ let uuids = 0;
 crypto.randomUUID = () =>
   `00000000-0000-4000-8000-${String(++uuids).padStart(12, "0")}`;
 
-/** Bytes that do not compress. */
+/** Returns bytes that do not compress. */
 function noise(length, seed) {
   const bytes = Buffer.alloc(length);
   let state = seed >>> 0 || 1;
@@ -66,7 +66,7 @@ function noise(length, seed) {
   return bytes;
 }
 
-/** Lines that compress well and of which none is like another. */
+/** Returns lines that compress well, all of which differ. */
 function rows(count, seed = 0) {
   const lines = [];
   for (let at = 0; at < count; at++) {
@@ -76,7 +76,7 @@ function rows(count, seed = 0) {
   return Buffer.from(lines.join(""));
 }
 
-/** A text with some of its bytes replaced. */
+/** Returns a text in which some bytes are replaced. */
 function edited(bytes, at, text) {
   return Buffer.concat([
     bytes.subarray(0, at),
@@ -85,7 +85,7 @@ function edited(bytes, at, text) {
   ]);
 }
 
-/** A directory that is written to, and what it holds. */
+/** A directory that is written to, with its current state. */
 class Source {
   constructor(name) {
     this.path = join(SOURCES, name);
@@ -114,7 +114,7 @@ class Source {
     fs.symlinkSync(target, this.at(path));
     setTimes(this.at(path), 1_650_000_000_123_456_789n);
   }
-  /** Gives folders times that do not depend on when this runs. */
+  /** Gives folders times that do not depend on the time of the run. */
   settle(path = "") {
     for (
       const entry of fs.readdirSync(this.at(path), { withFileTypes: true })
@@ -127,7 +127,7 @@ class Source {
       setTimes(this.at(path), 1_740_000_000n * 10n ** 9n + BigInt(path.length));
     }
   }
-  /** What a restore has to give. */
+  /** Returns the state that a restore must produce. */
   state() {
     const state = {};
     const inodes = new Map();
@@ -159,7 +159,7 @@ class Source {
   }
 }
 
-/** A repository that is made, and what is expected of it. */
+/** A repository that is written, with the expected results. */
 class Frozen {
   constructor(name, about) {
     this.folder = join(out, name, "repository");
@@ -174,7 +174,7 @@ class Frozen {
     this.repository = await Repository.create(this.storage, { codec });
     return this;
   }
-  /** Each state of a path is written once, and named by its number. */
+  /** Stores each state of a path once, and returns its number. */
   tree(state) {
     return Object.fromEntries(
       Object.entries(state).map(([path, node]) => {
@@ -216,7 +216,10 @@ class Frozen {
     clock += HOUR;
     return record;
   }
-  /** What the last change of a directory saved: only the paths that it names. */
+  /**
+   * Records the state that the last change of a directory saved, with only the
+   * paths that the safety snapshot names.
+   */
   async noteSafety(source, state) {
     const [record] = await this.repository.safetySnapshots(source.path);
     const tree = await this.repository.tree(record);
@@ -251,7 +254,7 @@ function sizeOf(folder) {
   return sum;
 }
 
-/** Some of everything that a directory can hold. */
+/** Fills a directory with entries of each kind. */
 function fill(source) {
   source.write("notes.txt", "first\n", { mtime: 1_234_567_890_123_456_789n });
   source.write("empty", "");
@@ -280,7 +283,10 @@ function fill(source) {
   source.folder("sticky", { mode: 0o1777 });
 }
 
-/** A life: all that snapshots, restores, undos and labels write. */
+/**
+ * Makes a repository with everything that snapshots, restores, undos and labels
+ * write.
+ */
 async function makeLife() {
   const frozen = await new Frozen(
     "life",
@@ -319,7 +325,8 @@ async function makeLife() {
   source.write("notes.txt", "fourth\n");
   source.write("later.txt", "came later\n");
   await frozen.take(source);
-  // A restore over what is there, its undo, and the redo of it.
+  // These are a restore over existing files, its undo, and the redo of the
+  // undo.
   const before = source.state();
   await repository.restore(first, source.path, { delete: true });
   await frozen.noteSafety(source, before);
@@ -347,7 +354,10 @@ async function makeLife() {
   });
 }
 
-/** A large file that changes more often than deltas are chained. */
+/**
+ * Makes a repository with a large file that changes more often than a chain has
+ * deltas.
+ */
 async function makeLarge() {
   const frozen = await new Frozen(
     "large",
@@ -365,7 +375,7 @@ async function makeLarge() {
   frozen.finish();
 }
 
-/** Small contents with gzip. */
+/** Makes a repository of small contents with gzip. */
 async function makeGzip() {
   const frozen = await new Frozen("gzip", "the same with gzip").create("gzip");
   const source = new Source("gzip");
@@ -379,7 +389,7 @@ async function makeGzip() {
   frozen.finish();
 }
 
-/** Volumes that prunes wrote anew, one of them twice. */
+/** Makes a repository with volumes that prunes repacked, one of them twice. */
 async function makePruned() {
   const frozen = await new Frozen(
     "pruned",
@@ -424,7 +434,7 @@ async function makePruned() {
   frozen.finish({ removed: [{ id: last.id, tree }] });
 }
 
-/** A storage whose machine dies at the `n`th put of a kind. */
+/** Returns a storage whose machine crashes at the nth put of a kind. */
 function dying(storage, isLast) {
   let isDead = false;
   const check = (name) => {
@@ -463,7 +473,7 @@ async function killed(frozen, isLast, work) {
   throw new Error("it did not die");
 }
 
-/** Runs that were killed: what they had finished is there. */
+/** Makes a repository with the finished objects of killed runs. */
 async function makeInterrupted() {
   const frozen = await new Frozen(
     "interrupted",
@@ -486,7 +496,7 @@ async function makeInterrupted() {
   frozen.finish({ next });
 }
 
-/** A prune that was killed when it had told what it would delete. */
+/** Makes a repository with a prune that was killed after it stored its mark. */
 async function makeCondemned() {
   const frozen = await new Frozen(
     "condemned",
@@ -510,7 +520,7 @@ async function makeCondemned() {
   frozen.finish();
 }
 
-/** A small repository that is harmed afterwards. */
+/** Makes a small repository that is damaged afterwards. */
 async function makeSmall(name, about) {
   const frozen = await new Frozen(name, about).create("zstd");
   const source = new Source(name);
@@ -527,13 +537,16 @@ async function makeSmall(name, about) {
   return { frozen, source, first, second, third };
 }
 
-/** The volume in which a snapshot has the content of a path. */
+/** Returns the volume in which a snapshot has the content of a path. */
 async function volumeOf({ repository }, record, path) {
   const entry = await repository.lookup(record, path);
   return entry.content[0].reference.volume;
 }
 
-/** Notes what verify says of it, and which files a restore cannot give. */
+/**
+ * Records the damage that verify reports, and the files that a restore cannot
+ * produce.
+ */
 async function finishHarmed(frozen) {
   const { damage } = await frozen.repository.verify({ data: true });
   frozen.finish({
@@ -588,7 +601,7 @@ async function makeHarmed() {
     at,
   ) => {
     const tree = { ...trees[at] };
-    // They lay in the same volume.
+    // These files were in the same volume.
     if (repairs !== undefined) {
       delete tree.c;
       delete tree.kept;
@@ -598,7 +611,10 @@ async function makeHarmed() {
   mended.frozen.finish();
 }
 
-/** Archives, indexes, differences, signatures, deltas, and remembered state. */
+/**
+ * Writes archives, indexes, differences, signatures, deltas, and remembered
+ * state.
+ */
 async function makeFiles() {
   const folder = join(out, "files");
   fs.rmSync(folder, { recursive: true, force: true });

@@ -110,14 +110,14 @@ const WORK: Record<
     repository.snapshot(new old.Walker(shop.root, { excludes: [] }), {
       label: "by the old one",
     }),
-  "snapshot of what changed": (repository, shop, old) => {
+  "snapshot of changed files": (repository, shop, old) => {
     const names = fs.readdirSync(shop.root).sort();
     const isFile = (name: string) =>
       fs.lstatSync(join(shop.root, name)).isFile();
     edit(join(shop.root, names.findLast(isFile)!), 0, "new");
     return repository.snapshot(new old.Walker(shop.root, { excludes: [] }));
   },
-  "fit into a size": (repository) => repository.fit(5000, { patience: 0 }),
+  "prune to a size": (repository) => repository.fit(5000, { patience: 0 }),
   "copy": async (repository, _, old) => {
     const target = await old.Repository.create(new old.MemoryStorage());
     await repository.copyTo(target, await repository.snapshots());
@@ -269,13 +269,13 @@ for (const which of ["first", "last"] as const) {
         }
         // A snapshot does not read the other records.
         const snapshots = which === "last"
-          ? ["snapshot", "snapshot of what changed"]
+          ? ["snapshot", "snapshot of changed files"]
           : [];
         for (
           const name of [
             "prune",
             "prune by rules",
-            "fit into a size",
+            "prune to a size",
             ...snapshots,
           ]
         ) assert.ok(refused.includes(name), name);

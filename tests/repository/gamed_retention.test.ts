@@ -151,7 +151,7 @@ const attacks: Record<string, (place: Attacked) => void> = {
       place.forge(10.2 + at / 1440, { time: Math.round(START + day * DAY) });
     }
   },
-  "dates in the past, in a chain of their own": (place) => {
+  "dates in the past, in a separate chain": (place) => {
     let parent: string | undefined;
     for (const day of range(-14, 0)) {
       parent = place.forge(day, parent === undefined ? {} : { parent });

@@ -41,9 +41,9 @@ const TIMES = [
 
 const table: [string, RetentionPolicy, string[]][] = [
   ["no rule keeps all", {}, TIMES],
-  ["rules of zero are none", { last: 0, daily: 0, labels: [] }, TIMES],
+  ["rules of zero have no effect", { last: 0, daily: 0, labels: [] }, TIMES],
   ["the last", { last: 1 }, TIMES.slice(-1)],
-  ["more than there are", { last: 100 }, TIMES],
+  ["a rule for more snapshots than exist", { last: 100 }, TIMES],
   ["three of them", { last: 3 }, TIMES.slice(-3)],
   ["the newest of each year", { yearly: 2 }, [
     "2024-12-31 23:30",
@@ -54,7 +54,7 @@ const table: [string, RetentionPolicy, string[]][] = [
     "2025-03-30 04:00",
     "2025-10-26 03:30",
   ]],
-  ["weeks go over the year's end", { weekly: 9 }, [
+  ["weeks continue across the end of a year", { weekly: 9 }, [
     "2025-01-05 23:00",
     "2025-01-06 02:00",
     "2025-02-28 12:00",
@@ -81,12 +81,12 @@ const table: [string, RetentionPolicy, string[]][] = [
     "2025-10-26 02:30",
     "2025-10-26 03:30",
   ]],
-  ["young ones, from the newest on", { within: 3_600_000 * 1.5 }, [
+  ["all within a time before the newest", { within: 3_600_000 * 1.5 }, [
     "2025-10-26 02:30",
     "2025-10-26 03:30",
   ]],
   ["within nothing", { within: 0 }, TIMES],
-  ["one of each hour, by age", { withinHourly: 293.5 * 86_400_000 }, [
+  ["one of each hour within a time", { withinHourly: 293.5 * 86_400_000 }, [
     "2025-01-05 23:00",
     "2025-01-06 01:20",
     "2025-01-06 02:00",
@@ -96,14 +96,14 @@ const table: [string, RetentionPolicy, string[]][] = [
     "2025-10-26 02:30",
     "2025-10-26 03:30",
   ]],
-  ["of each day, by age", { withinDaily: 293.5 * 86_400_000 }, [
+  ["one of each day within a time", { withinDaily: 293.5 * 86_400_000 }, [
     "2025-01-05 23:00",
     "2025-01-06 02:00",
     "2025-02-28 12:00",
     "2025-03-30 04:00",
     "2025-10-26 03:30",
   ]],
-  ["of each week, of any age", { withinWeekly: Infinity }, [
+  ["one of each week without a limit", { withinWeekly: Infinity }, [
     "2025-01-05 23:00",
     "2025-01-06 02:00",
     "2025-02-28 12:00",

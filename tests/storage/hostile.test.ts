@@ -311,12 +311,13 @@ test("snapshots() fails if the server lists no folders, and does not return an e
     (path: string, response: ServerResponse) => void
   > = {
     "404": (_, response) => void response.writeHead(404).end(),
-    "a page for all": (_, response) => html(response, "<h1>Welcome</h1>"),
+    "the same page for every path": (_, response) =>
+      html(response, "<h1>Welcome</h1>"),
     "only the first is listed": (path, response) =>
       path === ""
         ? html(response, `<a href="snapshots/">`)
         : void response.writeHead(404).end(),
-    "a page of one's own": (path, response) =>
+    "an unrelated page": (path, response) =>
       path === ""
         ? html(response, `<a href="/">home</a>`)
         : void response.writeHead(404).end(),

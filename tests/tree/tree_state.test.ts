@@ -86,37 +86,37 @@ function rewrite(place: string, content: string): void {
 }
 
 const EDITS: Record<string, (root: string) => void> = {
-  "content with the size and time of before": (root) =>
+  "content with the earlier size and time": (root) =>
     rewrite(join(root, "folder/deep/e"), "FOUR"),
   "a mode": (root) => fs.chmodSync(join(root, "folder/c"), 0o600),
   "a folder's mode": (root) => fs.chmodSync(join(root, "folder/deep"), 0o700),
   "a time": (root) => setTimes(join(root, "a"), 1_000_000_000_000_000_000n),
   "a new file": (root) => fs.writeFileSync(join(root, "folder/new"), ""),
-  "a file that is gone": (root) => fs.rmSync(join(root, "folder/deep/e")),
-  "a folder that is gone": (root) =>
+  "a deleted file": (root) => fs.rmSync(join(root, "folder/deep/e")),
+  "a deleted folder": (root) =>
     fs.rmSync(join(root, "folder"), { recursive: true }),
   "another name": (root) => fs.renameSync(join(root, "a"), join(root, "A-")),
-  "two files that trade places": (root) => {
+  "two files that exchange their paths": (root) => {
     fs.renameSync(join(root, "a"), join(root, "t"));
     fs.renameSync(join(root, "b"), join(root, "a"));
     fs.renameSync(join(root, "t"), join(root, "b"));
   },
-  "a copy in a file's place": (root) => {
+  "a copy in place of a file": (root) => {
     fs.copyFileSync(join(root, "a"), join(root, "t"));
     setTimes(join(root, "t"), lstat(join(root, "a")).mtime);
     fs.renameSync(join(root, "t"), join(root, "a"));
   },
-  "a hard link to what is left out": (root) =>
+  "a hard link at an excluded path": (root) =>
     fs.linkSync(join(root, "a"), join(root, "ignored/a")),
   "another link target": (root) => {
     fs.rmSync(join(root, "link"));
     fs.symlinkSync("b", join(root, "link"));
   },
-  "a folder for a file": (root) => {
+  "a folder in place of a file": (root) => {
     fs.rmSync(join(root, "a"));
     fs.mkdirSync(join(root, "a"));
   },
-  "a folder for a file that is left out": (root) => {
+  "a folder in place of an excluded file": (root) => {
     fs.rmSync(join(root, "e.log"));
     fs.mkdirSync(join(root, "e.log"));
   },
