@@ -5,6 +5,7 @@ import { truePlace } from "../lib/tree/mod.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { formerPaths } from "./former_paths.ts";
 import {
   absolute,
   existingDirectory,
@@ -124,7 +125,8 @@ async function run(
     ? await targetAt(repository, place)
     : { target: place, below: "" };
   const paths = below === "" || options.all ? undefined : [below];
-  const work = { direction: way, paths };
+  const former = await formerPaths(repository, truePlace(target));
+  const work = { direction: way, former, paths };
   const word = way === "undo" ? "Undone" : "Redone";
   return await carryOutOrPlan(context, out, options, {
     target,

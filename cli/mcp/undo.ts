@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { truePlace } from "../../lib/tree/mod.ts";
+import { formerPaths } from "../former_paths.ts";
 import { showPath } from "../text.ts";
 import { targetAt } from "../undo.ts";
 import { inTwoSteps, tokenInput } from "./planned_work.ts";
@@ -25,7 +27,8 @@ export const undoTool: Tool<z.infer<typeof input>> = inTwoSteps({
     const { repository } = await call.open();
     const { target, below } = await targetAt(repository, call.place);
     const { signal } = call;
-    const work = { direction, ...below !== "" && { paths: [below] } };
+    const former = await formerPaths(repository, truePlace(target));
+    const work = { direction, former, ...below !== "" && { paths: [below] } };
     const plan = await repository.planRevert(target, { ...work, signal });
     const verb = direction === "undo"
       ? "Undo the last restore"

@@ -120,6 +120,38 @@ test("snapshot continues a moved directory in a named repository [S6]", async ()
   });
 });
 
+test("a restore into a directory is undone after the directory was moved [S6]", async () => {
+  await withPlace((place) => {
+    place.env.DELTAR_REPOSITORY = join(place.folder, "backups");
+    place.write({ a: "first" });
+    place.json(["snapshot"]);
+    place.write({ a: "second!" });
+    place.json(["restore", "latest", "--in-place"]);
+    const [once, twice] = ["once", "twice"].map((name) =>
+      join(place.folder, name)
+    );
+    const move = (from: string, to: string) => {
+      fs.renameSync(from, to);
+      place.json(["snapshot", "--continue-from", from], { cwd: to });
+    };
+    move(place.root, once);
+    move(once, twice);
+    const read = () => fs.readFileSync(join(twice, "a"), "utf8");
+    assert.equal(read(), "first");
+    const done = place.run(["undo"], { cwd: twice });
+    assert.equal(done.code, 0, done.err);
+    assert.equal(read(), "second!");
+    assert.equal(place.run(["redo"], { cwd: twice }).code, 0);
+    assert.equal(read(), "first");
+    // Another directory at the old path has these restores.
+    fs.mkdirSync(place.root);
+    const other = place.run(["undo"], { cwd: twice });
+    assert.equal(other.code, 0, other.err);
+    assert.equal(read(), "second!");
+    assert.notEqual(place.run(["undo"], { cwd: twice }).code, 0);
+  });
+});
+
 test("a repository inside the directory is excluded by any path that leads to it [S7]", async () => {
   await withPlace((place) => {
     place.write({ a: "a", "sub/b": "b" });
