@@ -149,6 +149,27 @@ suite([
     assert.ok(!fs.existsSync(location));
   }],
 
+  [
+    "a second change of the location is asked about before the first snapshot",
+    async (suite) => {
+      const [first, second] = ["disk-x", "disk-y"].map((name) =>
+        join(suite.folder, name)
+      );
+      await editor.set({ "deltar.repository.location": first });
+      await window.isTold(/The new location .*disk-x.* has no snapshots/);
+      await editor.set({ "deltar.repository.location": second });
+      await window.isTold(/The new location .*disk-y.* has no snapshots/);
+      await window.hasStatus(/waiting/);
+      await window.page.waitForTimeout(1500);
+      assert.ok(!fs.existsSync(first) && !fs.existsSync(second));
+      await window.pressTold(/disk-y/, "Use Old Location");
+      await rowOf("at the old location").waitFor();
+      assert.ok(!fs.existsSync(first) && !fs.existsSync(second));
+      await window.hush();
+      await noQuestion();
+    },
+  ],
+
   ["the history is copied to the new location", async (suite) => {
     const location = join(suite.folder, "disk-b");
     await editor.set({ "deltar.repository.location": location });

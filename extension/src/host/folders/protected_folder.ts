@@ -207,6 +207,14 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.#safety;
   }
 
+  /**
+   * Waits until automatic snapshots need not wait for the answer to a question.
+   * Another question can follow the first one.
+   */
+  async untilAnswered(): Promise<void> {
+    while (this.question !== undefined) await this.question;
+  }
+
   /** Returns all snapshots except safety snapshots, the newest first. */
   snapshots(): Promise<SnapshotInfo[]> {
     return this.#snapshots ??= this.#list();

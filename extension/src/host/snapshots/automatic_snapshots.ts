@@ -184,7 +184,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     if (folder.question !== undefined) {
       if (this.#asked.has(folder)) return undefined;
       this.#asked.add(folder);
-      await folder.question;
+      await folder.untilAnswered();
       this.#asked.delete(folder);
       if (!this.mayTake || !this.#folders.all.includes(folder)) {
         return undefined;

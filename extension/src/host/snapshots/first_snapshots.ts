@@ -125,7 +125,7 @@ export class FirstSnapshots implements vscode.Disposable {
   }
 
   async #take(folder: ProtectedFolder, signal: AbortSignal): Promise<void> {
-    await folder.question;
+    await folder.untilAnswered();
     const { automatic, folders } = this.#options;
     const isWanted = !signal.aborted && automatic.mayTake &&
       folders.all.includes(folder);

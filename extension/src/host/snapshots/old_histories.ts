@@ -54,6 +54,16 @@ interface Found {
   place?: LocationSettings;
 }
 
+/** The search for the old history of a folder, and the question about it. */
+interface Offer {
+  /** The repository for which the old history is searched. */
+  repository: string;
+  /** Whether the user has answered, so that the answer is being carried out. */
+  isAnswered: boolean;
+  /** The end of the offer, when the answer has been carried out. */
+  done: Promise<void>;
+}
+
 /** The state that is remembered about the old history of a folder. */
 interface Remembered {
   /** The location at which the folder last had snapshots. */
@@ -82,8 +92,8 @@ export class OldHistories implements vscode.Disposable {
   readonly #options: OldHistoriesOptions;
   /** The repositories of the folders for which a search has begun. */
   readonly #searched = new Map<ProtectedFolder, string>();
-  /** The folders for which a search or a question is in progress. */
-  readonly #offered = new Set<ProtectedFolder>();
+  /** The search or question that is in progress for a folder. */
+  readonly #offers = new Map<ProtectedFolder, Offer>();
   readonly #disposables: vscode.Disposable[];
 
   constructor(options: OldHistoriesOptions) {
@@ -104,7 +114,16 @@ export class OldHistories implements vscode.Disposable {
     for (const folder of this.#options.folders.all) {
       // `undefined` means that the snapshots are not listed yet.
       if (folder.hasSnapshots === undefined) continue;
-      if (this.#offered.has(folder)) continue;
+      const { repository } = folder.config;
+      const current = this.#offers.get(folder);
+      if (current !== undefined) {
+        // The location was changed again before the answer: another offer
+        // follows at once, because snapshots must wait for its answer, too.
+        const follows = !current.isAnswered && !folder.hasSnapshots &&
+          current.repository !== repository;
+        if (follows) this.#begin(folder, current.done);
+        continue;
+      }
       const { openSince, unread } = this.#remembered(folder);
       if (folder.hasSnapshots && openSince === undefined) {
         this.#rememberPlace(folder);
@@ -113,42 +132,56 @@ export class OldHistories implements vscode.Disposable {
           continue;
         }
       }
-      const { repository } = folder.config;
       if (this.#searched.get(folder) === repository) continue;
-      this.#searched.set(folder, repository);
-      let isAnswered = false;
-      const answered = Promise.withResolvers<void>();
-      const onAnswer = () => {
-        isAnswered = true;
-        answered.resolve();
-        this.#holdSnapshots(folder, done);
-      };
-      const done: Promise<void> = this.#offer(folder, onAnswer).catch(
-        (error) => {
-          if (isCancelled(error)) return;
-          const { log } = this.#options;
-          log.error(`${folder.name}: old history: ${explain(error)}`);
-          void showFailure(
-            `Cannot continue the history of ${folder.name}: ${explain(error)}`,
-            log,
-          );
-        },
-      ).finally(() => {
-        this.#offered.delete(folder);
-        void folder.refresh();
-      });
-      this.#offered.add(folder);
-      if (folder.hasSnapshots) continue;
-      const waited = openSince === undefined ? 0 : Date.now() - openSince;
-      // The clock might have been set back.
-      const left = Math.min(Math.max(0, MAX_WAIT_MS - waited), MAX_WAIT_MS);
-      const wait = async () => {
-        await within(left, Promise.race([answered.promise, done]));
-        // The work that the answer asked for ends before the next snapshot.
-        if (isAnswered) await done;
-      };
-      this.#holdSnapshots(folder, wait());
+      this.#begin(folder);
     }
+  }
+
+  /**
+   * Begins to search for the old history of a folder and to ask about it.
+   *
+   * @param folder The folder.
+   * @param earlier The end of the offer for an earlier location, if it is still
+   * open. The folder then has another question, with its own time.
+   */
+  #begin(folder: ProtectedFolder, earlier?: Promise<void>): void {
+    const { repository } = folder.config;
+    this.#searched.set(folder, repository);
+    const remembered = earlier === undefined ? this.#remembered(folder) : {};
+    const { openSince = Date.now() } = remembered;
+    const answered = Promise.withResolvers<void>();
+    const onAnswer = () => {
+      offer.isAnswered = true;
+      // The work that the answer asks for ends before the next snapshot.
+      this.#holdSnapshots(folder, offer.done);
+      answered.resolve();
+    };
+    const work = async () => {
+      await earlier;
+      await this.#offer(folder, openSince, onAnswer);
+    };
+    const done = work().catch((error) => {
+      if (isCancelled(error)) return;
+      const { log } = this.#options;
+      log.error(`${folder.name}: old history: ${explain(error)}`);
+      void showFailure(
+        `Cannot continue the history of ${folder.name}: ${explain(error)}`,
+        log,
+      );
+    }).finally(() => {
+      if (this.#offers.get(folder) !== offer) return;
+      this.#offers.delete(folder);
+      void folder.refresh();
+    });
+    const offer: Offer = { repository, isAnswered: false, done };
+    this.#offers.set(folder, offer);
+    // The clock might have been set back.
+    const left = Math.min(
+      Math.max(0, openSince + MAX_WAIT_MS - Date.now()),
+      MAX_WAIT_MS,
+    );
+    const wait = within(left, Promise.race([answered.promise, done]));
+    this.#holdSnapshots(folder, wait);
   }
 
   dispose(): void {
@@ -157,24 +190,35 @@ export class OldHistories implements vscode.Disposable {
 
   /**
    * Makes the automatic snapshots of a folder without snapshots wait for a
-   * promise, unless they already wait for one.
+   * promise, instead of any promise that they already wait for.
    */
   #holdSnapshots(folder: ProtectedFolder, until: Promise<void>): void {
-    if (folder.hasSnapshots || folder.question !== undefined) return;
-    folder.question = until.finally(() => {
-      folder.question = undefined;
+    if (folder.hasSnapshots) return;
+    const question = until.finally(() => {
+      if (folder.question === question) folder.question = undefined;
     });
+    folder.question = question;
   }
 
   /**
-   * Searches for the old history of a folder, and offers to continue it. Calls
-   * `onAnswer` when the user chooses an answer.
+   * Searches for the old history of a folder and asks about it.
+   *
+   * @param folder The folder.
+   * @param openSince The time to remember as the first time of the question.
+   * @param onAnswer Called when the user chooses an answer.
    */
-  async #offer(folder: ProtectedFolder, onAnswer: () => void): Promise<void> {
+  async #offer(
+    folder: ProtectedFolder,
+    openSince: number,
+    onAnswer: () => void,
+  ): Promise<void> {
     const { repository } = folder.config;
+    const isStill = () =>
+      this.#options.folders.all.includes(folder) &&
+      folder.config.repository === repository;
     const found = await this.#findPlace(folder) ??
       await this.#findMoved(folder);
-    const { declined, openSince = Date.now() } = this.#remembered(folder);
+    const { declined } = this.#remembered(folder);
     if (found === "unread") {
       // The next window searches again.
       await this.#remember(folder, { openSince });
@@ -187,16 +231,14 @@ export class OldHistories implements vscode.Disposable {
       });
       return;
     }
-    const isStill = this.#options.folders.all.includes(folder) &&
-      folder.config.repository === repository;
-    if (!isStill) return;
+    if (!isStill()) return;
     await this.#remember(folder, { openSince });
     // After a change of the location, the question is about a repository that
     // is no longer used. VS Code cannot take the question back.
-    const left = this.#leaves(folder, repository);
+    const left = this.#leaves(folder, isStill);
     const answer = await Promise.race([ask(folder, found), left.promise])
       .finally(() => left.watch.dispose());
-    if (answer === undefined) return;
+    if (answer === undefined || !isStill()) return;
     onAnswer();
     const isDone = answer === USE_OLD && found.place !== undefined
       ? await this.#useOld(folder, found.from, found.place)
@@ -223,20 +265,23 @@ export class OldHistories implements vscode.Disposable {
   }
 
   /**
-   * Returns a promise that resolves when the repository of a folder is no
-   * longer the given one or the folder has left the workspace, and the listener
-   * that watches for this.
+   * Returns a promise that resolves when the question about a folder no longer
+   * applies and the snapshots at the new location have been listed, and its
+   * listener.
+   *
+   * @param folder The folder.
+   * @param isStill Returns whether the question still applies.
    */
   #leaves(
     folder: ProtectedFolder,
-    repository: string,
+    isStill: () => boolean,
   ): { promise: Promise<undefined>; watch: vscode.Disposable } {
     const { folders } = this.#options;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const check = () => {
-      const isStill = folders.all.includes(folder) &&
-        folder.config.repository === repository;
-      if (!isStill) resolve(undefined);
+      const isListed = folder.hasSnapshots !== undefined ||
+        !folders.all.includes(folder);
+      if (isListed && !isStill()) resolve(undefined);
     };
     const watch = folders.onDidChange(check);
     // The location can have changed during the search.
