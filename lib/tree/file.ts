@@ -163,7 +163,7 @@ export function fileError(cause: unknown, object: string): DeltarError {
   if (cause instanceof DeltarError) return cause;
   return codeOf(cause) === "ENOENT"
     ? new DeltarError("not-found", "no such file or folder", { object, cause })
-    : new DeltarError("io", errorMessage(cause), { object, cause });
+    : new DeltarError("io", reasonOf(cause), { object, cause });
 }
 
 /**
