@@ -93,6 +93,8 @@ suite([
     await rowOf("one", "created", "File History").waitFor();
     const texts = await window.texts("File History");
     assert.equal(texts.length, 4, texts.join("\n"));
+    await window.action("File History", "Search")
+      .waitFor({ state: "detached" });
     await window.expand(rowOf("four", "0.ts", "File History"));
     const file = window.rows("File History").filter({ hasText: /^0\.ts/ });
     await file.waitFor();

@@ -82,6 +82,25 @@ suite([
     await window.command("View: Close All Editors");
   }],
 
+  ["the search of the view is in the file that the view shows", async () => {
+    await window.openFile(at("other.txt"));
+    await window.command("View: Show Explorer");
+    await window.chooseFromMenu(
+      window.page.locator(".explorer-folders-view .monaco-list-row")
+        .filter({ hasText: "new.md" }).first(),
+      "Snapshots",
+      "Show File History",
+    );
+    await window.rows("File History").nth(2).waitFor();
+    await window.rows("File History").first().hover();
+    const prompt = window.page.locator(".quick-input-widget")
+      .getByText("Text to find in all versions of new.md");
+    await window.clickFor(window.action("File History", "Search"), prompt);
+    await window.picture("search-shown");
+    await window.page.keyboard.press("Escape");
+    await window.command("View: Close All Editors");
+  }],
+
   ["the version in a diff editor is restored from its title", async () => {
     await window.openFile(at("new.md"));
     await window.rows("File History").nth(2).waitFor();

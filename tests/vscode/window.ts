@@ -378,6 +378,12 @@ export class Window {
       .locator(".monaco-list-row");
   }
 
+  /** A button in the title of the view of that title. */
+  action(view: string, name: string): Locator {
+    return this.page.locator(`.pane-header[aria-label^="${view}"]`)
+      .locator(`.action-label[aria-label^="${name}"]`);
+  }
+
   /**
    * Waits until a row has the letter and the color of a file decoration.
    *

@@ -178,6 +178,7 @@ export function registerCommands(
       return restore(context, folder, { id: info.id, paths });
     },
     searchHistory: (uri?: vscode.Uri) => searchHistory(context, uri),
+    searchShownHistory: () => searchHistory(context, context.history.shown),
     showSelectionHistory: () => showSelectionHistory(context),
     editLabel: (node: SnapshotNode) => editLabel(node),
     removeSnapshot: (...[node, all]: Nodes<SnapshotNode>) =>
