@@ -62,6 +62,12 @@ export interface FolderConfig {
    * is added just before a request is sent, and is neither logged nor stored.
    */
   key?: OwnKey;
+  /**
+   * The identities of the repository that an earlier request with the same
+   * passphrase returned. With them, the repository opens without deriving a key
+   * from the passphrase. They are added like `key`.
+   */
+  identities?: readonly string[];
 }
 
 /** A key of the user: an age identity, or a passphrase. */
@@ -656,6 +662,11 @@ export interface Methods {
   ];
   /** Returns the state of the repository's encryption. */
   encryption: [{ config: FolderConfig }, EncryptionState];
+  /**
+   * Returns the identities of an encrypted repository; an empty list if there
+   * is no repository or it is not encrypted.
+   */
+  identities: [{ config: FolderConfig }, readonly string[]];
   /**
    * Makes an encrypted repository that is not stored yet. Returns the id of the
    * repository and, if the user had no key, the new identity that opens the

@@ -6,6 +6,7 @@ import type { Repositories } from "./repositories.ts";
 
 type Methods =
   | "encryption"
+  | "identities"
   | "draft"
   | "create"
   | "recoverySheet"
@@ -17,6 +18,11 @@ export function keyMethods(
 ): { [M in Methods & Method]: Handler<M> } {
   return {
     encryption: ({ config }) => repositories.encryption(config),
+
+    async identities({ config }) {
+      const repository = await repositories.tryOpen(config);
+      return repository?.keys?.identities() ?? [];
+    },
 
     async draft({ config }) {
       const { id, made } = await repositories.draft(config);

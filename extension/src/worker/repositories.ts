@@ -215,7 +215,9 @@ export class Repositories {
       repository = await Repository.open(storage, {
         keys: async () => {
           own = await ownKeys(config);
-          return [...this.#identities.get(nameOfKeys()) ?? [], ...own];
+          const known = this.#identities.get(nameOfKeys()) ??
+            config.identities ?? [];
+          return [...known, ...own];
         },
         recipient: known?.recipient,
         admin: known?.admin,

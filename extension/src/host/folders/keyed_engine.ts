@@ -1,6 +1,7 @@
 import type { FolderConfig, Method, Methods } from "../../shared/protocol.ts";
 import type { Caller, CallOptions } from "../engine.ts";
 import type { KeyStore } from "./key_store.ts";
+import type { RepositoryIdentities } from "./repository_identities.ts";
 
 /**
  * An engine that adds the user's keys of the repositories to each request, so
@@ -8,11 +9,17 @@ import type { KeyStore } from "./key_store.ts";
  */
 export class KeyedEngine implements Caller {
   readonly #engine: Caller;
-  readonly #keys: KeyStore;
+  readonly #keys: Pick<KeyStore, "get">;
+  readonly #identities: RepositoryIdentities;
 
-  constructor(engine: Caller, keys: KeyStore) {
+  constructor(
+    engine: Caller,
+    keys: Pick<KeyStore, "get">,
+    identities: RepositoryIdentities,
+  ) {
     this.#engine = engine;
     this.#keys = keys;
+    this.#identities = identities;
   }
 
   /**
@@ -31,11 +38,21 @@ export class KeyedEngine implements Caller {
       config: await this.#keyed(config),
       ...from && { from: await this.#keyed(from) },
     };
-    return await this.#engine.call(method, keyed, options);
+    const result = await this.#engine.call(method, keyed, options);
+    for (const config of [keyed.config, keyed.from]) {
+      if (config === undefined) continue;
+      this.#identities.remember(
+        config,
+        () => this.#engine.call("identities", { config }),
+      );
+    }
+    return result;
   }
 
   async #keyed(config: FolderConfig): Promise<FolderConfig> {
     const key = config.key ?? await this.#keys.get(config);
-    return key === undefined ? config : { ...config, key };
+    const keyed = { ...config, ...key !== undefined && { key } };
+    const identities = await this.#identities.get(keyed);
+    return identities.length === 0 ? keyed : { ...keyed, identities };
   }
 }

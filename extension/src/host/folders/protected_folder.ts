@@ -17,6 +17,7 @@ import {
 import type { KeyStore } from "./key_store.ts";
 import { KeyedEngine } from "./keyed_engine.ts";
 import { Originals } from "./originals.ts";
+import { RepositoryIdentities } from "./repository_identities.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
 import { pathIn } from "./version_uri.ts";
 
@@ -122,8 +123,9 @@ export class ProtectedFolder implements vscode.Disposable {
     this.workspaceFolder = workspaceFolder;
     this.keys = keys;
     this.summaries = summaries;
-    this.writer = new KeyedEngine(writer, keys);
-    this.reader = new KeyedEngine(reader, keys);
+    const identities = new RepositoryIdentities();
+    this.writer = new KeyedEngine(writer, keys, identities);
+    this.reader = new KeyedEngine(reader, keys, identities);
     this.#own = own;
     this.#credentials = credentials;
     this.onDidChange = this.#changed.event;
