@@ -120,6 +120,11 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     this.#changed.fire();
   }
 
+  /** The file or folder whose versions are listed, if there is one. */
+  get shown(): vscode.Uri | undefined {
+    return this.#pinned ?? activeUri();
+  }
+
   async getChildren(node?: Row): Promise<Row[]> {
     if (node === undefined) return await this.#versions();
     if (node.kind !== "version") return rowsBelow(node);
@@ -132,17 +137,16 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     const reading = this.#reading = new AbortController();
     const file = this.#file();
     this.#shown = this.#key();
-    void vscode.commands.executeCommand(
-      "setContext",
-      "deltar.hasHistory",
-      file !== undefined,
-    );
+    setContext("deltar.hasHistory", file !== undefined);
     if (this.#view !== undefined) {
       this.#view.description = file?.path.split("/").at(-1);
       const virtual = this.#virtualFolder();
       this.#view.message = virtual && virtualText(virtual.name);
     }
-    if (file === undefined) return [];
+    if (file === undefined) {
+      setContext("deltar.hasFileHistory", false);
+      return [];
+    }
     const { folder, path } = file;
     try {
       const versions = await folder.reader.call(
@@ -151,6 +155,9 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
         { signal: reading.signal },
       );
       if (reading.signal.aborted) return [];
+      // A folder has no text to search.
+      const isOfFile = versions.length > 0 && !versions[0].isFolder;
+      setContext("deltar.hasFileHistory", isOfFile);
       const infos = new Map(folder.listed.map((info) => [info.id, info]));
       return this.#rows = versions.map((version, at) => ({
         kind: "version",
@@ -162,9 +169,9 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
         turn: infos.get(version.id)?.madeBy,
       }));
     } catch (error) {
-      if (this.#view !== undefined && !reading.signal.aborted) {
-        this.#view.message = explain(error);
-      }
+      if (reading.signal.aborted) return [];
+      setContext("deltar.hasFileHistory", false);
+      if (this.#view !== undefined) this.#view.message = explain(error);
       return [];
     }
   }
@@ -187,7 +194,7 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
   }
 
   #file(): { folder: ProtectedFolder; path: string } | undefined {
-    const uri = this.#uri();
+    const uri = this.shown;
     if (uri === undefined) return undefined;
     const folder = this.#folders.of(uri);
     return folder && { folder, path: pathIn(folder, uri) };
@@ -195,13 +202,14 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
 
   /** Returns the virtual folder of the file or folder, if there is one. */
   #virtualFolder(): vscode.WorkspaceFolder | undefined {
-    const uri = this.#uri();
+    const uri = this.shown;
     return uri && this.#folders.virtualFolderOf(uri);
   }
+}
 
-  #uri(): vscode.Uri | undefined {
-    return this.#pinned ?? activeUri();
-  }
+/** Sets a value that conditions in `package.json` use. */
+function setContext(name: string, value: boolean): void {
+  void vscode.commands.executeCommand("setContext", name, value);
 }
 
 /** Returns the tree item for a version of a file. */
@@ -216,6 +224,8 @@ function fileItem(node: VersionNode): vscode.TreeItem {
     ? `created, ${formatSize({ ...version, size })}`
     : version.special !== undefined || before.special !== undefined
     ? formatSize({ ...version, size })
+    : from !== undefined && size === before.size
+    ? undefined
     : formatDifference(size - before.size);
   const renamed = from === undefined ? undefined : `from ${from}`;
   const by = turn && nameOfTurn(turn);
@@ -224,6 +234,8 @@ function fileItem(node: VersionNode): vscode.TreeItem {
   item.iconPath = new vscode.ThemeIcon(
     size === undefined
       ? "diff-removed"
+      : from !== undefined
+      ? "diff-renamed"
       : before?.size === undefined
       ? "diff-added"
       : "diff-modified",
@@ -266,7 +278,13 @@ function folderVersionItem({ folder, version, before, info }: VersionNode) {
     summary && summaryText(summary),
   ].filter((part) => part !== undefined).join(" \u00b7 ");
   item.iconPath = new vscode.ThemeIcon(
-    isGone ? "diff-removed" : isNew ? "diff-added" : "diff-modified",
+    isGone
+      ? "diff-removed"
+      : from !== undefined
+      ? "diff-renamed"
+      : isNew
+      ? "diff-added"
+      : "diff-modified",
   );
   item.contextValue = isGone ? "folderVersion.gone" : "folderVersion";
   item.tooltip = [path, new Date(time).toLocaleString()].join("\n");
