@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  breakable,
   oneLine,
   withoutIcons,
   withoutLinks,
@@ -41,4 +42,17 @@ test("oneLine() removes line ends and changes of the text direction", () => {
     ["\u{1f468}\u200d\u{1f4bb} \u05d0", "\u{1f468}\u200d\u{1f4bb} \u05d0"],
   ];
   for (const [text, line] of texts) assert.equal(oneLine(text), line);
+});
+
+test("breakable() lets the lines of a long path break, and of no other", () => {
+  const path = "/home/somebody/projects/deltar/repositories";
+  assert.equal(
+    breakable(`folder: ${path}: s3://bucket/a is missing`),
+    "folder: /\u200bhome/\u200bsomebody/\u200bprojects/\u200bdeltar/\u200b" +
+      "repositories: s3://bucket/a is missing",
+  );
+  assert.equal(
+    breakable("C:\\Users\\somebody\\a long name\\x"),
+    "C:\\Users\\somebody\\a long name\\x",
+  );
 });

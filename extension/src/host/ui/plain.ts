@@ -16,6 +16,18 @@ export function withoutLinks(text: string): string {
 }
 
 /**
+ * Returns a text for the message of a view. A zero-width space after each slash
+ * and backslash of a long word lets VS Code break the lines of a path. Without
+ * it, a long path is cut off, and so are the other lines of the message.
+ */
+export function breakable(text: string): string {
+  return text.replaceAll(
+    /\S{30,}/g,
+    (word) => word.replaceAll(/[/\\](?=[^/\\])/g, "$&\u200b"),
+  );
+}
+
+/**
  * Returns a text of another program in one line. Each run of control
  * characters, line ends and characters that change the direction of text
  * becomes a space.

@@ -3,6 +3,7 @@ import type { FolderChild, SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { versionUri } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
+import { breakable } from "../ui/plain.ts";
 import { detailLines, formatMoment, formatSize } from "../ui/text.ts";
 
 /** A file or folder in the snapshot that the view shows. */
@@ -80,7 +81,9 @@ export class BrowseView implements vscode.TreeDataProvider<BrowseNode> {
         child,
       }));
     } catch (error) {
-      if (this.#view !== undefined) this.#view.message = explain(error);
+      if (this.#view !== undefined) {
+        this.#view.message = breakable(explain(error));
+      }
       return [];
     }
   }

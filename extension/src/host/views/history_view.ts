@@ -8,7 +8,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
-import { oneLine } from "../ui/plain.ts";
+import { breakable, oneLine } from "../ui/plain.ts";
 import { summaryText } from "../ui/snapshot_text.ts";
 import {
   detailLines,
@@ -171,7 +171,9 @@ export class HistoryView implements vscode.TreeDataProvider<Row> {
     } catch (error) {
       if (reading.signal.aborted) return [];
       setContext("deltar.hasFileHistory", false);
-      if (this.#view !== undefined) this.#view.message = explain(error);
+      if (this.#view !== undefined) {
+        this.#view.message = breakable(explain(error));
+      }
       return [];
     }
   }

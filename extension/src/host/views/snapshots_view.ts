@@ -4,6 +4,7 @@ import type { SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { explain } from "../ui/explain.ts";
+import { breakable } from "../ui/plain.ts";
 import {
   changedFiles,
   changesByKind,
@@ -143,7 +144,9 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     if (notes.length > 0 && snapshots.length === 0) {
       notes.push(...empty.map(noSnapshotsText));
     }
-    if (this.#view !== undefined) this.#view.message = notes.join("\n");
+    if (this.#view !== undefined) {
+      this.#view.message = breakable(notes.join("\n"));
+    }
     return [...days.values()];
   }
 
