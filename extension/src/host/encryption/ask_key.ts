@@ -13,7 +13,7 @@ import { explain } from "../ui/explain.ts";
 export function askKey(folder: ProtectedFolder): Promise<boolean> {
   const { config } = folder;
   const input = vscode.window.createInputBox();
-  input.title = `Key of the Snapshots of ${folder.name}`;
+  input.title = `Key for the Snapshots of ${folder.name}`;
   input.prompt = "The repository is encrypted. Enter an age identity " +
     "(AGE-SECRET-KEY-1\u2026) or a passphrase. It will be stored in the " +
     "keychain.";
@@ -62,6 +62,6 @@ function keyIn(text: string): OwnKey | undefined {
 
 function wrongKeyText(error: unknown): string {
   return error instanceof EngineError && error.code === "key"
-    ? `Wrong key. Enter another one. (${error.message})`
+    ? `Wrong key: ${error.message}`
     : explain(error);
 }
