@@ -57,7 +57,7 @@ function momentsOf(
     snapshots.at(-1);
   const since = (label: string, info: SnapshotInfo | undefined): Since[] =>
     info === undefined ? [] : [{
-      label: `$(history) ${label}`,
+      label: `$(${info.label === undefined ? "history" : "tag"}) ${label}`,
       description: [
         formatMoment(info.time, now),
         ...(info.label === undefined ? [] : [info.label]),

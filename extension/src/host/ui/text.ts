@@ -52,13 +52,16 @@ export function fieldLines(fields: readonly EntryField[] = []): string[] {
     : [`Changed: ${fields.map((field) => FIELDS[field]).join(", ")}`];
 }
 
-/** Returns a difference of two sizes with its sign, such as `+1.20 KB`. */
+/**
+ * Returns a difference of two sizes with its sign, such as `+1.20 KB`, or
+ * `same size`.
+ */
 export function formatDifference(bytes: number): string {
   return bytes < 0
     ? `\u2212${formatBytes(-bytes)}`
     : bytes > 0
     ? `+${formatBytes(bytes)}`
-    : "\u00b10 B";
+    : "same size";
 }
 
 /**
