@@ -96,7 +96,7 @@ suite([
       const [, one] = await api.list();
       return await api.restore(one, { paths: ["a.txt"] });`,
     );
-    await window.dialog().getByText("1 file overwritten").waitFor();
+    await window.dialog().getByText("1 file will be overwritten").waitFor();
     assert.equal(fs.readFileSync(join(folder, "a.txt"), "utf8"), "second\n");
     await window.answer(/^Restore$/);
     const { done, written } = await answer;

@@ -50,7 +50,7 @@ suite([
         window.rows("File History").nth(1),
         "Restore Version",
       );
-      await window.dialog().getByText("1 file overwritten").waitFor();
+      await window.dialog().getByText("1 file will be overwritten").waitFor();
       await window.picture("restore-question");
       assert.match(await window.dialog().innerText(), /notes\.md/);
       assert.equal(read("notes.md"), "ruined\n", "nothing is done yet");
@@ -174,8 +174,8 @@ suite([
       await window.press(window.row(/^docs$/), "Restore Folder…");
       const text = await window.dialog().innerText();
       assert.match(text, /Restore docs as of/);
-      assert.match(text, /1 file overwritten:\s+docs\/FORMAT\.md/);
-      assert.match(text, /files created:\s+docs\/how-to\//);
+      assert.match(text, /1 file will be overwritten:\s+docs\/FORMAT\.md/);
+      assert.match(text, /files will be created:\s+docs\/how-to\//);
       assert.match(text, /1 file not in the snapshot.*:\s+docs\/new\/page\.md/);
       assert.doesNotMatch(text, /README/);
       await window.picture("restore-folder");
@@ -221,7 +221,7 @@ suite([
       "Restore from Snapshot…",
     );
     await window.choose(/2 files changed|\sand\s/);
-    await window.dialog().getByText("1 file overwritten").waitFor();
+    await window.dialog().getByText("1 file will be overwritten").waitFor();
     await window.answer("Cancel");
     assert.deepEqual(read("docs/FORMAT.md"), "once more\n");
     await window.command("View: Show Deltar");
@@ -254,7 +254,10 @@ suite([
     // First the files of the snapshot are restored, and then the files that
     // only existed before it.
     await window.dialog().getByText("Restore 2 paths as of").waitFor();
-    assert.match(await window.dialog().innerText(), /2 files overwritten/);
+    assert.match(
+      await window.dialog().innerText(),
+      /2 files will be overwritten/,
+    );
     await window.picture("restore-chosen");
     await window.answer(/^Restore$/);
     await window.dialog().getByText("Restore SECURITY.md as of").waitFor();

@@ -133,8 +133,8 @@ suite([
       await window.press(turn(1), "Undo Turn…");
       const text = await window.dialog().innerText();
       assert.match(text, /Undo turn 1 of claude-code in folder\?/);
-      assert.match(text, /1 file created:\s+gone\.txt/);
-      assert.match(text, /1 file deleted:\s+new\.txt/);
+      assert.match(text, /1 file will be created:\s+gone\.txt/);
+      assert.match(text, /1 file will be deleted:\s+new\.txt/);
       assert.match(
         text,
         /2 paths changed after the turn \(kept, unless[^:]*:\s+a\.txt\s+b\.txt/,
@@ -191,7 +191,7 @@ suite([
       await window.press(turn(3), "Undo Turn…");
       const text = await window.dialog().innerText();
       assert.match(text, /The agent has not finished this turn/);
-      assert.match(text, /1 file overwritten:\s+a\.txt/);
+      assert.match(text, /1 file will be overwritten:\s+a\.txt/);
       assert.match(
         text,
         /1 path changed after the turn \(kept[^:]*:\s+b\.txt/,

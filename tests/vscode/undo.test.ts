@@ -58,7 +58,10 @@ suite([
         .waitFor();
       const text = await window.dialog().innerText();
       assert.match(text, /1 file with edits since[^:]*:\s+draft\.txt\n/);
-      assert.match(text, /2 files overwritten:\s+draft\.txt\s+other\.txt/);
+      assert.match(
+        text,
+        /2 files will be overwritten:\s+draft\.txt\s+other\.txt/,
+      );
       await window.picture("undo-question");
       await window.answer("Cancel");
       assert.equal(read("draft.txt"), "edited after the restore\n");

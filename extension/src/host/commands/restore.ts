@@ -331,7 +331,7 @@ async function confirmRevert(
   const detail = [
     list(`with edits since the ${work}, which will be replaced`, edited),
     changesOf(preview),
-    list("deleted", preview.deleted),
+    list("will be deleted", preview.deleted),
     ...warningsOf(folder, preview),
     "The current files are first saved to a safety snapshot " +
     `"before ${isUndo ? "undoing" : "redoing"}" in the list of snapshots. ` +
@@ -356,8 +356,8 @@ export function changesOf(
   { overwritten, created, touched }: RestorePreview,
 ): string {
   return [
-    list("overwritten", overwritten),
-    list("created", created),
+    list("will be overwritten", overwritten),
+    list("will be created", created),
     touched === 0
       ? ""
       : `${
@@ -412,12 +412,14 @@ async function confirm(
     list(
       deleteOthers === undefined
         ? 'not in the snapshot (deleted only by "Restore and Delete")'
-        : "deleted",
+        : "will be deleted",
       deleteOthers === false ? [] : deleted,
     ),
     ...warningsOf(folder, preview),
-    "The current files are first saved to a safety snapshot. Undo Last " +
-    "Restore brings them back.",
+    overwritten.length + deleted.length + touched === 0
+      ? "Undo Last Restore deletes the created files."
+      : "The current files are first saved to a safety snapshot. Undo Last " +
+        "Restore brings them back.",
   ].filter((part) => part !== "").join("\n\n");
   const restore = "Restore";
   const remove = `Restore and Delete ${plural(deleted.length, "File")}`;

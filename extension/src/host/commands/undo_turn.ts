@@ -132,7 +132,7 @@ async function confirm(
   const undoAll = `Also Undo ${plural(conflicts.length, "Changed Path")}`;
   const detail = [
     changesOf({ ...preview, overwritten, created }),
-    list("deleted", deleted),
+    list("will be deleted", deleted),
     folders === 0
       ? ""
       : `${plural(folders, "folder")} created, changed or deleted.`,
