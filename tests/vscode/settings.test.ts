@@ -241,9 +241,11 @@ suite([
       try {
         await editor.set({ "deltar.repository.location": locked });
         await window.command("Deltar: Create Snapshot");
-        await window.isTold(
+        const told = await window.isTold(
           isRoot ? /file system is read-only/ : /Permission denied/,
         );
+        // The path of the repository is in the message once.
+        assert.equal((await told.innerText()).split("/located-").length, 2);
         await window.picture("not-writable");
         await window.hush();
       } finally {

@@ -369,6 +369,7 @@ function withLocation(
   { repository: object }: FolderConfig,
 ): unknown {
   if (!(cause instanceof DeltarError) || cause.code !== "io") return cause;
+  if (cause.message.includes(object)) return cause;
   return new DeltarError("io", cause.message, { object, cause });
 }
 
