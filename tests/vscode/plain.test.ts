@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  asSentence,
   breakable,
   oneLine,
   withoutIcons,
@@ -55,4 +56,11 @@ test("breakable() lets the lines of a long path break, and of no other", () => {
     breakable("C:\\Users\\somebody\\a long name\\x"),
     "C:\\Users\\somebody\\a long name\\x",
   );
+});
+
+test("asSentence() adds a full stop where a sentence has no end", () => {
+  assert.equal(asSentence("/a: no such directory"), "/a: no such directory.");
+  for (const text of ["Done.", "Why?", "The disk is full. (/a, ENOSPC)"]) {
+    assert.equal(asSentence(text), text);
+  }
 });

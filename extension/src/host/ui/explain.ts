@@ -39,7 +39,9 @@ export function explain(error: unknown): string {
     return `${message.replace(/\.$/, "")}. Run ${remedy}.`;
   }
   const advice = adviceFor(error);
-  return advice === undefined ? message : `${advice} (${message})`;
+  if (advice === undefined) return message;
+  // The code of the error is not in parentheses within parentheses.
+  return `${advice} (${message.replace(/ \((E[A-Z]+)\)$/, ", $1")})`;
 }
 
 /**

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { Progress } from "../../shared/protocol.ts";
 import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
 import { showError } from "./messages.ts";
-import { withoutLinks } from "./plain.ts";
+import { asSentence, withoutLinks } from "./plain.ts";
 
 /** The commands that messages can advise the user to run, by their titles. */
 const ADVISED: Readonly<Record<string, string>> = {
@@ -26,7 +26,7 @@ export async function showFailure(
   const advised = Object.entries(ADVISED)
     .filter(([title]) => message.includes(title))
     .map(([title, command]) => ({
-      title: title.replace("Deltar: ", ""),
+      title: `${title.replace("Deltar: ", "")}\u2026`,
       run: () => vscode.commands.executeCommand(command),
     }));
   const [setting] = SETTING.exec(message) ?? [];
@@ -44,7 +44,7 @@ export async function showFailure(
     });
   }
   const answer = await showError(
-    message,
+    asSentence(message),
     ...advised,
     { title: "Show Log", run: () => log.show() },
   );

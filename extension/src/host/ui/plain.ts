@@ -27,6 +27,11 @@ export function breakable(text: string): string {
   );
 }
 
+/** Returns a text with a full stop, unless it already ends a sentence. */
+export function asSentence(text: string): string {
+  return /[.!?)\u2026]$/.test(text) ? text : `${text}.`;
+}
+
 /**
  * Returns a text of another program in one line. Each run of control
  * characters, line ends and characters that change the direction of text
