@@ -179,13 +179,22 @@ export function skippedItems(
     ...(detail !== undefined && { detail: withoutIcons(detail) }),
     path,
   });
+  // The title of the group already says that the paths are excluded.
+  const excluded = (one: SkippedPath) =>
+    one.reason === "excluded" && one.detail !== undefined
+      ? {
+        label: `$(exclude) ${withoutIcons(one.path)}`,
+        description: withoutIcons(one.detail),
+        path: one.path,
+      }
+      : item(one);
   const faults = skipped.filter(({ isFault }) => isFault);
   const others = skipped.filter(({ isFault }) => !isFault);
   return [
     ...(faults.length > 0 ? [{ label: "skipped", kind }] : []),
     ...faults.map(item),
     ...(others.length > 0 ? [{ label: "excluded", kind }] : []),
-    ...others.map(item),
+    ...others.map(excluded),
   ];
 }
 
