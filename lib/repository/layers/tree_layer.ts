@@ -10,7 +10,8 @@
  * reader uses the lower bounds of the frames' paths and, in small layers, a
  * filter (`path_filter.ts`). `write_tree.ts` merges layers so that a tree of n
  * entries has at most about log2(n) layers. `merge_layers.ts` merges layers
- * while they are read. `tree_reader.ts` reads whole trees, parts and single
+ * while they are read, and `group_lines.ts` groups the lines of the layers of
+ * many trees by path. `tree_reader.ts` reads whole trees, parts and single
  * paths, and `tree.ts` holds a tree in memory.
  *
  * @module

@@ -5,7 +5,6 @@ import {
   isWithin,
   parentPath,
 } from "../../tree/path.ts";
-import type { Skipped } from "../../tree/entry.ts";
 import { withJson } from "../../tree/to_json.ts";
 import { LayerReader, type ReadLayerOptions } from "./layer_reader.ts";
 import { mergeLayers } from "./merge_layers.ts";
@@ -222,51 +221,4 @@ export async function* linesOf(
     onPart(part);
     yield part.lines;
   }
-}
-
-/** The content of a layer: entries, deleted and skipped paths, and volumes. */
-export interface TreeLayer {
-  /** The new and changed entries, in path order. */
-  entries: TreeEntry[];
-  /** The deleted paths, in path order. */
-  gone: string[];
-  /**
-   * The volumes that the entries need. Volumes that an earlier layer names may
-   * be omitted.
-   */
-  objects: ObjectRecord[];
-  /** The paths that this snapshot skipped or excluded, with the reasons. */
-  skipped: Skipped[];
-}
-
-/** A layer that has been read, and its record. */
-export interface ReadLayer {
-  /** The record of the layer, which is part of the snapshot's record. */
-  record: LayerRecord;
-  /** The content of the layer. */
-  layer: TreeLayer;
-}
-
-/**
- * Reads a whole layer of a snapshot's tree into memory.
- *
- * @param storage The repository's storage.
- * @param record The record of the layer.
- * @throws {DeltarError} `corrupt` if the layer does not match its record; also
- * the errors of reading, decompressing and decoding the layer.
- */
-export async function readLayer(
-  storage: Storage,
-  record: LayerRecord,
-): Promise<ReadLayer> {
-  const layer: TreeLayer = { entries: [], gone: [], objects: [], skipped: [] };
-  for await (const part of new LayerReader(storage, record).parts()) {
-    for (const line of part.lines) {
-      if (line.kind === "gone") layer.gone.push(line.path);
-      else layer.entries.push(line);
-    }
-    for (const object of part.objects) layer.objects.push(object);
-    for (const skipped of part.skipped) layer.skipped.push(skipped);
-  }
-  return { record, layer };
 }

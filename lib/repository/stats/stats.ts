@@ -103,9 +103,12 @@ export async function repositoryStats(
   const records = await store.records({ onDamage });
   const proofs = await readProofs(store, onDamage);
   const owned = new Owners();
-  const families = Family.read(storage, records, (error) => {
-    if (onDamage === undefined || !isDamage(error)) throw error;
-    onDamage(error);
+  const families = Family.of(storage, records, {
+    onFailure: (error) => {
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      onDamage(error);
+    },
+    signal,
   });
   for await (const family of families) {
     checkAborted(signal);
@@ -156,14 +159,23 @@ export async function repositoryStats(
 class Owners {
   /** The number of bytes of volumes that at least one snapshot needs. */
   alive = 0;
-  readonly #byKey = new Map<string, { owner: string; length: number }>();
+  readonly #byKey = new Map<
+    string,
+    { owner: string; length: number; isOfVolume: boolean }
+  >();
 
   add(key: string, length: number, owner: string, isOfVolume: boolean): void {
     const known = this.#byKey.get(key);
     if (known === undefined) {
-      this.#byKey.set(key, { owner, length });
+      this.#byKey.set(key, { owner, length, isOfVolume });
       if (isOfVolume) this.alive += length;
     } else if (known.owner !== owner) known.owner = SHARED;
+  }
+
+  addAll(others: Owners): void {
+    for (const [key, { owner, length, isOfVolume }] of others.#byKey) {
+      this.add(key, length, owner, isOfVolume);
+    }
   }
 
   bySnapshot(): Map<string, number> {
@@ -176,20 +188,27 @@ class Owners {
 }
 
 async function addFamily(owners: Owners, family: Family): Promise<void> {
-  for (const { id, layers } of family.snapshots) {
-    for (const { name, size } of layers) owners.add(name, size, id, false);
-  }
-  for (const visible of family.entries()) {
-    const turn = turnIfDue();
-    if (turn !== undefined) await turn;
-    const pieces = allPieces(visible.entry);
-    if (pieces.length === 0) continue;
-    const owner = family.onlyOneHaving(visible)?.id ?? SHARED;
-    for (const { reference } of pieces) {
-      const { volume, offset, length } = reference;
-      owners.add(`${volume}:${offset}`, length, owner, true);
+  const own = await family.pass(async (batches) => {
+    const own = new Owners();
+    for await (const batch of batches) {
+      for (const visible of batch) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        const pieces = allPieces(visible.entry);
+        if (pieces.length === 0) continue;
+        const owner = family.onlyOneHaving(visible)?.id ?? SHARED;
+        for (const { reference } of pieces) {
+          const { volume, offset, length } = reference;
+          own.add(`${volume}:${offset}`, length, owner, true);
+        }
+      }
     }
+    return own;
+  });
+  for (const { id, layers } of family.snapshots) {
+    for (const { name, size } of layers) own.add(name, size, id, false);
   }
+  owners.addAll(own);
 }
 
 function sum(numbers: Iterable<number>): number {

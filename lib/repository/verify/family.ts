@@ -1,17 +1,21 @@
+import { checkAborted } from "../../bytes/abort.ts";
 import { outcomeOf } from "../../bytes/outcome.ts";
-import { existing } from "../../bytes/existing.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
-import { inTurns } from "../../bytes/turns.ts";
+import { collectAtMost } from "../../bytes/source.ts";
+import { existing } from "../../bytes/existing.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
+import { MemoryStorage } from "../../storage/memory.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { groupLines, type NumberedLine } from "../layers/group_lines.ts";
 import { MAX_AHEAD_BYTES } from "../layers/layer_limits.ts";
-import { type ReadLayer, readLayer } from "../layers/tree_reader.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import { isEntry } from "../layers/tree_reader.ts";
 import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { LayerLine, TreeEntry } from "../layers/tree_layer.ts";
 
 /** A text that identifies a layer. */
 export type LayerKey = string;
@@ -41,138 +45,155 @@ export function familiesOf(
   return [...families.values()];
 }
 
-/**
- * Returns the layers of snapshots, each with the snapshots to which it belongs.
- */
-function ownedLayers(
-  snapshots: readonly SnapshotRecord[],
-): Map<LayerKey, { record: LayerRecord; owners: SnapshotRecord[] }> {
-  const layers: ReturnType<typeof ownedLayers> = new Map();
-  for (const snapshot of snapshots) {
-    for (const record of snapshot.layers) {
-      const key = layerKey(record);
-      const others = layers.get(key);
-      if (others !== undefined) others.owners.push(snapshot);
-      else layers.set(key, { record, owners: [snapshot] });
-    }
-  }
-  return layers;
-}
-
-/** An entry that no higher layer of its tree hides, and its layer. */
+/** An entry that no higher layer of at least one tree hides. */
 export interface VisibleEntry {
   /** The entry. */
   entry: TreeEntry;
-  /** The layer that contains the entry. */
-  layer: ReadLayer;
+  /** The record of the layer that contains the entry. */
+  layer: LayerRecord;
+  /** The number of the layer in its family. */
+  number: number;
+  /** The numbers of all layers of the family that have a line for the path. */
+  lines: readonly number[];
+}
+
+/** A layer of a family. */
+interface FamilyLayer {
+  record: LayerRecord;
+  /** The numbers of layers that contain only the number of this layer. */
+  alone: readonly number[];
+  /** The snapshots that have the layer. */
+  owners: SnapshotRecord[];
+  /** The storage from which the layer is read. */
+  storage: Storage;
+  /** Whether the layer could not be read. */
+  isLost: boolean;
+}
+
+/** A snapshot that has a layer. */
+interface LayerUser {
+  snapshot: SnapshotRecord;
+  /** The numbers of the layers above the layer in the snapshot's tree. */
+  above: readonly number[];
+}
+
+/** Options for reading the layers of families. */
+export interface FamilyOptions {
+  /**
+   * Called for each layer that cannot be read, with the error, the record of
+   * the layer, and the snapshots that have the layer.
+   */
+  onFailure: (
+    error: unknown,
+    layer: LayerRecord,
+    harmed: SnapshotRecord[],
+  ) => void;
+  /** The signal that ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
 }
 
 /**
- * A family: the trees of all snapshots that have the same first layer. Each
- * layer is read once and each entry is visited once, even if many snapshots
- * share them. All layers of the family are in memory at the same time.
+ * A family: the trees of all snapshots that have the same first layer. A pass
+ * over the family reads each layer once and visits each entry once, even if
+ * many snapshots share them. The lines of all layers are merged in path order
+ * while they are read, so no entry stays in memory.
  */
 export class Family {
   /** All snapshots of the family, in the order in which they were passed. */
   readonly all: readonly SnapshotRecord[];
   /**
-   * The snapshots in `all` whose layers could all be read, in the same order.
+   * The snapshots in `all` whose layers could all be read so far, in the same
+   * order.
    */
-  readonly snapshots: readonly SnapshotRecord[];
-  readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
-  #byLayer:
-    | Map<LayerKey, { snapshot: SnapshotRecord; above: LayerKey[] }[]>
-    | undefined;
-  /** The paths that each layer hides in the layers below it. */
-  readonly #covers = new Map<LayerKey, Set<string>>();
-  /**
-   * The paths of each layer that the layers above it hide in every snapshot.
-   */
-  readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
+  snapshots: readonly SnapshotRecord[];
+  readonly #layers: readonly FamilyLayer[];
+  readonly #options: FamilyOptions;
+  /** The number of each layer. */
+  readonly #numbers = new Map<LayerKey, number>();
+  /** The users of each layer in `snapshots`, by the number of the layer. */
+  #users: readonly LayerUser[][] = [];
+  #objects = new Map<string, ObjectRecord>();
 
   private constructor(
     all: readonly SnapshotRecord[],
-    lost: ReadonlySet<SnapshotRecord>,
-    layers: ReadonlyMap<LayerKey, ReadLayer>,
+    layers: readonly FamilyLayer[],
+    options: FamilyOptions,
   ) {
     this.all = all;
-    this.snapshots = all.filter((one) => !lost.has(one));
+    this.snapshots = all;
     this.#layers = layers;
+    this.#options = options;
+    for (const [number, { record }] of layers.entries()) {
+      this.#numbers.set(layerKey(record), number);
+    }
+    this.#findUsers();
   }
 
   /**
-   * Groups snapshots into families, and yields each family as soon as its
-   * layers have been read. Small layers of the next families are read in
-   * advance.
+   * Groups snapshots into families, and yields each family. The stored bytes of
+   * small layers are read in advance, for all passes over the family.
    *
    * @param storage The repository's storage.
    * @param records The snapshots.
-   * @param onFailure Called for each layer that cannot be read, with the error,
-   * the layer, and the snapshots that have the layer. These snapshots are then
-   * in `all` of their family, but not in `snapshots`. If the callback throws,
-   * no further family is read.
+   * @param options A callback for layers that cannot be read, and a signal.
    */
-  static async *read(
+  static async *of(
     storage: Storage,
     records: readonly SnapshotRecord[],
-    onFailure: (
-      error: unknown,
-      layer: LayerRecord,
-      harmed: SnapshotRecord[],
-    ) => void,
+    options: FamilyOptions,
   ): AsyncGenerator<Family> {
     const families = familiesOf(records)
-      .map((snapshots) => ({ snapshots, layers: ownedLayers(snapshots) }));
+      .map((snapshots) => ({
+        snapshots,
+        layers: layersOf(snapshots, storage),
+      }));
     const limits = { most: MAX_REQUESTS_AT_ONCE };
     const ahead = mapAhead(
-      families.flatMap(({ layers }) => [...layers.values()]),
+      families.flatMap(({ layers }) => layers),
       limits,
-      async ({ record }) =>
-        record.size <= MAX_AHEAD_BYTES
-          ? await outcomeOf(readLayer(storage, record))
-          : undefined,
+      ({ record }) => readAhead(storage, record, options.signal),
     );
     try {
       for (const { snapshots, layers } of families) {
-        const read = new Map<LayerKey, ReadLayer>();
-        const lost = new Set<SnapshotRecord>();
-        for (const [key, { record, owners }] of layers) {
-          const { value } = await ahead.next();
-          const { result, error } = value ??
-            await outcomeOf(readLayer(storage, record));
-          if (result !== undefined) read.set(key, result);
-          else {
-            onFailure(error, record, owners);
-            for (const owner of owners) lost.add(owner);
-          }
+        for (const layer of layers) {
+          layer.storage = (await ahead.next()).value ?? storage;
         }
-        const family = new Family(snapshots, lost, read);
-        await inTurns(family.#hide());
-        yield family;
+        yield new Family(snapshots, layers, options);
       }
     } finally {
       await ahead.return(undefined);
     }
   }
 
-  /** Returns the volumes that the family's layers refer to, by name. */
-  objects(): Map<string, ObjectRecord> {
-    const objects = new Map<string, ObjectRecord>();
-    for (const { layer } of this.#layers.values()) {
-      for (const object of layer.objects) objects.set(object.name, object);
-    }
-    return objects;
+  /**
+   * The volumes that the family's layers refer to, by name. Empty until a pass
+   * over the family has ended.
+   */
+  get objects(): ReadonlyMap<string, ObjectRecord> {
+    return this.#objects;
   }
 
   /**
-   * Yields all entries that are visible in at least one of the snapshots. Each
-   * entry is yielded once.
+   * Makes a pass over all entries that are visible in at least one of the
+   * snapshots. If a layer cannot be read, its snapshots are removed from
+   * `snapshots`, and the pass begins again without the layer.
+   *
+   * @param visit Called with the entries at the beginning of each attempt. The
+   * entries are in path order. Entries of the same path are in the order of
+   * their layers. The result of an attempt must not depend on earlier attempts.
+   * @returns The result of the last attempt.
+   * @throws {DeltarError} `aborted` if the signal ends the work; also the
+   * errors of `visit` and `onFailure`.
    */
-  *entries(): Generator<VisibleEntry> {
-    for (const [key, under] of this.#hidden) {
-      const layer = existing(this.#layers, key);
-      for (const entry of layer.layer.entries) {
-        if (!under.has(entry.path)) yield { entry, layer };
+  async pass<Result>(
+    visit: (entries: AsyncIterable<VisibleEntry[]>) => Promise<Result>,
+  ): Promise<Result> {
+    while (true) {
+      try {
+        return await visit(this.#entries());
+      } catch (error) {
+        if (!(error instanceof UnreadableLayer)) throw error;
+        await this.#lose(error);
       }
     }
   }
@@ -191,65 +212,218 @@ export class Family {
     return second === undefined ? first : undefined;
   }
 
-  *#having({ entry, layer }: VisibleEntry): Generator<SnapshotRecord> {
-    for (const { snapshot, above } of this.#users(layerKey(layer.record))) {
-      const isCovered = above.some((key) => this.#cover(key).has(entry.path));
-      if (!isCovered) yield snapshot;
+  *#having({ number, lines }: VisibleEntry): Generator<SnapshotRecord> {
+    for (const { snapshot, above } of this.#users[number]) {
+      if (!above.some((other) => lines.includes(other))) yield snapshot;
     }
   }
 
-  /** Returns the snapshots that have a layer, each with the layers above it. */
-  #users(
-    key: LayerKey,
-  ): { snapshot: SnapshotRecord; above: LayerKey[] }[] {
-    if (this.#byLayer === undefined) {
-      this.#byLayer = new Map();
-      for (const snapshot of this.snapshots) {
-        const keys = snapshot.layers.map(layerKey);
-        for (const [at, key] of keys.entries()) {
-          const users = this.#byLayer.get(key) ?? [];
-          users.push({ snapshot, above: keys.slice(at + 1) });
-          this.#byLayer.set(key, users);
-        }
+  async *#entries(): AsyncGenerator<VisibleEntry[]> {
+    const objects = new Map<string, { object: ObjectRecord; number: number }>();
+    const add = (object: ObjectRecord, number: number) => {
+      const known = objects.get(object.name);
+      // The record in the last layer counts, in whichever order they are read.
+      if (known === undefined || known.number <= number) {
+        objects.set(object.name, { object, number });
       }
+    };
+    const numbers = [...this.#layers.keys()]
+      .filter((number) => !this.#layers[number].isLost);
+    const groups = groupLines(
+      numbers.map((number) => this.#lines(number, add)),
+    );
+    const visibility = new Visibility(
+      this.snapshots.map(({ layers }) => this.#numbersOf(layers)),
+    );
+    for await (const batch of groups) {
+      const entries: VisibleEntry[] = [];
+      for (const group of batch) {
+        this.#addVisible(entries, group, numbers, visibility);
+      }
+      yield entries;
     }
-    return this.#byLayer.get(key) ?? [];
+    this.#objects = new Map(
+      [...objects].map(([name, { object }]) => [name, object]),
+    );
+  }
+
+  /** Adds the entries of a group that are visible in any of the snapshots. */
+  #addVisible(
+    entries: VisibleEntry[],
+    group: readonly NumberedLine[],
+    numbers: readonly number[],
+    visibility: Visibility,
+  ): void {
+    const lines = group.length === 1
+      ? this.#layers[numbers[group[0].layer]].alone
+      : group.map(({ layer }) => numbers[layer]);
+    const shown = group.length === 1 ? undefined : visibility.visible(lines);
+    for (const [at, { line }] of group.entries()) {
+      const number = lines[at];
+      const isVisible = shown === undefined
+        ? this.#users[number].length > 0
+        : shown.has(number);
+      if (!isVisible || !isEntry(line)) continue;
+      const { record } = this.#layers[number];
+      entries.push({ entry: line, layer: record, number, lines });
+    }
+  }
+
+  /** Yields the lines of a layer, and calls `onObject` with each volume. */
+  async *#lines(
+    number: number,
+    onObject: (object: ObjectRecord, number: number) => void = () => {},
+  ): AsyncGenerator<LayerLine[]> {
+    const { signal } = this.#options;
+    const { storage, record } = this.#layers[number];
+    try {
+      for await (
+        const part of new LayerReader(storage, record).parts({ signal })
+      ) {
+        for (const object of part.objects) onObject(object, number);
+        yield part.lines;
+      }
+    } catch (error) {
+      checkAborted(signal);
+      throw new UnreadableLayer(number, error);
+    }
   }
 
   /**
-   * Finds the paths of each layer that the layers above it hide in every
-   * snapshot. Yields after each path, so that other work can run.
+   * Finds all layers that cannot be read, and removes their snapshots from
+   * `snapshots`.
    */
-  *#hide(): Generator<void, void> {
-    for (const { layers } of this.snapshots) {
-      const above: Set<string>[] = [];
-      for (const record of [...layers].reverse()) {
-        const key = layerKey(record);
-        const before = this.#hidden.get(key);
-        const under = new Set<string>();
-        for (const paths of before === undefined ? above : [before]) {
-          for (const path of paths) {
-            yield;
-            if (before && !above.some((others) => others.has(path))) continue;
-            under.add(path);
-          }
-        }
-        this.#hidden.set(key, under);
-        // The first layer hides nothing, and is usually the largest, so its
-        // paths are not collected.
-        if (record !== layers[0]) above.push(this.#cover(key));
+  async #lose(first: UnreadableLayer): Promise<void> {
+    const numbers = [...this.#layers.keys()]
+      .filter((number) => !this.#layers[number].isLost);
+    const results = mapAhead(
+      numbers,
+      { most: MAX_REQUESTS_AT_ONCE },
+      async (number) =>
+        number === first.number
+          ? first
+          : (await outcomeOf(readToEnd(this.#lines(number)))).error,
+    );
+    const lost = new Set<SnapshotRecord>();
+    for await (const error of results) {
+      if (error === undefined) continue;
+      if (!(error instanceof UnreadableLayer)) throw error;
+      const layer = this.#layers[error.number];
+      layer.isLost = true;
+      for (const owner of layer.owners) lost.add(owner);
+      this.#options.onFailure(error.cause, layer.record, layer.owners);
+    }
+    this.snapshots = this.snapshots.filter((one) => !lost.has(one));
+    this.#findUsers();
+  }
+
+  #findUsers(): void {
+    const users: LayerUser[][] = this.#layers.map(() => []);
+    for (const snapshot of this.snapshots) {
+      const numbers = this.#numbersOf(snapshot.layers);
+      for (const [at, number] of numbers.entries()) {
+        users[number].push({ snapshot, above: numbers.slice(at + 1) });
+      }
+    }
+    this.#users = users;
+  }
+
+  #numbersOf(layers: readonly LayerRecord[]): number[] {
+    return layers.map((layer) => existing(this.#numbers, layerKey(layer)));
+  }
+}
+
+/** Finds the layers whose line for a path is visible. */
+class Visibility {
+  /** The numbers of the layers of each snapshot, upper layers first. */
+  readonly #trees: readonly number[][];
+
+  /**
+   * Creates a finder.
+   *
+   * @param trees The numbers of the layers of each snapshot, lower layers
+   * first.
+   */
+  constructor(trees: readonly number[][]) {
+    this.#trees = trees.map((layers) => layers.toReversed());
+  }
+
+  /**
+   * Returns the numbers of the layers whose line is visible in at least one of
+   * the snapshots.
+   *
+   * @param lines The numbers of all layers that have a line for the path.
+   */
+  visible(lines: readonly number[]): Set<number> {
+    const having = new Set(lines);
+    const shown = new Set<number>();
+    for (const layers of this.#trees) {
+      const number = layers.find((layer) => having.has(layer));
+      if (number !== undefined) shown.add(number);
+      if (shown.size === having.size) break;
+    }
+    return shown;
+  }
+}
+
+/** The failure to read a layer. `cause` is the error. */
+class UnreadableLayer extends Error {
+  /** The number of the layer in its family. */
+  readonly number: number;
+
+  constructor(number: number, cause: unknown) {
+    super("a layer cannot be read", { cause });
+    this.number = number;
+  }
+}
+
+/**
+ * Returns the layers of snapshots, each with the snapshots to which it belongs.
+ */
+function layersOf(
+  snapshots: readonly SnapshotRecord[],
+  storage: Storage,
+): FamilyLayer[] {
+  const layers = new Map<LayerKey, FamilyLayer>();
+  for (const snapshot of snapshots) {
+    for (const record of snapshot.layers) {
+      const key = layerKey(record);
+      const known = layers.get(key);
+      if (known !== undefined) known.owners.push(snapshot);
+      else {
+        layers.set(key, {
+          record,
+          alone: [layers.size],
+          owners: [snapshot],
+          storage,
+          isLost: false,
+        });
       }
     }
   }
+  return [...layers.values()];
+}
 
-  #cover(key: LayerKey): Set<string> {
-    let paths = this.#covers.get(key);
-    if (paths === undefined) {
-      const { layer } = existing(this.#layers, key);
-      paths = new Set(layer.gone);
-      for (const { path } of layer.entries) paths.add(path);
-      this.#covers.set(key, paths);
-    }
-    return paths;
-  }
+/**
+ * Returns a storage in memory that contains the frames of a small layer.
+ * Returns `undefined` if the layer is large or cannot be read.
+ */
+async function readAhead(
+  storage: Storage,
+  { name, frames }: LayerRecord,
+  signal: AbortSignal | undefined,
+): Promise<MemoryStorage | undefined> {
+  const length = frames.reduce((sum, frame) => sum + frame.length, 0);
+  if (length > MAX_AHEAD_BYTES) return undefined;
+  const { result } = await outcomeOf(
+    collectAtMost(storage.get(name, { length, signal }), length, name),
+  );
+  if (result === undefined) return undefined;
+  const memory = new MemoryStorage();
+  memory.objects.set(name, result);
+  return memory;
+}
+
+async function readToEnd(parts: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of parts);
 }

@@ -3,8 +3,10 @@
  *
  * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares
  * the keys and notes of an encrypted repository with their manifests.
- * `family.ts` reads the trees of all snapshots that have the same first layer,
- * each layer once. `verify_objects.ts` checks that every needed volume exists
+ * `family.ts` makes passes over the trees of all snapshots that have the same
+ * first layer. The first pass counts the entries and finds the volumes that they
+ * need. Further passes are made with the option `data`, or if something is
+ * damaged. No entry is kept between passes. `verify_objects.ts` checks that every needed volume exists
  * and, with the option `data`, that it matches its SHA-256. `verify_files.ts`
  * rebuilds each content, with the option `data` or if one of its volumes is
  * damaged. `unrecorded.ts` finds snapshots whose records are missing.
@@ -21,8 +23,9 @@ import { together } from "../../bytes/together.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
+import { storedSize } from "../../tree/entry_line.ts";
 import { hasXattrs } from "../../tree/xattrs.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { TreeFileEntry } from "../layers/tree_layer.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
 import {
@@ -171,6 +174,25 @@ export interface UntrustedSnapshot {
   signer?: string;
 }
 
+/** The counts of a family's visible entries, and the volumes they need. */
+interface Survey {
+  /** The number of files. */
+  files: number;
+  /** The number of sparse files. */
+  sparse: number;
+  /** The number of named pipes and devices. */
+  special: number;
+  /** The number of entries with extended attributes or ACLs. */
+  withXattrs: number;
+  /** The total size of the stored form of all files, in bytes. */
+  bytes: number;
+  /**
+   * The end of the last range of each volume that an entry needs, as an offset
+   * in the volume in bytes, by the name of the volume.
+   */
+  ends: Map<string, number>;
+}
+
 /** The maximum number of files that are rebuilt at the same time. */
 const MAX_FILES_AT_ONCE = 4;
 
@@ -243,15 +265,14 @@ class Verification {
     );
     const count = familiesOf(records).length;
     let begun = 0;
-    const families = Family.read(
-      this.#storage,
-      records,
-      (error, { name }, harmed) => {
+    const families = Family.of(this.#storage, records, {
+      onFailure: (error, { name }, harmed) => {
         const damage = this.#findings
           .object(name, "layer", error);
         this.#findings.lose(damage, harmed.map(({ id }) => id));
       },
-    );
+      signal: this.#options.signal,
+    });
     for await (const family of families) {
       checkAborted(this.#options.signal);
       await this.#verifyFamily(family, objects, ++begun === count);
@@ -322,71 +343,102 @@ class Verification {
     check: ObjectCheck,
     isLast: boolean,
   ): Promise<void> {
-    const { signal } = this.#options;
+    const { data, signal } = this.#options;
+    const survey = await family.pass((batches) => this.#survey(batches));
+    this.#entries += survey.files;
+    this.#sparse += survey.sparse;
+    this.#special += survey.special;
+    this.#withXattrs += survey.withXattrs;
+    this.#known += survey.bytes;
     const layers = new Map<string, LayerRecord>();
     for (const { layers: all } of family.all) {
       for (const layer of all) layers.set(layer.name, layer);
     }
     for (const name of layers.keys()) this.#needed.add(name);
     for (const layer of layers.values()) check.checkSize(layer, "layer");
-    const known = family.objects();
-    const needed = new Map<string, ObjectRecord>();
-    const links: VisibleLink[] = [];
-    for (const visible of family.entries()) {
-      const turn = turnIfDue();
-      if (turn !== undefined) await turn;
-      const { entry } = visible;
-      if (isLink(visible)) links.push(visible);
-      this.#known += sizeOf(entry);
-      for (const { reference } of allPieces(entry)) {
-        const object = known.get(reference.volume);
-        if (object !== undefined) needed.set(object.name, object);
-      }
+    const needed: ObjectRecord[] = [];
+    let isPossible = true;
+    for (const [volume, end] of survey.ends) {
+      const object = family.objects.get(volume);
+      if (object === undefined || end > object.size) isPossible = false;
+      if (object === undefined) continue;
+      needed.push(object);
+      this.#needed.add(object.name);
+      this.#known += object.size;
     }
-    for (const { name, size } of needed.values()) {
-      this.#needed.add(name);
-      this.#known += size;
-    }
-    if (isLast && this.#options.data) {
+    if (isLast && data) {
       this.#progress = { ...this.#progress, allBytes: this.#known };
     }
     await check.check(
-      needed.values(),
+      needed,
       signal,
       (name, bytes) => this.#tell("objects", name, bytes, bytes === 0 ? 1 : 0),
     );
-    for (const name of needed.keys()) this.#needed.add(check.placeOf(name));
-    await forEachConcurrent(
-      family.entries(),
-      MAX_FILES_AT_ONCE,
-      (visible) => this.#verifyEntry(visible, family, known, check),
-    );
-    for (const link of links) {
-      const turn = turnIfDue();
-      if (turn !== undefined) await turn;
-      this.#harmLink(link, family);
+    for (const { name } of needed) this.#needed.add(check.placeOf(name));
+    const isIntact = needed
+      .every(({ name }) =>
+        !check.isMissing(name) && this.#findings.of(name) === undefined
+      );
+    if (!data && isPossible && isIntact) {
+      this.#noteLayers(family);
+      return;
     }
-    await this.#noteNeeding(family);
+    await family.pass((batches) =>
+      forEachConcurrent(
+        filesOf(batches),
+        MAX_FILES_AT_ONCE,
+        (visible) => this.#verifyFile(visible, family, check),
+      )
+    );
+    this.#noteLayers(family);
+    if (this.#findings.all().length > 0) {
+      await family.pass((batches) => this.#noteEffects(batches, family));
+    }
   }
 
-  async #verifyEntry(
-    visible: VisibleEntry,
+  /** Counts the entries of a family, and finds the volumes that they need. */
+  async #survey(batches: AsyncIterable<VisibleEntry[]>): Promise<Survey> {
+    const survey: Survey = {
+      files: 0,
+      sparse: 0,
+      special: 0,
+      withXattrs: 0,
+      bytes: 0,
+      ends: new Map(),
+    };
+    for await (const batch of batches) {
+      checkAborted(this.#options.signal);
+      for (const { entry } of batch) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        if (hasXattrs(entry.xattrs)) survey.withXattrs++;
+        if (isSpecial(entry)) survey.special++;
+        if (entry.kind !== "file") continue;
+        survey.files++;
+        if (entry.sparse !== undefined) survey.sparse++;
+        survey.bytes += storedSize(entry);
+        for (const { reference } of allPieces(entry)) {
+          const { volume, offset, length } = reference;
+          const end = survey.ends.get(volume) ?? 0;
+          survey.ends.set(volume, Math.max(end, offset + length));
+        }
+        if (!this.#options.data) this.#tell("files", entry.path, 0, 1);
+      }
+    }
+    return survey;
+  }
+
+  async #verifyFile(
+    visible: VisibleFile,
     family: Family,
-    known: ReadonlyMap<string, ObjectRecord>,
     check: ObjectCheck,
   ): Promise<void> {
     const { entry, layer } = visible;
-    if (hasXattrs(entry.xattrs)) this.#withXattrs++;
-    if (isSpecial(entry)) this.#special++;
-    if (entry.kind !== "file") return;
     checkAborted(this.#options.signal);
-    this.#entries++;
-    if (entry.sparse !== undefined) this.#sparse++;
-    this.#tell("files", entry.path, 0, 1);
-    const impossible = referenceFault(entry, known);
+    if (this.#options.data) this.#tell("files", entry.path, 0, 1);
+    const impossible = referenceFault(entry, family.objects);
     if (impossible !== undefined) {
-      const { name } = layer.record;
-      this.#harm(visible, family, name, impossible);
+      this.#harm(visible, family, layer.name, impossible);
       return;
     }
     const pieces = entry.content.map((piece) => piece.reference.volume);
@@ -395,7 +447,7 @@ class Verification {
     if (missing !== undefined) {
       this.#harm(visible, family, missing);
     } else if (suspect !== undefined || this.#options.data) {
-      let left = sizeOf(entry);
+      let left = storedSize(entry);
       const fault = await this.#files.check(
         entry,
         this.#options.signal,
@@ -433,35 +485,44 @@ class Verification {
   ): void {
     const damage = this.#findings.of(object) ?? this.#findings.object(
       object,
-      object === visible.layer.record.name ? "layer" : kindOf(object),
+      object === visible.layer.name ? "layer" : kindOf(object),
       fault ?? "the object is missing",
     );
     const ids = family.having(visible).map(({ id }) => id);
     this.#findings.harm(damage, visible.entry.path, ids);
   }
 
-  /**
-   * Records which snapshots need a damaged object, whether or not a file is
-   * affected.
-   */
-  async #noteNeeding(family: Family): Promise<void> {
-    const damaged = new Map(
-      this.#findings.all().map((damage) => [damage.object, damage]),
-    );
-    if (damaged.size === 0) return;
+  /** Records which snapshots need a damaged layer. */
+  #noteLayers(family: Family): void {
     for (const { id, layers } of family.all) {
       for (const { name } of layers) {
-        const damage = damaged.get(name);
+        const damage = this.#findings.of(name);
         if (damage !== undefined) this.#findings.need(damage, [id]);
       }
     }
-    for (const visible of family.entries()) {
-      const turn = turnIfDue();
-      if (turn !== undefined) await turn;
-      for (const { reference } of allPieces(visible.entry)) {
-        const damage = damaged.get(reference.volume);
-        if (damage === undefined) continue;
-        this.#findings.need(damage, family.having(visible).map(({ id }) => id));
+  }
+
+  /**
+   * Records which snapshots need a damaged volume, whether or not a file is
+   * affected, and which hard links the damage to files affects. The contents of
+   * all files of the family must have been checked, because the target of a
+   * link can be in any layer.
+   */
+  async #noteEffects(
+    batches: AsyncIterable<VisibleEntry[]>,
+    family: Family,
+  ): Promise<void> {
+    for await (const batch of batches) {
+      for (const visible of batch) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        if (isLink(visible)) this.#harmLink(visible, family);
+        for (const { reference } of allPieces(visible.entry)) {
+          const damage = this.#findings.of(reference.volume);
+          if (damage === undefined) continue;
+          const having = family.having(visible).map(({ id }) => id);
+          this.#findings.need(damage, having);
+        }
       }
     }
   }
@@ -537,14 +598,6 @@ class Verification {
 }
 
 /**
- * Returns the number of bytes that are read to rebuild an entry. Holes of
- * sparse files are not read.
- */
-function sizeOf(entry: TreeEntry): number {
-  return entry.kind === "file" ? entry.sparse ?? entry.size : 0;
-}
-
-/**
  * Returns whether an object is in a folder for notes, marks, checkpoints or
  * other objects that no snapshot refers to.
  */
@@ -559,4 +612,18 @@ type VisibleLink = VisibleEntry & { entry: HardLinkEntry };
 
 function isLink(visible: VisibleEntry): visible is VisibleLink {
   return visible.entry.kind === "hardlink";
+}
+
+/** A file that at least one of the snapshots has. */
+type VisibleFile = VisibleEntry & { entry: TreeFileEntry };
+
+function isFile(visible: VisibleEntry): visible is VisibleFile {
+  return visible.entry.kind === "file";
+}
+
+/** Yields the files among the entries of a family. */
+async function* filesOf(
+  batches: AsyncIterable<VisibleEntry[]>,
+): AsyncGenerator<VisibleFile> {
+  for await (const batch of batches) yield* batch.filter(isFile);
 }

@@ -1,4 +1,5 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { DigestSet } from "../../bytes/digest_set.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
@@ -63,7 +64,7 @@ export class FileCheck {
    */
   files = 0;
   readonly #reader: ContentReader;
-  readonly #done = new Set<string>();
+  readonly #done = new DigestSet();
   readonly #bad = new Map<string, DeltarError>();
   readonly #running = new Map<string, Promise<void>>();
 
