@@ -80,7 +80,7 @@ export interface UsageOptions {
 
 /** A layer, with the layers that are directly above it in at least one tree. */
 interface Node {
-  record: LayerRecord | undefined;
+  record: LayerRecord;
   /**
    * The highest rank of the trees whose last layer is this layer, or `NEVER` if
    * there are no such trees.
@@ -115,38 +115,44 @@ export async function findUsage(
   options: UsageOptions,
 ): Promise<Usage> {
   const usage: Usage = { others: new Map(), volumes: new Map() };
-  const { top, count } = plant(roots);
+  const { firsts, count } = plant(roots);
   let done = 0;
   // Small layers are read ahead, in the order in which they are needed.
   const ahead = mapAhead(
-    upperFirst(top),
+    upperFirst(firsts),
     { most: MAX_REQUESTS_AT_ONCE },
     async (record) =>
       record.size <= MAX_AHEAD_BYTES
         ? await Array.fromAsync(options.read(record))
         : undefined,
   );
-  const visit = async (node: Node): Promise<Showing> => {
+  const visit = async (node: Node, isFirst: boolean): Promise<Showing> => {
     const showing: Showing = { rank: node.own, paths: new Map() };
-    for (const next of node.above.values()) merge(showing, await visit(next));
-    if (node.record === undefined) return showing;
+    for (const next of node.above.values()) {
+      merge(showing, await visit(next, false));
+    }
     checkAborted(options.signal);
+    const { record } = node;
     usage.others.set(
-      node.record.name,
-      Math.max(showing.rank, usage.others.get(node.record.name) ?? NEVER),
+      record.name,
+      Math.max(showing.rank, usage.others.get(record.name) ?? NEVER),
     );
     const { value: small } = await ahead.next();
-    for await (const part of small ?? options.read(node.record)) {
-      const { record } = node;
+    for await (const part of small ?? options.read(record)) {
       const onLine = options.onLine &&
         ((line: LayerLine, rank: Rank) => options.onLine?.(line, rank, record));
-      await inTurns(addPart(usage, part, showing, onLine), options.signal);
+      const steps = addPart(usage, part, showing, onLine);
+      await inTurns(steps, options.signal);
+      // The first layer of a tree hides nothing, and is usually the largest, so
+      // its paths are not collected.
+      if (isFirst) continue;
+      await inTurns(hide(part, showing), options.signal);
     }
     options.onLayer?.(++done, count);
     return showing;
   };
   try {
-    await visit(top);
+    for (const node of firsts) await visit(node, true);
   } finally {
     await ahead.return(undefined);
   }
@@ -154,36 +160,39 @@ export async function findUsage(
 }
 
 /**
- * Yields the layers of a node and of all nodes above it, upper layers first.
+ * Yields the layers of nodes and of all nodes above them, upper layers first.
  */
-function* upperFirst({ record, above }: Node): Generator<LayerRecord> {
-  for (const next of above.values()) yield* upperFirst(next);
-  if (record !== undefined) yield record;
+function* upperFirst(nodes: Iterable<Node>): Generator<LayerRecord> {
+  for (const { record, above } of nodes) {
+    yield* upperFirst(above.values());
+    yield record;
+  }
 }
 
 /**
- * Builds a tree of nodes from the layers of all roots. Roots share the nodes of
- * their common lower layers. Returns the number of layers, and as `top` a
- * node without a layer. The nodes of the first layers are directly above `top`.
+ * Builds nodes from the layers of all roots. Roots share the nodes of their
+ * common lower layers. Returns the nodes of the first layers, and the number of
+ * all layers.
  */
-function plant(roots: readonly Root[]): { top: Node; count: number } {
-  const top: Node = { record: undefined, own: NEVER, above: new Map() };
+function plant(roots: readonly Root[]): { firsts: Node[]; count: number } {
+  const firsts = new Map<string, Node>();
   let count = 0;
   for (const { layers, rank } of roots) {
-    let node = top;
+    let nodes = firsts;
+    let last: Node | undefined;
     for (const record of layers) {
       const key = `${record.name} ${record.sha256}`;
-      let next = node.above.get(key);
-      if (next === undefined) {
-        next = { record, own: NEVER, above: new Map() };
-        node.above.set(key, next);
+      last = nodes.get(key);
+      if (last === undefined) {
+        last = { record, own: NEVER, above: new Map() };
+        nodes.set(key, last);
         count++;
       }
-      node = next;
+      nodes = last.above;
     }
-    node.own = Math.max(node.own, rank);
+    if (last !== undefined) last.own = Math.max(last.own, rank);
   }
-  return { top, count };
+  return { firsts: [...firsts.values()], count };
 }
 
 /**
@@ -205,10 +214,15 @@ function merge(into: Showing, other: Showing): void {
   into.rank = rank;
 }
 
-/**
- * Adds to the usage the pieces and volumes that a part of a layer needs, and
- * hides the paths of the part in the layers below.
- */
+/** Hides the paths of a part of a layer in the layers below. */
+function* hide(part: LayerPart, showing: Showing): Generator<void, void> {
+  for (const { path } of part.lines) {
+    yield;
+    showing.paths.set(path, NEVER);
+  }
+}
+
+/** Adds to the usage the pieces and volumes that a part of a layer needs. */
 function* addPart(
   usage: Usage,
   part: LayerPart,
@@ -218,7 +232,6 @@ function* addPart(
   for (const line of part.lines) {
     yield;
     const rank = showing.paths.get(line.path) ?? showing.rank;
-    showing.paths.set(line.path, NEVER);
     if (rank === NEVER) continue;
     onLine?.(line, rank);
     if (line.kind !== "file") continue;
