@@ -33,6 +33,7 @@ await build({
   absWorkingDir: root,
   entryPoints: {
     extension: "extension/src/host/extension.ts",
+    process: "extension/src/worker/process.ts",
     worker: "extension/src/worker/worker.ts",
   },
   outdir: "extension/dist",

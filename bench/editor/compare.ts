@@ -31,8 +31,11 @@ interface Way {
 const megabytes = Number(process.argv[2]);
 if (!(megabytes >= 1)) throw new RangeError("name a number of megabytes");
 const folder = fs.mkdtempSync(join(tmpdir(), "deltar-bench-"));
-const script = join(import.meta.dirname!, "../../extension/dist/worker.cjs");
-const engine = new Engine(script);
+const scripts = join(import.meta.dirname!, "../../extension/dist");
+const engine = new Engine({
+  process: join(scripts, "process.cjs"),
+  worker: join(scripts, "worker.cjs"),
+});
 try {
   const root = join(folder, "workspace");
   makeWorkspace(root);
@@ -96,7 +99,7 @@ function deltarWay(directory: string): Way {
     gitignore: true,
     encrypt: false,
   };
-  return { store, snapshot: () => engine.call("snapshot", { config }) };
+  return { store, snapshot: () => engine.writer.call("snapshot", { config }) };
 }
 
 function gitWay(root: string): Way {

@@ -186,14 +186,23 @@ export class Editor {
 
   /** Returns the ids of the extension host processes. */
   extensionHosts(): number[] {
+    return this.#processes("--type=extensionHost");
+  }
+
+  /** Processes in which the extension runs the library. */
+  libraries(): number[] {
+    return this.#processes("/dist/process.cjs");
+  }
+
+  /** Processes of the editor whose command line has a text. */
+  #processes(text: string): number[] {
     return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))
       .map(Number).filter((pid) => {
         try {
           const line = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8");
           const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
           const [, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-          return Number(group) === this.#group &&
-            line.includes("--type=extensionHost");
+          return Number(group) === this.#group && line.includes(text);
         } catch {
           return false;
         }

@@ -496,13 +496,14 @@ async function makePast(times: readonly number[]): Promise<void> {
 /** Returns the number of searches for changes since the first call. */
 function looks(): Promise<number> {
   return editor.ask(
-    `const { Worker } = require("node:worker_threads");
+    `const { Serializer } = require("node:v8");
     if (globalThis.looks === undefined) {
       globalThis.looks = 0;
-      const { postMessage } = Worker.prototype;
-      Worker.prototype.postMessage = function (message, ...more) {
-        if (message.method === "snapshot") globalThis.looks++;
-        return postMessage.call(this, message, ...more);
+      // Messages to the process with the library are written by it.
+      const { writeValue } = Serializer.prototype;
+      Serializer.prototype.writeValue = function (value) {
+        if (value?.message?.method === "snapshot") globalThis.looks++;
+        return writeValue.call(this, value);
       };
     }
     return globalThis.looks;`,

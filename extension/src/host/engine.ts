@@ -1,10 +1,32 @@
-import { Worker } from "node:worker_threads";
+/**
+ * Runs the library in a child process of the extension host, so that the memory
+ * and the processor time of the library are not those of the extension host.
+ * The process has two threads: the writer and the reader.
+ *
+ * The first call starts the process. A thread without calls for a while ends,
+ * and the process ends with its last thread. If the process crashes, the calls
+ * in progress fail, and the next call starts another process. If the extension
+ * host ends or is killed, the system closes the channel between the two, and the
+ * process ends itself.
+ *
+ * Parameters, and the secrets among them, are sent only over this channel, and
+ * never as arguments or in the environment.
+ *
+ * @module
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { dirname } from "node:path";
+import process from "node:process";
 import type {
   Fault,
+  FromProcess,
   FromWorker,
   Method,
   Methods,
+  Piece,
   Progress,
+  ThreadName,
+  ToProcess,
   ToWorker,
 } from "../shared/protocol.ts";
 
@@ -44,9 +66,13 @@ export class EngineError extends Error {
   }
 }
 
-/** An object that calls the methods of a worker. */
+/** An object that calls the methods of a thread. */
 export interface Caller {
-  /** Calls a method of a worker. */
+  /**
+   * Calls a method.
+   *
+   * @throws {EngineError} If the method fails, or the request is cancelled.
+   */
   call<M extends Method>(
     method: M,
     params: Methods[M][0],
@@ -54,45 +80,78 @@ export interface Caller {
   ): Promise<Methods[M][1]>;
 }
 
-/**
- * The maximum size of the young generation of a worker's heap, in megabytes.
- * Without a limit, much of the memory of a worker is garbage.
- */
-const MAX_YOUNG_MB = 8;
+/** Options for an engine. */
+export interface EngineOptions {
+  /** The path of the script of the child process. */
+  process: string;
+  /** The path of the script of its threads. */
+  worker: string;
+  /** Called with the text that the process writes to its standard error. */
+  onOutput?: (text: string) => void;
+}
 
-interface Pending {
-  /** The elements of a long list that have arrived. */
-  list: unknown[];
+/** A call in progress. */
+interface Call {
+  thread: ThreadName;
+  /** The pieces of a long result that have arrived. */
+  pieces: Pieces;
   resolve: (result: never) => void;
   reject: (error: Error) => void;
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
+/** A child process, and the calls that it works on. */
+interface Running {
+  child: ChildProcess;
+  calls: Map<number, Call>;
+  /** The threads that have had a call, and were not told to end since. */
+  threads: Set<ThreadName>;
+}
+
 /**
- * Runs the library in a worker thread, which the first call starts. The thread
- * ends when there have been no calls for a while.
+ * Matches the names of environment variables that the child process does not
+ * get. They are those of VS Code's own processes, and options of Node such as
+ * the port of a debugger or a module to load first, which were meant for the
+ * extension host alone.
  */
-export class Engine implements Caller {
-  readonly #script: string;
-  readonly #pending = new Map<number, Pending>();
-  #worker: Worker | undefined;
+const OWN_VARIABLES = /^(?:VSCODE_|ELECTRON_|NODE_OPTIONS$)/i;
+
+/** The option with which Windows opens no window for the child process. */
+const HIDDEN = { windowsHide: true };
+
+/** Runs the library in a child process, which the first call starts. */
+export class Engine {
+  /** The thread that takes snapshots and restores. */
+  readonly writer: Caller = this.#callerOf("writer");
+  /** The thread that reads and prunes, even while the writer is busy. */
+  readonly reader: Caller = this.#callerOf("reader");
+  readonly #options: EngineOptions;
+  #running: Running | undefined;
   #last = 0;
 
-  /**
-   * Makes an engine.
-   *
-   * @param script The path of the worker's script.
-   */
-  constructor(script: string) {
-    this.#script = script;
+  constructor(options: EngineOptions) {
+    this.#options = options;
   }
 
-  /**
-   * Calls a method of the worker.
-   *
-   * @throws {EngineError} If the method fails, or the request is cancelled.
-   */
-  call<M extends Method>(
+  /** Ends the process. Calls in progress fail. */
+  async dispose(): Promise<void> {
+    const child = this.#running?.child;
+    if (child === undefined) return;
+    this.#running = undefined;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    // It ignores other signals. If it never started, it cannot end.
+    if (child.kill("SIGKILL")) await ended;
+  }
+
+  #callerOf(thread: ThreadName): Caller {
+    return {
+      call: (method, params, options) =>
+        this.#call(thread, method, params, options),
+    };
+  }
+
+  #call<M extends Method>(
+    thread: ThreadName,
     method: M,
     params: Methods[M][0],
     { signal, onProgress }: CallOptions = {},
@@ -102,80 +161,167 @@ export class Engine implements Caller {
       const message = "the request was cancelled";
       return Promise.reject(new EngineError({ code: "aborted", message }));
     }
-    const worker = this.#worker ??= this.#start();
     return new Promise<Methods[M][1]>((resolve, reject) => {
-      const cancel = () => this.#worker?.postMessage({ cancel: id });
+      const { child, calls, threads } = this.#running ??= this.#start();
+      const message = { id, method, params } as ToWorker;
+      send(child, { thread, message });
+      threads.add(thread);
+      const cancel = () => send(child, { thread, message: { cancel: id } });
       signal?.addEventListener("abort", cancel, { once: true });
       const settle = <T>(then: (value: T) => void) => (value: T) => {
         signal?.removeEventListener("abort", cancel);
         then(value);
       };
-      this.#pending.set(id, {
-        list: [],
+      calls.set(id, {
+        thread,
+        pieces: new Pieces(),
         resolve: settle(resolve),
         reject: settle(reject),
         onProgress,
       });
-      worker.postMessage({ id, method, params } as ToWorker);
     });
   }
 
-  /** Ends the thread. Calls in progress fail. */
-  async dispose(): Promise<void> {
-    await this.#worker?.terminate();
+  #start(): Running {
+    const { process: script, worker, onOutput } = this.#options;
+    const child = fork(script, [worker], {
+      ...HIDDEN,
+      // The folder that VS Code was started in can be deleted.
+      cwd: dirname(script),
+      env: environment(),
+      // The options of the extension host can have the port of a debugger.
+      execArgv: [],
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    const running: Running = { child, calls: new Map(), threads: new Set() };
+    const drop = () => {
+      if (this.#running === running) this.#running = undefined;
+    };
+    child.stderr?.setEncoding("utf8").on("data", (text) => onOutput?.(text));
+    child.on("message", (message: FromProcess) => {
+      if ("ended" in message) failThread(running, message);
+      else this.#receive(running, message);
+    });
+    child.on("disconnect", drop);
+    child.on("error", (error) => {
+      drop();
+      fail(
+        running.calls,
+        "cannot start the process that reads and stores snapshots: " +
+          error.message,
+      );
+    });
+    child.on("exit", (code, signal) => {
+      drop();
+      fail(
+        running.calls,
+        "the process that reads and stores snapshots has ended " +
+          `(${signal ?? `exit code ${code}`}); try again`,
+      );
+    });
+    return running;
   }
 
-  #start(): Worker {
-    const worker = new Worker(this.#script, {
-      stderr: false,
-      stdout: false,
-      resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_MB },
-    });
-    worker.on("message", (message: FromWorker) => {
-      if (!("idle" in message)) this.#receive(message);
-      else if (this.#worker === worker && this.#pending.size === 0) {
-        // Ending the thread frees its memory. The next call starts another
-        // thread.
-        this.#worker = undefined;
-        void worker.terminate();
-      }
-    });
-    worker.on("error", (error: Error) => this.#fail(worker, error.message));
-    worker.on(
-      "exit",
-      () => this.#fail(worker, "the worker thread has ended; try again"),
-    );
-    return worker;
-  }
-
-  #receive(message: Exclude<FromWorker, { idle: true }>): void {
-    const pending = this.#pending.get(message.id);
-    if (pending === undefined) return;
+  #receive(
+    running: Running,
+    { thread, message }: { thread: ThreadName; message: FromWorker },
+  ): void {
+    if ("idle" in message) {
+      this.#endThread(running, thread);
+      return;
+    }
+    const { child, calls } = running;
+    const { id } = message;
+    const call = calls.get(id);
+    if (call === undefined) return;
     if ("progress" in message) {
-      pending.onProgress?.(message.progress);
-      return;
-    }
-    if ("piece" in message) {
-      pending.list.push(...message.piece);
-      // The next piece is requested only after the other pending work of this
-      // thread.
-      setImmediate(() => this.#worker?.postMessage({ next: message.id }));
-      return;
-    }
-    this.#pending.delete(message.id);
-    if ("fault" in message) pending.reject(new EngineError(message.fault));
-    else {
-      const { list } = pending;
-      pending.resolve((list.length > 0 ? list : message.result) as never);
+      call.onProgress?.(message.progress);
+    } else if ("piece" in message) {
+      call.pieces.add(message.piece);
+      // Other work of this thread comes first.
+      setImmediate(() => send(child, { thread, message: { next: id } }));
+    } else {
+      calls.delete(id);
+      if ("fault" in message) call.reject(new EngineError(message.fault));
+      else call.resolve(call.pieces.join(message.result) as never);
     }
   }
 
-  /** Makes all calls in progress fail. The next call starts another thread. */
-  #fail(worker: Worker, message: string): void {
-    if (this.#worker !== worker) return;
-    this.#worker = undefined;
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { reject } of pending) reject(new EngineError({ message }));
+  /**
+   * Ends an idle thread and, if it was the last one, the process. Their memory is
+   * free until the next call.
+   */
+  #endThread(running: Running, thread: ThreadName): void {
+    const { child, calls, threads } = running;
+    if (this.#running !== running) return;
+    if ([...calls.values()].some((call) => call.thread === thread)) return;
+    threads.delete(thread);
+    send(child, { end: thread });
+    if (threads.size > 0) return;
+    this.#running = undefined;
+    child.disconnect();
   }
+}
+
+/** The pieces of a long result. */
+class Pieces {
+  readonly #lists = new Map<string | undefined, unknown[]>();
+  #content: Uint8Array | undefined;
+
+  /** Adds the next piece. */
+  add(piece: Piece): void {
+    if ("bytes" in piece) {
+      this.#content ??= new Uint8Array(piece.size);
+      this.#content.set(piece.bytes, piece.offset);
+      return;
+    }
+    const list = this.#lists.get(piece.of);
+    if (list === undefined) this.#lists.set(piece.of, [...piece.list]);
+    else list.push(...piece.list);
+  }
+
+  /** Returns the whole result. `rest` is the result without the pieces. */
+  join(rest: unknown): unknown {
+    if (this.#lists.size === 0) return this.#content ?? rest;
+    return this.#lists.get(undefined) ??
+      { ...rest as object, ...Object.fromEntries(this.#lists) };
+  }
+}
+
+/** Returns the environment of the child process. */
+function environment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env)
+    .filter(([name]) => !OWN_VARIABLES.test(name));
+  return {
+    ...Object.fromEntries(inherited),
+    // The program of the desktop editor is Electron, and runs as Node with this.
+    ELECTRON_RUN_AS_NODE: "1",
+    // Electron would read files named `*.asar` as folders.
+    ELECTRON_NO_ASAR: "1",
+  };
+}
+
+function send(child: ChildProcess, message: ToProcess): void {
+  // If the message cannot be sent, the process is ending, and its calls fail.
+  if (child.connected) child.send(message, () => {});
+}
+
+/** Makes the calls in progress of a thread fail. */
+function failThread(
+  { calls }: Running,
+  { ended, reason }: Extract<FromProcess, { ended: ThreadName }>,
+): void {
+  const failed = new Map(
+    [...calls].filter(([, { thread }]) => thread === ended),
+  );
+  for (const id of failed.keys()) calls.delete(id);
+  fail(failed, `the ${ended} thread of Deltar has ended${reason}; try again`);
+}
+
+/** Makes calls in progress fail. */
+function fail(calls: Map<number, Call>, message: string): void {
+  const failed = [...calls.values()];
+  calls.clear();
+  for (const { reject } of failed) reject(new EngineError({ message }));
 }

@@ -1,8 +1,8 @@
 /**
- * The extension. Three threads share the work: the extension host, in which VS
- * Code runs all extensions, and two workers, which run the library. One worker
- * takes snapshots and restores. The other one reads and prunes, even while the
- * first is busy.
+ * The extension. Two processes share the work: the extension host, in which VS
+ * Code runs all extensions, and a child process, which runs the library in two
+ * threads. One thread takes snapshots and restores. The other one reads and
+ * prunes, even while the first is busy.
  *
  * `host/` is the code of the extension host. `extension.ts` creates the parts
  * of the extension; `folders/` has the workspace's folders with the state of
@@ -13,14 +13,14 @@
  * `commands/` carries out what the user chooses, and `api/` answers other
  * extensions and language models. `ui/` has the texts and notifications that
  * these parts show. `settings.ts` reads the settings, which `package.json`
- * declares. `engine.ts` calls a worker.
+ * declares. `engine.ts` starts the child process and calls its threads.
  *
- * `worker/` is the code of the workers. `worker.ts` receives requests, cancels
- * them and reports their progress; `methods.ts`, `restore_methods.ts` and
- * `key_methods.ts` carry out the requests. `repositories.ts` opens
- * repositories.
+ * `worker/` is the code of the child process. `process.ts` starts its threads.
+ * In each thread, `worker.ts` receives requests, cancels them and reports their
+ * progress; `methods.ts`, `restore_methods.ts` and `key_methods.ts` carry out
+ * the requests. `repositories.ts` opens repositories.
  *
- * `shared/protocol.ts` describes the messages between the threads.
+ * `shared/protocol.ts` describes the messages between the processes.
  *
  * @module
  */
@@ -62,11 +62,16 @@ let end: (() => Promise<void>) | undefined;
 
 /** Called by VS Code when the extension starts. */
 export function activate(extension: vscode.ExtensionContext): DeltarExports {
-  const script = vscode.Uri.joinPath(extension.extensionUri, "dist/worker.cjs");
-  const writer = new Engine(script.fsPath);
-  const reader = new Engine(script.fsPath);
-  const storage = extension.globalStorageUri;
   const log = vscode.window.createOutputChannel("Deltar", { log: true });
+  const pathOf = (script: string) =>
+    vscode.Uri.joinPath(extension.extensionUri, "dist", script).fsPath;
+  const engine = new Engine({
+    process: pathOf("process.cjs"),
+    worker: pathOf("worker.cjs"),
+    onOutput: (text) => log.warn(text.trimEnd()),
+  });
+  const { writer, reader } = engine;
+  const storage = extension.globalStorageUri;
   const credentials = new S3Credentials(extension.secrets);
   const keys = new KeyStore(extension.secrets);
   const folders = new ProtectedFolders({
@@ -142,7 +147,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   end = async () => {
     external.dispose();
     await automatic.close();
-    await Promise.all([writer.dispose(), reader.dispose()]);
+    await engine.dispose();
   };
   // The status bar needs the snapshots, but reading them can wait until
   // everything else has started.

@@ -1,6 +1,6 @@
 /**
- * The messages between the extension host and a worker: requests with an id,
- * their progress, their responses, and cancellations.
+ * The messages between the extension host and the threads of the child process:
+ * requests with an id, their progress, their responses, and cancellations.
  *
  * @module
  */
@@ -670,7 +670,7 @@ export interface Methods {
   /**
    * Makes an encrypted repository that is not stored yet. Returns the id of the
    * repository and, if the user had no key, the new identity that opens the
-   * repository. Until the repository is stored, each call in the same worker
+   * repository. Until the repository is stored, each call in the same thread
    * returns the same repository.
    */
   draft: [{ config: FolderConfig }, { id: string; identity?: string }];
@@ -727,12 +727,29 @@ export interface Methods {
 export type Method = keyof Methods;
 
 /**
- * A message from the host to the worker: a request, the cancellation of a
- * request, or a request for the next piece of a long list.
+ * The name of a thread that calls the library. The writer takes snapshots and
+ * restores. The reader reads and prunes, even while the writer is busy.
  */
+export type ThreadName = "writer" | "reader";
+
+/** A message from the host to the child process. */
+export type ToProcess =
+  | { thread: ThreadName; message: ToWorker }
+  // Ends an idle thread.
+  | { end: ThreadName };
+
+/** A message from the child process to the host. */
+export type FromProcess =
+  | { thread: ThreadName; message: FromWorker }
+  // A thread has ended because of an error. The reason is empty or begins with
+  // a colon.
+  | { ended: ThreadName; reason: string };
+
+/** A message from the host to a thread. */
 export type ToWorker =
   | { [M in Method]: { id: number; method: M; params: Methods[M][0] } }[Method]
   | { cancel: number }
+  // Asks for the next piece of a long result.
   | { next: number };
 
 /** An error in the form of a message. */
@@ -747,14 +764,23 @@ export interface Fault {
   isOfFolder?: boolean;
 }
 
-/**
- * A message from the worker to the host: a piece of a long list, the result,
- * the error or the progress of a request, or the note that the worker is idle.
- */
+/** A part of a long result. */
+export type Piece =
+  /**
+   * The next elements of a list. The list is the property `of` of the result,
+   * or the result itself if `of` is `undefined`.
+   */
+  | { list: readonly unknown[]; of: string | undefined }
+  /** Bytes of a content, their offset, and the size of the whole content. */
+  | { bytes: Uint8Array; offset: number; size: number };
+
+/** A message from a thread to the host. */
 export type FromWorker =
-  | { id: number; piece: unknown[] }
+  | { id: number; piece: Piece }
+  // The lists of which pieces were sent are empty, and a content of which pieces
+  // were sent is `undefined`.
   | { id: number; result: unknown }
   | { id: number; fault: Fault }
   | { id: number; progress: Progress }
-  // The worker can be ended: it has had nothing to do for a while.
+  // The thread can be ended: it has had nothing to do for a while.
   | { idle: true };

@@ -36,7 +36,7 @@ export class Repositories {
   /** The encrypted repositories that are not stored yet, by their locations. */
   readonly #drafts = new Map<string, RepositoryDraft>();
 
-  /** Whether encrypted repositories exist only in the memory of this worker. */
+  /** Whether encrypted repositories exist only in the memory of this thread. */
   get hasDrafts(): boolean {
     return this.#drafts.size > 0;
   }
@@ -161,7 +161,7 @@ export class Repositories {
    *
    * @param id The id of the draft.
    * @throws {DeltarError} `not-found` if there is no draft with this id,
-   *   because the worker was restarted; `exists` if another repository was
+   *   because the thread was restarted; `exists` if another repository was
    *   stored first.
    */
   async create(config: FolderConfig, id: string): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * The worker thread of the extension. It answers the requests of the extension
- * host by calling the library, and receives cancellations even while the
- * library is busy.
+ * A thread of the child process. It answers the requests of the extension host
+ * by calling the library, and receives cancellations even while the library is
+ * busy.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import type {
   FolderConfig,
   FromWorker,
   Method,
+  Piece,
   Progress,
   ToWorker,
 } from "../shared/protocol.ts";
@@ -28,17 +29,17 @@ import { Repositories } from "./repositories.ts";
 /** The minimum interval between progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
-/**
- * The time without requests after which the worker can be ended, in
- * milliseconds.
- */
+/** The time without requests after which the thread can be ended. */
 const IDLE_MS = 60_000;
 
 /**
- * The maximum number of elements of a list in one message. The thread that
- * receives a message is busy until the whole message is decoded.
+ * The maximum number of elements of a list in one message. The extension host is
+ * busy until the whole message is decoded.
  */
-const MAX_SENT = 2000;
+const MAX_SENT = 1000;
+
+/** The maximum number of bytes of a content in one message. */
+const MAX_SENT_BYTES = 2 ** 19;
 
 const port = parentPort as MessagePort;
 const repositories = new Repositories();
@@ -46,10 +47,7 @@ const methods = createMethods(repositories);
 const running = new Map<number, AbortController>();
 /** The timer that began after the last request. */
 let idle: ReturnType<typeof setTimeout> | undefined;
-/**
- * The functions that send the next piece of a long list, by the ids of
- * requests.
- */
+/** The functions that send the next piece of a long result, by request. */
 const sending = new Map<number, () => void>();
 
 port.on("message", receive);
@@ -96,14 +94,7 @@ async function run(
       signal: controller.signal,
       progress,
     });
-    if (Array.isArray(result) && result.length > MAX_SENT) {
-      await sendList(id, result, send);
-      return;
-    }
-    send(
-      { id, result },
-      result instanceof Uint8Array ? [result.buffer as ArrayBuffer] : [],
-    );
+    await sendResult(id, result, send);
   } catch (error) {
     send({ id, fault: faultOf(error, params.config) });
   } finally {
@@ -116,20 +107,57 @@ async function run(
   }
 }
 
-/** Sends a long list in pieces, each after the receiver has decoded the last. */
-async function sendList(
+/**
+ * Sends a result. Long lists and contents are sent in pieces, each after the
+ * host has decoded the last.
+ */
+async function sendResult(
   id: number,
-  list: readonly unknown[],
-  send: (message: FromWorker) => void,
+  result: unknown,
+  send: (message: FromWorker, transfer?: ArrayBuffer[]) => void,
 ): Promise<void> {
-  for (let at = 0; at < list.length; at += MAX_SENT) {
+  const sendPiece = async (piece: Piece, transfer?: ArrayBuffer[]) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     sending.set(id, resolve);
-    send({ id, piece: list.slice(at, at + MAX_SENT) });
+    send({ id, piece }, transfer);
     await promise;
+    sending.delete(id);
+  };
+  const sendList = async (list: readonly unknown[], of?: string) => {
+    for (let at = 0; at < list.length; at += MAX_SENT) {
+      await sendPiece({ list: list.slice(at, at + MAX_SENT), of });
+    }
+  };
+  if (result instanceof Uint8Array && result.length > 0) {
+    const size = result.length;
+    for (let offset = 0; offset < size; offset += MAX_SENT_BYTES) {
+      const bytes = result.slice(offset, offset + MAX_SENT_BYTES);
+      await sendPiece({ bytes, offset, size }, [bytes.buffer]);
+    }
+    send({ id, result: undefined });
+  } else if (isLong(result)) {
+    await sendList(result);
+    send({ id, result: [] });
+  } else {
+    const rest = isRecord(result) ? { ...result } : result;
+    if (isRecord(rest)) {
+      for (const [name, list] of Object.entries(rest)) {
+        if (!isLong(list)) continue;
+        await sendList(list, name);
+        rest[name] = [];
+      }
+    }
+    send({ id, result: rest });
   }
-  sending.delete(id);
-  send({ id, result: [] });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null &&
+    Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function isLong(value: unknown): value is unknown[] {
+  return Array.isArray(value) && value.length > MAX_SENT;
 }
 
 function faultOf(

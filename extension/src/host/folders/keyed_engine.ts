@@ -23,7 +23,7 @@ export class KeyedEngine implements Caller {
   }
 
   /**
-   * Calls a method of the worker. If the configuration already has a key, uses
+   * Calls a method. If the configuration already has a key, uses
    * that key.
    */
   async call<M extends Method>(

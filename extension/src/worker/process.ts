@@ -1,0 +1,73 @@
+/**
+ * The main thread of the child process, in which the library runs. It passes
+ * messages between the extension host and the worker threads. It starts a
+ * thread for the thread's first request.
+ *
+ * The library runs in the threads, so this thread always has time to end the
+ * process. The process ends when its channel to the extension host is closed:
+ * because the host has no more work for it, or because the host has ended or
+ * was killed.
+ *
+ * @module
+ */
+import process from "node:process";
+import { Worker } from "node:worker_threads";
+import type {
+  FromProcess,
+  FromWorker,
+  ThreadName,
+  ToProcess,
+} from "../shared/protocol.ts";
+
+/**
+ * The maximum size of the young generation of a thread's heap, in megabytes.
+ * Without a limit, much of the memory of a thread is garbage.
+ */
+const MAX_YOUNG_MB = 8;
+
+/** The path of the script of the threads. */
+const [, , script] = process.argv;
+const workers = new Map<ThreadName, Worker>();
+
+// A terminal sends its signals to all processes that were started in it. The
+// extension host might need this process for a last snapshot.
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {});
+}
+process.on("message", receive);
+process.on("disconnect", () => process.exit());
+// The host can have ended before the line above.
+if (!process.connected) process.exit();
+
+function receive(message: ToProcess): void {
+  if ("end" in message) {
+    void workers.get(message.end)?.terminate();
+    workers.delete(message.end);
+    return;
+  }
+  const { thread } = message;
+  let worker = workers.get(thread);
+  if (worker === undefined) workers.set(thread, worker = start(thread));
+  worker.postMessage(message.message);
+}
+
+function start(thread: ThreadName): Worker {
+  const worker = new Worker(script, {
+    resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_MB },
+  });
+  let reason = "";
+  worker.on("message", (message: FromWorker) => send({ thread, message }));
+  worker.on("error", (error: Error) => reason = `: ${error.message}`);
+  worker.on("exit", () => {
+    // A thread that was told to end is not in the map.
+    if (workers.get(thread) !== worker) return;
+    workers.delete(thread);
+    send({ ended: thread, reason });
+  });
+  return worker;
+}
+
+function send(message: FromProcess): void {
+  // If the channel is closed, the process is about to end.
+  if (process.connected) process.send?.(message, () => {});
+}
