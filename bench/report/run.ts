@@ -1,6 +1,7 @@
 /**
  * Makes a page and charts of the last results: `deno task bench report` writes
- * docs/BENCHMARKS.md and docs/charts/ from bench/out/*.json.
+ * docs/BENCHMARKS.md and docs/charts/ from bench/out/*.json. A part of the page
+ * without new results stays as it is.
  *
  * @module
  */
@@ -16,6 +17,14 @@ import { join, resolve } from "node:path";
 import { deno } from "../../tasks/runtimes.ts";
 import { chart } from "../chart.ts";
 import type { Bar, Row } from "../repository/bars.ts";
+import { MAX_QUIET_CORES } from "../repository/quiet.ts";
+import {
+  bytes,
+  lossesTable,
+  scoresTable,
+  seconds,
+  workloadTable,
+} from "./tables.ts";
 
 interface Report<One> {
   date: string;
@@ -25,6 +34,10 @@ interface Report<One> {
 
 interface RepositoryReport extends Report<Row> {
   bars: Bar[];
+  /** The number of rounds. */
+  rounds: number;
+  /** The cores that other programs used before and after the run. */
+  others: { before?: number; after?: number };
 }
 
 interface DeltaRow {
@@ -61,18 +74,30 @@ export function run(): void {
   const repository = read<RepositoryReport>("repository");
   const delta = read<Report<DeltaRow>>("delta");
   const editor = read<EditorReport>("editor");
-  rmSync(join(root, CHARTS), { recursive: true, force: true });
-  mkdirSync(join(root, CHARTS), { recursive: true });
+  if (repository !== undefined) {
+    rmSync(join(root, CHARTS), { recursive: true, force: true });
+    mkdirSync(join(root, CHARTS), { recursive: true });
+  }
   const page = [
     INTRODUCTION,
-    ...repository ? repositoryPart(repository) : [],
-    ...delta ? deltaPart(delta) : [],
-    ...editor ? editorPart(editor) : [],
+    ...repository ? repositoryPart(repository) : present("Repositories"),
+    ...delta ? deltaPart(delta) : present("Single files, against rdiff"),
+    ...editor
+      ? editorPart(editor)
+      : present("A workspace, against a shadow repository of git"),
   ].join("\n");
   const file = join(root, "docs/BENCHMARKS.md");
   writeFileSync(file, `${page}\n`);
   const [program, ...words] = deno();
   execFileSync(program, [...words, "fmt", "--quiet", file], { cwd: root });
+}
+
+/** Returns the lines of a part of the present page, given its heading. */
+function present(heading: string): string[] {
+  const page = readFileSync(join(root, "docs/BENCHMARKS.md"), "utf8");
+  const part = page.split("\n## ")
+    .find((one) => one.startsWith(`${heading}\n`));
+  return part === undefined ? [] : [`\n## ${part}`];
 }
 
 const INTRODUCTION = `# Benchmarks
@@ -81,14 +106,11 @@ This page compares deltar with other programs. It shows all results, including
 those in which deltar is slower or its repository is larger. The times are
 wall-clock times with a warm cache. They are times of whole processes, except
 for the workspace, where deltar is measured in the worker of the VS Code
-extension. A time for repositories is the median of several runs, and a time for
-single files is the shortest of several runs. The workspace is measured once.
-Unless another runtime is named, deltar is the single binary. \`deno task bench\`
-runs the benchmarks with the programs that are installed, and writes this page.
-With \`--quick\`, it runs smaller benchmarks and does not write the page.
-
-restic, borg, rdiff-backup and deltar flush the files that they write to the
-disk. duplicity, git and tar do not.
+extension. A time for single files is the shortest of several runs. The
+workspace is measured once. Unless another runtime is named, deltar is the
+single binary. \`deno task bench\` runs the benchmarks with the programs that are
+installed, and writes this page. With \`--quick\`, it runs smaller benchmarks and
+does not write the page.
 `;
 
 function read<One>(name: string): One | undefined {
@@ -96,34 +118,41 @@ function read<One>(name: string): One | undefined {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
 }
 
-const seconds = (value: number) =>
-  `${value < 1 ? value.toFixed(2) : value.toFixed(1)} s`;
-const bytes = (value: number) =>
-  value < 1e6
-    ? `${(value / 1e3).toFixed(value < 1e4 ? 1 : 0)} KB`
-    : `${(value / 1e6).toFixed(value < 1e7 ? 1 : 0)} MB`;
-
-function repositoryPart({ date, machine, rows, bars }: RepositoryReport) {
+function repositoryPart(
+  { date, machine, rounds, others, rows, bars }: RepositoryReport,
+): string[] {
   const lines = ["## Repositories\n", described(date, machine)];
+  lines.push(
+    `The figures are medians of ${rounds} rounds. In each round, all programs did ` +
+      "each step, one after the other. _Time_ is the wall-clock time of the " +
+      "command. The time of a restore includes a flush of the restored files to " +
+      "the disk with `sync -f`, because deltar flushes them and the other " +
+      "programs do not. In snapshots, deltar, restic, rustic, kopia, borg and " +
+      "rdiff-backup flush what they write, and duplicity, git and tar do not. " +
+      "_Added_ is the size by which the repository grew. _Memory_ is the maximum " +
+      "resident memory of the process, including the pages of mapped files. " +
+      "restic, rustic and kopia encrypt their repositories. The others do not, " +
+      "as they are used here.\n",
+    `${describeOthers(others)}\n`,
+    "In the tables, **the best figure of each row is bold**. Where the figure " +
+      "of deltar is not bold, another program is better, and the ratio of the " +
+      "two figures follows in parentheses.\n",
+    "### deltar against each program\n",
+    "The number of steps in which deltar is better:\n",
+    ...scoresTable(compared(rows)),
+    "\n### Where another program is better\n",
+    ...lossesTable(compared(rows)),
+    "",
+  );
   const workloads = [...new Set(rows.map(({ workload }) => workload))];
   for (const workload of workloads) {
     const mine = rows.filter((row) => row.workload === workload);
     const steps = [...new Set(mine.map(({ step }) => step))];
-    const peers = [...new Set(mine.map(({ peer }) => peer))];
     lines.push(`### ${workload}\n`, WORKLOADS[workload] ?? "");
-    lines.push(`| | ${peers.join(" | ")} |`);
-    lines.push(`| --- |${" --- |".repeat(peers.length)}`);
-    for (const step of steps) {
-      const cells = peers.map((peer) => {
-        const row = mine.find((one) => one.step === step && one.peer === peer);
-        if (row === undefined) return "";
-        const grown = row.bytes === undefined ? "" : `, ${bytes(row.bytes)}`;
-        return `${seconds(row.seconds)}${grown}`;
-      });
-      lines.push(`| ${step} | ${cells.join(" | ")} |`);
+    lines.push(...workloadTable(mine), "");
+    if (compared(mine).length > 0) {
+      lines.push(...charts(workload, steps, mine));
     }
-    lines.push("");
-    if (peers.length > 1) lines.push(...charts(workload, steps, mine));
   }
   if (bars.length > 0) {
     lines.push("### Targets of deltar\n");
@@ -138,6 +167,26 @@ function repositoryPart({ date, machine, rows, bars }: RepositoryReport) {
     lines.push("");
   }
   return lines;
+}
+
+/** Returns the rows of the workloads that more than one program did. */
+function compared(rows: readonly Row[]): Row[] {
+  return rows.filter(({ workload, peer }) =>
+    rows.some((one) => one.workload === workload && one.peer !== peer)
+  );
+}
+
+/** Returns a sentence about the use of the processors by other programs. */
+function describeOthers({ before, after }: RepositoryReport["others"]): string {
+  if (before === undefined || after === undefined) {
+    return "Whether the machine was quiet is not known.";
+  }
+  const used =
+    `other programs used ${before.toFixed(2)} cores before the run ` +
+    `and ${after.toFixed(2)} after it`;
+  return Math.max(before, after) > MAX_QUIET_CORES
+    ? `**The machine was not quiet**: ${used}. The times are too long.`
+    : `The machine was quiet: ${used}.`;
 }
 
 /**
@@ -228,6 +277,10 @@ const WORKLOADS: Record<string, string> = {
   tree:
     "The files are those of a system's `/usr`. Then 200 files are edited, 50 " +
     "are created, 50 are deleted and 30 are renamed. Then nothing changes.\n",
+  deltas: "The file is a SQLite database of 50 MB. Before each of eight " +
+    "snapshots after the first, 500 rows are updated and 125 are added. After " +
+    "that, deltar must apply eight deltas to restore the file, which is the " +
+    "maximum.\n",
   scatter: "The file has 512 MiB of random bytes. Then 500 ranges of 50 " +
     "bytes are overwritten, 5 bytes are inserted near the beginning, and " +
     "3,000 bytes are inserted in the middle.\n",

@@ -10,6 +10,8 @@ export interface Row {
   seconds: number;
   /** The processor time in seconds. */
   cpu: number;
+  /** The maximum resident memory of one process, in bytes. */
+  memory: number;
   /** The bytes that the repository grew by; absent for a restore. */
   bytes?: number;
 }

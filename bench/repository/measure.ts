@@ -4,34 +4,42 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Step } from "./peers.ts";
 
-/** The time that steps took. */
+/** The time and memory that steps took. */
 export interface Taken {
   /** The wall-clock time in seconds. */
   seconds: number;
   /** The processor time in seconds, including the time of started programs. */
   cpu: number;
+  /**
+   * The maximum resident memory of one process, in bytes: of the program, or of one
+   * that it started. Pages of mapped files count, too.
+   */
+  memory: number;
 }
 
 /**
- * Runs steps one after the other, and returns the sums of their times. Throws if a
- * step fails.
+ * Runs steps one after the other, and returns the sums of their times and the
+ * maximum of their memory. Throws if a step fails.
  */
 export async function run(
   steps: readonly Step[],
   env: Record<string, string>,
 ): Promise<Taken> {
-  const taken = { seconds: 0, cpu: 0 };
+  const taken = { seconds: 0, cpu: 0, memory: 0 };
   for (const step of steps) {
-    const { seconds, cpu } = await runStep(step, env);
+    const { seconds, cpu, memory } = await runStep(step, env);
     taken.seconds += seconds;
     taken.cpu += cpu;
+    taken.memory = Math.max(taken.memory, memory);
   }
   return taken;
 }
 
-/** The script that runs a command and prints its processor time. */
-const TIMED = 'command -v "$1" >/dev/null || exit 127; "$@" >&2; ' +
-  "code=$?; times; exit $code";
+/**
+ * GNU time, which runs a command and then prints its user and system time in
+ * seconds and its maximum memory in KiB, as the last line of the error output.
+ */
+const TIME = ["/usr/bin/time", "-q", "-f", "%U %S %M"];
 
 function runStep(
   { command, cwd }: Step,
@@ -39,55 +47,49 @@ function runStep(
 ): Promise<Taken> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
-    const child = spawn("sh", ["-c", TIMED, "sh", ...command], {
+    const child = spawn(TIME[0], [...TIME.slice(1), ...command], {
       cwd,
       env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "ignore", "pipe"],
     });
-    let times = "";
     let said = "";
-    child.stdout.on("data", (part) => times += part);
     child.stderr.on("data", (part) => said = (said + part).slice(-2000));
-    child.on("error", reject);
+    child.on("error", (cause) => {
+      const message = `cannot start ${TIME[0]}: ${cause.message}. ` +
+        "Install GNU time, which measures the memory.";
+      reject(new Error(message, { cause }));
+    });
     child.on("close", (code) => {
       const seconds = (performance.now() - start) / 1000;
       if (code !== 0) {
         reject(new Error(`${command.join(" ")}: exit code ${code}\n${said}`));
-      } else resolve({ seconds, cpu: cpuOf(times) });
+        return;
+      }
+      const [user, system, kibibytes] = said.trimEnd().split("\n").at(-1)
+        ?.split(" ").map(Number) ?? [];
+      resolve({ seconds, cpu: user + system, memory: kibibytes * 1024 });
     });
   });
 }
 
 /**
- * Returns the processor time in the output of `times`, in seconds. The second line
- * has the user and system time of the children.
+ * Returns the size of a file, or the total size of the files below a folder, in
+ * bytes. Hard links to one file count once. The size of a missing path is 0.
  */
-function cpuOf(times: string): number {
-  const found = times.split("\n")[1]?.matchAll(/(\d+)m([\d.]+)s/g) ?? [];
-  return [...found]
-    .reduce((sum, [, minutes, rest]) => sum + 60 * +minutes + +rest, 0);
-}
-
-/**
- * Returns the total size of the files below a folder, in bytes. Hard links to one
- * file count once. The size of a missing folder is 0.
- */
-export function bytesIn(folder: string): number {
+export function bytesIn(path: string): number {
   const seen = new Set<number>();
   let sum = 0;
   const walk = (at: string) => {
-    for (const { name } of readdirSync(at, { withFileTypes: true })) {
-      const path = join(at, name);
-      const stat = lstatSync(path);
-      if (stat.isDirectory()) walk(path);
-      else if (!seen.has(stat.ino)) {
-        seen.add(stat.ino);
-        sum += stat.size;
-      }
+    const stat = lstatSync(at);
+    if (stat.isDirectory()) {
+      for (const name of readdirSync(at)) walk(join(at, name));
+    } else if (!seen.has(stat.ino)) {
+      seen.add(stat.ino);
+      sum += stat.size;
     }
   };
   try {
-    walk(folder);
+    walk(path);
   } catch (error) {
     if ((error as { code?: string }).code !== "ENOENT") throw error;
   }

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { basename } from "node:path";
 import process from "node:process";
 
 /** A command line, and the folder in which it is started. */
@@ -80,6 +81,53 @@ export function allPeers(deltar: string): Peer[] {
           to,
           "--include",
           `${live}/${file}`,
+        ),
+    },
+    {
+      name: "rustic",
+      version: ["rustic", "--version"],
+      env: (home) => ({
+        HOME: home,
+        XDG_CONFIG_HOME: home,
+        RUSTIC_PASSWORD: "x",
+        RUSTIC_CACHE_DIR: home,
+        RUSTIC_NO_PROGRESS: "true",
+      }),
+      init: (repo) => one("rustic", "-r", repo, "init"),
+      snapshot: (repo, live) => one("rustic", "-r", repo, "backup", live),
+      restore: (repo, live, to) =>
+        one("rustic", "-r", repo, "restore", `latest:${live}`, to),
+      restoreFile: (repo, live, to, _, file) =>
+        one("rustic", "-r", repo, "restore", `latest:${live}/${file}`, to),
+    },
+    {
+      name: "kopia",
+      version: ["kopia", "--version"],
+      env: (home) => ({
+        HOME: home,
+        XDG_CACHE_HOME: home,
+        XDG_CONFIG_HOME: home,
+        KOPIA_PASSWORD: "x",
+        KOPIA_CONFIG_PATH: `${home}/repository.config`,
+        KOPIA_CACHE_DIRECTORY: `${home}/cache`,
+        KOPIA_LOG_DIR: `${home}/log`,
+        KOPIA_CHECK_FOR_UPDATES: "false",
+      }),
+      init: (repo) => [
+        ...one("kopia", "repository", "create", "filesystem", "--path", repo),
+        // Without this policy, kopia does not compress.
+        ...one("kopia", "policy", "set", "--global", "--compression=zstd"),
+      ],
+      snapshot: (_, live) => one("kopia", "snapshot", "create", live),
+      restore: (_, live, to) =>
+        one("kopia", "restore", "--snapshot-time=latest", live, to),
+      restoreFile: (_, live, to, __, file) =>
+        one(
+          "kopia",
+          "restore",
+          "--snapshot-time=latest",
+          `${live}/${file}`,
+          to,
         ),
     },
     {
@@ -194,8 +242,8 @@ export function allPeers(deltar: string): Peer[] {
 }
 
 /**
- * Returns the programs that are installed on this machine, with the first line
- * that `version` prints.
+ * Returns the programs that are installed on this machine, with the name and the
+ * version of each program.
  */
 export function installed(
   peers: readonly Peer[],
@@ -208,7 +256,8 @@ export function installed(
         env: process.env,
         stdio: ["ignore", "pipe", "ignore"],
       });
-      return [{ peer, version: text.split("\n")[0] }];
+      const number = /\d+(\.\d+)+/.exec(text)?.[0] ?? text.split("\n")[0];
+      return [{ peer, version: `${basename(program)} ${number}` }];
     } catch {
       return [];
     }

@@ -1,19 +1,24 @@
 /**
  * Compares the `deltar` command with other programs that store versions of
  * directories, in whole processes on the same directories:
- * `deno task bench repository [FOLDER] [--quick] [--rounds N] [--only NAMES]`.
+ * `deno task bench repository [FOLDER] [--quick] [--rounds N] [--only NAMES]
+ * [--peers FOLDER] [--without PROGRAMS]`. Programs in the folder of `--peers` are
+ * used instead of installed ones. In each round, each step is done by all programs,
+ * one after the other. Each round starts with another program.
  *
  * @module
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { buildBinary } from "../binary.ts";
 import { writeResult } from "../write_result.ts";
 import { barsOf, type Row } from "./bars.ts";
-import { bytesIn, median, run as measure } from "./measure.ts";
-import { allPeers, installed, type Peer } from "./peers.ts";
+import { bytesIn, median, run as measure, type Taken } from "./measure.ts";
+import { allPeers, installed, type Peer, type Step } from "./peers.ts";
+import { coresInUse, MAX_QUIET_CORES } from "./quiet.ts";
 import {
   FULL,
   historyOf,
@@ -40,6 +45,8 @@ export async function run(words: string[]): Promise<void> {
       quick: { type: "boolean", default: false },
       rounds: { type: "string" },
       only: { type: "string" },
+      peers: { type: "string" },
+      without: { type: "string" },
     },
   });
   const out = resolve(import.meta.dirname!, "../out");
@@ -47,27 +54,40 @@ export async function run(words: string[]): Promise<void> {
   const { quick } = values;
   const inputs = join(folder, quick ? "inputs-quick" : "inputs");
   const work = join(folder, "work");
-  const rounds = Number(values.rounds ?? (quick ? 1 : 3));
+  const rounds = Number(values.rounds ?? (quick ? 1 : 5));
   const only = values.only?.split(",");
+  const without = values.without?.split(",") ?? [];
+  if (values.peers !== undefined) {
+    process.env.PATH = `${resolve(values.peers)}:${process.env.PATH}`;
+  }
   const scale = quick ? QUICK : FULL;
   const workloads = makeWorkloads(inputs, scale)
     .filter(({ name }) => only?.includes(name) ?? true);
-  const peers = installed(allPeers(buildBinary(folder)));
+  const peers = installed(
+    allPeers(buildBinary(folder))
+      .filter(({ version: [program] }) => !without.includes(program)),
+  );
   const machine = [
     `${cpus()[0].model}, ${availableParallelism()} cores, ` +
     `${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
-    ...peers.map(({ peer, version }) => `${peer.name}: ${version}`),
+    ...peers.map(({ version }) => version),
   ];
   console.log(machine.join("\n"));
   const samples: Row[] = [];
+  const before = await checkQuiet();
   for (let round = 0; round < rounds; round++) {
+    const first = round % peers.length;
+    const ordered = [...peers.slice(first), ...peers.slice(0, first)];
     for (const workload of workloads) {
-      samples.push(...await runWorkload(work, workload, peers, scale.settles));
+      samples.push(
+        ...await runWorkload(work, workload, ordered, scale.settles),
+      );
     }
   }
   if (only?.includes("history") ?? true) {
     samples.push(...await runHistory(work, scale.history, peers[0].peer));
   }
+  const others = { before, after: await checkQuiet() };
   const rows = mediansOf(samples);
   rows.forEach(print);
   const bars = barsOf(rows);
@@ -79,7 +99,24 @@ export async function run(words: string[]): Promise<void> {
     const verdict = quick ? "" : value <= limit ? "met    " : "missed ";
     console.log(`${verdict}${what}: ${shown}, at most ${most}`);
   }
-  writeResult("repository", { machine, rows, bars }, quick);
+  const result = { machine, rounds, others, rows, bars };
+  writeResult("repository", result, quick);
+}
+
+/**
+ * Returns how many cores other programs use, and prints a warning if the machine is
+ * not quiet.
+ */
+async function checkQuiet(): Promise<number | undefined> {
+  await measure([{ command: ["sync"] }], {});
+  const cores = await coresInUse();
+  if (cores !== undefined && cores > MAX_QUIET_CORES) {
+    console.warn(
+      `The machine is not quiet: other programs use ${cores.toFixed(2)} of ` +
+        `${availableParallelism()} cores. The times will be too long.`,
+    );
+  }
+  return cores;
 }
 
 /**
@@ -106,24 +143,35 @@ async function runWorkload(
       rows.push(await snapshot(work, live, workload.name, name, peer, n));
     }
   }
-  if (workload.file === undefined) return rows;
-  const file = workload.file(live);
+  const file = workload.file?.(live);
   const last = states.length - 1;
-  for (const { peer } of peers) {
-    const { repo, home } = placesOf(work, peer);
-    const to = join(work, "restored");
-    const about = { workload: workload.name, peer: peer.name };
-    for (
-      const [step, steps] of [
-        ["restore", () => peer.restore(repo, live, to, last)],
-        ["one file", () => peer.restoreFile(repo, live, to, last, file)],
-      ] as const
-    ) {
-      const taken = await measure(steps(), peer.env(home));
-      rows.push({ ...about, step, ...taken });
-      rmSync(to, { recursive: true, force: true });
-      rmSync(`${to}.file`, { recursive: true, force: true });
+  const measureRestores = async (
+    step: string,
+    original: string,
+    stepsOf: (peer: Peer, to: string) => Step[],
+  ) => {
+    for (const { peer } of peers) {
+      const taken = await restore(
+        work,
+        peer,
+        original,
+        (to) => stepsOf(peer, to),
+      );
+      rows.push({ workload: workload.name, step, peer: peer.name, ...taken });
     }
+  };
+  await measureRestores(
+    "restore",
+    live,
+    (peer, to) => peer.restore(placesOf(work, peer).repo, live, to, last),
+  );
+  if (file !== undefined) {
+    await measureRestores(
+      "one file",
+      join(live, file),
+      (peer, to) =>
+        peer.restoreFile(placesOf(work, peer).repo, live, to, last, file),
+    );
   }
   return rows;
 }
@@ -136,8 +184,7 @@ async function runHistory(
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const live = clear(work);
-  const { repo, home } = placesOf(work, peer);
-  const to = join(work, "restored");
+  const { repo } = placesOf(work, peer);
   const states = historyOf(count);
   for (const [n, { apply }] of states.entries()) {
     apply(live);
@@ -150,11 +197,12 @@ async function runHistory(
     const row = await snapshot(work, live, "history", step, peer, n);
     if (part === undefined) continue;
     rows.push(row);
-    const taken = await measure(
-      peer.restore(repo, live, to, n),
-      peer.env(home),
+    const taken = await restore(
+      work,
+      peer,
+      live,
+      (to) => peer.restore(repo, live, to, n),
     );
-    rmSync(to, { recursive: true, force: true });
     rows.push({ ...row, ...taken, step: `restore, ${part}`, bytes: undefined });
   }
   return rows;
@@ -175,9 +223,51 @@ async function snapshot(
     await measure(peer.init?.(repo) ?? [], env);
   }
   const before = bytesIn(repo);
+  await flush(work);
   const taken = await measure(peer.snapshot(repo, live, n), env);
   const bytes = bytesIn(repo) - before;
   return { workload, step, peer: peer.name, ...taken, bytes };
+}
+
+/**
+ * Measures a restore into a new folder, and the flush of the folder's file system
+ * after it, because some programs flush what they restore and others do not. Throws
+ * if the restored files are smaller than the original.
+ *
+ * @param original The path of the file or folder that is restored.
+ * @param stepsOf Returns the steps of the restore, given the path of the folder.
+ */
+async function restore(
+  work: string,
+  peer: Peer,
+  original: string,
+  stepsOf: (to: string) => Step[],
+): Promise<Taken> {
+  const to = join(work, "restored");
+  await flush(work);
+  const steps = [...stepsOf(to), flushOf(work)];
+  const taken = await measure(steps, peer.env(placesOf(work, peer).home));
+  const restored = bytesIn(to) + bytesIn(`${to}.file`);
+  if (restored < bytesIn(original)) {
+    throw new Error(
+      `${peer.name}: only ${restored} bytes of ${original} were restored`,
+    );
+  }
+  rmSync(to, { recursive: true, force: true });
+  rmSync(`${to}.file`, { recursive: true, force: true });
+  return taken;
+}
+
+/**
+ * Flushes what was written before to the disk, so that this does not slow down the
+ * next measured step.
+ */
+async function flush(folder: string): Promise<void> {
+  await measure([flushOf(folder)], {});
+}
+
+function flushOf(folder: string): Step {
+  return { command: ["sync", "-f", folder] };
 }
 
 function clear(work: string): string {
@@ -204,25 +294,29 @@ function mediansOf(samples: readonly Row[]): Row[] {
     else group.push(row);
   }
   return [...groups.values()].map((group) => {
-    const of = (field: "seconds" | "cpu" | "bytes") =>
+    const of = (field: "seconds" | "cpu" | "memory" | "bytes") =>
       median(group.map((row) => row[field]!));
     const hasBytes = group[0].bytes !== undefined;
     return {
       ...group[0],
       seconds: of("seconds"),
       cpu: of("cpu"),
+      memory: of("memory"),
       ...hasBytes && { bytes: of("bytes") },
     };
   });
 }
 
-function print({ workload, step, peer, seconds, cpu, bytes }: Row): void {
+function print(
+  { workload, step, peer, seconds, cpu, memory, bytes }: Row,
+): void {
   console.log([
     workload.padEnd(11),
     step.padEnd(15),
     peer.padEnd(12),
     `${seconds.toFixed(2)} s`.padStart(9),
     `${cpu.toFixed(2)} s cpu`.padStart(12),
+    `${(memory / 2 ** 20).toFixed(0)} MiB`.padStart(9),
     bytes === undefined ? "" : `${Math.round(bytes)} B`.padStart(13),
   ].join(" "));
 }

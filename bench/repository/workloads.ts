@@ -24,13 +24,13 @@ export interface Workload {
   /** The name of the workload. */
   name: string;
   /**
-   * The changes of the directory before each snapshot. The first one fills the
-   * empty directory.
+   * The changes of the directory before each snapshot. The first fills it. After
+   * the last snapshot, it is restored.
    */
   states: { name: string; apply: (live: string) => void }[];
   /**
-   * Called with the path of the directory. Returns the path of a file to
-   * restore alone. Absent if restores are not measured.
+   * Returns the path of a file to restore alone. Absent if the directory has only
+   * one file, or if this is not measured.
    */
   file?: (live: string) => string;
   /** Whether a last snapshot is taken without a change. */
@@ -43,6 +43,8 @@ export interface Scale {
   scatter: number;
   /** The number of rows of the database. */
   rows: number;
+  /** The number of rows of the database that changes often, and of its changes. */
+  deltas: [rows: number, versions: number];
   /** The maximum number of files of the tree, and their maximum total size. */
   tree: [files: number, bytes: number];
   /** The number of files of 100 KB, and how often some of them change. */
@@ -60,8 +62,9 @@ export interface Scale {
 export const FULL: Scale = {
   scatter: 512,
   rows: 360_000,
-  tree: [68_000, 0.9e9],
-  many: [2000, 30],
+  deltas: [90_000, 8],
+  tree: [24_000, 0.3e9],
+  many: [2000, 10],
   history: [1000, 8],
   settles: true,
 };
@@ -70,6 +73,7 @@ export const FULL: Scale = {
 export const QUICK: Scale = {
   scatter: 32,
   rows: 20_000,
+  deltas: [5000, 3],
   tree: [2500, 0.03e9],
   many: [200, 3],
   history: [24, 2],
@@ -87,6 +91,7 @@ export function makeWorkloads(folder: string, scale: Scale): Workload[] {
   return [
     scatter(folder, scale.scatter),
     database(folder, scale.rows),
+    changingDatabase(folder, ...scale.deltas),
     manyUpdates(...scale.many),
     tree(folder, ...scale.tree),
   ];
@@ -162,38 +167,62 @@ function scatter(folder: string, size: number): Workload {
   };
 }
 
+/** Opens a SQLite database, calls a function with it, and closes it. */
+function edit(file: string, work: (database: DatabaseSync) => void): void {
+  const database = new DatabaseSync(file);
+  database.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+  work(database);
+  database.close();
+}
+
+function bodyOf(random: Random): string {
+  return random.bytes(100 + random.below(300)).toHex();
+}
+
+/** Creates a database with a table, and adds rows to the table. */
+function fillDatabase(file: string, random: Random, rows: number): void {
+  edit(file, (database) => {
+    database.exec(
+      "CREATE TABLE item (id INTEGER PRIMARY KEY, name, body); BEGIN",
+    );
+    const insert = database.prepare("INSERT INTO item VALUES (?, ?, ?)");
+    for (let row = 0; row < rows; row++) {
+      insert.run(row, `item ${row}`, bodyOf(random));
+    }
+    database.exec("COMMIT; CREATE INDEX item_name ON item (name)");
+  });
+}
+
+/** Updates rows of a database with the given number of rows, and adds some. */
+function changeDatabase(
+  file: string,
+  random: Random,
+  rows: number,
+  [updated, added]: [updated: number, added: number],
+): void {
+  edit(file, (database) => {
+    database.exec("BEGIN");
+    const update = database.prepare("UPDATE item SET body = ? WHERE id = ?");
+    for (let at = 0; at < updated; at++) {
+      update.run(bodyOf(random), random.below(rows));
+    }
+    const insert = database.prepare("INSERT INTO item VALUES (?, ?, ?)");
+    for (let at = 0; at < added; at++) {
+      insert.run(rows + at, `item ${rows + at}`, bodyOf(random));
+    }
+    database.exec("COMMIT");
+  });
+}
+
 function database(folder: string, rows: number): Workload {
   const random = new Random("db");
-  const edit = (file: string, work: (database: DatabaseSync) => void) => {
-    const database = new DatabaseSync(file);
-    database.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
-    work(database);
-    database.close();
-  };
-  const body = () => random.bytes(100 + random.below(300)).toHex();
-  const first = once(join(folder, "db"), (part) =>
-    edit(part, (database) => {
-      database.exec(
-        "CREATE TABLE item (id INTEGER PRIMARY KEY, name, body); BEGIN",
-      );
-      const insert = database.prepare("INSERT INTO item VALUES (?, ?, ?)");
-      for (let row = 0; row < rows; row++) {
-        insert.run(row, `item ${row}`, body());
-      }
-      database.exec("COMMIT; CREATE INDEX item_name ON item (name)");
-    }));
+  const first = once(
+    join(folder, "db"),
+    (part) => fillDatabase(part, random, rows),
+  );
   const second = once(join(folder, "db.second"), (part) => {
     copyFileSync(first, part);
-    edit(part, (database) => {
-      database.exec("BEGIN");
-      const update = database.prepare("UPDATE item SET body = ? WHERE id = ?");
-      for (let at = 0; at < 2000; at++) update.run(body(), random.below(rows));
-      const insert = database.prepare("INSERT INTO item VALUES (?, ?, ?)");
-      for (let at = 0; at < 500; at++) {
-        insert.run(rows + at, `item ${rows + at}`, body());
-      }
-      database.exec("COMMIT");
-    });
+    changeDatabase(part, random, rows, [2000, 500]);
   });
   const third = once(join(folder, "db.vacuum"), (part) => {
     copyFileSync(second, part);
@@ -209,6 +238,39 @@ function database(folder: string, rows: number): Workload {
       state("first", first),
       state("second", second),
       state("VACUUM", third),
+    ],
+  };
+}
+
+/**
+ * Returns the workload of a smaller database that changes again and again. deltar
+ * stores at most eight deltas of a file before it stores the whole file again, so
+ * a restore after eight changes applies as many deltas as it can have to.
+ */
+function changingDatabase(
+  folder: string,
+  rows: number,
+  versions: number,
+): Workload {
+  const first = once(
+    join(folder, "deltas"),
+    (part) => fillDatabase(part, new Random("deltas"), rows),
+  );
+  const file = (live: string) => `${live}/db.sqlite`;
+  return {
+    name: "deltas",
+    states: [
+      { name: "first", apply: (live) => copyFileSync(first, file(live)) },
+      ...Array.from({ length: versions }, (_, at) => ({
+        name: "each",
+        apply: (live: string) =>
+          changeDatabase(
+            file(live),
+            new Random(`deltas ${at}`),
+            rows + at * 125,
+            [500, 125],
+          ),
+      })),
     ],
   };
 }

@@ -29,7 +29,7 @@ import { Repositories } from "./repositories.ts";
 /** The minimum interval between progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
-/** The time without requests after which the thread can be ended. */
+/** The time without requests after which the thread can be ended, in milliseconds. */
 const IDLE_MS = 60_000;
 
 /**
