@@ -13,7 +13,7 @@ import {
 } from "../support/raw_names.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
-/** Runs `work` in a place with such names. */
+/** Runs `work` in a place with names that are not valid UTF-8. */
 function withNames(work: (place: Place) => void): Promise<void> {
   return withPlace((place) => {
     remove(place.root);

@@ -115,9 +115,9 @@ export function thaw(frozen: Frozen, folder: string): string {
  * Makes the records of a repository name another directory, so that its next
  * snapshot or an undo can be made in that directory.
  *
- * @param folder The folder of the repository. @param directory The directory
- * whose records are changed. @param instead The new directory, an absolute path
- * without symlinks.
+ * @param folder The folder of the repository.
+ * @param directory The directory whose records are changed.
+ * @param instead The new directory, an absolute path without symlinks.
  */
 export function rehome(
   folder: string,
@@ -196,9 +196,10 @@ export async function rehomeCheckpoints(
 /**
  * Compares restored files with the stored ones.
  *
- * @param root The directory. @param frozen The repository. @param tree The
- * numbers of the nodes of the paths. @param failed The paths that could not be
- * restored, and must not exist.
+ * @param root The directory.
+ * @param frozen The repository.
+ * @param tree The numbers of the nodes of the paths.
+ * @param failed The paths that could not be restored, and must not exist.
  */
 export function assertRestored(
   root: string,

@@ -214,8 +214,8 @@ function withRecord(
 /**
  * Returns a random bomb.
  *
- * @param folder The folder with the prepared objects. @param directory The
- * directory that the snapshot names.
+ * @param folder The folder with the prepared objects.
+ * @param directory The directory that the snapshot names.
  */
 export function bombOf(
   random: Random,

@@ -247,10 +247,10 @@ function partsOf(file: Uint8Array): number[] {
  * the same time.
  *
  * @param change Returns the changed bytes of an object in a round, or
- * `undefined` if there is no such round for the object. @param groupOf Returns
- * the group of an object. By default, all keys, notes and manifests of a kind
- * are a group, and each other object is a group of its own, because its damage
- * may hide the damage of other objects.
+ *   `undefined` if there is no such round for the object.
+ * @param groupOf Returns the group of an object. By default, all keys, notes
+ *   and manifests of a kind are a group, and each other object is a group of
+ *   its own, because its damage may hide the damage of other objects.
  */
 async function assertChangesFound(
   what: string,

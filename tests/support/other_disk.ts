@@ -41,8 +41,8 @@ function makeNtfs(folder: string): string {
 /**
  * Runs `work` with an empty disk of a kind, and then unmounts the disk.
  *
- * @param kind The kind of disk. @param work Called with the mount point and a
- * folder on the ordinary disk.
+ * @param kind The kind of disk.
+ * @param work Called with the mount point and a folder on the ordinary disk.
  */
 export function withOtherDisk<Result>(
   kind: DiskKind,

@@ -100,8 +100,9 @@ export interface Played {
  * order. An operation takes effect as a whole. The next one is chosen after all
  * actors have reached their next operation or their end.
  *
- * @param objects The initial objects of the storage, which are copied. @param
- * works The works. Each gets its own storage object for the same objects.
+ * @param objects The initial objects of the storage, which are copied.
+ * @param works The works. Each gets its own storage object for the same
+ *   objects.
  * @param choose Returns the actor that continues, which is one of `enabled`.
  */
 export async function play(
@@ -156,7 +157,8 @@ function stateOf(storage: MemoryStorage, actors: readonly Actor[]): string {
  * Runs every schedule. Schedules that have reached the same state continue in
  * the same way, so only one of them is run to its end.
  *
- * @param run Runs one schedule. @param most The maximum number of schedules.
+ * @param run Runs one schedule.
+ * @param most The maximum number of schedules.
  * @returns The number of schedules that were run, and whether those were all.
  */
 export async function playAll(

@@ -15,8 +15,9 @@ export class Pty {
   /**
    * Starts a shell in the project.
    *
-   * @param shell The home folder and the project. @param command The command
-   * line that starts the shell. @param columns The width of the terminal.
+   * @param shell The home folder and the project.
+   * @param command The command line that starts the shell.
+   * @param columns The width of the terminal.
    */
   constructor(shell: Shell, command: string, columns = 200) {
     const started = `stty cols ${columns} rows 50; exec ${command}`;

@@ -235,9 +235,9 @@ test("any change is noticed, and unchanged entries are recognized", async () => 
  * Checks a walk that copies unchanged folders: it finds the same as a new
  * index, and so does the next walk.
  *
- * @param prepare Makes the directory. @param edit Changes the directory before
- * the comparison. @param between Changes the directory between the comparison
- * and the walk.
+ * @param prepare Makes the directory.
+ * @param edit Changes the directory before the comparison.
+ * @param between Changes the directory between the comparison and the walk.
  */
 async function checkCopies(
   rules: Rules,
