@@ -74,6 +74,7 @@ suite([
     await window.command("View: Show Deltar");
     await window.isTold(/novel has no snapshots.*looks like .*plans/);
     await window.hasStatus(/waiting/);
+    await window.says(/^novel: automatic snapshots wait for your answer/);
     await window.picture("moved-folder");
     const first = window.page.getByText("is taking a first snapshot");
     assert.equal(await first.count(), 0);
@@ -84,6 +85,10 @@ suite([
     await window.pressTold(/looks like/, "Continue History");
     await rowOf("before the move").waitFor();
     await window.hasStatus(/protected/);
+    assert.equal(
+      await window.page.getByText("wait for your answer").count(),
+      0,
+    );
     assert.match(repositories().join(), /^novel-[^,]*$/);
     await window.openFile(at("notes.md"));
     await window.command("Deltar: Show File History");

@@ -105,6 +105,7 @@ export class ProtectedFolder implements vscode.Disposable {
   #listError: string | undefined;
   #isLocked = false;
   #isListed = false;
+  #isAsked = false;
   readonly #originals = new Originals();
   /**
    * Whether the copies of files are to be stored although the folder has
@@ -187,6 +188,16 @@ export class ProtectedFolder implements vscode.Disposable {
    */
   get hasSnapshots(): boolean | undefined {
     return this.#isListed ? this.last !== undefined : undefined;
+  }
+
+  /** Whether the user is being asked about an old history of this folder. */
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
+  set isAsked(isAsked: boolean) {
+    this.#isAsked = isAsked;
+    this.#changed.fire();
   }
 
   /** The protection of the folder. */

@@ -236,8 +236,12 @@ export class OldHistories implements vscode.Disposable {
     // After a change of the location, the question is about a repository that
     // is no longer used. VS Code cannot take the question back.
     const left = this.#leaves(folder, isStill);
+    folder.isAsked = true;
     const answer = await Promise.race([ask(folder, found), left.promise])
-      .finally(() => left.watch.dispose());
+      .finally(() => {
+        left.watch.dispose();
+        folder.isAsked = false;
+      });
     if (answer === undefined || !isStill()) return;
     onAnswer();
     const isDone = answer === USE_OLD && found.place !== undefined

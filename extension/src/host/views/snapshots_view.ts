@@ -113,7 +113,12 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       this.#folders.all.map(async (folder): Promise<SnapshotNode[]> => {
         try {
           const list = await folder.snapshots();
-          if (list.length === 0) empty.push(folder.name);
+          if (list.length === 0 && folder.isAsked) {
+            notes.push(
+              `${folder.name}: automatic snapshots wait for your answer about its ` +
+                "old history. The question is in the notifications.",
+            );
+          } else if (list.length === 0) empty.push(folder.name);
           return [...list, ...folder.safetySnapshots].map((info) => ({
             kind: "snapshot",
             folder,

@@ -111,16 +111,16 @@ export class StatusBar implements vscode.Disposable {
   state(): { level: Level; reasons: string[] } {
     const reasons: string[] = [];
     for (
-      const { name, failure, faults, last, hasNoFiles, isBusy, question }
-        of this.#folders
-          .all
+      const { name, failure, faults, last, hasNoFiles, isBusy, isAsked } of this
+        .#folders
+        .all
     ) {
       if (failure !== undefined) reasons.push(`${name}: ${failure}`);
       else if (last === undefined) {
         reasons.push(
           isBusy
             ? `${name}: taking the first snapshot`
-            : question
+            : isAsked
             ? `${name}: waiting for your answer about its old history`
             : `${name}: no snapshots yet`,
         );
