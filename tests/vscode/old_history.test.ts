@@ -74,7 +74,7 @@ suite([
     await window.command("View: Show Deltar");
     await window.isTold(/novel has no snapshots.*looks like .*plans/);
     await window.hasStatus(/waiting/);
-    await window.says(/^novel: automatic snapshots wait for your answer/);
+    await window.says(/^novel has no snapshots here yet\. There is a question/);
     await window.picture("moved-folder");
     const first = window.page.getByText("is taking a first snapshot");
     assert.equal(await first.count(), 0);
@@ -86,7 +86,7 @@ suite([
     await rowOf("before the move").waitFor();
     await window.hasStatus(/protected/);
     assert.equal(
-      await window.page.getByText("wait for your answer").count(),
+      await window.page.getByText("There is a question").count(),
       0,
     );
     assert.match(repositories().join(), /^novel-[^,]*$/);

@@ -219,10 +219,7 @@ suite([
       // At another location, the known snapshots are not shown.
       const kept = join(suite.folder, "kept");
       await editor.set({ "deltar.repository.location": kept });
-      await window.page.getByText(
-        "There are no snapshots of this workspace yet",
-      )
-        .waitFor();
+      await window.says(/^located has no snapshots here yet\./);
       await window.hasStatus(/Deltar: off/);
       await snapshot(/Snapshot taken, 1 file\./);
       assert.equal((await inside(kept)).length, 1);

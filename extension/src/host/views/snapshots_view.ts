@@ -115,8 +115,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
           const list = await folder.snapshots();
           if (list.length === 0 && folder.isAsked) {
             notes.push(
-              `${folder.name}: automatic snapshots wait for your answer about its ` +
-                "old history. The question is in the notifications.",
+              `${folder.name} has no snapshots here yet. There is a question ` +
+                "about the old history in the notifications.",
             );
           } else if (list.length === 0) empty.push(folder.name);
           return [...list, ...folder.safetySnapshots].map((info) => ({
