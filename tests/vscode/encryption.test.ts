@@ -283,6 +283,7 @@ suite([
       );
       assert.equal(await isAsked(), false);
       await window.openStatus(/Run Deltar: Enter Key|this machine has no key/);
+      await window.line("Enter Key\u2026").waitFor();
       await window.picture("locked");
       await window.page.keyboard.press("Escape");
       await window.command("Deltar: Create Snapshot");

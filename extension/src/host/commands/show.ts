@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { showInformation } from "../ui/messages.ts";
+import { advisedIn } from "../ui/notifications.ts";
 import { withoutIcons } from "../ui/plain.ts";
 import { noFolderText } from "../ui/virtual_text.ts";
 import type { StatusBar } from "../views/status_bar.ts";
@@ -33,6 +34,9 @@ export async function showStatus(
   );
   const snapshots = lists.flat().sort((a, b) => b.info.time - a.info.time);
   const kind = vscode.QuickPickItemKind.Separator;
+  const advised = new Map(
+    reasons.flatMap(advisedIn).map((one) => [one.title, one]),
+  );
   const faults = folders.all.flatMap(({ faults }) => faults);
   const items: (vscode.QuickPickItem & { run?: () => unknown })[] = [
     {
@@ -44,6 +48,11 @@ export async function showStatus(
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
     ...(status.pause === undefined ? [] : [status.pause]),
+    // Reasons can be too long for their rows, and end with the advice.
+    ...[...advised.values()].map(({ title, run }) => ({
+      label: `$(lightbulb) ${title}`,
+      run,
+    })),
     ...(reasons.length > 0 ? [{ label: "reasons", kind }] : []),
     ...reasons.map((label) => ({
       label: `$(warning) ${withoutIcons(label)}`,

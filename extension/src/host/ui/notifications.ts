@@ -14,16 +14,21 @@ const ADVISED: Readonly<Record<string, string>> = {
 /** Matches a repository setting that a message advises the user to check. */
 const SETTING = /deltar\.repository\.\w+/;
 
+/** An action that a message advises the user to take. */
+export interface Advised {
+  /** The title of a button. */
+  title: string;
+  /** Takes the action. */
+  run: () => unknown;
+}
+
 /**
- * Shows a failure, with a button that opens the log, and a button for each
- * command that the message advises the user to run. If the message names a
- * setting of the repository, another button opens this setting.
+ * Returns the actions that a message advises the user to take: the commands
+ * that it names and, if it names a setting of the repository, to open this
+ * setting.
  */
-export async function showFailure(
-  message: string,
-  log: vscode.LogOutputChannel,
-): Promise<void> {
-  const advised = Object.entries(ADVISED)
+export function advisedIn(message: string): Advised[] {
+  const advised: Advised[] = Object.entries(ADVISED)
     .filter(([title]) => message.includes(title))
     .map(([title, command]) => ({
       title: `${title.replace("Deltar: ", "")}\u2026`,
@@ -43,9 +48,20 @@ export async function showFailure(
         ),
     });
   }
+  return advised;
+}
+
+/**
+ * Shows a failure, with a button that opens the log, and a button for each
+ * action that the message advises the user to take.
+ */
+export async function showFailure(
+  message: string,
+  log: vscode.LogOutputChannel,
+): Promise<void> {
   const answer = await showError(
     asSentence(message),
-    ...advised,
+    ...advisedIn(message),
     { title: "Show Log", run: () => log.show() },
   );
   await answer?.run();
