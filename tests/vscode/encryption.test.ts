@@ -303,7 +303,7 @@ suite([
       await window.reload();
       await window.row(/notes\.md/).waitFor();
       assert.equal(await isAsked(), false);
-      // It is asked for unasked when a window opens.
+      // A new window asks for the key on its own.
       await window.command("Deltar: Forget Key");
       await window.answer(/^Forget Key$/);
       await window.says(/Run Deltar: Enter Key\./);
