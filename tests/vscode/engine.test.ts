@@ -1,6 +1,7 @@
 /** The engine, with threads that answer as a test needs it. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -57,6 +58,23 @@ async function ids(
 ): Promise<number[]> {
   const [pid, id]: unknown[] = await engine[thread].call("list", { config });
   return [pid, id] as number[];
+}
+
+/** Counts the messages that this process sends to its child process. */
+function countMessages(): { count: number } {
+  const { _getActiveHandles: handles } = process as unknown as {
+    _getActiveHandles: () => unknown[];
+  };
+  const sent = { count: 0 };
+  for (const child of handles()) {
+    if (!(child instanceof ChildProcess)) continue;
+    const { send } = child;
+    child.send = ((...words: Parameters<typeof send>) => {
+      sent.count++;
+      return send.apply(child, words);
+    }) as typeof send;
+  }
+  return sent;
 }
 
 function isAlive(pid: number): boolean {
@@ -162,6 +180,66 @@ test("Engine passes values in both directions as they are", () =>
       }
     },
   ));
+
+test("long contents and lists of the library arrive whole, in pieces", () =>
+  withTemp(async (temp) => {
+    const { XDG_STATE_HOME } = process.env;
+    // The library creates the id of this machine there.
+    process.env.XDG_STATE_HOME = join(temp, "state");
+    const directory = join(temp, "folder");
+    fs.mkdirSync(directory);
+    const content = randomBytes(2_500_000);
+    fs.writeFileSync(join(directory, "large.bin"), content);
+    fs.writeFileSync(join(directory, "empty.bin"), "");
+    const names = Array.from({ length: 2500 }, (_, at) => `${10_000 + at}.txt`);
+    for (const name of names) fs.writeFileSync(join(directory, name), name);
+    const engine = new Engine({
+      process: script,
+      worker: join(root, "extension/src/worker/worker.ts"),
+    });
+    const folder: FolderConfig = {
+      directory,
+      repository: join(temp, "repository"),
+      isOwnStorage: false,
+      cache: join(temp, "cache"),
+      originals: join(temp, "cache", "originals"),
+      excludes: [],
+      gitignore: true,
+      excludeCaches: false,
+      encrypt: false,
+    };
+    try {
+      const config = folder;
+      const { snapshot } = await engine.writer.call("snapshot", { config });
+      const { id } = snapshot;
+      const sent = countMessages();
+      const read = (path: string) =>
+        engine.reader.call("read", { config, id, path });
+      assert.deepEqual(await read("large.bin"), new Uint8Array(content));
+      // The request, and one message for each piece.
+      assert.equal(sent.count, 1 + Math.ceil(content.length / 2 ** 19));
+      assert.deepEqual(await read("empty.bin"), new Uint8Array());
+      const changes = await engine.reader.call("compare", {
+        config,
+        before: undefined,
+        after: id,
+      });
+      assert.deepEqual(
+        changes.map(({ path }) => path),
+        [...names, "empty.bin", "large.bin"],
+      );
+      for (const name of names) fs.rmSync(join(directory, name));
+      const preview = await engine.reader.call("previewRestore", {
+        config,
+        request: { id, deleteOthers: false },
+      });
+      assert.deepEqual(preview.created, names);
+      assert.deepEqual(preview.deleted, []);
+    } finally {
+      process.env.XDG_STATE_HOME = XDG_STATE_HOME ?? "";
+      await engine.dispose();
+    }
+  }));
 
 test("Engine runs both threads in one process", () =>
   withEngine(IDS, async (engine) => {

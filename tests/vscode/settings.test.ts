@@ -493,15 +493,23 @@ async function makePast(times: readonly number[]): Promise<void> {
 /** Returns the number of searches for changes since the first call. */
 function looks(): Promise<number> {
   return editor.ask(
-    `const { Serializer } = require("node:v8");
+    `const processes = require("node:child_process");
     if (globalThis.looks === undefined) {
       globalThis.looks = 0;
-      // Messages to the process with the library are written by it.
-      const { writeValue } = Serializer.prototype;
-      Serializer.prototype.writeValue = function (value) {
-        if (value?.message?.method === "snapshot") globalThis.looks++;
-        return writeValue.call(this, value);
+      const watch = (child) => {
+        const { send } = child;
+        child.send = function (words, ...more) {
+          if (words.message?.method === "snapshot") globalThis.looks++;
+          return send.call(this, words, ...more);
+        };
+        return child;
       };
+      // The process with the library can be running, and can start later.
+      const { ChildProcess, fork } = processes;
+      processes.fork = (...words) => watch(fork(...words));
+      for (const one of process._getActiveHandles()) {
+        if (one instanceof ChildProcess && one.send) watch(one);
+      }
     }
     return globalThis.looks;`,
   );
