@@ -123,14 +123,16 @@ function repositoryPart(
 ): string[] {
   const lines = ["## Repositories\n", described(date, machine)];
   lines.push(
-    `The figures are medians of ${rounds} rounds. In each round, all programs did ` +
-      "each step, one after the other. _Time_ is the wall-clock time of the " +
+    (rounds === 1
+      ? "The figures are from one round, in which "
+      : `The figures are medians of ${rounds} rounds. In each round, `) +
+      "all programs did each step, one after the other. _Time_ is the wall-clock time of the " +
       "command. The time of a restore includes a flush of the restored files to " +
       "the disk with `sync -f`, because deltar flushes them and the other " +
       "programs do not. In snapshots, deltar, restic, rustic, kopia, borg and " +
       "rdiff-backup flush what they write, and duplicity, git and tar do not. " +
       "_Added_ is the size by which the repository grew. _Memory_ is the maximum " +
-      "resident memory of the process, including the pages of mapped files. " +
+      "resident memory of one process, including the pages of mapped files. " +
       "restic, rustic and kopia encrypt their repositories. The others do not, " +
       "as they are used here.\n",
     `${describeOthers(others)}\n`,

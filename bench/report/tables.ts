@@ -88,7 +88,9 @@ export function workloadTable(rows: readonly Row[]): string[] {
 }
 
 function ratio(value: number, best: number): string {
-  return best > 0 ? ` (×${(value / best).toPrecision(2)})` : "";
+  if (best <= 0) return "";
+  const times = value / best;
+  return ` (×${times < 10 ? times.toPrecision(3) : times.toFixed(0)})`;
 }
 
 /**

@@ -79,6 +79,7 @@ export async function run(words: string[]): Promise<void> {
     const first = round % peers.length;
     const ordered = [...peers.slice(first), ...peers.slice(0, first)];
     for (const workload of workloads) {
+      console.log(`round ${round + 1} of ${rounds}: ${workload.name}`);
       samples.push(
         ...await runWorkload(work, workload, ordered, scale.settles),
       );
