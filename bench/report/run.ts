@@ -38,6 +38,8 @@ interface RepositoryReport extends Report<Row> {
   rounds: number;
   /** The cores that other programs used before and after the run. */
   others: { before?: number; after?: number };
+  /** The messages of programs that failed in a step. */
+  failures: string[];
 }
 
 interface DeltaRow {
@@ -119,7 +121,7 @@ function read<One>(name: string): One | undefined {
 }
 
 function repositoryPart(
-  { date, machine, rounds, others, rows, bars }: RepositoryReport,
+  { date, machine, rounds, others, failures, rows, bars }: RepositoryReport,
 ): string[] {
   const lines = ["## Repositories\n", described(date, machine)];
   lines.push(
@@ -136,6 +138,7 @@ function repositoryPart(
       "restic, rustic and kopia encrypt their repositories. The others do not, " +
       "as they are used here.\n",
     `${describeOthers(others)}\n`,
+    ...failures.map((message) => `- **${message}**\n`),
     "In the tables, **the best figure of each row is bold**. Where the figure " +
       "of deltar is not bold, another program is better, and the ratio of the " +
       "two figures follows in parentheses.\n",

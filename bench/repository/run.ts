@@ -34,6 +34,9 @@ import {
  */
 const SETTLE_MS = 2500;
 
+/** The cost of a step, without the names of the step and the program. */
+type Cost = Omit<Row, "workload" | "step" | "peer">;
+
 /**
  * Runs the benchmark, prints its tables and writes bench/out/repository.json.
  */
@@ -74,6 +77,7 @@ export async function run(words: string[]): Promise<void> {
   ];
   console.log(machine.join("\n"));
   const samples: Row[] = [];
+  const failures = new Set<string>();
   const before = await checkQuiet();
   for (let round = 0; round < rounds; round++) {
     const first = round % peers.length;
@@ -81,7 +85,13 @@ export async function run(words: string[]): Promise<void> {
     for (const workload of workloads) {
       console.log(`round ${round + 1} of ${rounds}: ${workload.name}`);
       samples.push(
-        ...await runWorkload(work, workload, ordered, scale.settles),
+        ...await runWorkload(
+          work,
+          workload,
+          ordered,
+          scale.settles,
+          failures,
+        ),
       );
     }
   }
@@ -100,7 +110,14 @@ export async function run(words: string[]): Promise<void> {
     const verdict = quick ? "" : value <= limit ? "met    " : "missed ";
     console.log(`${verdict}${what}: ${shown}, at most ${most}`);
   }
-  const result = { machine, rounds, others, rows, bars };
+  const result = {
+    machine,
+    rounds,
+    others,
+    failures: [...failures],
+    rows,
+    bars,
+  };
   writeResult("repository", result, quick);
 }
 
@@ -122,58 +139,64 @@ async function checkQuiet(): Promise<number | undefined> {
 
 /**
  * Measures snapshots of each state of a workload by all programs, one after the
- * other, and then restores of the last one.
+ * other, and then restores of the last one. A program that fails does none of the
+ * later steps.
+ *
+ * @param failures A set to which a message is added for each failure.
  */
 async function runWorkload(
   work: string,
-  workload: Workload,
+  { name: workload, states: changes, unchanged, file }: Workload,
   peers: readonly { peer: Peer }[],
   settles: boolean,
+  failures: Set<string>,
 ): Promise<Row[]> {
   const rows: Row[] = [];
+  const left = new Set(peers.map(({ peer }) => peer));
+  const measureAll = async (
+    step: string,
+    run: (peer: Peer) => Promise<Cost>,
+  ) => {
+    for (const peer of left) {
+      try {
+        rows.push({ workload, step, peer: peer.name, ...await run(peer) });
+      } catch (error) {
+        if (peer.name === "deltar") throw error;
+        left.delete(peer);
+        const failure = `${peer.name} failed in ${workload}, ${step}`;
+        failures.add(failure);
+        console.warn(`${failure}:`, error);
+      }
+    }
+  };
   const live = clear(work);
-  const states = [...workload.states];
-  if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
+  const states = [...changes];
+  if (unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const [n, { name, apply }] of states.entries()) {
     apply(live);
     // Otherwise, the snapshot "unchanged" would read files again.
-    if (settles || workload.unchanged) {
+    if (settles || unchanged) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }
-    for (const { peer } of peers) {
-      rows.push(await snapshot(work, live, workload.name, name, peer, n));
-    }
+    await measureAll(name, (peer) => snapshot(work, live, peer, n));
   }
-  const file = workload.file?.(live);
   const last = states.length - 1;
-  const measureRestores = async (
-    step: string,
-    original: string,
-    stepsOf: (peer: Peer, to: string) => Step[],
-  ) => {
-    for (const { peer } of peers) {
-      const taken = await restore(
-        work,
-        peer,
-        original,
-        (to) => stepsOf(peer, to),
-      );
-      rows.push({ workload: workload.name, step, peer: peer.name, ...taken });
-    }
-  };
-  await measureRestores(
-    "restore",
-    live,
-    (peer, to) => peer.restore(placesOf(work, peer).repo, live, to, last),
-  );
-  if (file !== undefined) {
-    await measureRestores(
-      "one file",
-      join(live, file),
-      (peer, to) =>
-        peer.restoreFile(placesOf(work, peer).repo, live, to, last, file),
-    );
-  }
+  await measureAll("restore", (peer) =>
+    restore(
+      work,
+      peer,
+      live,
+      (to) => peer.restore(placesOf(work, peer).repo, live, to, last),
+    ));
+  const path = file?.(live);
+  if (path === undefined) return rows;
+  await measureAll("one file", (peer) =>
+    restore(
+      work,
+      peer,
+      join(live, path),
+      (to) => peer.restoreFile(placesOf(work, peer).repo, live, to, last, path),
+    ));
   return rows;
 }
 
@@ -194,29 +217,28 @@ async function runHistory(
       : n >= count - measured
       ? "late"
       : undefined;
-    const step = `snapshot, ${part}`;
-    const row = await snapshot(work, live, "history", step, peer, n);
+    const stored = await snapshot(work, live, peer, n);
     if (part === undefined) continue;
-    rows.push(row);
+    const about = { workload: "history", peer: peer.name };
+    rows.push({ ...about, step: `snapshot, ${part}`, ...stored });
     const taken = await restore(
       work,
       peer,
       live,
       (to) => peer.restore(repo, live, to, n),
     );
-    rows.push({ ...row, ...taken, step: `restore, ${part}`, bytes: undefined });
+    rows.push({ ...about, step: `restore, ${part}`, ...taken });
   }
   return rows;
 }
 
+/** Measures snapshot `n` of a directory. */
 async function snapshot(
   work: string,
   live: string,
-  workload: string,
-  step: string,
   peer: Peer,
   n: number,
-): Promise<Row> {
+): Promise<Cost> {
   const { repo, home } = placesOf(work, peer);
   const env = peer.env(home);
   if (n === 0) {
@@ -226,8 +248,7 @@ async function snapshot(
   const before = bytesIn(repo);
   await flush(work);
   const taken = await measure(peer.snapshot(repo, live, n), env);
-  const bytes = bytesIn(repo) - before;
-  return { workload, step, peer: peer.name, ...taken, bytes };
+  return { ...taken, bytes: bytesIn(repo) - before };
 }
 
 /**
