@@ -221,6 +221,35 @@ test("repair() that is killed at any time is completed by the next call", async 
   }
 });
 
+test("a repair that is killed before it stores a corrected record or note is finished by the next", async () => {
+  const { storage } = await (sample ??= makeSample());
+  const { storage: undamaged, open } = await copyOf(storage);
+  const [first] = await (await open()).snapshots();
+  await (await open()).forget(first);
+  const names = [
+    keysOf(undamaged).find((name) => name.startsWith("snapshots/"))!,
+    `removed/${first.id}.json`,
+    "deltar.json",
+  ];
+  for (const name of names) {
+    const { storage: copy } = await copyOf(undamaged);
+    flip(copy.objects.get(name)!);
+    let isDead = false;
+    const dying = new FaultyStorage(copy, (call) => {
+      isDead ||= call.kind === "put" && call.name === name;
+      return isDead ? "before" : undefined;
+    });
+    const repository = await Repository.open(dying, { onDamage: () => {} });
+    await assert.rejects(repository.repair(), { code: "io", object: name });
+
+    const again = await Repository.open(copy, { onDamage: () => {} });
+    const { damage } = await again.verify();
+    assert.deepEqual(damage.map(({ object }) => object), [name]);
+    assert.deepEqual((await again.repair()).mended, [name]);
+    assert.deepEqual(copy.objects.get(name), undamaged.objects.get(name));
+  }
+});
+
 test("repair() treats a failing storage as no damage, and changes nothing", async () => {
   const { storage } = await (sample ??= makeSample());
   const { storage: copy } = await copyOf(storage);

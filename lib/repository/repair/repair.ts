@@ -6,8 +6,8 @@
  * completely is replaced by a snapshot without the lost files
  * (`replace_snapshot.ts`): `salvage.ts` reads the undamaged part of its tree,
  * and `store_again.ts` stores the readable content of damaged volumes again.
- * Settings, records and notes that are replaced or cannot be corrected are
- * copied to `damaged/` before they are deleted. Damaged layers and volumes stay
+ * Settings, records and notes are copied to `damaged/` before they are
+ * corrected or deleted. Damaged layers and volumes stay
  * where they are.
  *
  * @module
@@ -169,8 +169,8 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
 }
 
 /**
- * Repairs settings or a note: moves the damaged object to `damaged/` and stores
- * a corrected one. Settings that cannot be corrected are created again. A note
+ * Repairs settings or a note: copies the damaged object to `damaged/` and
+ * replaces it by a corrected one. Settings that cannot be corrected are created again. A note
  * that cannot be corrected is only moved.
  */
 async function repairListing(
@@ -192,9 +192,10 @@ async function repairListing(
       },
     });
   }
-  if (bytes !== undefined) await setAside(store, name, result, dryRun);
   if (mended !== undefined) {
     await putBack(store, name, mended, result, dryRun);
+  } else if (bytes !== undefined) {
+    await setAside(store, name, result, dryRun);
   }
 }
 
@@ -210,8 +211,9 @@ async function idOf(store: Store): Promise<string> {
 }
 
 /**
- * Repairs a record: moves the damaged object to `damaged/` and, if its checksum
- * shows which bit was flipped, stores the corrected record.
+ * Repairs a record: replaces it if it can be corrected by means of its own
+ * checksum, and otherwise deletes it. A copy of the damaged object is stored in
+ * `damaged/` first.
  */
 async function repairRecord(
   store: Store,
@@ -229,25 +231,31 @@ async function repairRecord(
   // SHA-256 differs from the `parentSha256` in another record.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
-  await setAside(store, name, result, dryRun);
-  if (mended === undefined) result.lost.push(id);
-  else await putBack(store, name, mended, result, dryRun);
+  if (mended === undefined) {
+    await setAside(store, name, result, dryRun);
+    result.lost.push(id);
+  } else await putBack(store, name, mended, result, dryRun);
 }
 
 /**
- * Stores a corrected object after the damaged object was moved to `damaged/`.
+ * Copies a damaged object to `damaged/` and replaces it by the corrected
+ * object. The damaged object is not deleted first: if the repair is interrupted
+ * in between, the next repair corrects the object. Missing settings are stored;
+ * any other object that is missing was removed during the repair.
  */
 async function putBack(
-  { storage, manifests }: Store,
+  store: Store,
   name: string,
   mended: Uint8Array,
   result: RepairResult,
   dryRun: boolean,
 ): Promise<void> {
+  const isThere = await keepCopy(store, name, result, dryRun);
+  if (!isThere && name !== SETTINGS) return;
   result.mended.push(name);
   if (dryRun) return;
-  await storage.put(name, mended, { ifAbsent: true });
-  await manifests?.list(newId(Date.now(), Math.random()), 0, [name]);
+  await store.storage.put(name, mended, { ifAbsent: !isThere });
+  await store.manifests?.list(newId(Date.now(), Math.random()), 0, [name]);
 }
 
 async function isWhole(storage: Storage, id: string): Promise<boolean> {
@@ -278,24 +286,42 @@ async function readDamaged(
 
 /** Moves an object to `damaged/`: copies it, then deletes the original. */
 async function setAside(
-  { storage, keys, manifests }: Store,
+  store: Store,
   name: string,
   result: RepairResult,
   dryRun: boolean,
 ): Promise<void> {
+  const isThere = await keepCopy(store, name, result, dryRun);
+  if (!isThere || dryRun) return;
+  await store.manifests?.removing([name]);
+  await store.storage.delete(name);
+}
+
+/**
+ * Copies an object to `damaged/`.
+ *
+ * @returns Whether the object exists.
+ */
+async function keepCopy(
+  { storage, keys }: Store,
+  name: string,
+  result: RepairResult,
+  dryRun: boolean,
+): Promise<boolean> {
+  let store: (copy: string) => Promise<void>;
+  try {
+    const bytes = await readIfThere(storage, name);
+    if (bytes === undefined) return false;
+    store = (copy) => storage.put(copy, bytes, { ifAbsent: true });
+  } catch (error) {
+    if (keys === undefined || !isDamage(error)) throw error;
+    store = (copy) => keys.copyFile(name, copy);
+  }
   result.setAside.push(name);
-  if (dryRun) return;
+  if (dryRun) return true;
   let copy = `${DAMAGED}${name}`;
   const taken = new Set(await namesUnder(storage, copy));
   for (let n = 2; taken.has(copy); n++) copy = `${DAMAGED}${name}.${n}`;
-  try {
-    const bytes = await readIfThere(storage, name);
-    if (bytes === undefined) return;
-    await storage.put(copy, bytes, { ifAbsent: true });
-  } catch (error) {
-    if (keys === undefined || !isDamage(error)) throw error;
-    await keys.copyFile(name, copy);
-  }
-  await manifests?.removing([name]);
-  await storage.delete(name);
+  await store(copy);
+  return true;
 }
