@@ -6,6 +6,10 @@ import { test } from "node:test";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { collect } from "../../lib/bytes/source.ts";
+import {
+  encodeRecord,
+  type SnapshotRecord,
+} from "../../lib/repository/format/snapshot_record.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { RepairResult } from "../../lib/repository/repair/repair.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -221,33 +225,102 @@ test("repair() that is killed at any time is completed by the next call", async 
   }
 });
 
+/** Takes a snapshot of six files, with one file in each volume. */
+async function snapSixFiles(
+  root: string,
+  repository: Repository,
+): Promise<SnapshotRecord> {
+  for (let at = 0; at < 6; at++) {
+    fs.writeFileSync(join(root, `file${at}`), noise(5000, at + 1));
+  }
+  const options = { volumeSize: 1 << 13 };
+  return (await repository.snapshot(everything(root), options)).record;
+}
+
 test("a repair that is killed before it stores a corrected record or note is finished by the next", async () => {
-  const { storage } = await (sample ??= makeSample());
-  const { storage: undamaged, open } = await copyOf(storage);
-  const [first] = await (await open()).snapshots();
-  await (await open()).forget(first);
-  const names = [
-    keysOf(undamaged).find((name) => name.startsWith("snapshots/"))!,
-    `removed/${first.id}.json`,
-    "deltar.json",
-  ];
+  const undamaged = new MemoryStorage();
+  const source = await Repository.create(undamaged);
+  await withTemp(async (root) => {
+    await source.forget(await snapSixFiles(root, source));
+    fs.writeFileSync(join(root, "seventh"), "x");
+    await source.snapshot(everything(root));
+  });
+  const names = keysOf(undamaged)
+    .filter((name) => /^(?:snapshots|removed)\/|^deltar.json$/.test(name));
+  assert.equal(names.length, 3);
   for (const name of names) {
-    const { storage: copy } = await copyOf(undamaged);
-    flip(copy.objects.get(name)!);
+    const { storage } = await copyOf(undamaged);
+    flip(storage.objects.get(name)!);
     let isDead = false;
-    const dying = new FaultyStorage(copy, (call) => {
+    const dying = new FaultyStorage(storage, (call) => {
       isDead ||= call.kind === "put" && call.name === name;
       return isDead ? "before" : undefined;
     });
     const repository = await Repository.open(dying, { onDamage: () => {} });
     await assert.rejects(repository.repair(), { code: "io", object: name });
 
-    const again = await Repository.open(copy, { onDamage: () => {} });
+    const again = await Repository.open(storage, { onDamage: () => {} });
     const { damage } = await again.verify();
     assert.deepEqual(damage.map(({ object }) => object), [name]);
     assert.deepEqual((await again.repair()).mended, [name]);
-    assert.deepEqual(copy.objects.get(name), undamaged.objects.get(name));
+    assert.deepEqual(storage.objects.get(name), undamaged.objects.get(name));
   }
+});
+
+test("a record that only claims to replace a damaged snapshot does not replace it", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    const first = await snapSixFiles(root, repository);
+    fs.mkdirSync(join(folder, "other"));
+    fs.writeFileSync(join(folder, "other/x"), "x");
+    const other = everything(join(folder, "other"));
+    const { record: { layers } } = await repository.snapshot(other);
+    const last = (parseInt(first.id.slice(-2), 16) ^ 1).toString(16);
+    const id = first.id.slice(0, -2) + last.padStart(2, "0");
+    await storage.put(
+      `snapshots/${id}.json`,
+      encodeRecord({ ...first, id, repairs: first.id, layers }),
+    );
+    const [volume] = keysOf(storage)
+      .filter((name) => name.startsWith(`volumes/${first.id}`));
+    storage.objects.get(volume)![100] ^= 1;
+    const { replaced: [{ by, lost }] } = await repository.repair();
+    assert.notEqual(by, id);
+    assert.deepEqual(lost.length, 1);
+    const records = await repository.snapshots();
+    assert.equal(records.find((one) => one.id === by)?.counts.files, 5);
+  });
+});
+
+test("a replacement of an interrupted repair is not used if more can be read since then", async () => {
+  await withTemp(async (root) => {
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    const first = await snapSixFiles(root, repository);
+    const volumes = keysOf(storage)
+      .filter((name) => name.startsWith(`volumes/${first.id}`));
+    const undamaged = storage.objects.get(volumes[0])!.slice();
+    storage.objects.get(volumes[0])![100] ^= 1;
+    const dying = new FaultyStorage(
+      storage,
+      ({ kind, name }) =>
+        kind === "put" && name.startsWith("damaged/") ? "before" : undefined,
+    );
+    await assert.rejects((await Repository.open(dying)).repair(), isInjected);
+    storage.objects.set(volumes[0], undamaged);
+    storage.objects.get(volumes[1])![100] ^= 1;
+    const { replaced } = await repository.repair();
+    const { by, lost } = replaced.find(({ id }) => id === first.id)!;
+    assert.equal(lost.length, 1);
+    const record = (await repository.snapshots()).find(({ id }) => id === by)!;
+    const tree = await repository.tree(record);
+    for (let at = 0; at < 6; at++) {
+      assert.equal(tree.byPath.has(`file${at}`), !lost.includes(`file${at}`));
+    }
+  });
 });
 
 test("repair() treats a failing storage as no damage, and changes nothing", async () => {

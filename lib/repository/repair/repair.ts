@@ -7,8 +7,7 @@
  * (`replace_snapshot.ts`): `salvage.ts` reads the undamaged part of its tree,
  * and `store_again.ts` stores the readable content of damaged volumes again.
  * Settings, records and notes are copied to `damaged/` before they are
- * corrected or deleted. Damaged layers and volumes stay
- * where they are.
+ * corrected or deleted. Damaged layers and volumes stay where they are.
  *
  * @module
  */
@@ -170,8 +169,8 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
 
 /**
  * Repairs settings or a note: copies the damaged object to `damaged/` and
- * replaces it by a corrected one. Settings that cannot be corrected are created again. A note
- * that cannot be corrected is only moved.
+ * replaces it by a corrected one. Settings that cannot be corrected are created
+ * again. A note that cannot be corrected is only moved.
  */
 async function repairListing(
   store: Store,

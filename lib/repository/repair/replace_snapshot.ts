@@ -13,6 +13,7 @@ import {
   type ReadRecord,
   readRecord,
   type SnapshotCounts,
+  type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import type { ReplacedSnapshot } from "./repair.ts";
 import { countTree, EntryTally } from "../snapshot/snapshot_counts.ts";
@@ -22,6 +23,7 @@ import { partsOf, SiblingIds } from "./sibling_ids.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
+import { streamEntries } from "../layers/tree_reader.ts";
 import { FileCheck } from "../verify/verify_files.ts";
 import { changedLines } from "../layers/write_tree.ts";
 
@@ -59,8 +61,7 @@ export async function replaceSnapshot(
   again: StoreAgain,
   { dryRun, signal }: { dryRun: boolean; signal?: AbortSignal },
 ): Promise<ReplacedSnapshot | undefined> {
-  const { storage } = store;
-  const reading = untilAborted(storage, signal);
+  const reading = untilAborted(store.storage, signal);
   const tree = await salvageTree(reading, record);
   const plan = await makePlan(reading, tree, damage);
   if (plan.kept.length + plan.again.length === 0 && tree.lost.length > 0) {
@@ -73,7 +74,7 @@ export async function replaceSnapshot(
     storedAgain: plan.again.length,
   };
   if (dryRun) return replaced;
-  const id = await standIn(storage, record.id) ??
+  const id = await standIn(store, record, plan, damage, signal) ??
     await write(store, { record, sha256 }, tree, plan, again, signal);
   return { ...replaced, by: id };
 }
@@ -212,22 +213,61 @@ function countsOf(
 
 /**
  * Returns the id of the replacement that an earlier, interrupted repair stored;
- * `undefined` if there is none.
+ * `undefined` if there is none. A record that only claims to replace the
+ * snapshot is not used: it must be undamaged, have every entry of the plan, and
+ * be trusted if the snapshot is trusted.
  */
 async function standIn(
-  storage: Storage,
-  id: string,
+  store: Store,
+  record: SnapshotRecord,
+  plan: Plan,
+  damage: readonly Damage[],
+  signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
+  const { id } = record;
+  const storage = untilAborted(store.storage, signal);
+  const isTrusted = await store.trustOf(record) === "trusted";
   const { stem } = partsOf(id);
   for (const name of await namesUnder(storage, `${SNAPSHOTS}${stem}`)) {
     const other = idOfRecord(name);
     if (other === undefined || other === id) continue;
+    if (damage.some(({ needing }) => needing.includes(other))) continue;
     try {
-      const { record } = await readRecord(storage, other);
-      if (record.repairs === id) return other;
+      const read = await readRecord(storage, other);
+      if (read.record.repairs !== id) continue;
+      if (isTrusted && await store.trustOf(read.record) !== "trusted") continue;
+      if (await hasPlanned(storage, read.record, plan)) return other;
     } catch (error) {
       if (!isDamage(error)) throw error;
     }
   }
   return undefined;
+}
+
+/** Returns whether a snapshot has every entry of a plan that is not lost. */
+async function hasPlanned(
+  storage: Storage,
+  { layers }: SnapshotRecord,
+  { kept, again }: Plan,
+): Promise<boolean> {
+  const missing = new Map(
+    [...kept, ...again.map(({ entry }) => entry)]
+      .map((entry) => [entry.path, entry]),
+  );
+  for await (const entries of streamEntries(storage, layers)) {
+    for (const entry of entries) {
+      const planned = missing.get(entry.path);
+      if (planned === undefined) continue;
+      if (!isSame(planned, entry)) return false;
+      missing.delete(entry.path);
+    }
+  }
+  return missing.size === 0;
+}
+
+function isSame(one: TreeEntry, other: TreeEntry): boolean {
+  return one.kind === other.kind && one.sha256 === other.sha256 &&
+    one.target === other.target && one.mode === other.mode &&
+    one.mtime === other.mtime && one.uid === other.uid &&
+    one.gid === other.gid;
 }
