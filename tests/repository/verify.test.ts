@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { VerifyProgress } from "../../lib/repository/verify/verify.ts";
-import type { MemoryStorage } from "../../lib/storage/memory.ts";
-import { copyOf } from "./helpers.ts";
+import type { PruneResult } from "../../lib/repository/prune/prune.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+import { withTemp } from "../support/temp.ts";
+import { copyOf, everything, noise } from "./helpers.ts";
 import { lossOf, makeSample, readAll, type Sample } from "./harmed.ts";
 
 /** The number of positions of each object that are damaged. */
@@ -206,4 +211,39 @@ test("verify() finds a replaced record by its child", async () => {
   const { damage } = await repository.verify();
   assert.deepEqual(damage.map(({ object }) => object), [name]);
   assert.ok(damage[0].message.includes(second.id));
+});
+
+test("what a prune deletes or repacks at the same time is not reported as missing or damaged", async () => {
+  await withTemp(async (root) => {
+    const undamaged = new MemoryStorage();
+    const source = await Repository.create(undamaged);
+    for (let at = 0; at < 4; at++) {
+      fs.writeFileSync(join(root, `${at}`), noise(900_000, at));
+    }
+    const { record } = await source.snapshot(everything(root));
+    for (let at = 0; at < 3; at++) fs.unlinkSync(join(root, `${at}`));
+    await source.snapshot(everything(root));
+    await source.forget(record);
+    for (const folder of ["trees/", "volumes/"]) {
+      const { storage, open } = await copyOf(undamaged);
+      let pruned: Promise<PruneResult> | undefined;
+      const prune = async () =>
+        await (pruned ??= (await open()).prune({}, { grace: 0 }));
+      const slow: Storage = {
+        location: storage.location,
+        async *get(name, options) {
+          if (name.startsWith(folder)) await prune();
+          yield* storage.get(name, options);
+        },
+        put: (name, source, options) => storage.put(name, source, options),
+        list: (prefix) => storage.list(prefix),
+        delete: (name) => storage.delete(name),
+      };
+      const repository = await Repository.open(slow);
+      const { damage, unrecorded, rebuilt } = await repository
+        .verify({ data: true });
+      assert.equal((await pruned)?.repacked, 1);
+      assert.deepEqual([damage, unrecorded, rebuilt], [[], [], 1], folder);
+    }
+  });
 });

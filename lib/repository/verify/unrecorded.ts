@@ -57,25 +57,51 @@ export async function findUnrecorded(
       if (name.startsWith(folder)) told.add(idOfObject(name));
     }
   }
-  let marks: Mark[];
-  try {
-    ({ marks } = await readMarks(storage));
-  } catch (error) {
-    // Without the marks, there is no way to know for which snapshots a prune
-    // has freed the space.
-    if (isDamage(error)) return [];
-    throw error;
-  }
-  const condemned = namesBeingDeleted(marks);
-  const purged = new Set(marks.flatMap(({ purged }) => purged));
+  const isGarbage = await findGarbage(storage);
   const found: UnrecordedSnapshot[] = [];
   for (const [id, all] of left) {
-    if (id === undefined || !withTree.has(id) || purged.has(id)) continue;
-    const objects = all.filter(({ name }) => !condemned.has(name));
+    if (id === undefined || !withTree.has(id)) continue;
+    const objects = all.filter(({ name }) => !isGarbage(id, name));
     if (objects.length === 0 || await isAccountedFor(storage, id)) continue;
     found.push({ id, objects, wasThere: told.has(id) });
   }
-  return found.sort((a, b) => a.id < b.id ? -1 : 1);
+  if (found.length === 0) return [];
+  // A prune may have purged the snapshots after the objects were listed. It
+  // stores its mark before it deletes anything, and deletes the mark last. So
+  // the marks are read again before the objects are listed again.
+  const isGarbageNow = await findGarbage(storage);
+  const present = new Set<string>();
+  for await (const { name } of storage.list()) present.add(name);
+  return found
+    .map(({ id, objects, wasThere }) => ({
+      id,
+      objects: objects
+        .filter(({ name }) => present.has(name) && !isGarbageNow(id, name)),
+      wasThere,
+    }))
+    .filter(({ objects }) => objects.length > 0)
+    .sort((a, b) => a.id < b.id ? -1 : 1);
+}
+
+/**
+ * Reads the marks of prunes. Returns a function that returns whether an object
+ * of a snapshot is garbage according to the marks: the snapshot was purged, or
+ * a prune is deleting the object. If a mark is damaged, every object counts as
+ * garbage, because there is no way to know for which snapshots a prune has
+ * freed the space.
+ */
+async function findGarbage(
+  storage: Storage,
+): Promise<(id: string, name: string) => boolean> {
+  try {
+    const { marks } = await readMarks(storage);
+    const condemned = namesBeingDeleted(marks);
+    const purged = new Set(marks.flatMap(({ purged }) => purged));
+    return (id, name) => purged.has(id) || condemned.has(name);
+  } catch (error) {
+    if (isDamage(error)) return () => true;
+    throw error;
+  }
 }
 
 function idOfTreeOrVolume(name: string): string | undefined {

@@ -569,11 +569,8 @@ class Verification {
           snapshots: snapshots.filter(isThere),
         }))
         .filter(({ snapshots }) => snapshots.length > 0);
-      const wasHarmful = damage.lost.length + damage.files.length > 0;
-      const isHarmful = lost.length + files.length > 0;
-      return wasHarmful && !isHarmful
-        ? []
-        : [{ ...damage, lost, needing, files }];
+      const left = { ...damage, lost, needing, files };
+      return isHarmful(damage) && !isHarmful(left) ? [] : [left];
     });
   }
 
@@ -595,6 +592,11 @@ class Verification {
     };
     this.#options.onProgress?.(this.#progress);
   }
+}
+
+/** Returns whether damage affects or concerns a snapshot. */
+function isHarmful({ lost, needing, files }: Damage): boolean {
+  return lost.length + needing.length + files.length > 0;
 }
 
 /**

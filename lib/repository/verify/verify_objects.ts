@@ -5,7 +5,7 @@ import { createSha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type DamageKind, type Findings, messageOf } from "./findings.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
-import { whereIs } from "../content/follow_moves.ts";
+import { MAX_MOVES, readMove, whereIs } from "../content/follow_moves.ts";
 
 /** The maximum number of objects that are read at the same time. */
 const MAX_OBJECTS_AT_ONCE = 3;
@@ -17,7 +17,7 @@ export class ObjectCheck {
   /** The total recorded size of the checked objects, in bytes. */
   bytes = 0;
   readonly #storage: Storage;
-  readonly #sizes: ReadonlyMap<string, number>;
+  readonly #sizes: Map<string, number>;
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
@@ -31,13 +31,14 @@ export class ObjectCheck {
    * Creates a check.
    *
    * @param storage The repository's storage.
-   * @param sizes The sizes of the stored objects in bytes, by name.
+   * @param sizes The sizes of the stored objects in bytes, by name. Volumes to
+   * which a prune moves content during the check are added.
    * @param findings The collection to which damage is added.
    * @param data Whether to read all bytes and compare the SHA-256.
    */
   constructor(
     storage: Storage,
-    sizes: ReadonlyMap<string, number>,
+    sizes: Map<string, number>,
     findings: Findings,
     data: boolean,
   ) {
@@ -116,10 +117,7 @@ export class ObjectCheck {
       if (place !== object) this.#places.set(object.name, place);
       return undefined;
     } catch (error) {
-      const message = messageOf(error);
-      const { object: move } = error as DeltarError;
-      const what = move === undefined ? message : `${move}: ${message}`;
-      return `the object is missing, and its move cannot be read: ${what}`;
+      return moveFault(error);
     }
   }
 
@@ -132,9 +130,27 @@ export class ObjectCheck {
     signal: AbortSignal | undefined,
     onRead: (name: string, bytes: number) => void,
   ): Promise<string | DeltarError | undefined> {
-    const place = this.#places.get(object.name) ?? object;
-    const fault = this.#sizeFault(place) ??
-      (this.#data ? await this.#dataFault(place, signal, onRead) : undefined);
+    let place = this.#places.get(object.name) ?? object;
+    const check = async () =>
+      this.#sizeFault(place) ??
+        (this.#data ? await this.#dataFault(place, signal, onRead) : undefined);
+    let fault = await check();
+    // A prune may have repacked the volume after the objects were listed.
+    for (let moves = 0; moves < MAX_MOVES; moves++) {
+      if (codeOf(fault) !== "not-found") break;
+      try {
+        const move = await readMove(this.#storage, place.name);
+        if (move === undefined) break;
+        place = move.to;
+      } catch (error) {
+        return moveFault(error);
+      }
+      this.#places.set(object.name, place);
+      if (!this.#sizes.has(place.name)) {
+        this.#sizes.set(place.name, place.size);
+      }
+      fault = await check();
+    }
     if (fault === undefined || place === object) return fault;
     if (codeOf(fault) === "io") return fault;
     const what = typeof fault === "string" ? fault : messageOf(fault);
@@ -176,6 +192,14 @@ export class ObjectCheck {
     if (toHex(sum.digest()) === sha256) return undefined;
     return "the object's SHA-256 differs from the recorded one";
   }
+}
+
+/** Returns the fault of a missing volume whose move cannot be read. */
+function moveFault(error: unknown): string {
+  const message = messageOf(error);
+  const { object: move } = error as DeltarError;
+  const what = move === undefined ? message : `${move}: ${message}`;
+  return `the object is missing, and its move cannot be read: ${what}`;
 }
 
 /** Returns the kind of a volume with the given name. */
