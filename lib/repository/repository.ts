@@ -98,9 +98,9 @@ import {
   canBeUndeleted,
   type RemovedSnapshot,
   removeSnapshot,
-  restoreRecord,
 } from "./prune/removed.ts";
 import type { RetentionPolicy } from "./prune/retention.ts";
+import { undeleteSnapshot } from "./prune/undelete.ts";
 import type { RekeyOptions, RekeyPlan, RekeyResult } from "./rekey/rekey.ts";
 import { isConflict } from "./runs/run.ts";
 import { readRecords } from "./prune/repository_state.ts";
@@ -1081,7 +1081,7 @@ export class Repository {
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
     checkReads(this.#store, "bring back snapshots");
-    await restoreRecord(this.#store, id, signal);
+    await undeleteSnapshot(this.#store, id, signal);
   }
 
   /**

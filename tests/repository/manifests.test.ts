@@ -7,7 +7,10 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { mirror } from "../../lib/repository/mirror.ts";
-import { ManifestWriter } from "../../lib/repository/runs/manifest.ts";
+import {
+  ManifestWriter,
+  readLists,
+} from "../../lib/repository/runs/manifest.ts";
 import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -311,4 +314,53 @@ test("the id of a machine is checked before anything is stored", async () => {
   await assert.rejects(Repository.create(storage, wrong), TypeError);
   await Repository.create(storage);
   await assert.rejects(Repository.open(storage, wrong), TypeError);
+});
+
+test("verifySealed() names a lost record of a snapshot that was removed and brought back", async () => {
+  await withTemp(async (root) => {
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage, { encrypt, machine });
+    const names: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      fs.writeFileSync(join(root, "file"), `content ${n}`);
+      const { record } = await repository.snapshot(everything(root));
+      await repository.forget(record);
+      names.push(`snapshots/${record.id}.json`);
+    }
+    // A prune merges the manifests of removed records into one.
+    const merged = new ManifestWriter(storage, repository.id, key);
+    await merged.removing(names);
+    const signers = [key.publicKey, repository.keys!.adminPublicKey];
+    const check = async () =>
+      (await verifySealed(storage, { data: true, signers })).damage
+        .map(({ object }) => object);
+    assert.deepEqual(await check(), []);
+
+    for (const { id } of (await repository.removed()).slice(1)) {
+      await repository.undelete(id);
+    }
+    assert.deepEqual(await check(), []);
+    const lost = names.slice(1).map((name) => `${name}.age`).sort();
+    for (const name of lost) storage.objects.delete(name);
+    assert.deepEqual((await check()).sort(), lost);
+  });
+});
+
+test("a prune lists an object that exists again as removed no longer", async () => {
+  const storage = new MemoryStorage();
+  const writer = new ManifestWriter(storage, "id", undefined);
+  const names = ["a", "b", "c"]
+    .map((end) => `snapshots/20260101T000000Z-00000${end}.json`);
+  const sha256 = "0".repeat(64);
+  const objects = names
+    .map((name) => ({ name: `${name}.age`, size: 1, sha256 }));
+  await writer.put({ objects, removed: [] });
+  await writer.removing(names.slice(1));
+  for (const { name } of objects.slice(0, 2)) {
+    await storage.put(name, new Uint8Array(1));
+  }
+  await writer.tidy(() => Promise.resolve(true));
+  const fail = (name: string) => assert.fail(name);
+  const { removed } = await readLists(storage, () => undefined, fail);
+  assert.deepEqual([...removed], [objects[2].name]);
 });

@@ -21,7 +21,9 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
+import { mapAhead } from "../../bytes/map_ahead.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import { AGE_SUFFIX } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import {
@@ -253,15 +255,21 @@ export async function* readManifests(
   storage: Storage,
   onDamage: (error: DeltarError) => void,
 ): AsyncGenerator<Manifest> {
-  for (const name of await namesUnder(storage, MANIFESTS)) {
-    if (idOfManifest(name) === undefined) continue;
+  const names = (await namesUnder(storage, MANIFESTS))
+    .filter((name) => idOfManifest(name) !== undefined);
+  const read = async (name: string) => {
     try {
       const bytes = await readIfThere(storage, name);
-      if (bytes !== undefined) yield await decodeManifest(bytes, name);
+      return bytes && await decodeManifest(bytes, name);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      onDamage(error);
+      return error;
     }
+  };
+  const limits = { most: MAX_REQUESTS_AT_ONCE };
+  for await (const one of mapAhead(names, limits, read)) {
+    if (one instanceof DeltarError) onDamage(one);
+    else if (one !== undefined) yield one;
   }
 }
 
@@ -406,6 +414,46 @@ export class ManifestWriter {
   }
 
   /**
+   * Returns the trusted manifests that list an object as removed.
+   *
+   * @param name The name of the object, without `.age`.
+   * @param isTrusted Called with the signer of each manifest. Returns whether
+   * the signer is trusted.
+   */
+  async removalsOf(
+    name: string,
+    isTrusted: (signer: string | undefined) => Promise<boolean>,
+  ): Promise<Manifest[]> {
+    const found: Manifest[] = [];
+    for await (const one of readManifests(this.#storage, () => {})) {
+      const isOurs = one.repository === this.#repository &&
+        one.removed.includes(name + AGE_SUFFIX);
+      if (isOurs && await isTrusted(one.signer)) found.push(one);
+    }
+    return found;
+  }
+
+  /**
+   * Replaces manifests by manifests that do not list an object as removed,
+   * after the object was stored again.
+   *
+   * @param name The name of the object, without `.age`.
+   * @param manifests The manifests from `removalsOf`.
+   */
+  async withdrawRemovals(
+    name: string,
+    manifests: readonly Manifest[],
+  ): Promise<void> {
+    for (const { name: old, objects, removed } of manifests) {
+      const left = removed.filter((one) => one !== name + AGE_SUFFIX);
+      if (objects.length + left.length > 0) {
+        await this.put({ objects, removed: left });
+      }
+      await this.#storage.delete(old);
+    }
+  }
+
+  /**
    * Deletes and merges manifests after objects were deleted:
    *
    * - Manifests are deleted if all objects that they list as stored have been
@@ -442,7 +490,9 @@ export class ManifestWriter {
         .flatMap(({ objects }) => objects.map(({ name }) => name)),
     );
     const still = [...removed].filter((name) => staying.has(name));
-    if (going.length === 1 && markers.length === 1 && still.length > 0) return;
+    const isTidy = going.length === 1 && markers.length === 1 &&
+      still.length > 0 && still.length === markers[0].removed.length;
+    if (isTidy) return;
     if (still.length > 0) {
       await this.put({ objects: [], removed: still });
     }
