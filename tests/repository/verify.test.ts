@@ -85,6 +85,22 @@ test("verify() of an intact repository reports no damage and no left-overs", asy
   }
 });
 
+test("what a prune leaves behind for the next prune is no left-over", async () => {
+  const { storage } = await (sample ??= makeSample());
+  const { storage: copy, open } = await copyOf(storage);
+  const repository = await open();
+  await repository.prune({ last: 3 });
+  const folders = new Set(
+    [...copy.objects.keys()].map((name) => name.split("/")[0]),
+  );
+  assert.ok(folders.has("judged"));
+  const { damage, leftOvers } = await repository.verify({ data: true });
+  assert.deepEqual(damage, []);
+  const left = leftOvers.map(({ name }) => name)
+    .filter((name) => !/^(?:trees|volumes|signatures)\//.test(name));
+  assert.deepEqual(left, []);
+});
+
 test("verify() names an object with a flipped bit and the affected files, which are never restored", async () => {
   for (const [at, name] of (await names()).entries()) {
     for (let place = 0; place < PLACES; place++) {

@@ -605,7 +605,7 @@ function isHarmful({ lost, needing, files }: Damage): boolean {
  */
 function isOwn(name: string): boolean {
   return name === RECIPIENTS ||
-    /^(?:checkpoints|copied|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|replaced|restores|running|settings|signers)\//
+    /^(?:checkpoints|copied|damaged|garbage|holders|judged|labels|lease|manifests|moves|proofs|removed|replaced|restores|running|settings|signers)\//
       .test(name);
 }
 
