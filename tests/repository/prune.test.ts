@@ -497,6 +497,88 @@ test("a volume that outlives its purged snapshot is not reported as lost", async
   });
 });
 
+/** A storage that calls hooks with the names of objects. */
+function hooked(
+  storage: MemoryStorage,
+  { beforePut, beforeDelete, afterDelete }: {
+    beforePut?: (name: string) => Promise<void>;
+    beforeDelete?: (name: string) => Promise<void>;
+    afterDelete?: (name: string) => Promise<void>;
+  },
+): Storage {
+  return {
+    location: storage.location,
+    get: (name, options) => storage.get(name, options),
+    list: (prefix) => storage.list(prefix),
+    put: async (name, source, options) => {
+      await beforePut?.(name);
+      await storage.put(name, source, options);
+    },
+    delete: async (name) => {
+      await beforeDelete?.(name);
+      await storage.delete(name);
+      await afterDelete?.(name);
+    },
+  };
+}
+
+test("forget() beside a prune that purges the snapshot stores no note again", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    await history.take();
+    const slow = hooked(storage, {
+      afterDelete: async (name) => {
+        if (!name.startsWith("snapshots/")) return;
+        const { purged } = await repository.prune({}, NOW);
+        assert.deepEqual(purged, [first.id]);
+      },
+    });
+    await (await Repository.open(slow)).forget(first);
+    assert.deepEqual(history.names("removed/"), []);
+    await repository.prune({}, NOW);
+    await history.check();
+  });
+});
+
+test("a removed record without its layers is reported, and blocks no prune or purge", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    await history.take();
+    // `forget` is suspended while a prune and another `forget` do their work.
+    const slow = hooked(storage, {
+      beforePut: async (name) => {
+        if (!name.startsWith("removed/")) return;
+        await repository.forget(first);
+        await repository.prune({}, NOW);
+      },
+    });
+    await (await Repository.open(slow)).forget(first);
+    const note = `removed/${first.id}.json`;
+    const layer = first.layers[0].name;
+    assert.deepEqual(history.names("removed/"), [note]);
+    assert.ok(!storage.objects.has(layer));
+    const { damage } = await repository.verify();
+    assert.deepEqual(damage.map(({ object }) => object), [note]);
+    assert.match(
+      damage[0].message,
+      new RegExp(`its layer ${layer} is missing`),
+    );
+    await assert.rejects(repository.undelete(first.id), { code: "not-found" });
+    await repository.prune({}, { patience: 4 });
+    assert.deepEqual(history.names("removed/"), [note]);
+    await repository.purge(["b"], { patience: 4, quick: true });
+    assert.deepEqual(history.names("removed/"), []);
+    await (await Repository.open(slow)).prune({}, NOW);
+    await history.check();
+  });
+});
+
 test("a snapshot that is brought back during a prune is kept", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;

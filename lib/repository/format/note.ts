@@ -69,6 +69,17 @@ export async function* readEach(
   }
 }
 
+/** Returns whether an object exists, without reading it. */
+export async function isStored(
+  storage: Storage,
+  name: string,
+): Promise<boolean> {
+  for await (const object of storage.list(name)) {
+    if (object.name === name) return true;
+  }
+  return false;
+}
+
 /** Deletes objects, several of them at the same time. */
 export async function deleteEach(
   storage: Storage,

@@ -10,7 +10,7 @@ import {
 } from "../format/names.ts";
 import { readMove } from "../content/follow_moves.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
-import { deleteEach, namesUnder } from "../format/note.ts";
+import { deleteEach, isStored, namesUnder } from "../format/note.ts";
 import type { Store } from "../store/store.ts";
 import { forgetFreshRestores } from "../store/fresh_restore.ts";
 import { LABELS, PROOFS, RESTORES } from "../format/snapshot_note.ts";
@@ -21,7 +21,7 @@ import { buryDeadRuns } from "./dead_runs.ts";
 import { type GarbageLine, putMark } from "../runs/garbage_mark.ts";
 import { type Lease, waitsFor } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
-import { canBeUndeleted, type RemovedSnapshot } from "./removed.ts";
+import { canBeUndeleted, isReplaced, type RemovedSnapshot } from "./removed.ts";
 import { timeNotBehind } from "../format/plausible_times.ts";
 import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
@@ -121,7 +121,7 @@ export async function collectGarbage(
   // The snapshots that an interrupted purge replaced must stay until the purge
   // is finished.
   const isExpired = (one: RemovedSnapshot) =>
-    canBeUndeleted(one) &&
+    !isReplaced(one) &&
     (grace === 0 || isTimeSure && one.time + grace <= now);
   const expired = found.removed.filter(isExpired);
   const removed = found.removed.filter((one) => !isExpired(one));
@@ -308,13 +308,6 @@ async function stillMissing(
     if (at === undefined) missing.push(name);
   }
   return missing;
-}
-
-async function isStored(storage: Storage, name: string): Promise<boolean> {
-  for await (const object of storage.list(name)) {
-    if (object.name === name) return true;
-  }
-  return false;
 }
 
 /** Deletes the notes about a snapshot that can no longer be brought back. */

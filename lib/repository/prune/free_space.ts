@@ -15,7 +15,7 @@ import { findLeap } from "./clock.ts";
 import { readUsage } from "./collect_garbage.ts";
 import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
-import { canBeUndeleted } from "./removed.ts";
+import { isReplaced } from "./removed.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 
@@ -80,7 +80,7 @@ export async function freeSpace(
       record,
     })),
     ...found.removed.filter((one) =>
-      canBeUndeleted(one) &&
+      !isReplaced(one) &&
       (grace === 0 || isTimeSure && one.time + grace <= now)
     ),
   ];

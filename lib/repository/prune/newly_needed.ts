@@ -1,5 +1,5 @@
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { isDamage } from "../../bytes/errors.ts";
+import { codeOf, isDamage } from "../../bytes/errors.ts";
 import { idOfObject, moveName } from "../format/names.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import type { Store } from "../store/store.ts";
@@ -57,7 +57,13 @@ export async function findNewlyNeeded(
   };
   for (const one of removed) {
     if (known.has(one.id) || !canBeUndeleted(one)) continue;
-    await spare(one.record?.layers ?? []);
+    try {
+      await spare(one.record?.layers ?? []);
+    } catch (error) {
+      // Another prune or a purge deleted the layers before the removed record
+      // was stored, so the snapshot can no longer be brought back.
+      if (codeOf(error) !== "not-found") throw error;
+    }
   }
   for (const { id, layers } of records) {
     if (!known.has(id)) await spare(layers);

@@ -1,4 +1,6 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { decodeLines, encodeLines } from "../../bytes/listing.ts";
@@ -9,7 +11,13 @@ import {
   recordName,
   REMOVED,
 } from "../format/names.ts";
-import { namesUnder, readEach, readIfThere, timeOf } from "../format/note.ts";
+import {
+  isStored,
+  namesUnder,
+  readEach,
+  readIfThere,
+  timeOf,
+} from "../format/note.ts";
 import { Run } from "../runs/run.ts";
 import type { Store } from "../store/store.ts";
 import {
@@ -33,7 +41,11 @@ export interface RemovedSnapshot {
    * cannot be brought back.
    */
   paths?: string[];
-  /** Whether the purge has already deleted layers of the snapshot. */
+  /**
+   * Whether layers of the snapshot are missing, because a purge or a prune has
+   * already deleted them. `record` names only the other layers. The snapshot
+   * cannot be brought back.
+   */
   isCut?: true;
 }
 
@@ -43,9 +55,14 @@ export interface RemovedSnapshot {
  */
 export const WHOLE_TREE = "";
 
+/** Returns whether a purge replaced a removed snapshot. */
+export function isReplaced({ paths }: RemovedSnapshot): boolean {
+  return paths !== undefined;
+}
+
 /** Returns whether a removed snapshot can be brought back. */
-export function canBeUndeleted({ paths }: RemovedSnapshot): boolean {
-  return paths === undefined;
+export function canBeUndeleted(removed: RemovedSnapshot): boolean {
+  return !isReplaced(removed) && removed.isCut !== true;
 }
 
 /** A removed snapshot, and the bytes of its record. */
@@ -84,7 +101,8 @@ export async function removeSnapshot(
       object: id,
     });
   }
-  const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
+  const record = tryDecode(bytes, recordName(id));
+  const taken = record?.time ?? 0;
   // An interrupted call of `undelete` may have left a note with an earlier
   // time. This note is replaced.
   const removal = {
@@ -96,10 +114,32 @@ export async function removeSnapshot(
   await putRemoved(storage, removal);
   await manifests?.removing([recordName(id)]);
   await storage.delete(recordName(id));
-  // An `undelete` at the same time may have deleted the note.
-  if (await readIfThere(storage, noteName(REMOVED, id)) === undefined) {
+  if (await readIfThere(storage, noteName(REMOVED, id)) !== undefined) return;
+  // If an `undelete` at the same time deleted the note, it is stored again. If a
+  // prune or purge deleted the note and then layers, it is not, because the
+  // snapshot can no longer be brought back.
+  if (await missingLayer(storage, record) === undefined) {
     await putRemoved(storage, removal);
   }
+}
+
+/**
+ * Returns the name of a missing layer of a snapshot; `undefined` if the storage
+ * has all layers.
+ */
+async function missingLayer(
+  storage: Storage,
+  record: SnapshotRecord | undefined,
+): Promise<string | undefined> {
+  const missing: string[] = [];
+  await forEachConcurrent(
+    record?.layers ?? [],
+    MAX_REQUESTS_AT_ONCE,
+    async ({ name }) => {
+      if (!await isStored(storage, name)) missing.push(name);
+    },
+  );
+  return missing[0];
 }
 
 /**
@@ -191,6 +231,8 @@ export async function restoreRecord(
         const now = await readRemoved(storage, id);
         if (now === undefined) throw purged(id);
         if (now.paths !== undefined) throw replacedByPurge(id);
+        const missing = await missingLayer(storage, removed.record);
+        if (missing !== undefined) throw incomplete(id, missing);
       },
     },
   });
@@ -221,6 +263,35 @@ export async function listRemoved(
     all.push(rest);
   }
   return all;
+}
+
+/**
+ * Checks that the storage has all layers of a removed snapshot. Does nothing if
+ * the snapshot is no longer removed, or if a purge replaced it.
+ *
+ * @param storage The repository's storage.
+ * @param stored The removed record.
+ * @param name The name of the removed record.
+ * @param listed The names of the objects that are known to exist.
+ * @throws {DeltarError} `not-found` if a layer is missing; `corrupt` if the
+ * removed record is damaged.
+ */
+export async function checkRemoved(
+  storage: Storage,
+  stored: Uint8Array,
+  name: string,
+  listed: ReadonlySet<string>,
+): Promise<void> {
+  const removed = decodeRemoved(stored, name);
+  const { id, record } = removed;
+  const layers = record?.layers ?? [];
+  if (isReplaced(removed) || listed.has(recordName(id))) return;
+  if (layers.every((layer) => listed.has(layer.name))) return;
+  const missing = await missingLayer(storage, record);
+  if (missing === undefined) return;
+  // A prune deletes the removed record before it deletes layers.
+  if (await readIfThere(storage, name) === undefined) return;
+  throw incomplete(id, missing);
 }
 
 async function readRemoved(
@@ -278,6 +349,15 @@ function replacedByPurge(id: string): DeltarError {
     "not-found",
     "a purge has replaced this snapshot, so it cannot be brought back; " +
       "`deltar list` shows the snapshot that replaced it",
+    { object: id },
+  );
+}
+
+function incomplete(id: string, layer: string): DeltarError {
+  return new DeltarError(
+    "not-found",
+    `this snapshot cannot be brought back, because its layer ${layer} is ` +
+      "missing. If a mirror of the repository has the layer, copy it back.",
     { object: id },
   );
 }

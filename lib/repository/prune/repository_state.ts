@@ -13,7 +13,7 @@ import {
   MOVES,
   RUNNING,
 } from "../format/names.ts";
-import { namesUnder } from "../format/note.ts";
+import { isStored, namesUnder } from "../format/note.ts";
 import { RESTORES } from "../format/snapshot_note.ts";
 import type { Move } from "../content/move.ts";
 import { listRemoved, type RemovedSnapshot } from "./removed.ts";
@@ -130,7 +130,7 @@ export async function readState(
   return {
     stored,
     records,
-    removed: removed.map((one) => withStoredLayers(one, stored)),
+    removed: await withStoredLayers(storage, removed, stored),
     intents,
     marks,
     markNames,
@@ -141,18 +141,34 @@ export async function readState(
 }
 
 /**
- * Returns a snapshot without the layers that a purge has already deleted.
- * Snapshots that no purge replaced are returned unchanged.
+ * Returns removed snapshots without the layers that a purge or a prune has
+ * already deleted. A removed record can appear after that, if its removal was
+ * suspended.
+ *
+ * @param storage The repository's storage.
+ * @param removed The removed snapshots.
+ * @param stored The objects that were listed before the records were read.
  */
-function withStoredLayers(
-  removed: RemovedSnapshot,
+async function withStoredLayers(
+  storage: Storage,
+  removed: readonly RemovedSnapshot[],
   stored: ReadonlyMap<string, unknown>,
-): RemovedSnapshot {
-  const { record, paths } = removed;
-  if (record === undefined || paths === undefined) return removed;
-  const layers = record.layers.filter(({ name }) => stored.has(name));
-  if (layers.length === record.layers.length) return removed;
-  return { ...removed, record: { ...record, layers }, isCut: true };
+): Promise<RemovedSnapshot[]> {
+  const all: RemovedSnapshot[] = [];
+  for (const one of removed) {
+    const { record } = one;
+    const gone = new Set<string>();
+    for (const { name } of record?.layers ?? []) {
+      // The layer may have been stored after the objects were listed.
+      if (!stored.has(name) && !await isStored(storage, name)) gone.add(name);
+    }
+    if (record === undefined || gone.size === 0) all.push(one);
+    else {
+      const layers = record.layers.filter(({ name }) => !gone.has(name));
+      all.push({ ...one, record: { ...record, layers }, isCut: true });
+    }
+  }
+  return all;
 }
 
 /**

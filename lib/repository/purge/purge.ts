@@ -44,7 +44,7 @@ import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
 import { newId, noteName, REMOVED } from "../format/names.ts";
 import { DEFAULT_PATIENCE_MS } from "../prune/defaults.ts";
 import { Lease } from "../prune/lease.ts";
-import { canBeUndeleted } from "../prune/removed.ts";
+import { canBeUndeleted, isReplaced } from "../prune/removed.ts";
 import {
   readRecords,
   readState,
@@ -286,13 +286,14 @@ export async function purge(
 const MAX_ROUNDS = 4;
 
 /**
- * Returns the names of the records and notes of the snapshots that a purge may
- * replace.
+ * Returns the names of the records of all snapshots and removed snapshots that
+ * no purge has replaced.
  */
 function namesIn({ records, removed }: RepositoryState): string[] {
   return [
     ...records.map(({ id }) => id),
-    ...removed.filter(canBeUndeleted).map(({ id }) => removedName(id)),
+    ...removed.filter((one) => !isReplaced(one))
+      .map(({ id }) => removedName(id)),
   ];
 }
 
@@ -352,7 +353,7 @@ function planOf(
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     others,
     storedAgain: [...new Set(again)].sort(),
-    unfinished: found.removed.filter((one) => !canBeUndeleted(one))
+    unfinished: found.removed.filter(isReplaced)
       .map(({ id }) => id),
     running: found.intents.map(({ id }) => id),
   };

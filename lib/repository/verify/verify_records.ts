@@ -23,6 +23,7 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import { readSettings } from "../format/settings.ts";
+import { checkRemoved } from "../prune/removed.ts";
 import { decodeManifest } from "../runs/manifest.ts";
 
 /** Verifies the settings of a repository, and adds damage to `findings`. */
@@ -54,20 +55,25 @@ const FORMATS: Record<string, string> = {
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
  * counted snapshots, and settings that can change. Damage to these objects is
- * added to `findings` and does not affect any file.
+ * added to `findings` and does not affect any file. A removed record is damaged,
+ * too, if a layer of the snapshot is missing.
  */
 export async function verifyNotes(
   storage: Storage,
   names: Iterable<string>,
   findings: Findings,
 ): Promise<void> {
-  const notes = [...names].filter((name) => isManifest(name) || isNote(name));
+  const listed = new Set(names);
+  const notes = [...listed].filter((name) => isManifest(name) || isNote(name));
   await forEachConcurrent(notes, MAX_REQUESTS_AT_ONCE, async (name) => {
     try {
       const bytes = await readIfThere(storage, name);
       if (bytes === undefined) return;
       if (isManifest(name)) await decodeManifest(bytes, name);
       else await checkNote(bytes, formatOf(name), name);
+      if (folderOf(name) === "removed") {
+        await checkRemoved(storage, bytes, name, listed);
+      }
     } catch (error) {
       findings.object(name, "note", error);
     }
