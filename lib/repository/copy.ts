@@ -708,14 +708,25 @@ async function checkMove(
   );
 }
 
-/** Copies the move of a volume, if there is one. */
+/**
+ * Copies the move of a repacked volume.
+ *
+ * @throws {DeltarError} `conflict` if the source no longer has the move.
+ */
 async function copyMove(
   from: Storage,
   to: Storage,
   volume: string,
 ): Promise<void> {
   const move = await readMove(from, volume);
-  if (move === undefined) return;
+  if (move === undefined) {
+    throw new DeltarError(
+      "conflict",
+      "a prune of the source deleted the move of this volume during the copy; " +
+        "copy again",
+      { object: `${from.location}/${volume}` },
+    );
+  }
   // The move is encoded again, so that the copy has only checked fields.
   await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
     .catch(unlessExists);

@@ -172,10 +172,11 @@ class Shared {
     }
   }
 
-  /**
-   * Deletes the files with these numbers, adds a file, and takes a snapshot.
-   */
-  async take(gone: readonly number[], added: string): Promise<string> {
+  /** Takes a snapshot after files with these names were deleted. */
+  async take(
+    gone: readonly (number | string)[],
+    added: string,
+  ): Promise<string> {
     for (const at of gone) fs.rmSync(join(this.#root, `${at}`));
     fs.writeFileSync(join(this.#root, added), added);
     roundTimes(this.#root);
@@ -316,5 +317,39 @@ test("copyTo() fails if the target is pruned before the intent is stored", async
     await restores(target, expected, folder);
     await target.prune({}, { grace: 0, patience: 4 });
     await restores(target, expected, folder);
+  });
+});
+
+test("a copy ends if a prune of the source deletes a move that it needs", async () => {
+  await withTemp(async (folder) => {
+    const storage = new MemoryStorage();
+    const shared = new Shared(folder, await Repository.create(storage));
+    const { repository } = shared;
+    const target = new MemoryStorage();
+    await Repository.create(target);
+    const first = await shared.take([], "a");
+    const second = await shared.take([0, 1, 2, 3, 4, 5, 6], "b");
+    await shared.take(["a", 7, 8, 9, 10, 11], "c");
+    assert.equal(await Shared.remove(repository, [first]), 1);
+    const [record] = await repository.snapshots();
+    let isPruned = false;
+    const slow: Storage = {
+      location: target.location,
+      get: (name, options) => target.get(name, options),
+      list: (prefix) => target.list(prefix),
+      delete: (name) => target.delete(name),
+      put: async (name, source, options) => {
+        await target.put(name, source, options);
+        if (!name.startsWith("volumes/") || isPruned) return;
+        isPruned = true;
+        await Shared.remove(repository, [second]);
+      },
+    };
+    await assert.rejects(
+      repository.copyTo(await Repository.open(slow), [record]),
+      { code: "conflict", message: /deleted the move of this volume/ },
+    );
+    assert.ok(isPruned);
+    await restores(await Repository.open(target), {}, folder);
   });
 });
