@@ -4,11 +4,12 @@ import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { Storage, StoredObject } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import {
   KEYS,
   MANIFESTS,
+  MOVES,
   RECIPIENTS,
   SETTINGS,
   SNAPSHOTS,
@@ -87,6 +88,12 @@ const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 
+/** Matches the names of objects that snapshots need. */
+const OF_SNAPSHOTS = /^(?:trees|volumes|signatures|moves)\//;
+
+/** The maximum number of times that the source is listed. */
+const MAX_LISTS = 6;
+
 /** The folder in which a mirror keeps the objects that it has replaced. */
 const KEPT = "replaced/";
 
@@ -100,7 +107,9 @@ const SUM_DIGITS = 16;
  * or already a mirror of the repository. No key is needed.
  *
  * - Records are copied after the objects that they need, so the snapshots in a
- *   mirror are always complete.
+ *   mirror are always complete. The source is listed again before its records
+ *   are copied, and new objects are copied, too, because a prune of the source
+ *   may have repacked volumes.
  * - If the repository is encrypted, each object that a manifest lists is
  *   compared with its size and SHA-256 in the manifest while the object is
  *   copied. Damaged objects are not copied.
@@ -125,8 +134,9 @@ const SUM_DIGITS = 16;
  *   not copied.
  * @throws {DeltarError} `mismatch` if the target is a different repository or a
  *   mirror of one, or is neither a repository nor empty; `not-found` if the
- *   source is not a repository; `aborted` if the signal fired; the error of a
- *   storage.
+ *   source is not a repository; `conflict` if prunes of the source delete or
+ *   repack objects again and again during the copy; `aborted` if the signal
+ *   fired; the error of a storage.
  *
  * @example
  * ```ts
@@ -158,19 +168,25 @@ export async function mirror(
   };
   const { id, encryption } = await readSettings(source);
   await checkTarget(target, id);
-  const listed = encryption === undefined
-    ? new Map<string, ObjectRecord[]>()
-    : await readExpected(
-      source,
-      refusal({ repository: id, signers }),
-      (object, message) => result.damage.push({ object, message }),
-    );
+  const refused = new Set<string>();
+  const readManifests = async () =>
+    encryption === undefined
+      ? new Map<string, ObjectRecord[]>()
+      : await readExpected(
+        source,
+        refusal({ repository: id, signers }),
+        (object, message) => {
+          if (refused.has(object)) return;
+          refused.add(object);
+          result.damage.push({ object, message });
+        },
+      );
+  let listed = await readManifests();
   const isRekeyed = encryption !== undefined &&
     !await isSame(source, target, RECIPIENTS + AGE_SUFFIX);
-  const known = encryption === undefined
+  const mirrored = encryption === undefined
     ? new Map<string, Set<string>>()
     : await sumsOf(target, id);
-  const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
   /**
@@ -189,26 +205,52 @@ export async function mirror(
   const isNew = (name: string) => {
     if (!isSealed(name)) return false;
     const sums = listed.get(name)?.map(({ sha256 }) => sha256) ?? [];
-    const there = known.get(name) ?? new Set();
+    const there = mirrored.get(name) ?? new Set();
     return sums.some((sum) => !there.has(sum)) ||
       isRekeyed && sums.length > 0 && there.size > new Set(sums).size;
   };
-  /** The names of the objects to copy in each step of `stepOf`. */
-  const steps: string[][] = [[], [], [], [], [], []];
-  for await (const { name, size } of source.list()) {
-    checkAborted(signal);
-    if (COORDINATION.test(name) || refused.has(name)) continue;
-    const isUnlisted = signers !== undefined && isSealed(name) &&
-      !listed.has(name);
-    if (isUnlisted) result.unlisted.push(name);
-    else if (
-      there.get(name) === size && !isNew(name) &&
-      (!isReplaced(name) || await isSame(source, target, name))
-    ) result.present++;
-    else steps[stepOf(name)].push(name);
-  }
-  if (to.prepare !== undefined && there.size === 0) to.prepare();
-  for (const names of steps) {
+  /** The names of the objects that are copied, present or damaged. */
+  const known = new Set<string>();
+  /**
+   * Lists the source. Returns the names of the objects to copy that earlier
+   * lists did not have, for each step of `stepOf`.
+   */
+  const findNew = async () => {
+    const objects: StoredObject[] = [];
+    for await (const object of source.list()) {
+      checkAborted(signal);
+      const { name } = object;
+      const isKnown = known.has(name) || refused.has(name);
+      if (!isKnown && !COORDINATION.test(name)) objects.push(object);
+    }
+    // The new objects may be listed in new manifests.
+    const isManifest = ({ name }: StoredObject) => name.startsWith(MANIFESTS);
+    if (known.size > 0 && objects.some(isManifest)) {
+      listed = await readManifests();
+    }
+    const steps: string[][] = [[], [], [], [], [], []];
+    result.unlisted = [];
+    for (const { name, size } of objects) {
+      checkAborted(signal);
+      if (refused.has(name)) continue;
+      const isUnlisted = signers !== undefined && isSealed(name) &&
+        !listed.has(name);
+      if (isUnlisted) {
+        result.unlisted.push(name);
+        continue;
+      }
+      known.add(name);
+      if (
+        there.get(name) === size && !isNew(name) &&
+        (!isReplaced(name) || await isSame(source, target, name))
+      ) result.present++;
+      else steps[stepOf(name)].push(name);
+    }
+    return steps;
+  };
+  /** Copies objects. Returns the names of those that no longer exist. */
+  const copyAll = async (names: readonly string[]) => {
+    const gone: string[] = [];
     await forEachConcurrent(names, MAX_CONCURRENT_COPIES, async (name) => {
       checkAborted(signal);
       const isListed = listed.has(name);
@@ -223,11 +265,48 @@ export async function mirror(
         result,
       );
       if (size === undefined) return;
+      if (size === GONE) {
+        gone.push(name);
+        return;
+      }
       result.objects++;
       result.bytes += size;
       onProgress?.({ objects: result.objects, bytes: result.bytes, name });
     });
+    return gone;
+  };
+  // A prune of the source can repack a volume while the source is listed and
+  // copied. So the source is listed again before the records are copied. The
+  // mirror is complete if no object of a snapshot was deleted and the last list
+  // has no new move. Records that only the last list has are not copied.
+  const last: string[][] = [[], []];
+  for (let round = 0;; round++) {
+    const steps = await findNew();
+    if (round === 0 && to.prepare !== undefined && there.size === 0) {
+      to.prepare();
+    }
+    const gone: string[] = [];
+    for (const names of steps.slice(0, RECORD_STEP)) {
+      gone.push(...await copyAll(names));
+    }
+    const [records, recipients] = steps.slice(RECORD_STEP);
+    const lost = gone.find((name) => OF_SNAPSHOTS.test(name));
+    const moved = steps.flat().find((name) => name.startsWith(MOVES));
+    const isComplete = lost === undefined && moved === undefined;
+    if (round > 0 && isComplete && records.length === 0) break;
+    if (round === MAX_LISTS - 1) {
+      if (isComplete) break;
+      throw new DeltarError(
+        "conflict",
+        "prunes of the source deleted or repacked objects during the whole " +
+          "copy, so the newest records were not copied; copy again",
+        { object: lost ?? moved },
+      );
+    }
+    last[0].push(...records);
+    last[1].push(...recipients);
   }
+  for (const names of last) await copyAll(names);
   return result;
 }
 
@@ -297,12 +376,16 @@ async function keepOld(mirror: Storage, name: string): Promise<void> {
   await mirror.put(`${KEPT}${name}.${sum}`, bytes);
 }
 
+/** The result of `copyOne` for an object that no longer exists. */
+const GONE = "gone";
+
 /**
  * Copies an object, provided that the object still exists and, if `expected` is
  * given, has the size and SHA-256 of one of the expected objects. Damage to the
  * object is added to `damage`.
  *
- * @returns The size of the object in bytes; `undefined` if it was not copied.
+ * @returns The size of the object in bytes; `GONE` if it no longer exists;
+ * `undefined` if it is damaged.
  */
 async function copyOne(
   from: Storage,
@@ -310,7 +393,7 @@ async function copyOne(
   name: string,
   expected: readonly ObjectRecord[] | undefined,
   { damage }: MirrorResult,
-): Promise<number | undefined> {
+): Promise<number | typeof GONE | undefined> {
   const sum = createSha256();
   let size = 0;
   const checked = async function* () {
@@ -337,12 +420,15 @@ async function copyOne(
     return size;
   } catch (error) {
     // A prune of the source might have deleted the object after it was listed.
-    if (codeOf(error) === "not-found") return undefined;
+    if (codeOf(error) === "not-found") return GONE;
     if (!isDamage(error)) throw error;
     damage.push({ object: name, message: error.message });
     return undefined;
   }
 }
+
+/** The step of `stepOf` in which records are copied. */
+const RECORD_STEP = 4;
 
 /**
  * Returns the step in which an object is copied: 0 for the settings, 1 for
@@ -354,7 +440,7 @@ function stepOf(name: string): number {
   if (name === SETTINGS) return 0;
   if (name.startsWith(MANIFESTS)) return 1;
   if (name.startsWith(KEYS)) return 2;
-  if (name.startsWith(SNAPSHOTS)) return 4;
+  if (name.startsWith(SNAPSHOTS)) return RECORD_STEP;
   return name === RECIPIENTS + AGE_SUFFIX ? 5 : 3;
 }
 

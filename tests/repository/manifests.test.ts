@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { collect } from "../../lib/bytes/source.ts";
+import { chunks, collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { mirror } from "../../lib/repository/mirror.ts";
 import {
@@ -14,6 +14,7 @@ import {
 import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
 import { noise } from "../support/noise.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes } from "../support/trees.ts";
@@ -205,6 +206,94 @@ test("mirror() copies a repository without a key, and no damaged object", async 
         code: "mismatch",
       },
     );
+  });
+});
+
+test("mirror() beside a prune of the source copies repacked volumes", async () => {
+  for (const at of ["while volumes are listed", "before a volume is read"]) {
+    for (const isEncrypted of [false, true]) {
+      await withTemp(async (folder) => {
+        const storage = new MemoryStorage();
+        const options = isEncrypted ? { encrypt, machine } : {};
+        await Repository.create(storage, options);
+        const open = (of: Storage) =>
+          Repository.open(of, isEncrypted ? { keys, machine } : {});
+        const repository = await open(storage);
+        const root = join(folder, "root");
+        fs.mkdirSync(root);
+        for (let file = 0; file < 6; file++) {
+          fs.writeFileSync(join(root, `${file}`), noise(400_000, file));
+        }
+        roundTimes(root);
+        const { record } = await repository.snapshot(everything(root));
+        for (let file = 0; file < 5; file++) fs.rmSync(join(root, `${file}`));
+        roundTimes(root);
+        await repository.snapshot(everything(root));
+        await repository.forget(record);
+        let repacked = 0;
+        const prune = async () => {
+          if (repacked > 0) return;
+          ({ repacked } = await repository.prune({}, { grace: 0 }));
+        };
+        const slow: Storage = {
+          location: storage.location,
+          async *get(name, options) {
+            if (at.startsWith("before") && name.startsWith("volumes/")) {
+              await prune();
+            }
+            yield* chunks(storage.get(name, options));
+          },
+          async *list(prefix) {
+            const isWhole = prefix === undefined;
+            // Listed in the order of the names.
+            for (const end of isWhole ? ["", "volumes/"] : []) {
+              if (end !== "" && at.startsWith("while")) await prune();
+              for await (const object of storage.list(end)) {
+                if (object.name.startsWith("volumes/") === (end !== "")) {
+                  yield object;
+                }
+              }
+            }
+            if (!isWhole) yield* storage.list(prefix);
+          },
+          put: () => Promise.reject(new Error("a mirror writes to its source")),
+          delete: () => Promise.reject(new Error("a mirror deletes")),
+        };
+        const copy = new MemoryStorage();
+        const { damage } = await mirror(slow, copy);
+        assert.deepEqual(damage, []);
+        assert.equal(repacked, 1, at);
+        const found = await (await open(copy)).verify({ data: true });
+        assert.deepEqual(found.damage, [], at);
+        assert.equal(found.snapshots, 1);
+      });
+    }
+  }
+});
+
+test("mirror() of a source that loses objects all the time fails", async () => {
+  await withTemp(async (folder) => {
+    const { storage, signers } = await make(folder);
+    let count = 0;
+    const restless: Storage = {
+      location: storage.location,
+      get: (name, options) => storage.get(name, options),
+      put: (name, source, options) => storage.put(name, source, options),
+      delete: (name) => storage.delete(name),
+      async *list(prefix) {
+        yield* storage.list(prefix);
+        const volume = `volumes/20260101T000000Z-${
+          100000 + ++count
+        }.vol0.tar.zst`;
+        if (prefix === undefined) yield { name: volume, size: 1000 };
+      },
+    };
+    const copy = new MemoryStorage();
+    await assert.rejects(mirror(restless, copy), { code: "conflict" });
+    const names = [...copy.objects.keys()];
+    assert.deepEqual(names.filter((name) => name.startsWith("snapshots/")), []);
+    await mirror(storage, copy, { signers });
+    assert.deepEqual(copy.objects, storage.objects);
   });
 });
 
