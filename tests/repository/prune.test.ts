@@ -7,6 +7,7 @@ import { Repository } from "../../lib/repository/repository.ts";
 import { Run } from "../../lib/repository/runs/run.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../lib/storage/max_requests.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { owner } from "../../lib/storage/temporary.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
@@ -576,6 +577,46 @@ test("a removed record without its layers is reported, and blocks no prune or pu
     assert.deepEqual(history.names("removed/"), []);
     await (await Repository.open(slow)).prune({}, NOW);
     await history.check();
+  });
+});
+
+test("a suspended prune that lost its lease deletes nothing that was stored again", async () => {
+  await withHistory(async (history) => {
+    const { repository } = history;
+    for (let file = 0; file < 30; file++) history.write(`${file}`, 3000, file);
+    const first = await history.take("", 1 << 12);
+    for (let file = 0; file < 30; file++) history.write(`${file}`, 9, file);
+    const second = await history.take();
+    const storage = new MemoryStorage();
+    const target = await Repository.create(storage);
+    await repository.copyTo(target, [first, second]);
+    await target.forget(first);
+    const [suspended, resumed] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ];
+    let deleted = 0;
+    const slow = hooked(storage, {
+      beforeDelete: async (name) => {
+        if (!name.startsWith("volumes/") || ++deleted <= 3) return;
+        // All requests that may be under way at the same time are made.
+        if (deleted === 3 + MAX_REQUESTS_AT_ONCE) suspended.resolve();
+        await resumed.promise;
+      },
+    });
+    const sleeper = await Repository.open(slow);
+    const pruned = assert.rejects(sleeper.prune({}, NOW), { code: "conflict" });
+    await suspended.promise;
+    await later(60, async () => {
+      await target.prune({}, NOW);
+      // The requests that were under way reach the storage, and no others.
+      resumed.resolve();
+      await new Promise((resolve) => setTimeout(resolve));
+      const { copied } = await repository.copyTo(target, [first]);
+      assert.deepEqual(copied, [first.id]);
+      await pruned;
+    });
+    assert.deepEqual((await target.verify({ data: true })).damage, []);
   });
 });
 

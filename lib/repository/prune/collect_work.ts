@@ -46,6 +46,7 @@ export class CollectWork {
     await this.#store.manifests?.removing(names);
     await forEachConcurrent(names, MAX_REQUESTS_AT_ONCE, async (name) => {
       checkAborted(this.#options.signal);
+      await this.#lease.checkAgain();
       await this.#store.storage.delete(name);
       this.deleted++;
       this.freed += this.#found.stored.get(name) ?? 0;

@@ -29,6 +29,12 @@ export interface LeaseOptions {
   signal?: AbortSignal;
 }
 
+/**
+ * The time for which a check of the lease counts, in milliseconds. It is much
+ * shorter than the time after which another process takes over a silent lease.
+ */
+const CHECK_COUNTS_MS = 5000;
+
 const FORMAT = "deltar-lease";
 const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
@@ -54,6 +60,9 @@ export class Lease {
   readonly #name: string;
   readonly #holder: string;
   readonly #heartbeat: Heartbeat;
+  /** The start of the last check that succeeded, in milliseconds since 1970. */
+  #checked = -Infinity;
+  #checking: Promise<void> | undefined;
 
   private constructor(storage: Storage, name: string, holder: string) {
     this.#storage = storage;
@@ -112,6 +121,7 @@ export class Lease {
    * @throws {DeltarError} `conflict` if the lease was taken over.
    */
   async check(): Promise<void> {
+    const start = Date.now();
     const [bytes, all] = await together([
       readIfThere(this.#storage, this.#name),
       leases(this.#storage),
@@ -119,7 +129,10 @@ export class Lease {
     const last = all.at(-1);
     if (bytes !== undefined && last?.name === this.#name) {
       const { header } = decodeLines(bytes, FORMAT, VERSION, this.#name);
-      if (header.holder === this.#holder) return;
+      if (header.holder === this.#holder) {
+        this.#checked = start;
+        return;
+      }
     }
     throw new DeltarError(
       "conflict",
@@ -128,6 +141,19 @@ export class Lease {
         "it.",
       { object: this.#name },
     );
+  }
+
+  /**
+   * Checks the lease as `check` does, unless a check succeeded in the last few
+   * seconds. Called before each of many irreversible steps. If the process was
+   * suspended, the clock has moved on, so the lease is checked.
+   *
+   * @throws {DeltarError} `conflict` if the lease was taken over.
+   */
+  async checkAgain(): Promise<void> {
+    if (Math.abs(Date.now() - this.#checked) < CHECK_COUNTS_MS) return;
+    this.#checking ??= this.check().finally(() => this.#checking = undefined);
+    await this.#checking;
   }
 
   /**
