@@ -564,6 +564,63 @@ test("a rekey and another change, snapshot, prune or rekey at the same time lose
   });
 });
 
+test("rekey() stores nothing again that was deleted after it was read", async () => {
+  await withTemp(async (folder) => {
+    const before = await makeKeys();
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (const content of ["content", "new content"]) {
+      fs.writeFileSync(join(root, "file"), content);
+      roundTimes(root);
+      await (await open(before)).snapshot(everything(root));
+    }
+    const [first, second] = await (await open(before)).snapshots();
+    await keysOf(await open(before)).rotate();
+    for (const isPruned of [false, true]) {
+      const storage = copyOf(before);
+      let isDone = false;
+      const { now } = Date;
+      const slow: Storage = {
+        location: storage.location,
+        get: (name, options) => storage.get(name, options),
+        list: (prefix) => storage.list(prefix),
+        delete: (name) => storage.delete(name),
+        put: async (name, source, options) => {
+          await storage.put(name, source, options);
+          if (!name.startsWith("manifests/") || isDone) return;
+          // The objects were read, and none of them was stored yet.
+          isDone = true;
+          const repository = await open(storage);
+          await repository.forget(first);
+          if (!isPruned) return;
+          await repository.prune({}, { grace: 0, patience: 4 });
+          Date.now = () => now() + 60_000;
+        },
+      };
+      try {
+        const rekeyed = (await open(slow)).rekey({ patience: 4 });
+        if (isPruned) await assert.rejects(rekeyed, { code: "conflict" });
+        else await rekeyed;
+      } finally {
+        Date.now = now;
+      }
+      assert.ok(isDone);
+      const repository = await open(storage);
+      const ids = async () =>
+        (await repository.snapshots()).map(({ id }) => id);
+      assert.deepEqual(await ids(), [second.id]);
+      await repository.rekey({ patience: 4 });
+      const states = new Map([[second.id, stateOf(root)]]);
+      await assertWhole(storage, { states, folder });
+      if (!isPruned) {
+        await repository.undelete(first.id);
+        assert.deepEqual(await ids(), [first.id, second.id]);
+      }
+      await repository.prune({}, { grace: 0, patience: 4 });
+    }
+  });
+});
+
 test("rekey() skips damaged objects and the objects of runs", async () => {
   await withTemp(async (folder) => {
     const { storage } = await make(folder);

@@ -176,6 +176,8 @@ function keysOf({ keys, storage }: Store): RepositoryKeys {
 interface Rewrapped {
   /** The name, size and new SHA-256 of the object. */
   record: ObjectRecord;
+  /** The header that the object had when it was read. */
+  header: Uint8Array;
   /** Stores the object. */
   store: () => Promise<void>;
 }
@@ -227,7 +229,7 @@ class Rekey {
       { patience, signal },
     );
     const manifests = await this.#manifests();
-    const check = () => lease.check();
+    const check = () => lease.checkAgain();
     await this.#replaceOld(old, manifests, check, isAdministered);
     let left: string[] = [];
     const retired = await this.#keys.retire(async () => {
@@ -364,9 +366,13 @@ class Rekey {
       }
       if (ready.length === 0) continue;
       await manifests.list(ready.map(({ record }) => record));
-      await check();
-      await forEachConcurrent(ready, MAX_WRITES, async ({ record, store }) => {
+      await forEachConcurrent(ready, MAX_WRITES, async (one) => {
         checkAborted(signal);
+        // The batch may have waited for long. An object that another process
+        // has deleted or replaced since then must not be stored again.
+        await check();
+        if (!await this.#isUnchanged(one)) return;
+        const { record, store } = one;
         await store();
         manifests.replaced(record);
         this.#current.add(record.name);
@@ -379,6 +385,16 @@ class Rekey {
           bytes: this.#bytes,
         });
       });
+    }
+  }
+
+  /** Returns whether an object still exists with the header that was read. */
+  async #isUnchanged({ record: { name }, header }: Rewrapped) {
+    try {
+      return toHex(await this.#header(name)) === toHex(header);
+    } catch (error) {
+      this.#failed(name, error);
+      return false;
     }
   }
 
@@ -397,6 +413,7 @@ class Rekey {
     const bytes = concat([made, old.subarray(header.length)]);
     return {
       record: recordOf(name, bytes),
+      header,
       store: () => this.#files.put(name, bytes),
     };
   }
@@ -443,6 +460,7 @@ class Rekey {
     };
     return {
       record: { name, size, sha256: toHex(after.digest()) },
+      header,
       store: () => this.#files.put(name, again()),
     };
   }
