@@ -620,6 +620,40 @@ test("a suspended prune that lost its lease deletes nothing that was stored agai
   });
 });
 
+test("a snapshot that is brought back and removed again during a prune keeps its grace period", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    const patience = 4;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    await history.take();
+    await repository.forget(first);
+    // A snapshot and a prune every day, so that the clock is trusted.
+    for (let day = 1; day < 9; day++) {
+      history.write("a", 3000, 2 + day);
+      await later(day * DAY, async () => {
+        await history.take();
+        await repository.prune({}, { patience, grace: 30 * DAY * 1000 });
+      });
+    }
+    const slow = hooked(storage, {
+      beforePut: async (name) => {
+        if (!name.startsWith("garbage/")) return;
+        await repository.undelete(first.id);
+        await repository.forget(first);
+      },
+    });
+    await later(8.5 * DAY, async () => {
+      const pruning = await Repository.open(slow);
+      assert.deepEqual((await pruning.prune({}, { patience })).purged, []);
+    });
+    assert.deepEqual(history.names("removed/"), [`removed/${first.id}.json`]);
+    await repository.undelete(first.id);
+    await history.check();
+  });
+});
+
 test("a snapshot that is brought back during a prune is kept", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;

@@ -5,7 +5,6 @@ import {
   idOfObject,
   newId,
   noteName,
-  REMOVED,
   TREES,
 } from "../format/names.ts";
 import { readMove } from "../content/follow_moves.ts";
@@ -21,7 +20,12 @@ import { buryDeadRuns } from "./dead_runs.ts";
 import { type GarbageLine, putMark } from "../runs/garbage_mark.ts";
 import { type Lease, waitsFor } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
-import { canBeUndeleted, isReplaced, type RemovedSnapshot } from "./removed.ts";
+import {
+  canBeUndeleted,
+  deleteExpired,
+  isReplaced,
+  type RemovedSnapshot,
+} from "./removed.ts";
 import { timeNotBehind } from "../format/plausible_times.ts";
 import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
@@ -154,7 +158,7 @@ export async function collectGarbage(
       purged,
     });
   }
-  await deleteEach(storage, expired.map(({ id }) => noteName(REMOVED, id)));
+  const kept = await deleteExpired(storage, expired);
   const isFreeing = repack.length > 0 ||
     garbage.some(({ condemned }) => condemned);
   // Objects that became needed in the meantime are searched for only if an
@@ -180,9 +184,10 @@ export async function collectGarbage(
     );
   }
   // A snapshot may have been brought back after the state was read.
-  const back = new Set(
-    expired.length > 0 ? await store.ids(options.signal) : [],
-  );
+  const back = new Set([
+    ...kept,
+    ...expired.length > 0 ? await store.ids(options.signal) : [],
+  ]);
   const gone = expired.filter(({ id }) => !back.has(id));
   for (const { id } of gone) await deleteNotes(storage, id);
   // Old notes about restores are deleted even if the clock is not trusted. If

@@ -15,7 +15,7 @@ import { findLeap } from "./clock.ts";
 import { readUsage } from "./collect_garbage.ts";
 import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
-import { isReplaced } from "./removed.ts";
+import { deleteExpired, isReplaced } from "./removed.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 
@@ -118,12 +118,13 @@ export async function freeSpace(
       result.deleted++;
       result.freed += found.stored.get(name) ?? 0;
     });
-  for (const { id } of expired) {
+  for (const one of expired) {
+    const { id } = one;
     if (ids.has(id)) {
       await storage.delete(recordName(id));
       gone.push(recordName(id));
-    }
-    await storage.delete(noteName(REMOVED, id));
+      await storage.delete(noteName(REMOVED, id));
+    } else if ((await deleteExpired(storage, [one])).size > 0) continue;
     result.purged.push(id);
   }
   const all = [...names];

@@ -174,6 +174,33 @@ export async function removePurged(
 }
 
 /**
+ * Deletes removed records whose grace period is over. A snapshot may have been
+ * brought back and removed again since its removed record was read. Its new
+ * removed record is kept.
+ *
+ * @param storage The repository's storage.
+ * @param expired The removed snapshots, as they were read.
+ * @returns The ids of the snapshots whose removed record was kept.
+ */
+export async function deleteExpired(
+  storage: Storage,
+  expired: readonly RemovedSnapshot[],
+): Promise<Set<string>> {
+  const kept = new Set<string>();
+  await forEachConcurrent(
+    expired,
+    MAX_REQUESTS_AT_ONCE,
+    async ({ id, time }) => {
+      const now = await readRemoved(storage, id);
+      if (now === undefined) return;
+      if (now.time !== time || isReplaced(now)) kept.add(id);
+      else await storage.delete(noteName(REMOVED, id));
+    },
+  );
+  return kept;
+}
+
+/**
  * Stores the note from which a removed snapshot can be brought back.
  *
  * @param storage The repository's storage.
