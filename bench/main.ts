@@ -1,7 +1,7 @@
 /**
- * Runs a benchmark by its name, such as `deno task bench delta`. Without a name,
- * `deno task bench [--quick]` runs all benchmarks except `compare`, and then,
- * without `--quick`, `report`.
+ * Runs one benchmark or all of them. `deno task bench delta` runs the benchmark
+ * `delta`. `deno task bench` runs all benchmarks except `compare`, and then
+ * `report`. With `--quick`, it does not run `report`.
  *
  * @module
  */

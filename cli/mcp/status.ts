@@ -181,8 +181,8 @@ function withoutSnapshot(place: string, asked: Asked | undefined): Answer {
 }
 
 /**
- * Returns whether a snapshot does not have a path that it reports. A file that
- * is reported because it changed while it was read is in the snapshot.
+ * Returns whether a skipped path is missing from the snapshot. A file that
+ * changed while it was read is listed as skipped, too, but is in the snapshot.
  */
 function isMissing({ reason }: Skipped): boolean {
   return reason !== "changed";

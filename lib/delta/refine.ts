@@ -20,8 +20,8 @@ const MAX_CHANGED_BYTES = 2 ** 18;
 const MARGIN_BYTES = 2 ** 12;
 
 /**
- * The maximum number of old bytes outside all copies that are searched for
- * moved bytes. These old bytes are held in memory.
+ * The maximum number of old bytes that are searched for moved bytes. Only the
+ * old bytes that the delta does not copy are searched. They are held in memory.
  */
 const MAX_UNUSED_BYTES = 2 ** 26;
 

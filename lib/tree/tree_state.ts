@@ -278,7 +278,7 @@ export class FolderState {
     return blockOf(this.#words, entry);
   }
 
-  /** The words of the block. */
+  /** The block: its head and its entries, in 32-bit words. */
   get block(): Uint32Array {
     return this.#words.subarray(this.#at, this.#end);
   }

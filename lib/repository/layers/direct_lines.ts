@@ -17,8 +17,9 @@ const encoder = new TextEncoder();
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Removes from a frame most lines of entries and tombstones in the subfolders
- * of a folder. Returns the other lines.
+ * Returns the lines of a frame without most of the entries and tombstones in the
+ * subfolders of a folder. The caller must still check the path of each line,
+ * because lines that another writer formed differently are returned.
  *
  * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.

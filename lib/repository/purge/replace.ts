@@ -159,7 +159,7 @@ class Replacing {
       left.push(target);
     }
     for (const target of left) await this.#planLayers(target);
-    // If an intent names a run as reused, prunes keep the objects of this run.
+    // Prunes keep the objects of the runs that an intent names as reused.
     const reuses = [...this.#rewrites.values()]
       .map(({ name }) => idOfObject(name) as string);
     await using writer = new SnapshotWriter(this.#store, {

@@ -317,8 +317,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * For each existing inode with several names, the path of the first entry of
-   * the snapshot that was found with this inode, by the device and inode.
+   * The paths of the snapshot's entries that were the first to be found at an
+   * existing inode with several names. The keys are device and inode numbers.
    */
   readonly #claimed = new Map<string, string>();
   /** The other names of each entry with hard links, by its first name. */

@@ -528,11 +528,10 @@ export function showReport(
     return;
   }
   const [{ path, message, advice }] = failed;
-  const others = failed.length - 1;
   const text = [
     `${word}: ${done}.`,
-    `${plural(failed.length, "path")} could not be restored: ${path}: ` +
-    `${message}${others > 0 ? `, and ${plural(others, "other")}` : ""}.`,
+    `${plural(failed.length, "path")} could not be restored` +
+    `${failed.length > 1 ? ". The first is " : ": "}${path}: ${message}.`,
     ...(advice === undefined ? [] : [`${advice}, and restore again.`]),
   ].join(" ");
   void offerRevert(text, parts.length > 0 ? revert : undefined, folder, log);

@@ -92,7 +92,7 @@ export class OldHistories implements vscode.Disposable {
   readonly #options: OldHistoriesOptions;
   /** The repositories of the folders for which a search has begun. */
   readonly #searched = new Map<ProtectedFolder, string>();
-  /** The search or question that is in progress for a folder. */
+  /** The running search or the open question of each folder. */
   readonly #offers = new Map<ProtectedFolder, Offer>();
   readonly #disposables: vscode.Disposable[];
 
