@@ -1,7 +1,7 @@
 /**
- * The memory of the extension host and the delays of its event loop in real VS
- * Code, during snapshots, histories, searches and a restore of a large folder.
- * The test prints all figures.
+ * The memory of the extension host and of the process with the library, and the
+ * lateness of the host's event loop in real VS Code, while a large folder gets
+ * snapshots, histories, searches and a restore. Prints all figures.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -18,18 +18,45 @@ const FILES = 60_000;
 const VERSIONS = 500;
 const RESTORED = 5000;
 
+/**
+ * The file with many versions. It is not a Markdown file, because the first one
+ * in an editor starts the Markdown extension of VS Code, whose turns are longer
+ * than all others.
+ */
+const NOTES = "notes.txt";
+
+/**
+ * The maximum memory that the extension adds to an extension host, in MiB. An
+ * extension host without it has about 160 MiB.
+ */
+const MAX_ADDED_MIB = 200;
+
 let window: Window;
 let large: string;
 let old: string;
 let workspace: string;
 
-/** Returns the current and the peak memory of the extension host, in MiB. */
-function memory(editor: Editor): { now: number; peak: number } {
-  const [pid] = editor.extensionHosts();
-  const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
-  const value = (name: string) =>
-    Math.round(Number(RegExp(`${name}:\\s+(\\d+)`).exec(status)![1]) / 1024);
-  return { now: value("VmRSS"), peak: value("VmHWM") };
+/** The resident memory of processes, and its peak, in MiB. */
+interface Memory {
+  now: number;
+  peak: number;
+}
+
+/** Returns the memory of the extension host. */
+function memory(editor: Editor): Memory {
+  return memoryOf(editor.extensionHosts());
+}
+
+function memoryOf(processes: readonly number[]): Memory {
+  const sum = { now: 0, peak: 0 };
+  for (const pid of processes) {
+    const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
+    const value = (name: string) =>
+      Math.round(Number(RegExp(`${name}:\\s+(\\d+)`).exec(status)![1]) / 1024);
+    sum.now += value("VmRSS");
+    sum.peak += value("VmHWM");
+  }
+  return sum;
 }
 
 /**
@@ -42,9 +69,10 @@ async function measure(
   name: string,
   work: () => Promise<unknown>,
 ): Promise<number> {
-  const [pid] = editor.extensionHosts();
-  // This resets the peak.
-  fs.writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  // The peak begins again.
+  for (const pid of [...editor.extensionHosts(), ...editor.libraries()]) {
+    fs.writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  }
   await editor.ask(
     `const { monitorEventLoopDelay } = require("node:perf_hooks");
     globalThis.delays = monitorEventLoopDelay({ resolution: 1 });
@@ -69,10 +97,12 @@ async function measure(
     return [delays.max / 1e6, longest / 1e3];`,
   );
   const { now, peak } = memory(editor);
+  const library = memoryOf(editor.libraries());
   console.log(
     `# ${name}: ${seconds.toFixed(1)} s; event loop late by ` +
       `${most.toFixed(0)} ms, longest turn ${longest.toFixed(0)} ms of CPU; ` +
-      `${now} MiB, ${peak} MiB at most`,
+      `${now} MiB, ${peak} MiB at most; ` +
+      `library ${library.now} MiB, ${library.peak} MiB at most`,
   );
   return peak;
 }
@@ -94,14 +124,33 @@ async function makeVersions(editor: Editor): Promise<void> {
   const lines: string[] = [];
   for (let at = 0; at < VERSIONS; at++) {
     lines.push(`line ${at} has some words in it`);
-    fs.writeFileSync(join(old, "notes.md"), lines.join("\n"));
+    fs.writeFileSync(join(old, NOTES), lines.join("\n"));
     const time = Date.now() - (VERSIONS - at) * 1000;
     await repository.snapshot(new Dir(old), { time });
   }
 }
 
+/**
+ * Opens a file. Quick Open would list all files in the extension host, which
+ * takes memory and long turns without Deltar, too.
+ */
+function open(editor: Editor, path: string): Promise<unknown> {
+  const uri = `vscode.Uri.file(${JSON.stringify(path)})`;
+  return editor.ask(`await vscode.window.showTextDocument(${uri});`);
+}
+
 const idle = (milliseconds: number) => () =>
   window.page.waitForTimeout(milliseconds);
+
+/** Prints the time that VS Code shows for the activation of the extension. */
+async function printActivation(start: string): Promise<void> {
+  await window.command("Developer: Show Running Extensions");
+  const row = window.page.locator(".runtime-extensions-editor .extension")
+    .filter({ hasText: "Deltar: Workspace Snapshots" });
+  const time = await row.locator(".activation-time").first().innerText();
+  console.log(`# ${start}: ${time}`);
+  await window.command("View: Close All Editors");
+}
 
 /** Returns the memory of an extension host without Deltar, in MiB. */
 async function memoryWithout(suite: Suite): Promise<number> {
@@ -138,8 +187,7 @@ suite([
         settings: {
           ...NO_AUTOMATIC_SNAPSHOTS,
           "deltar.snapshot.delaySeconds": 0,
-          // VS Code searches /proc for ports, which blocks the event loop for
-          // long.
+          // VS Code looks for ports in /proc, which takes long turns.
           "remote.autoForwardPorts": false,
         },
         packages: [suite.companion()],
@@ -150,8 +198,9 @@ suite([
       window = await suite.open(editor, { workspace });
       await idle(10_000)();
       console.log(`# after activation: ${memory(editor).now} MiB`);
+      await printActivation("first start");
       await window.command("View: Show Deltar");
-      await window.row("notes.md").waitFor();
+      await window.row(NOTES).waitFor();
       let most = 0;
       const flow = async (name: string, work: () => Promise<unknown>) => {
         most = Math.max(most, await measure(editor, name, work));
@@ -168,7 +217,7 @@ suite([
       });
       await flow("automatic snapshot", async () => {
         await editor.set({ "deltar.snapshot.onSave": true });
-        await window.openFile(join(large, "folder 7", "file 7.txt"));
+        await open(editor, join(large, "folder 7", "file 7.txt"));
         await window.type("changed\n");
         await window.save();
         await window.row("file 7.txt").waitFor();
@@ -180,7 +229,7 @@ suite([
       });
       await window.hush();
       await flow(`file history of ${VERSIONS} versions`, async () => {
-        await window.openFile(join(old, "notes.md"));
+        await open(editor, join(old, NOTES));
         await window.rows("File History").nth(5).waitFor();
       });
       await flow("search in history", async () => {
@@ -207,10 +256,13 @@ suite([
         await window.isTold(/Restored: 5,00\d files written/);
       });
       await window.hush();
-      // Deltar ends its threads a minute after their last work.
+      // Deltar ends the process a minute after its last work.
       await flow("idle", idle(70_000));
       console.log(`# more than without Deltar: ${most - base} MiB at most`);
-      assert.ok(most - base < 700, `${most - base} MiB`);
+      assert.ok(most - base < MAX_ADDED_MIB, `${most - base} MiB`);
+      assert.deepEqual(editor.libraries(), []);
+      await window.reload();
+      await printActivation("second start");
       await window.close();
     },
   ],

@@ -55,14 +55,8 @@ export async function changesOf(
 ): Promise<ChangeRow[]> {
   try {
     const before = info.isSafety ? undefined : await folder.before(info);
-    const changes = await folder.reader.call("compare", {
-      config: folder.config,
-      before,
-      after: info.id,
-      within,
-    });
-    // A safety snapshot is only a set of files, so all of its files are shown
-    // as updated.
+    const changes = await readChanges(folder, before, info.id, within);
+    // A safety snapshot is only a set of files, so they are shown as updated.
     if (info.isSafety) { for (const one of changes) one.change = "updated"; }
     const shown = changes.filter(({ change }) => change !== "touched");
     folder.summaries.add({ folder, before, after: info.id, within }, shown);
@@ -75,6 +69,38 @@ export async function changesOf(
   } catch (error) {
     return [{ kind: "note", title: explain(error), isFault: true }];
   }
+}
+
+/** The changes that were read last, and the comparison that they are from. */
+let lastRead: { key: string; changes: Promise<FileChange[]> } | undefined;
+
+/**
+ * Reads the changes between two snapshots, unless they were read last. VS Code
+ * asks for the rows of a snapshot each time that a view is updated, and a large
+ * list takes memory and time to decode. Snapshots never change, so the list is
+ * still right.
+ */
+function readChanges(
+  folder: ProtectedFolder,
+  before: string | undefined,
+  after: string,
+  within: string,
+): Promise<FileChange[]> {
+  const { config } = folder;
+  const key = JSON.stringify([config.repository, before, after, within]);
+  if (lastRead?.key === key) return lastRead.changes;
+  const changes = folder.reader.call("compare", {
+    config,
+    before,
+    after,
+    within,
+  });
+  const read = lastRead = { key, changes };
+  // A list that could not be read is read again the next time.
+  changes.catch(() => {
+    if (lastRead === read) lastRead = undefined;
+  });
+  return changes;
 }
 
 /** Returns the rows below a row. Only the row of a folder has any. */
