@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { collect } from "../../lib/bytes/source.ts";
@@ -12,6 +13,7 @@ import {
 } from "../../lib/repository/format/snapshot_record.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { RepairResult } from "../../lib/repository/repair/repair.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { comparePaths } from "../../lib/tree/path.ts";
 import { dieAt, FaultyStorage, isInjected } from "../support/faulty_storage.ts";
@@ -292,6 +294,42 @@ test("a record that only claims to replace a damaged snapshot does not replace i
     assert.deepEqual(lost.length, 1);
     const records = await repository.snapshots();
     assert.equal(records.find((one) => one.id === by)?.counts.files, 5);
+  });
+});
+
+test("an untrusted record does not replace a damaged snapshot that is trusted", async () => {
+  await withTemp(async (root) => {
+    const identity = await newIdentity();
+    const encrypt = { name: "me", to: await recipientOf(identity) };
+    const key = await readPrivateKey(await makeKeyPair(""));
+    const options = { keys: [identity], machine: { id: "m", host: "m", key } };
+    const storage = new MemoryStorage();
+    await Repository.create(storage, { ...options, encrypt });
+    const repository = await Repository.open(storage, options);
+    const first = await snapSixFiles(root, repository);
+    const volume = keysOf(storage)
+      .find((name) => name.startsWith(`volumes/${first.id}`))!;
+    flip(storage.objects.get(volume)!);
+    const dying = new FaultyStorage(
+      storage,
+      ({ kind, name }) =>
+        kind === "put" && name.startsWith("damaged/") ? "before" : undefined,
+    );
+    const stopped = await Repository.open(dying, options);
+    await assert.rejects(stopped.repair(), isInjected);
+    const { signer, ...earlier } = (await repository.snapshots())
+      .find(({ repairs }) => repairs === first.id)!;
+    assert.equal(signer, key.publicKey);
+    for (const isSigned of [true, false]) {
+      const { storage: copy } = await copyOf(storage);
+      const again = await Repository.open(copy, options);
+      if (!isSigned) {
+        const name = `snapshots/${earlier.id}.json`;
+        await again.storage.put(name, encodeRecord(earlier));
+      }
+      const { replaced: [{ by }] } = await again.repair();
+      assert.equal(by === earlier.id, isSigned);
+    }
   });
 });
 
