@@ -12,6 +12,7 @@ import type { Storage } from "../../lib/storage/storage.ts";
 import { owner } from "../../lib/storage/temporary.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
 import type { PruneProgress } from "../../lib/repository/prune/prune.ts";
+import { FaultyStorage, isInjected } from "../support/faulty_storage.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later, noise } from "./helpers.ts";
@@ -501,8 +502,9 @@ test("a volume that outlives its purged snapshot is not reported as lost", async
 /** A storage that calls hooks with the names of objects. */
 function hooked(
   storage: MemoryStorage,
-  { beforePut, beforeDelete, afterDelete }: {
+  { beforePut, afterPut, beforeDelete, afterDelete }: {
     beforePut?: (name: string) => Promise<void>;
+    afterPut?: (name: string) => Promise<void>;
     beforeDelete?: (name: string) => Promise<void>;
     afterDelete?: (name: string) => Promise<void>;
   },
@@ -514,6 +516,7 @@ function hooked(
     put: async (name, source, options) => {
       await beforePut?.(name);
       await storage.put(name, source, options);
+      await afterPut?.(name);
     },
     delete: async (name) => {
       await beforeDelete?.(name);
@@ -652,6 +655,44 @@ test("a snapshot that is brought back and removed again during a prune keeps its
     await repository.undelete(first.id);
     await history.check();
   });
+});
+
+test("undelete() beside forget() loses no record if a request fails", async () => {
+  for (const isLate of [false, true]) {
+    await withHistory(async (history) => {
+      const { repository, storage } = history;
+      history.write("a", 3000, 1);
+      const first = await history.take();
+      await repository.forget(first);
+      const note = `removed/${first.id}.json`;
+      let isForgotten = false;
+      const forget = async () => {
+        await later(1, () => repository.forget(first));
+        isForgotten = true;
+      };
+      const slow = hooked(storage, {
+        beforeDelete: async (name) => {
+          if (isLate && name === note) await forget();
+        },
+        afterPut: async (name) => {
+          if (!isLate && name.startsWith("snapshots/")) await forget();
+        },
+      });
+      const failing = new FaultyStorage(
+        slow,
+        ({ name }) =>
+          isForgotten && name.startsWith("snapshots/") ? "before" : undefined,
+      );
+      const undeleted = (await Repository.open(failing)).undelete(first.id);
+      if (isLate) await assert.rejects(undeleted, isInjected);
+      else await undeleted;
+      assert.ok(isForgotten);
+      assert.deepEqual(history.names("snapshots/"), []);
+      assert.deepEqual(history.names("removed/"), [note]);
+      await repository.undelete(first.id);
+      await history.check();
+    });
+  }
 });
 
 test("a snapshot that is brought back during a prune is kept", async () => {

@@ -265,11 +265,24 @@ export async function restoreRecord(
   });
   await run.begin();
   await run.storage.put(recordName(id), removed.bytes);
-  await storage.delete(noteName(REMOVED, id));
-  // The snapshot may have been removed again at the same time.
-  if (await readIfThere(storage, recordName(id)) === undefined) {
-    await putRemoved(storage, { ...removed, time: Date.now() });
+  // The snapshot may be removed again, or replaced by a purge, at the same time.
+  // The new removed record is kept.
+  const now = await readRemoved(storage, id);
+  if (now !== undefined && (now.time !== removed.time || isReplaced(now))) {
+    return;
   }
+  await storage.delete(noteName(REMOVED, id));
+  const storeAgain = () =>
+    putRemoved(storage, { ...removed, time: Date.now() });
+  try {
+    if (await readIfThere(storage, recordName(id)) !== undefined) return;
+  } catch (error) {
+    // If the snapshot was removed again, there is neither a record nor a removed
+    // record. If both exist, the snapshot is not removed.
+    await storeAgain().catch(() => {});
+    throw error;
+  }
+  await storeAgain();
 }
 
 /**
