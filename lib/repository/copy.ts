@@ -290,9 +290,7 @@ async function copySnapshot(
   }
   await copyLabels(source, run.storage, read.record, to.keys?.noteKey);
   await vouch(source, to, run.storage, read);
-  await run.check();
-  await run.storage.put(name, bytes, { ifAbsent: true, signal })
-    .catch(unlessExists);
+  await run.commitAs(name, bytes, { signal }).catch(unlessExists);
   there.set(name, bytes.length);
   return true;
 }

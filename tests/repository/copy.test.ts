@@ -13,7 +13,7 @@ import {
 } from "../support/faulty_storage.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
-import { everything, noise } from "./helpers.ts";
+import { everything, later, noise } from "./helpers.ts";
 
 /** Makes a repository with three snapshots of a directory that changed. */
 async function makeLife(folder: string) {
@@ -351,5 +351,36 @@ test("a copy ends if a prune of the source deletes a move that it needs", async 
     );
     assert.ok(isPruned);
     await restores(await Repository.open(target), {}, folder);
+  });
+});
+
+test("a copy that was suspended for days does not store a record without objects", async () => {
+  await withTemp(async (folder) => {
+    const { repository, states } = await makeLife(folder);
+    const storage = new MemoryStorage();
+    const target = await Repository.create(storage);
+    const prune = () => target.prune({}, { grace: 0, patience: 4 });
+    const slow: Storage = {
+      location: storage.location,
+      get: (name, options) => storage.get(name, options),
+      list: (prefix) => storage.list(prefix),
+      delete: (name) => storage.delete(name),
+      put: async (name, source, options) => {
+        if (name.startsWith("snapshots/")) {
+          await prune();
+          const { dead } = await later(24 * 3600 + 60, prune);
+          assert.equal(dead.length, 1);
+        }
+        await storage.put(name, source, options);
+      },
+    };
+    const records = await repository.snapshots();
+    await assert.rejects(
+      repository.copyTo(await Repository.open(slow), records),
+      { code: "conflict" },
+    );
+    await restores(target, {}, folder);
+    await repository.copyTo(target, records);
+    await restores(target, states, folder);
   });
 });

@@ -695,6 +695,36 @@ test("undelete() beside forget() loses no record if a request fails", async () =
   }
 });
 
+test("undelete() that was suspended for days does not store a purged snapshot", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    const second = await history.take();
+    await repository.forget(first);
+    const slow = hooked(storage, {
+      beforePut: async (name) => {
+        if (!name.startsWith("snapshots/")) return;
+        await repository.prune({}, NOW);
+        const { dead } = await later(
+          DAY + 60,
+          () => repository.prune({}, NOW),
+        );
+        assert.equal(dead.length, 1);
+      },
+    });
+    await assert.rejects((await Repository.open(slow)).undelete(first.id), {
+      code: "conflict",
+    });
+    const ids = (await repository.snapshots()).map(({ id }) => id);
+    assert.deepEqual(ids, [second.id]);
+    assert.deepEqual(history.names("removed/"), []);
+    await repository.prune({}, NOW);
+    await history.check();
+  });
+});
+
 test("a snapshot that is brought back during a prune is kept", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;

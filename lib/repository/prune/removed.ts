@@ -1,4 +1,4 @@
-import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -264,7 +264,22 @@ export async function restoreRecord(
     },
   });
   await run.begin();
-  await run.storage.put(recordName(id), removed.bytes);
+  const storeAgain = () =>
+    putRemoved(storage, { ...removed, time: Date.now() });
+  // If another `undelete` has stored the record, or it is damaged, it is stored
+  // again.
+  await run.commitAs(recordName(id), removed.bytes, {
+    onDead: async () => {
+      // The snapshot stays removed, unless a prune has purged it.
+      if (await readRemoved(storage, id) !== undefined) return;
+      if (await missingLayer(storage, removed.record) === undefined) {
+        await storeAgain();
+      }
+    },
+  }).catch(async (error) => {
+    if (codeOf(error) !== "exists") throw error;
+    await run.storage.put(recordName(id), removed.bytes);
+  });
   // The snapshot may be removed again, or replaced by a purge, at the same time.
   // The new removed record is kept.
   const now = await readRemoved(storage, id);
@@ -272,8 +287,6 @@ export async function restoreRecord(
     return;
   }
   await storage.delete(noteName(REMOVED, id));
-  const storeAgain = () =>
-    putRemoved(storage, { ...removed, time: Date.now() });
   try {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
   } catch (error) {

@@ -247,13 +247,37 @@ export class Run {
     onStored: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     await this.begin();
-    await this.check();
     const name = recordName(this.id);
-    await this.storage.put(name, bytes, { ifAbsent: true });
+    await this.commitAs(name, bytes, { onStored });
+  }
+
+  /**
+   * Stores the record of another snapshot, as `commit` does.
+   *
+   * @param name The name of the record.
+   * @param bytes The record.
+   * @param options The signal, and two callbacks: `onStored` is called after
+   * the record is stored, while the intent is being checked. `onDead` is called
+   * before the record is deleted because the run was declared dead.
+   * @throws {DeltarError} `conflict` if the run was declared dead; `exists` if
+   * there is a record with this name.
+   */
+  async commitAs(
+    name: string,
+    bytes: Uint8Array,
+    { signal, onStored, onDead }: {
+      signal?: AbortSignal;
+      onStored?: () => Promise<void>;
+      onDead?: () => Promise<void>;
+    } = {},
+  ): Promise<void> {
+    await this.check();
+    await this.storage.put(name, bytes, { ifAbsent: true, signal });
     try {
-      await together([this.check(), onStored()]);
+      await together([this.check(), onStored?.()]);
     } catch (error) {
       if (isConflict(error)) {
+        await onDead?.();
         await this.storage.delete(name);
       }
       throw error;
