@@ -190,7 +190,7 @@ export function fitColumns(text: string, columns: number): string {
 /**
  * Returns the number of columns that a text takes in a terminal. Characters of
  * ambiguous width count as one column. For emoji that consist of several
- * characters, the number can be wrong, because terminals differ in their width.
+ * characters, the number can be wrong, because terminals show such emoji in different widths.
  */
 export function columnsOf(text: string): number {
   let columns = 0;

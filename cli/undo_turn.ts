@@ -54,12 +54,14 @@ export async function undoTurn(
       throw new DeltarError(
         "not-found",
         `turn ${begun.turn} has no snapshot yet, because ${UNFINISHED}; ` +
-          "without `--dry-run`, all changes until now count as its changes",
+          "without `--dry-run`, all changes made so far count as changes of the turn",
       );
     }
     // A snapshot from another system has no directories here.
     target(newest);
-    out.warn(`${UNFINISHED}; all changes until now count as its changes`);
+    out.warn(
+      `${UNFINISHED}; all changes made so far count as changes of the turn`,
+    );
     await takeEnd(repository, newest, begun, signal);
     turns = turnsIn(await recordsNow());
   }
@@ -71,7 +73,9 @@ export async function undoTurn(
     if (dryRun) {
       out.warn(`${UNFINISHED}; the plan does not include its last changes`);
     } else {
-      out.warn(`${UNFINISHED}; all changes until now count as its changes`);
+      out.warn(
+        `${UNFINISHED}; all changes made so far count as changes of the turn`,
+      );
       await takeEnd(repository, last, turn, signal);
       // Meanwhile, another session might have begun a turn, which is now the
       // last.

@@ -15,7 +15,7 @@ export const pageInput = {
     .describe("The number of results to skip. See `nextOffset` of an answer."),
 };
 
-/** The output with which a model can ask for the next page. */
+/** The field of the output with the offset of the next page. */
 export const pageOutput = {
   nextOffset: z.int().optional()
     .describe("The `offset` of the next page. Absent on the last page."),

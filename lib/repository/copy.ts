@@ -701,7 +701,7 @@ async function checkMove(
   throw new DeltarError(
     "mismatch",
     "both repositories were pruned, and the target no longer has the parts of " +
-      "this volume that the snapshot needs; copy into another repository",
+      `the volume ${volume} that the snapshot needs; copy into another repository`,
     { object: `${to.location}/${volume}` },
   );
 }

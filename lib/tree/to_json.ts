@@ -213,7 +213,8 @@ const EntryFields = function (
 EntryFields.prototype = Object.prototype;
 
 /**
- * Returns a time as decimal seconds since 1970.
+ * Returns a time as decimal seconds since 1970: with nine decimal places, or
+ * with none if the time is a whole second.
  *
  * @param time The time in nanoseconds since 1970.
  *

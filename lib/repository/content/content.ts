@@ -50,10 +50,10 @@ const MAX_READ_BYTES = 1 << 18;
 const MAX_DELTAS = 64;
 
 /**
- * The size of a delta or signature that is accepted even for a small file, in
- * bytes.
+ * The maximum size of a delta or signature of a small file, in bytes. For larger
+ * files, the limit is higher.
  */
-const MIN_DELTA_BYTES = 1 << 16;
+const MAX_SMALL_DELTA_BYTES = 1 << 16;
 
 /** The maximum size of a signature, in bytes. */
 const MAX_SIGNATURE_BYTES = 1 << 27;
@@ -437,24 +437,28 @@ function checkSizes(entry: TreeFileEntry): void {
     }
     const result = isLast ? size : delta.result;
     // Instead of a delta of this size, a writer stores the whole content.
-    if (result !== undefined && delta.size > 2 * result + MIN_DELTA_BYTES) {
+    if (
+      result !== undefined && delta.size > 2 * result + MAX_SMALL_DELTA_BYTES
+    ) {
       throw fail(
         "limit",
         `delta too large: ${delta.size} bytes, at most ` +
-          `${2 * result + MIN_DELTA_BYTES} for a result of ${result} bytes`,
+          `${
+            2 * result + MAX_SMALL_DELTA_BYTES
+          } for a result of ${result} bytes`,
         delta,
       );
     }
   }
   if (
     signature !== undefined &&
-    signature.size > Math.max(base.size, size) / 8 + MIN_DELTA_BYTES
+    signature.size > Math.max(base.size, size) / 8 + MAX_SMALL_DELTA_BYTES
   ) {
     throw fail(
       "limit",
       `signature too large: ${signature.size} bytes, at most ` +
         `${
-          Math.floor(Math.max(base.size, size) / 8) + MIN_DELTA_BYTES
+          Math.floor(Math.max(base.size, size) / 8) + MAX_SMALL_DELTA_BYTES
         } for a ` +
         `content of ${Math.max(base.size, size)} bytes`,
       signature,

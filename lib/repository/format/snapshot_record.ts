@@ -60,7 +60,7 @@ export interface LayerFrame {
   first?: string;
 }
 
-/** The record of a layer of a snapshot's tree. */
+/** The description of a layer of a snapshot's tree, in the commit record. */
 export interface LayerRecord extends ObjectRecord {
   /** The number of entries and tombstones. */
   entries: number;

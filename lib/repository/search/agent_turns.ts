@@ -107,7 +107,8 @@ export function agentTurns(records: readonly SnapshotRecord[]): AgentTurn[] {
     if (of === undefined) continue;
     const begin = of.since === undefined ? at : firstAfter(of.since, at);
     const same = of.at === "start" ? undefined : newest.get(keyOf(of));
-    // An agent that has lost its notes may use a number again.
+    // An agent that has lost its notes may use the number of an earlier turn
+    // again, so equal numbers do not always mean the same turn.
     const isSame = same !== undefined &&
       (of.since === undefined || begin <= same.last + 1);
     const found = isSame
