@@ -641,7 +641,7 @@ export interface Methods {
   redo: [{ config: FolderConfig }, RestoreReport];
   /**
    * If the agent has not finished the turn, takes a snapshot, so that all
-   * changes until now count as changes of the turn. `turn` is the id of the
+   * changes made so far count as changes of the turn. `turn` is the id of the
    * turn's first snapshot. Returns whether the snapshot was taken.
    */
   endTurn: [{ config: FolderConfig; turn: string }, boolean];

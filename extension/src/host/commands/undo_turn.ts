@@ -144,7 +144,7 @@ async function confirm(
     list("excluded from snapshots before the turn (kept)", left, "path"),
     ...warningsOf(folder, preview),
     isRunning
-      ? "The agent has not finished this turn, so all changes until now count " +
+      ? "The agent has not finished this turn, so all changes made so far count " +
         "as changes of the turn."
       : "",
     "The current files are first saved to a safety snapshot. Undo Last " +
