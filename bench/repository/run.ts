@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -58,10 +58,15 @@ export async function run(words: string[]): Promise<void> {
   const inputs = join(folder, quick ? "inputs-quick" : "inputs");
   const work = join(folder, "work");
   const rounds = Number(values.rounds ?? (quick ? 1 : 5));
+  if (!(rounds >= 1)) {
+    throw new RangeError(`invalid number of rounds: ${values.rounds}`);
+  }
   const only = values.only?.split(",");
   const without = values.without?.split(",") ?? [];
   if (values.peers !== undefined) {
-    process.env.PATH = `${resolve(values.peers)}:${process.env.PATH}`;
+    const programs = resolve(values.peers);
+    if (!existsSync(programs)) throw new Error(`${programs} does not exist`);
+    process.env.PATH = `${programs}:${process.env.PATH}`;
   }
   const scale = quick ? QUICK : FULL;
   const workloads = makeWorkloads(inputs, scale)
