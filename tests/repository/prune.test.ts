@@ -10,6 +10,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../lib/storage/max_requests.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { owner } from "../../lib/storage/temporary.ts";
+import { DeltarError } from "../../lib/bytes/errors.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
 import type { PruneProgress } from "../../lib/repository/prune/prune.ts";
 import { FaultyStorage, isInjected } from "../support/faulty_storage.ts";
@@ -722,6 +723,47 @@ test("undelete() that was suspended for days does not store a purged snapshot", 
     assert.deepEqual(history.names("removed/"), []);
     await repository.prune({}, NOW);
     await history.check();
+  });
+});
+
+test("a prune of a full disk deletes nothing that a copy relies on", async () => {
+  await withHistory(async (history) => {
+    const { repository } = history;
+    for (let file = 0; file < 9; file++) history.write(`${file}`, 3000, file);
+    const first = await history.take("", 1 << 12);
+    for (let file = 0; file < 9; file++) history.write(`${file}`, 9, file);
+    const second = await history.take();
+    const storage = new MemoryStorage();
+    const target = await Repository.create(storage);
+    await repository.copyTo(target, [first, second]);
+    await target.forget(first);
+    const cause = Object.assign(new Error("full"), { code: "ENOSPC" });
+    const copied = Promise.withResolvers<void>();
+    let deleted = 0;
+    let isCopied = false;
+    const full = hooked(storage, {
+      beforePut: async (name) => {
+        await Promise.resolve();
+        if (deleted > 0) return;
+        throw new DeltarError("io", "no space", { object: name, cause });
+      },
+      beforeDelete: async (name) => {
+        if (name.startsWith("volumes/") && deleted++ > 0) await copied.promise;
+      },
+      // The first deleted volume makes space for the copy.
+      afterDelete: async (name) => {
+        if (!name.startsWith("volumes/") || isCopied) return;
+        isCopied = true;
+        await repository.copyTo(target, [first]);
+        copied.resolve();
+      },
+    });
+    await (await Repository.open(full)).prune({}, NOW);
+    await copied.promise;
+    assert.deepEqual((await target.verify({ data: true })).damage, []);
+    assert.equal((await target.snapshots()).length, 2);
+    const names = [...storage.objects.keys()];
+    assert.deepEqual(names.filter((name) => name.startsWith("garbage/")), []);
   });
 });
 

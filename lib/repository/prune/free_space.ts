@@ -3,7 +3,9 @@ import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import {
   CHECKPOINTS,
+  GARBAGE,
   idOfObject,
+  newId,
   noteName,
   recordName,
   REMOVED,
@@ -17,6 +19,7 @@ import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import { deleteExpired, isReplaced } from "./removed.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
+import { putMark } from "../runs/garbage_mark.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 
 /**
@@ -45,11 +48,14 @@ export interface FreedSpace {
 }
 
 /**
- * Collects garbage without writing, because the disk is full. Unlike
- * `collectGarbage`, this function takes no lease, stores no mark and no notes
+ * Collects garbage without space for writing, because the disk is full. Unlike
+ * `collectGarbage`, this function takes no lease, stores no notes
  * of removed snapshots, and repacks no volumes. Without a mark, snapshots could
  * take over objects that are being deleted. To prevent this, the checkpoints
- * that name those objects are deleted first.
+ * that name those objects are deleted first. A copy could rely on such objects as
+ * soon as there is space for its intent. So objects are deleted one after the
+ * other, the largest first, until there is space for a mark. Then new intents
+ * and records are read, and the other objects are deleted.
  *
  * @param store The repository.
  * @param going The snapshots to delete permanently, together with the objects
@@ -129,21 +135,47 @@ export async function freeSpace(
   }
   const all = [...names];
   await remove(all.filter((name) => name.startsWith(CHECKPOINTS)));
-  const spared = await findNewlyNeeded(store, known, {
-    grounds,
-    expired,
-    signal: options.signal,
-  });
-  await remove(
-    all.filter((name) =>
-      !name.startsWith(CHECKPOINTS) && !left.has(idOfObject(name)) &&
-      !spared(name)
-    ),
-  );
+  const findSpared = () =>
+    findNewlyNeeded(store, known, { grounds, expired, signal });
+  let spared = await findSpared();
+  const sizeOf = (name: string) => found.stored.get(name) ?? 0;
+  const rest = all.filter((name) =>
+    !name.startsWith(CHECKPOINTS) && !left.has(idOfObject(name)) &&
+    !spared(name)
+  ).sort((a, b) => sizeOf(b) - sizeOf(a));
+  const mark = newId(now, Math.random());
+  while (rest.length > 0) {
+    const isMarked = await tryMark(store.storage, mark, {
+      time: now,
+      objects: rest.map((name) => ({ name, since: now, condemned: true })),
+      runs: [],
+      purged: result.purged,
+    });
+    if (isMarked) {
+      spared = await findSpared();
+      await remove(rest.filter((name) => !spared(name)));
+      await storage.delete(noteName(GARBAGE, mark));
+      break;
+    }
+    await remove(rest.splice(0, 1));
+  }
   // Before objects were deleted, there may have been no space for this
   // manifest.
   await store.manifests?.removing(gone).catch(() => {});
   return result;
+}
+
+/** Stores a mark. Returns whether there was space for the mark. */
+async function tryMark(
+  ...[storage, id, mark]: Parameters<typeof putMark>
+): Promise<boolean> {
+  try {
+    await putMark(storage, id, mark);
+    return true;
+  } catch (error) {
+    if (isFull(error)) return false;
+    throw error;
+  }
 }
 
 /**
