@@ -136,7 +136,10 @@ function widths(
   return [names, graph];
 }
 
-/** Returns the end of a name that fits into a number of columns. */
+/**
+ * Returns a name if it fits into a number of columns. Otherwise returns `...` and
+ * the end of the name, from a `/` on if this end has one.
+ */
 function fitName(name: string, columns: number): string {
   if (name.length <= columns) return name;
   const end = name.slice(name.length - columns + 3);

@@ -2,8 +2,8 @@
 const END = /[0-9a-f]{6}(?:-safety)?$/;
 
 /**
- * Returns the short form of each id of a repository: the last six hexadecimal
- * digits, followed by `-safety` if the id ends with it. If the short form would
+ * Returns the short form of each snapshot id, by the whole id: the last six
+ * hexadecimal digits, followed by `-safety` if the id ends with it. If the short form would
  * not name exactly one snapshot, returns the whole id.
  *
  * A short form must not be a label or the beginning of another id, because

@@ -93,8 +93,9 @@ export class KnownDirectories {
   /**
    * Returns the known directory that was moved to a path, if there is one. The
    * known directory no longer exists at its old path, and the directory at the
-   * new path has the same identity and at least half of the recorded names. If
-   * there are several such directories, returns the one recorded last.
+   * new path has the same file system, inode number and creation time, and at
+   * least half of the recorded names. If there are several such directories,
+   * returns the one recorded last.
    *
    * @param place The new path.
    * @param isUsable Called with a known directory. Returns whether it may be

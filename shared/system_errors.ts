@@ -11,7 +11,10 @@ export interface SystemErrorText {
 
 const CHECK = "Check the owner and mode";
 
-/** The errors of the operating system that are explained, by their codes. */
+/**
+ * The reason and the remedy for each error of the operating system that deltar
+ * explains. The keys are the codes of the errors.
+ */
 export const SYSTEM_ERRORS = {
   EACCES: { reason: "permission denied", remedy: CHECK },
   EPERM: { reason: "operation not permitted", remedy: CHECK },

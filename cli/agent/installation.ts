@@ -286,7 +286,11 @@ function changing(
   const folder = dirname(content.target);
   const missing = missingFolders(folder);
   if (content.text !== undefined && (content.mode & 0o222) === 0) {
-    throw new DeltarError("io", "the file is read-only", { object: path });
+    throw new DeltarError(
+      "io",
+      "the file is read-only. Make it writable, and run the command again.",
+      { object: path },
+    );
   }
   attempt(
     path,

@@ -20,7 +20,7 @@ export interface PendingPlan {
   place: string;
   /** The path of the served directory in the directory of the plan. */
   below: string;
-  /** The plan in words, for the question to the user. */
+  /** The text about the plan that is shown when the user is asked to confirm it. */
   question: string;
   /** The checksum of the plan and of the paths that it changes. */
   sum: string;

@@ -52,7 +52,7 @@ export interface AgeIdentity {
   ): Uint8Array | null | Promise<Uint8Array | null>;
 }
 
-/** An object that encrypts file keys. */
+/** A recipient with its own way of encrypting file keys. */
 export interface AgeRecipientObject {
   /**
    * Encrypts the file key of an age file for this recipient.

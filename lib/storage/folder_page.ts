@@ -13,10 +13,10 @@ const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 /** The contents of a folder, as listed on a web server's page. */
 export interface FolderPage {
   /**
-   * Whether the page is a listing of the folder: it links to a name in the
+   * Whether the page lists the folder: it links to a name in the
    * folder or to the parent folder, or has a title such as "Index of".
    */
-  isListing: boolean;
+  listsFolder: boolean;
   /**
    * The names of the objects and folders directly in the folder. Each name
    * begins with the name of the folder. The names of folders end in `/`.
@@ -38,7 +38,7 @@ export function readFolderPage(
 ): FolderPage {
   const names = new Set<string>();
   const above = new URL("../", place).href;
-  let isListing = TITLE.test(page.slice(0, MAX_TAG_LENGTH));
+  let listsFolder = TITLE.test(page.slice(0, MAX_TAG_LENGTH));
   for (let at = page.indexOf("<"); at >= 0; at = page.indexOf("<", at)) {
     const end = page.indexOf(">", at);
     if (end < 0) break;
@@ -51,12 +51,12 @@ export function readFolderPage(
     const url = urlOf(quoted.find((text) => text !== undefined), place);
     if (url === undefined) continue;
     if (place.pathname !== "/" && url.origin + url.pathname === above) {
-      isListing = true;
+      listsFolder = true;
     }
     const name = nameOf(url, place, folder);
     if (name !== undefined) names.add(name);
   }
-  return { isListing: isListing || names.size > 0, names };
+  return { listsFolder: listsFolder || names.size > 0, names };
 }
 
 function urlOf(quoted: string | undefined, place: URL): URL | undefined {

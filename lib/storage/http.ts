@@ -271,7 +271,7 @@ export class HttpStorage implements Storage {
       }
       const text = await exchange.text(MAX_PAGE_BYTES);
       const page = readFolderPage(text, this.#url(folder), folder);
-      if (!page.isListing) throw this.#listless(folder);
+      if (!page.listsFolder) throw this.#listless(folder);
       return page.names;
     }, {});
   }

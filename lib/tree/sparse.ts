@@ -188,7 +188,7 @@ export class CondensedFile {
 
 /**
  * Returns the condensed form of an open file; `undefined` if the file has no
- * holes that are long enough.
+ * hole of at least `minHole(size)` bytes.
  *
  * @param file The open file.
  * @param size The size of the file, in bytes.

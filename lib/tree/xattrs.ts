@@ -208,7 +208,7 @@ export function selectXattrs(
   );
 }
 
-/** The changes that an entry needs to have the wanted attributes. */
+/** The changes that give an entry the wanted extended attributes. */
 export interface XattrChanges {
   /** The attributes to set, with their values. */
   set: [name: string, value: Uint8Array][];

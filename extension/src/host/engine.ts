@@ -1,13 +1,13 @@
 /**
- * Runs the library in a child process of the extension host, so that the memory
- * and the processor time of the library are not those of the extension host.
- * The process has two threads: the writer and the reader.
+ * Runs the library in a child process of the extension host, so that the library
+ * does not use the memory and the processor time of the extension host. The
+ * process has two threads: the writer and the reader.
  *
- * The first call starts the process. A thread without calls for a while ends,
- * and the process ends with its last thread. If the process crashes, the calls
+ * The first call starts the process. A thread that gets no call for a minute
+ * ends, and the process exits when its last thread has ended. If the process crashes, the calls
  * in progress fail, and the next call starts another process. If the extension
  * host ends or is killed, the system closes the channel between the two, and the
- * process ends itself.
+ * process exits.
  *
  * Parameters, and the secrets among them, are sent only over this channel, and
  * never as arguments or in the environment.

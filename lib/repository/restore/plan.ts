@@ -339,8 +339,8 @@ class Planner {
   /** The paths of earlier entries in `#alike`, by their keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
-   * The paths of entries whose folders list them under a different path, by the
-   * listed path.
+   * The path of each entry whose name is spelled differently on the disk. The key
+   * is the path with the spelling on the disk.
    */
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
