@@ -29,7 +29,7 @@ const NOTES = "notes.txt";
  * The maximum memory that the extension adds to an extension host, in MiB. An
  * extension host without it has about 160 MiB.
  */
-const MAX_ADDED_MIB = 200;
+const MAX_ADDED_MIB = 170;
 
 let window: Window;
 let large: string;
