@@ -36,6 +36,8 @@ class CountingStorage extends LocalStorage {
 interface Place {
   file: string;
   cache: string;
+  /** Returns the paths of the volumes, the oldest first. */
+  volumes: () => string[];
   /** Takes a snapshot, and returns the counts of bytes and pieces. */
   snapshot: (
     cache?: string,
@@ -66,6 +68,10 @@ async function inRepository(
     await work({
       file,
       cache,
+      volumes() {
+        const place = join(folder, "repository", "volumes");
+        return fs.readdirSync(place).sort().map((name) => join(place, name));
+      },
       async snapshot(folder = cache) {
         storage.read = 0;
         const { record } = await repository.snapshot(everything(root), {
@@ -146,6 +152,33 @@ test("a grown file that changes in other ways restores at each snapshot", async 
     }
     append(5);
     await snapshot();
+    await check();
+  });
+});
+
+test("a file whose volume is lost is stored whole after an append", async () => {
+  await inRepository(async ({ file, volumes, snapshot }) => {
+    await snapshot();
+    const stored: number[] = [];
+    for (let n = 0; n < 3; n++) {
+      fs.appendFileSync(file, noise(APPENDED, n + 2));
+      if (n === 2) fs.rmSync(volumes()[1]);
+      stored.push((await snapshot()).stored);
+    }
+    assert.ok(stored[1] < APPENDED * 1.02, `${stored}`);
+    assert.ok(stored[2] > SIZE, `${stored}`);
+  });
+});
+
+test("a cache folder that cannot be written does not fail a snapshot", async () => {
+  await inRepository(async ({ file, snapshot, check }) => {
+    const cache = join(file, "cache");
+    await snapshot(cache);
+    for (let n = 0; n < 2; n++) {
+      fs.appendFileSync(file, noise(APPENDED, n + 2));
+      const { stored } = await snapshot(cache);
+      assert.ok(stored < APPENDED * 1.02, `${stored} bytes`);
+    }
     await check();
   });
 });

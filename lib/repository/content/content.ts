@@ -18,12 +18,14 @@ import {
   readRange,
 } from "../../archive/content_reader.ts";
 import { wholeFrameSize } from "../../archive/zstd_frame.ts";
-import { codeOf, DeltarError } from "../../bytes/errors.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
-import { chunks, toStream } from "../../bytes/source.ts";
+import { chunks, collect, toStream } from "../../bytes/source.ts";
 import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
 import { patchBytes } from "../../delta/patch.ts";
+import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { storedSize } from "../../tree/entry_line.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
@@ -170,6 +172,30 @@ export class ContentReader {
       }
     }
     return bytes;
+  }
+
+  /**
+   * Returns whether the storage has all pieces of a file. Only the last byte of
+   * each piece is read, so damage in a piece is not found.
+   *
+   * @throws {DeltarError} The errors of the storage, except errors about damaged
+   * or missing volumes.
+   */
+  async hasPieces({ content }: TreeFileEntry): Promise<boolean> {
+    try {
+      await forEachConcurrent(
+        content,
+        MAX_REQUESTS_AT_ONCE,
+        async ({ reference: { volume, offset, length } }) => {
+          const last = { offset: offset + length - 1, length: 1 };
+          await collect(this.#storage.get(volume, last));
+        },
+      );
+      return true;
+    } catch (error) {
+      if (isDamage(error)) return false;
+      throw error;
+    }
   }
 
   /**

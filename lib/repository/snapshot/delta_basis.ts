@@ -284,8 +284,9 @@ class Bases {
 
   /**
    * Returns the basis for a large file that has deltas and whose signature this
-   * machine keeps; `undefined` if there is no usable signature. The deltas are
-   * read only if the delta can be made smaller with the old content.
+   * machine keeps; `undefined` if there is no usable signature, or if a volume
+   * of the file is missing. The deltas are read only if the delta can be made
+   * smaller with the old content.
    */
   async #kept(entry: TreeFileEntry): Promise<LargeBasis | undefined> {
     const [base, ...deltas] = entry.content;
@@ -297,6 +298,7 @@ class Bases {
     if (signature?.fileSize !== size || !isUsable(signature, size)) {
       return undefined;
     }
+    if (!await this.#reader.hasPieces(entry)) return undefined;
     if (!this.#isRead(base)) return { signature, resigned: "extended" };
     const literals = new Spool();
     const whole = storedContent(this.#storage, base);

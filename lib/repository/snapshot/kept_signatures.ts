@@ -2,6 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collect } from "../../bytes/source.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import { Signature } from "../../delta/signature.ts";
 import {
   namesIn,
@@ -96,7 +97,8 @@ export class KeptSignatures {
   }
 
   /**
-   * Stores the signature of a content.
+   * Stores the signature of a content. Errors are ignored, because without the
+   * signature, the next snapshot only takes longer or stores more.
    *
    * @param sum The SHA-256 of the content, in hexadecimal.
    * @param signature The signature.
@@ -105,27 +107,41 @@ export class KeptSignatures {
     const name = this.#nameOf(sum);
     const bytes = signature.encode();
     const file = this.#files?.seal(bytes);
-    await writeFileAtomic(
-      `${this.#folder}/${name}`,
-      [file === undefined ? bytes : await collect(file)],
-      { inNewFolder: true, isPrivate: true, mayBeLost: true },
-    );
+    try {
+      await writeFileAtomic(
+        `${this.#folder}/${name}`,
+        [file === undefined ? bytes : await collect(file)],
+        { inNewFolder: true, isPrivate: true, mayBeLost: true },
+      );
+    } catch {
+      // The folder cannot be written.
+    }
   }
 
   /**
-   * Deletes the signatures of contents that the directory no longer has.
+   * Deletes the signatures of contents that the directory no longer has. Errors
+   * are ignored.
    *
-   * @param sums The SHA-256 of each file of the directory, in hexadecimal.
+   * @param sums The SHA-256 of each large file of the directory, in hexadecimal.
    */
   async tidy(sums: Iterable<string>): Promise<void> {
-    const going = new Set(
-      namesIn(this.#folder).filter((name) =>
-        name.startsWith(this.#prefix) && name.endsWith(this.#suffix)
-      ),
-    );
-    if (going.size === 0) return;
-    for (const sum of sums) going.delete(this.#nameOf(sum));
-    for (const name of going) await removeFile(`${this.#folder}/${name}`);
+    try {
+      const going = new Set(
+        namesIn(this.#folder).filter((name) =>
+          name.startsWith(this.#prefix) && name.endsWith(this.#suffix)
+        ),
+      );
+      if (going.size === 0) return;
+      for (const sum of sums) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        going.delete(this.#nameOf(sum));
+        if (going.size === 0) return;
+      }
+      for (const name of going) await removeFile(`${this.#folder}/${name}`);
+    } catch {
+      // The next snapshot tries again.
+    }
   }
 
   get #suffix(): string {

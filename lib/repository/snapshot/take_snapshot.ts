@@ -40,6 +40,7 @@ import {
   indexTree,
 } from "../../tree/index_tree.ts";
 import type { OwnerNames } from "../../tree/owner_names.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { StateWriter } from "../../tree/state_writer.ts";
 import type { StreamedEntry } from "../../tree/streamed_entry.ts";
 import { Walker } from "../../tree/walker.ts";
@@ -523,9 +524,14 @@ async function signaturesOf(
   });
 }
 
-/** Yields the SHA-256 of each entry, in hexadecimal. */
+/** Yields the SHA-256 of each file of more than 1 MiB, in hexadecimal. */
 function* sumsIn(list: EntryList): Generator<string> {
-  for (let at = 0; at < list.length; at++) yield list.sha256(at);
+  for (let at = 0; at < list.length; at++) {
+    const entry = list.at(at);
+    if (entry.kind === "file" && entry.size > MAX_WHOLE_BYTES) {
+      yield entry.sha256;
+    }
+  }
 }
 
 /**
