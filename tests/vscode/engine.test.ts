@@ -332,6 +332,26 @@ test("a crash of a thread fails its calls alone", () =>
     },
   ));
 
+test("a call that is sent after a thread has crashed does not fail", () =>
+  withEngine(
+    `parentPort.on("message", ({ id, method }) => {
+      if (method === "usage") throw new Error("worn out");
+      answer(id, [process.pid, threadId]);
+    });`,
+    async (engine) => {
+      await ids(engine, "writer");
+      const crash = assert.rejects(engine.writer.call("usage", { config }));
+      await sleep(0);
+      // Meanwhile, the news of the crash arrives, and is not read yet.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+      const [pid] = await ids(engine, "writer");
+      await crash;
+      // After a crash without other calls, the process is not needed.
+      await assert.rejects(engine.writer.call("usage", { config }));
+      await until(() => !isAlive(pid));
+    },
+  ));
+
 test("a process that cannot start fails its calls with the reason", () =>
   withTemp(async (temp) => {
     let output = "";

@@ -127,14 +127,16 @@ export class Engine {
   readonly reader: Caller = this.#callerOf("reader");
   readonly #options: EngineOptions;
   #running: Running | undefined;
+  #isDisposed = false;
   #last = 0;
 
   constructor(options: EngineOptions) {
     this.#options = options;
   }
 
-  /** Ends the process. Calls in progress fail. */
+  /** Ends the process. Calls in progress and later calls fail. */
   async dispose(): Promise<void> {
+    this.#isDisposed = true;
     const child = this.#running?.child;
     if (child === undefined) return;
     this.#running = undefined;
@@ -157,7 +159,7 @@ export class Engine {
     { signal, onProgress }: CallOptions = {},
   ): Promise<Methods[M][1]> {
     const id = ++this.#last;
-    if (signal?.aborted) {
+    if (signal?.aborted || this.#isDisposed) {
       const message = "the request was cancelled";
       return Promise.reject(new EngineError({ code: "aborted", message }));
     }
@@ -200,8 +202,10 @@ export class Engine {
     };
     child.stderr?.setEncoding("utf8").on("data", (text) => onOutput?.(text));
     child.on("message", (message: FromProcess) => {
-      if ("ended" in message) failThread(running, message);
-      else this.#receive(running, message);
+      if ("ended" in message) {
+        failThread(running, message);
+        this.#endThread(running, message.ended);
+      } else this.#receive(running, message);
     });
     child.on("disconnect", drop);
     child.on("error", (error) => {
@@ -249,8 +253,8 @@ export class Engine {
   }
 
   /**
-   * Ends an idle thread and, if it was the last one, the process. Their memory is
-   * free until the next call.
+   * Ends a thread without calls and, if it was the last one, the process. Their
+   * memory is free until the next call.
    */
   #endThread(running: Running, thread: ThreadName): void {
     const { child, calls, threads } = running;
@@ -307,13 +311,16 @@ function send(child: ChildProcess, message: ToProcess): void {
   if (child.connected) child.send(message, () => {});
 }
 
-/** Makes the calls in progress of a thread fail. */
+/**
+ * Makes the calls fail that a thread had received before it ended. Later calls
+ * started another thread.
+ */
 function failThread(
   { calls }: Running,
-  { ended, reason }: Extract<FromProcess, { ended: ThreadName }>,
+  { ended, last, reason }: Extract<FromProcess, { ended: ThreadName }>,
 ): void {
   const failed = new Map(
-    [...calls].filter(([, { thread }]) => thread === ended),
+    [...calls].filter(([id, { thread }]) => thread === ended && id <= last),
   );
   for (const id of failed.keys()) calls.delete(id);
   fail(failed, `the ${ended} thread of Deltar has ended${reason}; try again`);

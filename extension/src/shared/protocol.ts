@@ -741,9 +741,9 @@ export type ToProcess =
 /** A message from the child process to the host. */
 export type FromProcess =
   | { thread: ThreadName; message: FromWorker }
-  // A thread has ended because of an error. The reason is empty or begins with
-  // a colon.
-  | { ended: ThreadName; reason: string };
+  // A thread has ended because of an error. `last` is the id of the last request
+  // that was passed to it. The reason is empty or begins with a colon.
+  | { ended: ThreadName; last: number; reason: string };
 
 /** A message from the host to a thread. */
 export type ToWorker =

@@ -27,7 +27,14 @@ const MAX_YOUNG_MB = 8;
 
 /** The path of the script of the threads. */
 const [, , script] = process.argv;
-const workers = new Map<ThreadName, Worker>();
+const threads = new Map<ThreadName, Thread>();
+
+/** A worker thread. */
+interface Thread {
+  worker: Worker;
+  /** The id of the last request that was passed to the thread. */
+  last: number;
+}
 
 // A terminal sends its signals to all processes that were started in it. The
 // extension host might need this process for a last snapshot.
@@ -41,30 +48,37 @@ if (!process.connected) process.exit();
 
 function receive(message: ToProcess): void {
   if ("end" in message) {
-    void workers.get(message.end)?.terminate();
-    workers.delete(message.end);
+    void threads.get(message.end)?.worker.terminate();
+    threads.delete(message.end);
     return;
   }
-  const { thread } = message;
-  let worker = workers.get(thread);
-  if (worker === undefined) workers.set(thread, worker = start(thread));
-  worker.postMessage(message.message);
+  const { thread: name, message: passed } = message;
+  let thread = threads.get(name);
+  if ("method" in passed) {
+    if (thread === undefined) threads.set(name, thread = start(name));
+    thread.last = passed.id;
+  }
+  thread?.worker.postMessage(passed);
 }
 
-function start(thread: ThreadName): Worker {
+function start(name: ThreadName): Thread {
   const worker = new Worker(script, {
     resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_MB },
   });
+  const thread = { worker, last: 0 };
   let reason = "";
-  worker.on("message", (message: FromWorker) => send({ thread, message }));
+  worker.on(
+    "message",
+    (message: FromWorker) => send({ thread: name, message }),
+  );
   worker.on("error", (error: Error) => reason = `: ${error.message}`);
   worker.on("exit", () => {
     // A thread that was told to end is not in the map.
-    if (workers.get(thread) !== worker) return;
-    workers.delete(thread);
-    send({ ended: thread, reason });
+    if (threads.get(name) !== thread) return;
+    threads.delete(name);
+    send({ ended: name, last: thread.last, reason });
   });
-  return worker;
+  return thread;
 }
 
 function send(message: FromProcess): void {

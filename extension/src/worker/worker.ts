@@ -67,8 +67,9 @@ function poll(): void {
     const received = receiveMessageOnPort(port);
     if (received === undefined) return;
     const message = received.message as ToWorker;
-    // A request is processed only when the thread is free.
-    if ("cancel" in message) receive(message);
+    // A request is processed only when the thread is free, and its cancellation
+    // after it.
+    if ("cancel" in message && running.has(message.cancel)) receive(message);
     else setImmediate(receive, message);
   }
 }
