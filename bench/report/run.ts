@@ -280,7 +280,7 @@ function described(date: string, machine: string[]): string {
 
 const WORKLOADS: Record<string, string> = {
   tree:
-    "The files are a third of those in a system's `/usr`. Then 200 files are edited, 50 " +
+    "The files are those of a system's `/usr`. Then 200 files are edited, 50 " +
     "are created, 50 are deleted and 30 are renamed. Then nothing changes.\n",
   deltas: "The file is a SQLite database of 50 MB. Before each of eight " +
     "snapshots after the first, 500 rows are updated and 125 are added. After " +
