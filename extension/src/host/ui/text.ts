@@ -123,5 +123,7 @@ export function formatAgo(time: number, now: number): string {
   if (minutes < 1) return "just now";
   if (minutes < 60) return `${minutes} min ago`;
   const hours = Math.floor(minutes / 60);
-  return hours < 24 ? `${hours} h ago` : formatDay(time, now);
+  if (hours < 24) return `${hours} h ago`;
+  // The text is part of a sentence, in which names of months keep their case.
+  return formatDay(time, now).replace("Yesterday", "yesterday");
 }

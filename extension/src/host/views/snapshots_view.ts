@@ -21,6 +21,15 @@ import {
 import { groupByTurn, turnItem, type TurnNode } from "./turn_rows.ts";
 import { visibleRowUri } from "./visible_rows.ts";
 
+/**
+ * The number of rows of a day that are shown at first, and that "Show More"
+ * adds. VS Code creates all rows in one turn of the event loop.
+ */
+const PAGE_ROWS = 100;
+
+/** The command of the rows that show more rows of a day. */
+const SHOW_MORE = "deltar.showMoreSnapshots";
+
 /** The snapshots of one day. */
 interface DayNode {
   kind: "day";
@@ -35,9 +44,16 @@ export interface SnapshotNode {
   info: SnapshotInfo;
 }
 
+/** The row that shows more rows of a day. */
+interface MoreNode {
+  kind: "more";
+  day: DayNode;
+}
+
 /** A row of the view. */
 export type Node =
   | DayNode
+  | MoreNode
   | TurnNode<SnapshotNode>
   | SnapshotNode
   | ChangeRow;
@@ -52,6 +68,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly #folders: ProtectedFolders;
   /** The rows of the snapshots, by the ids of the rows. */
   #rows: ReadonlyMap<string, SnapshotNode> = new Map();
+  /** The numbers of rows that are shown of days, by the titles of the days. */
+  readonly #shown = new Map<string, number>();
   #view: vscode.TreeView<Node> | undefined;
 
   constructor(folders: ProtectedFolders) {
@@ -66,18 +84,30 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
 
   /** Shows the list in the view with the given id. */
   attach(id: string): vscode.Disposable {
-    return this.#view = vscode.window.createTreeView(id, {
+    this.#view = vscode.window.createTreeView(id, {
       treeDataProvider: this,
       canSelectMany: true,
       showCollapseAll: true,
     });
+    return vscode.Disposable.from(
+      this.#view,
+      vscode.commands.registerCommand(SHOW_MORE, (day: DayNode) => {
+        this.#shown.set(day.title, this.#shownOf(day) + PAGE_ROWS);
+        this.#changed.fire();
+      }),
+    );
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
     if (node === undefined) return await this.#dayNodes();
     switch (node.kind) {
-      case "day":
-        return node.rows;
+      case "day": {
+        const shown = this.#shownOf(node);
+        if (node.rows.length <= shown) return node.rows;
+        return [...node.rows.slice(0, shown), { kind: "more", day: node }];
+      }
+      case "more":
+        return [];
       case "turn":
         return node.snapshots;
       case "snapshot":
@@ -96,6 +126,19 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         item.contextValue = "day";
         return item;
       }
+      case "more": {
+        const { title, rows } = node.day;
+        const item = new vscode.TreeItem("Show More");
+        item.id = `more ${title}`;
+        item.description = `${rows.length - this.#shownOf(node.day)} older`;
+        item.iconPath = new vscode.ThemeIcon("ellipsis");
+        item.command = {
+          command: SHOW_MORE,
+          title: "Show More",
+          arguments: [node.day],
+        };
+        return item;
+      }
       case "turn":
         return turnItem(node, this.#nameOf(node));
       case "snapshot":
@@ -103,6 +146,16 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       default:
         return changeRowItem(node);
     }
+  }
+
+  /** Adds the tooltip of a snapshot, when the pointer rests on its row. */
+  resolveTreeItem(item: vscode.TreeItem, node: Node): vscode.TreeItem {
+    if (node.kind === "snapshot") item.tooltip = tooltipOf(node.info);
+    return item;
+  }
+
+  #shownOf({ title }: DayNode): number {
+    return this.#shown.get(title) ?? PAGE_ROWS;
   }
 
   async #dayNodes(): Promise<Node[]> {
@@ -185,27 +238,30 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         : "tag",
     );
     item.contextValue = isSafety ? "safety" : "snapshot";
-    const lines = [
-      `**${label === undefined ? "Snapshot" : escapeMarkdown(label)}**`,
-      ...(isSafety
-        ? ["Safety snapshot: the files that were about to change"]
-        : []),
-      new Date(time).toLocaleString(),
-      `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
-      `${formatBytes(counts.stored)} stored`,
-      ...(info.since === undefined
-        ? changesByKind(info)
-        : [`Changes since ${new Date(info.since).toLocaleString()}`]),
-      ...(counts.faults > 0
-        ? [`${plural(counts.faults, "path")} skipped`]
-        : []),
-    ];
-    item.tooltip = new vscode.MarkdownString(lines.join("\n\n"));
     item.accessibilityInformation = {
       label: `Snapshot of ${formatTime(time)}, ${item.description}`,
     };
     return item;
   }
+}
+
+function tooltipOf(info: SnapshotInfo): vscode.MarkdownString {
+  const { counts, time, isSafety } = info;
+  const label = labelOf(info);
+  const lines = [
+    `**${label === undefined ? "Snapshot" : escapeMarkdown(label)}**`,
+    ...(isSafety
+      ? ["Safety snapshot: the files that were about to change"]
+      : []),
+    new Date(time).toLocaleString(),
+    `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
+    `${formatBytes(counts.stored)} stored`,
+    ...(info.since === undefined
+      ? changesByKind(info)
+      : [`Changes since ${new Date(info.since).toLocaleString()}`]),
+    ...(counts.faults > 0 ? [`${plural(counts.faults, "path")} skipped`] : []),
+  ];
+  return new vscode.MarkdownString(lines.join("\n\n"));
 }
 
 /** Returns the id of the row of a snapshot. */
