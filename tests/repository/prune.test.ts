@@ -569,11 +569,14 @@ test("a removed record without its layers is reported, and blocks no prune or pu
     assert.deepEqual(history.names("removed/"), [note]);
     assert.ok(!storage.objects.has(layer));
     const { damage } = await repository.verify();
-    assert.deepEqual(damage.map(({ object }) => object), [note]);
+    assert.deepEqual(damage.map(({ object }) => object), [layer]);
     assert.match(
       damage[0].message,
-      new RegExp(`its layer ${layer} is missing`),
+      new RegExp(`removed snapshot ${first.id} cannot be brought back`),
     );
+    // The removed record itself is undamaged, and the layer may come back.
+    await repository.repair();
+    assert.deepEqual(history.names("removed/"), [note]);
     await assert.rejects(repository.undelete(first.id), { code: "not-found" });
     await repository.prune({}, { patience: 4 });
     assert.deepEqual(history.names("removed/"), [note]);
@@ -694,6 +697,71 @@ test("undelete() beside forget() loses no record if a request fails", async () =
       await history.check();
     });
   }
+});
+
+test("forget() beside undelete() loses no record if a request fails", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    await repository.forget(first);
+    const note = `removed/${first.id}.json`;
+    let isGone = false;
+    const slow = hooked(storage, {
+      // The undelete sees the record, and deletes the new removed record.
+      beforeDelete: async (name) => {
+        if (!name.startsWith("snapshots/")) return;
+        await storage.delete(note);
+        isGone = true;
+      },
+    });
+    const failing = new FaultyStorage(
+      slow,
+      ({ kind, name }) =>
+        isGone && kind === "get" && name === note ? "before" : undefined,
+    );
+    await repository.undelete(first.id);
+    const forgotten = (await Repository.open(failing)).forget(first);
+    await assert.rejects(forgotten, isInjected);
+    assert.deepEqual(history.names("snapshots/"), []);
+    assert.deepEqual(history.names("removed/"), [note]);
+    await repository.undelete(first.id);
+    await history.check();
+  });
+});
+
+test("a snapshot whose undelete() came too late has its whole grace period again", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    await history.take();
+    await repository.forget(first);
+    const slow = hooked(storage, {
+      afterPut: async (name) => {
+        if (!name.startsWith("snapshots/")) return;
+        // A prune considers the run dead while its record is visible.
+        for (const intent of history.names("running/")) {
+          await storage.delete(intent);
+        }
+      },
+    });
+    for (let day = 1; day < 9; day++) {
+      history.write("a", 3000, 2 + day);
+      await later(day * DAY, async () => {
+        await history.take();
+        if (day === 6) {
+          const undeleted = (await Repository.open(slow)).undelete(first.id);
+          await assert.rejects(undeleted, { code: "conflict" });
+        }
+        const { purged } = await repository.prune({}, { patience: 4 });
+        assert.deepEqual(purged, []);
+      });
+    }
+    await repository.undelete(first.id);
+    await history.check();
+  });
 });
 
 test("undelete() that was suspended for days does not store a purged snapshot", async () => {

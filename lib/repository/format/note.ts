@@ -1,4 +1,4 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { mapAhead } from "../../bytes/map_ahead.ts";
 import { collectAtMost } from "../../bytes/source.ts";
@@ -78,6 +78,32 @@ export async function isStored(
     if (object.name === name) return true;
   }
   return false;
+}
+
+/**
+ * Returns whether an object exists, by reading its first byte. A storage can
+ * list objects late, or a listing can be incomplete. An object that is damaged
+ * exists.
+ *
+ * @param storage The repository's storage.
+ * @param name The name of the object.
+ * @throws {DeltarError} `io` and the other errors of a storage that does not
+ * answer.
+ */
+export async function canBeFound(
+  storage: Storage,
+  name: string,
+): Promise<boolean> {
+  const first = { offset: 0, length: 1, clamp: true, fresh: true };
+  try {
+    await collectAtMost(storage.get(name, first), 1, name);
+    return true;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "not-found") return false;
+    if (code === "key" || isDamage(error)) return true;
+    throw error;
+  }
 }
 
 /** Deletes objects, several of them at the same time. */

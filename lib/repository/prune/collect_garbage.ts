@@ -176,7 +176,11 @@ export async function collectGarbage(
     condemned && !spared(name);
   const going = garbage.filter(isGoing).map(({ name }) => name);
   await work.delete(going);
-  await work.repack(repack.filter(({ name }) => !spared(name)), usage);
+  // What a removed snapshot without some of its layers needs is not fully known.
+  // So no volume loses parts until the snapshot is no longer kept.
+  const isCut = removed.some((one) => one.isCut && !isReplaced(one));
+  const repacked = isCut ? [] : repack.filter(({ name }) => !spared(name));
+  await work.repack(repacked, usage);
 
   if (work.deleted + work.repacked > 0) {
     await store.manifests?.tidy(async (signer) =>

@@ -1,4 +1,4 @@
-import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { MAX_REQUESTS_AT_ONCE } from "../../storage/max_requests.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -12,7 +12,7 @@ import {
   REMOVED,
 } from "../format/names.ts";
 import {
-  isStored,
+  canBeFound,
   namesUnder,
   readEach,
   readIfThere,
@@ -114,13 +114,20 @@ export async function removeSnapshot(
   await putRemoved(storage, removal);
   await manifests?.removing([recordName(id)]);
   await storage.delete(recordName(id));
-  if (await readIfThere(storage, noteName(REMOVED, id)) !== undefined) return;
-  // If an `undelete` at the same time deleted the note, it is stored again. If a
-  // prune or purge deleted the note and then layers, it is not, because the
-  // snapshot can no longer be brought back.
-  if (await missingLayer(storage, record) === undefined) {
-    await putRemoved(storage, removal);
+  try {
+    if (await readIfThere(storage, noteName(REMOVED, id)) !== undefined) return;
+    // If an `undelete` at the same time deleted the note, it is stored again. If
+    // a prune or purge deleted the note and then layers, it is not, because the
+    // snapshot can no longer be brought back.
+    if (await missingLayer(storage, record) !== undefined) return;
+  } catch (error) {
+    // A note too many blocks nothing. Without it, the record would be lost.
+    await putRemoved(storage, removal).catch(() => {});
+    throw error;
   }
+  // The `undelete` may have withdrawn the removal from the manifests, too.
+  await manifests?.removing([recordName(id)]);
+  await putRemoved(storage, removal);
 }
 
 /**
@@ -136,7 +143,7 @@ async function missingLayer(
     record?.layers ?? [],
     MAX_REQUESTS_AT_ONCE,
     async ({ name }) => {
-      if (!await isStored(storage, name)) missing.push(name);
+      if (!await canBeFound(storage, name)) missing.push(name);
     },
   );
   return missing[0];
@@ -269,23 +276,25 @@ export async function restoreRecord(
   // If another `undelete` has stored the record, or it is damaged, it is stored
   // again.
   await run.commitAs(recordName(id), removed.bytes, {
+    replaces: true,
     onDead: async () => {
-      // The snapshot stays removed, unless a prune has purged it.
-      if (await readRemoved(storage, id) !== undefined) return;
+      // The snapshot stays removed, unless a prune has purged it. Its grace
+      // period begins again, because it was not removed for a while.
+      const now = await readRemoved(storage, id);
+      if (now !== undefined && isReplaced(now)) return;
       if (await missingLayer(storage, removed.record) === undefined) {
         await storeAgain();
       }
     },
-  }).catch(async (error) => {
-    if (codeOf(error) !== "exists") throw error;
-    await run.storage.put(recordName(id), removed.bytes);
   });
   // The snapshot may be removed again, or replaced by a purge, at the same time.
   // The new removed record is kept.
   const now = await readRemoved(storage, id);
-  if (now !== undefined && (now.time !== removed.time || isReplaced(now))) {
-    return;
+  if (now !== undefined && isReplaced(now)) {
+    if (await readIfThere(storage, recordName(id)) !== undefined) return;
+    throw replacedByPurge(id);
   }
+  if (now !== undefined && now.time !== removed.time) return;
   await storage.delete(noteName(REMOVED, id));
   try {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
@@ -319,32 +328,35 @@ export async function listRemoved(
 }
 
 /**
- * Checks that the storage has all layers of a removed snapshot. Does nothing if
- * the snapshot is no longer removed, or if a purge replaced it.
+ * Searches for a missing layer of a removed snapshot. Finds none if the snapshot
+ * is no longer removed, or if a purge replaced it.
  *
  * @param storage The repository's storage.
  * @param stored The removed record.
  * @param name The name of the removed record.
  * @param listed The names of the objects that are known to exist.
- * @throws {DeltarError} `not-found` if a layer is missing; `corrupt` if the
- * removed record is damaged.
+ * @returns The name of the layer, and a message that names the snapshot.
+ * @throws {DeltarError} `corrupt` if the removed record is damaged.
  */
-export async function checkRemoved(
+export async function findMissingLayer(
   storage: Storage,
   stored: Uint8Array,
   name: string,
   listed: ReadonlySet<string>,
-): Promise<void> {
+): Promise<{ layer: string; message: string } | undefined> {
   const removed = decodeRemoved(stored, name);
   const { id, record } = removed;
   const layers = record?.layers ?? [];
-  if (isReplaced(removed) || listed.has(recordName(id))) return;
-  if (layers.every((layer) => listed.has(layer.name))) return;
-  const missing = await missingLayer(storage, record);
-  if (missing === undefined) return;
+  if (isReplaced(removed) || listed.has(recordName(id))) return undefined;
+  if (layers.every((layer) => listed.has(layer.name))) return undefined;
+  const layer = await missingLayer(storage, record);
+  if (layer === undefined) return undefined;
   // A prune deletes the removed record before it deletes layers.
-  if (await readIfThere(storage, name) === undefined) return;
-  throw incomplete(id, missing);
+  if (await readIfThere(storage, name) === undefined) return undefined;
+  const message =
+    `the layer is missing, so the removed snapshot ${id} cannot ` +
+    `be brought back. ${COPY_BACK}`;
+  return { layer, message };
 }
 
 async function readRemoved(
@@ -406,11 +418,14 @@ function replacedByPurge(id: string): DeltarError {
   );
 }
 
+/** The advice if a layer is missing. */
+const COPY_BACK = "If a mirror of the repository has the layer, copy it back.";
+
 function incomplete(id: string, layer: string): DeltarError {
   return new DeltarError(
     "not-found",
-    `this snapshot cannot be brought back, because its layer ${layer} is ` +
-      "missing. If a mirror of the repository has the layer, copy it back.",
+    `the removed snapshot cannot be brought back, because its layer ${layer} ` +
+      `is missing. ${COPY_BACK}`,
     { object: id },
   );
 }

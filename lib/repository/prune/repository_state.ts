@@ -13,7 +13,7 @@ import {
   MOVES,
   RUNNING,
 } from "../format/names.ts";
-import { isStored, namesUnder } from "../format/note.ts";
+import { canBeFound, namesUnder } from "../format/note.ts";
 import { RESTORES } from "../format/snapshot_note.ts";
 import type { Move } from "../content/move.ts";
 import { listRemoved, type RemovedSnapshot } from "./removed.ts";
@@ -154,21 +154,22 @@ async function withStoredLayers(
   removed: readonly RemovedSnapshot[],
   stored: ReadonlyMap<string, unknown>,
 ): Promise<RemovedSnapshot[]> {
-  const all: RemovedSnapshot[] = [];
-  for (const one of removed) {
+  const absent = new Set(
+    removed.flatMap(({ record }) => record?.layers ?? [])
+      .map(({ name }) => name)
+      .filter((name) => !stored.has(name)),
+  );
+  // A layer may have been stored after the objects were listed.
+  await forEachConcurrent(absent, MAX_REQUESTS_AT_ONCE, async (name) => {
+    if (await canBeFound(storage, name)) absent.delete(name);
+  });
+  return removed.map((one) => {
     const { record } = one;
-    const gone = new Set<string>();
-    for (const { name } of record?.layers ?? []) {
-      // The layer may have been stored after the objects were listed.
-      if (!stored.has(name) && !await isStored(storage, name)) gone.add(name);
-    }
-    if (record === undefined || gone.size === 0) all.push(one);
-    else {
-      const layers = record.layers.filter(({ name }) => !gone.has(name));
-      all.push({ ...one, record: { ...record, layers }, isCut: true });
-    }
-  }
-  return all;
+    const layers = record?.layers.filter(({ name }) => !absent.has(name));
+    return record === undefined || layers?.length === record.layers.length
+      ? one
+      : { ...one, record: { ...record, layers: layers ?? [] }, isCut: true };
+  });
 }
 
 /**

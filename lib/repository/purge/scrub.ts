@@ -28,6 +28,7 @@ import { findNewlyNeeded } from "../prune/newly_needed.ts";
 import type { KeptRange } from "../prune/repack.ts";
 import {
   canBeUndeleted,
+  isReplaced,
   type RemovedSnapshot,
   WHOLE_TREE,
 } from "../prune/removed.ts";
@@ -220,7 +221,7 @@ class Scrubbing {
     if (isMarked) await this.#mark([...going, ...rewrites.map((r) => r.name)]);
     const spared = await findNewlyNeeded(this.#store, found, {
       grounds: rootsOfRunningWork(found),
-      expired: this.#replaced,
+      expired: this.#replaced.filter(isReplaced),
       signal: this.#options.signal,
     });
     const isSpared = (name: string) => {

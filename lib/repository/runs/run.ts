@@ -256,23 +256,25 @@ export class Run {
    *
    * @param name The name of the record.
    * @param bytes The record.
-   * @param options The signal, and two callbacks: `onStored` is called after
-   * the record is stored, while the intent is being checked. `onDead` is called
-   * before the record is deleted because the run was declared dead.
+   * @param options The signal; whether a stored record is replaced; and two
+   * callbacks: `onStored` is called after the record is stored, while the intent
+   * is being checked. `onDead` is called before the record is deleted because
+   * the run was declared dead.
    * @throws {DeltarError} `conflict` if the run was declared dead; `exists` if
-   * there is a record with this name.
+   * there is a record with this name, unless `replaces` is set.
    */
   async commitAs(
     name: string,
     bytes: Uint8Array,
-    { signal, onStored, onDead }: {
+    { signal, replaces = false, onStored, onDead }: {
       signal?: AbortSignal;
+      replaces?: boolean;
       onStored?: () => Promise<void>;
       onDead?: () => Promise<void>;
     } = {},
   ): Promise<void> {
     await this.check();
-    await this.storage.put(name, bytes, { ifAbsent: true, signal });
+    await this.storage.put(name, bytes, { ifAbsent: !replaces, signal });
     try {
       await together([this.check(), onStored?.()]);
     } catch (error) {

@@ -23,7 +23,7 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import { readSettings } from "../format/settings.ts";
-import { checkRemoved } from "../prune/removed.ts";
+import { findMissingLayer } from "../prune/removed.ts";
 import { decodeManifest } from "../runs/manifest.ts";
 
 /** Verifies the settings of a repository, and adds damage to `findings`. */
@@ -55,8 +55,8 @@ const FORMATS: Record<string, string> = {
 /**
  * Verifies notes, removed records, holders, signers, manifests, marks, lists of
  * counted snapshots, and settings that can change. Damage to these objects is
- * added to `findings` and does not affect any file. A removed record is damaged,
- * too, if a layer of the snapshot is missing.
+ * added to `findings` and does not affect any file. A missing layer of a removed
+ * snapshot is added, too.
  */
 export async function verifyNotes(
   storage: Storage,
@@ -71,8 +71,11 @@ export async function verifyNotes(
       if (bytes === undefined) return;
       if (isManifest(name)) await decodeManifest(bytes, name);
       else await checkNote(bytes, formatOf(name), name);
-      if (folderOf(name) === "removed") {
-        await checkRemoved(storage, bytes, name, listed);
+      if (folderOf(name) !== "removed") return;
+      const missing = await findMissingLayer(storage, bytes, name, listed);
+      // The removed record is undamaged, so it is not what is reported.
+      if (missing !== undefined) {
+        findings.object(missing.layer, "layer", missing.message);
       }
     } catch (error) {
       findings.object(name, "note", error);
