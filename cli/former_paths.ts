@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
+import { truePlace } from "../lib/tree/mod.ts";
 import type { Repository } from "../mod.ts";
 
 /**
  * Returns the former paths of a moved directory, as far as its snapshots record
  * them: the first snapshot after a move has the last snapshot before the move
- * as its parent. A path at which there is a directory now is not a former path,
- * because that directory needs its restores.
+ * as its parent. A path is not a former path if another directory is there now,
+ * or if it has snapshots or restores that are newer than the move, because these
+ * are of another directory.
  *
  * @param repository The repository with the directory's snapshots.
  * @param directory The path of the directory, as its snapshots have it.
@@ -16,12 +18,21 @@ export async function formerPaths(
 ): Promise<string[]> {
   const records = await repository.snapshots({ onDamage: () => {} });
   const directories = new Map(records.map((one) => [one.id, one.directory]));
+  const isReused = async (path: string, moved: string) => {
+    if (existsSync(path) && truePlace(path) !== directory) return true;
+    const safety = await repository.safetySnapshots(path);
+    return [...records, ...safety].some((one) =>
+      one.directory === path && one.id > moved
+    );
+  };
   const paths = new Set([directory]);
   // A set also iterates over the paths that are added meanwhile.
   for (const path of paths) {
-    for (const { directory: to, parent, follows = parent } of records) {
+    for (const { id, directory: to, parent, follows = parent } of records) {
       const from = to === path && follows && directories.get(follows);
-      if (from && !existsSync(from)) paths.add(from);
+      if (from && !paths.has(from) && !await isReused(from, id)) {
+        paths.add(from);
+      }
     }
   }
   paths.delete(directory);

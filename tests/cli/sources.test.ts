@@ -152,6 +152,25 @@ test("a restore into a directory is undone after the directory was moved [S6]", 
   });
 });
 
+test("undo in a moved directory reverts no restore into a later directory at the old path [S6]", async () => {
+  await withPlace((place) => {
+    place.env.DELTAR_REPOSITORY = join(place.folder, "backups");
+    place.write({ a: "first" });
+    place.json(["snapshot"]);
+    const moved = join(place.folder, "moved");
+    fs.renameSync(place.root, moved);
+    place.json(["snapshot", "--continue-from", place.root], { cwd: moved });
+    fs.mkdirSync(place.root);
+    place.write({ other: "1" });
+    place.json(["snapshot"]);
+    place.write({ other: "2" });
+    place.json(["restore", "latest", "--in-place"]);
+    fs.rmSync(place.root, { recursive: true });
+    assert.notEqual(place.run(["undo"], { cwd: moved }).code, 0);
+    assert.deepEqual(fs.readdirSync(moved), ["a"]);
+  });
+});
+
 test("a repository inside the directory is excluded by any path that leads to it [S7]", async () => {
   await withPlace((place) => {
     place.write({ a: "a", "sub/b": "b" });
