@@ -125,7 +125,7 @@ suite([
     await window.dialog().getByText("Restore files from a snapshot").waitFor();
     await window.picture("tool-question");
     await window.page.keyboard.press("Enter");
-    await window.dialog().getByText("1 file created").waitFor();
+    await window.dialog().getByText("1 file will be created").waitFor();
     await window.answer(/^Restore$/);
     assert.match(await answer, /1 files? written/);
     assert.equal(fs.readFileSync(join(folder, "a.txt"), "utf8"), "first\n");

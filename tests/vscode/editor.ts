@@ -189,12 +189,12 @@ export class Editor {
     return this.#processes("--type=extensionHost");
   }
 
-  /** Processes in which the extension runs the library. */
+  /** Returns the ids of the processes in which the extension runs the library. */
   libraries(): number[] {
     return this.#processes("/dist/process.cjs");
   }
 
-  /** Processes of the editor whose command line has a text. */
+  /** Returns the ids of the editor's processes whose command line has a text. */
   #processes(text: string): number[] {
     return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))
       .map(Number).filter((pid) => {

@@ -343,7 +343,7 @@ test("a call that is sent after a thread has crashed does not fail", () =>
       const crash = assert.rejects(engine.writer.call("usage", { config }));
       await sleep(0);
       // Meanwhile, the news of the crash arrives, and is not read yet.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5000);
       const [pid] = await ids(engine, "writer");
       await crash;
       // After a crash without other calls, the process is not needed.

@@ -21,14 +21,19 @@ suite([
     fs.mkdirSync(place, { recursive: true });
     const repository = await Repository.create(new LocalStorage(place));
     // All snapshots are of yesterday.
-    const noon = new Date().setHours(12, 0, 0, 0) - 24 * 60 * 60 * 1000;
+    const yesterday = new Date();
+    yesterday.setDate(yesterday.getDate() - 1);
+    const noon = yesterday.setHours(12, 0, 0, 0);
     for (let at = 0; at < SNAPSHOTS; at++) {
       fs.writeFileSync(join(folder, `${at}.txt`), `${at}`);
       await repository.snapshot(new Dir(folder), { time: noon + at * 1000 });
     }
     const window = await suite.open(editor, { folder });
     await window.command("View: Show Deltar");
-    await window.row(`${SNAPSHOTS - 1}.txt`).waitFor();
+    const newest = window.row(`${SNAPSHOTS - 1}.txt`);
+    await newest.waitFor();
+    await newest.hover();
+    await window.page.locator(".monaco-hover").getByText(/ stored/).waitFor();
     const list = window.page.locator(".pane-body .monaco-list").first();
     const more = window.row("Show More");
     await list.focus();

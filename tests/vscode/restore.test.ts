@@ -321,7 +321,7 @@ suite([
 
       await window.command("Deltar: Restore Workspace from Snapshot…");
       await window.choose(/\d\d:\d\d:\d\d/, 1);
-      await window.dialog().getByText(/files? created/).waitFor();
+      await window.dialog().getByText(/files? will be created/).waitFor();
       await window.picture("restore-workspace");
       const text = await window.dialog().innerText();
       assert.match(text, /1 file not in the snapshot/);

@@ -378,7 +378,7 @@ export class Window {
       .locator(".monaco-list-row");
   }
 
-  /** A button in the title of the view of that title. */
+  /** Returns a button in the title of the view with a title. */
   action(view: string, name: string): Locator {
     return this.page.locator(`.pane-header[aria-label^="${view}"]`)
       .locator(`.action-label[aria-label^="${name}"]`);

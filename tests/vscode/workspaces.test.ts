@@ -322,7 +322,7 @@ suite([
       const ruined = stateOf(folder);
       await window.command("Deltar: Restore Workspace from Snapshot…");
       await window.choose(/2,001 files/);
-      await window.dialog().getByText(/files? created/).waitFor();
+      await window.dialog().getByText(/files? will be created/).waitFor();
       // The page may answer only after the restore.
       const hosts = editor.extensionHosts();
       const isRestoring = () =>

@@ -4,10 +4,10 @@
  * process has two threads: the writer and the reader.
  *
  * The first call starts the process. A thread that gets no call for a minute
- * ends, and the process exits when its last thread has ended. If the process crashes, the calls
- * in progress fail, and the next call starts another process. If the extension
- * host ends or is killed, the system closes the channel between the two, and the
- * process exits.
+ * ends, and the process exits when its last thread has ended. If the process
+ * crashes, the calls in progress fail, and the next call starts another process.
+ * If the extension host ends or is killed, the system closes the channel between
+ * the two, and the process exits.
  *
  * Parameters, and the secrets among them, are sent only over this channel, and
  * never as arguments or in the environment.
@@ -141,7 +141,7 @@ export class Engine {
     if (child === undefined) return;
     this.#running = undefined;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    // It ignores other signals. If it never started, it cannot end.
+    // The process ignores other signals. If it never started, it cannot end.
     if (child.kill("SIGKILL")) await ended;
   }
 

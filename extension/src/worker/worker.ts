@@ -29,7 +29,10 @@ import { Repositories } from "./repositories.ts";
 /** The minimum interval between progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
-/** The time without requests after which the thread can be ended, in milliseconds. */
+/**
+ * The time without requests after which the thread can be ended, in
+ * milliseconds.
+ */
 const IDLE_MS = 60_000;
 
 /**
@@ -53,9 +56,16 @@ const sending = new Map<number, () => void>();
 port.on("message", receive);
 
 function receive(message: ToWorker): void {
-  if ("cancel" in message) running.get(message.cancel)?.abort();
+  if ("cancel" in message) cancel(message.cancel);
   else if ("next" in message) sending.get(message.next)?.();
   else void run(message);
+}
+
+/** Cancels a request, even if it is still in the queue of the event loop. */
+function cancel(id: number): void {
+  const controller = running.get(id);
+  if (controller !== undefined) controller.abort();
+  else setImmediate(() => running.get(id)?.abort());
 }
 
 /**
@@ -67,9 +77,8 @@ function poll(): void {
     const received = receiveMessageOnPort(port);
     if (received === undefined) return;
     const message = received.message as ToWorker;
-    // A request is processed only when the thread is free, and its cancellation
-    // after it.
-    if ("cancel" in message && running.has(message.cancel)) receive(message);
+    // A request is processed only when the thread is free.
+    if ("cancel" in message) receive(message);
     else setImmediate(receive, message);
   }
 }

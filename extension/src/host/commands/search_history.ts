@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import { plural } from "../../../../shared/text.ts";
 import { showInformation } from "../ui/messages.ts";
 import { withProgress } from "../ui/notifications.ts";
+import { withoutLinks } from "../ui/plain.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickVersion, unreadText } from "./version_picks.ts";
@@ -19,7 +20,7 @@ export async function searchHistory(
   if (file === undefined) return;
   const { uri, folder, path } = file;
   const text = await vscode.window.showInputBox({
-    prompt: `Text to find in all versions of ${path}`,
+    prompt: `Text to find in all versions of ${withoutLinks(path)}`,
     placeHolder: "Search",
     value: selectedText(uri),
   });

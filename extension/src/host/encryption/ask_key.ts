@@ -3,6 +3,7 @@ import type { OwnKey } from "../../shared/protocol.ts";
 import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { explain } from "../ui/explain.ts";
+import { withoutLinks } from "../ui/plain.ts";
 
 /**
  * Asks for the key of a folder's repository until the user enters a key that
@@ -29,7 +30,7 @@ export function askKey(folder: ProtectedFolder): Promise<boolean> {
       await folder.keys.store(config, key);
       return true;
     } catch (error) {
-      input.validationMessage = wrongKeyText(error);
+      input.validationMessage = withoutLinks(wrongKeyText(error));
       return false;
     } finally {
       input.busy = false;

@@ -238,8 +238,9 @@ export class EncryptedRepositories {
       const isSaved = this.#saved.has(id);
       if (!isSaved && !isLocal(folder)) {
         throw new EngineError({
-          message: "the new repository was not created, because its worker " +
-            "thread has ended; try again",
+          message:
+            "the new repository was not stored before its thread ended; " +
+            "try again",
         });
       }
       // The key is stored before the repository, so that a crash cannot lose

@@ -56,7 +56,8 @@ export async function changesOf(
   try {
     const before = info.isSafety ? undefined : await folder.before(info);
     const changes = await readChanges(folder, before, info.id, within);
-    // A safety snapshot is only a set of files, so all of its files are shown as updated.
+    // A safety snapshot is only a set of files, so all of its files are shown as
+    // updated.
     if (info.isSafety) { for (const one of changes) one.change = "updated"; }
     const shown = changes.filter(({ change }) => change !== "touched");
     folder.summaries.add({ folder, before, after: info.id, within }, shown);

@@ -130,7 +130,10 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         const { title, rows } = node.day;
         const item = new vscode.TreeItem("Show More");
         item.id = `more ${title}`;
-        item.description = `${rows.length - this.#shownOf(node.day)} older`;
+        item.description = plural(
+          rows.length - this.#shownOf(node.day),
+          "older row",
+        );
         item.iconPath = new vscode.ThemeIcon("ellipsis");
         item.command = {
           command: SHOW_MORE,
