@@ -299,7 +299,7 @@ export async function mirror(
       throw new DeltarError(
         "conflict",
         "prunes of the source deleted or repacked objects during the whole " +
-          "copy, so the newest records were not copied; copy again",
+          "copy, so no new record was copied; copy again",
         { object: lost ?? moved },
       );
     }

@@ -32,7 +32,7 @@ export function isFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
-/** The result of freeing space without writing. */
+/** The result of freeing space on a full disk. */
 export interface FreedSpace {
   /**
    * The ids of the snapshots whose records were deleted. They cannot be brought
@@ -179,7 +179,7 @@ async function tryMark(
 }
 
 /**
- * Frees space without writing, or throws an error that explains how the user
+ * Frees space on a full disk, or throws an error that explains how the user
  * can free space.
  *
  * @param store The repository.

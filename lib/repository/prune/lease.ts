@@ -51,9 +51,10 @@ const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
  * holder that was only suspended then finds a lease with a higher number, and
  * stops.
  *
- * The lease prevents prunes from doing the same work twice, and prevents a
- * rekey from bringing back objects that a prune deletes. The safety of the data
- * does not depend on the lease.
+ * The lease prevents prunes from doing the same work twice. It also prevents a
+ * suspended prune from deleting objects that a copy has stored again, and a
+ * rekey from bringing back objects that a prune deletes. Snapshots do not depend
+ * on the lease.
  */
 export class Lease {
   readonly #storage: Storage;

@@ -21,9 +21,10 @@
  * needed (`newly_needed.ts`) are deleted, and volumes with only a small needed
  * share are repacked (`collect_work.ts`, `repack.ts`).
  *
- * The lease (`lease.ts`) prevents two prunes from doing the same work. Safety
- * does not depend on it: `../runs/run.ts` explains how snapshots and prunes
- * find out about each other. `free_space.ts` frees space on a disk that is
+ * The lease (`lease.ts`) prevents two prunes from doing the same work, and a
+ * suspended prune from deleting what a copy has stored again. Snapshots do not
+ * depend on it: `../runs/run.ts` explains how snapshots and prunes find out about
+ * each other. `free_space.ts` frees space on a disk that is
  * full.
  *
  * @module

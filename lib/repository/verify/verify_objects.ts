@@ -143,7 +143,7 @@ export class ObjectCheck {
         if (move === undefined) break;
         place = move.to;
       } catch (error) {
-        return moveFault(error);
+        return codeOf(error) === "io" ? error as DeltarError : moveFault(error);
       }
       this.#places.set(object.name, place);
       if (!this.#sizes.has(place.name)) {
