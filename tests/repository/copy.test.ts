@@ -5,12 +5,12 @@ import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import type { Storage } from "../../lib/storage/storage.ts";
 import {
   failAt,
   FaultyStorage,
   isInjected,
 } from "../support/faulty_storage.ts";
+import { hooked } from "../support/hooked.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later, noise } from "./helpers.ts";
@@ -295,18 +295,12 @@ test("copyTo() fails if the target is pruned before the intent is stored", async
     const records = await repository.snapshots();
     await repository.copyTo(target, [records[0], records[2]]);
     let repacked: Promise<number> | undefined;
-    const slow: Storage = {
-      location: storage.location,
-      get: (name, options) => storage.get(name, options),
-      list: (prefix) => storage.list(prefix),
-      delete: (name) => storage.delete(name),
-      put: async (name, source, options) => {
-        if (name.startsWith("running/")) {
-          await (repacked ??= Shared.remove(target, [first]));
-        }
-        await storage.put(name, source, options);
+    const slow = hooked(storage, {
+      beforePut: async (name) => {
+        if (!name.startsWith("running/")) return;
+        await (repacked ??= Shared.remove(target, [first]));
       },
-    };
+    });
     await assert.rejects(
       repository.copyTo(await Repository.open(slow), [records[1]]),
       { code: "conflict" },
@@ -333,18 +327,13 @@ test("a copy ends if a prune of the source deletes a move that it needs", async 
     assert.equal(await Shared.remove(repository, [first]), 1);
     const [record] = await repository.snapshots();
     let isPruned = false;
-    const slow: Storage = {
-      location: target.location,
-      get: (name, options) => target.get(name, options),
-      list: (prefix) => target.list(prefix),
-      delete: (name) => target.delete(name),
-      put: async (name, source, options) => {
-        await target.put(name, source, options);
+    const slow = hooked(target, {
+      afterPut: async (name) => {
         if (!name.startsWith("volumes/") || isPruned) return;
         isPruned = true;
         await Shared.remove(repository, [second]);
       },
-    };
+    });
     await assert.rejects(
       repository.copyTo(await Repository.open(slow), [record]),
       { code: "conflict", message: /deleted the move of this volume/ },
@@ -360,20 +349,14 @@ test("a copy that was suspended for days does not store a record without objects
     const storage = new MemoryStorage();
     const target = await Repository.create(storage);
     const prune = () => target.prune({}, { grace: 0, patience: 4 });
-    const slow: Storage = {
-      location: storage.location,
-      get: (name, options) => storage.get(name, options),
-      list: (prefix) => storage.list(prefix),
-      delete: (name) => storage.delete(name),
-      put: async (name, source, options) => {
-        if (name.startsWith("snapshots/")) {
-          await prune();
-          const { dead } = await later(24 * 3600 + 60, prune);
-          assert.equal(dead.length, 1);
-        }
-        await storage.put(name, source, options);
+    const slow = hooked(storage, {
+      beforePut: async (name) => {
+        if (!name.startsWith("snapshots/")) return;
+        await prune();
+        const { dead } = await later(24 * 3600 + 60, prune);
+        assert.equal(dead.length, 1);
       },
-    };
+    });
     const records = await repository.snapshots();
     await assert.rejects(
       repository.copyTo(await Repository.open(slow), records),

@@ -14,6 +14,7 @@ import { DeltarError } from "../../lib/bytes/errors.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
 import type { PruneProgress } from "../../lib/repository/prune/prune.ts";
 import { FaultyStorage, isInjected } from "../support/faulty_storage.ts";
+import { hooked } from "../support/hooked.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later, noise } from "./helpers.ts";
@@ -499,33 +500,6 @@ test("a volume that outlives its purged snapshot is not reported as lost", async
     await history.check();
   });
 });
-
-/** A storage that calls hooks with the names of objects. */
-function hooked(
-  storage: MemoryStorage,
-  { beforePut, afterPut, beforeDelete, afterDelete }: {
-    beforePut?: (name: string) => Promise<void>;
-    afterPut?: (name: string) => Promise<void>;
-    beforeDelete?: (name: string) => Promise<void>;
-    afterDelete?: (name: string) => Promise<void>;
-  },
-): Storage {
-  return {
-    location: storage.location,
-    get: (name, options) => storage.get(name, options),
-    list: (prefix) => storage.list(prefix),
-    put: async (name, source, options) => {
-      await beforePut?.(name);
-      await storage.put(name, source, options);
-      await afterPut?.(name);
-    },
-    delete: async (name) => {
-      await beforeDelete?.(name);
-      await storage.delete(name);
-      await afterDelete?.(name);
-    },
-  };
-}
 
 test("forget() beside a prune that purges the snapshot stores no note again", async () => {
   await withHistory(async (history) => {

@@ -14,6 +14,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { withCache } from "../../lib/repository/with_cache.ts";
 import { FaultyStorage, isInjected } from "../support/faulty_storage.ts";
+import { hooked } from "../support/hooked.ts";
 import { noise } from "../support/noise.ts";
 import { needs, run } from "../support/peer.ts";
 import { play } from "../support/schedule.ts";
@@ -580,13 +581,8 @@ test("rekey() stores nothing again that was deleted after it was read", async ()
       const storage = copyOf(before);
       let isDone = false;
       const { now } = Date;
-      const slow: Storage = {
-        location: storage.location,
-        get: (name, options) => storage.get(name, options),
-        list: (prefix) => storage.list(prefix),
-        delete: (name) => storage.delete(name),
-        put: async (name, source, options) => {
-          await storage.put(name, source, options);
+      const slow = hooked(storage, {
+        afterPut: async (name) => {
           if (!name.startsWith("manifests/") || isDone) return;
           // The objects were read, and none of them was stored yet.
           isDone = true;
@@ -596,7 +592,7 @@ test("rekey() stores nothing again that was deleted after it was read", async ()
           await repository.prune({}, { grace: 0, patience: 4 });
           Date.now = () => now() + 60_000;
         },
-      };
+      });
       try {
         const rekeyed = (await open(slow)).rekey({ patience: 4 });
         if (isPruned) await assert.rejects(rekeyed, { code: "conflict" });
