@@ -93,7 +93,7 @@ export class Console {
     this.#terminal.tell(2, `${showText(text)}\n`);
   }
 
-  /** Clears the line of progress, before something else is shown. */
+  /** Clears the progress line, so that something else can be shown. */
   clear(): void {
     this.#terminal.clear();
   }

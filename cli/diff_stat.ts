@@ -148,8 +148,9 @@ function fitName(name: string, columns: number): string {
 }
 
 /**
- * Returns the numbers of `+` and `-` signs for a file, scaled so that `most`
- * changes, the highest number of any file, fit into a number of columns.
+ * Returns the numbers of `+` and `-` signs for a file. If necessary, the numbers
+ * are scaled down, so that the signs of the file with the most changes fit into
+ * `columns` columns. `most` is the number of changes of that file.
  */
 function scaled(
   insertions: number,

@@ -114,8 +114,8 @@ export function isTooLarge({ after, maxSize, collected }: FitResult): boolean {
 }
 
 /**
- * Prints the removed snapshots and the sizes, and warns of a repository for
- * which `isTooLarge` returns `true`.
+ * Prints the removed snapshots and the sizes of the repository before and after,
+ * and warns if `isTooLarge` returns `true`.
  */
 export function printFit(out: Console, fit: FitResult): void {
   const { maxSize, before, after, removed, grace, collected } = fit;

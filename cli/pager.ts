@@ -185,8 +185,8 @@ class Pager {
     if (this.#child.stdin?.write(bytes) === false) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
-    // Let the handlers of an interrupt and of the pager's end run between two
-    // writes.
+    // Between two writes, the handlers for an interrupt and for the pager's exit
+    // must get a chance to run.
     await new Promise((resolve) => setImmediate(resolve));
     return this.#isOpen;
   }

@@ -93,7 +93,8 @@ function repositoryWords(
 /**
  * Returns the target of the printed restore command: a new directory next to
  * the snapshot's directory, so that the next snapshot does not include it. If
- * the parent directory is not writable, the target is in the temporary folder.
+ * the folder that contains this directory is not writable, the target is in the
+ * temporary folder.
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);

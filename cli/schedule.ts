@@ -45,7 +45,7 @@ export function scheduleCommand(
     .addOption(
       new Option(
         "--at <time>",
-        "Run at this time of day, HH:MM; with --every hour only MM is used",
+        "Run at this time of day, HH:MM; with `--every hour`, only MM is used",
       ).argParser(parseTime).default(parseTime(NOON), NOON),
     )
     .option("--config <file>", "Use this configuration")

@@ -109,9 +109,10 @@ export function addTakeOptions(command: Command): Command {
 
 /** The warning that a snapshot is taken without extended attributes. */
 export const WITHOUT_XATTRS =
-  "extended attributes and ACLs are not stored, because this runtime cannot " +
-  "read them; unchanged files keep the attributes and ACLs of the last " +
-  "snapshot. Use the binary, or Deno or Bun on Linux, or add `--no-xattrs`.";
+  "extended attributes and ACLs are not read, because this runtime cannot " +
+  "read them; in the snapshot, unchanged files keep those of the last " +
+  "snapshot. To store them, use the binary, or use Deno or Bun on Linux. To " +
+  "take snapshots without them, add `--no-xattrs`.";
 
 /** The result of taking a snapshot, and the repository. */
 export interface Taken {
@@ -119,8 +120,8 @@ export interface Taken {
   location: string;
   result: SnapshotResult;
   /**
-   * Whether extended attributes could not be read for the first snapshot of the
-   * directory, or for one that follows a snapshot with extended attributes.
+   * Whether the snapshot lacks extended attributes because they could not be
+   * read. Always `false` for a snapshot that follows one without them.
    */
   lacksXattrs: boolean;
   /** The snapshot that the new one is compared with, if there is one. */

@@ -11,8 +11,8 @@ export interface Taken {
   /** The processor time in seconds, including the time of started programs. */
   cpu: number;
   /**
-   * The maximum resident memory of one process, in bytes: of the program, or of one
-   * that it started. Pages of mapped files count, too.
+   * The peak resident memory, in bytes, of the largest single process: the
+   * program, or a process that it started. Pages of mapped files count, too.
    */
   memory: number;
 }

@@ -59,7 +59,9 @@ export async function run(words: string[]): Promise<void> {
   const work = join(folder, "work");
   const rounds = Number(values.rounds ?? (quick ? 1 : 5));
   if (!(rounds >= 1)) {
-    throw new RangeError(`invalid number of rounds: ${values.rounds}`);
+    throw new RangeError(
+      `--rounds must be a number of at least 1: ${values.rounds}`,
+    );
   }
   const only = values.only?.split(",");
   const without = values.without?.split(",") ?? [];

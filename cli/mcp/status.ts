@@ -105,8 +105,8 @@ export const statusTool: Tool<z.infer<typeof input>> = {
         snapshotLine(record),
         ...asked === undefined ? [] : [asked.words],
         missing.length === 0
-          ? "The snapshot has every path."
-          : `${plural(missing.length, "path")} not in the snapshot:`,
+          ? "The snapshot skipped no path."
+          : `The snapshot skipped ${plural(missing.length, "path")}:`,
         ...page.results.map(skippedLine),
         ...page.notes,
         "Changes since the latest snapshot are not protected. Call " +

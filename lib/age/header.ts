@@ -38,7 +38,7 @@ export interface AgeStanza {
   readonly body: Uint8Array;
 }
 
-/** An object that decrypts file keys, such as a security token. */
+/** A decrypter of file keys, for example by means of a security token. */
 export interface AgeIdentity {
   /**
    * Decrypts the file key of an age file with this identity.

@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 import { loadZlib, type Zlib } from "./zlib.ts";
 
-/** The sizes and the checksum of deflated bytes. */
+/** The sizes of data before and after compression, and its checksum before. */
 export interface DeflateSums {
   /** The CRC-32 of the bytes before compression. */
   crc: number;

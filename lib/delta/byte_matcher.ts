@@ -353,13 +353,13 @@ class PlaceTable {
   /** For each part, the number of places in all parts before it. */
   readonly #firsts: number[] = [];
   /**
-   * For each slot, the number of its first place plus one, or 0 if the slot is
-   * free.
+   * For each slot, one more than the number of its first place, or 0 if the slot
+   * is free.
    */
   readonly #heads: Int32Array;
   /**
-   * For each place, the number of the next place in its slot plus one, or 0 for
-   * the last place in the slot.
+   * For each place, one more than the number of the next place in its slot, or 0
+   * for the last place in the slot.
    */
   readonly #next: Int32Array;
   /** The hash of each place. */

@@ -465,7 +465,10 @@ export class Repository {
    * it.
    * @param options The signal that ends the work.
    * @returns The record with the new label.
-   * @throws {DeltarError} The error of the storage.
+   * @throws {DeltarError} `aborted` if the signal fired; `io` and the other
+   * errors of the storage.
+   * @throws {TypeError} If the label is not a text.
+   * @throws {RangeError} If the label is longer than 1,000 characters.
    */
   async label(
     record: SnapshotRecord,

@@ -171,8 +171,9 @@ export class HttpStorage implements Storage {
         if (++absent <= Math.max(MAX_ABSENT, found.length)) return;
         throw new DeltarError(
           "io",
-          `the server lists ${absent} objects that it does not have; if ` +
-            "another program is deleting objects, try again later",
+          `the server lists ${absent} objects that it does not have. If ` +
+            "another program is deleting objects, try again later; otherwise, " +
+            "check the server.",
           { object: prefix || this.location },
         );
       }

@@ -8,7 +8,7 @@ import { PLATFORM } from "./this_system.ts";
  * A function that sets the creation time of the entry at a path and returns
  * whether the system allowed it. A symlink is not followed.
  *
- * @param path A path of the operating system.
+ * @param path The path, in the syntax of the operating system.
  * @param btime The time, in nanoseconds since 1970.
  */
 export type CreationTimeSetter = (path: string, btime: bigint) => boolean;

@@ -281,7 +281,7 @@ export class DiffIndex {
   /**
    * Stores the difference in a file. The file appears whole or not at all.
    *
-   * @param file A path of the operating system.
+   * @param file The path, in the syntax of the operating system.
    * @param options A signal that aborts the writing.
    * @throws {DeltarError} `not-found` if the file's folder does not exist, `io`
    * if the file cannot be written, `aborted` if the signal fired.
@@ -293,7 +293,7 @@ export class DiffIndex {
   /**
    * Reads a difference that `toFile` stored.
    *
-   * @param file A path of the operating system.
+   * @param file The path, in the syntax of the operating system.
    * @param options A signal that aborts the reading.
    * @throws {DeltarError} `not-found` if the file does not exist, `limit` if
    * the file is larger than 1 GiB, `io` if the file cannot be read, `aborted`

@@ -27,7 +27,7 @@ export interface WriteFileOptions extends SignalOptions {
  * to a temporary file in the same folder and, without `mayBeLost`, flushed to
  * the disk. The temporary file is then renamed.
  *
- * @param file A path of the operating system.
+ * @param file The path, in the syntax of the operating system.
  * @param bytes The content, in one or more parts.
  * @param options Options for writing.
  * @throws {DeltarError} `not-found` if the file's folder does not exist, `io`
@@ -68,7 +68,7 @@ export async function writeFileAtomic(
 /**
  * Returns all bytes of a file.
  *
- * @param file A path of the operating system.
+ * @param file The path, in the syntax of the operating system.
  * @param signal A signal. If it has fired, nothing is read.
  * @param most The maximum size in bytes. Default: 1 GiB.
  * @throws {DeltarError} `not-found` if the file is absent, `limit` if the file
@@ -106,7 +106,7 @@ export async function readFileBytes(
  * Reads and decodes a file. The decoding yields to the event loop between its
  * steps.
  *
- * @param file A path of the operating system.
+ * @param file The path, in the syntax of the operating system.
  * @param decode Called with the bytes of the file and, for error messages, its
  * path. Decodes the bytes step by step.
  * @param options A signal that ends the decoding.
@@ -125,7 +125,7 @@ export async function decodeFile<Result>(
 /**
  * Deletes a file. A missing file is not an error.
  *
- * @param file A path of the operating system.
+ * @param file The path, in the syntax of the operating system.
  * @throws {DeltarError} `io` if the file cannot be deleted.
  */
 export async function removeFile(file: string): Promise<void> {
@@ -139,7 +139,7 @@ export async function removeFile(file: string): Promise<void> {
 /**
  * Returns whether a path does not exist or is an empty directory.
  *
- * @param place A path of the operating system.
+ * @param place The path, in the syntax of the operating system.
  * @throws {DeltarError} `io` if the path is not a directory or cannot be
  * listed.
  */
@@ -237,7 +237,7 @@ export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
 /**
  * Returns the names in a folder; an empty array if the folder does not exist.
  *
- * @param folder A path of the operating system.
+ * @param folder The path, in the syntax of the operating system.
  * @throws {DeltarError} `io` if the folder cannot be read.
  */
 export function namesIn(folder: string): string[] {

@@ -85,7 +85,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * Called some time before a file is read, so that the reader can fetch the
    * previous content of the file in advance.
    *
-   * @param before The file at this path in the previous index.
+   * @param before The entry in the previous index that has the file's path.
    */
   expect?(before: IndexFileEntry): void;
 

@@ -206,7 +206,7 @@ function system(): SystemCalls {
  * Opens a folder by its path and follows symlinks. Call it only if
  * `hasSystemCalls` returned `true`.
  *
- * @param place A path of the operating system.
+ * @param place The path, in the syntax of the operating system.
  * @throws The error of the system, with its `code`, if the folder cannot be
  * opened.
  */

@@ -73,7 +73,7 @@ export function takesBytes(): boolean {
  * Opens a folder by its path and follows symlinks. Its entries are reached
  * through `/proc`.
  *
- * @param place A path of the operating system.
+ * @param place The path, in the syntax of the operating system.
  * @throws The error of the system, with its `code`, if the folder cannot be
  * opened.
  */
@@ -87,7 +87,7 @@ export function openByProc(place: string): Folder {
  * Opens a folder by its path and follows symlinks. Its entries are reached by
  * paths.
  *
- * @param place A path of the operating system.
+ * @param place The path, in the syntax of the operating system.
  * @throws The error of the system, with its `code`, if the folder cannot be
  * opened.
  */

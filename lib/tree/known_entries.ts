@@ -128,9 +128,8 @@ export class KnownEntries extends EntryRows<TreeState> {
   }
 
   /**
-   * Yields the odd entries among the `count` entries from number `first`, each
-   * with its number. Odd entries are those that their states do not fully
-   * describe.
+   * Yields each entry that its state does not fully describe, with its number,
+   * among the `count` entries that begin at number `first`.
    */
   *oddIn(first: number, count: number): Generator<[number, HashedEntry]> {
     if (this.odd.size === 0) return;

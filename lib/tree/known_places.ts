@@ -43,7 +43,7 @@ export class KnownPlaces {
    * Makes an instance that stores its notes in a folder. The folder is created
    * when the first place is remembered.
    *
-   * @param folder A path of the operating system.
+   * @param folder The path, in the syntax of the operating system.
    */
   constructor(folder: string) {
     this.folder = folder;

@@ -58,10 +58,11 @@ export function canUseRawNames(): boolean {
 }
 
 /**
- * Sets the way to reach folders, for tests.
+ * Sets the method by which folders are opened, such as system calls or `/proc`.
+ * For tests.
  *
- * @param access The way; `undefined` for the safest available way.
- * @returns Whether this way is available.
+ * @param access The method; `undefined` for the safest one that is available.
+ * @returns Whether this method is available.
  */
 export function useFolderAccess(access: FolderAccess | undefined): boolean {
   chosen = access;
@@ -93,7 +94,7 @@ export function whyNotMade(kind: FileStat["kind"]): string | undefined {
  * Opens a folder by its path. Symlinks on this path are followed. Symlinks
  * below the folder are not.
  *
- * @param place A path of the operating system.
+ * @param place The path, in the syntax of the operating system.
  * @throws The error of the system, with its `code`, if the folder cannot be
  * opened.
  */

@@ -24,7 +24,7 @@ export interface OpenTarget {
  * each folder is opened from the folder above it, so a symlink that another
  * process creates during the call is not followed.
  *
- * @param root A path of the operating system; symlinks that are on the path at
+ * @param root The path, in the syntax of the operating system; symlinks that are on the path at
  * the time of the call are followed.
  * @throws The error of the system, with its `code`, if the directory cannot be
  * created or opened.

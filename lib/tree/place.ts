@@ -12,7 +12,7 @@ const MAX_LINKS = 40;
  * the names as the disk spells them. Segments that do not exist yet keep their
  * spelling. A path that the system refuses to resolve is only made absolute.
  *
- * @param path A path of the operating system.
+ * @param path The path, in the syntax of the operating system.
  * @param links The maximum number of symlinks with absent targets that are
  * followed. Default: 40.
  *
@@ -66,8 +66,8 @@ function linkTarget(place: string): string | undefined {
  * `/`-separated; `""` for the directory itself. Neither argument need be
  * canonical.
  *
- * @param directory A path of the operating system.
- * @param place A path of the operating system.
+ * @param directory The path, in the syntax of the operating system.
+ * @param place The path, in the syntax of the operating system.
  * @returns The path, or `undefined` if the place is not in the directory or
  * `directory` is not absolute.
  *
@@ -118,7 +118,7 @@ export interface FileSystemId {
  * `fingerprint` is its kind and size. On Windows, `fingerprint` is the serial
  * number that Windows gives the file system.
  *
- * @param path A path of the operating system.
+ * @param path The path, in the syntax of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.
  *
  * @example

@@ -8,7 +8,7 @@ import { PLATFORM } from "./this_system.ts";
  * content is only in the cloud, and the system would download the content to
  * read it. The file is not opened.
  *
- * @param path A path of the operating system.
+ * @param path The path, in the syntax of the operating system.
  */
 export type PlaceholderTest = (path: string) => boolean;
 

@@ -8,7 +8,7 @@ export const MAX_WHOLE_BYTES = 1 << 20;
 /**
  * Opens a file by its path.
  *
- * @param place A path of the operating system; symlinks are followed on the
+ * @param place The path, in the syntax of the operating system; symlinks are followed on the
  * path to the file, but the file itself must not be a symlink.
  * @throws The system's error, with its `code`, if the file cannot be opened.
  */

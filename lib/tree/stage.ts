@@ -10,7 +10,7 @@ import { removeTree } from "./remove_tree.ts";
  * leaves the folder behind, walks exclude it. The modification time of the
  * directory does not change if this process may set it.
  *
- * @param root A path of the operating system. The directory is created if it
+ * @param root The path, in the syntax of the operating system. The directory is created if it
  * does not exist.
  * @param work Called with the folder's path.
  * @throws {DeltarError} `io` if the folder cannot be created.

@@ -23,7 +23,7 @@ const view = new DataView(statBuffer.buffer);
 /**
  * Returns the state of the entry at a path. A symlink is not followed.
  *
- * @param path A path of the operating system.
+ * @param path The path, in the syntax of the operating system.
  * @throws The error of `node:fs`, with its `code`, if the path does not exist
  * or the system refuses access.
  */
@@ -38,7 +38,7 @@ export function lstat(path: string): FileStat {
 /**
  * Returns whether nothing exists at a path. A symlink is not followed.
  *
- * @param path A path of the operating system, which need not be valid UTF-8.
+ * @param path The path, in the syntax of the operating system, which need not be valid UTF-8.
  * @throws The error of `node:fs`, with its `code`, if this process may not
  * enter a folder on the path.
  *
@@ -72,7 +72,7 @@ export function isAbsent(path: string): boolean {
  * and Bun on Linux). Elsewhere, the time is passed as a double, whose precision
  * is 240 ns.
  *
- * @param path A path of the operating system.
+ * @param path The path, in the syntax of the operating system.
  * @param mtime The time, in nanoseconds since 1970.
  * @throws The error of `node:fs`, with its `code`, if the times cannot be set.
  */

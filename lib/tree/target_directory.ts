@@ -30,7 +30,7 @@ export class TargetDirectory {
    * Opens a directory until `close` is called. A directory that does not exist
    * counts as an empty one.
    *
-   * @param root A path of the operating system.
+   * @param root The path, in the syntax of the operating system.
    * @throws {DeltarError} `exists` if the path exists and is not a directory;
    * `io` if it cannot be opened.
    */

@@ -305,7 +305,7 @@ export class TreeWriter {
   /**
    * Opens a directory for writing. It is created if it does not exist.
    *
-   * @param root A path of the operating system.
+   * @param root The path, in the syntax of the operating system.
    * @param options Options for writing.
    * @throws {DeltarError} `io` if the directory cannot be created or opened.
    */
@@ -531,13 +531,13 @@ export class TreeWriter {
    * `finish` sets them.
    *
    * @param path The path below the root.
-   * @param metadata The mode, time and owner to set.
+   * @param metadata The mode, times and owner to set.
    * @param seen The state of the file that must be at the path. If this process
    * is root, it can also be the state of a named pipe or device. All other
    * entries, and files on Windows, are not compared with `seen`. By default,
    * any entry may be at the path.
    * @throws {DeltarError} `changed` if a different entry is at the path, or if
-   * the number of the entry's names changed; `not-found` if the path does not
+   * the number of the entry's hard links changed; `not-found` if the path does not
    * exist; `io` if the system refuses a change; and the errors of `directory`
    * for the path.
    */

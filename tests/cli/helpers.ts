@@ -36,7 +36,7 @@ interface Circumstances {
 
 /** Matches the note that `snapshot` prints if attributes cannot be read. */
 export const NO_XATTRS =
-  /^deltar: extended attributes and ACLs are not stored.*\n/gm;
+  /^deltar: extended attributes and ACLs are not read.*\n/gm;
 
 /** A place in which commands run, with its own home folder. */
 export class Place {

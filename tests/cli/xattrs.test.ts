@@ -162,7 +162,7 @@ test(
       place.write({ "a.txt": "one\n" });
       const first = place.run(["snapshot"], { keepsNotes: true });
       assert.equal(first.code, 0);
-      assert.match(first.err, /attributes and ACLs are not stored/);
+      assert.match(first.err, /attributes and ACLs are not read/);
       place.write({ "a.txt": "three\n" });
       const second = place.run(["snapshot"], { keepsNotes: true });
       assert.deepEqual([second.code, second.err], [0, ""]);

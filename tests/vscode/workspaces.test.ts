@@ -206,7 +206,7 @@ suite([
       await strange.hasStatus(/Deltar: restricted/);
       await strange.command("View: Show Deltar");
       await strange.page.getByText(
-        "Automatic snapshots and restores are disabled in Restricted Mode",
+        "Restores and automatic snapshots are disabled in Restricted Mode",
       )
         .waitFor();
       await strange.picture("restricted");

@@ -273,7 +273,7 @@ export interface LineVersion {
   excerpt: string;
 }
 
-/** The result of comparing a range of lines in the versions of a file. */
+/** The result of comparing a range of lines across the versions of a file. */
 export interface LineHistory {
   /** The versions in which the range changed, the newest first. */
   found: LineVersion[];

@@ -236,7 +236,7 @@ export interface SnapshotRecord {
   safety?: SafetyRecord;
 }
 
-/** A purge that replaced a snapshot with a snapshot that lacks some paths. */
+/** A purge that replaced a snapshot with a rewritten one. */
 export interface PurgedRecord {
   /** The time of the last purge, in milliseconds since 1970. */
   time: number;

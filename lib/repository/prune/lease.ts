@@ -12,7 +12,7 @@ import type { PruneProgress } from "./prune.ts";
 
 /**
  * The holder of a lease: the id of the prune, rekey or purge, and the process
- * number if it is known. If the lease is damaged, its name is used as the id.
+ * id if it is known. If the lease is damaged, its name is used as the id.
  */
 type Holder = Omit<Watched, "most">;
 

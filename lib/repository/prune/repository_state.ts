@@ -141,9 +141,10 @@ export async function readState(
 }
 
 /**
- * Returns removed snapshots without the layers that a purge or a prune has
- * already deleted. A removed record can appear after that, if its removal was
- * suspended.
+ * Returns the removed snapshots, each with only those of its layers that are
+ * still stored. A purge or a prune may have deleted the others: if the process
+ * that removes a snapshot is suspended, it can store the removed record after
+ * the layers were deleted.
  *
  * @param storage The repository's storage.
  * @param removed The removed snapshots.

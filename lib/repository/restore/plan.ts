@@ -336,7 +336,7 @@ class Planner {
    * the same key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The paths of earlier entries in `#alike`, by their keys. */
+  /** The paths in `#alike` that were planned first, by their keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
    * The path of each entry whose name is spelled differently on the disk. The key

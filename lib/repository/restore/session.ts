@@ -40,8 +40,9 @@ export interface WorkOptions {
    * Whether owners, set-user-ID bits, set-group-ID bits, devices, and the
    * extended attributes `trusted.*` and `security.*` are restored even if the
    * repository belongs to somebody else: to another user of this machine who is
-   * not root, or to the operator of an HTTP server. If not, paths with any of
-   * these are listed in `failed`. Default: `false`.
+   * not root, or to the operator of an HTTP server. If `trust` is `false`
+   * and the repository belongs to somebody else, paths for which any of these
+   * would have to be restored are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */

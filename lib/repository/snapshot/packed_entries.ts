@@ -40,8 +40,8 @@ export class PackedEntries implements EntrySink<PackedFacts>, VolumeContents {
   }
 
   /**
-   * Returns a content that was stored whole for an earlier entry, with the path
-   * of that entry; `undefined` if there is none.
+   * Returns the content with a SHA-256 if it was stored whole for an earlier
+   * entry, with the path of that entry. Otherwise returns `undefined`.
    */
   findStored(sha256: string): StoredContent | undefined {
     return this.pieces.find(sha256);

@@ -45,7 +45,10 @@ export function familiesOf(
   return [...families.values()];
 }
 
-/** An entry that no higher layer of at least one tree hides. */
+/**
+ * An entry that is visible in at least one tree of the family: no higher layer
+ * of that tree has a line for its path.
+ */
 export interface VisibleEntry {
   /** The entry. */
   entry: TreeEntry;
@@ -70,7 +73,7 @@ interface FamilyLayer {
   isLost: boolean;
 }
 
-/** A snapshot that has a layer. */
+/** A snapshot whose tree contains a given layer, and the layers above it. */
 interface LayerUser {
   snapshot: SnapshotRecord;
   /** The numbers of the layers above the layer in the snapshot's tree. */

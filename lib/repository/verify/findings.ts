@@ -148,9 +148,9 @@ export class Findings {
 }
 
 /**
- * Returns the message of an error without the name of the object, which is
- * shown separately. An error that does not concern a stored object is thrown
- * again.
+ * Returns the message of a `DeltarError` without the name of the object, which
+ * is shown separately. Throws the error again if it is not a `DeltarError`, or
+ * if its code is `aborted`.
  */
 export function messageOf(error: unknown): string {
   if (!(error instanceof DeltarError) || error.code === "aborted") throw error;

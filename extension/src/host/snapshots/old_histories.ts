@@ -117,8 +117,9 @@ export class OldHistories implements vscode.Disposable {
       const { repository } = folder.config;
       const current = this.#offers.get(folder);
       if (current !== undefined) {
-        // The location was changed again before the answer: another offer
-        // follows at once, because snapshots must wait for its answer, too.
+        // If the user changed the location again before answering, another
+        // offer is made at once, because snapshots must also wait for the answer
+        // to that offer.
         const follows = !current.isAnswered && !folder.hasSnapshots &&
           current.repository !== repository;
         if (follows) this.#begin(folder, current.done);
