@@ -37,7 +37,7 @@ test(
       };
       await takesAtMost(words, 500);
       await takesAtMost(["verify", "--repo", repo], 310);
-      await takesAtMost(["verify", "--repo", repo, "--data"], 500);
+      await takesAtMost(["verify", "--repo", repo, "--data"], 430);
     });
   },
 );
