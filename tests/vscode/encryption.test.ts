@@ -75,7 +75,8 @@ async function saveAs(file: string): Promise<void> {
   await input.fill(file);
   // The dialog ignores keys while it reads the folder.
   await window.until(`saved as ${file}`, async () => {
-    await window.page.keyboard.press("Enter");
+    // A key press at the input also brings a lost focus back.
+    await input.press("Enter", { timeout: 2000 }).catch(() => {});
     const gone = box().waitFor({ state: "hidden", timeout: 2000 });
     return await gone.then(() => true, () => false);
   });

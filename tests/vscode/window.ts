@@ -430,9 +430,11 @@ export class Window {
       await this.page.keyboard.press("Control+P");
       const timeout = ATTEMPT;
       if (!await isDone(this.#input().fill(path, { timeout }))) return false;
-      if (!await isDone(this.line(name).first().waitFor({ timeout }))) {
-        return false;
-      }
+      // Enter opens the focused row. At first, this can be a row of recent files.
+      const focused = this.page
+        .locator(".quick-input-list .monaco-list-row.focused")
+        .filter({ hasText: name });
+      if (!await isDone(focused.waitFor({ timeout }))) return false;
       await this.page.keyboard.press("Enter");
       const tab = this.page.locator(".tab.active").filter({ hasText: name });
       return await isDone(tab.waitFor({ timeout }));

@@ -151,12 +151,6 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     }
   }
 
-  /** Adds the tooltip of a snapshot, when the pointer rests on its row. */
-  resolveTreeItem(item: vscode.TreeItem, node: Node): vscode.TreeItem {
-    if (node.kind === "snapshot") item.tooltip = tooltipOf(node.info);
-    return item;
-  }
-
   #shownOf({ title }: DayNode): number {
     return this.#shown.get(title) ?? PAGE_ROWS;
   }
@@ -241,6 +235,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         : "tag",
     );
     item.contextValue = isSafety ? "safety" : "snapshot";
+    item.tooltip = tooltipOf(info);
     item.accessibilityInformation = {
       label: `Snapshot of ${formatTime(time)}, ${item.description}`,
     };
