@@ -8,7 +8,7 @@ import { Dir, LocalStorage, Repository } from "../../mod.ts";
 import { repositoryName } from "../../lib/repository/mod.ts";
 import { NO_AUTOMATIC_SNAPSHOTS, suite } from "./suite.ts";
 
-const SNAPSHOTS = 130;
+const SNAPSHOTS = 80;
 
 suite([
   ["the rows of a day are shown in pages", async (suite) => {

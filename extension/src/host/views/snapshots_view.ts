@@ -25,7 +25,7 @@ import { visibleRowUri } from "./visible_rows.ts";
  * The number of rows of a day that are shown at first, and that "Show More"
  * adds. VS Code creates all rows in one turn of the event loop.
  */
-const PAGE_ROWS = 100;
+const PAGE_ROWS = 50;
 
 /** The command of the rows that show more rows of a day. */
 const SHOW_MORE = "deltar.showMoreSnapshots";
