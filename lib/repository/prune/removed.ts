@@ -121,7 +121,7 @@ export async function removeSnapshot(
     // snapshot can no longer be brought back.
     if (await missingLayer(storage, record) !== undefined) return;
   } catch (error) {
-    // A note too many blocks nothing. Without it, the record would be lost.
+    // An unneeded note does no harm. Without a note, the record could be lost.
     await putRemoved(storage, removal).catch(() => {});
     throw error;
   }
