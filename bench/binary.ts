@@ -6,7 +6,7 @@ import { deno } from "../tasks/runtimes.ts";
 /**
  * Builds the single binary with the task `compile:bun`.
  *
- * @param folder The folder of the binary, which is made if it does not exist.
+ * @param folder The folder for the binary. It is created if it does not exist.
  * @returns The absolute path of the binary.
  */
 export function buildBinary(folder: string): string {

@@ -26,7 +26,10 @@ const KEY_FILE_ADVICE =
   "open the repository with another key, or with the identity on its " +
   "recovery sheet; then add your key again under another name";
 
-/** Returns the advice for an error or for its cause, or `undefined`. */
+/**
+ * Returns the advice for an error or for its cause, or `undefined` if there is
+ * no advice.
+ */
 export function adviceFor(error: unknown): string | undefined {
   if (codeOf(error) === "key") return KEY_ADVICE;
   if (isOfKeyFile(error)) return KEY_FILE_ADVICE;

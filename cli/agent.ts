@@ -85,9 +85,9 @@ async function change(
   const works = hosts.map((host): Work => {
     try {
       const changes = filesOf(host, scope).map(plan);
-      // If an install created a folder, the receipt of its first file in this
+      // If an install created a folder, the receipt of the first file in this
       // folder names the folder. An uninstall therefore changes this file last,
-      // so that it can then delete the empty folder.
+      // and can then delete the empty folder.
       return { host, changes: isInstall ? changes : changes.toReversed() };
     } catch (error) {
       return { host, changes: [], error: messageOf(error, context.opened) };

@@ -52,7 +52,7 @@ const ENDS: ReadonlySet<string> = new Set([
  * Reads the event of an agent. The names of the fields differ:
  *
  * - Claude Code and some versions of VS Code use snake case. So does Copilot
- *   CLI for events whose names are in Pascal case.
+ *   CLI for events with names in Pascal case.
  * - Other versions of VS Code use camel case. So does Copilot CLI for all other
  *   events, and it omits the names of these events.
  *

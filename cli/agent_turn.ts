@@ -8,11 +8,11 @@ export interface TurnStep {
   /** The turn for the record of the snapshot, if a turn is running. */
   turn?: TurnRecord;
   /**
-   * Called after the snapshot was taken. Writes the state of the session for
-   * the next call of the hook.
+   * Called after the snapshot was taken. Writes the note of the session, which
+   * the next call of the hook reads.
    *
    * @param id The id of the last snapshot. If nothing has changed, this is the
-   * snapshot before the call.
+   * id of the snapshot before the call.
    * @throws The error of the file system if the note cannot be written.
    */
   note(id: string): void;

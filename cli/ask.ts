@@ -12,7 +12,7 @@ export function canAsk(): boolean {
  * Asks a question on the terminal. The terminal, and not Node's readline, edits
  * the line, so that Ctrl+C interrupts the command as usual.
  *
- * @param out The output, whose line of progress is cleared.
+ * @param out The output. Its progress line is cleared before the question.
  * @param question The question, which ends in a question mark.
  * @param signal The signal that stops the wait for an answer.
  * @param otherwise The result if only Enter is pressed. Default: `false`.

@@ -14,8 +14,9 @@ import { bytesIn, median, run as measure } from "../repository/measure.ts";
 import { FULL, makeWorkloads, type Workload } from "../repository/workloads.ts";
 
 /**
- * The time between a change of files and a snapshot, in milliseconds. If it were
- * shorter, the next snapshot would read the files again.
+ * The time between a change of files and a snapshot, in milliseconds. deltar
+ * reads a file again if it changed less than two seconds before the last
+ * snapshot.
  */
 const SETTLE_MS = 2500;
 
@@ -35,7 +36,9 @@ export async function run(words: string[]): Promise<void> {
   });
   const [before, folder = resolve(import.meta.dirname!, "../out")] =
     positionals;
-  if (before === undefined) throw new Error("name the binary to compare with");
+  if (before === undefined) {
+    throw new Error("missing argument: the path of the binary to compare with");
+  }
   const only = values.only?.split(",");
   const binaries: Record<Side, string> = {
     before: resolve(before),

@@ -80,8 +80,8 @@ function runOnce([program, ...words]: string[]): Promise<Run> {
 }
 
 /**
- * Returns the processor time of this process's ended children, in seconds (see
- * proc(5)), or `undefined` if the system has no such file.
+ * Returns the processor time of this process's ended children in seconds, from
+ * `/proc/self/stat` (see proc(5)), or `undefined` if this file does not exist.
  */
 function childrenTime(): number | undefined {
   try {
@@ -93,7 +93,10 @@ function childrenTime(): number | undefined {
   }
 }
 
-/** Returns the maximum memory of a process so far, in MiB. */
+/**
+ * Returns the maximum memory of a process so far, in MiB, or `undefined` if the
+ * system does not report it.
+ */
 function peakMemory(pid: number | undefined): number | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");

@@ -3,8 +3,8 @@
  * snapshot after the file has grown by a line: the time, and the bytes that are
  * added. Compares the packed worker of the extension with `git add -A && git
  * commit` in a GIT_DIR outside the workspace, which is how other editors store
- * checkpoints. Git does not compress, because compressing random bytes takes
- * minutes and saves nothing.
+ * states of a workspace. Git does not compress, because compressing random
+ * bytes takes minutes and saves nothing.
  *
  * @module
  */
@@ -29,7 +29,9 @@ interface Way {
 }
 
 const megabytes = Number(process.argv[2]);
-if (!(megabytes >= 1)) throw new RangeError("name a number of megabytes");
+if (!(megabytes >= 1)) {
+  throw new RangeError("pass the size of the large file in MB, at least 1");
+}
 const folder = fs.mkdtempSync(join(tmpdir(), "deltar-bench-"));
 const scripts = join(import.meta.dirname!, "../../extension/dist");
 const engine = new Engine({

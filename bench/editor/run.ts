@@ -1,7 +1,7 @@
 /**
- * Compares snapshots of a workspace by the extension with a shadow repository of
- * git: `deno task bench editor [MEGABYTES] [--quick]`. The measurement runs on
- * Node, as the extension does.
+ * Compares the extension's snapshots of a workspace with commits in a separate
+ * git repository: `deno task bench editor [MEGABYTES] [--quick]`. The
+ * measurement runs on Node, as the extension does.
  *
  * @module
  */

@@ -94,7 +94,10 @@ export function run(): void {
   execFileSync(program, [...words, "fmt", "--quiet", file], { cwd: root });
 }
 
-/** Returns the lines of a part of the present page, given its heading. */
+/**
+ * Returns the lines of a part of docs/BENCHMARKS.md as it is now, given the
+ * heading of the part. Returns no lines if the page has no such part.
+ */
 function present(heading: string): string[] {
   const page = readFileSync(join(root, "docs/BENCHMARKS.md"), "utf8");
   const part = page.split("\n## ")
@@ -174,7 +177,7 @@ function repositoryPart(
   return lines;
 }
 
-/** Returns the rows of the workloads that more than one program did. */
+/** Returns the rows of the workloads that more than one program ran. */
 function compared(rows: readonly Row[]): Row[] {
   return rows.filter(({ workload, peer }) =>
     rows.some((one) => one.workload === workload && one.peer !== peer)

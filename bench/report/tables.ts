@@ -1,8 +1,8 @@
 import type { Row } from "../repository/bars.ts";
 
-/** A figure of a step, of which a smaller value is better. */
+/** A figure of a step. Smaller values are better. */
 interface Figure {
-  /** The name of the figure, after that of the step. */
+  /** The name of the figure, which is shown after the name of the step. */
   name: string;
   /** Returns the value, or `undefined` if the step has none. */
   of: (row: Row) => number | undefined;

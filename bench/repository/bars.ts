@@ -12,7 +12,7 @@ export interface Row {
   cpu: number;
   /** The maximum resident memory of one process, in bytes. */
   memory: number;
-  /** The bytes that the repository grew by; absent for a restore. */
+  /** The number of bytes by which the repository grew. Absent for a restore. */
   bytes?: number;
 }
 

@@ -27,7 +27,8 @@ export async function coresInUse(): Promise<number | undefined> {
 
 /**
  * Returns the time that all processors have worked since the system started, in
- * hundredths of a second (see proc_stat(5)).
+ * hundredths of a second (see proc_stat(5)), or `undefined` on systems other
+ * than Linux.
  */
 function ticks(): number | undefined {
   let stat: string;

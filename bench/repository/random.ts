@@ -22,7 +22,9 @@ export class Random {
     return number % end;
   }
 
-  /** Returns a text of random words, with `length` characters or one less. */
+  /**
+   * Returns a text of random words, with `length` or `length - 1` characters.
+   */
   text(length: number): string {
     const words: string[] = [];
     for (let left = length; left > 0;) {

@@ -29,8 +29,9 @@ import {
 } from "./workloads.ts";
 
 /**
- * The time between a change of files and a snapshot, in milliseconds. If it were
- * shorter, the next snapshot would read the files again.
+ * The time between a change of files and a snapshot, in milliseconds. deltar
+ * reads a file again if it changed less than two seconds before the last
+ * snapshot.
  */
 const SETTLE_MS = 2500;
 
@@ -146,8 +147,8 @@ async function checkQuiet(): Promise<number | undefined> {
 
 /**
  * Measures snapshots of each state of a workload by all programs, one after the
- * other, and then restores of the last one. A program that fails does none of the
- * later steps.
+ * other, and then restores of the last state. A program that fails in a step is
+ * left out of the later steps.
  *
  * @param failures A set to which a message is added for each failure.
  */
@@ -181,7 +182,8 @@ async function runWorkload(
   if (unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const [n, { name, apply }] of states.entries()) {
     apply(live);
-    // Otherwise, the snapshot "unchanged" would read files again.
+    // Without the wait, the snapshot "unchanged" would read files again (see
+    // SETTLE_MS).
     if (settles || unchanged) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }

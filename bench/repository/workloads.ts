@@ -24,16 +24,18 @@ export interface Workload {
   /** The name of the workload. */
   name: string;
   /**
-   * The changes of the directory before each snapshot. The first fills it. After
-   * the last snapshot, it is restored.
+   * The changes to the directory, one before each snapshot. The first change
+   * fills the directory. After the last snapshot, the directory is restored.
    */
   states: { name: string; apply: (live: string) => void }[];
   /**
-   * Returns the path of a file to restore alone. Absent if the directory has only
-   * one file, or if this is not measured.
+   * Returns the path of a file to restore alone. Absent if the directory has
+   * only one file, or if a restore of one file is not measured.
    */
   file?: (live: string) => string;
-  /** Whether a last snapshot is taken without a change. */
+  /**
+   * Whether one more snapshot is taken at the end, without a change before it.
+   */
   unchanged?: boolean;
 }
 
@@ -43,18 +45,29 @@ export interface Scale {
   scatter: number;
   /** The number of rows of the database. */
   rows: number;
-  /** The number of rows of the database that changes often, and of its changes. */
+  /**
+   * The number of rows of the database that changes often, and the number of
+   * its changes.
+   */
   deltas: [rows: number, versions: number];
-  /** The maximum number of files of the tree, and their maximum total size. */
+  /**
+   * The maximum number of files of the tree, and their maximum total size in
+   * bytes.
+   */
   tree: [files: number, bytes: number];
-  /** The number of files of 100 KB, and how often some of them change. */
+  /**
+   * The number of files of 100 KB, and the number of snapshots before which
+   * some of them change.
+   */
   many: [files: number, versions: number];
   /**
    * The number of snapshots of a long history, and how many of them are
    * measured near its start and again at its end.
    */
   history: [snapshots: number, measured: number];
-  /** Whether each snapshot waits until its files have not changed for a while. */
+  /**
+   * Whether the benchmark waits after each change before it takes a snapshot.
+   */
   settles: boolean;
 }
 
@@ -193,7 +206,7 @@ function fillDatabase(file: string, random: Random, rows: number): void {
   });
 }
 
-/** Updates rows of a database with the given number of rows, and adds some. */
+/** Updates some rows of a database that has `rows` rows, and adds new rows. */
 function changeDatabase(
   file: string,
   random: Random,
@@ -243,9 +256,9 @@ function database(folder: string, rows: number): Workload {
 }
 
 /**
- * Returns the workload of a smaller database that changes again and again. deltar
- * stores at most eight deltas of a file before it stores the whole file again, so
- * a restore after eight changes applies as many deltas as it can have to.
+ * Returns the workload of a smaller database that changes again and again.
+ * deltar stores at most eight deltas of a file before it stores the whole file
+ * again, so a restore after eight changes applies the maximum number of deltas.
  */
 function changingDatabase(
   folder: string,

@@ -148,8 +148,8 @@ export class ConfigText {
 
   /**
    * Returns the text without a value, if the value is the last of several
-   * elements of an array, or else `undefined`. For such an element, the
-   * parser's own edit is correct only if a blank precedes the end of the array.
+   * elements of an array, or else `undefined`. For such an element, `modify`
+   * makes a correct edit only if a blank precedes the end of the array.
    */
   #withoutLast(
     text: string,
@@ -263,7 +263,7 @@ export class ConfigText {
 /**
  * Removes insertions from a text.
  *
- * @returns The text before the insertions.
+ * @returns The text as it was before the insertions.
  * @throws {RangeError} If the text does not contain the insertions.
  */
 export function withoutInsertions(

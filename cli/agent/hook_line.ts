@@ -1,4 +1,4 @@
-/** Matches a command that runs `deltar hook`. */
+/** The pattern of a command that runs `deltar hook`. */
 const HOOK = /(?:\bdeltar[\w.-]*|\bcli\.ts)["']?\s+hook\b/;
 
 /** Returns the commands in a JSON value that run `deltar hook`. */

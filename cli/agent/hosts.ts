@@ -15,7 +15,7 @@ export type Addition =
   /** A property to add, unless a property with this name exists. */
   | { property: readonly string[]; value: unknown };
 
-/** A configuration file, with the additions or the text for it. */
+/** A configuration file, with the additions to it or its whole text. */
 export type ConfigFile =
   & { path: string }
   & ({ additions: Addition[] } | { text: string });
@@ -37,7 +37,7 @@ export interface Host {
   /**
    * The name of the agent in snapshots. If `isFixed` is false, other agents
    * also run the hooks in the files of this host, and the input of the hook
-   * decides on the name.
+   * determines the name.
    */
   agent: { name: string; isFixed: boolean };
   /** The programs that the host installs on the `PATH`. */

@@ -74,7 +74,8 @@ interface Content {
 }
 
 /**
- * Returns the change that installs deltar in a file.
+ * Returns the change that adds deltar's entries to a file, or writes the whole
+ * file.
  *
  * @throws {DeltarError} `io` if the file cannot be read or is read-only;
  * `corrupt` if it is not valid; `exists` if the whole file would be replaced,
@@ -102,8 +103,8 @@ export function installing(file: ConfigFile): Change {
     return changing(path, content, file.text, next, [file.text]);
   }
   const now = new ConfigText(path, text ?? "");
-  // An earlier install might have written another command, so it is reverted
-  // first.
+  // An earlier install might have written another command. The entries of that
+  // install are therefore removed first.
   const base = receipt === undefined ? now : new ConfigText(
     path,
     isSame
@@ -211,8 +212,8 @@ function staying(file: ConfigFile, text: string): string[] {
 
 /**
  * Returns the name of an existing entry for deltar that an addition would
- * repeat or replace, or `undefined`. An entry for a server counts only if it
- * has a different value than the addition.
+ * repeat or replace, or `undefined` if there is none. An entry for a server
+ * counts only if it has a different value than the addition.
  */
 function otherAt(config: ConfigText, addition: Addition): string | undefined {
   if ("array" in addition) {
@@ -230,7 +231,7 @@ function nameOf(path: readonly string[]): string {
 }
 
 /**
- * Returns a text without the entries of an install. The text can have been
+ * Returns a text without the entries of an install. The text might have been
  * edited after the installation.
  */
 function withoutEntries(

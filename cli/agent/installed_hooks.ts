@@ -36,7 +36,10 @@ export function installedHooks(host: Host): InstalledHook[] {
   });
 }
 
-/** Returns the program or script of a command if it does not exist. */
+/**
+ * Returns the program or script that a command needs but that does not exist,
+ * or `undefined` if nothing is missing.
+ */
 function missingIn([program, ...more]: readonly string[]): string | undefined {
   const isThere = isAbsolute(program)
     ? exists(program)
