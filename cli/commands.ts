@@ -96,7 +96,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   export: {
     summary: "Write a snapshot, or some paths of it, to a tar or zip",
     shared: [...LONG, "dir"],
-    interrupted: "the archive is incomplete, and was deleted if it is a file",
+    interrupted: "no complete archive was written; an incomplete file was deleted",
     load: async (context) =>
       (await import("./export.ts")).exportCommand(context),
   },
@@ -126,7 +126,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./run.ts")).runCommand(context),
   },
   why: {
-    summary: "Show whether snapshots include a path, and why not",
+    summary: "Show whether snapshots include a path, and if not, why",
     shared: NAMING,
     load: async (context) => (await import("./why.ts")).whyCommand(context),
   },

@@ -151,7 +151,7 @@ export async function directoryState(
   };
 }
 
-/** Reads files, and computes the same checksums as a snapshot. */
+/** A reader of files that computes the same checksums as a snapshot. */
 class SumReader extends HashReader {
   readonly condenses = true;
 
@@ -172,8 +172,8 @@ class SumReader extends HashReader {
 }
 
 /**
- * Returns the current names of the owners and groups of all entries whose owner
- * or group changed since the snapshot.
+ * Returns the current names of the owners and groups of the entries that have
+ * another owner or group than in the snapshot.
  */
 function ownersOf(
   walker: Walker,

@@ -188,9 +188,8 @@ class Line {
   }
 
   /**
-   * Returns the last snapshot on the line. The paths on the line are paths in
-   * this snapshot. `log`, `find` and `recover` use the paths of the last
-   * snapshot of the directory.
+   * Returns the last snapshot on the line, or `latest` for `log`, `find` and
+   * `recover`. Paths are completed with the paths in this snapshot.
    */
   #snapshot(): string | undefined {
     if (["log", "find", "recover"].includes(this.#command.name())) {

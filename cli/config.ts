@@ -16,7 +16,7 @@ export interface Backup {
   lines: string[][];
 }
 
-/** The keys of a backup's entry. */
+/** The keys of a backup. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
 /** The keys of the configuration. */
@@ -24,8 +24,8 @@ const TOP_KEYS = ["backups", "$schema"];
 
 /**
  * The options that are meant for a single run. A configuration may not set
- * them. If `--init` were set on every run, deltar would not notice a missing
- * disk.
+ * them. If `--init` were set on every run, deltar would create a new repository
+ * when the disk of the old one is missing.
  */
 const ONCE = [
   "init",
@@ -122,8 +122,8 @@ export async function readConfig(
       !directories.every((one) => typeof one === "string" && one !== "")
     ) {
       return at(
-        '"directory" must be a string that is not empty, or a list of such ' +
-          "strings",
+        '"directory" must be a string that is not empty, or a list of ' +
+          "strings that are not empty",
       );
     }
     if (repo !== undefined && (typeof repo !== "string" || repo === "")) {

@@ -17,9 +17,9 @@ export interface FileStat {
 }
 
 /**
- * Returns the number of changed lines of each file, by the path of the new file
- * or, if it was deleted, of the old one. A file that became a symlink, or a
- * symlink that became a file, has two pairs, whose numbers are added.
+ * Returns the number of changed lines of each file, by the new path of the file
+ * or, if the file was deleted, by its old path. A file that became a symlink,
+ * or a symlink that became a file, has two pairs. Their numbers are added.
  */
 export async function fileStats(
   pairs: AsyncIterable<[FilePair, Comparison]>,
@@ -39,7 +39,7 @@ export async function fileStats(
   return stats;
 }
 
-/** Returns the number of changed lines of a pair. */
+/** Returns the number of changed lines of a file pair. */
 function statOf(
   { old, now, isRename }: FilePair,
   comparison: Comparison,
@@ -116,7 +116,7 @@ export function* statLines(stats: readonly FileStat[]): Generator<string> {
   yield summary(stats);
 }
 
-/** Returns the number of columns for the names and for the signs. */
+/** Returns the numbers of columns for the names and for the signs. */
 function widths(
   stats: readonly FileStat[],
   most: number,
@@ -137,8 +137,8 @@ function widths(
 }
 
 /**
- * Returns a name if it fits into a number of columns. Otherwise returns `...` and
- * the end of the name, from a `/` on if this end has one.
+ * Returns a name if it fits into a number of columns. Otherwise returns `...`
+ * and the end of the name. If possible, this end begins with a `/`.
  */
 function fitName(name: string, columns: number): string {
   if (name.length <= columns) return name;

@@ -189,8 +189,8 @@ function keyAdvice(error: unknown): string | undefined {
 }
 
 /**
- * Checks for other known repositories that are missing and whose disk might not
- * be mounted.
+ * Checks for other known repositories that are missing, for example because a
+ * disk is not mounted.
  */
 function checkPlaces(repository: string): Finding[] {
   return lostPlaces().filter(({ note }) => note !== noteOf(repository))

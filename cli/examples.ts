@@ -25,7 +25,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar snapshot --from-tar ~/old.tar.gz --time '2024-01-31 18:00'",
-      "Snapshot the content of an archive, with the time of the archive",
+      "Snapshot the content of an archive, with the given time",
     ],
     [
       "deltar snapshot --stdin-from-command mydb.sql -- pg_dump mydb",
@@ -107,7 +107,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     [
       "deltar restore latest --in-place --delete",
-      "Restore over the directory; `deltar undo` undoes it",
+      "Restore over the directory; `deltar undo` reverts the restore",
     ],
   ],
   export: [
@@ -176,7 +176,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   purge: [
     [
       "deltar purge .env --dry-run",
-      "Show which snapshots have the file, and where its content stays",
+      "Show which snapshots have the file, and what else has its content",
     ],
     [
       "deltar purge --pattern '*.key' --dry-run",
@@ -207,7 +207,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar stats latest src", "Show the sizes of the folders in src"],
   ],
   drill: [
-    ["deltar drill", "Test up to 100 files of a snapshot"],
+    ["deltar drill", "Test a restore of up to 100 files of a snapshot"],
     [
       "deltar drill latest --files 5 --bytes 10M",
       "Test a few files of the last snapshot",

@@ -57,8 +57,8 @@ export function exportCommand(context: Context): Command {
     .addOption(
       new Option(
         "--format <format>",
-        "Write an archive of this format; by default, the name of the file " +
-          "decides, and - is a tar",
+        "Write an archive of this format; by default, the extension of " +
+          "the file decides, and standard output gets a tar",
       ).choices(FORMATS.map(([format]) => format)),
     )
     .option("--force", "Replace the file if it exists")

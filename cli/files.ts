@@ -24,7 +24,10 @@ export function filesCommand(context: Context): Command {
   return new Command("files")
     .argument("<snapshot>", FOLDER_HELP)
     .argument("[path]", "Only this file or folder")
-    .option("--skipped", "List excluded and skipped paths instead, and why")
+    .option(
+      "--skipped",
+      "List the paths that were excluded or skipped, and why",
+    )
     .action(async (snapshot, path, options) => {
       context.code = await run(context, snapshot, path, options);
     });
@@ -89,7 +92,10 @@ async function run(
   return EXIT.done;
 }
 
-/** The minimum number of entries whose columns are aligned with each other. */
+/**
+ * The minimum number of entries of a batch. The columns of a batch are aligned
+ * with each other.
+ */
 const MIN_ALIGNED_ENTRIES = 10_000;
 
 /**

@@ -6,7 +6,8 @@ import { EXIT } from "./exit.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
 /**
- * Matches a whole id. A damaged snapshot can be removed only by its whole id.
+ * The pattern of a whole id. A damaged snapshot can be removed only by its
+ * whole id.
  */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 

@@ -6,8 +6,8 @@ import type { Repository } from "../mod.ts";
  * Returns the former paths of a moved directory, as far as its snapshots record
  * them: the first snapshot after a move has the last snapshot before the move
  * as its parent. A path is not a former path if another directory is there now,
- * or if it has snapshots or restores that are newer than the move, because these
- * are of another directory.
+ * or if the path has snapshots or restores that are newer than the move,
+ * because these belong to another directory.
  *
  * @param repository The repository with the directory's snapshots.
  * @param directory The path of the directory, as its snapshots have it.

@@ -32,7 +32,7 @@ export const MAX_TEXT_LINES = 500_000;
 
 /**
  * The number of bytes at the start of a file in which git looks for a zero
- * byte.
+ * byte. A file with a zero byte there is binary.
  */
 const BINARY_BYTES = 8000;
 
@@ -179,11 +179,11 @@ function fileOf(
 }
 
 /**
- * Compares the contents of a pair.
+ * Compares the contents of a file pair.
  *
  * @param pair The files.
- * @param wantsBinary Whether the patch includes binary files, so that their
- * checksums are needed.
+ * @param wantsBinary Whether the patch includes binary files. If so, their
+ * checksums are computed.
  */
 export async function comparePair(
   { old, now }: FilePair,
@@ -239,7 +239,7 @@ async function sumOf(file: GitFile | undefined): Promise<string> {
 }
 
 /**
- * Yields the patch of a pair.
+ * Yields the patch of a file pair.
  *
  * @param pair The files.
  * @param comparison The result of `comparePair`.
