@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 
 /** The output and repository of a check, and the display of its progress. */
 export interface BegunCheck extends Begun {
-  /** Called when the check has made progress. Shows the progress. */
+  /** Called with the progress of the check. Shows the progress. */
   onProgress: (progress: VerifyProgress) => void;
 }
 

@@ -14,7 +14,7 @@ import { deviceText, showPath, showText } from "./text.ts";
 /** A change to a path that exists in both states. */
 export type ChangeOfBoth = UpdatedChange | TouchedChange;
 
-/** The names of owners and groups, as far as they are known. */
+/** The known names of owners and groups. */
 export type WithOwners = Pick<SnapshotRecord, "owners">;
 
 /** The maximum number of extended attributes that are named. */

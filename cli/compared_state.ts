@@ -26,7 +26,7 @@ export interface ComparedState {
   readonly index: DirIndex;
   /** The mode, time, owner and attributes of the directory itself. */
   readonly root: Metadata;
-  /** The names of owners and groups, as far as they are known. */
+  /** The known names of owners and groups. */
   readonly owners: SnapshotRecord["owners"];
   /**
    * Returns the content of a file, in parts. Throws during the reading if the

@@ -9,9 +9,9 @@ import {
 
 /**
  * A storage for the objects of a dry run. Objects are read from another
- * storage, which never changes. The bytes of new volumes and signatures are
- * only counted. All other new objects are kept in memory. Only new objects can
- * be deleted: other deletions are ignored.
+ * storage, which the dry run never changes. The bytes of new volumes and
+ * signatures are only counted. All other new objects are kept in memory. Only
+ * new objects can be deleted: other deletions are ignored.
  */
 export class DryRunStorage implements Storage {
   readonly location: string;

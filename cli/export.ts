@@ -98,7 +98,10 @@ export function exportCommand(context: Context): Command {
     });
 }
 
-/** Returns the format that the ending of a file's name stands for. */
+/**
+ * Returns the format of the archive in a file, by the file's extension, or
+ * `undefined` for any other extension. Standard output (`-`) gets a tar.
+ */
 function formatOf(file: string): StreamFormat | undefined {
   if (file === "-") return "tar";
   return FORMATS.find(([, pattern]) => pattern.test(file))?.[0];

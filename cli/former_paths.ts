@@ -26,7 +26,7 @@ export async function formerPaths(
     );
   };
   const paths = new Set([directory]);
-  // A set also iterates over the paths that are added meanwhile.
+  // The loop also reaches the paths that are added to the set during the loop.
   for (const path of paths) {
     for (const { id, directory: to, parent, follows = parent } of records) {
       const from = to === path && follows && directories.get(follows);

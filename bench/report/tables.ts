@@ -4,9 +4,11 @@ import type { Row } from "../repository/bars.ts";
 interface Figure {
   /** The name of the figure, which is shown after the name of the step. */
   name: string;
-  /** Returns the value, or `undefined` if the step has none. */
+  /**
+   * Called with a row. Returns the value, or `undefined` if the step has none.
+   */
   of: (row: Row) => number | undefined;
-  /** Returns a value with its unit. */
+  /** Called with a value. Returns the value with its unit. */
   show: (value: number) => string;
 }
 

@@ -266,7 +266,8 @@ async function snapshot(
  * if the restored files are smaller than the original.
  *
  * @param original The path of the file or folder that is restored.
- * @param stepsOf Returns the steps of the restore, given the path of the folder.
+ * @param stepsOf Called with the path of the new folder. Returns the steps of
+ * the restore.
  */
 async function restore(
   work: string,

@@ -29,8 +29,9 @@ export interface Workload {
    */
   states: { name: string; apply: (live: string) => void }[];
   /**
-   * Returns the path of a file to restore alone. Absent if the directory has
-   * only one file, or if a restore of one file is not measured.
+   * Called with the path of the directory. Returns the path of a file to
+   * restore alone. Absent if the directory has only one file, or if a restore
+   * of one file is not measured.
    */
   file?: (live: string) => string;
   /**
@@ -56,8 +57,8 @@ export interface Scale {
    */
   tree: [files: number, bytes: number];
   /**
-   * The number of files of 100 KB, and the number of snapshots before which
-   * some of them change.
+   * The number of files of 100 KB, and the number of times that some of them
+   * change.
    */
   many: [files: number, versions: number];
   /**

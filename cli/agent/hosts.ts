@@ -56,7 +56,8 @@ export interface Host {
    */
   files: (scope: Scope, root: string, commands: Commands) => ConfigFile[];
   /**
-   * Called after an install. Returns advice on the next steps, as sentences.
+   * Called after an install. Returns advice on the next steps, as sentences, or
+   * `undefined` if there is nothing left to do.
    */
   next?: (scope: Scope, commands: Commands) => string | undefined;
 }
@@ -191,8 +192,8 @@ export const HOSTS: readonly Host[] = [
     // docs.github.com/copilot/reference/hooks-reference.
     id: "copilot",
     title: "VS Code and Copilot CLI",
-    // For these events, VS Code and Copilot CLI can pass input with the same
-    // fields.
+    // For these events, the input of VS Code and of Copilot CLI can have the
+    // same fields. Both agents are then called `copilot`.
     agent: { name: "copilot", isFixed: false },
     programs: ["copilot", "code"],
     folder: copilotFolder,

@@ -1,6 +1,6 @@
 import type { CommandLine } from "./command_line.ts";
 
-/** The first line of the plugin, by which it is recognized. */
+/** The first line of the plugin. deltar recognizes the plugin by this line. */
 export const PLUGIN_HEAD =
   "// Written by `deltar agent install`; `deltar agent uninstall` deletes this.";
 
