@@ -19,13 +19,14 @@ export interface TurnStep {
 }
 
 /**
- * Returns the turn for the record of a snapshot that a hook is about to take.
- * Each session has its own note, so several sessions can run at once.
+ * Returns the turn for the record of the snapshot that a hook is about to take,
+ * and the function that writes the note of the session. Each session has its
+ * own note, so several sessions can run at once.
  *
  * A prompt begins a turn. If the agent did not finish the previous turn, for
  * example because it was interrupted, the state at the prompt is the end of
  * that turn. The use of a tool without a prompt before it also begins a turn.
- * An end without a beginning belongs to no turn.
+ * If no turn is running, the event at the end of a turn belongs to no turn.
  *
  * @param event The event that the agent passed to the hook.
  * @param directory The directory of the snapshot.
