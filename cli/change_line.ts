@@ -94,7 +94,7 @@ export function signOf(change: Change): Change["change"] {
   return isTouched(change) ? "touched" : change.change;
 }
 
-/** Returns a map from the excluded and skipped paths to their reasons. */
+/** Returns the excluded and skipped paths with their reasons, by path. */
 export function skipsByPath(
   skipped: readonly Skipped[],
 ): ReadonlyMap<string, Skipped> {

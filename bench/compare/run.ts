@@ -64,14 +64,15 @@ async function compareWorkload(
   rmSync(work, { recursive: true, force: true });
   const live = join(work, "live");
   mkdirSync(live, { recursive: true });
-  // The later states of a workload cost about the same, so a few are enough.
+  // All later states of a workload take about the same time, so three states
+  // are enough.
   const states = workload.states.slice(0, 3);
   if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const { name, apply } of states) {
     apply(live);
     await new Promise((done) => setTimeout(done, SETTLE_MS));
-    // What a run stores is removed before the next round, so that all rounds do
-    // the same work.
+    // The new objects of a run are removed before the next round, so that all
+    // rounds do the same work.
     await compareStep(
       `${workload.name} ${name}`,
       rounds,
@@ -108,7 +109,7 @@ async function compareWorkload(
 }
 
 /**
- * Does a step with both binaries in each round, and prints the medians of the
+ * Runs a step with both binaries in each round, and prints the medians of the
  * times and of their ratios.
  */
 async function compareStep(

@@ -1,7 +1,8 @@
 /**
- * Compares `deltar rdiff` with librsync's `rdiff`, in whole processes on the same
- * files: `deno task bench delta [FOLDER] [--size MIB] [--rounds N] [--quick]`.
- * With `--quick`, the files are small, and only the default block size is used.
+ * Compares `deltar rdiff` with librsync's `rdiff`. Each run is a process of its
+ * own, and all programs get the same files: `deno task bench delta [FOLDER]
+ * [--size MIB] [--rounds N] [--quick]`. With `--quick`, the files are small,
+ * and only the default block size is used.
  *
  * @module
  */
@@ -78,8 +79,8 @@ const DENO = ["run", "-A", "--no-check", "--node-modules-dir=none"];
 type Programs = Map<string, string[]>;
 
 /**
- * Returns the commands. The first one runs `rdiff`, with which the others are
- * compared.
+ * Returns the commands, by the names of the programs. The first program is
+ * `rdiff`. The others are compared with it.
  */
 function findPrograms(folder: string): Programs {
   const cli = resolve(import.meta.dirname!, "../../cli.ts");

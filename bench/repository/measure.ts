@@ -36,8 +36,9 @@ export async function run(
 }
 
 /**
- * GNU time, which runs a command and then prints its user and system time in
- * seconds and its maximum memory in KiB, as the last line of the error output.
+ * The words that run GNU time on the command that follows. The last line of the
+ * error output then has the command's user and system time in seconds and its
+ * maximum memory in KiB.
  */
 const TIME = ["/usr/bin/time", "-q", "-f", "%U %S %M"];
 

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 const OBSERVED_MS = 3000;
 
 /**
- * The use of the processors, in cores, above which a machine is not quiet. An idle
- * machine uses about 0.02 cores.
+ * The maximum use of the processors by other programs on a quiet machine, in
+ * cores. An idle machine uses about 0.02 cores.
  */
 export const MAX_QUIET_CORES = 0.1;
 

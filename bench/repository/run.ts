@@ -1,10 +1,10 @@
 /**
  * Compares the `deltar` command with other programs that store versions of
- * directories, in whole processes on the same directories:
- * `deno task bench repository [FOLDER] [--quick] [--rounds N] [--only NAMES]
- * [--peers FOLDER] [--without PROGRAMS]`. Programs in the folder of `--peers` are
- * used instead of installed ones. In each round, each step is done by all programs,
- * one after the other. Each round starts with another program.
+ * directories. Each run is a process of its own, and all programs get the same
+ * directories: `deno task bench repository [FOLDER] [--quick] [--rounds N]
+ * [--only NAMES] [--peers FOLDER] [--without PROGRAMS]`. Programs in the folder
+ * of `--peers` are used instead of installed ones. In each round, all programs
+ * do each step, one after the other. Each round starts with another program.
  *
  * @module
  */

@@ -138,8 +138,8 @@ export function historyOf(count: number): Workload["states"] {
 }
 
 /**
- * Makes a file or folder, unless it exists, and returns its path. It is made under
- * another name and then renamed, so that it is complete if it exists.
+ * Makes a file or folder, unless it exists, and returns its path. The file or
+ * folder gets its name only when it is complete.
  */
 function once(file: string, make: (part: string) => void): string {
   if (!existsSync(file)) {
