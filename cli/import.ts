@@ -54,7 +54,7 @@ interface Options extends CommonOptions, ExcludeOptions {
   sharedWrite?: boolean;
 }
 
-/** The origin of a directory's time. */
+/** The source of a directory's time: its name or its modification time. */
 type TimeFrom = "name" | "mtime";
 
 /** A directory to import. */
@@ -78,11 +78,11 @@ interface Planned extends Dated {
   id?: string;
 }
 
-/** Matches the names of the directories that rsnapshot makes and rotates. */
+/** The names of the directories that rsnapshot makes and rotates. */
 const ROTATED =
   /^(?:hourly|daily|weekly|monthly|yearly|alpha|beta|gamma|delta|sync|backup)\.\d+$/;
 
-/** Matches the names of incomplete Time Machine backups. */
+/** The endings of the names of incomplete backups, such as Time Machine's. */
 const INCOMPLETE = /\.(?:inProgress|interrupted|incomplete|partial)$/i;
 
 /** Makes the command `deltar import`. */
@@ -166,8 +166,9 @@ function folderOf(paths: readonly string[]): string {
 /**
  * Returns the directories with their times, oldest first.
  *
- * @throws {DeltarError} `unsupported` if the time of a directory is unknown, in
- * the future, or equal to the time of another directory.
+ * @throws {DeltarError} `unsupported` if a directory is an incomplete backup,
+ * or if its time is unknown, in the future, or equal to the time of another
+ * directory.
  */
 function datedOf(
   paths: readonly string[],
@@ -390,7 +391,7 @@ function report(
   out.line(`List the snapshots with:\n  ${list}`);
 }
 
-/** The states of directories, in words for the dry run. */
+/** The words for the states of directories in the output of a dry run. */
 const WORDS: Readonly<Record<Planned["state"], string>> = {
   new: "new",
   present: "imported",

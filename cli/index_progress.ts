@@ -6,7 +6,7 @@ import type { Console } from "./console.ts";
  * Shows the progress of reading a directory. Unchanged files are not read, so
  * their bytes do not count.
  *
- * @param part The part of the work that the progress is about, in words.
+ * @param part The name of this part of the work, shown before the progress.
  */
 export function tellIndexProgress(
   out: Console,

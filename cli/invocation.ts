@@ -7,8 +7,8 @@ import { shellWord } from "./text.ts";
 
 /**
  * Returns the name of the runtime that runs this script, and the arguments that
- * come before the script; `undefined` for the single binary. The name can have
- * a version: `node24`.
+ * come before the script, or `undefined` for the single binary. The name can
+ * contain a version: `node24`.
  */
 function runtime(): { name: string; words: string[] } | undefined {
   const name = basename(process.execPath).replace(/\.exe$/, "");

@@ -8,10 +8,10 @@ import type { Repository, Storage } from "../mod.ts";
  */
 const MAX_REMOTE_MS = 60_000;
 
-/** An open repository, and the state of its settings and keys. */
+/** An open repository, and the state of its settings and keys when opened. */
 interface Kept {
   repository: Repository;
-  /** The state when the repository was opened. */
+  /** The state of the settings and keys when the repository was opened. */
   stamp: string;
 }
 

@@ -22,7 +22,7 @@ import { type RekeyFlags, runRekey } from "./rekey.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
 import { isFolder } from "./location.ts";
 
-/** The actions of `deltar key`, each with whether the action needs a name. */
+/** The actions of `deltar key`. An action with `true` needs a name. */
 const ACTIONS: Record<string, boolean> = {
   "list": false,
   "add": true,
@@ -84,7 +84,7 @@ export function keyCommand(context: Context): Command {
       "Use this id for the machine that signs (default: the name of the key; " +
         "needed with --write-only)",
     )
-    .option("--dry-run", "Show what rekey would store without storing it")
+    .option("--dry-run", "Show what rekey would store, and store nothing")
     .option("--yes", "Print the recovery sheet, or rekey, without asking")
     .addHelpText("after", NOTES)
     .action(

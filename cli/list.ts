@@ -115,7 +115,7 @@ async function ownSizes(
   return new Map(snapshots.map(({ record, own }) => [record.id, own]));
 }
 
-/** The details of the table. */
+/** The values of the table that are not in the records. */
 interface Details {
   /** The short forms of ids. An id without a short form is shown whole. */
   ids: ReadonlyMap<string, string>;
@@ -123,7 +123,7 @@ interface Details {
   isLong: boolean;
   /** The results of drills, by id. */
   proofs: ReadonlyMap<string, Proof>;
-  /** The number of bytes that each snapshot alone needs, by id; for `--now`. */
+  /** With `--now`, the number of bytes that each snapshot alone needs, by id. */
   own?: ReadonlyMap<string, number>;
 }
 
@@ -188,8 +188,8 @@ function print(
 }
 
 /**
- * Returns the mark for a snapshot in which paths are missing, or `""` if none
- * are missing.
+ * Returns the words for a snapshot in which paths are missing, or `""` if no
+ * path is missing.
  */
 function incomplete(faults: number): string {
   if (faults === 0) return "";

@@ -51,7 +51,8 @@ export function logCommand(context: Context): Command {
     ) => {
       if (options.json && isPatch(options)) {
         command.error(
-          "error: '--json' prints no patch: omit `--json` or the patch",
+          "error: '--json' prints no patch: omit `--json`, or `--patch`, `--unified` " +
+            "and `--word`",
           { exitCode: EXIT.usage },
         );
       }
@@ -145,8 +146,8 @@ async function show(
 }
 
 /**
- * Prints versions with their patches, and returns the exit code; `undefined` if
- * there are no versions.
+ * Prints versions with their patches, and returns the exit code, or `undefined`
+ * if there are no versions.
  */
 async function showPatches(
   context: Context,

@@ -47,7 +47,7 @@ const COMPLETE = "complete";
 const MAX_CLEANUP_MS = 400;
 
 /**
- * Runs the command.
+ * Runs a command line.
  *
  * @param words The command line, without the program's name.
  * @returns The exit code.
@@ -99,7 +99,7 @@ export async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // An agent treats the exit code for wrong usage as a veto.
+      // An agent treats the exit code for wrong usage as a veto of the hook.
       return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");

@@ -50,7 +50,7 @@ export class Call {
   /**
    * Opens the repository of the directory.
    *
-   * @throws {DeltarError} `not-found` if there is no repository yet; and the
+   * @throws {DeltarError} `not-found` if there is no repository yet, and the
    * errors of `openRepository`.
    */
   async open(): Promise<Begun> {
@@ -100,9 +100,9 @@ export class Call {
   }
 
   /**
-   * Returns the paths in a snapshot for paths that a model names. Without
-   * paths, returns the path of the served directory, which is `""` unless a
-   * folder above it has the snapshots.
+   * Converts paths that a model names into paths in a snapshot. Without paths,
+   * returns the path of the served directory. This path is `""` unless the
+   * snapshot is of a folder above the served directory.
    */
   pathsIn({ below }: Named, words: readonly string[] = []): string[] {
     if (words.length === 0) return [below];

@@ -21,7 +21,8 @@ export function canElicit(
     | undefined;
   const { elicitation } = envelope?.[CLIENT_CAPABILITIES_META_KEY] ??
     negotiated ?? {};
-  // Clients from before the protocol had several modes declare an empty object.
+  // An empty object means `form`, the only mode of older versions of the
+  // protocol.
   return elicitation !== undefined &&
     ("form" in elicitation || !("url" in elicitation));
 }
@@ -31,7 +32,7 @@ export function canElicit(
  *
  * @param context The context of the call.
  * @param question The question.
- * @returns The request for the answer; `undefined` if the user agreed.
+ * @returns The request for the answer, or `undefined` if the user agreed.
  * @throws {DeltarError} `aborted` if the user refused.
  */
 export function confirm(

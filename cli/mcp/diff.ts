@@ -164,7 +164,7 @@ async function patchWithin(
   let text = "";
   for await (const part of contents.parts()) {
     signal.throwIfAborted();
-    // The characters of a part stand for bytes.
+    // Each character of a part is one byte.
     text += Buffer.from(part.text, "latin1").toString("utf8");
     if (text.length > MAX_PATCH_LENGTH) {
       const end = text.lastIndexOf("\n", MAX_PATCH_LENGTH) + 1;

@@ -9,7 +9,7 @@ import type { Call } from "./call.ts";
 /** The time for which a plan can be carried out, in milliseconds. */
 export const MAX_AGE_MS: number = 10 * 60_000;
 
-/** The maximum number of pending plans. Older plans are dropped. */
+/** The maximum number of pending plans. The oldest are dropped. */
 const MAX_PLANS = 64;
 
 /** A restore or undo that was shown to a model and not carried out yet. */
@@ -51,8 +51,8 @@ export class PendingPlans {
   /**
    * Returns the plan of a token.
    *
-   * @throws {DeltarError} `not-found` if the tool has no plan with this token,
-   * or the plan is too old.
+   * @throws {DeltarError} `not-found` if the tool has no plan with this token
+   * for the directory, or if the plan is too old.
    */
   get(
     token: string,
