@@ -78,11 +78,11 @@ interface Planned extends Dated {
   id?: string;
 }
 
-/** The names of the directories that rsnapshot makes and rotates. */
+/** The pattern of the names of directories that rsnapshot makes and rotates. */
 const ROTATED =
   /^(?:hourly|daily|weekly|monthly|yearly|alpha|beta|gamma|delta|sync|backup)\.\d+$/;
 
-/** The endings of the names of incomplete backups, such as Time Machine's. */
+/** The pattern of the names of incomplete backups, such as Time Machine's. */
 const INCOMPLETE = /\.(?:inProgress|interrupted|incomplete|partial)$/i;
 
 /** Makes the command `deltar import`. */

@@ -123,7 +123,7 @@ interface Details {
   isLong: boolean;
   /** The results of drills, by id. */
   proofs: ReadonlyMap<string, Proof>;
-  /** With `--now`, the number of bytes that each snapshot alone needs, by id. */
+  /** The bytes that each snapshot alone needs, by id. Only with `--now`. */
   own?: ReadonlyMap<string, number>;
 }
 

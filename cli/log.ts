@@ -51,8 +51,8 @@ export function logCommand(context: Context): Command {
     ) => {
       if (options.json && isPatch(options)) {
         command.error(
-          "error: '--json' prints no patch: omit `--json`, or `--patch`, `--unified` " +
-            "and `--word`",
+          "error: '--json' prints no patch: omit `--json`, or omit " +
+            "`--patch`, `--unified` and `--word`",
           { exitCode: EXIT.usage },
         );
       }

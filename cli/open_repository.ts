@@ -196,12 +196,13 @@ export function sharingOf(
  */
 const MAX_TRIES = 10;
 /**
- * The pause between two attempts to open such a repository, in milliseconds.
+ * The pause between two attempts to open a repository that has no settings yet,
+ * in milliseconds.
  */
 const TRY_PAUSE_MS = 500;
 
 /**
- * Adds the options for the encryption of a new repository and the access to it.
+ * Adds the options for the encryption of a new repository and for access to it.
  */
 export function addCreateOptions(command: Command): Command {
   return command
@@ -234,8 +235,8 @@ interface CreateOptions {
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
  * its disk might not be mounted; `exists` if the location has files but no
- * repository, or if a repository is to be encrypted but exists without
- * encryption; and the errors of `storageAt`, `openPinned` and `firstKey`.
+ * repository, or if `encrypt` is set and the existing repository is not
+ * encrypted; and the errors of `storageAt`, `openPinned` and `firstKey`.
  */
 export async function openOrCreate(
   context: Context,

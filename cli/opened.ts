@@ -1,8 +1,8 @@
 import { sep } from "node:path";
 
 /**
- * Matches the names of objects in a repository, except key files and some
- * copies in `damaged/`.
+ * The pattern of the names of objects in a repository, except key files and
+ * some copies in `damaged/`.
  */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;

@@ -30,7 +30,7 @@ const CHANGES =
 const STATS = "`deltar stats` shows what uses the space";
 const REPAIR = "`deltar repair` rebuilds damaged objects";
 
-/** The sentence for each word, without a full stop. */
+/** The advice for each command of another tool, without a full stop. */
 const COMMANDS: Readonly<Record<string, string>> = {
   ls: `${LIST}, and ${FILES}`,
   snapshots: LIST,
@@ -113,9 +113,9 @@ const OPTIONS: readonly {
 ];
 
 /**
- * Returns the word or option of another tool that was typed, and a sentence,
+ * Returns the command or option of another tool that was typed, and a sentence,
  * without a full stop, that says what to type instead. Returns `undefined` if
- * there is no such word.
+ * neither was typed.
  *
  * @param words The words of the command line.
  * @param isKnown Whether the first word is a command of deltar.

@@ -36,8 +36,8 @@ export class Output {
    * @param name The path of the output file, or `-` for standard output.
    * @param force Whether to replace an existing file.
    * @throws {DeltarError} `exists` if the file exists and `force` is false, or
-   * if there is a directory with this name, `not-found` if its folder does not
-   *   exist, `io` if the temporary file cannot be created.
+   * if there is a directory with this name; `not-found` if the folder of the
+   * file does not exist; `io` if the temporary file cannot be created.
    */
   constructor(name: string, force: boolean) {
     this.#name = name;
@@ -118,8 +118,8 @@ export class Output {
 }
 
 /**
- * Makes a hard link. Returns whether it was made; `false` on a file system
- * without hard links.
+ * Makes a hard link. Returns whether the link was made. A file system might not
+ * support hard links.
  *
  * @throws {DeltarError} `exists` if something with this name exists.
  */

@@ -100,14 +100,14 @@ async function makeIdentity(): Promise<string> {
   return recipient;
 }
 
-/** Loads the ciphers, which only encrypted repositories need. */
+/** Loads the code for age, which only encrypted repositories need. */
 function age(): Promise<typeof import("../lib/age/mod.ts")> {
   return import("../lib/age/mod.ts");
 }
 
 /**
- * Returns the identities in the user's file, or an empty list if that is the
- * default file and does not exist.
+ * Returns the identities in the user's file. Returns an empty list if the user
+ * names no file and the default file does not exist.
  *
  * @throws {DeltarError} `key` if the file cannot be read, has no identity, or
  * has an invalid one.

@@ -122,8 +122,8 @@ export class PatchContents {
 
   /**
    * Yields the patch of a pair of files. If a content cannot be read or has
-   * changed since it was compared, prints the reason. The patch then omits the
-   * pair or, if a file is large, has only the beginning of its patch.
+   * changed since it was compared, prints the reason. The output then omits the
+   * pair or, if a file is large, has only the beginning of the pair's patch.
    */
   async *#patch(
     pair: FilePair,

@@ -121,7 +121,7 @@ function firstOf({ directory, common, rules }: SnapshotRecord): string {
     : join(common, rules?.paths?.[0] ?? "");
 }
 
-/** The maximum length of the directory's name in the target, in characters. */
+/** The maximum length of the directory's name, in UTF-16 code units. */
 const MAX_NAME_LENGTH = 200;
 
 function isWritable(folder: string): boolean {

@@ -5,13 +5,13 @@ import type { Context } from "./context.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
 
-/** Matches the default values that the help does not show. */
+/** The pattern of default values that the help does not show. */
 const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 
-/** The argument of `deltar run`. */
+/** The name of the argument of `deltar run`. */
 const PROGRAM = "program";
 
-/** The option of `deltar snapshot` that makes its arguments a command. */
+/** The name of the option of `deltar snapshot` that runs its arguments. */
 const STDIN_FROM_COMMAND = "stdinFromCommand";
 
 /** The command that prints a shell's completion script. */

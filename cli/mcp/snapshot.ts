@@ -31,7 +31,7 @@ export const snapshotTool: Tool<z.infer<typeof input>> = {
   input,
   output: z.object({
     isNew: z.boolean()
-      .describe("Whether a snapshot was made, because something had changed."),
+      .describe("Whether a snapshot was made. False if nothing had changed."),
     snapshot: snapshotOutput,
     ...messagesOutput,
   }),

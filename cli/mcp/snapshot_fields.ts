@@ -16,12 +16,14 @@ export const snapshotOutput: z.ZodObject = z.object({
   ),
   files: z.int(),
   bytes: z.int(),
-  created: z.int().describe("The number of files created since the parent."),
+  created: z.int().describe(
+    "The number of files and links created since the parent.",
+  ),
   updated: z.int(),
   deleted: z.int(),
   renamed: z.int(),
   incomplete: z.int().optional()
-    .describe("The number of paths that could not be read."),
+    .describe("The number of paths that could not be read or stored."),
 });
 
 /** Returns the fields of a snapshot for answers. */

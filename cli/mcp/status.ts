@@ -38,10 +38,10 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   name: "deltar_status",
   title: "Show what is protected",
   description:
-    "Shows when the latest snapshot of the directory was taken, and which " +
-    "paths the snapshots do not include, and why. A path that is not in a " +
-    "snapshot cannot be restored, so check this before you delete or " +
-    "overwrite such paths.",
+    "Shows when the latest snapshot of the directory was taken, which paths " +
+    "the snapshots do not include, and why. A path that is not in a " +
+    "snapshot cannot be restored. Check this before you delete or overwrite " +
+    "such paths.",
   input,
   output: z.object({
     directory: z.string(),
@@ -126,7 +126,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   },
 };
 
-/** Whether the next snapshot includes a path. */
+/** The answer to whether the next snapshot includes a path. */
 interface Asked {
   words: string;
   fields: object;
