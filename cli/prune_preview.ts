@@ -30,11 +30,11 @@ const [KEEP, REMOVE] = ["keep  ", "remove"];
 /** An hour, in milliseconds. */
 const HOUR_MS = 3_600_000;
 
-/** The result of the rules, and the short ids. */
+/** The values that the lines of all directories need. */
 interface Preview {
   /** The rules. */
   policy: RetentionPolicy;
-  /** The bytes that the removal of each snapshot frees, by its id. */
+  /** The number of bytes that the removal of each snapshot frees, by its id. */
   frees: ReadonlyMap<string, number>;
   /** The short form of each id. */
   shortened: ReadonlyMap<string, string>;
@@ -45,7 +45,8 @@ interface Preview {
  *
  * @param judgements The judgement on each snapshot, the oldest first.
  * @param policy The rules.
- * @param frees The bytes that the removal of each snapshot frees, by its id.
+ * @param frees The number of bytes that the removal of each snapshot frees, by
+ * its id.
  */
 export function previewLines(
   judgements: readonly Judgement[],
@@ -240,7 +241,7 @@ function whyOf(
   });
 }
 
-/** The shown names of rules. Each is followed by a number or the maximum age. */
+/** The shown names of rules. A number or the maximum age can follow a name. */
 const NAMES: Readonly<Partial<Record<KeepRule, string>>> = {
   last: "last",
   hourly: "hourly",

@@ -12,7 +12,7 @@ export interface Meter {
 /** The approximate time over which the rate is measured, in milliseconds. */
 const WINDOW_MS = 10_000;
 
-/** The minimum time to measure a rate, in milliseconds. */
+/** The minimum time over which a rate is measured, in milliseconds. */
 const MIN_ELAPSED_MS = 500;
 
 /** The minimum rate that is shown, in bytes per second. */
@@ -48,8 +48,8 @@ export class Rate {
 }
 
 /**
- * Returns the percentage of bytes or steps that are done. It is at most 99%,
- * because some work remains after the last byte or step.
+ * Returns the percentage of bytes or steps that are done, at most 99%, because
+ * some work remains after the last byte or step.
  */
 export function percentage(done: number, all: number): string {
   return `${Math.min(99, Math.floor(100 * done / all))}%`;

@@ -15,9 +15,9 @@ import { attempt } from "./attempt.ts";
 /** The maximum number of bytes that one call reads from a file. */
 const MAX_PIECE_BYTES = 2 ** 19;
 /**
- * The chunks before which the event loop gets a turn: each of the first `first`
- * chunks, so that worker threads start sooner, and then every `then`-th chunk,
- * so that memory is reclaimed.
+ * The pauses for the event loop: one before each of the first `first` chunks,
+ * so that worker threads start sooner, and then one before every `then`-th
+ * chunk, so that memory is reclaimed.
  */
 const TURNS = { first: 64, then: 8 };
 

@@ -30,7 +30,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EIO: "Copy your files to another disk.",
 };
 
-/** Matches system calls that change files, by the beginning of their names. */
+/** The pattern of the beginnings of system calls that change files. */
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 

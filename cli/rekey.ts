@@ -8,7 +8,7 @@ import { EXIT } from "./exit.ts";
 
 /** Options for `deltar key rekey`. */
 export interface RekeyFlags {
-  /** Whether to show what would be stored without storing it. */
+  /** Whether to show what would be stored, and to store nothing. */
   dryRun?: boolean;
   /** Whether to begin without asking. */
   yes?: boolean;

@@ -74,8 +74,8 @@ export class PendingPlans {
   /**
    * Removes a plan and carries it out.
    *
-   * @throws {DeltarError} `conflict` if the work would differ from the plan,
-   * because something changed after the plan was made; and the errors of the
+   * @throws {DeltarError} `conflict` if something changed after the plan was
+   * made, so that the work would differ from the plan; and the errors of the
    * restore or undo.
    */
   async carryOut(
