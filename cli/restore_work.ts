@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { askingForTrust } from "./trust.ts";
 
-/** Options of the commands that restore, undo or redo. */
+/** Options for the commands that restore, undo or redo. */
 export interface RestoreWorkOptions {
   trustRepository?: boolean;
   dryRun?: boolean;

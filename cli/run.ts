@@ -42,7 +42,7 @@ const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
 /**
  * The time after the end of the command, in milliseconds, during which
  * interrupts are ignored. The terminal sends an interrupt to the command and to
- * this process, and this process may learn of the command's end first.
+ * this process, and this process might learn of the command's end first.
  */
 const LATE_INTERRUPT_MS = 200;
 
@@ -203,8 +203,9 @@ async function runProgram(
 }
 
 /**
- * Sends a signal to a process. In Deno, `ChildProcess.kill` sends only one
- * signal, and then reports this signal instead of the exit code.
+ * Sends a signal to a process. `ChildProcess.kill` is not used, because in Deno
+ * it sends only one signal, and then reports this signal instead of the exit
+ * code.
  */
 function send(pid: number | undefined, name: NodeJS.Signals): void {
   if (pid === undefined) return;

@@ -49,8 +49,8 @@ interface Scheduler {
   /** Called with the user's home folder. Returns the folder of the files. */
   folder: (home: string) => string;
   /**
-   * Matches the name of the file that contains the time of a backup. Captures
-   * the backup's name.
+   * The pattern of the name of the file that contains the time of a backup. The
+   * pattern captures the backup's name.
    */
   file: RegExp;
   /** Called with a file and its text. Returns the schedule. */

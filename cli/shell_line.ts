@@ -144,7 +144,7 @@ class Lexer {
 
   /**
    * Returns the text that a sticky pattern matches at the current position, and
-   * moves past it.
+   * moves the position past this text.
    */
   #take(pattern: RegExp): string {
     pattern.lastIndex = this.#at;

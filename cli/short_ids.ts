@@ -1,10 +1,11 @@
-/** Matches the end of an id that `shortIds` can return. */
+/** The pattern of the end of an id that `shortIds` can return. */
 const END = /[0-9a-f]{6}(?:-safety)?$/;
 
 /**
- * Returns the short form of each snapshot id, by the whole id: the last six
- * hexadecimal digits, followed by `-safety` if the id ends with it. If the short form would
- * not name exactly one snapshot, returns the whole id.
+ * Returns the short form of each snapshot id, by the whole id. The short form
+ * is the last six hexadecimal digits, followed by `-safety` for a safety
+ * snapshot. If these would not name exactly one snapshot, the short form is the
+ * whole id.
  *
  * A short form must not be a label or the beginning of another id, because
  * `Repository.find` compares a name first with labels, and then with both ends
