@@ -98,7 +98,7 @@ export function importCommand(context: Context): Command {
     .option(
       "--source <dir>",
       "Add the snapshots to those of this directory, which the dated " +
-        "directories are backups of (required). It need not exist",
+        "directories are backups of (required). The directory need not exist",
     )
     .addOption(
       new Option(

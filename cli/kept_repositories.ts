@@ -3,22 +3,21 @@ import { join } from "node:path";
 import type { Repository, Storage } from "../mod.ts";
 
 /**
- * The time for which a repository that is not in a folder stays open, in
- * milliseconds.
+ * The maximum time for which a remote repository stays open, in milliseconds.
  */
 const MAX_REMOTE_MS = 60_000;
 
-/** An open repository, and the state of its settings and keys when opened. */
+/** An open repository. */
 interface Kept {
   repository: Repository;
-  /** The state of the settings and keys when the repository was opened. */
+  /** The result of `stampOf` when the repository was opened. */
   stamp: string;
 }
 
 /**
- * Repositories that stay open between the calls of a server. A repository is
- * opened again if its settings or keys have changed or, if it is not in a
- * folder, after a minute.
+ * Repositories that stay open between the calls of a server. A local repository
+ * is opened again if its settings or keys have changed. A remote repository is
+ * opened again after at most a minute.
  */
 export class KeptRepositories {
   readonly #kept = new Map<string, Kept>();
@@ -44,7 +43,11 @@ export class KeptRepositories {
   }
 }
 
-/** Returns the state of the settings and keys of a repository. */
+/**
+ * Returns a text that changes when a repository must be opened again: for a
+ * local repository, when its settings or keys change, and for a remote one,
+ * every minute.
+ */
 function stampOf({ localPath }: Storage): string {
   if (localPath === undefined) {
     return String(Math.floor(Date.now() / MAX_REMOTE_MS));

@@ -227,7 +227,7 @@ async function revoke(
     throw new DeltarError(
       "not-found",
       ids.size === 0
-        ? "no signer of the repository has this machine or public key; " +
+        ? "no signer of the repository has this machine name or public key; " +
           "`deltar key list` shows the signers"
         : "several machines have this host name; use one of their ids: " +
           [...ids].join(", "),
@@ -337,7 +337,7 @@ async function showMachine(
 }
 
 /**
- * Prints the recovery sheet, with which anyone can read the repository.
+ * Prints the recovery sheet. Anyone who has the sheet can read the repository.
  */
 async function printSheet(
   context: Context,
@@ -403,7 +403,7 @@ async function newKey(
   if (writeOnly && signer !== undefined && machine === undefined) {
     throw new DeltarError(
       "key",
-      "the signer of a write-only key is trusted only with snapshots of one " +
+      "the signer of a write-only key is trusted only for snapshots of one " +
         "machine; run `deltar key show-machine` on that machine, and add " +
         "`--machine`",
       { object: name },
@@ -466,8 +466,8 @@ async function confirmSheet(
 ): Promise<void> {
   if (yes || !canAsk()) return;
   const question =
-    "The sheet shows the identity of the repository, with which anybody can " +
-    "decrypt it. Print the sheet?";
+    "The sheet shows the identity of the repository. Anybody who has the " +
+    "sheet can decrypt the repository. Print the sheet?";
   if (!await ask(out, question, signal)) {
     throw new DeltarError("aborted", "interrupted");
   }

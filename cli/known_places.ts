@@ -98,12 +98,11 @@ function lossOf(known: KnownPlace): Loss {
 }
 
 /**
- * The environment variables in which build services name their temporary
- * folders.
+ * The environment variables that name the temporary folders of build services.
  */
 const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
 
-/** Returns the folders whose files the system can delete at any time. */
+/** Returns the folders where the system can delete files at any time. */
 function temporaryFolders(): string[] {
   const named = TEMPORARY.map((name) => process.env[name] ?? "");
   const common = process.platform === "win32" ? [] : ["/tmp", "/var/tmp"];
@@ -137,8 +136,8 @@ export function placeIsLost(location: string, cause?: unknown): DeltarError {
 }
 
 /**
- * Returns the known repositories that are missing from their folders and whose
- * disk might not be mounted.
+ * Returns the known repositories that are missing from their folders, possibly
+ * because their disk is not mounted.
  */
 export function lostPlaces(): { location: string; note: string }[] {
   return places().all().filter((known) =>

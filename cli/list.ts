@@ -188,8 +188,8 @@ function print(
 }
 
 /**
- * Returns the words for a snapshot in which paths are missing, or `""` if no
- * path is missing.
+ * Returns the words for a snapshot with missing paths, or `""` if no path is
+ * missing.
  */
 function incomplete(faults: number): string {
   if (faults === 0) return "";

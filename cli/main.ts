@@ -9,10 +9,11 @@
  *
  * `location.ts` finds the repository, and `begin.ts` and `open_repository.ts`
  * open it. `suggest.ts` finds snapshots and paths, and suggests a similar path
- * for a mistyped one. `other_words.ts` has the commands of other tools.
+ * for a mistyped one. `other_words.ts` suggests commands to users of other
+ * tools.
  *
- * `console.ts` prints results, messages and the line of progress, for which
- * `rate.ts` computes the rate and the time left. `text.ts` formats values.
+ * `console.ts` prints results, messages and the line of progress. `rate.ts`
+ * computes the rate and the time left for this line. `text.ts` formats values.
  * `pager.ts` shows long results. `printed_lines.ts` makes the commands that
  * `snapshot` and `run` print. `failure.ts`, `refusal.ts` and `advice.ts` put
  * errors into words.

@@ -395,8 +395,8 @@ async function openBegun(
 }
 
 /**
- * Prints which key opens a new encrypted repository, and how to read the
- * repository without this key.
+ * Prints which key opens a new encrypted repository, and how to add another way
+ * to read the repository.
  */
 function noteKey(
   context: Context,

@@ -30,7 +30,8 @@ export function restoreBeside(
 
 /**
  * Returns the command that restores the whole directory of a snapshot in place,
- * and deletes files that are not in the snapshot. `deltar undo` reverts it.
+ * and deletes files that are not in the snapshot. `deltar undo` reverts the
+ * restore.
  *
  * @param record The snapshot.
  * @param location The location of the repository.

@@ -261,8 +261,8 @@ function wayTo(place: string, path: string): string {
 /**
  * Asks the user whether to carry out the purge.
  *
- * @throws {DeltarError} `unsafe` if no question can be asked, `aborted` if the
- * answer is no.
+ * @throws {DeltarError} `unsafe` if there is no terminal, or with `--json`;
+ * `aborted` if the answer is no.
  */
 async function confirm(
   { signal }: Context,
@@ -273,8 +273,9 @@ async function confirm(
   if (out.json || !canAsk()) {
     throw new DeltarError(
       "unsafe",
-      "nothing was purged, because there is no terminal to ask on. Look at the " +
-        "plan with `--dry-run`, and repeat the command with `--yes`",
+      "nothing was purged, because deltar cannot ask without a terminal or " +
+        "with `--json`. Look at the plan with `--dry-run`, and repeat the " +
+        "command with `--yes`",
     );
   }
   const question = "Delete this for good? Nothing can be brought back.";

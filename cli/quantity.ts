@@ -37,7 +37,7 @@ export function parseDuration(text: string): number {
  * a mistake, and a size that is too small could remove snapshots.
  *
  * @returns The size in bytes, at least 1.
- * @throws {InvalidArgumentError} If the text is not such a size.
+ * @throws {InvalidArgumentError} If the text is not a size with a unit.
  */
 export function parseBytes(text: string): number {
   const found = /^(\d{1,15}(?:\.\d{1,3})?) ?(?:([kmgtp])(i?)b?|b)$/i

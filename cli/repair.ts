@@ -24,9 +24,9 @@ export function repairCommand(context: Context): Command {
 
 const NOTES = `
 repair first reads every byte. It replaces each partly damaged snapshot with a
-new snapshot, which omits the lost files and lists them as lost, and moves the
-old record to damaged/. The next \`deltar snapshot\` stores again the files that
-are still in the directory.
+new snapshot that omits the lost files and lists them as lost. It moves the old
+record to damaged/. The next \`deltar snapshot\` stores again the files that are
+still in the directory.
 
 Exit codes: 0 nothing is lost, 1 the command failed, 3 some files or snapshots
 are lost; the output names them.`;

@@ -140,7 +140,7 @@ async function choose(
   );
 }
 
-/** The advice for a snapshot whose own directory cannot be the target. */
+/** The advice if the snapshot's own directory cannot be the target. */
 const CHOOSE = "Choose the directory to restore into with --to.";
 
 async function run(

@@ -86,9 +86,9 @@ export function runCommand(context: Context): Command {
 
 /** The outcome of a command that has ended. */
 interface Ended {
-  /** The exit code of the command, if it was not ended by a signal. */
+  /** The exit code of the command. Absent if a signal ended the command. */
   exitCode?: number;
-  /** The signal that ended the command. */
+  /** The signal that ended the command, if any. */
   signal?: NodeJS.Signals;
 }
 

@@ -26,7 +26,7 @@ export interface ScheduleFiles {
   next: string;
 }
 
-/** A schedule whose files exist. */
+/** A schedule with existing files. */
 export interface WrittenSchedule {
   /** The backup's name. */
   name: string;
@@ -34,7 +34,7 @@ export interface WrittenSchedule {
   file: string;
   /** All files, and the link that enables the schedule if there is one. */
   files: string[];
-  /** The times at which the backup runs, such as `every day at 12:30`. */
+  /** The times when the backup runs, such as `every day at 12:30`. */
   when: string;
   /** Whether the system runs the backup; absent if unknown. */
   isEnabled?: boolean;

@@ -60,7 +60,7 @@ export class Call {
   }
 
   /**
-   * Returns the snapshot of the directory that a model names.
+   * Finds a snapshot of the served directory by the name that a model gives.
    *
    * @param begun The repository.
    * @param name The name of the snapshot.

@@ -16,7 +16,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /**
  * The maximum length of an error's message, in UTF-16 code units. A longer
- * message, which contains a long path, is cut in the middle.
+ * message, such as one with a long path, is cut in the middle.
  */
 const MAX_MESSAGE_LENGTH = 1500;
 

@@ -43,8 +43,8 @@ export const findTool: Tool<z.infer<typeof input>> = {
   async run(call, { pattern, deleted = false, ...words }) {
     const { place, messages, signal } = call;
     const begun = await call.open();
-    // `find` throws if the directory has no snapshots. A search alone could
-    // then find snapshots of another directory.
+    // `call.find` throws if the directory has no snapshots. A search alone
+    // could then find snapshots of another directory.
     const { below } = await call.find(begun, "latest", () => {});
     const gitignore = patternBelow(below, toPattern(pattern, place));
     const all = await begun.repository.findPaths(gitignore, {

@@ -13,7 +13,7 @@ import { inputOf, messagesOutput, READS, type Tool } from "./tool.ts";
 const input = inputOf({
   ...pageInput,
   safety: z.boolean().optional().describe(
-    "Whether to list safety snapshots too, which hold what a restore or undo " +
+    "Whether to list safety snapshots, too. They hold what a restore or undo " +
       "was about to change. Default: false.",
   ),
 });

@@ -7,7 +7,7 @@ import { formatCount } from "../../shared/text.ts";
  */
 const MAX_PAGE_LENGTH = 60_000;
 
-/** The input with which a model asks for a page of a long result. */
+/** The input for a page of a long result. */
 export const pageInput = {
   limit: z.int().min(1).optional()
     .describe("The maximum number of results in the answer."),

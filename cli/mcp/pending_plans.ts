@@ -6,7 +6,7 @@ import type { RestoreResult } from "../../lib/repository/mod.ts";
 import { encodeName } from "../../lib/tree/mod.ts";
 import type { Call } from "./call.ts";
 
-/** The time for which a plan can be carried out, in milliseconds. */
+/** The maximum age of a plan that can be carried out, in milliseconds. */
 export const MAX_AGE_MS: number = 10 * 60_000;
 
 /** The maximum number of pending plans. The oldest are dropped. */
@@ -20,7 +20,7 @@ export interface PendingPlan {
   place: string;
   /** The path of the served directory in the directory of the plan. */
   below: string;
-  /** The text about the plan that is shown when the user is asked to confirm it. */
+  /** The question that asks the user to confirm the plan. */
   question: string;
   /** The checksum of the plan and of the paths that it changes. */
   sum: string;

@@ -24,11 +24,11 @@ import {
 /** The maximum number of steps or paths that an answer lists. */
 const LIMITS = { normal: 200, most: 200 };
 
-/** The input with which a model carries out a plan. */
+/** The input that carries out a plan. */
 export const tokenInput = {
   token: z.string().max(100).optional().describe(
-    "The token of a plan. With a token, the plan is carried out, and no other " +
-      "input except `directory` may be given.",
+    "The token of a plan. With a token, the plan is carried out. The only " +
+      "other input allowed is `directory`.",
   ),
 };
 

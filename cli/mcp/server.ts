@@ -29,7 +29,7 @@ import { statusTool } from "./status.ts";
 import { register } from "./tool.ts";
 import { undoTool } from "./undo.ts";
 
-/** Makes a server whose tools work with the directories of a session. */
+/** Makes a server with tools for the directories of a session. */
 export function createServer(session: Session): McpServer {
   const server = new McpServer(
     { name: "deltar", title: "deltar", version: VERSION },

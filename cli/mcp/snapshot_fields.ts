@@ -7,7 +7,7 @@ import { formatDate, showText } from "../text.ts";
 export const snapshotOutput: z.ZodObject = z.object({
   id: z.string(),
   time: z.string().describe(
-    "The time at which the snapshot was taken, in UTC.",
+    "The time when the snapshot was taken, in UTC.",
   ),
   label: z.string().optional(),
   isSafety: z.boolean().optional().describe(

@@ -53,7 +53,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
       path: z.string(),
       isIncluded: z.boolean(),
       why: z.string().optional(),
-    }).optional().describe("Whether the next snapshot includes the path."),
+    }).optional().describe("The path, and whether the next snapshot has it."),
     notProtected: z.array(z.object({
       path: z.string(),
       reason: z.string(),
