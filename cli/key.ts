@@ -227,7 +227,7 @@ async function revoke(
     throw new DeltarError(
       "not-found",
       ids.size === 0
-        ? "no signer of the repository has this machine name or public key; " +
+        ? "no signer of the repository has this id, host name or public key; " +
           "`deltar key list` shows the signers"
         : "several machines have this host name; use one of their ids: " +
           [...ids].join(", "),
@@ -454,8 +454,8 @@ async function newOpener(
 }
 
 /**
- * Asks the user whether to show the identities, unless `--yes` is given or no
- * question can be asked.
+ * Asks the user whether to print the sheet, unless `--yes` is given or there is
+ * no terminal.
  *
  * @throws {DeltarError} `aborted` if the answer is no.
  */

@@ -118,8 +118,8 @@ names, 130 interrupted.`;
 
 /**
  * Refuses empty arguments and empty values of options, which an unset shell
- * variable can cause. Most commands would take an empty value for the current
- * directory or for all paths. Two kinds of arguments may be empty: the text of
+ * variable can cause. Most commands would treat an empty value as the current
+ * directory or as all paths. Two kinds of arguments may be empty: the text of
  * `deltar label`, because an empty text removes the label, and the words of a
  * command that deltar runs.
  */

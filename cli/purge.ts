@@ -81,7 +81,7 @@ export function purgeCommand(context: Context): Command {
 }
 
 const NOTES = `
-Each snapshot that has one of the paths is replaced by a snapshot without it.
+Each snapshot that has any of the paths is replaced by one without them.
 Not purged: copies of the repository, older versions of objects that a bucket
 keeps, caches of other machines, and the files in the directory.
 

@@ -45,7 +45,8 @@ export class Stats {
   }
 
   /**
-   * Returns the line with the numbers of bytes read and written, and the time.
+   * Returns the line with the numbers of bytes read and written, the time and
+   * the rate.
    *
    * @param written The number of bytes written.
    */

@@ -13,7 +13,7 @@ import { EXIT } from "./exit.ts";
 import { formatDuration, showPath } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
-/** The sign of each kind of step of a plan. */
+/** The sign of each action in a plan. */
 export const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
 /** Prints a plan, one line for each step, and returns the exit code. */

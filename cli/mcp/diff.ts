@@ -68,7 +68,7 @@ export const diffTool: Tool<z.infer<typeof input>> = {
     patch: z.string().optional(),
     isPatchCut: z.boolean().optional()
       .describe(
-        "Whether the patch was cut, because it is too long for one answer.",
+        "Whether the patch was cut because it is too long for one answer.",
       ),
     ...pageOutput,
     ...messagesOutput,

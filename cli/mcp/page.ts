@@ -27,11 +27,11 @@ export interface PageInput {
   offset?: number;
 }
 
-/** Limits of the pages of a tool. */
+/** The limits of the pages of a tool. */
 export interface PageLimits {
-  /** The number of results if the model does not ask for a number. */
+  /** The default number of results on a page. */
   normal: number;
-  /** The maximum number of results. */
+  /** The maximum number of results on a page. */
   most: number;
 }
 
