@@ -1,9 +1,8 @@
 /**
  * A calendar of the snapshots that a prune keeps and removes: for each
  * directory, the snapshots from the oldest to the newest, with the rules that
- * keep them. Snapshots that follow each other and are kept by the same rules,
- * or are removed, share a line. The number of lines does not depend on the
- * number of snapshots.
+ * keep them. More than three snapshots in a row that are removed, or that are
+ * kept by the same rules, share a line. The number of lines is limited.
  *
  * @module
  */

@@ -23,7 +23,7 @@ export class Call {
   readonly #repo: string | undefined;
 
   /**
-   * Begins a call. Use `Session.begin` instead.
+   * Begins a call. Only `Session.begin` calls this constructor.
    *
    * @param context The state of a run, for code that is shared with the
    * commands.

@@ -9,7 +9,7 @@ import type { Call } from "./call.ts";
 /** The maximum age of a plan that can be carried out, in milliseconds. */
 export const MAX_AGE_MS: number = 10 * 60_000;
 
-/** The maximum number of pending plans. The oldest are dropped. */
+/** The maximum number of pending plans. A further plan replaces the oldest. */
 const MAX_PLANS = 64;
 
 /** A restore or undo that was shown to a model and not carried out yet. */
