@@ -34,7 +34,7 @@ export class PagedOutput {
   /**
    * Prepares the output.
    *
-   * @param context The terminal.
+   * @param context The context with the terminal.
    * @param isPaged Whether a pager may be used.
    */
   constructor({ terminal }: Context, isPaged: boolean) {

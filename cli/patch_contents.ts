@@ -53,7 +53,7 @@ export class PatchContents {
   /**
    * Prepares the comparison without reading anything.
    *
-   * @param context The signal.
+   * @param context The context with the signal that stops the comparison.
    * @param out The console for warnings.
    * @param patched The changes.
    */

@@ -7,8 +7,8 @@ import { placeOf } from "../lib/repository/mod.ts";
  * Returns the path of a snapshot's own directory.
  *
  * @param record The snapshot.
- * @param advice What to do if the path is not absolute on this system, as a
- * sentence.
+ * @param advice The sentence that says what to do if the path is not absolute
+ * on this system.
  * @throws {DeltarError} `unsafe` if the path is not absolute on this system. On
  * Windows, `/work` is relative to the current drive. On other systems,
  * `C:\\work` is relative to the current directory.

@@ -351,8 +351,8 @@ function warn(
   if (running.length > 0) {
     out.warn(
       `another deltar is running or was interrupted: ${running.join(", ")}. ` +
-        "Objects that it needs or has stored are kept; run the same command " +
-        "again later",
+        "Objects that these runs need or have stored are kept; run the same " +
+        "command again later",
     );
   }
 }

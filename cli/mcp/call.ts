@@ -14,7 +14,7 @@ const MAX_REPEATED_LENGTH = 200;
 
 /** One call of a tool, with the served directory and its repository. */
 export class Call {
-  /** The state of a run, for code that is shared with the commands. */
+  /** The context of the call, for code that tools share with commands. */
   readonly context: Context;
   /** The served directory. */
   readonly source: Source;
@@ -25,7 +25,7 @@ export class Call {
   /**
    * Begins a call. Only `Session.begin` calls this constructor.
    *
-   * @param context The state of a run, for code that is shared with the
+   * @param context The context of the call, for code that tools share with
    * commands.
    * @param source The served directory.
    * @param repo The location of the repository, if the user named one.

@@ -56,7 +56,8 @@ export const diffTool: Tool<z.infer<typeof input>> = {
   input,
   output: z.object({
     from: z.string(),
-    to: z.string().optional().describe("Absent for the directory as of now."),
+    to: z.string().optional()
+      .describe("Absent for the directory as it is now."),
     count: z.int().describe("The number of all changes."),
     changes: z.array(z.looseObject({
       change: z.string(),

@@ -10,7 +10,7 @@ import { showPath } from "../text.ts";
 export class ServedDirectories {
   readonly #sources: readonly Source[];
 
-  /** Makes the list from at least one directory. */
+  /** Makes a list of at least one directory. */
   constructor(sources: readonly Source[]) {
     this.#sources = sources;
   }

@@ -126,7 +126,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
   },
 };
 
-/** The answer to whether the next snapshot includes a path. */
+/** Whether the next snapshot includes a path, in words and as fields. */
 interface Asked {
   words: string;
   fields: object;
