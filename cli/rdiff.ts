@@ -52,7 +52,7 @@ export function rdiffCommand(): Command {
       writeSignature(basis, output, self.optsWithGlobals())
     );
   command.command("delta")
-    .description("Write the delta from the basis of a signature to a new file")
+    .description("Write the delta of a new file against a signature")
     .argument(
       "<signature>",
       "A signature of deltar, or of librsync with BLAKE2",
