@@ -95,8 +95,8 @@ export interface Standing {
   /** The location of the repository. */
   location: string;
   /**
-   * The directory of the default repository; `undefined` if the user names the
-   * repository.
+   * The directory of the default repository, or `undefined` if the user names
+   * the repository.
    */
   project: string | undefined;
 }

@@ -260,9 +260,9 @@ export async function openOrCreate(
 }
 
 /**
- * Opens a repository for a dry run, without the cache. If there is none,
- * returns a new repository that exists only in memory. Writes nothing, and
- * records nothing on this machine.
+ * Opens a repository for a dry run, without the cache. If the repository does
+ * not exist, returns a new repository that exists only in memory. Writes
+ * nothing, and records nothing on this machine.
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
  * its disk might not be mounted; `exists` if the location has files but no

@@ -64,7 +64,7 @@ export function scheduleCommand(
         throw new DeltarError(
           "not-found",
           `no backup is named ${JSON.stringify(name)}; ` +
-            "`deltar backup --list` lists them",
+            "`deltar backup --list` lists the backups",
           { object: config },
         );
       }

@@ -18,7 +18,8 @@ import {
 const input = inputOf({
   ...pageInput,
   path: pathName.describe(
-    "The file or folder, relative to the directory. It need not exist now.",
+    "The path of the file or folder, relative to the directory. The file or " +
+      "folder need not exist now.",
   ),
   snapshot: snapshotName.optional()
     .describe("Only versions up to this snapshot. Default: latest."),
