@@ -185,8 +185,8 @@ class Pager {
     if (this.#child.stdin?.write(bytes) === false) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
-    // Between two writes, the handlers for an interrupt and for the pager's exit
-    // must get a chance to run.
+    // The handlers for an interrupt and for the pager's exit must be able to
+    // run between two writes.
     await new Promise((resolve) => setImmediate(resolve));
     return this.#isOpen;
   }
