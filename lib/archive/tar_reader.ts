@@ -137,7 +137,10 @@ class Body implements AsyncIterable<Uint8Array> {
     for (let part; (part = await this.#next()) !== undefined;) yield part;
   }
 
-  /** Yields the data of a sparse member. */
+  /**
+   * Yields the data of a sparse member, with the positions of the data in the
+   * file.
+   */
   async *placed(sparse: SparseMember): AsyncGenerator<PlacedBytes> {
     const { object, offset } = this.#reader;
     const reader = new ByteReader(this, { object, offset });
@@ -279,7 +282,8 @@ function applyPax(
   reader: ByteReader,
 ): void {
   for (const [key, value] of records) {
-    // Extended attributes are not fields of the header.
+    // Only extended attributes have values that are not text. They are not
+    // fields of the header.
     if (typeof value !== "string") continue;
     if (key === "path" && !records.has(SPARSE_NAME)) header.name = value;
     else if (key === SPARSE_NAME) header.name = value;

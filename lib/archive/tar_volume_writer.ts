@@ -156,7 +156,7 @@ export class TarVolumeWriter {
    *   `changed` if the source has fewer bytes than `size` (the rest is zeros in
    *   the archive) or more (the rest is not stored), `not-found` if the `tree`
    *   has no such path, `io` if a part of the tree cannot be read or changes
-   *   while it is read. More members may be added after such an error, but not
+   *   while it is read. More members can be added after such an error, but not
    *   after an error of the storage.
    * @throws {TypeError} If a file has no source, a symlink has no target, or a
    *   device has no number.
@@ -212,10 +212,10 @@ export class TarVolumeWriter {
 
   /**
    * Adds a tree, or a part of it. A file that cannot be read is reported and
-   * skipped. If reading a large file fails in the middle, the volumes contain
-   * the file, filled up with zeros, but the index does not. A file whose size
-   * changes while it is read is reported, and its content is cut, or extended
-   * with zeros, to the size that the tree reported.
+   * skipped. If reading a large file fails in the middle, the rest of the file
+   * is zeros in the volumes, and the index does not list the file. A file whose
+   * size changes while it is read is reported, and its content is cut, or
+   * extended with zeros, to the size that the tree reported.
    *
    * @param tree The tree, such as a `Dir`.
    * @param options The part to add, the signal, and a callback for skipped
@@ -382,7 +382,7 @@ function checkSource(
   }
 }
 
-/** Returns whether a source has more bytes than have been pulled. */
+/** Returns whether a source has bytes that were not pulled yet. */
 async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   while (true) {
     const { done, value } = await pieces.next();

@@ -183,7 +183,7 @@ export class VolumeWriter {
    *   source.
    * @throws The error of the source or of a write. If the source fails, the
    *   member is omitted or, if a part of it was already written, filled up with
-   *   zeros. The archive stays valid and more members may be added.
+   *   zeros. The archive stays valid, and more members can be added.
    * @throws {RangeError} If a number of the member is out of range.
    * @throws {TypeError} As for `add`.
    */
@@ -292,7 +292,8 @@ export class VolumeWriter {
     } finally {
       if (reference !== undefined) {
         // Zeros up to the member's size keep the archive valid. If a write
-        // failed, and not the source, `append` throws the error of that write.
+        // failed rather than the source, `append` throws the error of that
+        // write.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
           await append(zeros.subarray(0, left));

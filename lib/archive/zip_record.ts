@@ -19,14 +19,14 @@ const MAX_UINT16 = 0xffff;
 const MAX_UINT32 = 0xffffffff;
 
 /**
- * The maximum size in bytes of a streamed file whose header has sizes of 32
- * bits. Deflate makes content larger by less than 1/256.
+ * The maximum size in bytes of a streamed file whose header has 32-bit sizes.
+ * Deflate makes content larger by less than 1/256.
  */
 export const MAX_PLAIN_BYTES = MAX_UINT32 - (MAX_UINT32 >>> 8);
 
-/** The version of the format in which zip64 was introduced. */
+/** The version of the zip format that introduced zip64. */
 const VERSION = 45;
-/** The number that says that a member was made on Unix. */
+/** The value that marks a member as made on Unix. */
 const UNIX = 3 << 8;
 /** The flag of a member whose checksum and sizes follow its content. */
 const HAS_DESCRIPTOR = 1 << 3;
@@ -78,14 +78,14 @@ export interface ZipEntry {
 export interface ZipLoss {
   /** The message that names what a zip cannot hold. */
   message: string;
-  /** Whether the member can be stored, without this part. */
+  /** Whether the member can be stored without this part. */
   canStore: boolean;
 }
 
 /**
  * Returns the part of a member that a zip cannot hold. Returns `undefined` if
- * nothing is lost except the fraction of a second of the time and the names of
- * the owner and group.
+ * nothing is lost except fractions of a second in the time and the names of the
+ * owner and group.
  */
 export function zipLossOf(member: TarMember): ZipLoss | undefined {
   const { kind, path, xattrs, uid, gid } = member;
@@ -317,7 +317,7 @@ function secondsOf({ mtime }: TarMember): number {
   );
 }
 
-/** Returns whether a time fits into 32 bits. */
+/** Returns whether a time in seconds fits into a signed 32-bit number. */
 function isUnixTime(seconds: number): boolean {
   return seconds === (seconds | 0);
 }

@@ -9,9 +9,9 @@ const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 const MAX_BLOCK_BYTES = 128 * 1024;
 /**
- * The maximum size of a window in bytes. This is the default of the `zstd`
- * command and of the decoders of the runtimes, which `zstd_codec.ts` does not
- * change.
+ * The maximum size of a window in bytes. This is also the default of the `zstd`
+ * command and of the runtimes' decoders, and `zstd_codec.ts` does not change
+ * that default.
  */
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
@@ -439,9 +439,9 @@ function uint32(bytes: Uint8Array): number {
 }
 
 /**
- * Returns a frame with the same content that is a few bytes longer. A window
- * field adds one byte, a longer size field adds two or four bytes, and each
- * empty block adds three bytes (RFC 8878, section 3.1.1).
+ * Returns a longer frame with the same content. A window field adds one byte, a
+ * longer size field adds two or four bytes, and each empty block adds three
+ * bytes (RFC 8878, section 3.1.1).
  *
  * @param frame The frame.
  * @param more The number of additional bytes, at least 1.

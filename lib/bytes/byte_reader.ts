@@ -101,7 +101,7 @@ export class ByteReader {
       : concat([bytes, this.#chunk]);
   }
 
-  /** Yields the remaining bytes. Ending the loop early cancels the source. */
+  /** Yields the remaining bytes. A loop that ends early cancels the source. */
   async *rest(): AsyncGenerator<Uint8Array> {
     try {
       for (let part; (part = await this.some()) !== undefined;) yield part;

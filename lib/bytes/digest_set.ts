@@ -11,7 +11,7 @@ const MIN_SLOTS = 1 << 8;
  * of zeros cannot be added.
  */
 export class DigestSet {
-  /** The words of each slot; zeros are a free slot. */
+  /** The words of each slot. A slot is free if its words are zeros. */
   #slots = new Uint32Array(WORDS * MIN_SLOTS);
   #used = 0;
   readonly #bytes = new Uint8Array(4 * WORDS);

@@ -19,8 +19,8 @@ export class GrowingMemory {
    * Makes an array.
    *
    * @param start The initial number of bytes, or the initial bytes, which are
-   * not copied. The number of bytes, and their offset in their buffer, are
-   * multiples of four.
+   *   not copied. The number of bytes, and their offset in their buffer, must
+   *   be multiples of four.
    */
   constructor(start: number | Uint8Array = 1 << 12) {
     this.bytes = typeof start === "number"

@@ -136,9 +136,9 @@ export function decodeLines(
 }
 
 /**
- * Throws if a line of more than `LONG_LINE_BYTES` has more than one opening
- * bracket or brace for each eight bytes, because a parsed object takes many
- * times the memory of its braces.
+ * Throws an error if a line of more than `LONG_LINE_BYTES` has more than one
+ * opening bracket or brace for each eight bytes, because a parsed object takes
+ * many times the memory of its text.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / MIN_BYTES_PER_VALUE;

@@ -62,7 +62,7 @@ interface Host {
  *
  * @param signatures The types of each function's parameters.
  * @returns The functions, or `undefined` if the runtime, the system or the
- *   library does not have them or Deno does not permit native calls.
+ *   library does not have them, or if Deno does not permit native calls.
  */
 export function loadLibrary<Name extends string>(
   signatures: Record<Name, Signature>,
@@ -107,7 +107,7 @@ export function loadSystemCalls<Name extends string>(
  *   `i32`. The error number (`errno`) is not available, because each thread has
  *   its own.
  * @returns The functions, or `undefined` if the runtime, the system or the
- *   library does not have them or Deno does not permit native calls.
+ *   library does not have them, or if Deno does not permit native calls.
  */
 export function loadAside<Name extends string>(
   names: readonly Name[],

@@ -45,8 +45,8 @@ export function explained(error: unknown): unknown {
     }
     const [, of] = /^Requires (\w+) access/.exec(message) ?? [];
     const [, what] = /access to "(.*)", run again/.exec(message) ?? [];
-    // Deno reports only one missing `sys` permission at a time. The advice
-    // grants all of them.
+    // Deno reports only one missing `sys` permission at a time, so the error
+    // advises an option that grants all of them.
     if (of === "sys") return lacks("--allow-sys", undefined, error);
     return lacks(`--allow-${of ?? "all"}`, what && lasting(what), error);
   }

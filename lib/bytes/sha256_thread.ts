@@ -115,7 +115,7 @@ class Sha256Thread {
     return slot;
   }
 
-  /** Waits until the thread has hashed this number of parts. */
+  /** Waits until the thread has hashed `pieces` parts in total. */
   #await(pieces: number): void {
     for (let silences = 0; silences < MAX_SILENCES;) {
       const done = Atomics.load(this.#control, DONE);

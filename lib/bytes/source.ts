@@ -12,7 +12,7 @@ export type ByteSource =
   | Iterable<Uint8Array>;
 
 /**
- * Yields the chunks of a source in order. Ending the loop early cancels the
+ * Yields the chunks of a source in order. A loop that ends early cancels the
  * source.
  *
  * @param source The source to pull from.
@@ -116,8 +116,8 @@ export function concat(parts: Uint8Array[]): Uint8Array {
 
 /**
  * Returns a `ReadableStream` of the bytes of an iterable. The stream pulls one
- * chunk for each read, so that the iterable is read at the reader's pace. An
- * error of the iterable makes the stream fail. Cancelling the stream ends the
+ * chunk for each read, so the iterable is read at the reader's pace. An error
+ * of the iterable makes the stream fail. Cancelling the stream ends the
  * iterable.
  *
  * @param source The iterable to wrap. It is read once.

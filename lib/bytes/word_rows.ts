@@ -42,8 +42,8 @@ export class WordRows {
   }
 
   /**
-   * The words of all rows. The array can have more words than the rows. It is
-   * valid until the next `push`.
+   * The words of all rows, which unused words can follow. The array is valid
+   * until the next `push`.
    */
   get words(): Uint32Array {
     return this.#memory.words;

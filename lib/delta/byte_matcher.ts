@@ -409,8 +409,8 @@ class PlaceTable {
   }
 
   /**
-   * Returns a match of at least 32 bytes that includes the bytes at an offset,
-   * or `undefined` if no match is found.
+   * Returns a match of at least 32 bytes that includes the new bytes at an
+   * offset, or `undefined` if no match is found.
    */
   find(
     hash: number,
@@ -472,7 +472,7 @@ function sparseTable(parts: readonly OldPart[]): PlaceTable {
   return new PlaceTable(parts, step);
 }
 
-/** Returns the number of places in a part that are hashed. */
+/** Returns the number of places in a part. */
 function placesIn(bytes: Uint8Array, step: number): number {
   return bytes.length < HASHED_BYTES
     ? 0

@@ -419,8 +419,8 @@ export class DeltaBuilder {
 
   /**
    * Searches for the short last block of the basis at the end of the file. A
-   * signature of librsync does not contain the length of that block, so every
-   * length is tried.
+   * signature in librsync's format does not contain the length of that block.
+   * Without a known length, every length is tried.
    */
   #matchTail(): void {
     const { blockSize, fileSize, sizeKnown, weak, weakKind } = this.#basis;

@@ -13,7 +13,9 @@ export class ExtendedSignature {
   readonly #delta = new DeltaReader();
   /** The number of whole blocks of the old state. */
   readonly #blocks: number;
-  /** The number of bytes of the file before the bytes that are hashed. */
+  /**
+   * The number of bytes of the file to skip before the bytes that are hashed.
+   */
   #left: number;
   /**
    * Whether the file begins with the whole blocks of the old state. `undefined`
@@ -54,8 +56,8 @@ export class ExtendedSignature {
 
   /**
    * Marks the end of the file and of its delta. Returns the signature of the
-   * file, or `undefined` if the file does not begin with the whole blocks of
-   * the old state.
+   * file, or `undefined` if the old state has no whole block or the file does
+   * not begin with the whole blocks of the old state.
    */
   finish(): Signature | undefined {
     const end = this.#end.finish();

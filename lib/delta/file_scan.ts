@@ -83,9 +83,9 @@ export class FileScan {
   /**
    * Starts a scan.
    *
-   * @param options The basis, the block size, the expected size of the file,
-   *   and the callback for the delta. Default: only the size and the SHA-256
-   *   are computed.
+   * @param options The basis, the old file, the block size, the expected size
+   *   of the file, and the callback for the delta. Default: only the size and
+   *   the SHA-256 are computed.
    * @throws {RangeError} If `blockSize` is out of range.
    */
   constructor(options: FileScanOptions = {}) {
