@@ -134,8 +134,8 @@ export class TarVolume {
    * @returns The archive.
    * @throws {DeltarError} `not-found` if there is no such archive or if,
    *   without an index, a volume before the last one is missing; `limit` if the
-   *   index is larger than 1 GiB; the errors of `VolumeIndex.decode` if the
-   *   index is damaged; the errors of the storage.
+   *   index is larger than 1 GiB; `aborted` if the signal fired; the errors of
+   *   `VolumeIndex.decode` if the index is damaged; the errors of the storage.
    */
   static async open(
     storage: Storage,
@@ -213,7 +213,8 @@ export class TarVolume {
    * @param path The path in the archive; `""` stands for the whole archive.
    * @param target The directory to write to, as a path of the operating system,
    *   or a sink.
-   * @param options The signal, and a callback for skipped members.
+   * @param options The signal, a callback for skipped members, and whether
+   *   owners are set by number.
    * @throws {DeltarError} `not-found` if the archive has nothing at that path,
    *   `unsafe` if a member would be written outside the target, `corrupt` if
    *   the content of a file does not match the index, and the errors of reading

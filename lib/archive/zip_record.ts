@@ -33,7 +33,9 @@ const HAS_DESCRIPTOR = 1 << 3;
 /** The flag of a member whose name is UTF-8. */
 const IS_UTF8 = 1 << 11;
 
-/** The bits of a mode for the kinds of members that a zip can hold. */
+/**
+ * The file type in a Unix mode, for each kind of member that a zip can hold.
+ */
 const KIND_BITS: Readonly<Record<string, number>> = {
   file: 0o100000,
   directory: 0o040000,
@@ -64,7 +66,7 @@ export interface ZipEntry {
   method: number;
   /** Whether the checksum and the sizes follow the content. */
   isStreamed: boolean;
-  /** Whether the headers hold the sizes as numbers of 64 bits (zip64). */
+  /** Whether the headers hold the sizes as 64-bit numbers (zip64). */
   isLarge: boolean;
   /** The CRC-32 of the content. */
   crc: number;

@@ -59,8 +59,7 @@ export class ByteReader {
    *
    * @param length The number of bytes. The caller must limit this number,
    *   because all of the bytes are held in memory.
-   * @param what The name of the part that is read, for the message of the
-   *   error.
+   * @param what The name of the part that is read, for error messages.
    * @throws {DeltarError} `truncated` if the source has fewer bytes left.
    */
   async exactly(length: number, what: string): Promise<Uint8Array> {
@@ -73,8 +72,7 @@ export class ByteReader {
    *
    * @param length The number of bytes. The caller must limit this number,
    *   because all of the bytes are held in memory.
-   * @param what The name of the part that is read, for the message of the
-   *   error.
+   * @param what The name of the part that is read, for error messages.
    * @throws {DeltarError} `truncated` if the source has fewer bytes left.
    */
   async parts(length: number, what: string): Promise<Uint8Array[]> {

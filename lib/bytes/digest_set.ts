@@ -6,9 +6,9 @@ const WORDS = 3;
 const MIN_SLOTS = 1 << 8;
 
 /**
- * A set of digests of 96 bits in a hash table with open addressing, for sets
- * with millions of digests. It takes 16 to 32 bytes for each digest. A digest
- * of zeros cannot be added.
+ * A set of 96-bit digests in a hash table with open addressing, for sets with
+ * millions of digests. A large set takes 16 to 32 bytes for each digest. A
+ * digest of zeros cannot be added.
  */
 export class DigestSet {
   /** The words of each slot. A slot is free if its words are zeros. */

@@ -146,7 +146,8 @@ export function libraryForThreads(): string | undefined {
 
 /**
  * Calls `load` with each possible name of the C library, until one call
- * succeeds. Returns the result of that call.
+ * succeeds. Returns the result of that call, or `undefined` if no call succeeds
+ * or the system is not Linux.
  */
 function ofLibrary<Loaded>(
   load: (host: Host, library: string) => Loaded | undefined,

@@ -14,8 +14,8 @@ export class WordRows {
    * Makes a list of rows of `width` words.
    *
    * @param width The number of words of a row.
-   * @param bytes The bytes of the first rows, as `all` returns them. They are
-   * not copied. By default, the list is empty.
+   * @param bytes The bytes of the first rows, as `all` returns them. These
+   *   bytes are not copied. By default, the list is empty.
    */
   constructor(width: number, bytes?: Uint8Array) {
     this.#width = width;

@@ -366,8 +366,9 @@ class PlaceTable {
   readonly #hashes: Int32Array;
   readonly #shift: number;
   /**
-   * One bit for each quarter of a slot. The bit is set if the quarter has a
-   * place. The bits can fit in the processor's cache even if the slots do not.
+   * One bit for each quarter of the hashes that share a slot. The bit is set if
+   * a place has a hash in that quarter. The bits can fit in the processor's
+   * cache even if the slots do not.
    */
   readonly #filter: Uint32Array;
 

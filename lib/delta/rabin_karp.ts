@@ -78,7 +78,7 @@ export function powerOf(width: number): number {
 
 /**
  * Returns the sum of the window after it has moved by one byte, as a signed
- * number of 32 bits.
+ * 32-bit number.
  *
  * @param sum The sum before the move.
  * @param power The result of `powerOf` for the window's width.

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** Bytes that can be read at any offset: a basis file, or a stored delta. */
+/** Bytes that can be read at any offset, such as a basis or a stored delta. */
 export interface RandomAccess {
   /** The total number of bytes that can be read. */
   readonly size: number;

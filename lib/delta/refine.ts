@@ -14,8 +14,9 @@ const MIN_YIELD_BYTES = 2 ** 16;
 /** The maximum number of changed bytes that are compared at a time. */
 const MAX_CHANGED_BYTES = 2 ** 18;
 /**
- * The number of old bytes that a change is compared with, in addition to twice
- * the length of the change.
+ * The number of old bytes next to each adjacent copy that a change is compared
+ * with. All old bytes between the copies are compared if their number exceeds
+ * twice the length of the change by at most `MARGIN_BYTES`.
  */
 const MARGIN_BYTES = 2 ** 12;
 
