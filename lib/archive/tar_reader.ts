@@ -85,8 +85,8 @@ export interface TarEntry {
  * @throws {DeltarError} `truncated` if the source ends before the archive does,
  *   `corrupt` if a header is invalid or bytes follow the end of the archive,
  *   `limit` if a name or extended header is larger than 1 MiB, `unsupported`
- *   for parts of GNU multi-volume archives and unknown versions of sparse
- *   members.
+ *   for parts of GNU multi-volume archives, and for sparse members in an
+ *   unknown version or with a global header.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
@@ -341,7 +341,10 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
   );
 }
 
-/** Checks that a second block of zeros follows, and then nothing but zeros. */
+/**
+ * Checks that a second block of zeros follows, and that all further bytes are
+ * zeros.
+ */
 async function checkEnd(reader: ByteReader): Promise<void> {
   const block = await reader.exactly(BLOCK, "the end marker of a tar");
   let rest: Uint8Array | undefined = block;

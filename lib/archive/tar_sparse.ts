@@ -10,8 +10,8 @@ export interface SparseMember {
   /** The size of the file in bytes. */
   fileSize: number;
   /**
-   * The ranges of the file that have data. The content of the member is the
-   * data of these ranges. Absent if the content begins with a list of the
+   * The ranges of the file that have data, if the content of the member is only
+   * the data of these ranges. Absent if the content begins with a list of the
    * ranges.
    */
   ranges?: DataRange[];

@@ -49,7 +49,7 @@ export interface TreeSink {
     metadata: Metadata,
   ): void | Promise<void>;
   /**
-   * Makes a named pipe or a device. If this fails, the member is skipped.
+   * Makes a named pipe or a device. If the call fails, the member is skipped.
    * Without this method, all such members are skipped.
    *
    * @param path The path of the named pipe or device.

@@ -153,8 +153,8 @@ export function localHeader(entry: ZipEntry): Uint8Array {
 }
 
 /**
- * Returns the record that follows the content of a streamed member. It contains
- * the checksum and the sizes.
+ * Returns the record with the checksum and the sizes of a streamed member. The
+ * record follows the content.
  */
 export function encodeDescriptor(
   { crc, size, packedSize, isLarge }: ZipEntry,

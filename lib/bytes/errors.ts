@@ -21,8 +21,8 @@
  * - `exists`: something with the given name already exists and must not be
  *   replaced, or another process is changing the directory or pruning the
  *   repository.
- * - `changed`: a file or folder changed while it was being read or restored, or
- *   after it was read or the operation was planned.
+ * - `changed`: a file or folder changed while it was being read or restored,
+ *   after it was read, or after the operation was planned.
  * - `conflict`: a concurrent operation on the repository removed an object that
  *   the failed operation needs, or concluded wrongly that the failed operation
  *   had stopped. Run the failed operation again.

@@ -2,7 +2,7 @@ import type { Signature } from "./signature.ts";
 
 /**
  * The maximum number of blocks in the table with the same weak sum and
- * different contents. The maximum limits the time that a search with a crafted
+ * different contents. This maximum limits the time that a search with a crafted
  * signature can take.
  */
 const MAX_EQUAL_SUMS = 8;

@@ -41,7 +41,7 @@ const OUTGOING = Array.from({ length: HASHED_BYTES })
  */
 export interface ChangedPlace {
   /**
-   * The parts of the old content that are searched for matches. They do not
+   * The parts of the old content that are searched for matches. No two parts
    * overlap.
    */
   parts: readonly OldPart[];
@@ -75,8 +75,8 @@ export class ByteMatcher {
   /**
    * Makes a matcher.
    *
-   * @param elsewhere Parts of the old content, anywhere in it, that are
-   *   searched for bytes that have moved.
+   * @param elsewhere The parts of the old content that are searched for moved
+   *   bytes, at any distance from the changed bytes.
    */
   constructor(elsewhere: readonly OldPart[]) {
     this.#elsewhere = elsewhere;

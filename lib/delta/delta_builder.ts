@@ -16,8 +16,8 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 const MIN_SEARCH_BYTES = 2 ** 18;
 
 /**
- * The number of expected blocks that must be confirmed in a row before further
- * blocks are confirmed together.
+ * The number of expected blocks that must be confirmed in a row before the
+ * builder confirms several blocks together on two threads.
  */
 const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes that are hashed together on two threads. */

@@ -4,8 +4,8 @@ export const DELTA_MAGIC = 0x72730236;
 const MAX_COMMAND_BYTES = 17;
 
 /**
- * Writes librsync's delta format (its `command.h` and `prototab.c`): the magic
- * number, then commands that copy a range of the basis or contain literal
+ * Writes librsync's delta format (see its `command.h` and `prototab.c`): the
+ * magic number, then commands that copy a range of the basis or contain literal
  * bytes, with big-endian parameters of 1, 2, 4 or 8 bytes, then a zero byte.
  * Copies of adjacent ranges are merged.
  */

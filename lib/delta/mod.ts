@@ -5,14 +5,14 @@
  * `sign.ts`): a weak rolling sum (`rolling_sum.ts`) and a strong sum
  * (`strong_sum.ts`). `delta_builder.ts` rolls a window over the new file and
  * finds the positions at which the window equals a block of the old file
- * (`filter.ts`, then `block_table.ts`). It decides which bytes are copied and
- * which are literals. `delta_writer.ts` encodes the commands. In a large file,
- * WebAssembly (`kernel.ts`) does the search if the runtime supports its SIMD
- * instructions. `file_scan.ts` makes a signature, a delta and the SHA-256 in
- * one pass over a file. `delta_between.ts` makes the delta between two states
- * of a small file in memory, by comparing their bytes (`byte_matcher.ts`).
- * `refine.ts` makes a delta smaller by comparing its literals with the old
- * content in the same way.
+ * (`filter.ts`, then `block_table.ts`). It also decides which bytes are copied
+ * and which are literals. `delta_writer.ts` encodes the commands. In a large
+ * file, WebAssembly (`kernel.ts`) does the search if the runtime supports its
+ * SIMD instructions. `file_scan.ts` makes a signature, a delta and the SHA-256
+ * in one pass over a file. `delta_between.ts` makes the delta between two
+ * states of a small file in memory, by comparing their bytes
+ * (`byte_matcher.ts`). `refine.ts` makes a delta smaller by comparing its
+ * literals with the old content in the same way.
  *
  * `patch.ts` applies a delta, and `compose.ts` combines two deltas into one.
  * `delta_chain.ts` applies a chain of deltas without making the intermediate
