@@ -9,7 +9,7 @@ const MAX_SEGMENTS = 2 ** 22;
 
 /** A range of a delta's result, and the source of its bytes. */
 export interface Origin {
-  /** Whether the bytes are copied from the old state, or are literals. */
+  /** The source of the bytes: the old state, or the stored literals. */
   kind: "copy" | "literal";
   /**
    * The offset in bytes of the range in the old state or, for a literal, in the
@@ -30,8 +30,8 @@ export interface DeltaSources {
 
 /**
  * The sources of the bytes of a delta's result: ranges of the old state, and
- * literals that are stored separately. Ranges of the result that are not needed
- * can have no segment.
+ * literals that are stored separately. There can be gaps between the segments,
+ * for ranges of the result that are not needed.
  */
 export class Segments {
   /** Whether the copied ranges are in ascending order and do not overlap. */
@@ -40,13 +40,13 @@ export class Segments {
   /** The offset of each segment in the result, in bytes. */
   #starts = new Float64Array(64);
   /**
-   * The origin of each segment: the offset of a copy in the old state, or -1
-   * minus the offset of a literal.
+   * The origin of each segment. For a copy, this is the offset in the old
+   * state. For a literal, it is -1 minus the offset in the stored literals.
    */
   #origins = new Float64Array(64);
   #count = 0;
   #end = 0;
-  /** The origin that would continue the last segment. */
+  /** The origin that a new segment has if it continues the last one. */
   #next = NaN;
   #copied = 0;
 
@@ -61,11 +61,11 @@ export class Segments {
   }
 
   /**
-   * Adds a segment after all others.
+   * Adds a segment after all others, or extends the last one.
    *
    * @param start The offset of the segment in the result, in bytes.
-   * @param origin The offset in the old state, or -1 minus the offset of a
-   *   literal.
+   * @param origin For a copy, the offset in the old state. For a literal, -1
+   *   minus the offset in the stored literals.
    * @param length The length of the segment in bytes.
    * @throws {DeltarError} `limit` if there are more than 2^22 segments, or the
    *   result is larger than 2^53 - 1 bytes.

@@ -19,7 +19,7 @@ export interface SignBytesOptions {
    * result of {@linkcode chooseStrongLength}.
    */
   strongLength?: number;
-  /** The kind of strong sum. Default: `sha256`; `blake2b` is for librsync. */
+  /** The kind of strong sum. librsync needs `blake2b`. Default: `sha256`. */
   strongKind?: StrongKind;
 }
 
@@ -36,14 +36,14 @@ export interface SignOptions extends SignBytesOptions {
 }
 
 /**
- * The number of bytes of a file after which further blocks are hashed on two
+ * The offset in bytes from which the blocks of a file are hashed on two
  * threads. For a file of at least four times this size, the second thread is
  * started at the beginning.
  */
 const LARGE_BYTES = 2 ** 22;
 /**
- * The number of bytes that are hashed before the signal is checked and, if a
- * turn is due, the event loop runs.
+ * The number of bytes that are hashed between two checks of the signal. Other
+ * tasks can run at each check.
  */
 const TURN_BYTES = 2 ** 20;
 /**
@@ -83,8 +83,8 @@ export class SignatureBuilder {
     if ((size ?? 0) >= 4 * LARGE_BYTES && strongKind === "sha256") {
       HashHelper.get(this.#blockSize);
     }
-    // The expected size is only a hint. If it is too large, the operating
-    // system does not provide the unused memory.
+    // The expected size is only a hint. If it is too large, the unused end of
+    // the arrays takes no physical memory.
     const blocks = Math.min(Math.ceil((size ?? 0) / this.#blockSize), 2 ** 22);
     this.#weak = new Uint32Array(blocks);
     this.#strong = new Uint8Array(blocks * this.#strongLength);
@@ -157,7 +157,10 @@ export class SignatureBuilder {
     }
   }
 
-  /** The helper with the second thread; `undefined` while the file is small. */
+  /**
+   * The helper with the second thread. `undefined` while the file is small, or
+   * if the strong sums are not SHA-256 sums.
+   */
   get #helper(): HashHelper | undefined {
     const large = this.#blocks * this.#blockSize >= LARGE_BYTES;
     return large && this.#strongKind === "sha256"

@@ -76,8 +76,8 @@ export class Signature {
    */
   readonly fileSize: number;
   /**
-   * Whether `fileSize` is the actual size of the file. If `false`, it is the
-   * maximum possible size.
+   * Whether `fileSize` is the actual size of the file. If `false`, `fileSize`
+   * is the maximum possible size.
    */
   readonly sizeKnown: boolean;
   /** The number of bytes of each strong sum, at most 32. */
@@ -154,17 +154,18 @@ export class Signature {
   /**
    * Encodes the signature in deltar's container; see docs/FORMAT.md.
    *
-   * @throws {TypeError} If the sums are not Rabin-Karp and SHA-256 sums or the
-   *   file size is not known. For BLAKE2b sums, see {@linkcode
-   *   encodeLibrsyncSignature}.
+   * @throws {TypeError} If the weak sums are not Rabin-Karp sums, the strong
+   *   sums are not SHA-256 sums, or the file size is not known. For BLAKE2b
+   *   sums, see {@linkcode encodeLibrsyncSignature}.
    */
   encode(): Uint8Array {
     return concat(this.encodeParts());
   }
 
   /**
-   * Returns the parts of {@linkcode Signature.encode}, to be written one after
-   * the other. On little-endian machines, the sums are not copied.
+   * Returns the result of {@linkcode Signature.encode} in parts, which the
+   * caller writes one after the other. On little-endian machines, the sums are
+   * not copied.
    *
    * @throws {TypeError} As for `encode`.
    */

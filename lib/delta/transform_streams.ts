@@ -7,9 +7,9 @@ import { sign, type SignOptions } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Returns a writable stream and a readable stream. The readable stream yields
- * the result of `work` for the bytes that are written, and fails if `work`
- * fails.
+ * Returns a writable stream and a readable stream. The bytes that are written
+ * are the source of `work`. The readable stream yields the result of `work`,
+ * and fails if `work` fails.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,
@@ -48,10 +48,10 @@ export class SignatureStream
    * Makes a transform stream.
    *
    * @param options Options, as for {@linkcode sign}. Without `size`, the block
-   *   size for a file of unknown size is used. If an option is out of range,
-   *   the readable stream fails with a `RangeError`; if `strongKind` is
-   *   `blake2b`, with a `TypeError`, because {@linkcode Signature.encode} does
-   *   not encode such sums.
+   *   size for a file of unknown size is used. The readable stream fails with a
+   *   `RangeError` if an option is out of range. It fails with a `TypeError` if
+   *   `strongKind` is `blake2b`, because {@linkcode Signature.encode} does not
+   *   encode BLAKE2b sums.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -105,7 +105,7 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
 /**
  * A transform stream that takes a delta and yields the file, in bounded memory.
  * The readable stream fails with the errors of {@linkcode patch}. Check the
- * SHA-256 of the result before it replaces anything.
+ * SHA-256 of the result before you overwrite a file with it.
  *
  * @example Make a file from its basis and a delta
  * ```ts

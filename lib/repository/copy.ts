@@ -154,8 +154,9 @@ export async function copySnapshots(
  */
 class LastRun {
   /**
-   * The ids of the runs whose objects in the target are known: they were listed
-   * after the intent was stored, or the copy itself stored them all.
+   * The ids of the runs whose objects in the target are known, because the
+   * target was listed after the intent was stored, or because the copy itself
+   * stored all of these objects.
    */
   known: ReadonlySet<string> = new Set();
   /** The ids of the runs that have objects in the target. */
@@ -186,7 +187,7 @@ class LastRun {
   }
 }
 
-/** Callbacks and the signal for copying a snapshot. */
+/** Options for copying a snapshot. */
 interface CopySnapshotOptions {
   /** The run of the snapshot that was copied before. */
   last: LastRun;
@@ -202,8 +203,9 @@ interface CopySnapshotOptions {
 }
 
 /**
- * Copies a snapshot or, if the target already has the snapshot's record, only
- * the labels that were given to the snapshot after it was taken.
+ * Copies a snapshot. If the target already has the snapshot's record, copies
+ * only the labels that were given to the snapshot after it was taken, and
+ * vouches for the record.
  *
  * @returns Whether the record was missing from the target.
  */
@@ -235,7 +237,7 @@ async function copySnapshot(
       { object: `${to.storage.location}/${name}` },
     );
   }
-  // A prune of the target may have removed the snapshot after it was listed.
+  // A prune may have deleted the record after the target was listed.
   there.delete(name);
   const { objects, moved, relied, ids } = await needs(
     { storage: from, sizes: here },
@@ -311,7 +313,7 @@ async function copySnapshot(
  * @param copying The id of the run that makes this copy.
  * @param objects The objects whose size in the target differs from their size
  *   in the source.
- * @throws {DeltarError} `mismatch` if an object cannot be replaced; the error
+ * @throws {DeltarError} `mismatch` if an object may not be replaced; the error
  * of a record or layer of the target that cannot be read.
  */
 async function checkReplaced(
@@ -413,7 +415,10 @@ interface Side {
   sizes: ReadonlyMap<string, number>;
 }
 
-/** The target of a copy, with the moves that were read, by the old volumes. */
+/**
+ * The target of a copy, with the moves that were read, by the names of the old
+ * volumes.
+ */
 interface Target extends Side {
   moves: Map<string, Move>;
 }
@@ -426,7 +431,7 @@ interface Needs {
   objects: ObjectRecord[];
   /** The names of the repacked volumes whose moves must be copied. */
   moved: string[];
-  /** The names of the target's layers, volumes and moves that are used. */
+  /** The names of the target's objects on which the copy relies. */
   relied: Set<string>;
   /** The ids of the runs that stored the objects and the repacked volumes. */
   ids: string[];
@@ -564,10 +569,10 @@ async function readMoves(
 }
 
 /**
- * Returns the places of a repacked volume in the target: the volume itself, and
- * the volumes that replaced it one after the other. The last of them now has
- * the given ranges. Returns `undefined` if no stored volume has all of these
- * ranges.
+ * Returns the records of a repacked volume and of the volumes that replaced it
+ * in the target, one after the other. The target has the last of these volumes,
+ * and this volume has all of the given ranges. Returns `undefined` if no volume
+ * of the target has all of them.
  */
 function findKept(
   { sizes, moves }: Target,
@@ -685,7 +690,7 @@ async function vouch(
  * Checks that the source and the target do not have different moves of a
  * volume.
  *
- * @throws {DeltarError} `mismatch` if they have.
+ * @throws {DeltarError} `mismatch` if the moves are different.
  */
 async function checkMove(
   from: Storage,

@@ -2,12 +2,12 @@
  * Reading the content of files from stored pieces.
  *
  * An entry refers to the pieces of a file: a whole content and the deltas that
- * apply to it. A file has at most 64 deltas. `ContentReader` reads the
- * ranges of the volumes that contain these pieces, caches the small ranges that
- * it read last for the next files, and applies the deltas. Its callers, such as
- * `checkedStream`, check the SHA-256. If a prune repacked a volume, a move
- * names the new volume: `follow_moves.ts` follows moves, and `move.ts` defines
- * their format.
+ * apply to it. A file has at most 64 deltas. `ContentReader` reads the ranges
+ * of the volumes that contain these pieces, and applies the deltas. It caches
+ * the last small ranges, because they often contain the next files too. Its
+ * callers, such as `checkedStream`, check the SHA-256 of the content. If a
+ * prune repacked a volume, a move names the new volume: `follow_moves.ts`
+ * follows moves, and `move.ts` defines their format.
  *
  * @module
  */
@@ -61,13 +61,14 @@ const MAX_SMALL_DELTA_BYTES = 1 << 16;
 const MAX_SIGNATURE_BYTES = 1 << 27;
 
 /**
- * The maximum size of an intermediate version of a file in memory, in bytes.
+ * The maximum size in bytes of an intermediate version of a file that is held
+ * in memory.
  */
 const MAX_BASIS_BYTES = 8 << 20;
 
 /**
  * A reader of the content of files in volumes. Many small files share a frame,
- * so an instance caches the last frames for the next files.
+ * so an instance caches the frames that it read last.
  */
 export class ContentReader {
   readonly #storage: Storage;
@@ -143,8 +144,8 @@ export class ContentReader {
   }
 
   /**
-   * Returns the content of a small file; `undefined` if its deltas, or a
-   * version between them, are too large to be patched in memory.
+   * Returns the content of a small file. Returns `undefined` if a delta or an
+   * intermediate version is too large to be held in memory.
    */
   async #readSmall(
     entry: TreeFileEntry,
@@ -516,15 +517,15 @@ async function* checked(
 }
 
 /**
- * Checks content that `ContentReader.read` returned, and returns it. A whole
- * content is checked against its size and SHA-256 before this function returns.
- * Parts are checked while they are read: they fail at their end, or before they
- * exceed the size.
+ * Checks content that `ContentReader.read` returned against its recorded size
+ * and SHA-256, and returns it. A content in one array is checked before this
+ * function returns. A content in parts is checked while it is read. If it is
+ * wrong, its generator fails with `corrupt`, at the latest after the last part.
  *
  * @param entry The file.
  * @param content The content.
- * @throws {DeltarError} `corrupt` if a whole content does not match its size
- * and SHA-256.
+ * @throws {DeltarError} `corrupt` if a content in one array does not match its
+ * size and SHA-256.
  */
 export function checkedContent(
   entry: TreeFileEntry,

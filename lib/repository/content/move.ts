@@ -45,7 +45,7 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
  * Reads a move and validates every field.
  *
  * @param bytes The object.
- * @param object The name of the object, for errors.
+ * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
  * `limit` if its first line has too many JSON objects, `unsupported` if its
  * version is newer.

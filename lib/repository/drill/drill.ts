@@ -48,9 +48,9 @@ export interface DrillOptions {
   /** The maximum total size of the files, in bytes. Default: 256 MiB. */
   bytes?: number;
   /**
-   * The path of the folder in which the scratch directory is created, with
-   * enough space for the largest file. Default: the system's folder for
-   * temporary files.
+   * The path of the folder in which the scratch directory is created. The disk
+   * must have enough space for the largest file. Default: the system's folder
+   * for temporary files.
    */
   scratch?: string;
   /** Called after each file, with the progress so far. */
@@ -62,8 +62,8 @@ export interface DrillOptions {
    */
   onDamage?: DamageHandler;
   /**
-   * The signal that ends the work with an error of code `aborted`. No proof is
-   * recorded.
+   * The signal that ends the work with an error of code `aborted`. No proof of
+   * an aborted drill is recorded.
    */
   signal?: AbortSignal;
 }
@@ -94,8 +94,8 @@ export interface DrillResult {
   xattrs: number;
   /**
    * The number of restored files whose `user.*` attributes were set in the
-   * scratch directory, read back and compared. Files are not counted if the
-   * directory or the runtime does not support such attributes.
+   * scratch directory, read back and compared. 0 if the scratch directory or
+   * the runtime does not support such attributes.
    */
   xattrsCompared: number;
   /**
@@ -222,8 +222,9 @@ export async function drill(
 }
 
 /**
- * Returns the keys with which drills succeeded, for the note of a drill: the
- * keys in the earlier notes and, if this drill succeeded, its key.
+ * Returns the names of the keys with which drills succeeded, for the note of a
+ * drill: the names in the earlier notes and, if this drill succeeded, the name
+ * of its key. A recovery sheet is named by its recipient.
  */
 function provenKeys(
   { keys }: Store,
@@ -330,8 +331,8 @@ function isUserXattr(name: string): boolean {
 /**
  * Compares the `user.*` attributes of a restored file with the snapshot.
  *
- * @returns Whether the attributes were compared: the snapshot has such
- * attributes, and the runtime can read them.
+ * @returns `true` if the attributes were compared; `false` if the snapshot has
+ * no such attributes or the runtime cannot read them.
  * @throws {DeltarError} `mismatch` if an attribute is missing or has another
  * value; `io` if the attributes cannot be read.
  */

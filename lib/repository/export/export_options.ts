@@ -7,7 +7,7 @@ export interface ExportOptions {
   format?: StreamFormat;
   /**
    * The folder of the snapshot that is exported as the root. The paths in the
-   * archive and `paths` are relative to it. Default: the root.
+   * archive and in `paths` are relative to this folder. Default: the root.
    */
   from?: string;
   /**

@@ -38,8 +38,9 @@ export class MemberReader {
    */
   readonly #start: string;
   /**
-   * The path of the first exported hard link to each file, named pipe or device
-   * that is not exported itself, by the path that the hard link refers to.
+   * Paths of exported hard links, by the paths that they refer to. If a file,
+   * named pipe or device is not exported itself, the map has the first hard
+   * link to it.
    */
   readonly #firsts = new Map<string, string>();
   readonly #progress: ExportProgress = {
@@ -174,7 +175,10 @@ export class MemberReader {
     return withJson({ ...linked, path });
   }
 
-  /** Returns a file with its content. Only a tar gets the condensed form. */
+  /**
+   * Returns a file as a member with its content. The content of a sparse file
+   * is in condensed form in a tar, but not in a zip.
+   */
   async #file(entry: TreeFileEntry, member: TarMember): Promise<ArchiveMember> {
     try {
       const read = await this.#reader.read(entry, this.#options.signal);

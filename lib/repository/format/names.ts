@@ -46,7 +46,8 @@ const MAX_BYTES: Record<string, number> = {
   "recipients.json": MEBIBYTE / 16,
   "proofs": MEBIBYTE / 4,
   "snapshots": MAX_RECORD_BYTES,
-  // These objects contain the text of a record, or of a record's layers.
+  // The objects in these two folders contain the text of a record, or the list
+  // of a record's layers.
   "running": 2 * MAX_RECORD_BYTES,
   "removed": 2 * MAX_RECORD_BYTES + MEBIBYTE,
   "moves": 64 * MEBIBYTE,
@@ -202,8 +203,8 @@ export function idOfManifest(name: string): string | undefined {
 }
 
 /**
- * The folders and names of the objects that each have their own manifests:
- * keys, notes, and other objects that may be replaced or deleted at any time.
+ * The folders and names of the objects that have their own manifests: keys,
+ * notes, and other objects that may be replaced or deleted at any time.
  */
 export const NOTED = [
   KEYS,
@@ -351,8 +352,8 @@ const VOLUME_FORM =
   `(?:volumes|signatures)/${ID_FORM}\\.vol\\d{1,9}\\.(?:tar\\.zst|tgz)`;
 
 /**
- * The patterns of the names of objects that records, layers, moves and notes
- * refer to, by kind.
+ * The patterns of the names of the objects that a run may store through its
+ * `storage`, by kind.
  */
 const PARTS = {
   "layer": new RegExp(`^trees/${ID_FORM}\\.ndjson\\.(?:zst|gz)$`),
@@ -366,7 +367,7 @@ const PARTS = {
   "record": new RegExp(`^snapshots/${ID_FORM}\\.json$`),
 } as const;
 
-/** A kind of object that other objects refer to. */
+/** A kind of object that a run may store through its `storage`. */
 export type PartKind = keyof typeof PARTS;
 
 /** Returns whether a value is a valid name for an object of this kind. */
@@ -379,7 +380,8 @@ export function isPart(kind: PartKind, name: unknown): name is string {
  *
  * @param kind The expected kind of the object.
  * @param name The value.
- * @param object The name of the object that contains the value, for errors.
+ * @param object The name of the object that contains the value, for error
+ *   messages.
  * @param offset The offset of the value's line in that object, in bytes.
  * @throws {DeltarError} `corrupt` if the name is not valid.
  */

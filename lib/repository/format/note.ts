@@ -81,9 +81,8 @@ export async function isStored(
 }
 
 /**
- * Returns whether an object exists, by reading its first byte. A storage can
- * list objects late, or a listing can be incomplete. An object that is damaged
- * exists.
+ * Returns whether an object exists. Reads the first byte of the object, because
+ * a listing can be incomplete or out of date. A damaged object exists.
  *
  * @param storage The repository's storage.
  * @param name The name of the object.
@@ -132,7 +131,7 @@ export async function namesUnder(
  * Returns the time of a note or record, in milliseconds since 1970.
  *
  * @param value The field, which must be a text in RFC 3339 format.
- * @param object The name of the note or record, for errors.
+ * @param object The name of the note or record, for error messages.
  * @throws {DeltarError} `corrupt` if the time is missing or invalid.
  */
 export function timeOf(value: unknown, object: string): number {

@@ -106,7 +106,10 @@ export function pathTo(
   return way === undefined ? undefined : `${way}/${path}`;
 }
 
-/** Returns the path if it is in a directory of the snapshot. */
+/**
+ * Returns the path if it is in a directory of the snapshot, otherwise
+ * `undefined`.
+ */
 function ifIn(
   { common, rules }: Pick<SnapshotRecord, "common" | "rules">,
   path: string,

@@ -53,7 +53,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);
   const { header } = decodeLines(bytes, FORMAT, ENCRYPTED_VERSION, SETTINGS);
   const { id, codec, encryption } = header;
-  // The id is used in file names on this machine.
+  // The id becomes a part of file names on this machine, so it must be safe.
   if (
     !isRepositoryId(id) ||
     (codec !== "gzip" && codec !== "zstd")

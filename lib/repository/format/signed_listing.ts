@@ -44,7 +44,7 @@ export async function signListing(
  * whether the signer is trusted.
  *
  * @param listing The whole listing.
- * @param object The name of the object, for errors.
+ * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` if the SSH signature is not valid for this
  *   listing; `corrupt` or `truncated` if the listing is damaged.
  */

@@ -79,7 +79,7 @@ export async function putSnapshotNote(
  * @param kind The kind of the note.
  * @param name The name of the note.
  * @param header The fields of the note.
- * @param key The key that signs the note; `undefined` to sign nothing.
+ * @param key The key that signs the note; `undefined` for an unsigned note.
  */
 export async function encodeSnapshotNote(
   { format }: NoteKind,
@@ -165,8 +165,7 @@ export interface ReadNotesOptions {
  *
  * @param storage The repository's storage.
  * @param kind The kind of the notes.
- * @param options The snapshots and names of the notes, and callbacks for
- *   damaged notes and for trust.
+ * @param options Options for reading the notes.
  * @throws {DeltarError} `unsupported` if a note has a newer version and there
  *   is no `onDamage`.
  */

@@ -42,7 +42,8 @@ export interface ObjectRecord {
 }
 
 /**
- * A frame of a layer: a sequence of its lines that can be decompressed alone.
+ * A frame of a layer: successive lines of the layer that can be decompressed
+ * alone.
  */
 export interface LayerFrame {
   /**
