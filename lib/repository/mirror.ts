@@ -69,26 +69,27 @@ export interface MirrorResult {
 const MAX_CONCURRENT_COPIES = 3;
 
 /**
- * Matches the names of objects that coordinate running work, and of objects
- * that a repair or mirror has replaced. These objects are not copied.
+ * The pattern of the names of objects that coordinate running work, and of
+ * the kept copies of objects that a repair or mirror has replaced. These
+ * objects are not mirrored.
  */
 const COORDINATION =
   /^(?:running|garbage|lease|checkpoints|damaged|replaced)\//;
 
 /**
- * Matches the names of objects whose bytes can change while their size stays
- * the same.
+ * The pattern of the names of objects whose bytes can change while their size
+ * stays the same.
  */
 const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
 
 /**
- * Matches the names of objects that might be needed to open a repository.
- * Without a key, `mirror` cannot tell whether the new version of such an object
- * is damaged. `mirror` therefore keeps a copy of the old version.
+ * The pattern of the names of objects that might be needed to open a
+ * repository. Without a key, `mirror` cannot tell whether the new version of
+ * such an object is damaged. So `mirror` keeps a copy of the old version.
  */
 const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
 
-/** Matches the names of objects that snapshots need. */
+/** The pattern of the names of objects that snapshots need. */
 const OF_SNAPSHOTS = /^(?:trees|volumes|signatures|moves)\//;
 
 /** The maximum number of times that the source is listed. */
@@ -209,11 +210,14 @@ export async function mirror(
     return sums.some((sum) => !there.has(sum)) ||
       isRekeyed && sums.length > 0 && there.size > new Set(sums).size;
   };
-  /** The names of the objects that are copied, present or damaged. */
+  /**
+   * The names of the objects that were copied, that the mirror already had, or
+   * that are damaged.
+   */
   const known = new Set<string>();
   /**
-   * Lists the source. Returns the names of the objects to copy that earlier
-   * lists did not have, for each step of `stepOf`.
+   * Lists the source. Returns, for each step of `stepOf`, the names of the
+   * objects to copy that earlier lists did not have.
    */
   const findNew = async () => {
     const objects: StoredObject[] = [];

@@ -112,9 +112,9 @@ export interface SnapshotCounts {
   /** The number of new files with the content of a file that still exists. */
   copied: number;
   /**
-   * The number of entries whose metadata changed, but not their content: the
-   * mode, time, owner, extended attributes or hard links. The backed-up
-   * directory is counted as an entry.
+   * The number of entries with unchanged content, but with a changed mode,
+   * time or owner, or with changed extended attributes or hard links. The
+   * backed-up directory is counted as an entry.
    */
   touched: number;
   /**
@@ -166,7 +166,7 @@ export interface SnapshotRecord {
    * id is later.
    */
   time: number;
-  /** The time that it took to take the snapshot, in milliseconds. */
+  /** The time from the start to the end of the snapshot, in milliseconds. */
   duration: number;
   /**
    * The path of the directory on the machine that took the snapshot. If the
@@ -360,8 +360,9 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // A reader of version 1 also assumes that an undo applied to all paths. Its
   // next undo would therefore undo an earlier restore.
   const isPartial = record.safety?.paths !== undefined;
-  // A reader of version 1 would also build one chain from the snapshots of all
-  // machines, and its prune would apply the rules to all of them together.
+  // A reader of version 1 would also use a snapshot of another machine as the
+  // parent, and its prune would apply the rules to the snapshots of all
+  // machines together.
   const version = record.layers.some(needsLater)
     ? LATER_ENTRIES_VERSION
     : hasOtherTime || isPartial || record.machine
@@ -400,7 +401,7 @@ export function timeInRecord(id: string, started: number): number {
  * Reads a commit record and validates every field.
  *
  * @param bytes The whole object.
- * @param object The name of the object, for errors.
+ * @param object The name of the object, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the record is damaged,
  * `limit` if it has too many layers or frames, `unsupported` if its version is
  * newer.
@@ -474,7 +475,7 @@ export function decodeRecord(
  * Reads the layers of a tree from a record.
  *
  * @param layers The field `layers` of the record.
- * @param object The name of the record's object, for errors.
+ * @param object The name of the record's object, for error messages.
  * @throws {DeltarError} `corrupt` if a layer is invalid, `limit` if there are
  * too many layers or frames.
  */
@@ -732,8 +733,10 @@ function decodePurged(
  *
  * @param kind The expected kind of the object.
  * @param line The line with the fields.
- * @param object The name of the object that contains the line, for errors.
- * @param offset The offset of the line in that object, in bytes, for errors.
+ * @param object The name of the object that contains the line, for error
+ * messages.
+ * @param offset The offset of the line in that object, in bytes, for error
+ * messages.
  * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
  * missing or invalid.
  */

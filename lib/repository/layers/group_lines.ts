@@ -20,8 +20,8 @@ export interface NumberedLine {
  * Reads many layers at the same time, and groups their lines by path. Unlike
  * `mergeLayers`, it keeps the lines of all layers, so the layers can belong to
  * different trees. One batch of each layer is in memory at a time. With n
- * layers, finding the next path takes about log2(n) comparisons, and about two
- * if it is in the same layer as the previous path.
+ * layers, finding the next path takes about log2(n) comparisons. If the path is
+ * in the same layer as the previous one, finding it takes about two.
  *
  * @param layers The lines of each layer in path order, in batches of any size.
  * @returns The lines in path order, in batches of groups. All lines of a group

@@ -212,7 +212,7 @@ export class LayerReader {
    *
    * @param isWanted Called with the path of each line, and with the line as
    * text. Returns whether the line is wanted.
-   * @param options With `within`, only frames that can contain its entries are
+   * @param options Options for reading. `within` only limits which frames are
    * read. The filter must refuse the other entries of these frames.
    * @throws {DeltarError} The errors of `parts`.
    */
@@ -523,8 +523,8 @@ function isInside(text: string, folder: string): boolean {
 }
 
 /**
- * Matches the beginning of the line of an entry or tombstone, in the form that
- * deltar writes.
+ * The pattern of the beginning of the line of an entry or tombstone, in the
+ * form that deltar writes.
  */
 const PATH_LINE = /\n{"(?:path|gone)":"/;
 
@@ -534,7 +534,7 @@ const PATH_LINE = /\n{"(?:path|gone)":"/;
  */
 const PATH_START = '{"path":"'.length;
 
-/** Matches the beginnings of lines other than entries and tombstones. */
+/** The pattern of the beginnings of lines other than entries and tombstones. */
 const OTHER_LINE = /^\{"(?:object|skipped|sha256|format)":/;
 
 /**

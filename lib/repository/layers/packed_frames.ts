@@ -3,8 +3,8 @@ import type { Storage } from "../../storage/storage.ts";
 import type { LayerRecord } from "../format/snapshot_record.ts";
 
 /**
- * The maximum size of a group of frames, in bytes. A single larger frame is
- * also a group.
+ * The maximum size of a group of frames, in bytes. A larger frame is a group of
+ * its own.
  */
 const MAX_GROUP_BYTES = 1 << 19;
 
@@ -16,10 +16,11 @@ interface Group {
 }
 
 /**
- * A reader of the stored bytes of a layer's frames. Adjacent frames are read by
- * one request, in groups of at most `MAX_GROUP_BYTES`. One group is read ahead.
- * The first group has one frame, and each group can be four times as large as
- * the one before, because the caller may need only the first frames.
+ * A reader of the stored bytes of a layer's frames. Adjacent frames are read in
+ * groups of at most `MAX_GROUP_BYTES`, with one request for each group. One
+ * group is read ahead. The first group has one frame, and each further group
+ * can be four times as large as the one before, because the caller may need
+ * only the first frames.
  */
 export class PackedFrames {
   readonly #storage: Storage;

@@ -77,11 +77,11 @@ export type TreeEntry = TreeFileEntry | NonFileEntry;
 export interface Tombstone {
   /** The deleted path. */
   path: string;
-  /** The kind of a line. All tombstones have this kind, and no entry has it. */
+  /** The kind of all tombstones. No entry has this kind. */
   kind: "gone";
 }
 
-/** The age of a line of a layer. */
+/** The run that last changed the path of a line. */
 export interface Dated {
   /**
    * The id of the run that last changed the path, according to the layer.
@@ -128,14 +128,14 @@ export function encodeLayerLine(entry: LayerLine): Line {
 /**
  * Returns the id of the run that last changed a path, according to the path's
  * line in a layer. Readers of version 1 find a tombstone only if its line has
- * no other fields, so tombstones are always dated by their layer.
+ * no other fields, so the run of a tombstone is always the run of its layer.
  *
  * @param since The field `since` of the line.
  * @param line The decoded line.
  * @param object The name of the layer.
- * @returns The id in the field `since` or, if this field is absent, invalid or
- * not earlier, the id in the name of the layer. `undefined` if the name of the
- * layer has no id.
+ * @returns The id from the field `since` if this id is valid and earlier than
+ * the id in the name of the layer, otherwise the id in the name of the layer.
+ * `undefined` if the name of the layer has no id.
  */
 function sinceOf(
   since: unknown,
@@ -152,7 +152,7 @@ function sinceOf(
  * Reads complete lines of a layer.
  *
  * @param bytes The lines.
- * @param object The layer's name, for errors.
+ * @param object The layer's name, for error messages.
  * @param isFirst Whether the lines are the first lines of the layer.
  * @param mostLines The maximum number of lines in `bytes`.
  * @param isDated Whether the lines get the field `since`.
@@ -200,8 +200,9 @@ export async function decodeLayerPart(
  * Reads a line that `encodeLayerLine` wrote.
  *
  * @param line The line, as JSON.
- * @param object The name of the layer, for errors.
- * @param offset The offset of the line in the layer, in bytes, for errors.
+ * @param object The name of the layer, for error messages.
+ * @param offset The offset of the line in the layer, in bytes, for error
+ * messages.
  * @param isDated Whether the result gets the field `since`.
  * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is
  * unsafe.
@@ -283,8 +284,9 @@ let lastVolume = "";
  * string.
  *
  * @param line The fields of the piece.
- * @param object The name of the object that contains the line, for errors.
- * @param at The offset of the line in the object, in bytes, for errors.
+ * @param object The name of the object that contains the line, for error
+ * messages.
+ * @param at The offset of the line in the object, in bytes, for error messages.
  * @throws {DeltarError} `corrupt`, with the offset of the line, if another
  * field is invalid.
  */
@@ -310,7 +312,7 @@ export function decodePiece(
     );
   }
   // Successive pieces are usually in the same volume. Trees take less memory if
-  // these pieces share the text of its name.
+  // these pieces share one copy of the volume's name.
   if (volume !== lastVolume) lastVolume = volume;
   return {
     form,

@@ -29,8 +29,8 @@ interface Moment {
  * clock is trusted if no leap (see `MAX_LEAP_MS`) is longer than both the grace
  * period and a day. After a longer leap, the clock is trusted if snapshots have
  * been taken for at least a day, or if an earlier prune recorded that it did
- * not trust the clock. So a clock that is wrong only while one snapshot is
- * taken and during the next prune is not trusted.
+ * not trust the clock. So a clock that is wrong while a snapshot is taken, and
+ * still wrong during the next prune, is not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The current time, in milliseconds since 1970.

@@ -161,8 +161,8 @@ export async function collectGarbage(
   const kept = await deleteExpired(storage, expired);
   const isFreeing = repack.length > 0 ||
     garbage.some(({ condemned }) => condemned);
-  // Objects that became needed in the meantime are searched for only if an
-  // object is about to be deleted or repacked.
+  // Objects that became needed after the state was read are searched for only
+  // if an object is about to be deleted or repacked.
   const spared = isFreeing
     ? await findNewlyNeeded(store, found, {
       grounds,
@@ -176,8 +176,9 @@ export async function collectGarbage(
     condemned && !spared(name);
   const going = garbage.filter(isGoing).map(({ name }) => name);
   await work.delete(going);
-  // What a removed snapshot without some of its layers needs is not fully known.
-  // So no volume loses parts until the snapshot is no longer kept.
+  // If some layers of a removed snapshot are missing, it is not known which
+  // parts of volumes the snapshot needs. So no volume is repacked while the
+  // snapshot is kept.
   const isCut = removed.some((one) => one.isCut && !isReplaced(one));
   const repacked = isCut ? [] : repack.filter(({ name }) => !spared(name));
   await work.repack(repacked, usage);
@@ -248,8 +249,8 @@ export async function collectGarbage(
 }
 
 /**
- * Returns options for `findUsage` with which it reads layers from the
- * repository and reports the progress.
+ * Returns options that make `findUsage` read the layers from the repository and
+ * report the progress.
  *
  * @param store The repository.
  * @param options The callback for the progress, and the signal.
@@ -296,8 +297,9 @@ export async function readUsage(
 }
 
 /**
- * Returns those of the given volumes that are still missing. A volume may have
- * been stored after the objects were listed and before the records were read.
+ * Returns the names of the given volumes that are still missing. A volume may
+ * have been stored after the objects were listed and before the records were
+ * read.
  */
 async function stillMissing(
   storage: Storage,

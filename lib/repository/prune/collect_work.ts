@@ -91,7 +91,8 @@ export class CollectWork {
       );
     }
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
-    // A copied snapshot may have volumes with a different compression.
+    // A volume of a copied snapshot may have another compression than the
+    // repository.
     const { name: kind } = codecOf(name);
     const codec = this.#found.isPadded ? paddingCodec(kind) : codecFor(kind);
     const to = volumeName(folder, this.#id, at, kind);
@@ -110,9 +111,9 @@ export class CollectWork {
         ifAbsent: true,
       });
     } catch (error) {
-      // No move refers to the new volume, so it is deleted. It is kept after an
-      // error of code `io`, because the move may have been stored in spite of
-      // the error.
+      // Without the move, nothing refers to the new volume, so the volume is
+      // deleted. After an error of code `io`, the volume is kept, because the
+      // move may have been stored in spite of the error.
       if (codeOf(error) !== "io") await run.storage.delete(to);
       throw error;
     }

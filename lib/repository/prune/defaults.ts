@@ -5,9 +5,9 @@
 export const DEFAULT_GRACE_MS: number = 7 * 24 * 60 * 60 * 1000;
 
 /**
- * The default time, in milliseconds, for which a prune watches a silent run, or
- * the silent holder of the lease, before it considers the run or the holder
- * dead: three intervals between heartbeats.
+ * The default time, in milliseconds, for which a prune watches another prune or
+ * run without a heartbeat before it considers that prune or run dead: three
+ * intervals between heartbeats.
  */
 export const DEFAULT_PATIENCE_MS = 45_000;
 

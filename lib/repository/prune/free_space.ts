@@ -49,13 +49,15 @@ export interface FreedSpace {
 
 /**
  * Collects garbage without space for writing, because the disk is full. Unlike
- * `collectGarbage`, this function takes no lease, stores no notes
- * of removed snapshots, and repacks no volumes. Without a mark, snapshots could
- * take over objects that are being deleted. To prevent this, the checkpoints
- * that name those objects are deleted first. A copy could rely on such objects as
- * soon as there is space for its intent. So objects are deleted one after the
- * other, the largest first, until there is space for a mark. Then new intents
- * and records are read, and the other objects are deleted.
+ * a normal prune, this function takes no lease, does not store the records of
+ * removed snapshots, and repacks no volumes.
+ *
+ * Without a mark, snapshots could take over objects that are being deleted. To
+ * prevent this, the checkpoints that name those objects are deleted first. A
+ * copy could rely on such objects as soon as there is space for its intent. So
+ * objects are deleted one after the other, the largest first, until there is
+ * space for a mark. Then new intents and records are read, and the other
+ * objects are deleted.
  *
  * @param store The repository.
  * @param going The snapshots to delete permanently, together with the objects
