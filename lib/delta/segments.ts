@@ -2,8 +2,8 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { RandomAccess } from "./random_access.ts";
 
 /**
- * The maximum number of segments. Each segment takes 16 bytes, so this number
- * takes 64 MiB.
+ * The maximum number of segments. Each segment takes 16 bytes, so all segments
+ * take at most 64 MiB.
  */
 const MAX_SEGMENTS = 2 ** 22;
 
@@ -64,8 +64,8 @@ export class Segments {
    * Adds a segment after all others, or extends the last one.
    *
    * @param start The offset of the segment in the result, in bytes.
-   * @param origin For a copy, the offset in the old state. For a literal, -1
-   *   minus the offset in the stored literals.
+   * @param origin For a copy, the offset in the old state, in bytes. For a
+   *   literal, -1 minus the offset in the stored literals.
    * @param length The length of the segment in bytes.
    * @throws {DeltarError} `limit` if there are more than 2^22 segments, or the
    *   result is larger than 2^53 - 1 bytes.

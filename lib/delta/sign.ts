@@ -19,7 +19,10 @@ export interface SignBytesOptions {
    * result of {@linkcode chooseStrongLength}.
    */
   strongLength?: number;
-  /** The kind of strong sum. librsync needs `blake2b`. Default: `sha256`. */
+  /**
+   * The kind of strong sum. A signature for librsync needs `blake2b`. Default:
+   * `sha256`.
+   */
   strongKind?: StrongKind;
 }
 
@@ -52,7 +55,7 @@ const TURN_BYTES = 2 ** 20;
  */
 const MIN_SHARED_BYTES = 2 ** 16;
 
-/** Makes the signature of a file that is pushed part by part. */
+/** A builder of the signature of a file that is pushed part by part. */
 export class SignatureBuilder {
   readonly #blockSize: number;
   readonly #strongLength: number;

@@ -233,7 +233,7 @@ async function copySnapshot(
     }
     throw new DeltarError(
       "mismatch",
-      "the target has another snapshot with this id; copy into another repository",
+      "the target has a different snapshot with this id; copy into another repository",
       { object: `${to.storage.location}/${name}` },
     );
   }
@@ -357,7 +357,7 @@ async function checkReplaced(
 function isOther({ location }: Storage, name: string): DeltarError {
   return new DeltarError(
     "mismatch",
-    "the target has another object with this name; copy into another repository",
+    "the target has a different object with this name; copy into another repository",
     { object: `${location}/${name}` },
   );
 }

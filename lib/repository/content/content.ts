@@ -120,8 +120,8 @@ export class ContentReader {
    * Returns a file's content. The caller must check its SHA-256. The content of
    * a sparse file is in condensed form.
    *
-   * @returns The whole content for a small file whose deltas can be applied in
-   * memory, otherwise its parts in order.
+   * @returns The content in one array for a small file whose deltas can be
+   * applied in memory, otherwise the parts of the content in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
    * piece is damaged or has an impossible size, `not-found` if a volume is
    * missing; also the errors of the storage. Some of these errors are thrown
@@ -517,10 +517,10 @@ async function* checked(
 }
 
 /**
- * Checks content that `ContentReader.read` returned against its recorded size
- * and SHA-256, and returns it. A content in one array is checked before this
- * function returns. A content in parts is checked while it is read. If it is
- * wrong, its generator fails with `corrupt`, at the latest after the last part.
+ * Checks the size and SHA-256 of a content that `ContentReader.read` returned.
+ * Returns the content. A content in one array is checked before this function
+ * returns. A content in parts is checked while it is read. If it is wrong, the
+ * generator fails with `corrupt`, at the latest after the last part.
  *
  * @param entry The file.
  * @param content The content.

@@ -23,7 +23,7 @@ import type { ExportOptions, ExportProgress } from "./export_options.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Reads the members of an archive from a snapshot. */
+/** A reader that makes the members of an archive from a snapshot. */
 export class MemberReader {
   readonly #record: SnapshotRecord;
   readonly #chosen: ChosenEntries;
@@ -33,14 +33,14 @@ export class MemberReader {
   /** Whether the archive is a zip. */
   readonly #isZip: boolean;
   /**
-   * The path of the folder `from` with a slash at its end, or an empty text for
-   * the root. Paths in the archive do not have this beginning.
+   * The path of the folder `from` with a slash at its end, or an empty string
+   * for the root. Paths in the archive do not have this beginning.
    */
   readonly #start: string;
   /**
-   * Paths of exported hard links, by the paths that they refer to. If a file,
-   * named pipe or device is not exported itself, the map has the first hard
-   * link to it.
+   * For each file, named pipe or device that is not exported itself, the path
+   * of the first exported hard link to it. The key is the path that the hard
+   * link refers to.
    */
   readonly #firsts = new Map<string, string>();
   readonly #progress: ExportProgress = {
@@ -54,7 +54,7 @@ export class MemberReader {
   };
 
   /**
-   * Creates a reader. Reads nothing yet.
+   * Creates a reader without reading anything.
    *
    * @param storage The repository's storage.
    * @param record The snapshot.

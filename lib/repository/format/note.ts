@@ -130,7 +130,7 @@ export async function namesUnder(
 /**
  * Returns the time of a note or record, in milliseconds since 1970.
  *
- * @param value The field, which must be a text in RFC 3339 format.
+ * @param value The field, which must be a string in RFC 3339 format.
  * @param object The name of the note or record, for error messages.
  * @throws {DeltarError} `corrupt` if the time is missing or invalid.
  */

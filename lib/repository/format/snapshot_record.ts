@@ -54,7 +54,7 @@ export interface LayerFrame {
   /** The SHA-256 of the frame's bytes, in hexadecimal. */
   sha256: string;
   /**
-   * A text that sorts after all paths of earlier frames, and is equal to the
+   * A string that sorts after all paths of earlier frames, and is equal to the
    * first path of this frame or sorts before it. Absent if the frame has no
    * paths.
    */
@@ -580,7 +580,8 @@ function decodeRules(
     !excludes.every((pattern) => typeof pattern === "string") ||
     ignoreFile !== false && typeof ignoreFile !== "string" ||
     typeof gitignore !== "boolean" ||
-    // The name is used as part of a path.
+    // The name of the ignore file becomes a part of paths, so it must not have
+    // separators.
     /[/\\\0]/.test(ignoreFile || "")
   ) throw fail("invalid `rules`");
   const known = { excludes, ignoreFile, gitignore };
@@ -607,9 +608,9 @@ function decodeOwners(
 }
 
 /**
- * Reads the folder that contains the directories of a snapshot, and checks that
- * it matches the recorded name of the directories. A restore in place writes
- * into this folder.
+ * Reads the path of the folder that contains the directories of a snapshot, and
+ * checks that the path matches the field `directory`, because a restore in
+ * place writes into this folder.
  */
 function decodeCommon(
   { common, directory, selection }: Line,

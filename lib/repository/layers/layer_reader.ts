@@ -40,7 +40,7 @@ export interface ReadLayerOptions {
    * them. The caller must filter out the remaining ones. Default: `false`.
    */
   isShallow?: boolean;
-  /** Whether the lines get the field `since`. Default: `false`. */
+  /** Whether to set the field `since` of the lines. Default: `false`. */
   isDated?: boolean;
   /** The signal that ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -470,7 +470,7 @@ export class LayerReader {
     }
     if (lines.some(({ path }) => this.#filter?.has(path) === false)) {
       throw this.#corrupt(
-        "the path filter of the layer does not contain one of its paths",
+        "a path of the layer is missing from the layer's path filter",
         offset,
       );
     }

@@ -155,7 +155,7 @@ function sinceOf(
  * @param object The layer's name, for error messages.
  * @param isFirst Whether the lines are the first lines of the layer.
  * @param mostLines The maximum number of lines in `bytes`.
- * @param isDated Whether the lines get the field `since`.
+ * @param isDated Whether to set the field `since` of the lines.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is
  * unsafe, `limit` if there are too many lines, `unsupported` if the version of
  * the layer is newer. Offsets in errors are relative to the start of `bytes`.
@@ -203,7 +203,7 @@ export async function decodeLayerPart(
  * @param object The name of the layer, for error messages.
  * @param offset The offset of the line in the layer, in bytes, for error
  * messages.
- * @param isDated Whether the result gets the field `since`.
+ * @param isDated Whether to set the field `since` of the result.
  * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is
  * unsafe.
  */

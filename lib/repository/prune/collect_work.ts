@@ -91,8 +91,8 @@ export class CollectWork {
       );
     }
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
-    // A volume of a copied snapshot may have another compression than the
-    // repository.
+    // A volume of a copied snapshot may be compressed with a codec other than
+    // the repository's.
     const { name: kind } = codecOf(name);
     const codec = this.#found.isPadded ? paddingCodec(kind) : codecFor(kind);
     const to = volumeName(folder, this.#id, at, kind);

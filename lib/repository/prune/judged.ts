@@ -48,8 +48,8 @@ const VERSION = 1;
 
 /**
  * Reads the lists that earlier prunes stored. Anyone who can write to the
- * repository can add a list. So a caller must use all lists together, in such a
- * way that an added list can only reduce the number of counted snapshots.
+ * repository can add a list. So the caller must count only snapshots that are
+ * in all lists: then an added list can only reduce their number.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a list is damaged, `limit`
  * if it is too large, `unsupported` if its version is newer.
