@@ -144,7 +144,8 @@ export async function collectGarbage(
   const isMarked =
     garbage.length + repack.length + seen.length + expired.length > 0;
 
-  // The lease is checked before anything is written or deleted.
+  // The lease is checked before a mark is written, and before marks, records or
+  // garbage are deleted.
   if (isMarked || found.markNames.length > 0 || !isTimeSure) {
     await lease.check();
   }
