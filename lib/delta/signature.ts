@@ -317,8 +317,8 @@ export function checkStrongLength(strongLength: number): void {
 }
 
 /**
- * Returns bytes as 32-bit words in the byte order of this machine, without a
- * copy if they are aligned.
+ * Returns bytes as 32-bit words in the byte order of this machine. Copies the
+ * bytes only if they are not aligned.
  */
 function wordsOf(bytes: Uint8Array): Uint32Array {
   const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0

@@ -265,8 +265,8 @@ export interface SafetyRecord {
    */
   continues?: string;
   /**
-   * The folders and files to which the undo or redo is limited. Absent if it is
-   * not limited.
+   * The folders and files to which the undo or redo is limited. Absent if the
+   * undo or redo applies to all paths.
    */
   paths?: string[];
 }
@@ -307,8 +307,8 @@ const LATER_VERSION = 2;
  */
 const LATER_ENTRIES_VERSION = 3;
 /**
- * The minimum difference, in milliseconds, at which the time of a record and
- * the time in its id are considered different.
+ * The minimum difference in milliseconds between the time of a record and the
+ * time in its id. Smaller differences are ignored.
  */
 const MIN_DIFFERENCE_MS = 1000;
 /**

@@ -529,8 +529,8 @@ function isInside(text: string, folder: string): boolean {
 const PATH_LINE = /\n{"(?:path|gone)":"/;
 
 /**
- * The position at which the path begins in a line, in the form that deltar
- * writes.
+ * The position of the first character of the path in a line, in the form that
+ * deltar writes.
  */
 const PATH_START = '{"path":"'.length;
 
