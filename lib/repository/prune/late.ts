@@ -6,7 +6,7 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
  * The reason why the rules do not count a snapshot:
  *
  * - `skipped`: a later snapshot has a parent that sorts before this snapshot.
- *   If the later snapshot may be forged, `by` is its id. This is the case if
+ *   `by` is the id of the later snapshot if that snapshot may be forged: if
  *   earlier prunes counted this snapshot but not the later one, or if there was
  *   no earlier prune.
  * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
@@ -34,14 +34,14 @@ export type Late =
  *
  * An attacker who can only add objects can forge records and lists of counted
  * snapshots. With them, the attacker can make other snapshots late, but cannot
- * make the rules count a late snapshot.
+ * make the rules count a late snapshot, with one exception.
  *
  * A snapshot without a parent would make all earlier snapshots of its directory
  * late. But if all earlier prunes counted one of these earlier snapshots, the
- * snapshot without a parent is not the first of its directory. It is then not
- * counted itself and makes no other snapshot late. Because of this exception,
- * late snapshots can be counted only if they sort before all other snapshots,
- * and then they do not take the place of any other snapshot.
+ * snapshot without a parent is not the first of its directory. Then it is not
+ * counted, and makes no other snapshot late. So a late snapshot can be counted
+ * if it sorts before all other snapshots. Such a snapshot does not take the
+ * place of any other snapshot.
  *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.
@@ -70,8 +70,8 @@ export function findLate(
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
   /**
-   * The lowest id of a parent among the later snapshots, and the id of the
-   * snapshot with this parent.
+   * The lowest parent id of the later snapshots, and the id of the snapshot
+   * that has this parent.
    */
   let lowest: { parent: string; by: string } | undefined;
   for (const record of records.toReversed()) {
@@ -101,10 +101,10 @@ export function findLate(
 }
 
 /**
- * Finds the snapshots with which a repair replaced damaged snapshots. Returns,
- * for each of them, the id of the damaged snapshot. Both ids contain the same
- * time, and the damaged snapshot no longer exists. Each damaged snapshot is
- * returned only once.
+ * Finds the snapshots that replaced damaged snapshots in a repair. Returns the
+ * id of the damaged snapshot for each of them. Both ids contain the same time,
+ * and the damaged snapshot no longer exists. Each damaged snapshot is returned
+ * only once.
  */
 function findOriginals(
   records: readonly SnapshotRecord[],

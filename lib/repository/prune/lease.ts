@@ -146,8 +146,8 @@ export class Lease {
 
   /**
    * Checks the lease as `check` does, unless a check succeeded in the last few
-   * seconds. Called before each of many irreversible steps. If the process was
-   * suspended, the clock has moved on, so the lease is checked.
+   * seconds. Called before each of many irreversible steps. A process that was
+   * suspended for longer than that checks the lease.
    *
    * @throws {DeltarError} `conflict` if the lease was taken over.
    */
@@ -218,7 +218,8 @@ async function isBeating(
   options.onWait?.(holder);
   return await watch(async () => {
     const now = await leases(storage);
-    // If the lease was released or taken over, -1 differs from every count.
+    // -1 means that the lease was released or taken over. It differs from every
+    // count.
     return now.at(-1)?.name === name
       ? await countHeartbeats(storage, name)
       : -1;
@@ -237,7 +238,7 @@ function taken(object: string, holder?: Holder): DeltarError {
   );
 }
 
-/** A prune or runs that may be dead and are being watched. */
+/** The prune, or the runs, that are being watched because they may be dead. */
 export interface Watched {
   /**
    * The ids of the prune or runs. An id contains the start time of the prune or

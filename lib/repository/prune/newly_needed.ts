@@ -11,8 +11,8 @@ import { readRecords, type RepositoryState } from "./repository_state.ts";
 
 /**
  * Finds the objects that became needed after the state was read, because a new
- * record or run refers to them. Intents are read before records. If a run ends
- * between the two reads, its record is found instead of its intent.
+ * record or run refers to them. Intents are read before records, so that a run
+ * that ends between the two reads is not missed.
  *
  * @param store The repository.
  * @param found The state of the repository that was read earlier.

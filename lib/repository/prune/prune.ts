@@ -1,5 +1,5 @@
 /**
- * Pruning: removing snapshots by rules, and freeing the space that is no longer
+ * Pruning: removing snapshots by rules, and deleting objects that are no longer
  * needed.
  *
  * `retention.ts` chooses the snapshots to keep by a policy, `size_limit.ts`
@@ -7,9 +7,10 @@
  * clock is trusted. An attacker who can only add snapshots must not be able to
  * make a prune remove the snapshots of others. `late.ts` finds snapshots with
  * forged ids. It uses the parents of later snapshots and the lists of earlier
- * prunes (`judged.ts`). `unusual.ts` finds changes after which a prune asks the
- * caller before it removes anything. `removed.ts` removes a snapshot so that it
- * can be brought back. `defaults.ts` defines the default times and limits.
+ * prunes (`judged.ts`). `unusual.ts` finds unusual changes. If there are any, a
+ * prune asks the caller before it removes snapshots. `removed.ts` removes a
+ * snapshot so that it can be brought back. `defaults.ts` defines the default
+ * times and limits.
  *
  * `collect_garbage.ts` frees space. It reads the state of the repository
  * (`repository_state.ts`: first the list of objects, then the records, then the
@@ -23,9 +24,8 @@
  *
  * The lease (`lease.ts`) prevents two prunes from doing the same work, and a
  * suspended prune from deleting what a copy has stored again. Snapshots do not
- * depend on it: `../runs/run.ts` explains how snapshots and prunes find out about
- * each other. `free_space.ts` frees space on a disk that is
- * full.
+ * depend on the lease: `../runs/run.ts` explains how snapshots and prunes find
+ * out about each other. `free_space.ts` frees space on a full disk.
  *
  * @module
  */
@@ -166,8 +166,8 @@ export interface PrunePlan {
   /** The snapshots that were removed earlier and can still be brought back. */
   removed: RemovedSnapshot[];
   /**
-   * The number of bytes that this prune and later ones free until all grace
-   * periods are over.
+   * The number of bytes that this prune and later ones free by the end of all
+   * grace periods.
    */
   freed: number;
   /**
@@ -264,7 +264,7 @@ export async function prune(
   const all = {
     ...options,
     ...withDefaults(options),
-    // The caller is asked only once.
+    // The caller is asked only once, even if the prune is tried again.
     onUnusual: async (unusual: readonly Unusual[]) =>
       isAccepted ||= await options.onUnusual?.(unusual) ?? false,
   };
@@ -336,7 +336,8 @@ async function pruneOnce(
     checkAborted(signal);
     await removeSnapshot(store, record.id, "policy", time);
   }
-  // If the caller was asked about unusual changes, the state may be outdated.
+  // The state is outdated if snapshots were removed. It may be outdated if the
+  // caller was asked about unusual changes.
   const isCurrent = going.length === 0 && unusual.length === 0;
   const known = isCurrent ? state : undefined;
   const collected = await collectGarbage(store, lease, id, options, known);

@@ -85,8 +85,8 @@ const PURGED = "purged";
  * @param reason The reason for the removal, as text.
  * @param time The time of the removal, in milliseconds since 1970. Default: the
  * current time or, if this machine's clock is behind, the time of the snapshot.
- * @throws {DeltarError} `not-found` if there is no such snapshot and no removed
- * snapshot has this id; also the errors of the storage.
+ * @throws {DeltarError} `not-found` if no snapshot and no removed snapshot has
+ * this id; also the errors of the storage.
  */
 export async function removeSnapshot(
   { storage, manifests }: Store,
@@ -116,9 +116,10 @@ export async function removeSnapshot(
   await storage.delete(recordName(id));
   try {
     if (await readIfThere(storage, noteName(REMOVED, id)) !== undefined) return;
-    // If an `undelete` at the same time deleted the note, it is stored again. If
-    // a prune or purge deleted the note and then layers, it is not, because the
-    // snapshot can no longer be brought back.
+    // The note was deleted at the same time. If an `undelete` deleted the note,
+    // it is stored again. If a prune or purge deleted the note and then layers,
+    // the snapshot can no longer be brought back, so the note is not stored
+    // again.
     if (await missingLayer(storage, record) !== undefined) return;
   } catch (error) {
     // An unneeded note does no harm. Without a note, the record could be lost.
@@ -181,9 +182,9 @@ export async function removePurged(
 }
 
 /**
- * Deletes removed records whose grace period is over. A snapshot may have been
- * brought back and removed again since its removed record was read. Its new
- * removed record is kept.
+ * Deletes removed records whose grace period is over. If a snapshot was brought
+ * back and removed again since its removed record was read, its new removed
+ * record is kept.
  *
  * @param storage The repository's storage.
  * @param expired The removed snapshots, as they were read.
@@ -273,8 +274,8 @@ export async function restoreRecord(
   await run.begin();
   const storeAgain = () =>
     putRemoved(storage, { ...removed, time: Date.now() });
-  // If another `undelete` has stored the record, or it is damaged, it is stored
-  // again.
+  // The record is also stored if another `undelete` has stored it already, or
+  // if the stored record is damaged.
   await run.commitAs(recordName(id), removed.bytes, {
     replaces: true,
     onDead: async () => {
@@ -299,8 +300,9 @@ export async function restoreRecord(
   try {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
   } catch (error) {
-    // If the snapshot was removed again, there is neither a record nor a removed
-    // record. If both exist, the snapshot is not removed.
+    // If the snapshot was removed again, it may have neither a record nor a
+    // removed record. So the removed record is stored. If both exist, the
+    // snapshot counts as not removed.
     await storeAgain().catch(() => {});
     throw error;
   }
@@ -328,8 +330,9 @@ export async function listRemoved(
 }
 
 /**
- * Searches for a missing layer of a removed snapshot. Finds none if the snapshot
- * is no longer removed, or if a purge replaced it.
+ * Searches for a missing layer of a removed snapshot. Returns `undefined` if
+ * there is none, if the snapshot is no longer removed, or if a purge replaced
+ * it.
  *
  * @param storage The repository's storage.
  * @param stored The removed record.
@@ -351,7 +354,8 @@ export async function findMissingLayer(
   if (layers.every((layer) => listed.has(layer.name))) return undefined;
   const layer = await missingLayer(storage, record);
   if (layer === undefined) return undefined;
-  // A prune deletes the removed record before it deletes layers.
+  // A prune deletes the removed record before it deletes the layers. If the
+  // record is gone, the missing layer is not an error.
   if (await readIfThere(storage, name) === undefined) return undefined;
   const message =
     `the layer is missing, so the removed snapshot ${id} cannot ` +

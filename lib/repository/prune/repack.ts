@@ -23,7 +23,7 @@ export interface KeptRange {
 }
 
 /**
- * Writes a new volume with only the needed frames of an old one. Frames without
+ * Writes a new volume with only the needed frames of an old one. Ranges without
  * a `change` are copied without being decompressed. The whole old volume is
  * read and checked against its SHA-256, so that damaged frames do not get a
  * valid checksum.

@@ -86,8 +86,8 @@ export async function startState(
  * Reads the state of a repository. The order of the reads matters. Objects are
  * listed first, so that objects that are written later cannot become
  * candidates. Then the records are read, then the removed records, and then the
- * intents and the records of snapshots that were brought back in between. The
- * marks can be read before or after the intents.
+ * intents and the records of snapshots that were brought back in the meantime.
+ * The marks can be read before or after the intents.
  *
  * @param known The first part of the state, if the caller has read it and has
  * removed no snapshot since then.
@@ -175,7 +175,7 @@ async function withStoredLayers(
 
 /**
  * Reads the records of snapshots, then those of removed snapshots, and then
- * those of snapshots that were brought back in between. A snapshot that is
+ * those of snapshots that were brought back in the meantime. A snapshot that is
  * removed or brought back once during the reads is found in at least one of the
  * lists.
  */

@@ -66,8 +66,8 @@ export interface RetentionPolicy {
 /**
  * A rule that keeps a snapshot: a rule of the policy, or one of these:
  *
- * - `newest`: the last counted snapshot of a directory is always kept. For a
- *   safety snapshot, this is the last counted safety snapshot.
+ * - `newest`: the snapshot is the last counted snapshot of its directory, or
+ *   the last counted safety snapshot. It is always kept.
  * - `uncounted`: the rules do not count the snapshot, so it is kept in addition
  *   to the snapshots that they keep.
  * - `part`: another safety snapshot of the same operation is kept.
@@ -135,9 +135,8 @@ export interface JudgeOptions {
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
    * The lists of the snapshots that earlier prunes counted. A snapshot is kept
-   * and not counted if one of the lists lacks it, or has it with another time,
-   * although the list has a later snapshot of the same directory. Default:
-   * none.
+   * and not counted if a list has a later snapshot of the same directory, but
+   * lacks this snapshot or has it with another time. Default: none.
    */
   judged?: readonly Judged[];
 }
@@ -156,8 +155,8 @@ export interface JudgeOptions {
  * if one of these conditions is met:
  *
  * - `isTrusted` returns false for it;
- * - it is late: it appeared after a snapshot of the directory that sorts after
- *   it, as the parents of later snapshots or `judged` show;
+ * - it is late: the parents of later snapshots, or `judged`, show that it
+ *   appeared after a snapshot of the directory that sorts after it;
  * - its time is not plausible: it is more than two hours ahead of the clock, or
  *   more than two hours out of the order in which the snapshots were taken.
  *

@@ -64,7 +64,7 @@ const VERSION = 1;
  * if the settings have no maximum.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the settings are
- * damaged, `unsupported` if their version is newer.
+ * damaged; `unsupported` if this version of deltar does not know their version.
  */
 export async function readBudget(
   storage: Storage,
@@ -217,8 +217,8 @@ async function chooseGoing(
  * next snapshot, relative to their age, come first, so that the gaps between
  * older snapshots become larger. Snapshots that a user labelled come last. The
  * last snapshot and the last safety snapshot of a directory are never removed,
- * even if the rules do not count them. The last ones that the rules count are
- * also kept.
+ * even if the rules do not count them. The last snapshot and the last safety
+ * snapshot that the rules count are also kept.
  */
 export function thinningOrder(
   groups: readonly SnapshotGroup[],

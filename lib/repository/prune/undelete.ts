@@ -4,9 +4,9 @@ import type { Store } from "../store/store.ts";
 import { restoreRecord } from "./removed.ts";
 
 /**
- * Brings a removed snapshot back. In an encrypted repository, its record is
- * then no longer listed as removed, so that `verifySealed` reports the record
- * if it is lost later. If the call is interrupted, it can be repeated.
+ * Brings a removed snapshot back. In an encrypted repository, the manifests
+ * then no longer list its record as removed, so that `verifySealed` reports the
+ * record if it is lost later. If the call is interrupted, it can be repeated.
  *
  * @param store The repository.
  * @param id The id of the snapshot.
@@ -21,8 +21,9 @@ export async function undeleteSnapshot(
   const { storage, manifests } = store;
   if (manifests === undefined) return await restoreRecord(store, id, signal);
   const name = recordName(id);
-  // A removal at the same time lists the record again. That manifest must stay,
-  // so only the manifests that exist before the record are replaced.
+  // A removal at the same time lists the record in another manifest, which must
+  // stay. So only the manifests that exist before the record is stored are
+  // replaced.
   const removals = await manifests.removalsOf(
     name,
     async (signer) => await store.trustOfSigner(signer) === "trusted",

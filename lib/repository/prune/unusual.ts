@@ -71,9 +71,9 @@ const MAX_DECREASE = 10;
 const MIN_FILES = 10;
 
 /**
- * The minimum value of the usual number of snapshots within a day, as long as
- * no snapshot of a directory is a day old. Until then, the usual number is not
- * known.
+ * The minimum value of the usual number of snapshots within a day, while all
+ * snapshots of a directory are less than a day old. The usual number is not
+ * known yet.
  */
 const MIN_USUAL_AT_FIRST = 7;
 

@@ -171,8 +171,8 @@ function* upperFirst(nodes: Iterable<Node>): Generator<LayerRecord> {
 
 /**
  * Builds nodes from the layers of all roots. Roots share the nodes of their
- * common lower layers. Returns the nodes of the first layers, and the number of
- * all layers.
+ * common lower layers. Returns the nodes of the first layers, and the total
+ * number of layers.
  */
 function plant(roots: readonly Root[]): { firsts: Node[]; count: number } {
   const firsts = new Map<string, Node>();

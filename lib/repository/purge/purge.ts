@@ -18,11 +18,11 @@
  * `scrub.ts` deletes the contents. It finds the volumes of the purged files in
  * the trees of the replaced snapshots. It also reads all other volumes, because
  * snapshots that were removed earlier may have left contents of the paths in
- * volumes that no tree names. Of the volumes with purged contents, those that
- * nothing else needs are deleted. The others are rewritten without the frames
- * that nothing needs. In a frame with both needed and purged contents, the
- * purged contents are blanked, and the frame keeps its length. So a move can
- * name the new volume, as after a prune.
+ * volumes that no tree names. A volume with purged contents is deleted if
+ * nothing else needs it. Otherwise, it is rewritten without the frames that
+ * nothing needs. In a frame with both needed and purged contents, the purged
+ * contents are blanked, and the frame keeps its length. So a move can name the
+ * new volume, as after a prune.
  *
  * A purge can run at the same time as snapshots, because it follows the rules
  * of a prune: it holds the lease, removes records first, stores a mark, and
