@@ -644,8 +644,9 @@ export class Repository {
    * order.
    *
    * @param record The snapshot.
-   * @returns A function of the path of a file and, optionally, the signal that
-   * ends the work and the stream. It throws the errors of `readFile`.
+   * @returns A function that takes the path of a file and, optionally, the
+   * signal that ends the work and the stream. It throws the errors of
+   * `readFile`.
    */
   fileReader(record: SnapshotRecord): (
     path: string,
@@ -679,10 +680,10 @@ export class Repository {
    * decompressed last. It therefore reads many versions of a file faster than
    * `readFile`.
    *
-   * @returns A function of the entry of a file in a snapshot of this repository
-   * and, optionally, the signal that ends the stream. It throws an error of
-   * code `aborted` if the signal fired. The stream fails with the errors of the
-   * stream that `readFile` returns.
+   * @returns A function that takes the entry of a file in a snapshot of this
+   * repository and, optionally, the signal that ends the stream. It throws an
+   * error of code `aborted` if the signal fired. The stream fails with the
+   * errors of the stream that `readFile` returns.
    *
    * @example
    * ```ts
@@ -1238,7 +1239,7 @@ export class Repository {
    * of the new snapshot names the purge. Removed snapshots and safety snapshots
    * are replaced, too. A purge cannot be undone.
    *
-   * A content that other files also have stays, unless `all` is set. Copies of
+   * Content that other files also have is kept, unless `all` is set. Copies of
    * the repository, versions of objects that a bucket keeps, and caches of
    * other machines are not changed.
    *
@@ -1346,10 +1347,10 @@ export class Repository {
   }
 
   /**
-   * Returns how the space of the repository is used. The result has the space
-   * that each snapshot added and the space that only this snapshot needs, the
-   * space of the folders and largest files of one snapshot, and the needed
-   * share of the volumes. The contents of files are not read.
+   * Returns statistics about the space that the repository uses. The result has
+   * the space that each snapshot added and the space that only this snapshot
+   * needs, the space of the folders and largest files of one snapshot, and the
+   * needed share of the volumes. The contents of files are not read.
    *
    * @param options The snapshot and folder to report on.
    * @throws {DeltarError} The error of a record or layer that cannot be read;
@@ -1362,8 +1363,7 @@ export class Repository {
   /**
    * Restores some files of a snapshot into a scratch directory, compares them
    * with their SHA-256, and stores the result in a note. Each drill of a
-   * snapshot restores the files that follow, in path order, those of the
-   * previous drill.
+   * snapshot begins, in path order, after the last file of the previous drill.
    *
    * @param options The snapshot, the size of the sample, and the folder for the
    * scratch directory.
@@ -1514,7 +1514,7 @@ export class Repository {
    * @param options The signal that ends the work.
    * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`,
    * `truncated` or `limit` if the record is damaged; `unsupported` if its
-   * version is newer.
+   * version is newer than this version of deltar reads.
    */
   async readRecord(
     id: string,

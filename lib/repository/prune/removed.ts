@@ -279,8 +279,9 @@ export async function restoreRecord(
   await run.commitAs(recordName(id), removed.bytes, {
     replaces: true,
     onDead: async () => {
-      // The snapshot stays removed, unless a prune has purged it. Its grace
-      // period begins again, because it was not removed for a while.
+      // The snapshot stays removed, unless a purge replaced it or its layers
+      // were deleted. Its grace period begins again, because its record existed
+      // for a short time.
       const now = await readRemoved(storage, id);
       if (now !== undefined && isReplaced(now)) return;
       if (await missingLayer(storage, removed.record) === undefined) {

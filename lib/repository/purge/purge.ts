@@ -84,8 +84,8 @@ export interface PurgeOptions extends SignalOptions {
   patterns?: readonly string[];
   /**
    * The ids of the snapshots to purge the paths from. Removed snapshots,
-   * including those that an interrupted purge has replaced, can be named by a
-   * part of their ids. Default: all snapshots.
+   * including those that an interrupted purge has replaced, can be named by the
+   * beginning or end of their ids. Default: all snapshots.
    */
   from?: readonly string[];
   /**
@@ -286,8 +286,8 @@ export async function purge(
 const MAX_ROUNDS = 4;
 
 /**
- * Returns the names of the records of all snapshots and removed snapshots that
- * no purge has replaced.
+ * Returns the ids of all snapshots, and the names of the notes about removed
+ * snapshots that no purge has replaced.
  */
 function namesIn({ records, removed }: RepositoryState): string[] {
   return [
@@ -304,8 +304,8 @@ function removedName(id: string): string {
 /**
  * Returns the options with whole ids in `from`.
  *
- * @throws {DeltarError} `not-found` if a name matches no snapshot or removed
- * snapshot, or several removed snapshots.
+ * @throws {DeltarError} `not-found` if an id in `from` matches no snapshot and
+ * no removed snapshot, or matches several removed snapshots.
  */
 function withFrom(
   { records, removed }: RepositoryState,

@@ -114,9 +114,7 @@ class Replacing {
   readonly #by = new Map<string, string>();
   /** The SHA-256 of the new records, by id. */
   readonly #sums = new Map<string, string>();
-  /**
-   * The layers to rewrite. Each key identifies a layer and the purged paths.
-   */
+  /** The layers to rewrite, by the keys that `#variantOf` returns. */
   readonly #rewrites = new Map<string, Rewrite>();
   /** The new layers, by the keys of `#rewrites`. */
   readonly #written = new Map<string, LayerRecord>();
@@ -524,7 +522,7 @@ async function hasSameTree(
   return (await others.next()).done === true;
 }
 
-/** Returns the counts that a tree has without some of its entries. */
+/** Returns the counts of a tree without some of its entries. */
 function without(
   counts: SnapshotCounts,
   tally: EntryTally,

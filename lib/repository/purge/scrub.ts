@@ -106,8 +106,9 @@ export async function scrub(
 /**
  * Deletes the intents of prunes and purges that were interrupted while they
  * rewrote volumes. The id of such a run is the id of a mark. If a prune has
- * deleted the mark since then, the id is in the name of a moved volume. A run
- * that is only suspended finds that it has lost the lease and its intent.
+ * deleted the mark since then, the id is in the name of the new volume of a
+ * move. A run that is only suspended finds that it has lost the lease and its
+ * intent.
  */
 async function endDeadRuns(
   { storage }: Store,
@@ -284,8 +285,8 @@ class Scrubbing {
 
   /**
    * Deletes the moves that an interrupted purge stored: those whose old volume
-   * still exists and has other bytes than the new volume. Without the move, the
-   * old volume is used again.
+   * still exists and differs from the new volume. Without the move, the old
+   * volume is used again.
    */
   async #deleteUnfinishedMoves(): Promise<void> {
     const { stored, moves } = this.#found;
@@ -406,7 +407,7 @@ class Scrubbing {
       const use = usage.volumes.get(name);
       if (this.#running.has(idOfObject(name) ?? "")) this.#left.add(name);
       else if (use === undefined || !(use.rank > 0)) going.add(name);
-      // In an honest repository, a layer records every needed volume.
+      // If no layer records a needed volume, a layer or move may be forged.
       else if (use.record === undefined) this.#left.add(name);
       else shared.set(name, use);
     }
@@ -506,7 +507,7 @@ function rangesOf(
   for (const [offset, { length }] of sorted) {
     const last = ranges.at(-1);
     if (last !== undefined && offset < last.offset + last.length) {
-      // Ranges overlap only in a hostile repository.
+      // Ranges overlap only if a layer is forged.
       last.length = Math.max(last.length, offset + length - last.offset);
       delete last.change;
       continue;

@@ -327,9 +327,9 @@ class Rekey {
     check: () => Promise<void>,
     isSpared: (name: string) => boolean,
   ): Promise<void> {
-    // The objects were listed before the intents are read, and the manifests
-    // are read after the intents. So a run that no longer has an intent has
-    // already stored its manifests.
+    // Objects are listed first. Then the intents are read, and then the
+    // manifests. So a run that no longer has an intent has already stored its
+    // manifests.
     const running = await this.#running();
     await manifests.load();
     const going = [...old].filter(([name]) =>
@@ -368,8 +368,8 @@ class Rekey {
       await manifests.list(ready.map(({ record }) => record));
       await forEachConcurrent(ready, MAX_WRITES, async (one) => {
         checkAborted(signal);
-        // The batch may have waited for long. An object that another process
-        // has deleted or replaced since then must not be stored again.
+        // The batch may have waited for a long time. An object that another
+        // process has deleted or replaced since then must not be stored again.
         await check();
         if (!await this.#isUnchanged(one)) return;
         const { record, store } = one;
@@ -468,7 +468,8 @@ class Rekey {
   /**
    * Records that an object is damaged. An object that was deleted since it was
    * listed, or that a repair copied to `damaged/`, is added to `#current`
-   * instead, because it needs no identity. Other errors are thrown again.
+   * instead, because it needs no identity. An error that does not mean damage
+   * is thrown again.
    */
   #failed(name: string, error: unknown): void {
     const isUnreadable = isDamage(error) || codeOf(error) === "key" ||

@@ -169,8 +169,8 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
 
 /**
  * Repairs settings or a note: copies the damaged object to `damaged/` and
- * replaces it by a corrected one. Settings that cannot be corrected are created
- * again. A note that cannot be corrected is only moved.
+ * replaces it with a corrected one. Settings that cannot be corrected are
+ * created again. A note that cannot be corrected is only moved.
  */
 async function repairListing(
   store: Store,
@@ -210,9 +210,8 @@ async function idOf(store: Store): Promise<string> {
 }
 
 /**
- * Repairs a record: replaces it if it can be corrected by means of its own
- * checksum, and otherwise deletes it. A copy of the damaged object is stored in
- * `damaged/` first.
+ * Repairs a damaged record: copies the record to `damaged/`, and then corrects
+ * it with the help of its own checksum if possible. Otherwise, deletes it.
  */
 async function repairRecord(
   store: Store,
@@ -237,10 +236,10 @@ async function repairRecord(
 }
 
 /**
- * Copies a damaged object to `damaged/` and replaces it by the corrected
- * object. The damaged object is not deleted first: if the repair is interrupted
- * in between, the next repair corrects the object. Missing settings are stored;
- * any other object that is missing was removed during the repair.
+ * Copies a damaged object to `damaged/` and replaces it with the corrected
+ * object. The damaged object is not deleted first, so that the next repair can
+ * correct it if this repair is interrupted. Missing settings are stored. Any
+ * other missing object was removed during the repair, and is not stored.
  */
 async function putBack(
   store: Store,

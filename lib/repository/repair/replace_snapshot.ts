@@ -178,7 +178,7 @@ async function write(
 
 /**
  * Adds the objects that entries refer to but that no readable frame of a layer
- * records. They are recorded with their present sizes and SHA-256.
+ * records. They are recorded with their current sizes and SHA-256.
  */
 async function nameUnnamed(
   storage: Storage,
@@ -213,9 +213,9 @@ function countsOf(
 
 /**
  * Returns the id of the replacement that an earlier, interrupted repair stored;
- * `undefined` if there is none. A record that only claims to replace the
- * snapshot is not used: it must be undamaged, have every entry of the plan, and
- * be trusted if the snapshot is trusted.
+ * `undefined` if there is none. The replacement must be undamaged, have every
+ * entry of the plan, and be trusted if the snapshot is trusted. So a record
+ * that only claims to replace the snapshot is not used.
  */
 async function standIn(
   store: Store,

@@ -103,14 +103,15 @@ export class PlanApplier {
   readonly #failed = new Map<string, DeltarError>();
   readonly #heirs = new Heirs();
   /**
-   * The errors of setting the mode, time or owner of restored entries, by path.
+   * The errors from setting the mode, time or owner of restored entries, by
+   * path.
    */
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /**
    * The folders that this restore created. Until the restore ends, their modes
-   * keep other users out, so that no files of other processes are expected in
-   * them.
+   * keep other users out, so other processes are not expected to create files
+   * in them.
    */
   readonly #new = new Set<string>();
   /**
@@ -221,8 +222,8 @@ export class PlanApplier {
             if (waiting !== undefined) await waiting;
             continue;
           }
-          // The first name of a file must exist before a hard link to it is
-          // made.
+          // The first name of a file must exist before a hard link to the file
+          // is made.
           const { entry: { kind, target } } = step;
           if (kind === "hardlink" && threaded.has(target)) {
             await threaded.finish();
@@ -254,8 +255,8 @@ export class PlanApplier {
   }
 
   /**
-   * Starts threads, and returns them; `undefined` if there are too few small
-   * files. Starts no threads if `onStep` is set, so that tests see every step
+   * Starts threads and returns them. Returns `undefined` if there are too few
+   * small files, or if `onStep` is set. Without threads, tests see every step
    * in order.
    */
   #startThreads(): WriterThreads | undefined {
@@ -597,7 +598,7 @@ export class PlanApplier {
 
   /**
    * Throws if an entry is no longer the one that was saved, unless `isUnsaved`
-   * is `true`. Returns the present state of the entry.
+   * is `true`. Returns the current state of the entry.
    */
   #checkSaved(step: RestoreStep): FileStat {
     const { path } = step;

@@ -6,10 +6,10 @@ import {
 } from "../../tree/entry.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
-/** An entry to which hard links are possible. */
+/** An entry that can have hard links. */
 export type LinkableEntry = TreeFileEntry | SpecialEntry;
 
-/** Returns whether hard links to an entry are possible. */
+/** Returns whether an entry can have hard links. */
 export function isLinkable(entry: TreeEntry): entry is LinkableEntry {
   return canHaveLinks(entry.kind);
 }

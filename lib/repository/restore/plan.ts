@@ -43,7 +43,9 @@ import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** A change that a restore makes to one path. `action` is its kind. */
+/**
+ * A change that a restore makes to one path. `action` is the kind of change.
+ */
 export type RestoreStep = CreateStep | ChangeStep | DeleteStep;
 
 /** The creation of a path that does not exist yet. */
@@ -105,8 +107,8 @@ export interface RestoreLeft {
   /** The path below the target. */
   path: string;
   /**
-   * The reason as text, such as the rule by which the snapshot excluded the
-   * path.
+   * The reason as text, such as the rule that excluded the path from the
+   * snapshot.
    */
   why: string;
 }
@@ -283,7 +285,7 @@ export function withoutAbsentLink(
 }
 
 /**
- * Compares the wanted state of the target with the present state, and returns
+ * Compares the wanted state of the target with the current state, and returns
  * the plan.
  *
  * @param onDisk The target.
@@ -489,8 +491,8 @@ class Planner {
   }
 
   /**
-   * Returns a path as its folder lists it, with the folders above spelled as in
-   * the paths of the wanted entries.
+   * Returns a path as the wanted entries spell it. `path` is spelled as on the
+   * disk. A name without a wanted entry is not changed.
    */
   #asWanted(path: string): string {
     if (this.#listed.size === 0 || path === "") return path;
@@ -590,7 +592,7 @@ class Planner {
     if (root === undefined || now === undefined) return root;
     const why = this.#permissions.faultOfState(now);
     if (why === undefined) return root;
-    // A difference in only the time of another user's directory is not
+    // If only the time of another user's directory differs, no failure is
     // reported.
     if (!this.#isSame({ path: "", ...root }, { ...now, mtime: root.mtime })) {
       this.#noted.push({ path: ".", error: refused(".", why) });
@@ -812,7 +814,7 @@ class Planner {
     });
   }
 
-  /** Counts an entry whose owner or group differs and is not set. */
+  /** Counts an entry whose owner or group differs and cannot be set. */
   #countOwner(entry: TreeEntry, stat: FileStat | undefined): void {
     if (this.#setsOwners || PLATFORM === "win32") return;
     const { uid, gid } = stat ?? this.#own;
@@ -859,7 +861,7 @@ class Planner {
   }
 
   /**
-   * Returns the present path of an entry whose name must be respelled;
+   * Returns the current path of an entry if its name must be respelled;
    * otherwise `undefined`.
    */
   #spelledOtherwise({ path }: TreeEntry, stat: FileStat): string | undefined {
