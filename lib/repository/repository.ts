@@ -1402,8 +1402,8 @@ export class Repository {
   }
 
   /**
-   * Corrects damaged settings, records and notes if possible, and moves the
-   * damaged objects to `damaged/`. A snapshot with lost files is replaced by a
+   * Corrects damaged settings, records and notes if possible, and keeps their
+   * damaged bytes in `damaged/`. A snapshot with lost files is replaced by a
    * snapshot that lists the lost files as skipped, so that the other files can
    * be used. The record of the old snapshot is moved to `damaged/`. The next
    * snapshot stores the lost files again if the directory still has them.

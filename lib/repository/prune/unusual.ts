@@ -71,9 +71,9 @@ const MAX_DECREASE = 10;
 const MIN_FILES = 10;
 
 /**
- * The minimum value of the usual number of snapshots within a day, while all
- * snapshots of a directory are less than a day old. The usual number is not
- * known yet.
+ * The minimum value of the usual number of snapshots within a day, as long as
+ * no snapshot of a directory is a day older than the newest one. The usual
+ * number is not known yet.
  */
 const MIN_USUAL_AT_FIRST = 7;
 
@@ -86,7 +86,7 @@ interface Moment {
 /**
  * Finds directories with unusual new snapshots. Earlier prunes stored lists of
  * counted snapshots. A snapshot is new if at least one of these lists does not
- * contain it. If no list exists, a snapshot is new if it was taken at most 24
+ * contain it. If no list exists, a snapshot is new if it was taken less than 24
  * hours before the newest one. A directory is ignored if none of its ordinary
  * snapshots would be removed.
  *

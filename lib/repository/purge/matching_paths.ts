@@ -30,8 +30,8 @@ export interface Matched {
 
 /**
  * Returns the paths to purge: the given paths, and the paths that match a
- * pattern in any snapshot. A matching path inside another matching path is
- * omitted.
+ * pattern in any snapshot that the option `from` selects. A matching path
+ * inside another matching path is omitted.
  *
  * @param store The repository.
  * @param found The snapshots to search.

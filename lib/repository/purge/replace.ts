@@ -201,10 +201,10 @@ class Replacing {
   }
 
   /**
-   * Returns whether an interrupted purge has stored the replacement of a
-   * snapshot. An attacker who can only add snapshots can store a false
-   * replacement, so the trees are compared. The replacement of a trusted
-   * snapshot must be trusted, too.
+   * Searches for a replacement that an interrupted purge has stored, and adds
+   * its id to `#by`. Returns whether there is one. An attacker who can only add
+   * snapshots can store a false replacement, so the trees are compared. The
+   * replacement of a trusted snapshot must be trusted, too.
    */
   async #findEarlier(target: Target): Promise<boolean> {
     const { record, paths } = target;
@@ -233,7 +233,7 @@ class Replacing {
     return false;
   }
 
-  /** Finds the layers of a snapshot that must be rewritten. */
+  /** Adds to `#rewrites` the layers of a snapshot that must be rewritten. */
   async #planLayers(target: Target): Promise<void> {
     const { record, paths } = target;
     const { dependents, layersWithContents } = this.#survey;

@@ -142,7 +142,7 @@ class Scrubbing {
    * to be stored.
    */
   readonly #isAll: boolean;
-  /** The snapshots that were replaced. */
+  /** The removed snapshots that a purge replaced or that lack layers. */
   readonly #replaced: RemovedSnapshot[];
   /** The ids of running or interrupted runs, whose objects are kept. */
   readonly #running: ReadonlySet<string>;
@@ -284,9 +284,9 @@ class Scrubbing {
   }
 
   /**
-   * Deletes the moves that an interrupted purge stored: those whose old volume
-   * still exists and differs from the new volume. Without the move, the old
-   * volume is used again.
+   * Deletes the moves that `readState` ignored, such as those of an interrupted
+   * purge. The old volume still exists, and the new volume is missing or has
+   * other bytes. Without the move, the old volume is used again.
    */
   async #deleteUnfinishedMoves(): Promise<void> {
     const { stored, moves } = this.#found;

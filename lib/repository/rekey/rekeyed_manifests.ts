@@ -122,12 +122,12 @@ export class RekeyedManifests {
 
   /**
    * Replaces trusted manifests with as few new ones as possible. Two kinds of
-   * manifests are replaced: those that list an outdated SHA-256 of an object,
-   * and those that `list` stored. The new manifests are signed, and list
-   * everything else that the old ones list. If an object matches none of the
-   * lines that list it, all of these lines are kept, so that a verification
-   * reports the object. Does nothing if `list` has stored no manifest since the
-   * last call.
+   * manifests are replaced: those that list an outdated SHA-256 of an object
+   * and, if `list` stored more than one, those that it stored. The new
+   * manifests are signed, and list everything else that the old ones list. If
+   * an object matches none of the lines that list it, all of these lines are
+   * kept, so that a verification reports the object. Does nothing if `list` has
+   * stored no manifest since the last call.
    *
    * @param isAtWork Called with the name of an object. Returns whether the
    * object may belong to a run that is still running.

@@ -75,8 +75,7 @@ export interface RepairResult {
    */
   mended: string[];
   /**
-   * The names of the objects that were moved to `damaged/`. Their bytes are
-   * kept.
+   * The names of the damaged objects that were copied or moved to `damaged/`.
    */
   setAside: string[];
   /** The snapshots that were replaced. */
@@ -86,8 +85,8 @@ export interface RepairResult {
 }
 
 /**
- * Corrects damaged settings, records and notes if possible, and moves the
- * damaged objects to `damaged/`. Replaces snapshots that cannot be read
+ * Corrects damaged settings, records and notes if possible, and keeps their
+ * damaged bytes in `damaged/`. Replaces snapshots that cannot be read
  * completely, so that their undamaged parts can be used. A repair can be killed
  * at any time and run again.
  *

@@ -338,7 +338,10 @@ class Planner {
    * the same key. See `alikePaths`.
    */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The paths in `#alike` that were planned first, by their keys. */
+  /**
+   * The paths in `#alike` that this disk does not treat as an earlier path, by
+   * their keys.
+   */
   readonly #firsts = new Map<string, string[]>();
   /**
    * The path of each entry whose name is spelled differently on the disk. The key
@@ -836,8 +839,8 @@ class Planner {
   }
 
   /**
-   * Returns the entry with only the trusted parts of its mode and owner;
-   * `undefined` if the entry itself is not trusted.
+   * Returns the entry without the privileges that are not trusted; `undefined`
+   * if the entry itself is not trusted.
    */
   #trusted(
     wanted: TreeEntry,
