@@ -192,8 +192,8 @@ export async function readRecords(
 }
 
 /**
- * Adds the records of snapshots that are new, or that were brought back after
- * the records and before the removed records were read.
+ * Adds the records of new snapshots, and of snapshots that were brought back
+ * between the reads of `records` and `removed`.
  */
 async function withBroughtBack(
   store: Store,

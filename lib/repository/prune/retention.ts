@@ -10,8 +10,8 @@ import { findLate } from "./late.ts";
 
 /**
  * The rules that choose the snapshots to keep, for each directory of each
- * machine. A snapshot is kept if any rule keeps it. A rule of 0 has no effect.
- * If there is no rule, all snapshots are kept.
+ * machine. A snapshot is kept if any rule keeps it. A rule of 0 has no effect,
+ * except for `safety`. If there is no rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
   /** The number of newest snapshots to keep. */

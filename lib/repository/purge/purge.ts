@@ -77,9 +77,9 @@ export interface PurgeOptions extends SignalOptions {
   place?: string;
   /**
    * Patterns in gitignore's syntax. A path that matches a pattern in any
-   * snapshot is purged from all snapshots. A pattern without a slash is
-   * compared with the name of each file and folder. Any other pattern is
-   * compared with the whole path, relative to `place`. Default: none.
+   * snapshot is purged from all snapshots. A pattern with a `/` before its end
+   * is compared with whole paths, relative to `place`. Any other pattern is
+   * compared with the names of files and folders. Default: none.
    */
   patterns?: readonly string[];
   /**
@@ -177,8 +177,8 @@ export interface PurgePlan {
   /** The ids of snapshots that an interrupted purge has replaced. */
   unfinished: string[];
   /**
-   * The ids of running or interrupted runs. The objects that they need or have
-   * stored are not purged.
+   * The ids of the runs that are running or were interrupted. The objects that
+   * they need or have stored are not purged.
    */
   running: string[];
 }

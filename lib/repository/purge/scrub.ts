@@ -144,7 +144,10 @@ class Scrubbing {
   readonly #isAll: boolean;
   /** The removed snapshots that a purge replaced or that lack layers. */
   readonly #replaced: RemovedSnapshot[];
-  /** The ids of running or interrupted runs, whose objects are kept. */
+  /**
+   * The ids of the runs that are running or were interrupted. Their objects are
+   * kept.
+   */
   readonly #running: ReadonlySet<string>;
   /** The trees that are kept. */
   readonly #staying: Root[];
