@@ -1293,7 +1293,7 @@ export class Repository {
    * By default there is no grace period, and removed snapshots cannot be
    * brought back. If the maximum comes from the repository's settings and not
    * from the user, pass a `grace`: anyone who can write a settings object could
-   * otherwise cause snapshots to be deleted. Removed snapshots are then purged,
+   * otherwise cause snapshots to be purged. Removed snapshots are then purged,
    * and their space is freed, only when their grace period is over.
    *
    * @param maxSize The maximum total size of all objects, in bytes.

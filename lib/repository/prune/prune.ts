@@ -280,9 +280,9 @@ export async function prune(
       all,
     );
     await checkUnusual(unusual, all);
-    // The disk is full. With a grace period, each removal would store a note,
-    // for which there is no space. So only snapshots that were removed earlier
-    // can be deleted permanently.
+    // The disk is full, so there is no space for the notes that removals store.
+    // With a grace period, only snapshots that were removed earlier can
+    // therefore be purged.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);

@@ -339,8 +339,8 @@ export function applyMoves(
 
 /**
  * Returns the needed ranges of a volume that have at least the rank `atLeast`,
- * sorted by offset. Adjacent ranges are merged. Offsets and lengths are in
- * bytes.
+ * sorted by offset. Adjacent and overlapping ranges are merged. Offsets and
+ * lengths are in bytes.
  *
  * @param use The needed ranges of the volume, with their ranks.
  * @param atLeast The minimum rank.
