@@ -1080,7 +1080,7 @@ export class Repository {
    * @param id The id of the snapshot.
    * @param options The signal that ends the work.
    * @throws {DeltarError} `key` if the key is write-only; `not-found` if the
-   * snapshot was purged, or if no snapshot ever had the id.
+   * snapshot can no longer be brought back, or if no snapshot ever had the id.
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);

@@ -6,9 +6,9 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
  * The reason why the rules do not count a snapshot:
  *
  * - `skipped`: a later snapshot has a parent that sorts before this snapshot.
- *   `by` is the id of the later snapshot if that snapshot may be forged: if
- *   earlier prunes counted this snapshot but not the later one, or if there was
- *   no earlier prune.
+ *   `by` is the id of the later snapshot. It is present only if the later
+ *   snapshot may be forged, because earlier prunes counted this snapshot but
+ *   not the later one, or because there was no earlier prune.
  * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
  * - `first`: this snapshot claims to be the first of its directory, but an
  *   earlier prune counted a snapshot that sorts before it.
@@ -39,9 +39,9 @@ export type Late =
  * A snapshot without a parent would make all earlier snapshots of its directory
  * late. But if all earlier prunes counted one of these earlier snapshots, the
  * snapshot without a parent is not the first of its directory. Then it is not
- * counted, and makes no other snapshot late. So a late snapshot can be counted
- * if it sorts before all other snapshots. Such a snapshot does not take the
- * place of any other snapshot.
+ * counted, and makes no other snapshot late. So a late snapshot can be counted,
+ * but only if it sorts before all other snapshots. Such a snapshot does not
+ * take the place of any other snapshot.
  *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.

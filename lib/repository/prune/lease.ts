@@ -146,8 +146,8 @@ export class Lease {
 
   /**
    * Checks the lease as `check` does, unless a check succeeded in the last few
-   * seconds. Called before each of many irreversible steps. A process that was
-   * suspended for longer than that checks the lease.
+   * seconds. Called before each of many irreversible steps. So a process that
+   * was suspended for a longer time checks the lease again.
    *
    * @throws {DeltarError} `conflict` if the lease was taken over.
    */
