@@ -328,7 +328,8 @@ export class Repository {
    * not exist.
    * @param options With `onDamage`, records that cannot be read are reported
    * and ignored. By default their errors are thrown.
-   * @returns The snapshot, or `undefined` if there is none.
+   * @returns The snapshot, and the path below its directory; `undefined` if
+   * there is no such snapshot.
    */
   lastAt(
     place: string,

@@ -403,9 +403,9 @@ export async function checkUnusual(
 /**
  * Returns the list of counted snapshots for later prunes. It contains the
  * snapshots that the rules count. It also contains the snapshots that are in
- * all earlier lists, except for those that can no longer be brought back. A
- * snapshot of the earlier lists may be counted again if it is brought back, or
- * if a forged snapshot that makes it late is removed.
+ * all earlier lists, except for those that can no longer be brought back. The
+ * rules may count a snapshot of the earlier lists again after it is brought
+ * back, or after a forged snapshot that made it late is removed.
  */
 function nextJudged(
   groups: readonly SnapshotGroup[],

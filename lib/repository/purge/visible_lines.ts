@@ -12,7 +12,7 @@ import type { PathSet } from "./path_set.ts";
 
 /**
  * The maximum number of layers that are read at the same time. For each layer,
- * about two frames and 1 MiB of stored frames are in memory.
+ * about two decompressed frames and 1 MiB of compressed frames are in memory.
  */
 export const MAX_LAYERS_AT_ONCE = 64;
 
