@@ -38,7 +38,7 @@ export interface AgeStanza {
   readonly body: Uint8Array;
 }
 
-/** A decrypter of file keys, for example by means of a security token. */
+/** An object that decrypts file keys, for example with a security token. */
 export interface AgeIdentity {
   /**
    * Decrypts the file key of an age file with this identity.

@@ -6,9 +6,9 @@
  * `age-encryption` makes headers and decrypts the file keys in them
  * (`header.ts`). The payload is a sequence of chunks of 64 KiB that are
  * encrypted one by one (`payload.ts`), so that a range can be decrypted without
- * decrypting the whole file. In the texts of this directory, a chunk is always
- * such a part of a payload. The parts in which a source yields its bytes are
- * called arrays. `chunk_cipher.ts` chooses an implementation of
+ * decrypting the whole file. In this directory, "chunk" always means one of
+ * these parts of a payload, and the parts in which a source yields its bytes
+ * are called arrays. `chunk_cipher.ts` chooses an implementation of
  * ChaCha20-Poly1305: the runtime's if it has one, otherwise portable code.
  *
  * @module

@@ -61,8 +61,8 @@ export interface OpenOptions {
 
 /**
  * Decrypts the chunks of an age payload. The bytes of a chunk are yielded only
- * after the chunk has been authenticated. Unless the source can end before the
- * payload does, the last chunk also proves that no chunk is missing.
+ * after the chunk has been authenticated. If the source ends where the payload
+ * ends, the last chunk also proves that no chunk is missing.
  *
  * @param cipher The cipher with the payload's key.
  * @param source The encrypted chunks, beginning with the first byte of a chunk.
@@ -93,7 +93,8 @@ export async function* openPayload(
 
 /**
  * Decrypts the chunks of an age payload that are in memory. All chunks are
- * decrypted at the same time, so the result needs as much memory as the chunks.
+ * decrypted at the same time. The result needs about as much memory as the
+ * encrypted chunks.
  *
  * @param cipher The cipher with the payload's key.
  * @param sealed The encrypted chunks, beginning with the first byte of a chunk.
@@ -254,7 +255,7 @@ async function* inChunks(
 }
 
 /**
- * Yields the results of work on chunks, in the order of the chunks. Later
+ * Yields the result of `work` for each chunk, in the order of the chunks. Later
  * chunks are requested while earlier chunks are being worked on.
  *
  * @param work Called with each chunk. `work` must read the bytes of the chunk
@@ -268,7 +269,8 @@ async function* severalAtOnce(
   try {
     for await (const chunk of chunks) {
       const next = Promise.resolve(work(chunk));
-      // If an earlier chunk fails, nothing awaits this promise.
+      // If an earlier chunk fails, nothing awaits this promise, so its error is
+      // ignored.
       next.catch(() => {});
       coming.push(next);
       const [first] = coming;

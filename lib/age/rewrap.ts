@@ -103,7 +103,9 @@ async function opens(
   }
 }
 
-/** Returns the stanzas of a header that has already been decrypted. */
+/**
+ * Returns the stanzas of a header whose file key has already been decrypted.
+ */
 async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
   const { Decrypter } = await import("age-encryption");
   const decrypter = new Decrypter();

@@ -152,8 +152,8 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // The archive can contain a member that no change needs, because `DiffData`
-    // stored the beginning of a file and could not read the rest.
+    // A member that no change needs can be the beginning of a file that
+    // `DiffData` could not read to the end.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
       throw new DeltarError(

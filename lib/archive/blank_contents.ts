@@ -37,9 +37,9 @@ const MAX_NOISE_STEP = 64;
  * @param isNeeded Called with the position of each content in the decompressed
  *   frames, in bytes. Returns whether the content is kept.
  * @param object The name of the volume, for messages.
- * @returns The new frames, or `frames` itself if every content is kept. Also
- *   `frames` itself if they decompress to more than 64 MiB, because they then
- *   hold a single large content, which is needed.
+ * @returns The new frames, or `frames` itself if every content is kept. Frames
+ *   that decompress to more than 64 MiB are also returned as they are, because
+ *   they hold a single large content, which is needed.
  * @throws {DeltarError} `corrupt` or `truncated` if the frames are damaged,
  *   `unsupported` if the blanked bytes cannot be compressed to the same length.
  */

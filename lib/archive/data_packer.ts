@@ -81,8 +81,9 @@ export interface LargeBasis {
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /**
    * Called with the delta that would be stored. Reads the basis, and returns a
-   * smaller delta to store, or `undefined` if that is not possible or would
-   * take too long for what it saves. By default, the delta is stored as it is.
+   * smaller delta to store, or `undefined` if there is no smaller one or if
+   * making it would take too long for the bytes that it saves. By default, the
+   * delta is stored as it is.
    */
   refine?: (delta: Spool) => Promise<Spool | undefined>;
   /** See {@linkcode StoredContent.replacesDeltas}. */

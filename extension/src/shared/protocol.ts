@@ -48,7 +48,7 @@ export interface FolderConfig {
   excludeLargerThan?: number;
   /**
    * The environment variables for a repository at a URL: the S3 credentials,
-   * region and URL that are set.
+   * region and endpoint, as far as they are set.
    */
   env?: Record<string, string>;
   /**
@@ -64,8 +64,8 @@ export interface FolderConfig {
   key?: OwnKey;
   /**
    * The identities of the repository that an earlier request with the same
-   * passphrase returned. With them, the repository opens without deriving a key
-   * from the passphrase. They are added like `key`.
+   * passphrase returned. They make it unnecessary to derive a key from the
+   * passphrase again. Like `key`, they are added just before a request is sent.
    */
   identities?: readonly string[];
 }
@@ -80,9 +80,8 @@ export interface OldHistory {
   /** The location of the repository with these snapshots. */
   repository: string;
   /**
-   * Whether the folder is the one that was at the former path. Otherwise, it
-   * only has the same files: it can be a copy, and the original can be on a disk
-   * that is not mounted.
+   * Whether the folder itself was at the former path. If not, it has the same
+   * files, but can be a copy of a folder on a disk that is not mounted.
    */
   isMoved: boolean;
 }
@@ -166,8 +165,8 @@ export interface SkippedPath {
   /** The rule, the system's message or another explanation. */
   detail?: string;
   /**
-   * Whether the path is missing or incomplete in the snapshot although the
-   * whole path should have been stored.
+   * Whether the path is missing or incomplete in the snapshot although it
+   * should have been stored completely.
    */
   isFault: boolean;
 }
@@ -197,9 +196,7 @@ export interface FileChange extends EntryDetails {
   path: string;
   /** The kind of change. */
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
-  /**
-   * The new length in bytes or, if the file was deleted, its last length.
-   */
+  /** The new length or, if the file was deleted, its last length, in bytes. */
   size: number;
   /** The old length in bytes, if the file has an old and a new content. */
   oldSize?: number;
@@ -213,10 +210,7 @@ export interface FileChange extends EntryDetails {
 export interface ChangeSummary {
   /** The number of files whose content or name differs. */
   changed: number;
-  /**
-   * Up to two of the changes. Changes of files that exist come before
-   * deletions.
-   */
+  /** Up to two of the changes. Deletions come last. */
   first: Pick<FileChange, "path" | "change">[];
   /**
    * The path of the deepest folder that contains all changed files; empty for
@@ -242,7 +236,7 @@ export interface FileVersion extends EntryDetails {
   from?: string;
   /** The length in bytes; absent if the file was deleted. */
   size?: number;
-  /** Whether the path is that of a folder. */
+  /** Whether the path is a folder. */
   isFolder?: boolean;
 }
 
@@ -402,15 +396,18 @@ export interface RestorePreview {
    * extended attributes.
    */
   touched: number;
-  /** The paths that are known not to be restorable, with the errors. */
+  /**
+   * The paths that the restore would fail for, as far as known, with the
+   * errors.
+   */
   failed: PathFailure[];
 }
 
 /** The changes that an undo or redo would make, as paths. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * The paths to overwrite or delete that cannot be read, or were edited after
-   * the restore or undo that is being reverted.
+   * Those of the overwritten or deleted paths that cannot be read, or that were
+   * edited after the restore or undo that is being reverted.
    */
   edited: string[];
 }
@@ -418,8 +415,8 @@ export interface RevertPreview extends RestorePreview {
 /** The changes that undoing a turn of an agent would make, as paths. */
 export interface TurnPreview extends RestorePreview {
   /**
-   * The paths that something else has changed since the turn. They stay as they
-   * are, unless `force` is set.
+   * The paths that something else has changed since the turn. Undoing the turn
+   * leaves them as they are, unless `force` is set.
    */
   conflicts: string[];
   /** The number of folders that would be created, changed or deleted. */
@@ -443,7 +440,7 @@ export interface PathFailure {
   advice?: string;
 }
 
-/** The result that removing old snapshots would have. */
+/** A preview of removing old snapshots. */
 export interface PrunePreview {
   /** The number of snapshots of the folder that would be removed. */
   removed: number;
@@ -496,9 +493,9 @@ export interface Methods {
    * Takes a snapshot. With `measure`, the progress includes the total number of
    * entries. With `isFirst`, the snapshot stores the copies in `originals` in
    * place of the files that have changed since the copies were made. With
-   * `ignoresFolderTimes`, no snapshot is taken if only the times of folders have
-   * changed. If the folder has no snapshot yet, the last snapshot of the path
-   * `continues` becomes the parent.
+   * `ignoresFolderTimes`, no snapshot is taken if only the times of folders
+   * have changed. With `continues`, the last snapshot of this path becomes the
+   * parent if the folder has no snapshot yet.
    */
   snapshot: [
     {
@@ -533,8 +530,8 @@ export interface Methods {
   /**
    * Returns a summary of the changes in the folder `within` between two
    * snapshots, or `undefined` if more than 10,000 paths differ. Reads only the
-   * parts of the trees that differ. Files whose content did not change do not
-   * count.
+   * parts of the trees that differ. Files whose content and name did not change
+   * do not count.
    */
   summary: [
     {
@@ -552,9 +549,7 @@ export interface Methods {
    * deleted first.
    */
   deleted: [{ config: FolderConfig }, DeletedFile[]];
-  /**
-   * Returns the result that removing old snapshots would have. Removes nothing.
-   */
+  /** Returns a preview of removing old snapshots. Removes nothing. */
   previewPrune: [
     { config: FolderConfig; policy: RetentionPolicy },
     PrunePreview,
@@ -584,8 +579,8 @@ export interface Methods {
     FolderChild[],
   ];
   /**
-   * Returns the content of a file, the target of a symlink, or the name of the
-   * kind of a named pipe or a device.
+   * Returns the content of a file, the target of a symlink, or a text that
+   * names the kind of a named pipe or a device.
    */
   read: [{ config: FolderConfig; id: string; path: string }, Uint8Array];
   /** Returns the ranges of bytes in which two versions of a file differ. */
@@ -652,9 +647,9 @@ export interface Methods {
   previewUndoTurn: [{ config: FolderConfig; turn: string }, TurnPreview];
   /**
    * Undoes what a turn changed. With `force`, also restores paths that
-   * something else has changed since the turn. `last` is the id of the last
-   * snapshot of the turn in the preview. If the turn has a newer snapshot,
-   * fails with the code `changed`.
+   * something else has changed since the turn. `last` is the id that the
+   * preview returned as `last`. If the turn has a newer snapshot by now, fails
+   * with the code `changed`.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; last: string; force: boolean },
@@ -707,7 +702,7 @@ export interface Methods {
   ];
   /**
    * Finds the versions of a file in which the lines of `range` changed. `text`
-   * is the current text, and `encoding` the encoding of the file, as VS Code
+   * is the current text. `encoding` is the encoding of the file, as VS Code
    * names it. `range` has the number of the first line, counted from 0, and the
    * number of the line after the last one.
    */
@@ -741,8 +736,9 @@ export type ToProcess =
 /** A message from the child process to the host. */
 export type FromProcess =
   | { thread: ThreadName; message: FromWorker }
-  // A thread has ended because of an error. `last` is the id of the last request
-  // that was passed to it. The reason is empty or begins with a colon.
+  // A thread has ended because of an error. `last` is the id of the last
+  // request that was passed to it. `reason` is `: ` and the message of the
+  // error, or empty.
   | { ended: ThreadName; last: number; reason: string };
 
 /** A message from the host to a thread. */
@@ -756,7 +752,9 @@ export type ToWorker =
 export interface Fault {
   /** The message of the error. */
   message: string;
-  /** The code of the error or its cause, if it is not that of the system. */
+  /**
+   * The code of the error or of its cause, unless it is a code of the system.
+   */
   code?: string;
   /** The error code of the system, such as `ENOSPC`. */
   system?: string;
@@ -767,20 +765,22 @@ export interface Fault {
 /** A part of a long result. */
 export type Piece =
   /**
-   * The next elements of a list. The list is the property `of` of the result,
-   * or the result itself if `of` is `undefined`.
+   * The next elements of a list. `of` is the name of the result's property that
+   * has the list, or `undefined` if the result itself is the list.
    */
   | { list: readonly unknown[]; of: string | undefined }
-  /** Bytes of a content, their offset, and the size of the whole content. */
+  /**
+   * A part of a content, its offset and the size of the whole content in bytes.
+   */
   | { bytes: Uint8Array; offset: number; size: number };
 
 /** A message from a thread to the host. */
 export type FromWorker =
   | { id: number; piece: Piece }
-  // The lists of which pieces were sent are empty, and a content of which pieces
-  // were sent is `undefined`.
+  // A list that was sent in pieces is empty here. A content that was sent in
+  // pieces is `undefined` here.
   | { id: number; result: unknown }
   | { id: number; fault: Fault }
   | { id: number; progress: Progress }
-  // The thread can be ended: it has had nothing to do for a while.
+  // The thread has been idle for a while and can be ended.
   | { idle: true };

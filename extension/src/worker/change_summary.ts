@@ -1,5 +1,5 @@
 /**
- * Summaries of the changes between two snapshots, for rows of lists.
+ * Short summaries of the changes between two snapshots.
  *
  * Two snapshots share most layers of their trees. A summary reads only two
  * things: the lines of the layers that the two snapshots do not share, and the
@@ -16,8 +16,8 @@ import {
   type SnapshotRecord,
   type TreeEntry,
 } from "../../../mod.ts";
-// These modules are imported directly, because programs other than the
-// extension do not need them.
+// `mod.ts` does not export these modules, because only the extension needs
+// them.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { turnIfDue } from "../../../lib/bytes/turns.ts";
 import { pathPairs } from "../../../lib/repository/search/folder_changes.ts";
@@ -33,7 +33,7 @@ export const MAX_COMPARED = 10_000;
 /** The maximum number of changes that a summary names. */
 const MAX_NAMED = 2;
 
-/** The snapshots and the folder that a summary is about. */
+/** The snapshots and the folder that a summary describes. */
 interface Compared {
   /**
    * The record of the old snapshot. If absent, all files of the new snapshot

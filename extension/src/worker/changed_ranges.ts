@@ -3,8 +3,8 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Repository } from "../../../mod.ts";
-// These modules are imported directly, because programs other than the
-// extension do not need them.
+// `mod.ts` does not export these modules, because only the extension needs
+// them.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { turnIfDue } from "../../../lib/bytes/turns.ts";
 import type { Segments } from "../../../lib/delta/segments.ts";
@@ -39,7 +39,7 @@ interface Version {
   size: number;
   /** The entry, if the version is in a snapshot. */
   entry?: TreeFileEntry;
-  /** Returns the bytes of the content, which are read as they are pulled. */
+  /** Returns the bytes of the content. They are read as they are consumed. */
   read(): Promise<AsyncIterable<Uint8Array>>;
 }
 
@@ -130,8 +130,9 @@ async function addStored(
   using literals = new Spool();
   const { segments } = await new ContentReader(storage)
     .deltas({ ...now, content }, literals, signal);
-  // If copies are out of order, a part has moved or was copied from a similar
-  // part, and no single range of the old version corresponds to it.
+  // If the copies are out of order, a part of the file was moved, or was copied
+  // from a similar part. No single range of the old version corresponds to such
+  // a part.
   if (!segments.isInOrder) return false;
   addSegments(segments, size, list);
   return true;
@@ -160,8 +161,8 @@ function addSegments(segments: Segments, size: number, list: RangeList): void {
 }
 
 /**
- * Adds the ranges in which the bytes of two contents at the same offsets
- * differ.
+ * Adds the ranges in which two contents have different bytes at the same
+ * offsets.
  */
 async function addDifferent(
   before: AsyncIterable<Uint8Array>,

@@ -1,6 +1,6 @@
 import type { Repository, RestorePlan } from "../../../mod.ts";
-// These modules are imported directly, because programs other than the
-// extension do not need them.
+// `mod.ts` does not export these modules, because only the extension needs
+// them.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { inTurns, turnIfDue } from "../../../lib/bytes/turns.ts";
 import { TargetDirectory } from "../../../lib/tree/target_directory.ts";
@@ -43,7 +43,8 @@ export async function editedSince(
         .catch(() => false);
       if (!isSame) edited.push(path);
     }
-    // The loop treats an abort during the last comparison as a difference.
+    // An abort during the last comparison counts as a difference, so the signal
+    // is checked again.
     checkAborted(signal);
     return edited;
   } finally {

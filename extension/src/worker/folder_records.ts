@@ -17,11 +17,12 @@ export async function recordsOf(
  * Returns the snapshots of a folder among all snapshots of its repository,
  * without safety snapshots.
  *
- * A repository has the snapshots of one folder. After the folder was moved,
- * they are under several paths. A path is a former path of the folder if all
- * snapshots of the path are older than those of the current path. After the
- * folder was moved back, it is also one if a snapshot of the path is the parent
- * or the child of a snapshot of the current path or of another former path.
+ * A repository has the snapshots of one folder. If the folder was moved, its
+ * snapshots are under several paths. A path is a former path of the folder if
+ * all snapshots of the path are older than those of the current path. If the
+ * folder was moved back, a path with newer snapshots is also a former path if
+ * one of its snapshots is the parent or the child of a snapshot of the current
+ * path or of another former path.
  *
  * @param records The snapshots of the repository, the oldest first.
  */

@@ -1,5 +1,6 @@
 /**
- * The versions of a file in which a range of lines changed, like `git log -L`.
+ * The versions of a file in which a range of lines changed, as `git log -L`
+ * lists them.
  *
  * Versions are compared from the newest to the oldest. The range is carried
  * from each version to the next older one: the older range consists of the
@@ -79,7 +80,7 @@ export async function lineHistory(
   return result;
 }
 
-/** Returns the lines of a text. All line ends count as the same. */
+/** Returns the lines of a text. CRLF and LF count as the same line end. */
 function textLines(text: string): string[] {
   return linesOf(text.replaceAll("\r\n", "\n"));
 }
@@ -100,7 +101,7 @@ function decoderOf(encoding: string): TextDecoder {
   }
 }
 
-/** The labels of encodings for which VS Code has another name. */
+/** The labels of encodings, by the names that VS Code uses for them. */
 const ENCODINGS: Readonly<Record<string, string>> = {
   utf8bom: "utf-8",
   shiftjis: "shift_jis",

@@ -382,7 +382,9 @@ function fileVersion(
   };
 }
 
-/** Returns the judgements about the snapshots of a folder. */
+/**
+ * Returns those of a prune's judgements that are about snapshots of a folder.
+ */
 function ownJudged<Judged extends { record: SnapshotRecord }>(
   judgements: readonly Judged[],
   config: FolderConfig,

@@ -28,14 +28,14 @@ import type { Repositories } from "./repositories.ts";
 /** The maximum number of repositories that are opened in a search. */
 const MAX_OPENED = 50;
 
-/** The maximum number of files and folders that are compared. */
+/** The maximum number of files and folders of a snapshot that are compared. */
 const MAX_COMPARED = 500;
 
 type Methods = "findMoved" | "continueHistory" | "copyHistory";
 
 /**
- * Returns the methods that find the history of a folder which was moved or
- * whose repository is at a new location, and that continue this history.
+ * Returns the methods that find and continue the history of a folder that was
+ * moved or whose repository has a new location.
  */
 export function oldHistoryMethods(
   repositories: Repositories,
@@ -66,7 +66,8 @@ export function oldHistoryMethods(
   return {
     async findMoved({ config }, { signal }) {
       if (!isFolder(config.repository)) return undefined;
-      // The location can have been changed since the last snapshot.
+      // The setting of the location can have changed since the last snapshot,
+      // so the repository is searched for in both places.
       const base = dirname(config.repository);
       const repositoryOf = (known: KnownDirectory) =>
         [join(base, repositoryName(known.directory)), known.repository]
@@ -95,8 +96,8 @@ export function oldHistoryMethods(
 }
 
 /**
- * Records that the snapshots of a folder are in its repository, so that the
- * folder is recognized after a move.
+ * Records which repository has the snapshots of a folder, so that they are
+ * found after the folder was moved.
  */
 export function rememberFolder(config: FolderConfig): void {
   const { directory, repository } = config;
@@ -110,10 +111,10 @@ function knownDirectories({ cache }: FolderConfig): KnownDirectories {
 }
 
 /**
- * Searches the repositories next to that of a folder for one whose directory no
- * longer exists and had the same files. Repositories of directories with the
- * same name as the folder are searched first, and then the most recently used
- * ones. Repositories that cannot be opened are ignored.
+ * Searches the repositories next to the repository of a folder for one whose
+ * directory no longer exists and had the same files. Repositories of
+ * directories with the same name as the folder are searched first, and then the
+ * most recently used ones. Repositories that cannot be opened are ignored.
  */
 async function findSame(
   repositories: Repositories,
@@ -141,7 +142,7 @@ async function findSame(
 
 function candidates(own: string): string[] {
   const base = dirname(own);
-  // The name of a repository ends with a `-` and a checksum of the path.
+  // The name of a repository ends with `-` and a checksum of the folder's path.
   const stem = (name: string) => name.slice(0, name.lastIndexOf("-"));
   const isAlike = (name: string) => stem(name) === stem(basename(own));
   let names: string[];

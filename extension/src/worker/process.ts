@@ -1,7 +1,7 @@
 /**
  * The main thread of the child process, in which the library runs. It passes
- * messages between the extension host and the worker threads. It starts a
- * thread for the thread's first request.
+ * messages between the extension host and the worker threads. It starts each
+ * thread when the first request for this thread arrives.
  *
  * The library runs in the threads, so this thread always has time to end the
  * process. The process ends when its channel to the extension host is closed:
@@ -36,14 +36,15 @@ interface Thread {
   last: number;
 }
 
-// A terminal sends its signals to all processes that were started in it. The
-// extension host might need this process for a last snapshot.
+// These signals are ignored. A terminal sends them to all processes that were
+// started in it, but the extension host might need this process for a last
+// snapshot.
 for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) {
   process.on(signal, () => {});
 }
 process.on("message", receive);
 process.on("disconnect", () => process.exit());
-// The host can have ended before the line above.
+// The host can have ended before the line above was run.
 if (!process.connected) process.exit();
 
 function receive(message: ToProcess): void {

@@ -60,8 +60,8 @@ export class Repositories {
   }
 
   /**
-   * Opens a repository that might not become that of a folder. The repository
-   * is not recorded as one that this machine has used.
+   * Opens a repository that might not become the repository of the folder, and
+   * so does not record that this machine has used it.
    *
    * @throws {DeltarError} As `open` does.
    */
@@ -171,7 +171,7 @@ export class Repositories {
     if (draft?.id !== id) {
       throw new DeltarError(
         "not-found",
-        "the new repository was not stored before its thread ended; try again",
+        "the new repository was lost before it was stored; try again",
         { object: config.repository },
       );
     }
@@ -186,8 +186,8 @@ export class Repositories {
   }
 
   /**
-   * Moves the repository of a folder on this machine to another path, with its
-   * pin.
+   * Moves the repository of a folder on this machine to another path, and what
+   * `pinKeys` recorded about it.
    */
   move(from: FolderConfig, to: FolderConfig): void {
     const [old, place] = [from, to].map((config) =>

@@ -145,7 +145,7 @@ function optionsOf(
   };
 }
 
-/** Returns the signal and the callback of a request as options. */
+/** Returns the signal and the progress callback of a request as options. */
 export function workOptions(
   { signal, progress }: Work,
 ): { signal: AbortSignal; onProgress: Work["progress"] } {

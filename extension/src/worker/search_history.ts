@@ -6,8 +6,7 @@
  *
  * @module
  */
-// This module is imported directly, because programs other than the extension
-// do not need it.
+// `mod.ts` does not export this module, because only the extension needs it.
 import { isDamage } from "../../../lib/bytes/errors.ts";
 import type {
   FileVersion,

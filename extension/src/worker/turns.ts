@@ -46,7 +46,7 @@ export function turnMethods(
       if (!notes.isRunning(turn)) return false;
       const { localPath } = repository.storage;
       // The rules of the turn's last snapshot apply, because the rules of the
-      // extension may exclude what the agent changed.
+      // extension might exclude paths that the agent changed.
       const dir = dirOfRecord(lastOfTurn(turn), [
         ...localPath === undefined ? [] : [localPath],
         ...untouchedFolders(config),
@@ -93,7 +93,7 @@ export function turnMethods(
   };
 }
 
-/** The turns of agents in the snapshots of a folder, by ids of snapshots. */
+/** The turns of agents in the snapshots of a folder, by snapshot id. */
 interface TurnsOfSnapshots {
   /** The turn during which each snapshot was taken. */
   during: ReadonlyMap<string, TurnInfo>;
@@ -114,7 +114,7 @@ export function turnsBySnapshot(
   records: readonly SnapshotRecord[],
 ): TurnsOfSnapshots {
   const during = new Map<string, TurnInfo>();
-  /** The turns that count the changes in each snapshot as their own. */
+  /** The turns that can have made the changes in a snapshot, by snapshot id. */
   const makers = new Map<string, TurnInfo[]>();
   for (const turn of turnsIn(records)) {
     const info = infoOf(turn);

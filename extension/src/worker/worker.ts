@@ -50,7 +50,7 @@ const methods = createMethods(repositories);
 const running = new Map<number, AbortController>();
 /** The timer that began after the last request. */
 let idle: ReturnType<typeof setTimeout> | undefined;
-/** The functions that send the next piece of a long result, by request. */
+/** The functions that send the next piece of a long result, by request id. */
 const sending = new Map<number, () => void>();
 
 port.on("message", receive);
@@ -118,8 +118,8 @@ async function run(
 }
 
 /**
- * Sends a result. Long lists and contents are sent in pieces, each after the
- * host has decoded the last.
+ * Sends a result. Long lists and contents are sent in pieces. Each piece is
+ * sent after the host has decoded the previous one.
  */
 async function sendResult(
   id: number,
