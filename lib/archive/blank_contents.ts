@@ -65,8 +65,8 @@ export async function blankContents(
     if (isRenamed) { for (const member of members) rename(member); }
     const contents = members.map(({ content }) => content);
     for (const level of LEVELS[codec.name]) {
-      // Random bytes hardly compress, so more of them bring the compressed
-      // length closer to the length of the old frames.
+      // Random bytes hardly compress, so each additional one makes the new
+      // frames longer, until they are almost as long as the old frames.
       for (const count of noiseCounts(contents)) {
         blank(contents, count);
         const packed = await codec.compress(plain, level);
@@ -78,7 +78,7 @@ export async function blankContents(
   }
   throw new DeltarError(
     "unsupported",
-    "cannot blank the purged content: no frame of the same length was found",
+    "cannot blank the purged content: no frames of the same length can be made",
     { object },
   );
 }

@@ -71,7 +71,7 @@ export interface Codec {
 
   /**
    * Decompresses any number of concatenated members or frames in bounded
-   * memory, as the result is pulled.
+   * memory, as the caller reads the result.
    *
    * @param source The compressed bytes.
    * @param options The limit, and the object and offset for messages.

@@ -148,7 +148,8 @@ export class ContentFrames implements Disposable {
   }
 
   /**
-   * Finds the length and the content of the frame at an offset in the volume.
+   * Returns the frame at an offset in the volume, with its length and its
+   * position in the content.
    */
   async #measure(
     place: number,

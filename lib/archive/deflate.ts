@@ -2,7 +2,10 @@ import { DeltarError } from "../bytes/errors.ts";
 import { CHUNK_BYTES, chunkFor, drive, plainBytes } from "./engine.ts";
 import { loadZlib, type Zlib } from "./zlib.ts";
 
-/** The sizes of data before and after compression, and its checksum before. */
+/**
+ * The sizes of data before and after compression, and the checksum of the
+ * uncompressed data.
+ */
 export interface DeflateSums {
   /** The CRC-32 of the bytes before compression. */
   crc: number;
@@ -39,7 +42,8 @@ export function deflateBytes(
  * memory.
  *
  * @param source The bytes.
- * @returns After the last compressed byte, the sizes and the checksum.
+ * @returns The sizes and the checksum, after the last compressed byte has been
+ *   yielded.
  * @throws {DeltarError} `unsupported` if the runtime has no `node:zlib`.
  * @throws The errors of the source.
  */

@@ -22,8 +22,8 @@ export interface DiffDataOptions {
   /** The naming scheme of the members. Default: `hash`. */
   names?: MemberNames;
   /**
-   * The signal that aborts the work with an error of code `aborted`. No archive
-   * is written then.
+   * The signal that aborts the work with an error of code `aborted`. In that
+   * case, no archive is written.
    */
   signal?: AbortSignal;
 }

@@ -87,7 +87,7 @@ export class FrameFiller {
     this.#place = newPlace();
   }
 
-  /** Keeps the buffer of a frame that is no longer used, for reuse. */
+  /** Keeps the buffer of an unused frame for reuse. */
   recycle(frame: Frame): void {
     if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(frame.buffer);
   }

@@ -76,7 +76,7 @@ export class FrameQueue<Item> {
     return this.#room.promise;
   }
 
-  /** Resolves when every frame has been passed on or dropped. */
+  /** Waits until every frame has been passed on or dropped. */
   settled(): Promise<void> {
     return this.#last;
   }

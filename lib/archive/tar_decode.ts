@@ -126,8 +126,9 @@ export function refuseParts(reader: ByteReader, path: string): never {
 }
 
 /**
- * Returns two checksums of a header: one sums the bytes as unsigned numbers,
- * the other as signed numbers. Old versions of tar used signed numbers.
+ * Returns two checksums of a header: the sum of its bytes as unsigned numbers,
+ * and the sum of its bytes as signed numbers. Old versions of tar used signed
+ * numbers.
  */
 function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
   let unsigned = 8 * 0x20;

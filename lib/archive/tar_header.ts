@@ -229,8 +229,8 @@ function finish(header: Uint8Array, type: string): void {
 }
 
 /**
- * Writes a path to `name` and, if necessary, `prefix`. Returns whether the path
- * fits without pax.
+ * Writes a path to the field `name` and, if necessary, the field `prefix`.
+ * Returns whether the path fits without a pax header.
  */
 function writePath(header: Uint8Array, path: string): boolean {
   if (writeName(header, 0, path)) return true;

@@ -135,7 +135,8 @@ export interface SnapshotInfo {
   turn?: TurnInfo;
   /**
    * The turn of an agent that made the changes in the snapshot. Absent if no
-   * turn made the changes, or if several turns may have made them.
+   * turn made the changes, or if several turns can have made them and the
+   * snapshot was not taken during one of these turns.
    */
   madeBy?: TurnInfo;
   /**
@@ -179,8 +180,8 @@ export interface EntryDetails {
    */
   special?: string;
   /**
-   * The size of a sparse file without its holes, in bytes. Absent for other
-   * files.
+   * The length of the condensed form of a sparse file, in bytes. Absent for
+   * other files.
    */
   sparse?: number;
   /**

@@ -19,8 +19,8 @@ export function detailsOf(entry: HashedEntry): EntryDetails {
 
 /**
  * Returns the text that an editor shows for an entry without content: the
- * target of a symlink, or the kind of a named pipe or a device. Returns
- * `undefined` for other entries.
+ * target of a symlink, or the kind of a named pipe or a device, with the
+ * numbers of the device. Returns `undefined` for other entries.
  */
 export function textOf(entry: HashedEntry): Uint8Array | undefined {
   if (entry.kind === "symlink") return new TextEncoder().encode(entry.target);

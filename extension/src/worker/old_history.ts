@@ -97,7 +97,7 @@ export function oldHistoryMethods(
 
 /**
  * Records which repository has the snapshots of a folder, so that they are
- * found after the folder was moved.
+ * found after the folder has been moved.
  */
 export function rememberFolder(config: FolderConfig): void {
   const { directory, repository } = config;

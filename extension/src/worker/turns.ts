@@ -98,9 +98,9 @@ interface TurnsOfSnapshots {
   /** The turn during which each snapshot was taken. */
   during: ReadonlyMap<string, TurnInfo>;
   /**
-   * The turn that made the changes in each snapshot. A snapshot whose changes
-   * can be from several turns is absent, unless it was taken during one of
-   * them.
+   * The turn that made the changes in each snapshot. A snapshot is absent if
+   * several turns can have made its changes and it was not taken during one of
+   * these turns.
    */
   madeBy: ReadonlyMap<string, TurnInfo>;
 }

@@ -239,8 +239,7 @@ export class EncryptedRepositories {
       if (!isSaved && !isLocal(folder)) {
         throw new EngineError({
           message:
-            "the new repository was not stored before its thread ended; " +
-            "try again",
+            "the new repository was lost before it was stored; try again",
         });
       }
       // The key is stored before the repository, so that a crash cannot lose
