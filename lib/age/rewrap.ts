@@ -12,11 +12,9 @@ import {
  * replaces the older ones.
  */
 export interface RewrapKeys {
-  /**
-   * The identities (`AGE-SECRET-KEY-1…`) that must no longer decrypt the file.
-   */
+  /** The older identities (`AGE-SECRET-KEY-1…`). */
   older: readonly string[];
-  /** The identity that must decrypt the file. */
+  /** The newest identity. */
   newest: string;
   /** The recipient of `newest`. */
   recipient: string;

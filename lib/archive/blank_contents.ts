@@ -84,8 +84,8 @@ export async function blankContents(
 }
 
 /**
- * Overwrites the first `count` bytes of all contents together with random
- * bytes, and the remaining bytes with zeros.
+ * Overwrites the first `count` bytes of the contents, counted across all of
+ * them, with random bytes, and the remaining bytes with zeros.
  */
 function blank(contents: readonly Uint8Array[], count: number): void {
   let left = count;

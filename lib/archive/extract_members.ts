@@ -23,11 +23,10 @@ export const SMALL_BYTES = 1024 * 1024;
 /** Options for extracting. */
 export interface ExtractOptions {
   /**
-   * Called with each member that cannot be extracted: a device that the user is
-   * not permitted to make, a member of an unknown type, or a member whose name
-   * is not valid UTF-8 if the runtime or the system does not support such
-   * names. Also called with each member whose extended attributes could not be
-   * set.
+   * Called with each member that cannot be extracted: a named pipe or device
+   * that cannot be made, a member of an unknown type, or a member whose name is
+   * not valid UTF-8 if the runtime or the system does not support such names.
+   * Also called with each member whose extended attributes could not be set.
    */
   onSkip?: (skipped: Skipped) => void;
   /**

@@ -47,8 +47,8 @@ export interface FolderConfig {
   /** The size in bytes above which files are excluded. Default: no limit. */
   excludeLargerThan?: number;
   /**
-   * The environment variables for a repository at a URL: the S3 credentials,
-   * region and endpoint, as far as they are set.
+   * The environment variables that are set for a repository at a URL: the S3
+   * credentials, region and endpoint.
    */
   env?: Record<string, string>;
   /**
@@ -397,18 +397,15 @@ export interface RestorePreview {
    * extended attributes.
    */
   touched: number;
-  /**
-   * The paths that the restore would fail for, as far as known, with the
-   * errors.
-   */
+  /** The paths that are already known to fail, with the errors. */
   failed: PathFailure[];
 }
 
 /** The changes that an undo or redo would make, as paths. */
 export interface RevertPreview extends RestorePreview {
   /**
-   * Those of the overwritten or deleted paths that cannot be read, or that were
-   * edited after the restore or undo that is being reverted.
+   * The overwritten or deleted paths that cannot be read, or that were edited
+   * after the restore or undo that is being reverted.
    */
   edited: string[];
 }
@@ -649,8 +646,8 @@ export interface Methods {
   /**
    * Undoes what a turn changed. With `force`, also restores paths that
    * something else has changed since the turn. `last` is the id that the
-   * preview returned as `last`. If the turn has a newer snapshot by now, fails
-   * with the code `changed`.
+   * preview returned as `last`. If the turn has a newer snapshot than this one,
+   * fails with the code `changed`.
    */
   undoTurn: [
     { config: FolderConfig; turn: string; last: string; force: boolean },
@@ -724,7 +721,7 @@ export type Method = keyof Methods;
 
 /**
  * The name of a thread that calls the library. The writer takes snapshots and
- * restores. The reader reads and prunes, even while the writer is busy.
+ * restores files. The reader reads and prunes, even while the writer is busy.
  */
 export type ThreadName = "writer" | "reader";
 
@@ -737,16 +734,15 @@ export type ToProcess =
 /** A message from the child process to the host. */
 export type FromProcess =
   | { thread: ThreadName; message: FromWorker }
-  // A thread has ended because of an error. `last` is the id of the last
-  // request that was passed to it. `reason` is `: ` and the message of the
-  // error, or empty.
+  // A thread has ended unexpectedly. `last` is the id of the last request that
+  // was passed to it. `reason` is `: ` and the message of the error, or empty.
   | { ended: ThreadName; last: number; reason: string };
 
 /** A message from the host to a thread. */
 export type ToWorker =
   | { [M in Method]: { id: number; method: M; params: Methods[M][0] } }[Method]
   | { cancel: number }
-  // Asks for the next piece of a long result.
+  // Asks for the next piece of a long result. `next` is the id of the request.
   | { next: number };
 
 /** An error in the form of a message. */
@@ -771,7 +767,8 @@ export type Piece =
    */
   | { list: readonly unknown[]; of: string | undefined }
   /**
-   * A part of a content, its offset and the size of the whole content in bytes.
+   * A part of a content, with its offset and the size of the whole content,
+   * both in bytes.
    */
   | { bytes: Uint8Array; offset: number; size: number };
 

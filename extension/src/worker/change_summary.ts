@@ -16,8 +16,8 @@ import {
   type SnapshotRecord,
   type TreeEntry,
 } from "../../../mod.ts";
-// `mod.ts` does not export these modules, because only the extension needs
-// them.
+// The library's `mod.ts` does not export the following, because programs other
+// than the extension do not need it.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { turnIfDue } from "../../../lib/bytes/turns.ts";
 import { pathPairs } from "../../../lib/repository/search/folder_changes.ts";

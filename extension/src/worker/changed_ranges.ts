@@ -3,8 +3,8 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Repository } from "../../../mod.ts";
-// `mod.ts` does not export these modules, because only the extension needs
-// them.
+// The library's `mod.ts` does not export the following, because programs other
+// than the extension do not need it.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { turnIfDue } from "../../../lib/bytes/turns.ts";
 import type { Segments } from "../../../lib/delta/segments.ts";

@@ -1,6 +1,6 @@
 import type { Repository, RestorePlan } from "../../../mod.ts";
-// `mod.ts` does not export these modules, because only the extension needs
-// them.
+// The library's `mod.ts` does not export the following, because programs other
+// than the extension do not need it.
 import { checkAborted } from "../../../lib/bytes/abort.ts";
 import { inTurns, turnIfDue } from "../../../lib/bytes/turns.ts";
 import { TargetDirectory } from "../../../lib/tree/target_directory.ts";

@@ -382,9 +382,7 @@ function fileVersion(
   };
 }
 
-/**
- * Returns those of a prune's judgements that are about snapshots of a folder.
- */
+/** Returns those of `judgements` that are about snapshots of a folder. */
 function ownJudged<Judged extends { record: SnapshotRecord }>(
   judgements: readonly Judged[],
   config: FolderConfig,

@@ -67,7 +67,8 @@ export function oldHistoryMethods(
     async findMoved({ config }, { signal }) {
       if (!isFolder(config.repository)) return undefined;
       // The setting of the location can have changed since the last snapshot,
-      // so the repository is searched for in both places.
+      // so the repository is searched for at the current and at the recorded
+      // location.
       const base = dirname(config.repository);
       const repositoryOf = (known: KnownDirectory) =>
         [join(base, repositoryName(known.directory)), known.repository]

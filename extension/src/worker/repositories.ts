@@ -36,7 +36,7 @@ export class Repositories {
   /** The encrypted repositories that are not stored yet, by their locations. */
   readonly #drafts = new Map<string, RepositoryDraft>();
 
-  /** Whether encrypted repositories exist only in the memory of this thread. */
+  /** Whether this thread has encrypted repositories that are not stored yet. */
   get hasDrafts(): boolean {
     return this.#drafts.size > 0;
   }
@@ -74,8 +74,8 @@ export class Repositories {
    * does not exist.
    */
   async tryOpen(config: FolderConfig): Promise<Repository | undefined> {
-    // This call is outside of the `try` block, because missing credentials do
-    // not mean a missing repository.
+    // This call is outside of the `try` block, because its error for missing
+    // credentials also has the code `not-found`.
     const storage = storageOf(config);
     try {
       return await this.#open(storage, config);

@@ -6,7 +6,8 @@
  *
  * @module
  */
-// `mod.ts` does not export this module, because only the extension needs it.
+// The library's `mod.ts` does not export this function, because programs other
+// than the extension do not need it.
 import { isDamage } from "../../../lib/bytes/errors.ts";
 import type {
   FileVersion,
