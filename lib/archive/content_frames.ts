@@ -41,7 +41,7 @@ export interface ContentPart {
  * Random access to a file's content that is compressed with zstd. The part of
  * the content around a byte is loaded on request. This part is the whole frame
  * that holds the byte or, if the frame has no compressed blocks, at most 64 KiB
- * of the frame. The last two parts stay in memory.
+ * of the frame. The two most recently used parts stay in memory.
  */
 export class ContentFrames implements Disposable {
   readonly #storage: Storage;
@@ -60,7 +60,7 @@ export class ContentFrames implements Disposable {
   #stored: PlacedFrame | undefined;
   /** The expected length in bytes of the next frame that is read. */
   #expected: number | undefined;
-  /** The parts in memory, the newest last. */
+  /** The parts in memory, the most recently used last. */
   readonly #parts: ContentPart[] = [];
 
   /**

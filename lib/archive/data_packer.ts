@@ -109,7 +109,7 @@ export interface DataPackerOptions {
   /** The writer of the members. */
   writer: VolumeWriter;
   /**
-   * The old index. The content of a file in the old index is not stored again,
+   * The old index. Content that a file in this index has is not stored again,
    * except the empty content of a new file.
    */
   previous: EntryIndex;
@@ -216,10 +216,10 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  * Stores the content of files in the same pass that indexes the files. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta has at most half of the file's size (75% for a
- * file of more than 1 MiB). Otherwise, it is stored whole like a new file. The
- * content of a file in the old index is not stored again, except the empty
- * content of a new file. Content that `known`, `shared` or `elsewhere` reports
- * is not stored either.
+ * file of more than 1 MiB). Otherwise, the file is stored whole, like a new
+ * file. Content that a file in the old index has is not stored again, except
+ * the empty content of a new file. Content that `known`, `shared` or
+ * `elsewhere` reports is not stored either.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;

@@ -122,7 +122,7 @@ export interface SnapshotInfo {
   id: string;
   /** The time when the snapshot began, in milliseconds since 1970. */
   time: number;
-  /** The path of the workspace folder. */
+  /** The path that the workspace folder had when the snapshot was taken. */
   directory: string;
   /** The label of the snapshot. Absent if it has none. */
   label?: string;

@@ -149,12 +149,12 @@ export function createMethods(
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         checkAborted(signal);
-        // Few snapshots have deleted files. To save time, only the trees of
-        // these snapshots are read.
+        // Most snapshots have no deleted files. To save time, their trees are
+        // not read.
         const { deleted, faults } = records[at].counts;
-        // A path that could not be read counts as a fault. If the path is
-        // deleted later, it does not count as deleted, because it is already
-        // missing from the tree.
+        // The tree of a snapshot with faults is read, too. A path that could
+        // not be read is missing from this tree, so a later deletion of the
+        // path is not counted.
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
         const { changes } = await repository.diff(old, next);
