@@ -1,12 +1,12 @@
 /**
- * The main thread of the child process, in which the library runs. It passes
- * messages between the extension host and the worker threads. It starts each
- * thread when the first request for this thread arrives.
+ * The main thread of the child process. It passes messages between the
+ * extension host and the worker threads. It starts each thread when the first
+ * request for this thread arrives.
  *
- * The library runs in the threads, so this thread always has time to end the
- * process. The process ends when its channel to the extension host is closed:
- * because the host has no more work for it, or because the host has ended or
- * was killed.
+ * The library runs in the worker threads, so the main thread always has time to
+ * end the process. The process ends when its channel to the extension host is
+ * closed: because the host has no more work for it, or because the host has
+ * ended or was killed.
  *
  * @module
  */
