@@ -74,7 +74,7 @@ export const statusTool: Tool<z.infer<typeof input>> = {
     const begun = await openIfAny(call);
     const found = await begun?.repository.lastAt(place, { signal, onDamage });
     if (begun === undefined || found === undefined) {
-      return withoutSnapshot(place, asked);
+      return withoutSnapshot(locateFrom(repo, place).location, place, asked);
     }
     const { repository } = begun;
     const { record, below } = found;
@@ -163,7 +163,11 @@ async function openIfAny(call: Call) {
   }
 }
 
-function withoutSnapshot(place: string, asked: Asked | undefined): Answer {
+function withoutSnapshot(
+  repository: string,
+  place: string,
+  asked: Asked | undefined,
+): Answer {
   return {
     text: [
       `${showPath(place)} has no snapshot, so nothing in it is protected. ` +
@@ -172,7 +176,7 @@ function withoutSnapshot(place: string, asked: Asked | undefined): Answer {
     ].join("\n"),
     data: {
       directory: place,
-      repository: locateFrom(undefined, place).location,
+      repository,
       count: 0,
       path: asked?.fields,
       notProtected: [],

@@ -31,6 +31,17 @@ test("a server notices the changes of other commands to its repository", async (
   });
 });
 
+test("the status names the repository of --repo before the first snapshot", async () => {
+  await withPlace(async (place) => {
+    const repository = join(place.folder, "elsewhere");
+    await withServer(place, async (host) => {
+      const { data } = await host.call("status");
+      assert.equal(data.count, 0);
+      assert.equal(data.repository, repository);
+    }, { words: ["--repo", repository] });
+  });
+});
+
 test("a server opens an encrypted repository again after its key changed", async () => {
   await withPlace(async (place) => {
     place.write({ "a.txt": "one" });
