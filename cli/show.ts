@@ -169,7 +169,7 @@ function sumOf({ counts }: FolderChanges): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
-/** Yields lines about a snapshot itself. */
+/** Yields the lines that describe a snapshot, without its changes. */
 function* describe(
   record: SnapshotRecord,
   trust: RecordTrust,
@@ -220,7 +220,7 @@ function* comparisonLines(
 ): Generator<string> {
   if (compared === undefined) {
     if (record.safety === undefined) {
-      yield "There is no earlier snapshot to compare it with.";
+      yield "There is no earlier snapshot to compare this one with.";
     }
     return;
   }

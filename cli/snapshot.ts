@@ -157,7 +157,7 @@ function print(
     out.line(
       time === undefined
         ? `Nothing changed since snapshot ${record.id}. No snapshot was made.`
-        : `Snapshot ${record.id} has this time. No snapshot was made.`,
+        : `Snapshot ${record.id} already has this time. No snapshot was made.`,
     );
     out.line(`  found       ${seen}`);
     out.line(`  time        ${formatDuration(elapsed)}`);
@@ -189,7 +189,7 @@ function printCounts(
   out.line(`  stored      ${formatBytes(counts.stored)}`);
 }
 
-/** Prints the numbers of excluded and skipped paths that are not 0. */
+/** Prints how many paths were excluded, skipped or changing, if any were. */
 function printSkipped(out: Console, skipped: readonly Skipped[]): void {
   const changed = skipped.filter(({ reason }) => reason === "changed").length;
   const faults = skipped.filter(isFault).length - changed;
@@ -204,8 +204,8 @@ function printSkipped(out: Console, skipped: readonly Skipped[]): void {
     out.line(
       `  changing    ${
         plural(changed, "file")
-      } changed while being read, named ` +
-        "above; stored as read",
+      } (named above) changed while being ` +
+        "read; what was read was stored",
     );
   }
 }

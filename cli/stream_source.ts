@@ -26,7 +26,7 @@ import { treePath } from "./text.ts";
 import { parseTimestamp } from "./timestamp.ts";
 import { tellIndexProgress } from "./index_progress.ts";
 
-/** The options for a snapshot of a stream instead of a directory. */
+/** Options for a snapshot of a stream instead of a directory. */
 export interface StreamOptions {
   fromTar?: string;
   stdin?: string;
@@ -304,7 +304,7 @@ function entriesOf(
   );
 }
 
-/** Yields the root, and a file with the given content. */
+/** Yields the entries of a root and of one file with the given content. */
 async function* oneFile(
   path: string,
   body: AsyncIterable<Uint8Array>,
@@ -320,8 +320,8 @@ async function* oneFile(
 }
 
 /**
- * Yields the bytes of a Node stream. The stream is opened only when it is read,
- * because an error of a stream without listeners ends the process.
+ * Yields the bytes of a Node stream. Opens the stream only when the first bytes
+ * are read, because an error of a stream without listeners ends the process.
  */
 async function* bytesOf(
   open: () => Readable,
@@ -338,7 +338,7 @@ async function* bytesOf(
 /**
  * Starts a command, and yields its output. The command starts only when its
  * output is read, because Node discards unread output when a command ends.
- * The command is ended if the reading stops.
+ * If the caller stops reading, the command is ended.
  *
  * @throws {DeltarError} `not-found` if the command does not exist; `io` if it
  * cannot be run or fails; `aborted` if the signal fired.

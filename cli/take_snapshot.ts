@@ -77,8 +77,8 @@ export interface TakeOptions extends ExcludeOptions, FilesFromOptions {
   xattrs?: boolean;
   dryRun?: boolean;
   /**
-   * Called with the directory of the snapshot and the turn of its last
-   * snapshot. Returns the turn of an agent to store in the record.
+   * Called with the directory of the snapshot and the turn of the directory's
+   * last snapshot. Returns the turn of an agent to store in the record.
    */
   turn?: (
     directory: string,
@@ -121,12 +121,12 @@ export interface Taken {
   result: SnapshotResult;
   /**
    * Whether the snapshot lacks extended attributes because they could not be
-   * read. Always `false` for a snapshot that follows one without them.
+   * read. Always `false` if the directory's last snapshot has none either.
    */
   lacksXattrs: boolean;
   /** The snapshot that the new one is compared with, if there is one. */
   before?: SnapshotRecord;
-  /** Whether the snapshot needs a new repository. */
+  /** Whether the repository did not exist before. */
   isNewRepository: boolean;
   /** The number of bytes that were read from files. */
   read: number;
@@ -348,7 +348,7 @@ function setOf(
   if (set.paths.length < 2) {
     throw new DeltarError(
       "exists",
-      "one of the directories contains the others; name only this one",
+      "one of the directories contains the others; name only that directory",
       { object: set.common },
     );
   }
@@ -499,7 +499,7 @@ async function formerOf(
     : undefined;
 }
 
-/** Returns the directories that this command has recorded on this machine. */
+/** Returns the directories that deltar has recorded on this machine. */
 function knownDirectories(): KnownDirectories {
   const notes = join(userFolder("state"), "directories");
   return new KnownDirectories(notes, { truePlace, fileSystemOf });
@@ -526,14 +526,16 @@ async function isToContinue(
 }
 
 /**
- * A fraction of the number of files in the last snapshot. If all of those files
- * are gone, a directory with fewer other files than this counts as empty.
+ * A fraction of the number of files in the last snapshot. If all files of the
+ * last snapshot are gone, the directory is refused if the number of its files
+ * is less than this fraction.
  */
 const MAX_EMPTY_SHARE = 0.1;
 
 /**
- * The minimum number of files in the last snapshot. If the last snapshot has
- * fewer, a directory is refused only if it has no files at all.
+ * The minimum number of files in the last snapshot for which
+ * `MAX_EMPTY_SHARE` applies. If the last snapshot has fewer files, the
+ * directory is refused only if it has no files at all.
  */
 const MIN_FORMER_FILES = 10;
 

@@ -67,8 +67,8 @@ export class Terminal {
 
   /**
    * Draws the line of progress and leaves the cursor at the beginning of the
-   * line. If the terminal becomes narrower, the line takes several rows, all of
-   * them after the cursor, so that the control code of the next drawing clears
+   * line. If the terminal becomes narrower, the line takes several rows. All of
+   * these are after the cursor, so the control code of the next drawing clears
    * them.
    */
   draw(line: string): void {

@@ -38,15 +38,15 @@ export function withNanoseconds(time: bigint): string {
 }
 
 /**
- * Formats the numbers of a device, such as `8, 1`. Returns `""` for other
- * entries.
+ * Formats the numbers of a device, such as `8, 1`. Returns `""` for an entry
+ * that is not a device.
  */
 export function deviceText(entry: Entry): string {
   if (entry.kind !== "block" && entry.kind !== "character") return "";
   return `${entry.device.major}, ${entry.device.minor}`;
 }
 
-/** The maximum number of seconds between a `Date` and 1970. */
+/** The maximum number of seconds before or after 1970 in a `Date`. */
 const MAX_SECONDS = 8_640_000_000_000n;
 
 /**
@@ -130,8 +130,8 @@ const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
 /**
- * Replaces the part of each URL of a text that precedes the `@`, which is a
- * user, a user with a password, or a token, with `***`.
+ * Replaces the user, the user and password, or the token before the `@` of
+ * each URL in a text with `***`.
  */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
@@ -190,7 +190,8 @@ export function fitColumns(text: string, columns: number): string {
 /**
  * Returns the number of columns that a text takes in a terminal. Characters of
  * ambiguous width count as one column. For emoji that consist of several
- * characters, the number can be wrong, because terminals show such emoji in different widths.
+ * characters, the number can be wrong, because terminals show such emoji in
+ * different widths.
  */
 export function columnsOf(text: string): number {
   let columns = 0;

@@ -62,16 +62,19 @@ export function printTurns(out: Console, turns: readonly AgentTurn[]): void {
 }
 
 /**
- * Returns the turn that the user names: its number, `last`, or the number and
- * the session or the agent, such as `3@SESSION`. If a session has used a number
- * twice, the number names the newer turn.
+ * Returns the turn that the user names. The name is `last`, the number of the
+ * turn, or the number with the session or the agent, such as `3@SESSION`. If a
+ * session has used a number twice, the number names the newer turn.
  *
  * @throws {DeltarError} `not-found` if there is no such turn, or if two
  * sessions have a turn with this number.
  */
 export function findTurn(turns: readonly AgentTurn[], name: string): AgentTurn {
   const fail = (what: string) =>
-    new DeltarError("not-found", `${what}; \`deltar list --turns\` lists them`);
+    new DeltarError(
+      "not-found",
+      `${what}; \`deltar list --turns\` lists the turns`,
+    );
   if (name === "last") {
     const last = turns.toSorted((a, b) =>
       lastOfTurn(a).id < lastOfTurn(b).id ? -1 : 1

@@ -14,7 +14,7 @@ export function undeleteCommand(context: Context): Command {
     .argument(
       "[snapshots...]",
       "Ids of removed snapshots, or their beginnings or ends (default: list " +
-        "them)",
+        "all)",
     )
     .action(async (snapshots: string[], options: CommonOptions) => {
       context.code = await run(context, snapshots, options);
@@ -76,7 +76,7 @@ function findRemoved(
     "not-found",
     found.length === 0
       ? `no removed snapshot has an id that begins or ends with ` +
-        `${JSON.stringify(text)}; \`deltar undelete\` lists them`
+        `${JSON.stringify(text)}; \`deltar undelete\` lists all removed snapshots`
       : `${found.length} removed snapshots have ids that begin or end with ` +
         `${JSON.stringify(text)}; add more characters`,
   );

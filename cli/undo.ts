@@ -53,7 +53,7 @@ export function revertCommand(
     )
     .option(
       "--all",
-      `${verb} the whole restore, not only in the current directory`,
+      `${verb} the restore also outside the current directory`,
     )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")

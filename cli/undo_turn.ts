@@ -45,7 +45,7 @@ export async function undoTurn(
   const target = (record: SnapshotRecord) =>
     placeHere(
       record,
-      "Undo the turn on the machine on which the agent worked.",
+      "Undo the turn on the machine where the agent worked.",
     );
   let turns = turnsIn(await recordsNow());
   const begun = newest && begunTurn(newest.directory, turns, name);
@@ -57,7 +57,8 @@ export async function undoTurn(
           "without `--dry-run`, all changes made so far count as changes of the turn",
       );
     }
-    // A snapshot from another system has no directories here.
+    // Throws if the snapshot is from another system. Its directories do not
+    // exist on this system.
     target(newest);
     out.warn(
       `${UNFINISHED}; all changes made so far count as changes of the turn`,
@@ -138,7 +139,7 @@ function begunTurn(
 }
 
 /**
- * Takes a snapshot of the state in which a turn has left its directories.
+ * Takes a snapshot of the directories of a turn, as the last one of the turn.
  *
  * @param like The last snapshot of the directories, whose rules are used.
  */

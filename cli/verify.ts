@@ -174,7 +174,7 @@ function tellUnrecorded(
       : "  the snapshot was interrupted just before its end, or its record was lost",
   );
   out.line(
-    "  next: if the record was lost, restore the file from a copy of this " +
+    "  next: if the record was lost, bring it back from a copy of this " +
       "repository, or run `deltar copy` from a repository that has the " +
       "snapshot, before a prune deletes these objects",
   );

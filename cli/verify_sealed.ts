@@ -52,8 +52,8 @@ export async function verifyWithoutKey(
     out.line(
       `Found ${plural(unlisted.length, "object")} that no trusted manifest ` +
         "lists. Such objects belong to a running or interrupted snapshot or " +
-        "prune, or are forged. `deltar verify` with a key shows which " +
-        "snapshots are trusted:",
+        "prune, or are forged. To see which snapshots are trusted, run " +
+        "`deltar verify` with a key. The objects are:",
     );
     tellNames(out, unlisted);
   }

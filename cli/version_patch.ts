@@ -102,7 +102,8 @@ function changesOf(
 }
 
 /**
- * Returns a state with one entry and, if it is a hard link, the linked file.
+ * Returns a state with one entry and, if the entry is a hard link, the linked
+ * file.
  */
 async function fileState(
   repository: Repository,

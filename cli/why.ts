@@ -59,8 +59,8 @@ interface Answer extends Fate {
   /** The options that were applied. Absent if the user names a snapshot. */
   options?: string[];
   /**
-   * The answer with the options of the last snapshot, if this answer is
-   * different.
+   * The answer with the options of the last snapshot, if it differs from the
+   * answer with `options`.
    */
   last?: Fate & { snapshot: string; options: string[] };
 }
@@ -115,7 +115,7 @@ async function run(
 /** The beginning of the reason why a path cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
-/** Returns whether a snapshot includes a path, and if not, why, in words. */
+/** Returns a phrase that says whether a path is included and, if not, why. */
 export function fateWords({ kept, why = "" }: Fate, by: string): string {
   if (kept) return `is included${by}`;
   const verb = why.includes(UNREADABLE) ? "is skipped" : "is excluded";

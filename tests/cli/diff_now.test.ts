@@ -155,7 +155,7 @@ test("show prints a snapshot and its changes", async () => {
     const first = place.json(["snapshot"]);
     const shown = place.run(["show"]);
     assert.equal(shown.code, 0);
-    assert.match(shown.out, /There is no earlier snapshot to compare it with/);
+    assert.match(shown.out, /There is no earlier snapshot to compare this one with/);
     place.write({ a: "changed", "sub/c": "c" });
     const second = place.json(["snapshot", "--label", "evening"]);
     const { out } = place.run(["show", "evening"]);
@@ -215,7 +215,7 @@ test("show names damaged records of earlier snapshots, and exits with 3", async 
     const { code, out, err } = place.run(["show"]);
     assert.equal(code, 3);
     assert.ok(err.includes(record), err);
-    assert.match(out, /There is no earlier snapshot to compare it with/);
+    assert.match(out, /There is no earlier snapshot to compare this one with/);
   });
 });
 

@@ -397,7 +397,7 @@ test("a file that changes while it is read is stored, and reported", async () =>
       assert.match(err, /^deltar: growing: not stored exactly: /);
       assert.match(
         out,
-        /changing {4}1 file changed while being read, named above; stored as read/,
+        /changing {4}1 file \(named above\) changed while being read; what was read was stored/,
       );
       assert.doesNotMatch(out, /skipped {5}/);
     } finally {
