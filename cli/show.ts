@@ -48,10 +48,10 @@ export function showCommand(context: Context): Command {
     });
 }
 
-/** The changes of a snapshot, with the snapshot that it is compared with. */
+/** The changes of a snapshot since an earlier snapshot. */
 interface Compared {
   before: SnapshotRecord;
-  /** The changes, without the deletions of renamed files. */
+  /** The changes. The old path of a renamed file does not count as deleted. */
   changes: Change[];
   /** The folders with changes, those with the most changes first. */
   folders: FolderChanges[];

@@ -4,8 +4,9 @@ import type { Console } from "./console.ts";
 import { thisMachine } from "./machine.ts";
 
 /**
- * Returns the snapshots of a directory that this machine took, by their times
- * in milliseconds since 1970, oldest first.
+ * Returns the snapshots of a directory that this machine took or that name no
+ * machine, by their times in milliseconds since 1970, the oldest first. Safety
+ * snapshots are not included.
  *
  * @param directory The name of the directory in the repository.
  */

@@ -12,8 +12,8 @@ const TIMESTAMP =
 /**
  * Returns the time that a name contains, in milliseconds since 1970. The time
  * is local, unless it is followed by `Z`, `UTC` or an offset such as `+01:00`,
- * or is preceded by `GMT-`. A date without a time stands for the beginning of
- * the day.
+ * or is preceded by `GMT-` or `GMT_`. A date without a time stands for the
+ * beginning of the day.
  *
  * @returns The time, or `undefined` if the name contains no valid time, or more
  * than one.
