@@ -134,8 +134,7 @@ export function streamOf(
     if (alone === undefined) return undefined;
     return fail(
       `option '${alone.long}' needs --from-tar, --stdin or ` +
-        "--stdin-from-command; `deltar import` takes the snapshots of dated " +
-        "directories",
+        "--stdin-from-command; to import dated directories, use `deltar import`",
     );
   }
   const isTar = one.attributeName() === "fromTar";

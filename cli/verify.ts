@@ -207,8 +207,8 @@ function tellUntrustedNote(out: Console, note: UntrustedNote): void {
   );
   out.line(
     isLabel
-      ? "  next: give the snapshot its label again with `deltar label`, or run " +
-        `\`deltar label ${id} --remove\``
+      ? "  next: give the snapshot its label again with `deltar label`, or " +
+        `remove the label with \`deltar label ${id} --remove\``
       : `  next: \`deltar drill ${id}\` stores a new result`,
   );
 }
